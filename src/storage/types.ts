@@ -268,3 +268,44 @@ export interface ProviderContext {
   /** Called with the name of each step of the store's protocol; tests crash here. */
   failpoint: (step: string) => void;
 }
+
+/** Settings of a `local` provider (alias `project`). */
+export interface LocalConfig {
+  type: 'local';
+  /** The root folder, what is called `outputs` in keys; default `./outputs`. */
+  basePath: string;
+  /** How long to wait for another process to let go of the store; default 30. */
+  lockWaitSeconds?: number;
+}
+
+export type ProviderConfig = LocalConfig;
+
+/** What `createStorage` is built from. */
+export interface StorageConfig {
+  /** The provider of calls that name none. */
+  defaultProvider: string;
+  /** By name: `[a-z][a-z0-9]*`, not `project`. */
+  providers: Record<string, ProviderConfig>;
+  /** Prefix of local URLs, such as `https://images.example.com`; empty: paths alone. */
+  publicUrl?: string;
+  limits?: Partial<StorageLimits>;
+}
+
+/** Chooses a provider; unset or empty is the default, `*` is all of them where that makes sense. */
+export interface ProviderChoice {
+  provider?: string;
+}
+
+/** All providers of a configuration behind one door. */
+export interface Storage {
+  save(source: ByteSource, metadata: ImageMetadata, options?: SaveOptions & ProviderChoice): Promise<StorageResult>;
+  get(filename: string, options?: GetOptions & ProviderChoice): Promise<StoredImage>;
+  delete(filename: string, options?: ProviderChoice): Promise<boolean>;
+  list(options?: ListOptions & ProviderChoice): Listing;
+  cleanup(options: CleanupOptions & ProviderChoice): Promise<CleanupResult>;
+  /** One entry for each provider meant. */
+  getStatistics(provider?: string): Promise<ProviderStatistics[]>;
+  /** One entry for each provider. */
+  health(): Record<string, ProviderHealth>;
+  close(): Promise<void>;
+}
