@@ -136,10 +136,22 @@ export interface Page {
   nextPageToken: string;
 }
 
+/** Where a list resumes: behind the position, or with `inclusive` at it. */
+export type Resume = Position & { inclusive?: boolean };
+
+/** The part of a list that one provider has. */
+export interface ListSource {
+  provider: string;
+  /** The next items in the order of the list; at least one unless nothing is left. */
+  read(after: Resume | undefined, limit: number, maxBytes: number): Promise<{ items: StorageItem[]; more: boolean }>;
+}
+
 /** A list that is awaited for all items, iterated item by item, or read page by page. Nothing is read before. */
 export interface Listing extends PromiseLike<StorageItem[]>, AsyncIterable<StorageItem> {
   /** Pages with at least one item each. */
   pages(): AsyncIterable<Page>;
+  /** What it is merged from. */
+  sources(): ListSource[];
 }
 
 export interface CleanupOptions {
@@ -276,6 +288,8 @@ export interface LocalConfig {
   basePath: string;
   /** How long to wait for another process to let go of the store; default 30. */
   lockWaitSeconds?: number;
+  /** `NORMAL` loses acknowledged saves at a power cut: it is there so that the power-cut test can show its teeth. */
+  synchronous?: 'FULL' | 'NORMAL';
 }
 
 export type ProviderConfig = LocalConfig;

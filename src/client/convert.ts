@@ -1,0 +1,103 @@
+/** Messages of the contract into the client's plain objects, and requests back. */
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { type Timestamp, timestampDate, timestampFromMs } from '@bufbuild/protobuf/wkt';
+import {
+  type CleanupRequestSchema,
+  type CleanupResponse,
+  type GroupStats as GroupStatsMessage,
+  type Image as ImageMessage,
+  type ListRequestSchema,
+  Order,
+  type ProviderStats as ProviderStatsMessage,
+} from '../../gen/imagestorage/v1/image_storage_pb.ts';
+import type { CleanupOptions, CleanupResult, GroupStats, Image, ListOptions, ProviderStats } from './types.ts';
+
+export function imageFrom(message: ImageMessage | undefined): Image {
+  if (!message) throw new Error('the daemon answered without an image');
+  const { metadata } = message;
+  return {
+    url: message.url,
+    filename: message.filename,
+    path: message.path,
+    key: message.key,
+    size: Number(message.size),
+    storageType: message.storageType,
+    provider: message.provider,
+    metadata: {
+      prompt: metadata?.prompt ?? '',
+      model: metadata?.model ?? '',
+      timestamp: dateFrom(metadata?.timestamp) ?? new Date(0),
+      category: metadata?.category ?? '',
+      parametersJson: metadata?.parametersJson ?? '',
+      tags: metadata?.tags ?? [],
+    },
+    sha256: Buffer.from(message.sha256).toString('hex'),
+    contentType: message.contentType,
+    width: message.width,
+    height: message.height,
+    createTime: dateFrom(message.createTime) ?? new Date(0),
+    pinned: message.pinned,
+  };
+}
+
+export function listRequest(options: ListOptions): MessageInitShape<typeof ListRequestSchema> {
+  const { since, until, order, signal: _, ...same } = options;
+  return {
+    ...same,
+    dateRange: since || until ? { start: timestampOf(since), end: timestampOf(until) } : undefined,
+    order: order === 'oldest' ? Order.OLDEST_FIRST : Order.NEWEST_FIRST,
+  };
+}
+
+export function cleanupRequest(options: CleanupOptions): MessageInitShape<typeof CleanupRequestSchema> {
+  const { olderThan, keepBytes, signal: _, ...same } = options;
+  return {
+    ...same,
+    olderThan: timestampOf(olderThan),
+    keepBytes: keepBytes === undefined ? undefined : BigInt(keepBytes),
+  };
+}
+
+export function cleanupFrom(message: CleanupResponse): CleanupResult {
+  return {
+    deletedCount: Number(message.deletedCount),
+    freedBytes: Number(message.freedBytes),
+    filenames: message.filenames,
+    keptPinned: Number(message.keptPinned),
+    dryRun: message.dryRun,
+    more: message.more,
+  };
+}
+
+export function statsFrom(message: ProviderStatsMessage): ProviderStats {
+  return {
+    provider: message.provider,
+    storageType: message.storageType,
+    count: Number(message.count),
+    bytes: Number(message.bytes),
+    pinnedCount: Number(message.pinnedCount),
+    oldest: dateFrom(message.oldest),
+    newest: dateFrom(message.newest),
+    byModel: message.byModel.map(groupFrom),
+    byCategory: message.byCategory.map(groupFrom),
+    byDate: message.byDate.map(groupFrom),
+    capacityBytes: numberFrom(message.capacityBytes),
+    freeBytes: numberFrom(message.freeBytes),
+  };
+}
+
+function groupFrom({ name, count, bytes, rest }: GroupStatsMessage): GroupStats {
+  return { name, count: Number(count), bytes: Number(bytes), rest };
+}
+
+export function timestampOf(date: Date | undefined): Timestamp | undefined {
+  return date && timestampFromMs(date.getTime());
+}
+
+function dateFrom(timestamp: Timestamp | undefined): Date | undefined {
+  return timestamp && timestampDate(timestamp);
+}
+
+function numberFrom(value: bigint | undefined): number | undefined {
+  return value === undefined ? undefined : Number(value);
+}

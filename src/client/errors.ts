@@ -1,0 +1,93 @@
+/** The one error class of the client, and how a gRPC status with its details becomes one. */
+import { fromBinary } from '@bufbuild/protobuf';
+import { BinaryReader } from '@bufbuild/protobuf/wire';
+import { type Any, AnySchema, anyUnpack } from '@bufbuild/protobuf/wkt';
+import { type ServiceError, status } from '@grpc/grpc-js';
+import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from '../../gen/google/rpc/error_details_pb.ts';
+
+export interface ErrorDetails {
+  /** UPPER_SNAKE, as the contract names them; unset when the answer did not come from the daemon. */
+  reason?: string;
+  /** The request field at fault, such as `metadata.prompt`. */
+  field?: string;
+  /** Trying again after this many ms may succeed. */
+  retryAfterMs?: number;
+  /** The write may have happened all the same; a retry with the same idempotency key tells. */
+  outcomeUnknown?: boolean;
+  /** What to send again to learn the outcome of a save. */
+  retryWith?: { idempotencyKey: string; timestamp: Date };
+  cause?: unknown;
+}
+
+/** A call that failed. `code` is the gRPC status code, `message` what the daemon or the connection said. */
+export class ImageStorageError extends Error {
+  override readonly name = 'ImageStorageError';
+  readonly code: number;
+  readonly reason: string | undefined;
+  readonly field: string | undefined;
+  readonly retryAfterMs: number | undefined;
+  readonly outcomeUnknown: boolean;
+  readonly retryWith: ErrorDetails['retryWith'];
+
+  constructor(code: number, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.code = code;
+    this.reason = details.reason;
+    this.field = details.field;
+    this.retryAfterMs = details.retryAfterMs;
+    this.outcomeUnknown = details.outcomeUnknown ?? false;
+    this.retryWith = details.retryWith;
+  }
+
+  /** The same call may succeed later without any change. */
+  get retryable(): boolean {
+    return this.code === status.UNAVAILABLE || this.retryAfterMs !== undefined;
+  }
+}
+
+/** Codes that a connection gives by itself when no answer came. */
+const MAY_BE_UNANSWERED = new Set([
+  status.CANCELLED,
+  status.UNKNOWN,
+  status.DEADLINE_EXCEEDED,
+  status.INTERNAL,
+  status.UNAVAILABLE,
+]);
+
+/** `sent`: the request reached a connection whole, so that without an answer its outcome is unknown. */
+export function errorFromStatus(error: ServiceError, sent: boolean): ImageStorageError {
+  const details = readDetails(error.metadata?.get('grpc-status-details-bin')[0]);
+  const unanswered = details.reason === undefined && MAY_BE_UNANSWERED.has(error.code);
+  const outcomeUnknown = details.outcomeUnknown || (sent && unanswered);
+  return new ImageStorageError(error.code, error.details, { ...details, outcomeUnknown });
+}
+
+function readDetails(bytes: unknown): ErrorDetails {
+  if (!(bytes instanceof Uint8Array)) return {};
+  try {
+    return Object.assign({}, ...detailsOf(bytes).map(readDetail));
+  } catch {
+    return {};
+  }
+}
+
+function readDetail(detail: Any): ErrorDetails {
+  const info = anyUnpack(detail, ErrorInfoSchema);
+  if (info) return { reason: info.reason, outcomeUnknown: info.metadata.outcome === 'unknown' };
+  const field = anyUnpack(detail, BadRequestSchema)?.fieldViolations[0]?.field;
+  if (field) return { field };
+  const delay = anyUnpack(detail, RetryInfoSchema)?.retryDelay;
+  return delay ? { retryAfterMs: Number(delay.seconds) * 1000 + delay.nanos / 1e6 } : {};
+}
+
+/** The `details` (field 3) of a google.rpc.Status, for which no code is generated. */
+function detailsOf(bytes: Uint8Array): Any[] {
+  const details: Any[] = [];
+  const reader = new BinaryReader(bytes);
+  while (reader.pos < reader.len) {
+    const [field, wireType] = reader.tag();
+    if (field === 3) details.push(fromBinary(AnySchema, reader.bytes()));
+    else reader.skip(wireType, field);
+  }
+  return details;
+}

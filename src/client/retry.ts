@@ -1,0 +1,45 @@
+/** When a failed attempt is repeated: exponential backoff with full jitter, bounded by attempts and by the deadline. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ImageStorageError } from './errors.ts';
+import type { ConnectOptions } from './types.ts';
+
+const FIRST_DELAY_MS = 100;
+const MAX_DELAY_MS = 5_000;
+const DEFAULT_RETRIES = 6;
+
+export interface Backoff {
+  /** Waits for the next attempt, or throws the error when there is none. */
+  wait(error: unknown): Promise<void>;
+  /** There was progress: the next failure is a first one again. */
+  reset(): void;
+}
+
+export function createBackoff(options: ConnectOptions, deadline: number, signal?: AbortSignal): Backoff {
+  let failures = 0;
+  return {
+    async wait(error) {
+      if (!(error instanceof ImageStorageError) || !error.retryable) throw error;
+      const delayMs =
+        (error.retryAfterMs ?? 0) + Math.random() * Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** failures);
+      failures += 1;
+      if (failures > (options.retries ?? DEFAULT_RETRIES) || Date.now() + delayMs >= deadline) throw error;
+      options.onRetry?.(error, delayMs);
+      // Woken by the signal, the next attempt says CANCELLED.
+      await sleep(delayMs, undefined, { signal }).catch(() => {});
+    },
+    reset() {
+      failures = 0;
+    },
+  };
+}
+
+/** Runs the attempt until it succeeds or `wait` gives up. */
+export async function retrying<T>(backoff: Backoff, attempt: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      await backoff.wait(error);
+    }
+  }
+}

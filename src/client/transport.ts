@@ -1,0 +1,173 @@
+/** One connection to a daemon: typed calls on grpc-js, each ending in a message or an ImageStorageError. */
+import {
+  create,
+  type DescMessage,
+  type DescMethodClientStreaming,
+  type DescMethodServerStreaming,
+  type DescMethodUnary,
+  fromBinary,
+  type MessageInitShape,
+  type MessageShape,
+  toBinary,
+} from '@bufbuild/protobuf';
+import { Client, type ClientWritableStream, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
+import { errorFromStatus, ImageStorageError } from './errors.ts';
+
+export interface CallLimits {
+  /** ms since 1970, or Infinity. */
+  deadline: number;
+  signal?: AbortSignal;
+}
+
+/** A client-streaming call while its request is being sent. */
+export interface Upload<I, O> {
+  /** Hands one message over; resolves when there is room for the next one, or an answer. */
+  write(message: I): Promise<void>;
+  end(): void;
+  cancel(): void;
+  /** The answer; it may come before the request has ended. */
+  answer: Promise<O>;
+}
+
+export interface Transport {
+  unary<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodUnary<I, O>,
+    request: MessageInitShape<I>,
+    limits: CallLimits,
+  ): Promise<MessageShape<O>>;
+  /** The call is cancelled when the reader stops. */
+  download<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodServerStreaming<I, O>,
+    request: MessageInitShape<I>,
+    limits: CallLimits,
+  ): AsyncGenerator<MessageShape<O>>;
+  upload<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodClientStreaming<I, O>,
+    limits: CallLimits,
+  ): Upload<MessageInitShape<I>, MessageShape<O>>;
+  close(): void;
+}
+
+const CHANNEL_OPTIONS = {
+  // Retries are ours: they keep the idempotency key and know which source can be read again.
+  'grpc.enable_retries': 0,
+  'grpc.initial_reconnect_backoff_ms': 100,
+  'grpc.max_reconnect_backoff_ms': 2_000,
+  // A daemon whose machine vanished never answers; this is how the connection learns it.
+  'grpc.keepalive_time_ms': 30_000,
+  'grpc.keepalive_timeout_ms': 10_000,
+  'grpc-node.flow_control_window': 2 * 1024 * 1024,
+  'grpc.use_local_subchannel_pool': 1,
+  // A daemon beside its generator must not be looked for behind the http_proxy of the environment.
+  'grpc.enable_http_proxy': 0,
+};
+
+/** `address`: `host:port` or `unix:PATH`. Connects on the first call. */
+export function openTransport(address: string): Transport {
+  const client = new Client(address, credentials.createInsecure(), CHANNEL_OPTIONS);
+  const target = client.getChannel().getTarget();
+  /** The peer is the target itself as long as no connection was found. */
+  const connected = (call: { getPeer(): string }) => ![target, 'unknown'].includes(call.getPeer());
+
+  return {
+    unary(method, request, limits) {
+      const { promise, resolve, reject } = Promise.withResolvers<MessageShape<(typeof method)['output']>>();
+      const { path, serialize, deserialize } = codec(method);
+      const message = create(method.input, request);
+      const call = client.makeUnaryRequest(
+        path,
+        serialize,
+        deserialize,
+        message,
+        new Metadata(),
+        limits,
+        (error, answer) => (error ? reject(failure(error, connected(call), limits.signal)) : resolve(answer!)),
+      );
+      return withAbort(limits.signal, () => call.cancel(), promise);
+    },
+
+    async *download(method, request, limits) {
+      const { path, serialize, deserialize } = codec(method);
+      const message = create(method.input, request);
+      const call = client.makeServerStreamRequest(path, serialize, deserialize, message, new Metadata(), limits);
+      // grpc-js emits the status of a cancelled call when nobody listens any more.
+      call.on('error', () => {});
+      const cancel = () => call.cancel();
+      limits.signal?.addEventListener('abort', cancel);
+      if (limits.signal?.aborted) cancel();
+      try {
+        yield* call;
+      } catch (error) {
+        throw failure(error as ServiceError, false, limits.signal);
+      } finally {
+        limits.signal?.removeEventListener('abort', cancel);
+        cancel();
+      }
+    },
+
+    upload(method, limits) {
+      const { promise, resolve, reject } = Promise.withResolvers<MessageShape<(typeof method)['output']>>();
+      const { path, serialize, deserialize } = codec(method);
+      let ended = false;
+      const call = client.makeClientStreamRequest(
+        path,
+        serialize,
+        deserialize,
+        new Metadata(),
+        limits,
+        (error, answer) => (error ? reject(failure(error, ended && connected(call), limits.signal)) : resolve(answer!)),
+      );
+      // What is written after an early answer fails; the answer says why.
+      call.on('error', () => {});
+      const answer = withAbort(limits.signal, () => call.cancel(), promise);
+      answer.catch(() => {});
+      return {
+        answer,
+        write: (message) => write(call, create(method.input, message), answer),
+        end() {
+          ended = true;
+          call.end();
+        },
+        cancel: () => call.cancel(),
+      };
+    },
+
+    close: () => client.close(),
+  };
+}
+
+function codec<I extends DescMessage, O extends DescMessage>(method: {
+  parent: { typeName: string };
+  name: string;
+  input: I;
+  output: O;
+}) {
+  return {
+    path: `/${method.parent.typeName}/${method.name}`,
+    serialize(message: MessageShape<I>): Buffer {
+      const bytes = toBinary(method.input, message);
+      return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    },
+    deserialize: (bytes: Buffer): MessageShape<O> => fromBinary(method.output, bytes),
+  };
+}
+
+async function write<T>(call: ClientWritableStream<T>, message: T, answer: Promise<unknown>): Promise<void> {
+  if (call.write(message)) return;
+  const { promise: drained, resolve } = Promise.withResolvers<void>();
+  call.once('drain', resolve);
+  await Promise.race([drained, answer]).finally(() => call.off('drain', resolve));
+}
+
+function failure(error: ServiceError, sent: boolean, signal: AbortSignal | undefined): ImageStorageError {
+  if (!signal?.aborted) return errorFromStatus(error, sent);
+  const details = { cause: signal.reason, outcomeUnknown: sent };
+  return new ImageStorageError(status.CANCELLED, 'the call was cancelled', details);
+}
+
+function withAbort<T>(signal: AbortSignal | undefined, cancel: () => void, result: Promise<T>): Promise<T> {
+  if (!signal) return result;
+  signal.addEventListener('abort', cancel);
+  if (signal.aborted) cancel();
+  return result.finally(() => signal.removeEventListener('abort', cancel));
+}

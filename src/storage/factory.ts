@@ -1,0 +1,14 @@
+/** Which provider a type names; each is loaded on first use. */
+import type { ProviderConfig, ProviderContext, StorageProvider } from './types.ts';
+
+type OpenProvider<C extends ProviderConfig> = (config: C, context: ProviderContext) => Promise<StorageProvider>;
+
+const PROVIDERS: { [T in ProviderConfig['type']]: () => Promise<OpenProvider<Extract<ProviderConfig, { type: T }>>> } = {
+  local: async () => (await import('./providers/local-storage.ts')).openLocalStorage,
+};
+
+/** Opens the provider of that configuration. Rejects with a StoreOpenError that says what to change. */
+export async function openProvider(config: ProviderConfig, context: ProviderContext): Promise<StorageProvider> {
+  const open = await PROVIDERS[config.type]();
+  return open(config, context);
+}

@@ -1,0 +1,186 @@
+/** Lists over one provider or several: merges their pages in one order and makes page tokens. */
+import { createHash } from 'node:crypto';
+import { invalidField, StorageError } from './errors.ts';
+import type { ImageFilter, Listing, ListOptions, ListSource, Page, Position, Resume, StorageItem } from './types.ts';
+import { checkCount, checkInstant, checkTags, checkText } from './validation.ts';
+
+const DEFAULT_PAGE_SIZE = 100;
+const MAX_PAGE_SIZE = 1000;
+/** Leaves room for framing below the 1 MiB that a batch may have. */
+const MAX_PAGE_BYTES = 1000 * 1024;
+/** What an item takes besides its metadata: url, path, key, hashes. */
+const ITEM_OVERHEAD_BYTES = 1024;
+const MAX_QUERY_BYTES = 4096;
+const MAX_NAME_BYTES = 1024;
+
+/** A listing over these sources; nothing is asked before it is awaited or iterated. */
+export function createListing(sources: () => ListSource[], options: ListOptions): Listing {
+  const pages = () => readPages(sources, options);
+  return {
+    sources,
+    pages,
+    async *[Symbol.asyncIterator]() {
+      for await (const page of pages()) yield* page.items;
+    },
+    // biome-ignore lint/suspicious/noThenProperty: the seed's `await storage.list()` is this contract's
+    then(resolve, reject) {
+      return all(pages()).then(resolve, reject);
+    },
+  };
+}
+
+async function all(pages: AsyncIterable<Page>): Promise<StorageItem[]> {
+  const items: StorageItem[] = [];
+  for await (const page of pages) for (const item of page.items) items.push(item);
+  return items;
+}
+
+async function* readPages(
+  sources: () => ListSource[],
+  options: ListOptions,
+): AsyncGenerator<Page> {
+  checkOptions(options);
+  const pageSize = options.pageSize || DEFAULT_PAGE_SIZE;
+  const heads = sources().map((source) => new Head(source, pageSize, options));
+  for (let left = options.limit || Number.POSITIVE_INFINITY; left > 0; ) {
+    const items = await nextItems(heads, Math.min(pageSize, left), options);
+    const last = items.at(-1);
+    if (last === undefined) return;
+    left -= items.length;
+    const rest = await Promise.all(heads.map((head) => head.peek()));
+    const nextPageToken = rest.some((item) => item !== undefined) ? encodeToken(last, options) : '';
+    yield { items, nextPageToken };
+    if (nextPageToken === '') return;
+  }
+}
+
+async function nextItems(heads: Head[], count: number, options: ListOptions): Promise<StorageItem[]> {
+  const items: StorageItem[] = [];
+  for (let bytes = 0; items.length < count; ) {
+    const first = await firstOf(heads, options);
+    const item = await first?.peek();
+    if (first === undefined || item === undefined) break;
+    bytes += itemBytes(item);
+    if (items.length > 0 && bytes > MAX_PAGE_BYTES) break;
+    items.push(item);
+    first.take();
+  }
+  return items;
+}
+
+async function firstOf(heads: Head[], options: ListOptions): Promise<Head | undefined> {
+  let best: { head: Head; item: StorageItem } | undefined;
+  for (const head of heads) {
+    const item = await head.peek();
+    if (item !== undefined && (best === undefined || precedes(item, best.item, options))) best = { head, item };
+  }
+  return best?.head;
+}
+
+/** The unread beginning of one source. */
+class Head {
+  #items: StorageItem[] = [];
+  #next = 0;
+  #after: Resume | undefined;
+  #more = true;
+  readonly #source: ListSource;
+  readonly #pageSize: number;
+
+  constructor(source: ListSource, pageSize: number, options: ListOptions) {
+    this.#source = source;
+    this.#pageSize = pageSize;
+    this.#after = options.pageToken ? resumeOf(source.provider, options) : undefined;
+  }
+
+  async peek(): Promise<StorageItem | undefined> {
+    if (this.#next === this.#items.length && this.#more) await this.#read();
+    return this.#items[this.#next];
+  }
+
+  take(): void {
+    this.#next += 1;
+  }
+
+  async #read(): Promise<void> {
+    const { items, more } = await this.#source.read(this.#after, this.#pageSize, MAX_PAGE_BYTES);
+    this.#items = items;
+    this.#next = 0;
+    this.#more = more;
+    const last = items.at(-1);
+    if (last !== undefined) this.#after = positionOf(last);
+  }
+}
+
+function positionOf(item: StorageItem): Position {
+  return { timestamp: item.metadata.timestamp.getTime(), filename: item.filename };
+}
+
+/** By (timestamp, filename, provider), turned round for newest first. */
+function precedes(a: StorageItem, b: StorageItem, options: ListOptions): boolean {
+  const [x, y] = [positionOf(a), positionOf(b)];
+  const order = x.timestamp - y.timestamp || compare(x.filename, y.filename) || compare(a.provider, b.provider);
+  return options.order === 'oldest' ? order < 0 : order > 0;
+}
+
+function compare(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
+}
+
+function itemBytes({ metadata }: StorageItem): number {
+  const texts = [metadata.prompt, metadata.model, metadata.category, metadata.parametersJson, ...metadata.tags];
+  return texts.reduce((sum, text) => sum + Buffer.byteLength(text), ITEM_OVERHEAD_BYTES);
+}
+
+function encodeToken(last: StorageItem, options: ListOptions): string {
+  const { timestamp, filename } = positionOf(last);
+  return Buffer.from(JSON.stringify([filterHash(options), timestamp, filename, last.provider])).toString('base64url');
+}
+
+function resumeOf(provider: string, options: ListOptions): Resume {
+  const [timestamp, filename, lastProvider] = decodeToken(options);
+  const behind = options.order === 'oldest' ? provider > lastProvider : provider < lastProvider;
+  return { timestamp, filename, inclusive: behind };
+}
+
+function decodeToken(options: ListOptions): [timestamp: number, filename: string, provider: string] {
+  let token: unknown;
+  try {
+    token = JSON.parse(Buffer.from(options.pageToken ?? '', 'base64url').toString());
+  } catch {
+    token = undefined;
+  }
+  const [hash, timestamp, filename, provider] = Array.isArray(token) ? token : [];
+  if (!Number.isSafeInteger(timestamp) || typeof filename !== 'string' || typeof provider !== 'string') {
+    throw new StorageError('PAGE_TOKEN_INVALID', 'page_token: is none that a list gave', { field: 'page_token' });
+  }
+  if (hash !== filterHash(options)) {
+    throw new StorageError('PAGE_TOKEN_INVALID', 'page_token: belongs to other filters or another order', {
+      field: 'page_token',
+    });
+  }
+  return [timestamp, filename, provider];
+}
+
+function filterHash({ dateRange, model, category, query, tags, pinned, order }: ListOptions): string {
+  const filters = [dateRange?.start, dateRange?.end, model, category, query, tags, pinned, order ?? 'newest'];
+  return createHash('sha256').update(JSON.stringify(filters)).digest('base64url').slice(0, 12);
+}
+
+function checkOptions(options: ListOptions): void {
+  checkFilter(options);
+  checkCount('limit', options.limit ?? 0);
+  if (checkCount('batch_size', options.pageSize ?? 0) > MAX_PAGE_SIZE) {
+    throw invalidField('batch_size', `at most ${MAX_PAGE_SIZE}`);
+  }
+  if (options.pageToken) decodeToken(options);
+}
+
+function checkFilter(filter: ImageFilter): void {
+  checkText('model', filter.model ?? '', MAX_NAME_BYTES);
+  checkText('category', filter.category ?? '', MAX_NAME_BYTES);
+  checkText('query', filter.query ?? '', MAX_QUERY_BYTES);
+  checkTags('tags', filter.tags ?? []);
+  if (filter.dateRange?.start) checkInstant('date_range.start', filter.dateRange.start);
+  if (filter.dateRange?.end) checkInstant('date_range.end', filter.dateRange.end);
+}

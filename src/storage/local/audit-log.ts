@@ -1,0 +1,115 @@
+/** The audit log: a line of JSON for every image deleted, so that a rebuilt catalog does not bring it back. */
+import { appendFile, readdir, rename, stat, unlink } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import type { ImageRecord, Tombstone } from '../catalog/types.ts';
+import { folderOf, imageKey } from '../naming.ts';
+import { ifPresent, readText } from './files.ts';
+
+const ROTATE_BYTES = 16 * 1024 * 1024;
+const KEPT_ROTATIONS = 4;
+
+/** What deleted an image. */
+export type DeletedBy = 'delete' | 'cleanup';
+
+interface Entry {
+  time: string;
+  action: DeletedBy;
+  filename: string;
+  model: string;
+  size: number;
+  sha256: string;
+  idempotencyKey: string;
+  fingerprint: string;
+}
+
+export class AuditLog {
+  readonly #path: string;
+  #queue: string[] = [];
+  #writing: Promise<void> | undefined;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** Appends a line; lines asked for together are written together. Prompts are left out. */
+  deleted(record: ImageRecord, by: DeletedBy, time: number): Promise<void> {
+    const { filename, model, size, sha256, idempotencyKey, fingerprint } = record;
+    const at = new Date(time).toISOString();
+    const entry: Entry = { time: at, action: by, filename, model, size, sha256, idempotencyKey, fingerprint };
+    this.#queue.push(`${JSON.stringify(entry)}\n`);
+    this.#writing ??= this.#write();
+    return this.#writing;
+  }
+
+  async #write(): Promise<void> {
+    await Promise.resolve();
+    try {
+      while (this.#queue.length > 0) {
+        await this.#rotate();
+        await appendFile(this.#path, this.#queue.splice(0).join(''));
+      }
+    } finally {
+      this.#writing = undefined;
+    }
+  }
+
+  async #rotate(): Promise<void> {
+    const size = (await ifPresent(stat(this.#path)))?.size ?? 0;
+    if (size < ROTATE_BYTES) return;
+    const stamp = new Date().toISOString().replace(/[-:.]/g, '');
+    await rename(this.#path, this.#path.replace(/\.jsonl$/, `-${stamp}.jsonl`));
+    const rotated = (await auditFiles(this.#path)).filter((path) => path !== this.#path);
+    for (const path of rotated.slice(0, -KEPT_ROTATIONS)) await unlink(path);
+  }
+}
+
+/** The deletes that the log still knows, as tombstones without the metadata that the log leaves out. */
+export async function readAuditLog(path: string): Promise<Tombstone[]> {
+  const tombstones: Tombstone[] = [];
+  for (const file of await auditFiles(path)) {
+    for (const line of ((await readText(file)) ?? '').split('\n')) {
+      const tombstone = parseEntry(line);
+      if (tombstone !== undefined) tombstones.push(tombstone);
+    }
+  }
+  return tombstones;
+}
+
+/** Oldest first, the current one last. */
+async function auditFiles(path: string): Promise<string[]> {
+  const stem = basename(path, '.jsonl');
+  const names = (await ifPresent(readdir(dirname(path)))) ?? [];
+  const rotated = names.filter((name) => name.startsWith(`${stem}-`) && name.endsWith('.jsonl')).sort();
+  return [...rotated.map((name) => join(dirname(path), name)), path];
+}
+
+function parseEntry(line: string): Tombstone | undefined {
+  let entry: Partial<Entry>;
+  try {
+    entry = JSON.parse(line) as Partial<Entry>;
+  } catch {
+    return undefined;
+  }
+  const { filename, time } = entry;
+  if (typeof filename !== 'string' || folderOf(filename) === undefined || typeof time !== 'string') return undefined;
+  const record: ImageRecord = {
+    filename,
+    key: imageKey(filename),
+    size: entry.size ?? 0,
+    sha256: entry.sha256 ?? '',
+    contentType: '',
+    width: 0,
+    height: 0,
+    createTime: 0,
+    pinned: false,
+    prompt: '',
+    model: entry.model ?? '',
+    timestamp: 0,
+    category: '',
+    tags: [],
+    parametersJson: '',
+    idempotencyKey: entry.idempotencyKey ?? '',
+    fingerprint: entry.fingerprint ?? '',
+  };
+  return { record, deleteTime: Date.parse(time), unlinkPending: true };
+}

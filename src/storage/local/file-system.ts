@@ -1,0 +1,109 @@
+/** What a folder must offer before it can be a store: writable, local, hard links, room in reserve, its own identity. */
+import { link, open, statfs, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { nanoid } from 'nanoid';
+import { StoreOpenError } from '../errors.ts';
+import type { Logger } from '../types.ts';
+import { hasCode, ifPresent, makeFolder, readText, replaceFile, unlinkIfPresent } from './files.ts';
+import type { Layout } from './layout.ts';
+
+/** The version of the layout on disk. */
+const LAYOUT_VERSION = 1;
+const RESERVE_BYTES = 1024 * 1024;
+/** Below this much free space the reserve is not taken. */
+const ROOM_FOR_RESERVE_BYTES = 8 * RESERVE_BYTES;
+
+/** statfs(2) magic numbers of file systems on which a lock or an fsync may not mean what it says. */
+const REMOTE = new Map([
+  [0x6969, 'NFS'],
+  [0x517b, 'SMB'],
+  [0xff534d42, 'SMB'],
+  [0xfe534d42, 'SMB'],
+  [0x01021997, '9p'],
+]);
+const FUSE = 0x65735546;
+
+export async function makeStoreFolders(layout: Layout): Promise<void> {
+  for (const folder of [layout.staging, layout.logs, layout.records, layout.images]) await makeFolder(folder);
+}
+
+/** The store's id, made on first use. `config` when the layout is newer or the file is none of ours. */
+export async function readOrCreateFormat(layout: Layout): Promise<string> {
+  const text = await readText(layout.format);
+  if (text === undefined) {
+    const storeId = nanoid();
+    await replaceFile(layout.format, `${JSON.stringify({ format: 'image-storage', version: LAYOUT_VERSION, storeId })}\n`);
+    return storeId;
+  }
+  const { version, storeId } = parseFormat(text);
+  if (typeof version !== 'number' || typeof storeId !== 'string') {
+    throw new StoreOpenError('config', `${layout.format} is damaged; remove it and the next start writes it again`);
+  }
+  if (version > LAYOUT_VERSION) {
+    throw new StoreOpenError('config', `the store has layout ${version}, this program knows ${LAYOUT_VERSION}; use a newer one`);
+  }
+  return storeId;
+}
+
+function parseFormat(text: string): { version?: unknown; storeId?: unknown } {
+  try {
+    return JSON.parse(text) as object;
+  } catch {
+    return {};
+  }
+}
+
+/** Refuses network file systems, and images and metadata that cannot be linked to each other. */
+export async function checkFileSystem(layout: Layout, log: Logger): Promise<void> {
+  const { type } = await statfs(layout.basePath);
+  const remote = process.platform === 'linux' ? REMOTE.get(type) : undefined;
+  if (remote !== undefined) {
+    throw new StoreOpenError('config', `${layout.basePath} is on ${remote}, where locks and fsync cannot be relied on; mount a local disk there`);
+  }
+  if (process.platform === 'linux' && type === FUSE) {
+    log.warn({ basePath: layout.basePath }, 'the store is on FUSE or virtiofs: a power cut is as safe as that makes fsync');
+  }
+  await checkLinks(layout);
+}
+
+async function checkLinks(layout: Layout): Promise<void> {
+  const [from, to] = [join(layout.staging, '.link-test'), join(layout.images, '.link-test')];
+  await Promise.all([from, to].map(unlinkIfPresent));
+  try {
+    await writeFile(from, '');
+    await link(from, to);
+  } catch (error) {
+    if (!hasCode(error, 'EXDEV', 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK')) throw error;
+    const message = `${layout.basePath}: images and metadata must lie on one file system with hard links; mount the folder as a whole`;
+    throw new StoreOpenError('config', message, { cause: error });
+  } finally {
+    await Promise.all([from, to].map(unlinkIfPresent));
+  }
+}
+
+/** Keeps 1 MiB to give up, so that Delete and the next start work on a full disk. */
+export async function takeReserve(layout: Layout): Promise<void> {
+  const { bavail, bsize } = await statfs(layout.basePath);
+  if (bavail * bsize < ROOM_FOR_RESERVE_BYTES) return;
+  const file = await open(layout.reserve, 'wx').catch((error) => {
+    if (hasCode(error, 'EEXIST')) return undefined;
+    throw error;
+  });
+  if (file === undefined) return;
+  try {
+    await file.writeFile(Buffer.alloc(RESERVE_BYTES, 'reserve '));
+  } finally {
+    await file.close();
+  }
+}
+
+/** False when it was given up before. */
+export function giveUpReserve(layout: Layout): Promise<boolean> {
+  return unlinkIfPresent(layout.reserve);
+}
+
+/** Size and free space of the file system, as this user sees it. */
+export async function capacityOf(path: string): Promise<{ capacityBytes?: number; freeBytes?: number }> {
+  const stats = await ifPresent(statfs(path));
+  return stats ? { capacityBytes: stats.blocks * stats.bsize, freeBytes: stats.bavail * stats.bsize } : {};
+}

@@ -1,0 +1,109 @@
+/** The start of a local store: lock, identity, catalog (rebuilt when it is lost), recovery. */
+import { CatalogError } from '../catalog/types.ts';
+import { openCatalog, type OpenedCatalog, type WorkerCatalog } from '../catalog/worker-catalog.ts';
+import { KeyedQueue } from '../concurrency.ts';
+import { StoreOpenError } from '../errors.ts';
+import type { LocalConfig, ProviderContext } from '../types.ts';
+import { AuditLog } from './audit-log.ts';
+import { Committer } from './committer.ts';
+import { checkFileSystem, giveUpReserve, makeStoreFolders, readOrCreateFormat, takeReserve } from './file-system.ts';
+import { Folders, hasCode, inodeOf, syncFolder } from './files.ts';
+import { Layout } from './layout.ts';
+import { type Lock, openLock } from './lock.ts';
+import { rebuildCatalog } from './rebuild.ts';
+import { finishUnlinks, restoreRecords, settleStaging } from './recovery.ts';
+import { type LocalStore, StoreCondition } from './store.ts';
+
+const DEFAULT_LOCK_WAIT_SECONDS = 30;
+
+export interface OpenStore extends LocalStore {
+  catalog: WorkerCatalog;
+  lock: Lock;
+}
+
+/** Rejects with a StoreOpenError that says what to change. */
+export async function openStore(config: LocalConfig, context: ProviderContext): Promise<OpenStore> {
+  const layout = new Layout(config.basePath);
+  let lock: Lock | undefined;
+  try {
+    await withReserve(layout, () => makeStoreFolders(layout));
+    lock = await openLock(layout.lock, config.lockWaitSeconds ?? DEFAULT_LOCK_WAIT_SECONDS);
+    context.failpoint('locked');
+    return await openLocked(layout, lock, config, context);
+  } catch (error) {
+    lock?.release();
+    throw toOpenError(error, layout.basePath);
+  }
+}
+
+async function openLocked(layout: Layout, lock: Lock, config: LocalConfig, context: ProviderContext): Promise<OpenStore> {
+  const storeId = await readOrCreateFormat(layout);
+  context.failpoint('format-read');
+  await withReserve(layout, () => checkFileSystem(layout, context.log));
+  const opened = await withReserve(layout, () => openOrRebuild(layout, storeId, config, context));
+  const { catalog } = opened;
+  try {
+    const folders = new Folders();
+    const recovering = { layout, catalog, folders, failpoint: context.failpoint };
+    await withReserve(layout, async () => {
+      if (!opened.clean) await restoreRecords(recovering);
+      await settleStaging(recovering);
+      await finishUnlinks(recovering);
+    });
+    await takeReserve(layout).catch((error) => context.log.warn({ err: error }, 'no reserve could be taken'));
+    context.failpoint('recovered');
+    const condition = new StoreCondition(layout, context, (await inodeOf(layout.format))!);
+    const committer = new Committer({
+      catalog,
+      check: () => condition.checkWritable(),
+      syncFolder,
+      failpoint: context.failpoint,
+    });
+    const audit = new AuditLog(layout.auditLog);
+    const queues = { byFilename: new KeyedQueue(), byKey: new KeyedQueue() };
+    return { layout, context, catalog, committer, folders, audit, condition, lock, ...queues };
+  } catch (error) {
+    await catalog.close(false);
+    throw error;
+  }
+}
+
+async function openOrRebuild(
+  layout: Layout,
+  storeId: string,
+  config: LocalConfig,
+  context: ProviderContext,
+): Promise<OpenedCatalog & { state: 'open' }> {
+  const options = { path: layout.catalog, storeId, onDeath: context.onFatal, ...(config.synchronous && { synchronous: config.synchronous }) };
+  const asked = (await inodeOf(layout.rebuild)) !== undefined;
+  const opened = asked ? { state: 'lost' as const, why: 'a rebuild was asked for' } : await openCatalog(options);
+  if (opened.state === 'open') return opened;
+  context.log.info({ provider: context.name, why: opened.why }, 'building the catalog from the records');
+  await rebuildCatalog({ layout, storeId, log: context.log, failpoint: context.failpoint });
+  const again = await openCatalog(options);
+  if (again.state === 'lost') throw new StoreOpenError('io', `the catalog was built and is not readable: ${again.why}`);
+  return { ...again, clean: false };
+}
+
+/** Gives up the reserve when there is no space left, and tries once more. */
+async function withReserve<T>(layout: Layout, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const full = hasCode(error, 'ENOSPC', 'EDQUOT') || (error instanceof CatalogError && error.failure === 'full');
+    if (full && (await giveUpReserve(layout))) return work();
+    throw error;
+  }
+}
+
+function toOpenError(error: unknown, basePath: string): StoreOpenError {
+  if (error instanceof StoreOpenError) return error;
+  const options = { cause: error };
+  if (hasCode(error, 'EACCES', 'EPERM', 'EROFS')) {
+    return new StoreOpenError('permission', `${basePath} cannot be written by this user`, options);
+  }
+  if (hasCode(error, 'ENOTDIR', 'EEXIST')) return new StoreOpenError('config', `${basePath} is not a folder`, options);
+  if (hasCode(error, 'ENOSPC', 'EDQUOT')) return new StoreOpenError('io', `the disk of ${basePath} is full`, options);
+  const why = error instanceof Error ? error.message : String(error);
+  return new StoreOpenError('io', `${basePath} cannot be opened: ${why}`, options);
+}

@@ -1,0 +1,120 @@
+/** Builds a lost catalog again from the record files, with what is left of tombstones and keys. */
+import { readdir, rename, unlink } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import type { ImageRecord, Tombstone } from '../catalog/types.ts';
+import { createCatalog, salvageTombstones } from '../catalog/worker-catalog.ts';
+import type { Logger } from '../types.ts';
+import { parseRecord } from '../record-file.ts';
+import { readAuditLog } from './audit-log.ts';
+import { ifPresent, readText, syncFolder, unlinkIfPresent } from './files.ts';
+import type { Layout } from './layout.ts';
+import { holds } from './recovery.ts';
+
+const BATCH = 1000;
+const READS_AT_ONCE = 32;
+const KEPT_LOST = 2;
+const PROGRESS_MS = 2000;
+const DATABASE_SUFFIXES = ['', '-wal', '-shm'];
+
+export interface RebuildOptions {
+  layout: Layout;
+  storeId: string;
+  log: Logger;
+  failpoint: (step: string) => void;
+}
+
+/** Leaves a whole catalog in place; a crash at any step leaves it to the next start. */
+export async function rebuildCatalog({ layout, storeId, log, failpoint }: RebuildOptions): Promise<void> {
+  const fresh = `${layout.catalog}.new`;
+  await unlinkDatabase(fresh);
+  const tombstones = await knownTombstones(layout);
+  const catalog = await createCatalog({ path: fresh, storeId, bulk: true });
+  try {
+    await catalog.loadTombstones(tombstones);
+    const count = await loadRecords(layout, log, (records) => catalog.load(records));
+    log.info({ images: count, tombstones: tombstones.length }, 'catalog built from the records');
+  } finally {
+    await catalog.seal();
+  }
+  failpoint('rebuilt');
+  await moveAside(layout);
+  failpoint('old-catalog-aside');
+  await rename(fresh, layout.catalog);
+  await syncFolder(layout.metadata);
+  failpoint('new-catalog-in-place');
+  if (await unlinkIfPresent(layout.rebuild)) await syncFolder(layout.metadata);
+}
+
+/** A filename is never reused, so whatever was deleted once, by any source, stays deleted. */
+async function knownTombstones(layout: Layout): Promise<Tombstone[]> {
+  const paths = [layout.catalog, ...(await lostCatalogs(layout))];
+  const salvaged = await Promise.all(paths.map(salvageTombstones));
+  return [...salvaged.flat(), ...(await readAuditLog(layout.auditLog))];
+}
+
+async function loadRecords(layout: Layout, log: Logger, load: (records: ImageRecord[]) => Promise<void>): Promise<number> {
+  let count = 0;
+  let batch: ImageRecord[] = [];
+  let reported = Date.now();
+  const flush = async () => {
+    const records = batch;
+    batch = [];
+    await load(records);
+    count += records.length;
+    if (Date.now() - reported < PROGRESS_MS) return;
+    reported = Date.now();
+    log.info({ images: count }, 'building the catalog from the records');
+  };
+  for await (const record of allRecords(layout)) {
+    batch.push(record);
+    if (batch.length === BATCH) await flush();
+  }
+  await flush();
+  return count;
+}
+
+/** Every record in its place, then every staged one whose bytes are whole. */
+async function* allRecords(layout: Layout): AsyncGenerator<ImageRecord> {
+  for (const day of await namesIn(layout.records)) {
+    for (const slug of await namesIn(join(layout.records, day))) {
+      const folder = join(layout.records, day, slug);
+      yield* readRecords(folder, await namesIn(folder));
+    }
+  }
+  for await (const record of readRecords(layout.staging, await namesIn(layout.staging))) {
+    if (await holds(layout.part(record.filename), record)) yield record;
+  }
+}
+
+async function* readRecords(folder: string, names: string[]): AsyncGenerator<ImageRecord> {
+  const files = names.filter((name) => name.endsWith('.json'));
+  for (let start = 0; start < files.length; start += READS_AT_ONCE) {
+    const texts = files.slice(start, start + READS_AT_ONCE).map((name) => readText(join(folder, name)));
+    for (const [index, text] of (await Promise.all(texts)).entries()) {
+      const record = parseRecord(text ?? '', basename(files[start + index]!, '.json'));
+      if (record !== undefined) yield record;
+    }
+  }
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  return ((await ifPresent(readdir(folder))) ?? []).sort();
+}
+
+/** Keeps the newest two lost catalogs for whoever wants to look at them. */
+async function moveAside(layout: Layout): Promise<void> {
+  const stamp = new Date().toISOString().replace(/[-:.]/g, '');
+  const aside = join(layout.metadata, `catalog-lost-${stamp}.db`);
+  for (const suffix of DATABASE_SUFFIXES) await ifPresent(rename(layout.catalog + suffix, aside + suffix));
+  for (const old of (await lostCatalogs(layout)).slice(0, -KEPT_LOST)) await unlinkDatabase(old);
+}
+
+/** Oldest first. */
+async function lostCatalogs(layout: Layout): Promise<string[]> {
+  const names = await namesIn(dirname(layout.catalog));
+  return names.filter((name) => /^catalog-lost-\w+\.db$/.test(name)).map((name) => join(layout.metadata, name));
+}
+
+async function unlinkDatabase(path: string): Promise<void> {
+  for (const suffix of DATABASE_SUFFIXES) await ifPresent(unlink(path + suffix));
+}

@@ -1,0 +1,109 @@
+/** What the parts of an open local store share, and how it stops when its promises are in doubt. */
+import { unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Catalog, CatalogError } from '../catalog/types.ts';
+import type { KeyedQueue } from '../concurrency.ts';
+import { StorageError, toStorageError } from '../errors.ts';
+import type { ProviderContext, ProviderHealth } from '../types.ts';
+import type { AuditLog } from './audit-log.ts';
+import { type Committer, FolderSyncError } from './committer.ts';
+import { type Folders, type Inode, ifPresent, inodeOf, replaceFile } from './files.ts';
+import type { Layout } from './layout.ts';
+
+export interface LocalStore {
+  layout: Layout;
+  context: ProviderContext;
+  catalog: Catalog;
+  committer: Committer;
+  folders: Folders;
+  audit: AuditLog;
+  condition: StoreCondition;
+  /** Work on the files of one image, in order. */
+  byFilename: KeyedQueue;
+  /** Commits with one idempotency key, in order. */
+  byKey: KeyedQueue;
+}
+
+/** Whether the store may be written, and whether it is still the one that was opened. */
+export class StoreCondition {
+  readonly #layout: Layout;
+  readonly #context: ProviderContext;
+  readonly #identity: Inode;
+  #stopped: StorageError | undefined;
+
+  constructor(layout: Layout, context: ProviderContext, identity: Inode) {
+    this.#layout = layout;
+    this.#context = context;
+    this.#identity = identity;
+  }
+
+  get health(): ProviderHealth {
+    return this.#stopped === undefined ? { serving: true } : { serving: false, why: this.#stopped.message };
+  }
+
+  /** STORE_READ_ONLY after a failure that left something in doubt, STORE_REPLACED when the folder is another. */
+  async checkWritable(): Promise<void> {
+    if (this.#stopped !== undefined) throw this.#stopped;
+    const found = await inodeOf(this.#layout.format);
+    if (found?.ino === this.#identity.ino && found.dev === this.#identity.dev) return;
+    this.#stopped = new StorageError('STORE_REPLACED', 'the folder of the store was replaced; restart the daemon');
+    this.#context.log.error({ provider: this.#context.name }, this.#stopped.message);
+    throw this.#stopped;
+  }
+
+  /**
+   * What a failed commit means to its caller. `outcomeUnknown`: no file may be touched, the restart decides; the store
+   * takes no more writes.
+   */
+  async foldCommitError(error: unknown): Promise<StorageError> {
+    if (error instanceof FolderSyncError) return this.#stop(error);
+    if (!(error instanceof CatalogError)) return toStorageError(error);
+    switch (error.failure) {
+      case 'full':
+        return new StorageError('DISK_FULL', 'the disk of the store is full', { cause: error, retryAfterMs: 10_000 });
+      case 'definite':
+        return toStorageError(error);
+      case 'unknown':
+        return this.#stop(error);
+      case 'corrupt':
+        await this.askForRebuild(error);
+        return this.#stop(error);
+    }
+  }
+
+  /** The catalog is damaged: the next start builds it again, and this process must end. */
+  async askForRebuild(error: Error): Promise<void> {
+    await replaceFile(this.#layout.rebuild, '').catch(() => undefined);
+    this.#context.onFatal(error);
+  }
+
+  #stop(cause: Error): StorageError {
+    this.#context.log.error(
+      { err: cause, provider: this.#context.name },
+      'the store takes no more writes until a restart',
+    );
+    this.#stopped ??= new StorageError(
+      'STORE_READ_ONLY',
+      'the store takes no writes after an I/O error; restart the daemon',
+    );
+    return new StorageError('STORAGE_IO', 'the disk failed during the commit', { cause, outcomeUnknown: true });
+  }
+}
+
+/** The folders whose names a delete or a save of this image changes. */
+export function foldersOf(layout: Layout, filename: string): { image: string; record: string } {
+  return { image: join(layout.image(filename), '..'), record: join(layout.record(filename), '..') };
+}
+
+/** Unlinks all names of a deleted image, the record before the bytes; what is gone already is fine. */
+export async function unlinkImage(layout: Layout, filename: string, failpoint: (step: string) => void): Promise<void> {
+  for (const path of [
+    layout.stagedRecord(filename),
+    layout.part(filename),
+    layout.record(filename),
+    layout.image(filename),
+  ]) {
+    await ifPresent(unlink(path));
+    failpoint('unlinked');
+  }
+}

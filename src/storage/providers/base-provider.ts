@@ -1,0 +1,403 @@
+/** What every provider does, once: validation, naming, hashing, list, cleanup and statistics over its catalog. */
+import { createHash } from 'node:crypto';
+import type { Catalog, CatalogQuery, ImageRecord, ImageSize, Outcome } from '../catalog/types.ts';
+import { Slots } from '../concurrency.ts';
+import { StorageError, toStorageError } from '../errors.ts';
+import { type DetectedType, ImageInspector } from '../image-format.ts';
+import { createListing } from '../listing.ts';
+import { imageFilename, imageKey, modelSlug } from '../naming.ts';
+import { parseParameters } from '../parameters.ts';
+import type {
+  ByteSource,
+  CleanupOptions,
+  CleanupResult,
+  GetOptions,
+  ImageMetadata,
+  Listing,
+  ListOptions,
+  ProviderContext,
+  ProviderHealth,
+  ProviderStatistics,
+  Resume,
+  SaveOptions,
+  StorageItem,
+  StorageProvider,
+  StorageResult,
+  StoredImage,
+} from '../types.ts';
+import {
+  type CheckedMetadata,
+  checkAgainst,
+  checkCount,
+  checkDeclared,
+  checkIdempotencyKey,
+  checkInstant,
+  checkMetadata,
+  checkText,
+  fingerprint,
+} from '../validation.ts';
+
+const CLEANUP_SCAN_ROWS = 5_000;
+const CLEANUP_GROUP = 100;
+const MAX_NAMED = 1_000;
+
+/** The bytes of one save on their way into a provider. Every method's failure is folded by the caller. */
+export interface Upload {
+  /** The name the image gets, unless `commit` finds it taken. */
+  readonly filename: string;
+  /** Takes the whole chunk; it may be reused once this resolves. */
+  write(chunk: Uint8Array): Promise<void>;
+  /**
+   * Makes the image exist, under another short id if the filename is taken, or finds that its idempotency key was used.
+   * On failure nothing is left behind, unless the error has `outcomeUnknown`.
+   */
+  commit(record: ImageRecord): Promise<Committed>;
+  /** Leaves nothing behind. Only before `commit`. */
+  discard(): Promise<void>;
+}
+
+export interface Committed {
+  /** The stored record: ours, or the one that had the idempotency key first. */
+  record: ImageRecord;
+  replayed: boolean;
+  /** Resolves when the save needs its slot no longer. */
+  settled: Promise<void>;
+}
+
+type ReceivedBytes = Pick<ImageRecord, 'size' | 'sha256' | 'contentType' | 'width' | 'height'>;
+
+export abstract class BaseProvider implements StorageProvider {
+  readonly name: string;
+  abstract readonly storageType: string;
+  protected readonly context: ProviderContext;
+  readonly #slots: Slots;
+
+  constructor(context: ProviderContext) {
+    this.context = context;
+    this.name = context.name;
+    this.#slots = new Slots(context.limits.maxSaves, context.limits.saveQueueMs);
+  }
+
+  abstract get health(): ProviderHealth;
+  abstract close(): Promise<void>;
+
+  /** The catalog, for answers about one image. */
+  protected abstract readonly catalog: Catalog;
+  /** The catalog once it is complete, for answers about all; CATALOG_REBUILDING until then. */
+  protected abstract completeCatalog(): Promise<Catalog>;
+  /** Throws when nothing can be written now (STORE_READ_ONLY, DISK_FULL for so many bytes, …). */
+  protected abstract checkWritable(sizeBytes: number): Promise<void>;
+  protected abstract openUpload(filename: string): Promise<Upload>;
+  /** Exactly these bytes, or BYTES_MISSING, BYTES_CORRUPT. */
+  protected abstract readBytes(record: ImageRecord, offset: number, length: number): AsyncIterable<Uint8Array>;
+  protected abstract remove(filename: string, sparePinned: boolean): Promise<Outcome>;
+  /** Where a caller finds the bytes. */
+  protected abstract locate(record: ImageRecord): Promise<{ url: string; path?: string }>;
+  protected abstract capacity(): Promise<{ capacityBytes?: number; freeBytes?: number }>;
+
+  async save(source: ByteSource, metadata: ImageMetadata, options: SaveOptions = {}): Promise<StorageResult> {
+    const checked = checkMetadata(metadata, this.context.limits);
+    const idempotencyKey = checkIdempotencyKey(options);
+    checkDeclared(options);
+    if ((options.size ?? 0) > this.context.limits.maxImageBytes) throw this.#tooLarge();
+    const release = await this.#slots.acquire(options.signal);
+    try {
+      const { record, replayed, settled } = await this.#receive(source, checked, { ...options, idempotencyKey });
+      settled.then(release, release);
+      return { ...(await this.#item(record)), replayed };
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  async #receive(source: ByteSource, metadata: CheckedMetadata, options: SaveOptions): Promise<Committed> {
+    await folded(this.checkWritable(options.size ?? 0));
+    const timestamp = metadata.timestamp ?? this.context.now();
+    const inspector = new ImageInspector();
+    const hash = createHash('sha256');
+    const undetected: Uint8Array[] = [];
+    let size = 0;
+    let upload: Upload | undefined;
+    try {
+      for await (const chunk of chunksOf(source)) {
+        throwIfCancelled(options.signal);
+        size += chunk.length;
+        if (size > this.context.limits.maxImageBytes) throw this.#tooLarge();
+        inspector.push(chunk);
+        hash.update(chunk);
+        if (inspector.detected === undefined) {
+          undetected.push(chunk.slice());
+          continue;
+        }
+        upload ??= await this.#begin(inspector.detected, timestamp, metadata.model, options);
+        for (const bytes of undetected.splice(0)) await folded(upload.write(bytes));
+        await folded(upload.write(chunk));
+      }
+      const { extension: _, ...format } = inspector.finish();
+      const sha256 = hash.digest('hex');
+      for (const declared of [options, options.trailer?.() ?? {}]) checkAgainst(declared, { size, sha256 });
+      throwIfCancelled(options.signal);
+      if (upload === undefined) throw new StorageError('IMAGE_TRUNCATED', 'the image ends before its type is known');
+      const record = this.#record(upload.filename, { size, sha256, ...format }, timestamp, metadata, options);
+      const whole = upload;
+      upload = undefined;
+      return await folded(whole.commit(record));
+    } catch (error) {
+      await upload?.discard();
+      throw error;
+    }
+  }
+
+  #begin(detected: DetectedType, timestamp: number, model: string, options: SaveOptions): Promise<Upload> {
+    checkType(options.contentType, detected.contentType);
+    const filename = imageFilename(timestamp, modelSlug(model), this.context.shortId(), detected.extension);
+    return folded(this.openUpload(filename));
+  }
+
+  #record(
+    filename: string,
+    bytes: ReceivedBytes,
+    timestamp: number,
+    sent: CheckedMetadata,
+    options: SaveOptions,
+  ): ImageRecord {
+    const { prompt, model, category, parametersJson, tags } = sent;
+    return {
+      filename,
+      key: imageKey(filename),
+      ...bytes,
+      createTime: this.context.now(),
+      pinned: options.pinned ?? false,
+      prompt,
+      model,
+      timestamp,
+      category,
+      tags: [...new Set(tags)],
+      parametersJson,
+      idempotencyKey: options.idempotencyKey ?? '',
+      fingerprint: fingerprint(bytes.sha256, sent),
+    };
+  }
+
+  #tooLarge(): StorageError {
+    return new StorageError('IMAGE_TOO_LARGE', `an image may have at most ${this.context.limits.maxImageBytes} bytes`);
+  }
+
+  async get(filename: string, options: GetOptions = {}): Promise<StoredImage> {
+    const offset = checkCount('offset', options.offset ?? 0);
+    const limit = checkCount('limit', options.limit ?? 0);
+    const record = await folded(this.catalog.find(filename));
+    if (record === undefined) throw notFound();
+    if (offset > record.size) {
+      throw new StorageError('OFFSET_OUT_OF_RANGE', `the image has ${record.size} bytes`, { field: 'offset' });
+    }
+    const rest = record.size - offset;
+    const length = limit === 0 ? rest : Math.min(limit, rest);
+    return { item: await this.#item(record), body: this.#body(record, offset, length) };
+  }
+
+  async *#body(record: ImageRecord, offset: number, length: number): AsyncGenerator<Uint8Array> {
+    const hash = length === record.size ? createHash('sha256') : undefined;
+    for await (const chunk of this.readBytes(record, offset, length)) {
+      hash?.update(chunk);
+      yield chunk;
+    }
+    if (hash !== undefined && hash.digest('hex') !== record.sha256) {
+      throw new StorageError('BYTES_CORRUPT', 'the stored bytes are not those that were saved');
+    }
+  }
+
+  async delete(filename: string): Promise<boolean> {
+    const outcome = await folded(this.remove(filename, false));
+    return outcome.done;
+  }
+
+  list(options: ListOptions = {}): Listing {
+    const query = toQuery(options);
+    const read = async (after: Resume | undefined, limit: number, maxBytes: number) => {
+      const catalog = await folded(this.completeCatalog());
+      const { records, more } = await folded(catalog.page(query, { ...(after && { after }), limit, maxBytes }));
+      return { items: await Promise.all(records.map((record) => this.#item(record))), more };
+    };
+    return createListing(() => [{ provider: this.name, read }], options);
+  }
+
+  async cleanup(options: CleanupOptions): Promise<CleanupResult> {
+    checkCleanup(options);
+    const catalog = await folded(this.completeCatalog());
+    const dryRun = options.dryRun ?? false;
+    const result: CleanupResult = { deletedCount: 0, freedBytes: 0, filenames: [], keptPinned: 0, dryRun, more: false };
+    const count = (image: ImageSize) => {
+      result.deletedCount += 1;
+      result.freedBytes += image.size;
+      if (result.filenames.length < MAX_NAMED) result.filenames.push(image.filename);
+    };
+    const most = options.maxDeletes ?? Number.POSITIVE_INFINITY;
+    for await (const group of this.#unprotected(catalog, options)) {
+      throwIfCancelled(options.signal);
+      const going = group.filter((image) => !image.pinned);
+      const taken = going.slice(0, most - result.deletedCount);
+      const gone = dryRun ? taken.map(() => true) : await this.#removeAll(taken);
+      for (const [index, image] of taken.entries()) if (gone[index]) count(image);
+      if (taken.length < going.length) return { ...result, more: true };
+      result.keptPinned += group.length - going.length;
+    }
+    return result;
+  }
+
+  #removeAll(images: ImageSize[]): Promise<boolean[]> {
+    return Promise.all(images.map(async ({ filename }) => (await folded(this.remove(filename, true))).done));
+  }
+
+  /** Groups of the images that no criterion protects, oldest first, pinned ones among them. */
+  async *#unprotected(catalog: Catalog, options: CleanupOptions): AsyncGenerator<ImageSize[]> {
+    const filter = { model: options.model, category: options.category };
+    const end = options.olderThan && checkInstant('older_than', options.olderThan);
+    const newestToGo = await firstUnprotected(catalog, filter, options);
+    if (newestToGo === undefined) return;
+    let after: ImageSize | undefined;
+    for (;;) {
+      const request = { ...(after && { after }), limit: CLEANUP_GROUP };
+      const rows = await folded(
+        catalog.pageSizes({ ...filter, ...(end !== undefined && { end }), order: 'oldest' }, request),
+      );
+      const going = rows.filter((row) => !isNewer(row, newestToGo));
+      if (going.length > 0) yield going;
+      after = rows.at(-1);
+      if (going.length < CLEANUP_GROUP) return;
+    }
+  }
+
+  async getStatistics(): Promise<ProviderStatistics> {
+    const catalog = await folded(this.completeCatalog());
+    const [{ oldest, newest, ...counts }, capacity] = await Promise.all([
+      folded(catalog.statistics()),
+      folded(this.capacity()),
+    ]);
+    return {
+      provider: this.name,
+      storageType: this.storageType,
+      ...counts,
+      ...(oldest !== undefined && { oldest: new Date(oldest) }),
+      ...(newest !== undefined && { newest: new Date(newest) }),
+      ...capacity,
+    };
+  }
+
+  async #item(record: ImageRecord): Promise<StorageItem> {
+    const { filename, key, size, sha256, contentType, width, height, pinned } = record;
+    const { prompt, model, category, parametersJson, tags } = record;
+    return {
+      ...(await this.locate(record)),
+      filename,
+      key,
+      size,
+      storageType: this.storageType,
+      provider: this.name,
+      metadata: {
+        prompt,
+        model,
+        timestamp: new Date(record.timestamp),
+        category,
+        tags,
+        parametersJson,
+        get parameters() {
+          return parseParameters(parametersJson);
+        },
+      },
+      sha256,
+      contentType,
+      width,
+      height,
+      createTime: new Date(record.createTime),
+      pinned,
+    };
+  }
+}
+
+/** The newest image that neither keepCount nor keepBytes protects; undefined when they protect all. */
+async function firstUnprotected(
+  catalog: Catalog,
+  filter: Partial<CatalogQuery>,
+  options: CleanupOptions,
+): Promise<ImageSize | undefined> {
+  let countLeft = options.keepCount ?? 0;
+  let bytesLeft = options.keepBytes ?? 0;
+  let after: ImageSize | undefined;
+  for (;;) {
+    const request = { ...(after && { after }), limit: CLEANUP_SCAN_ROWS };
+    const rows = await folded(catalog.pageSizes({ ...filter, order: 'newest' }, request));
+    for (const row of rows) {
+      if (row.pinned) continue;
+      bytesLeft = row.size <= bytesLeft ? bytesLeft - row.size : -1;
+      countLeft -= 1;
+      if (countLeft < 0 && bytesLeft < 0) return row;
+    }
+    after = rows.at(-1);
+    if (rows.length < CLEANUP_SCAN_ROWS) return undefined;
+  }
+}
+
+function isNewer(a: ImageSize, b: ImageSize): boolean {
+  return a.timestamp > b.timestamp || (a.timestamp === b.timestamp && a.filename > b.filename);
+}
+
+function checkCleanup(options: CleanupOptions): void {
+  const { olderThan, keepCount, keepBytes, maxDeletes } = options;
+  if (olderThan === undefined && keepCount === undefined && keepBytes === undefined) {
+    throw new StorageError(
+      'CLEANUP_WITHOUT_CRITERION',
+      'name older_than, keep_count or keep_bytes; filters alone are no criterion',
+    );
+  }
+  checkCount('keep_count', keepCount ?? 0);
+  checkCount('keep_bytes', keepBytes ?? 0);
+  checkCount('max_deletes', maxDeletes ?? 0);
+  checkText('model', options.model ?? '', 1024);
+  checkText('category', options.category ?? '', 1024);
+}
+
+function toQuery({ dateRange, model, category, query, tags, pinned, order = 'newest' }: ListOptions): CatalogQuery {
+  return {
+    ...(dateRange?.start && { start: dateRange.start.getTime() }),
+    ...(dateRange?.end && { end: dateRange.end.getTime() }),
+    model,
+    category,
+    query,
+    tags,
+    pinned,
+    order,
+  };
+}
+
+async function* chunksOf(source: ByteSource): AsyncGenerator<Uint8Array> {
+  if (source instanceof Uint8Array) yield source;
+  else yield* source;
+}
+
+function checkType(declared: string | undefined, actual: string): void {
+  const wanted = declared === 'image/jpg' ? 'image/jpeg' : declared;
+  if (wanted && wanted !== actual) {
+    throw new StorageError('TYPE_MISMATCH', `${declared} was declared, the bytes are ${actual}`, {
+      field: 'content_type',
+    });
+  }
+}
+
+function throwIfCancelled(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new StorageError('CANCELLED', 'the call was cancelled');
+}
+
+function notFound(): StorageError {
+  return new StorageError('IMAGE_NOT_FOUND', 'no image of that name', { field: 'filename' });
+}
+
+/** Folds the provider's own failures; what a caller's source throws stays as it is. */
+async function folded<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw toStorageError(error);
+  }
+}

@@ -1,0 +1,150 @@
+/** Images in a directory: the Save and Delete protocol over files, with the catalog as the commit point. */
+import { open } from 'node:fs/promises';
+import type { Catalog, ImageRecord, Outcome } from '../catalog/types.ts';
+import { StorageError } from '../errors.ts';
+import { capacityOf, giveUpReserve } from '../local/file-system.ts';
+import { ifPresent } from '../local/files.ts';
+import { type OpenStore, openStore } from '../local/open-store.ts';
+import { unlinkImage } from '../local/store.ts';
+import { openUpload } from '../local/upload.ts';
+import { Upkeep } from '../local/upkeep.ts';
+import type { LocalConfig, ProviderContext, ProviderHealth, StorageProvider } from '../types.ts';
+import { BaseProvider, type Upload } from './base-provider.ts';
+
+const READ_BYTES = 256 * 1024;
+/** Room that a save leaves for its record and the catalog. */
+const HEADROOM_BYTES = 256 * 1024;
+
+/** Opens the store below `basePath`, creating it on first use. Rejects with a StoreOpenError. */
+export async function openLocalStorage(config: LocalConfig, context: ProviderContext): Promise<StorageProvider> {
+  return new LocalStorage(await openStore(config, context), context);
+}
+
+class LocalStorage extends BaseProvider {
+  readonly storageType = 'local';
+  readonly #store: OpenStore;
+  readonly #upkeep: Upkeep;
+  #closed: Promise<void> | undefined;
+
+  constructor(store: OpenStore, context: ProviderContext) {
+    super(context);
+    this.#store = store;
+    this.#upkeep = new Upkeep(store);
+  }
+
+  get health(): ProviderHealth {
+    return this.#store.condition.health;
+  }
+
+  protected get catalog(): Catalog {
+    return this.#store.catalog;
+  }
+
+  protected async completeCatalog(): Promise<Catalog> {
+    return this.#store.catalog;
+  }
+
+  protected async checkWritable(sizeBytes: number): Promise<void> {
+    await this.#store.condition.checkWritable();
+    const { freeBytes = 0 } = await this.capacity();
+    if (freeBytes < sizeBytes + HEADROOM_BYTES) {
+      throw new StorageError('DISK_FULL', 'the disk of the store is full', { retryAfterMs: 10_000 });
+    }
+  }
+
+  protected openUpload(filename: string): Promise<Upload> {
+    return openUpload(this.#store, filename);
+  }
+
+  protected async *readBytes(record: ImageRecord, offset: number, length: number): AsyncGenerator<Uint8Array> {
+    const file = await ifPresent(open(this.#store.layout.image(record.filename), 'r'));
+    if (file === undefined) throw await this.#missing(record);
+    try {
+      if ((await file.stat()).size !== record.size) {
+        throw new StorageError('BYTES_CORRUPT', 'the stored file has another size than what was saved');
+      }
+      for (let done = 0; done < length; ) {
+        const buffer = Buffer.allocUnsafe(Math.min(READ_BYTES, length - done));
+        const { bytesRead } = await file.read(buffer, 0, buffer.length, offset + done);
+        if (bytesRead === 0) throw new StorageError('BYTES_CORRUPT', 'the stored file ends early');
+        done += bytesRead;
+        yield buffer.subarray(0, bytesRead);
+      }
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** Deleted since its row was read, or gone without a delete. */
+  async #missing(record: ImageRecord): Promise<StorageError> {
+    if ((await this.catalog.find(record.filename)) === undefined) return new StorageError('IMAGE_NOT_FOUND', 'no image of that name');
+    return new StorageError('BYTES_MISSING', 'the image was saved, and its file is gone');
+  }
+
+  protected async remove(filename: string, sparePinned: boolean): Promise<Outcome> {
+    const { audit, byFilename, layout } = this.#store;
+    const deleteTime = this.context.now();
+    const outcome = await this.#commitDelete(filename, deleteTime, sparePinned);
+    if (!outcome.done) return outcome;
+    this.#upkeep.unlinksArePending();
+    try {
+      await audit.deleted(outcome.record, sparePinned ? 'cleanup' : 'delete', deleteTime);
+    } catch (error) {
+      this.context.log.warn({ err: error, provider: this.name }, 'a delete is missing in the audit log');
+    }
+    try {
+      await byFilename.run(filename, () => unlinkImage(layout, filename, this.context.failpoint));
+    } catch (error) {
+      this.context.log.warn({ err: error, provider: this.name, filename }, 'the files of a deleted image stay for now');
+    }
+    return outcome;
+  }
+
+  async #commitDelete(filename: string, deleteTime: number, sparePinned: boolean): Promise<Outcome> {
+    const { committer, condition, layout } = this.#store;
+    const submit = () => committer.submit({ kind: 'delete', filename, deleteTime, sparePinned }, []);
+    try {
+      return await submit();
+    } catch (error) {
+      const folded = await condition.foldCommitError(error);
+      if (folded.reason !== 'DISK_FULL' || !(await giveUpReserve(layout))) throw folded;
+    }
+    try {
+      return await submit();
+    } catch (error) {
+      throw await condition.foldCommitError(error);
+    }
+  }
+
+  protected async locate(record: ImageRecord): Promise<{ url: string; path: string }> {
+    const url = `${this.context.publicUrl.replace(/\/+$/, '')}/${record.key}`;
+    return { url, path: this.#store.layout.image(record.filename) };
+  }
+
+  protected capacity(): Promise<{ capacityBytes?: number; freeBytes?: number }> {
+    return capacityOf(this.#store.layout.basePath);
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    const { committer, byKey, byFilename, catalog, condition, lock } = this.#store;
+    await byKey.idle();
+    await committer.idle();
+    await byFilename.idle();
+    const sound = condition.health.serving;
+    let clean = false;
+    try {
+      await this.#upkeep.stop(sound);
+      clean = sound;
+    } catch (error) {
+      this.context.log.warn({ err: error, provider: this.name }, 'the store could not be closed clean; the next start puts it right');
+    } finally {
+      await catalog.close(clean);
+      lock.release();
+    }
+  }
+}

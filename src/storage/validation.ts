@@ -1,0 +1,145 @@
+/** Checks what a caller says of an image before a byte of it is kept. */
+import { createHash } from 'node:crypto';
+import { invalidField, StorageError } from './errors.ts';
+import { parseParameters, stringifyParameters } from './parameters.ts';
+import type { Declared, ImageMetadata, SaveOptions, StorageLimits } from './types.ts';
+
+const MAX_MODEL_BYTES = 1024;
+const MAX_LABEL_BYTES = 256;
+const MAX_TAGS = 64;
+const MAX_KEY_BYTES = 256;
+const FIRST_INSTANT_MS = 0;
+const LAST_INSTANT_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
+
+/** Metadata that passed the checks; what was not sent is empty. */
+export interface CheckedMetadata {
+  prompt: string;
+  model: string;
+  /** ms since 1970; undefined when it was not sent. */
+  timestamp: number | undefined;
+  category: string;
+  parametersJson: string;
+  /** As sent, repetitions included. */
+  tags: string[];
+}
+
+/** FIELD_INVALID names the field and the reason. */
+export function checkMetadata(metadata: ImageMetadata, limits: StorageLimits): CheckedMetadata {
+  const checked: CheckedMetadata = {
+    prompt: checkText('metadata.prompt', metadata.prompt, limits.maxPromptBytes),
+    model: checkText('metadata.model', metadata.model, MAX_MODEL_BYTES),
+    timestamp: metadata.timestamp && checkInstant('metadata.timestamp', metadata.timestamp),
+    category: checkText('metadata.category', metadata.category ?? '', MAX_LABEL_BYTES),
+    parametersJson: checkParameters(metadata, limits.maxMetadataBytes),
+    tags: checkTags('metadata.tags', metadata.tags ?? []),
+  };
+  const { prompt, model, category, parametersJson, tags } = checked;
+  const totalBytes = [prompt, model, category, parametersJson, ...tags].reduce(
+    (sum, s) => sum + Buffer.byteLength(s),
+    0,
+  );
+  if (totalBytes > limits.maxMetadataBytes) {
+    throw invalidField('metadata', `${totalBytes} bytes in all, at most ${limits.maxMetadataBytes} are kept`);
+  }
+  return checked;
+}
+
+/** Text that is well-formed Unicode without NUL and not longer than that many bytes of UTF-8. */
+export function checkText(field: string, text: string, maxBytes: number): string {
+  if (typeof text !== 'string') throw invalidField(field, 'must be text');
+  if (!text.isWellFormed()) throw invalidField(field, 'is not valid Unicode (a lone surrogate)');
+  if (text.includes('\0')) throw invalidField(field, 'must not contain NUL');
+  const bytes = Buffer.byteLength(text);
+  if (bytes > maxBytes) throw invalidField(field, `${bytes} bytes, at most ${maxBytes} are kept`);
+  return text;
+}
+
+/** An instant of the years 1970 to 9999, as ms. */
+export function checkInstant(field: string, instant: Date): number {
+  const ms = instant.getTime();
+  if (!(ms >= FIRST_INSTANT_MS && ms <= LAST_INSTANT_MS))
+    throw invalidField(field, 'must lie in the years 1970 to 9999');
+  return ms;
+}
+
+/** At most 64 labels, none empty. */
+export function checkTags(field: string, tags: readonly string[]): string[] {
+  if (tags.length > MAX_TAGS) throw invalidField(field, `${tags.length} tags, at most ${MAX_TAGS} are kept`);
+  return tags.map((tag) => {
+    if (tag === '') throw invalidField(field, 'a tag must not be empty');
+    return checkText(field, tag, MAX_LABEL_BYTES);
+  });
+}
+
+/** The idempotency key, empty when there is none. */
+export function checkIdempotencyKey(options: SaveOptions): string {
+  return checkText('idempotency_key', options.idempotencyKey ?? '', MAX_KEY_BYTES);
+}
+
+export function checkDeclared(declared: Declared): void {
+  if (declared.size !== undefined) checkCount('size', declared.size);
+  if (declared.sha256 !== undefined && !/^[0-9a-f]{64}$/.test(declared.sha256)) {
+    throw invalidField('sha256', 'must be the 32 bytes of a SHA-256');
+  }
+}
+
+/** A whole number that a double holds exactly, not negative. */
+export function checkCount(field: string, value: number): number {
+  if (!Number.isSafeInteger(value) || value < 0) throw invalidField(field, 'must be a whole number, not negative');
+  return value;
+}
+
+/** SIZE_MISMATCH or CHECKSUM_MISMATCH when the bytes are not what was declared. */
+export function checkAgainst(declared: Declared, actual: Required<Declared>): void {
+  checkDeclared(declared);
+  if (declared.size !== undefined && declared.size !== actual.size) {
+    throw new StorageError('SIZE_MISMATCH', `${declared.size} bytes were declared, ${actual.size} arrived`, {
+      field: 'size',
+    });
+  }
+  if (declared.sha256 !== undefined && declared.sha256 !== actual.sha256) {
+    throw new StorageError(
+      'CHECKSUM_MISMATCH',
+      `sha256 ${declared.sha256} was declared, the bytes have ${actual.sha256}`,
+      {
+        field: 'sha256',
+      },
+    );
+  }
+}
+
+/**
+ * What makes two saves with one idempotency key the same save: sha256 over the bytes' sha256, then prompt, model,
+ * timestamp (decimal ms, empty when not sent), category, parameters_json and each tag as sent; each as a 32-bit
+ * big-endian length and its bytes, the tags behind their 32-bit count.
+ */
+export function fingerprint(sha256: string, metadata: CheckedMetadata): string {
+  const hash = createHash('sha256');
+  const number = (value: number) => {
+    const bytes = Buffer.alloc(4);
+    bytes.writeUInt32BE(value);
+    hash.update(bytes);
+  };
+  const field = (bytes: Buffer) => {
+    number(bytes.length);
+    hash.update(bytes);
+  };
+  field(Buffer.from(sha256, 'hex'));
+  const { prompt, model, timestamp, category, parametersJson, tags } = metadata;
+  for (const text of [prompt, model, timestamp?.toString() ?? '', category, parametersJson]) field(Buffer.from(text));
+  number(tags.length);
+  for (const tag of tags) field(Buffer.from(tag));
+  return hash.digest('hex');
+}
+
+function checkParameters(metadata: ImageMetadata, maxBytes: number): string {
+  const field = 'metadata.parameters_json';
+  const json = metadata.parametersJson || (metadata.parameters ? stringifyParameters(metadata.parameters) : '');
+  checkText(field, json, maxBytes);
+  try {
+    parseParameters(json);
+  } catch {
+    throw invalidField(field, 'must be one JSON object');
+  }
+  return json;
+}

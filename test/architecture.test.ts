@@ -1,0 +1,140 @@
+/** Holds the shape of `src/`: who may import whom, and what stays in one place. Each rule says why it is there. */
+import { globSync, readFileSync } from 'node:fs';
+import { posix } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+
+interface Source {
+  /** From the root of the project, such as `src/rpc/routes.ts`. */
+  path: string;
+  text: string;
+}
+
+interface Rule {
+  name: string;
+  why: string;
+  /** What breaks the rule in this file. */
+  offences(source: Source): string[];
+  /** A file the rule must catch. */
+  offender: Source;
+}
+
+/** Each part of `src/`, and the parts it may import besides itself. */
+const MAY_IMPORT: Record<string, string[]> = {
+  main: ['cli'],
+  cli: ['daemon', 'client', 'config', 'storage'],
+  mcp: ['client'],
+  daemon: ['config', 'rpc', 'http', 'storage'],
+  config: ['storage'],
+  rpc: ['storage'],
+  http: ['storage'],
+  client: [],
+  storage: [],
+};
+
+const rules: Rule[] = [
+  {
+    name: 'imports point one way',
+    why: 'the storage library stays usable without the daemon, and a part can be replaced by touching those above it only',
+    offences: (source) => importedParts(source).filter((part) => !mayImport(partOf(source.path), part)),
+    offender: { path: 'src/storage/storage.ts', text: "import { routes } from '../rpc/routes.ts';" },
+  },
+  {
+    name: 'every file belongs to a part',
+    why: 'a part that the table above does not know has no rules',
+    offences: ({ path }) => (partOf(path) in MAY_IMPORT ? [] : [partOf(path)]),
+    offender: { path: 'src/helpers/strings.ts', text: '' },
+  },
+  {
+    name: 'only rpc/ and client.ts know the generated code',
+    why: 'the contract may grow a second version without touching storage, CLI or HTTP',
+    offences: (source) =>
+      ['rpc', 'client'].includes(partOf(source.path)) ? [] : imports(source).filter((path) => path.startsWith('gen/')),
+    offender: {
+      path: 'src/cli/list.ts',
+      text: "import type { Image } from '../../gen/imagestorage/v1/image_storage_pb.ts';",
+    },
+  },
+  {
+    name: 'only config.ts reads the environment',
+    why: 'what a process was told is found in one place, and tests set it without touching the process',
+    offences: ({ path, text }) =>
+      path === 'src/config.ts' ? [] : (code(text).match(/\bprocess\.env\b|\benv\b[^;]*from 'node:process'/g) ?? []),
+    offender: { path: 'src/daemon.ts', text: 'const port = process.env.PORT;' },
+  },
+  {
+    name: 'only s3-provider.ts imports the AWS SDK',
+    why: 'the protocol of object stores is ours; another bucket service must fit in without it, and local stores never load it',
+    offences: (source) =>
+      source.path === 'src/storage/providers/s3-provider.ts'
+        ? []
+        : imports(source).filter((path) => /^@(aws-sdk|smithy)\//.test(path)),
+    offender: { path: 'src/storage/factory.ts', text: "const sdk = await import('@aws-sdk/client-s3');" },
+  },
+  {
+    name: 'every file says first what it is responsible for',
+    why: 'a reader decides by the first line whether this is the place',
+    offences: ({ text }) => (/^(\/\*\* ?\n?[ *]*\w|\/\/ \w)/.test(text) ? [] : [text.split('\n')[0] ?? '']),
+    offender: { path: 'src/main.ts', text: "import { program } from './cli/program.ts';" },
+  },
+];
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const sources: Source[] = globSync('src/**/*.{ts,js}', { cwd: root }).map((path) => ({
+  path: path.replaceAll('\\', '/'),
+  text: readFileSync(`${root}/${path}`, 'utf8'),
+}));
+
+describe.each(rules)('$name', ({ why, offences, offender }) => {
+  it('holds in src/', () => {
+    const found = sources.flatMap((source) => offences(source).map((offence) => `${source.path}: ${offence}`));
+    expect(found, why).toEqual([]);
+  });
+
+  it('would catch an offender', () => {
+    expect(offences(offender)).not.toEqual([]);
+  });
+});
+
+it('reads every form of import', () => {
+  const text = [
+    "import './a.ts';",
+    "import type { B } from '../b.ts';",
+    "export * from './c.ts';",
+    "import {\n  d,\n} from './d.ts';",
+    "const e = await import('./e.ts');",
+    "const f = new URL('./f.ts', import.meta.url);",
+    "/** import './not-this.ts' */",
+  ].join('\n');
+  const expected = ['src/rpc/a.ts', 'src/b.ts', 'src/rpc/c.ts', 'src/rpc/d.ts', 'src/rpc/e.ts', 'src/rpc/f.ts'];
+  expect(imports({ path: 'src/rpc/x.ts', text })).toEqual(expected);
+});
+
+/** `src/rpc/routes.ts` → `rpc`, `src/daemon.ts` → `daemon`. */
+function partOf(path: string): string {
+  return path.split('/')[1]!.replace(/\.ts$/, '');
+}
+
+function mayImport(part: string, other: string): boolean {
+  return other === part || (MAY_IMPORT[part]?.includes(other) ?? false);
+}
+
+/** The parts of `src/` that a file imports. */
+function importedParts(source: Source): string[] {
+  return imports(source)
+    .filter((path) => path.startsWith('src/'))
+    .map(partOf);
+}
+
+/** What a file imports: package names, and paths from the root of the project. */
+function imports({ path, text }: Source): string[] {
+  const specifiers = code(text).matchAll(/(?:\bfrom|\bimport|\bnew URL)\s*\(?\s*'([^']+)'/g);
+  return [...specifiers].map(([, specifier]) =>
+    specifier!.startsWith('.') ? posix.join(posix.dirname(path), specifier!) : specifier!,
+  );
+}
+
+/** The text without comments that have lines of their own, which may speak of anything. */
+function code(text: string): string {
+  return text.replace(/^\s*\/\*[\s\S]*?\*\//gm, '').replace(/^\s*\/\/.*$/gm, '');
+}

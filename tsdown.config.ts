@@ -1,0 +1,19 @@
+/** Bundles the daemon, its worker, the library and the client into a flat `dist/` that needs no other package at run time. */
+import { defineConfig } from 'tsdown';
+import { thirdPartyLicenses } from './scripts/third-party-licenses.ts';
+
+export default defineConfig({
+  entry: {
+    main: 'src/main.ts',
+    // Started by URL, which the bundler does not follow: an entry of its own, beside main.js.
+    'sqlite-worker': 'src/storage/catalog/sqlite-worker.ts',
+    index: 'src/storage/index.ts',
+    client: 'src/client.ts',
+  },
+  platform: 'node',
+  target: 'node24',
+  fixedExtension: false,
+  dts: { entry: ['src/storage/index.ts', 'src/client.ts'] },
+  deps: { alwaysBundle: /./, onlyBundle: false, onlyImport: [] },
+  plugins: [thirdPartyLicenses()],
+});
