@@ -157,9 +157,9 @@ async function* readResuming(
       }
       return;
     } catch (error) {
-      // Limit 0 would mean to the end.
-      if (limit > 0 && received >= limit) return;
       await backoff.wait(error);
+      // There is nothing left to ask for, and limit 0 would mean to the end.
+      if (limit > 0 && received >= limit) return;
     }
   }
 }

@@ -75,7 +75,7 @@ async function saveOnce(
     for (;;) {
       // An answer before the end is an error, or a save that was done before; either way nobody wants the rest.
       const next = await Promise.race([chunks.next(), call.answer]);
-      if (!('done' in next)) return next;
+      if ('$typeName' in next) return next;
       if (next.done) break;
       hash?.update(next.value);
       size += next.value.length;

@@ -1,9 +1,9 @@
 /** How much the tests do: reduced in `npm test`, all of it in `npm run test:full`; and the seed of their randomness. */
 
 /** Whether every round is wanted. */
-export const full: boolean = process.env.IMAGE_STORAGE_TEST_FULL === '1';
+export const full: boolean = process.env.TEST_FULL === '1';
 
-/** 32 bits; set IMAGE_STORAGE_TEST_SEED to repeat a run. */
-export const seed: number = Number(process.env.IMAGE_STORAGE_TEST_SEED ?? Math.floor(Math.random() * 2 ** 32));
+/** 32 bits; set TEST_SEED to repeat a run. */
+export const seed: number = Number(process.env.TEST_SEED ?? Math.floor(Math.random() * 2 ** 32));
 
-console.info(`IMAGE_STORAGE_TEST_SEED=${seed}${full ? ', all rounds' : ''}`);
+console.info(`TEST_SEED=${seed}${full ? ', all rounds' : ''}`);

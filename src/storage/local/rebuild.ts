@@ -28,7 +28,7 @@ export async function rebuildCatalog({ layout, storeId, log, failpoint }: Rebuil
   const fresh = `${layout.catalog}.new`;
   await unlinkDatabase(fresh);
   const tombstones = await knownTombstones(layout);
-  const catalog = await createCatalog({ path: fresh, storeId, bulk: true });
+  const catalog = await createCatalog({ path: fresh, storeId });
   try {
     await catalog.loadTombstones(tombstones);
     const count = await loadRecords(layout, log, (records) => catalog.load(records));

@@ -1,0 +1,75 @@
+/** `image-storage cleanup`: shows which images would go, asks, and deletes no more than was shown. */
+import type { Command } from 'commander';
+import type { CleanupOptions, CleanupResult } from '../client.ts';
+import { EXIT } from '../exit-codes.ts';
+import { type AddressFlags, type Session, withAddress, withClient } from './connection.ts';
+import { parseInstant } from './dates.ts';
+import { parseBytes, parseCount } from './flags.ts';
+import { ask, canAsk, countOf, displayText, formatBytes, printError, printJson } from './terminal.ts';
+
+interface CleanupFlags extends AddressFlags, Omit<CleanupOptions, 'signal'> {
+  yes?: boolean;
+  json?: boolean;
+}
+
+const SHOWN_NAMES = 10;
+
+export function registerCleanup(program: Command): void {
+  const command = program
+    .command('cleanup')
+    .description('delete old images; each criterion that is given protects, pinned images are always spared')
+    .option(
+      '--older-than <time>',
+      'protect what is not older: RFC 3339, a date (UTC) or an age such as 30d',
+      (text: string) => parseInstant(text),
+    )
+    .option('--keep-count <count>', 'protect the newest so many', parseCount)
+    .option('--keep-bytes <size>', 'protect the newest that fit into so much, such as 10GiB', parseBytes)
+    .option('--model <name>', 'only of this model')
+    .option('--category <name>', 'only of this category')
+    .option('--provider <name>', '* is each of them on its own')
+    .option('--max-deletes <count>', 'stop after so many', parseCount)
+    .option('--dry-run', 'only show what would go')
+    .option('--yes', 'do not ask')
+    .option('--json', 'print the result as a JSON object')
+    .action((flags: CleanupFlags) => {
+      if (!flags.dryRun && !flags.yes && !canAsk()) {
+        command.error('error: nobody to ask: say --yes, or --dry-run', { exitCode: EXIT.USAGE });
+      }
+      return withClient(flags, (session) => cleanup(session, flags));
+    });
+  withAddress(command);
+}
+
+async function cleanup({ client, signal }: Session, flags: CleanupFlags): Promise<number> {
+  const { address: _, yes, json, dryRun, ...criteria } = flags;
+  const say = (line: string) => (json ? process.stderr : process.stdout).write(`${line}\n`);
+  const plan = await client.cleanup({ ...criteria, dryRun: true, signal });
+  for (const line of planLines(plan)) say(line);
+  if (dryRun || plan.deletedCount === 0) {
+    if (json) await printJson(plan);
+    return EXIT.OK;
+  }
+  if (!yes && !(await ask(`Delete ${countOf(plan.deletedCount, 'image')}?`, signal))) {
+    printError('nothing was deleted');
+    return EXIT.NEGATIVE;
+  }
+  // Images saved since may push others out of what is kept: those were not agreed to.
+  const result = await client.cleanup({ ...criteria, maxDeletes: plan.deletedCount, signal });
+  say(`deleted ${amountOf(result)}`);
+  if (json) await printJson(result);
+  return EXIT.OK;
+}
+
+function planLines(plan: CleanupResult): string[] {
+  const spared = plan.keptPinned > 0 ? `; ${countOf(plan.keptPinned, 'pinned image')} spared` : '';
+  if (plan.deletedCount === 0) return [`nothing would go${spared}`];
+  const names = plan.filenames.slice(0, SHOWN_NAMES).map((name) => `  ${displayText(name)}`);
+  const others = plan.deletedCount - names.length;
+  if (others > 0) names.push(`  … and ${others.toLocaleString('en')} more`);
+  return [`would delete ${amountOf(plan)}${spared}:`, ...names];
+}
+
+function amountOf({ deletedCount, freedBytes, more }: CleanupResult): string {
+  return `${countOf(deletedCount, 'image')}, ${formatBytes(freedBytes)}${more ? ' (the limit of this run; more would go)' : ''}`;
+}

@@ -1,0 +1,202 @@
+/** Finds prompt, model and settings in the graph of nodes that ComfyUI leaves in its images. */
+import { ExactNumber, type Traces } from './traces.ts';
+
+interface Node {
+  class_type: string;
+  /** Values, and links to what computes them. */
+  inputs: Record<string, unknown>;
+}
+type Graph = Map<string, Node>;
+type Link = [node: string, output: ExactNumber];
+
+/** Inputs that hold the words of a text node; the first that has some counts. */
+const TEXTS = [
+  ...['text', 'prompt', 't5xxl', 'text_g', 'text_l', 'clip_g', 'clip_l', 'positive_prompt', 'text_positive'],
+  ...['positive', 'populated_text', 'wildcard_text', 'string', 'value'],
+];
+const TEXT_PART = /^(string|text)_[a-z]$/;
+/** Inputs that conditioning comes from, the surest first. */
+const CONDITIONING = [
+  'positive',
+  'guider',
+  'conditioning',
+  'conditioning_1',
+  'conditioning_to',
+  'cond1',
+  'text_embeds',
+];
+/** Inputs that lead to no text, or to the wrong one. */
+const NO_CONDITIONING =
+  /negative|^(model|clip|clip_vision|clip_vision_output|vae|control_net|style_model|images?|pixels|mask|latent|latent_image|samples|noise|sampler|sigmas)$/;
+const MODEL_LINKS = /^(model|model\d|model_high_noise|base_model|unet|guider|pipe|basic_pipe)$/;
+const MODEL_NAMES = ['ckpt_name', 'unet_name', 'model_name'];
+const MODEL_FILE = /\.(safetensors|sft|ckpt|pth?|bin|gguf|onnx)$/i;
+/** What a sampler that is put together keeps its settings in. */
+const SAMPLER_PARTS = ['noise', 'sampler', 'sigmas', 'guider'];
+const SETTINGS: Record<string, string[]> = {
+  seed: ['seed', 'noise_seed'],
+  steps: ['steps'],
+  cfg: ['cfg'],
+  sampler_name: ['sampler_name'],
+  scheduler: ['scheduler'],
+};
+/** What nodes that hold nothing but a value call it. */
+const PLAIN_VALUES = ['value', 'int', 'float', 'number', 'string'];
+
+/** Undefined when the text is no graph. */
+export function readComfyUI(text: string): Traces | undefined {
+  const json = toJson(text);
+  const graph = parseGraph(json);
+  if (graph === undefined) return undefined;
+  const sampler = firstSampler(graph);
+  return {
+    prompt: (sampler && promptOf(graph, sampler)) ?? anyPrompt(graph),
+    model: (sampler && modelOf(graph, sampler, new Set())) ?? anyModel(graph),
+    settings: sampler ? settingsOf(graph, sampler) : {},
+    graph: json,
+  };
+}
+
+/** Python writes NaN and Infinity, which are not JSON. */
+function toJson(text: string): string {
+  // A string that never ends counts as one, or each quote in it would be searched again to the end.
+  return text.replace(/"[^"\\]*(?:\\.[^"\\]*)*"?|\bNaN\b|-?\bInfinity\b/gs, (found) =>
+    found.startsWith('"') ? found : 'null',
+  );
+}
+
+function parseGraph(json: string): Graph | undefined {
+  try {
+    const nodes: unknown = JSON.parse(json, (_key, value, { source }) =>
+      typeof value === 'number' ? new ExactNumber(source!) : value,
+    );
+    const graph = new Map(Object.entries(nodes as object).filter((entry): entry is [string, Node] => isNode(entry[1])));
+    return graph.size > 0 ? graph : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isNode(value: Partial<Node> | null): value is Node {
+  return typeof value?.class_type === 'string' && typeof value.inputs === 'object' && value.inputs !== null;
+}
+
+function isLink(value: unknown): value is Link {
+  return Array.isArray(value) && value.length === 2 && typeof value[0] === 'string' && value[1] instanceof ExactNumber;
+}
+
+function follow(graph: Graph, value: unknown): Node | undefined {
+  return isLink(value) ? graph.get(value[0]) : undefined;
+}
+
+/** Of these nodes and those that feed them the nearest that fits. */
+function nearest(graph: Graph, nodes: Iterable<Node>, fits: (node: Node) => boolean): Node | undefined {
+  const found = new Set(nodes);
+  // A set that grows while it is walked is a queue without repetitions.
+  for (const node of found) {
+    if (fits(node)) return node;
+    const sources = Object.values(node.inputs).map((value) => follow(graph, value));
+    for (const source of sources) if (source !== undefined) found.add(source);
+  }
+  return undefined;
+}
+
+/** Of the samplers that the saved image went through the one that began it: later ones refine or enlarge. */
+function firstSampler(graph: Graph): Node | undefined {
+  const nodes = [...graph.values()];
+  const saving = nodes.filter(({ class_type }) => /save/i.test(class_type));
+  let sampler = nearest(graph, saving, isSampler) ?? nodes.find(isSampler);
+  const seen = new Set<Node>();
+  while (sampler !== undefined && !seen.has(sampler)) {
+    seen.add(sampler);
+    const latent = follow(graph, sampler.inputs.latent_image ?? sampler.inputs.samples);
+    sampler = (latent && nearest(graph, [latent], isSampler)) ?? sampler;
+  }
+  return sampler;
+}
+
+function isSampler({ class_type, inputs }: Node): boolean {
+  return (
+    CONDITIONING.some((name) => isLink(inputs[name])) && (/sampler/i.test(class_type) || isLink(inputs.latent_image))
+  );
+}
+
+function promptOf(graph: Graph, sampler: Node): string | undefined {
+  const seen = new Set([sampler]);
+  for (const name of CONDITIONING) {
+    const text = textOf(graph, follow(graph, sampler.inputs[name]), seen);
+    if (text !== undefined) return text;
+  }
+  return undefined;
+}
+
+/** The words that a node holds or is fed with; empty where it has a place for words and none in it. */
+function textOf(graph: Graph, node: Node | undefined, seen: Set<Node>): string | undefined {
+  if (node === undefined || seen.has(node)) return undefined;
+  seen.add(node);
+  const read = (name: string) => {
+    const value = node.inputs[name];
+    return typeof value === 'string' ? value : textOf(graph, follow(graph, value), seen);
+  };
+  const names = Object.keys(node.inputs);
+  const parts = names.filter((name) => TEXT_PART.test(name));
+  if (parts.length > 1) return joined(parts.map(read), node.inputs.delimiter);
+  const others = names.filter((name) => isLink(node.inputs[name]) && !NO_CONDITIONING.test(name));
+  const texts = [...TEXTS, ...CONDITIONING, ...others].map(read).filter((text) => text !== undefined);
+  return texts.find((text) => text.trim() !== '') ?? texts[0];
+}
+
+function joined(parts: (string | undefined)[], delimiter: unknown): string {
+  return parts.filter(Boolean).join(typeof delimiter === 'string' ? delimiter : ' ');
+}
+
+function anyPrompt(graph: Graph): string | undefined {
+  const encoders = [...graph.values()].filter(({ class_type }) => /text.*encode/i.test(class_type));
+  const seen = new Set<Node>();
+  return encoders.map((node) => textOf(graph, node, seen)).find((text) => text?.trim());
+}
+
+/** The file that the model of a node was loaded from, on whatever way it came. */
+function modelOf(graph: Graph, node: Node | undefined, seen: Set<Node>): string | undefined {
+  if (node === undefined || seen.has(node)) return undefined;
+  seen.add(node);
+  const own = modelName(node, MODEL_NAMES);
+  if (own !== undefined) return own;
+  for (const [name, value] of Object.entries(node.inputs)) {
+    const model = MODEL_LINKS.test(name) ? modelOf(graph, follow(graph, value), seen) : undefined;
+    if (model !== undefined) return model;
+  }
+  return undefined;
+}
+
+function anyModel(graph: Graph): string | undefined {
+  const loaders = [...graph.values()].filter(({ class_type }) => !/upscale/i.test(class_type));
+  const names = MODEL_NAMES.flatMap((name) => loaders.map((node) => modelName(node, [name])));
+  return names.find((name) => name !== undefined);
+}
+
+/** Without folders and extension. */
+function modelName({ inputs }: Node, names: string[]): string | undefined {
+  const file = names.map((name) => inputs[name]).find((value) => typeof value === 'string');
+  return file?.replace(/^.*[/\\]/s, '').replace(MODEL_FILE, '');
+}
+
+function settingsOf(graph: Graph, sampler: Node): Record<string, unknown> {
+  const found = Object.entries(SETTINGS).map(([name, inputs]) => [name, settingOf(graph, sampler, inputs, new Set())]);
+  return Object.fromEntries(found.filter(([, value]) => value !== undefined));
+}
+
+function settingOf(graph: Graph, node: Node | undefined, names: string[], seen: Set<Node>): unknown {
+  if (node === undefined || seen.has(node)) return undefined;
+  seen.add(node);
+  for (const value of names.map((name) => node.inputs[name])) {
+    if (typeof value === 'string' || value instanceof ExactNumber) return value;
+    const linked = settingOf(graph, follow(graph, value), [...names, ...PLAIN_VALUES], seen);
+    if (linked !== undefined) return linked;
+  }
+  for (const part of SAMPLER_PARTS) {
+    const value = settingOf(graph, follow(graph, node.inputs[part]), names, seen);
+    if (value !== undefined) return value;
+  }
+  return undefined;
+}

@@ -1,0 +1,78 @@
+/** How a failure of a client command becomes one line and an exit code. */
+import type { ImageStorageError } from '../client.ts';
+import { EXIT } from '../exit-codes.ts';
+
+export interface Failure {
+  message: string;
+  exitCode: number;
+}
+
+/** gRPC status codes; grpc-js is not loaded for two numbers. */
+const DEADLINE_EXCEEDED = 4;
+const UNAVAILABLE = 14;
+
+/** The line and the exit code of a failed call or file; undefined for what is a bug. */
+export function failureOf(error: unknown, address: string): Failure | undefined {
+  if (isClientError(error)) return { message: clientMessage(error, address), exitCode: clientExitCode(error) };
+  const { code, message, syscall } = error as NodeJS.ErrnoException;
+  if (syscall === undefined) return undefined;
+  // "ENOENT: no such file or directory, open 'x'": the caller names the file.
+  return {
+    message: message.split(',')[0]!,
+    exitCode: code === 'EACCES' || code === 'EPERM' ? EXIT.PERMISSION : EXIT.IO,
+  };
+}
+
+function isClientError(error: unknown): error is ImageStorageError {
+  return error instanceof Error && error.name === 'ImageStorageError';
+}
+
+/** No daemon answered at all. */
+export function isUnreachable(error: unknown): boolean {
+  const { code, reason } = error as Partial<ImageStorageError>;
+  return code === UNAVAILABLE && reason === undefined;
+}
+
+function clientMessage(error: ImageStorageError, address: string): string {
+  const text = plainMessage(error, address);
+  if (!error.outcomeUnknown || !error.retryWith) return text;
+  const { idempotencyKey, timestamp } = error.retryWith;
+  const flags = `--idempotency-key ${idempotencyKey} --timestamp ${timestamp.toISOString()}`;
+  return `${text} (it may be stored all the same; to learn it, save it again with ${flags})`;
+}
+
+/** What gRPC says of a connection means little to people. */
+function plainMessage(error: ImageStorageError, address: string): string {
+  if (isUnreachable(error)) return `cannot reach ${address}: is the daemon running?`;
+  if (error.code === DEADLINE_EXCEEDED && error.reason === undefined) return `no answer from ${address} in time`;
+  return error.message;
+}
+
+/** By gRPC status code; a reason in the second table goes before. */
+const EXIT_OF_CODE: Record<number, number> = {
+  1: EXIT.UNAVAILABLE, // CANCELLED
+  3: EXIT.USAGE, // INVALID_ARGUMENT
+  [DEADLINE_EXCEEDED]: EXIT.UNAVAILABLE,
+  5: EXIT.NEGATIVE, // NOT_FOUND
+  6: EXIT.USAGE, // ALREADY_EXISTS
+  7: EXIT.PERMISSION, // PERMISSION_DENIED
+  8: EXIT.UNAVAILABLE, // RESOURCE_EXHAUSTED
+  9: EXIT.IO, // FAILED_PRECONDITION
+  10: EXIT.UNAVAILABLE, // ABORTED
+  11: EXIT.USAGE, // OUT_OF_RANGE
+  [UNAVAILABLE]: EXIT.UNAVAILABLE,
+  15: EXIT.IO, // DATA_LOSS
+  16: EXIT.PERMISSION, // UNAUTHENTICATED
+};
+
+const EXIT_OF_REASON: Record<string, number> = {
+  PROVIDER_NOT_FOUND: EXIT.USAGE,
+  DISK_FULL: EXIT.IO,
+  MESSAGE_TOO_LARGE: EXIT.USAGE,
+  STORAGE_IO: EXIT.IO,
+  BACKEND_AUTH: EXIT.PERMISSION,
+};
+
+function clientExitCode({ code, reason = '' }: ImageStorageError): number {
+  return EXIT_OF_REASON[reason] ?? EXIT_OF_CODE[code] ?? EXIT.BUG;
+}

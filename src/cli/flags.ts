@@ -1,0 +1,47 @@
+/** Values of flags as people type them. */
+import { InvalidArgumentError } from 'commander';
+
+/** Generation parameters: the JSON text of each value by key. */
+export type Parameters = Map<string, string>;
+
+const SCALAR = /^(?:-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)$/;
+
+/** `key=value`. A number keeps its digits as typed: a 64-bit seed survives. What is no JSON scalar is a string. */
+export function collectParameter(text: string, parameters: Parameters = new Map()): Parameters {
+  const [, key, value = ''] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
+  if (key === undefined) throw new InvalidArgumentError('expected key=value');
+  return new Map(parameters).set(key, SCALAR.test(value) ? value : JSON.stringify(value));
+}
+
+/** One JSON object. */
+export function parametersText(parameters: Parameters): string {
+  return `{${[...parameters].map(([key, value]) => `${JSON.stringify(key)}:${value}`).join(',')}}`;
+}
+
+/** `500MB`, `10GiB`, `1.5 T`, `4096`: a size as people type it, in bytes. */
+export function parseBytes(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*(?:([kmgtp])(i)?)?b?$/i.exec(text.trim());
+  const exponent = ' kmgtp'.indexOf(match?.[2]?.toLowerCase() ?? ' ');
+  const bytes = Math.round(Number(match?.[1]) * (match?.[3] ? 1024 : 1000) ** exponent);
+  if (!Number.isSafeInteger(bytes)) throw new InvalidArgumentError('expected a size such as 500MB or 10GiB');
+  return bytes;
+}
+
+/** A whole number of at most 32 bits, as the contract counts. */
+export function parseCount(text: string): number {
+  const count = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (!(count <= 0xffff_ffff)) throw new InvalidArgumentError('expected a whole number');
+  return count;
+}
+
+/** More than 0, fractions allowed. */
+export function parseSeconds(text: string): number {
+  const seconds = Number(text);
+  if (!(seconds > 0)) throw new InvalidArgumentError('expected a number of seconds');
+  return seconds;
+}
+
+/** Collects a flag that may be repeated. */
+export function collect(value: string, values: string[] = []): string[] {
+  return [...values, value];
+}

@@ -1,0 +1,144 @@
+/** `image-storage save`: streams files, or stdin, to the daemon. */
+import type { Command } from 'commander';
+import type { ImageMetadata, SavedImage } from '../client.ts';
+import { EXIT } from '../exit-codes.ts';
+import { type AddressFlags, type Session, withAddress, withClient } from './connection.ts';
+import { parseInstant } from './dates.ts';
+import { type EmbeddedMetadata, readEmbeddedMetadata } from './embedded-metadata.ts';
+import { isUnreachable } from './errors.ts';
+import { collect, collectParameter, type Parameters, parametersText } from './flags.ts';
+import { imageJson } from './image-json.ts';
+import { openInput, STDIN, totalBytes } from './input.ts';
+import {
+  createProgress,
+  displayText,
+  formatBytes,
+  type Progress,
+  printError,
+  printJson,
+  printLine,
+} from './terminal.ts';
+
+interface SaveFlags extends AddressFlags {
+  prompt?: string;
+  model?: string;
+  category?: string;
+  tag?: string[];
+  param?: Parameters;
+  paramsJson?: string;
+  timestamp?: Date;
+  provider?: string;
+  pinned?: boolean;
+  idempotencyKey?: string;
+  json?: boolean;
+}
+
+type Outcome = { saved: SavedImage } | { error: unknown } | 'not sent';
+
+const PARALLEL = 4;
+
+export function registerSave(program: Command): void {
+  const command = program
+    .command('save')
+    .description('save images; what is not given is read from the PNG text of ComfyUI and A1111')
+    .argument('<files...>', 'image files; - reads stdin')
+    .option('--prompt <text>')
+    .option('--model <name>')
+    .option('--category <name>')
+    .option('--tag <name>', 'repeatable', collect)
+    .option(
+      '--param <key=value>',
+      'a generation parameter; numbers, true, false and null as in JSON; repeatable',
+      collectParameter,
+    )
+    .option('--params-json <object>', 'all parameters as one JSON object, kept byte for byte')
+    .option('--timestamp <time>', 'when it was generated (default: now)', (text: string) => parseInstant(text))
+    .option('--provider <name>')
+    .option('--pinned', 'spare it in every cleanup')
+    .option('--idempotency-key <key>', 'a repeated save with it returns the first result')
+    .option('--json', 'print one JSON object a line')
+    .action((files: string[], flags: SaveFlags) => {
+      checkUsage(command, files, flags);
+      return withClient(flags, (session) => saveAll(session, files, flags), {});
+    });
+  withAddress(command);
+}
+
+function checkUsage(command: Command, files: string[], flags: SaveFlags): void {
+  const refuse = (message: string) => command.error(`error: ${message}`, { exitCode: EXIT.USAGE });
+  if (files.filter((file) => file === STDIN).length > 1) refuse('stdin can be read once');
+  if (files.length > 1 && flags.idempotencyKey !== undefined) refuse('--idempotency-key is for one file');
+  if (flags.param && flags.paramsJson !== undefined) refuse('--param and --params-json exclude each other');
+}
+
+/** Saves a few at a time and tells of them in the order they were named; one that fails does not stop the others. */
+async function saveAll(session: Session, files: string[], flags: SaveFlags): Promise<number> {
+  const progress = createProgress(await totalBytes(files));
+  const failures: number[] = [];
+  let unsent = 0;
+  let unreachable = false;
+  const saveNext = async (file: string): Promise<Outcome> => {
+    if (unreachable || session.signal.aborted) return 'not sent';
+    try {
+      return { saved: await saveOne(session, file, flags, progress) };
+    } catch (error) {
+      unreachable ||= isUnreachable(error);
+      return { error };
+    }
+  };
+  for await (const [file, outcome] of inOrder(files, PARALLEL, saveNext)) {
+    progress.clear();
+    if (outcome === 'not sent') unsent += 1;
+    else if ('saved' in outcome) await printSaved(outcome.saved, flags);
+    else failures.push(session.report(outcome.error, file));
+  }
+  if (unsent > 0) printError(`not sent: ${unsent} of ${files.length} files`);
+  return failures[0] ?? EXIT.OK;
+}
+
+async function saveOne(
+  { client, signal }: Session,
+  file: string,
+  flags: SaveFlags,
+  progress: Progress,
+): Promise<SavedImage> {
+  const { source, head } = await openInput(file, signal);
+  const { provider, idempotencyKey, pinned } = flags;
+  const onProgress = (sentBytes: number) => progress.set(file, sentBytes);
+  return client.save(source, metadataOf(flags, head), { provider, idempotencyKey, pinned, signal, onProgress });
+}
+
+/** What was typed wins over what the generator left in the file. */
+function metadataOf(flags: SaveFlags, head: Uint8Array): ImageMetadata {
+  const complete =
+    flags.prompt !== undefined && flags.model !== undefined && (flags.param || flags.paramsJson) !== undefined;
+  const embedded: EmbeddedMetadata = complete ? {} : readEmbeddedMetadata(head);
+  return {
+    prompt: flags.prompt ?? embedded.prompt,
+    model: flags.model ?? embedded.model,
+    parametersJson: flags.paramsJson ?? (flags.param ? parametersText(flags.param) : embedded.parametersJson),
+    timestamp: flags.timestamp,
+    category: flags.category,
+    tags: flags.tag,
+  };
+}
+
+async function* inOrder<T, R>(
+  items: readonly T[],
+  parallel: number,
+  work: (item: T) => Promise<R>,
+): AsyncGenerator<[T, R]> {
+  const running: Promise<[T, R]>[] = [];
+  for (const item of items) {
+    running.push(work(item).then((result) => [item, result]));
+    if (running.length === parallel) yield await running.shift()!;
+  }
+  for (const last of running) yield await last;
+}
+
+async function printSaved(image: SavedImage, { json }: SaveFlags): Promise<void> {
+  if (json) return printJson({ ...imageJson(image), replayed: image.replayed });
+  const { filename, size, width, height, url, replayed } = image;
+  const line = `saved ${filename}  ${formatBytes(size)}  ${width}×${height}  ${displayText(url)}`;
+  await printLine(replayed ? `${line}  (it was saved before)` : line);
+}

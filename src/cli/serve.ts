@@ -1,0 +1,105 @@
+/** `image-storage serve`: runs the daemon until it is told to stop. */
+import { constants } from 'node:os';
+import type { Command } from 'commander';
+import {
+  type Config,
+  DEFAULT_ADDRESS,
+  type Environment,
+  type Flags,
+  loadConfig,
+  processEnvironment,
+} from '../config.ts';
+import type { Daemon } from '../daemon.ts';
+import { EXIT } from '../exit-codes.ts';
+import type { Logger } from '../storage/types.ts';
+
+interface ServeFlags extends Flags {
+  config?: string;
+}
+
+/** What is left after the grace for closing the store. */
+const CLOSING_SECONDS = 5;
+/** `npm start` passes Ctrl-C on to a process that the terminal has told already: that is one signal, not two. */
+const SAME_SIGNAL_MS = 500;
+
+export function registerServe(program: Command): void {
+  program
+    .command('serve')
+    .description('run the daemon')
+    .option('--listen <address>', 'host:port, [v6]:port or unix:PATH; port 0 picks one; repeatable', collect)
+    .option('--base-path <dir>', 'the root folder of the images (default: ./outputs)')
+    .option('--config <file>', 'a YAML file (default: IMAGE_STORAGE_CONFIG)')
+    .option('--public-url <url>', 'prefix of the URLs of images')
+    .option('--insecure', 'listen where other machines can reach it, although nobody is asked who they are')
+    .option('--log-level <level>', 'trace, debug, info, warn, error, fatal or silent (default: info)')
+    .option('--log-format <format>', 'auto, json or pretty (default: auto)')
+    .addHelpText('after', '\nEvery setting has a variable, too: limits.maxSaves is IMAGE_STORAGE_LIMITS_MAX_SAVES.')
+    .action(serve);
+}
+
+const collect = (address: string, addresses: string[] = []) => [...addresses, address];
+
+async function serve({ config: configFile, ...flags }: ServeFlags): Promise<void> {
+  const env = processEnvironment();
+  const config = loadConfig({ flags, env, configFile });
+  // Loaded here, so that no other command waits for it.
+  const [{ startDaemon }, { createLogger }] = await Promise.all([import('../daemon.ts'), import('../logging.ts')]);
+  const log = createLogger(config.log);
+  process.on('uncaughtExceptionMonitor', (error) => log.fatal({ err: error }, 'a bug ended the daemon'));
+  const shutdown = listenForSignals(log, config.shutdownGraceSeconds);
+  try {
+    const daemon = await startDaemon(config, log, { onFatal: (exitCode) => process.exit(exitCode) });
+    process.stdout.write(greeting(config, daemon.addresses, env));
+    await shutdown.of(daemon);
+  } catch (error) {
+    log.debug({ err: error }, 'the daemon failed');
+    throw error;
+  }
+  process.exit(EXIT.OK);
+}
+
+/** Before there is a daemon a signal ends the process; then the first one closes the daemon, and the next one does not wait. */
+function listenForSignals(log: Logger, graceSeconds: number): { of(daemon: Daemon): Promise<void> } {
+  const first = Promise.withResolvers<void>();
+  let isServing = false;
+  let signalledAt: number | undefined;
+  const onSignal = (signal: NodeJS.Signals) => {
+    const exitNow = () => process.exit(128 + constants.signals[signal]);
+    if (!isServing) exitNow();
+    const now = performance.now();
+    if (signalledAt !== undefined && now - signalledAt > SAME_SIGNAL_MS) exitNow();
+    if (signalledAt !== undefined) return;
+    signalledAt = now;
+    log.info({ signal }, 'closing; a second signal does not wait');
+    setTimeout(exitNow, (graceSeconds + CLOSING_SECONDS) * 1000);
+    first.resolve();
+  };
+  process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
+  return {
+    async of(daemon) {
+      isServing = true;
+      await first.promise;
+      await daemon.close();
+    },
+  };
+}
+
+/** What somebody who starts it by hand wants to know next. */
+function greeting({ providers, defaultProvider }: Config, addresses: readonly string[], env: Environment): string {
+  const lines = addresses.map((address) => `ImageStorage listens on ${address}`);
+  lines.push(`Images go to ${providers[defaultProvider]!.basePath}`);
+  lines.push(`Save one:  ${commandLine(env)} save picture.png --prompt "a red fox"${addressFlag(addresses)}`);
+  return `${lines.join('\n')}\n`;
+}
+
+/** How this very program was called: from its checkout, through npx, or by its name. */
+function commandLine({ npm_package_name: name, npm_lifecycle_event: event }: Environment): string {
+  if (event === 'npx') return 'npx image-storage';
+  return event !== undefined && name === 'image-storage' ? 'npm run cli --' : 'image-storage';
+}
+
+function addressFlag(addresses: readonly string[]): string {
+  if (addresses.includes(DEFAULT_ADDRESS)) return '';
+  const address = addresses[0]!.replace(/^0\.0\.0\.0:/, '127.0.0.1:').replace(/^\[::\]:/, '[::1]:');
+  return address === DEFAULT_ADDRESS ? '' : ` --address ${address}`;
+}

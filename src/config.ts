@@ -1,0 +1,151 @@
+/** The configuration: flags over variables over a YAML file over defaults, checked as a whole. The only reader of the environment. */
+import { resolve } from 'node:path';
+import type * as z from 'zod';
+import {
+  type Environment,
+  type Flags,
+  type Layer,
+  readEnvironment,
+  readFile,
+  readFlags,
+  type Setting,
+} from './config/layers.ts';
+import { isLocalAddress, parseListenAddress } from './config/listen-address.ts';
+import { type Config, settings } from './config/schema.ts';
+
+export { type ListenAddress, parseListenAddress } from './config/listen-address.ts';
+export type { Config, Environment, Flags };
+
+/** Where clients look for a daemon, and where a daemon listens, unless told otherwise. */
+export const DEFAULT_ADDRESS = '127.0.0.1:50051';
+
+/** Everything that is wrong with a configuration; never a value that may be secret. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(problems.length === 1 ? problems[0] : ['the configuration has several errors:', ...problems].join('\n  '));
+    this.problems = problems;
+  }
+}
+
+export interface ConfigSources {
+  flags?: Flags;
+  /** Default: empty. `processEnvironment()` is that of the process. */
+  env?: Environment;
+  /** What relative paths start from; default: the working directory. */
+  cwd?: string;
+  /** A YAML file; default: the one that IMAGE_STORAGE_CONFIG names, else none. */
+  configFile?: string;
+}
+
+/** Variables of this process. */
+export function processEnvironment(): Environment {
+  return process.env;
+}
+
+/** The daemon that clients talk to unless told otherwise. */
+export function clientAddress(env: Environment = processEnvironment()): string {
+  return env.IMAGE_STORAGE_ADDRESS || DEFAULT_ADDRESS;
+}
+
+/** Throws one ConfigError that names every bad or unknown key and where it came from. Paths in the result are absolute. */
+export function loadConfig({ flags = {}, env = {}, cwd = process.cwd(), configFile }: ConfigSources): Config {
+  const file = configFile || env.IMAGE_STORAGE_CONFIG;
+  const layers = [file ? readFile(file, cwd) : NOTHING, readEnvironment(env, cwd), readFlags(flags)];
+  const given = new Map(layers.flatMap((layer) => layer.settings.map((setting) => [setting.path, setting])));
+  const raw = withDefaults(nested(given.values()));
+  const checked = settings.safeParse(raw);
+  const problems = [
+    ...layers.flatMap((layer) => layer.problems),
+    ...(checked.error?.issues ?? []).flatMap((issue) => describeIssue(issue, given)),
+    ...crossCheck(raw, given),
+  ];
+  if (!checked.success || problems.length > 0) throw new ConfigError(problems);
+  return withAbsolutePaths(checked.data, cwd);
+}
+
+const NOTHING: Layer = { settings: [], problems: [] };
+type Given = ReadonlyMap<string, Setting>;
+
+interface Raw {
+  providers: Record<string, Record<string, unknown>>;
+  [key: string]: unknown;
+}
+
+/** `a.b` = 1 becomes { a: { b: 1 } }. */
+function nested(given: Iterable<Setting>): Partial<Raw> {
+  const root = Object.create(null);
+  for (const { path, value } of given) {
+    const keys = path.split('.');
+    const last = keys.pop()!;
+    let parent = root;
+    for (const key of keys) parent = parent[key] ??= Object.create(null);
+    parent[last] = value;
+  }
+  return root;
+}
+
+/** What the schema cannot say: defaults that depend on other keys, and `project`, the other name of `local`. */
+function withDefaults(raw: Partial<Raw>): Raw {
+  const providers: Raw['providers'] = {};
+  for (const [name, provider] of Object.entries(raw.providers ?? { local: {} })) {
+    providers[name] = { ...provider, type: withoutAlias(provider.type ?? name) };
+  }
+  const names = Object.keys(providers);
+  const fallback = names.length === 1 ? names[0] : names.find((name) => name === 'local');
+  return { ...raw, providers, defaultProvider: withoutAlias(raw.defaultProvider ?? fallback) };
+}
+
+const withoutAlias = (name: unknown) => (name === 'project' ? 'local' : name);
+
+function describeIssue(issue: z.core.$ZodIssue, given: Given): string[] {
+  // The place in a list says less than its flag or variable.
+  const path = issue.path.filter((key) => typeof key === 'string').join('.');
+  if (issue.code !== 'unrecognized_keys') return [problemAt(path, issue.message, given)];
+  return issue.keys.map((key) => problemAt(`${path}.${key}`, 'unknown for a provider of this type', given));
+}
+
+function problemAt(path: string, problem: string, given: Given): string {
+  const parent = path.slice(0, path.lastIndexOf('.') + 1);
+  const nearby = () => [...given.values()].find((setting) => parent && setting.path.startsWith(parent));
+  const origin = (given.get(path) ?? nearby())?.origin;
+  return `${path}${origin ? ` (${origin})` : ''}: ${problem}`;
+}
+
+/** What is wrong between keys that are right by themselves. */
+function crossCheck(raw: Raw, given: Given): string[] {
+  const problems: string[] = [];
+  const { providers, defaultProvider } = raw;
+  if (providers.project) problems.push(problemAt('providers.project.type', REFUSED_ALIAS, given));
+  if (typeof defaultProvider === 'string' && !Object.hasOwn(providers, defaultProvider)) {
+    const names = Object.keys(providers).join(', ');
+    problems.push(
+      problemAt('defaultProvider', `no provider is named "${defaultProvider}"; configured: ${names}`, given),
+    );
+  }
+  for (const address of exposedAddresses(raw)) problems.push(problemAt('listen', `${address} ${EXPOSED}`, given));
+  return problems;
+}
+
+const REFUSED_ALIAS = 'project is another name of local: use providers.local';
+const EXPOSED =
+  'can be reached from other machines, and nobody is asked who they are: ' +
+  'listen on 127.0.0.1 or unix:PATH, or allow it by insecure: true (--insecure, IMAGE_STORAGE_INSECURE=true)';
+
+/** Without those whose check failed for another reason. */
+function exposedAddresses(raw: Raw): string[] {
+  const insecure = settings.shape.insecure.safeParse(raw.insecure);
+  if (!insecure.success || insecure.data) return [];
+  const addresses = settings.shape.listen.safeParse(raw.listen).data ?? [];
+  return addresses.filter((address) => !isLocalAddress(parseListenAddress(address)!));
+}
+
+function withAbsolutePaths(config: Config, cwd: string): Config {
+  const providers = Object.entries(config.providers).map(([name, provider]) => [
+    name,
+    { ...provider, basePath: resolve(cwd, provider.basePath) },
+  ]);
+  return { ...config, providers: Object.fromEntries(providers) };
+}

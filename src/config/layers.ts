@@ -1,0 +1,166 @@
+/** Reads what was configured where: in a YAML file, in variables and in flags, each as paths with values. */
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { LineCounter, parseDocument } from 'yaml';
+import { nearest } from './nearest.ts';
+import { PROVIDER_KEYS, SETTING_PATHS } from './schema.ts';
+
+/** One value as it was given. */
+export interface Setting {
+  /** `limits.maxSaves` */
+  path: string;
+  value: unknown;
+  /** The flag, variable or file, as people know it. */
+  origin: string;
+}
+
+/** Settings, and what is wrong with those that could not be read. */
+export interface Layer {
+  settings: Setting[];
+  problems: string[];
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** What `serve` takes on its command line. */
+export interface Flags {
+  listen?: string[];
+  basePath?: string;
+  publicUrl?: string;
+  insecure?: boolean;
+  logLevel?: string;
+  logFormat?: string;
+}
+
+const PATH_OF_FLAG: Record<keyof Flags, string> = {
+  listen: 'listen',
+  basePath: 'providers.local.basePath',
+  publicUrl: 'publicUrl',
+  insecure: 'insecure',
+  logLevel: 'log.level',
+  logFormat: 'log.format',
+};
+
+export function readFlags(flags: Flags): Layer {
+  const settings = Object.entries(PATH_OF_FLAG).map(([flag, path]) => ({
+    path,
+    value: flags[flag as keyof Flags],
+    origin: `--${flag.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`,
+  }));
+  return { settings: settings.filter(({ value }) => value !== undefined), problems: [] };
+}
+
+const PROVIDER_NAME = /^[a-z][a-z0-9]*$/;
+const PREFIX = 'IMAGE_STORAGE_';
+const FILE_SUFFIX = '_FILE';
+/** Names the YAML file, and the daemon for clients. */
+const NOT_SETTINGS = new Set(['IMAGE_STORAGE_CONFIG', 'IMAGE_STORAGE_ADDRESS']);
+/** What Kubernetes sets for a Service whose name begins with image-storage. */
+const KUBERNETES = /^IMAGE_STORAGE_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)$/;
+
+/** Empty variables count as not set. */
+export function readEnvironment(env: Environment, cwd: string): Layer {
+  const layer: Layer = { settings: [], problems: [] };
+  const names = Object.keys(env).filter((name) => name.startsWith(PREFIX) && env[name] && !NOT_SETTINGS.has(name));
+  for (const name of names) {
+    const path = pathOfVariable(name);
+    const fileOf = name.endsWith(FILE_SUFFIX) ? name.slice(0, -FILE_SUFFIX.length) : '';
+    const filePath = pathOfVariable(fileOf);
+    if (path) layer.settings.push({ path, value: env[name], origin: name });
+    else if (filePath && env[fileOf]) layer.problems.push(`${fileOf} and ${name} are both set: keep one`);
+    else if (filePath) readValueFile(layer, filePath, name, resolve(cwd, env[name]!));
+    else if (!KUBERNETES.test(name))
+      layer.problems.push(`${name}: unknown variable${suggest(name, variablesLike(name))}`);
+  }
+  return layer;
+}
+
+function readValueFile(layer: Layer, path: string, origin: string, file: string): void {
+  try {
+    layer.settings.push({ path, value: readFileSync(file, 'utf8').replace(/\r?\n$/, ''), origin });
+  } catch (error) {
+    layer.problems.push(`${origin}: its file cannot be read (${(error as NodeJS.ErrnoException).code})`);
+  }
+}
+
+const upperSnake = (key: string) => key.replace(/[A-Z]/g, '_$&').toUpperCase();
+const variableOf = (path: string) => PREFIX + path.split('.').map(upperSnake).join('_');
+
+const PATH_OF_VARIABLE = new Map(SETTING_PATHS.map((path) => [variableOf(path), path]));
+const KEY_OF_VARIABLE = new Map(PROVIDER_KEYS.map((key) => [upperSnake(key), key]));
+const PROVIDER_VARIABLE = /^IMAGE_STORAGE_PROVIDERS_([A-Z][A-Z0-9]*)_(\w+)$/;
+
+function pathOfVariable(name: string): string | undefined {
+  const [, provider, variable = ''] = PROVIDER_VARIABLE.exec(name) ?? [];
+  const key = KEY_OF_VARIABLE.get(variable);
+  return provider && key ? `providers.${provider.toLowerCase()}.${key}` : PATH_OF_VARIABLE.get(name);
+}
+
+function variablesLike(name: string): string[] {
+  const provider = PROVIDER_VARIABLE.exec(name)?.[1]?.toLowerCase() ?? 'local';
+  return knownPaths(provider).map(variableOf);
+}
+
+/** Every path that can be set, with those of this provider. */
+function knownPaths(provider: string): string[] {
+  return [...SETTING_PATHS, ...PROVIDER_KEYS.map((key) => `providers.${provider}.${key}`)];
+}
+
+/** A YAML file. Messages of its parser may quote a line, and with it a secret: only the place and the code are told. */
+export function readFile(file: string, cwd: string): Layer {
+  const lineCounter = new LineCounter();
+  try {
+    const document = parseDocument(readFileSync(resolve(cwd, file), 'utf8'), { lineCounter, prettyErrors: false });
+    const [error] = document.errors;
+    if (!error) return settingsOf(document.toJS() ?? {}, file);
+    const { line } = lineCounter.linePos(error.pos[0]);
+    return failed(`${file} line ${line}: not valid YAML (${error.code.toLowerCase().replaceAll('_', ' ')})`);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return failed(`${file}: ${code ? `cannot be read (${code})` : 'not valid YAML (an alias without its anchor)'}`);
+  }
+}
+
+const failed = (problem: string): Layer => ({ settings: [], problems: [problem] });
+
+function settingsOf(document: unknown, origin: string): Layer {
+  if (!isMapping(document)) return failed(`${origin}: must be a mapping of settings`);
+  const layer: Layer = { settings: [], problems: [] };
+  for (const [keys, value] of leavesOf(document)) {
+    const path = keys.join('.');
+    const problem = problemOfPath(keys);
+    if (problem) layer.problems.push(`${path} (${origin}): ${problem}`);
+    else layer.settings.push({ path, value, origin });
+  }
+  return layer;
+}
+
+function* leavesOf(value: unknown, keys: string[] = []): Generator<[keys: string[], value: unknown]> {
+  const children = Object.entries(isMapping(value) ? value : {});
+  for (const [key, child] of children) yield* leavesOf(child, [...keys, key]);
+  if (children.length > 0) return;
+  const isProvider = keys[0] === 'providers' && keys.length === 2;
+  // `local:` with nothing below it is a provider with defaults; elsewhere nothing means not set.
+  if (isProvider && (value === null || isMapping(value))) yield [[...keys, 'type'], keys[1]];
+  else if (value !== null && !isMapping(value)) yield [keys, value];
+}
+
+function isMapping(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function problemOfPath(keys: string[]): string | undefined {
+  const path = keys.join('.');
+  const [root, provider = 'local'] = keys;
+  const known = knownPaths(provider);
+  if (root === 'providers' && !PROVIDER_NAME.test(provider))
+    return 'a provider is named by lower-case letters and digits';
+  if (known.includes(path)) return undefined;
+  if (known.some((other) => other.startsWith(`${path}.`))) return 'must be a mapping of the keys below it';
+  return `unknown${suggest(path, known)}`;
+}
+
+function suggest(name: string, known: readonly string[]): string {
+  const guess = nearest(name, known);
+  return guess === undefined ? '' : `; did you mean ${guess}?`;
+}

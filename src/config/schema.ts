@@ -1,0 +1,161 @@
+/** Every setting: its name, type, bounds, default and meaning. */
+import * as z from 'zod';
+import { DEFAULT_LIMITS } from '../storage/types.ts';
+import { LISTEN_FORMS, parseListenAddress } from './listen-address.ts';
+
+const MIB = 1024 * 1024;
+const WEEK_SECONDS = 7 * 24 * 3600;
+
+// What comes from flags and variables is text: each kind of value is also read from its text.
+
+const text = () =>
+  z
+    .string({ error: ({ input }) => (input === undefined ? 'must be set' : 'must be text') })
+    .min(1, 'must not be empty');
+
+const yesOrNo = () =>
+  z.union([z.boolean(), z.enum(['true', 'false', '1', '0']).transform((value) => /^(true|1)$/.test(value))], {
+    error: 'must be true or false',
+  });
+
+const list = () =>
+  z.union([z.array(z.string()), z.string().transform((value) => value.split(',').map((item) => item.trim()))], {
+    error: 'must be a list of text',
+  });
+
+const number = (error: string, accepts: (value: number) => boolean) =>
+  z
+    .union(
+      [
+        z.number(),
+        z
+          .string()
+          .regex(/^\d+(\.\d+)?$/)
+          .transform(Number),
+      ],
+      { error },
+    )
+    .refine(accepts, error);
+
+const seconds = (min: number) =>
+  number(`must be seconds, ${min} to ${WEEK_SECONDS}`, (value) => value >= min && value <= WEEK_SECONDS);
+
+const count = () =>
+  number('must be a whole number, 1 to 1000000', (value) => Number.isInteger(value) && value >= 1 && value <= 1e6);
+
+const byteSize = () => {
+  const error = 'must be a number of bytes above 0, or a size such as 256MiB or 8MB';
+  const size = z.union([z.number(), z.string().transform(bytesOf)], { error });
+  return size.refine((bytes) => Number.isSafeInteger(bytes) && bytes > 0, error);
+};
+
+function bytesOf(size: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*(?:([kmgt])(i)?)?b?$/i.exec(size.trim());
+  const power = ' kmgt'.indexOf(match?.[2]?.toLowerCase() ?? ' ');
+  return Number(match?.[1]) * (match?.[3] ? 1024 : 1000) ** power;
+}
+
+const listenAddress = z.string().refine((address) => parseListenAddress(address), {
+  error: ({ input }) => `"${input}" is no address: ${LISTEN_FORMS}`,
+});
+
+const local = z.strictObject({
+  type: z.literal('local').describe('A folder on this machine. Default: the name of the provider.'),
+  basePath: text()
+    .default('./outputs')
+    .describe('The root folder, relative to the working directory. Default: ./outputs.'),
+  lockWaitSeconds: seconds(0)
+    .optional()
+    .describe('How long to wait for another process to let go of the folder, in seconds. Default: 30.'),
+});
+
+const provider = z.discriminatedUnion('type', [local], { error: 'must be local' });
+
+const limits = z.strictObject({
+  maxImageBytes: byteSize().default(DEFAULT_LIMITS.maxImageBytes).describe('Bytes of one image. Default: 256MiB.'),
+  maxChunkBytes: byteSize()
+    .default(2 * MIB)
+    .describe('Bytes of one chunk of an upload. Default: 2MiB.'),
+  maxPromptBytes: byteSize()
+    .default(DEFAULT_LIMITS.maxPromptBytes)
+    .describe('Bytes of a prompt in UTF-8. Default: 64KiB.'),
+  maxMetadataBytes: byteSize()
+    .default(DEFAULT_LIMITS.maxMetadataBytes)
+    .describe('Bytes of the metadata of one image. Default: 1MiB.'),
+  maxSaves: count()
+    .default(DEFAULT_LIMITS.maxSaves)
+    .describe('Saves in flight; the next ones queue for firstMessageSeconds. Default: 64.'),
+  maxStreams: count().default(256).describe('Calls at once over one connection. Default: 256.'),
+  maxConnections: count().default(1024).describe('Connections at once. Default: 1024.'),
+  receiveBufferBytes: byteSize()
+    .default(128 * MIB)
+    .describe('Bytes received and not yet read, over all connections. Default: 128MiB.'),
+  firstMessageSeconds: seconds(0.01)
+    .default(10)
+    .describe('How long a call may take to send its first message, in seconds. Default: 10.'),
+  chunkGapSeconds: seconds(0.01).default(30).describe('The longest pause between two chunks, in seconds. Default: 30.'),
+  saveSeconds: seconds(0.01).default(600).describe('How long an upload may take, in seconds. Default: 600.'),
+});
+
+const log = z.strictObject({
+  level: z
+    .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
+    .default('info')
+    .describe('The least important level that is logged. Default: info.'),
+  format: z
+    .enum(['auto', 'json', 'pretty'])
+    .default('auto')
+    .describe('JSON lines, or readable ones; auto is readable on a terminal. Default: auto.'),
+});
+
+export const settings = z.strictObject({
+  defaultProvider: z
+    .string('must name one of the providers')
+    .describe('The provider of calls that name none. Default: local if it is configured, else the only one.'),
+  providers: z
+    .record(z.string(), provider)
+    .describe('Where images go, by name: lower-case letters and digits. Default: one named local.'),
+  listen: list()
+    .pipe(z.array(listenAddress).min(1, 'must name an address'))
+    .default(['127.0.0.1:50051'])
+    .describe(`Addresses: ${LISTEN_FORMS}; port 0 picks one. Default: 127.0.0.1:50051.`),
+  socketMode: z
+    .string('must be quoted, such as "0660"')
+    .regex(/^0?[0-7]{3}$/, 'must be an octal mode such as "0660"')
+    .default('0600')
+    .describe('Permissions of Unix sockets, in octal. Default: 0600.'),
+  publicUrl: z
+    .url({ protocol: /^https?$/, error: 'must be a URL such as https://images.example.com' })
+    .transform((url) => url.replace(/\/+$/, ''))
+    .default('')
+    .describe('Prefix of the URLs of images in local folders. Default: none, URLs are paths.'),
+  insecure: yesOrNo()
+    .default(false)
+    .describe(
+      'Listen on addresses that other machines can reach, although nobody is asked who they are. Default: false.',
+    ),
+  shutdownGraceSeconds: seconds(0)
+    .default(30)
+    .describe('How long calls that run may take to finish after SIGTERM, in seconds. Default: 30.'),
+  limits: limits
+    // A save that waits for its turn has sent its first message: one timer covers both.
+    .transform((values) => ({ ...values, saveQueueMs: values.firstMessageSeconds * 1000 }))
+    .prefault({}),
+  log: log.prefault({}),
+});
+
+export type Config = z.output<typeof settings>;
+
+const { providers: _, limits: __, log: ___, ...single } = settings.shape;
+
+/** The path of each setting outside the providers, such as `limits.maxSaves`. */
+export const SETTING_PATHS: readonly string[] = [
+  ...Object.keys(single),
+  ...Object.keys(limits.shape).map((key) => `limits.${key}`),
+  ...Object.keys(log.shape).map((key) => `log.${key}`),
+];
+
+/** The keys that some type of provider knows. */
+export const PROVIDER_KEYS: readonly string[] = [
+  ...new Set(provider.options.flatMap((option) => Object.keys(option.shape))),
+];

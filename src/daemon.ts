@@ -1,0 +1,80 @@
+/** The composition root: storage, services and listeners of one daemon, from its configuration to its end. */
+
+import { isLocalAddress, parseListenAddress } from './config/listen-address.ts';
+import type { Config } from './config.ts';
+import { type Listener, openListener } from './http/listener.ts';
+import { createHandler } from './rpc/handler.ts';
+import { createStorage } from './storage/index.ts';
+import type { Logger, Storage } from './storage/types.ts';
+
+/** A disk failed, in the words of sysexits.h. */
+const EXIT_IO = 74;
+
+export interface Daemon {
+  /** `host:port`, `[v6]:port` or `unix:PATH`, with the port that was picked. */
+  readonly addresses: readonly string[];
+  /** Stops accepting, lets calls finish within the grace, cuts the rest, and closes the storage. Idempotent. */
+  close(): Promise<void>;
+}
+
+export interface DaemonOptions {
+  /** The store must not go on; the process should exit with this code. */
+  onFatal?: (exitCode: number) => void;
+}
+
+/** Rejects with a StoreOpenError, or when an address cannot be listened on; nothing stays open then. */
+export async function startDaemon(config: Config, log: Logger, options: DaemonOptions = {}): Promise<Daemon> {
+  const shutdown = new AbortController();
+  const onFatal = (error: Error) => {
+    log.error({ err: error }, 'the store must not go on');
+    shutdown.abort();
+    options.onFatal?.(EXIT_IO);
+  };
+  const storage = await createStorage(config, { log, onFatal });
+  let listener: Listener;
+  try {
+    listener = await listen(config, log, storage, shutdown.signal);
+  } catch (error) {
+    await storage.close();
+    throw error;
+  }
+  log.info({ addresses: listener.addresses }, 'listening');
+  const close = async () => {
+    shutdown.abort();
+    await listener.close(config.shutdownGraceSeconds * 1000);
+    await storage.close();
+    log.info({}, 'closed');
+  };
+  let closed: Promise<void> | undefined;
+  return { addresses: listener.addresses, close: () => (closed ??= close()) };
+}
+
+function listen(config: Config, log: Logger, storage: Storage, shutdown: AbortSignal): Promise<Listener> {
+  const { limits, defaultProvider } = config;
+  const addresses = config.listen.map((address) => parseListenAddress(address)!);
+  const firstMessageMs = limits.firstMessageSeconds * 1000;
+  const services = {
+    storage,
+    isServing: () => !shutdown.aborted && storage.health()[defaultProvider]!.serving,
+    // What others can reach does not explain itself to them.
+    reflection: addresses.every(isLocalAddress),
+    shutdown,
+    maxMetadataBytes: limits.maxMetadataBytes,
+    save: {
+      maxChunkBytes: limits.maxChunkBytes,
+      firstMessageMs,
+      chunkGapMs: limits.chunkGapSeconds * 1000,
+      saveMs: limits.saveSeconds * 1000,
+    },
+  };
+  return openListener({
+    addresses,
+    socketMode: Number.parseInt(config.socketMode, 8),
+    maxStreams: limits.maxStreams,
+    maxConnections: limits.maxConnections,
+    receiveBufferBytes: limits.receiveBufferBytes,
+    prefaceMs: firstMessageMs,
+    log,
+    onRequest: createHandler(services, { log, requestMs: firstMessageMs }),
+  });
+}

@@ -1,0 +1,165 @@
+/** Listens for HTTP/2 without TLS on TCP addresses and Unix sockets, within caps, and drains on close. */
+import { once } from 'node:events';
+import { chmod, lstat, unlink } from 'node:fs/promises';
+import {
+  createServer,
+  type Http2Server,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+  type ServerHttp2Session,
+} from 'node:http2';
+import { type AddressInfo, connect, type ListenOptions, type Socket } from 'node:net';
+import type { Logger } from '../storage/types.ts';
+import { createReceiveWindows } from './receive-windows.ts';
+
+/** Of a connection; that of each stream is what holds a sender back. */
+const CONNECTION_WINDOW_BYTES = 16 * 1024 * 1024;
+/** MB that Node may hold for a connection; with its default 64 parallel downloads fail. */
+const MAX_SESSION_MEMORY_MB = 1000;
+/** What no one but the daemon's user may do to a socket before it has its final mode. */
+const UMASK_OF_SOCKETS = 0o177;
+
+/** Port 0 picks a free one; a path is that of a Unix socket. */
+export type Address = { host: string; port: number } | { path: string };
+
+export interface ListenerOptions {
+  addresses: readonly Address[];
+  /** Permissions of Unix sockets. */
+  socketMode: number;
+  /** Of each connection. */
+  maxStreams: number;
+  maxConnections: number;
+  /** What all streams together may buffer before it is read. */
+  receiveBufferBytes: number;
+  /** How long a new connection may take to say that it speaks HTTP/2. */
+  prefaceMs: number;
+  log: Logger;
+  onRequest: (request: Http2ServerRequest, response: Http2ServerResponse) => void;
+}
+
+export interface Listener {
+  /** `host:port`, `[v6]:port` or `unix:PATH`, with the port that was picked. */
+  readonly addresses: string[];
+  /** Stops accepting, lets what runs finish, and cuts what still runs after the grace. */
+  close(graceMs: number): Promise<void>;
+}
+
+/** Who is connected. */
+interface Connections {
+  sockets: Set<Socket>;
+  sessions: Set<ServerHttp2Session>;
+}
+
+/** Rejects when one of the addresses cannot be listened on, leaving none open. */
+export async function openListener(options: ListenerOptions): Promise<Listener> {
+  const windows = createReceiveWindows(options.receiveBufferBytes);
+  const connections: Connections = { sockets: new Set(), sessions: new Set() };
+  const servers: Http2Server[] = [];
+  const close = (graceMs: number) => drain(servers, connections, graceMs);
+  try {
+    const addresses: string[] = [];
+    for (const address of options.addresses) {
+      const server = createHttp2Server(options, connections);
+      windows.govern(server);
+      addresses.push(await listen(server, address, options.socketMode));
+      servers.push(server);
+    }
+    return { addresses, close };
+  } catch (error) {
+    await close(0);
+    throw error;
+  }
+}
+
+function createHttp2Server(options: ListenerOptions, { sockets, sessions }: Connections): Http2Server {
+  const { maxStreams, maxConnections, prefaceMs, log, onRequest } = options;
+  const server = createServer({
+    settings: { maxConcurrentStreams: maxStreams },
+    maxSessionMemory: MAX_SESSION_MEMORY_MB,
+  });
+  server.on('connection', (socket: Socket) => {
+    if (sockets.size >= maxConnections) return socket.destroy();
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  server.on('session', (session) => {
+    sessions.add(session);
+    session.once('close', () => sessions.delete(session));
+    session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
+    closeIfSilent(session, prefaceMs);
+  });
+  server.on('sessionError', (error) => log.debug({ err: error }, 'a connection failed'));
+  server.on('request', onRequest);
+  return server;
+}
+
+function closeIfSilent(session: ServerHttp2Session, prefaceMs: number): void {
+  const timer = setTimeout(() => session.destroy(), prefaceMs);
+  const spoke = () => clearTimeout(timer);
+  session.once('remoteSettings', spoke).once('close', spoke);
+}
+
+/** Returns the address as text. */
+async function listen(server: Http2Server, address: Address, socketMode: number): Promise<string> {
+  try {
+    if ('path' in address) await listenOnSocket(server, address.path, socketMode);
+    else await started(server, address);
+    return formatAddress('path' in address ? address : { ...address, port: (server.address() as AddressInfo).port });
+  } catch (cause) {
+    throw new Error(`cannot listen on ${formatAddress(address)}: ${(cause as Error).message}`, { cause });
+  }
+}
+
+function formatAddress(address: Address): string {
+  if ('path' in address) return `unix:${address.path}`;
+  return `${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`;
+}
+
+async function listenOnSocket(server: Http2Server, path: string, mode: number): Promise<void> {
+  await removeStaleSocket(path);
+  const umask = process.umask(UMASK_OF_SOCKETS);
+  // Binds before it returns, so that nothing else is created under this umask.
+  const listening = started(server, { path });
+  process.umask(umask);
+  await listening;
+  await chmod(path, mode);
+}
+
+async function started(server: Http2Server, options: ListenOptions): Promise<void> {
+  const listening = once(server, 'listening');
+  server.listen(options);
+  await listening;
+}
+
+/** A socket file on which nobody answers was left behind by a process that died. */
+async function removeStaleSocket(path: string): Promise<void> {
+  const stats = await lstat(path).catch(() => undefined);
+  if (stats === undefined) return;
+  if (!stats.isSocket()) throw new Error('a file that is not a socket is in the way');
+  if (await answers(path)) throw new Error('another process listens there');
+  await unlink(path);
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const probe = connect(path);
+    probe.once('connect', () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.once('error', (error: NodeJS.ErrnoException) =>
+      error.code === 'ECONNREFUSED' ? resolve(false) : reject(error),
+    );
+  });
+}
+
+/** GOAWAY on every connection, which then closes behind its last stream. */
+async function drain(servers: Http2Server[], { sockets, sessions }: Connections, graceMs: number): Promise<void> {
+  const closed = Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  for (const session of sessions) session.close();
+  const cut = setTimeout(() => {
+    for (const socket of sockets) socket.destroy();
+  }, graceMs);
+  await closed;
+  clearTimeout(cut);
+}

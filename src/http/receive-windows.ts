@@ -1,0 +1,65 @@
+/** Shares one budget of receive buffers among all HTTP/2 streams: the more are open, the smaller the window of each. */
+import type { Http2Server, ServerHttp2Session } from 'node:http2';
+
+const MIN_WINDOW_BYTES = 64 * 1024;
+/** A larger one makes a single sender no faster. */
+const MAX_WINDOW_BYTES = 2 * 1024 * 1024;
+/** What a byte that waits costs: with it waits the buffer it was read into, and behind it what is not yet collected. */
+const COST_OF_A_BYTE = 4;
+
+export interface ReceiveWindows {
+  /** Keeps the windows of this server's streams within the budget; called before it listens. */
+  govern(server: Http2Server): void;
+}
+
+/**
+ * A stream buffers up to its window of what nobody has read yet; the window of the connection bounds nothing, since Node
+ * opens it again at once. Each stream has a share, and each connection has one for the stream it is about to open.
+ * Shares are cut in powers of two and grow only when three quarters are unused, so that clients are not told of every
+ * stream that comes and goes.
+ */
+export function createReceiveWindows(budgetBytes: number): ReceiveWindows {
+  const servers: Http2Server[] = [];
+  const sessions = new Set<ServerHttp2Session>();
+  let streams = 0;
+  let shares = 1;
+
+  function windowBytes(): number {
+    const share = Math.floor(budgetBytes / COST_OF_A_BYTE / shares);
+    return Math.min(MAX_WINDOW_BYTES, Math.max(MIN_WINDOW_BYTES, share));
+  }
+
+  function adjust(): void {
+    const before = windowBytes();
+    const wanted = Math.max(streams, sessions.size);
+    while (shares < wanted) shares *= 2;
+    while (shares > 1 && shares > wanted * 4) shares /= 2;
+    const initialWindowSize = windowBytes();
+    if (initialWindowSize === before) return;
+    for (const server of servers) server.updateSettings({ initialWindowSize });
+    for (const session of sessions) if (!session.closed) session.settings({ initialWindowSize });
+  }
+
+  return {
+    govern(server) {
+      servers.push(server);
+      server.updateSettings({ initialWindowSize: windowBytes() });
+      server.on('session', (session) => {
+        sessions.add(session);
+        adjust();
+        session.once('close', () => {
+          sessions.delete(session);
+          adjust();
+        });
+      });
+      server.on('stream', (stream) => {
+        streams++;
+        adjust();
+        stream.once('close', () => {
+          streams--;
+          adjust();
+        });
+      });
+    },
+  };
+}

@@ -1,0 +1,93 @@
+/** The command `image-storage`: its subcommands, and the one place where a failure becomes a line and an exit code. */
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { registerCleanup } from './cli/cleanup.ts';
+import { registerDelete } from './cli/delete.ts';
+import { registerGet } from './cli/get.ts';
+import { registerHealth } from './cli/health.ts';
+import { registerList } from './cli/list.ts';
+import { registerSave } from './cli/save.ts';
+import { registerServe } from './cli/serve.ts';
+import { registerStats } from './cli/stats.ts';
+import { ConfigError, processEnvironment } from './config.ts';
+import { EXIT } from './exit-codes.ts';
+import { StorageError, StoreOpenError } from './storage/errors.ts';
+
+/** Runs a command line, as in `process.argv`. Sets the exit code of the process and never rejects. */
+export async function main(argv: readonly string[]): Promise<void> {
+  process.on('uncaughtException', (error) => process.exit(report(error)));
+  // `list | head` closes our stdout; of a closed stderr nobody can be told.
+  process.stdout.on('error', leaveQuietly);
+  process.stderr.on('error', () => {});
+  try {
+    await createProgram().parseAsync(argv);
+  } catch (error) {
+    process.exitCode = report(error);
+  }
+}
+
+function createProgram(): Command {
+  const program = new Command('image-storage')
+    .description('Keeps generated images: stream one in, find it again.')
+    .version(version())
+    .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error:/, 'image-storage:')) });
+  registerServe(program);
+  registerSave(program);
+  registerGet(program);
+  registerList(program);
+  registerDelete(program);
+  registerCleanup(program);
+  registerStats(program);
+  registerHealth(program);
+  return program;
+}
+
+function version(): string {
+  return JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version;
+}
+
+function leaveQuietly(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit();
+}
+
+interface Failure {
+  exitCode: number;
+  /** Unset when it has been told already. */
+  message?: string;
+}
+
+function report(error: unknown): number {
+  const { exitCode, message } = failureOf(error);
+  if (message !== undefined) process.stderr.write(`image-storage: ${message}\n`);
+  if (exitCode === EXIT.BUG && wantsStack()) console.error(error);
+  return exitCode;
+}
+
+function wantsStack(): boolean {
+  return /^(debug|trace)$/.test(processEnvironment().IMAGE_STORAGE_LOG_LEVEL ?? '');
+}
+
+const EXIT_OF_STORE = { locked: EXIT.LOCKED, config: EXIT.CONFIG, permission: EXIT.PERMISSION, io: EXIT.IO };
+
+function failureOf(error: unknown): Failure {
+  if (error instanceof InvalidArgumentError) return { exitCode: EXIT.USAGE, message: error.message };
+  if (error instanceof CommanderError) return { exitCode: error.exitCode === 0 ? EXIT.OK : EXIT.USAGE };
+  if (error instanceof ConfigError) return { exitCode: EXIT.CONFIG, message: error.message };
+  if (error instanceof StoreOpenError) return { exitCode: EXIT_OF_STORE[error.kind], message: error.message };
+  if (error instanceof StorageError) return { exitCode: EXIT.IO, message: error.message };
+  const code = systemErrorCode(error);
+  if (code === undefined) {
+    return { exitCode: EXIT.BUG, message: 'internal error (IMAGE_STORAGE_LOG_LEVEL=debug shows where)' };
+  }
+  const exitCode = code === 'EACCES' || code === 'EPERM' ? EXIT.PERMISSION : EXIT.IO;
+  return { exitCode, message: (error as Error).message };
+}
+
+/** `EADDRINUSE` of an error of the operating system, or of one that was caused by it. */
+function systemErrorCode(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const { code, syscall, cause } = error as NodeJS.ErrnoException;
+  return syscall === undefined ? systemErrorCode(cause) : code;
+}

@@ -1,0 +1,169 @@
+/** Messages of the contract into the domain's terms and back. */
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { type Timestamp, timestampFromDate } from '@bufbuild/protobuf/wkt';
+import {
+  type CleanupRequest,
+  type CleanupResponseSchema,
+  type GroupStatsSchema,
+  type ImageMetadata as ImageMetadataMessage,
+  type ImageSchema,
+  type ListRequest,
+  Order,
+  type ProviderStatsSchema,
+  type SaveHeader,
+  type SaveTrailer,
+} from '../../gen/imagestorage/v1/image_storage_pb.ts';
+import { invalidField } from '../storage/errors.ts';
+import type {
+  CleanupOptions,
+  CleanupResult,
+  Declared,
+  GroupStatistics,
+  ImageMetadata,
+  ListOptions,
+  ProviderChoice,
+  ProviderStatistics,
+  SaveOptions,
+  StorageItem,
+} from '../storage/types.ts';
+
+const MAX_BATCH_SIZE = 1000;
+const SHA256_BYTES = 32;
+const LAST_SECOND = 253_402_300_799n;
+
+export function metadataOf(message: ImageMetadataMessage | undefined): ImageMetadata {
+  return {
+    prompt: message?.prompt ?? '',
+    model: message?.model ?? '',
+    timestamp: dateOf('metadata.timestamp', message?.timestamp),
+    category: message?.category,
+    parametersJson: message?.parametersJson,
+    tags: message?.tags,
+  };
+}
+
+export function saveOptionsOf(header: SaveHeader): SaveOptions & ProviderChoice {
+  return {
+    ...declaredOf(header),
+    provider: header.provider,
+    idempotencyKey: header.idempotencyKey,
+    contentType: header.contentType,
+    pinned: header.pinned,
+  };
+}
+
+export function declaredOf({ size, sha256 }: Pick<SaveTrailer, 'size' | 'sha256'>): Declared {
+  if (sha256.length !== 0 && sha256.length !== SHA256_BYTES) {
+    throw invalidField('sha256', `${sha256.length} bytes, a SHA-256 has ${SHA256_BYTES}`);
+  }
+  return {
+    size: size === undefined ? undefined : numberOf(size),
+    sha256: sha256.length === 0 ? undefined : Buffer.from(sha256).toString('hex'),
+  };
+}
+
+export function listOptionsOf(request: ListRequest): ListOptions & ProviderChoice {
+  const { dateRange, batchSize } = request;
+  if (batchSize > MAX_BATCH_SIZE) throw invalidField('batch_size', `${batchSize}, at most ${MAX_BATCH_SIZE}`);
+  return {
+    provider: request.provider,
+    dateRange: {
+      start: dateOf('date_range.start', dateRange?.start),
+      end: dateOf('date_range.end', dateRange?.end),
+    },
+    model: request.model || undefined,
+    category: request.category || undefined,
+    query: request.query || undefined,
+    tags: request.tags,
+    pinned: request.pinned,
+    order: orderOf(request.order),
+    limit: request.limit,
+    pageToken: request.pageToken || undefined,
+    pageSize: batchSize || undefined,
+  };
+}
+
+function orderOf(order: Order): ListOptions['order'] {
+  if (order === Order.OLDEST_FIRST) return 'oldest';
+  if (order === Order.NEWEST_FIRST || order === Order.UNSPECIFIED) return 'newest';
+  throw invalidField('order', `${order} is none of the orders`);
+}
+
+export function cleanupOptionsOf(request: CleanupRequest): CleanupOptions & ProviderChoice {
+  return {
+    provider: request.provider,
+    olderThan: dateOf('older_than', request.olderThan),
+    keepCount: request.keepCount,
+    keepBytes: request.keepBytes === undefined ? undefined : numberOf(request.keepBytes),
+    model: request.model || undefined,
+    category: request.category || undefined,
+    dryRun: request.dryRun,
+    maxDeletes: request.maxDeletes,
+  };
+}
+
+export function imageFrom(item: StorageItem): MessageInitShape<typeof ImageSchema> {
+  const { prompt, model, timestamp, category, parametersJson, tags } = item.metadata;
+  return {
+    url: item.url,
+    filename: item.filename,
+    path: item.path,
+    size: BigInt(item.size),
+    storageType: item.storageType,
+    metadata: { prompt, model, timestamp: timestampFromDate(timestamp), category, parametersJson, tags },
+    provider: item.provider,
+    sha256: Buffer.from(item.sha256, 'hex'),
+    contentType: item.contentType,
+    width: item.width,
+    height: item.height,
+    createTime: timestampFromDate(item.createTime),
+    pinned: item.pinned,
+    key: item.key,
+  };
+}
+
+export function cleanupFrom(result: CleanupResult): MessageInitShape<typeof CleanupResponseSchema> {
+  return {
+    ...result,
+    deletedCount: BigInt(result.deletedCount),
+    freedBytes: BigInt(result.freedBytes),
+    keptPinned: BigInt(result.keptPinned),
+  };
+}
+
+export function statisticsFrom(statistics: ProviderStatistics): MessageInitShape<typeof ProviderStatsSchema> {
+  const { oldest, newest, capacityBytes, freeBytes } = statistics;
+  return {
+    provider: statistics.provider,
+    storageType: statistics.storageType,
+    count: BigInt(statistics.count),
+    bytes: BigInt(statistics.bytes),
+    oldest: oldest && timestampFromDate(oldest),
+    newest: newest && timestampFromDate(newest),
+    byModel: statistics.byModel.map(groupFrom),
+    byCategory: statistics.byCategory.map(groupFrom),
+    byDate: statistics.byDate.map(groupFrom),
+    pinnedCount: BigInt(statistics.pinnedCount),
+    capacityBytes: capacityBytes === undefined ? undefined : BigInt(capacityBytes),
+    freeBytes: freeBytes === undefined ? undefined : BigInt(freeBytes),
+  };
+}
+
+function groupFrom({ name, count, bytes, rest }: GroupStatistics): MessageInitShape<typeof GroupStatsSchema> {
+  return { name, count: BigInt(count), bytes: BigInt(bytes), rest };
+}
+
+/** A count of bytes as a number. What a double does not hold exactly is larger than any image or store. */
+export function numberOf(value: bigint): number {
+  return value > BigInt(Number.MAX_SAFE_INTEGER) ? Number.MAX_SAFE_INTEGER : Number(value);
+}
+
+/** Years 1970 to 9999, cut to the millisecond. */
+function dateOf(field: string, timestamp: Timestamp | undefined): Date | undefined {
+  if (timestamp === undefined) return undefined;
+  const { seconds, nanos } = timestamp;
+  if (seconds < 0n || seconds > LAST_SECOND || nanos < 0 || nanos > 999_999_999) {
+    throw invalidField(field, 'must lie in the years 1970 to 9999, with nanos of 0 to 999,999,999');
+  }
+  return new Date(Number(seconds) * 1000 + Math.floor(nanos / 1e6));
+}

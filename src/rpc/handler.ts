@@ -1,0 +1,84 @@
+/** Serves connect's routes to node:http2 requests, and protects them from what connect does not expect. */
+import { constants, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2';
+import { type ConnectRouter, createConnectRouter } from '@connectrpc/connect';
+import {
+  compressionGzip,
+  universalRequestFromNodeRequest,
+  universalResponseToNodeResponse,
+} from '@connectrpc/connect-node';
+import type { Logger } from '../storage/types.ts';
+import { callInterceptor } from './interceptor.ts';
+import { addServices, type ServiceOptions } from './services.ts';
+
+/** The largest message of every rpc but Save: a Delete of 1,000 filenames fits in easily. */
+const READ_MAX_BYTES = 512 * 1024;
+/** The longest that a timer of Node can wait. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+
+type UniversalHandler = ConnectRouter['handlers'][number];
+
+export interface HandlerOptions {
+  log: Logger;
+  /** How long a request that is not a stream may take to arrive. */
+  requestMs: number;
+}
+
+export type Handler = (request: Http2ServerRequest, response: Http2ServerResponse) => void;
+
+/** An unknown path is answered with 404, which gRPC clients read as UNIMPLEMENTED. */
+export function createHandler(services: ServiceOptions, { log, requestMs }: HandlerOptions): Handler {
+  const router = createConnectRouter({
+    acceptCompression: [compressionGzip],
+    // Images do not shrink, and nothing else is large.
+    compressMinBytes: Number.POSITIVE_INFINITY,
+    readMaxBytes: READ_MAX_BYTES,
+    maxTimeoutMs: MAX_TIMEOUT_MS,
+    interceptors: [callInterceptor(log)],
+  });
+  addServices(router, services);
+  const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
+  return (request, response) => {
+    const handler = handlers.get(request.url.split('?', 1)[0]!);
+    if (handler === undefined) {
+      response.writeHead(404).end();
+      return;
+    }
+    serve(handler, request, response, requestMs).catch((error) => {
+      log.debug({ method: handler.method.name, err: error }, 'a response was not delivered');
+      request.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    });
+  };
+}
+
+async function serve(
+  handler: UniversalHandler,
+  request: Http2ServerRequest,
+  response: Http2ServerResponse,
+  requestMs: number,
+): Promise<void> {
+  repairAuthority(request);
+  if (!streamsRequests(handler)) closeIfUnsent(request, requestMs);
+  closeWhenAnswered(request);
+  const answer = await handler(universalRequestFromNodeRequest(request, response, undefined, undefined));
+  await universalResponseToNodeResponse(answer, response);
+}
+
+/** connect throws on an authority that is no URL's host; C-core clients send such over a Unix socket. */
+function repairAuthority({ headers, authority }: Http2ServerRequest): void {
+  if (authority === undefined || !URL.canParse(`http://${authority}`)) headers[':authority'] = 'localhost';
+}
+
+function streamsRequests({ method }: UniversalHandler): boolean {
+  return method.methodKind === 'client_streaming' || method.methodKind === 'bidi_streaming';
+}
+
+function closeIfUnsent(request: Http2ServerRequest, requestMs: number): void {
+  const timer = setTimeout(() => request.stream.close(constants.NGHTTP2_CANCEL), requestMs);
+  const arrived = () => clearTimeout(timer);
+  request.once('end', arrived).once('close', arrived);
+}
+
+/** Node keeps a stream open until the client has half-closed, too, which one that stalls never does. */
+function closeWhenAnswered({ stream }: Http2ServerRequest): void {
+  stream.once('wantTrailers', () => stream.close(constants.NGHTTP2_NO_ERROR));
+}

@@ -1,0 +1,78 @@
+/** grpc.reflection v1 and v1alpha: lets tools such as grpcurl call the daemon without the proto files. */
+import { createRegistry, type DescFile, type DescService, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
+import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
+import { Code, type ConnectRouter } from '@connectrpc/connect';
+import {
+  ServerReflection,
+  type ServerReflectionRequest,
+  type ServerReflectionResponseSchema,
+} from '../../gen/grpc/reflection/v1/reflection_pb.ts';
+import { ServerReflection as ServerReflectionAlpha } from '../../gen/grpc/reflection/v1alpha/reflection_pb.ts';
+
+type Answer = MessageInitShape<typeof ServerReflectionResponseSchema>['messageResponse'];
+
+/** Adds both versions of the service, which describe `services` and themselves; `shutdown` ends idle streams. */
+export function addReflection(router: ConnectRouter, services: DescService[], shutdown: AbortSignal): void {
+  const answer = createAnswerer([...services, ServerReflection, ServerReflectionAlpha]);
+  async function* serverReflectionInfo(requests: AsyncIterable<ServerReflectionRequest>) {
+    for await (const request of until(shutdown, requests)) {
+      yield { validHost: request.host, originalRequest: request, messageResponse: answer(request.messageRequest) };
+    }
+  }
+  router.service(ServerReflection, { serverReflectionInfo });
+  // Both versions are the same on the wire.
+  const { method } = ServerReflection;
+  router.rpc({ ...method.serverReflectionInfo, parent: ServerReflectionAlpha }, serverReflectionInfo);
+}
+
+function createAnswerer(services: DescService[]): (question: ServerReflectionRequest['messageRequest']) => Answer {
+  const files = [...new Set(services.flatMap(({ file }) => withDependencies(file)))];
+  const registry = createRegistry(...files);
+  const fileOf = (symbol: string) => registry.get(symbol)?.file;
+
+  return ({ case: asked, value }) => {
+    switch (asked) {
+      case 'listServices':
+        return {
+          case: 'listServicesResponse',
+          value: { service: services.map(({ typeName }) => ({ name: typeName })) },
+        };
+      case 'fileByFilename':
+        return describe(files.find(({ proto }) => proto.name === value));
+      case 'fileContainingSymbol':
+        // Methods, fields and enum values are found by what they belong to.
+        return describe(fileOf(value) ?? fileOf(value.slice(0, value.lastIndexOf('.'))));
+      case 'allExtensionNumbersOfType':
+        return fileOf(value)
+          ? { case: 'allExtensionNumbersResponse', value: { baseTypeName: value } }
+          : describe(undefined);
+      default:
+        return describe(undefined);
+    }
+  };
+}
+
+function describe(file: DescFile | undefined): Answer {
+  if (file === undefined) {
+    return { case: 'errorResponse', value: { errorCode: Code.NotFound, errorMessage: 'not found' } };
+  }
+  const fileDescriptorProto = withDependencies(file).map(({ proto }) => toBinary(FileDescriptorProtoSchema, proto));
+  return { case: 'fileDescriptorResponse', value: { fileDescriptorProto } };
+}
+
+/** The file first, then each one that it needs, once. */
+function withDependencies(file: DescFile): DescFile[] {
+  return [...new Set([file, ...file.dependencies.flatMap(withDependencies)])];
+}
+
+async function* until<T>(stop: AbortSignal, source: AsyncIterable<T>): AsyncGenerator<T> {
+  const iterator = source[Symbol.asyncIterator]();
+  const stopped = new Promise<undefined>((resolve) =>
+    stop.addEventListener('abort', () => resolve(undefined), { once: true }),
+  );
+  for (;;) {
+    const next = await Promise.race([iterator.next(), stopped]);
+    if (next === undefined || next.done) return;
+    yield next.value;
+  }
+}

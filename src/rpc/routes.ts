@@ -1,0 +1,84 @@
+/** The service ImageStorage on top of the storage library: one short method per rpc. */
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { ServiceImpl } from '@connectrpc/connect';
+import type {
+  DeleteResultSchema,
+  GetResponseSchema,
+  ImageStorage,
+} from '../../gen/imagestorage/v1/image_storage_pb.ts';
+import { invalidField, toStorageError } from '../storage/errors.ts';
+import type { Storage } from '../storage/types.ts';
+import {
+  cleanupFrom,
+  cleanupOptionsOf,
+  imageFrom,
+  listOptionsOf,
+  metadataOf,
+  numberOf,
+  saveOptionsOf,
+  statisticsFrom,
+} from './convert.ts';
+import { receiveSave, type SaveStreamLimits } from './save-stream.ts';
+
+const MAX_FILENAMES = 1000;
+const GET_CHUNK_BYTES = 256 * 1024;
+
+export function createRoutes(storage: Storage, limits: SaveStreamLimits): ServiceImpl<typeof ImageStorage> {
+  return {
+    save: (requests, context) =>
+      receiveSave(requests, limits, context.signal, async ({ header, chunks, trailer, signal }) => {
+        const options = { ...saveOptionsOf(header), trailer, signal };
+        const { replayed, ...item } = await storage.save(chunks, metadataOf(header.metadata), options);
+        return { image: imageFrom(item), replayed };
+      }),
+
+    async *get({ filename, provider, offset, limit, metadataOnly }) {
+      const part = { offset: numberOf(offset), limit: numberOf(limit) };
+      const { item, body } = await storage.get(filename, { provider, ...part });
+      yield { payload: { case: 'image', value: imageFrom(item) } };
+      if (!metadataOnly) yield* chunksOf(body);
+    },
+
+    async *list(request) {
+      for await (const { items, nextPageToken } of storage.list(listOptionsOf(request)).pages()) {
+        yield { images: items.map(imageFrom), nextPageToken };
+      }
+    },
+
+    async delete({ filenames, provider }) {
+      if (filenames.length === 0 || filenames.length > MAX_FILENAMES) {
+        throw invalidField('filenames', `${filenames.length} filenames, 1 to ${MAX_FILENAMES} are accepted`);
+      }
+      return { results: await deleteEach(storage, filenames, provider) };
+    },
+
+    cleanup: async (request, { signal }) =>
+      cleanupFrom(await storage.cleanup({ ...cleanupOptionsOf(request), signal })),
+
+    stats: async ({ provider }) => ({ providers: (await storage.getStatistics(provider)).map(statisticsFrom) }),
+  };
+}
+
+async function* chunksOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<MessageInitShape<typeof GetResponseSchema>> {
+  for await (const bytes of body) {
+    for (let start = 0; start < bytes.length; start += GET_CHUNK_BYTES) {
+      yield { payload: { case: 'chunk', value: bytes.subarray(start, start + GET_CHUNK_BYTES) } };
+    }
+  }
+}
+
+/** Rejects when no filename met anything but an error: that is the store's, not the filename's. */
+async function deleteEach(
+  storage: Storage,
+  filenames: string[],
+  provider: string,
+): Promise<MessageInitShape<typeof DeleteResultSchema>[]> {
+  const outcomes = await Promise.allSettled(filenames.map((filename) => storage.delete(filename, { provider })));
+  const failures = outcomes.filter((outcome) => outcome.status === 'rejected');
+  if (failures.length === filenames.length) throw failures[0]!.reason;
+  return outcomes.map((outcome, i) => {
+    const filename = filenames[i]!;
+    if (outcome.status === 'rejected') return { filename, reason: toStorageError(outcome.reason).reason };
+    return outcome.value ? { filename, deleted: true } : { filename, reason: 'IMAGE_NOT_FOUND' };
+  });
+}

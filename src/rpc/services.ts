@@ -1,0 +1,33 @@
+/** Everything the daemon answers over gRPC: ImageStorage, health and, where it may, reflection. */
+import type { ConnectRouter } from '@connectrpc/connect';
+import { Health } from '../../gen/health/v1/health_pb.ts';
+import { ImageStorage } from '../../gen/imagestorage/v1/image_storage_pb.ts';
+import type { Storage } from '../storage/types.ts';
+import { createHealth } from './health.ts';
+import { addReflection } from './reflection.ts';
+import { createRoutes } from './routes.ts';
+import type { SaveStreamLimits } from './save-stream.ts';
+
+/** Field numbers and lengths of a message, and whatever of a header is not metadata. */
+const FRAMING_BYTES = 64 * 1024;
+
+export interface ServiceOptions {
+  storage: Storage;
+  save: SaveStreamLimits;
+  maxMetadataBytes: number;
+  /** Asked for every health check. */
+  isServing: () => boolean;
+  /** Whether clients may ask for the descriptors. */
+  reflection: boolean;
+  /** Ends the streams that would never end by themselves. */
+  shutdown: AbortSignal;
+}
+
+export function addServices(router: ConnectRouter, options: ServiceOptions): void {
+  const { storage, save, maxMetadataBytes, isServing, reflection, shutdown } = options;
+  const routes = createRoutes(storage, save);
+  const readMaxBytes = Math.max(save.maxChunkBytes, maxMetadataBytes) + FRAMING_BYTES;
+  router.service(ImageStorage, routes).rpc(ImageStorage.method.save, routes.save, { readMaxBytes });
+  router.service(Health, createHealth(isServing, shutdown));
+  if (reflection) addReflection(router, [ImageStorage, Health], shutdown);
+}

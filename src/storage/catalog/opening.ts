@@ -1,0 +1,182 @@
+/** How a SQLite catalog begins and ends: creating, judging, migrating, sealing, and the flag of a clean stop. */
+import { accessSync, closeSync, constants, existsSync, fsyncSync, openSync, rmSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { StoreOpenError } from '../errors.ts';
+import { INITIAL } from './migrations/001-initial.ts';
+import { type Connection, SQLITE, sqliteCode } from './sqlite.ts';
+import { CatalogError } from './types.ts';
+
+/** Step n brings a catalog from `user_version` n - 1 to n. */
+const MIGRATIONS = [INITIAL];
+
+/** What a lost catalog fails with; of the fixed statements here, ERROR means a schema that is not ours. */
+const LOST_CODES: readonly (number | undefined)[] = [SQLITE.CORRUPT, SQLITE.NOTADB, SQLITE.ERROR];
+const DENIED_CODES: readonly (number | undefined)[] = [SQLITE.CANTOPEN, SQLITE.READONLY];
+
+export interface CatalogFile {
+  path: string;
+  /** The store that the catalog belongs to. */
+  storeId: string;
+  /**
+   * Default FULL: what is committed survives a power cut. NORMAL exists so that the power-cut test can show that it
+   * would find the difference.
+   */
+  synchronous?: 'FULL' | 'NORMAL';
+}
+
+/** `lost`: only a rebuild helps. `clean`: the last process closed it so. */
+export type Opened = { state: 'open'; clean: boolean; recordsSynced: number } | { state: 'lost'; why: string };
+
+/**
+ * Opens a catalog for writing and marks it as not closed clean, durably. Throws a StoreOpenError, or a CatalogError
+ * `full`: the catalog may be sound, there is only no room to open it.
+ */
+export function openExisting(db: Connection, file: CatalogFile): Opened {
+  try {
+    if ((statSync(file.path, { throwIfNoEntry: false })?.size ?? 0) === 0)
+      return { state: 'lost', why: 'missing or empty' };
+    db.open();
+    const why = whyLost(db, file.storeId);
+    if (why === undefined) return takeOver(db, file);
+    db.close();
+    return { state: 'lost', why };
+  } catch (error) {
+    closeDamaged(db);
+    return judge(error, file.path);
+  }
+}
+
+function whyLost(db: Connection, storeId: string): string | undefined {
+  if ((db.value('PRAGMA user_version') as number) > MIGRATIONS.length) {
+    throw new StoreOpenError('config', 'the catalog was written by a newer version of image-storage; run that one');
+  }
+  if (storeValue(db, 'store_id') !== storeId) return 'it belongs to another store';
+  if (storeValue(db, 'clean') === 1) return undefined;
+  const found = db.value('PRAGMA quick_check(1)');
+  return found === 'ok' ? undefined : `damaged: ${found}`;
+}
+
+function takeOver(db: Connection, { path, synchronous = 'FULL' }: CatalogFile): Opened {
+  const clean = storeValue(db, 'clean') === 1;
+  makeDurable(db, synchronous);
+  migrate(db);
+  // Written even when nothing changes: it creates the WAL, whose name the folder must have before the first commit.
+  db.transaction(() => setStoreValue(db, 'clean', 0));
+  syncFolder(dirname(path));
+  if (!clean) truncateWal(db);
+  return { state: 'open', clean, recordsSynced: storeValue(db, 'records_synced') as number };
+}
+
+/** Creates an empty catalog that is fast to fill and durable only once it is sealed. Throws a StoreOpenError. */
+export function createEmpty(db: Connection, { path, storeId }: CatalogFile): void {
+  if (existsSync(path)) throw new StoreOpenError('io', 'a new catalog would overwrite another');
+  // SQLite would replay a WAL left by an earlier database over this one.
+  for (const suffix of ['-wal', '-shm', '-journal']) rmSync(path + suffix, { force: true });
+  try {
+    db.open();
+    db.exec('PRAGMA synchronous = OFF; PRAGMA journal_mode = MEMORY');
+    migrate(db);
+    db.transaction(() => {
+      setStoreValue(db, 'store_id', storeId);
+      setStoreValue(db, 'records_synced', 0);
+    });
+  } catch (error) {
+    closeDamaged(db);
+    throw openError(error, path);
+  }
+}
+
+/** Makes what was created durable, marks it clean and closes it. The name of the file is not synced. */
+export function seal(db: Connection): void {
+  makeDurable(db, 'FULL');
+  closeCatalog(db, true);
+}
+
+/** Durable before it returns; the flag is the last thing written. */
+export function closeCatalog(db: Connection, clean: boolean): void {
+  try {
+    if (clean) db.transaction(() => setStoreValue(db, 'clean', 1));
+    truncateWal(db);
+  } finally {
+    db.close();
+  }
+}
+
+/** Copies all of the WAL into the database; waits for readers. */
+export function truncateWal(db: Connection): void {
+  db.get('PRAGMA wal_checkpoint(TRUNCATE)');
+}
+
+function makeDurable(db: Connection, synchronous: string): void {
+  db.exec(`PRAGMA synchronous = ${synchronous}; PRAGMA fullfsync = 1; PRAGMA checkpoint_fullfsync = 1`);
+  db.exec('PRAGMA journal_mode = WAL');
+}
+
+function migrate(db: Connection): void {
+  const version = db.value('PRAGMA user_version') as number;
+  if (version === MIGRATIONS.length) return;
+  db.transaction(() => {
+    for (const step of MIGRATIONS.slice(version)) db.exec(step);
+    db.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);
+  });
+}
+
+function storeValue(db: Connection, name: string): unknown {
+  return db.value('SELECT value FROM store WHERE name = ?', name);
+}
+
+function setStoreValue(db: Connection, name: string, value: string | number): void {
+  db.run('INSERT INTO store (name, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value', name, value);
+}
+
+/** The folder's name for a new WAL; never the database's own files, closing which would drop SQLite's locks. */
+function syncFolder(path: string): void {
+  const folder = openSync(path, 'r');
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
+}
+
+function closeDamaged(db: Connection): void {
+  try {
+    db.close();
+  } catch {
+    // The error that led here is the one to tell.
+  }
+}
+
+function judge(error: unknown, path: string): Opened {
+  if (LOST_CODES.includes(codeOf(error))) return { state: 'lost', why: messageOf(error) };
+  throw openError(error, path);
+}
+
+function openError(error: unknown, path: string): Error {
+  if (error instanceof StoreOpenError) return error;
+  const code = codeOf(error);
+  if (code === SQLITE.FULL) return new CatalogError('full', 'no room to open the catalog', { cause: error });
+  const denied = DENIED_CODES.includes(code) && !mayWrite(path);
+  return new StoreOpenError(denied ? 'permission' : 'io', `the catalog cannot be opened: ${messageOf(error)}`, {
+    cause: error,
+  });
+}
+
+function codeOf(error: unknown): number | undefined {
+  return sqliteCode(error) ?? (error instanceof CatalogError ? sqliteCode(error.cause) : undefined);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** False only where the permissions forbid it. */
+function mayWrite(path: string): boolean {
+  try {
+    accessSync(dirname(path), constants.W_OK | constants.X_OK);
+    accessSync(path, constants.R_OK | constants.W_OK);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'EACCES';
+  }
+}

@@ -1,0 +1,51 @@
+/** What a search compares: the words of a prompt and of a query, folded alike. */
+
+/** Scripts written without spaces: each character, with its marks, is a word of its own. */
+const UNSPACED =
+  /([[\p{scx=Han}\p{scx=Hiragana}\p{scx=Katakana}\p{scx=Thai}\p{scx=Lao}\p{scx=Khmer}\p{scx=Myanmar}]&&[\p{L}\p{N}]]\p{M}*)/gv;
+const RUN = /[\p{L}\p{N}\p{M}]+/gu;
+const ASCII = /^[\0-\x7f]*$/;
+
+/** The words of a prompt, folded, with a space before each. */
+export function searchText(prompt: string): string {
+  return ` ${runs(prompt).join(' ')}`;
+}
+
+/**
+ * What must occur in a prompt: for each run of letters and digits of the query its words, folded, of which the last may
+ * be a beginning. None for a query without letters and digits.
+ */
+export function searchTerms(query: string): string[] {
+  return [...new Set(runs(query))];
+}
+
+/** Whether each term occurs in a prompt; agrees with `matchExpression`. */
+export function matchesTerms(prompt: string, terms: readonly string[]): boolean {
+  const text = searchText(prompt);
+  return terms.every((term) => text.includes(` ${term}`));
+}
+
+/** The terms as an FTS5 query: each a phrase whose last word is a prefix. */
+export function matchExpression(terms: readonly string[]): string {
+  return terms.map((term) => `"${term}" *`).join(' AND ');
+}
+
+function runs(text: string): string[] {
+  // Most prompts; several times faster.
+  if (ASCII.test(text)) return text.toUpperCase().match(/[A-Z0-9]+/g) ?? [];
+  return fold(text).match(RUN)?.map(wordsOf) ?? [];
+}
+
+/** The words of a run with a space between them. */
+function wordsOf(run: string): string {
+  return run.replace(UNSPACED, ' $1 ').replace(/ +/g, ' ').trim();
+}
+
+/** Upper case is closer to case folding than lower case: ß is SS, and both small sigmas are one. */
+function fold(text: string): string {
+  return text
+    .normalize('NFKD')
+    .replace(/[\u0300-\u036f]+/g, '')
+    .toUpperCase()
+    .normalize('NFC');
+}

@@ -1,0 +1,192 @@
+/** All reads of the SQLite catalog, synchronous, over a connection of its own. */
+import type { GroupStatistics } from '../types.ts';
+import { RECORD_COLUMNS, type Row, toRecord } from './rows.ts';
+import { Connection } from './sqlite.ts';
+import type {
+  CatalogQuery,
+  CatalogStatistics,
+  ImageRecord,
+  ImageSize,
+  PageRequest,
+  RecordPage,
+  Tombstone,
+  UnsyncedRecord,
+} from './types.ts';
+import { PAUSE, type Start, Walk } from './walk.ts';
+
+const ROW_OVERHEAD_BYTES = 1024;
+const MAX_BATCH_CHARS = 8 * 1024 * 1024;
+const LISTED_GROUPS = 100;
+const LARGEST_FIRST = 'ORDER BY bytes DESC, name';
+const NEWEST_FIRST = 'ORDER BY name DESC';
+
+/** The methods mean what the contract says; the generators return it after pauses, at which other calls may run. */
+export class CatalogReader {
+  readonly #db: Connection;
+  readonly #walk: Walk;
+
+  constructor({ path }: { path: string }) {
+    this.#db = new Connection(path, true);
+    this.#walk = new Walk(this.#db);
+  }
+
+  open(): void {
+    this.#db.open();
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  find(filename: string): ImageRecord | undefined {
+    const row = this.#db.get(
+      `SELECT ${RECORD_COLUMNS} FROM images WHERE filename = ? AND delete_time IS NULL`,
+      filename,
+    );
+    return row && toRecord(row);
+  }
+
+  findByKey(idempotencyKey: string): { record: ImageRecord; deleted: boolean } | undefined {
+    const sql = `SELECT ${RECORD_COLUMNS}, delete_time FROM images WHERE idempotency_key = ? AND idempotency_key <> ''`;
+    const row = this.#db.get(sql, idempotencyKey);
+    return row && { record: toRecord(row), deleted: row.delete_time !== null };
+  }
+
+  *page(query: CatalogQuery, { after, limit, maxBytes }: PageRequest): Generator<void, RecordPage> {
+    const records: ImageRecord[] = [];
+    let bytes = 0;
+    for (const hit of this.#walk.hits(query, after)) {
+      if (hit === PAUSE) {
+        yield;
+        continue;
+      }
+      if (records.length === limit) return { records, more: true };
+      const record = toRecord(this.#db.get(`SELECT ${RECORD_COLUMNS} FROM images WHERE seq = ?`, hit.seq)!);
+      bytes += recordBytes(record);
+      if (records.length > 0 && bytes > maxBytes) return { records, more: true };
+      records.push(record);
+    }
+    return { records, more: false };
+  }
+
+  *pageSizes(query: CatalogQuery, { after, limit }: { after?: Start; limit: number }): Generator<void, ImageSize[]> {
+    const sizes: ImageSize[] = [];
+    for (const hit of this.#walk.hits(query, after)) {
+      if (hit === PAUSE) {
+        yield;
+        continue;
+      }
+      const { seq: _, ...size } = hit;
+      sizes.push(size);
+      if (sizes.length === limit) break;
+    }
+    return sizes;
+  }
+
+  statistics(): CatalogStatistics {
+    this.#db.exec('BEGIN');
+    try {
+      return this.#statistics();
+    } finally {
+      this.#db.exec('COMMIT');
+    }
+  }
+
+  #statistics(): CatalogStatistics {
+    const total = this.#total('total');
+    const [oldest, newest] = ['ASC', 'DESC'].map((direction) => this.#firstTimestamp(direction));
+    return {
+      ...total,
+      pinnedCount: this.#total('pinned').count,
+      ...(oldest !== undefined && { oldest }),
+      ...(newest !== undefined && { newest }),
+      byModel: this.#groups('model', LARGEST_FIRST, total),
+      byCategory: this.#groups('category', LARGEST_FIRST, total),
+      byDate: this.#groups('date', NEWEST_FIRST, total),
+    };
+  }
+
+  #total(kind: 'total' | 'pinned'): { count: number; bytes: number } {
+    const row = this.#db.get("SELECT count, bytes FROM rollups WHERE kind = ? AND name = ''", kind);
+    return row ? { count: row.count as number, bytes: row.bytes as number } : { count: 0, bytes: 0 };
+  }
+
+  #firstTimestamp(direction: string): number | undefined {
+    const sql = `SELECT timestamp FROM images WHERE delete_time IS NULL ORDER BY timestamp ${direction} LIMIT 1`;
+    return this.#db.value(sql) as number | undefined;
+  }
+
+  #groups(kind: string, order: string, total: { count: number; bytes: number }): GroupStatistics[] {
+    const sql = `SELECT name, count, bytes FROM rollups WHERE kind = ? ${order} LIMIT ${LISTED_GROUPS}`;
+    const groups = this.#db.all(sql, kind).map(toGroup);
+    const count = groups.reduce((left, group) => left - group.count, total.count);
+    const bytes = groups.reduce((left, group) => left - group.bytes, total.bytes);
+    return count > 0 ? [...groups, { name: '', count, bytes, rest: true }] : groups;
+  }
+
+  pendingUnlinks(limit: number): ImageRecord[] {
+    const sql = `SELECT ${RECORD_COLUMNS} FROM images WHERE unlink_pending = 1 LIMIT ?`;
+    return [...withinBatch(this.#db.iterate(sql, limit))].map(toRecord);
+  }
+
+  /** Ends before the first row that is too young, so that the sequence may move up to the last one given. */
+  unsyncedRecords(createdBefore: number, limit: number): UnsyncedRecord[] {
+    const sql = `
+      SELECT seq, ${RECORD_COLUMNS} FROM images
+      WHERE seq > (SELECT value FROM store WHERE name = 'records_synced') AND delete_time IS NULL
+      ORDER BY seq LIMIT ?`;
+    const unsynced: UnsyncedRecord[] = [];
+    for (const row of withinBatch(this.#db.iterate(sql, limit))) {
+      if ((row.createTime as number) >= createdBefore) break;
+      unsynced.push({ sequence: row.seq as number, record: toRecord(row) });
+    }
+    return unsynced;
+  }
+
+  /** Of a damaged catalog, those that can still be read. */
+  tombstones(): Tombstone[] {
+    const sql = `SELECT ${RECORD_COLUMNS}, delete_time, unlink_pending FROM images WHERE seq = ?`;
+    const tombstones = this.#readableSequences().map((seq) => readable(() => toTombstone(this.#db.get(sql, seq)!)));
+    return tombstones.filter((tombstone) => tombstone !== undefined);
+  }
+
+  #readableSequences(): number[] {
+    const sequences: number[] = [];
+    const sql = 'SELECT seq FROM images INDEXED BY images_deleted WHERE delete_time IS NOT NULL';
+    readable(() => {
+      for (const { seq } of this.#db.iterate(sql)) sequences.push(seq as number);
+    });
+    return sequences;
+  }
+}
+
+function readable<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
+}
+
+function toTombstone(row: Row): Tombstone {
+  return { record: toRecord(row), deleteTime: row.delete_time as number, unlinkPending: row.unlink_pending === 1 };
+}
+
+/** Rows that are not too much memory together, one at least. */
+function* withinBatch(rows: Iterable<Row>): Generator<Row> {
+  let chars = 0;
+  for (const row of rows) {
+    yield row;
+    chars += (row.parametersJson as string).length + (row.prompt as string).length;
+    if (chars > MAX_BATCH_CHARS) return;
+  }
+}
+
+function toGroup({ name, count, bytes }: Row): GroupStatistics {
+  return { name, count, bytes, rest: false } as GroupStatistics;
+}
+
+function recordBytes({ prompt, model, category, parametersJson, tags }: ImageRecord): number {
+  const texts = [prompt, model, category, parametersJson, ...tags];
+  return texts.reduce((sum, text) => sum + Buffer.byteLength(text), ROW_OVERHEAD_BYTES);
+}

@@ -1,0 +1,34 @@
+/** The thread of one SQLite connection: runs the calls that catalog-thread.ts sends, others while one of them pauses. */
+import { setImmediate } from 'node:timers/promises';
+import { parentPort, workerData } from 'node:worker_threads';
+import { StoreOpenError } from '../errors.ts';
+import type { Answer, Call, ThreadData } from './catalog-thread.ts';
+import { toCatalogError } from './sqlite.ts';
+import { CatalogReader } from './sqlite-reader.ts';
+import { CatalogWriter } from './sqlite-writer.ts';
+
+const { role, file } = workerData as ThreadData;
+const catalog = (role === 'writer' ? new CatalogWriter(file) : new CatalogReader(file)) as unknown as Record<
+  string,
+  (...args: unknown[]) => unknown
+>;
+
+parentPort!.on('message', async (call: Call) => parentPort!.postMessage(await answer(call)));
+
+async function answer({ id, method, args }: Call): Promise<Answer> {
+  try {
+    return { id, result: await finish(catalog[method]!(...args)) };
+  } catch (error) {
+    if (error instanceof StoreOpenError) return { id, error: { kind: error.kind, message: error.message } };
+    const { failure, message } = toCatalogError(error);
+    return { id, error: { failure, message } };
+  }
+}
+
+async function finish(result: unknown): Promise<unknown> {
+  if (typeof (result as Generator | undefined)?.next !== 'function') return result;
+  for (const steps = result as Generator; ; await setImmediate()) {
+    const step = steps.next();
+    if (step.done) return step.value;
+  }
+}

@@ -1,0 +1,203 @@
+/** All changes of the SQLite catalog, synchronous: group commit, housekeeping, loading and repair. */
+import { statSync } from 'node:fs';
+import { SEARCH_TABLE } from './migrations/001-initial.ts';
+import {
+  type CatalogFile,
+  closeCatalog,
+  createEmpty,
+  type Opened,
+  openExisting,
+  seal,
+  truncateWal,
+} from './opening.ts';
+import { INSERT_IMAGE, RECORD_COLUMNS, toRecord, toRow } from './rows.ts';
+import { searchText } from './search-text.ts';
+import { Connection, SQLITE, sqliteCode } from './sqlite.ts';
+import { Tally } from './tally.ts';
+import { CatalogError, type Change, type ImageRecord, type Outcome, type Tombstone } from './types.ts';
+
+const MAX_WAL_BYTES = 32 * 1024 * 1024;
+const PURGED_AT_ONCE = 1000;
+
+/** The methods mean what the contract says; a generator returns it after pauses, at which other calls may run. */
+export class CatalogWriter {
+  readonly #file: CatalogFile;
+  readonly #db: Connection;
+  #searchRepaired = false;
+
+  constructor(file: CatalogFile) {
+    this.#file = file;
+    this.#db = new Connection(file.path, false);
+  }
+
+  open(): Opened {
+    return openExisting(this.#db, this.#file);
+  }
+
+  create(): void {
+    createEmpty(this.#db, this.#file);
+  }
+
+  seal(): void {
+    seal(this.#db);
+  }
+
+  close(clean: boolean): void {
+    closeCatalog(this.#db, clean);
+  }
+
+  commit(changes: readonly Change[]): Outcome[] {
+    const outcomes = this.#repairingSearch(() => this.#apply(changes));
+    this.#limitWal();
+    return outcomes;
+  }
+
+  #apply(changes: readonly Change[]): Outcome[] {
+    return this.#db.transaction(() => {
+      const tally = new Tally();
+      const outcomes = changes.map((change) =>
+        change.kind === 'insert' ? this.#insert(change.record, tally) : this.#delete(change, tally),
+      );
+      tally.write(this.#db);
+      return outcomes;
+    });
+  }
+
+  #insert(record: ImageRecord, tally: Tally): Outcome {
+    const earlier = this.#withKey(record.idempotencyKey);
+    if (earlier !== undefined) return { done: false, why: 'key_taken', record: earlier };
+    if (this.#isTaken(record.filename)) return { done: false, why: 'filename_taken' };
+    this.#add(record, tally);
+    return { done: true, record };
+  }
+
+  #delete({ filename, deleteTime, sparePinned }: Change & { kind: 'delete' }, tally: Tally): Outcome {
+    const row = this.#db.get(
+      `SELECT seq, ${RECORD_COLUMNS} FROM images WHERE filename = ? AND delete_time IS NULL`,
+      filename,
+    );
+    if (row === undefined) return { done: false, why: 'not_found' };
+    const record = toRecord(row);
+    if (record.pinned && sparePinned) return { done: false, why: 'pinned' };
+    this.#db.run('DELETE FROM prompts WHERE rowid = ?', row.seq!);
+    for (const tag of record.tags) this.#db.run('DELETE FROM image_tags WHERE tag = ? AND seq = ?', tag, row.seq!);
+    this.#db.run('UPDATE images SET delete_time = ?, unlink_pending = 1 WHERE seq = ?', deleteTime, row.seq!);
+    tally.remove(record);
+    return { done: true, record };
+  }
+
+  #withKey(idempotencyKey: string): ImageRecord | undefined {
+    if (idempotencyKey === '') return undefined;
+    const sql = `SELECT ${RECORD_COLUMNS} FROM images WHERE idempotency_key = ? AND idempotency_key <> ''`;
+    const row = this.#db.get(sql, idempotencyKey);
+    return row && toRecord(row);
+  }
+
+  #isTaken(filename: string): boolean {
+    return this.#db.value('SELECT 1 FROM images WHERE filename = ?', filename) === 1;
+  }
+
+  #add(record: ImageRecord, tally: Tally): void {
+    const row = { ...toRow(record), deleteTime: null, unlinkPending: 0 };
+    const seq = this.#db.runNamed(INSERT_IMAGE, row).lastInsertRowid;
+    this.#db.run('INSERT INTO prompts (rowid, text) VALUES (?, ?)', seq, searchText(record.prompt));
+    for (const tag of record.tags) this.#db.run('INSERT OR IGNORE INTO image_tags (tag, seq) VALUES (?, ?)', tag, seq);
+    tally.add(record);
+  }
+
+  clearPendingUnlinks(filenames: readonly string[]): void {
+    this.#db.transaction(() => {
+      for (const filename of filenames)
+        this.#db.run('UPDATE images SET unlink_pending = 0 WHERE filename = ?', filename);
+    });
+  }
+
+  *purgeTombstones(deletedBefore: number): Generator<void, number> {
+    const sql = `
+      DELETE FROM images WHERE seq IN (
+        SELECT seq FROM images INDEXED BY images_deleted
+        WHERE delete_time < ? AND delete_time IS NOT NULL AND unlink_pending = 0 LIMIT ${PURGED_AT_ONCE})`;
+    for (let purged = 0; ; ) {
+      const { changes } = this.#db.transaction(() => this.#db.run(sql, deletedBefore));
+      purged += changes;
+      if (changes < PURGED_AT_ONCE) return purged;
+      this.#limitWal();
+      yield;
+    }
+  }
+
+  setRecordsSynced(sequence: number): void {
+    const sql = "UPDATE store SET value = max(value, ?) WHERE name = 'records_synced'";
+    this.#db.transaction(() => this.#db.run(sql, sequence));
+  }
+
+  /** Adds images; a filename that is taken is passed over, and a key that is taken stays with the first. */
+  load(records: readonly ImageRecord[]): void {
+    this.#db.transaction(() => {
+      const tally = new Tally();
+      for (const record of records) if (!this.#isTaken(record.filename)) this.#add(this.#withFreeKey(record), tally);
+      tally.write(this.#db);
+    });
+  }
+
+  /** Adds deleted images by the same rules. */
+  loadTombstones(tombstones: readonly Tombstone[]): void {
+    this.#db.transaction(() => {
+      for (const { record, deleteTime, unlinkPending } of tombstones) {
+        if (this.#isTaken(record.filename)) continue;
+        const row = { ...toRow(this.#withFreeKey(record)), deleteTime, unlinkPending: Number(unlinkPending) };
+        this.#db.runNamed(INSERT_IMAGE, row);
+      }
+    });
+  }
+
+  #withFreeKey(record: ImageRecord): ImageRecord {
+    return this.#withKey(record.idempotencyKey) === undefined ? record : { ...record, idempotencyKey: '' };
+  }
+
+  /**
+   * Builds the table of searches again from the prompts, once in the life of a process; later calls do nothing. Throws a
+   * CatalogError `corrupt` when anything else is damaged, too.
+   */
+  repairSearch(): void {
+    if (this.#searchRepaired) return;
+    this.#searchRepaired = true;
+    // Dropping a table of a damaged file could free pages that others use.
+    this.#checkSound("PRAGMA quick_check('images')");
+    this.#db.transaction(() => {
+      this.#db.exec(`DROP TABLE prompts; ${SEARCH_TABLE}`);
+      for (const { seq, prompt } of this.#db.iterate('SELECT seq, prompt FROM images WHERE delete_time IS NULL')) {
+        this.#db.run('INSERT INTO prompts (rowid, text) VALUES (?, ?)', seq!, searchText(prompt as string));
+      }
+      this.#checkSound('PRAGMA quick_check');
+    });
+  }
+
+  #repairingSearch<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      if (!(error instanceof CatalogError) || error.failure !== 'corrupt' || this.#searchRepaired) throw error;
+      this.repairSearch();
+      return work();
+    }
+  }
+
+  #checkSound(check: string): void {
+    const found = this.#db.value(check);
+    if (found !== 'ok') throw new CatalogError('corrupt', String(found));
+  }
+
+  /** SQLite's own checkpoints cannot reset the WAL under steady readers. */
+  #limitWal(): void {
+    const bytes = statSync(`${this.#file.path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+    if (bytes <= MAX_WAL_BYTES) return;
+    try {
+      truncateWal(this.#db);
+    } catch (error) {
+      const code = sqliteCode(error);
+      // The commit before stands. Without room it is tried again; any other failure leaves a sync that must not be trusted.
+      if (code !== SQLITE.FULL && code !== SQLITE.BUSY) this.#db.doubt(error);
+    }
+  }
+}

@@ -1,0 +1,145 @@
+/** One SQLite connection of a catalog: settings, cached statements, transactions, and errors in the catalog's terms. */
+import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
+import type { Row } from './rows.ts';
+import { CatalogError, type CatalogFailure } from './types.ts';
+
+const BUSY_TIMEOUT_MS = 10_000;
+const MAX_CACHED_STATEMENTS = 200;
+
+/** Primary result codes; the only extended one is what a full disk gives when a database is opened. */
+export const SQLITE = { ERROR: 1, BUSY: 5, READONLY: 8, CORRUPT: 11, FULL: 13, CANTOPEN: 14, NOTADB: 26 } as const;
+const SQLITE_IOERR_SHMSIZE = 4874;
+
+const FAILURES = new Map<number, CatalogFailure>([
+  [SQLITE.FULL, 'full'],
+  [SQLITE.CORRUPT, 'corrupt'],
+  [SQLITE.NOTADB, 'corrupt'],
+]);
+
+/** The primary result code of what node:sqlite threw; undefined for any other error. */
+export function sqliteCode(error: unknown): number | undefined {
+  const errcode = (error as { errcode?: number } | undefined)?.errcode;
+  if (errcode === SQLITE_IOERR_SHMSIZE) return SQLITE.FULL;
+  return errcode === undefined ? undefined : errcode & 0xff;
+}
+
+/** Whatever was thrown, as a CatalogError; `definite` unless SQLite says otherwise. */
+export function toCatalogError(error: unknown): CatalogError {
+  if (error instanceof CatalogError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new CatalogError(FAILURES.get(sqliteCode(error) ?? 0) ?? 'definite', message, { cause: error });
+}
+
+/** All methods throw what node:sqlite throws, except `transaction`. */
+export class Connection {
+  readonly #db: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+  #inDoubt: CatalogError | undefined;
+
+  /** Nothing is opened before `open`. */
+  constructor(path: string, readOnly: boolean) {
+    this.#db = new DatabaseSync(path, {
+      open: false,
+      readOnly,
+      timeout: BUSY_TIMEOUT_MS,
+      enableForeignKeyConstraints: false,
+    });
+  }
+
+  open(): void {
+    this.#db.open();
+    this.exec('PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0');
+  }
+
+  close(): void {
+    this.#statements.clear();
+    if (this.#db.isOpen) this.#db.close();
+  }
+
+  exec(sql: string): void {
+    this.#db.exec(sql);
+  }
+
+  get(sql: string, ...values: SQLInputValue[]): Row | undefined {
+    return this.#prepare(sql).get(...values) as Row | undefined;
+  }
+
+  /** The first column of the first row. */
+  value(sql: string, ...values: SQLInputValue[]): string | number | null | undefined {
+    const row = this.get(sql, ...values);
+    return row && Object.values(row)[0];
+  }
+
+  all(sql: string, ...values: SQLInputValue[]): Row[] {
+    return this.#prepare(sql).all(...values) as Row[];
+  }
+
+  /** Holds a read transaction until the iterator ends or is returned from; the same SQL must not run meanwhile. */
+  iterate(sql: string, ...values: SQLInputValue[]): Iterable<Row> {
+    return this.#prepare(sql).iterate(...values) as Iterable<Row>;
+  }
+
+  run(sql: string, ...values: SQLInputValue[]): { changes: number; lastInsertRowid: number } {
+    return this.#prepare(sql).run(...values) as { changes: number; lastInsertRowid: number };
+  }
+
+  /** As `run`, with named values. */
+  runNamed(sql: string, values: Record<string, SQLInputValue>): { changes: number; lastInsertRowid: number } {
+    return this.#prepare(sql).run(values) as { changes: number; lastInsertRowid: number };
+  }
+
+  /**
+   * All of the work, durably, or none of it. Throws a CatalogError; after an `unknown` one every further transaction
+   * throws the same, since what was in doubt must not be built upon.
+   */
+  transaction<T>(work: () => T): T {
+    if (this.#inDoubt !== undefined) throw this.#inDoubt;
+    const result = this.#untilCommit(work);
+    try {
+      this.exec('COMMIT');
+    } catch (error) {
+      this.#rollback();
+      const folded = toCatalogError(error);
+      if (folded.failure === 'full') throw folded;
+      throw this.doubt(error);
+    }
+    return result;
+  }
+
+  /** From now on no transaction is begun; returns what they throw. */
+  doubt(cause: unknown): CatalogError {
+    const message = cause instanceof Error ? cause.message : String(cause);
+    this.#inDoubt = new CatalogError('unknown', message, { cause });
+    return this.#inDoubt;
+  }
+
+  #untilCommit<T>(work: () => T): T {
+    try {
+      this.exec('BEGIN IMMEDIATE');
+      const result = work();
+      // SQLite ends a transaction on its own when the disk is full or fails.
+      if (!this.#db.isTransaction) throw new CatalogError('definite', 'the transaction was rolled back');
+      return result;
+    } catch (error) {
+      this.#rollback();
+      throw toCatalogError(error);
+    }
+  }
+
+  #rollback(): void {
+    try {
+      if (this.#db.isTransaction) this.exec('ROLLBACK');
+    } catch {
+      // The error that led here is the one to tell; the next transaction fails if this one is still open.
+    }
+  }
+
+  #prepare(sql: string): StatementSync {
+    const cached = this.#statements.get(sql);
+    if (cached !== undefined) return cached;
+    if (this.#statements.size === MAX_CACHED_STATEMENTS) this.#statements.clear();
+    const statement = this.#db.prepare(sql);
+    this.#statements.set(sql, statement);
+    return statement;
+  }
+}

@@ -1,0 +1,54 @@
+/** The rollups that Stats reads: collects what a transaction adds and takes away, and writes it once. */
+import { utcDay } from '../naming.ts';
+import type { Connection } from './sqlite.ts';
+import type { ImageRecord } from './types.ts';
+
+interface Sum {
+  kind: string;
+  name: string;
+  count: number;
+  bytes: number;
+}
+
+export class Tally {
+  readonly #sums = new Map<string, Sum>();
+
+  add(record: ImageRecord): void {
+    this.#count(record, 1);
+  }
+
+  remove(record: ImageRecord): void {
+    this.#count(record, -1);
+  }
+
+  /** To be called inside the transaction, after its last change. */
+  write(db: Connection): void {
+    for (const { kind, name, count, bytes } of this.#sums.values()) {
+      db.run(
+        `INSERT INTO rollups (kind, name, count, bytes) VALUES (?, ?, ?, ?)
+         ON CONFLICT DO UPDATE SET count = count + excluded.count, bytes = bytes + excluded.bytes`,
+        kind,
+        name,
+        count,
+        bytes,
+      );
+      if (count < 0) db.run('DELETE FROM rollups WHERE kind = ? AND name = ? AND count = 0', kind, name);
+    }
+  }
+
+  #count({ model, category, timestamp, pinned, size }: ImageRecord, sign: 1 | -1): void {
+    this.#to('total', '', sign, size);
+    if (pinned) this.#to('pinned', '', sign, size);
+    this.#to('model', model, sign, size);
+    this.#to('category', category, sign, size);
+    this.#to('date', utcDay(timestamp), sign, size);
+  }
+
+  #to(kind: string, name: string, sign: 1 | -1, size: number): void {
+    const key = `${kind} ${name}`;
+    const sum = this.#sums.get(key) ?? { kind, name, count: 0, bytes: 0 };
+    sum.count += sign;
+    sum.bytes += sign * size;
+    this.#sums.set(key, sum);
+  }
+}

@@ -1,0 +1,191 @@
+/** The catalog of the contract over two threads with a SQLite connection each: one that writes, one that reads. */
+import { CatalogThread } from './catalog-thread.ts';
+import type { CatalogFile } from './opening.ts';
+import type {
+  Catalog,
+  CatalogQuery,
+  CatalogStatistics,
+  Change,
+  ImageRecord,
+  ImageSize,
+  Outcome,
+  PageRequest,
+  RecordPage,
+  Tombstone,
+  UnsyncedRecord,
+} from './types.ts';
+import { CatalogError } from './types.ts';
+import type { Start } from './walk.ts';
+
+export interface OpenCatalogOptions extends CatalogFile {
+  /** A thread of the catalog died: what it had in hand is in doubt, and the process must end. */
+  onDeath?: (error: Error) => void;
+}
+
+/** `lost`: only a rebuild helps. `clean`: closed so by the last process; until the next close it is not. */
+export type OpenedCatalog =
+  | { state: 'open'; catalog: WorkerCatalog; clean: boolean; recordsSynced: number }
+  | { state: 'lost'; why: string };
+
+/** Rejects with a StoreOpenError, or a CatalogError `full` when there is no room to open it; neither means lost. */
+export async function openCatalog({ onDeath = () => {}, ...file }: OpenCatalogOptions): Promise<OpenedCatalog> {
+  const writer = new CatalogThread('writer', file, onDeath);
+  const reader = new CatalogThread('reader', file, onDeath);
+  try {
+    const opened = await writer.call('open', []);
+    if (opened.state === 'open') {
+      await reader.call('open', []);
+      return { ...opened, catalog: new WorkerCatalog(writer, reader) };
+    }
+    await Promise.all([writer.stop(), reader.stop()]);
+    return opened;
+  } catch (error) {
+    await Promise.all([writer.stop(), reader.stop()]);
+    throw error;
+  }
+}
+
+/** Creates the file of an empty catalog, to be filled and sealed. Rejects with a StoreOpenError when there is one. */
+export async function createCatalog(file: Omit<CatalogFile, 'synchronous'>): Promise<NewCatalog> {
+  const writer = new CatalogThread('writer', file, () => {});
+  try {
+    await writer.call('create', []);
+    return new NewCatalog(writer);
+  } catch (error) {
+    await writer.stop();
+    throw error;
+  }
+}
+
+/** What a lost catalog still tells of deleted images; nothing when it tells nothing. */
+export async function salvageTombstones(path: string): Promise<Tombstone[]> {
+  const reader = new CatalogThread('reader', { path, storeId: '' }, () => {});
+  try {
+    await reader.call('open', []);
+    return await reader.call('tombstones', []);
+  } catch {
+    return [];
+  } finally {
+    await reader.call('close', []).catch(() => {});
+    await reader.stop();
+  }
+}
+
+/** A catalog being built: not durable, and not to be opened, before it is sealed. */
+export class NewCatalog {
+  readonly #writer: CatalogThread<'writer'>;
+
+  constructor(writer: CatalogThread<'writer'>) {
+    this.#writer = writer;
+  }
+
+  /** Adds images. A filename that is taken is passed over; a key that is taken stays with the first. */
+  load(records: readonly ImageRecord[]): Promise<void> {
+    return this.#writer.call('load', [records]);
+  }
+
+  /** Adds deleted images by the same rules. */
+  loadTombstones(tombstones: readonly Tombstone[]): Promise<void> {
+    return this.#writer.call('loadTombstones', [tombstones]);
+  }
+
+  /** Puts the file on stable storage and closes it, marked clean. The name in its folder is the caller's to sync. */
+  async seal(): Promise<void> {
+    try {
+      await this.#writer.call('seal', []);
+    } finally {
+      await this.#writer.stop();
+    }
+  }
+}
+
+export class WorkerCatalog implements Catalog {
+  readonly #writer: CatalogThread<'writer'>;
+  readonly #reader: CatalogThread<'reader'>;
+  readonly #reads = new Set<Promise<unknown>>();
+  #closed: Promise<void> | undefined;
+
+  constructor(writer: CatalogThread<'writer'>, reader: CatalogThread<'reader'>) {
+    this.#writer = writer;
+    this.#reader = reader;
+  }
+
+  commit(changes: readonly Change[]): Promise<Outcome[]> {
+    return this.#writer.call('commit', [changes], 'unknown');
+  }
+
+  find(filename: string): Promise<ImageRecord | undefined> {
+    return this.#read(this.#reader.call('find', [filename]));
+  }
+
+  findByKey(idempotencyKey: string): Promise<{ record: ImageRecord; deleted: boolean } | undefined> {
+    return this.#read(this.#reader.call('findByKey', [idempotencyKey]));
+  }
+
+  page(query: CatalogQuery, request: PageRequest): Promise<RecordPage> {
+    return this.#read(this.#repairingSearch(query, () => this.#reader.call('page', [query, request])));
+  }
+
+  pageSizes(query: CatalogQuery, request: { after?: Start; limit: number }): Promise<ImageSize[]> {
+    return this.#read(this.#repairingSearch(query, () => this.#reader.call('pageSizes', [query, request])));
+  }
+
+  statistics(): Promise<CatalogStatistics> {
+    return this.#read(this.#reader.call('statistics', []));
+  }
+
+  pendingUnlinks(limit: number): Promise<ImageRecord[]> {
+    return this.#read(this.#reader.call('pendingUnlinks', [limit]));
+  }
+
+  clearPendingUnlinks(filenames: readonly string[]): Promise<void> {
+    return this.#writer.call('clearPendingUnlinks', [filenames]);
+  }
+
+  purgeTombstones(deletedBefore: number): Promise<number> {
+    return this.#writer.call('purgeTombstones', [deletedBefore]);
+  }
+
+  unsyncedRecords(createdBefore: number, limit: number): Promise<UnsyncedRecord[]> {
+    return this.#read(this.#reader.call('unsyncedRecords', [createdBefore, limit]));
+  }
+
+  setRecordsSynced(sequence: number): Promise<void> {
+    return this.#writer.call('setRecordsSynced', [sequence]);
+  }
+
+  close(clean: boolean): Promise<void> {
+    this.#closed ??= this.#close(clean);
+    return this.#closed;
+  }
+
+  async #close(clean: boolean): Promise<void> {
+    try {
+      await Promise.allSettled(this.#reads);
+      await this.#reader.call('close', []);
+      await this.#writer.call('close', [clean]);
+    } finally {
+      await Promise.all([this.#reader.stop(), this.#writer.stop()]);
+    }
+  }
+
+  /** A read may pause, and its connection must not be closed before it ends. */
+  async #read<T>(read: Promise<T>): Promise<T> {
+    this.#reads.add(read);
+    try {
+      return await read;
+    } finally {
+      this.#reads.delete(read);
+    }
+  }
+
+  async #repairingSearch<T>(query: CatalogQuery, read: () => Promise<T>): Promise<T> {
+    try {
+      return await read();
+    } catch (error) {
+      if (!query.query || !(error instanceof CatalogError) || error.failure !== 'corrupt') throw error;
+      await this.#writer.call('repairSearch', []);
+      return read();
+    }
+  }
+}

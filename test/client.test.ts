@@ -1,0 +1,231 @@
+/** The client: what it promises when a daemon or the network fails half-way. */
+import type {
+  handleClientStreamingCall,
+  handleServerStreamingCall,
+  handleUnaryCall,
+  ServerReadableStream,
+  sendUnaryData,
+} from '@grpc/grpc-js';
+import { status } from '@grpc/grpc-js';
+import { describe, expect, it } from 'vitest';
+import type {
+  CleanupRequest,
+  CleanupResponse,
+  ListRequest,
+  SaveHeader,
+  SaveRequest,
+  SaveResponse,
+} from '../gen/imagestorage/v1/image_storage_pb.ts';
+import { connect, type ImageStorageClient, ImageStorageError } from '../src/client.ts';
+import { refusal, startScripted } from './support/scripted-daemon.ts';
+
+/** What arrived of one attempt. */
+interface Arrived {
+  header: SaveHeader;
+  bytes: Buffer;
+  trailer?: { size?: bigint; sha256: Uint8Array };
+}
+
+type Answer = sendUnaryData<SaveResponse>;
+
+/** A Save that reads the whole request and then does as the script says, by number of the attempt. */
+function scriptedSave(answers: ((answer: Answer, call: ServerReadableStream<SaveRequest, SaveResponse>) => void)[]) {
+  const attempts: Arrived[] = [];
+  const save: handleClientStreamingCall<SaveRequest, SaveResponse> = async (call, answer) => {
+    const arrived: Partial<Arrived> & { chunks: Uint8Array[] } = { chunks: [] };
+    for await (const { payload } of call as AsyncIterable<SaveRequest>) {
+      if (payload.case === 'header') arrived.header = payload.value;
+      if (payload.case === 'chunk') arrived.chunks.push(payload.value);
+      if (payload.case === 'trailer') arrived.trailer = payload.value;
+    }
+    attempts.push({ ...arrived, header: arrived.header!, bytes: Buffer.concat(arrived.chunks) });
+    answers[attempts.length - 1]!(answer, call);
+  };
+  return { save, attempts };
+}
+
+const accept = (answer: Answer) => answer(null, { image: { filename: 'stored.png' } } as SaveResponse);
+const refuse =
+  (...args: Parameters<typeof refusal>) =>
+  (answer: Answer) =>
+    answer(refusal(...args));
+
+async function* stream(...chunks: string[]) {
+  for (const chunk of chunks) yield Buffer.from(chunk);
+}
+
+async function failureOf(call: Promise<unknown>): Promise<ImageStorageError> {
+  const error = await call.then(
+    () => undefined,
+    (reason) => reason,
+  );
+  expect(error).toBeInstanceOf(ImageStorageError);
+  return error;
+}
+
+/** Closes the client when the test ends. */
+function client(...args: Parameters<typeof connect>): ImageStorageClient & Disposable {
+  const connected = connect(...args);
+  return { ...connected, [Symbol.dispose]: () => connected.close() };
+}
+
+describe('save', () => {
+  it('sends the same key, timestamp and bytes on every attempt, from a stream that cannot be read twice', async () => {
+    const busy = refuse(status.UNAVAILABLE, 'BACKEND_UNAVAILABLE');
+    const { save, attempts } = scriptedSave([busy, busy, accept]);
+    await using daemon = await startScripted({ save });
+    using images = client(daemon.address);
+    const saved = await images.save(stream('one ', 'two ', 'three'), { model: 'm' });
+    expect(saved.filename).toBe('stored.png');
+    expect(attempts.map(({ bytes }) => bytes.toString())).toEqual(Array(3).fill('one two three'));
+    const fixed = attempts.map(({ header }) => [header.idempotencyKey, header.metadata?.timestamp]);
+    expect(fixed[0]).toEqual([expect.stringMatching(/./), expect.anything()]);
+    expect(fixed.slice(1)).toEqual([fixed[0], fixed[0]]);
+  });
+
+  it('declares size and sha256, in the header where it can and else in the trailer', async () => {
+    const { save, attempts } = scriptedSave([accept, accept]);
+    await using daemon = await startScripted({ save });
+    using images = client(daemon.address);
+    await images.save(Buffer.from('one two'));
+    await images.save(stream('one ', 'two'));
+    const { size, sha256 } = attempts[0]!.header;
+    expect(size).toBe(7n);
+    expect(sha256).toHaveLength(32);
+    expect(attempts[1]!.trailer).toMatchObject({ size, sha256 });
+  });
+
+  it('waits at least as long as RetryInfo asks, whatever the code', async () => {
+    const { save } = scriptedSave([refuse(status.RESOURCE_EXHAUSTED, 'TOO_MANY_SAVES', { retryAfterMs: 50 }), accept]);
+    await using daemon = await startScripted({ save });
+    const delays: number[] = [];
+    using images = client(daemon.address, { onRetry: (_, delayMs) => delays.push(delayMs) });
+    await images.save(Buffer.from('bytes'));
+    expect(delays).toHaveLength(1);
+    expect(delays[0]).toBeGreaterThanOrEqual(50);
+  });
+
+  it('gives up after the attempts it was allowed', async () => {
+    const busy = refuse(status.UNAVAILABLE, 'BACKEND_UNAVAILABLE');
+    const { save, attempts } = scriptedSave([busy, busy, busy]);
+    await using daemon = await startScripted({ save });
+    using images = client(daemon.address, { retries: 2 });
+    const error = await failureOf(images.save(Buffer.from('bytes')));
+    expect(error).toMatchObject({ code: status.UNAVAILABLE, reason: 'BACKEND_UNAVAILABLE', outcomeUnknown: false });
+    expect(attempts).toHaveLength(3);
+  });
+
+  it('stops reading the source when the daemon refuses early, and says why', async () => {
+    let closed = false;
+    async function* endless() {
+      try {
+        for (;;) yield Buffer.alloc(100_000);
+      } finally {
+        closed = true;
+      }
+    }
+    const save: handleClientStreamingCall<SaveRequest, SaveResponse> = (call, answer) => {
+      call.once('data', () => answer(refusal(status.INVALID_ARGUMENT, 'FIELD_INVALID', { field: 'metadata.prompt' })));
+    };
+    await using daemon = await startScripted({ save });
+    using images = client(daemon.address);
+    const error = await failureOf(images.save(endless()));
+    expect(error).toMatchObject({ reason: 'FIELD_INVALID', field: 'metadata.prompt', retryable: false });
+    await expect.poll(() => closed).toBe(true);
+  });
+
+  it('does not try a long stream again, and says so', async () => {
+    const { save, attempts } = scriptedSave([refuse(status.UNAVAILABLE, 'BACKEND_UNAVAILABLE')]);
+    await using daemon = await startScripted({ save });
+    using images = client(daemon.address);
+    async function* long() {
+      for (let mib = 0; mib < 65; mib += 1) yield Buffer.alloc(1024 * 1024);
+    }
+    const error = await failureOf(images.save(long()));
+    expect(error.message).toContain('not tried again: the source is a stream of more than 64 MiB');
+    expect(attempts).toHaveLength(1);
+  });
+
+  it('knows that nothing was stored where no daemon was reached', async () => {
+    using images = client('127.0.0.1:1', { retries: 0 });
+    const error = await failureOf(images.save(Buffer.from('bytes')));
+    expect(error).toMatchObject({ code: status.UNAVAILABLE, outcomeUnknown: false });
+  });
+
+  it('says that the outcome is unknown when the answer was lost, and with what to ask again', async () => {
+    const { save } = scriptedSave([() => void daemon[Symbol.asyncDispose]()]);
+    await using daemon = await startScripted({ save });
+    using images = client(daemon.address, { retries: 0 });
+    const timestamp = new Date('2024-09-27T14:15:22.345Z');
+    const error = await failureOf(images.save(Buffer.from('bytes'), { timestamp }, { idempotencyKey: 'k' }));
+    expect(error).toMatchObject({ outcomeUnknown: true, retryWith: { idempotencyKey: 'k', timestamp } });
+  });
+
+  it('ends when it is aborted, even if the source never gives another byte', async () => {
+    const { save } = scriptedSave([]);
+    await using daemon = await startScripted({ save });
+    using images = client(daemon.address);
+    const abort = new AbortController();
+    async function* stalling() {
+      yield Buffer.from('first');
+      abort.abort(new Error('enough'));
+      await new Promise(() => {});
+    }
+    const error = await failureOf(images.save(stalling(), {}, { signal: abort.signal }));
+    expect(error).toMatchObject({ code: status.CANCELLED, cause: new Error('enough'), outcomeUnknown: false });
+  });
+
+  it('passes on what the source throws, and leaves no call behind', async () => {
+    const arrived = Promise.withResolvers<void>();
+    const cancelled = Promise.withResolvers<void>();
+    const save: handleClientStreamingCall<SaveRequest, SaveResponse> = (call) => {
+      call.once('data', arrived.resolve).once('cancelled', cancelled.resolve);
+    };
+    await using daemon = await startScripted({ save });
+    using images = client(daemon.address);
+    async function* broken() {
+      yield Buffer.from('first');
+      await arrived.promise;
+      throw new Error('the camera fell');
+    }
+    await expect(images.save(broken())).rejects.toThrow('the camera fell');
+    await cancelled.promise;
+  });
+});
+
+describe('list', () => {
+  it('goes on behind the last whole batch when the stream breaks', async () => {
+    const asked: ListRequest[] = [];
+    const list: handleServerStreamingCall<ListRequest, object> = (call) => {
+      asked.push(call.request);
+      if (asked.length === 1) {
+        call.write({ images: [{ filename: 'a' }, { filename: 'b' }], nextPageToken: 'behind b' });
+        call.emit('error', refusal(status.UNAVAILABLE, 'BACKEND_UNAVAILABLE'));
+      } else {
+        call.write({ images: [{ filename: 'c' }], nextPageToken: '' });
+        call.end();
+      }
+    };
+    await using daemon = await startScripted({ list });
+    using images = client(daemon.address);
+    const names: string[] = [];
+    for await (const { filename } of images.list({ limit: 5, model: 'm' })) names.push(filename);
+    expect(names).toEqual(['a', 'b', 'c']);
+    expect(asked[1]).toMatchObject({ pageToken: 'behind b', limit: 3, model: 'm' });
+  });
+});
+
+describe('cleanup', () => {
+  it('is not repeated when it may have happened', async () => {
+    let calls = 0;
+    const cleanup: handleUnaryCall<CleanupRequest, CleanupResponse> = () => {
+      calls += 1;
+      void daemon[Symbol.asyncDispose]();
+    };
+    await using daemon = await startScripted({ cleanup });
+    using images = client(daemon.address);
+    const error = await failureOf(images.cleanup({ keepCount: 1 }));
+    expect(error.outcomeUnknown).toBe(true);
+    expect(calls).toBe(1);
+  });
+});

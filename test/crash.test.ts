@@ -1,0 +1,253 @@
+/** A crash after every step of the store's protocol: whatever was acknowledged is there, nothing half is seen. */
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { brokenPromises, filesBelow, openStore, untilNothingIsStaged } from './support/check-store.ts';
+import { type ForkedStore, forkStore, ProcessGone } from './support/forked-store.ts';
+import { imageOf, Ledger, type TestImage } from './support/ledger.ts';
+import { full } from './support/scale.ts';
+import type { StoreProcessOptions } from './support/store-process.ts';
+
+const run = promisify(execFile);
+const TIMEOUT_MS = 10 * 60_000;
+const AT_ONCE = 2;
+
+interface Scenario {
+  name: string;
+  /** What lies in the folder before; default nothing. */
+  prepare?: (basePath: string, ledger: Ledger) => Promise<void>;
+  /** What is done to the store while it crashes; starting and stopping it are part of every scenario. */
+  act?: (store: ForkedStore, ledger: Ledger, basePath: string) => Promise<void>;
+  shortIds?: string[];
+  /** Steps that it must go through; a step that is renamed or forgotten shows here. */
+  steps: string[];
+}
+
+const START = ['locked', 'format-read', 'recovered'];
+const SAVE = [
+  'part-opened',
+  'chunk-written',
+  'bytes-synced',
+  'linked',
+  'record-staged',
+  'folders-synced',
+  'committed',
+  'record-placed',
+  'part-unlinked',
+];
+const DELETE = ['folders-synced', 'committed', 'unlinked', 'unlinks-synced'];
+const RECOVERY = ['records-restored', 'staged-settled', 'unlinked', 'unlinks-synced'];
+const REBUILD = ['rebuilt', 'old-catalog-aside', 'new-catalog-in-place'];
+
+const scenarios: Scenario[] = [
+  {
+    name: 'Save',
+    steps: [...START, ...SAVE],
+    act: async (store, ledger) => {
+      await ledger.save(store, imageOf(1, { sizeBytes: 20_000 }));
+      await ledger.save(store, imageOf(2, { idempotencyKey: undefined, pinned: true }));
+    },
+  },
+  {
+    name: 'Save of a key that was saved before',
+    steps: SAVE,
+    act: async (store, ledger, basePath) => {
+      await ledger.save(store, imageOf(1));
+      await untilNothingIsStaged(basePath);
+      await ledger.save(store, imageOf(1));
+    },
+  },
+  {
+    name: 'Save under a name that is taken, by an image and by a deleted one',
+    steps: [...SAVE, ...DELETE],
+    shortIds: ['aaaaaa', 'aaaaaa', 'bbbbbb', 'aaaaaa', 'cccccc'],
+    act: async (store, ledger, basePath) => {
+      const sameSecond = { metadata: imageOf(1).metadata };
+      const { filename } = await ledger.save(store, imageOf(1));
+      await untilNothingIsStaged(basePath);
+      await ledger.save(store, { ...imageOf(2), ...sameSecond });
+      await ledger.delete(store, filename);
+      await ledger.save(store, { ...imageOf(3), ...sameSecond });
+    },
+  },
+  {
+    name: 'Delete',
+    steps: DELETE,
+    prepare: (basePath, ledger) => saveAll(basePath, ledger, 3),
+    act: async (store, ledger) => {
+      for (const { filename } of ledger.live().slice(0, 2)) await ledger.delete(store, filename);
+    },
+  },
+  {
+    name: 'Cleanup',
+    steps: DELETE,
+    prepare: (basePath, ledger) => saveAll(basePath, ledger, 5),
+    act: async (store, ledger) => {
+      await ledger.cleanup(store, { keepCount: 1 });
+    },
+  },
+  {
+    name: 'start after a crash with images committed but not in place, deletes half done and uploads under way',
+    steps: [...START, ...RECOVERY],
+    prepare: (basePath, ledger) => crashUnderLoad(basePath, ledger, { step: 'committed', nth: 2 }),
+  },
+  {
+    name: 'start after a crash with images linked but not committed',
+    steps: [...START, 'staged-settled'],
+    prepare: (basePath, ledger) => crashUnderLoad(basePath, ledger, { step: 'record-staged', nth: 3 }),
+  },
+  {
+    name: 'rebuild of a lost catalog',
+    steps: [...START, ...REBUILD, 'staged-settled', 'unlinked'],
+    prepare: async (basePath, ledger) => {
+      await crashUnderLoad(basePath, ledger, { step: 'committed', nth: 2 });
+      await loseCatalog(basePath);
+    },
+  },
+];
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'image-storage-crash-'));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+describe.each(scenarios)('$name', (scenario) => {
+  it(
+    'keeps its promises wherever it crashes',
+    async () => {
+      const { template, ledger } = await templateOf(scenario);
+      const steps = await stepsOf(scenario, template, ledger());
+      expect(steps).toEqual(expect.arrayContaining(scenario.steps));
+      const findings: string[] = [];
+      await inParallel(crashesAt(steps), async (crash) => {
+        const at = `${crash.step} (${crash.nth})${crash.catalogLost ? ', catalog lost' : ''}`;
+        for (const finding of await crashAndCheck(scenario, template, ledger(), crash))
+          findings.push(`${at}: ${finding}`);
+      });
+      expect(findings).toEqual([]);
+    },
+    TIMEOUT_MS,
+  );
+});
+
+interface Crash {
+  step: string;
+  nth: number;
+  /** Nobody but the records tells afterwards what was there. */
+  catalogLost: boolean;
+}
+
+/** Every step that was reached; of one that came often, the first and the last time unless all are wanted. */
+function crashesAt(steps: string[]): Crash[] {
+  const counts = [...Map.groupBy(steps, (step) => step)].map(([step, times]) => ({ step, count: times.length }));
+  const points = counts.flatMap(({ step, count }) => {
+    const all = Array.from({ length: count }, (_, index) => ({ step, nth: index + 1 }));
+    return full || count <= 2 ? all : [all[0]!, all.at(-1)!];
+  });
+  return points.flatMap((point) => [false, true].map((catalogLost) => ({ ...point, catalogLost })));
+}
+
+/** The folder and the ledger that every run of a scenario starts from. */
+async function templateOf({ name, prepare }: Scenario): Promise<{ template: string; ledger: () => Ledger }> {
+  const template = join(folder, name.replaceAll(' ', '-'));
+  const ledger = new Ledger();
+  await mkdir(template);
+  await prepare?.(template, ledger);
+  return { template, ledger: () => ledger.copy() };
+}
+
+/** A run without a crash; everything must be right after it as well. */
+async function stepsOf(scenario: Scenario, template: string, ledger: Ledger): Promise<string[]> {
+  const basePath = await copyOf(template);
+  const steps = await perform(scenario, basePath, ledger);
+  expect(await brokenPromises(basePath, ledger)).toEqual([]);
+  return steps;
+}
+
+async function crashAndCheck(scenario: Scenario, template: string, ledger: Ledger, crash: Crash): Promise<string[]> {
+  const basePath = await copyOf(template);
+  if (await survives(perform(scenario, basePath, ledger, crash))) return ['the step was not reached'];
+  if (crash.catalogLost) await loseCatalog(basePath);
+  const unanswered = ledger.unanswered().filter(({ options }) => options.idempotencyKey !== undefined);
+  const findings = await brokenPromises(basePath, ledger);
+  await saveAgain(basePath, ledger, unanswered);
+  findings.push(...(await brokenPromises(basePath, ledger)).map((finding) => `after the retry: ${finding}`));
+  await rm(basePath, { recursive: true });
+  return findings;
+}
+
+/** Start, act and clean stop in a process of its own. */
+async function perform(
+  { act, shortIds = [] }: Scenario,
+  basePath: string,
+  ledger: Ledger,
+  crash?: StoreProcessOptions['crash'],
+): Promise<string[]> {
+  const store = await forkStore({ basePath, shortIds, ...(crash && { crash }) });
+  await act?.(store, ledger, basePath);
+  return store.close();
+}
+
+async function survives(work: Promise<unknown>): Promise<boolean> {
+  try {
+    await work;
+    return true;
+  } catch (error) {
+    if (error instanceof ProcessGone && error.how === 'SIGKILL') return false;
+    throw error;
+  }
+}
+
+/** What a caller does who got no answer: the same again, with the same key. */
+async function saveAgain(basePath: string, ledger: Ledger, images: TestImage[]): Promise<void> {
+  const storage = await openStore(basePath);
+  for (const image of images) await ledger.save(storage, image);
+  await storage.close();
+}
+
+async function saveAll(basePath: string, ledger: Ledger, count: number): Promise<void> {
+  const storage = await openStore(basePath);
+  for (let number = 1; number <= count; number += 1)
+    await ledger.save(storage, imageOf(number, { pinned: number === 2 }));
+  await storage.close();
+}
+
+/** Two deletes, small and large saves all at once: the crash finds each of them somewhere else. */
+async function crashUnderLoad(basePath: string, ledger: Ledger, crash: { step: string; nth: number }): Promise<void> {
+  await saveAll(basePath, ledger, 4);
+  const store = await forkStore({ basePath, crash });
+  const saves = [11, 12, 13, 14].map((number) => imageOf(number, { sizeBytes: number < 13 ? 8_000 : 3_000_000 }));
+  const deletes = ledger.live().slice(0, 2);
+  const asked = [
+    ...deletes.map(({ filename }) => ledger.delete(store, filename)),
+    ...saves.map((image) => ledger.save(store, image)),
+  ];
+  await Promise.allSettled(asked);
+  expect(await store.ended).toBe('SIGKILL');
+  expect((await filesBelow(basePath, 'metadata/staging')).length).toBeGreaterThan(1);
+}
+
+async function loseCatalog(basePath: string): Promise<void> {
+  await Promise.all(
+    ['', '-wal', '-shm'].map((suffix) => rm(join(basePath, `metadata/catalog.db${suffix}`), { force: true })),
+  );
+}
+
+/** Hard links and all. */
+async function copyOf(template: string): Promise<string> {
+  const copy = await mkdtemp(join(folder, 'run-'));
+  await run('cp', ['-a', `${template}/.`, copy]);
+  return copy;
+}
+
+async function inParallel<T>(items: T[], work: (item: T) => Promise<void>): Promise<void> {
+  const left = items.values();
+  const worker = async () => {
+    for (const item of left) await work(item);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+}

@@ -1,0 +1,132 @@
+/** The provider `local` on a real folder: the conformance suite, and what only a folder has. */
+import { mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { expect, it } from 'vitest';
+import { shortId } from '../src/storage/naming.ts';
+import { createStorage, type Storage, type StorageConfig } from '../src/storage/index.ts';
+import { pngOf } from './support/images.ts';
+import { collect, describeProvider } from './support/provider-suite.ts';
+
+const folders: string[] = [];
+
+async function openLocal({ shortIds = [] as string[] } = {}) {
+  const basePath = await mkdtemp(join(tmpdir(), 'image-storage-'));
+  folders.push(basePath);
+  const config: StorageConfig = { defaultProvider: 'main', providers: { main: { type: 'local', basePath, lockWaitSeconds: 1 } } };
+  const open = () => createStorage(config, { shortId: () => shortIds.shift() ?? shortId() });
+  let storage = await open();
+  return {
+    basePath,
+    config,
+    get storage() {
+      return storage;
+    },
+    async reopen() {
+      await storage.close();
+      storage = await open();
+      return storage;
+    },
+    leftovers: () => leftovers(basePath, storage),
+    async close() {
+      await storage.close();
+      await rm(basePath, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Files that no live image accounts for; waits for the moves behind the last answer. */
+async function leftovers(basePath: string, storage: Storage): Promise<string[]> {
+  const items = await storage.list();
+  const wanted = new Set(items.flatMap(({ key }) => [key.slice('outputs/'.length), `${key.slice('outputs/images'.length)}.json`]));
+  const look = async () => {
+    const files = await filesBelow(basePath);
+    const ours = files.filter((file) => /^(images|metadata\/(generations|staging))\//.test(file));
+    return ours.filter((file) => !wanted.has(file) && !wanted.has(file.replace(/^metadata/, '')));
+  };
+  for (let tries = 0; tries < 20 && (await look()).length > 0; tries += 1) await new Promise((resolve) => setTimeout(resolve, 25));
+  return look();
+}
+
+async function filesBelow(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  return entries.filter((entry) => entry.isFile()).map((entry) => relative(folder, join(entry.parentPath, entry.name)));
+}
+
+describeProvider('local', { open: openLocal, storageType: 'local', urlOf: (key) => new RegExp(`^/${key}$`) });
+
+const SAVE = { prompt: 'a red fox', model: 'flux-schnell', timestamp: new Date('2024-09-27T14:15:22Z') };
+
+it('explains every image by a record file beside it, in a folder of the day and the model', async () => {
+  const store = await openLocal();
+  const saved = await store.storage.save(pngOf({ width: 8, height: 8 }), SAVE);
+  await store.storage.close();
+  const files = await filesBelow(store.basePath);
+  expect(files).toContain(`images/generations/2024-09-27/flux-schnell/${saved.filename}`);
+  const record = await readFile(join(store.basePath, `metadata/generations/2024-09-27/flux-schnell/${saved.filename}.json`), 'utf8');
+  expect(JSON.parse(record)).toMatchObject({
+    version: 1,
+    filename: saved.filename,
+    prompt: 'a red fox',
+    timestamp: '2024-09-27T14:15:22.000Z',
+    sha256: saved.sha256,
+  });
+  expect(saved.path).toBe(join(store.basePath, 'images/generations/2024-09-27/flux-schnell', saved.filename));
+  await store.close();
+});
+
+it('refuses a second process on the same folder', async () => {
+  const store = await openLocal();
+  await expect(createStorage(store.config)).rejects.toMatchObject({ name: 'StoreOpenError', kind: 'locked' });
+  await store.close();
+});
+
+it('notices that the folder was replaced under it', async () => {
+  const store = await openLocal();
+  await rename(store.basePath, `${store.basePath}-old`);
+  const other = await createStorage(store.config);
+  await expect(store.storage.save(pngOf({ width: 8, height: 8 }), SAVE)).rejects.toMatchObject({ reason: 'STORE_REPLACED' });
+  expect(await other.list()).toEqual([]);
+  await other.close();
+  await store.close();
+  await rm(`${store.basePath}-old`, { recursive: true });
+});
+
+it('makes a folder again that somebody removed', async () => {
+  const store = await openLocal();
+  await store.storage.save(pngOf({ width: 8, height: 8 }), SAVE);
+  await rm(join(store.basePath, 'images/generations/2024-09-27'), { recursive: true });
+  await rm(join(store.basePath, 'metadata/generations/2024-09-27'), { recursive: true });
+  const saved = await store.storage.save(pngOf({ width: 8, height: 8 }), SAVE);
+  expect(await collect((await store.storage.get(saved.filename)).body)).toHaveLength(saved.size);
+  await store.close();
+});
+
+it('says DATA_LOSS when somebody changed, cut or removed a file', async () => {
+  const store = await openLocal();
+  const bytes = pngOf({ width: 64, height: 64, seed: 9 });
+  const damage: [string, (path: string) => Promise<void>][] = [
+    ['BYTES_CORRUPT', (path) => writeFile(path, Buffer.from(bytes).fill(0, 100, 110))],
+    ['BYTES_CORRUPT', (path) => writeFile(path, bytes.subarray(0, 100))],
+    ['BYTES_MISSING', (path) => rm(path)],
+  ];
+  for (const [reason, spoil] of damage) {
+    const { filename, path } = await store.storage.save(bytes, SAVE);
+    await spoil(path!);
+    const { body } = await store.storage.get(filename);
+    await expect(collect(body)).rejects.toMatchObject({ code: 'data_loss', reason });
+  }
+  await store.close();
+});
+
+it('lets an open reader finish after a delete', async () => {
+  const store = await openLocal();
+  const bytes = pngOf({ width: 64, height: 64, sizeBytes: 2_000_000 });
+  const { filename } = await store.storage.save(bytes, SAVE);
+  const reader = (await store.storage.get(filename)).body[Symbol.asyncIterator]();
+  const first = await reader.next();
+  await store.storage.delete(filename);
+  const rest = await collect({ [Symbol.asyncIterator]: () => reader });
+  expect(Buffer.concat([first.value, rest])).toEqual(bytes);
+  await store.close();
+});

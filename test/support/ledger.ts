@@ -1,0 +1,173 @@
+/** What a test asked of a store and what it was answered: the promises that have to be found kept. */
+import { createHash } from 'node:crypto';
+import {
+  type CleanupOptions,
+  type CleanupResult,
+  type ImageMetadata,
+  type SaveOptions,
+  StorageError,
+  type StorageItem,
+  type StorageResult,
+} from '../../src/storage/index.ts';
+import { pngOf } from './images.ts';
+
+export interface TestImage {
+  bytes: Buffer;
+  sha256: string;
+  metadata: ImageMetadata & { timestamp: Date };
+  options: SaveOptions;
+}
+
+/** The part of a store, in whatever process, that a ledger writes down. */
+export interface Target {
+  save(bytes: Uint8Array, metadata: ImageMetadata, options?: SaveOptions): Promise<StorageResult>;
+  delete(filename: string): Promise<boolean>;
+  cleanup(options: CleanupOptions): Promise<CleanupResult>;
+}
+
+/** `asked`: no answer, or one that leaves it open. */
+type Answer = 'asked' | 'refused' | { ackedAtNs: bigint };
+
+interface Entry {
+  image: TestImage;
+  filename: string;
+  save: Answer;
+  delete?: Answer;
+}
+
+const FIRST_TIMESTAMP = Date.UTC(2024, 8, 27, 14, 15, 22);
+const MODELS = ['flux-schnell', 'FLUX.1 [dev]', 'sdxl'];
+
+/** A small PNG, another for each number, with metadata that leaves no field out. */
+export function imageOf(
+  number: number,
+  { sizeBytes = 8_000, ...options }: SaveOptions & { sizeBytes?: number } = {},
+): TestImage {
+  const bytes = pngOf({ width: 8, height: 8, seed: number, sizeBytes });
+  const metadata = {
+    prompt: `image number${number}`,
+    model: MODELS[number % MODELS.length]!,
+    timestamp: new Date(FIRST_TIMESTAMP + number * 1000),
+    category: number % 2 === 0 ? 'even' : 'odd',
+    tags: ['test', `tag${number % 3}`],
+    parametersJson: `{"seed": 18446744073709551615, "number": ${number}}`,
+  };
+  return { bytes, sha256: sha256Of(bytes), metadata, options: { idempotencyKey: `key-${number}`, ...options } };
+}
+
+export function sha256Of(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+/** Images are told apart by their sha256, so that each may be asked for under one name only. */
+export class Ledger {
+  readonly #entries = new Map<string, Entry>();
+
+  async save(store: Target, image: TestImage): Promise<StorageResult> {
+    const entry: Entry = this.#entries.get(image.sha256) ?? { image, filename: '', save: 'asked' };
+    this.#entries.set(image.sha256, entry);
+    const before = entry.save;
+    if (before === 'refused') entry.save = 'asked';
+    try {
+      const saved = await store.save(image.bytes, image.metadata, image.options);
+      entry.filename = saved.filename;
+      entry.save = acked(before);
+      return saved;
+    } catch (error) {
+      if (isDefinite(error)) entry.save = before === 'asked' ? 'refused' : before;
+      throw error;
+    }
+  }
+
+  async delete(store: Target, filename: string): Promise<boolean> {
+    const entry = this.live().find((each) => each.filename === filename);
+    if (entry) entry.delete = 'asked';
+    try {
+      const deleted = await store.delete(filename);
+      if (entry) entry.delete = acked();
+      return deleted;
+    } catch (error) {
+      if (entry && isDefinite(error)) delete entry.delete;
+      throw error;
+    }
+  }
+
+  async cleanup(store: Target, options: CleanupOptions): Promise<CleanupResult> {
+    const candidates = this.live();
+    for (const entry of candidates) entry.delete = 'asked';
+    const result = await store.cleanup(options);
+    for (const entry of candidates) {
+      if (result.filenames.includes(entry.filename)) entry.delete = acked();
+      else delete entry.delete;
+    }
+    return result;
+  }
+
+  /** Acknowledged images that nobody has asked to delete. */
+  live(): Entry[] {
+    return [...this.#entries.values()].filter((entry) => isAcked(entry.save) && entry.delete === undefined);
+  }
+
+  /** Images whose save has no answer yet. */
+  unanswered(): TestImage[] {
+    return [...this.#entries.values()].filter(({ save }) => save === 'asked').map(({ image }) => image);
+  }
+
+  /** How many saves and deletes were acknowledged up to a moment. */
+  ackedCount(untilNs?: bigint): number {
+    return [...this.#entries.values()]
+      .flatMap((entry) => [entry.save, entry.delete])
+      .filter((answer) => isAcked(answer, untilNs)).length;
+  }
+
+  /**
+   * Whether an image has to be there, going by the answers up to a moment (default: all). What is not settled by then may
+   * be there or not.
+   */
+  fateOf(sha256: string, untilNs?: bigint): 'present' | 'absent' | 'either' {
+    const entry = this.#entries.get(sha256);
+    if (entry === undefined || entry.save === 'refused') return 'absent';
+    if (isAcked(entry.delete, untilNs)) return 'absent';
+    return isAcked(entry.save, untilNs) && entry.delete === undefined ? 'present' : 'either';
+  }
+
+  /** The same so far; from here on each goes its own way. */
+  copy(): Ledger {
+    const copy = new Ledger();
+    for (const [sha256, entry] of this.#entries) copy.#entries.set(sha256, { ...entry });
+    return copy;
+  }
+
+  /** Every image ever asked for, with the last name it is known by. */
+  entries(): readonly Readonly<Entry>[] {
+    return [...this.#entries.values()];
+  }
+
+  /** Takes what a reopened store shows as the answer to whatever had none: from now on it has to stay so. */
+  settle(items: readonly StorageItem[], untilNs?: bigint): void {
+    const found = new Map(items.map((item) => [item.sha256, item.filename]));
+    for (const [sha256, entry] of this.#entries) {
+      if (this.fateOf(sha256, untilNs) !== 'either') continue;
+      const filename = found.get(sha256);
+      entry.filename = filename ?? entry.filename;
+      if (filename !== undefined) {
+        entry.save = acked(entry.save);
+        delete entry.delete;
+      } else if (isAcked(entry.save, untilNs)) entry.delete = acked();
+      else entry.save = 'refused';
+    }
+  }
+}
+
+function acked(before?: Answer): Answer {
+  return typeof before === 'object' ? before : { ackedAtNs: process.hrtime.bigint() };
+}
+
+function isAcked(answer: Answer | undefined, untilNs?: bigint): boolean {
+  return typeof answer === 'object' && (untilNs === undefined || answer.ackedAtNs < untilNs);
+}
+
+/** A refusal that promises that nothing happened. */
+function isDefinite(error: unknown): boolean {
+  return error instanceof StorageError && !error.outcomeUnknown;
+}

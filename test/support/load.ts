@@ -1,0 +1,58 @@
+/** Concurrent savers and deleters that work on a store until it stops answering, all of it written into a ledger. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { imageOf, type Ledger, type Target } from './ledger.ts';
+import { seed } from './scale.ts';
+
+const SAVERS = 4;
+const SIZES_BYTES = [2_000, 8_000, 20_000, 60_000];
+
+/** Numbers in [0, 1), the same for the same seed (mulberry32). */
+export function randomOf(start: number): () => number {
+  let state = start >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+export const random = randomOf(seed);
+
+/** The images of one test, numbered on from the last. */
+export function* endlessImages(): Generator<ReturnType<typeof imageOf>> {
+  for (let number = 1; ; number += 1) yield imageOf(number, { sizeBytes: SIZES_BYTES[number % SIZES_BYTES.length] });
+}
+
+export interface LoadOptions {
+  images: Iterator<ReturnType<typeof imageOf>>;
+  /** Stops on its own after so many saves; default never. */
+  saves?: number;
+}
+
+/** Four savers and a deleter; resolves with what ended each of them, nothing for those that finished. */
+export async function putUnderLoad(
+  store: Target,
+  ledger: Ledger,
+  { images, saves = Number.POSITIVE_INFINITY }: LoadOptions,
+): Promise<unknown[]> {
+  let left = saves;
+  let savers = SAVERS;
+  const saveOn = async () => {
+    try {
+      while (left-- > 0) await ledger.save(store, images.next().value);
+    } finally {
+      savers -= 1;
+    }
+  };
+  const deleteOn = async () => {
+    while (savers > 0) {
+      const live = ledger.live();
+      const victim = live[Math.floor(random() * live.length)];
+      if (victim !== undefined && random() < 0.5) await ledger.delete(store, victim.filename);
+      else await sleep(1);
+    }
+  };
+  const workers = await Promise.allSettled([...Array.from({ length: SAVERS }, saveOn), deleteOn()]);
+  return workers.filter((worker) => worker.status === 'rejected').map(({ reason }) => reason);
+}

@@ -1,0 +1,104 @@
+/** Small file systems of their own for a test: one on a loop device that can lose its power, one in memory that can fill up. */
+import { execFile, execFileSync, spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm, rmdir, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+const DISK_BYTES = 512 * 1024 * 1024;
+
+/** `EXT4_IOC_SHUTDOWN`, the same number on XFS; 2 drops even the log that was not flushed. Prints the moment before. */
+const SHUT_DOWN = `
+import fcntl, os, sys, time
+folder = os.open(sys.argv[1], os.O_RDONLY)
+print(time.monotonic_ns(), flush=True)
+fcntl.ioctl(folder, 0x8004587D, (2).to_bytes(4, 'little'))
+`;
+
+export type FileSystem = 'ext4' | 'xfs';
+
+export interface Mount extends AsyncDisposable {
+  readonly path: string;
+}
+
+export interface Disk extends Mount {
+  /** Loses everything that was not synced; resolves with the moment (`process.hrtime.bigint()`) just before. */
+  cutPower(): Promise<bigint>;
+  /** Unmounts and mounts again, as a machine that starts: nothing is left in any cache. */
+  restart(): Promise<void>;
+}
+
+/** Whether this user may mount, with loop devices there. */
+export const canMountLoop: boolean = canMount() && existsSync('/dev/loop-control') && works('python3', '--version');
+export const canMountTmpfs: boolean = canMount();
+
+export function hasMkfs(type: FileSystem): boolean {
+  return works(`mkfs.${type}`, '-V');
+}
+
+function canMount(): boolean {
+  if (process.platform !== 'linux' || process.getuid?.() !== 0) return false;
+  // Root in a container may lack the capability: try it in a mount namespace that ends with the command.
+  return works('unshare', '--mount', 'mount', '-t', 'tmpfs', 'none', '/mnt');
+}
+
+export function works(command: string, ...args: string[]): boolean {
+  return spawnSync(command, args, { stdio: 'ignore' }).status === 0;
+}
+
+/** A disk of its own that can lose its power. */
+export async function openDisk(type: FileSystem): Promise<Disk> {
+  const folder = await mkdtemp(join(tmpdir(), 'image-storage-disk-'));
+  const [image, path] = [join(folder, 'disk.img'), join(folder, 'mounted')];
+  await writeFile(image, '');
+  await truncate(image, DISK_BYTES);
+  await run(`mkfs.${type}`, ['-q', image]);
+  const mount = () => run('mount', ['--mkdir', '-o', 'loop', image, path]);
+  await mount();
+  const unmount = unmountAtExit(path);
+  return {
+    path,
+    async cutPower() {
+      const { stdout } = await run('python3', ['-S', '-E', '-c', SHUT_DOWN, path]);
+      return BigInt(stdout.trim());
+    },
+    async restart() {
+      await run('umount', [path]);
+      await mount();
+    },
+    async [Symbol.asyncDispose]() {
+      unmount();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A file system in memory; `options` as in mount(8), such as `size=24m`. */
+export async function openTmpfs(options: string): Promise<Mount> {
+  const path = await mkdtemp(join(tmpdir(), 'image-storage-tmpfs-'));
+  await run('mount', ['-t', 'tmpfs', '-o', options, 'none', path]);
+  const unmount = unmountAtExit(path);
+  return {
+    path,
+    async [Symbol.asyncDispose]() {
+      unmount();
+      await rmdir(path);
+    },
+  };
+}
+
+/** Returns the unmount; one that a failing run never calls happens as the process ends. */
+function unmountAtExit(path: string): () => void {
+  const unmount = () => {
+    process.off('exit', unmount);
+    try {
+      execFileSync('umount', [path], { stdio: 'ignore' });
+    } catch {
+      spawnSync('umount', ['--lazy', path]);
+    }
+  };
+  process.on('exit', unmount);
+  return unmount;
+}

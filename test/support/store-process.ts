@@ -1,0 +1,142 @@
+/** A local store in a process of its own, driven over IPC, so that tests can kill it, crash it at a step or break its disk. */
+import { readlinkSync } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { buffer } from 'node:stream/consumers';
+import {
+  createStorage,
+  type ImageMetadata,
+  type SaveOptions,
+  type Storage,
+  StorageError,
+  StoreOpenError,
+} from '../../src/storage/index.ts';
+import { shortId } from '../../src/storage/naming.ts';
+
+export interface StoreProcessOptions {
+  basePath: string;
+  /** SIGKILL to itself when this step of the store's protocol is reached for the nth time (from 1). */
+  crash?: { step: string; nth: number };
+  /** Short ids to hand out before random ones. */
+  shortIds?: string[];
+  /** `NORMAL` shows the teeth of the power-cut test. */
+  synchronous?: 'FULL' | 'NORMAL';
+  /** `fdatasync` of file handles does nothing, to the same end. */
+  withoutDatasync?: boolean;
+}
+
+export interface Call {
+  id: number;
+  method: keyof Commands;
+  args: unknown[];
+}
+
+export type Reply =
+  | { opened: true }
+  | { opened: false; kind: string; message: string }
+  | { id: number; value: unknown }
+  | { id: number; reason: StorageError['reason']; message: string; outcomeUnknown: boolean };
+
+export type Commands = ReturnType<typeof commandsOf>;
+
+const CHUNK_BYTES = 16 * 1024;
+const EXIT_IO = 74;
+
+let failingSync: string | undefined;
+
+function commandsOf(storage: Storage, steps: string[]) {
+  return {
+    save: (bytes: Uint8Array, metadata: ImageMetadata, options?: SaveOptions) =>
+      storage.save(chunksOf(bytes), metadata, options),
+    delete: (filename: string) => storage.delete(filename),
+    cleanup: (options: Parameters<Storage['cleanup']>[0]) => storage.cleanup(options),
+    list: async () => storage.list(),
+    read: async (filename: string) => buffer((await storage.get(filename)).body),
+    stats: async () => (await storage.getStatistics())[0]!,
+    health: async () => storage.health().local!,
+    /** The next sync of a file or folder whose path ends so fails with EIO. SQLite's own syncs are out of reach here. */
+    failSyncOf: async (pathEnd: string) => {
+      failingSync = pathEnd;
+    },
+    pid: async () => process.pid,
+    /** Ends the process, too. Resolves with every step that was reached, in order. */
+    close: async () => {
+      await storage.close();
+      return steps;
+    },
+  };
+}
+
+function* chunksOf(bytes: Uint8Array): Generator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += CHUNK_BYTES) yield bytes.subarray(at, at + CHUNK_BYTES);
+}
+
+async function serve(options: StoreProcessOptions): Promise<void> {
+  const steps: string[] = [];
+  await breakSyncs(options.withoutDatasync ?? false);
+  const storage = await openStore(options, steps);
+  if (storage === undefined) return process.disconnect();
+  const commands = commandsOf(storage, steps);
+  process.on('message', async ({ id, method, args }: Call) => {
+    const reply = await answer(id, () => (commands[method] as (...args: unknown[]) => Promise<unknown>)(...args));
+    process.send!(reply, () => {
+      if (method === 'close') process.disconnect();
+    });
+  });
+  process.send!({ opened: true } satisfies Reply);
+}
+
+async function openStore(options: StoreProcessOptions, steps: string[]): Promise<Storage | undefined> {
+  const { basePath, crash, synchronous, shortIds = [] } = options;
+  const local = { type: 'local' as const, basePath, lockWaitSeconds: 10, ...(synchronous && { synchronous }) };
+  let left = crash?.nth ?? 0;
+  const failpoint = (step: string) => {
+    steps.push(step);
+    if (step !== crash?.step) return;
+    left -= 1;
+    if (left === 0) process.kill(process.pid, 'SIGKILL');
+  };
+  try {
+    return await createStorage(
+      { defaultProvider: 'local', providers: { local } },
+      {
+        failpoint,
+        shortId: () => shortIds.shift() ?? shortId(),
+        onFatal: () => setImmediate(() => process.exit(EXIT_IO)),
+      },
+    );
+  } catch (error) {
+    if (!(error instanceof StoreOpenError)) throw error;
+    process.send!({ opened: false, kind: error.kind, message: error.message } satisfies Reply);
+    return undefined;
+  }
+}
+
+async function answer(id: number, work: () => Promise<unknown>): Promise<Reply> {
+  try {
+    return { id, value: await work() };
+  } catch (error) {
+    if (!(error instanceof StorageError)) throw error;
+    const { reason, message, outcomeUnknown } = error;
+    return { id, reason, message, outcomeUnknown };
+  }
+}
+
+/** Puts faults between the store and what file handles do. */
+async function breakSyncs(withoutDatasync: boolean): Promise<void> {
+  const handle = await open(process.execPath);
+  const prototype = Object.getPrototypeOf(handle) as FileHandle;
+  await handle.close();
+  for (const method of ['sync', 'datasync'] as const) {
+    const real = prototype[method];
+    prototype[method] = async function (this: FileHandle) {
+      if (method === 'datasync' && withoutDatasync) return;
+      if (failingSync === undefined || !readlinkSync(`/proc/self/fd/${this.fd}`).endsWith(failingSync))
+        return real.call(this);
+      failingSync = undefined;
+      throw Object.assign(new Error('EIO: i/o error, fsync'), { code: 'EIO' });
+    };
+  }
+}
+
+process.on('disconnect', () => process.exit());
+await serve(JSON.parse(process.argv[2]!) as StoreProcessOptions);
