@@ -14,6 +14,14 @@ export default defineConfig({
   target: 'node24',
   fixedExtension: false,
   dts: { entry: ['src/storage/index.ts', 'src/client.ts'] },
-  deps: { alwaysBundle: /./, onlyBundle: false, onlyImport: [] },
+  deps: {
+    alwaysBundle: /./,
+    onlyBundle: false,
+    onlyImport: [],
+    // The public types mention no package; were one to, the build would fail by `onlyImport`.
+    dts: { alwaysBundle: [], neverBundle: true },
+  },
+  // Else a type that only private code uses leaves an empty import of its package behind.
+  treeshake: { moduleSideEffects: 'no-external' },
   plugins: [thirdPartyLicenses()],
 });

@@ -1,4 +1,5 @@
 /** The client: what it promises when a daemon or the network fails half-way. */
+import { relative } from 'node:path';
 import type {
   handleClientStreamingCall,
   handleServerStreamingCall,
@@ -16,7 +17,10 @@ import type {
   SaveRequest,
   SaveResponse,
 } from '../gen/imagestorage/v1/image_storage_pb.ts';
-import { connect, type ImageStorageClient, ImageStorageError } from '../src/client.ts';
+import { connect, type ImageMetadata, type ImageStorageClient, ImageStorageError } from '../src/client.ts';
+import { startCuttingProxy } from './support/cutting-proxy.ts';
+import { pngOf } from './support/images.ts';
+import { runDaemon } from './support/running-daemon.ts';
 import { refusal, startScripted } from './support/scripted-daemon.ts';
 
 /** What arrived of one attempt. */
@@ -208,9 +212,8 @@ describe('list', () => {
     };
     await using daemon = await startScripted({ list });
     using images = client(daemon.address);
-    const names: string[] = [];
-    for await (const { filename } of images.list({ limit: 5, model: 'm' })) names.push(filename);
-    expect(names).toEqual(['a', 'b', 'c']);
+    const listed = await all(images.list({ limit: 5, model: 'm' }));
+    expect(listed.map(({ filename }) => filename)).toEqual(['a', 'b', 'c']);
     expect(asked[1]).toMatchObject({ pageToken: 'behind b', limit: 3, model: 'm' });
   });
 });
@@ -229,3 +232,86 @@ describe('cleanup', () => {
     expect(calls).toBe(1);
   });
 });
+
+describe('with a real daemon', () => {
+  const MIB = 1024 * 1024;
+  const timestamp = new Date('2024-09-27T14:15:22.345Z');
+  const metadata: Required<ImageMetadata> = {
+    prompt: 'a red fox 🦊',
+    model: 'black-forest-labs/FLUX.1 [dev]',
+    timestamp,
+    category: 'animals',
+    parametersJson: '{ "seed": 18446744073709551615 }',
+    tags: ['fox', 'snow'],
+  };
+
+  it('keeps what was said of an image, and finds, counts and deletes it, over TCP and over a socket', async () => {
+    await using daemon = await runDaemon();
+    for (const address of [daemon.address, `unix:${daemon.socket}`, `unix:${relative('.', daemon.socket)}`]) {
+      using images = client(address);
+      expect(await images.health()).toBe(true);
+      const bytes = pngOf({ width: 5, height: 4, sizeBytes: MIB });
+      const saved = await images.save(bytes, metadata, { pinned: true });
+      expect(saved).toMatchObject({ metadata, pinned: true, size: MIB, width: 5, height: 4, replayed: false });
+
+      const { replayed: _, ...image } = saved;
+      const filter = {
+        query: 'fox',
+        tags: ['snow'],
+        pinned: true,
+        dateRange: { start: timestamp, end: new Date('2024-09-28') },
+      };
+      expect(await all(images.list(filter))).toEqual([image]);
+      const got = await images.get(image.filename);
+      expect(got.image).toEqual(image);
+      expect(Buffer.concat(await all(got.body))).toEqual(bytes);
+      const part = await images.get(image.filename, { offset: 10, limit: 5 });
+      expect(Buffer.concat(await all(part.body))).toEqual(bytes.subarray(10, 15));
+
+      expect(await images.stats()).toMatchObject([{ provider: 'local', count: 1, bytes: MIB, newest: timestamp }]);
+      expect(await images.cleanup({ keepCount: 0 })).toMatchObject({ deletedCount: 0, freedBytes: 0 });
+      expect(await images.delete([image.filename, 'nope.png'])).toEqual([
+        { filename: image.filename, deleted: true, reason: '' },
+        { filename: 'nope.png', deleted: false, reason: 'IMAGE_NOT_FOUND' },
+      ]);
+    }
+  });
+
+  it('makes one image of a save whose connections break, and reads it back over others that do', async () => {
+    await using daemon = await runDaemon();
+    const bytes = pngOf({ width: 5, height: 4, sizeBytes: 3 * MIB });
+    // In the middle of the request; when the answer was on its way; in the middle of the download.
+    const cuts = [{ afterUpload: MIB }, { afterUpload: 4 * MIB, afterDownload: 200 }, {}];
+    await using proxy = await startCuttingProxy(daemon.address, cuts);
+    using images = client(proxy.address);
+    async function* camera() {
+      for (let at = 0; at < bytes.length; at += 100_000) yield bytes.subarray(at, at + 100_000);
+    }
+    const saved = await images.save(camera(), metadata);
+    expect(proxy.connections()).toBeGreaterThan(1);
+    expect(await all(images.list())).toHaveLength(1);
+
+    await using shaky = await startCuttingProxy(daemon.address, [{ afterDownload: MIB }, { afterDownload: MIB }]);
+    using reader = client(shaky.address);
+    const { body } = await reader.get(saved.filename);
+    expect(Buffer.concat(await all(body))).toEqual(bytes);
+    expect(shaky.connections()).toBe(3);
+  });
+
+  it('says in full what the daemon refuses', async () => {
+    await using daemon = await runDaemon();
+    using images = client(daemon.address);
+    const unknown = await failureOf(images.get('20240927_141522_flux_abc123.png'));
+    expect(unknown).toMatchObject({ code: status.NOT_FOUND, reason: 'IMAGE_NOT_FOUND' });
+    const wrong = await failureOf(images.save(pngOf({ width: 1, height: 1 }), { parametersJson: '[]' }));
+    expect(wrong).toMatchObject({ reason: 'FIELD_INVALID', field: 'metadata.parameters_json', outcomeUnknown: false });
+    const listing = failureOf(all(images.list({ provider: 'nowhere' })));
+    expect(await listing).toMatchObject({ reason: 'PROVIDER_NOT_FOUND' });
+  });
+});
+
+async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const collected: T[] = [];
+  for await (const item of items) collected.push(item);
+  return collected;
+}

@@ -5,9 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { brokenPromises, filesBelow, openStore, untilNothingIsStaged } from './support/check-store.ts';
+import { brokenPromises, openStore } from './support/check-store.ts';
+import { filesBelow } from './support/files.ts';
 import { type ForkedStore, forkStore, ProcessGone } from './support/forked-store.ts';
-import { imageOf, Ledger, type TestImage } from './support/ledger.ts';
+import { imageOf, Ledger } from './support/ledger.ts';
 import { full } from './support/scale.ts';
 import type { StoreProcessOptions } from './support/store-process.ts';
 
@@ -20,7 +21,7 @@ interface Scenario {
   /** What lies in the folder before; default nothing. */
   prepare?: (basePath: string, ledger: Ledger) => Promise<void>;
   /** What is done to the store while it crashes; starting and stopping it are part of every scenario. */
-  act?: (store: ForkedStore, ledger: Ledger, basePath: string) => Promise<void>;
+  act?: (store: ForkedStore, ledger: Ledger) => Promise<void>;
   shortIds?: string[];
   /** Steps that it must go through; a step that is renamed or forgotten shows here. */
   steps: string[];
@@ -44,33 +45,17 @@ const REBUILD = ['rebuilt', 'old-catalog-aside', 'new-catalog-in-place'];
 
 const scenarios: Scenario[] = [
   {
-    name: 'Save',
+    name: 'Save: with a key and again with it, without one, under a name that is taken and that was deleted',
     steps: [...START, ...SAVE],
+    shortIds: ['aaaaaa', 'bbbbbb', 'aaaaaa', 'cccccc', 'aaaaaa', 'dddddd'],
     act: async (store, ledger) => {
+      const { metadata } = imageOf(1);
+      const { filename } = await ledger.save(store, imageOf(1, { sizeBytes: 20_000 }));
+      await store.settled();
       await ledger.save(store, imageOf(1, { sizeBytes: 20_000 }));
-      await ledger.save(store, imageOf(2, { idempotencyKey: undefined, pinned: true }));
-    },
-  },
-  {
-    name: 'Save of a key that was saved before',
-    steps: SAVE,
-    act: async (store, ledger, basePath) => {
-      await ledger.save(store, imageOf(1));
-      await untilNothingIsStaged(basePath);
-      await ledger.save(store, imageOf(1));
-    },
-  },
-  {
-    name: 'Save under a name that is taken, by an image and by a deleted one',
-    steps: [...SAVE, ...DELETE],
-    shortIds: ['aaaaaa', 'aaaaaa', 'bbbbbb', 'aaaaaa', 'cccccc'],
-    act: async (store, ledger, basePath) => {
-      const sameSecond = { metadata: imageOf(1).metadata };
-      const { filename } = await ledger.save(store, imageOf(1));
-      await untilNothingIsStaged(basePath);
-      await ledger.save(store, { ...imageOf(2), ...sameSecond });
+      await ledger.save(store, { ...imageOf(2, { idempotencyKey: undefined, pinned: true }), metadata });
       await ledger.delete(store, filename);
-      await ledger.save(store, { ...imageOf(3), ...sameSecond });
+      await ledger.save(store, { ...imageOf(3), metadata });
     },
   },
   {
@@ -141,14 +126,14 @@ interface Crash {
   catalogLost: boolean;
 }
 
-/** Every step that was reached; of one that came often, the first and the last time unless all are wanted. */
+/** Every step, each time it was reached; unless all are wanted, the first time, and the last one with the catalog lost. */
 function crashesAt(steps: string[]): Crash[] {
   const counts = [...Map.groupBy(steps, (step) => step)].map(([step, times]) => ({ step, count: times.length }));
-  const points = counts.flatMap(({ step, count }) => {
-    const all = Array.from({ length: count }, (_, index) => ({ step, nth: index + 1 }));
-    return full || count <= 2 ? all : [all[0]!, all.at(-1)!];
+  return counts.flatMap(({ step, count }) => {
+    const times = full ? Array.from({ length: count }, (_, index) => index + 1) : [1, count];
+    const crashes = times.flatMap((nth) => [false, true].map((catalogLost) => ({ step, nth, catalogLost })));
+    return full ? crashes : [crashes[0]!, crashes.at(-1)!];
   });
-  return points.flatMap((point) => [false, true].map((catalogLost) => ({ ...point, catalogLost })));
 }
 
 /** The folder and the ledger that every run of a scenario starts from. */
@@ -173,8 +158,12 @@ async function crashAndCheck(scenario: Scenario, template: string, ledger: Ledge
   if (await survives(perform(scenario, basePath, ledger, crash))) return ['the step was not reached'];
   if (crash.catalogLost) await loseCatalog(basePath);
   const unanswered = ledger.unanswered().filter(({ options }) => options.idempotencyKey !== undefined);
-  const findings = await brokenPromises(basePath, ledger);
-  await saveAgain(basePath, ledger, unanswered);
+  const findings = await brokenPromises(basePath, ledger, {
+    // What a caller does who got no answer: the same again, with the same key.
+    afterwards: async (storage) => {
+      for (const image of unanswered) await ledger.save(storage, image);
+    },
+  });
   findings.push(...(await brokenPromises(basePath, ledger)).map((finding) => `after the retry: ${finding}`));
   await rm(basePath, { recursive: true });
   return findings;
@@ -188,7 +177,7 @@ async function perform(
   crash?: StoreProcessOptions['crash'],
 ): Promise<string[]> {
   const store = await forkStore({ basePath, shortIds, ...(crash && { crash }) });
-  await act?.(store, ledger, basePath);
+  await act?.(store, ledger);
   return store.close();
 }
 
@@ -200,13 +189,6 @@ async function survives(work: Promise<unknown>): Promise<boolean> {
     if (error instanceof ProcessGone && error.how === 'SIGKILL') return false;
     throw error;
   }
-}
-
-/** What a caller does who got no answer: the same again, with the same key. */
-async function saveAgain(basePath: string, ledger: Ledger, images: TestImage[]): Promise<void> {
-  const storage = await openStore(basePath);
-  for (const image of images) await ledger.save(storage, image);
-  await storage.close();
 }
 
 async function saveAll(basePath: string, ledger: Ledger, count: number): Promise<void> {

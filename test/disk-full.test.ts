@@ -2,7 +2,8 @@
 import { appendFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { brokenPromises, filesBelow, untilNothingIsStaged } from './support/check-store.ts';
+import { brokenPromises } from './support/check-store.ts';
+import { filesBelow } from './support/files.ts';
 import { type ForkedStore, forkStore } from './support/forked-store.ts';
 import { imageOf, Ledger, sha256Of } from './support/ledger.ts';
 import { canMountTmpfs, openTmpfs } from './support/mounts.ts';
@@ -98,7 +99,7 @@ async function expectToServe(store: ForkedStore, basePath: string, ledger: Ledge
   );
   for (const { filename, image } of live) expect(sha256Of(await store.read(filename))).toBe(image.sha256);
   expect(await store.health()).toEqual({ serving: true });
-  await untilNothingIsStaged(basePath);
+  await store.settled();
   expect(await filesBelow(basePath, 'images')).toHaveLength(live.length);
   expect(await filesBelow(basePath, 'metadata/generations')).toHaveLength(live.length);
 }

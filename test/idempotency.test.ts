@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { Storage } from '../src/storage/index.ts';
-import { filesBelow, openStore } from './support/check-store.ts';
+import { openStore } from './support/check-store.ts';
+import { filesBelow } from './support/files.ts';
 import { imageOf, type TestImage } from './support/ledger.ts';
 
 const KEY = 'one key';

@@ -5,7 +5,8 @@ import { mkdtemp, open, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { brokenPromises, filesBelow, untilNothingIsStaged } from './support/check-store.ts';
+import { brokenPromises } from './support/check-store.ts';
+import { filesBelow } from './support/files.ts';
 import { type ForkedStore, forkStore } from './support/forked-store.ts';
 import { imageOf, Ledger, sha256Of } from './support/ledger.ts';
 import { works } from './support/mounts.ts';
@@ -25,7 +26,7 @@ afterEach(() => rm(basePath, { recursive: true, force: true }));
 async function openWithImages(count: number): Promise<ForkedStore> {
   const store = await forkStore({ basePath });
   for (let number = 1; number <= count; number += 1) await ledger.save(store, imageOf(number));
-  await untilNothingIsStaged(basePath);
+  await store.settled();
   return store;
 }
 
@@ -149,6 +150,17 @@ requires('chattr on ext4, as root', canMakeImmutable())('a file that cannot be m
     await store.kill();
     execFileSync('chattr', ['-i', folder]);
     expect(await brokenPromises(basePath, ledger)).toEqual([]);
+  });
+});
+
+describe('a thread of the catalog that dies', () => {
+  it('ends the process with 74, and the next start decides what was in its hands', async () => {
+    await (await openWithImages(3)).close();
+    const crash = { step: 'folders-synced', nth: 1, only: 'threads' as const };
+    const store = await forkStore({ basePath, crash });
+    await expect(ledger.save(store, imageOf(4))).rejects.toThrow();
+    expect(await store.ended).toBe(EXIT_IO);
+    await expectSoundAfterRestart();
   });
 });
 

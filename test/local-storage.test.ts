@@ -3,8 +3,8 @@ import { mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promi
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { expect, it } from 'vitest';
-import { shortId } from '../src/storage/naming.ts';
 import { createStorage, type Storage, type StorageConfig } from '../src/storage/index.ts';
+import { shortId } from '../src/storage/naming.ts';
 import { pngOf } from './support/images.ts';
 import { collect, describeProvider } from './support/provider-suite.ts';
 
@@ -13,7 +13,10 @@ const folders: string[] = [];
 async function openLocal({ shortIds = [] as string[] } = {}) {
   const basePath = await mkdtemp(join(tmpdir(), 'image-storage-'));
   folders.push(basePath);
-  const config: StorageConfig = { defaultProvider: 'main', providers: { main: { type: 'local', basePath, lockWaitSeconds: 1 } } };
+  const config: StorageConfig = {
+    defaultProvider: 'main',
+    providers: { main: { type: 'local', basePath, lockWaitSeconds: 1 } },
+  };
   const open = () => createStorage(config, { shortId: () => shortIds.shift() ?? shortId() });
   let storage = await open();
   return {
@@ -38,13 +41,16 @@ async function openLocal({ shortIds = [] as string[] } = {}) {
 /** Files that no live image accounts for; waits for the moves behind the last answer. */
 async function leftovers(basePath: string, storage: Storage): Promise<string[]> {
   const items = await storage.list();
-  const wanted = new Set(items.flatMap(({ key }) => [key.slice('outputs/'.length), `${key.slice('outputs/images'.length)}.json`]));
+  const wanted = new Set(
+    items.flatMap(({ key }) => [key.slice('outputs/'.length), `${key.slice('outputs/images'.length)}.json`]),
+  );
   const look = async () => {
     const files = await filesBelow(basePath);
     const ours = files.filter((file) => /^(images|metadata\/(generations|staging))\//.test(file));
     return ours.filter((file) => !wanted.has(file) && !wanted.has(file.replace(/^metadata/, '')));
   };
-  for (let tries = 0; tries < 20 && (await look()).length > 0; tries += 1) await new Promise((resolve) => setTimeout(resolve, 25));
+  for (let tries = 0; tries < 20 && (await look()).length > 0; tries += 1)
+    await new Promise((resolve) => setTimeout(resolve, 25));
   return look();
 }
 
@@ -63,7 +69,10 @@ it('explains every image by a record file beside it, in a folder of the day and 
   await store.storage.close();
   const files = await filesBelow(store.basePath);
   expect(files).toContain(`images/generations/2024-09-27/flux-schnell/${saved.filename}`);
-  const record = await readFile(join(store.basePath, `metadata/generations/2024-09-27/flux-schnell/${saved.filename}.json`), 'utf8');
+  const record = await readFile(
+    join(store.basePath, `metadata/generations/2024-09-27/flux-schnell/${saved.filename}.json`),
+    'utf8',
+  );
   expect(JSON.parse(record)).toMatchObject({
     version: 1,
     filename: saved.filename,
@@ -85,7 +94,9 @@ it('notices that the folder was replaced under it', async () => {
   const store = await openLocal();
   await rename(store.basePath, `${store.basePath}-old`);
   const other = await createStorage(store.config);
-  await expect(store.storage.save(pngOf({ width: 8, height: 8 }), SAVE)).rejects.toMatchObject({ reason: 'STORE_REPLACED' });
+  await expect(store.storage.save(pngOf({ width: 8, height: 8 }), SAVE)).rejects.toMatchObject({
+    reason: 'STORE_REPLACED',
+  });
   expect(await other.list()).toEqual([]);
   await other.close();
   await store.close();

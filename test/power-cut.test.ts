@@ -25,7 +25,7 @@ requires('root, loop mounts, python3 and mkfs.ext4', canMountLoop && hasMkfs('ex
       'without the fsync of the bytes',
       async () => {
         const { findings } = await survey('ext4', TEETH_ROUNDS, { withoutDatasync: true });
-        expect(findings).toContainEqual(expect.stringMatching(/^(unreadable: .*BYTES_CORRUPT|wrong bytes: )/));
+        expect(kindsOf(findings)).toContain('unreadable');
       },
       TIMEOUT_MS,
     );
@@ -34,17 +34,18 @@ requires('root, loop mounts, python3 and mkfs.ext4', canMountLoop && hasMkfs('ex
       'with the catalog at synchronous=NORMAL',
       async () => {
         const { findings } = await survey('ext4', TEETH_ROUNDS, { synchronous: 'NORMAL' });
-        expect(findings).toContainEqual(expect.stringMatching(/^lost: /));
-        expect(findings).toContainEqual(expect.stringMatching(/^came back: /));
+        expect(kindsOf(findings)).toEqual(expect.arrayContaining(['lost', 'came back']));
       },
       TIMEOUT_MS,
     );
   });
 });
 
-requires('root, loop mounts, python3 and mkfs.xfs', canMountLoop && hasMkfs('xfs'))('a power cut on XFS', () => {
-  it.runIf(full)('loses nothing that was acknowledged', () => keepsItsPromises('xfs'), TIMEOUT_MS);
-});
+if (full) {
+  requires('root, loop mounts, python3 and mkfs.xfs', canMountLoop && hasMkfs('xfs'))('a power cut on XFS', () => {
+    it('loses nothing that was acknowledged', () => keepsItsPromises('xfs'), TIMEOUT_MS);
+  });
+}
 
 async function keepsItsPromises(type: FileSystem): Promise<void> {
   const { findings, acked } = await survey(type, ROUNDS);
@@ -53,11 +54,16 @@ async function keepsItsPromises(type: FileSystem): Promise<void> {
   expect(acked).toBeGreaterThan(ROUNDS * 10);
 }
 
+function kindsOf(findings: string[]): string[] {
+  return [...new Set(findings.map((finding) => finding.split(':')[0]!))];
+}
+
 /** All rounds on one store; what they found, and how much had been acknowledged before the cuts. */
 async function survey(type: FileSystem, rounds: number, variant: Variant = {}) {
   await using disk = await openDisk(type);
   const ledger = new Ledger();
   const images = endlessImages();
+  await fillStore(disk, ledger, images);
   const findings: string[] = [];
   let acked = 0;
   for (let round = 1; round <= rounds; round += 1) {
@@ -67,6 +73,13 @@ async function survey(type: FileSystem, rounds: number, variant: Variant = {}) {
     findings.push(...(await brokenPromises(join(disk.path, 'outputs'), ledger, { untilNs: cutAtNs })));
   }
   return { findings, acked };
+}
+
+/** Images that are on stable storage beyond doubt, for the deletes of the first round. */
+async function fillStore(disk: Disk, ledger: Ledger, images: ReturnType<typeof endlessImages>): Promise<void> {
+  const store = await forkStore({ basePath: join(disk.path, 'outputs') });
+  expect(await putUnderLoad(store, ledger, { images, saves: 100 })).toEqual([]);
+  await store.close();
 }
 
 async function cutUnderLoad(disk: Disk, ledger: Ledger, images: ReturnType<typeof endlessImages>, variant: Variant) {

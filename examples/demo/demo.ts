@@ -11,7 +11,16 @@ import { demoImage, isWhole } from './image.ts';
 const KILLS = 10;
 const SAVERS = 4;
 const ADDRESS = '127.0.0.1:50151';
-const SUBJECTS = ['red fox', 'snowy owl', 'lighthouse', 'tea house', 'paper boat', 'glass whale', 'copper robot', 'moon garden'];
+const SUBJECTS = [
+  'red fox',
+  'snowy owl',
+  'lighthouse',
+  'tea house',
+  'paper boat',
+  'glass whale',
+  'copper robot',
+  'moon garden',
+];
 const DAEMON = fileURLToPath(new URL('../../bin/image-storage.js', import.meta.url));
 const WRITER = fileURLToPath(new URL('./folder-writer.ts', import.meta.url));
 
@@ -47,9 +56,11 @@ async function daemonUnderKills(folder: string): Promise<Tally> {
   const saver = async () => {
     while (running) {
       const seed = next++;
-      const saved = await client.save(demoImage(seed), { prompt: promptOf(seed), model: 'demo-1' }).catch((error: unknown) => {
-        if (!(error instanceof ImageStorageError)) throw error;
-      });
+      const saved = await client
+        .save(demoImage(seed), { prompt: promptOf(seed), model: 'demo-1' })
+        .catch((error: unknown) => {
+          if (!(error instanceof ImageStorageError)) throw error;
+        });
       if (saved) acked.add(saved.sha256);
     }
   };
@@ -66,7 +77,8 @@ async function daemonUnderKills(folder: string): Promise<Tally> {
     else if (acked.delete(image.sha256)) tally.found += 1;
   }
   console.log(`  ${line(tally)}\n\nAn image by a word of its prompt, "owl":`);
-  for await (const image of client.list({ query: 'owl', limit: 1 })) console.log(`  ${image.filename}  ${image.metadata.prompt}\n  ${image.path}`);
+  for await (const image of client.list({ query: 'owl', limit: 1 }))
+    console.log(`  ${image.filename}  ${image.metadata.prompt}\n  ${image.path}`);
   client.close();
   await stopped(daemon);
   return tally;

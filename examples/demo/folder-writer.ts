@@ -11,7 +11,8 @@ createInterface({ input: process.stdin }).on('line', async (line) => {
   const seed = Number(line);
   const bytes = demoImage(seed);
   const file = await open(join(folder, `image-${seed}.png`), 'w');
-  for (let start = 0; start < bytes.length; start += CHUNK_BYTES) await file.write(bytes.subarray(start, start + CHUNK_BYTES));
+  for (let start = 0; start < bytes.length; start += CHUNK_BYTES)
+    await file.write(bytes.subarray(start, start + CHUNK_BYTES));
   await file.close();
   process.stdout.write(`${seed}\n`);
 });

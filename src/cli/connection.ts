@@ -14,7 +14,7 @@ export interface Session {
   client: ImageStorageClient;
   /** Fires when the user interrupts the command. */
   signal: AbortSignal;
-  /** Prints the failure and returns its exit code; a bug is thrown on. `subject` is what failed, such as a file. */
+  /** Prints the failure and returns its exit code; a bug is thrown on. `subject`, such as a file, is named. */
   report(error: unknown, subject?: string): number;
 }
 
@@ -47,7 +47,8 @@ export async function withClient(
   const report = (error: unknown, subject?: string) => {
     const failure = signal.aborted ? { message: 'interrupted', exitCode: INTERRUPTED } : failureOf(error, address);
     if (!failure) throw error;
-    printError(subject === undefined ? failure.message : `${subject}: ${failure.message}`);
+    const named = subject === undefined || failure.message.includes(subject);
+    printError(named ? failure.message : `${subject}: ${failure.message}`);
     return failure.exitCode;
   };
   try {

@@ -16,11 +16,7 @@ export function failureOf(error: unknown, address: string): Failure | undefined 
   if (isClientError(error)) return { message: clientMessage(error, address), exitCode: clientExitCode(error) };
   const { code, message, syscall } = error as NodeJS.ErrnoException;
   if (syscall === undefined) return undefined;
-  // "ENOENT: no such file or directory, open 'x'": the caller names the file.
-  return {
-    message: message.split(',')[0]!,
-    exitCode: code === 'EACCES' || code === 'EPERM' ? EXIT.PERMISSION : EXIT.IO,
-  };
+  return { message, exitCode: code === 'EACCES' || code === 'EPERM' ? EXIT.PERMISSION : EXIT.IO };
 }
 
 function isClientError(error: unknown): error is ImageStorageError {

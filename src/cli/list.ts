@@ -18,10 +18,12 @@ import {
 
 interface ListFlags
   extends AddressFlags,
-    Pick<ListOptions, 'provider' | 'model' | 'category' | 'query' | 'since' | 'until' | 'order' | 'limit'> {
+    Pick<ListOptions, 'provider' | 'model' | 'category' | 'query' | 'order' | 'limit'> {
   tag?: string[];
   pinned?: boolean;
   notPinned?: boolean;
+  since?: Date;
+  until?: Date;
   json?: boolean;
 }
 
@@ -91,19 +93,10 @@ async function listTable({ client, signal }: Session, flags: ListFlags): Promise
   return EXIT.OK;
 }
 
-function filtersOf({
-  provider,
-  model,
-  category,
-  tag,
-  pinned,
-  notPinned,
-  since,
-  until,
-  query,
-  order,
-}: ListFlags): ListOptions {
-  return { provider, model, category, tags: tag, pinned: notPinned ? false : pinned, since, until, query, order };
+function filtersOf(flags: ListFlags): ListOptions {
+  const { provider, model, category, tag: tags, query, order, since: start, until: end } = flags;
+  const pinned = flags.notPinned ? false : flags.pinned;
+  return { provider, model, category, tags, pinned, query, order, dateRange: { start, end } };
 }
 
 function rowOf({ metadata, size, width, height, filename }: Image): string[] {

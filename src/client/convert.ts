@@ -41,10 +41,10 @@ export function imageFrom(message: ImageMessage | undefined): Image {
 }
 
 export function listRequest(options: ListOptions): MessageInitShape<typeof ListRequestSchema> {
-  const { since, until, order, signal: _, ...same } = options;
+  const { dateRange, order, signal: _, ...same } = options;
   return {
     ...same,
-    dateRange: since || until ? { start: timestampOf(since), end: timestampOf(until) } : undefined,
+    dateRange: dateRange && { start: timestampOf(dateRange.start), end: timestampOf(dateRange.end) },
     order: order === 'oldest' ? Order.OLDEST_FIRST : Order.NEWEST_FIRST,
   };
 }

@@ -98,10 +98,8 @@ export interface StoredImage {
 
 /** Filters and order of a list; an image must match all that are given. */
 export interface ListOptions extends CallOptions, ProviderChoice {
-  /** First instant of the image's timestamp. */
-  since?: Date;
-  /** First instant after the range. */
-  until?: Date;
+  /** Half-open, on the image's timestamp: `start` is the first instant inside, `end` the first one outside. */
+  dateRange?: { start?: Date; end?: Date };
   /** The name as it was sent, or its slug. */
   model?: string;
   category?: string;

@@ -80,5 +80,6 @@ function closeIfUnsent(request: Http2ServerRequest, requestMs: number): void {
 
 /** Node keeps a stream open until the client has half-closed, too, which one that stalls never does. */
 function closeWhenAnswered({ stream }: Http2ServerRequest): void {
-  stream.once('wantTrailers', () => stream.close(constants.NGHTTP2_NO_ERROR));
+  // A turn later the trailers are on their way; closing a stream earlier loses them.
+  stream.once('wantTrailers', () => setImmediate(() => stream.close(constants.NGHTTP2_NO_ERROR)));
 }

@@ -1,5 +1,4 @@
 /** Takes the request stream of a Save apart: header, bytes, trailer; and gives up on a client that stalls or leaves. */
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { SaveHeader, SaveRequest } from '../../gen/imagestorage/v1/image_storage_pb.ts';
 import { StorageError } from '../storage/errors.ts';
 import type { Declared } from '../storage/types.ts';
@@ -84,9 +83,6 @@ async function openStream(
         throw outOfOrder(payload.case === 'header' ? 'a Save has one header' : 'a message carries nothing');
       }
     }
-    // A cancelled call of a Node client half-closes, and is reset right behind.
-    await nextTurn();
-    signal.throwIfAborted();
     onEnd();
   }
   return { header: first.value, chunks: chunks(), trailer: () => declared, signal };

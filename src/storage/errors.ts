@@ -88,7 +88,7 @@ export function toStorageError(error: unknown): StorageError {
   if (error instanceof StorageError) return error;
   const code = (error as NodeJS.ErrnoException | undefined)?.code;
   if (code === 'ENOSPC' || code === 'EDQUOT') {
-    return new StorageError('DISK_FULL', 'the disk of the store is full', { cause: error, retryAfterMs: 10_000 });
+    return new StorageError('DISK_FULL', 'the disk of the store is full', { cause: error });
   }
   if (code === 'EROFS') return new StorageError('STORE_READ_ONLY', 'the store is read-only', { cause: error });
   return new StorageError('STORAGE_IO', 'the storage failed; see the log of the daemon', { cause: error });

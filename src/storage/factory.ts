@@ -3,9 +3,10 @@ import type { ProviderConfig, ProviderContext, StorageProvider } from './types.t
 
 type OpenProvider<C extends ProviderConfig> = (config: C, context: ProviderContext) => Promise<StorageProvider>;
 
-const PROVIDERS: { [T in ProviderConfig['type']]: () => Promise<OpenProvider<Extract<ProviderConfig, { type: T }>>> } = {
-  local: async () => (await import('./providers/local-storage.ts')).openLocalStorage,
-};
+const PROVIDERS: { [T in ProviderConfig['type']]: () => Promise<OpenProvider<Extract<ProviderConfig, { type: T }>>> } =
+  {
+    local: async () => (await import('./providers/local-storage.ts')).openLocalStorage,
+  };
 
 /** Opens the provider of that configuration. Rejects with a StoreOpenError that says what to change. */
 export async function openProvider(config: ProviderConfig, context: ProviderContext): Promise<StorageProvider> {

@@ -35,10 +35,7 @@ async function all(pages: AsyncIterable<Page>): Promise<StorageItem[]> {
   return items;
 }
 
-async function* readPages(
-  sources: () => ListSource[],
-  options: ListOptions,
-): AsyncGenerator<Page> {
+async function* readPages(sources: () => ListSource[], options: ListOptions): AsyncGenerator<Page> {
   checkOptions(options);
   const pageSize = options.pageSize || DEFAULT_PAGE_SIZE;
   const heads = sources().map((source) => new Head(source, pageSize, options));

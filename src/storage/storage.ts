@@ -54,7 +54,8 @@ function facade(providers: Map<string, StorageProvider>, defaultProvider: string
     if (name === ALL) throw invalidField('provider', 'one image is meant, name one provider');
     const resolved = name === '' ? defaultProvider : name;
     const provider = providers.get(resolved === 'project' ? 'local' : resolved);
-    if (provider === undefined) throw new StorageError('PROVIDER_NOT_FOUND', 'no provider of that name', { field: 'provider' });
+    if (provider === undefined)
+      throw new StorageError('PROVIDER_NOT_FOUND', 'no provider of that name', { field: 'provider' });
     return provider;
   };
   const some = (name?: string): StorageProvider[] => (name === ALL ? [...providers.values()] : [one(name)]);

@@ -1,8 +1,7 @@
 /** Looks at a store the way its user and its administrator would, and names every promise that it breaks. */
-import { readdir, readFile, stat } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
-import { setTimeout as sleep } from 'node:timers/promises';
 import {
   createStorage,
   type GroupStatistics,
@@ -10,11 +9,15 @@ import {
   type Storage,
   type StorageItem,
 } from '../../src/storage/index.ts';
+import './compile-cache.ts';
+import { filesBelow } from './files.ts';
 import { type Ledger, sha256Of } from './ledger.ts';
 
 export interface CheckOptions {
   /** Hold only answers before this moment (`process.hrtime.bigint()`) as promises. */
   untilNs?: bigint;
+  /** What to do with the open store after the check. */
+  afterwards?: (storage: Storage) => Promise<void>;
 }
 
 /** Opens the store of that folder in this process; it is the provider `local`. */
@@ -32,7 +35,7 @@ export function openStore(basePath: string): Promise<Storage> {
 export async function brokenPromises(
   basePath: string,
   ledger: Ledger,
-  { untilNs }: CheckOptions = {},
+  { untilNs, afterwards }: CheckOptions = {},
 ): Promise<string[]> {
   const storage = await openStore(basePath);
   try {
@@ -45,6 +48,7 @@ export async function brokenPromises(
       ...(await compareFiles(basePath, items)),
     ];
     ledger.settle(items, untilNs);
+    await afterwards?.(storage);
     return findings;
   } finally {
     await storage.close();
@@ -166,23 +170,4 @@ async function compareRecord(basePath: string, { key, filename, sha256 }: Storag
   } catch (error) {
     return [`no whole record: ${filename}: ${(error as Error).message}`];
   }
-}
-
-/** Until what follows the last answer is done; throws with the names that stay. */
-export async function untilNothingIsStaged(basePath: string): Promise<void> {
-  const giveUpAt = Date.now() + 10_000;
-  for (;;) {
-    const staged = await filesBelow(basePath, 'metadata/staging');
-    if (staged.length === 0) return;
-    if (Date.now() > giveUpAt) throw new Error(`left in staging: ${staged.join(', ')}`);
-    await sleep(5);
-  }
-}
-
-/** Paths relative to the base path. */
-export async function filesBelow(basePath: string, folder: string): Promise<string[]> {
-  const entries = await readdir(join(basePath, folder), { recursive: true, withFileTypes: true });
-  return entries
-    .filter((entry) => entry.isFile())
-    .map((entry) => relative(basePath, join(entry.parentPath, entry.name)));
 }

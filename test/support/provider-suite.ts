@@ -69,7 +69,12 @@ export function describeProvider(title: string, suite: ProviderSuite): void {
 
       it('returns the metadata as it was sent, a 64-bit seed and odd model names included', async () => {
         const parametersJson = '{"seed": 18446744073709551615, "steps":4.0}';
-        const sent = { prompt: 'ein Füchslein 🦊 "quoted"\n', category: 'Tiere', tags: ['b', 'a', 'b'], parametersJson };
+        const sent = {
+          prompt: 'ein Füchslein 🦊 "quoted"\n',
+          category: 'Tiere',
+          tags: ['b', 'a', 'b'],
+          parametersJson,
+        };
         for (const [model, slug] of ODD_MODELS) {
           const { filename, key } = await storage.save(pngOf({ width: 8, height: 8 }), { ...sent, model });
           expect(key.split('/')[4]).toBe(slug);
@@ -87,12 +92,15 @@ export function describeProvider(title: string, suite: ProviderSuite): void {
       it('reads ranges, the empty one at the end included', async () => {
         const bytes = pngOf({ width: 64, height: 64, seed: 2 });
         const { filename } = await storage.save(bytes, { prompt: '', model: 'm' });
-        const read = async (offset: number, limit?: number) => collect((await storage.get(filename, { offset, limit })).body);
+        const read = async (offset: number, limit?: number) =>
+          collect((await storage.get(filename, { offset, limit })).body);
         expect(await read(10, 20)).toEqual(bytes.subarray(10, 30));
         expect(await read(bytes.length - 5)).toEqual(bytes.subarray(-5));
         expect(await read(bytes.length - 5, 1000)).toEqual(bytes.subarray(-5));
         expect(await read(bytes.length)).toEqual(Buffer.alloc(0));
-        await expect(storage.get(filename, { offset: bytes.length + 1 })).rejects.toMatchObject({ reason: 'OFFSET_OUT_OF_RANGE' });
+        await expect(storage.get(filename, { offset: bytes.length + 1 })).rejects.toMatchObject({
+          reason: 'OFFSET_OUT_OF_RANGE',
+        });
       });
 
       it('does not know a name that was never given', async () => {
@@ -124,7 +132,11 @@ export function describeProvider(title: string, suite: ProviderSuite): void {
         ['another type', 'TYPE_MISMATCH', () => storage.save(png, META, { contentType: 'image/jpeg' })],
         ['another size', 'SIZE_MISMATCH', () => storage.save(png, META, { size: png.length + 1 })],
         ['another sha256', 'CHECKSUM_MISMATCH', () => storage.save(png, META, { sha256: '0'.repeat(64) })],
-        ['another sha256 at the end', 'CHECKSUM_MISMATCH', () => storage.save(png, META, { trailer: () => ({ sha256: '0'.repeat(64) }) })],
+        [
+          'another sha256 at the end',
+          'CHECKSUM_MISMATCH',
+          () => storage.save(png, META, { trailer: () => ({ sha256: '0'.repeat(64) }) }),
+        ],
         ['a lone surrogate', 'FIELD_INVALID', () => storage.save(png, { ...META, prompt: '\ud800' })],
         ['NUL', 'FIELD_INVALID', () => storage.save(png, { ...META, model: 'a\0b' })],
         ['a prompt of 1 MB', 'FIELD_INVALID', () => storage.save(png, { ...META, prompt: 'x'.repeat(1e6) })],
@@ -167,7 +179,9 @@ export function describeProvider(title: string, suite: ProviderSuite): void {
       it('refuse other bytes and other metadata', async () => {
         await saveAt(1, {}, { idempotencyKey: 'k' });
         const reused = { code: 'already_exists', reason: 'IDEMPOTENCY_KEY_REUSED' };
-        await expect(saveAt(2, { timestamp: new Date(T0 + 1000) }, { idempotencyKey: 'k' })).rejects.toMatchObject(reused);
+        await expect(saveAt(2, { timestamp: new Date(T0 + 1000) }, { idempotencyKey: 'k' })).rejects.toMatchObject(
+          reused,
+        );
         await expect(saveAt(1, { prompt: 'other' }, { idempotencyKey: 'k' })).rejects.toMatchObject(reused);
         expect(await opened.leftovers()).toEqual([]);
       });
@@ -183,7 +197,11 @@ export function describeProvider(title: string, suite: ProviderSuite): void {
       });
 
       it('finds by date, model, category, tags and pin', async () => {
-        const fox = await saveAt(0, { model: 'black-forest-labs/FLUX.1 [dev]', category: 'fox', tags: ['a', 'b'] }, { pinned: true });
+        const fox = await saveAt(
+          0,
+          { model: 'black-forest-labs/FLUX.1 [dev]', category: 'fox', tags: ['a', 'b'] },
+          { pinned: true },
+        );
         const owl = await saveAt(DAY / 1000, { model: 'sdxl', category: 'owl', tags: ['b'] });
         const day = (n: number) => new Date(Date.UTC(2024, 8, 27 + n));
         expect(await names({ dateRange: { start: day(0), end: day(1) } })).toEqual([fox.filename]);
@@ -236,7 +254,11 @@ export function describeProvider(title: string, suite: ProviderSuite): void {
       it('refuses a token of other filters, and one that is none', async () => {
         await Promise.all([1, 2].map((at) => saveAt(at)));
         const { nextPageToken } = await firstPage({ pageSize: 1 });
-        for (const options of [{ pageToken: nextPageToken, model: 'x' }, { pageToken: 'nonsense' }, { pageToken: 'W10' }]) {
+        for (const options of [
+          { pageToken: nextPageToken, model: 'x' },
+          { pageToken: 'nonsense' },
+          { pageToken: 'W10' },
+        ]) {
           await expect(firstPage(options)).rejects.toMatchObject({ reason: 'PAGE_TOKEN_INVALID' });
         }
       });
@@ -266,7 +288,8 @@ export function describeProvider(title: string, suite: ProviderSuite): void {
       beforeEach(async () => {
         for (const at of [0, 1, 2, 3, 4]) await saveAt(at, { model: at % 2 ? 'odd' : 'even' }, { pinned: at === 1 });
       });
-      const left = async () => (await storage.list({ order: 'oldest' })).map((item) => (item.metadata.timestamp.getTime() - T0) / 1000);
+      const left = async () =>
+        (await storage.list({ order: 'oldest' })).map((item) => (item.metadata.timestamp.getTime() - T0) / 1000);
 
       it('takes what is older than asked, and spares what is pinned', async () => {
         const result = await storage.cleanup({ olderThan: new Date(T0 + 3000) });
@@ -308,6 +331,12 @@ export function describeProvider(title: string, suite: ProviderSuite): void {
         expect(await left()).toEqual([1, 3, 4]);
       });
 
+      it('counts what only its pin spares', async () => {
+        expect(await storage.cleanup({ keepCount: 0 })).toMatchObject({ deletedCount: 4, keptPinned: 1 });
+        expect(await storage.cleanup({ keepCount: 0 })).toMatchObject({ deletedCount: 0, keptPinned: 1 });
+        expect(await storage.cleanup({ keepCount: 1 })).toMatchObject({ deletedCount: 0, keptPinned: 0 });
+      });
+
       it('refuses filters without a criterion', async () => {
         await expect(storage.cleanup({ model: 'even' })).rejects.toMatchObject({ reason: 'CLEANUP_WITHOUT_CRITERION' });
       });
@@ -321,7 +350,11 @@ export function describeProvider(title: string, suite: ProviderSuite): void {
       await storage.delete(gone.filename);
       const items = await storage.list();
       const statistics = (await storage.getStatistics())[0]!;
-      expect(statistics).toMatchObject({ count: 3, bytes: items.reduce((sum, item) => sum + item.size, 0), pinnedCount: 1 });
+      expect(statistics).toMatchObject({
+        count: 3,
+        bytes: items.reduce((sum, item) => sum + item.size, 0),
+        pinnedCount: 1,
+      });
       expect(statistics).toMatchObject({ oldest: new Date(T0), newest: kept.metadata.timestamp });
       expect(counts(statistics.byModel)).toEqual({ 'flux-schnell': 2, sdxl: 1 });
       expect(counts(statistics.byCategory)).toEqual({ '': 1, a: 1, b: 1 });

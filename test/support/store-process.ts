@@ -2,6 +2,7 @@
 import { readlinkSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { buffer } from 'node:stream/consumers';
+import type { Worker } from 'node:worker_threads';
 import {
   createStorage,
   type ImageMetadata,
@@ -11,11 +12,12 @@ import {
   StoreOpenError,
 } from '../../src/storage/index.ts';
 import { shortId } from '../../src/storage/naming.ts';
+import { untilNothingIsStaged } from './files.ts';
 
 export interface StoreProcessOptions {
   basePath: string;
-  /** SIGKILL to itself when this step of the store's protocol is reached for the nth time (from 1). */
-  crash?: { step: string; nth: number };
+  /** SIGKILL to itself, or the end of the catalog's threads, when this step is reached for the nth time (from 1). */
+  crash?: { step: string; nth: number; only?: 'threads' };
   /** Short ids to hand out before random ones. */
   shortIds?: string[];
   /** `NORMAL` shows the teeth of the power-cut test. */
@@ -41,9 +43,12 @@ export type Commands = ReturnType<typeof commandsOf>;
 const CHUNK_BYTES = 16 * 1024;
 const EXIT_IO = 74;
 
+const threads: Worker[] = [];
+process.on('worker', (thread) => threads.push(thread));
+
 let failingSync: string | undefined;
 
-function commandsOf(storage: Storage, steps: string[]) {
+function commandsOf(storage: Storage, basePath: string, steps: string[]) {
   return {
     save: (bytes: Uint8Array, metadata: ImageMetadata, options?: SaveOptions) =>
       storage.save(chunksOf(bytes), metadata, options),
@@ -58,6 +63,8 @@ function commandsOf(storage: Storage, steps: string[]) {
       failingSync = pathEnd;
     },
     pid: async () => process.pid,
+    /** Resolves once what follows the last answer is done. */
+    settled: () => untilNothingIsStaged(basePath),
     /** Ends the process, too. Resolves with every step that was reached, in order. */
     close: async () => {
       await storage.close();
@@ -75,7 +82,7 @@ async function serve(options: StoreProcessOptions): Promise<void> {
   await breakSyncs(options.withoutDatasync ?? false);
   const storage = await openStore(options, steps);
   if (storage === undefined) return process.disconnect();
-  const commands = commandsOf(storage, steps);
+  const commands = commandsOf(storage, options.basePath, steps);
   process.on('message', async ({ id, method, args }: Call) => {
     const reply = await answer(id, () => (commands[method] as (...args: unknown[]) => Promise<unknown>)(...args));
     process.send!(reply, () => {
@@ -93,7 +100,9 @@ async function openStore(options: StoreProcessOptions, steps: string[]): Promise
     steps.push(step);
     if (step !== crash?.step) return;
     left -= 1;
-    if (left === 0) process.kill(process.pid, 'SIGKILL');
+    if (left !== 0) return;
+    if (crash.only === 'threads') for (const thread of threads) thread.terminate();
+    else process.kill(process.pid, 'SIGKILL');
   };
   try {
     return await createStorage(

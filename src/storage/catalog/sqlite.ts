@@ -117,6 +117,8 @@ export class Connection {
     try {
       this.exec('BEGIN IMMEDIATE');
       const result = work();
+      // FTS5 writes as late as COMMIT otherwise, where a failure is not definite.
+      this.exec('SAVEPOINT written; RELEASE written');
       // SQLite ends a transaction on its own when the disk is full or fails.
       if (!this.#db.isTransaction) throw new CatalogError('definite', 'the transaction was rolled back');
       return result;

@@ -27,22 +27,28 @@ export async function makeStoreFolders(layout: Layout): Promise<void> {
   for (const folder of [layout.staging, layout.logs, layout.records, layout.images]) await makeFolder(folder);
 }
 
-/** The store's id, made on first use. `config` when the layout is newer or the file is none of ours. */
-export async function readOrCreateFormat(layout: Layout): Promise<string> {
+/** The store's identity, made on first use. `config` when the layout is newer or the file is none of ours. */
+export async function readOrCreateFormat(layout: Layout): Promise<{ storeId: string; isNew: boolean }> {
   const text = await readText(layout.format);
   if (text === undefined) {
     const storeId = nanoid();
-    await replaceFile(layout.format, `${JSON.stringify({ format: 'image-storage', version: LAYOUT_VERSION, storeId })}\n`);
-    return storeId;
+    await replaceFile(
+      layout.format,
+      `${JSON.stringify({ format: 'image-storage', version: LAYOUT_VERSION, storeId })}\n`,
+    );
+    return { storeId, isNew: true };
   }
   const { version, storeId } = parseFormat(text);
   if (typeof version !== 'number' || typeof storeId !== 'string') {
     throw new StoreOpenError('config', `${layout.format} is damaged; remove it and the next start writes it again`);
   }
   if (version > LAYOUT_VERSION) {
-    throw new StoreOpenError('config', `the store has layout ${version}, this program knows ${LAYOUT_VERSION}; use a newer one`);
+    throw new StoreOpenError(
+      'config',
+      `the store has layout ${version}, this program knows ${LAYOUT_VERSION}; use a newer one`,
+    );
   }
-  return storeId;
+  return { storeId, isNew: false };
 }
 
 function parseFormat(text: string): { version?: unknown; storeId?: unknown } {
@@ -58,10 +64,16 @@ export async function checkFileSystem(layout: Layout, log: Logger): Promise<void
   const { type } = await statfs(layout.basePath);
   const remote = process.platform === 'linux' ? REMOTE.get(type) : undefined;
   if (remote !== undefined) {
-    throw new StoreOpenError('config', `${layout.basePath} is on ${remote}, where locks and fsync cannot be relied on; mount a local disk there`);
+    throw new StoreOpenError(
+      'config',
+      `${layout.basePath} is on ${remote}, where locks and fsync cannot be relied on; mount a local disk there`,
+    );
   }
   if (process.platform === 'linux' && type === FUSE) {
-    log.warn({ basePath: layout.basePath }, 'the store is on FUSE or virtiofs: a power cut is as safe as that makes fsync');
+    log.warn(
+      { basePath: layout.basePath },
+      'the store is on FUSE or virtiofs: a power cut is as safe as that makes fsync',
+    );
   }
   await checkLinks(layout);
 }

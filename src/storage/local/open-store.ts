@@ -1,6 +1,6 @@
 /** The start of a local store: lock, identity, catalog (rebuilt when it is lost), recovery. */
 import { CatalogError } from '../catalog/types.ts';
-import { openCatalog, type OpenedCatalog, type WorkerCatalog } from '../catalog/worker-catalog.ts';
+import { type OpenedCatalog, openCatalog, type WorkerCatalog } from '../catalog/worker-catalog.ts';
 import { KeyedQueue } from '../concurrency.ts';
 import { StoreOpenError } from '../errors.ts';
 import type { LocalConfig, ProviderContext } from '../types.ts';
@@ -36,11 +36,16 @@ export async function openStore(config: LocalConfig, context: ProviderContext): 
   }
 }
 
-async function openLocked(layout: Layout, lock: Lock, config: LocalConfig, context: ProviderContext): Promise<OpenStore> {
-  const storeId = await readOrCreateFormat(layout);
+async function openLocked(
+  layout: Layout,
+  lock: Lock,
+  config: LocalConfig,
+  context: ProviderContext,
+): Promise<OpenStore> {
+  const { storeId, isNew } = await readOrCreateFormat(layout);
   context.failpoint('format-read');
   await withReserve(layout, () => checkFileSystem(layout, context.log));
-  const opened = await withReserve(layout, () => openOrRebuild(layout, storeId, config, context));
+  const opened = await withReserve(layout, () => openOrRebuild(layout, storeId, isNew, config, context));
   const { catalog } = opened;
   try {
     const folders = new Folders();
@@ -71,14 +76,21 @@ async function openLocked(layout: Layout, lock: Lock, config: LocalConfig, conte
 async function openOrRebuild(
   layout: Layout,
   storeId: string,
+  isNew: boolean,
   config: LocalConfig,
   context: ProviderContext,
 ): Promise<OpenedCatalog & { state: 'open' }> {
-  const options = { path: layout.catalog, storeId, onDeath: context.onFatal, ...(config.synchronous && { synchronous: config.synchronous }) };
+  const options = {
+    path: layout.catalog,
+    storeId,
+    onDeath: context.onFatal,
+    ...(config.synchronous && { synchronous: config.synchronous }),
+  };
   const asked = (await inodeOf(layout.rebuild)) !== undefined;
   const opened = asked ? { state: 'lost' as const, why: 'a rebuild was asked for' } : await openCatalog(options);
   if (opened.state === 'open') return opened;
-  context.log.info({ provider: context.name, why: opened.why }, 'building the catalog from the records');
+  if (!isNew)
+    context.log.warn({ provider: context.name, why: opened.why }, 'the catalog is lost: building it from the records');
   await rebuildCatalog({ layout, storeId, log: context.log, failpoint: context.failpoint });
   const again = await openCatalog(options);
   if (again.state === 'lost') throw new StoreOpenError('io', `the catalog was built and is not readable: ${again.why}`);

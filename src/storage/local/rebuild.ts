@@ -3,8 +3,8 @@ import { readdir, rename, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { ImageRecord, Tombstone } from '../catalog/types.ts';
 import { createCatalog, salvageTombstones } from '../catalog/worker-catalog.ts';
-import type { Logger } from '../types.ts';
 import { parseRecord } from '../record-file.ts';
+import type { Logger } from '../types.ts';
 import { readAuditLog } from './audit-log.ts';
 import { ifPresent, readText, syncFolder, unlinkIfPresent } from './files.ts';
 import type { Layout } from './layout.ts';
@@ -32,7 +32,8 @@ export async function rebuildCatalog({ layout, storeId, log, failpoint }: Rebuil
   try {
     await catalog.loadTombstones(tombstones);
     const count = await loadRecords(layout, log, (records) => catalog.load(records));
-    log.info({ images: count, tombstones: tombstones.length }, 'catalog built from the records');
+    if (count + tombstones.length > 0)
+      log.info({ images: count, tombstones: tombstones.length }, 'catalog built from the records');
   } finally {
     await catalog.seal();
   }
@@ -52,7 +53,11 @@ async function knownTombstones(layout: Layout): Promise<Tombstone[]> {
   return [...salvaged.flat(), ...(await readAuditLog(layout.auditLog))];
 }
 
-async function loadRecords(layout: Layout, log: Logger, load: (records: ImageRecord[]) => Promise<void>): Promise<number> {
+async function loadRecords(
+  layout: Layout,
+  log: Logger,
+  load: (records: ImageRecord[]) => Promise<void>,
+): Promise<number> {
   let count = 0;
   let batch: ImageRecord[] = [];
   let reported = Date.now();

@@ -6,7 +6,17 @@ import { dirname } from 'node:path';
 import type { Catalog, ImageRecord } from '../catalog/types.ts';
 import { folderOf } from '../naming.ts';
 import { formatRecord, parseRecord } from '../record-file.ts';
-import { type Folders, ifPresent, inodeOf, linkNew, readText, syncFile, syncFolder, unlinkIfPresent, unlinkIfSame } from './files.ts';
+import {
+  type Folders,
+  ifPresent,
+  inodeOf,
+  linkNew,
+  readText,
+  syncFile,
+  syncFolder,
+  unlinkIfPresent,
+  unlinkIfSame,
+} from './files.ts';
 import type { Layout } from './layout.ts';
 import { unlinkImage } from './store.ts';
 
@@ -103,7 +113,10 @@ export async function finishUnlinks(
     const pending = (await catalog.pendingUnlinks(BATCH)).map((record) => record.filename);
     if (pending.length === 0) return count;
     await Promise.all(pending.map(unlink));
-    await syncFolders([layout.staging, ...pending.flatMap((name) => [dirname(layout.image(name)), dirname(layout.record(name))])]);
+    await syncFolders([
+      layout.staging,
+      ...pending.flatMap((name) => [dirname(layout.image(name)), dirname(layout.record(name))]),
+    ]);
     failpoint('unlinks-synced');
     await catalog.clearPendingUnlinks(pending);
     count += pending.length;

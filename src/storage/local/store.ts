@@ -60,7 +60,7 @@ export class StoreCondition {
     if (!(error instanceof CatalogError)) return toStorageError(error);
     switch (error.failure) {
       case 'full':
-        return new StorageError('DISK_FULL', 'the disk of the store is full', { cause: error, retryAfterMs: 10_000 });
+        return new StorageError('DISK_FULL', 'the disk of the store is full', { cause: error });
       case 'definite':
         return toStorageError(error);
       case 'unknown':

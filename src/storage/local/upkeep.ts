@@ -66,7 +66,8 @@ export class Upkeep {
   async #finishUnlinks(): Promise<void> {
     const { byFilename, layout, context } = this.#store;
     this.#unlinksPending = false;
-    const unlink = (filename: string) => byFilename.run(filename, () => unlinkImage(layout, filename, context.failpoint));
+    const unlink = (filename: string) =>
+      byFilename.run(filename, () => unlinkImage(layout, filename, context.failpoint));
     await finishUnlinks({ ...this.#store, failpoint: context.failpoint }, unlink);
   }
 

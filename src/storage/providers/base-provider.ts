@@ -316,7 +316,7 @@ export abstract class BaseProvider implements StorageProvider {
   }
 }
 
-/** The newest image that neither keepCount nor keepBytes protects; undefined when they protect all. */
+/** The newest image that neither keepCount nor keepBytes protects, or would protect were it not pinned; undefined when there is none. */
 async function firstUnprotected(
   catalog: Catalog,
   filter: Partial<CatalogQuery>,
@@ -329,7 +329,10 @@ async function firstUnprotected(
     const request = { ...(after && { after }), limit: CLEANUP_SCAN_ROWS };
     const rows = await folded(catalog.pageSizes({ ...filter, order: 'newest' }, request));
     for (const row of rows) {
-      if (row.pinned) continue;
+      if (row.pinned) {
+        if (countLeft <= 0 && bytesLeft <= 0) return row;
+        continue;
+      }
       bytesLeft = row.size <= bytesLeft ? bytesLeft - row.size : -1;
       countLeft -= 1;
       if (countLeft < 0 && bytesLeft < 0) return row;

@@ -6,8 +6,8 @@ import { capacityOf, giveUpReserve } from '../local/file-system.ts';
 import { ifPresent } from '../local/files.ts';
 import { type OpenStore, openStore } from '../local/open-store.ts';
 import { unlinkImage } from '../local/store.ts';
-import { openUpload } from '../local/upload.ts';
 import { Upkeep } from '../local/upkeep.ts';
+import { openUpload } from '../local/upload.ts';
 import type { LocalConfig, ProviderContext, ProviderHealth, StorageProvider } from '../types.ts';
 import { BaseProvider, type Upload } from './base-provider.ts';
 
@@ -48,7 +48,7 @@ class LocalStorage extends BaseProvider {
     await this.#store.condition.checkWritable();
     const { freeBytes = 0 } = await this.capacity();
     if (freeBytes < sizeBytes + HEADROOM_BYTES) {
-      throw new StorageError('DISK_FULL', 'the disk of the store is full', { retryAfterMs: 10_000 });
+      throw new StorageError('DISK_FULL', 'the disk of the store is full');
     }
   }
 
@@ -77,7 +77,8 @@ class LocalStorage extends BaseProvider {
 
   /** Deleted since its row was read, or gone without a delete. */
   async #missing(record: ImageRecord): Promise<StorageError> {
-    if ((await this.catalog.find(record.filename)) === undefined) return new StorageError('IMAGE_NOT_FOUND', 'no image of that name');
+    if ((await this.catalog.find(record.filename)) === undefined)
+      return new StorageError('IMAGE_NOT_FOUND', 'no image of that name');
     return new StorageError('BYTES_MISSING', 'the image was saved, and its file is gone');
   }
 
@@ -141,7 +142,10 @@ class LocalStorage extends BaseProvider {
       await this.#upkeep.stop(sound);
       clean = sound;
     } catch (error) {
-      this.context.log.warn({ err: error, provider: this.name }, 'the store could not be closed clean; the next start puts it right');
+      this.context.log.warn(
+        { err: error, provider: this.name },
+        'the store could not be closed clean; the next start puts it right',
+      );
     } finally {
       await catalog.close(clean);
       lock.release();

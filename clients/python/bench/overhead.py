@@ -1,0 +1,81 @@
+"""What the client costs: Save of 8 MiB against a bare grpcio stream of the same chunks, in pairs, in one run.
+
+python bench/overhead.py ADDRESS [ROUNDS]
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from os import urandom
+from statistics import median
+from time import perf_counter
+
+import grpc
+
+from image_storage import AsyncImageStorage, ImageStorage
+from imagestorage.v1 import image_storage_pb2 as pb
+from imagestorage.v1 import image_storage_pb2_grpc as rpc
+
+SIZE_BYTES = 8 * 1024 * 1024
+CHUNK_BYTES = 256 * 1024
+
+
+def png(size_bytes: int) -> bytes:
+    """A whole PNG of one pixel and as much noise in a private chunk."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0))
+    pixels = chunk(b"IDAT", zlib.compress(b"\0\0")) + chunk(b"IEND", b"")
+    return header + chunk(b"noIs", urandom(size_bytes - len(header) - len(pixels) - 12)) + pixels
+
+
+def bare(stub: rpc.ImageStorageStub, image: bytes) -> None:
+    def requests() -> Iterator[pb.SaveRequest]:
+        yield pb.SaveRequest(header=pb.SaveHeader())
+        for start in range(0, len(image), CHUNK_BYTES):
+            yield pb.SaveRequest(chunk=image[start : start + CHUNK_BYTES])
+
+    stub.Save(requests())
+
+
+def timed(save: Callable[[], object]) -> float:
+    start = perf_counter()
+    save()
+    return perf_counter() - start
+
+
+def main(address: str, rounds: int) -> None:
+    image = png(SIZE_BYTES)
+    with (
+        asyncio.Runner() as runner,
+        grpc.insecure_channel(address) as channel,
+        ImageStorage(address) as client,
+    ):
+        stub = rpc.ImageStorageStub(channel)
+        asynchronous = AsyncImageStorage(address)
+        savers: dict[str, Callable[[], object]] = {
+            "bare grpcio": lambda: bare(stub, image),
+            "ImageStorage": lambda: client.save(image),
+            "AsyncImageStorage": lambda: runner.run(asynchronous.save(image)),
+        }
+        seconds: dict[str, list[float]] = {name: [] for name in savers}
+        for round_number in range(rounds + 2):
+            for name, save in savers.items():
+                elapsed = timed(save)
+                # The first two rounds warm up.
+                if round_number >= 2:
+                    seconds[name].append(elapsed)
+        runner.run(asynchronous.close())
+    for name, times in seconds.items():
+        ratio = median(base / own for base, own in zip(seconds["bare grpcio"], times, strict=True))
+        print(f"{name:<18} {SIZE_BYTES / 2**20 / median(times):7.1f} MiB/s   {ratio:.2f} of bare grpcio")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 15)

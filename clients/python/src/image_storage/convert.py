@@ -1,0 +1,82 @@
+"""Messages of the contract into the client's dataclasses, and the parts of requests back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import fields
+from datetime import datetime, timezone
+from typing import Any, Literal, TypeVar
+
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from imagestorage.v1 import image_storage_pb2 as pb
+
+from .dates import Instant, instant
+from .types import CleanupResult, DeleteResult, GroupStats, Image, ImageMetadata, ProviderStats
+
+Order = Literal["newest", "oldest"]
+ORDERS = {"newest": pb.ORDER_NEWEST_FIRST, "oldest": pb.ORDER_OLDEST_FIRST}
+
+T = TypeVar("T")
+
+
+def timestamp_of(moment: Instant | None, *, end: bool = False) -> Timestamp | None:
+    if moment is None:
+        return None
+    timestamp = Timestamp()
+    timestamp.FromDatetime(instant(moment, end=end))
+    return timestamp
+
+
+def date_range(since: Instant | None, until: Instant | None) -> pb.DateRange | None:
+    if since is None and until is None:
+        return None
+    return pb.DateRange(start=timestamp_of(since), end=timestamp_of(until, end=True))
+
+
+def image_from(message: pb.Image, *, replayed: bool = False) -> Image:
+    metadata = _same(
+        ImageMetadata,
+        message.metadata,
+        timestamp=_datetime(message.metadata.timestamp),
+        tags=tuple(message.metadata.tags),
+    )
+    return _same(Image, message, metadata=metadata, create_time=_datetime(message.create_time), replayed=replayed)
+
+
+def delete_result_from(message: pb.DeleteResult) -> DeleteResult:
+    return _same(DeleteResult, message)
+
+
+def cleanup_from(message: pb.CleanupResponse) -> CleanupResult:
+    return _same(CleanupResult, message, filenames=tuple(message.filenames))
+
+
+def stats_from(message: pb.ProviderStats) -> ProviderStats:
+    return _same(
+        ProviderStats,
+        message,
+        oldest=_datetime(message.oldest) if message.HasField("oldest") else None,
+        newest=_datetime(message.newest) if message.HasField("newest") else None,
+        by_model=_groups(message.by_model),
+        by_category=_groups(message.by_category),
+        by_date=_groups(message.by_date),
+        capacity_bytes=message.capacity_bytes if message.HasField("capacity_bytes") else None,
+        free_bytes=message.free_bytes if message.HasField("free_bytes") else None,
+    )
+
+
+def _same(kind: type[T], message: Message, **converted: object) -> T:
+    """The fields that have the same name and type in both, and those that were converted."""
+    names = {field.name for field in fields(kind)} - converted.keys()  # type: ignore[arg-type]
+    same: dict[str, Any] = {name: getattr(message, name) for name in names}
+    return kind(**same, **converted)
+
+
+def _groups(messages: Iterable[pb.GroupStats]) -> tuple[GroupStats, ...]:
+    return tuple(_same(GroupStats, message) for message in messages)
+
+
+def _datetime(timestamp: Timestamp) -> datetime:
+    return timestamp.ToDatetime(timezone.utc)

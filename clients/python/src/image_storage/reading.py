@@ -1,0 +1,98 @@
+"""What is read in many messages, over as many calls as it takes: where to resume, and when it is complete."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Generic, Protocol, TypeVar
+
+import grpc
+
+from imagestorage.v1 import image_storage_pb2 as pb
+
+from .connection import GET, LIST, Method, RequestT, ResponseT
+from .convert import image_from
+from .errors import ImageStorageError
+from .types import Image
+
+ItemT = TypeVar("ItemT", covariant=True)
+
+
+class Reading(Protocol, Generic[RequestT, ResponseT, ItemT]):
+    """The state of a resumable read; the calls themselves are the client's."""
+
+    method: Method[RequestT, ResponseT]
+
+    def request(self) -> RequestT | None:
+        """Asks for the rest; None when nothing is left to ask for."""
+
+    def accept(self, message: ResponseT) -> Iterable[ItemT]: ...
+
+    def finish(self) -> None:
+        """The daemon said that this was all. Raises DATA_LOSS BYTES_CORRUPT when it is not what was stored."""
+
+
+class Listing:
+    """The images of a List."""
+
+    method = LIST
+
+    def __init__(self, request: pb.ListRequest) -> None:
+        self._request = request
+        self._is_limited = request.limit > 0
+        self._is_done = False
+
+    def request(self) -> pb.ListRequest | None:
+        return None if self._is_done else self._request
+
+    def accept(self, batch: pb.ListResponse) -> Iterable[Image]:
+        self._request.page_token = batch.next_page_token
+        if self._is_limited:
+            self._request.limit = max(self._request.limit - len(batch.images), 0)
+        # Limit 0 would mean all.
+        self._is_done = not batch.next_page_token or (self._is_limited and self._request.limit == 0)
+        return map(image_from, batch.images)
+
+    def finish(self) -> None:
+        self._is_done = True
+
+
+class Download:
+    """The bytes of a Get. `image` is known once the first message was accepted."""
+
+    method = GET
+    image: Image | None = None
+
+    def __init__(self, request: pb.GetRequest) -> None:
+        self._request = request
+        self._is_whole = not (request.offset or request.limit or request.metadata_only)
+        self._is_limited = request.limit > 0
+        self._is_done = False
+        self._sha256 = hashlib.sha256()
+
+    def request(self) -> pb.GetRequest | None:
+        return None if self._is_done else self._request
+
+    def accept(self, message: pb.GetResponse) -> Iterable[bytes]:
+        if message.HasField("image"):
+            self.image = self.image or image_from(message.image)
+            return ()
+        self._request.offset += len(message.chunk)
+        if self._is_limited:
+            self._request.limit -= len(message.chunk)
+            # Limit 0 would mean to the end.
+            self._is_done = self._request.limit == 0
+        if self._is_whole:
+            self._sha256.update(message.chunk)
+        return (message.chunk,)
+
+    def described(self) -> Image:
+        """What was read; the daemon always says."""
+        if self.image is None:
+            raise ImageStorageError(grpc.StatusCode.INTERNAL, "the daemon answered without an image")
+        return self.image
+
+    def finish(self) -> None:
+        if self._is_whole and self.image and self._sha256.digest() != self.image.sha256:
+            message = f"{self.image.filename} arrived with other bytes than were stored"
+            raise ImageStorageError(grpc.StatusCode.DATA_LOSS, message, reason="BYTES_CORRUPT")

@@ -1,0 +1,47 @@
+"""When a failed attempt is repeated: exponential backoff with full jitter, bounded by attempts and by the deadline."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from time import monotonic
+
+from .errors import ImageStorageError
+
+FIRST_DELAY_SECONDS = 0.1
+MAX_DELAY_SECONDS = 5.0
+
+OnRetry = Callable[[ImageStorageError, float], object]
+
+
+class Retry:
+    """The attempts of one call. Waiting is left to the caller, who knows how."""
+
+    def __init__(self, retries: int, timeout_seconds: float, on_retry: OnRetry | None) -> None:
+        """A timeout of 0 is no end."""
+        self._retries = retries
+        self._deadline = monotonic() + timeout_seconds if timeout_seconds else None
+        self._on_retry = on_retry
+        self._failures = 0
+
+    @property
+    def seconds_left(self) -> float | None:
+        return None if self._deadline is None else self._deadline - monotonic()
+
+    def reset(self) -> None:
+        """There was progress: the next failure is a first one again."""
+        self._failures = 0
+
+    def delay(self, error: ImageStorageError, repeatable: bool = True) -> float:
+        """Seconds to wait before the next attempt; raises the error when there is none."""
+        if not (repeatable and error.retryable):
+            raise error
+        backoff = random.uniform(0, min(MAX_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2**self._failures))
+        seconds = (error.retry_after or 0) + backoff
+        self._failures += 1
+        left = self.seconds_left
+        if self._failures > self._retries or (left is not None and seconds >= left):
+            raise error
+        if self._on_retry:
+            self._on_retry(error, seconds)
+        return seconds

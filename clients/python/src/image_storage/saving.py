@@ -1,0 +1,115 @@
+"""One save over all its attempts: what each of them sends, and what is known of the outcome."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime, timezone
+from typing import Any
+from uuid import uuid4
+
+from imagestorage.v1 import image_storage_pb2 as pb
+
+from .convert import timestamp_of
+from .dates import aware
+from .errors import ImageStorageError, RetryWith
+from .source import MAX_BUFFERED_BYTES, OpenSource, Source
+
+#: Told how many more bytes were handed to the connection, as `tqdm.update` is; negative when an attempt starts over.
+Progress = Callable[[int], object]
+#: A mapping, or JSON text of one object that is kept byte for byte.
+Parameters = Mapping[str, Any] | str
+
+
+class Saving:
+    """Fixes timestamp and idempotency key before the first attempt, so that the daemon recognises a retry."""
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        prompt: str,
+        model: str,
+        parameters: Parameters | None,
+        category: str,
+        tags: Iterable[str],
+        timestamp: datetime | None,
+        provider: str,
+        pinned: bool,
+        content_type: str,
+        idempotency_key: str | None,
+        progress: Progress | None,
+    ) -> None:
+        self._retry_with = RetryWith(
+            idempotency_key=uuid4().hex if idempotency_key is None else idempotency_key,
+            timestamp=aware(timestamp) if timestamp else datetime.now(timezone.utc),
+        )
+        self._header = pb.SaveHeader(
+            metadata=pb.ImageMetadata(
+                prompt=prompt,
+                model=model,
+                parameters_json=_json(parameters),
+                category=category,
+                tags=tags,
+                timestamp=timestamp_of(self._retry_with["timestamp"]),
+            ),
+            provider=provider,
+            pinned=pinned,
+            content_type=content_type,
+            idempotency_key=self._retry_with["idempotency_key"],
+        )
+        self._source = OpenSource(source)
+        if self._source.size is not None:
+            self._header.size = self._source.size
+        self._progress = progress or (lambda _: None)
+        self._reported_bytes = 0
+        self._outcome_unknown = False
+
+    def messages(self) -> Iterator[pb.SaveRequest]:
+        """One attempt: header, chunks, trailer."""
+        self._report(-self._reported_bytes)
+        yield pb.SaveRequest(header=self._header)
+        sha256 = hashlib.sha256()
+        size = 0
+        for chunk in self._source.chunks():
+            sha256.update(chunk)
+            size += len(chunk)
+            yield pb.SaveRequest(chunk=chunk)
+            self._report(len(chunk))
+        yield pb.SaveRequest(trailer=pb.SaveTrailer(size=size, sha256=sha256.digest()))
+
+    @property
+    def repeatable(self) -> bool:
+        return self._source.repeatable
+
+    def judge(self, error: ImageStorageError) -> ImageStorageError:
+        """Adds to the error of an attempt what is known of the whole save."""
+        # A later refusal says nothing of an earlier attempt that was never answered.
+        self._outcome_unknown |= error.outcome_unknown
+        error.outcome_unknown = self._outcome_unknown
+        error.retry_with = self._retry_with
+        if error.retryable and not self.repeatable:
+            error.message += f" (not tried again: the source is a stream of more than {MAX_BUFFERED_BYTES >> 20} MiB)"
+        return error
+
+    def close(self) -> None:
+        self._source.close()
+
+    def _report(self, more_bytes: int) -> None:
+        if more_bytes:
+            self._reported_bytes += more_bytes
+            self._progress(more_bytes)
+
+
+def _json(parameters: Parameters | None) -> str:
+    if parameters is None or isinstance(parameters, str):
+        return parameters or ""
+    return json.dumps(dict(parameters), ensure_ascii=False, allow_nan=False, default=_number)
+
+
+def _number(value: object) -> object:
+    """The scalars of NumPy and Torch are no JSON, but contain a number that is."""
+    if hasattr(value, "item"):
+        return value.item()
+    raise TypeError(f"a parameter of type {type(value).__name__} has no place in JSON")

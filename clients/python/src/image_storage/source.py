@@ -1,0 +1,111 @@
+"""Makes the bytes of an image readable again for a second attempt, as far as that is possible."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from io import BytesIO
+from typing import IO, Any, BinaryIO, Protocol, cast
+
+CHUNK_BYTES = 256 * 1024
+#: What is kept of a stream that cannot be read twice.
+MAX_BUFFERED_BYTES = 64 * 1024 * 1024
+
+
+class Readable(Protocol):
+    """A binary file, a pipe, a response body."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+class PillowImage(Protocol):
+    """A PIL.Image.Image."""
+
+    def save(self, fp: IO[bytes], format: str, /) -> None: ...
+
+
+class NumpyArray(Protocol):
+    """An array of uint8 pixels: height x width, with 3 or 4 channels for colour."""
+
+    @property
+    def __array_interface__(self) -> dict[str, Any]: ...
+
+
+#: The bytes of an image file, a path to one, an open one, or pixels, which are stored as PNG.
+Source = bytes | bytearray | memoryview | str | os.PathLike[str] | Readable | PillowImage | NumpyArray
+
+
+class OpenSource:
+    """One image to send. A file is read from where it stands; the caller's file is left open, and anywhere."""
+
+    def __init__(self, source: Source) -> None:
+        """OSError for a path, ValueError for a file that was read to its end before, TypeError for anything else."""
+        self._file, self._is_ours = _open(source)
+        self._start = self._file.tell() if _can_seek(self._file) else None
+        self._kept: list[bytes] = []
+        self._read_bytes = 0
+        #: In bytes; None where only reading tells.
+        self.size = None if self._start is None else self._remaining_bytes(self._start)
+
+    def chunks(self) -> Iterator[bytes]:
+        """From the beginning; again only while `repeatable`. Does not wait for a pipe to fill a chunk."""
+        if self._start is not None:
+            self._file.seek(self._start)
+        yield from self._kept
+        read = getattr(self._file, "read1", self._file.read)
+        while chunk := read(CHUNK_BYTES):
+            self._keep(chunk)
+            yield chunk
+
+    @property
+    def repeatable(self) -> bool:
+        return self._start is not None or self._read_bytes <= MAX_BUFFERED_BYTES
+
+    def close(self) -> None:
+        self._kept.clear()
+        if self._is_ours:
+            self._file.close()
+
+    def _remaining_bytes(self, start: int) -> int:
+        size = self._file.seek(0, os.SEEK_END) - start
+        if size == 0 and start > 0:
+            raise ValueError("the file stands at its end; seek(0) before saving it")
+        return size
+
+    def _keep(self, chunk: bytes) -> None:
+        if self._start is not None:
+            return
+        self._read_bytes += len(chunk)
+        if self.repeatable:
+            self._kept.append(chunk)
+        else:
+            self._kept.clear()
+
+
+def _open(source: Source) -> tuple[BinaryIO, bool]:
+    if isinstance(source, bytes | bytearray | memoryview):
+        return BytesIO(source), True
+    if isinstance(source, str | os.PathLike):
+        return open(source, "rb"), True
+    if hasattr(source, "read"):
+        return cast(BinaryIO, source), False
+    if hasattr(source, "save"):
+        return _png(cast(PillowImage, source)), True
+    if hasattr(source, "__array_interface__"):
+        from PIL.Image import fromarray
+
+        return _png(fromarray(cast(Any, source))), True
+    raise TypeError(
+        f"cannot save a {type(source).__name__}: give bytes, a path, a binary file, a PIL image or an array"
+    )
+
+
+def _png(image: PillowImage) -> BytesIO:
+    encoded = BytesIO()
+    image.save(encoded, "PNG")
+    encoded.seek(0)
+    return encoded
+
+
+def _can_seek(file: BinaryIO) -> bool:
+    return hasattr(file, "seekable") and file.seekable()

@@ -1,0 +1,123 @@
+"""What callers get back: frozen dataclasses, times as aware datetimes in UTC, sizes in bytes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ImageMetadata:
+    """What the generator told of an image."""
+
+    prompt: str
+    model: str
+    #: When the image was generated, to the millisecond.
+    timestamp: datetime
+    category: str
+    tags: tuple[str, ...]
+    #: The parameters byte for byte as they were saved; empty when there were none.
+    parameters_json: str
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The parameters, integers exact whatever their size."""
+        parameters: dict[str, Any] = json.loads(self.parameters_json or "{}")
+        return parameters
+
+
+@dataclass(frozen=True)
+class Image:
+    """A stored image."""
+
+    #: Where to fetch the bytes: a path below the daemon's publicUrl, a CDN URL or a presigned URL.
+    url: str
+    #: The image's identity within its provider, never reused.
+    filename: str
+    #: The absolute path where the daemon runs; empty for object stores.
+    path: str
+    #: `outputs/images/generations/<YYYY-MM-DD>/<model-slug>/<filename>`
+    key: str
+    size: int
+    #: `local` or `s3`.
+    storage_type: str
+    #: The name of the provider that keeps it.
+    provider: str
+    metadata: ImageMetadata
+    #: 32 bytes.
+    sha256: bytes
+    #: `image/png`, `image/jpeg`, `image/webp`, `image/gif` or `image/avif`.
+    content_type: str
+    #: Pixels.
+    width: int
+    #: Pixels.
+    height: int
+    #: When the daemon committed it.
+    create_time: datetime
+    #: Spared by cleanup.
+    pinned: bool
+    #: Of a save: its idempotency key had been saved before, and the rest is the first result.
+    replayed: bool = False
+
+
+@dataclass(frozen=True)
+class DeleteResult:
+    """What became of one filename."""
+
+    filename: str
+    #: True when this call deleted it.
+    deleted: bool
+    #: IMAGE_NOT_FOUND, or the reason of the error this one met; empty when deleted.
+    reason: str
+
+
+@dataclass(frozen=True)
+class CleanupResult:
+    """What a cleanup did, or would do."""
+
+    deleted_count: int
+    freed_bytes: int
+    #: The first 1,000, oldest first.
+    filenames: tuple[str, ...]
+    #: Images that would have gone, were they not pinned.
+    kept_pinned: int
+    dry_run: bool
+    #: `max_deletes` was reached and more would go.
+    more: bool
+
+
+@dataclass(frozen=True)
+class GroupStats:
+    """The count of one group."""
+
+    #: Empty for images that have none, and for the rest.
+    name: str
+    count: int
+    bytes: int
+    #: The sum of all groups that are not listed.
+    rest: bool
+
+
+@dataclass(frozen=True)
+class ProviderStats:
+    """The counts of one provider."""
+
+    provider: str
+    storage_type: str
+    count: int
+    bytes: int
+    pinned_count: int
+    #: None without images.
+    oldest: datetime | None
+    #: None without images.
+    newest: datetime | None
+    by_model: tuple[GroupStats, ...]
+    by_category: tuple[GroupStats, ...]
+    #: By UTC day, newest first.
+    by_date: tuple[GroupStats, ...]
+    #: Of the file system; None for object stores.
+    capacity_bytes: int | None
+    #: Of the file system; None for object stores.
+    free_bytes: int | None

@@ -1,0 +1,285 @@
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Mapping, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Order(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ORDER_UNSPECIFIED: _ClassVar[Order]
+    ORDER_NEWEST_FIRST: _ClassVar[Order]
+    ORDER_OLDEST_FIRST: _ClassVar[Order]
+ORDER_UNSPECIFIED: Order
+ORDER_NEWEST_FIRST: Order
+ORDER_OLDEST_FIRST: Order
+
+class ImageMetadata(_message.Message):
+    __slots__ = ("prompt", "model", "timestamp", "category", "parameters_json", "tags")
+    PROMPT_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    TIMESTAMP_FIELD_NUMBER: _ClassVar[int]
+    CATEGORY_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_JSON_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
+    prompt: str
+    model: str
+    timestamp: _timestamp_pb2.Timestamp
+    category: str
+    parameters_json: str
+    tags: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, prompt: _Optional[str] = ..., model: _Optional[str] = ..., timestamp: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., category: _Optional[str] = ..., parameters_json: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Image(_message.Message):
+    __slots__ = ("url", "filename", "path", "size", "storage_type", "metadata", "provider", "sha256", "content_type", "width", "height", "create_time", "pinned", "key")
+    URL_FIELD_NUMBER: _ClassVar[int]
+    FILENAME_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    STORAGE_TYPE_FIELD_NUMBER: _ClassVar[int]
+    METADATA_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_TYPE_FIELD_NUMBER: _ClassVar[int]
+    WIDTH_FIELD_NUMBER: _ClassVar[int]
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    PINNED_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    url: str
+    filename: str
+    path: str
+    size: int
+    storage_type: str
+    metadata: ImageMetadata
+    provider: str
+    sha256: bytes
+    content_type: str
+    width: int
+    height: int
+    create_time: _timestamp_pb2.Timestamp
+    pinned: bool
+    key: str
+    def __init__(self, url: _Optional[str] = ..., filename: _Optional[str] = ..., path: _Optional[str] = ..., size: _Optional[int] = ..., storage_type: _Optional[str] = ..., metadata: _Optional[_Union[ImageMetadata, _Mapping]] = ..., provider: _Optional[str] = ..., sha256: _Optional[bytes] = ..., content_type: _Optional[str] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., pinned: bool = ..., key: _Optional[str] = ...) -> None: ...
+
+class SaveRequest(_message.Message):
+    __slots__ = ("header", "chunk", "trailer")
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_FIELD_NUMBER: _ClassVar[int]
+    TRAILER_FIELD_NUMBER: _ClassVar[int]
+    header: SaveHeader
+    chunk: bytes
+    trailer: SaveTrailer
+    def __init__(self, header: _Optional[_Union[SaveHeader, _Mapping]] = ..., chunk: _Optional[bytes] = ..., trailer: _Optional[_Union[SaveTrailer, _Mapping]] = ...) -> None: ...
+
+class SaveHeader(_message.Message):
+    __slots__ = ("metadata", "provider", "idempotency_key", "size", "sha256", "content_type", "pinned")
+    METADATA_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_TYPE_FIELD_NUMBER: _ClassVar[int]
+    PINNED_FIELD_NUMBER: _ClassVar[int]
+    metadata: ImageMetadata
+    provider: str
+    idempotency_key: str
+    size: int
+    sha256: bytes
+    content_type: str
+    pinned: bool
+    def __init__(self, metadata: _Optional[_Union[ImageMetadata, _Mapping]] = ..., provider: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., size: _Optional[int] = ..., sha256: _Optional[bytes] = ..., content_type: _Optional[str] = ..., pinned: bool = ...) -> None: ...
+
+class SaveTrailer(_message.Message):
+    __slots__ = ("size", "sha256")
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    size: int
+    sha256: bytes
+    def __init__(self, size: _Optional[int] = ..., sha256: _Optional[bytes] = ...) -> None: ...
+
+class SaveResponse(_message.Message):
+    __slots__ = ("image", "replayed")
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
+    REPLAYED_FIELD_NUMBER: _ClassVar[int]
+    image: Image
+    replayed: bool
+    def __init__(self, image: _Optional[_Union[Image, _Mapping]] = ..., replayed: bool = ...) -> None: ...
+
+class GetRequest(_message.Message):
+    __slots__ = ("filename", "provider", "offset", "limit", "metadata_only")
+    FILENAME_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    METADATA_ONLY_FIELD_NUMBER: _ClassVar[int]
+    filename: str
+    provider: str
+    offset: int
+    limit: int
+    metadata_only: bool
+    def __init__(self, filename: _Optional[str] = ..., provider: _Optional[str] = ..., offset: _Optional[int] = ..., limit: _Optional[int] = ..., metadata_only: bool = ...) -> None: ...
+
+class GetResponse(_message.Message):
+    __slots__ = ("image", "chunk")
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_FIELD_NUMBER: _ClassVar[int]
+    image: Image
+    chunk: bytes
+    def __init__(self, image: _Optional[_Union[Image, _Mapping]] = ..., chunk: _Optional[bytes] = ...) -> None: ...
+
+class DateRange(_message.Message):
+    __slots__ = ("start", "end")
+    START_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    start: _timestamp_pb2.Timestamp
+    end: _timestamp_pb2.Timestamp
+    def __init__(self, start: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class ListRequest(_message.Message):
+    __slots__ = ("provider", "date_range", "model", "category", "query", "tags", "pinned", "order", "limit", "page_token", "batch_size")
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    DATE_RANGE_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    CATEGORY_FIELD_NUMBER: _ClassVar[int]
+    QUERY_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
+    PINNED_FIELD_NUMBER: _ClassVar[int]
+    ORDER_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
+    provider: str
+    date_range: DateRange
+    model: str
+    category: str
+    query: str
+    tags: _containers.RepeatedScalarFieldContainer[str]
+    pinned: bool
+    order: Order
+    limit: int
+    page_token: str
+    batch_size: int
+    def __init__(self, provider: _Optional[str] = ..., date_range: _Optional[_Union[DateRange, _Mapping]] = ..., model: _Optional[str] = ..., category: _Optional[str] = ..., query: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., pinned: bool = ..., order: _Optional[_Union[Order, str]] = ..., limit: _Optional[int] = ..., page_token: _Optional[str] = ..., batch_size: _Optional[int] = ...) -> None: ...
+
+class ListResponse(_message.Message):
+    __slots__ = ("images", "next_page_token")
+    IMAGES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    images: _containers.RepeatedCompositeFieldContainer[Image]
+    next_page_token: str
+    def __init__(self, images: _Optional[_Iterable[_Union[Image, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class DeleteRequest(_message.Message):
+    __slots__ = ("filenames", "provider")
+    FILENAMES_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    filenames: _containers.RepeatedScalarFieldContainer[str]
+    provider: str
+    def __init__(self, filenames: _Optional[_Iterable[str]] = ..., provider: _Optional[str] = ...) -> None: ...
+
+class DeleteResult(_message.Message):
+    __slots__ = ("filename", "deleted", "reason")
+    FILENAME_FIELD_NUMBER: _ClassVar[int]
+    DELETED_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    filename: str
+    deleted: bool
+    reason: str
+    def __init__(self, filename: _Optional[str] = ..., deleted: bool = ..., reason: _Optional[str] = ...) -> None: ...
+
+class DeleteResponse(_message.Message):
+    __slots__ = ("results",)
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[DeleteResult]
+    def __init__(self, results: _Optional[_Iterable[_Union[DeleteResult, _Mapping]]] = ...) -> None: ...
+
+class CleanupRequest(_message.Message):
+    __slots__ = ("provider", "older_than", "keep_count", "keep_bytes", "model", "category", "dry_run", "max_deletes")
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    OLDER_THAN_FIELD_NUMBER: _ClassVar[int]
+    KEEP_COUNT_FIELD_NUMBER: _ClassVar[int]
+    KEEP_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    CATEGORY_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    MAX_DELETES_FIELD_NUMBER: _ClassVar[int]
+    provider: str
+    older_than: _timestamp_pb2.Timestamp
+    keep_count: int
+    keep_bytes: int
+    model: str
+    category: str
+    dry_run: bool
+    max_deletes: int
+    def __init__(self, provider: _Optional[str] = ..., older_than: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., keep_count: _Optional[int] = ..., keep_bytes: _Optional[int] = ..., model: _Optional[str] = ..., category: _Optional[str] = ..., dry_run: bool = ..., max_deletes: _Optional[int] = ...) -> None: ...
+
+class CleanupResponse(_message.Message):
+    __slots__ = ("deleted_count", "freed_bytes", "filenames", "kept_pinned", "dry_run", "more")
+    DELETED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    FREED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    FILENAMES_FIELD_NUMBER: _ClassVar[int]
+    KEPT_PINNED_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    MORE_FIELD_NUMBER: _ClassVar[int]
+    deleted_count: int
+    freed_bytes: int
+    filenames: _containers.RepeatedScalarFieldContainer[str]
+    kept_pinned: int
+    dry_run: bool
+    more: bool
+    def __init__(self, deleted_count: _Optional[int] = ..., freed_bytes: _Optional[int] = ..., filenames: _Optional[_Iterable[str]] = ..., kept_pinned: _Optional[int] = ..., dry_run: bool = ..., more: bool = ...) -> None: ...
+
+class StatsRequest(_message.Message):
+    __slots__ = ("provider",)
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    provider: str
+    def __init__(self, provider: _Optional[str] = ...) -> None: ...
+
+class StatsResponse(_message.Message):
+    __slots__ = ("providers",)
+    PROVIDERS_FIELD_NUMBER: _ClassVar[int]
+    providers: _containers.RepeatedCompositeFieldContainer[ProviderStats]
+    def __init__(self, providers: _Optional[_Iterable[_Union[ProviderStats, _Mapping]]] = ...) -> None: ...
+
+class ProviderStats(_message.Message):
+    __slots__ = ("provider", "storage_type", "count", "bytes", "oldest", "newest", "by_model", "by_category", "by_date", "pinned_count", "capacity_bytes", "free_bytes")
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    STORAGE_TYPE_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_FIELD_NUMBER: _ClassVar[int]
+    NEWEST_FIELD_NUMBER: _ClassVar[int]
+    BY_MODEL_FIELD_NUMBER: _ClassVar[int]
+    BY_CATEGORY_FIELD_NUMBER: _ClassVar[int]
+    BY_DATE_FIELD_NUMBER: _ClassVar[int]
+    PINNED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    CAPACITY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    FREE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    provider: str
+    storage_type: str
+    count: int
+    bytes: int
+    oldest: _timestamp_pb2.Timestamp
+    newest: _timestamp_pb2.Timestamp
+    by_model: _containers.RepeatedCompositeFieldContainer[GroupStats]
+    by_category: _containers.RepeatedCompositeFieldContainer[GroupStats]
+    by_date: _containers.RepeatedCompositeFieldContainer[GroupStats]
+    pinned_count: int
+    capacity_bytes: int
+    free_bytes: int
+    def __init__(self, provider: _Optional[str] = ..., storage_type: _Optional[str] = ..., count: _Optional[int] = ..., bytes: _Optional[int] = ..., oldest: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., newest: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., by_model: _Optional[_Iterable[_Union[GroupStats, _Mapping]]] = ..., by_category: _Optional[_Iterable[_Union[GroupStats, _Mapping]]] = ..., by_date: _Optional[_Iterable[_Union[GroupStats, _Mapping]]] = ..., pinned_count: _Optional[int] = ..., capacity_bytes: _Optional[int] = ..., free_bytes: _Optional[int] = ...) -> None: ...
+
+class GroupStats(_message.Message):
+    __slots__ = ("name", "count", "bytes", "rest")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    REST_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    count: int
+    bytes: int
+    rest: bool
+    def __init__(self, name: _Optional[str] = ..., count: _Optional[int] = ..., bytes: _Optional[int] = ..., rest: bool = ...) -> None: ...

@@ -1,0 +1,101 @@
+/** What the parts of an open store in a bucket share, and how an operation on one record comes to its end. */
+import type { BucketCatalog, FoundRecord, PendingOperation } from '../catalog/types.ts';
+import type { KeyedQueue } from '../concurrency.ts';
+import { imageKey } from '../naming.ts';
+import type { ProviderContext } from '../types.ts';
+import type { BucketCondition } from './condition.ts';
+import type { Journal } from './journal.ts';
+import { failedWith, type ObjectStore, ObjectStoreError } from './object-store.ts';
+import { putTombstone, readRecord, tombstoneOfFailed } from './record-object.ts';
+import type { Spool } from './spool.ts';
+
+/** By then a write that was lost on its way has arrived or never will. */
+export const SWEEP_AFTER_MS: number = 60 * 60 * 1000;
+const MAX_ROUNDS = 3;
+
+export interface BucketStore {
+  objects: ObjectStore;
+  catalog: BucketCatalog;
+  journal: Journal;
+  condition: BucketCondition;
+  context: ProviderContext;
+  spool: Spool;
+  storeId: string;
+  /** Others write to the bucket, too. */
+  shared: boolean;
+  /** Operations that gave up before their outcome was settled, by nonce; upkeep tries again. */
+  unsettled: Map<string, PendingOperation>;
+  /** Saves with one idempotency key, in order. */
+  byKey: KeyedQueue;
+}
+
+/** Whether the write that failed so may have happened, or met what an earlier attempt of ours wrote: reading back tells. */
+export function isInDoubt(error: unknown): error is ObjectStoreError {
+  return failedWith(error, 'precondition') || (error instanceof ObjectStoreError && error.maybeApplied);
+}
+
+/** What stands at the key of a record after `create`: what that wrote, or whatever was there before. Never `absent`. */
+export async function createOrRead(
+  { objects }: BucketStore,
+  filename: string,
+  create: () => Promise<FoundRecord>,
+): Promise<FoundRecord> {
+  for (let round = 1; ; round += 1) {
+    try {
+      return await create();
+    } catch (error) {
+      if (!isInDoubt(error)) throw error;
+      const found = await readRecord(objects, filename);
+      if (found.kind !== 'absent') return found;
+      if (round === MAX_ROUNDS) throw error;
+    }
+  }
+}
+
+/**
+ * Makes sure that no record of this save can come any more, unless it has come already, by a tombstone in its place.
+ * Gives what stands there then.
+ */
+export function withdraw(store: BucketStore, operation: PendingOperation): Promise<FoundRecord> {
+  const tombstone = tombstoneOfFailed(operation, store.context.now());
+  return createOrRead(store, operation.filename, () => putTombstone(store.objects, tombstone));
+}
+
+/**
+ * Ends an operation after which `found` stands at the key of the record: where that is a tombstone the object goes, and the
+ * catalog learns of it; `over` is the ETag that it knew. What fails on the way is tried again by upkeep. Rejects only
+ * with a CatalogError.
+ */
+export async function settle(
+  store: BucketStore,
+  operation: PendingOperation,
+  found: FoundRecord,
+  over?: string,
+): Promise<void> {
+  const { filename, nonce } = operation;
+  const sweepTime = store.context.now() + SWEEP_AFTER_MS;
+  const removed = found.kind !== 'tombstone' || (await removeObject(store, filename));
+  if (!removed) store.unsettled.set(nonce, operation);
+  try {
+    await store.journal.write(
+      { kind: 'found', filename, found, ...(over !== undefined && { over }), sweepTime },
+      // The object that was removed just now may still be on its way.
+      { kind: 'sweep', filename, sweepTime },
+      ...(removed ? [{ kind: 'end' as const, nonce }] : []),
+    );
+  } catch (error) {
+    store.unsettled.set(nonce, operation);
+    throw error;
+  }
+}
+
+/** False when it failed. Only where a tombstone stands: then no image can need the object. */
+async function removeObject({ objects, context }: BucketStore, filename: string): Promise<boolean> {
+  try {
+    await objects.remove(imageKey(filename));
+    return true;
+  } catch (error) {
+    context.log.warn({ err: error, provider: context.name, filename }, 'the bytes of a deleted image stay for now');
+    return false;
+  }
+}

@@ -1,0 +1,96 @@
+/** The identity of a store in a bucket, kept in its FORMAT object, and whether the bucket keeps preconditions. */
+import { nanoid } from 'nanoid';
+import { StoreOpenError } from '../errors.ts';
+import { KEY_ROOT } from '../naming.ts';
+import type { BucketStore } from './bucket-store.ts';
+import { failedWith, type ObjectHeaders, type ObjectStore } from './object-store.ts';
+import { readSmall } from './reading.ts';
+import { payloadOf } from './record-object.ts';
+
+const LAYOUT_VERSION = 1;
+const FORMAT_KEY = `${KEY_ROOT}metadata/FORMAT`;
+const HEADERS: ObjectHeaders = { contentType: 'application/json', cacheControl: 'no-store' };
+const NO_ETAG = '00000000000000000000000000000000';
+
+/** The store's id, made on first use unless `expectedId` says that there must be one. Throws a StoreOpenError `config`. */
+export async function readOrCreateFormat(objects: ObjectStore, expectedId?: string): Promise<string> {
+  let text = await readFormat(objects);
+  if (text === undefined) {
+    if (expectedId !== undefined) throw replaced(objects);
+    await createIfAbsent(
+      objects,
+      `${JSON.stringify({ format: 'image-storage', version: LAYOUT_VERSION, storeId: nanoid() })}\n`,
+    );
+    text = (await readFormat(objects)) ?? '';
+  }
+  const storeId = parseFormat(text, objects);
+  if (expectedId !== undefined && storeId !== expectedId) throw replaced(objects);
+  await checkPreconditions(objects, text);
+  return storeId;
+}
+
+/** STORE_REPLACED when the bucket is no longer the store that was opened. */
+export async function checkIdentity({ objects, storeId, condition }: BucketStore): Promise<void> {
+  condition.checkWritable();
+  const text = await readFormat(objects);
+  if (text === undefined || !text.includes(JSON.stringify(storeId))) throw condition.replaced();
+}
+
+async function readFormat(objects: ObjectStore): Promise<string | undefined> {
+  return (await readSmall(objects, FORMAT_KEY))?.bytes.toString();
+}
+
+async function createIfAbsent(objects: ObjectStore, text: string): Promise<boolean> {
+  try {
+    await objects.putNew(FORMAT_KEY, payloadOf(text), HEADERS);
+    return true;
+  } catch (error) {
+    if (failedWith(error, 'precondition')) return false;
+    throw error;
+  }
+}
+
+function parseFormat(text: string, { location }: ObjectStore): string {
+  let format: { version?: unknown; storeId?: unknown } = {};
+  try {
+    format = JSON.parse(text) as object;
+  } catch {
+    // Told below, like a FORMAT that lacks what it must have.
+  }
+  if (typeof format?.version !== 'number' || typeof format.storeId !== 'string') {
+    throw new StoreOpenError('config', `${FORMAT_KEY} in ${location} is damaged or none of ours; use another prefix`);
+  }
+  if (format.version > LAYOUT_VERSION) {
+    throw new StoreOpenError(
+      'config',
+      `the store in ${location} has layout ${format.version}, this program knows ${LAYOUT_VERSION}; use a newer one`,
+    );
+  }
+  return format.storeId;
+}
+
+/** A bucket that ignores preconditions would overwrite images; what is written to find out is what is there already. */
+async function checkPreconditions(objects: ObjectStore, text: string): Promise<void> {
+  if (await createIfAbsent(objects, text)) throw ignored(objects, 'If-None-Match');
+  try {
+    await objects.replaceIf(FORMAT_KEY, payloadOf(text), HEADERS, NO_ETAG);
+  } catch (error) {
+    if (failedWith(error, 'precondition')) return;
+    throw error;
+  }
+  throw ignored(objects, 'If-Match');
+}
+
+function ignored({ location }: ObjectStore, header: string): StoreOpenError {
+  return new StoreOpenError(
+    'config',
+    `${location} ignores ${header} on Put: two saves could overwrite each other; use a service or version with conditional writes`,
+  );
+}
+
+function replaced({ location }: ObjectStore): StoreOpenError {
+  return new StoreOpenError(
+    'config',
+    `${location} is not the store that the state folder belongs to; correct the bucket, or name another stateDir`,
+  );
+}

@@ -1,0 +1,141 @@
+/** The start of a store in a bucket: lock, identity, catalog (empty when it is lost), what a crash left open. */
+import { readdir, rename, unlink } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { createCatalog, type OpenedCatalog, openCatalog, type WorkerCatalog } from '../catalog/worker-catalog.ts';
+import { KeyedQueue } from '../concurrency.ts';
+import { StoreOpenError } from '../errors.ts';
+import { hasCode, ifPresent, makeFolder, readText, replaceFile, syncFolder } from '../local/files.ts';
+import { type Lock, openLock } from '../local/lock.ts';
+import type { BucketSettings, ProviderContext } from '../types.ts';
+import type { BucketStore } from './bucket-store.ts';
+import { BucketCondition } from './condition.ts';
+import { readOrCreateFormat } from './format.ts';
+import { Journal } from './journal.ts';
+import { type ObjectStore, ObjectStoreError } from './object-store.ts';
+import { resolveOperations } from './resolve.ts';
+import { type RetryOptions, retrying } from './retrying-store.ts';
+import { Spool } from './spool.ts';
+import { Synchronizer } from './sync.ts';
+
+const DEFAULT_STATE_DIR = './outputs/metadata';
+const DEFAULT_LOCK_WAIT_SECONDS = 30;
+const DATABASE_SUFFIXES = ['', '-wal', '-shm'];
+
+export interface BucketOptions extends BucketSettings {
+  objects: ObjectStore;
+  retry?: RetryOptions;
+}
+
+export interface OpenBucket extends BucketStore {
+  catalog: WorkerCatalog;
+  synchronizer: Synchronizer;
+  stateDir: string;
+  lock: Lock;
+}
+
+/** Where the state of one provider lies. */
+interface StateFiles {
+  folder: string;
+  catalog: string;
+  lock: string;
+  /** Which store the rest belongs to. */
+  binding: string;
+  spool: string;
+}
+
+/** Rejects with a StoreOpenError that says what to change. */
+export async function openBucket(options: BucketOptions, context: ProviderContext): Promise<OpenBucket> {
+  const files = stateFiles(options.stateDir ?? DEFAULT_STATE_DIR, context.name);
+  let lock: Lock | undefined;
+  try {
+    await makeFolder(files.folder);
+    lock = await openLock(files.lock, options.lockWaitSeconds ?? DEFAULT_LOCK_WAIT_SECONDS);
+    return await openLocked(options, context, files, lock);
+  } catch (error) {
+    lock?.release();
+    throw toOpenError(error, files.folder, options.objects);
+  }
+}
+
+async function openLocked(
+  { objects: bare, retry, shared = false }: BucketOptions,
+  context: ProviderContext,
+  files: StateFiles,
+  lock: Lock,
+): Promise<OpenBucket> {
+  const condition = new BucketCondition(context);
+  const objects = retrying(bare, { ...retry, onAnswer: (reachable) => condition.noteAnswer(reachable) });
+  const storeId = await bindToStore(objects, files);
+  const spool = new Spool(files.spool);
+  await spool.prepare();
+  const catalog = await openOrCreateCatalog(files, storeId, context);
+  try {
+    const journal = new Journal(catalog);
+    const open = {
+      objects,
+      catalog,
+      journal,
+      condition,
+      context,
+      spool,
+      storeId,
+      shared,
+      lock,
+      stateDir: files.folder,
+    };
+    const store: BucketStore = { ...open, unsettled: new Map(), byKey: new KeyedQueue() };
+    const synchronizer = new Synchronizer(store, await catalog.isFilled());
+    await resolveOperations(store, await catalog.pendingOperations());
+    return { ...store, ...open, synchronizer };
+  } catch (error) {
+    await catalog.close(false);
+    throw error;
+  }
+}
+
+function stateFiles(folder: string, name: string): StateFiles {
+  return {
+    folder,
+    catalog: join(folder, `${name}.db`),
+    lock: join(folder, `${name}.lock.db`),
+    binding: join(folder, `${name}.json`),
+    spool: join(folder, 'spool', name),
+  };
+}
+
+/** The id of the store in the bucket, which must be the one that the state was made for, if there is any. */
+async function bindToStore(objects: ObjectStore, { binding }: StateFiles): Promise<string> {
+  const bound = parseBinding(await readText(binding));
+  const storeId = await readOrCreateFormat(objects, bound?.storeId);
+  if (bound?.storeId !== storeId || bound.location !== objects.location) {
+    await replaceFile(binding, `${JSON.stringify({ storeId, location: objects.location })}\n`);
+  }
+  return storeId;
+}
+
+function parseBinding(text: string | undefined): { storeId?: string; location?: string } | undefined {
+  try {
+    return text === undefined ? undefined : (JSON.parse(text) as object);
+  } catch {
+    return undefined;
+  }
+}
+
+async function openOrCreateCatalog(
+  files: StateFiles,
+  storeId: string,
+  context: ProviderContext,
+): Promise<WorkerCatalog> {
+  const options = { path: files.catalog, storeId, onDeath: context.onFatal };
+  const opened = await openCatalog(options);
+  if (opened.state === 'open') return opened.catalog;
+  context.log.info(
+    { provider: context.name, why: opened.why },
+    'the catalog is built again from the bucket, in the background',
+  );
+  await setAside(files.catalog);
+  const created = await createCatalog({ path: files.catalog, storeId });
+  await created.seal();
+  await syncFolder(files.folder);
+  return opened_(await openCatalog(options));
+}

@@ -1,0 +1,94 @@
+/** Reads objects to their end, over connections that break on the way. */
+import { failedWith, type ObjectStore, ObjectStoreError, type StoredObject } from './object-store.ts';
+
+/** Far above what a record takes; of anything larger only the ETag is of interest. */
+const MAX_SMALL_BYTES = 16 * 1024 * 1024;
+const MAX_BREAKS = 8;
+
+/** The object without its bytes; undefined where there is none. */
+export async function readHeaders(objects: ObjectStore, key: string): Promise<StoredObject | undefined> {
+  const object = await getIfPresent(objects, key);
+  if (object !== undefined) abandon(object);
+  return object;
+}
+
+/** A whole object, without its bytes where they are more than 16 MiB; undefined where there is none. */
+export async function readSmall(
+  objects: ObjectStore,
+  key: string,
+): Promise<{ etag: string; bytes: Buffer } | undefined> {
+  for (let breaks = 0; breaks < MAX_BREAKS; breaks += 1) {
+    const object = await getIfPresent(objects, key);
+    if (object === undefined) return undefined;
+    const bytes = await wholeBody(object);
+    if (bytes !== undefined) return { etag: object.etag, bytes };
+  }
+  throw broken();
+}
+
+/**
+ * Exactly these bytes, going on behind the last one that arrived when a connection breaks. `check` is asked of each answer
+ * and throws where the object is not the one that is meant. `not_found`.
+ */
+export async function* readRange(
+  objects: ObjectStore,
+  key: string,
+  { offset, length }: { offset: number; length: number },
+  check: (object: StoredObject) => void,
+): AsyncGenerator<Uint8Array> {
+  let done = 0;
+  for (let breaks = 0; done < length; breaks += 1) {
+    if (breaks === MAX_BREAKS) throw broken();
+    const object = await objects.get(key, { offset: offset + done, length: length - done });
+    checkOrAbandon(object, check);
+    try {
+      for await (const chunk of object.body as AsyncIterable<Uint8Array>) {
+        const wanted = chunk.subarray(0, length - done);
+        done += wanted.length;
+        yield wanted;
+      }
+    } catch {
+      // The next request goes on where this one broke.
+    }
+  }
+}
+
+async function getIfPresent(objects: ObjectStore, key: string): Promise<StoredObject | undefined> {
+  try {
+    return await objects.get(key);
+  } catch (error) {
+    if (failedWith(error, 'not_found')) return undefined;
+    throw error;
+  }
+}
+
+/** Undefined when it broke or ended early. */
+async function wholeBody(object: StoredObject): Promise<Buffer | undefined> {
+  if (object.size > MAX_SMALL_BYTES) {
+    abandon(object);
+    return Buffer.alloc(0);
+  }
+  try {
+    const bytes = Buffer.concat((await object.body.toArray()) as Buffer[]);
+    return bytes.length === object.size ? bytes : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function checkOrAbandon(object: StoredObject, check: (object: StoredObject) => void): void {
+  try {
+    check(object);
+  } catch (error) {
+    abandon(object);
+    throw error;
+  }
+}
+
+function abandon({ body }: StoredObject): void {
+  body.on('error', () => {}).destroy();
+}
+
+function broken(): ObjectStoreError {
+  return new ObjectStoreError('unavailable', 'the connection to the object store breaks again and again');
+}

@@ -1,0 +1,105 @@
+/** What lies at the key of a record in a bucket: the record of an image, or the tombstone in its place. */
+import { createHash } from 'node:crypto';
+import type { FoundRecord, ImageRecord, PendingOperation, RecordTombstone } from '../catalog/types.ts';
+import { recordKey } from '../naming.ts';
+import { formatRecord, parseRecord } from '../record-file.ts';
+import type { ObjectHeaders, ObjectStore, Payload } from './object-store.ts';
+import { readSmall } from './reading.ts';
+
+const VERSION = 1;
+
+/** Records change when their image is deleted: nobody may keep them. */
+const HEADERS: ObjectHeaders = { contentType: 'application/json', cacheControl: 'no-store' };
+
+/** Creates the record of an image: the commit of its save. */
+export async function putRecord(objects: ObjectStore, record: ImageRecord): Promise<FoundRecord> {
+  const { etag } = await objects.putNew(recordKey(record.filename), payloadOf(formatRecord(record)), HEADERS);
+  return { kind: 'live', etag, record };
+}
+
+/** Creates a tombstone where nothing is. */
+export async function putTombstone(objects: ObjectStore, tombstone: RecordTombstone): Promise<FoundRecord> {
+  const body = payloadOf(formatTombstone(tombstone));
+  const { etag } = await objects.putNew(recordKey(tombstone.filename), body, HEADERS);
+  return { kind: 'tombstone', etag, tombstone };
+}
+
+/** Puts a tombstone in the place of the record of that ETag: the commit of a delete. */
+export async function buryRecord(objects: ObjectStore, tombstone: RecordTombstone, over: string): Promise<FoundRecord> {
+  const body = payloadOf(formatTombstone(tombstone));
+  const { etag } = await objects.replaceIf(recordKey(tombstone.filename), body, HEADERS, over);
+  return { kind: 'tombstone', etag, tombstone };
+}
+
+export async function readRecord(objects: ObjectStore, filename: string): Promise<FoundRecord> {
+  const found = await readSmall(objects, recordKey(filename));
+  if (found === undefined) return { kind: 'absent' };
+  return parseFound(found.bytes.toString(), found.etag, filename);
+}
+
+export function tombstoneOfFailed(operation: PendingOperation, now: number): RecordTombstone {
+  const { filename, nonce, idempotencyKey, fingerprint } = operation;
+  const image = { filename, nonce, idempotencyKey, fingerprint, createTime: now, timestamp: now, pinned: false };
+  return { ...image, kind: 'failed', deleteTime: now, deleteNonce: '' };
+}
+
+export function tombstoneOfDeleted(record: ImageRecord, deleteNonce: string, now: number): RecordTombstone {
+  const { filename, nonce = '', idempotencyKey, fingerprint, createTime, timestamp, pinned } = record;
+  const image = { filename, nonce, idempotencyKey, fingerprint, createTime, timestamp, pinned };
+  return { ...image, kind: 'deleted', deleteTime: now, deleteNonce };
+}
+
+function parseFound(text: string, etag: string, filename: string): FoundRecord {
+  const record = parseRecord(text, filename);
+  if (record !== undefined) return { kind: 'live', etag, record };
+  const tombstone = parseTombstone(text, filename);
+  return tombstone === undefined ? { kind: 'foreign', etag } : { kind: 'tombstone', etag, tombstone };
+}
+
+function formatTombstone({ kind, deleteTime, createTime, timestamp, ...rest }: RecordTombstone): string {
+  const times = {
+    timestamp: rfc3339(timestamp),
+    createTime: rfc3339(createTime),
+    deleteTime: rfc3339(deleteTime),
+  };
+  return `${JSON.stringify({ version: VERSION, tombstone: kind, ...rest, ...times }, null, 2)}\n`;
+}
+
+function parseTombstone(text: string, filename: string): RecordTombstone | undefined {
+  let json: Record<string, unknown>;
+  try {
+    json = JSON.parse(text) as Record<string, unknown>;
+  } catch {
+    return undefined;
+  }
+  const kind = json?.['tombstone'];
+  if ((kind !== 'deleted' && kind !== 'failed') || json['filename'] !== filename) return undefined;
+  const deleteTime = Date.parse(asText(json['deleteTime']));
+  if (Number.isNaN(deleteTime)) return undefined;
+  return {
+    filename,
+    kind,
+    deleteTime,
+    nonce: asText(json['nonce']),
+    deleteNonce: asText(json['deleteNonce']),
+    idempotencyKey: asText(json['idempotencyKey']),
+    fingerprint: asText(json['fingerprint']),
+    createTime: Date.parse(asText(json['createTime'])) || 0,
+    timestamp: Date.parse(asText(json['timestamp'])) || 0,
+    pinned: json['pinned'] === true,
+  };
+}
+
+/** A payload of text. */
+export function payloadOf(text: string): Payload {
+  const bytes = Buffer.from(text);
+  return { size: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex'), open: () => [bytes] };
+}
+
+function rfc3339(ms: number): string {
+  return new Date(ms).toISOString();
+}
+
+function asText(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}

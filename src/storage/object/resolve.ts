@@ -1,0 +1,28 @@
+/** Settles operations whose outcome a crash, or a bucket out of reach, left open. */
+import type { PendingOperation } from '../catalog/types.ts';
+import { type BucketStore, settle, withdraw } from './bucket-store.ts';
+import { finishDelete } from './delete.ts';
+import { inParallel } from './parallel.ts';
+import { readRecord } from './record-object.ts';
+
+const AT_ONCE = 8;
+
+/** What cannot be settled now stays among the unsettled. */
+export async function resolveOperations(store: BucketStore, operations: readonly PendingOperation[]): Promise<void> {
+  await inParallel(AT_ONCE, operations, async (operation) => {
+    store.unsettled.delete(operation.nonce);
+    try {
+      await resolve(store, operation);
+    } catch (error) {
+      store.unsettled.set(operation.nonce, operation);
+      store.context.log.debug({ err: error, provider: store.context.name }, 'an operation stays unsettled for now');
+    }
+  });
+}
+
+/** A save that is not committed by now never will be; a delete is carried out. */
+async function resolve(store: BucketStore, operation: PendingOperation): Promise<void> {
+  const over = (await store.catalog.known(operation.filename))?.etag;
+  if (operation.kind === 'save') await settle(store, operation, await withdraw(store, operation), over);
+  else await finishDelete(store, operation, await readRecord(store.objects, operation.filename), over);
+}

@@ -1,0 +1,90 @@
+/** Tries the calls of an object store again, with full jitter, as long as a budget shared by all calls lasts. */
+import { setTimeout as wait } from 'node:timers/promises';
+import { type ObjectStore, ObjectStoreError } from './object-store.ts';
+
+const MAX_ATTEMPTS = 6;
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 5_000;
+/** So many retries more than successes give back: an outage is not answered by a multiple of the load. */
+const BUDGET = 200;
+const EARNED_BY_SUCCESS = 0.1;
+
+export interface RetryOptions {
+  /** Resolves after so many milliseconds. */
+  sleep?: (ms: number) => Promise<unknown>;
+  /** In [0, 1). */
+  random?: () => number;
+  /** Told of every call that ends: whether the store answered, be it with a refusal. */
+  onAnswer?: (reachable: boolean) => void;
+}
+
+/**
+ * The same store; `unavailable` only after several attempts. Writes are tried again also when an attempt may have been
+ * applied, which their preconditions make safe: the later attempt then meets `precondition`, and the caller reads back.
+ */
+export function retrying(store: ObjectStore, options: RetryOptions = {}): ObjectStore {
+  const attempts = new Attempts(options);
+  return {
+    location: store.location,
+    putNew: (...args) => attempts.run(() => store.putNew(...args)),
+    replaceIf: (...args) => attempts.run(() => store.replaceIf(...args)),
+    get: (...args) => attempts.run(() => store.get(...args)),
+    list: (...args) => attempts.run(() => store.list(...args)),
+    remove: (...args) => attempts.run(() => store.remove(...args)),
+    close: () => store.close?.(),
+  };
+}
+
+class Attempts {
+  readonly #sleep: (ms: number) => Promise<unknown>;
+  readonly #random: () => number;
+  readonly #onAnswer: (reachable: boolean) => void;
+  #budget = BUDGET;
+
+  constructor({ sleep = wait, random = Math.random, onAnswer = () => {} }: RetryOptions) {
+    this.#sleep = sleep;
+    this.#random = random;
+    this.#onAnswer = onAnswer;
+  }
+
+  async run<T>(call: () => Promise<T>): Promise<T> {
+    let maybeApplied = false;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        const result = await call();
+        this.#earn(attempt === 1 ? EARNED_BY_SUCCESS : attempt - 1);
+        this.#onAnswer(true);
+        return result;
+      } catch (thrown) {
+        const error = toObjectStoreError(thrown);
+        maybeApplied ||= error.maybeApplied;
+        if (!this.#mayRetry(error, attempt)) throw this.#final(error, maybeApplied);
+      }
+      await this.#sleep(this.#random() * Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** attempt));
+    }
+  }
+
+  #mayRetry(error: ObjectStoreError, attempt: number): boolean {
+    if (error.failure !== 'unavailable' || attempt === MAX_ATTEMPTS || this.#budget < 1) return false;
+    this.#budget -= 1;
+    return true;
+  }
+
+  #earn(tokens: number): void {
+    this.#budget = Math.min(BUDGET, this.#budget + tokens);
+  }
+
+  #final(error: ObjectStoreError, maybeApplied: boolean): ObjectStoreError {
+    this.#onAnswer(error.failure !== 'unavailable');
+    if (error.maybeApplied === maybeApplied) return error;
+    return new ObjectStoreError(error.failure, error.message, { maybeApplied, cause: error });
+  }
+}
+
+function toObjectStoreError(error: unknown): ObjectStoreError {
+  if (error instanceof ObjectStoreError) return error;
+  return new ObjectStoreError('unavailable', 'the call to the object store failed', {
+    maybeApplied: true,
+    cause: error,
+  });
+}

@@ -1,0 +1,192 @@
+/** One save into a bucket: the object, then the record, which is the commit. */
+import { createHash } from 'node:crypto';
+import { nanoid } from 'nanoid';
+import type { FoundRecord, ImageRecord, PendingOperation, RecordTombstone } from '../catalog/types.ts';
+import { StorageError } from '../errors.ts';
+import { imageKey, withShortId } from '../naming.ts';
+import type { Committed, Upload } from '../providers/base-provider.ts';
+import { type BucketStore, createOrRead, isInDoubt, settle, withdraw } from './bucket-store.ts';
+import type { ObjectHeaders, Payload, StoredObject } from './object-store.ts';
+import { readHeaders } from './reading.ts';
+import { putRecord } from './record-object.ts';
+
+const MAX_NAMES = 16;
+const MAX_ROUNDS = 3;
+const SHORT_ID_LENGTH = 6;
+
+export function openUpload(store: BucketStore, filename: string): Upload {
+  const bytes = store.spool.open();
+  return {
+    filename,
+    write: (chunk) => bytes.write(chunk),
+    discard: () => bytes.discard(),
+    async commit(record) {
+      const save = () => saveImage(store, record, bytes.payload(record.sha256));
+      try {
+        return await (record.idempotencyKey === '' ? save() : store.byKey.run(record.idempotencyKey, save));
+      } catch (error) {
+        throw store.condition.fold(error);
+      } finally {
+        await bytes.discard();
+      }
+    },
+  };
+}
+
+async function saveImage(store: BucketStore, wanted: ImageRecord, payload: Payload): Promise<Committed> {
+  const earlier = wanted.idempotencyKey === '' ? undefined : await store.catalog.findByKey(wanted.idempotencyKey);
+  if (earlier !== undefined) return replay(earlier.record, wanted);
+  for (let count = 0; count < MAX_NAMES; count += 1) {
+    const filename = filenameOf(wanted, count, store.context.shortId);
+    const record = { ...wanted, filename, key: imageKey(filename), nonce: nanoid() };
+    const committed = await new SaveAttempt(store, record, payload).run();
+    if (committed !== undefined) return committed;
+  }
+  throw new StorageError('BACKEND_UNAVAILABLE', 'no free name was found; try again', { retryAfterMs: 1_000 });
+}
+
+/**
+ * The name of that attempt. With an idempotency key all attempts of all daemons try the same names in the same order, so
+ * that they meet at one record.
+ */
+function filenameOf(wanted: ImageRecord, count: number, shortId: () => string): string {
+  if (wanted.idempotencyKey !== '') return withShortId(wanted.filename, derivedId(wanted.idempotencyKey, count));
+  return count === 0 ? wanted.filename : withShortId(wanted.filename, shortId());
+}
+
+function derivedId(idempotencyKey: string, count: number): string {
+  const digest = createHash('sha256').update(`${count} ${idempotencyKey}`).digest('hex');
+  return BigInt(`0x${digest}`).toString(36).slice(-SHORT_ID_LENGTH);
+}
+
+/** The first result of that key; it differs from this one in nothing that the fingerprint covers. */
+function replay(first: ImageRecord | RecordTombstone, wanted: ImageRecord): Committed {
+  if (first.fingerprint !== wanted.fingerprint) {
+    const message = 'this key was used for another image';
+    throw new StorageError('IDEMPOTENCY_KEY_REUSED', message, { field: 'idempotency_key' });
+  }
+  const { filename, createTime, timestamp, pinned } = first;
+  const record = { ...wanted, filename, key: imageKey(filename), createTime, timestamp, pinned };
+  return { record, replayed: true, settled: Promise.resolve() };
+}
+
+/** An attempt to save under one name. */
+class SaveAttempt {
+  readonly #store: BucketStore;
+  readonly #record: ImageRecord & { nonce: string };
+  readonly #payload: Payload;
+  readonly #operation: PendingOperation;
+  /** Each may be in the bucket or on its way there. */
+  #objectSent = false;
+  #recordSent = false;
+
+  constructor(store: BucketStore, record: ImageRecord & { nonce: string }, payload: Payload) {
+    this.#store = store;
+    this.#record = record;
+    this.#payload = payload;
+    const { nonce, filename, idempotencyKey, fingerprint } = record;
+    this.#operation = { kind: 'save', nonce, filename, idempotencyKey, fingerprint };
+  }
+
+  /** Undefined when the name is taken. */
+  async run(): Promise<Committed | undefined> {
+    await this.#store.journal.write({ kind: 'begin', operation: this.#operation });
+    let failure: unknown;
+    let found: FoundRecord;
+    try {
+      found = await this.#reachRecord();
+    } catch (error) {
+      failure = error;
+      found = await this.#withdraw(error);
+    }
+    await this.#settle(found);
+    const committed = this.#judge(found);
+    if (committed === undefined && failure !== undefined) throw this.#store.condition.fold(failure);
+    return committed;
+  }
+
+  /** What stands at the key of the record once nothing of this attempt can change it any more. */
+  async #reachRecord(): Promise<FoundRecord> {
+    if (!(await this.#placeObject())) return withdraw(this.#store, this.#operation);
+    const put = () => putRecord(this.#store.objects, this.#record);
+    return createOrRead(this.#store, this.#record.filename, () =>
+      put().catch((error) => {
+        this.#recordSent ||= isInDoubt(error);
+        throw error;
+      }),
+    );
+  }
+
+  /** False when other bytes have the name. */
+  async #placeObject(): Promise<boolean> {
+    const { objects } = this.#store;
+    const { key } = this.#record;
+    for (let round = 1; ; round += 1) {
+      try {
+        await objects.putNew(key, this.#payload, this.#headers());
+        this.#objectSent = true;
+        return true;
+      } catch (error) {
+        if (!isInDoubt(error)) throw error;
+        this.#objectSent ||= error.maybeApplied;
+        const object = await readHeaders(objects, key);
+        if (object !== undefined) return this.#accepts(object);
+        if (round === MAX_ROUNDS) throw error;
+      }
+    }
+  }
+
+  /** Whether these are our bytes: from this attempt, or from another with our idempotency key. */
+  #accepts({ size, metadata }: StoredObject): boolean {
+    const ours = this.#headers().metadata;
+    const sameImage =
+      this.#record.idempotencyKey !== '' && metadata['key'] === ours['key'] && metadata['sha256'] === ours['sha256'];
+    const accepted = metadata['nonce'] === ours['nonce'] || (sameImage && size === this.#record.size);
+    this.#objectSent ||= accepted;
+    return accepted;
+  }
+
+  #headers(): ObjectHeaders & { metadata: Record<string, string> } {
+    const { contentType, filename, nonce, sha256, idempotencyKey } = this.#record;
+    return {
+      contentType,
+      cacheControl: 'public, max-age=31536000, immutable',
+      contentDisposition: `inline; filename="${filename}"`,
+      metadata: { nonce, sha256, ...(idempotencyKey !== '' && { key: hashOf(idempotencyKey) }) },
+    };
+  }
+
+  /** What stands at the key of the record after giving up. Rejects when that cannot be told, or nothing had been sent. */
+  async #withdraw(error: unknown): Promise<FoundRecord> {
+    const { condition, journal, unsettled } = this.#store;
+    try {
+      if (this.#objectSent || this.#recordSent) return await withdraw(this.#store, this.#operation);
+      await journal.write({ kind: 'end', nonce: this.#record.nonce });
+    } catch {
+      unsettled.set(this.#record.nonce, this.#operation);
+    }
+    throw condition.fold(error, this.#recordSent);
+  }
+
+  async #settle(found: FoundRecord): Promise<void> {
+    try {
+      await settle(this.#store, this.#operation, found);
+    } catch (error) {
+      throw this.#store.condition.fold(error, true);
+    }
+  }
+
+  #judge(found: FoundRecord): Committed | undefined {
+    const stands = found.kind === 'live' ? found.record : found.kind === 'tombstone' ? found.tombstone : undefined;
+    if (stands === undefined || (found.kind === 'tombstone' && found.tombstone.kind === 'failed')) return undefined;
+    if (stands.nonce === this.#record.nonce) {
+      return { record: this.#record, replayed: false, settled: Promise.resolve() };
+    }
+    const { idempotencyKey } = this.#record;
+    return idempotencyKey !== '' && stands.idempotencyKey === idempotencyKey ? replay(stands, this.#record) : undefined;
+  }
+}
+
+function hashOf(idempotencyKey: string): string {
+  return createHash('sha256').update(idempotencyKey).digest('hex');
+}

@@ -1,0 +1,126 @@
+/** The bytes of a save until they are sent: in memory while they are few and there is room, else in a file. */
+import { type FileHandle, open, readdir, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { nanoid } from 'nanoid';
+import { makeFolder, unlinkIfPresent, writeFully } from '../local/files.ts';
+import type { Payload } from './object-store.ts';
+
+const MIB = 1024 * 1024;
+const MAX_HELD_BYTES = 8 * MIB;
+const BLOCK_BYTES = 256 * 1024;
+
+/** A number of bytes that several may take from. */
+export class ByteBudget {
+  #free: number;
+
+  constructor(bytes: number) {
+    this.#free = bytes;
+  }
+
+  /** False when there are not so many left. */
+  take(bytes: number): boolean {
+    if (bytes > this.#free) return false;
+    this.#free -= bytes;
+    return true;
+  }
+
+  giveBack(bytes: number): void {
+    this.#free += bytes;
+  }
+}
+
+/** What all providers of the process may hold together. */
+const HELD_BYTES = new ByteBudget(128 * MIB);
+
+export class Spool {
+  readonly #folder: string;
+  readonly #budget: ByteBudget;
+
+  constructor(folder: string, budget: ByteBudget = HELD_BYTES) {
+    this.#folder = folder;
+    this.#budget = budget;
+  }
+
+  /** Makes the folder, and empties it of what a crash left. */
+  async prepare(): Promise<void> {
+    await makeFolder(this.#folder);
+    for (const name of await readdir(this.#folder)) await unlink(join(this.#folder, name));
+  }
+
+  open(): SpooledBytes {
+    return new SpooledBytes(join(this.#folder, nanoid()), this.#budget);
+  }
+}
+
+export class SpooledBytes {
+  readonly #path: string;
+  readonly #budget: ByteBudget;
+  #blocks: Buffer[] = [];
+  #file: FileHandle | undefined;
+  #size = 0;
+
+  constructor(path: string, budget: ByteBudget) {
+    this.#path = path;
+    this.#budget = budget;
+  }
+
+  /** Takes the whole chunk; it may be reused once this resolves. */
+  async write(chunk: Uint8Array): Promise<void> {
+    if (this.#file === undefined && !this.#hold(chunk)) await this.#moveToFile();
+    if (this.#file !== undefined) await writeFully(this.#file, chunk, this.#size);
+    this.#size += chunk.length;
+  }
+
+  /** All that was written; readable until `discard`. */
+  payload(sha256: string): Payload {
+    return { size: this.#size, sha256, open: () => this.#read() };
+  }
+
+  /** Frees memory and file; idempotent. */
+  async discard(): Promise<void> {
+    this.#release();
+    const file = this.#file;
+    this.#file = undefined;
+    await file?.close();
+    if (file !== undefined) await unlinkIfPresent(this.#path);
+  }
+
+  /** Copies the chunk into blocks of one size, so that many small chunks take no more than few large ones. */
+  #hold(chunk: Uint8Array): boolean {
+    const end = this.#size + chunk.length;
+    const missing = Math.ceil(end / BLOCK_BYTES) - this.#blocks.length;
+    if (end > MAX_HELD_BYTES || !this.#budget.take(missing * BLOCK_BYTES)) return false;
+    for (let count = 0; count < missing; count += 1) this.#blocks.push(Buffer.allocUnsafeSlow(BLOCK_BYTES));
+    for (let done = 0; done < chunk.length; ) {
+      const at = this.#size + done;
+      const part = chunk.subarray(done, done + BLOCK_BYTES - (at % BLOCK_BYTES));
+      this.#blocks[Math.floor(at / BLOCK_BYTES)]!.set(part, at % BLOCK_BYTES);
+      done += part.length;
+    }
+    return true;
+  }
+
+  async #moveToFile(): Promise<void> {
+    this.#file = await open(this.#path, 'wx+', 0o600);
+    let position = 0;
+    for (const block of this.#held()) {
+      await writeFully(this.#file, block, position);
+      position += block.length;
+    }
+    this.#release();
+  }
+
+  #read(): AsyncIterable<Uint8Array> | Iterable<Uint8Array> {
+    if (this.#file === undefined) return this.#held();
+    return this.#file.createReadStream({ start: 0, autoClose: false, highWaterMark: BLOCK_BYTES });
+  }
+
+  *#held(): Generator<Buffer> {
+    for (const [index, block] of this.#blocks.entries()) yield block.subarray(0, this.#size - index * BLOCK_BYTES);
+  }
+
+  #release(): void {
+    this.#budget.giveBack(this.#blocks.length * BLOCK_BYTES);
+    this.#blocks = [];
+  }
+}

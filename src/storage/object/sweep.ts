@@ -1,0 +1,35 @@
+/** Removes the objects of deleted images once more, for those that arrived late, and in the end the tombstones. */
+import type { BucketChange, DueSweep } from '../catalog/types.ts';
+import { imageKey, recordKey } from '../naming.ts';
+import type { BucketStore } from './bucket-store.ts';
+import { inParallel } from './parallel.ts';
+import { readRecord } from './record-object.ts';
+
+const BATCH = 200;
+const AT_ONCE = 8;
+const HOUR_MS = 60 * 60 * 1000;
+/** How long a filename and an idempotency key stay taken after a delete. */
+export const TOMBSTONE_MS: number = 30 * 24 * HOUR_MS;
+
+/** Handles what is due; true when there may be more. `expireAfterMs`: the age at which this process drops tombstones. */
+export async function sweep(store: BucketStore, expireAfterMs: number): Promise<boolean> {
+  const due = await store.catalog.dueSweeps(store.context.now(), BATCH);
+  await inParallel(AT_ONCE, due, async (each) => store.journal.write(await sweepOne(store, each, expireAfterMs)));
+  return due.length === BATCH;
+}
+
+/** Looks at the record first: another daemon may have dropped the tombstone long ago, and an image have taken its place. */
+async function sweepOne(
+  store: BucketStore,
+  { filename, deleteTime, etag }: DueSweep,
+  expireAfterMs: number,
+): Promise<BucketChange> {
+  const { objects, context } = store;
+  const found = await readRecord(objects, filename);
+  if (found.kind !== 'tombstone') return { kind: 'found', filename, found, over: etag };
+  await objects.remove(imageKey(filename));
+  const expiry = deleteTime + expireAfterMs;
+  if (context.now() < expiry) return { kind: 'sweep', filename, sweepTime: expiry };
+  await objects.remove(recordKey(filename));
+  return { kind: 'found', filename, found: { kind: 'absent' }, over: etag };
+}

@@ -1,0 +1,122 @@
+/** Makes the catalog follow the bucket: compares the listing of records with what is known, and reads what differs. */
+import type { BucketChange } from '../catalog/types.ts';
+import { StorageError } from '../errors.ts';
+import { folderOf, KEY_ROOT, recordKey } from '../naming.ts';
+import { type BucketStore, SWEEP_AFTER_MS } from './bucket-store.ts';
+import { checkIdentity } from './format.ts';
+import type { ListedObject } from './object-store.ts';
+import { readRecord } from './record-object.ts';
+
+const RECORDS = `${KEY_ROOT}metadata/generations/`;
+const KNOWN_AT_ONCE = 2_000;
+/** Bounds the memory that records take on their way, whose metadata may have 1 MiB each. */
+const READS_AT_ONCE = 16;
+const RETRY_AFTER_MS = 5_000;
+
+/** A record to be read again, and the ETag that the catalog has for it. */
+interface Difference {
+  filename: string;
+  over?: string;
+}
+
+export class Synchronizer {
+  readonly #store: BucketStore;
+  #filled: boolean;
+  #compared = 0;
+  #running: Promise<void> | undefined;
+  #next: Promise<void> | undefined;
+
+  /** `filled`: the catalog was once compared with the whole bucket. */
+  constructor(store: BucketStore, filled: boolean) {
+    this.#store = store;
+    this.#filled = filled;
+  }
+
+  get filled(): boolean {
+    return this.#filled;
+  }
+
+  /** CATALOG_REBUILDING before the first comparison is through. */
+  checkFilled(): void {
+    if (this.#filled) return;
+    const message = `the catalog is being built from the bucket: ${this.#compared} records so far`;
+    throw new StorageError('CATALOG_REBUILDING', message, { retryAfterMs: RETRY_AFTER_MS });
+  }
+
+  /** Resolves when a comparison that began after this call is through. Rejects with what the bucket or the catalog say. */
+  run(): Promise<void> {
+    if (this.#running === undefined) return this.#start();
+    this.#next ??= this.#running.catch(() => {}).then(() => this.#start());
+    return this.#next;
+  }
+
+  #start(): Promise<void> {
+    this.#next = undefined;
+    this.#running = this.#compareAll().finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
+  }
+
+  async #compareAll(): Promise<void> {
+    await checkIdentity(this.#store);
+    this.#compared = 0;
+    let after: string | undefined;
+    for (let more = true; more; ) {
+      const page = await this.#store.objects.list(RECORDS, after);
+      const last = page.objects.at(-1)?.key;
+      more = page.more && last !== undefined;
+      await this.#compare(page.objects, { after, ...(more && { upTo: last }) });
+      this.#compared += page.objects.length;
+      after = last;
+    }
+    await this.#noteFilled();
+  }
+
+  /** One page of the listing with what is known of the same stretch of keys. */
+  async #compare(objects: ListedObject[], { after, upTo }: { after?: string; upTo?: string }): Promise<void> {
+    const listed = new Map(objects.map(({ key, etag }) => [key, etag]));
+    for (let from = after, more = true; more; ) {
+      const known = await this.#store.catalog.knownBetween({ after: from, upTo, limit: KNOWN_AT_ONCE });
+      const changed = known.filter(({ filename, etag }) => listed.get(recordKey(filename)) !== etag);
+      for (const { filename } of known) listed.delete(recordKey(filename));
+      await this.#read(changed.map(({ filename, etag }) => ({ filename, over: etag })));
+      more = known.length === KNOWN_AT_ONCE;
+      from = more ? recordKey(known.at(-1)!.filename) : from;
+    }
+    await this.#read(
+      [...listed.keys()]
+        .map(filenameOf)
+        .filter((filename) => filename !== undefined)
+        .map((filename) => ({ filename })),
+    );
+  }
+
+  async #read(differences: Difference[]): Promise<void> {
+    for (let start = 0; start < differences.length; start += READS_AT_ONCE) {
+      const group = differences.slice(start, start + READS_AT_ONCE);
+      const changes = await Promise.all(group.map((difference) => this.#changeOf(difference)));
+      await this.#store.journal.write(...changes);
+    }
+  }
+
+  async #changeOf({ filename, over }: Difference): Promise<BucketChange> {
+    const found = await readRecord(this.#store.objects, filename);
+    const sweepTime = found.kind === 'tombstone' ? found.tombstone.deleteTime + SWEEP_AFTER_MS : 0;
+    return { kind: 'found', filename, found, sweepTime, ...(over !== undefined && { over }) };
+  }
+
+  async #noteFilled(): Promise<void> {
+    if (this.#filled) return;
+    await this.#store.journal.write({ kind: 'filled' });
+    this.#filled = true;
+    const { log, name } = this.#store.context;
+    log.info({ provider: name, records: this.#compared }, 'the catalog was built from the bucket');
+  }
+}
+
+/** The image that a key is the record of; undefined for whatever else lies there. */
+function filenameOf(key: string): string | undefined {
+  const filename = key.slice(key.lastIndexOf('/') + 1).replace(/\.json$/, '');
+  return folderOf(filename) !== undefined && recordKey(filename) === key ? filename : undefined;
+}

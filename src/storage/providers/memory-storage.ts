@@ -1,0 +1,80 @@
+/** The five primitives on a Map: what they mean, for tests. */
+import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
+import {
+  type ListedObject,
+  type ObjectHeaders,
+  type ObjectStore,
+  ObjectStoreError,
+  type Payload,
+} from '../object/object-store.ts';
+import type { MemoryConfig, ProviderContext, StorageProvider } from '../types.ts';
+import { openObjectStorage } from './object-storage.ts';
+
+const PAGE_SIZE = 1000;
+
+export interface MemoryObject {
+  bytes: Buffer;
+  etag: string;
+  headers: ObjectHeaders;
+  lastModified: number;
+}
+
+/** The bucket; several providers may share one. */
+export type MemoryBucket = Map<string, MemoryObject>;
+
+/** Opens the store in this bucket. Rejects with a StoreOpenError. */
+export function openMemoryStorage(config: MemoryConfig, context: ProviderContext): Promise<StorageProvider> {
+  return openObjectStorage(
+    { ...config, objects: memoryObjects(config.bucket), urlOf: async (key) => `memory://${key}` },
+    context,
+  );
+}
+
+export function memoryObjects(bucket: MemoryBucket, { pageSize = PAGE_SIZE } = {}): ObjectStore {
+  const put = (key: string, bytes: Buffer, headers: ObjectHeaders) => {
+    const etag = createHash('md5').update(bytes).digest('hex');
+    bucket.set(key, { bytes, etag, headers, lastModified: Date.now() });
+    return { etag };
+  };
+  const existing = (key: string) => {
+    const object = bucket.get(key);
+    if (object === undefined) throw new ObjectStoreError('not_found', 'no such object');
+    return object;
+  };
+  return {
+    location: 'memory',
+    async putNew(key, body, headers) {
+      const bytes = await bytesOf(body);
+      if (bucket.has(key)) throw new ObjectStoreError('precondition', 'there is such an object');
+      return put(key, bytes, headers);
+    },
+    async replaceIf(key, body, headers, etag) {
+      const bytes = await bytesOf(body);
+      if (existing(key).etag !== etag) throw new ObjectStoreError('precondition', 'the object is another');
+      return put(key, bytes, headers);
+    },
+    async get(key, range = { offset: 0, length: Number.POSITIVE_INFINITY }) {
+      const { bytes, etag, headers } = existing(key);
+      const part = bytes.subarray(range.offset, range.offset + range.length);
+      return { etag, size: bytes.length, metadata: headers.metadata ?? {}, body: Readable.from([part]) };
+    },
+    async list(prefix, after = '') {
+      const keys = [...bucket.keys()].filter((key) => key.startsWith(prefix) && key > after).sort();
+      const objects = keys.slice(0, pageSize).map((key): ListedObject => {
+        const { etag, bytes, lastModified } = existing(key);
+        return { key, etag, size: bytes.length, lastModified };
+      });
+      return { objects, more: keys.length > pageSize };
+    },
+    async remove(key) {
+      bucket.delete(key);
+    },
+  };
+}
+
+async function bytesOf(body: Payload): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of body.open()) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}

@@ -1,0 +1,99 @@
+/** Catalogs for tests: a temporary file, its two implementations, and records to put in. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { CatalogReader } from '../../src/storage/catalog/sqlite-reader.ts';
+import { CatalogWriter } from '../../src/storage/catalog/sqlite-writer.ts';
+import type { Catalog, Change, ImageRecord } from '../../src/storage/catalog/types.ts';
+import { openCatalog, type WorkerCatalog } from '../../src/storage/catalog/worker-catalog.ts';
+import { imageFilename, imageKey, modelSlug } from '../../src/storage/naming.ts';
+
+export const STORE_ID = 'a-store';
+export const T0: number = Date.UTC(2024, 8, 27, 14, 15, 22);
+
+/** A path for a catalog; its folder goes with `release`. */
+export function temporaryCatalog(): { path: string; release: () => void } {
+  const folder = mkdtempSync(join(tmpdir(), 'image-storage-catalog-'));
+  return { path: join(folder, 'catalog.db'), release: () => rmSync(folder, { recursive: true, force: true }) };
+}
+
+/** Creates a catalog with these images. */
+export function createWith(path: string, records: ImageRecord[] = []): void {
+  const created = new CatalogWriter({ path, storeId: STORE_ID });
+  created.create();
+  created.load(records);
+  created.seal();
+}
+
+export async function openInWorkers(path: string, onDeath?: (error: Error) => void): Promise<WorkerCatalog> {
+  const opened = await openCatalog({ path, storeId: STORE_ID, onDeath });
+  if (opened.state === 'lost') throw new Error(`lost: ${opened.why}`);
+  return opened.catalog;
+}
+
+/** The same in the thread of the test, where coverage sees it. */
+export async function openInThread(path: string): Promise<Catalog> {
+  const writer = new CatalogWriter({ path, storeId: STORE_ID });
+  const reader = new CatalogReader({ path });
+  const opened = writer.open();
+  if (opened.state === 'lost') throw new Error(`lost: ${opened.why}`);
+  reader.open();
+  return {
+    commit: async (changes) => writer.commit(changes),
+    find: async (filename) => reader.find(filename),
+    findByKey: async (key) => reader.findByKey(key),
+    page: async (query, request) => finish(reader.page(query, request)),
+    pageSizes: async (query, request) => finish(reader.pageSizes(query, request)),
+    statistics: async () => reader.statistics(),
+    pendingUnlinks: async (limit) => reader.pendingUnlinks(limit),
+    clearPendingUnlinks: async (filenames) => writer.clearPendingUnlinks(filenames),
+    purgeTombstones: async (deletedBefore) => finish(writer.purgeTombstones(deletedBefore)),
+    unsyncedRecords: async (createdBefore, limit) => reader.unsyncedRecords(createdBefore, limit),
+    setRecordsSynced: async (sequence) => writer.setRecordsSynced(sequence),
+    async close(clean) {
+      reader.close();
+      writer.close(clean);
+    },
+  };
+}
+
+function finish<T>(steps: Generator<void, T>): T {
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+  }
+}
+
+/** The image number `id`, generated `id` seconds after T0 unless told otherwise. */
+export function recordOf(id: number, given: Partial<ImageRecord> = {}): ImageRecord {
+  const { timestamp = T0 + id * 1000, model = 'flux-schnell' } = given;
+  const filename = imageFilename(timestamp, modelSlug(model), id.toString(36).padStart(6, '0'), 'png');
+  return {
+    filename,
+    key: imageKey(filename),
+    size: 1000 + id,
+    sha256: id.toString(16).padStart(64, 'a'),
+    contentType: 'image/png',
+    width: 1024,
+    height: 768,
+    createTime: T0 + id,
+    pinned: false,
+    prompt: '',
+    category: '',
+    tags: [],
+    parametersJson: '{}',
+    idempotencyKey: '',
+    fingerprint: id.toString(16).padStart(64, 'f'),
+    ...given,
+    model,
+    timestamp,
+  };
+}
+
+export function insertOf(record: ImageRecord): Change {
+  return { kind: 'insert', record };
+}
+
+export function deleteOf({ filename }: ImageRecord, { deleteTime = T0, sparePinned = false } = {}): Change {
+  return { kind: 'delete', filename, deleteTime, sparePinned };
+}

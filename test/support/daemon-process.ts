@@ -1,0 +1,38 @@
+/** A daemon in a process of its own, started by the command that people use. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const BIN = fileURLToPath(new URL('../../bin/image-storage.js', import.meta.url));
+
+export interface DaemonProcess {
+  /** `host:port` or `unix:PATH`, the first it listens on. */
+  address: string;
+  process: ChildProcess;
+  /** Ends it and answers its exit code, null after SIGKILL. */
+  stop(signal: 'SIGTERM' | 'SIGKILL'): Promise<number | null>;
+}
+
+/** Rejects when it ends before it listens. */
+export async function startDaemonProcess(
+  basePath: string,
+  listen = '127.0.0.1:0',
+  flags: string[] = [],
+): Promise<DaemonProcess> {
+  const args = [BIN, 'serve', '--listen', listen, '--base-path', basePath, '--log-level', 'warn', ...flags];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const address = await new Promise<string>((resolve, reject) => {
+    child.once('exit', (code) => reject(new Error(`the daemon ended with ${code} before it listened`)));
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      const match = /^ImageStorage listens on (.+)$/.exec(line);
+      if (match) resolve(match[1]!);
+    });
+  });
+  const stop = async (signal: 'SIGTERM' | 'SIGKILL') => {
+    const exit = once(child, 'exit') as Promise<[number | null]>;
+    child.kill(signal);
+    return (await exit)[0];
+  };
+  return { address, process: child, stop };
+}
