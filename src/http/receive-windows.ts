@@ -5,7 +5,7 @@ const MIN_WINDOW_BYTES = 64 * 1024;
 /** A larger one makes a single sender no faster. */
 const MAX_WINDOW_BYTES = 2 * 1024 * 1024;
 /** What a byte that waits costs: with it waits the buffer it was read into, and behind it what is not yet collected. */
-const COST_OF_A_BYTE = 4;
+const COST_OF_A_BYTE = 8;
 
 export interface ReceiveWindows {
   /** Keeps the windows of this server's streams within the budget; called before it listens. */

@@ -6,10 +6,11 @@ type OpenProvider<C extends ProviderConfig> = (config: C, context: ProviderConte
 const PROVIDERS: { [T in ProviderConfig['type']]: () => Promise<OpenProvider<Extract<ProviderConfig, { type: T }>>> } =
   {
     local: async () => (await import('./providers/local-storage.ts')).openLocalStorage,
+  memory: async () => (await import('./providers/memory-storage.ts')).openMemoryStorage,
   };
 
 /** Opens the provider of that configuration. Rejects with a StoreOpenError that says what to change. */
 export async function openProvider(config: ProviderConfig, context: ProviderContext): Promise<StorageProvider> {
-  const open = await PROVIDERS[config.type]();
+  const open = (await PROVIDERS[config.type]()) as OpenProvider<ProviderConfig>;
   return open(config, context);
 }

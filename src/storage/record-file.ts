@@ -20,29 +20,29 @@ export function parseRecord(text: string, filename: string): ImageRecord | undef
   } catch {
     return undefined;
   }
-  if (json === null || typeof json !== 'object' || json['version'] !== VERSION || json['filename'] !== filename)
+  if (json === null || typeof json !== 'object' || json.version !== VERSION || json.filename !== filename)
     return undefined;
   if (folderOf(filename) === undefined) return undefined;
   const record: ImageRecord = {
     filename,
     key: imageKey(filename),
-    size: json['size'] as number,
-    sha256: json['sha256'] as string,
-    contentType: asText(json['contentType']),
-    width: asCount(json['width']),
-    height: asCount(json['height']),
-    createTime: Date.parse(asText(json['createTime'])),
-    pinned: json['pinned'] === true,
-    prompt: asText(json['prompt']),
-    model: asText(json['model']),
-    timestamp: Date.parse(asText(json['timestamp'])),
-    category: asText(json['category']),
-    tags: Array.isArray(json['tags']) ? json['tags'].map(asText).filter((tag) => tag !== '') : [],
-    parametersJson: asText(json['parametersJson']),
-    idempotencyKey: asText(json['idempotencyKey']),
-    fingerprint: asText(json['fingerprint']),
+    size: json.size as number,
+    sha256: json.sha256 as string,
+    contentType: asText(json.contentType),
+    width: asCount(json.width),
+    height: asCount(json.height),
+    createTime: Date.parse(asText(json.createTime)),
+    pinned: json.pinned === true,
+    prompt: asText(json.prompt),
+    model: asText(json.model),
+    timestamp: Date.parse(asText(json.timestamp)),
+    category: asText(json.category),
+    tags: Array.isArray(json.tags) ? json.tags.map(asText).filter((tag) => tag !== '') : [],
+    parametersJson: asText(json.parametersJson),
+    idempotencyKey: asText(json.idempotencyKey),
+    fingerprint: asText(json.fingerprint),
   };
-  if (typeof json['nonce'] === 'string') record.nonce = json['nonce'];
+  if (typeof json.nonce === 'string') record.nonce = json.nonce;
   const sound =
     Number.isSafeInteger(record.size) &&
     record.size > 0 &&

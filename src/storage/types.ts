@@ -1,4 +1,5 @@
 /** The domain's nouns and the contract of a storage provider. Times are Dates; sizes are bytes. */
+import type { MemoryBucket } from './providers/memory-storage.ts';
 
 /** What the generator knows of an image. Text is valid UTF-8 without NUL. */
 export interface ImageMetadata {
@@ -292,7 +293,56 @@ export interface LocalConfig {
   synchronous?: 'FULL' | 'NORMAL';
 }
 
-export type ProviderConfig = LocalConfig;
+/** What every provider in a bucket may be told. */
+export interface BucketSettings {
+  /** Where its catalog, lock and spool lie; default `./outputs/metadata`. On a local disk. */
+  stateDir?: string;
+  /** Others save and delete in the bucket, too: the catalog follows them; default false. */
+  shared?: boolean;
+  /** How often the catalog of a shared bucket follows the others; default 300. */
+  syncSeconds?: number;
+  /** How long to wait for another process to let go of the state; default 30. */
+  lockWaitSeconds?: number;
+  /** Unset or true: the daemon does not start without this provider. */
+  required?: boolean;
+}
+
+/** How callers reach the bytes of an image in a bucket. */
+export interface UrlSettings {
+  /** `public`: by a fixed URL · `presigned`: by one that expires. Default: public with a `cdnUrl`, else presigned. */
+  mode?: 'public' | 'presigned';
+  /** How long a presigned URL is good for, at most 7 days; default 3600. */
+  expiresSeconds?: number;
+}
+
+/** Settings of an `s3` provider: AWS S3, Cloudflare R2, or whatever speaks S3 with conditional writes. */
+export interface S3Config extends BucketSettings {
+  type: 's3';
+  bucket: string;
+  /** Such as `eu-central-1`; `auto` for R2. */
+  region: string;
+  /** Unset, with `secretKey`: the SDK's own chain of credentials. */
+  accessKey?: string;
+  secretKey?: string;
+  /** Unset: AWS in that region. */
+  endpoint?: string;
+  /** Where callers reach the bucket, with or without `https://`. */
+  cdnUrl?: string;
+  /** What all keys begin with, such as `team-a`; default none. */
+  prefix?: string;
+  /** `endpoint/bucket/key` instead of `bucket.endpoint/key`; default: true with an `endpoint`. */
+  forcePathStyle?: boolean;
+  urls?: UrlSettings;
+}
+
+/** Settings of a `memory` provider, for tests. */
+export interface MemoryConfig extends BucketSettings {
+  type: 'memory';
+  /** The objects by key; providers that are given the same one share it. */
+  bucket: MemoryBucket;
+}
+
+export type ProviderConfig = LocalConfig | MemoryConfig;
 
 /** What `createStorage` is built from. */
 export interface StorageConfig {

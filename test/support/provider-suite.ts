@@ -80,7 +80,7 @@ export function describeProvider(title: string, suite: ProviderSuite): void {
           expect(key.split('/')[4]).toBe(slug);
           const { metadata } = (await storage.get(filename)).item;
           expect(metadata).toMatchObject({ ...sent, model, tags: ['b', 'a'] });
-          expect(metadata.parameters['seed']).toBe(18446744073709551615n);
+          expect(metadata.parameters.seed).toBe(18446744073709551615n);
         }
       });
 

@@ -3,11 +3,12 @@ import { accessSync, closeSync, constants, existsSync, fsyncSync, openSync, rmSy
 import { dirname } from 'node:path';
 import { StoreOpenError } from '../errors.ts';
 import { INITIAL } from './migrations/001-initial.ts';
+import { BUCKETS } from './migrations/002-buckets.ts';
 import { type Connection, SQLITE, sqliteCode } from './sqlite.ts';
 import { CatalogError } from './types.ts';
 
 /** Step n brings a catalog from `user_version` n - 1 to n. */
-const MIGRATIONS = [INITIAL];
+const MIGRATIONS = [INITIAL, BUCKETS];
 
 /** What a lost catalog fails with; of the fixed statements here, ERROR means a schema that is not ours. */
 const LOST_CODES: readonly (number | undefined)[] = [SQLITE.CORRUPT, SQLITE.NOTADB, SQLITE.ERROR];
@@ -22,6 +23,8 @@ export interface CatalogFile {
    * would find the difference.
    */
   synchronous?: 'FULL' | 'NORMAL';
+  /** Somebody may have changed the file since it was closed: look through it even if it was closed clean. */
+  suspect?: boolean;
 }
 
 /** `lost`: only a rebuild helps. `clean`: the last process closed it so. */
@@ -36,7 +39,7 @@ export function openExisting(db: Connection, file: CatalogFile): Opened {
     if ((statSync(file.path, { throwIfNoEntry: false })?.size ?? 0) === 0)
       return { state: 'lost', why: 'missing or empty' };
     db.open();
-    const why = whyLost(db, file.storeId);
+    const why = whyLost(db, file);
     if (why === undefined) return takeOver(db, file);
     db.close();
     return { state: 'lost', why };
@@ -46,12 +49,12 @@ export function openExisting(db: Connection, file: CatalogFile): Opened {
   }
 }
 
-function whyLost(db: Connection, storeId: string): string | undefined {
+function whyLost(db: Connection, { storeId, suspect = false }: CatalogFile): string | undefined {
   if ((db.value('PRAGMA user_version') as number) > MIGRATIONS.length) {
     throw new StoreOpenError('config', 'the catalog was written by a newer version of image-storage; run that one');
   }
   if (storeValue(db, 'store_id') !== storeId) return 'it belongs to another store';
-  if (storeValue(db, 'clean') === 1) return undefined;
+  if (storeValue(db, 'clean') === 1 && !suspect) return undefined;
   const found = db.value('PRAGMA quick_check(1)');
   return found === 'ok' ? undefined : `damaged: ${found}`;
 }

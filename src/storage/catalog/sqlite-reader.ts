@@ -1,13 +1,17 @@
 /** All reads of the SQLite catalog, synchronous, over a connection of its own. */
 import type { GroupStatistics } from '../types.ts';
+import { BucketRecords } from './bucket-records.ts';
 import { RECORD_COLUMNS, type Row, toRecord } from './rows.ts';
 import { Connection } from './sqlite.ts';
 import type {
   CatalogQuery,
   CatalogStatistics,
+  DueSweep,
   ImageRecord,
   ImageSize,
+  KnownRecord,
   PageRequest,
+  PendingOperation,
   RecordPage,
   Tombstone,
   UnsyncedRecord,
@@ -24,10 +28,12 @@ const NEWEST_FIRST = 'ORDER BY name DESC';
 export class CatalogReader {
   readonly #db: Connection;
   readonly #walk: Walk;
+  readonly #bucket: BucketRecords;
 
   constructor({ path }: { path: string }) {
     this.#db = new Connection(path, true);
     this.#walk = new Walk(this.#db);
+    this.#bucket = new BucketRecords(this.#db);
   }
 
   open(): void {
@@ -122,6 +128,26 @@ export class CatalogReader {
     const count = groups.reduce((left, group) => left - group.count, total.count);
     const bytes = groups.reduce((left, group) => left - group.bytes, total.bytes);
     return count > 0 ? [...groups, { name: '', count, bytes, rest: true }] : groups;
+  }
+
+  known(filename: string): KnownRecord | undefined {
+    return this.#bucket.known(filename);
+  }
+
+  knownBetween(range: { after?: string; upTo?: string; limit: number }): KnownRecord[] {
+    return this.#bucket.knownBetween(range);
+  }
+
+  dueSweeps(now: number, limit: number): DueSweep[] {
+    return this.#bucket.dueSweeps(now, limit);
+  }
+
+  pendingOperations(): PendingOperation[] {
+    return this.#bucket.pendingOperations();
+  }
+
+  isFilled(): boolean {
+    return this.#bucket.isFilled();
   }
 
   pendingUnlinks(limit: number): ImageRecord[] {

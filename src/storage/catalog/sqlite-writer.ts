@@ -1,5 +1,7 @@
 /** All changes of the SQLite catalog, synchronous: group commit, housekeeping, loading and repair. */
 import { statSync } from 'node:fs';
+import { imageKey } from '../naming.ts';
+import { BucketRecords } from './bucket-records.ts';
 import { SEARCH_TABLE } from './migrations/001-initial.ts';
 import {
   type CatalogFile,
@@ -14,7 +16,16 @@ import { INSERT_IMAGE, RECORD_COLUMNS, toRecord, toRow } from './rows.ts';
 import { searchText } from './search-text.ts';
 import { Connection, SQLITE, sqliteCode } from './sqlite.ts';
 import { Tally } from './tally.ts';
-import { CatalogError, type Change, type ImageRecord, type Outcome, type Tombstone } from './types.ts';
+import {
+  type BucketChange,
+  CatalogError,
+  type Change,
+  type FoundRecord,
+  type ImageRecord,
+  type Outcome,
+  type RecordTombstone,
+  type Tombstone,
+} from './types.ts';
 
 const MAX_WAL_BYTES = 32 * 1024 * 1024;
 const PURGED_AT_ONCE = 1000;
@@ -23,11 +34,13 @@ const PURGED_AT_ONCE = 1000;
 export class CatalogWriter {
   readonly #file: CatalogFile;
   readonly #db: Connection;
+  readonly #bucket: BucketRecords;
   #searchRepaired = false;
 
   constructor(file: CatalogFile) {
     this.#file = file;
     this.#db = new Connection(file.path, false);
+    this.#bucket = new BucketRecords(this.#db);
   }
 
   open(): Opened {
@@ -79,11 +92,16 @@ export class CatalogWriter {
     if (row === undefined) return { done: false, why: 'not_found' };
     const record = toRecord(row);
     if (record.pinned && sparePinned) return { done: false, why: 'pinned' };
-    this.#db.run('DELETE FROM prompts WHERE rowid = ?', row.seq!);
-    for (const tag of record.tags) this.#db.run('DELETE FROM image_tags WHERE tag = ? AND seq = ?', tag, row.seq!);
+    this.#unindex(row.seq as number, record, tally);
     this.#db.run('UPDATE images SET delete_time = ?, unlink_pending = 1 WHERE seq = ?', deleteTime, row.seq!);
-    tally.remove(record);
     return { done: true, record };
+  }
+
+  /** Lists and totals no longer have the image. */
+  #unindex(seq: number, record: ImageRecord, tally: Tally): void {
+    this.#db.run('DELETE FROM prompts WHERE rowid = ?', seq);
+    for (const tag of record.tags) this.#db.run('DELETE FROM image_tags WHERE tag = ? AND seq = ?', tag, seq);
+    tally.remove(record);
   }
 
   #withKey(idempotencyKey: string): ImageRecord | undefined {
@@ -103,6 +121,58 @@ export class CatalogWriter {
     this.#db.run('INSERT INTO prompts (rowid, text) VALUES (?, ?)', seq, searchText(record.prompt));
     for (const tag of record.tags) this.#db.run('INSERT OR IGNORE INTO image_tags (tag, seq) VALUES (?, ?)', tag, seq);
     tally.add(record);
+  }
+
+  apply(changes: readonly BucketChange[]): void {
+    this.#repairingSearch(() =>
+      this.#db.transaction(() => {
+        const tally = new Tally();
+        for (const change of changes) this.#applyToBucket(change, tally);
+        tally.write(this.#db);
+      }),
+    );
+    this.#limitWal();
+  }
+
+  #applyToBucket(change: BucketChange, tally: Tally): void {
+    switch (change.kind) {
+      case 'begin':
+        return this.#bucket.begin(change.operation);
+      case 'end':
+        return this.#bucket.end(change.nonce);
+      case 'sweep':
+        return this.#bucket.setSweepTime(change.filename, change.sweepTime);
+      case 'filled':
+        return this.#bucket.setFilled();
+      case 'found':
+        return this.#takeOver(change, tally);
+    }
+  }
+
+  #takeOver({ filename, found, over, sweepTime = 0 }: BucketChange & { kind: 'found' }, tally: Tally): void {
+    const known = this.#bucket.known(filename)?.etag;
+    const isNews = found.kind === 'absent' ? known !== undefined : known !== found.etag;
+    if (!isNews || (found.kind !== 'tombstone' && known !== over)) return;
+    this.#index(filename, found, tally);
+    this.#bucket.note(filename, found, sweepTime);
+  }
+
+  #index(filename: string, found: FoundRecord, tally: Tally): void {
+    const record = this.#drop(filename, tally);
+    if (found.kind === 'live') this.#add(this.#withFreeKey(found.record), tally);
+    if (found.kind !== 'tombstone' || found.tombstone.kind === 'failed') return;
+    const { deleteTime } = found.tombstone;
+    this.#addTombstone({ record: record ?? recordOfDeleted(found.tombstone), deleteTime, unlinkPending: false });
+  }
+
+  /** Forgets the image altogether; gives what was known of it. */
+  #drop(filename: string, tally: Tally): ImageRecord | undefined {
+    const row = this.#db.get(`SELECT seq, delete_time, ${RECORD_COLUMNS} FROM images WHERE filename = ?`, filename);
+    if (row === undefined) return undefined;
+    const record = toRecord(row);
+    if (row.delete_time === null) this.#unindex(row.seq as number, record, tally);
+    this.#db.run('DELETE FROM images WHERE seq = ?', row.seq!);
+    return record;
   }
 
   clearPendingUnlinks(filenames: readonly string[]): void {
@@ -143,12 +213,13 @@ export class CatalogWriter {
   /** Adds deleted images by the same rules. */
   loadTombstones(tombstones: readonly Tombstone[]): void {
     this.#db.transaction(() => {
-      for (const { record, deleteTime, unlinkPending } of tombstones) {
-        if (this.#isTaken(record.filename)) continue;
-        const row = { ...toRow(this.#withFreeKey(record)), deleteTime, unlinkPending: Number(unlinkPending) };
-        this.#db.runNamed(INSERT_IMAGE, row);
-      }
+      for (const tombstone of tombstones) if (!this.#isTaken(tombstone.record.filename)) this.#addTombstone(tombstone);
     });
+  }
+
+  #addTombstone({ record, deleteTime, unlinkPending }: Tombstone): void {
+    const row = { ...toRow(this.#withFreeKey(record)), deleteTime, unlinkPending: Number(unlinkPending) };
+    this.#db.runNamed(INSERT_IMAGE, row);
   }
 
   #withFreeKey(record: ImageRecord): ImageRecord {
@@ -200,4 +271,28 @@ export class CatalogWriter {
       if (code !== SQLITE.FULL && code !== SQLITE.BUSY) this.#db.doubt(error);
     }
   }
+}
+
+/** A tombstone keeps only what answers a repeated save. */
+function recordOfDeleted({
+  filename,
+  idempotencyKey,
+  fingerprint,
+  createTime,
+  timestamp,
+  pinned,
+}: RecordTombstone): ImageRecord {
+  const blank = {
+    size: 0,
+    sha256: '',
+    contentType: '',
+    width: 0,
+    height: 0,
+    prompt: '',
+    model: '',
+    category: '',
+    tags: [],
+    parametersJson: '',
+  };
+  return { ...blank, filename, key: imageKey(filename), idempotencyKey, fingerprint, createTime, timestamp, pinned };
 }

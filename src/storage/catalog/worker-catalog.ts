@@ -2,14 +2,18 @@
 import { CatalogThread } from './catalog-thread.ts';
 import type { CatalogFile } from './opening.ts';
 import type {
-  Catalog,
+  BucketCatalog,
+  BucketChange,
   CatalogQuery,
   CatalogStatistics,
   Change,
+  DueSweep,
   ImageRecord,
   ImageSize,
+  KnownRecord,
   Outcome,
   PageRequest,
+  PendingOperation,
   RecordPage,
   Tombstone,
   UnsyncedRecord,
@@ -20,6 +24,8 @@ import type { Start } from './walk.ts';
 export interface OpenCatalogOptions extends CatalogFile {
   /** A thread of the catalog died: what it had in hand is in doubt, and the process must end. */
   onDeath?: (error: Error) => void;
+  /** The catalog is damaged; done before the call that met it rejects. */
+  onCorrupt?: (error: CatalogError) => Promise<void>;
 }
 
 /** `lost`: only a rebuild helps. `clean`: closed so by the last process; until the next close it is not. */
@@ -28,14 +34,18 @@ export type OpenedCatalog =
   | { state: 'lost'; why: string };
 
 /** Rejects with a StoreOpenError, or a CatalogError `full` when there is no room to open it; neither means lost. */
-export async function openCatalog({ onDeath = () => {}, ...file }: OpenCatalogOptions): Promise<OpenedCatalog> {
+export async function openCatalog({
+  onDeath = () => {},
+  onCorrupt,
+  ...file
+}: OpenCatalogOptions): Promise<OpenedCatalog> {
   const writer = new CatalogThread('writer', file, onDeath);
   const reader = new CatalogThread('reader', file, onDeath);
   try {
     const opened = await writer.call('open', []);
     if (opened.state === 'open') {
       await reader.call('open', []);
-      return { ...opened, catalog: new WorkerCatalog(writer, reader) };
+      return { ...opened, catalog: new WorkerCatalog(writer, reader, onCorrupt) };
     }
     await Promise.all([writer.stop(), reader.stop()]);
     return opened;
@@ -99,19 +109,25 @@ export class NewCatalog {
   }
 }
 
-export class WorkerCatalog implements Catalog {
+export class WorkerCatalog implements BucketCatalog {
   readonly #writer: CatalogThread<'writer'>;
   readonly #reader: CatalogThread<'reader'>;
   readonly #reads = new Set<Promise<unknown>>();
+  readonly #onCorrupt: OpenCatalogOptions['onCorrupt'];
   #closed: Promise<void> | undefined;
 
-  constructor(writer: CatalogThread<'writer'>, reader: CatalogThread<'reader'>) {
+  constructor(
+    writer: CatalogThread<'writer'>,
+    reader: CatalogThread<'reader'>,
+    onCorrupt: OpenCatalogOptions['onCorrupt'],
+  ) {
     this.#writer = writer;
     this.#reader = reader;
+    this.#onCorrupt = onCorrupt;
   }
 
   commit(changes: readonly Change[]): Promise<Outcome[]> {
-    return this.#writer.call('commit', [changes], 'unknown');
+    return this.#watch(this.#writer.call('commit', [changes], 'unknown'));
   }
 
   find(filename: string): Promise<ImageRecord | undefined> {
@@ -139,11 +155,11 @@ export class WorkerCatalog implements Catalog {
   }
 
   clearPendingUnlinks(filenames: readonly string[]): Promise<void> {
-    return this.#writer.call('clearPendingUnlinks', [filenames]);
+    return this.#watch(this.#writer.call('clearPendingUnlinks', [filenames]));
   }
 
   purgeTombstones(deletedBefore: number): Promise<number> {
-    return this.#writer.call('purgeTombstones', [deletedBefore]);
+    return this.#watch(this.#writer.call('purgeTombstones', [deletedBefore]));
   }
 
   unsyncedRecords(createdBefore: number, limit: number): Promise<UnsyncedRecord[]> {
@@ -151,7 +167,31 @@ export class WorkerCatalog implements Catalog {
   }
 
   setRecordsSynced(sequence: number): Promise<void> {
-    return this.#writer.call('setRecordsSynced', [sequence]);
+    return this.#watch(this.#writer.call('setRecordsSynced', [sequence]));
+  }
+
+  apply(changes: readonly BucketChange[]): Promise<void> {
+    return this.#writer.call('apply', [changes], 'unknown');
+  }
+
+  isFilled(): Promise<boolean> {
+    return this.#read(this.#reader.call('isFilled', []));
+  }
+
+  pendingOperations(): Promise<PendingOperation[]> {
+    return this.#read(this.#reader.call('pendingOperations', []));
+  }
+
+  known(filename: string): Promise<KnownRecord | undefined> {
+    return this.#read(this.#reader.call('known', [filename]));
+  }
+
+  knownBetween(range: { after?: string; upTo?: string; limit: number }): Promise<KnownRecord[]> {
+    return this.#read(this.#reader.call('knownBetween', [range]));
+  }
+
+  dueSweeps(now: number, limit: number): Promise<DueSweep[]> {
+    return this.#read(this.#reader.call('dueSweeps', [now, limit]));
   }
 
   close(clean: boolean): Promise<void> {
@@ -173,9 +213,18 @@ export class WorkerCatalog implements Catalog {
   async #read<T>(read: Promise<T>): Promise<T> {
     this.#reads.add(read);
     try {
-      return await read;
+      return await this.#watch(read);
     } finally {
       this.#reads.delete(read);
+    }
+  }
+
+  async #watch<T>(call: Promise<T>): Promise<T> {
+    try {
+      return await call;
+    } catch (error) {
+      if (error instanceof CatalogError && error.failure === 'corrupt') await this.#onCorrupt?.(error);
+      throw error;
     }
   }
 

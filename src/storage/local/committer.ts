@@ -1,6 +1,7 @@
 /** Group commit: whatever waits while one group is on its way to the disk becomes the next group. */
 import type { Catalog, Change, Outcome } from '../catalog/types.ts';
-import { hasCode } from './files.ts';
+import type { StorageError } from '../errors.ts';
+import { FolderSyncError } from './files.ts';
 
 const MAX_GROUP = 64;
 
@@ -16,12 +17,9 @@ export interface CommitterOptions {
   /** Runs before anything of a group; its failure is definite. */
   check: () => Promise<void>;
   syncFolder: (path: string) => Promise<void>;
+  /** What a failed group means to its callers; done before the next group is taken. */
+  fold: (error: unknown) => Promise<StorageError>;
   failpoint: (step: string) => void;
-}
-
-/** A folder could not be synced: whether its names are on stable storage is not known. */
-export class FolderSyncError extends Error {
-  override readonly name = 'FolderSyncError';
 }
 
 export class Committer {
@@ -34,8 +32,8 @@ export class Committer {
   }
 
   /**
-   * Commits a change after the names in these folders are on stable storage. Rejects with what ended its group: the
-   * check's error, a FolderSyncError or the catalog's CatalogError.
+   * Commits a change after the names in these folders are on stable storage. Rejects with what `fold` makes of the
+   * failure of its group.
    */
   submit(change: Change, folders: readonly string[]): Promise<Outcome> {
     return new Promise((resolve, reject) => {
@@ -56,7 +54,8 @@ export class Committer {
         const outcomes = await this.#commit(group);
         for (const [index, { resolve }] of group.entries()) resolve(outcomes[index]!);
       } catch (error) {
-        for (const { reject } of group) reject(error);
+        const folded = await this.#options.fold(error);
+        for (const { reject } of group) reject(folded);
       }
     }
     this.#running = undefined;
@@ -66,16 +65,18 @@ export class Committer {
     const { catalog, check, syncFolder, failpoint } = this.#options;
     await check();
     const folders = new Set(group.flatMap((waiting) => waiting.folders));
-    const syncs = await Promise.allSettled([...folders].map(syncFolder));
-    for (const sync of syncs) {
-      if (sync.status === 'fulfilled') continue;
-      // A folder that is gone took our new name with it: nothing is in doubt.
-      if (hasCode(sync.reason, 'ENOENT')) throw sync.reason;
-      throw new FolderSyncError('a folder could not be synced', { cause: sync.reason });
-    }
+    await syncAll([...folders].map(syncFolder));
     failpoint('folders-synced');
     const outcomes = await catalog.commit(group.map((waiting) => waiting.change));
     failpoint('committed');
     return outcomes;
   }
+}
+
+/** Waits for all of them; of several failures, one that leaves a name in doubt counts before one that does not. */
+async function syncAll(syncs: Promise<void>[]): Promise<void> {
+  const failures = (await Promise.allSettled(syncs)).flatMap((sync) =>
+    sync.status === 'rejected' ? [sync.reason] : [],
+  );
+  if (failures.length > 0) throw failures.find((failure) => failure instanceof FolderSyncError) ?? failures[0];
 }

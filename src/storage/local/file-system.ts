@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { nanoid } from 'nanoid';
 import { StoreOpenError } from '../errors.ts';
 import type { Logger } from '../types.ts';
-import { hasCode, ifPresent, makeFolder, readText, replaceFile, unlinkIfPresent } from './files.ts';
+import { type Folders, hasCode, ifPresent, readText, replaceFile, unlinkIfPresent } from './files.ts';
 import type { Layout } from './layout.ts';
 
 /** The version of the layout on disk. */
@@ -23,8 +23,8 @@ const REMOTE = new Map([
 ]);
 const FUSE = 0x65735546;
 
-export async function makeStoreFolders(layout: Layout): Promise<void> {
-  for (const folder of [layout.staging, layout.logs, layout.records, layout.images]) await makeFolder(folder);
+export async function makeStoreFolders(layout: Layout, folders: Folders): Promise<void> {
+  for (const folder of [layout.staging, layout.logs, layout.records, layout.images]) await folders.ensure(folder);
 }
 
 /** The store's identity, made on first use. `config` when the layout is newer or the file is none of ours. */

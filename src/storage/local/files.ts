@@ -59,11 +59,18 @@ export async function writeFully(file: FileHandle, bytes: Uint8Array, position: 
   }
 }
 
-/** Puts the names in a folder on stable storage. */
+/** A folder's fsync failed: whether its names are on stable storage is not known, and asking again would not tell. */
+export class FolderSyncError extends Error {
+  override readonly name = 'FolderSyncError';
+}
+
+/** Puts the names in a folder on stable storage; FolderSyncError when that fails. */
 export async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, 'r');
   try {
     await folder.sync();
+  } catch (error) {
+    throw new FolderSyncError('a folder could not be synced', { cause: error });
   } finally {
     await folder.close();
   }
@@ -93,49 +100,53 @@ export async function readText(path: string): Promise<string | undefined> {
   return ifPresent(readFile(path, 'utf8'));
 }
 
-/** Creates a folder and its ancestors, each new name on stable storage. */
-export async function makeFolder(path: string): Promise<void> {
+/** False when it was there. */
+async function makeFolder(path: string): Promise<boolean> {
   try {
     await mkdir(path);
+    return true;
   } catch (error) {
-    if (hasCode(error, 'ENOENT')) {
-      await makeFolder(dirname(path));
-      return makeFolder(path);
-    }
-    if (!hasCode(error, 'EEXIST')) throw error;
+    if (hasCode(error, 'EEXIST')) return false;
+    throw error;
   }
-  await syncFolder(dirname(path));
 }
 
-/** Folders that are created on first use; whoever needs one waits until its name is on stable storage. */
+/** Folders below a root that are created on first use; whoever needs one waits until its name and its ancestors' are on stable storage. */
 export class Folders {
+  readonly #root: string;
   readonly #ready = new Map<string, Promise<void>>();
+
+  constructor(root: string) {
+    this.#root = root;
+  }
 
   ensure(path: string): Promise<void> {
     let ready = this.#ready.get(path);
     if (ready === undefined) {
-      ready = makeFolder(path).catch((error) => {
-        this.forget(path);
-        throw error;
-      });
+      ready = this.#make(path);
       this.#ready.set(path, ready);
+      ready.catch(() => this.#ready.delete(path));
     }
     return ready;
   }
 
-  /** Makes the next use create it again: somebody removed it. */
-  forget(path: string): void {
-    this.#ready.delete(path);
+  async #make(path: string): Promise<void> {
+    const parent = dirname(path);
+    if (parent === path) return;
+    await this.ensure(parent);
+    const made = await makeFolder(path);
+    // One of ours also when it was there: a process that was killed may have made it and not synced its name.
+    if (made || path.startsWith(`${this.#root}/`)) await syncFolder(parent);
   }
 
-  /** Runs `work`, which needs the folder, once more when the folder turns out to be gone. */
+  /** Runs `work`, which needs the folder, once more when somebody removed the folder. */
   async within<T>(path: string, work: () => Promise<T>): Promise<T> {
     await this.ensure(path);
     try {
       return await work();
     } catch (error) {
       if (!hasCode(error, 'ENOENT')) throw error;
-      this.forget(path);
+      this.#ready.clear();
       await this.ensure(path);
       return work();
     }

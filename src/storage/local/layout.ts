@@ -14,6 +14,8 @@ export class Layout {
   readonly lock: string;
   readonly format: string;
   readonly reserve: string;
+  /** Size and time of the catalog at the last clean stop: one that somebody touched since is looked through. */
+  readonly clean: string;
   /** Its presence asks the next start to rebuild the catalog. */
   readonly rebuild: string;
 
@@ -29,6 +31,7 @@ export class Layout {
     this.lock = join(this.metadata, 'lock.db');
     this.format = join(this.metadata, 'FORMAT');
     this.reserve = join(this.metadata, 'reserve');
+    this.clean = join(this.metadata, 'CLEAN');
     this.rebuild = join(this.metadata, 'REBUILD');
   }
 

@@ -1,4 +1,5 @@
 /** The start of a local store: lock, identity, catalog (rebuilt when it is lost), recovery. */
+import { stat, writeFile } from 'node:fs/promises';
 import { CatalogError } from '../catalog/types.ts';
 import { type OpenedCatalog, openCatalog, type WorkerCatalog } from '../catalog/worker-catalog.ts';
 import { KeyedQueue } from '../concurrency.ts';
@@ -7,7 +8,7 @@ import type { LocalConfig, ProviderContext } from '../types.ts';
 import { AuditLog } from './audit-log.ts';
 import { Committer } from './committer.ts';
 import { checkFileSystem, giveUpReserve, makeStoreFolders, readOrCreateFormat, takeReserve } from './file-system.ts';
-import { Folders, hasCode, inodeOf, syncFolder } from './files.ts';
+import { Folders, hasCode, ifPresent, inodeOf, readText, replaceFile, syncFolder } from './files.ts';
 import { Layout } from './layout.ts';
 import { type Lock, openLock } from './lock.ts';
 import { rebuildCatalog } from './rebuild.ts';
@@ -24,12 +25,13 @@ export interface OpenStore extends LocalStore {
 /** Rejects with a StoreOpenError that says what to change. */
 export async function openStore(config: LocalConfig, context: ProviderContext): Promise<OpenStore> {
   const layout = new Layout(config.basePath);
+  const folders = new Folders(layout.basePath);
   let lock: Lock | undefined;
   try {
-    await withReserve(layout, () => makeStoreFolders(layout));
+    await withReserve(layout, () => makeStoreFolders(layout, folders));
     lock = await openLock(layout.lock, config.lockWaitSeconds ?? DEFAULT_LOCK_WAIT_SECONDS);
     context.failpoint('locked');
-    return await openLocked(layout, lock, config, context);
+    return await openLocked(layout, folders, lock, config, context);
   } catch (error) {
     lock?.release();
     throw toOpenError(error, layout.basePath);
@@ -38,17 +40,23 @@ export async function openStore(config: LocalConfig, context: ProviderContext): 
 
 async function openLocked(
   layout: Layout,
+  folders: Folders,
   lock: Lock,
   config: LocalConfig,
   context: ProviderContext,
 ): Promise<OpenStore> {
+  let condition: StoreCondition | undefined;
+  const onCorrupt = async (error: Error) => {
+    await replaceFile(layout.rebuild, '');
+    await condition?.foldCommitError(error);
+    context.onFatal(error);
+  };
   const { storeId, isNew } = await readOrCreateFormat(layout);
   context.failpoint('format-read');
   await withReserve(layout, () => checkFileSystem(layout, context.log));
-  const opened = await withReserve(layout, () => openOrRebuild(layout, storeId, isNew, config, context));
+  const opened = await withReserve(layout, () => openOrRebuild(layout, storeId, isNew, config, context, onCorrupt));
   const { catalog } = opened;
   try {
-    const folders = new Folders();
     const recovering = { layout, catalog, folders, failpoint: context.failpoint };
     await withReserve(layout, async () => {
       if (!opened.clean) await restoreRecords(recovering);
@@ -57,16 +65,18 @@ async function openLocked(
     });
     await takeReserve(layout).catch((error) => context.log.warn({ err: error }, 'no reserve could be taken'));
     context.failpoint('recovered');
-    const condition = new StoreCondition(layout, context, (await inodeOf(layout.format))!);
+    const opening = new StoreCondition(layout, context, (await inodeOf(layout.format))!);
+    condition = opening;
     const committer = new Committer({
       catalog,
-      check: () => condition.checkWritable(),
+      check: () => opening.checkWritable(),
       syncFolder,
+      fold: (error) => opening.foldCommitError(error),
       failpoint: context.failpoint,
     });
     const audit = new AuditLog(layout.auditLog);
     const queues = { byFilename: new KeyedQueue(), byKey: new KeyedQueue() };
-    return { layout, context, catalog, committer, folders, audit, condition, lock, ...queues };
+    return { layout, context, catalog, committer, folders, audit, condition: opening, lock, ...queues };
   } catch (error) {
     await catalog.close(false);
     throw error;
@@ -79,11 +89,14 @@ async function openOrRebuild(
   isNew: boolean,
   config: LocalConfig,
   context: ProviderContext,
+  onCorrupt: (error: Error) => Promise<void>,
 ): Promise<OpenedCatalog & { state: 'open' }> {
   const options = {
     path: layout.catalog,
     storeId,
+    suspect: !(await isAsClosed(layout)),
     onDeath: context.onFatal,
+    onCorrupt,
     ...(config.synchronous && { synchronous: config.synchronous }),
   };
   const asked = (await inodeOf(layout.rebuild)) !== undefined;
@@ -95,6 +108,20 @@ async function openOrRebuild(
   const again = await openCatalog(options);
   if (again.state === 'lost') throw new StoreOpenError('io', `the catalog was built and is not readable: ${again.why}`);
   return { ...again, clean: false };
+}
+
+/** Remembers what the catalog looked like at a clean stop. */
+export async function markClosed(layout: Layout): Promise<void> {
+  await writeFile(layout.clean, await stampOf(layout));
+}
+
+async function isAsClosed(layout: Layout): Promise<boolean> {
+  return (await readText(layout.clean)) === (await stampOf(layout));
+}
+
+async function stampOf(layout: Layout): Promise<string> {
+  const stats = await ifPresent(stat(layout.catalog, { bigint: true }));
+  return stats === undefined ? 'missing' : `${stats.size} ${stats.mtimeNs}\n`;
 }
 
 /** Gives up the reserve when there is no space left, and tries once more. */

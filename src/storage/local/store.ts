@@ -6,8 +6,8 @@ import type { KeyedQueue } from '../concurrency.ts';
 import { StorageError, toStorageError } from '../errors.ts';
 import type { ProviderContext, ProviderHealth } from '../types.ts';
 import type { AuditLog } from './audit-log.ts';
-import { type Committer, FolderSyncError } from './committer.ts';
-import { type Folders, type Inode, ifPresent, inodeOf, replaceFile } from './files.ts';
+import type { Committer } from './committer.ts';
+import { FolderSyncError, type Folders, type Inode, ifPresent, inodeOf } from './files.ts';
 import type { Layout } from './layout.ts';
 
 export interface LocalStore {
@@ -66,15 +66,8 @@ export class StoreCondition {
       case 'unknown':
         return this.#stop(error);
       case 'corrupt':
-        await this.askForRebuild(error);
         return this.#stop(error);
     }
-  }
-
-  /** The catalog is damaged: the next start builds it again, and this process must end. */
-  async askForRebuild(error: Error): Promise<void> {
-    await replaceFile(this.#layout.rebuild, '').catch(() => undefined);
-    this.#context.onFatal(error);
   }
 
   #stop(cause: Error): StorageError {

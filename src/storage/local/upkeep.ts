@@ -1,7 +1,7 @@
 /** The slow background work of an open store: records to stable storage, ends of deletes, old tombstones, the reserve. */
 import { dirname } from 'node:path';
 import { takeReserve } from './file-system.ts';
-import { syncFile } from './files.ts';
+import { syncFile, unlinkIfPresent } from './files.ts';
 import { finishUnlinks, restoreRecord, syncFolders } from './recovery.ts';
 import { type LocalStore, unlinkImage } from './store.ts';
 
@@ -59,7 +59,8 @@ export class Upkeep {
       await catalog.purgeTombstones(now - TOMBSTONE_AGE_MS);
       await takeReserve(layout);
     } catch (error) {
-      context.log.warn({ err: error, provider: context.name }, 'upkeep failed; it is tried again');
+      context.log.warn({ err: error, provider: context.name }, 'upkeep failed');
+      await condition.foldCommitError(error);
     }
   }
 
@@ -85,9 +86,19 @@ export class Upkeep {
   #syncRecord(filename: string): Promise<void> {
     const { byFilename, catalog, layout, folders } = this.#store;
     return byFilename.run(filename, async () => {
-      if (await syncFile(layout.record(filename))) return;
+      if (await isSynced(layout.record(filename))) return;
       const row = await catalog.find(filename);
       if (row !== undefined) await restoreRecord(layout, folders, row);
     });
+  }
+}
+
+/** False where the record is missing, or was removed because its sync failed: a second one would not tell the truth. */
+async function isSynced(path: string): Promise<boolean> {
+  try {
+    return await syncFile(path);
+  } catch {
+    await unlinkIfPresent(path);
+    return false;
   }
 }

@@ -27,6 +27,8 @@ export interface BucketStore {
   unsettled: Map<string, PendingOperation>;
   /** Saves with one idempotency key, in order. */
   byKey: KeyedQueue;
+  /** Aborted when the store closes: long work in the background ends early. */
+  closing: AbortController;
 }
 
 /** Whether the write that failed so may have happened, or met what an earlier attempt of ours wrote: reading back tells. */

@@ -1,10 +1,10 @@
 /** The start of a store in a bucket: lock, identity, catalog (empty when it is lost), what a crash left open. */
-import { readdir, rename, unlink } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
-import { createCatalog, type OpenedCatalog, openCatalog, type WorkerCatalog } from '../catalog/worker-catalog.ts';
+import { mkdir, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createCatalog, openCatalog, type WorkerCatalog } from '../catalog/worker-catalog.ts';
 import { KeyedQueue } from '../concurrency.ts';
 import { StoreOpenError } from '../errors.ts';
-import { hasCode, ifPresent, makeFolder, readText, replaceFile, syncFolder } from '../local/files.ts';
+import { hasCode, ifPresent, Folders, readText, replaceFile, syncFolder, unlinkIfPresent } from '../local/files.ts';
 import { type Lock, openLock } from '../local/lock.ts';
 import type { BucketSettings, ProviderContext } from '../types.ts';
 import type { BucketStore } from './bucket-store.ts';
@@ -48,7 +48,7 @@ export async function openBucket(options: BucketOptions, context: ProviderContex
   const files = stateFiles(options.stateDir ?? DEFAULT_STATE_DIR, context.name);
   let lock: Lock | undefined;
   try {
-    await makeFolder(files.folder);
+    await new Folders(files.folder).ensure(files.folder);
     lock = await openLock(files.lock, options.lockWaitSeconds ?? DEFAULT_LOCK_WAIT_SECONDS);
     return await openLocked(options, context, files, lock);
   } catch (error) {
@@ -71,22 +71,11 @@ async function openLocked(
   const catalog = await openOrCreateCatalog(files, storeId, context);
   try {
     const journal = new Journal(catalog);
-    const open = {
-      objects,
-      catalog,
-      journal,
-      condition,
-      context,
-      spool,
-      storeId,
-      shared,
-      lock,
-      stateDir: files.folder,
-    };
-    const store: BucketStore = { ...open, unsettled: new Map(), byKey: new KeyedQueue() };
+    const parts = { objects, catalog, journal, condition, context, spool, storeId, shared };
+    const store = { ...parts, unsettled: new Map(), byKey: new KeyedQueue(), closing: new AbortController() };
     const synchronizer = new Synchronizer(store, await catalog.isFilled());
     await resolveOperations(store, await catalog.pendingOperations());
-    return { ...store, ...open, synchronizer };
+    return { ...store, synchronizer, stateDir: files.folder, lock };
   } catch (error) {
     await catalog.close(false);
     throw error;
@@ -121,21 +110,33 @@ function parseBinding(text: string | undefined): { storeId?: string; location?: 
   }
 }
 
-async function openOrCreateCatalog(
-  files: StateFiles,
-  storeId: string,
-  context: ProviderContext,
-): Promise<WorkerCatalog> {
+async function openOrCreateCatalog(files: StateFiles, storeId: string, context: ProviderContext): Promise<WorkerCatalog> {
   const options = { path: files.catalog, storeId, onDeath: context.onFatal };
   const opened = await openCatalog(options);
   if (opened.state === 'open') return opened.catalog;
-  context.log.info(
-    { provider: context.name, why: opened.why },
-    'the catalog is built again from the bucket, in the background',
-  );
+  context.log.info({ provider: context.name, why: opened.why }, 'the catalog is built from the bucket, in the background');
   await setAside(files.catalog);
-  const created = await createCatalog({ path: files.catalog, storeId });
-  await created.seal();
+  await (await createCatalog({ path: files.catalog, storeId })).seal();
   await syncFolder(files.folder);
-  return opened_(await openCatalog(options));
+  const created = await openCatalog(options);
+  if (created.state === 'lost') throw new StoreOpenError('io', `the catalog was created and is not readable: ${created.why}`);
+  return created.catalog;
+}
+
+/** The last lost catalog is kept for whoever wants to look at it. */
+async function setAside(catalog: string): Promise<void> {
+  for (const suffix of DATABASE_SUFFIXES) await unlinkIfPresent(`${catalog}.lost${suffix}`);
+  for (const suffix of DATABASE_SUFFIXES) await ifPresent(rename(catalog + suffix, `${catalog}.lost${suffix}`));
+}
+
+function toOpenError(error: unknown, folder: string, { location }: ObjectStore): StoreOpenError {
+  if (error instanceof StoreOpenError) return error;
+  const options = { cause: error };
+  if (error instanceof ObjectStoreError) return new StoreOpenError('config', `${location}: ${error.message}`, options);
+  if (hasCode(error, 'EACCES', 'EPERM', 'EROFS')) {
+    return new StoreOpenError('permission', `${folder} cannot be written by this user`, options);
+  }
+  if (hasCode(error, 'ENOTDIR', 'EEXIST')) return new StoreOpenError('config', `${folder} is not a folder`, options);
+  const why = error instanceof Error ? error.message : String(error);
+  return new StoreOpenError('io', `${folder} cannot be opened: ${why}`, options);
 }

@@ -1,8 +1,8 @@
 /** The bytes of a save until they are sent: in memory while they are few and there is room, else in a file. */
-import { type FileHandle, open, readdir, unlink } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { nanoid } from 'nanoid';
-import { makeFolder, unlinkIfPresent, writeFully } from '../local/files.ts';
+import { unlinkIfPresent, writeFully } from '../local/files.ts';
 import type { Payload } from './object-store.ts';
 
 const MIB = 1024 * 1024;
@@ -43,7 +43,7 @@ export class Spool {
 
   /** Makes the folder, and empties it of what a crash left. */
   async prepare(): Promise<void> {
-    await makeFolder(this.#folder);
+    await mkdir(this.#folder, { recursive: true });
     for (const name of await readdir(this.#folder)) await unlink(join(this.#folder, name));
   }
 

@@ -94,6 +94,7 @@ export class Synchronizer {
 
   async #read(differences: Difference[]): Promise<void> {
     for (let start = 0; start < differences.length; start += READS_AT_ONCE) {
+      this.#store.closing.signal.throwIfAborted();
       const group = differences.slice(start, start + READS_AT_ONCE);
       const changes = await Promise.all(group.map((difference) => this.#changeOf(difference)));
       await this.#store.journal.write(...changes);

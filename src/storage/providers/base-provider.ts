@@ -82,7 +82,7 @@ export abstract class BaseProvider implements StorageProvider {
   abstract close(): Promise<void>;
 
   /** The catalog, for answers about one image. */
-  protected abstract readonly catalog: Catalog;
+  protected abstract readonly catalog: Pick<Catalog, 'find'>;
   /** The catalog once it is complete, for answers about all; CATALOG_REBUILDING until then. */
   protected abstract completeCatalog(): Promise<Catalog>;
   /** Throws when nothing can be written now (STORE_READ_ONLY, DISK_FULL for so many bytes, …). */
@@ -144,7 +144,12 @@ export abstract class BaseProvider implements StorageProvider {
       upload = undefined;
       return await folded(whole.commit(record));
     } catch (error) {
-      await upload?.discard();
+      await upload?.discard().catch((cause) => {
+        this.context.log.warn(
+          { err: cause, provider: this.name },
+          'an upload could not be cleaned up; the next start does it',
+        );
+      });
       throw error;
     }
   }

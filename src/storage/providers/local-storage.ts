@@ -1,10 +1,10 @@
 /** Images in a directory: the Save and Delete protocol over files, with the catalog as the commit point. */
 import { open } from 'node:fs/promises';
 import type { Catalog, ImageRecord, Outcome } from '../catalog/types.ts';
-import { StorageError } from '../errors.ts';
+import { StorageError, toStorageError } from '../errors.ts';
 import { capacityOf, giveUpReserve } from '../local/file-system.ts';
 import { ifPresent } from '../local/files.ts';
-import { type OpenStore, openStore } from '../local/open-store.ts';
+import { markClosed, type OpenStore, openStore } from '../local/open-store.ts';
 import { unlinkImage } from '../local/store.ts';
 import { Upkeep } from '../local/upkeep.ts';
 import { openUpload } from '../local/upload.ts';
@@ -102,18 +102,13 @@ class LocalStorage extends BaseProvider {
   }
 
   async #commitDelete(filename: string, deleteTime: number, sparePinned: boolean): Promise<Outcome> {
-    const { committer, condition, layout } = this.#store;
+    const { committer, layout } = this.#store;
     const submit = () => committer.submit({ kind: 'delete', filename, deleteTime, sparePinned }, []);
     try {
       return await submit();
     } catch (error) {
-      const folded = await condition.foldCommitError(error);
-      if (folded.reason !== 'DISK_FULL' || !(await giveUpReserve(layout))) throw folded;
-    }
-    try {
-      return await submit();
-    } catch (error) {
-      throw await condition.foldCommitError(error);
+      if (toStorageError(error).reason !== 'DISK_FULL' || !(await giveUpReserve(layout))) throw error;
+      return submit();
     }
   }
 
@@ -132,7 +127,7 @@ class LocalStorage extends BaseProvider {
   }
 
   async #close(): Promise<void> {
-    const { committer, byKey, byFilename, catalog, condition, lock } = this.#store;
+    const { committer, byKey, byFilename, catalog, condition, layout, lock } = this.#store;
     await byKey.idle();
     await committer.idle();
     await byFilename.idle();
@@ -148,6 +143,7 @@ class LocalStorage extends BaseProvider {
       );
     } finally {
       await catalog.close(clean);
+      if (clean) await markClosed(layout);
       lock.release();
     }
   }

@@ -9,7 +9,7 @@ import {
   type Payload,
 } from '../object/object-store.ts';
 import type { MemoryConfig, ProviderContext, StorageProvider } from '../types.ts';
-import { openObjectStorage } from './object-storage.ts';
+import { type ObjectStorageOptions, openObjectStorage } from './object-storage.ts';
 
 const PAGE_SIZE = 1000;
 
@@ -25,10 +25,12 @@ export type MemoryBucket = Map<string, MemoryObject>;
 
 /** Opens the store in this bucket. Rejects with a StoreOpenError. */
 export function openMemoryStorage(config: MemoryConfig, context: ProviderContext): Promise<StorageProvider> {
-  return openObjectStorage(
-    { ...config, objects: memoryObjects(config.bucket), urlOf: async (key) => `memory://${key}` },
-    context,
-  );
+  return openObjectStorage({ ...config, ...memoryStorage(memoryObjects(config.bucket)) }, context);
+}
+
+/** What makes an object store a provider of the type `memory`. */
+export function memoryStorage(objects: ObjectStore): Pick<ObjectStorageOptions, 'objects' | 'storageType' | 'urlOf'> {
+  return { objects, storageType: 'memory', urlOf: async (key) => `memory:///${key}` };
 }
 
 export function memoryObjects(bucket: MemoryBucket, { pageSize = PAGE_SIZE } = {}): ObjectStore {

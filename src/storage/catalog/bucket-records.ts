@@ -1,0 +1,77 @@
+/** The tables that only object stores use, over one connection: keys of records, and operations that are not settled. */
+import { recordKey } from '../naming.ts';
+import type { Row } from './rows.ts';
+import type { Connection } from './sqlite.ts';
+import type { DueSweep, FoundRecord, KnownRecord, PendingOperation } from './types.ts';
+
+const MAX_KEY = '\u{10ffff}';
+
+export class BucketRecords {
+  readonly #db: Connection;
+
+  constructor(db: Connection) {
+    this.#db = db;
+  }
+
+  known(filename: string): KnownRecord | undefined {
+    const etag = this.#db.value('SELECT etag FROM bucket_records WHERE key = ?', recordKey(filename));
+    return etag === undefined ? undefined : { filename, etag: etag as string };
+  }
+
+  knownBetween({ after = '', upTo = MAX_KEY, limit }: { after?: string; upTo?: string; limit: number }): KnownRecord[] {
+    const sql = 'SELECT key, etag FROM bucket_records WHERE key > ? AND key <= ? ORDER BY key LIMIT ?';
+    return this.#db.all(sql, after, upTo, limit).map(toKnown);
+  }
+
+  dueSweeps(now: number, limit: number): DueSweep[] {
+    const sql = `
+      SELECT key, etag, delete_time AS deleteTime FROM bucket_records
+      WHERE sweep_time <= ? AND sweep_time IS NOT NULL ORDER BY sweep_time LIMIT ?`;
+    return this.#db.all(sql, now, limit).map((row) => ({ ...toKnown(row), deleteTime: row.deleteTime as number }));
+  }
+
+  pendingOperations(): PendingOperation[] {
+    const sql = 'SELECT nonce, kind, filename, idempotency_key AS idempotencyKey, fingerprint FROM pending_operations';
+    return this.#db.all(sql) as unknown as PendingOperation[];
+  }
+
+  isFilled(): boolean {
+    return this.#db.value("SELECT 1 FROM store WHERE name = 'filled'") === 1;
+  }
+
+  begin(operation: PendingOperation): void {
+    this.#db.runNamed(
+      'INSERT OR REPLACE INTO pending_operations VALUES (:nonce, :kind, :filename, :idempotencyKey, :fingerprint)',
+      { ...operation },
+    );
+  }
+
+  end(nonce: string): void {
+    this.#db.run('DELETE FROM pending_operations WHERE nonce = ?', nonce);
+  }
+
+  setFilled(): void {
+    this.#db.run("INSERT OR REPLACE INTO store (name, value) VALUES ('filled', 1)");
+  }
+
+  setSweepTime(filename: string, sweepTime: number): void {
+    const sql = 'UPDATE bucket_records SET sweep_time = ? WHERE key = ? AND delete_time IS NOT NULL';
+    this.#db.run(sql, sweepTime, recordKey(filename));
+  }
+
+  /** From now on this is what lies there. */
+  note(filename: string, found: FoundRecord, sweepTime: number): void {
+    const key = recordKey(filename);
+    if (found.kind === 'absent') {
+      this.#db.run('DELETE FROM bucket_records WHERE key = ?', key);
+      return;
+    }
+    const times = found.kind === 'tombstone' ? [found.tombstone.deleteTime, sweepTime] : [null, null];
+    this.#db.run('INSERT OR REPLACE INTO bucket_records VALUES (?, ?, ?, ?)', key, found.etag, ...times);
+  }
+}
+
+function toKnown({ key, etag }: Row): KnownRecord {
+  const name = (key as string).slice((key as string).lastIndexOf('/') + 1);
+  return { filename: name.slice(0, -'.json'.length), etag: etag as string };
+}

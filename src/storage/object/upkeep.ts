@@ -1,0 +1,62 @@
+/** The background work of an open store in a bucket: following others, settling what is open, sweeping, its identity. */
+import type { Logger } from '../types.ts';
+import { checkIdentity } from './format.ts';
+import type { OpenBucket } from './open-bucket.ts';
+import { resolveOperations } from './resolve.ts';
+import { sweep, TOMBSTONE_MS } from './sweep.ts';
+
+const SETTLE_EVERY_MS = 5_000;
+const SWEEP_EVERY_MS = 60_000;
+const IDENTITY_EVERY_MS = 60_000;
+const TRY_AGAIN_MS = 5_000;
+const DEFAULT_SYNC_SECONDS = 300;
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+interface Chore {
+  /** For the log. */
+  name: string;
+  work: () => Promise<unknown>;
+  /** Unset: once is enough. */
+  everyMs?: number;
+}
+
+/** Begins all of it; what is returned ends it, after the piece of work in hand. */
+export function startUpkeep(store: OpenBucket, syncSeconds: number = DEFAULT_SYNC_SECONDS): () => Promise<void> {
+  // Each daemon at another time, so that two hardly ever drop the same tombstone at once.
+  const expireAfterMs = TOMBSTONE_MS + Math.random() * DAY_MS;
+  const chores: Chore[] = [
+    // Once at the start also where nobody else writes: it finds what was done by hand, or by a crash that lost the disk.
+    { name: 'sync', work: () => store.synchronizer.run(), ...(store.shared && { everyMs: syncSeconds * 1000 }) },
+    { name: 'settle', work: () => resolveOperations(store, [...store.unsettled.values()]), everyMs: SETTLE_EVERY_MS },
+    { name: 'sweep', work: () => sweep(store, expireAfterMs), everyMs: SWEEP_EVERY_MS },
+    { name: 'identity', work: () => checkIdentity(store), everyMs: IDENTITY_EVERY_MS },
+  ];
+  const stops = chores.map((chore) => repeat(chore, store.context.log));
+  return async () => {
+    await Promise.all(stops.map((stop) => stop()));
+  };
+}
+
+function repeat({ name, work, everyMs }: Chore, log: Logger): () => Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  let stopped = false;
+  const run = async () => {
+    let pauseMs = everyMs;
+    try {
+      await work();
+    } catch (error) {
+      pauseMs = TRY_AGAIN_MS;
+      if (!stopped) log.warn({ err: error, chore: name }, 'upkeep failed; it is tried again');
+    }
+    if (pauseMs !== undefined && !stopped) timer = setTimeout(start, pauseMs).unref();
+  };
+  let running = run();
+  const start = () => {
+    running = run();
+  };
+  return async () => {
+    stopped = true;
+    clearTimeout(timer);
+    await running;
+  };
+}

@@ -1,0 +1,18 @@
+/** What lies in a bucket that is no image and belongs to none. */
+import { imageKey, recordKey } from '../../src/storage/naming.ts';
+import { parseRecord } from '../../src/storage/record-file.ts';
+
+/** Keys of objects without a record, and of records without their object; tombstones and FORMAT belong there. */
+export function strayObjects(bucket: ReadonlyMap<string, { bytes: Buffer }>): string[] {
+  const live = new Set<string>();
+  const stray: string[] = [];
+  for (const [key, { bytes }] of bucket) {
+    const filename = key.slice(key.lastIndexOf('/') + 1).replace(/\.json$/, '');
+    if (!key.startsWith('outputs/metadata/generations/')) continue;
+    const record = parseRecord(bytes.toString(), filename);
+    if (record !== undefined) live.add(imageKey(filename));
+    else if (!('tombstone' in JSON.parse(bytes.toString()))) stray.push(key);
+    if (record !== undefined && !bucket.has(imageKey(filename))) stray.push(recordKey(filename));
+  }
+  return [...stray, ...[...bucket.keys()].filter((key) => key.startsWith('outputs/images/') && !live.has(key))];
+}
