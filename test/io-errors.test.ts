@@ -138,7 +138,10 @@ requires('chattr on ext4, as root', canMakeImmutable())('a file that cannot be m
     expect(await brokenPromises(basePath, ledger)).toEqual([]);
   });
 
-  it('does not undo a save whose record stays in staging', async () => {
+  it.each([
+    { whatever: 'as the catalog says', lose: async () => undefined },
+    { whatever: 'even when the catalog is lost', lose: loseCatalog },
+  ])('does not undo a save whose record stays in staging, $whatever', async ({ lose }) => {
     const store = await openWithImages(3);
     const folder = dirname(join(basePath, (await filesBelow(basePath, 'metadata/generations'))[0]!));
     const model = (await store.list()).find(({ key }) => folder.includes(key.split('/')[4]!))!.metadata.model;
@@ -149,6 +152,7 @@ requires('chattr on ext4, as root', canMakeImmutable())('a file that cannot be m
     expect(sha256Of(await store.read(filename))).toBe(image.sha256);
     await store.kill();
     execFileSync('chattr', ['-i', folder]);
+    await lose();
     expect(await brokenPromises(basePath, ledger)).toEqual([]);
   });
 });
@@ -189,6 +193,10 @@ async function inject(store: ForkedStore, calls: string, error: string): Promise
       await once(strace, 'exit');
     },
   };
+}
+
+async function loseCatalog(): Promise<void> {
+  for (const suffix of ['', '-wal', '-shm']) await rm(join(basePath, `metadata/catalog.db${suffix}`), { force: true });
 }
 
 async function overwriteMiddle(path: string): Promise<void> {

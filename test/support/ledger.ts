@@ -1,13 +1,12 @@
 /** What a test asked of a store and what it was answered: the promises that have to be found kept. */
 import { createHash } from 'node:crypto';
-import {
-  type CleanupOptions,
-  type CleanupResult,
-  type ImageMetadata,
-  type SaveOptions,
-  StorageError,
-  type StorageItem,
-  type StorageResult,
+import type {
+  CleanupOptions,
+  CleanupResult,
+  ImageMetadata,
+  SaveOptions,
+  Storage,
+  StorageItem,
 } from '../../src/storage/index.ts';
 import { pngOf } from './images.ts';
 
@@ -20,9 +19,8 @@ export interface TestImage {
 
 /** The part of a store, in whatever process, that a ledger writes down. */
 export interface Target {
-  save(bytes: Uint8Array, metadata: ImageMetadata, options?: SaveOptions): Promise<StorageResult>;
+  save(bytes: Uint8Array, metadata: ImageMetadata, options?: SaveOptions): Promise<{ filename: string }>;
   delete(filename: string): Promise<boolean>;
-  cleanup(options: CleanupOptions): Promise<CleanupResult>;
 }
 
 /** `asked`: no answer, or one that leaves it open. */
@@ -63,7 +61,7 @@ export function sha256Of(bytes: Uint8Array): string {
 export class Ledger {
   readonly #entries = new Map<string, Entry>();
 
-  async save(store: Target, image: TestImage): Promise<StorageResult> {
+  async save(store: Target, image: TestImage): Promise<{ filename: string }> {
     const entry: Entry = this.#entries.get(image.sha256) ?? { image, filename: '', save: 'asked' };
     this.#entries.set(image.sha256, entry);
     const before = entry.save;
@@ -92,7 +90,7 @@ export class Ledger {
     }
   }
 
-  async cleanup(store: Target, options: CleanupOptions): Promise<CleanupResult> {
+  async cleanup(store: Pick<Storage, 'cleanup'>, options: CleanupOptions): Promise<CleanupResult> {
     const candidates = this.live();
     for (const entry of candidates) entry.delete = 'asked';
     const result = await store.cleanup(options);
@@ -167,7 +165,8 @@ function isAcked(answer: Answer | undefined, untilNs?: bigint): boolean {
   return typeof answer === 'object' && (untilNs === undefined || answer.ackedAtNs < untilNs);
 }
 
-/** A refusal that promises that nothing happened. */
+/** A refusal that promises that nothing happened, from a store or from a client. */
 function isDefinite(error: unknown): boolean {
-  return error instanceof StorageError && !error.outcomeUnknown;
+  const { reason, outcomeUnknown } = error as { reason?: string; outcomeUnknown?: boolean };
+  return reason !== undefined && outcomeUnknown === false;
 }

@@ -100,15 +100,15 @@ def test_delete_tells_what_was_there(client: Any, model: str) -> None:
 
 
 def test_cleanup_spares_what_any_criterion_protects(client: Any, model: str) -> None:
-    oldest, _, newest = saved(client, model, 1, 2, 3)
-    [pinned] = saved(client, model, 4, pinned=True)
+    [pinned] = saved(client, model, 1, pinned=True)
+    oldest, _, newest = saved(client, model, 2, 3, 4)
     planned = client.cleanup(model=model, older_than=timedelta(days=30), keep_count=1, dry_run=True)
     assert (planned.deleted_count, planned.kept_pinned, planned.dry_run) == (2, 1, True)
     assert len([*client.list(model=model)]) == 4
     done = client.cleanup(model=model, older_than="30d", keep_count=1, max_deletes=1)
     assert (done.filenames, done.more, done.dry_run) == ((oldest,), True, False)
-    client.cleanup(model=model, keep_bytes=0, older_than="2024-01-03")
-    assert [image.filename for image in client.list(model=model)] == [pinned, newest]
+    client.cleanup(model=model, keep_bytes=0, older_than="2024-01-04")
+    assert [image.filename for image in client.list(model=model)] == [newest, pinned]
     with pytest.raises(ImageStorageError, match="CLEANUP_WITHOUT_CRITERION"):
         client.cleanup(model=model)
 

@@ -107,10 +107,10 @@ def test_a_key_is_saved_once(client: Any, model: str) -> None:
         (b"", {}, "IMAGE_EMPTY", None),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", {}, "TYPE_NOT_ALLOWED", None),
         (png(5000)[:-20], {}, "IMAGE_TRUNCATED", None),
-        (png(), {"content_type": "image/jpeg"}, "TYPE_MISMATCH", None),
+        (png(), {"content_type": "image/jpeg"}, "TYPE_MISMATCH", "content_type"),
         (png(), {"prompt": "x" * 70_000}, "FIELD_INVALID", "metadata.prompt"),
         (png(), {"parameters": "[1]"}, "FIELD_INVALID", "metadata.parameters_json"),
-        (png(), {"provider": "nowhere"}, "PROVIDER_NOT_FOUND", None),
+        (png(), {"provider": "nowhere"}, "PROVIDER_NOT_FOUND", "provider"),
     ],
 )
 def test_refusals_say_why(

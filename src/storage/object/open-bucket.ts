@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { createCatalog, openCatalog, type WorkerCatalog } from '../catalog/worker-catalog.ts';
 import { KeyedQueue } from '../concurrency.ts';
 import { StoreOpenError } from '../errors.ts';
-import { hasCode, ifPresent, Folders, readText, replaceFile, syncFolder, unlinkIfPresent } from '../local/files.ts';
+import { hasCode, ifPresent, readText, replaceFile, syncFolder, unlinkIfPresent } from '../local/files.ts';
 import { type Lock, openLock } from '../local/lock.ts';
 import type { BucketSettings, ProviderContext } from '../types.ts';
 import type { BucketStore } from './bucket-store.ts';
@@ -48,7 +48,7 @@ export async function openBucket(options: BucketOptions, context: ProviderContex
   const files = stateFiles(options.stateDir ?? DEFAULT_STATE_DIR, context.name);
   let lock: Lock | undefined;
   try {
-    await new Folders(files.folder).ensure(files.folder);
+    await mkdir(files.folder, { recursive: true });
     lock = await openLock(files.lock, options.lockWaitSeconds ?? DEFAULT_LOCK_WAIT_SECONDS);
     return await openLocked(options, context, files, lock);
   } catch (error) {

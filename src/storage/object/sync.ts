@@ -1,4 +1,5 @@
 /** Makes the catalog follow the bucket: compares the listing of records with what is known, and reads what differs. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { BucketChange } from '../catalog/types.ts';
 import { StorageError } from '../errors.ts';
 import { folderOf, KEY_ROOT, recordKey } from '../naming.ts';
@@ -41,6 +42,12 @@ export class Synchronizer {
     if (this.#filled) return;
     const message = `the catalog is being built from the bucket: ${this.#compared} records so far`;
     throw new StorageError('CATALOG_REBUILDING', message, { retryAfterMs: RETRY_AFTER_MS });
+  }
+
+  /** Waits for the first comparison, at most so long. */
+  async settleWithin(ms: number): Promise<void> {
+    if (this.#filled || this.#running === undefined) return;
+    await Promise.race([this.#running.catch(() => {}), sleep(ms, undefined, { ref: false })]);
   }
 
   /** Resolves when a comparison that began after this call is through. Rejects with what the bucket or the catalog say. */

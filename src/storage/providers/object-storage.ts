@@ -15,6 +15,8 @@ import { BaseProvider, type Upload } from './base-provider.ts';
 
 /** Room that a save leaves on the disk of the state folder for the catalog. */
 const HEADROOM_BYTES = 1024 * 1024;
+/** A new or small bucket serves everything from the start. */
+const FIRST_FILL_MS = 2_000;
 
 export interface ObjectStorageOptions extends BucketOptions {
   /** What the provider says it is: `s3`, … */
@@ -26,7 +28,9 @@ export interface ObjectStorageOptions extends BucketOptions {
 /** Opens the store in a bucket, creating it on first use. Rejects with a StoreOpenError. */
 export async function openObjectStorage(options: ObjectStorageOptions, context: ProviderContext): Promise<StorageProvider> {
   const store = await openBucket(options, context);
-  return new ObjectStorage(store, options, startUpkeep(store, options.syncSeconds));
+  const stopUpkeep = startUpkeep(store, options.syncSeconds);
+  await store.synchronizer.settleWithin(FIRST_FILL_MS);
+  return new ObjectStorage(store, options, stopUpkeep);
 }
 
 export class ObjectStorage extends BaseProvider {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import copy
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from io import BytesIO
@@ -12,6 +12,7 @@ import grpc
 
 from imagestorage.v1 import image_storage_pb2 as pb
 
+from .cancellation import Cancellation
 from .connection import (
     CHANNEL_OPTIONS,
     CLEANUP,
@@ -77,6 +78,7 @@ class ImageStorage:
             if credentials
             else grpc.insecure_channel(target, CHANNEL_OPTIONS)
         )
+        self._cancellation = Cancellation()
 
     def save(
         self,
@@ -134,7 +136,7 @@ class ImageStorage:
                     answer = self._send(SAVE, saving.messages(), retry.seconds_left)
                     return image_from(answer.image, replayed=answer.replayed)
                 except ImageStorageError as error:
-                    time.sleep(retry.delay(saving.judge(error), saving.repeatable))
+                    self._cancellation.sleep(retry.delay(saving.judge(error), saving.repeatable))
         finally:
             saving.close()
 
@@ -151,11 +153,8 @@ class ImageStorage:
 
     def open(self, filename: str, *, provider: str = "") -> ImageReader:
         """An image as a binary file that reads ahead 1 MiB and seeks; `.image` describes it. IMAGE_NOT_FOUND."""
-        download = Download(pb.GetRequest(filename=filename, provider=provider, metadata_only=True))
-        for _ in self._read(download):
-            pass
         return ImageReader(
-            download.described(),
+            self._describe(filename, provider=provider),
             lambda offset, limit: self.get(filename, provider=provider, offset=offset, limit=limit),
         )
 
@@ -267,6 +266,18 @@ class ImageStorage:
     ) -> None:
         self.close()
 
+    def _describe(self, filename: str, *, provider: str) -> Image:
+        download = Download(pb.GetRequest(filename=filename, provider=provider, metadata_only=True))
+        for _ in self._read(download):
+            pass
+        return download.described()
+
+    def _cancellable(self) -> tuple[ImageStorage, Cancellation]:
+        """The same client for one verb, and what ends that verb from another thread."""
+        client = copy.copy(self)
+        client._cancellation = Cancellation()
+        return client, client._cancellation
+
     def _ask(self, method: Method[RequestT, ResponseT], request: RequestT, *, repeatable: bool = True) -> ResponseT:
         """`repeatable`: does no harm where an attempt without an answer had been carried out."""
         retry = self._connection.retry()
@@ -274,7 +285,7 @@ class ImageStorage:
             try:
                 return self._send(method, iter([request]), retry.seconds_left)
             except ImageStorageError as error:
-                time.sleep(retry.delay(error, repeatable or not error.outcome_unknown))
+                self._cancellation.sleep(retry.delay(error, repeatable or not error.outcome_unknown))
 
     def _send(
         self, method: Method[RequestT, ResponseT], messages: Iterator[RequestT], seconds: float | None
@@ -284,6 +295,7 @@ class ImageStorage:
         call = self._channel.stream_unary(method.path, method.request.SerializeToString, method.response.FromString)
         future = call.future(feed, timeout=seconds, metadata=self._connection.metadata)
         future.add_done_callback(lambda _: feed.close())
+        self._cancellation.watch(future)
         try:
             for message in messages:
                 # An answer before the end is an error, or a save that was done before: nobody wants the rest.
@@ -304,6 +316,7 @@ class ImageStorage:
         call = self._channel.unary_stream(method.path, method.request.SerializeToString, method.response.FromString)
         while (request := reading.request()) is not None:
             messages = call(request, timeout=retry.seconds_left, metadata=self._connection.metadata)
+            self._cancellation.watch(messages)
             try:
                 for message in messages:
                     retry.reset()
@@ -311,6 +324,6 @@ class ImageStorage:
                 reading.finish()
                 return
             except grpc.RpcError as failure:
-                time.sleep(retry.delay(error_from(failure, sent=False)))
+                self._cancellation.sleep(retry.delay(error_from(failure, sent=False)))
             finally:
                 messages.cancel()
