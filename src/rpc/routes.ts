@@ -32,11 +32,11 @@ export function createRoutes(storage: Storage, limits: SaveStreamLimits): Servic
         return { image: imageFrom(item), replayed };
       }),
 
-    async *get({ filename, provider, offset, limit, metadataOnly }) {
+    async *get({ filename, provider, offset, limit, metadataOnly }, { signal }) {
       const part = { offset: numberOf(offset), limit: numberOf(limit) };
       const { item, body } = await storage.get(filename, { provider, ...part });
       yield { payload: { case: 'image', value: imageFrom(item) } };
-      if (!metadataOnly) yield* chunksOf(body);
+      if (!metadataOnly) yield* chunksOf(closedOn(signal, body));
     },
 
     async *list(request) {
@@ -57,6 +57,13 @@ export function createRoutes(storage: Storage, limits: SaveStreamLimits): Servic
 
     stats: async ({ provider }) => ({ providers: (await storage.getStatistics(provider)).map(statisticsFrom) }),
   };
+}
+
+/** Ends the body, and with it its open file, when the reader goes away: what waits to write to it may never go on. */
+function closedOn(signal: AbortSignal, body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  const iterator = body[Symbol.asyncIterator]();
+  signal.addEventListener('abort', () => void iterator.return?.().catch(() => undefined), { once: true });
+  return { [Symbol.asyncIterator]: () => iterator };
 }
 
 async function* chunksOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<MessageInitShape<typeof GetResponseSchema>> {
