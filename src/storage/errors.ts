@@ -83,6 +83,11 @@ export function invalidField(field: string, problem: string): StorageError {
   return new StorageError('FIELD_INVALID', `${field}: ${problem}`, { field });
 }
 
+/** CANCELLED when the signal has fired. */
+export function throwIfCancelled(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new StorageError('CANCELLED', 'the call was cancelled');
+}
+
 /** Folds whatever was thrown into a StorageError; what is not one becomes STORAGE_IO with generic text. */
 export function toStorageError(error: unknown): StorageError {
   if (error instanceof StorageError) return error;

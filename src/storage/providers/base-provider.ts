@@ -1,8 +1,9 @@
 /** What every provider does, once: validation, naming, hashing, list, cleanup and statistics over its catalog. */
 import { createHash } from 'node:crypto';
-import type { Catalog, CatalogQuery, ImageRecord, ImageSize, Outcome } from '../catalog/types.ts';
+import type { Catalog, CatalogQuery, ImageRecord, Outcome } from '../catalog/types.ts';
+import { checkCleanup, cleanUp } from '../cleanup.ts';
 import { Slots } from '../concurrency.ts';
-import { StorageError, toStorageError } from '../errors.ts';
+import { StorageError, throwIfCancelled, toStorageError } from '../errors.ts';
 import { type DetectedType, ImageInspector } from '../image-format.ts';
 import { createListing } from '../listing.ts';
 import { imageFilename, imageKey, modelSlug } from '../naming.ts';
@@ -31,15 +32,9 @@ import {
   checkCount,
   checkDeclared,
   checkIdempotencyKey,
-  checkInstant,
   checkMetadata,
-  checkText,
   fingerprint,
 } from '../validation.ts';
-
-const CLEANUP_SCAN_ROWS = 5_000;
-const CLEANUP_GROUP = 100;
-const MAX_NAMED = 1_000;
 
 /** The bytes of one save on their way into a provider. Every method's failure is folded by the caller. */
 export interface Upload {
@@ -231,47 +226,8 @@ export abstract class BaseProvider implements StorageProvider {
   async cleanup(options: CleanupOptions): Promise<CleanupResult> {
     checkCleanup(options);
     const catalog = await folded(this.completeCatalog());
-    const dryRun = options.dryRun ?? false;
-    const result: CleanupResult = { deletedCount: 0, freedBytes: 0, filenames: [], keptPinned: 0, dryRun, more: false };
-    const count = (image: ImageSize) => {
-      result.deletedCount += 1;
-      result.freedBytes += image.size;
-      if (result.filenames.length < MAX_NAMED) result.filenames.push(image.filename);
-    };
-    const most = options.maxDeletes ?? Number.POSITIVE_INFINITY;
-    for await (const group of this.#unprotected(catalog, options)) {
-      throwIfCancelled(options.signal);
-      const going = group.filter((image) => !image.pinned);
-      const taken = going.slice(0, most - result.deletedCount);
-      const gone = dryRun ? taken.map(() => true) : await this.#removeAll(taken);
-      for (const [index, image] of taken.entries()) if (gone[index]) count(image);
-      if (taken.length < going.length) return { ...result, more: true };
-      result.keptPinned += group.length - going.length;
-    }
-    return result;
-  }
-
-  #removeAll(images: ImageSize[]): Promise<boolean[]> {
-    return Promise.all(images.map(async ({ filename }) => (await folded(this.remove(filename, true))).done));
-  }
-
-  /** Groups of the images that no criterion protects, oldest first, pinned ones among them. */
-  async *#unprotected(catalog: Catalog, options: CleanupOptions): AsyncGenerator<ImageSize[]> {
-    const filter = { model: options.model, category: options.category };
-    const end = options.olderThan && checkInstant('older_than', options.olderThan);
-    const newestToGo = await firstUnprotected(catalog, filter, options);
-    if (newestToGo === undefined) return;
-    let after: ImageSize | undefined;
-    for (;;) {
-      const request = { ...(after && { after }), limit: CLEANUP_GROUP };
-      const rows = await folded(
-        catalog.pageSizes({ ...filter, ...(end !== undefined && { end }), order: 'oldest' }, request),
-      );
-      const going = rows.filter((row) => !isNewer(row, newestToGo));
-      if (going.length > 0) yield going;
-      after = rows.at(-1);
-      if (going.length < CLEANUP_GROUP) return;
-    }
+    const remove = async (filename: string) => (await this.remove(filename, true)).done;
+    return folded(cleanUp(catalog, options, remove));
   }
 
   async getStatistics(): Promise<ProviderStatistics> {
@@ -321,51 +277,6 @@ export abstract class BaseProvider implements StorageProvider {
   }
 }
 
-/** The newest image that neither keepCount nor keepBytes protects, or would protect were it not pinned; undefined when there is none. */
-async function firstUnprotected(
-  catalog: Catalog,
-  filter: Partial<CatalogQuery>,
-  options: CleanupOptions,
-): Promise<ImageSize | undefined> {
-  let countLeft = options.keepCount ?? 0;
-  let bytesLeft = options.keepBytes ?? 0;
-  let after: ImageSize | undefined;
-  for (;;) {
-    const request = { ...(after && { after }), limit: CLEANUP_SCAN_ROWS };
-    const rows = await folded(catalog.pageSizes({ ...filter, order: 'newest' }, request));
-    for (const row of rows) {
-      if (row.pinned) {
-        if (countLeft <= 0 && bytesLeft <= 0) return row;
-        continue;
-      }
-      bytesLeft = row.size <= bytesLeft ? bytesLeft - row.size : -1;
-      countLeft -= 1;
-      if (countLeft < 0 && bytesLeft < 0) return row;
-    }
-    after = rows.at(-1);
-    if (rows.length < CLEANUP_SCAN_ROWS) return undefined;
-  }
-}
-
-function isNewer(a: ImageSize, b: ImageSize): boolean {
-  return a.timestamp > b.timestamp || (a.timestamp === b.timestamp && a.filename > b.filename);
-}
-
-function checkCleanup(options: CleanupOptions): void {
-  const { olderThan, keepCount, keepBytes, maxDeletes } = options;
-  if (olderThan === undefined && keepCount === undefined && keepBytes === undefined) {
-    throw new StorageError(
-      'CLEANUP_WITHOUT_CRITERION',
-      'name older_than, keep_count or keep_bytes; filters alone are no criterion',
-    );
-  }
-  checkCount('keep_count', keepCount ?? 0);
-  checkCount('keep_bytes', keepBytes ?? 0);
-  checkCount('max_deletes', maxDeletes ?? 0);
-  checkText('model', options.model ?? '', 1024);
-  checkText('category', options.category ?? '', 1024);
-}
-
 function toQuery({ dateRange, model, category, query, tags, pinned, order = 'newest' }: ListOptions): CatalogQuery {
   return {
     ...(dateRange?.start && { start: dateRange.start.getTime() }),
@@ -391,10 +302,6 @@ function checkType(declared: string | undefined, actual: string): void {
       field: 'content_type',
     });
   }
-}
-
-function throwIfCancelled(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw new StorageError('CANCELLED', 'the call was cancelled');
 }
 
 function notFound(): StorageError {

@@ -1,0 +1,98 @@
+/** Cleanup over a catalog: finds what no criterion protects, oldest first, and removes it in groups. */
+import type { Catalog, ImageSize } from './catalog/types.ts';
+import { StorageError, throwIfCancelled } from './errors.ts';
+import type { CleanupOptions, CleanupResult } from './types.ts';
+import { checkCount, checkInstant, checkText } from './validation.ts';
+
+const SCAN_ROWS = 5_000;
+const GROUP_SIZE = 100;
+const MAX_NAMED = 1_000;
+const MAX_NAME_BYTES = 1_024;
+
+/** CLEANUP_WITHOUT_CRITERION, or FIELD_INVALID by name. */
+export function checkCleanup(options: CleanupOptions): void {
+  const { olderThan, keepCount, keepBytes, maxDeletes } = options;
+  if (olderThan === undefined && keepCount === undefined && keepBytes === undefined) {
+    const message = 'name older_than, keep_count or keep_bytes; filters alone are no criterion';
+    throw new StorageError('CLEANUP_WITHOUT_CRITERION', message);
+  }
+  if (olderThan !== undefined) checkInstant('older_than', olderThan);
+  checkCount('keep_count', keepCount ?? 0);
+  checkCount('keep_bytes', keepBytes ?? 0);
+  checkCount('max_deletes', maxDeletes ?? 0);
+  checkText('model', options.model ?? '', MAX_NAME_BYTES);
+  checkText('category', options.category ?? '', MAX_NAME_BYTES);
+}
+
+/** Removes what the options leave unprotected; `remove` spares what is pinned by then and tells whether it removed. */
+export async function cleanUp(
+  catalog: Catalog,
+  options: CleanupOptions,
+  remove: (filename: string) => Promise<boolean>,
+): Promise<CleanupResult> {
+  const { dryRun = false, maxDeletes = Number.POSITIVE_INFINITY } = options;
+  const result: CleanupResult = { deletedCount: 0, freedBytes: 0, filenames: [], keptPinned: 0, dryRun, more: false };
+  for await (const group of unprotected(catalog, options)) {
+    throwIfCancelled(options.signal);
+    const going = group.filter((image) => !image.pinned);
+    const taken = going.slice(0, maxDeletes - result.deletedCount);
+    const removed = dryRun ? taken.map(() => true) : await Promise.all(taken.map(({ filename }) => remove(filename)));
+    for (const image of taken.filter((_, index) => removed[index])) count(image, result);
+    if (taken.length < going.length) return { ...result, more: true };
+    result.keptPinned += group.length - going.length;
+  }
+  return result;
+}
+
+function count(image: ImageSize, result: CleanupResult): void {
+  result.deletedCount += 1;
+  result.freedBytes += image.size;
+  if (result.filenames.length < MAX_NAMED) result.filenames.push(image.filename);
+}
+
+/** Groups of the images that no criterion protects, oldest first, pinned ones among them. */
+async function* unprotected(catalog: Catalog, options: CleanupOptions): AsyncGenerator<ImageSize[]> {
+  const newestToGo = await firstUnprotected(catalog, options);
+  if (newestToGo === undefined) return;
+  const query = { ...filterOf(options), ...(options.olderThan && { end: options.olderThan.getTime() }) };
+  let after: ImageSize | undefined;
+  for (;;) {
+    const request = { ...(after && { after }), limit: GROUP_SIZE };
+    const rows = await catalog.pageSizes({ ...query, order: 'oldest' }, request);
+    const going = rows.filter((row) => !isNewer(row, newestToGo));
+    if (going.length > 0) yield going;
+    after = rows.at(-1);
+    if (going.length < GROUP_SIZE) return;
+  }
+}
+
+/** The newest image that neither keepCount nor keepBytes protects, nor would if it were not pinned. */
+async function firstUnprotected(catalog: Catalog, options: CleanupOptions): Promise<ImageSize | undefined> {
+  let countLeft = options.keepCount ?? 0;
+  let bytesLeft = options.keepBytes ?? 0;
+  let after: ImageSize | undefined;
+  for (;;) {
+    const request = { ...(after && { after }), limit: SCAN_ROWS };
+    const rows = await catalog.pageSizes({ ...filterOf(options), order: 'newest' }, request);
+    for (const row of rows) {
+      if (row.pinned) {
+        if (countLeft <= 0 && bytesLeft <= 0) return row;
+        continue;
+      }
+      // The first that does not fit ends what keepBytes protects, also for smaller ones behind it.
+      bytesLeft = row.size <= bytesLeft ? bytesLeft - row.size : -1;
+      countLeft -= 1;
+      if (countLeft < 0 && bytesLeft < 0) return row;
+    }
+    after = rows.at(-1);
+    if (rows.length < SCAN_ROWS) return undefined;
+  }
+}
+
+function filterOf({ model, category }: CleanupOptions): { model?: string; category?: string } {
+  return { model, category };
+}
+
+function isNewer(a: ImageSize, b: ImageSize): boolean {
+  return a.timestamp > b.timestamp || (a.timestamp === b.timestamp && a.filename > b.filename);
+}
