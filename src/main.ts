@@ -6,6 +6,7 @@ import { registerDelete } from './cli/delete.ts';
 import { registerGet } from './cli/get.ts';
 import { registerHealth } from './cli/health.ts';
 import { registerList } from './cli/list.ts';
+import { registerMcp } from './cli/mcp.ts';
 import { registerSave } from './cli/save.ts';
 import { registerServe } from './cli/serve.ts';
 import { registerStats } from './cli/stats.ts';
@@ -40,6 +41,7 @@ function createProgram(): Command {
   registerCleanup(program);
   registerStats(program);
   registerHealth(program);
+  registerMcp(program);
   return program;
 }
 

@@ -1,11 +1,11 @@
 /** What the six rpcs promise their callers, over a real daemon and the contract's own messages. */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { Code, createClient } from '@connectrpc/connect';
+import { createClient } from '@connectrpc/connect';
 import { createConnectTransport } from '@connectrpc/connect-node';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Image, ImageStorage, Order } from '../gen/imagestorage/v1/image_storage_pb.ts';
-import { chunk, header, outcomeOf, saveAt, storageAt, stream, trailer, upload } from './support/grpc.ts';
+import { all, chunk, header, outcomeOf, saveAt, storageAt, stream, trailer, upload } from './support/grpc.ts';
 import { jpegOf, pngOf, webpOf } from './support/images.ts';
 import { type RunningDaemon, runDaemon } from './support/running-daemon.ts';
 
@@ -16,11 +16,15 @@ const seconds = (iso: string) => ({ seconds: BigInt(Date.parse(iso) / 1000), nan
 let daemon: RunningDaemon;
 let storage: ReturnType<typeof storageAt>;
 
-beforeEach(async () => {
+beforeAll(async () => {
   daemon = await runDaemon();
   storage = storageAt(daemon.address);
 });
-afterEach(() => daemon.close());
+afterEach(async () => {
+  const filenames = await listed({});
+  if (filenames.length > 0) await storage.delete({ filenames });
+});
+afterAll(() => daemon.close());
 
 /** Three images of two models on three days; the newest is pinned. */
 async function saveThree(): Promise<Image[]> {
@@ -95,7 +99,7 @@ describe('Save', () => {
 describe('Get', () => {
   it('gives the description first, then the bytes in chunks of at most 256 KiB', async () => {
     const saved = await saveAt(daemon.address, png);
-    const messages = await Array.fromAsync(storage.get({ filename: saved.filename }));
+    const messages = await all(storage.get({ filename: saved.filename }));
     expect(messages[0]!.payload).toMatchObject({ case: 'image', value: { filename: saved.filename } });
     const chunks = messages.slice(1).map(({ payload }) => payload.value as Uint8Array);
     expect(Buffer.concat(chunks)).toEqual(png);
@@ -105,7 +109,7 @@ describe('Get', () => {
   it('gives a range, or the description alone', async () => {
     const { filename } = await saveAt(daemon.address, png);
     const read = async (request: object) => {
-      const messages = await Array.fromAsync(storage.get({ filename, ...request }));
+      const messages = await all(storage.get({ filename, ...request }));
       return Buffer.concat(messages.slice(1).map(({ payload }) => payload.value as Uint8Array));
     };
     expect(await read({ offset: 300_000n, limit: 1000n })).toEqual(png.subarray(300_000, 301_000));
@@ -136,13 +140,13 @@ describe('List', () => {
 
   it('resumes behind any batch, and sends none without a match', async () => {
     const filenames = (await saveThree()).map(({ filename }) => filename).reverse();
-    const batches = await Array.fromAsync(storage.list({ batchSize: 1 }));
+    const batches = await all(storage.list({ batchSize: 1 }));
     expect(batches.map(({ images }) => images[0]!.filename)).toEqual(filenames);
     expect(batches.map(({ nextPageToken }) => nextPageToken !== '')).toEqual([true, true, false]);
     const pageToken = batches[0]!.nextPageToken;
     expect(await listed({ pageToken })).toEqual(filenames.slice(1));
     expect(await outcomeOf(storage.list({ pageToken, category: 'other' }))).toMatch('PAGE_TOKEN_INVALID');
-    expect(await Array.fromAsync(storage.list({ category: 'other' }))).toEqual([]);
+    expect(await all(storage.list({ category: 'other' }))).toEqual([]);
   });
 });
 
@@ -210,12 +214,6 @@ it('is served over Connect, too', async () => {
   const overConnect = createClient(ImageStorage, transport);
   expect((await overConnect.stats({})).providers[0]!.count).toBe(1n);
   expect((await overConnect.delete({ filenames: [filename] })).results[0]!.deleted).toBe(true);
-});
-
-it('takes a deadline that lies beyond what a timer can wait as an error, not as passed', async () => {
-  await expect(storage.stats({}, { headers: { 'grpc-timeout': '99999H' } })).rejects.toMatchObject({
-    code: Code.InvalidArgument,
-  });
 });
 
 function chunksOf(bytes: Uint8Array) {

@@ -22,7 +22,7 @@ interface Rule {
 /** Each part of `src/`, and the parts it may import besides itself. */
 const MAY_IMPORT: Record<string, string[]> = {
   main: ['cli', 'config', 'exit-codes', 'storage'],
-  cli: ['daemon', 'client', 'config', 'logging', 'exit-codes', 'storage'],
+  cli: ['daemon', 'client', 'mcp', 'config', 'logging', 'exit-codes', 'storage'],
   mcp: ['client'],
   daemon: ['config', 'rpc', 'http', 'storage'],
   config: ['storage'],

@@ -78,8 +78,12 @@ function closeIfUnsent(request: Http2ServerRequest, requestMs: number): void {
   request.once('end', arrived).once('close', arrived);
 }
 
-/** Node keeps a stream open until the client has half-closed, too, which one that stalls never does. */
+/** Node keeps a stream until the client has half-closed and all of it is read, which need not happen once it has its answer. */
 function closeWhenAnswered({ stream }: Http2ServerRequest): void {
+  const close = () => {
+    stream.close(constants.NGHTTP2_NO_ERROR);
+    stream.destroy();
+  };
   // A turn later the trailers are on their way; closing a stream earlier loses them.
-  stream.once('wantTrailers', () => setImmediate(() => stream.close(constants.NGHTTP2_NO_ERROR)));
+  stream.once('wantTrailers', () => setImmediate(close));
 }

@@ -1,11 +1,5 @@
 /** Wraps every call: folds errors on both ways, and logs one line per call without anything of its content. */
-import {
-  Code,
-  type ConnectError,
-  type Interceptor,
-  type StreamRequest,
-  type StreamResponse,
-} from '@connectrpc/connect';
+import { Code, ConnectError, type Interceptor, type StreamRequest, type StreamResponse } from '@connectrpc/connect';
 import { StorageError } from '../storage/errors.ts';
 import type { Logger } from '../storage/types.ts';
 import { cancelled, foldReadError, toConnectError } from './errors.ts';
@@ -24,34 +18,47 @@ const LEVEL_OF_CODE: Partial<Record<Code, Level>> = {
 
 export function callInterceptor(log: Logger): Interceptor {
   return (next) => async (request) => {
-    const end = startCall(log, request.method.name);
+    const call = startCall(log, request.method.name, request.signal);
     try {
       const response = await next(request.stream ? withFoldedErrors(request) : request);
-      if (response.stream) return { ...response, message: untilEnd(response.message, end) };
-      end();
+      if (response.stream) return { ...response, message: untilEnd(response.message, call) };
+      call.succeeded();
       return response;
     } catch (error) {
-      throw end(error);
+      throw call.failed(error);
     }
   };
 }
 
-/** `end` logs, and gives what the caller shall see. */
-function startCall(log: Logger, method: string): (error?: unknown) => ConnectError | undefined {
+interface Call {
+  succeeded(): void;
+  /** Gives what the caller shall see. */
+  failed(error: unknown): ConnectError;
+}
+
+function startCall(log: Logger, method: string, signal: AbortSignal): Call {
   const started = performance.now();
-  return (error) => {
-    const ms = Math.round(performance.now() - started);
-    if (error === undefined) {
-      log.debug({ method, code: 'OK', ms }, 'call');
-      return undefined;
-    }
-    const status = toConnectError(error);
-    const reason = error instanceof StorageError ? error.reason : undefined;
-    const level = (reason !== 'MESSAGE_TOO_LARGE' && LEVEL_OF_CODE[status.code]) || 'info';
-    const cause = level === 'info' ? { problem: status.rawMessage } : { err: error };
-    log[level]({ method, code: Code[status.code], reason, ms, ...cause }, 'call failed');
-    return status;
+  const elapsedMs = () => Math.round(performance.now() - started);
+  return {
+    succeeded: () => log.debug({ method, code: 'OK', ms: elapsedMs() }, 'call'),
+    failed(thrown) {
+      const error = endOf(thrown, signal);
+      const status = toConnectError(error);
+      const reason = error instanceof StorageError ? error.reason : undefined;
+      const level = (reason !== 'MESSAGE_TOO_LARGE' && LEVEL_OF_CODE[status.code]) || 'info';
+      const cause = level === 'info' ? { problem: status.rawMessage } : { err: error };
+      log[level]({ method, code: Code[status.code], reason, ms: elapsedMs(), ...cause }, 'call failed');
+      return status;
+    },
   };
+}
+
+/** What ended a call: once nobody waits for its answer it is that, unless the storage says otherwise. */
+function endOf(error: unknown, signal: AbortSignal): unknown {
+  const isStorages = error instanceof StorageError && error.reason !== 'CANCELLED';
+  if (isStorages || !signal.aborted) return error;
+  const { reason } = signal;
+  return reason instanceof ConnectError && reason.code === Code.DeadlineExceeded ? reason : cancelled(error);
 }
 
 function withFoldedErrors(request: StreamRequest): StreamRequest {
@@ -66,19 +73,16 @@ async function* mapError<T>(source: AsyncIterable<T>, fold: (error: unknown) => 
   }
 }
 
-async function* untilEnd(
-  messages: StreamResponse['message'],
-  end: ReturnType<typeof startCall>,
-): StreamResponse['message'] {
+async function* untilEnd(messages: StreamResponse['message'], call: Call): StreamResponse['message'] {
   let left = true;
   try {
     yield* messages;
     left = false;
-    end();
+    call.succeeded();
   } catch (error) {
     left = false;
-    throw end(error);
+    throw call.failed(error);
   } finally {
-    if (left) end(cancelled(undefined));
+    if (left) call.failed(cancelled(undefined));
   }
 }

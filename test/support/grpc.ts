@@ -48,11 +48,16 @@ export async function saveAt(address: string, bytes: Uint8Array, about?: Header)
   return (await storageAt(address).save(upload(bytes, about))).image!;
 }
 
+export async function all<T>(messages: AsyncIterable<T>): Promise<T[]> {
+  const received: T[] = [];
+  for await (const message of messages) received.push(message);
+  return received;
+}
+
 /** How a call ended: `OK`, or code, reason and field, such as `InvalidArgument FIELD_INVALID metadata.prompt`. */
 export async function outcomeOf(call: Promise<unknown> | AsyncIterable<unknown>): Promise<string> {
   try {
-    if (Symbol.asyncIterator in call) for await (const _ of call);
-    else await call;
+    await (Symbol.asyncIterator in call ? all(call) : call);
     return 'OK';
   } catch (thrown) {
     const error = ConnectError.from(thrown);
