@@ -14,13 +14,20 @@ export interface DaemonProcess {
   stop(signal: 'SIGTERM' | 'SIGKILL'): Promise<number | null>;
 }
 
+export interface DaemonProcessOptions {
+  /** Default `127.0.0.1:0`. */
+  listen?: string;
+  flags?: string[];
+  /** The script of the command; default that of this checkout. */
+  command?: string;
+}
+
 /** Rejects when it ends before it listens. */
 export async function startDaemonProcess(
   basePath: string,
-  listen = '127.0.0.1:0',
-  flags: string[] = [],
+  { listen = '127.0.0.1:0', flags = [], command = BIN }: DaemonProcessOptions = {},
 ): Promise<DaemonProcess> {
-  const args = [BIN, 'serve', '--listen', listen, '--base-path', basePath, '--log-level', 'warn', ...flags];
+  const args = [command, 'serve', '--listen', listen, '--base-path', basePath, '--log-level', 'warn', ...flags];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const address = await new Promise<string>((resolve, reject) => {
     child.once('exit', (code) => reject(new Error(`the daemon ended with ${code} before it listened`)));

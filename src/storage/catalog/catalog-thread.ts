@@ -53,7 +53,8 @@ export class CatalogThread<R extends keyof Roles> {
   /** `onDeath`: the thread ended though nobody stopped it; all its calls reject. */
   constructor(role: R, file: CatalogFile, onDeath: (error: Error) => void) {
     this.#onDeath = onDeath;
-    this.#worker = new Worker(WORKER, { workerData: { role, file } satisfies ThreadData });
+    // Flags of the program around us, such as --input-type, are not meant for this file.
+    this.#worker = new Worker(WORKER, { workerData: { role, file } satisfies ThreadData, execArgv: [] });
     this.#worker.on('message', (answer: Answer) => this.#settle(answer));
     let cause: unknown;
     this.#worker.on('error', (error) => {
