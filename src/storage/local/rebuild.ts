@@ -6,7 +6,7 @@ import { createCatalog, salvageTombstones } from '../catalog/worker-catalog.ts';
 import { parseRecord } from '../record-file.ts';
 import type { Logger } from '../types.ts';
 import { readAuditLog } from './audit-log.ts';
-import { ifPresent, readText, syncFolder, unlinkIfPresent } from './files.ts';
+import { ifPresent, inodeOf, readText, syncFolder, unlinkIfPresent } from './files.ts';
 import type { Layout } from './layout.ts';
 import { holds } from './recovery.ts';
 
@@ -50,7 +50,18 @@ export async function rebuildCatalog({ layout, storeId, log, failpoint }: Rebuil
 async function knownTombstones(layout: Layout): Promise<Tombstone[]> {
   const paths = [layout.catalog, ...(await lostCatalogs(layout))];
   const salvaged = await Promise.all(paths.map(salvageTombstones));
-  return [...salvaged.flat(), ...(await readAuditLog(layout.auditLog))];
+  return [...salvaged.flat(), ...(await loggedDeletes(layout))];
+}
+
+/** The image is the last file that a delete unlinks: while it is there, so may be the others. */
+async function loggedDeletes(layout: Layout): Promise<Tombstone[]> {
+  const tombstones = await readAuditLog(layout.auditLog);
+  for (let start = 0; start < tombstones.length; start += BATCH) {
+    const batch = tombstones.slice(start, start + BATCH);
+    const images = await Promise.all(batch.map(({ record }) => inodeOf(layout.image(record.filename))));
+    for (const [index, image] of images.entries()) batch[index]!.unlinkPending = image !== undefined;
+  }
+  return tombstones;
 }
 
 async function loadRecords(
