@@ -5,6 +5,7 @@ import { registerCleanup } from './cli/cleanup.ts';
 import { registerDelete } from './cli/delete.ts';
 import { registerGet } from './cli/get.ts';
 import { registerHealth } from './cli/health.ts';
+import { registerImport } from './cli/import.ts';
 import { registerList } from './cli/list.ts';
 import { registerMcp } from './cli/mcp.ts';
 import { registerSave } from './cli/save.ts';
@@ -35,6 +36,7 @@ function createProgram(): Command {
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error:/, 'image-storage:')) });
   registerServe(program);
   registerSave(program);
+  registerImport(program);
   registerGet(program);
   registerList(program);
   registerDelete(program);

@@ -1,9 +1,9 @@
 /** The one error class of the client, and how a gRPC status with its details becomes one. */
 import { fromBinary } from '@bufbuild/protobuf';
-import { BinaryReader } from '@bufbuild/protobuf/wire';
-import { type Any, AnySchema, anyUnpack } from '@bufbuild/protobuf/wkt';
+import { type Any, anyUnpack } from '@bufbuild/protobuf/wkt';
 import { type ServiceError, status } from '@grpc/grpc-js';
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from '../../gen/google/rpc/error_details_pb.ts';
+import { type Status, StatusSchema } from '../../gen/google/rpc/status_pb.ts';
 
 export interface ErrorDetails {
   /** UPPER_SNAKE, as the contract names them; unset when the answer did not come from the daemon. */
@@ -56,18 +56,20 @@ const MAY_BE_UNANSWERED = new Set([
 
 /** `sent`: the request reached a connection whole, so that without an answer its outcome is unknown. */
 export function errorFromStatus(error: ServiceError, sent: boolean): ImageStorageError {
-  const details = readDetails(error.metadata?.get('grpc-status-details-bin')[0]);
+  const told = readStatus(error.metadata?.get('grpc-status-details-bin')[0]);
+  const details: ErrorDetails = Object.assign({}, ...(told?.details ?? []).map(readDetail));
   const unanswered = details.reason === undefined && MAY_BE_UNANSWERED.has(error.code);
   const outcomeUnknown = details.outcomeUnknown || (sent && unanswered);
-  return new ImageStorageError(error.code, error.details, { ...details, outcomeUnknown });
+  // grpc-js leaves characters such as commas percent-encoded in its own copy of the message.
+  return new ImageStorageError(error.code, told?.message || error.details, { ...details, outcomeUnknown });
 }
 
-function readDetails(bytes: unknown): ErrorDetails {
-  if (!(bytes instanceof Uint8Array)) return {};
+function readStatus(bytes: unknown): Status | undefined {
+  if (!(bytes instanceof Uint8Array)) return undefined;
   try {
-    return Object.assign({}, ...detailsOf(bytes).map(readDetail));
+    return fromBinary(StatusSchema, bytes);
   } catch {
-    return {};
+    return undefined;
   }
 }
 
@@ -78,16 +80,4 @@ function readDetail(detail: Any): ErrorDetails {
   if (field) return { field };
   const delay = anyUnpack(detail, RetryInfoSchema)?.retryDelay;
   return delay ? { retryAfterMs: Number(delay.seconds) * 1000 + delay.nanos / 1e6 } : {};
-}
-
-/** The `details` (field 3) of a google.rpc.Status, for which no code is generated. */
-function detailsOf(bytes: Uint8Array): Any[] {
-  const details: Any[] = [];
-  const reader = new BinaryReader(bytes);
-  while (reader.pos < reader.len) {
-    const [field, wireType] = reader.tag();
-    if (field === 3) details.push(fromBinary(AnySchema, reader.bytes()));
-    else reader.skip(wireType, field);
-  }
-  return details;
 }

@@ -1,4 +1,4 @@
-/** A Python with grpcio and grpcio-tools, installed on first use and kept below node_modules. */
+/** Pythons with the packages that tests need, installed on first use and kept below node_modules. */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
@@ -9,11 +9,20 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const requirements = join(root, 'test/python/requirements.txt');
+const folder = join(root, 'test/python');
 const cache = join(root, 'node_modules/.cache');
 
-/** The interpreter's path; undefined, with the reason on stderr, where python3, venv or the packages cannot be had. */
-export async function pythonWithGrpc(): Promise<string | undefined> {
+/** With grpcio and grpcio-tools. */
+export function pythonWithGrpc(): Promise<string | undefined> {
+  return pythonWith('requirements.txt');
+}
+
+/**
+ * The path of an interpreter that has what a file of `test/python` pins; undefined, with the reason on stderr, where
+ * python3, venv or the packages cannot be had.
+ */
+export async function pythonWith(requirementsFile: string): Promise<string | undefined> {
+  const requirements = join(folder, requirementsFile);
   const pinned = createHash('sha256')
     .update(await readFile(requirements))
     .digest('hex')
@@ -22,16 +31,16 @@ export async function pythonWithGrpc(): Promise<string | undefined> {
   const python = join(venv, 'bin/python');
   if (existsSync(python)) return python;
   try {
-    await install(venv);
+    await install(venv, requirements);
     return python;
   } catch (error) {
-    console.warn('no Python with grpcio here:', (error as Error).message);
+    console.warn(`no Python with test/python/${requirementsFile} here:`, (error as Error).message);
     return undefined;
   }
 }
 
 /** Builds beside the final place and renames, so that an interrupted or simultaneous installation does no harm. */
-async function install(venv: string): Promise<void> {
+async function install(venv: string, requirements: string): Promise<void> {
   await mkdir(cache, { recursive: true });
   const building = await mkdtemp(`${venv}-`);
   try {

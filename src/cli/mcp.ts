@@ -1,0 +1,37 @@
+/** `image-storage mcp`: serves the images to an assistant, over stdin and stdout. */
+import { realpath } from 'node:fs/promises';
+import type { Command } from 'commander';
+import { clientAddress } from '../config.ts';
+import { EXIT } from '../exit-codes.ts';
+import { type AddressFlags, withAddress, withClient } from './connection.ts';
+import { parseInstant, parseRangeEnd } from './dates.ts';
+
+interface McpFlags extends AddressFlags {
+  allowDir?: string;
+  readOnly?: boolean;
+}
+
+const dates = {
+  parseInstant: (text: string) => parseInstant(text),
+  parseRangeEnd: (text: string) => parseRangeEnd(text),
+};
+
+export function registerMcp(program: Command): void {
+  const command = program
+    .command('mcp')
+    .description('serve the images to an assistant: an MCP server on stdin and stdout')
+    .option('--allow-dir <folder>', 'let it save image files that lie in this folder')
+    .option('--read-only', 'let it look only, not save or delete')
+    .action((flags: McpFlags) => mcp(flags, program.version() ?? ''));
+  withAddress(command);
+}
+
+async function mcp({ address = clientAddress(), allowDir, readOnly }: McpFlags, version: string): Promise<void> {
+  const folder = allowDir === undefined ? undefined : await realpath(allowDir);
+  // Loaded here, so that no other command waits for it.
+  const { serveMcp } = await import('../mcp/server.ts');
+  await withClient({ address }, async ({ client, signal }) => {
+    await serveMcp({ client, address, version, dates, allowDir: folder, readOnly }, signal);
+    return EXIT.OK;
+  });
+}

@@ -1,0 +1,65 @@
+/** The tool `cleanup_images`: prunes old images, after showing which. */
+import { z } from 'zod';
+import type { CleanupResult, ImageStorageClient } from '../client.ts';
+import { type Confirmations, confirmationOutput, confirmToken, planThenAct } from './confirmation.ts';
+import { natural } from './image.ts';
+import { type DateReader, instant } from './instant.ts';
+import { type AddTool, DELETES } from './tool.ts';
+
+/** As many as a plan names: nothing goes that was not shown. */
+const MAX_DELETES = 1000;
+
+/** A plan over several providers could not name all that goes. */
+const oneAtATime = z
+  .string()
+  .refine((name) => name !== '*', 'one provider at a time; storage_stats with provider "*" names them')
+  .optional()
+  .describe('The provider to clean up; default: the default provider');
+
+export function addCleanupImages(
+  addTool: AddTool,
+  client: ImageStorageClient,
+  confirmations: Confirmations,
+  dates: DateReader,
+): void {
+  addTool({
+    name: 'cleanup_images',
+    title: 'Clean up old images',
+    description:
+      'Deletes old images for good, oldest first, at most 1,000 a call. Each criterion that is given (older_than, ' +
+      'keep_count, keep_bytes) protects; pinned images are spared. The first call only answers with the plan.',
+    annotations: { ...DELETES, idempotentHint: false },
+    input: z.strictObject({
+      older_than: instant(dates.parseInstant, 'Criterion: protects what was not generated before this'),
+      keep_count: natural.optional().describe('Criterion: protects the newest so many that match the filters'),
+      keep_bytes: natural.optional().describe('Criterion: protects the newest that fit into so many bytes'),
+      model: z.string().optional().describe("Filter: the model's name as it was saved, or its slug"),
+      category: z.string().optional().describe('Filter: the exact category'),
+      provider: oneAtATime,
+      confirm_token: confirmToken,
+    }),
+    output: z.object({
+      ...confirmationOutput,
+      count: natural.describe('Images that went, or would go'),
+      bytes: natural.describe('What they had'),
+      filenames: z.array(z.string()).describe('Oldest first'),
+      kept_pinned: natural.describe('Images that would have gone, were they not pinned'),
+      more: z.boolean().describe('More would go: call again for the next ones'),
+    }),
+    async run({ older_than, keep_count, keep_bytes, confirm_token, ...filters }, signal) {
+      const criteria = { ...filters, olderThan: older_than, keepCount: keep_count, keepBytes: keep_bytes, signal };
+      const plan = planOf(await client.cleanup({ ...criteria, dryRun: true, maxDeletes: MAX_DELETES }));
+      const value = await planThenAct(confirmations, {
+        subject: ['cleanup_images', filters.provider],
+        token: confirm_token,
+        plan,
+        act: async () => planOf(await client.cleanup({ ...criteria, maxDeletes: plan.count })),
+      });
+      return { value };
+    },
+  });
+}
+
+function planOf({ deletedCount: count, freedBytes: bytes, filenames, keptPinned, more }: CleanupResult) {
+  return { count, bytes, filenames, keptPinned, more };
+}

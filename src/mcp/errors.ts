@@ -1,0 +1,49 @@
+/** What went wrong, in words from which an assistant can go on. */
+import { ImageStorageError } from '../client.ts';
+
+/** A refusal of ours; its message says how to go on. */
+export class ToolError extends Error {
+  override readonly name = 'ToolError';
+}
+
+/** gRPC status codes. */
+const INVALID_ARGUMENT = 3;
+const DEADLINE_EXCEEDED = 4;
+const UNAVAILABLE = 14;
+
+const ADVICE: Record<string, string> = {
+  IMAGE_NOT_FOUND: 'list_images finds filenames; it may be in another provider.',
+  PROVIDER_NOT_FOUND: 'storage_stats with provider "*" names the providers.',
+  CLEANUP_WITHOUT_CRITERION: 'Give older_than, keep_count or keep_bytes.',
+  DISK_FULL: 'Room must be made first: cleanup_images shows what could go.',
+  STORE_READ_ONLY: 'Only the operator of the daemon can change that.',
+  BYTES_CORRUPT: 'The stored bytes are damaged; tell the user.',
+  BYTES_MISSING: 'The stored bytes are gone; tell the user.',
+};
+
+/** Foreign errors are bugs or broken files: they go to stderr, which hosts keep as a log, and stay unnamed here. */
+export function explain(error: unknown, address: string): string {
+  if (error instanceof ToolError) return error.message;
+  if (error instanceof ImageStorageError) return `${messageOf(error, address)} ${adviceFor(error)}`;
+  console.error(error);
+  return 'Internal error of the MCP server; its log says more. Trying again may help, otherwise tell the user.';
+}
+
+/** What gRPC says of a connection means little to anyone. */
+function messageOf({ code, reason, message }: ImageStorageError, address: string): string {
+  if (reason !== undefined) return message.endsWith('.') ? message : `${message}.`;
+  if (code === UNAVAILABLE) return `The ImageStorage daemon at ${address} cannot be reached.`;
+  if (code === DEADLINE_EXCEEDED) return `The ImageStorage daemon at ${address} did not answer in time.`;
+  return `The ImageStorage daemon at ${address} did not do it: ${message}.`;
+}
+
+function adviceFor(error: ImageStorageError): string {
+  if (error.outcomeUnknown)
+    return 'Whatever it was to change may be changed all the same: look with list_images before you try again.';
+  if (error.reason === undefined)
+    return 'Ask the user to check that it is running (image-storage serve), then try again.';
+  const advice = ADVICE[error.reason];
+  if (advice !== undefined) return advice;
+  if (error.retryable) return `Try again in ${Math.ceil((error.retryAfterMs ?? 5_000) / 1000)} s.`;
+  return error.code === INVALID_ARGUMENT ? 'Correct the argument and call again.' : `Tell the user: ${error.reason}.`;
+}

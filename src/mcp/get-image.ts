@@ -1,0 +1,31 @@
+/** The tool `get_image`: shows one image, and says all that is known of it. */
+import { z } from 'zod';
+import type { ImageStorageClient } from '../client.ts';
+import { detailsOf, detailsSchema, filename, oneProvider } from './image.ts';
+import { createPreview } from './preview.ts';
+import { readImage, resourceLink } from './resource.ts';
+import { type AddTool, READS } from './tool.ts';
+
+export function addGetImage(addTool: AddTool, client: ImageStorageClient): void {
+  addTool({
+    name: 'get_image',
+    title: 'Look at an image',
+    description:
+      'Shows one stored image, reduced where it is large, with its whole metadata and a link to the original.',
+    annotations: READS,
+    input: z.strictObject({ filename, provider: oneProvider }),
+    output: z.object({
+      image: detailsSchema,
+      preview: z.string().describe('What the image content is, or why there is none'),
+    }),
+    async run({ filename, provider }, signal) {
+      const { image } = await client.get(filename, { provider, metadataOnly: true, signal });
+      const preview = await createPreview(image, () => readImage(client, image, signal));
+      const picture = preview.picture ? [preview.picture] : [];
+      return {
+        value: { image: detailsOf(image), preview: preview.note },
+        content: [resourceLink(image), ...picture],
+      };
+    },
+  });
+}

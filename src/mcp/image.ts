@@ -1,0 +1,51 @@
+/** An image as tools describe it: short in lists, whole by itself. */
+import { z } from 'zod';
+import type { Image } from '../client.ts';
+
+/** A prompt may have 64 KiB, which a list cannot afford in an assistant's context. */
+const MAX_LISTED_PROMPT = 300;
+/** ComfyUI workflows have up to 1 MiB. */
+const MAX_PARAMETERS = 16_384;
+
+export const natural = z.int().min(0);
+export const filename = z.string().describe('The filename of the image, as list_images gives it');
+export const oneProvider = z.string().optional().describe('The provider that keeps it; default: the default provider');
+export const anyProvider = z
+  .string()
+  .optional()
+  .describe('The provider to look at, "*" is all of them; default: the default provider');
+
+export const summarySchema = z.object({
+  filename: z.string(),
+  provider: z.string(),
+  url: z.string().describe('Where the bytes are; a path where no public URL is configured'),
+  size: natural.describe('Bytes'),
+  content_type: z.string(),
+  width: natural.describe('Pixels'),
+  height: natural.describe('Pixels'),
+  timestamp: z.string().describe('When it was generated, RFC 3339 in UTC'),
+  model: z.string(),
+  prompt: z.string(),
+  category: z.string(),
+  tags: z.array(z.string()),
+  pinned: z.boolean().describe('Spared by cleanup_images'),
+});
+
+export const detailsSchema = summarySchema.extend({
+  path: z.string().describe('The file where the daemon runs; empty for object stores'),
+  sha256: z.string(),
+  create_time: z.string().describe('When it was stored, RFC 3339 in UTC'),
+  parameters_json: z.string().optional().describe('The generation parameters; left out when longer than 16 KiB'),
+});
+
+export function summaryOf(image: Image): object {
+  const { prompt } = image.metadata;
+  const short = prompt.length > MAX_LISTED_PROMPT ? `${prompt.slice(0, MAX_LISTED_PROMPT)}…` : prompt;
+  return { ...image, ...image.metadata, prompt: short };
+}
+
+export function detailsOf(image: Image): object {
+  const { parametersJson } = image.metadata;
+  const affordable = parametersJson.length <= MAX_PARAMETERS ? parametersJson : undefined;
+  return { ...image, ...image.metadata, parametersJson: affordable };
+}

@@ -1,0 +1,64 @@
+/** A picture small enough for an assistant's context: the image itself, or a reduced JPEG where sharp is installed. */
+import type { ImageContent } from '@modelcontextprotocol/server';
+import type sharp from 'sharp';
+import type { Image } from '../client.ts';
+
+const MAX_PREVIEW_BYTES = 256 * 1024;
+/** What is read into memory to reduce it. */
+const MAX_SOURCE_BYTES = 64 * 1024 * 1024;
+/** Longest sides in pixels, tried in turn until the JPEG is small enough. */
+const PREVIEW_SIDES = [1024, 512, 256];
+/** Assistants see these; an AVIF must become a JPEG first. */
+const VIEWABLE = new Set(['image/png', 'image/jpeg', 'image/webp', 'image/gif']);
+
+export interface Preview {
+  picture?: ImageContent;
+  /** What the picture is, or why there is none. */
+  note: string;
+}
+
+export async function createPreview(image: Image, read: () => Promise<Buffer>): Promise<Preview> {
+  if (image.size <= MAX_PREVIEW_BYTES && VIEWABLE.has(image.contentType)) {
+    return { picture: pictureOf(await read(), image.contentType), note: 'The image itself.' };
+  }
+  if (image.size > MAX_SOURCE_BYTES) return { note: 'None: the image is too large to be reduced here. Use the link.' };
+  const sharp = await loadSharp();
+  if (!sharp) return { note: 'None: reducing an image needs the package sharp, which is not installed. Use the link.' };
+  const reduced = await reduce(sharp, await read());
+  if (!reduced) return { note: 'None: the image could not be decoded. Use the link.' };
+  return {
+    picture: pictureOf(reduced, 'image/jpeg'),
+    note: 'The image reduced to a JPEG; of an animation, the first frame.',
+  };
+}
+
+function pictureOf(bytes: Buffer, mimeType: string): ImageContent {
+  return { type: 'image', data: bytes.toString('base64'), mimeType };
+}
+
+/** Native, so that it is no part of the bundle and may be missing. */
+async function loadSharp(): Promise<typeof sharp | undefined> {
+  // In a variable, which the bundler does not follow.
+  const specifier = 'sharp';
+  try {
+    return (await import(specifier)).default;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Undefined for what sharp does not take: stored bytes are whole, but not necessarily a picture it can decode. */
+async function reduce(decode: typeof sharp, bytes: Buffer): Promise<Buffer | undefined> {
+  try {
+    for (const side of PREVIEW_SIDES) {
+      const reduced = await decode(bytes)
+        .rotate()
+        .resize(side, side, { fit: 'inside', withoutEnlargement: true })
+        .flatten({ background: 'white' })
+        .jpeg()
+        .toBuffer();
+      if (reduced.length <= MAX_PREVIEW_BYTES) return reduced;
+    }
+  } catch {}
+  return undefined;
+}

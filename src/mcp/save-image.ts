@@ -1,0 +1,50 @@
+/** The tool `save_image`: stores a file from the folder that assistants were given. */
+import { z } from 'zod';
+import type { ImageStorageClient } from '../client.ts';
+import { openAllowed } from './allowed-file.ts';
+import { ToolError } from './errors.ts';
+import { detailsOf, detailsSchema, oneProvider } from './image.ts';
+import { resourceLink } from './resource.ts';
+import { type AddTool, SAVES } from './tool.ts';
+
+const parametersSchema = z
+  .union([z.record(z.string(), z.unknown()), z.string()])
+  .optional()
+  .describe('The generation parameters: an object, or its JSON text, which keeps integers beyond 2^53 exact');
+
+/** `folder` is a real path. */
+export function addSaveImage(addTool: AddTool, client: ImageStorageClient, folder: string): void {
+  addTool({
+    name: 'save_image',
+    title: 'Save an image',
+    description: `Stores an image file (PNG, JPEG, WebP, GIF or AVIF) that lies in ${folder}, with what is known of it.`,
+    annotations: SAVES,
+    input: z.strictObject({
+      path: z.string().describe('The file, absolute or relative to that folder'),
+      prompt: z.string().optional().describe('The prompt it was generated from'),
+      model: z.string().optional().describe('The model that generated it'),
+      category: z.string().optional(),
+      tags: z.array(z.string()).optional(),
+      parameters: parametersSchema,
+      provider: oneProvider,
+    }),
+    output: z.object({ image: detailsSchema }),
+    async run({ path, provider, parameters, ...metadata }, signal) {
+      const parametersJson = textOf(parameters);
+      await using file = await openAllowed(folder, path);
+      const source = file.createReadStream({ autoClose: false });
+      const image = await client.save(source, { ...metadata, parametersJson }, { provider, signal });
+      return { value: { image: detailsOf(image) }, content: [resourceLink(image)] };
+    },
+  });
+}
+
+function textOf(parameters: z.output<typeof parametersSchema>): string | undefined {
+  if (typeof parameters !== 'object') return parameters;
+  return JSON.stringify(parameters, (key, value) => {
+    if (!Number.isInteger(value) || Number.isSafeInteger(value)) return value;
+    throw new ToolError(
+      `The parameter "${key}" is an integer beyond 2^53: pass parameters as JSON text to keep it exact.`,
+    );
+  });
+}

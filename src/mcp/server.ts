@@ -1,0 +1,58 @@
+/** The MCP server: which tools an assistant gets, and serving them on stdin and stdout. */
+import { finished } from 'node:stream/promises';
+import { McpServer } from '@modelcontextprotocol/server';
+import { serveStdio } from '@modelcontextprotocol/server/stdio';
+import type { ImageStorageClient } from '../client.ts';
+import { addCleanupImages } from './cleanup-images.ts';
+import { type Confirmations, createConfirmations } from './confirmation.ts';
+import { addDeleteImages } from './delete-images.ts';
+import { addGetImage } from './get-image.ts';
+import type { DateReader } from './instant.ts';
+import { addListImages } from './list-images.ts';
+import { addImageResource } from './resource.ts';
+import { addSaveImage } from './save-image.ts';
+import { addStorageStats } from './storage-stats.ts';
+import { toolAdder } from './tool.ts';
+
+export interface McpOptions {
+  client: ImageStorageClient;
+  /** That of the daemon, for messages. */
+  address: string;
+  version: string;
+  dates: DateReader;
+  /** The real path of the folder whose files may be saved. Unset: none. */
+  allowDir?: string;
+  /** Offers no tool that saves or deletes. */
+  readOnly?: boolean;
+}
+
+const ABOUT = 'ImageStorage keeps generated images with their prompt, model and parameters.';
+const READ_ONLY = 'This server was started with --read-only: it can neither save nor delete.';
+const ABOUT_DELETING =
+  'Deleting takes two calls: the first answers with the plan and a confirm_token, the second, with that token, ' +
+  'carries it out. Ask the user in between.';
+
+/** Serves until the host closes stdin or the signal fires. Only the protocol is written to stdout. */
+export async function serveMcp(options: McpOptions, signal: AbortSignal): Promise<void> {
+  const confirmations = createConfirmations();
+  const connection = serveStdio(() => createServer(options, confirmations), { onerror: console.error });
+  // Rejects when the signal fires, or when the pipe breaks: the end either way.
+  await finished(process.stdin, { writable: false, signal }).catch(() => {});
+  await connection.close();
+}
+
+function createServer(options: McpOptions, confirmations: Confirmations): McpServer {
+  const { client, address, version, dates, allowDir, readOnly } = options;
+  const instructions = `${ABOUT} ${readOnly ? READ_ONLY : ABOUT_DELETING}`;
+  const server = new McpServer({ name: 'image-storage', title: 'ImageStorage', version }, { instructions });
+  const addTool = toolAdder(server, address);
+  addListImages(addTool, client, dates);
+  addGetImage(addTool, client);
+  addStorageStats(addTool, client);
+  addImageResource(server, client, address);
+  if (readOnly) return server;
+  if (allowDir !== undefined) addSaveImage(addTool, client, allowDir);
+  addCleanupImages(addTool, client, confirmations, dates);
+  addDeleteImages(addTool, client, confirmations);
+  return server;
+}
