@@ -315,3 +315,10 @@ async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
   for await (const item of items) collected.push(item);
   return collected;
 }
+
+it("shows the daemon's message as it was written, commas included", async () => {
+  await using daemon = await runDaemon();
+  using images = client(daemon.address);
+  const message = 'name older_than, keep_count or keep_bytes; filters alone are no criterion';
+  await expect(images.cleanup({})).rejects.toMatchObject({ message, reason: 'CLEANUP_WITHOUT_CRITERION' });
+});

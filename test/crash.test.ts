@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { brokenPromises, openStore } from './support/check-store.ts';
-import { filesBelow } from './support/files.ts';
+import { filesBelow, loseCatalog } from './support/files.ts';
 import { type ForkedStore, forkStore, ProcessGone } from './support/forked-store.ts';
 import { imageOf, Ledger } from './support/ledger.ts';
 import { full } from './support/scale.ts';
@@ -77,7 +77,7 @@ const scenarios: Scenario[] = [
   {
     name: 'start after a crash with images committed but not in place, deletes half done and uploads under way',
     steps: [...START, ...RECOVERY],
-    prepare: (basePath, ledger) => crashUnderLoad(basePath, ledger, { step: 'committed', nth: 2 }),
+    prepare: (basePath, ledger) => crashUnderLoad(basePath, ledger, { step: 'committed', nth: 3 }),
   },
   {
     name: 'start after a crash with images linked but not committed',
@@ -88,7 +88,7 @@ const scenarios: Scenario[] = [
     name: 'rebuild of a lost catalog',
     steps: [...START, ...REBUILD, 'staged-settled', 'unlinked'],
     prepare: async (basePath, ledger) => {
-      await crashUnderLoad(basePath, ledger, { step: 'committed', nth: 2 });
+      await crashUnderLoad(basePath, ledger, { step: 'unlinked', nth: 6 });
       await loseCatalog(basePath);
     },
   },
@@ -198,25 +198,17 @@ async function saveAll(basePath: string, ledger: Ledger, count: number): Promise
   await storage.close();
 }
 
-/** Two deletes, small and large saves all at once: the crash finds each of them somewhere else. */
+/** A delete whose files are gone, then another with small and large saves at once: the crash finds each elsewhere. */
 async function crashUnderLoad(basePath: string, ledger: Ledger, crash: { step: string; nth: number }): Promise<void> {
   await saveAll(basePath, ledger, 4);
   const store = await forkStore({ basePath, crash });
   const saves = [11, 12, 13, 14].map((number) => imageOf(number, { sizeBytes: number < 13 ? 8_000 : 3_000_000 }));
-  const deletes = ledger.live().slice(0, 2);
-  const asked = [
-    ...deletes.map(({ filename }) => ledger.delete(store, filename)),
-    ...saves.map((image) => ledger.save(store, image)),
-  ];
+  const [first, second] = ledger.live();
+  await ledger.delete(store, first!.filename);
+  const asked = [ledger.delete(store, second!.filename), ...saves.map((image) => ledger.save(store, image))];
   await Promise.allSettled(asked);
   expect(await store.ended).toBe('SIGKILL');
   expect((await filesBelow(basePath, 'metadata/staging')).length).toBeGreaterThan(1);
-}
-
-async function loseCatalog(basePath: string): Promise<void> {
-  await Promise.all(
-    ['', '-wal', '-shm'].map((suffix) => rm(join(basePath, `metadata/catalog.db${suffix}`), { force: true })),
-  );
 }
 
 /** Hard links and all. */

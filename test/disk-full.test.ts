@@ -13,18 +13,19 @@ const IMAGE_BYTES = 400_000;
 
 requires('root, to mount a tmpfs', canMountTmpfs)('a full disk', () => {
   it.each([
-    { what: 'bytes', limit: 'size=24m' },
-    { what: 'inodes', limit: 'size=64m,nr_inodes=100' },
+    // Large enough to run out in the middle of an image.
+    { what: 'bytes', limit: 'size=24m', sizeBytes: 3_000_000 },
+    { what: 'inodes', limit: 'size=24m,nr_inodes=100', sizeBytes: 20_000 },
   ])(
     'without $what left refuses saves with DISK_FULL, keeps nothing of them, and takes them again later',
-    async ({ limit }) => {
+    async ({ limit, sizeBytes }) => {
       await using disk = await openTmpfs(limit);
       const [basePath, ledger] = [join(disk.path, 'outputs'), new Ledger()];
       const store = await forkStore({ basePath });
-      await saveUntilFull(store, ledger);
+      await saveUntilFull(store, ledger, sizeBytes);
       await expectToServe(store, basePath, ledger);
       for (const { filename } of ledger.live().slice(0, 5)) expect(await ledger.delete(store, filename)).toBe(true);
-      await ledger.save(store, imageOf(1000, { sizeBytes: IMAGE_BYTES }));
+      await ledger.save(store, imageOf(1000, { sizeBytes }));
       await store.close();
       expect(await brokenPromises(basePath, ledger)).toEqual([]);
     },
@@ -80,10 +81,10 @@ requires('root, to mount a tmpfs', canMountTmpfs)('a full disk', () => {
   });
 });
 
-async function saveUntilFull(store: ForkedStore, ledger: Ledger): Promise<void> {
+async function saveUntilFull(store: ForkedStore, ledger: Ledger, sizeBytes: number): Promise<void> {
   for (let number = 1; ; number += 1) {
     try {
-      await ledger.save(store, imageOf(number, { sizeBytes: IMAGE_BYTES }));
+      await ledger.save(store, imageOf(number, { sizeBytes }));
     } catch (error) {
       expect(error).toMatchObject({ reason: 'DISK_FULL', code: 'resource_exhausted', outcomeUnknown: false });
       return;

@@ -1,7 +1,9 @@
-/** What is read from the text that generators leave in their PNGs. */
+/** What is read from the text, EXIF and XMP that generators leave in their images. */
 import { deflateSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
+import { readerOf } from '../src/cli/embedded/read-at.ts';
 import { readEmbeddedMetadata } from '../src/cli/embedded-metadata.ts';
+import { exifOf, imageWith } from './support/exif.ts';
 import { noise, pngChunk, pngOf, sharedImages, webpOf } from './support/images.ts';
 
 const SIZE = { width: 8, height: 8 };
@@ -36,9 +38,9 @@ const REAL: Record<string, [string, string, Record<string, unknown>]> = {
 };
 
 describe.each(sharedImages().filter(({ name }) => name in REAL))('$name', ({ name, bytes }) => {
-  it('tells prompt, model and settings', () => {
+  it('tells prompt, model and settings', async () => {
     const [prompt, model, settings] = REAL[name]!;
-    const found = readEmbeddedMetadata(bytes);
+    const found = await read(bytes);
     expect(found.prompt?.slice(0, prompt.length)).toBe(prompt);
     expect(found.model).toBe(model);
     const { comfyui, ...rest } = JSON.parse(found.parametersJson!);
@@ -62,23 +64,23 @@ describe('a ComfyUI graph', () => {
     '9': { class_type: 'SaveImage', inputs: { images: ['4', 0] } },
   };
 
-  it('names the model without folders and extension', () => {
-    expect(readGraph(graph).model).toBe('juggernaut.v9');
+  it('names the model without folders and extension', async () => {
+    expect((await readGraph(graph)).model).toBe('juggernaut.v9');
   });
 
-  it('keeps its numbers as they were written, in settings and graph, and reads what Python writes for NaN', () => {
+  it('keeps its numbers as they were written, in settings and graph, and reads what Python writes for NaN', async () => {
     const text = JSON.stringify(graph)
       .replace('"positive"', '"seed":18446744073709551615,"cfg":7.0,"positive"')
       .replace('"width":8', '"is_changed":[NaN, -Infinity],"title":"NaN \\" Infinity"');
-    const { parametersJson, prompt } = readEmbeddedMetadata(pngOf({ ...SIZE, text: { prompt: text } }));
+    const { parametersJson, prompt } = await read(pngOf({ ...SIZE, text: { prompt: text } }));
     expect(prompt).toBe('a fox');
     expect(parametersJson).toMatch(/^\{"seed":18446744073709551615,"cfg":7\.0,"comfyui":\{.*18446744073709551615/);
     const { comfyui } = JSON.parse(parametersJson!);
     expect(comfyui['5'].inputs).toMatchObject({ is_changed: [null, null], title: 'NaN " Infinity' });
   });
 
-  it('is followed through conditioning nodes, and from texts to the nodes they come from', () => {
-    const { prompt } = readGraph({
+  it('is followed through conditioning nodes, and from texts to the nodes they come from', async () => {
+    const { prompt } = await readGraph({
       ...graph,
       '4': sampler({ positive: ['10', 0] }),
       '10': { class_type: 'ControlNetApplyAdvanced', inputs: { negative: ['3', 0], positive: ['11', 0] } },
@@ -91,8 +93,8 @@ describe('a ComfyUI graph', () => {
     expect(prompt).toBe('a fox, in the snow');
   });
 
-  it('is read where the sampler is put together from parts', () => {
-    const { prompt, model, parametersJson } = readGraph({
+  it('is read where the sampler is put together from parts', async () => {
+    const { prompt, model, parametersJson } = await readGraph({
       '1': { class_type: 'UNETLoader', inputs: { unet_name: 'flux1-dev.sft' } },
       '2': { class_type: 'LoraLoaderModelOnly', inputs: { lora_name: 'style.safetensors', model: ['1', 0] } },
       '3': { class_type: 'CLIPTextEncodeFlux', inputs: { clip_l: 'fox', t5xxl: 'a fox in the snow', clip: ['8', 0] } },
@@ -116,8 +118,8 @@ describe('a ComfyUI graph', () => {
     });
   });
 
-  it('with several samplers is described by the one that began the saved image', () => {
-    const { parametersJson } = readGraph({
+  it('with several samplers is described by the one that began the saved image', async () => {
+    const { parametersJson } = await readGraph({
       '0': sampler({ seed: 1 }),
       ...graph,
       '4': sampler({ seed: 3, latent_image: ['6', 0] }),
@@ -127,8 +129,8 @@ describe('a ComfyUI graph', () => {
     expect(JSON.parse(parametersJson!).seed).toBe(2);
   });
 
-  it('without a sampler that it knows is searched for texts and loaders', () => {
-    const { prompt, model } = readGraph({
+  it('without a sampler that it knows is searched for texts and loaders', async () => {
+    const { prompt, model } = await readGraph({
       '1': { class_type: 'UpscaleModelLoader', inputs: { model_name: '4x.pth' } },
       '2': { class_type: 'SomeLoader', inputs: { model_name: 'wan.gguf' } },
       '3': encode('a fox'),
@@ -136,18 +138,18 @@ describe('a ComfyUI graph', () => {
     expect({ prompt, model }).toEqual({ prompt: 'a fox', model: 'wan' });
   });
 
-  it('does not take the negative prompt for an empty one', () => {
-    expect(readGraph({ ...graph, '2': encode('') }).prompt).toBeUndefined();
+  it('does not take the negative prompt for an empty one', async () => {
+    expect((await readGraph({ ...graph, '2': encode('') })).prompt).toBeUndefined();
   });
 
-  it('that runs in circles ends', () => {
+  it('that runs in circles ends', async () => {
     const circle = { ...graph, '2': encode(['2', 0]), '5': { class_type: 'A', inputs: { samples: ['4', 0] } } };
-    expect(readGraph(circle).model).toBe('juggernaut.v9');
+    expect((await readGraph(circle)).model).toBe('juggernaut.v9');
   });
 
-  it('is left out where it would not fit into the metadata of a save', () => {
+  it('is left out where it would not fit into the metadata of a save', async () => {
     const large = { ...graph, '5': { class_type: 'Note', inputs: { seed: 1, text: 'x'.repeat(1_050_000) } } };
-    const { parametersJson } = readGraph({ ...large, '4': sampler({ seed: 7 }) });
+    const { parametersJson } = await readGraph({ ...large, '4': sampler({ seed: 7 }) });
     expect(parametersJson).toBe('{"seed":7}');
   });
 });
@@ -174,25 +176,107 @@ describe('A1111 parameters', () => {
     negative_prompt: 'ugly,\nblurry',
   };
 
-  it('give prompt, model and every setting, numbers as they were written', () => {
-    const { prompt, model, parametersJson } = readEmbeddedMetadata(pngOf({ ...SIZE, text: { parameters: text } }));
+  it('give prompt, model and every setting, numbers as they were written', async () => {
+    const { prompt, model, parametersJson } = await read(pngOf({ ...SIZE, text: { parameters: text } }));
     expect({ prompt, model }).toEqual({ prompt: 'a fox, (snow:1.2),\nblue hour', model: 'dreamshaper_8' });
     expect(parametersJson).toContain('"cfg_scale":7.0,"seed":18446744073709551615,');
     expect(JSON.parse(parametersJson!)).toMatchObject(parameters);
   });
 
-  it('may be nothing but a prompt', () => {
+  it('may be nothing but a prompt', async () => {
     const bytes = pngOf({ ...SIZE, text: { parameters: '狐, (snow:1.2), (ice:1.1)' } });
-    expect(readEmbeddedMetadata(bytes)).toEqual({ prompt: '狐, (snow:1.2), (ice:1.1)' });
+    expect(await read(bytes)).toEqual({ prompt: '狐, (snow:1.2), (ice:1.1)' });
   });
 
   it.each([
     ['zTXt', Buffer.concat([Buffer.from('parameters\0\0'), deflateSync('a fox')])],
     ['iTXt', Buffer.concat([Buffer.from('parameters\0\x01\0en\0Parameter\0'), deflateSync('a fox')])],
-  ])('are read from %s', (type, body) => {
+  ])('are read from %s', async (type, body) => {
     const png = pngOf(SIZE);
     const bytes = Buffer.concat([png.subarray(0, 33), pngChunk(type, body), png.subarray(33)]);
-    expect(readEmbeddedMetadata(bytes)).toEqual({ prompt: 'a fox' });
+    expect(await read(bytes)).toEqual({ prompt: 'a fox' });
+  });
+});
+
+describe('InvokeAI', () => {
+  const newest = {
+    positive_prompt: 'a fox',
+    negative_prompt: 'ugly',
+    model: { key: 'x', name: 'juggernaut-xl', base: 'sdxl' },
+    steps: 30,
+  };
+  const older = {
+    model: 'stable diffusion',
+    model_weights: 'stable-diffusion-1.5',
+    image: { prompt: [{ prompt: 'a fox', weight: 1 }], steps: 50, sampler: 'k_lms' },
+  };
+
+  it.each([
+    ['invokeai_metadata', JSON.stringify(newest), 'juggernaut-xl', { steps: 30, negative_prompt: 'ugly' }],
+    ['sd-metadata', JSON.stringify(older), 'stable-diffusion-1.5', { steps: 50, sampler: 'k_lms' }],
+    ['Dream', '"a fox" -s 50 -C 7.5 -A k_lms', undefined, { steps: 50, cfg_scale: 7.5, sampler: 'k_lms' }],
+  ])('is read from %s', async (keyword, text, model, settings) => {
+    const withSeed = text.replace(/"steps":|-s/, (steps) =>
+      steps === '-s' ? '-S 18446744073709551615 -s' : `"seed":18446744073709551615,${steps}`,
+    );
+    const found = await read(pngOf({ ...SIZE, text: { [keyword]: withSeed } }));
+    expect(found).toMatchObject({ prompt: 'a fox' });
+    expect(found.model).toBe(model);
+    expect(found.parametersJson).toContain('"seed":18446744073709551615,');
+    expect(JSON.parse(found.parametersJson!)).toMatchObject(settings);
+  });
+});
+
+describe('EXIF and XMP', () => {
+  const PARAMETERS = 'a fox, 狐\nSteps: 20, Sampler: Euler a, Seed: 18446744073709551615, Model: dreamshaper_8';
+  const GRAPH = { '3': { class_type: 'CLIPTextEncode', inputs: { text: 'a fox' } } };
+  const unicode = (text: Buffer) => Buffer.concat([Buffer.from('UNICODE\0'), text]);
+  const formats = ['jpeg', 'webp', 'avif'] as const;
+
+  it.each(formats)('of %s tell what A1111 wrote', async (format) => {
+    const comment = unicode(Buffer.from(PARAMETERS, 'utf16le').swap16());
+    const found = await read(await imageWith(format, { exif: exifOf({ comment, original: '2024:09:27 14:15:22' }) }));
+    expect(found).toMatchObject({ prompt: 'a fox, 狐', model: 'dreamshaper_8' });
+    expect(found.parametersJson).toContain('"seed":18446744073709551615');
+    expect(found.timestamp).toEqual(new Date('2024-09-27T14:15:22Z'));
+  });
+
+  it.each(formats)('of %s tell what ComfyUI wrote', async (format) => {
+    const exif = exifOf({ make: 'workflow:{"nodes":[]}', model: `prompt:${JSON.stringify(GRAPH)}` });
+    const found = await read(await imageWith(format, { exif }));
+    expect(found.prompt).toBe('a fox');
+    expect(JSON.parse(found.parametersJson!)).toEqual({ comfyui: GRAPH });
+  });
+
+  it.each([
+    ['UTF-16 of the other byte order', unicode(Buffer.from(PARAMETERS, 'utf16le'))],
+    ['UTF-8', Buffer.from(`ASCII\0\0\0${PARAMETERS}`)],
+  ])('hold a comment in %s', async (_name, comment) => {
+    expect(await read(await imageWith('jpeg', { exif: exifOf({ comment }) }))).toMatchObject({ prompt: 'a fox, 狐' });
+  });
+
+  it.each(formats)('of %s tell the date with its zone and the description', async (format) => {
+    const description = 'a fox &amp; an owl&#10;Steps: 20, Seed: 1';
+    const xmp = `<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+      <rdf:Description xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:xmp="http://ns.adobe.com/xap/1.0/"
+        xmp:CreateDate="2024-09-27T14:15:22+02:00"><dc:description><rdf:Alt><rdf:li xml:lang="x-default">${description}</rdf:li>
+      </rdf:Alt></dc:description></rdf:Description></rdf:RDF></x:xmpmeta>`;
+    expect(await read(await imageWith(format, { xmp }))).toEqual({
+      prompt: 'a fox & an owl',
+      parametersJson: '{"steps":20,"seed":1}',
+      timestamp: new Date('2024-09-27T12:15:22Z'),
+    });
+  });
+
+  it('take no caption for a prompt', async () => {
+    expect(await read(await imageWith('jpeg', { exif: exifOf({ model: 'Canon EOS 5D' }) }))).toEqual({});
+  });
+
+  it.runIf(sharedImages().length > 0)('of the real WebP that ComfyUI wrote are read from its end', async () => {
+    const { bytes } = sharedImages().find(({ name }) => name.endsWith('.webp'))!;
+    const found = await read(bytes);
+    expect(found.model).toMatch(/^hunyuan_video/);
+    expect(found.prompt).toMatch(/^anime style anime girl/);
   });
 });
 
@@ -206,10 +290,14 @@ it.each([
   ['broken JSON', pngOf({ ...SIZE, text: { prompt: '{"1":{"class_type":"KSampler","inputs":{' } })],
   ['JSON as deep as it is long', pngOf({ ...SIZE, text: { prompt: '['.repeat(1_000_000) } })],
   ['a prompt that no save takes', pngOf({ ...SIZE, text: { parameters: 'fox '.repeat(20_000) } })],
-])('finds nothing in %s', (_name, bytes) => {
-  expect(readEmbeddedMetadata(bytes)).toEqual({});
+])('finds nothing in %s', async (_name, bytes) => {
+  expect(await read(bytes)).toEqual({});
 });
 
+function read(bytes: Uint8Array) {
+  return readEmbeddedMetadata(readerOf(bytes));
+}
+
 function readGraph(graph: object) {
-  return readEmbeddedMetadata(pngOf({ ...SIZE, text: { prompt: JSON.stringify(graph) } }));
+  return read(pngOf({ ...SIZE, text: { prompt: JSON.stringify(graph) } }));
 }

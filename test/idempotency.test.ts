@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { Storage } from '../src/storage/index.ts';
 import { openStore } from './support/check-store.ts';
-import { filesBelow } from './support/files.ts';
+import { filesBelow, loseCatalog } from './support/files.ts';
 import { imageOf, type TestImage } from './support/ledger.ts';
 
 const KEY = 'one key';
@@ -34,7 +34,7 @@ async function restart(): Promise<void> {
 
 async function rebuild(): Promise<void> {
   await storage.close();
-  for (const suffix of ['', '-wal', '-shm']) await rm(join(basePath, `metadata/catalog.db${suffix}`), { force: true });
+  await loseCatalog(basePath);
   storage = await openStore(basePath);
 }
 

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { brokenPromises } from './support/check-store.ts';
-import { filesBelow } from './support/files.ts';
+import { filesBelow, loseCatalog } from './support/files.ts';
 import { type ForkedStore, forkStore } from './support/forked-store.ts';
 import { imageOf, Ledger, sha256Of } from './support/ledger.ts';
 import { works } from './support/mounts.ts';
@@ -152,7 +152,7 @@ requires('chattr on ext4, as root', canMakeImmutable())('a file that cannot be m
     expect(sha256Of(await store.read(filename))).toBe(image.sha256);
     await store.kill();
     execFileSync('chattr', ['-i', folder]);
-    await lose();
+    await lose(basePath);
     expect(await brokenPromises(basePath, ledger)).toEqual([]);
   });
 });
@@ -186,17 +186,16 @@ async function inject(store: ForkedStore, calls: string, error: string): Promise
   const wal = join(basePath, 'metadata/catalog.db-wal');
   const what = ['-P', wal, '-e', `trace=${calls}`, '-e', `inject=${calls}:error=${error}:when=1`];
   const strace = spawn('strace', ['-f', '-p', String(await store.pid()), '-o', '/dev/null', ...what]);
-  for await (const text of strace.stderr) if (String(text).includes('attached')) break;
+  await new Promise<void>((resolve, reject) => {
+    strace.once('exit', () => reject(new Error('strace could not attach')));
+    strace.stderr.on('data', (text) => String(text).includes('attached') && resolve());
+  });
   return {
     async [Symbol.asyncDispose]() {
       if (strace.exitCode !== null || !strace.kill()) return;
       await once(strace, 'exit');
     },
   };
-}
-
-async function loseCatalog(): Promise<void> {
-  for (const suffix of ['', '-wal', '-shm']) await rm(join(basePath, `metadata/catalog.db${suffix}`), { force: true });
 }
 
 async function overwriteMiddle(path: string): Promise<void> {

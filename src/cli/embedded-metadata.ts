@@ -1,7 +1,12 @@
-/** Reads the prompt, model and parameters that a generator (ComfyUI, A1111) left in its PNG. */
+/** Reads the prompt, model, parameters and date that a generator (ComfyUI, A1111, InvokeAI) left in its image. */
 import { readA1111 } from './embedded/a1111.ts';
+import { findBlocks } from './embedded/blocks.ts';
 import { readComfyUI } from './embedded/comfyui.ts';
+import { parseEmbeddedDate } from './embedded/date.ts';
+import { type BlockTexts, readBlockTexts } from './embedded/exif.ts';
+import { readInvokeAI } from './embedded/invokeai.ts';
 import { readPngTexts } from './embedded/png-text.ts';
+import type { ReadAt } from './embedded/read-at.ts';
 import type { Traces } from './embedded/traces.ts';
 
 export interface EmbeddedMetadata {
@@ -10,26 +15,38 @@ export interface EmbeddedMetadata {
   model?: string;
   /** One JSON object: the generator's settings, numbers as they were written, and ComfyUI's graph as `comfyui`. */
   parametersJson?: string;
+  /** When it was made; UTC where no zone is told. */
+  timestamp?: Date;
 }
 
+/** Where PNGs have their text: before the pixels, and all metadata of a save has 1 MiB. */
+export const HEAD_BYTES = 2 * 1024 * 1024;
 const MAX_PROMPT_BYTES = 64 * 1024;
 const MAX_MODEL_BYTES = 1024;
 /** The 1 MiB of all metadata, less room for the prompt, the model, category and tags. */
 const MAX_PARAMETERS_BYTES = 1024 * 1024 - MAX_PROMPT_BYTES - 32 * 1024;
 
-/** What is found within the limits of a save; `bytes` may be the beginning of a file. Never throws: garbage is nothing. */
-export function readEmbeddedMetadata(bytes: Uint8Array): EmbeddedMetadata {
+/** What is found within the limits of a save: text of a PNG, EXIF and XMP of others. Never rejects: garbage is nothing. */
+export async function readEmbeddedMetadata(readAt: ReadAt): Promise<EmbeddedMetadata> {
   try {
-    return withinLimits(tracesIn(readPngTexts(bytes)));
+    const { texts, date } = await readTexts(readAt);
+    return withinLimits(tracesIn(texts), parseEmbeddedDate(date));
   } catch {
     return {};
   }
 }
 
+async function readTexts(readAt: ReadAt): Promise<BlockTexts> {
+  const texts = readPngTexts(await readAt(0, HEAD_BYTES));
+  if (texts.size > 0) return { texts, date: texts.get('Creation Time') };
+  const blocks = await findBlocks(readAt);
+  return blocks.exif || blocks.xmp ? readBlockTexts(blocks) : { texts };
+}
+
 /** The graph says what was done; a text beside it fills in what the graph does not tell. */
 function tracesIn(texts: Map<string, string>): Traces {
   const graph = readComfyUI(texts.get('prompt') ?? '');
-  const text = texts.has('parameters') ? readA1111(texts.get('parameters')!) : undefined;
+  const text = texts.has('parameters') ? readA1111(texts.get('parameters')!) : readInvokeAI(texts);
   return {
     prompt: graph?.prompt || text?.prompt,
     model: graph?.model || text?.model,
@@ -38,13 +55,14 @@ function tracesIn(texts: Map<string, string>): Traces {
   };
 }
 
-function withinLimits({ prompt, model, settings, graph }: Traces): EmbeddedMetadata {
+function withinLimits({ prompt, model, settings, graph }: Traces, timestamp: Date | undefined): EmbeddedMetadata {
   const settingsJson = JSON.stringify(settings);
   const candidates = graph === undefined ? [settingsJson] : [withGraph(settingsJson, graph), settingsJson];
   const found = {
     prompt: cleaned(prompt, MAX_PROMPT_BYTES),
     model: cleaned(model, MAX_MODEL_BYTES),
     parametersJson: candidates.find((json) => json !== '{}' && Buffer.byteLength(json) <= MAX_PARAMETERS_BYTES),
+    timestamp,
   };
   return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined));
 }

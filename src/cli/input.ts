@@ -3,27 +3,41 @@ import { createReadStream } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import { addAbortSignal } from 'node:stream';
 import type { Source } from '../client.ts';
+import { type ReadAt, readerOf } from './embedded/read-at.ts';
+import { HEAD_BYTES } from './embedded-metadata.ts';
 
 /** The argument that means stdin. */
 export const STDIN = '-';
 
 /** What is to be sent of one argument. */
 export interface Input {
+  /** In memory where the head is all of it. */
   source: Source;
-  /** The beginning of the bytes, where generators leave their metadata. */
-  head: Uint8Array;
+  /** Of a pipe the head alone, of a file all of it. */
+  readAt: ReadAt;
 }
 
-/** Metadata may have 1 MiB, and lies before the pixels. */
-const HEAD_BYTES = 2 * 1024 * 1024;
 /** Reads the head; the rest is left to who sends it. The signal ends the waiting for a pipe. */
 export async function openInput(file: string, signal: AbortSignal): Promise<Input> {
   if (file === STDIN) return openStream(addAbortSignal(signal, process.stdin));
+  const stats = await stat(file);
   // A pipe or device that is named as a file can be read only once, like stdin.
-  if (!(await stat(file)).isFile()) return openStream(createReadStream(file, { signal }));
+  if (!stats.isFile()) return openStream(createReadStream(file, { signal }));
+  const head = await readFileAt(file, 0, Math.min(stats.size, HEAD_BYTES));
+  const readHead = readerOf(head);
+  if (head.length === stats.size) return { source: head, readAt: readHead };
+  return {
+    source: { file },
+    readAt: (position, lengthBytes) =>
+      position + lengthBytes <= head.length ? readHead(position, lengthBytes) : readFileAt(file, position, lengthBytes),
+  };
+}
+
+async function readFileAt(file: string, position: number, lengthBytes: number): Promise<Buffer> {
+  if (lengthBytes <= 0) return Buffer.alloc(0);
   await using handle = await open(file);
-  const { buffer, bytesRead } = await handle.read({ buffer: Buffer.allocUnsafe(HEAD_BYTES) });
-  return { source: { file }, head: buffer.subarray(0, bytesRead) };
+  const { buffer, bytesRead } = await handle.read({ buffer: Buffer.allocUnsafe(lengthBytes), position });
+  return buffer.subarray(0, bytesRead);
 }
 
 async function openStream(stream: AsyncIterable<Uint8Array>): Promise<Input> {
@@ -35,11 +49,12 @@ async function openStream(stream: AsyncIterable<Uint8Array>): Promise<Input> {
     chunks.push(next.value);
     bytes += next.value.length;
   }
+  const readAt = readerOf(Buffer.concat(chunks));
   async function* source() {
     yield* chunks.splice(0);
     yield* { [Symbol.asyncIterator]: () => iterator };
   }
-  return { source: source(), head: Buffer.concat(chunks) };
+  return { source: source(), readAt };
 }
 
 /** Of the files that have a size; what is missing is told when its turn comes. */

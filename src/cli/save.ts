@@ -4,6 +4,7 @@ import type { ImageMetadata, SavedImage } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
 import { type AddressFlags, type Session, withAddress, withClient } from './connection.ts';
 import { parseInstant } from './dates.ts';
+import type { ReadAt } from './embedded/read-at.ts';
 import { type EmbeddedMetadata, readEmbeddedMetadata } from './embedded-metadata.ts';
 import { isUnreachable } from './errors.ts';
 import { collect, collectParameter, type Parameters, parametersText } from './flags.ts';
@@ -40,7 +41,7 @@ const PARALLEL = 4;
 export function registerSave(program: Command): void {
   const command = program
     .command('save')
-    .description('save images; what is not given is read from the PNG text of ComfyUI and A1111')
+    .description('save images; what is not given is read from what ComfyUI, A1111 and InvokeAI leave in the file')
     .argument('<files...>', 'image files; - reads stdin')
     .option('--prompt <text>')
     .option('--model <name>')
@@ -102,17 +103,18 @@ async function saveOne(
   flags: SaveFlags,
   progress: Progress,
 ): Promise<SavedImage> {
-  const { source, head } = await openInput(file, signal);
+  const { source, readAt } = await openInput(file, signal);
+  const metadata = await metadataOf(flags, readAt);
   const { provider, idempotencyKey, pinned } = flags;
   const onProgress = (sentBytes: number) => progress.set(file, sentBytes);
-  return client.save(source, metadataOf(flags, head), { provider, idempotencyKey, pinned, signal, onProgress });
+  return client.save(source, metadata, { provider, idempotencyKey, pinned, signal, onProgress });
 }
 
 /** What was typed wins over what the generator left in the file. */
-function metadataOf(flags: SaveFlags, head: Uint8Array): ImageMetadata {
+async function metadataOf(flags: SaveFlags, readAt: ReadAt): Promise<ImageMetadata> {
   const complete =
     flags.prompt !== undefined && flags.model !== undefined && (flags.param || flags.paramsJson) !== undefined;
-  const embedded: EmbeddedMetadata = complete ? {} : readEmbeddedMetadata(head);
+  const embedded: EmbeddedMetadata = complete ? {} : await readEmbeddedMetadata(readAt);
   return {
     prompt: flags.prompt ?? embedded.prompt,
     model: flags.model ?? embedded.model,

@@ -6,7 +6,8 @@ type OpenProvider<C extends ProviderConfig> = (config: C, context: ProviderConte
 const PROVIDERS: { [T in ProviderConfig['type']]: () => Promise<OpenProvider<Extract<ProviderConfig, { type: T }>>> } =
   {
     local: async () => (await import('./providers/local-storage.ts')).openLocalStorage,
-  memory: async () => (await import('./providers/memory-storage.ts')).openMemoryStorage,
+    s3: async () => (await import('./providers/s3-provider.ts')).openS3Storage,
+    memory: async () => (await import('./providers/memory-storage.ts')).openMemoryStorage,
   };
 
 /** Opens the provider of that configuration. Rejects with a StoreOpenError that says what to change. */

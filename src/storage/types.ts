@@ -313,6 +313,8 @@ export interface UrlSettings {
   mode?: 'public' | 'presigned';
   /** How long a presigned URL is good for, at most 7 days; default 3600. */
   expiresSeconds?: number;
+  /** The endpoint as callers reach it, where it is not the one that the daemon uses. */
+  endpoint?: string;
 }
 
 /** Settings of an `s3` provider: AWS S3, Cloudflare R2, or whatever speaks S3 with conditional writes. */
@@ -342,7 +344,7 @@ export interface MemoryConfig extends BucketSettings {
   bucket: MemoryBucket;
 }
 
-export type ProviderConfig = LocalConfig | MemoryConfig;
+export type ProviderConfig = LocalConfig | S3Config | MemoryConfig;
 
 /** What `createStorage` is built from. */
 export interface StorageConfig {

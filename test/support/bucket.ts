@@ -1,6 +1,18 @@
-/** What lies in a bucket that is no image and belongs to none. */
-import { imageKey, recordKey } from '../../src/storage/naming.ts';
+/** Providers over a bucket in memory, and what lies in a bucket that belongs to no image. */
+import { DEFAULT_LIMITS, type ProviderContext } from '../../src/storage/index.ts';
+import { imageKey, recordKey, shortId } from '../../src/storage/naming.ts';
 import { parseRecord } from '../../src/storage/record-file.ts';
+
+const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** What a provider needs from its surroundings. */
+export function contextOf(given: Partial<ProviderContext> = {}): ProviderContext {
+  const onFatal = (error: Error) => {
+    throw error;
+  };
+  const rest = { now: Date.now, shortId, onFatal, failpoint: () => {} };
+  return { name: 'main', publicUrl: '', limits: DEFAULT_LIMITS, log: SILENT, ...rest, ...given };
+}
 
 /** Keys of objects without a record, and of records without their object; tombstones and FORMAT belong there. */
 export function strayObjects(bucket: ReadonlyMap<string, { bytes: Buffer }>): string[] {

@@ -26,7 +26,15 @@ export interface FaultyOptions {
 }
 
 type Fault = 'refused' | 'forbidden' | 'request lost' | 'answer lost' | 'delayed' | 'repeated' | 'repeated unseen';
-const FAULTS: Fault[] = ['refused', 'request lost', 'answer lost', 'answer lost', 'delayed', 'repeated', 'repeated unseen'];
+const FAULTS: Fault[] = [
+  'refused',
+  'request lost',
+  'answer lost',
+  'answer lost',
+  'delayed',
+  'repeated',
+  'repeated unseen',
+];
 
 export class FaultyObjects implements ObjectStore {
   readonly location: string;
@@ -57,6 +65,12 @@ export class FaultyObjects implements ObjectStore {
   /** Dies before or after one of the next primitives. */
   dieWithin(turns: number): void {
     this.#turnsToLive = turns;
+  }
+
+  /** From now on all goes well. */
+  heal(): void {
+    this.rate = 0;
+    this.#turnsToLive = Number.POSITIVE_INFINITY;
   }
 
   die(): void {

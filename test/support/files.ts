@@ -1,5 +1,5 @@
 /** What lies in the folder of a store. */
-import { readdir } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -22,4 +22,9 @@ export async function filesBelow(basePath: string, folder: string): Promise<stri
   return entries
     .filter((entry) => entry.isFile())
     .map((entry) => relative(basePath, join(entry.parentPath, entry.name)));
+}
+
+/** Deletes the catalog of a store that is not open, its log and all. */
+export async function loseCatalog(basePath: string): Promise<void> {
+  for (const suffix of ['', '-wal', '-shm']) await rm(join(basePath, `metadata/catalog.db${suffix}`), { force: true });
 }

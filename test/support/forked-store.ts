@@ -62,14 +62,12 @@ export async function forkStore(options: StoreProcessOptions): Promise<ForkedSto
     waiting.set(0, { resolve, reject });
     child.on('message', (reply: Reply) => settle(waiting, reply));
   });
-  ended.then(
-    (how) => {
-      for (const { reject } of waiting.values()) reject(new ProcessGone(how));
-      waiting.clear();
-    },
-    () => undefined,
-  );
-  await Promise.race([opened, ended]);
+  const rejectAll = (error: Error) => {
+    for (const { reject } of waiting.values()) reject(error);
+    waiting.clear();
+  };
+  ended.then((how) => rejectAll(new ProcessGone(how)), rejectAll);
+  await opened;
   return { ...callsTo(child, waiting), ended, kill: () => killProcess(child, ended) };
 }
 

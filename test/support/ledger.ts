@@ -62,7 +62,7 @@ export class Ledger {
   readonly #entries = new Map<string, Entry>();
 
   async save(store: Target, image: TestImage): Promise<{ filename: string }> {
-    const entry: Entry = this.#entries.get(image.sha256) ?? { image, filename: '', save: 'asked' };
+    const entry: Entry = this.#entries.get(image.sha256) ?? { image, filename: '', save: 'refused' };
     this.#entries.set(image.sha256, entry);
     const before = entry.save;
     if (before === 'refused') entry.save = 'asked';
@@ -72,7 +72,8 @@ export class Ledger {
       entry.save = acked(before);
       return saved;
     } catch (error) {
-      if (isDefinite(error)) entry.save = before === 'asked' ? 'refused' : before;
+      // A plain refusal of this attempt tells nothing of an earlier one.
+      if (isDefinite(error)) entry.save = before;
       throw error;
     }
   }

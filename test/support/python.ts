@@ -9,20 +9,19 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const folder = join(root, 'test/python');
 const cache = join(root, 'node_modules/.cache');
 
 /** With grpcio and grpcio-tools. */
 export function pythonWithGrpc(): Promise<string | undefined> {
-  return pythonWith('requirements.txt');
+  return pythonWith('test/python/requirements.txt');
 }
 
 /**
- * The path of an interpreter that has what a file of `test/python` pins; undefined, with the reason on stderr, where
+ * The path of an interpreter that has what this file (its path in the project) pins; undefined, with the reason on stderr, where
  * python3, venv or the packages cannot be had.
  */
 export async function pythonWith(requirementsFile: string): Promise<string | undefined> {
-  const requirements = join(folder, requirementsFile);
+  const requirements = join(root, requirementsFile);
   const pinned = createHash('sha256')
     .update(await readFile(requirements))
     .digest('hex')
@@ -34,7 +33,7 @@ export async function pythonWith(requirementsFile: string): Promise<string | und
     await install(venv, requirements);
     return python;
   } catch (error) {
-    console.warn(`no Python with test/python/${requirementsFile} here:`, (error as Error).message);
+    console.warn(`no Python with ${requirementsFile} here:`, (error as Error).message);
     return undefined;
   }
 }

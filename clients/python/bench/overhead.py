@@ -1,6 +1,6 @@
 """What the client costs: Save of 8 MiB against a bare grpcio stream of the same chunks, in pairs, in one run.
 
-python bench/overhead.py ADDRESS [ROUNDS]
+python bench/overhead.py [ADDRESS [ROUNDS]]
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator
 from os import urandom
+from random import sample
 from statistics import median
 from time import perf_counter
 
@@ -52,30 +53,29 @@ def timed(save: Callable[[], object]) -> float:
 
 def main(address: str, rounds: int) -> None:
     image = png(SIZE_BYTES)
-    with (
-        asyncio.Runner() as runner,
-        grpc.insecure_channel(address) as channel,
-        ImageStorage(address) as client,
-    ):
-        stub = rpc.ImageStorageStub(channel)
+    loop = asyncio.new_event_loop()
+    with grpc.insecure_channel(address) as channel, ImageStorage(address) as client:
+        stub = rpc.ImageStorageStub(channel)  # type: ignore[no-untyped-call]
         asynchronous = AsyncImageStorage(address)
         savers: dict[str, Callable[[], object]] = {
             "bare grpcio": lambda: bare(stub, image),
             "ImageStorage": lambda: client.save(image),
-            "AsyncImageStorage": lambda: runner.run(asynchronous.save(image)),
+            "AsyncImageStorage": lambda: loop.run_until_complete(asynchronous.save(image)),
         }
         seconds: dict[str, list[float]] = {name: [] for name in savers}
-        for round_number in range(rounds + 2):
-            for name, save in savers.items():
-                elapsed = timed(save)
-                # The first two rounds warm up.
-                if round_number >= 2:
-                    seconds[name].append(elapsed)
-        runner.run(asynchronous.close())
+        for save in savers.values():
+            save()
+        for _ in range(rounds):
+            for name in sample([*savers], len(savers)):
+                seconds[name].append(timed(savers[name]))
+        loop.run_until_complete(asynchronous.close())
+    bare_times = seconds["bare grpcio"]
     for name, times in seconds.items():
-        ratio = median(base / own for base, own in zip(seconds["bare grpcio"], times, strict=True))
-        print(f"{name:<18} {SIZE_BYTES / 2**20 / median(times):7.1f} MiB/s   {ratio:.2f} of bare grpcio")
+        paired = median(base / own for base, own in zip(bare_times, times, strict=True))
+        print(f"{name:<18} median {median(times) * 1000:6.1f} ms, best {min(times) * 1000:6.1f} ms", end="   ")
+        print(f"of bare grpcio: {paired:.2f} in pairs, {min(bare_times) / min(times):.2f} at best")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 15)
+    arguments = dict(enumerate(sys.argv))
+    main(arguments.get(1, "127.0.0.1:50051"), int(arguments.get(2, "15")))

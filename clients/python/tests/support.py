@@ -47,6 +47,15 @@ def png(size_bytes: int = 0) -> bytes:
     return head + (_chunk(b"paDd", bytes(padding)) if padding else b"") + tail
 
 
+def png_file(path: Path, size_bytes: int) -> None:
+    """The same in a file, without ever holding all of it."""
+    image = png(64 * 1024)
+    # A trailer after IEND belongs to the file as well; the daemon keeps it as it came.
+    with path.open("wb") as file:
+        file.write(image)
+        file.truncate(size_bytes)
+
+
 def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
@@ -58,9 +67,10 @@ class Daemon:
         if not NODE.exists():
             lacking(f"{NODE}; run npm ci")
         self.unix_address = f"unix:{folder}/daemon.sock"
-        command = [NODE, "bin/image-storage.js", "serve", "--log-level", "error", "--base-path", folder / "outputs"]
+        listening = ["--listen", listen, "--listen", self.unix_address]
+        quiet = ["--log-level", "error"]
         self._process = subprocess.Popen(
-            [*command, "--listen", listen, "--listen", self.unix_address],
+            [NODE, "bin/image-storage.js", "serve", *listening, "--base-path", folder / "outputs", *quiet],
             cwd=REPOSITORY,
             stdout=subprocess.PIPE,
             text=True,
@@ -142,7 +152,7 @@ class Scripted(rpc.ImageStorageServicer):
 
     def __init__(self, credentials: grpc.ServerCredentials | None = None) -> None:
         self._server = grpc.server(ThreadPoolExecutor(4))
-        rpc.add_ImageStorageServicer_to_server(self, self._server)
+        rpc.add_ImageStorageServicer_to_server(self, self._server)  # type: ignore[no-untyped-call]
         if credentials:
             port = self._server.add_secure_port("localhost:0", credentials)
         else:

@@ -177,7 +177,8 @@ def details(*messages: Any) -> bytes:
         detail = AnyMessage()
         detail.Pack(message)
         packed.append(detail)
-    return Status(details=packed).SerializeToString()
+    encoded: bytes = Status(details=packed).SerializeToString()
+    return encoded
 
 
 class Busy(Scripted):

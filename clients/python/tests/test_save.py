@@ -71,7 +71,12 @@ def test_every_kind_of_source(client: Any, tmp_path: Path) -> None:
     behind = io.BytesIO(b"skipped" + image)
     behind.seek(len(b"skipped"))
     read_end, write_end = os.pipe()
-    writer = threading.Thread(target=lambda: os.fdopen(write_end, "wb").write(image))
+
+    def write() -> None:
+        with os.fdopen(write_end, "wb") as file:
+            file.write(image)
+
+    writer = threading.Thread(target=write)
     writer.start()
     with path.open("rb") as file, os.fdopen(read_end, "rb") as pipe:
         for source in (image, bytearray(image), memoryview(image), path, str(path), file, behind, pipe):
@@ -155,9 +160,9 @@ def test_an_error_of_the_source_is_passed_on_and_nothing_is_kept(client: Any, mo
     assert [*client.list(model=model)] == []
 
 
-def test_progress_moves_a_bar(client: Any, tmp_path: Path) -> None:
+def test_progress_moves_a_bar(client: Any) -> None:
     image = png(600_000)
-    with tqdm(total=len(image), file=(tmp_path / "bar").open("w")) as bar:
+    with tqdm(total=len(image), file=io.StringIO()) as bar:
         client.save(image, progress=bar.update)
         assert bar.n == len(image)
 

@@ -135,18 +135,11 @@ export class CatalogWriter {
   }
 
   #applyToBucket(change: BucketChange, tally: Tally): void {
-    switch (change.kind) {
-      case 'begin':
-        return this.#bucket.begin(change.operation);
-      case 'end':
-        return this.#bucket.end(change.nonce);
-      case 'sweep':
-        return this.#bucket.setSweepTime(change.filename, change.sweepTime);
-      case 'filled':
-        return this.#bucket.setFilled();
-      case 'found':
-        return this.#takeOver(change, tally);
-    }
+    if (change.kind === 'begin') this.#bucket.begin(change.operation);
+    else if (change.kind === 'end') this.#bucket.end(change.nonce);
+    else if (change.kind === 'sweep') this.#bucket.setSweepTime(change.filename, change.sweepTime);
+    else if (change.kind === 'filled') this.#bucket.setFilled();
+    else this.#takeOver(change, tally);
   }
 
   #takeOver({ filename, found, over, sweepTime = 0 }: BucketChange & { kind: 'found' }, tally: Tally): void {

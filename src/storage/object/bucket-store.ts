@@ -82,7 +82,7 @@ export async function settle(
     await store.journal.write(
       { kind: 'found', filename, found, ...(over !== undefined && { over }), sweepTime },
       // The object that was removed just now may still be on its way.
-      { kind: 'sweep', filename, sweepTime },
+      ...(found.kind === 'tombstone' ? [{ kind: 'sweep' as const, filename, sweepTime }] : []),
       ...(removed ? [{ kind: 'end' as const, nonce }] : []),
     );
   } catch (error) {

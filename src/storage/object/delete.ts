@@ -1,7 +1,7 @@
 /** One delete in a bucket: a tombstone in the place of the record is the commit, then the object goes. */
 import { nanoid } from 'nanoid';
 import type { FoundRecord, ImageRecord, Outcome, PendingOperation } from '../catalog/types.ts';
-import { type BucketStore, isInDoubt, settle } from './bucket-store.ts';
+import { type BucketStore, isInDoubt, SWEEP_AFTER_MS, settle } from './bucket-store.ts';
 import { failedWith, ObjectStoreError } from './object-store.ts';
 import { buryRecord, readRecord, tombstoneOfDeleted } from './record-object.ts';
 
@@ -13,12 +13,20 @@ export async function deleteImage(store: BucketStore, filename: string, sparePin
   const record = known && (await store.catalog.find(filename));
   const found: FoundRecord =
     known && record ? { kind: 'live', etag: known.etag, record } : await readRecord(store.objects, filename);
-  if (found.kind !== 'live') return { done: false, why: 'not_found' };
+  if (found.kind !== 'live') return notFound(store, filename, found);
   if (sparePinned && found.record.pinned) return { done: false, why: 'pinned' };
   const kind = sparePinned ? 'cleanup' : 'delete';
   const operation: PendingOperation = { kind, nonce: nanoid(), filename, idempotencyKey: '', fingerprint: '' };
   await store.journal.write({ kind: 'begin', operation });
   return finishDelete(store, operation, found, known?.etag);
+}
+
+/** Another daemon deleted it; the catalog learns of it, so that the image is not listed after this answer. */
+async function notFound({ journal }: BucketStore, filename: string, found: FoundRecord): Promise<Outcome> {
+  if (found.kind === 'tombstone') {
+    await journal.write({ kind: 'found', filename, found, sweepTime: found.tombstone.deleteTime + SWEEP_AFTER_MS });
+  }
+  return { done: false, why: 'not_found' };
 }
 
 /** Deletes what was found, or what has taken its place since; also for an operation that a crash left. */
@@ -55,7 +63,7 @@ async function bury(
         return { stands: await buryRecord(store.objects, tombstone, stands.etag), record };
       } catch (error) {
         if (!isInDoubt(error) && !failedWith(error, 'not_found')) throw error;
-        sent ||= error.maybeApplied;
+        sent ||= isInDoubt(error);
         stands = await readRecord(store.objects, operation.filename);
       }
     }

@@ -110,16 +110,24 @@ function parseBinding(text: string | undefined): { storeId?: string; location?: 
   }
 }
 
-async function openOrCreateCatalog(files: StateFiles, storeId: string, context: ProviderContext): Promise<WorkerCatalog> {
+async function openOrCreateCatalog(
+  files: StateFiles,
+  storeId: string,
+  context: ProviderContext,
+): Promise<WorkerCatalog> {
   const options = { path: files.catalog, storeId, onDeath: context.onFatal };
   const opened = await openCatalog(options);
   if (opened.state === 'open') return opened.catalog;
-  context.log.info({ provider: context.name, why: opened.why }, 'the catalog is built from the bucket, in the background');
+  context.log.info(
+    { provider: context.name, why: opened.why },
+    'the catalog is built from the bucket, in the background',
+  );
   await setAside(files.catalog);
   await (await createCatalog({ path: files.catalog, storeId })).seal();
   await syncFolder(files.folder);
   const created = await openCatalog(options);
-  if (created.state === 'lost') throw new StoreOpenError('io', `the catalog was created and is not readable: ${created.why}`);
+  if (created.state === 'lost')
+    throw new StoreOpenError('io', `the catalog was created and is not readable: ${created.why}`);
   return created.catalog;
 }
 

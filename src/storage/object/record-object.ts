@@ -72,21 +72,21 @@ function parseTombstone(text: string, filename: string): RecordTombstone | undef
   } catch {
     return undefined;
   }
-  const kind = json?.['tombstone'];
-  if ((kind !== 'deleted' && kind !== 'failed') || json['filename'] !== filename) return undefined;
-  const deleteTime = Date.parse(asText(json['deleteTime']));
+  const kind = json?.tombstone;
+  if ((kind !== 'deleted' && kind !== 'failed') || json.filename !== filename) return undefined;
+  const deleteTime = Date.parse(asText(json.deleteTime));
   if (Number.isNaN(deleteTime)) return undefined;
   return {
     filename,
     kind,
     deleteTime,
-    nonce: asText(json['nonce']),
-    deleteNonce: asText(json['deleteNonce']),
-    idempotencyKey: asText(json['idempotencyKey']),
-    fingerprint: asText(json['fingerprint']),
-    createTime: Date.parse(asText(json['createTime'])) || 0,
-    timestamp: Date.parse(asText(json['timestamp'])) || 0,
-    pinned: json['pinned'] === true,
+    nonce: asText(json.nonce),
+    deleteNonce: asText(json.deleteNonce),
+    idempotencyKey: asText(json.idempotencyKey),
+    fingerprint: asText(json.fingerprint),
+    createTime: Date.parse(asText(json.createTime)) || 0,
+    timestamp: Date.parse(asText(json.timestamp)) || 0,
+    pinned: json.pinned === true,
   };
 }
 

@@ -128,7 +128,7 @@ class SaveAttempt {
         return true;
       } catch (error) {
         if (!isInDoubt(error)) throw error;
-        this.#objectSent ||= error.maybeApplied;
+        this.#objectSent = true;
         const object = await readHeaders(objects, key);
         if (object !== undefined) return this.#accepts(object);
         if (round === MAX_ROUNDS) throw error;
@@ -140,10 +140,8 @@ class SaveAttempt {
   #accepts({ size, metadata }: StoredObject): boolean {
     const ours = this.#headers().metadata;
     const sameImage =
-      this.#record.idempotencyKey !== '' && metadata['key'] === ours['key'] && metadata['sha256'] === ours['sha256'];
-    const accepted = metadata['nonce'] === ours['nonce'] || (sameImage && size === this.#record.size);
-    this.#objectSent ||= accepted;
-    return accepted;
+      this.#record.idempotencyKey !== '' && metadata.key === ours.key && metadata.sha256 === ours.sha256;
+    return metadata.nonce === ours.nonce || (sameImage && size === this.#record.size);
   }
 
   #headers(): ObjectHeaders & { metadata: Record<string, string> } {

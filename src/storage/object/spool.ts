@@ -8,37 +8,42 @@ import type { Payload } from './object-store.ts';
 const MIB = 1024 * 1024;
 const MAX_HELD_BYTES = 8 * MIB;
 const BLOCK_BYTES = 256 * 1024;
+const MAX_IDLE_BLOCKS = 128;
 
-/** A number of bytes that several may take from. */
-export class ByteBudget {
-  #free: number;
+/** Blocks of memory for bytes on their way; those given back are used again, which spares the kernel and the collector. */
+export class BlockPool {
+  readonly #idle: Buffer[] = [];
+  #left: number;
 
   constructor(bytes: number) {
-    this.#free = bytes;
+    this.#left = Math.floor(bytes / BLOCK_BYTES);
   }
 
-  /** False when there are not so many left. */
-  take(bytes: number): boolean {
-    if (bytes > this.#free) return false;
-    this.#free -= bytes;
-    return true;
+  /** So many blocks, with anything in them, or undefined when there are not enough left. */
+  take(count: number): Buffer[] | undefined {
+    if (count > this.#left) return undefined;
+    this.#left -= count;
+    const blocks = this.#idle.splice(0, count);
+    while (blocks.length < count) blocks.push(Buffer.allocUnsafeSlow(BLOCK_BYTES));
+    return blocks;
   }
 
-  giveBack(bytes: number): void {
-    this.#free += bytes;
+  giveBack(blocks: readonly Buffer[]): void {
+    this.#left += blocks.length;
+    this.#idle.push(...blocks.slice(0, MAX_IDLE_BLOCKS - this.#idle.length));
   }
 }
 
 /** What all providers of the process may hold together. */
-const HELD_BYTES = new ByteBudget(128 * MIB);
+const HELD_BYTES = new BlockPool(128 * MIB);
 
 export class Spool {
   readonly #folder: string;
-  readonly #budget: ByteBudget;
+  readonly #pool: BlockPool;
 
-  constructor(folder: string, budget: ByteBudget = HELD_BYTES) {
+  constructor(folder: string, pool: BlockPool = HELD_BYTES) {
     this.#folder = folder;
-    this.#budget = budget;
+    this.#pool = pool;
   }
 
   /** Makes the folder, and empties it of what a crash left. */
@@ -48,20 +53,20 @@ export class Spool {
   }
 
   open(): SpooledBytes {
-    return new SpooledBytes(join(this.#folder, nanoid()), this.#budget);
+    return new SpooledBytes(join(this.#folder, nanoid()), this.#pool);
   }
 }
 
 export class SpooledBytes {
   readonly #path: string;
-  readonly #budget: ByteBudget;
+  readonly #pool: BlockPool;
   #blocks: Buffer[] = [];
   #file: FileHandle | undefined;
   #size = 0;
 
-  constructor(path: string, budget: ByteBudget) {
+  constructor(path: string, pool: BlockPool) {
     this.#path = path;
-    this.#budget = budget;
+    this.#pool = pool;
   }
 
   /** Takes the whole chunk; it may be reused once this resolves. */
@@ -88,9 +93,10 @@ export class SpooledBytes {
   /** Copies the chunk into blocks of one size, so that many small chunks take no more than few large ones. */
   #hold(chunk: Uint8Array): boolean {
     const end = this.#size + chunk.length;
-    const missing = Math.ceil(end / BLOCK_BYTES) - this.#blocks.length;
-    if (end > MAX_HELD_BYTES || !this.#budget.take(missing * BLOCK_BYTES)) return false;
-    for (let count = 0; count < missing; count += 1) this.#blocks.push(Buffer.allocUnsafeSlow(BLOCK_BYTES));
+    const blocks =
+      end > MAX_HELD_BYTES ? undefined : this.#pool.take(Math.ceil(end / BLOCK_BYTES) - this.#blocks.length);
+    if (blocks === undefined) return false;
+    this.#blocks.push(...blocks);
     for (let done = 0; done < chunk.length; ) {
       const at = this.#size + done;
       const part = chunk.subarray(done, done + BLOCK_BYTES - (at % BLOCK_BYTES));
@@ -111,7 +117,7 @@ export class SpooledBytes {
   }
 
   #read(): AsyncIterable<Uint8Array> | Iterable<Uint8Array> {
-    if (this.#file === undefined) return this.#held();
+    if (this.#file === undefined) return [...this.#held()];
     return this.#file.createReadStream({ start: 0, autoClose: false, highWaterMark: BLOCK_BYTES });
   }
 
@@ -120,7 +126,7 @@ export class SpooledBytes {
   }
 
   #release(): void {
-    this.#budget.giveBack(this.#blocks.length * BLOCK_BYTES);
+    this.#pool.giveBack(this.#blocks);
     this.#blocks = [];
   }
 }

@@ -1,5 +1,4 @@
 /** The background work of an open store in a bucket: following others, settling what is open, sweeping, its identity. */
-import type { Logger } from '../types.ts';
 import { checkIdentity } from './format.ts';
 import type { OpenBucket } from './open-bucket.ts';
 import { resolveOperations } from './resolve.ts';
@@ -23,7 +22,7 @@ interface Chore {
 /** Begins all of it; what is returned ends it, after the piece of work in hand. */
 export function startUpkeep(store: OpenBucket, syncSeconds: number = DEFAULT_SYNC_SECONDS): () => Promise<void> {
   // Each daemon at another time, so that two hardly ever drop the same tombstone at once.
-  const expireAfterMs = TOMBSTONE_MS + Math.random() * DAY_MS;
+  const expireAfterMs = TOMBSTONE_MS + Math.floor(Math.random() * DAY_MS);
   const chores: Chore[] = [
     // Once at the start also where nobody else writes: it finds what was done by hand, or by a crash that lost the disk.
     { name: 'sync', work: () => store.synchronizer.run(), ...(store.shared && { everyMs: syncSeconds * 1000 }) },
@@ -31,13 +30,13 @@ export function startUpkeep(store: OpenBucket, syncSeconds: number = DEFAULT_SYN
     { name: 'sweep', work: () => sweep(store, expireAfterMs), everyMs: SWEEP_EVERY_MS },
     { name: 'identity', work: () => checkIdentity(store), everyMs: IDENTITY_EVERY_MS },
   ];
-  const stops = chores.map((chore) => repeat(chore, store.context.log));
+  const stops = chores.map((chore) => repeat(chore, store));
   return async () => {
     await Promise.all(stops.map((stop) => stop()));
   };
 }
 
-function repeat({ name, work, everyMs }: Chore, log: Logger): () => Promise<void> {
+function repeat({ name, work, everyMs }: Chore, { context, condition }: OpenBucket): () => Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
   const run = async () => {
@@ -46,7 +45,10 @@ function repeat({ name, work, everyMs }: Chore, log: Logger): () => Promise<void
       await work();
     } catch (error) {
       pauseMs = TRY_AGAIN_MS;
-      if (!stopped) log.warn({ err: error, chore: name }, 'upkeep failed; it is tried again');
+      // That the bucket is away, or another, was logged once.
+      if (!stopped && condition.health.serving) {
+        context.log.warn({ err: error, provider: context.name, chore: name }, 'upkeep failed; it is tried again');
+      }
     }
     if (pauseMs !== undefined && !stopped) timer = setTimeout(start, pauseMs).unref();
   };

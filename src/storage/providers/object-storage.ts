@@ -15,6 +15,8 @@ import { BaseProvider, type Upload } from './base-provider.ts';
 
 /** Room that a save leaves on the disk of the state folder for the catalog. */
 const HEADROOM_BYTES = 1024 * 1024;
+/** How long an answer about free space is good for. */
+const FREE_SPACE_MS = 1_000;
 /** A new or small bucket serves everything from the start. */
 const FIRST_FILL_MS = 2_000;
 
@@ -26,7 +28,10 @@ export interface ObjectStorageOptions extends BucketOptions {
 }
 
 /** Opens the store in a bucket, creating it on first use. Rejects with a StoreOpenError. */
-export async function openObjectStorage(options: ObjectStorageOptions, context: ProviderContext): Promise<StorageProvider> {
+export async function openObjectStorage(
+  options: ObjectStorageOptions,
+  context: ProviderContext,
+): Promise<StorageProvider> {
   const store = await openBucket(options, context);
   const stopUpkeep = startUpkeep(store, options.syncSeconds);
   await store.synchronizer.settleWithin(FIRST_FILL_MS);
@@ -39,6 +44,7 @@ export class ObjectStorage extends BaseProvider {
   readonly #urlOf: (key: string) => Promise<string>;
   readonly #stopUpkeep: () => Promise<void>;
   readonly #running = new Set<Promise<unknown>>();
+  #free: { bytes: Promise<number>; until: number } | undefined;
   #closed: Promise<void> | undefined;
 
   constructor(
@@ -78,10 +84,19 @@ export class ObjectStorage extends BaseProvider {
 
   protected async checkWritable(sizeBytes: number): Promise<void> {
     this.#store.condition.checkWritable();
-    const { freeBytes = Number.POSITIVE_INFINITY } = await capacityOf(this.#store.stateDir);
-    if (freeBytes < sizeBytes + HEADROOM_BYTES) {
+    if ((await this.#freeBytes()) < sizeBytes + HEADROOM_BYTES) {
       throw new StorageError('DISK_FULL', 'the disk of the state folder is full', { retryAfterMs: 10_000 });
     }
+  }
+
+  /** Asked of the file system once a second: a save may last no longer than the question. */
+  #freeBytes(): Promise<number> {
+    const now = performance.now();
+    if (this.#free === undefined || now > this.#free.until) {
+      const bytes = capacityOf(this.#store.stateDir).then(({ freeBytes = Number.POSITIVE_INFINITY }) => freeBytes);
+      this.#free = { bytes, until: now + FREE_SPACE_MS };
+    }
+    return this.#free.bytes;
   }
 
   protected async openUpload(filename: string): Promise<Upload> {
@@ -163,6 +178,6 @@ export class ObjectStorage extends BaseProvider {
 
 /** The size and, where the object tells it, the sha256 are those of the record; else BYTES_CORRUPT. */
 function checkObject({ size, metadata }: StoredObject, record: ImageRecord): void {
-  if (size === record.size && (metadata['sha256'] ?? record.sha256) === record.sha256) return;
+  if (size === record.size && (metadata.sha256 ?? record.sha256) === record.sha256) return;
   throw new StorageError('BYTES_CORRUPT', 'the stored object is not the one that was saved');
 }

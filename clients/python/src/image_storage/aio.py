@@ -19,9 +19,8 @@ import grpc
 
 from .cancellation import Cancellation
 from .client import ImageStorage
-from .connection import DEFAULT_RETRIES
 from .reader import AsyncImageReader
-from .retry import OnRetry
+from .retry import DEFAULT_RETRIES, OnRetry
 
 P = ParamSpec("P")
 T = TypeVar("T")

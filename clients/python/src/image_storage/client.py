@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from io import BytesIO
@@ -13,30 +14,21 @@ import grpc
 from imagestorage.v1 import image_storage_pb2 as pb
 
 from .cancellation import Cancellation
-from .connection import (
-    CHANNEL_OPTIONS,
-    CLEANUP,
-    DEFAULT_RETRIES,
-    DELETE,
-    MAX_DELETES_PER_CALL,
-    NO_END,
-    SAVE,
-    STATS,
-    Connection,
-    Method,
-    RequestT,
-    ResponseT,
-)
+from .connection import Connection
 from .convert import ORDERS, Order, cleanup_from, date_range, delete_result_from, image_from, stats_from, timestamp_of
 from .dates import Instant
-from .errors import ImageStorageError, error_from
-from .feed import Feed
+from .errors import ImageStorageError
+from .methods import CLEANUP, DELETE, SAVE, STATS
 from .reader import ImageReader
-from .reading import Download, ItemT, Listing, Reading
-from .retry import OnRetry
+from .reading import Download, Listing
+from .retry import DEFAULT_RETRIES, OnRetry
 from .saving import Parameters, Progress, Saving
 from .source import Source
 from .types import CleanupResult, DeleteResult, Image, ProviderStats
+
+DEFAULT_ADDRESS = "127.0.0.1:50051"
+#: The contract's bound on one Delete.
+MAX_DELETES_PER_CALL = 1000
 
 # Inside the class `list` is a verb.
 DeleteResults = list[DeleteResult]
@@ -70,15 +62,13 @@ class ImageStorage:
             on_retry: Told the error and the seconds before each wait for another attempt.
         """
         self._connection = Connection(
-            address, token=token, tls=tls, retries=retries, timeout=timeout, on_retry=on_retry
+            address or os.environ.get("IMAGE_STORAGE_ADDRESS") or DEFAULT_ADDRESS,
+            token=token,
+            tls=tls,
+            retries=retries,
+            timeout=timeout,
+            on_retry=on_retry,
         )
-        target, credentials = self._connection.address, self._connection.credentials
-        self._channel = (
-            grpc.secure_channel(target, credentials, CHANNEL_OPTIONS)
-            if credentials
-            else grpc.insecure_channel(target, CHANNEL_OPTIONS)
-        )
-        self._cancellation = Cancellation()
 
     def save(
         self,
@@ -133,10 +123,10 @@ class ImageStorage:
         try:
             while True:
                 try:
-                    answer = self._send(SAVE, saving.messages(), retry.seconds_left)
+                    answer = self._connection.send(SAVE, saving.messages(), retry.seconds_left)
                     return image_from(answer.image, replayed=answer.replayed)
                 except ImageStorageError as error:
-                    self._cancellation.sleep(retry.delay(saving.judge(error), saving.repeatable))
+                    retry.wait(saving.judge(error), saving.repeatable)
         finally:
             saving.close()
 
@@ -147,7 +137,7 @@ class ImageStorage:
         """
         request = pb.GetRequest(filename=filename, provider=provider, offset=offset, limit=limit)
         data = BytesIO()
-        for chunk in self._read(Download(request)):
+        for chunk in self._connection.read(Download(request)):
             data.write(chunk)
         return data.getvalue()
 
@@ -197,7 +187,7 @@ class ImageStorage:
             limit=limit,
             pinned=pinned,  # type: ignore[arg-type]  # None is unset
         )
-        return self._read(Listing(request))
+        return self._connection.read(Listing(request))
 
     def delete(self, filenames: str | Iterable[str], *, provider: str = "") -> DeleteResults:
         """One result for each filename, in order; any number of them.
@@ -208,7 +198,7 @@ class ImageStorage:
         results: DeleteResults = []
         for start in range(0, len(names), MAX_DELETES_PER_CALL):
             request = pb.DeleteRequest(filenames=names[start : start + MAX_DELETES_PER_CALL], provider=provider)
-            results += map(delete_result_from, self._ask(DELETE, request).results)
+            results += map(delete_result_from, self._connection.ask(DELETE, request).results)
         return results
 
     def cleanup(
@@ -248,15 +238,15 @@ class ImageStorage:
             keep_bytes=keep_bytes,
             max_deletes=max_deletes,
         )
-        return cleanup_from(self._ask(CLEANUP, request, repeatable=dry_run))
+        return cleanup_from(self._connection.ask(CLEANUP, request, repeatable=dry_run))
 
     def stats(self, provider: str = "") -> AllStats:
         """One entry for each provider meant; `*` is all of them."""
-        return [*map(stats_from, self._ask(STATS, pb.StatsRequest(provider=provider)).providers)]
+        return [*map(stats_from, self._connection.ask(STATS, pb.StatsRequest(provider=provider)).providers)]
 
     def close(self) -> None:
         """Closes the connection and cancels what still runs."""
-        self._channel.close()
+        self._connection.close()
 
     def __enter__(self) -> ImageStorage:
         return self
@@ -268,62 +258,11 @@ class ImageStorage:
 
     def _describe(self, filename: str, *, provider: str) -> Image:
         download = Download(pb.GetRequest(filename=filename, provider=provider, metadata_only=True))
-        for _ in self._read(download):
+        for _ in self._connection.read(download):
             pass
         return download.described()
 
     def _cancellable(self) -> tuple[ImageStorage, Cancellation]:
-        """The same client for one verb, and what ends that verb from another thread."""
         client = copy.copy(self)
-        client._cancellation = Cancellation()
-        return client, client._cancellation
-
-    def _ask(self, method: Method[RequestT, ResponseT], request: RequestT, *, repeatable: bool = True) -> ResponseT:
-        """`repeatable`: does no harm where an attempt without an answer had been carried out."""
-        retry = self._connection.retry()
-        while True:
-            try:
-                return self._send(method, iter([request]), retry.seconds_left)
-            except ImageStorageError as error:
-                self._cancellation.sleep(retry.delay(error, repeatable or not error.outcome_unknown))
-
-    def _send(
-        self, method: Method[RequestT, ResponseT], messages: Iterator[RequestT], seconds: float | None
-    ) -> ResponseT:
-        """One attempt. A single message goes as a stream, too: only a stream tells whether all of it was sent."""
-        feed: Feed[RequestT] = Feed()
-        call = self._channel.stream_unary(method.path, method.request.SerializeToString, method.response.FromString)
-        future = call.future(feed, timeout=seconds, metadata=self._connection.metadata)
-        future.add_done_callback(lambda _: feed.close())
-        self._cancellation.watch(future)
-        try:
-            for message in messages:
-                # An answer before the end is an error, or a save that was done before: nobody wants the rest.
-                if not feed.put(message):
-                    break
-            else:
-                feed.end()
-            answer: ResponseT = future.result()
-            return answer
-        except grpc.RpcError as failure:
-            raise error_from(failure, feed.is_sent) from failure
-        finally:
-            future.cancel()
-            feed.close()
-
-    def _read(self, reading: Reading[RequestT, ResponseT, ItemT]) -> Iterator[ItemT]:
-        method, retry = reading.method, self._connection.retry(NO_END)
-        call = self._channel.unary_stream(method.path, method.request.SerializeToString, method.response.FromString)
-        while (request := reading.request()) is not None:
-            messages = call(request, timeout=retry.seconds_left, metadata=self._connection.metadata)
-            self._cancellation.watch(messages)
-            try:
-                for message in messages:
-                    retry.reset()
-                    yield from reading.accept(message)
-                reading.finish()
-                return
-            except grpc.RpcError as failure:
-                self._cancellation.sleep(retry.delay(error_from(failure, sent=False)))
-            finally:
-                messages.cancel()
+        client._connection, cancellation = self._connection.cancellable()
+        return client, cancellation

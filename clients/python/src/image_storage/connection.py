@@ -1,24 +1,21 @@
-"""How to reach the daemon: address, credentials, channel options and the methods of the contract."""
+"""One connection to a daemon: each call with its retries, ending in a message or an ImageStorageError."""
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+import copy
+from collections.abc import Iterator
 
 import grpc
-from google.protobuf.message import Message
 
-from imagestorage.v1 import image_storage_pb2 as pb
-
+from .cancellation import Cancellation
+from .errors import ImageStorageError, error_from
+from .feed import Feed
+from .methods import Method, RequestT, ResponseT
+from .reading import ItemT, Reading
 from .retry import OnRetry, Retry
 
-DEFAULT_ADDRESS = "127.0.0.1:50051"
-DEFAULT_RETRIES = 6
 DEFAULT_TIMEOUT_SECONDS = 600.0
 NO_END = 0.0
-#: The contract's bound on one Delete.
-MAX_DELETES_PER_CALL = 1000
 
 CHANNEL_OPTIONS = (
     # Retries are ours: they keep the idempotency key and know which source can be read again.
@@ -33,37 +30,13 @@ CHANNEL_OPTIONS = (
     ("grpc.enable_http_proxy", 0),
 )
 
-RequestT = TypeVar("RequestT", bound=Message)
-ResponseT = TypeVar("ResponseT", bound=Message)
-
-
-@dataclass(frozen=True)
-class Method(Generic[RequestT, ResponseT]):
-    """One rpc of the contract."""
-
-    name: str
-    request: type[RequestT]
-    response: type[ResponseT]
-
-    @property
-    def path(self) -> str:
-        return f"/imagestorage.v1.ImageStorage/{self.name}"
-
-
-SAVE = Method("Save", pb.SaveRequest, pb.SaveResponse)
-GET = Method("Get", pb.GetRequest, pb.GetResponse)
-LIST = Method("List", pb.ListRequest, pb.ListResponse)
-DELETE = Method("Delete", pb.DeleteRequest, pb.DeleteResponse)
-CLEANUP = Method("Cleanup", pb.CleanupRequest, pb.CleanupResponse)
-STATS = Method("Stats", pb.StatsRequest, pb.StatsResponse)
-
 
 class Connection:
-    """What every call of a client shares, whatever its transport."""
+    """Connects on the first call. Threads may share it."""
 
     def __init__(
         self,
-        address: str | None,
+        address: str,
         *,
         token: str | None,
         tls: bool | grpc.ChannelCredentials,
@@ -71,13 +44,90 @@ class Connection:
         timeout: float | None,
         on_retry: OnRetry | None,
     ) -> None:
-        self.address = address or os.environ.get("IMAGE_STORAGE_ADDRESS") or DEFAULT_ADDRESS
-        self.credentials = grpc.ssl_channel_credentials() if tls is True else tls or None
-        self.metadata = (("authorization", f"Bearer {token}"),) if token else ()
+        credentials = grpc.ssl_channel_credentials() if tls is True else tls
+        self._channel = (
+            grpc.secure_channel(address, credentials, CHANNEL_OPTIONS)
+            if credentials
+            else grpc.insecure_channel(address, CHANNEL_OPTIONS)
+        )
+        self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
         self._retries = retries
         self._timeout_seconds = timeout
         self._on_retry = on_retry
+        self._cancellation = Cancellation()
+
+    def cancellable(self) -> tuple[Connection, Cancellation]:
+        """The same connection for one verb, and what ends that verb from another thread."""
+        connection = copy.copy(self)
+        connection._cancellation = Cancellation()
+        return connection, connection._cancellation
 
     def retry(self, default_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> Retry:
         seconds = default_seconds if self._timeout_seconds is None else self._timeout_seconds
-        return Retry(self._retries, seconds, self._on_retry)
+        return Retry(self._retries, seconds, self._on_retry, self._sleep)
+
+    def ask(self, method: Method[RequestT, ResponseT], request: RequestT, *, repeatable: bool = True) -> ResponseT:
+        """`repeatable`: does no harm where an attempt without an answer had been carried out."""
+        retry = self.retry()
+        while True:
+            try:
+                return self.send(method, iter([request.SerializeToString()]), retry.seconds_left)
+            except ImageStorageError as error:
+                retry.wait(error, repeatable or not error.outcome_unknown)
+
+    def send(self, method: Method[RequestT, ResponseT], messages: Iterator[bytes], seconds: float | None) -> ResponseT:
+        """One attempt. A single message goes as a stream, too: only a stream tells whether all of it was sent."""
+        feed = Feed()
+        start: grpc.StreamUnaryMultiCallable[bytes, ResponseT] = self._channel.stream_unary(
+            method.path, None, method.response.FromString
+        )
+        call = start.future(feed, timeout=seconds, metadata=self._metadata)
+        call.add_done_callback(lambda _: feed.close())
+        self._cancellation.watch(call)
+        try:
+            for message in messages:
+                # An answer before the end is an error, or a save that was done before: nobody wants the rest.
+                if not feed.put(message):
+                    break
+            else:
+                feed.end()
+            answer: ResponseT = call.result()
+            return answer
+        except grpc.RpcError as failure:
+            raise error_from(failure, feed.is_sent) from failure
+        finally:
+            call.cancel()
+            feed.close()
+
+    def read(self, reading: Reading[RequestT, ResponseT, ItemT]) -> Iterator[ItemT]:
+        """Resumes what broke until all of it was read."""
+        method, retry = reading.method, self.retry(NO_END)
+        start = self._channel.unary_stream(method.path, method.request.SerializeToString, method.response.FromString)
+        while (request := reading.request()) is not None:
+            call = start(request, timeout=retry.seconds_left, metadata=self._metadata)
+            self._cancellation.watch(call)
+            try:
+                for message in call:
+                    retry.reset()
+                    yield from reading.accept(message)
+                reading.finish()
+                return
+            except grpc.RpcError as failure:
+                retry.wait(error_from(failure, sent=False))
+            finally:
+                call.cancel()
+
+    def close(self) -> None:
+        self._channel.close()
+
+    def _sleep(self, seconds: float) -> None:
+        # Before grpcio 1.80 nothing connects while no call runs and nobody watches.
+        self._channel.subscribe(_ignore)
+        try:
+            self._cancellation.sleep(seconds)
+        finally:
+            self._channel.unsubscribe(_ignore)
+
+
+def _ignore(_: grpc.ChannelConnectivity) -> None:
+    pass

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from queue import SimpleQueue
 from threading import Semaphore
-from typing import Generic, TypeVar
-
-T = TypeVar("T")
 
 #: How many requests may wait: the next ones are read and hashed while the thread sends.
 AHEAD = 4
@@ -14,7 +11,7 @@ _END = object()
 _CLOSED = object()
 
 
-class Feed(Generic[T]):
+class Feed:
     """One side puts, gRPC iterates. It asks for the next item only when the one before was sent."""
 
     def __init__(self) -> None:
@@ -24,7 +21,7 @@ class Feed(Generic[T]):
         #: gRPC is about to half-close. As long as this is False the daemon has not seen the end of the request.
         self.is_sent = False
 
-    def put(self, item: T) -> bool:
+    def put(self, item: bytes) -> bool:
         """Waits for room; False when nobody takes items any more."""
         self._room.acquire()
         if self._is_closed:
@@ -41,10 +38,10 @@ class Feed(Generic[T]):
         self._queue.put(_CLOSED)
         self._room.release()
 
-    def __iter__(self) -> Feed[T]:
+    def __iter__(self) -> Feed:
         return self
 
-    def __next__(self) -> T:
+    def __next__(self) -> bytes:
         item = self._queue.get()
         if item is _END:
             self.is_sent = True

@@ -10,16 +10,16 @@ import grpc
 
 from imagestorage.v1 import image_storage_pb2 as pb
 
-from .connection import GET, LIST, Method, RequestT, ResponseT
 from .convert import image_from
 from .errors import ImageStorageError
+from .methods import GET, LIST, Method, RequestT, ResponseT
 from .types import Image
 
 ItemT = TypeVar("ItemT", covariant=True)
 
 
 class Reading(Protocol, Generic[RequestT, ResponseT, ItemT]):
-    """The state of a resumable read; the calls themselves are the client's."""
+    """The state of a resumable read; the calls themselves are the connection's."""
 
     method: Method[RequestT, ResponseT]
 

@@ -8,6 +8,7 @@ from time import monotonic
 
 from .errors import ImageStorageError
 
+DEFAULT_RETRIES = 6
 FIRST_DELAY_SECONDS = 0.1
 MAX_DELAY_SECONDS = 5.0
 
@@ -15,13 +16,16 @@ OnRetry = Callable[[ImageStorageError, float], object]
 
 
 class Retry:
-    """The attempts of one call. Waiting is left to the caller, who knows how."""
+    """The attempts of one call."""
 
-    def __init__(self, retries: int, timeout_seconds: float, on_retry: OnRetry | None) -> None:
+    def __init__(
+        self, retries: int, timeout_seconds: float, on_retry: OnRetry | None, sleep: Callable[[float], None]
+    ) -> None:
         """A timeout of 0 is no end."""
         self._retries = retries
         self._deadline = monotonic() + timeout_seconds if timeout_seconds else None
         self._on_retry = on_retry
+        self._sleep = sleep
         self._failures = 0
 
     @property
@@ -32,8 +36,8 @@ class Retry:
         """There was progress: the next failure is a first one again."""
         self._failures = 0
 
-    def delay(self, error: ImageStorageError, repeatable: bool = True) -> float:
-        """Seconds to wait before the next attempt; raises the error when there is none."""
+    def wait(self, error: ImageStorageError, repeatable: bool = True) -> None:
+        """Waits for the next attempt, or raises the error when there is none."""
         if not (repeatable and error.retryable):
             raise error
         backoff = random.uniform(0, min(MAX_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2**self._failures))
@@ -44,4 +48,4 @@ class Retry:
             raise error
         if self._on_retry:
             self._on_retry(error, seconds)
-        return seconds
+        self._sleep(seconds)

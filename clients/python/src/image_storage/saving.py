@@ -66,18 +66,18 @@ class Saving:
         self._reported_bytes = 0
         self._outcome_unknown = False
 
-    def messages(self) -> Iterator[pb.SaveRequest]:
-        """One attempt: header, chunks, trailer."""
+    def messages(self) -> Iterator[bytes]:
+        """One attempt: header, chunks, trailer, encoded."""
         self._report(-self._reported_bytes)
-        yield pb.SaveRequest(header=self._header)
+        yield pb.SaveRequest(header=self._header).SerializeToString()
         sha256 = hashlib.sha256()
         size = 0
         for chunk in self._source.chunks():
             sha256.update(chunk)
             size += len(chunk)
-            yield pb.SaveRequest(chunk=chunk)
+            yield _encoded_chunk(chunk)
             self._report(len(chunk))
-        yield pb.SaveRequest(trailer=pb.SaveTrailer(size=size, sha256=sha256.digest()))
+        yield pb.SaveRequest(trailer=pb.SaveTrailer(size=size, sha256=sha256.digest())).SerializeToString()
 
     @property
     def repeatable(self) -> bool:
@@ -100,6 +100,16 @@ class Saving:
         if more_bytes:
             self._reported_bytes += more_bytes
             self._progress(more_bytes)
+
+
+def _encoded_chunk(chunk: bytes) -> bytes:
+    """SaveRequest(chunk=chunk); protobuf would copy every chunk twice more."""
+    length, varint = len(chunk), bytearray()
+    while length > 0x7F:
+        varint.append(length & 0x7F | 0x80)
+        length >>= 7
+    varint.append(length)
+    return b"".join((b"\x12", varint, chunk))
 
 
 def _json(parameters: Parameters | None) -> str:

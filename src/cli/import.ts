@@ -1,0 +1,196 @@
+/** `image-storage import`: takes over a folder that another tool, or a store of ours, has filled. */
+import { createHash } from 'node:crypto';
+import { realpath } from 'node:fs/promises';
+import { relative } from 'node:path';
+import { type Command, InvalidArgumentError } from 'commander';
+import { EXIT } from '../exit-codes.ts';
+import { type AddressFlags, type Session, withAddress, withClient } from './connection.ts';
+import { collect, parseCount } from './flags.ts';
+import { type Description, openImageFile } from './import/image-file.ts';
+import { inParallel } from './import/parallel.ts';
+import { listStoredImages, type StoredImages } from './import/stored-images.ts';
+import {
+  createImportProgress,
+  createSummary,
+  SKIPPED,
+  type SkipReason,
+  type Summary,
+  summaryLines,
+} from './import/tally.ts';
+import { type Found, type FoundFile, walk } from './import/walk.ts';
+import { displayText, formatTime, printError, printJson, printLine, shorten } from './terminal.ts';
+
+interface ImportFlags extends AddressFlags {
+  dryRun?: boolean;
+  provider?: string;
+  category?: string;
+  tag?: string[];
+  concurrency: number;
+  json?: boolean;
+}
+
+/** `filename` is unset in a dry run. */
+type Outcome =
+  | ({ outcome: 'imported'; sizeBytes: number; sha256: string; filename?: string } & Description)
+  | { outcome: 'skipped'; reason: SkipReason }
+  | { outcome: 'failed'; error: unknown };
+
+/** What one run works with. */
+interface Run {
+  session: Session;
+  folder: string;
+  flags: ImportFlags;
+  stored: StoredImages;
+}
+
+const DEFAULT_CONCURRENCY = 8;
+const MAX_CONCURRENCY = 64;
+const SHOWN_PROMPT_WIDTH = 60;
+/** gRPC's INVALID_ARGUMENT: another image may be accepted all the same. */
+const INVALID_ARGUMENT = 3;
+/** Worth a line of its own: somebody may want to look at the file. */
+const TOLD: ReadonlySet<SkipReason> = new Set(['IMAGE_TRUNCATED', 'IMAGE_TOO_LARGE', 'IMPORTED_BEFORE', 'CHANGED']);
+
+export function registerImport(program: Command): void {
+  const command = program
+    .command('import')
+    .description('copy the images of a folder into the store, with their dates and what generators left in them')
+    .argument('<folder>', 'of ComfyUI, A1111, InvokeAI, a store of ours or any other; it is only read')
+    .option('--dry-run', 'only show what would be imported')
+    .option('--provider <name>')
+    .option('--category <name>', 'for all of them')
+    .option('--tag <name>', 'for all of them; repeatable', collect)
+    .option('--concurrency <count>', 'files at once', parseConcurrency, DEFAULT_CONCURRENCY)
+    .option('--json', 'print one JSON object a line: each file, then the summary')
+    .action((folder: string, flags: ImportFlags) => {
+      if (flags.provider === '*') command.error('error: --provider: one store, not all', { exitCode: EXIT.USAGE });
+      return withClient(flags, (session) => importFolder(session, folder, flags), {});
+    });
+  withAddress(command);
+}
+
+function parseConcurrency(text: string): number {
+  const count = parseCount(text);
+  if (count < 1 || count > MAX_CONCURRENCY) throw new InvalidArgumentError(`expected 1 to ${MAX_CONCURRENCY}`);
+  return count;
+}
+
+/** A file that fails does not stop the others; where the store itself fails, it ends, and may be run again. */
+async function importFolder(session: Session, named: string, flags: ImportFlags): Promise<number> {
+  const { client, signal } = session;
+  const folder = await realpath(named);
+  const progress = createImportProgress(process.stderr.isTTY ? await countFiles(folder) : { files: 0, bytes: 0 });
+  const run = { session, folder, flags, stored: await listStoredImages(client, flags.provider, signal) };
+  const summary = createSummary(flags.dryRun);
+  let exitCode: number = EXIT.OK;
+  const importOne = async (found: Found) => {
+    const outcome = await outcomeOf(run, found);
+    count(summary, outcome);
+    if (isTold(outcome, flags)) progress.clear();
+    const code = await tell(run, found, outcome);
+    exitCode ||= code;
+    progress.add(found.kind === 'file' ? found.sizeBytes : 0);
+  };
+  try {
+    await inParallel(flags.concurrency, walk(folder), importOne);
+    summary.complete = true;
+  } finally {
+    progress.clear();
+    if (flags.json) await printJson({ summary });
+    else for (const line of summaryLines(summary)) await printLine(line);
+  }
+  return exitCode;
+}
+
+async function countFiles(folder: string): Promise<{ files: number; bytes: number }> {
+  const total = { files: 0, bytes: 0 };
+  for await (const found of walk(folder)) {
+    total.files += 1;
+    if (found.kind === 'file') total.bytes += found.sizeBytes;
+  }
+  return total;
+}
+
+async function outcomeOf(run: Run, found: Found): Promise<Outcome> {
+  if (found.kind === 'unreadable') return { outcome: 'failed', error: found.error };
+  if (found.kind !== 'file') return { outcome: 'skipped', reason: REASON_OF_KIND[found.kind] };
+  try {
+    return await importFile(run, found);
+  } catch (error) {
+    const { reason = '', code, syscall } = error as { reason?: string; code?: unknown; syscall?: string };
+    if (reason in SKIPPED) return { outcome: 'skipped', reason: reason as SkipReason };
+    const ofThisFile = code === INVALID_ARGUMENT || syscall !== undefined;
+    if (!ofThisFile || run.session.signal.aborted) throw error;
+    return { outcome: 'failed', error };
+  }
+}
+
+const REASON_OF_KIND = { link: 'SYMBOLIC_LINK', special: 'SPECIAL_FILE', thumbnail: 'THUMBNAIL' } as const;
+
+async function importFile({ session, folder, flags, stored }: Run, file: FoundFile): Promise<Outcome> {
+  const { source, sha256, describe } = await openImageFile(folder, file, session.signal);
+  if (!stored.add(sha256)) return { outcome: 'skipped', reason: 'DUPLICATE' };
+  try {
+    const { metadata, pinned } = withFlags(await describe(), flags);
+    const image = { sizeBytes: file.sizeBytes, sha256, metadata, pinned };
+    if (flags.dryRun) return { outcome: 'imported', ...image };
+    const { client, signal } = session;
+    const idempotencyKey = keyOf(sha256, metadata);
+    const saved = await client.save(source, metadata, { provider: flags.provider, idempotencyKey, pinned, signal });
+    if (saved.replayed) return { outcome: 'skipped', reason: 'IMPORTED_BEFORE' };
+    // What was learned is of other bytes than were sent.
+    if (saved.sha256 !== sha256) {
+      await client.delete(saved.filename, { provider: flags.provider, signal });
+      return { outcome: 'skipped', reason: 'CHANGED' };
+    }
+    return { outcome: 'imported', ...image, filename: saved.filename };
+  } catch (error) {
+    stored.remove(sha256);
+    throw error;
+  }
+}
+
+function withFlags({ metadata, pinned }: Description, { category, tag = [] }: ImportFlags): Description {
+  const tags = [...new Set([...(metadata.tags ?? []), ...tag])];
+  return { metadata: { ...metadata, category: category ?? metadata.category, tags }, pinned };
+}
+
+/** Of bytes and metadata: who deletes images to import them with another category means other saves. */
+function keyOf(sha256: string, metadata: Description['metadata']): string {
+  return `import:${sha256}:${createHash('sha256').update(JSON.stringify(metadata)).digest('hex').slice(0, 16)}`;
+}
+
+function count(summary: Summary, outcome: Outcome): void {
+  if (outcome.outcome === 'imported') {
+    summary.imported += 1;
+    summary.importedBytes += outcome.sizeBytes;
+  } else if (outcome.outcome === 'failed') summary.failed += 1;
+  else summary.skipped[outcome.reason] = (summary.skipped[outcome.reason] ?? 0) + 1;
+}
+
+function isTold(outcome: Outcome, { json, dryRun }: ImportFlags): boolean {
+  if (json || outcome.outcome === 'failed') return true;
+  return outcome.outcome === 'skipped' ? TOLD.has(outcome.reason) : dryRun === true;
+}
+
+/** Returns the exit code. */
+async function tell({ session, folder, flags }: Run, { path }: Found, outcome: Outcome): Promise<number> {
+  if (!isTold(outcome, flags)) return EXIT.OK;
+  const file = relative(folder, path);
+  if (flags.json) await printJson({ file, ...jsonOf(outcome) });
+  else if (outcome.outcome === 'skipped') printError(`${file}: ${SKIPPED[outcome.reason]}`);
+  else if (outcome.outcome === 'imported') await printLine(planLine(file, outcome.metadata));
+  return outcome.outcome === 'failed' ? session.report(outcome.error, file) : EXIT.OK;
+}
+
+function jsonOf(outcome: Outcome): Record<string, unknown> {
+  if (outcome.outcome === 'failed') return { outcome: 'failed' };
+  if (outcome.outcome === 'skipped') return outcome;
+  const { metadata, ...image } = outcome;
+  return { ...image, ...metadata, timestamp: metadata.timestamp.toISOString() };
+}
+
+function planLine(file: string, { timestamp, model = '', prompt = '' }: Description['metadata']): string {
+  const cells = [file, formatTime(timestamp), model, shorten(displayText(prompt), SHOWN_PROMPT_WIDTH)];
+  return cells.filter(Boolean).map(displayText).join('  ');
+}

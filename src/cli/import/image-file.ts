@@ -1,0 +1,96 @@
+/** One file of a folder that is taken over: whether it is an image, and what can be learned of it. */
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { basename, join, relative, sep } from 'node:path';
+import type { ImageMetadata, Source } from '../../client.ts';
+import type { ImageRecord } from '../../storage/catalog/types.ts';
+import { ImageInspector } from '../../storage/image-format.ts';
+import { folderOf, modelSlug } from '../../storage/naming.ts';
+import { parseRecord } from '../../storage/record-file.ts';
+import { readEmbeddedMetadata } from '../embedded-metadata.ts';
+import { openInput } from '../input.ts';
+import { dateInPath } from './path-date.ts';
+import type { FoundFile } from './walk.ts';
+
+export interface ImageFile {
+  source: Source;
+  /** Lower-case hex. */
+  sha256: string;
+  /** The same for the same file, whenever it is read. */
+  describe(): Promise<Description>;
+}
+
+export interface Description {
+  metadata: ImageMetadata & { timestamp: Date };
+  pinned: boolean;
+}
+
+const CHUNK_BYTES = 256 * 1024;
+
+/** Reads the file once. The StorageErrors of a save, TYPE_NOT_ALLOWED before the second chunk. */
+export async function openImageFile(folder: string, file: FoundFile, signal: AbortSignal): Promise<ImageFile> {
+  const { source, readAt } = await openInput(file.path, signal);
+  const chunks = source instanceof Uint8Array ? [source] : fileChunks(file.path, signal);
+  const sha256 = await inspect(chunks);
+  return {
+    source,
+    sha256,
+    async describe() {
+      const [embedded, record] = await Promise.all([readEmbeddedMetadata(readAt), findRecord(file.path, sha256)]);
+      const timestamp =
+        embedded.timestamp?.getTime() ??
+        // Its date may be that of the save alone.
+        record?.timestamp ??
+        dateInPath(relative(folder, file.path), file.modifiedAt) ??
+        Math.max(0, file.modifiedAt);
+      const metadata = {
+        prompt: record?.prompt || embedded.prompt,
+        model: record?.model || embedded.model || modelInName(file.path),
+        parametersJson: record?.parametersJson || embedded.parametersJson,
+        category: record?.category || undefined,
+        tags: record?.tags,
+        timestamp: new Date(timestamp),
+      };
+      return { metadata, pinned: record?.pinned ?? false };
+    },
+  };
+}
+
+function fileChunks(path: string, signal: AbortSignal): AsyncIterable<Uint8Array> {
+  return createReadStream(path, { highWaterMark: CHUNK_BYTES, signal });
+}
+
+async function inspect(chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<string> {
+  const inspector = new ImageInspector();
+  const hash = createHash('sha256');
+  for await (const chunk of chunks) {
+    inspector.push(chunk);
+    hash.update(chunk);
+  }
+  inspector.finish();
+  return hash.digest('hex');
+}
+
+/** The record of a store of ours, in the folder that mirrors that of the image, or beside it. */
+async function findRecord(path: string, sha256: string): Promise<ImageRecord | undefined> {
+  const filename = basename(path);
+  const place = folderOf(filename);
+  if (place === undefined) return undefined;
+  const end = join('images', 'generations', ...place.split('/'), filename);
+  const mirrored = path.endsWith(sep + end)
+    ? [`${path.slice(0, -end.length)}${end.replace('images', 'metadata')}.json`]
+    : [];
+  for (const candidate of [...mirrored, `${path}.json`]) {
+    const text = await readFile(candidate, 'utf8').catch(() => '');
+    const record = parseRecord(text, filename);
+    if (record?.sha256 === sha256) return record;
+  }
+  return undefined;
+}
+
+/** Of a name that our stores give. */
+function modelInName(path: string): string | undefined {
+  const slug = folderOf(basename(path))?.split('/')[1];
+  return slug === modelSlug('') ? undefined : slug;
+}

@@ -1,0 +1,63 @@
+/** Finds the files of a folder, one at a time, however many there are. Links are told, never followed. */
+import type { Dirent } from 'node:fs';
+import { lstat, opendir, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+
+export interface FoundFile {
+  path: string;
+  sizeBytes: number;
+  /** ms since 1970. */
+  modifiedAt: number;
+}
+
+/** `file`: what may be an image · `link`, `special`, `thumbnail`: what is left alone · `unreadable`: a folder or file. */
+export type Found =
+  | ({ kind: 'file' } & FoundFile)
+  | { kind: 'link' | 'special' | 'thumbnail'; path: string }
+  | { kind: 'unreadable'; path: string; error: unknown };
+
+/** In the order in which the system names them. What a store of ours keeps for itself is passed over. */
+export async function* walk(folder: string): AsyncGenerator<Found> {
+  try {
+    for await (const entry of await opendir(folder)) yield* findingsOf(entry);
+  } catch (error) {
+    yield { kind: 'unreadable', path: folder, error };
+  }
+}
+
+async function* findingsOf(entry: Dirent): AsyncGenerator<Found> {
+  const path = join(entry.parentPath, entry.name);
+  if (entry.isSymbolicLink()) yield { kind: 'link', path };
+  else if (entry.isDirectory()) {
+    if (!(await isStoresOwn(path))) yield* walk(path);
+  } else if (!entry.isFile()) yield { kind: 'special', path };
+  else if (await isThumbnail(path)) yield { kind: 'thumbnail', path };
+  else yield await fileAt(path);
+}
+
+async function fileAt(path: string): Promise<Found> {
+  try {
+    const { size, mtimeMs } = await lstat(path);
+    return { kind: 'file', path, sizeBytes: size, modifiedAt: Math.trunc(mtimeMs) };
+  } catch (error) {
+    return { kind: 'unreadable', path, error };
+  }
+}
+
+/** Saves in flight would be taken for images. */
+async function isStoresOwn(folder: string): Promise<boolean> {
+  return basename(folder) === 'metadata' && (await exists(join(folder, 'FORMAT')));
+}
+
+/** InvokeAI keeps `thumbnails/x.webp` for each `x.png`. */
+async function isThumbnail(path: string): Promise<boolean> {
+  if (basename(dirname(path)) !== 'thumbnails' || !path.endsWith('.webp')) return false;
+  return exists(join(dirname(dirname(path)), `${basename(path, '.webp')}.png`));
+}
+
+function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
