@@ -71,7 +71,7 @@ function listenForSignals(log: Logger, graceSeconds: number): { of(daemon: Daemo
     if (signalledAt !== undefined) return;
     signalledAt = now;
     log.info({ signal }, 'closing; a second signal does not wait');
-    setTimeout(exitNow, (graceSeconds + CLOSING_SECONDS) * 1000);
+    setTimeout(exitNow, (graceSeconds + CLOSING_SECONDS) * 1000).unref();
     first.resolve();
   };
   process.on('SIGTERM', onSignal).on('SIGINT', onSignal);

@@ -37,7 +37,7 @@ export function createReceiveWindows(budgetBytes: number): ReceiveWindows {
     const initialWindowSize = windowBytes();
     if (initialWindowSize === before) return;
     for (const server of servers) server.updateSettings({ initialWindowSize });
-    for (const session of sessions) if (!session.closed) session.settings({ initialWindowSize });
+    for (const session of sessions) tell(session, initialWindowSize);
   }
 
   return {
@@ -62,4 +62,9 @@ export function createReceiveWindows(budgetBytes: number): ReceiveWindows {
       });
     },
   };
+}
+
+/** A connection that was torn down refuses settings, and its streams end before it says that it is closed. */
+function tell(session: ServerHttp2Session, initialWindowSize: number): void {
+  if (!session.closed && !session.destroyed) session.settings({ initialWindowSize });
 }

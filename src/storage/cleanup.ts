@@ -2,12 +2,11 @@
 import type { Catalog, ImageSize } from './catalog/types.ts';
 import { StorageError, throwIfCancelled } from './errors.ts';
 import type { CleanupOptions, CleanupResult } from './types.ts';
-import { checkCount, checkInstant, checkText } from './validation.ts';
+import { checkCount, checkGroup, checkInstant } from './validation.ts';
 
 const SCAN_ROWS = 5_000;
 const GROUP_SIZE = 100;
 const MAX_NAMED = 1_000;
-const MAX_NAME_BYTES = 1_024;
 
 /** CLEANUP_WITHOUT_CRITERION, or FIELD_INVALID by name. */
 export function checkCleanup(options: CleanupOptions): void {
@@ -20,8 +19,7 @@ export function checkCleanup(options: CleanupOptions): void {
   checkCount('keep_count', keepCount ?? 0);
   checkCount('keep_bytes', keepBytes ?? 0);
   checkCount('max_deletes', maxDeletes ?? 0);
-  checkText('model', options.model ?? '', MAX_NAME_BYTES);
-  checkText('category', options.category ?? '', MAX_NAME_BYTES);
+  checkGroup(options);
 }
 
 /** Removes what the options leave unprotected; `remove` spares what is pinned by then and tells whether it removed. */
@@ -36,12 +34,30 @@ export async function cleanUp(
     throwIfCancelled(options.signal);
     const going = group.filter((image) => !image.pinned);
     const taken = going.slice(0, maxDeletes - result.deletedCount);
-    const removed = dryRun ? taken.map(() => true) : await Promise.all(taken.map(({ filename }) => remove(filename)));
+    const removed = dryRun ? taken.map(() => true) : await allSettled(taken.map(({ filename }) => remove(filename)));
     for (const image of taken.filter((_, index) => removed[index])) count(image, result);
     if (taken.length < going.length) return { ...result, more: true };
     result.keptPinned += group.length - going.length;
   }
   return result;
+}
+
+/** The result of both together. */
+export function sumOf(a: CleanupResult, b: CleanupResult): CleanupResult {
+  return {
+    deletedCount: a.deletedCount + b.deletedCount,
+    freedBytes: a.freedBytes + b.freedBytes,
+    filenames: [...a.filenames, ...b.filenames].slice(0, MAX_NAMED),
+    keptPinned: a.keptPinned + b.keptPinned,
+    dryRun: a.dryRun,
+    more: a.more || b.more,
+  };
+}
+
+/** Rejects like Promise.all, but only once nothing runs any more. */
+async function allSettled<T>(work: Promise<T>[]): Promise<T[]> {
+  await Promise.allSettled(work);
+  return Promise.all(work);
 }
 
 function count(image: ImageSize, result: CleanupResult): void {

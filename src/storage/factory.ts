@@ -10,6 +10,9 @@ const PROVIDERS: { [T in ProviderConfig['type']]: () => Promise<OpenProvider<Ext
     memory: async () => (await import('./providers/memory-storage.ts')).openMemoryStorage,
   };
 
+/** What `type` of a provider may say. */
+export const PROVIDER_TYPES: readonly string[] = Object.keys(PROVIDERS);
+
 /** Opens the provider of that configuration. Rejects with a StoreOpenError that says what to change. */
 export async function openProvider(config: ProviderConfig, context: ProviderContext): Promise<StorageProvider> {
   const open = (await PROVIDERS[config.type]()) as OpenProvider<ProviderConfig>;

@@ -1,20 +1,34 @@
 /** Lists over one provider or several: merges their pages in one order and makes page tokens. */
 import { createHash } from 'node:crypto';
+import { resolveRange } from './dates.ts';
 import { invalidField, StorageError } from './errors.ts';
-import type { ImageFilter, Listing, ListOptions, ListSource, Page, Position, Resume, StorageItem } from './types.ts';
-import { checkCount, checkInstant, checkTags, checkText } from './validation.ts';
+import type {
+  ImageFilter,
+  Instant,
+  Listing,
+  ListOptions,
+  ListSource,
+  Page,
+  Position,
+  Resume,
+  StorageItem,
+} from './types.ts';
+import { checkCount, checkGroup, checkTags, checkText } from './validation.ts';
 
 const DEFAULT_PAGE_SIZE = 100;
 const MAX_PAGE_SIZE = 1000;
 /** Leaves room for framing below the 1 MiB that a batch may have. */
 const MAX_PAGE_BYTES = 1000 * 1024;
-/** What an item takes besides its metadata: url, path, key, hashes. */
-const ITEM_OVERHEAD_BYTES = 1024;
+/** What an item takes besides its text: numbers, hash, times, and the tags and lengths of 64 labels. */
+const ITEM_OVERHEAD_BYTES = 512;
 const MAX_QUERY_BYTES = 4096;
-const MAX_NAME_BYTES = 1024;
+
+type Options = ListOptions<Instant>;
+/** What a page token says. */
+type Place = [timestamp: number, filename: string, provider: string];
 
 /** A listing over these sources; nothing is asked before it is awaited or iterated. */
-export function createListing(sources: () => ListSource[], options: ListOptions): Listing {
+export function createListing(sources: () => ListSource[], options: Options): Listing {
   const pages = () => readPages(sources, options);
   return {
     sources,
@@ -35,23 +49,28 @@ async function all(pages: AsyncIterable<Page>): Promise<StorageItem[]> {
   return items;
 }
 
-async function* readPages(sources: () => ListSource[], options: ListOptions): AsyncGenerator<Page> {
+async function* readPages(open: () => ListSource[], options: Options): AsyncGenerator<Page> {
   checkOptions(options);
+  const sources = open();
+  const scope = scopeOf(options, sources);
+  const place = options.pageToken ? decodeToken(options.pageToken, scope) : undefined;
   const pageSize = options.pageSize || DEFAULT_PAGE_SIZE;
-  const heads = sources().map((source) => new Head(source, pageSize, options));
+  const heads = sources.map(
+    (source) => new Head(source, pageSize, place && resumeOf(source.provider, place, options)),
+  );
   for (let left = options.limit || Number.POSITIVE_INFINITY; left > 0; ) {
     const items = await nextItems(heads, Math.min(pageSize, left), options);
     const last = items.at(-1);
     if (last === undefined) return;
     left -= items.length;
     const rest = await Promise.all(heads.map((head) => head.peek()));
-    const nextPageToken = rest.some((item) => item !== undefined) ? encodeToken(last, options) : '';
+    const nextPageToken = rest.some((item) => item !== undefined) ? encodeToken(last, scope) : '';
     yield { items, nextPageToken };
     if (nextPageToken === '') return;
   }
 }
 
-async function nextItems(heads: Head[], count: number, options: ListOptions): Promise<StorageItem[]> {
+async function nextItems(heads: Head[], count: number, options: Options): Promise<StorageItem[]> {
   const items: StorageItem[] = [];
   for (let bytes = 0; items.length < count; ) {
     const first = await firstOf(heads, options);
@@ -65,7 +84,7 @@ async function nextItems(heads: Head[], count: number, options: ListOptions): Pr
   return items;
 }
 
-async function firstOf(heads: Head[], options: ListOptions): Promise<Head | undefined> {
+async function firstOf(heads: Head[], options: Options): Promise<Head | undefined> {
   let best: { head: Head; item: StorageItem } | undefined;
   for (const head of heads) {
     const item = await head.peek();
@@ -83,10 +102,10 @@ class Head {
   readonly #source: ListSource;
   readonly #pageSize: number;
 
-  constructor(source: ListSource, pageSize: number, options: ListOptions) {
+  constructor(source: ListSource, pageSize: number, after: Resume | undefined) {
     this.#source = source;
     this.#pageSize = pageSize;
-    this.#after = options.pageToken ? resumeOf(source.provider, options) : undefined;
+    this.#after = after;
   }
 
   async peek(): Promise<StorageItem | undefined> {
@@ -113,7 +132,7 @@ function positionOf(item: StorageItem): Position {
 }
 
 /** By (timestamp, filename, provider), turned round for newest first. */
-function precedes(a: StorageItem, b: StorageItem, options: ListOptions): boolean {
+function precedes(a: StorageItem, b: StorageItem, options: Options): boolean {
   const [x, y] = [positionOf(a), positionOf(b)];
   const order = x.timestamp - y.timestamp || compare(x.filename, y.filename) || compare(a.provider, b.provider);
   return options.order === 'oldest' ? order < 0 : order > 0;
@@ -124,60 +143,59 @@ function compare(a: string, b: string): number {
   return a < b ? -1 : 1;
 }
 
-function itemBytes({ metadata }: StorageItem): number {
-  const texts = [metadata.prompt, metadata.model, metadata.category, metadata.parametersJson, ...metadata.tags];
+function itemBytes({ url, path = '', key, filename, provider, metadata }: StorageItem): number {
+  const { prompt, model, category, parametersJson, tags } = metadata;
+  const texts = [url, path, key, filename, provider, prompt, model, category, parametersJson, ...tags];
   return texts.reduce((sum, text) => sum + Buffer.byteLength(text), ITEM_OVERHEAD_BYTES);
 }
 
-function encodeToken(last: StorageItem, options: ListOptions): string {
+function encodeToken(last: StorageItem, scope: string): string {
   const { timestamp, filename } = positionOf(last);
-  return Buffer.from(JSON.stringify([filterHash(options), timestamp, filename, last.provider])).toString('base64url');
+  return Buffer.from(JSON.stringify([scope, timestamp, filename, last.provider])).toString('base64url');
 }
 
-function resumeOf(provider: string, options: ListOptions): Resume {
-  const [timestamp, filename, lastProvider] = decodeToken(options);
+function resumeOf(provider: string, [timestamp, filename, lastProvider]: Place, options: Options): Resume {
   const behind = options.order === 'oldest' ? provider > lastProvider : provider < lastProvider;
   return { timestamp, filename, inclusive: behind };
 }
 
-function decodeToken(options: ListOptions): [timestamp: number, filename: string, provider: string] {
+function decodeToken(text: string, scope: string): Place {
   let token: unknown;
   try {
-    token = JSON.parse(Buffer.from(options.pageToken ?? '', 'base64url').toString());
+    token = JSON.parse(Buffer.from(text, 'base64url').toString());
   } catch {
     token = undefined;
   }
-  const [hash, timestamp, filename, provider] = Array.isArray(token) ? token : [];
+  const [tokenScope, timestamp, filename, provider] = Array.isArray(token) ? token : [];
   if (!Number.isSafeInteger(timestamp) || typeof filename !== 'string' || typeof provider !== 'string') {
     throw new StorageError('PAGE_TOKEN_INVALID', 'page_token: is none that a list gave', { field: 'page_token' });
   }
-  if (hash !== filterHash(options)) {
-    throw new StorageError('PAGE_TOKEN_INVALID', 'page_token: belongs to other filters or another order', {
-      field: 'page_token',
-    });
+  if (tokenScope !== scope) {
+    const message = 'page_token: belongs to other filters, another order or other providers';
+    throw new StorageError('PAGE_TOKEN_INVALID', message, { field: 'page_token' });
   }
   return [timestamp, filename, provider];
 }
 
-function filterHash({ dateRange, model, category, query, tags, pinned, order }: ListOptions): string {
+/** Stands for what a list is over. An age counts as it is written: it is the same filter when the next page is read. */
+function scopeOf({ dateRange, model, category, query, tags, pinned, order }: Options, sources: ListSource[]): string {
   const filters = [dateRange?.start, dateRange?.end, model, category, query, tags, pinned, order ?? 'newest'];
-  return createHash('sha256').update(JSON.stringify(filters)).digest('base64url').slice(0, 12);
+  const scope = [...filters, sources.map((source) => source.provider)];
+  return createHash('sha256').update(JSON.stringify(scope)).digest('base64url').slice(0, 12);
 }
 
-function checkOptions(options: ListOptions): void {
+function checkOptions(options: Options): void {
   checkFilter(options);
+  if (!['newest', 'oldest', undefined].includes(options.order)) throw invalidField('order', 'must be newest or oldest');
   checkCount('limit', options.limit ?? 0);
   if (checkCount('batch_size', options.pageSize ?? 0) > MAX_PAGE_SIZE) {
     throw invalidField('batch_size', `at most ${MAX_PAGE_SIZE}`);
   }
-  if (options.pageToken) decodeToken(options);
 }
 
-function checkFilter(filter: ImageFilter): void {
-  checkText('model', filter.model ?? '', MAX_NAME_BYTES);
-  checkText('category', filter.category ?? '', MAX_NAME_BYTES);
+function checkFilter(filter: ImageFilter<Instant>): void {
+  checkGroup(filter);
   checkText('query', filter.query ?? '', MAX_QUERY_BYTES);
   checkTags('tags', filter.tags ?? []);
-  if (filter.dateRange?.start) checkInstant('date_range.start', filter.dateRange.start);
-  if (filter.dateRange?.end) checkInstant('date_range.end', filter.dateRange.end);
+  if (filter.dateRange !== undefined) resolveRange(filter.dateRange);
 }

@@ -92,16 +92,19 @@ export interface StoredImage {
   body: AsyncIterable<Uint8Array>;
 }
 
-export interface DateRange {
+/** A point in time as people give it: a Date, RFC 3339, a plain date (UTC), or an age such as `30d`, `12h`. */
+export type Instant = Date | string;
+
+export interface DateRange<T = Date> {
   /** First instant inside. */
-  start?: Date;
-  /** First instant outside. */
-  end?: Date;
+  start?: T;
+  /** First instant outside; a plain date includes that whole day. */
+  end?: T;
 }
 
 /** Which images are meant; all that are given must match. */
-export interface ImageFilter {
-  dateRange?: DateRange;
+export interface ImageFilter<T = Date> {
+  dateRange?: DateRange<T>;
   /** The name as it was sent, or its slug. */
   model?: string;
   category?: string;
@@ -114,7 +117,7 @@ export interface ImageFilter {
 
 export type Order = 'newest' | 'oldest';
 
-export interface ListOptions extends ImageFilter {
+export interface ListOptions<T = Date> extends ImageFilter<T> {
   /** Default `newest`. */
   order?: Order;
   /** 0 or unset means all. */
@@ -148,16 +151,20 @@ export interface ListSource {
 }
 
 /** A list that is awaited for all items, iterated item by item, or read page by page. Nothing is read before. */
-export interface Listing extends PromiseLike<StorageItem[]>, AsyncIterable<StorageItem> {
+export interface ImageList extends PromiseLike<StorageItem[]>, AsyncIterable<StorageItem> {
   /** Pages with at least one item each. */
   pages(): AsyncIterable<Page>;
+}
+
+/** A list that can be merged with others. */
+export interface Listing extends ImageList {
   /** What it is merged from. */
   sources(): ListSource[];
 }
 
-export interface CleanupOptions {
+export interface CleanupOptions<T = Date> {
   /** Protects images whose timestamp is not before this. */
-  olderThan?: Date;
+  olderThan?: T;
   /** Protects the newest so many that match the filters. */
   keepCount?: number;
   /** Protects the newest that match the filters and fit into so many bytes together. */
@@ -280,6 +287,8 @@ export interface ProviderContext {
   onFatal: (error: Error) => void;
   /** Called with the name of each step of the store's protocol; tests crash here. */
   failpoint: (step: string) => void;
+  /** `NORMAL` loses acknowledged saves at a power cut; the test of power cuts shows its teeth by it. Default: `FULL`. */
+  synchronous?: 'FULL' | 'NORMAL';
 }
 
 /** Settings of a `local` provider (alias `project`). */
@@ -289,8 +298,6 @@ export interface LocalConfig {
   basePath: string;
   /** How long to wait for another process to let go of the store; default 30. */
   lockWaitSeconds?: number;
-  /** `NORMAL` loses acknowledged saves at a power cut: it is there so that the power-cut test can show its teeth. */
-  synchronous?: 'FULL' | 'NORMAL';
 }
 
 /** What every provider in a bucket may be told. */
@@ -346,12 +353,18 @@ export interface MemoryConfig extends BucketSettings {
 
 export type ProviderConfig = LocalConfig | S3Config | MemoryConfig;
 
+/** Settings of a provider as its user writes them; `type` defaults to the name. */
+export type ProviderSettings =
+  | (Partial<Omit<LocalConfig, 'type'>> & { type?: 'local' | 'project' })
+  | (Omit<S3Config, 'type'> & { type?: 's3' })
+  | (Omit<MemoryConfig, 'type'> & { type?: 'memory' });
+
 /** What `createStorage` is built from. */
 export interface StorageConfig {
-  /** The provider of calls that name none. */
-  defaultProvider: string;
-  /** By name: `[a-z][a-z0-9]*`, not `project`. */
-  providers: Record<string, ProviderConfig>;
+  /** The provider of calls that name none. Default: the only one, or `local`. */
+  defaultProvider?: string;
+  /** By name: `[a-z][a-z0-9]*`; `project` is another name of `local`. Default: `local`, in `./outputs`. */
+  providers?: Record<string, ProviderSettings>;
   /** Prefix of local URLs, such as `https://images.example.com`; empty: paths alone. */
   publicUrl?: string;
   limits?: Partial<StorageLimits>;
@@ -367,8 +380,9 @@ export interface Storage {
   save(source: ByteSource, metadata: ImageMetadata, options?: SaveOptions & ProviderChoice): Promise<StorageResult>;
   get(filename: string, options?: GetOptions & ProviderChoice): Promise<StoredImage>;
   delete(filename: string, options?: ProviderChoice): Promise<boolean>;
-  list(options?: ListOptions & ProviderChoice): Listing;
-  cleanup(options: CleanupOptions & ProviderChoice): Promise<CleanupResult>;
+  list(options?: ListOptions<Instant> & ProviderChoice): ImageList;
+  /** Over `*`, nothing is deleted unless every provider is up. */
+  cleanup(options: CleanupOptions<Instant> & ProviderChoice): Promise<CleanupResult>;
   /** One entry for each provider meant. */
   getStatistics(provider?: string): Promise<ProviderStatistics[]>;
   /** One entry for each provider. */

@@ -1,13 +1,15 @@
 /** Checks what a caller says of an image before a byte of it is kept. */
 import { createHash } from 'node:crypto';
+import { types } from 'node:util';
 import { invalidField, StorageError } from './errors.ts';
 import { parseParameters, stringifyParameters } from './parameters.ts';
-import type { Declared, ImageMetadata, SaveOptions, StorageLimits } from './types.ts';
+import type { Declared, ImageFilter, ImageMetadata, SaveOptions, StorageLimits } from './types.ts';
 
 const MAX_MODEL_BYTES = 1024;
 const MAX_LABEL_BYTES = 256;
 const MAX_TAGS = 64;
 const MAX_KEY_BYTES = 256;
+const MAX_TYPE_BYTES = 256;
 const FIRST_INSTANT_MS = 0;
 const LAST_INSTANT_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
 
@@ -25,10 +27,11 @@ export interface CheckedMetadata {
 
 /** FIELD_INVALID names the field and the reason. */
 export function checkMetadata(metadata: ImageMetadata, limits: StorageLimits): CheckedMetadata {
+  if (typeof metadata !== 'object' || metadata === null) throw invalidField('metadata', 'must be an object');
   const checked: CheckedMetadata = {
     prompt: checkText('metadata.prompt', metadata.prompt, limits.maxPromptBytes),
     model: checkText('metadata.model', metadata.model, MAX_MODEL_BYTES),
-    timestamp: metadata.timestamp && checkInstant('metadata.timestamp', metadata.timestamp),
+    timestamp: metadata.timestamp === undefined ? undefined : checkInstant('metadata.timestamp', metadata.timestamp),
     category: checkText('metadata.category', metadata.category ?? '', MAX_LABEL_BYTES),
     parametersJson: checkParameters(metadata, limits.maxMetadataBytes),
     tags: checkTags('metadata.tags', metadata.tags ?? []),
@@ -56,6 +59,7 @@ export function checkText(field: string, text: string, maxBytes: number): string
 
 /** An instant of the years 1970 to 9999, as ms. */
 export function checkInstant(field: string, instant: Date): number {
+  if (!types.isDate(instant)) throw invalidField(field, 'must be a Date');
   const ms = instant.getTime();
   if (!(ms >= FIRST_INSTANT_MS && ms <= LAST_INSTANT_MS))
     throw invalidField(field, 'must lie in the years 1970 to 9999');
@@ -64,6 +68,7 @@ export function checkInstant(field: string, instant: Date): number {
 
 /** At most 64 labels, none empty. */
 export function checkTags(field: string, tags: readonly string[]): string[] {
+  if (!Array.isArray(tags)) throw invalidField(field, 'must be a list');
   if (tags.length > MAX_TAGS) throw invalidField(field, `${tags.length} tags, at most ${MAX_TAGS} are kept`);
   return tags.map((tag) => {
     if (tag === '') throw invalidField(field, 'a tag must not be empty');
@@ -76,7 +81,14 @@ export function checkIdempotencyKey(options: SaveOptions): string {
   return checkText('idempotency_key', options.idempotencyKey ?? '', MAX_KEY_BYTES);
 }
 
-export function checkDeclared(declared: Declared): void {
+/** The filters that List and Cleanup have in common. */
+export function checkGroup({ model = '', category = '' }: Pick<ImageFilter, 'model' | 'category'>): void {
+  checkText('model', model, MAX_MODEL_BYTES);
+  checkText('category', category, MAX_MODEL_BYTES);
+}
+
+export function checkDeclared(declared: Pick<SaveOptions, keyof Declared | 'contentType'>): void {
+  checkText('content_type', declared.contentType ?? '', MAX_TYPE_BYTES);
   if (declared.size !== undefined) checkCount('size', declared.size);
   if (declared.sha256 !== undefined && !/^[0-9a-f]{64}$/.test(declared.sha256)) {
     throw invalidField('sha256', 'must be the 32 bytes of a SHA-256');
@@ -134,7 +146,7 @@ export function fingerprint(sha256: string, metadata: CheckedMetadata): string {
 
 function checkParameters(metadata: ImageMetadata, maxBytes: number): string {
   const field = 'metadata.parameters_json';
-  const json = metadata.parametersJson || (metadata.parameters ? stringifyParameters(metadata.parameters) : '');
+  const json = metadata.parametersJson || jsonOf(metadata.parameters);
   checkText(field, json, maxBytes);
   try {
     parseParameters(json);
@@ -142,4 +154,13 @@ function checkParameters(metadata: ImageMetadata, maxBytes: number): string {
     throw invalidField(field, 'must be one JSON object');
   }
   return json;
+}
+
+function jsonOf(parameters: ImageMetadata['parameters']): string {
+  if (parameters === undefined) return '';
+  try {
+    return stringifyParameters(parameters);
+  } catch {
+    throw invalidField('metadata.parameters', 'must be an object that JSON can express');
+  }
 }

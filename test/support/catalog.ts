@@ -48,7 +48,7 @@ export async function openInThread(path: string): Promise<Catalog> {
     pendingUnlinks: async (limit) => reader.pendingUnlinks(limit),
     clearPendingUnlinks: async (filenames) => writer.clearPendingUnlinks(filenames),
     purgeTombstones: async (deletedBefore) => finish(writer.purgeTombstones(deletedBefore)),
-    unsyncedRecords: async (createdBefore, limit) => reader.unsyncedRecords(createdBefore, limit),
+    unsyncedRecords: async (limit, young) => reader.unsyncedRecords(limit, young),
     setRecordsSynced: async (sequence) => writer.setRecordsSynced(sequence),
     async close(clean) {
       reader.close();

@@ -28,7 +28,7 @@ export interface CatalogFile {
 }
 
 /** `lost`: only a rebuild helps. `clean`: the last process closed it so. */
-export type Opened = { state: 'open'; clean: boolean; recordsSynced: number } | { state: 'lost'; why: string };
+export type Opened = { state: 'open'; clean: boolean } | { state: 'lost'; why: string };
 
 /**
  * Opens a catalog for writing and marks it as not closed clean, durably. Throws a StoreOpenError, or a CatalogError
@@ -66,8 +66,8 @@ function takeOver(db: Connection, { path, synchronous = 'FULL' }: CatalogFile): 
   // Written even when nothing changes: it creates the WAL, whose name the folder must have before the first commit.
   db.transaction(() => setStoreValue(db, 'clean', 0));
   syncFolder(dirname(path));
-  if (!clean) truncateWal(db);
-  return { state: 'open', clean, recordsSynced: storeValue(db, 'records_synced') as number };
+  if (!clean) checkpoint(db, 'TRUNCATE');
+  return { state: 'open', clean };
 }
 
 /** Creates an empty catalog that is fast to fill and durable only once it is sealed. Throws a StoreOpenError. */
@@ -99,20 +99,28 @@ export function seal(db: Connection): void {
 export function closeCatalog(db: Connection, clean: boolean): void {
   try {
     if (clean) db.transaction(() => setStoreValue(db, 'clean', 1));
-    truncateWal(db);
+    checkpoint(db, 'TRUNCATE');
+  } catch (error) {
+    if (!isPassing(error)) throw error;
   } finally {
     db.close();
   }
 }
 
-/** Copies all of the WAL into the database; waits for readers. */
-export function truncateWal(db: Connection): void {
-  db.get('PRAGMA wal_checkpoint(TRUNCATE)');
+/** Copies the WAL into the database; TRUNCATE waits for readers and empties it. */
+export function checkpoint(db: Connection, mode: 'PASSIVE' | 'TRUNCATE'): void {
+  db.get(`PRAGMA wal_checkpoint(${mode})`);
+}
+
+/** A checkpoint that failed for want of space or because of a reader: the WAL stands, a later one may do it. */
+export function isPassing(error: unknown): boolean {
+  const code = sqliteCode(error);
+  return code === SQLITE.FULL || code === SQLITE.BUSY;
 }
 
 function makeDurable(db: Connection, synchronous: string): void {
   db.exec(`PRAGMA synchronous = ${synchronous}; PRAGMA fullfsync = 1; PRAGMA checkpoint_fullfsync = 1`);
-  db.exec('PRAGMA journal_mode = WAL');
+  db.exec('PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0');
 }
 
 function migrate(db: Connection): void {

@@ -13,6 +13,7 @@ import type {
   PageRequest,
   PendingOperation,
   RecordPage,
+  Span,
   Tombstone,
   UnsyncedRecord,
 } from './types.ts';
@@ -156,15 +157,16 @@ export class CatalogReader {
   }
 
   /** Ends before the first row that is too young, so that the sequence may move up to the last one given. */
-  unsyncedRecords(createdBefore: number, limit: number): UnsyncedRecord[] {
+  unsyncedRecords(limit: number, young: Span = { from: 0, to: 0 }): UnsyncedRecord[] {
     const sql = `
-      SELECT seq, ${RECORD_COLUMNS} FROM images
+      SELECT seq AS sequence, filename, create_time AS createTime FROM images
       WHERE seq > (SELECT value FROM store WHERE name = 'records_synced') AND delete_time IS NULL
       ORDER BY seq LIMIT ?`;
     const unsynced: UnsyncedRecord[] = [];
-    for (const row of withinBatch(this.#db.iterate(sql, limit))) {
-      if ((row.createTime as number) >= createdBefore) break;
-      unsynced.push({ sequence: row.seq as number, record: toRecord(row) });
+    for (const row of this.#db.iterate(sql, limit)) {
+      const { sequence, filename, createTime } = row as { sequence: number; filename: string; createTime: number };
+      if (createTime >= young.from && createTime < young.to) break;
+      unsynced.push({ sequence, filename });
     }
     return unsynced;
   }

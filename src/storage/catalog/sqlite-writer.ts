@@ -5,16 +5,17 @@ import { BucketRecords } from './bucket-records.ts';
 import { SEARCH_TABLE } from './migrations/001-initial.ts';
 import {
   type CatalogFile,
+  checkpoint,
   closeCatalog,
   createEmpty,
+  isPassing,
   type Opened,
   openExisting,
   seal,
-  truncateWal,
 } from './opening.ts';
 import { INSERT_IMAGE, RECORD_COLUMNS, toRecord, toRow } from './rows.ts';
 import { searchText } from './search-text.ts';
-import { Connection, SQLITE, sqliteCode } from './sqlite.ts';
+import { Connection } from './sqlite.ts';
 import { Tally } from './tally.ts';
 import {
   type BucketChange,
@@ -27,6 +28,8 @@ import {
   type Tombstone,
 } from './types.ts';
 
+/** How much the WAL grows before it is copied into the database. */
+const CHECKPOINT_BYTES = 4 * 1024 * 1024;
 const MAX_WAL_BYTES = 32 * 1024 * 1024;
 const PURGED_AT_ONCE = 1000;
 
@@ -36,6 +39,8 @@ export class CatalogWriter {
   readonly #db: Connection;
   readonly #bucket: BucketRecords;
   #searchRepaired = false;
+  /** The size of the WAL at the last checkpoint. */
+  #checkpointedBytes = 0;
 
   constructor(file: CatalogFile) {
     this.#file = file;
@@ -252,17 +257,24 @@ export class CatalogWriter {
     if (found !== 'ok') throw new CatalogError('corrupt', String(found));
   }
 
-  /** SQLite's own checkpoints cannot reset the WAL under steady readers. */
+  /**
+   * In place of SQLite's own checkpoints, which cannot reset the WAL under steady readers and keep a failed sync to
+   * themselves.
+   */
   #limitWal(): void {
-    const bytes = statSync(`${this.#file.path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
-    if (bytes <= MAX_WAL_BYTES) return;
+    const bytes = this.#walBytes();
+    if (bytes < this.#checkpointedBytes + CHECKPOINT_BYTES) return;
     try {
-      truncateWal(this.#db);
+      checkpoint(this.#db, bytes > MAX_WAL_BYTES ? 'TRUNCATE' : 'PASSIVE');
+      this.#checkpointedBytes = this.#walBytes();
     } catch (error) {
-      const code = sqliteCode(error);
       // The commit before stands. Without room it is tried again; any other failure leaves a sync that must not be trusted.
-      if (code !== SQLITE.FULL && code !== SQLITE.BUSY) this.#db.doubt(error);
+      if (!isPassing(error)) this.#db.doubt(error);
     }
+  }
+
+  #walBytes(): number {
+    return statSync(`${this.#file.path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
   }
 }
 

@@ -131,8 +131,8 @@ export class Connection {
   #rollback(): void {
     try {
       if (this.#db.isTransaction) this.exec('ROLLBACK');
-    } catch {
-      // The error that led here is the one to tell; the next transaction fails if this one is still open.
+    } catch (error) {
+      this.doubt(error);
     }
   }
 

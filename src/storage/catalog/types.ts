@@ -90,7 +90,13 @@ export interface CatalogStatistics {
 export interface UnsyncedRecord {
   /** Ascending; grows with every insert. */
   sequence: number;
-  record: ImageRecord;
+  filename: string;
+}
+
+/** `[from, to)`, ms since 1970. */
+export interface Span {
+  from: number;
+  to: number;
 }
 
 /**
@@ -120,8 +126,8 @@ export interface Catalog {
   /** Forgets tombstones older than this, except those with files pending. Returns how many. */
   purgeTombstones(deletedBefore: number): Promise<number>;
 
-  /** Live rows above `recordsSynced`, ascending, created before the given time; at most `limit`. */
-  unsyncedRecords(createdBefore: number, limit: number): Promise<UnsyncedRecord[]>;
+  /** Live rows above `recordsSynced`, ascending, up to the first that was created in the span; at most `limit`. */
+  unsyncedRecords(limit: number, young?: Span): Promise<UnsyncedRecord[]>;
   /** All record files up to this sequence are on stable storage. Never moves backwards. */
   setRecordsSynced(sequence: number): Promise<void>;
 

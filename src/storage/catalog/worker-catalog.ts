@@ -15,6 +15,7 @@ import type {
   PageRequest,
   PendingOperation,
   RecordPage,
+  Span,
   Tombstone,
   UnsyncedRecord,
 } from './types.ts';
@@ -29,9 +30,7 @@ export interface OpenCatalogOptions extends CatalogFile {
 }
 
 /** `lost`: only a rebuild helps. `clean`: closed so by the last process; until the next close it is not. */
-export type OpenedCatalog =
-  | { state: 'open'; catalog: WorkerCatalog; clean: boolean; recordsSynced: number }
-  | { state: 'lost'; why: string };
+export type OpenedCatalog = { state: 'open'; catalog: WorkerCatalog; clean: boolean } | { state: 'lost'; why: string };
 
 /** Rejects with a StoreOpenError, or a CatalogError `full` when there is no room to open it; neither means lost. */
 export async function openCatalog({
@@ -162,8 +161,8 @@ export class WorkerCatalog implements BucketCatalog {
     return this.#watch(this.#writer.call('purgeTombstones', [deletedBefore]));
   }
 
-  unsyncedRecords(createdBefore: number, limit: number): Promise<UnsyncedRecord[]> {
-    return this.#read(this.#reader.call('unsyncedRecords', [createdBefore, limit]));
+  unsyncedRecords(limit: number, young?: Span): Promise<UnsyncedRecord[]> {
+    return this.#read(this.#reader.call('unsyncedRecords', [limit, young]));
   }
 
   setRecordsSynced(sequence: number): Promise<void> {

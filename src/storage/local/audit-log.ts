@@ -91,7 +91,8 @@ function parseEntry(line: string): Tombstone | undefined {
     return undefined;
   }
   const { filename, time } = entry;
-  if (typeof filename !== 'string' || folderOf(filename) === undefined || typeof time !== 'string') return undefined;
+  const deleteTime = Date.parse(time ?? '');
+  if (typeof filename !== 'string' || folderOf(filename) === undefined || Number.isNaN(deleteTime)) return undefined;
   const record: ImageRecord = {
     filename,
     key: imageKey(filename),
@@ -111,5 +112,5 @@ function parseEntry(line: string): Tombstone | undefined {
     idempotencyKey: entry.idempotencyKey ?? '',
     fingerprint: entry.fingerprint ?? '',
   };
-  return { record, deleteTime: Date.parse(time), unlinkPending: true };
+  return { record, deleteTime, unlinkPending: true };
 }

@@ -1,4 +1,5 @@
 /** What a folder must offer before it can be a store: writable, local, hard links, room in reserve, its own identity. */
+import { randomBytes } from 'node:crypto';
 import { link, open, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { nanoid } from 'nanoid';
@@ -103,7 +104,11 @@ export async function takeReserve(layout: Layout): Promise<void> {
   });
   if (file === undefined) return;
   try {
-    await file.writeFile(Buffer.alloc(RESERVE_BYTES, 'reserve '));
+    // Random, so that no file system compresses it to nothing.
+    await file.writeFile(randomBytes(RESERVE_BYTES));
+  } catch (error) {
+    await unlinkIfPresent(layout.reserve);
+    throw error;
   } finally {
     await file.close();
   }

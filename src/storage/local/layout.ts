@@ -1,5 +1,5 @@
 /** Where everything lies below the base path of a local store. */
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { folderOf } from '../naming.ts';
 
 export class Layout {
@@ -19,8 +19,9 @@ export class Layout {
   /** Its presence asks the next start to rebuild the catalog. */
   readonly rebuild: string;
 
-  constructor(basePath: string) {
-    this.basePath = basePath;
+  constructor(base: string) {
+    this.basePath = resolve(base);
+    const { basePath } = this;
     this.images = join(basePath, 'images', 'generations');
     this.metadata = join(basePath, 'metadata');
     this.records = join(this.metadata, 'generations');

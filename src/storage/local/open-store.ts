@@ -1,7 +1,12 @@
 /** The start of a local store: lock, identity, catalog (rebuilt when it is lost), recovery. */
 import { stat, writeFile } from 'node:fs/promises';
 import { CatalogError } from '../catalog/types.ts';
-import { type OpenedCatalog, openCatalog, type WorkerCatalog } from '../catalog/worker-catalog.ts';
+import {
+  type OpenCatalogOptions,
+  type OpenedCatalog,
+  openCatalog,
+  type WorkerCatalog,
+} from '../catalog/worker-catalog.ts';
 import { KeyedQueue } from '../concurrency.ts';
 import { StoreOpenError } from '../errors.ts';
 import type { LocalConfig, ProviderContext } from '../types.ts';
@@ -28,7 +33,7 @@ export async function openStore(config: LocalConfig, context: ProviderContext): 
   const folders = new Folders(layout.basePath);
   let lock: Lock | undefined;
   try {
-    await withReserve(layout, () => makeStoreFolders(layout, folders));
+    await makeStoreFolders(layout, folders);
     lock = await openLock(layout.lock, config.lockWaitSeconds ?? DEFAULT_LOCK_WAIT_SECONDS);
     context.failpoint('locked');
     return await openLocked(layout, folders, lock, config, context);
@@ -46,18 +51,28 @@ async function openLocked(
   context: ProviderContext,
 ): Promise<OpenStore> {
   let condition: StoreCondition | undefined;
-  const onCorrupt = async (error: Error) => {
-    await replaceFile(layout.rebuild, '');
-    await condition?.foldCommitError(error);
+  const onFatal = (error: Error) => {
+    condition?.stop(error);
     context.onFatal(error);
+  };
+  const onCorrupt = async (error: Error) => {
+    await replaceFile(layout.rebuild, '').catch((cause) => {
+      context.log.error(
+        { err: cause, provider: context.name },
+        'the next start cannot be asked to rebuild the catalog',
+      );
+    });
+    onFatal(error);
   };
   const { storeId, isNew } = await readOrCreateFormat(layout);
   context.failpoint('format-read');
   await withReserve(layout, () => checkFileSystem(layout, context.log));
-  const opened = await withReserve(layout, () => openOrRebuild(layout, storeId, isNew, config, context, onCorrupt));
+  const opened = await withReserve(layout, () =>
+    openOrRebuild(layout, storeId, isNew, config, context, { onDeath: onFatal, onCorrupt }),
+  );
   const { catalog } = opened;
   try {
-    const recovering = { layout, catalog, folders, failpoint: context.failpoint };
+    const recovering = { layout, catalog, folders, log: context.log, failpoint: context.failpoint };
     await withReserve(layout, async () => {
       if (!opened.clean) await restoreRecords(recovering);
       await settleStaging(recovering);
@@ -89,14 +104,13 @@ async function openOrRebuild(
   isNew: boolean,
   config: LocalConfig,
   context: ProviderContext,
-  onCorrupt: (error: Error) => Promise<void>,
+  handlers: Pick<OpenCatalogOptions, 'onDeath' | 'onCorrupt'>,
 ): Promise<OpenedCatalog & { state: 'open' }> {
   const options = {
     path: layout.catalog,
     storeId,
     suspect: !(await isAsClosed(layout)),
-    onDeath: context.onFatal,
-    onCorrupt,
+    ...handlers,
     ...(config.synchronous && { synchronous: config.synchronous }),
   };
   const asked = (await inodeOf(layout.rebuild)) !== undefined;
@@ -104,10 +118,10 @@ async function openOrRebuild(
   if (opened.state === 'open') return opened;
   if (!isNew)
     context.log.warn({ provider: context.name, why: opened.why }, 'the catalog is lost: building it from the records');
-  await rebuildCatalog({ layout, storeId, log: context.log, failpoint: context.failpoint });
+  await rebuildCatalog({ layout, storeId, log: context.log, now: context.now, failpoint: context.failpoint });
   const again = await openCatalog(options);
   if (again.state === 'lost') throw new StoreOpenError('io', `the catalog was built and is not readable: ${again.why}`);
-  return { ...again, clean: false };
+  return again;
 }
 
 /** Remembers what the catalog looked like at a clean stop. */

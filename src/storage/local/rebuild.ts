@@ -11,6 +11,7 @@ import type { Layout } from './layout.ts';
 import { holds } from './recovery.ts';
 
 const BATCH = 1000;
+const KEY_LIFE_MS = 24 * 60 * 60 * 1000;
 const READS_AT_ONCE = 32;
 const KEPT_LOST = 2;
 const PROGRESS_MS = 2000;
@@ -20,18 +21,22 @@ export interface RebuildOptions {
   layout: Layout;
   storeId: string;
   log: Logger;
+  now: () => number;
   failpoint: (step: string) => void;
 }
 
 /** Leaves a whole catalog in place; a crash at any step leaves it to the next start. */
-export async function rebuildCatalog({ layout, storeId, log, failpoint }: RebuildOptions): Promise<void> {
+export async function rebuildCatalog({ layout, storeId, log, now, failpoint }: RebuildOptions): Promise<void> {
   const fresh = `${layout.catalog}.new`;
   await unlinkDatabase(fresh);
   const tombstones = await knownTombstones(layout);
   const catalog = await createCatalog({ path: fresh, storeId });
   try {
-    await catalog.loadTombstones(tombstones);
-    const count = await loadRecords(layout, log, (records) => catalog.load(records));
+    const deleted = new Set(tombstones.map(({ record }) => record.filename));
+    const load = (records: ImageRecord[]) => catalog.load(records.filter(({ filename }) => !deleted.has(filename)));
+    const count = await loadRecords(layout, log, load);
+    // Behind the live images, so that a key of both stays with the one that lives.
+    await catalog.loadTombstones(tombstones.map((tombstone) => withoutOldKey(tombstone, now())));
     if (count + tombstones.length > 0)
       log.info({ images: count, tombstones: tombstones.length }, 'catalog built from the records');
   } finally {
@@ -51,6 +56,12 @@ async function knownTombstones(layout: Layout): Promise<Tombstone[]> {
   const paths = [layout.catalog, ...(await lostCatalogs(layout))];
   const salvaged = await Promise.all(paths.map(salvageTombstones));
   return [...salvaged.flat(), ...(await loggedDeletes(layout))];
+}
+
+/** A key is kept for 24 hours beyond the delete. */
+function withoutOldKey(tombstone: Tombstone, now: number): Tombstone {
+  if (now - tombstone.deleteTime < KEY_LIFE_MS) return tombstone;
+  return { ...tombstone, record: { ...tombstone.record, idempotencyKey: '' } };
 }
 
 /** The image is the last file that a delete unlinks: while it is there, so may be the others. */

@@ -6,8 +6,10 @@ import { dirname } from 'node:path';
 import type { Catalog, ImageRecord } from '../catalog/types.ts';
 import { folderOf } from '../naming.ts';
 import { formatRecord, parseRecord } from '../record-file.ts';
+import type { Logger } from '../types.ts';
 import {
   type Folders,
+  hasCode,
   ifPresent,
   inodeOf,
   linkNew,
@@ -27,15 +29,16 @@ export interface Recovering {
   layout: Layout;
   catalog: Catalog;
   folders: Folders;
+  log: Logger;
   failpoint: (step: string) => void;
 }
 
 /** Writes again and syncs the records of the last minute that a power cut may have torn. */
 export async function restoreRecords({ layout, catalog, folders, failpoint }: Recovering): Promise<void> {
   for (;;) {
-    const rows = await catalog.unsyncedRecords(Number.MAX_SAFE_INTEGER, BATCH);
-    await Promise.all(rows.map(({ record }) => restoreRecord(layout, folders, record)));
-    await syncFolders(rows.map(({ record }) => dirname(layout.record(record.filename))));
+    const rows = await catalog.unsyncedRecords(BATCH);
+    await Promise.all(rows.map(({ filename }) => restoreRecord(layout, folders, catalog, filename)));
+    await syncFolders(rows.map(({ filename }) => dirname(layout.record(filename))));
     failpoint('records-restored');
     const last = rows.at(-1);
     if (last === undefined) return;
@@ -43,9 +46,16 @@ export async function restoreRecords({ layout, catalog, folders, failpoint }: Re
   }
 }
 
-/** Leaves a whole, synced record file of a live row. */
-export async function restoreRecord(layout: Layout, folders: Folders, record: ImageRecord): Promise<void> {
-  const path = layout.record(record.filename);
+/** Leaves a whole, synced record file of an image, unless it was deleted meanwhile. */
+export async function restoreRecord(
+  layout: Layout,
+  folders: Folders,
+  catalog: Catalog,
+  filename: string,
+): Promise<void> {
+  const record = await catalog.find(filename);
+  if (record === undefined) return;
+  const path = layout.record(filename);
   const found = parseRecord((await readText(path)) ?? '', record.filename);
   if (found?.fingerprint === record.fingerprint && found.sha256 === record.sha256) {
     await syncFile(path);
@@ -60,36 +70,49 @@ async function writeRecord(path: string, record: ImageRecord): Promise<void> {
   await rename(temporary, path);
 }
 
-/** Decides every name in staging by the catalog, and leaves staging empty. */
+/** Decides every upload in staging by the catalog. What cannot be removed stays, and is tried again by the next start. */
 export async function settleStaging(recovering: Recovering): Promise<void> {
-  const { layout, catalog, failpoint } = recovering;
-  const names = new Set((await readdir(layout.staging)).map((name) => name.replace(/\.(part|json)$/, '')));
-  for (const filename of names) {
-    const row = folderOf(filename) === undefined ? undefined : await catalog.find(filename);
-    if (row === undefined) await dropStaged(layout, filename);
-    else await placeStaged(recovering, row);
+  const { layout, log, failpoint } = recovering;
+  const staged = (await readdir(layout.staging)).flatMap((name) => /^(.+)\.(?:part|json)$/.exec(name)?.[1] ?? []);
+  for (const filename of new Set(staged)) {
+    try {
+      await settleStaged(recovering, filename);
+    } catch (error) {
+      if (!isOfOneFile(error)) throw error;
+      log.warn({ err: error, filename }, 'an upload stays in staging');
+    }
     failpoint('staged-settled');
   }
   await syncFolder(layout.staging);
+}
+
+async function settleStaged(recovering: Recovering, filename: string): Promise<void> {
+  const row = folderOf(filename) === undefined ? undefined : await recovering.catalog.find(filename);
+  if (row === undefined) await dropStaged(recovering.layout, filename);
+  else await placeStaged(recovering, row);
+}
+
+/** What somebody did to a single file is no reason to stop the store. */
+function isOfOneFile(error: unknown): boolean {
+  return hasCode(error, 'EPERM', 'EACCES', 'EISDIR', 'ENOTDIR', 'EBUSY');
 }
 
 /** An upload that was never committed. */
 async function dropStaged(layout: Layout, filename: string): Promise<void> {
   const part = layout.part(filename);
   const inode = await inodeOf(part);
-  if (inode !== undefined && folderOf(filename) !== undefined) await unlinkIfSame(layout.image(filename), inode);
   await unlinkIfPresent(layout.stagedRecord(filename));
+  if (inode !== undefined && folderOf(filename) !== undefined) await unlinkIfSame(layout.image(filename), inode);
   await unlinkIfPresent(part);
-  await unlinkIfPresent(`${layout.staging}/${filename}`);
 }
 
 /** A committed image whose files had not all reached their places. */
-async function placeStaged({ layout, folders }: Recovering, row: ImageRecord): Promise<void> {
+async function placeStaged({ layout, folders, catalog }: Recovering, row: ImageRecord): Promise<void> {
   const [part, image] = [layout.part(row.filename), layout.image(row.filename)];
   if ((await inodeOf(image)) === undefined && (await holds(part, row))) {
     await folders.within(dirname(image), () => linkNew(part, image));
   }
-  await restoreRecord(layout, folders, row);
+  await restoreRecord(layout, folders, catalog, row.filename);
   await syncFolders([dirname(image), dirname(layout.record(row.filename))]);
   await unlinkIfPresent(layout.stagedRecord(row.filename));
   await unlinkIfPresent(part);
@@ -103,24 +126,29 @@ export async function holds(path: string, record: ImageRecord): Promise<boolean>
   return hash.digest('hex') === record.sha256;
 }
 
-/** Unlinks what deleted images still have, and forgets that it was pending. Returns how many there were. */
+/** Unlinks what deleted images still have, and forgets that it was pending. What cannot be unlinked stays pending. */
 export async function finishUnlinks(
-  { layout, catalog, failpoint }: Omit<Recovering, 'folders'>,
+  { layout, catalog, log, failpoint }: Omit<Recovering, 'folders'>,
   unlink = (filename: string) => unlinkImage(layout, filename, failpoint),
-): Promise<number> {
-  let count = 0;
+): Promise<void> {
   for (;;) {
     const pending = (await catalog.pendingUnlinks(BATCH)).map((record) => record.filename);
-    if (pending.length === 0) return count;
-    await Promise.all(pending.map(unlink));
+    const unlinks = await Promise.allSettled(pending.map(unlink));
+    const done = pending.filter((_, index) => unlinks[index]!.status === 'fulfilled');
+    for (const unlinked of unlinks) if (unlinked.status === 'rejected') warnOfUnlink(unlinked.reason, log);
+    if (done.length === 0) return;
     await syncFolders([
       layout.staging,
-      ...pending.flatMap((name) => [dirname(layout.image(name)), dirname(layout.record(name))]),
+      ...done.flatMap((name) => [dirname(layout.image(name)), dirname(layout.record(name))]),
     ]);
     failpoint('unlinks-synced');
-    await catalog.clearPendingUnlinks(pending);
-    count += pending.length;
+    await catalog.clearPendingUnlinks(done);
   }
+}
+
+function warnOfUnlink(error: unknown, log: Logger): void {
+  if (!isOfOneFile(error)) throw error;
+  log.warn({ err: error }, 'a file of a deleted image cannot be unlinked; it is tried again');
 }
 
 /** Syncs each of the folders once; one that is gone has nothing to sync. */

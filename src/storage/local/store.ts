@@ -56,7 +56,7 @@ export class StoreCondition {
    * takes no more writes.
    */
   async foldCommitError(error: unknown): Promise<StorageError> {
-    if (error instanceof FolderSyncError) return this.#stop(error);
+    if (error instanceof FolderSyncError) return this.stop(error);
     if (!(error instanceof CatalogError)) return toStorageError(error);
     switch (error.failure) {
       case 'full':
@@ -64,13 +64,13 @@ export class StoreCondition {
       case 'definite':
         return toStorageError(error);
       case 'unknown':
-        return this.#stop(error);
       case 'corrupt':
-        return this.#stop(error);
+        return this.stop(error);
     }
   }
 
-  #stop(cause: Error): StorageError {
+  /** Takes no more writes until a restart; gives what the call that met it is told. */
+  stop(cause: Error): StorageError {
     this.#context.log.error(
       { err: cause, provider: this.#context.name },
       'the store takes no more writes until a restart',
@@ -90,12 +90,9 @@ export function foldersOf(layout: Layout, filename: string): { image: string; re
 
 /** Unlinks all names of a deleted image, the record before the bytes; what is gone already is fine. */
 export async function unlinkImage(layout: Layout, filename: string, failpoint: (step: string) => void): Promise<void> {
-  for (const path of [
-    layout.stagedRecord(filename),
-    layout.part(filename),
-    layout.record(filename),
-    layout.image(filename),
-  ]) {
+  const record = layout.record(filename);
+  const staged = [layout.stagedRecord(filename), layout.part(filename)];
+  for (const path of [...staged, `${record}.tmp`, record, layout.image(filename)]) {
     await ifPresent(unlink(path));
     failpoint('unlinked');
   }

@@ -8,16 +8,19 @@ import { type LocalStore, unlinkImage } from './store.ts';
 const TICK_MS = 1000;
 /** By then the kernel has written a record on its own, and syncing it costs next to nothing. */
 const RECORD_AGE_MS = 60_000;
-const RECORD_BATCH = 200;
+const RECORD_BATCH = 500;
 const TOMBSTONE_AGE_MS = 24 * 60 * 60 * 1000;
+/** How often tombstones, the reserve and what failed before are looked at. */
 const SLOW_TICK_MS = 60_000;
 
 export class Upkeep {
   readonly #store: LocalStore;
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> = Promise.resolve();
+  #stopping = false;
   #unlinksPending = false;
-  #lastSlowTick = 0;
+  #nextSlowTick = 0;
+  #pausedUntil = 0;
 
   constructor(store: LocalStore) {
     this.#store = store;
@@ -31,64 +34,75 @@ export class Upkeep {
 
   /** Ends the background work; with `finish`, syncs every record first, so that the stop may be called clean. */
   async stop(finish: boolean): Promise<void> {
+    this.#stopping = true;
     clearTimeout(this.#timer);
-    this.#timer = undefined;
     await this.#running;
     if (!finish) return;
     await this.#finishUnlinks();
-    while ((await this.#syncRecords(Number.MAX_SAFE_INTEGER)) > 0);
+    while (await this.#syncRecords());
   }
 
   #schedule(): void {
     this.#timer = setTimeout(() => {
       this.#running = this.#tick().finally(() => {
-        if (this.#timer !== undefined) this.#schedule();
+        if (!this.#stopping) this.#schedule();
       });
     }, TICK_MS).unref();
   }
 
   async #tick(): Promise<void> {
-    const { condition, context, layout, catalog } = this.#store;
-    if (!condition.health.serving) return;
+    const { condition, context } = this.#store;
+    const now = context.now();
+    if (now < this.#pausedUntil) return;
     try {
-      if (this.#unlinksPending) await this.#finishUnlinks();
-      const now = context.now();
-      await this.#syncRecords(now - RECORD_AGE_MS);
-      if (now - this.#lastSlowTick < SLOW_TICK_MS) return;
-      this.#lastSlowTick = now;
-      await catalog.purgeTombstones(now - TOMBSTONE_AGE_MS);
-      await takeReserve(layout);
+      await condition.checkWritable();
+    } catch {
+      return;
+    }
+    try {
+      await this.#work(now);
     } catch (error) {
-      context.log.warn({ err: error, provider: context.name }, 'upkeep failed');
+      this.#pausedUntil = now + SLOW_TICK_MS;
+      context.log.warn({ err: error, provider: context.name }, 'upkeep failed; it is tried again in a minute');
       await condition.foldCommitError(error);
     }
   }
 
+  async #work(now: number): Promise<void> {
+    const { layout, catalog } = this.#store;
+    const isSlow = now >= this.#nextSlowTick;
+    if (this.#unlinksPending || isSlow) await this.#finishUnlinks();
+    while (!this.#stopping && (await this.#syncRecords({ from: now - RECORD_AGE_MS, to: now + TICK_MS })));
+    if (!isSlow) return;
+    this.#nextSlowTick = now + SLOW_TICK_MS;
+    await catalog.purgeTombstones(now - TOMBSTONE_AGE_MS);
+    await takeReserve(layout);
+  }
+
   async #finishUnlinks(): Promise<void> {
-    const { byFilename, layout, context } = this.#store;
+    const { byFilename, layout, catalog, context } = this.#store;
     this.#unlinksPending = false;
     const unlink = (filename: string) =>
       byFilename.run(filename, () => unlinkImage(layout, filename, context.failpoint));
-    await finishUnlinks({ ...this.#store, failpoint: context.failpoint }, unlink);
+    await finishUnlinks({ layout, catalog, log: context.log, failpoint: context.failpoint }, unlink);
   }
 
-  async #syncRecords(createdBefore: number): Promise<number> {
+  /** True when there may be more. Records created in the span are left to a later pass. */
+  async #syncRecords(young?: { from: number; to: number }): Promise<boolean> {
     const { layout, catalog } = this.#store;
-    const rows = await catalog.unsyncedRecords(createdBefore, RECORD_BATCH);
+    const rows = await catalog.unsyncedRecords(RECORD_BATCH, young);
     const last = rows.at(-1);
-    if (last === undefined) return 0;
-    await Promise.all(rows.map(({ record }) => this.#syncRecord(record.filename)));
-    await syncFolders(rows.map(({ record }) => dirname(layout.record(record.filename))));
+    if (last === undefined) return false;
+    await Promise.all(rows.map(({ filename }) => this.#syncRecord(filename)));
+    await syncFolders(rows.map(({ filename }) => dirname(layout.record(filename))));
     await catalog.setRecordsSynced(last.sequence);
-    return rows.length;
+    return rows.length === RECORD_BATCH;
   }
 
   #syncRecord(filename: string): Promise<void> {
     const { byFilename, catalog, layout, folders } = this.#store;
     return byFilename.run(filename, async () => {
-      if (await isSynced(layout.record(filename))) return;
-      const row = await catalog.find(filename);
-      if (row !== undefined) await restoreRecord(layout, folders, row);
+      if (!(await isSynced(layout.record(filename)))) await restoreRecord(layout, folders, catalog, filename);
     });
   }
 }

@@ -12,7 +12,7 @@ import { foldersOf, type LocalStore } from './store.ts';
 export async function openUpload(store: LocalStore, wanted: string): Promise<Upload> {
   for (let filename = wanted; ; filename = withShortId(filename, store.context.shortId())) {
     try {
-      const part = await open(store.layout.part(filename), 'wx');
+      const part = await store.folders.within(store.layout.staging, () => open(store.layout.part(filename), 'wx'));
       store.context.failpoint('part-opened');
       return new LocalUpload(store, filename, part);
     } catch (error) {
@@ -119,7 +119,7 @@ class LocalUpload implements Upload {
 
   /** Step 7, behind the answer. What fails here is put right by the next start or the record pass. */
   #settle(): Promise<void> {
-    const { layout, folders, byFilename, context } = this.#store;
+    const { layout, folders, byFilename, condition, context } = this.#store;
     const { filename } = this;
     return byFilename.run(filename, async () => {
       try {
@@ -130,6 +130,7 @@ class LocalUpload implements Upload {
         context.failpoint('part-unlinked');
       } catch (error) {
         context.log.warn({ err: error, provider: context.name, filename }, 'a record stays in staging for now');
+        await condition.foldCommitError(error);
       }
     });
   }

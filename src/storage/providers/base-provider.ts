@@ -66,6 +66,8 @@ export abstract class BaseProvider implements StorageProvider {
   abstract readonly storageType: string;
   protected readonly context: ProviderContext;
   readonly #slots: Slots;
+  readonly #running = new Set<Promise<unknown>>();
+  #closed: Promise<void> | undefined;
 
   constructor(context: ProviderContext) {
     this.context = context;
@@ -74,7 +76,8 @@ export abstract class BaseProvider implements StorageProvider {
   }
 
   abstract get health(): ProviderHealth;
-  abstract close(): Promise<void>;
+  /** Frees the root; nothing runs any more. */
+  protected abstract release(): Promise<void>;
 
   /** The catalog, for answers about one image. */
   protected abstract readonly catalog: Pick<Catalog, 'find'>;
@@ -90,7 +93,28 @@ export abstract class BaseProvider implements StorageProvider {
   protected abstract locate(record: ImageRecord): Promise<{ url: string; path?: string }>;
   protected abstract capacity(): Promise<{ capacityBytes?: number; freeBytes?: number }>;
 
-  async save(source: ByteSource, metadata: ImageMetadata, options: SaveOptions = {}): Promise<StorageResult> {
+  close(): Promise<void> {
+    this.#closed ??= Promise.allSettled(this.#running).then(() => this.release());
+    return this.#closed;
+  }
+
+  /** Lets `close` wait for the work; BACKEND_UNAVAILABLE once it was called. */
+  async #untilClosed<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#closed !== undefined) throw new StorageError('BACKEND_UNAVAILABLE', 'the store is closing');
+    const running = work();
+    this.#running.add(running);
+    try {
+      return await running;
+    } finally {
+      this.#running.delete(running);
+    }
+  }
+
+  save(source: ByteSource, metadata: ImageMetadata, options: SaveOptions = {}): Promise<StorageResult> {
+    return this.#untilClosed(() => this.#save(source, metadata, options));
+  }
+
+  async #save(source: ByteSource, metadata: ImageMetadata, options: SaveOptions): Promise<StorageResult> {
     const checked = checkMetadata(metadata, this.context.limits);
     const idempotencyKey = checkIdempotencyKey(options);
     checkDeclared(options);
@@ -115,8 +139,7 @@ export abstract class BaseProvider implements StorageProvider {
     let size = 0;
     let upload: Upload | undefined;
     try {
-      for await (const chunk of chunksOf(source)) {
-        throwIfCancelled(options.signal);
+      for await (const chunk of chunksOf(source, options.signal)) {
         size += chunk.length;
         if (size > this.context.limits.maxImageBytes) throw this.#tooLarge();
         inspector.push(chunk);
@@ -209,7 +232,7 @@ export abstract class BaseProvider implements StorageProvider {
   }
 
   async delete(filename: string): Promise<boolean> {
-    const outcome = await folded(this.remove(filename, false));
+    const outcome = await this.#untilClosed(() => folded(this.remove(filename, false)));
     return outcome.done;
   }
 
@@ -227,7 +250,7 @@ export abstract class BaseProvider implements StorageProvider {
     checkCleanup(options);
     const catalog = await folded(this.completeCatalog());
     const remove = async (filename: string) => (await this.remove(filename, true)).done;
-    return folded(cleanUp(catalog, options, remove));
+    return this.#untilClosed(() => folded(cleanUp(catalog, options, remove)));
   }
 
   async getStatistics(): Promise<ProviderStatistics> {
@@ -290,9 +313,30 @@ function toQuery({ dateRange, model, category, query, tags, pinned, order = 'new
   };
 }
 
-async function* chunksOf(source: ByteSource): AsyncGenerator<Uint8Array> {
-  if (source instanceof Uint8Array) yield source;
-  else yield* source;
+/** The source's chunks; CANCELLED as soon as the signal fires, also while the source gives nothing. */
+async function* chunksOf(source: ByteSource, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
+  if (source instanceof Uint8Array) {
+    throwIfCancelled(signal);
+    yield source;
+    return;
+  }
+  const iterator = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]();
+  const cancelled = Promise.withResolvers<never>();
+  cancelled.promise.catch(() => undefined);
+  const cancel = () => cancelled.reject(new StorageError('CANCELLED', 'the call was cancelled'));
+  signal?.addEventListener('abort', cancel, { once: true });
+  if (signal?.aborted) cancel();
+  try {
+    for (;;) {
+      const { done, value } = await Promise.race([iterator.next(), cancelled.promise]);
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    signal?.removeEventListener('abort', cancel);
+    // Not awaited: a source that hangs never returns.
+    Promise.resolve(iterator.return?.()).catch(() => undefined);
+  }
 }
 
 function checkType(declared: string | undefined, actual: string): void {

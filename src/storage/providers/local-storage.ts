@@ -24,7 +24,6 @@ class LocalStorage extends BaseProvider {
   readonly storageType = 'local';
   readonly #store: OpenStore;
   readonly #upkeep: Upkeep;
-  #closed: Promise<void> | undefined;
 
   constructor(store: OpenStore, context: ProviderContext) {
     super(context);
@@ -107,7 +106,9 @@ class LocalStorage extends BaseProvider {
     try {
       return await submit();
     } catch (error) {
-      if (toStorageError(error).reason !== 'DISK_FULL' || !(await giveUpReserve(layout))) throw error;
+      if (toStorageError(error).reason !== 'DISK_FULL') throw error;
+      // Another delete of the same group may have given it up already.
+      await giveUpReserve(layout);
       return submit();
     }
   }
@@ -121,30 +122,41 @@ class LocalStorage extends BaseProvider {
     return capacityOf(this.#store.layout.basePath);
   }
 
-  close(): Promise<void> {
-    this.#closed ??= this.#close();
-    return this.#closed;
-  }
-
-  async #close(): Promise<void> {
-    const { committer, byKey, byFilename, catalog, condition, layout, lock } = this.#store;
+  protected async release(): Promise<void> {
+    const { committer, byKey, byFilename, catalog, layout, lock } = this.#store;
     await byKey.idle();
     await committer.idle();
     await byFilename.idle();
-    const sound = condition.health.serving;
-    let clean = false;
     try {
-      await this.#upkeep.stop(sound);
-      clean = sound;
-    } catch (error) {
-      this.context.log.warn(
-        { err: error, provider: this.name },
-        'the store could not be closed clean; the next start puts it right',
-      );
-    } finally {
+      const clean = await this.#finish();
       await catalog.close(clean);
       if (clean) await markClosed(layout);
+    } catch (error) {
+      this.#warnOfClose(error);
+    } finally {
       lock.release();
     }
+  }
+
+  /** False when the next start has something to put right. Touches nothing of a store that is another by now. */
+  async #finish(): Promise<boolean> {
+    try {
+      await this.#store.condition.checkWritable();
+    } catch {
+      await this.#upkeep.stop(false);
+      return false;
+    }
+    try {
+      await this.#upkeep.stop(true);
+      return true;
+    } catch (error) {
+      this.#warnOfClose(error);
+      return false;
+    }
+  }
+
+  #warnOfClose(error: unknown): void {
+    const message = 'the store could not be closed clean; the next start puts it right';
+    this.context.log.warn({ err: error, provider: this.name }, message);
   }
 }

@@ -45,7 +45,6 @@ export class ObjectStorage extends BaseProvider {
   readonly #stopUpkeep: () => Promise<void>;
   readonly #running = new Set<Promise<unknown>>();
   #free: { bytes: Promise<number>; until: number } | undefined;
-  #closed: Promise<void> | undefined;
 
   constructor(
     store: OpenBucket,
@@ -140,12 +139,7 @@ export class ObjectStorage extends BaseProvider {
     return {};
   }
 
-  close(): Promise<void> {
-    this.#closed ??= this.#close();
-    return this.#closed;
-  }
-
-  async #close(): Promise<void> {
+  protected async release(): Promise<void> {
     const { closing, catalog, journal, lock, objects, condition } = this.#store;
     closing.abort();
     await Promise.allSettled([this.#stopUpkeep(), ...this.#running]);

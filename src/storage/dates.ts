@@ -1,0 +1,59 @@
+/** Points in time as people write them: RFC 3339, a plain date (UTC), or an age such as `30d`. */
+import { invalidField } from './errors.ts';
+import type { DateRange, Instant } from './types.ts';
+import { checkInstant } from './validation.ts';
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+const UNIT_MS: Record<string, number> = { m: 60_000, h: HOUR_MS, d: DAY_MS, w: 7 * DAY_MS };
+
+const AGE = /^(\d+)([mhdw])$/;
+const DATE = /^\d{4}-\d\d-\d\d$/;
+const RFC_3339 = /^(\d{4}-\d\d-\d\d)[T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/i;
+
+/** What would do, for the message about text that does not. */
+export const DATE_FORMS =
+  'RFC 3339 with its zone (2024-09-27T14:15:22Z), a date (2024-09-27, UTC) or an age (90m, 12h, 30d, 2w)';
+
+/** A date is its first instant. Undefined when the text has none of the forms. */
+export function parseInstant(text: string, now: Date = new Date()): Date | undefined {
+  const instant = new Date(instantMs(text.trim(), now));
+  return Number.isNaN(instant.getTime()) ? undefined : instant;
+}
+
+/** The first instant after the range; a date as its end includes that whole day. Undefined like `parseInstant`. */
+export function parseRangeEnd(text: string, now: Date = new Date()): Date | undefined {
+  const instant = parseInstant(text, now);
+  return instant && DATE.test(text.trim()) ? new Date(instant.getTime() + DAY_MS) : instant;
+}
+
+/** FIELD_INVALID when it is neither a Date nor text that stands for one, or not in the years 1970 to 9999. */
+export function resolveInstant(field: string, instant: Instant, now?: Date, parse = parseInstant): Date {
+  const date = typeof instant === 'string' ? parse(instant, now) : instant;
+  if (date === undefined) throw invalidField(field, `must be ${DATE_FORMS}`);
+  return new Date(checkInstant(field, date));
+}
+
+/** FIELD_INVALID like `resolveInstant`. */
+export function resolveRange(range: DateRange<Instant>, now?: Date): DateRange {
+  if (typeof range !== 'object' || range === null) throw invalidField('date_range', 'must have a start, an end or both');
+  const { start, end } = range;
+  return {
+    ...(start !== undefined && { start: resolveInstant('date_range.start', start, now) }),
+    ...(end !== undefined && { end: resolveInstant('date_range.end', end, now, parseRangeEnd) }),
+  };
+}
+
+function instantMs(text: string, now: Date): number {
+  const age = AGE.exec(text);
+  if (age) return now.getTime() - Number(age[1]) * UNIT_MS[age[2]!]!;
+  const day = DATE.test(text) ? text : RFC_3339.exec(text)?.[1];
+  if (day === undefined || !isDay(day)) return Number.NaN;
+  return Date.parse(text.toUpperCase().replace(' ', 'T'));
+}
+
+/** Date.parse takes 30 February for 1 March. */
+function isDay(day: string): boolean {
+  const date = new Date(`${day}T00:00:00Z`);
+  return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(day);
+}
