@@ -22,15 +22,16 @@ interface Rule {
 /** Each part of `src/`, and the parts it may import besides itself. */
 const MAY_IMPORT: Record<string, string[]> = {
   main: ['cli', 'config', 'exit-codes', 'storage'],
-  cli: ['daemon', 'client', 'mcp', 'config', 'logging', 'exit-codes', 'storage'],
+  cli: ['daemon', 'client', 'mcp', 'config', 'logging', 'address', 'exit-codes', 'storage'],
   mcp: ['client'],
-  daemon: ['config', 'rpc', 'http', 'storage'],
-  config: ['storage'],
+  daemon: ['config', 'rpc', 'http', 'storage', 'address', 'exit-codes'],
+  config: ['storage', 'address'],
   logging: ['config'],
   'exit-codes': [],
+  address: [],
   rpc: ['storage'],
-  http: ['storage'],
-  client: [],
+  http: ['storage', 'address'],
+  client: ['address'],
   storage: [],
 };
 

@@ -45,15 +45,21 @@ it(`streams a list of ${RECORDS} images in constant memory`, { timeout: 240_000 
   client.close();
 });
 
-it.each([1, SAVES])(`takes ${SAVES} saves of 8 MiB at once over %i connections in 300 MB`, { timeout: 240_000 }, async (connections) => {
-  daemon = await startDaemonProcess(folder);
-  const image = pngOf({ width: 64, height: 64, sizeBytes: 8 * MIB });
-  const clients = Array.from({ length: connections }, () => connect(daemon.address));
-  const saves = Array.from({ length: SAVES }, (_, at) => clients[at % connections]!.save(image, { prompt: `image ${at}` }));
-  expect(new Set((await Promise.all(saves)).map(({ filename }) => filename)).size).toBe(SAVES);
-  for (const client of clients) client.close();
-  expect(memoryOf('VmHWM')).toBeLessThan(300e6);
-});
+it.each([1, SAVES])(
+  `takes ${SAVES} saves of 8 MiB at once over %i connections in 300 MB`,
+  { timeout: 240_000 },
+  async (connections) => {
+    daemon = await startDaemonProcess(folder);
+    const image = pngOf({ width: 64, height: 64, sizeBytes: 8 * MIB });
+    const clients = Array.from({ length: connections }, () => connect(daemon.address));
+    const saves = Array.from({ length: SAVES }, (_, at) =>
+      clients[at % connections]!.save(image, { prompt: `image ${at}` }),
+    );
+    expect(new Set((await Promise.all(saves)).map(({ filename }) => filename)).size).toBe(SAVES);
+    for (const client of clients) client.close();
+    expect(memoryOf('VmHWM')).toBeLessThan(300e6);
+  },
+);
 
 /** Bytes that the daemon holds now, or held at most. */
 function memoryOf(field: 'VmRSS' | 'VmHWM'): number {

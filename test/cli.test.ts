@@ -13,7 +13,8 @@ import { pngOf, sharedImages } from './support/images.ts';
 import { requires } from './support/requires.ts';
 import { type RunningDaemon, runDaemon } from './support/running-daemon.ts';
 
-const BIN = fileURLToPath(new URL('../bin/image-storage.js', import.meta.url));
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const BIN = join(ROOT, 'bin/image-storage.js');
 
 const hasScript = spawnSync('script', ['--version']).stdout?.includes('util-linux') ?? false;
 
@@ -113,6 +114,14 @@ describe('save', () => {
     });
     expect(saved).toMatchObject({ sha256: sha256(bytes), size: bytes.length, width: 2, height: 2, prompt: 'piped' });
     expect(saved.parametersJson).toBe('{"seed":18446744073709551615,"sampler":"euler"}');
+  });
+
+  it('takes files from where somebody stands who runs it by npm', async () => {
+    await imageFile('near.png', { seed: 10 });
+    const command = ['run', '--silent', 'cli', '--', 'save', 'near.png', '--address', daemon.address];
+    // npm looks for the checkout itself, from a folder of it; here it is told.
+    const npm = spawnSync('npm', ['--prefix', ROOT, ...command], { cwd: folder, encoding: 'utf8' });
+    expect(npm).toMatchObject({ status: 0, stdout: expect.stringMatching(/^saved /) });
   });
 
   it('tells which files failed, and saves the others in order', async () => {

@@ -3,23 +3,25 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
-import { connect as connectHttp2 } from 'node:http2';
+import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
+import { connect as connectSocket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { create, createFileRegistry, type DescService, fromBinary } from '@bufbuild/protobuf';
+import { create, createFileRegistry, type DescService, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import { createClient } from '@connectrpc/connect';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { ServerReflection } from '../gen/grpc/reflection/v1/reflection_pb.ts';
 import { ServerReflection as ServerReflectionAlpha } from '../gen/grpc/reflection/v1alpha/reflection_pb.ts';
 import { Health, HealthCheckResponse_ServingStatus as Status } from '../gen/health/v1/health_pb.ts';
-import { ImageStorage } from '../gen/imagestorage/v1/image_storage_pb.ts';
+import { GetRequestSchema, ImageStorage } from '../gen/imagestorage/v1/image_storage_pb.ts';
 import { type Environment, loadConfig } from '../src/config.ts';
 import { type Daemon, startDaemon } from '../src/daemon.ts';
 import { createLogger } from '../src/logging.ts';
+import { startDaemonProcess } from './support/daemon-process.ts';
 import { filesBelow } from './support/files.ts';
-import { all, chunk, header, outcomeOf, storageAt, transportTo, upload } from './support/grpc.ts';
+import { all, chunk, framed, header, outcomeOf, saveAt, storageAt, transportTo, upload } from './support/grpc.ts';
 import { pngOf } from './support/images.ts';
 
 const png = pngOf({ width: 16, height: 16, sizeBytes: 100_000 });
@@ -45,12 +47,13 @@ async function start(listen = '127.0.0.1:0', env: Environment = {}): Promise<str
 }
 
 describe('health', () => {
-  it('says for the daemon and its service that it serves', async () => {
+  it('says for the daemon, its service and its provider that it serves', async () => {
     const health = createClient(Health, transportTo(await start()));
     expect(await health.check({})).toMatchObject({ status: Status.SERVING });
-    expect(await health.check({ service: ImageStorage.typeName })).toMatchObject({ status: Status.SERVING });
+    const services = [ImageStorage.typeName, `${ImageStorage.typeName}/local`];
+    for (const service of services) expect(await health.check({ service })).toMatchObject({ status: Status.SERVING });
     expect(await outcomeOf(health.check({ service: 'other' }))).toBe('NotFound');
-    expect(Object.keys((await health.list({})).statuses)).toEqual(['', ImageStorage.typeName]);
+    expect(Object.keys((await health.list({})).statuses)).toEqual(['', ...services]);
   });
 
   it('tells those who watch that the daemon goes, and lets them go', async () => {
@@ -191,18 +194,50 @@ describe('a daemon that closes', () => {
   });
 });
 
-it('gives each stream a smaller window the more there are', async () => {
-  const session = connectHttp2(`http://${await start()}`);
-  await once(session, 'remoteSettings');
-  const alone = session.remoteSettings.initialWindowSize!;
-  const calls = Array.from({ length: 200 }, () =>
-    session.request(
-      { ':method': 'POST', ':path': '/imagestorage.v1.ImageStorage/Save', 'content-type': 'application/grpc' },
-      { endStream: false },
-    ),
-  );
-  while (session.remoteSettings.initialWindowSize! > alone / 16) await once(session, 'remoteSettings');
-  for (const call of calls) call.close();
-  while (session.remoteSettings.initialWindowSize! < alone) await once(session, 'remoteSettings');
-  session.destroy();
+describe('receive windows', () => {
+  const untilWindow = async (session: ClientHttp2Session, accepts: (bytes: number) => boolean) => {
+    while (!accepts(session.remoteSettings.initialWindowSize!)) await once(session, 'remoteSettings');
+  };
+  /** Without a request they stay open. */
+  const openCalls = (session: ClientHttp2Session, count: number, method: string, request?: Uint8Array) =>
+    Array.from({ length: count }, () => {
+      const path = `/imagestorage.v1.ImageStorage/${method}`;
+      const fields = { ':method': 'POST', ':path': path, 'content-type': 'application/grpc' };
+      const call = session.request(fields, { endStream: false }).on('error', () => {});
+      return request === undefined ? call : call.end(request);
+    });
+
+  it('are smaller the more streams there are', async () => {
+    const session = connectHttp2(`http://${await start()}`);
+    await once(session, 'remoteSettings');
+    const alone = session.remoteSettings.initialWindowSize!;
+    const calls = openCalls(session, 200, 'Save');
+    await untilWindow(session, (bytes) => bytes <= alone / 16);
+    for (const call of calls) call.close();
+    await untilWindow(session, (bytes) => bytes === alone);
+    session.destroy();
+  });
+
+  it.each(['Get', 'Save'])('survive a connection that is reset with many a %s in flight', async (method) => {
+    const other = await startDaemonProcess(join(folder, 'outputs'));
+    onTestFinished(() => void other.process.kill('SIGKILL'));
+    const { filename } = await saveAt(other.address, pngOf({ width: 16, height: 16, sizeBytes: 4 << 20 }));
+    // Nobody reads the images, which are larger than the client's windows.
+    const request = framed(toBinary(GetRequestSchema, create(GetRequestSchema, { filename })));
+    const [host, port] = other.address.split(':');
+    const socket = connectSocket(Number(port), host);
+    const doomed = connectHttp2('http://localhost', { createConnection: () => socket }).on('error', () => {});
+    await once(doomed, 'remoteSettings');
+    const alone = doomed.remoteSettings.initialWindowSize!;
+    openCalls(doomed, 32, method, method === 'Get' ? request : undefined);
+    await untilWindow(doomed, (bytes) => bytes < alone);
+    socket.resetAndDestroy();
+
+    const session = connectHttp2(`http://${other.address}`);
+    await once(session, 'remoteSettings');
+    await untilWindow(session, (bytes) => bytes === alone);
+    session.destroy();
+    expect(await createClient(Health, transportTo(other.address)).check({})).toMatchObject({ status: Status.SERVING });
+    expect(await other.stop('SIGTERM')).toBe(0);
+  });
 });

@@ -74,9 +74,11 @@ requires('root, to mount a tmpfs', canMountTmpfs)('a full disk', () => {
     await expect(ledger.save(store, imageOf(11))).rejects.toMatchObject({ reason: 'DISK_FULL' });
     for (const { filename } of ledger.live().slice(0, 5)) expect(await ledger.delete(store, filename)).toBe(true);
     await expectToServe(store, basePath, ledger);
-    await rm(foreign);
-    await ledger.save(store, imageOf(12, { sizeBytes: IMAGE_BYTES }));
     await store.close();
+    const again = await forkStore({ basePath });
+    await rm(foreign);
+    await ledger.save(again, imageOf(12, { sizeBytes: IMAGE_BYTES }));
+    await again.close();
     expect(await brokenPromises(basePath, ledger)).toEqual([]);
   });
 });

@@ -110,6 +110,23 @@ requires('strace and the right to attach it', works('strace', '-V') && process.g
       await expectReadOnlyUntilRestart(store);
     });
 
+    it('is no longer trusted once the log could not be copied into the database', async () => {
+      const store = await openWithImages(3);
+      await using _ = await inject(store, 'fsync,fdatasync', 'EIO', 'catalog.db');
+      const parametersJson = JSON.stringify({ workflow: 'x'.repeat(500_000) });
+      let refused = false;
+      for (let number = 4; number < 40 && !refused; number += 1) {
+        const image = imageOf(number);
+        image.metadata.parametersJson = parametersJson;
+        refused = await ledger.save(store, image).then(
+          () => false,
+          () => true,
+        );
+      }
+      expect(refused).toBe(true);
+      await expectReadOnlyUntilRestart(store);
+    });
+
     it('is a plain DISK_FULL for want of space, and the store goes on', async () => {
       const store = await openWithImages(3);
       await using _ = await inject(store, 'pwrite64', 'ENOSPC');
@@ -133,6 +150,9 @@ requires('chattr on ext4, as root', canMakeImmutable())('a file that cannot be m
     expect(await ledger.delete(store, filename)).toBe(true);
     expect(await store.list()).toHaveLength(2);
     await store.kill();
+    const again = await forkStore({ basePath });
+    expect(await again.list()).toHaveLength(2);
+    await again.close();
     expect(await stat(path)).toBeDefined();
     execFileSync('chattr', ['-i', path]);
     expect(await brokenPromises(basePath, ledger)).toEqual([]);
@@ -181,10 +201,21 @@ describe('a catalog that is damaged while the store runs', () => {
   });
 });
 
-/** From when this resolves, the next such system call on the catalog's log fails, once. */
-async function inject(store: ForkedStore, calls: string, error: string): Promise<AsyncDisposable> {
-  const wal = join(basePath, 'metadata/catalog.db-wal');
-  const what = ['-P', wal, '-e', `trace=${calls}`, '-e', `inject=${calls}:error=${error}:when=1`];
+/** From when this resolves, the next such system call on the catalog's log, or that file, fails, once. */
+async function inject(
+  store: ForkedStore,
+  calls: string,
+  error: string,
+  file = 'catalog.db-wal',
+): Promise<AsyncDisposable> {
+  const what = [
+    '-P',
+    join(basePath, 'metadata', file),
+    '-e',
+    `trace=${calls}`,
+    '-e',
+    `inject=${calls}:error=${error}:when=1`,
+  ];
   const strace = spawn('strace', ['-f', '-p', String(await store.pid()), '-o', '/dev/null', ...what]);
   await new Promise<void>((resolve, reject) => {
     strace.once('exit', () => reject(new Error('strace could not attach')));

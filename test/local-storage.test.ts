@@ -103,11 +103,84 @@ it('notices that the folder was replaced under it', async () => {
   await rm(`${store.basePath}-old`, { recursive: true });
 });
 
+it('writes nothing into a store that took the place of its own', async () => {
+  const store = await openLocal();
+  await store.storage.save(pngOf({ width: 8, height: 8 }), SAVE);
+  await rename(store.basePath, `${store.basePath}-old`);
+  const other = await createStorage(store.config);
+  const before = await filesBelow(store.basePath);
+  await store.storage.close();
+  expect(await filesBelow(store.basePath)).toEqual(before);
+  await other.close();
+  await store.close();
+  await rm(`${store.basePath}-old`, { recursive: true });
+});
+
+it('lets a save finish before it closes, and takes none after', async () => {
+  const store = await openLocal();
+  const png = pngOf({ width: 8, height: 8 });
+  const gate = Promise.withResolvers<void>();
+  const slow = async function* () {
+    yield png.subarray(0, 50);
+    await gate.promise;
+    yield png.subarray(50);
+  };
+  const saving = store.storage.save(slow(), SAVE);
+  const closing = store.storage.close();
+  await expect(store.storage.save(png, SAVE)).rejects.toMatchObject({ reason: 'BACKEND_UNAVAILABLE' });
+  gate.resolve();
+  const { filename } = await saving;
+  await closing;
+  expect((await (await store.reopen()).list()).map((item) => item.filename)).toEqual([filename]);
+  await store.close();
+});
+
+it('gives up a save at once when it is cancelled while its source hangs', async () => {
+  const store = await openLocal();
+  const cancel = new AbortController();
+  const hanging = async function* () {
+    yield pngOf({ width: 8, height: 8 }).subarray(0, 50);
+    cancel.abort();
+    await new Promise(() => undefined);
+  };
+  const saving = store.storage.save(hanging(), SAVE, { signal: cancel.signal });
+  await expect(saving).rejects.toMatchObject({ reason: 'CANCELLED' });
+  expect(await store.leftovers()).toEqual([]);
+  await store.close();
+});
+
+it('leaves an idempotency key with the image that lives when the catalog is rebuilt', async () => {
+  const store = await openLocal();
+  const first = await store.storage.save(pngOf({ width: 8, height: 8 }), SAVE, { idempotencyKey: 'k' });
+  await store.storage.delete(first.filename);
+  await store.storage.close();
+  await forgetDeletesOlderThanADay(store.basePath);
+  const again = await store.reopen();
+  const second = await again.save(pngOf({ width: 9, height: 9 }), SAVE, { idempotencyKey: 'k' });
+  expect(second.replayed).toBe(false);
+  await again.close();
+  for (const suffix of ['', '-wal', '-shm'])
+    await rm(join(store.basePath, `metadata/catalog.db${suffix}`), { force: true });
+  const rebuilt = await store.reopen();
+  const retry = await rebuilt.save(pngOf({ width: 9, height: 9 }), SAVE, { idempotencyKey: 'k' });
+  expect(retry).toMatchObject({ replayed: true, filename: second.filename });
+  await store.close();
+});
+
+/** What a day later would look like: the audit log's lines are old, and the tombstones are purged with the catalog. */
+async function forgetDeletesOlderThanADay(basePath: string): Promise<void> {
+  const log = join(basePath, 'metadata/logs/audit.jsonl');
+  const old = new Date(Date.now() - 25 * 60 * 60 * 1000).toISOString();
+  await writeFile(log, (await readFile(log, 'utf8')).replace(/"time":"[^"]+"/g, `"time":"${old}"`));
+  for (const suffix of ['', '-wal', '-shm']) await rm(join(basePath, `metadata/catalog.db${suffix}`), { force: true });
+}
+
 it('makes a folder again that somebody removed', async () => {
   const store = await openLocal();
   await store.storage.save(pngOf({ width: 8, height: 8 }), SAVE);
   await rm(join(store.basePath, 'images/generations/2024-09-27'), { recursive: true });
   await rm(join(store.basePath, 'metadata/generations/2024-09-27'), { recursive: true });
+  await rm(join(store.basePath, 'metadata/staging'), { recursive: true });
   const saved = await store.storage.save(pngOf({ width: 8, height: 8 }), SAVE);
   expect(await collect((await store.storage.get(saved.filename)).body)).toHaveLength(saved.size);
   await store.close();

@@ -152,11 +152,12 @@ async function operate(daemon: Daemon, subjects: Subject[]): Promise<void> {
 
 async function lookAtList({ provider, store }: Daemon, subjects: Subject[]): Promise<void> {
   if (!store.synchronizer.filled) return;
-  const wereLive = new Set(subjects.filter(({ isLive }) => isLive));
-  const deleted = subjects.filter(({ isDeleted }) => isDeleted);
+  const told = Map.groupBy(subjects, (subject) => subject.toldBy(provider));
   const items = await provider.list({ limit: 2 * subjects.length });
   const names = new Set(items.map(({ filename }) => filename));
-  for (const subject of [...wereLive, ...deleted]) subject.checkListed(provider, names, wereLive.has(subject));
+  for (const { filename } of told.get('deleted') ?? [])
+    expect(names, 'listed after its delete').not.toContain(filename);
+  for (const { filename, isLive } of told.get('saved') ?? []) if (isLive) expect(names, 'listed').toContain(filename);
 }
 
 /** Lets everything come to rest, an hour pass, and compares. */

@@ -13,7 +13,7 @@ requires('python3 with venv and pip', python !== undefined)('clients/python', ()
   it('passes its tests', { timeout: 600_000 }, async () => {
     const { stdout } = await promisify(execFile)(python!, ['-m', 'pytest', '-q', '-p', 'no:cacheprovider'], {
       cwd: folder,
-      env: { ...process.env, PYTHONPATH: 'src' },
+      env: { ...process.env, PYTHONPATH: `${folder}src` },
       maxBuffer: 64 << 20,
     });
     expect(stdout).toMatch(/\d+ passed/);

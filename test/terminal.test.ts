@@ -1,6 +1,6 @@
 /** What people read and type at the command line. */
 import { describe, expect, it } from 'vitest';
-import { collectParameter, parametersText, parseBytes } from '../src/cli/flags.ts';
+import { collectParameter, parametersText, parseSize } from '../src/cli/flags.ts';
 import { displayText, displayWidth, formatBytes, progressLine, shorten, tableFormatter } from '../src/cli/terminal.ts';
 
 describe('text that others wrote', () => {
@@ -51,10 +51,10 @@ describe('sizes', () => {
     ['500MB', 500_000_000],
     ['10GiB', 10 * 1024 ** 3],
     ['1.5 k', 1500],
-  ])('%s means %d', (text, bytes) => expect(parseBytes(text)).toBe(bytes));
+  ])('%s means %d', (text, bytes) => expect(parseSize(text)).toBe(bytes));
 
   it.each(['', 'GB', '-1', '1e3', '10 apples', '9999999 PB'])('%j is refused', (text) => {
-    expect(() => parseBytes(text)).toThrow('such as 500MB or 10GiB');
+    expect(() => parseSize(text)).toThrow('such as 500MB or 10GiB');
   });
 });
 

@@ -64,7 +64,14 @@ function recordOf(number: number): ImageRecord {
     timestamp,
     category: CATEGORIES[number % CATEGORIES.length]!,
     tags: number % 3 === 0 ? ['keeper'] : [],
-    parametersJson: JSON.stringify({ seed: number, steps: 28, guidance: 3.5, sampler: 'euler', width: 1024, height: 1024 }),
+    parametersJson: JSON.stringify({
+      seed: number,
+      steps: 28,
+      guidance: 3.5,
+      sampler: 'euler',
+      width: 1024,
+      height: 1024,
+    }),
     idempotencyKey: `key-${number}`,
     fingerprint: SHA256,
   };
@@ -73,7 +80,9 @@ function recordOf(number: number): ImageRecord {
 /** 20 to 60 words of a vocabulary of some thousands. */
 export function promptOf(number: number): string {
   const [length, ...random] = noise(256, number);
-  const words = Array.from({ length: 20 + (length! % 40) }, (_, at) => word(random[at * 3]!, random[at * 3 + 1]!, random[at * 3 + 2]!));
+  const words = Array.from({ length: 20 + (length! % 40) }, (_, at) =>
+    word(random[at * 3]!, random[at * 3 + 1]!, random[at * 3 + 2]!),
+  );
   if (number % 2 === 0) words.push(BROAD_WORD);
   if (number % 1000 === 0) words.push(RARE_WORD);
   return words.join(' ');

@@ -48,10 +48,6 @@ export class Subject {
     return this.filename !== undefined && !this.#deleted && this.#deletesOpen === 0;
   }
 
-  get isDeleted(): boolean {
-    return this.#deleted;
-  }
-
   /** Whether it may be there though nothing was acknowledged. */
   get mayBeSaved(): boolean {
     return this.filename !== undefined || this.#savesOpen > 0;
@@ -122,14 +118,10 @@ export class Subject {
     }
   }
 
-  /** Compares a subject that was live, or deleted, before with the names that a daemon lists, which may not know of others yet. */
-  checkListed(provider: StorageProvider, names: ReadonlySet<string>, wasLive: boolean): void {
-    const { filename = '' } = this;
-    if (wasLive) {
-      if (this.#savedBy.has(provider) && this.isLive) expect(names, 'listed').toContain(filename);
-    } else if (this.#deletedBy.has(provider)) {
-      expect(names, 'listed after its delete').not.toContain(filename);
-    }
+  /** What a daemon has said of it, so that what it lists from now on has to agree. */
+  toldBy(provider: StorageProvider): 'saved' | 'deleted' | 'nothing' {
+    if (this.#deleted) return this.#deletedBy.has(provider) ? 'deleted' : 'nothing';
+    return this.isLive && this.#savedBy.has(provider) ? 'saved' : 'nothing';
   }
 
   /**

@@ -94,7 +94,6 @@ async function serve(options: StoreProcessOptions): Promise<void> {
 
 async function openStore(options: StoreProcessOptions, steps: string[]): Promise<Storage | undefined> {
   const { basePath, crash, synchronous, shortIds = [] } = options;
-  const local = { type: 'local' as const, basePath, lockWaitSeconds: 10, ...(synchronous && { synchronous }) };
   let left = crash?.nth ?? 0;
   const failpoint = (step: string) => {
     steps.push(step);
@@ -106,9 +105,10 @@ async function openStore(options: StoreProcessOptions, steps: string[]): Promise
   };
   try {
     return await createStorage(
-      { defaultProvider: 'local', providers: { local } },
+      { providers: { local: { basePath, lockWaitSeconds: 10 } } },
       {
         failpoint,
+        synchronous,
         shortId: () => shortIds.shift() ?? shortId(),
         onFatal: () => setImmediate(() => process.exit(EXIT_IO)),
       },

@@ -1,0 +1,210 @@
+/** The storage library as its user meets it: the configuration, dates as people write them, several providers at once. */
+import { mkdtemp, rename, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { createStorage, type StorageConfig, type StorageDependencies } from '../src/storage/index.ts';
+import { withDefaults } from '../src/storage/settings.ts';
+import { pngOf } from './support/images.ts';
+
+const PNG = pngOf({ width: 8, height: 8 });
+const FOX = { prompt: 'a red fox', model: 'flux-schnell' };
+
+async function newFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'image-storage-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+async function open(config: StorageConfig, dependencies?: StorageDependencies) {
+  const storage = await createStorage(config, dependencies);
+  onTestFinished(() => storage.close());
+  return storage;
+}
+
+/** Providers `a` and `b` in folders of their own, with an image from each of these days. */
+async function openTwo(...days: string[]) {
+  const folder = await newFolder();
+  const folderOf = (name: string) => join(folder, name);
+  const [a, b] = ['a', 'b'].map((name) => ({ type: 'local' as const, basePath: folderOf(name) }));
+  const now = () => Date.parse('2024-09-27T12:00:00Z');
+  const storage = await open({ defaultProvider: 'a', providers: { a: a!, b: b! } }, { now });
+  for (const day of days) {
+    for (const provider of ['a', 'b']) await storage.save(PNG, { ...FOX, timestamp: new Date(day) }, { provider });
+  }
+  return { storage, folderOf };
+}
+
+describe('the configuration', () => {
+  const refusal = (config: object) => {
+    try {
+      withDefaults(config);
+    } catch (error) {
+      return error;
+    }
+  };
+
+  it('needs no more than a folder', async () => {
+    const basePath = await newFolder();
+    const storage = await open({ defaultProvider: 'local', providers: { local: { basePath } } });
+    expect(await storage.save(PNG, FOX)).toMatchObject({ provider: 'local', storageType: 'local' });
+    expect(await storage.list({ provider: 'project' })).toHaveLength(1);
+  });
+
+  it('needs nothing at all', () => {
+    const { defaultProvider, providers } = withDefaults({});
+    expect({ defaultProvider, providers: [...providers] }).toEqual({
+      defaultProvider: 'local',
+      providers: [['local', { type: 'local', basePath: join(process.cwd(), 'outputs') }]],
+    });
+  });
+
+  it('takes project for local, as a name and as a type', () => {
+    const { defaultProvider, providers } = withDefaults({
+      defaultProvider: 'project',
+      providers: { project: { basePath: '/a' }, archive: { type: 'project', basePath: '/b' } },
+    });
+    expect(defaultProvider).toBe('local');
+    expect([...providers]).toEqual([
+      ['local', { type: 'local', basePath: '/a' }],
+      ['archive', { type: 'local', basePath: '/b' }],
+    ]);
+  });
+
+  it.each<[string, object, string]>([
+    ['a name', { providers: { 'My-Store': {} } }, 'providers.My-Store: a name is lower-case letters and digits'],
+    ['a type', { providers: { archive: {} } }, 'providers.archive.type: "archive" is no type of provider'],
+    ['a type that objects have', { providers: { constructor: {} } }, '"constructor" is no type of provider'],
+    ['a default', { defaultProvider: 's3', providers: { local: {} } }, 'no provider is named "s3"; configured: local'],
+    ['no default of two', { providers: { a: { type: 'memory' }, b: { type: 'memory' } } }, 'must be set'],
+    ['no provider', { providers: {} }, 'name at least one'],
+    ['local twice', { providers: { local: { basePath: 'a' }, project: { basePath: 'b' } } }, 'another name of local'],
+    ['one folder twice', { providers: { local: {}, b: { type: 'local', basePath: 'outputs/' } } }, 'folder of local'],
+    ['an empty folder', { providers: { local: { basePath: '' } } }, 'providers.local.basePath'],
+  ])('refuses %s', (_, config, message) => {
+    expect(refusal(config)).toMatchObject({
+      name: 'StoreOpenError',
+      kind: 'config',
+      message: expect.stringContaining(message),
+    });
+  });
+});
+
+describe('dates', () => {
+  const DAYS = ['2024-08-01T10:00:00Z', '2024-09-26T23:59:59.999Z', '2024-09-27T00:00:00Z'];
+
+  it('may be written: RFC 3339, a day, which as an end is inside, or an age', async () => {
+    const { storage } = await openTwo(...DAYS);
+    const count = async (start?: string, end?: string) => (await storage.list({ dateRange: { start, end } })).length;
+    expect(await count('2024-09-26', '2024-09-26')).toBe(1);
+    expect(await count('2024-09-27T02:00:00+02:00')).toBe(1);
+    expect(await count('30d')).toBe(2);
+    expect(await count(undefined, '1d')).toBe(1);
+    expect(await storage.cleanup({ olderThan: '12h' })).toMatchObject({ deletedCount: 2 });
+  });
+
+  it('are a list’s own filter on every page, also an age', async () => {
+    const { storage } = await openTwo(...DAYS);
+    const options = { dateRange: { start: '30d' }, pageSize: 1 };
+    const [first] = await Array.fromAsync(storage.list(options).pages());
+    expect(await storage.list({ ...options, pageToken: first!.nextPageToken })).toHaveLength(1);
+  });
+
+  it.each<[string, unknown]>([
+    ['text that is none', 'yesterday'],
+    ['no text', ''],
+    ['an invalid Date', new Date(Number.NaN)],
+    ['a number', 1727446522000],
+    ['the future of the future', '+012024-01-01T00:00:00Z'],
+    ['an age beyond 1970', '9999w'],
+  ])('are refused by the name of the field when they are %s', async (_, date) => {
+    const { storage } = await openTwo();
+    const wrong = date as Date;
+    const refusals: [string, PromiseLike<unknown>][] = [
+      ['date_range.start', storage.list({ dateRange: { start: wrong } })],
+      ['date_range.end', storage.list({ dateRange: { end: wrong } })],
+      ['older_than', storage.cleanup({ olderThan: wrong })],
+      ['metadata.timestamp', storage.save(PNG, { ...FOX, timestamp: wrong })],
+    ];
+    for (const [field, answer] of refusals) {
+      await expect(answer).rejects.toMatchObject({ reason: 'FIELD_INVALID', field });
+    }
+  });
+});
+
+it.each<[string, object, object?]>([
+  ['metadata.prompt', { prompt: 5 }],
+  ['metadata.model', { model: null }],
+  ['metadata.category', { category: {} }],
+  ['metadata.tags', { tags: 'fox' }],
+  ['metadata.tags', { tags: [1] }],
+  ['metadata.parameters', { parameters: cyclic() }],
+  ['metadata.parameters_json', { parameters: [] }],
+  ['metadata.parameters_json', { parametersJson: 5 }],
+  ['content_type', {}, { contentType: 'x'.repeat(5000) }],
+  ['content_type', {}, { contentType: 5 }],
+])('refuses %s of another type or size: %o %o', async (field, metadata, options) => {
+  const { storage } = await openTwo();
+  const answer = storage.save(PNG, { ...FOX, ...metadata }, options);
+  await expect(answer).rejects.toMatchObject({ reason: 'FIELD_INVALID', field });
+});
+
+function cyclic(): object {
+  const object: Record<string, unknown> = {};
+  object.self = object;
+  return object;
+}
+
+it('repeats a declared type only where it is one', async () => {
+  const { storage } = await openTwo();
+  const messageFor = (contentType: string) => storage.save(PNG, FOX, { contentType }).catch((error) => error.message);
+  expect(await messageFor('image/webp')).toBe('image/webp was declared, the bytes are image/png');
+  expect(await messageFor('a\nb/\u202ec')).toBe('another type was declared, the bytes are image/png');
+});
+
+describe('over several providers', () => {
+  it('refuses the page token of another choice', async () => {
+    const { storage } = await openTwo('2024-09-26', '2024-09-27');
+    const [page] = await Array.fromAsync(storage.list({ provider: 'a', pageSize: 1 }).pages());
+    const resume = async (provider?: string) => storage.list({ provider, pageToken: page!.nextPageToken });
+    expect(await resume('a')).toHaveLength(1);
+    expect(await resume()).toHaveLength(1);
+    for (const other of ['b', '*']) await expect(resume(other)).rejects.toMatchObject({ reason: 'PAGE_TOKEN_INVALID' });
+  });
+
+  it('counts the url and path of an image into the size of its page', async () => {
+    const basePath = await newFolder();
+    const publicUrl = `https://example.com/${'x'.repeat(400_000)}`;
+    const storage = await open({ publicUrl, providers: { local: { basePath } } });
+    for (let count = 0; count < 3; count += 1) await storage.save(PNG, FOX);
+    const pages = await Array.fromAsync(storage.list().pages());
+    expect(pages.map(({ items }) => items.length)).toEqual([2, 1]);
+  });
+
+  it('deletes nothing while one is down, and says which', async () => {
+    const { storage, folderOf } = await openTwo('2024-09-26', '2024-09-27');
+    await rename(folderOf('b'), folderOf('away'));
+    const down = { code: 'unavailable', reason: 'BACKEND_UNAVAILABLE', message: expect.stringMatching(/^b: /) };
+    await expect(storage.cleanup({ provider: '*', keepCount: 0 })).rejects.toMatchObject(down);
+    await expect(storage.getStatistics('*')).rejects.toMatchObject(down);
+    expect(await storage.list({ provider: 'a' })).toHaveLength(2);
+    await rename(folderOf('away'), folderOf('b'));
+    expect(await storage.cleanup({ provider: '*', keepCount: 0 })).toMatchObject({ deletedCount: 4 });
+  });
+
+  it('says in a list which one is down', async () => {
+    const [basePath, stateDir] = [await newFolder(), await newFolder()];
+    const bucket = new UnlistableBucket();
+    const storage = await open({ providers: { local: { basePath }, memory: { bucket, stateDir } } });
+    await expect(storage.list({ provider: '*' })).rejects.toMatchObject({
+      code: 'unavailable',
+      message: expect.stringMatching(/^memory: /),
+    });
+  });
+});
+
+class UnlistableBucket extends Map {
+  override keys(): never {
+    throw new Error('the bucket cannot be listed');
+  }
+}
