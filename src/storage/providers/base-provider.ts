@@ -315,34 +315,40 @@ function toQuery({ dateRange, model, category, query, tags, pinned, order = 'new
 
 /** The source's chunks; CANCELLED as soon as the signal fires, also while the source gives nothing. */
 async function* chunksOf(source: ByteSource, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
+  throwIfCancelled(signal);
   if (source instanceof Uint8Array) {
-    throwIfCancelled(signal);
     yield source;
     return;
   }
   const iterator = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]();
-  const cancelled = Promise.withResolvers<never>();
-  cancelled.promise.catch(() => undefined);
-  const cancel = () => cancelled.reject(new StorageError('CANCELLED', 'the call was cancelled'));
-  signal?.addEventListener('abort', cancel, { once: true });
-  if (signal?.aborted) cancel();
   try {
     for (;;) {
-      const { done, value } = await Promise.race([iterator.next(), cancelled.promise]);
+      const { done, value } = await unlessCancelled(Promise.resolve(iterator.next()), signal);
       if (done) return;
       yield value;
     }
   } finally {
-    signal?.removeEventListener('abort', cancel);
     // Not awaited: a source that hangs never returns.
     Promise.resolve(iterator.return?.()).catch(() => undefined);
   }
 }
 
+/** Not Promise.race: that would keep every chunk for as long as the signal has not fired. */
+function unlessCancelled<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return work;
+  return new Promise((resolve, reject) => {
+    const cancel = () => reject(new StorageError('CANCELLED', 'the call was cancelled'));
+    signal.addEventListener('abort', cancel, { once: true });
+    if (signal.aborted) cancel();
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', cancel));
+  });
+}
+
 function checkType(declared: string | undefined, actual: string): void {
   const wanted = declared === 'image/jpg' ? 'image/jpeg' : declared;
   if (wanted && wanted !== actual) {
-    throw new StorageError('TYPE_MISMATCH', `${declared} was declared, the bytes are ${actual}`, {
+    const shown = /^[\w.+-]{1,64}\/[\w.+-]{1,64}$/.test(wanted) ? wanted : 'another type';
+    throw new StorageError('TYPE_MISMATCH', `${shown} was declared, the bytes are ${actual}`, {
       field: 'content_type',
     });
   }
