@@ -22,8 +22,9 @@ RUN ln -s /app/bin/image-storage.js /usr/local/bin/image-storage \
  && mkdir /outputs /run/image-storage \
  && chown node:node /outputs /run/image-storage
 USER node
-ENV NODE_ENV=production \
-    IMAGE_STORAGE_PROVIDERS_LOCAL_BASE_PATH=/outputs
+ENV NODE_ENV=production
+# So that the default folder, ./outputs, is the volume; a variable would add a provider to any that is configured.
+WORKDIR /
 VOLUME /outputs
 # The default address is 127.0.0.1:50051: reached by whoever shares the network namespace (a pod, --network container:…).
 # For anyone else, share a Unix socket, as in examples/compose.yaml; a published port does not reach a loopback address.

@@ -25,10 +25,24 @@ export interface Daemon {
 /** Rejects when it ends before it listens. */
 export async function startDaemon(basePath: string): Promise<Daemon> {
   const begun = performance.now();
-  const args = ['--import', PROBE, BIN, 'serve', '--listen', '127.0.0.1:0', '--base-path', basePath, '--log-format', 'json'];
+  const args = [
+    '--import',
+    PROBE,
+    BIN,
+    'serve',
+    '--listen',
+    '127.0.0.1:0',
+    '--base-path',
+    basePath,
+    '--log-format',
+    'json',
+  ];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe', 'ipc'], serialization: 'advanced' });
   const log: Daemon['log'] = [];
-  createInterface({ input: child.stderr! }).on('line', (line) => log.push(JSON.parse(line)));
+  createInterface({ input: child.stderr! }).on('line', (line) => {
+    if (line.startsWith('{')) log.push(JSON.parse(line));
+    else console.error(line);
+  });
   const address = await addressOf(child);
   return {
     address,

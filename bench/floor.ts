@@ -66,7 +66,7 @@ async function writePart(path: string, image: Buffer): Promise<string> {
 
 /** Whatever waits while one group is on its way to the disk becomes the next group. */
 function committerOf(journal: FileHandle, folders: string[]): (record: string) => Promise<void> {
-  let waiting: Waiting[] = [];
+  const waiting: Waiting[] = [];
   let running = false;
   const run = async () => {
     running = true;

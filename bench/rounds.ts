@@ -27,18 +27,19 @@ export async function runFor(durationMs: number, concurrency: number, work: () =
   return { count: latenciesMs.length, seconds, cpuSeconds: (user + system) / 1e6, latenciesMs };
 }
 
-/** So many rounds of each, A B A B, so that a slow moment of the machine meets all of them; one more before them is dropped. */
-export async function byTurns<K extends string, R>(
+/** So many rounds of each side, A B A B, so that a slow moment of the machine meets all; a first one of each is dropped. */
+export async function byTurns<S extends Record<string, () => Promise<unknown>>>(
   rounds: number,
-  sides: Record<K, () => Promise<R>>,
-): Promise<Record<K, R[]>> {
-  const names = Object.keys(sides) as K[];
-  const results = Object.fromEntries(names.map((name) => [name, [] as R[]])) as Record<K, R[]>;
-  for (const name of names) await sides[name]();
-  for (let round = 0; round < rounds; round += 1) {
-    for (const name of names) results[name].push(await sides[name]());
+  sides: S,
+): Promise<{ [K in keyof S]: Awaited<ReturnType<S[K]>>[] }> {
+  const results: Record<string, unknown[]> = Object.fromEntries(Object.keys(sides).map((name) => [name, []]));
+  for (let round = 0; round <= rounds; round += 1) {
+    for (const [name, side] of Object.entries(sides)) {
+      const result = await side();
+      if (round > 0) results[name]!.push(result);
+    }
   }
-  return results;
+  return results as { [K in keyof S]: Awaited<ReturnType<S[K]>>[] };
 }
 
 export function median(values: readonly number[]): number {

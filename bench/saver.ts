@@ -39,7 +39,10 @@ async function saveOn({ address, imageBytes, concurrency, durationMs }: SaveLoad
     stream.end();
     return new Promise<void>((resolve, reject) => {
       stream.on('trailers', (trailers) => settle(trailers['grpc-status'], trailers['grpc-message']));
-      stream.on('response', (headers) => headers['grpc-status'] && settle(headers['grpc-status'], headers['grpc-message']));
+      stream.on(
+        'response',
+        (headers) => headers['grpc-status'] && settle(headers['grpc-status'], headers['grpc-message']),
+      );
       stream.on('error', reject);
       stream.resume();
       const settle = (status: unknown, message: unknown) =>

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { status } from '@grpc/grpc-js';
 import { Health, HealthCheckResponse_ServingStatus } from '../gen/health/v1/health_pb.ts';
 import { type GetResponse, ImageStorage } from '../gen/imagestorage/v1/image_storage_pb.ts';
+import { DEFAULT_ADDRESS } from './address.ts';
 import { cleanupFrom, cleanupRequest, imageFrom, listRequest, statsFrom } from './client/convert.ts';
 import { ImageStorageError } from './client/errors.ts';
 import { createBackoff, retrying } from './client/retry.ts';
@@ -29,7 +30,6 @@ import type {
 export { ImageStorageError } from './client/errors.ts';
 export type * from './client/types.ts';
 
-const DEFAULT_ADDRESS = '127.0.0.1:50051';
 const DEFAULT_DEADLINE_MS = 10 * 60_000;
 /** The contract's bound on one Delete. */
 const MAX_DELETES_PER_CALL = 1000;

@@ -1,6 +1,7 @@
 /** The configuration: flags over variables over a YAML file over defaults, checked as a whole. The only reader of the environment. */
 import { resolve } from 'node:path';
 import type * as z from 'zod';
+import { DEFAULT_ADDRESS, isLocalAddress, parseAddress } from './address.ts';
 import {
   type Environment,
   type Flags,
@@ -10,14 +11,9 @@ import {
   readFlags,
   type Setting,
 } from './config/layers.ts';
-import { isLocalAddress, parseListenAddress } from './config/listen-address.ts';
 import { type Config, settings } from './config/schema.ts';
 
-export { type ListenAddress, parseListenAddress } from './config/listen-address.ts';
 export type { Config, Environment, Flags };
-
-/** Where clients look for a daemon, and where a daemon listens, unless told otherwise. */
-export const DEFAULT_ADDRESS = '127.0.0.1:50051';
 
 /** Everything that is wrong with a configuration; never a value that may be secret. */
 export class ConfigError extends Error {
@@ -43,6 +39,12 @@ export interface ConfigSources {
 /** Variables of this process. */
 export function processEnvironment(): Environment {
   return process.env;
+}
+
+/** Where somebody typed `npm run cli`, which npm leaves for the root of the checkout; elsewhere undefined. */
+export function folderOfCaller(env: Environment = processEnvironment()): string | undefined {
+  const isOurs = env.npm_package_name === 'image-storage' && env.npm_lifecycle_event === 'cli';
+  return isOurs ? env.INIT_CWD : undefined;
 }
 
 /** The daemon that clients talk to unless told otherwise. */
@@ -139,7 +141,7 @@ function exposedAddresses(raw: Raw): string[] {
   const insecure = settings.shape.insecure.safeParse(raw.insecure);
   if (!insecure.success || insecure.data) return [];
   const addresses = settings.shape.listen.safeParse(raw.listen).data ?? [];
-  return addresses.filter((address) => !isLocalAddress(parseListenAddress(address)!));
+  return addresses.filter((address) => !isLocalAddress(parseAddress(address)!));
 }
 
 function withAbsolutePaths(config: Config, cwd: string): Config {

@@ -1,14 +1,12 @@
 /** The composition root: storage, services and listeners of one daemon, from its configuration to its end. */
 
-import { isLocalAddress, parseListenAddress } from './config/listen-address.ts';
+import { isLocalAddress, parseAddress } from './address.ts';
 import type { Config } from './config.ts';
+import { EXIT } from './exit-codes.ts';
 import { type Listener, openListener } from './http/listener.ts';
 import { createHandler } from './rpc/handler.ts';
 import { createStorage } from './storage/index.ts';
 import type { Logger, Storage } from './storage/types.ts';
-
-/** A disk failed, in the words of sysexits.h. */
-const EXIT_IO = 74;
 
 export interface Daemon {
   /** `host:port`, `[v6]:port` or `unix:PATH`, with the port that was picked. */
@@ -28,7 +26,7 @@ export async function startDaemon(config: Config, log: Logger, options: DaemonOp
   const onFatal = (error: Error) => {
     log.error({ err: error }, 'the store must not go on');
     shutdown.abort();
-    options.onFatal?.(EXIT_IO);
+    options.onFatal?.(EXIT.IO);
   };
   const storage = await createStorage(config, { log, onFatal });
   let listener: Listener;
@@ -51,11 +49,11 @@ export async function startDaemon(config: Config, log: Logger, options: DaemonOp
 
 function listen(config: Config, log: Logger, storage: Storage, shutdown: AbortSignal): Promise<Listener> {
   const { limits, defaultProvider } = config;
-  const addresses = config.listen.map((address) => parseListenAddress(address)!);
+  const addresses = config.listen.map((address) => parseAddress(address)!);
   const firstMessageMs = limits.firstMessageSeconds * 1000;
   const services = {
     storage,
-    isServing: () => !shutdown.aborted && storage.health()[defaultProvider]!.serving,
+    defaultProvider,
     // What others can reach does not explain itself to them.
     reflection: addresses.every(isLocalAddress),
     shutdown,

@@ -11,7 +11,7 @@ import { registerMcp } from './cli/mcp.ts';
 import { registerSave } from './cli/save.ts';
 import { registerServe } from './cli/serve.ts';
 import { registerStats } from './cli/stats.ts';
-import { ConfigError, processEnvironment } from './config.ts';
+import { ConfigError, folderOfCaller, processEnvironment } from './config.ts';
 import { EXIT } from './exit-codes.ts';
 import { StorageError, StoreOpenError } from './storage/errors.ts';
 
@@ -22,6 +22,8 @@ export async function main(argv: readonly string[]): Promise<void> {
   process.stdout.on('error', leaveQuietly);
   process.stderr.on('error', () => {});
   try {
+    const folder = folderOfCaller();
+    if (folder !== undefined) process.chdir(folder);
     await createProgram().parseAsync(argv);
   } catch (error) {
     process.exitCode = report(error);

@@ -35,6 +35,9 @@ const MAY_IMPORT: Record<string, string[]> = {
   storage: [],
 };
 
+const ENTRIES = ['src/main.ts', 'src/daemon.ts', 'src/client.ts', 'src/storage/index.ts'];
+const HEAVY = /^(@aws-sdk\/|@smithy\/|@modelcontextprotocol\/|exifr$|pg$|sharp$)/;
+
 const rules: Rule[] = [
   {
     name: 'imports point one way',
@@ -75,6 +78,21 @@ const rules: Rule[] = [
     offender: { path: 'src/storage/factory.ts', text: "const sdk = await import('@aws-sdk/client-s3');" },
   },
   {
+    name: 'heavy modules load on first use',
+    why: 'a command, a daemon or a library starts without what it may never need: import() stands before it',
+    offences: (source) => (atStart.has(source.path) ? staticImports(source).filter((path) => HEAVY.test(path)) : []),
+    offender: { path: 'src/cli/terminal.ts', text: "import sharp from 'sharp';" },
+  },
+  {
+    name: 'only daemon.ts builds concrete parts',
+    why: 'what a daemon is made of is read in one place, and tests build the same; commands may open a store in process',
+    offences: ({ path, text }) =>
+      path === 'src/daemon.ts' || partOf(path) === 'cli'
+        ? []
+        : (code(text).match(/(?<!\bfunction )\b(createStorage|openListener)\(/g) ?? []),
+    offender: { path: 'src/rpc/handler.ts', text: 'const storage = await createStorage(config);' },
+  },
+  {
     name: 'every file says first what it is responsible for',
     why: 'a reader decides by the first line whether this is the place',
     offences: ({ text }) => (/^(\/\*\*|\/\/)[\s*]+[^\s*]/.test(text) ? [] : [text.split('\n')[0] ?? '']),
@@ -87,6 +105,13 @@ const sources: Source[] = globSync('src/**/*.{ts,js}', { cwd: root }).map((path)
   path: path.replaceAll('\\', '/'),
   text: readFileSync(`${root}/${path}`, 'utf8'),
 }));
+
+/** The files that are loaded before anything is done. */
+const atStart = new Set(ENTRIES);
+for (const path of atStart) {
+  const source = sources.find((candidate) => candidate.path === path);
+  for (const imported of source ? staticImports(source) : []) atStart.add(imported);
+}
 
 describe.each(rules)('$name', ({ why, offences, offender }) => {
   it('holds in src/', () => {
@@ -111,6 +136,7 @@ it('reads every form of import', () => {
   ].join('\n');
   const expected = ['src/rpc/a.ts', 'src/b.ts', 'src/rpc/c.ts', 'src/rpc/d.ts', 'src/rpc/e.ts', 'src/rpc/f.ts'];
   expect(imports({ path: 'src/rpc/x.ts', text })).toEqual(expected);
+  expect(staticImports({ path: 'src/rpc/x.ts', text })).toEqual(['src/rpc/a.ts', 'src/rpc/c.ts', 'src/rpc/d.ts']);
 });
 
 /** `src/rpc/routes.ts` → `rpc`, `src/daemon.ts` → `daemon`. */
@@ -130,9 +156,17 @@ function importedParts(source: Source): string[] {
 }
 
 /** What a file imports: package names, and paths from the root of the project. */
-function imports({ path, text }: Source): string[] {
-  const specifiers = code(text).matchAll(/(?:\bfrom|\bimport|\bnew URL)\s*\(?\s*'([^']+)'/g);
-  return [...specifiers].map(([, specifier]) =>
+function imports(source: Source): string[] {
+  return specifiers(source, /(?:\bfrom|\bimport|\bnew URL)\s*\(?\s*'([^']+)'/g);
+}
+
+/** What is loaded before the file runs: its imports without types and import(). */
+function staticImports(source: Source): string[] {
+  return specifiers(source, /^(?:import|export)\s+(?!type\b)(?:[^;']*?\bfrom\s*)?'([^']+)'/gm);
+}
+
+function specifiers({ path, text }: Source, pattern: RegExp): string[] {
+  return [...code(text).matchAll(pattern)].map(([, specifier]) =>
     specifier!.startsWith('.') ? posix.join(posix.dirname(path), specifier!) : specifier!,
   );
 }

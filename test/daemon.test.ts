@@ -8,10 +8,12 @@ import { connect as connectSocket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { create, createFileRegistry, type DescService, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
-import { createClient } from '@connectrpc/connect';
+import { ConnectError, createClient } from '@connectrpc/connect';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { RetryInfoSchema } from '../gen/google/rpc/error_details_pb.ts';
 import { ServerReflection } from '../gen/grpc/reflection/v1/reflection_pb.ts';
 import { ServerReflection as ServerReflectionAlpha } from '../gen/grpc/reflection/v1alpha/reflection_pb.ts';
 import { Health, HealthCheckResponse_ServingStatus as Status } from '../gen/health/v1/health_pb.ts';
@@ -20,9 +22,11 @@ import { type Environment, loadConfig } from '../src/config.ts';
 import { type Daemon, startDaemon } from '../src/daemon.ts';
 import { createLogger } from '../src/logging.ts';
 import { startDaemonProcess } from './support/daemon-process.ts';
-import { filesBelow } from './support/files.ts';
+import { filesBelow, untilNothingIsStaged } from './support/files.ts';
 import { all, chunk, framed, header, outcomeOf, saveAt, storageAt, transportTo, upload } from './support/grpc.ts';
 import { pngOf } from './support/images.ts';
+
+const COMMAND = fileURLToPath(new URL('../bin/image-storage.js', import.meta.url));
 
 const png = pngOf({ width: 16, height: 16, sizeBytes: 100_000 });
 
@@ -46,6 +50,24 @@ async function start(listen = '127.0.0.1:0', env: Environment = {}): Promise<str
   return daemon.addresses[0]!;
 }
 
+/** A Save that goes on when it is told to. */
+async function beginSave(address: string) {
+  const { promise: goOn, resolve: finish } = Promise.withResolvers<void>();
+  const requests = (async function* () {
+    yield header();
+    yield chunk(png.subarray(0, 50_000));
+    await goOn;
+    yield chunk(png.subarray(50_000));
+  })();
+  const saved = outcomeOf(storageAt(address).save(requests));
+  await untilSomethingIsStaged();
+  return { finish, saved };
+}
+
+async function untilSomethingIsStaged(): Promise<void> {
+  while ((await filesBelow(join(folder, 'outputs'), 'metadata/staging')).length === 0) await sleep(5);
+}
+
 describe('health', () => {
   it('says for the daemon, its service and its provider that it serves', async () => {
     const health = createClient(Health, transportTo(await start()));
@@ -54,6 +76,23 @@ describe('health', () => {
     for (const service of services) expect(await health.check({ service })).toMatchObject({ status: Status.SERVING });
     expect(await outcomeOf(health.check({ service: 'other' }))).toBe('NotFound');
     expect(Object.keys((await health.list({})).statuses)).toEqual(['', ...services]);
+  });
+
+  it('tells of a provider that is down, which takes down only its own calls', async () => {
+    const archive = join(folder, 'archive');
+    const address = await start('127.0.0.1:0', {
+      IMAGE_STORAGE_PROVIDERS_ARCHIVE_TYPE: 'local',
+      IMAGE_STORAGE_PROVIDERS_ARCHIVE_BASE_PATH: archive,
+    });
+    await rm(join(archive, 'metadata/FORMAT'));
+    const saveTo = (provider: string) => outcomeOf(storageAt(address).save(upload(png, { provider })));
+    expect(await saveTo('archive')).toBe('FailedPrecondition STORE_REPLACED');
+    expect(await saveTo('local')).toBe('OK');
+    const health = createClient(Health, transportTo(address));
+    const statusOf = async (service: string) => (await health.check({ service })).status;
+    expect(await statusOf(`${ImageStorage.typeName}/archive`)).toBe(Status.NOT_SERVING);
+    expect(await statusOf(`${ImageStorage.typeName}/local`)).toBe(Status.SERVING);
+    expect(await statusOf('')).toBe(Status.SERVING);
   });
 
   it('tells those who watch that the daemon goes, and lets them go', async () => {
@@ -157,20 +196,6 @@ it('listens on IPv6, and lets go of the store when it cannot listen', async () =
 });
 
 describe('a daemon that closes', () => {
-  /** A Save that goes on when it is told to. */
-  async function beginSave(address: string) {
-    const { promise: goOn, resolve: finish } = Promise.withResolvers<void>();
-    const requests = (async function* () {
-      yield header();
-      yield chunk(png.subarray(0, 50_000));
-      await goOn;
-      yield chunk(png.subarray(50_000));
-    })();
-    const saved = outcomeOf(storageAt(address).save(requests));
-    while ((await filesBelow(join(folder, 'outputs'), 'metadata/staging')).length === 0) await sleep(5);
-    return { finish, saved };
-  }
-
   it('lets a Save finish, and takes no other', async () => {
     const address = await start();
     const { finish, saved } = await beginSave(address);
@@ -192,6 +217,35 @@ describe('a daemon that closes', () => {
     const again = await start();
     expect((await storageAt(again).stats({})).providers[0]!.count).toBe(0n);
   });
+});
+
+it('sends a Save away, to come again, that waits too long for its turn', async () => {
+  const address = await start('127.0.0.1:0', {
+    IMAGE_STORAGE_LIMITS_MAX_SAVES: '1',
+    IMAGE_STORAGE_LIMITS_FIRST_MESSAGE_SECONDS: '1',
+  });
+  const { finish, saved } = await beginSave(address);
+  const refused = await storageAt(address).save(upload(png)).then(String, ConnectError.from);
+  if (typeof refused === 'string') throw new Error('two saves ran at once');
+  expect(await outcomeOf(Promise.reject(refused))).toBe('ResourceExhausted TOO_MANY_SAVES');
+  expect(refused.findDetails(RetryInfoSchema)).toMatchObject([{ retryDelay: { seconds: 1n } }]);
+  finish();
+  expect(await saved).toBe('OK');
+  expect(await outcomeOf(storageAt(address).save(upload(png)))).toBe('OK');
+});
+
+it('clears away within a second what a killed client had begun', async () => {
+  const address = await start();
+  const client = spawn(process.execPath, [COMMAND, 'save', '-', '--address', address], {
+    stdio: ['pipe', 'inherit', 'inherit'],
+  });
+  client.stdin.on('error', () => {}).write(pngOf({ width: 16, height: 16, sizeBytes: 8 << 20 }).subarray(0, 4 << 20));
+  await untilSomethingIsStaged();
+  client.kill('SIGKILL');
+  await once(client, 'exit');
+  const killedAt = performance.now();
+  await untilNothingIsStaged(join(folder, 'outputs'));
+  expect(performance.now() - killedAt).toBeLessThan(1000);
 });
 
 describe('receive windows', () => {

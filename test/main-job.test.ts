@@ -52,7 +52,7 @@ requires('../shared/images', images.length > 0)('real images', () => {
     const saved = await cli('save', ...images.map((image) => image.path), '--category', 'real');
     expect(saved).toHaveLength(images.length);
     for (const [index, { path, bytes }] of images.entries()) {
-      const { filename, path: stored, sha256, metadata } = saved[index];
+      const { filename, path: stored, sha256 } = saved[index];
       expect(sha256).toBe(createHash('sha256').update(bytes).digest('hex'));
       expect(filename).toMatch(NAME);
       expect(extname(filename)).toBe(extname(path));
@@ -60,7 +60,7 @@ requires('../shared/images', images.length > 0)('real images', () => {
       expect(stored).toBe(join(folder, 'outputs/images/generations', day, slug, filename));
       expect(filename).toContain(`${day.replaceAll('-', '')}_`);
       expect(filename).toContain(`_${slug}_`);
-      expect(metadata ?? saved[index]).toBeDefined();
+      expect(saved[index]).toMatchObject({ category: 'real', size: bytes.length, replayed: false });
       await run(
         process.execPath,
         [

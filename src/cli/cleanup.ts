@@ -4,7 +4,7 @@ import type { CleanupOptions, CleanupResult } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
 import { type AddressFlags, type Session, withAddress, withClient } from './connection.ts';
 import { parseInstant } from './dates.ts';
-import { parseBytes, parseCount } from './flags.ts';
+import { parseCount, parseSize } from './flags.ts';
 import { ask, canAsk, countOf, displayText, formatBytes, printError, printJson } from './terminal.ts';
 
 interface CleanupFlags extends AddressFlags, Omit<CleanupOptions, 'signal'> {
@@ -24,7 +24,7 @@ export function registerCleanup(program: Command): void {
       (text: string) => parseInstant(text),
     )
     .option('--keep-count <count>', 'protect the newest so many', parseCount)
-    .option('--keep-bytes <size>', 'protect the newest that fit into so much, such as 10GiB', parseBytes)
+    .option('--keep-bytes <size>', 'protect the newest that fit into so much, such as 10GiB', parseSize)
     .option('--model <name>', 'only of this model')
     .option('--category <name>', 'only of this category')
     .option('--provider <name>', '* is each of them on its own')

@@ -1,5 +1,6 @@
 /** What the client commands share: the address, the connection, and an end that says in one line what failed. */
 import type { Command } from 'commander';
+import { DEFAULT_ADDRESS } from '../address.ts';
 import type { ConnectOptions, ImageStorageClient } from '../client.ts';
 import { clientAddress } from '../config.ts';
 import { failureOf } from './errors.ts';
@@ -29,7 +30,7 @@ const INTERRUPTED = 130;
 
 /** Adds `--address`. */
 export function withAddress(command: Command): Command {
-  const meaning = 'the daemon, host:port or unix:PATH (default: IMAGE_STORAGE_ADDRESS, else 127.0.0.1:50051)';
+  const meaning = `the daemon, host:port or unix:PATH (default: IMAGE_STORAGE_ADDRESS, else ${DEFAULT_ADDRESS})`;
   return command.option('--address <address>', meaning);
 }
 

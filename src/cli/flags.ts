@@ -1,5 +1,6 @@
 /** Values of flags as people type them. */
 import { InvalidArgumentError } from 'commander';
+import { parseBytes } from '../config/bytes.ts';
 
 /** Generation parameters: the JSON text of each value by key. */
 export type Parameters = Map<string, string>;
@@ -18,11 +19,9 @@ export function parametersText(parameters: Parameters): string {
   return `{${[...parameters].map(([key, value]) => `${JSON.stringify(key)}:${value}`).join(',')}}`;
 }
 
-/** `500MB`, `10GiB`, `1.5 T`, `4096`: a size as people type it, in bytes. */
-export function parseBytes(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)\s*(?:([kmgtp])(i)?)?b?$/i.exec(text.trim());
-  const exponent = ' kmgtp'.indexOf(match?.[2]?.toLowerCase() ?? ' ');
-  const bytes = Math.round(Number(match?.[1]) * (match?.[3] ? 1024 : 1000) ** exponent);
+/** A size, in bytes. */
+export function parseSize(text: string): number {
+  const bytes = parseBytes(text);
   if (!Number.isSafeInteger(bytes)) throw new InvalidArgumentError('expected a size such as 500MB or 10GiB');
   return bytes;
 }

@@ -1,17 +1,12 @@
 /** `image-storage serve`: runs the daemon until it is told to stop. */
 import { constants } from 'node:os';
 import type { Command } from 'commander';
-import {
-  type Config,
-  DEFAULT_ADDRESS,
-  type Environment,
-  type Flags,
-  loadConfig,
-  processEnvironment,
-} from '../config.ts';
+import { DEFAULT_ADDRESS } from '../address.ts';
+import { type Config, type Environment, type Flags, loadConfig, processEnvironment } from '../config.ts';
 import type { Daemon } from '../daemon.ts';
 import { EXIT } from '../exit-codes.ts';
 import type { Logger } from '../storage/types.ts';
+import { collect } from './flags.ts';
 
 interface ServeFlags extends Flags {
   config?: string;
@@ -36,8 +31,6 @@ export function registerServe(program: Command): void {
     .addHelpText('after', '\nEvery setting has a variable, too: limits.maxSaves is IMAGE_STORAGE_LIMITS_MAX_SAVES.')
     .action(serve);
 }
-
-const collect = (address: string, addresses: string[] = []) => [...addresses, address];
 
 async function serve({ config: configFile, ...flags }: ServeFlags): Promise<void> {
   const env = processEnvironment();

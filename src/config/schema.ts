@@ -1,7 +1,8 @@
 /** Every setting: its name, type, bounds, default and meaning. */
 import * as z from 'zod';
+import { ADDRESS_FORMS, DEFAULT_ADDRESS, parseAddress } from '../address.ts';
 import { DEFAULT_LIMITS } from '../storage/types.ts';
-import { LISTEN_FORMS, parseListenAddress } from './listen-address.ts';
+import { parseBytes } from './bytes.ts';
 
 const MIB = 1024 * 1024;
 const WEEK_SECONDS = 7 * 24 * 3600;
@@ -45,18 +46,12 @@ const count = () =>
 
 const byteSize = () => {
   const error = 'must be a number of bytes above 0, or a size such as 256MiB or 8MB';
-  const size = z.union([z.number(), z.string().transform(bytesOf)], { error });
+  const size = z.union([z.number(), z.string().transform(parseBytes)], { error });
   return size.refine((bytes) => Number.isSafeInteger(bytes) && bytes > 0, error);
 };
 
-function bytesOf(size: string): number {
-  const match = /^(\d+(?:\.\d+)?)\s*(?:([kmgt])(i)?)?b?$/i.exec(size.trim());
-  const power = ' kmgt'.indexOf(match?.[2]?.toLowerCase() ?? ' ');
-  return Number(match?.[1]) * (match?.[3] ? 1024 : 1000) ** power;
-}
-
-const listenAddress = z.string().refine((address) => parseListenAddress(address), {
-  error: ({ input }) => `"${input}" is no address: ${LISTEN_FORMS}`,
+const listenAddress = z.string().refine((address) => parseAddress(address), {
+  error: ({ input }) => `"${input}" is no address: ${ADDRESS_FORMS}`,
 });
 
 const local = z.strictObject({
@@ -117,8 +112,8 @@ export const settings = z.strictObject({
     .describe('Where images go, by name: lower-case letters and digits. Default: one named local.'),
   listen: list()
     .pipe(z.array(listenAddress).min(1, 'must name an address'))
-    .default(['127.0.0.1:50051'])
-    .describe(`Addresses: ${LISTEN_FORMS}; port 0 picks one. Default: 127.0.0.1:50051.`),
+    .default([DEFAULT_ADDRESS])
+    .describe(`Addresses: ${ADDRESS_FORMS}; port 0 picks one. Default: ${DEFAULT_ADDRESS}.`),
   socketMode: z
     .string('must be quoted, such as "0660"')
     .regex(/^0?[0-7]{3}$/, 'must be an octal mode such as "0660"')

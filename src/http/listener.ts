@@ -9,6 +9,7 @@ import {
   type ServerHttp2Session,
 } from 'node:http2';
 import { type AddressInfo, connect, type ListenOptions, type Socket } from 'node:net';
+import { type Address, formatAddress } from '../address.ts';
 import type { Logger } from '../storage/types.ts';
 import { createReceiveWindows } from './receive-windows.ts';
 
@@ -18,9 +19,6 @@ const CONNECTION_WINDOW_BYTES = 16 * 1024 * 1024;
 const MAX_SESSION_MEMORY_MB = 1000;
 /** What no one but the daemon's user may do to a socket before it has its final mode. */
 const UMASK_OF_SOCKETS = 0o177;
-
-/** Port 0 picks a free one; a path is that of a Unix socket. */
-export type Address = { host: string; port: number } | { path: string };
 
 export interface ListenerOptions {
   addresses: readonly Address[];
@@ -110,11 +108,6 @@ async function listen(server: Http2Server, address: Address, socketMode: number)
   }
 }
 
-function formatAddress(address: Address): string {
-  if ('path' in address) return `unix:${address.path}`;
-  return `${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`;
-}
-
 async function listenOnSocket(server: Http2Server, path: string, mode: number): Promise<void> {
   await removeStaleSocket(path);
   const umask = process.umask(UMASK_OF_SOCKETS);
@@ -135,9 +128,14 @@ async function started(server: Http2Server, options: ListenOptions): Promise<voi
 async function removeStaleSocket(path: string): Promise<void> {
   const stats = await lstat(path).catch(() => undefined);
   if (stats === undefined) return;
-  if (!stats.isSocket()) throw new Error('a file that is not a socket is in the way');
-  if (await answers(path)) throw new Error('another process listens there');
+  if (!stats.isSocket()) throw addressInUse('a file that is not a socket is in the way');
+  if (await answers(path)) throw addressInUse('another process listens there');
   await unlink(path);
+}
+
+/** What the operating system would have said, in clearer words. */
+function addressInUse(message: string): NodeJS.ErrnoException {
+  return Object.assign(new Error(message), { code: 'EADDRINUSE', syscall: 'listen' });
 }
 
 function answers(path: string): Promise<boolean> {

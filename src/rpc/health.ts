@@ -1,29 +1,50 @@
-/** grpc.health.v1: whether the daemon serves, asked once or watched. */
+/** grpc.health.v1: whether the daemon and each of its providers serve, asked once or watched. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Code, ConnectError, type ServiceImpl } from '@connectrpc/connect';
 import { type Health, HealthCheckResponse_ServingStatus as Status } from '../../gen/health/v1/health_pb.ts';
 import { ImageStorage } from '../../gen/imagestorage/v1/image_storage_pb.ts';
+import type { Storage } from '../storage/types.ts';
 
-/** The empty name is the daemon as a whole. */
-const SERVICES = ['', ImageStorage.typeName];
 const POLL_MS = 1000;
 
-/** `isServing` is asked at each call, and each second while somebody watches; `shutdown` ends the watches. */
-export function createHealth(isServing: () => boolean, shutdown: AbortSignal): ServiceImpl<typeof Health> {
-  const current = () => (isServing() ? Status.SERVING : Status.NOT_SERVING);
+/**
+ * The empty name and `imagestorage.v1.ImageStorage` are the daemon as callers that name no provider meet it; whether one
+ * provider serves is told by `imagestorage.v1.ImageStorage/<provider>`. A probe of the daemon so restarts or hides it for
+ * its default provider alone: another one that is down takes down only its own calls.
+ *
+ * The storage is asked at each call, and each second while somebody watches; `shutdown` ends the watches.
+ */
+export function createHealth(
+  storage: Storage,
+  defaultProvider: string,
+  shutdown: AbortSignal,
+): ServiceImpl<typeof Health> {
+  const providers = new Map([
+    ['', defaultProvider],
+    [ImageStorage.typeName, defaultProvider],
+    ...Object.keys(storage.health()).map((name) => [`${ImageStorage.typeName}/${name}`, name] as const),
+  ]);
+  const statusOf = (service: string): Status => {
+    const provider = providers.get(service);
+    if (provider === undefined) return Status.SERVICE_UNKNOWN;
+    return !shutdown.aborted && storage.health()[provider]!.serving ? Status.SERVING : Status.NOT_SERVING;
+  };
   return {
     check({ service }) {
-      if (!SERVICES.includes(service)) throw new ConnectError('unknown service', Code.NotFound);
-      return { status: current() };
+      const status = statusOf(service);
+      if (status === Status.SERVICE_UNKNOWN) throw new ConnectError('unknown service', Code.NotFound);
+      return { status };
     },
 
-    list: () => ({ statuses: Object.fromEntries(SERVICES.map((service) => [service, { status: current() }])) }),
+    list: () => ({
+      statuses: Object.fromEntries([...providers.keys()].map((service) => [service, { status: statusOf(service) }])),
+    }),
 
     async *watch({ service }, context) {
       const over = AbortSignal.any([context.signal, shutdown]);
       let last: Status | undefined;
       while (!context.signal.aborted) {
-        const status = SERVICES.includes(service) ? current() : Status.SERVICE_UNKNOWN;
+        const status = statusOf(service);
         if (status !== last) yield { status };
         if (over.aborted) return;
         last = status;

@@ -1,4 +1,5 @@
 /** grpc.reflection v1 and v1alpha: lets tools such as grpcurl call the daemon without the proto files. */
+import { addAbortListener } from 'node:events';
 import { createRegistry, type DescFile, type DescService, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
 import { Code, type ConnectRouter } from '@connectrpc/connect';
@@ -65,14 +66,19 @@ function withDependencies(file: DescFile): DescFile[] {
   return [...new Set([file, ...file.dependencies.flatMap(withDependencies)])];
 }
 
+/** What comes until the source ends or the signal fires; lets go of both. */
 async function* until<T>(stop: AbortSignal, source: AsyncIterable<T>): AsyncGenerator<T> {
   const iterator = source[Symbol.asyncIterator]();
-  const stopped = new Promise<undefined>((resolve) =>
-    stop.addEventListener('abort', () => resolve(undefined), { once: true }),
-  );
-  for (;;) {
-    const next = await Promise.race([iterator.next(), stopped]);
-    if (next === undefined || next.done) return;
-    yield next.value;
+  const { promise: stopped, resolve } = Promise.withResolvers<undefined>();
+  using _listener = addAbortListener(stop, () => resolve(undefined));
+  try {
+    for (;;) {
+      const next = await Promise.race([iterator.next(), stopped]);
+      if (next === undefined || next.done) return;
+      yield next.value;
+    }
+  } finally {
+    // Not awaited: a message that is being waited for may never come.
+    iterator.return?.().catch(() => undefined);
   }
 }

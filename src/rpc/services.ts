@@ -15,8 +15,8 @@ export interface ServiceOptions {
   storage: Storage;
   save: SaveStreamLimits;
   maxMetadataBytes: number;
-  /** Asked for every health check. */
-  isServing: () => boolean;
+  /** Whose health is that of the daemon. */
+  defaultProvider: string;
   /** Whether clients may ask for the descriptors. */
   reflection: boolean;
   /** Ends the streams that would never end by themselves. */
@@ -24,10 +24,10 @@ export interface ServiceOptions {
 }
 
 export function addServices(router: ConnectRouter, options: ServiceOptions): void {
-  const { storage, save, maxMetadataBytes, isServing, reflection, shutdown } = options;
+  const { storage, defaultProvider, save, maxMetadataBytes, reflection, shutdown } = options;
   const routes = createRoutes(storage, save);
   const readMaxBytes = Math.max(save.maxChunkBytes, maxMetadataBytes) + FRAMING_BYTES;
   router.service(ImageStorage, routes).rpc(ImageStorage.method.save, routes.save, { readMaxBytes });
-  router.service(Health, createHealth(isServing, shutdown));
+  router.service(Health, createHealth(storage, defaultProvider, shutdown));
   if (reflection) addReflection(router, [ImageStorage, Health], shutdown);
 }

@@ -36,7 +36,8 @@ export function resolveInstant(field: string, instant: Instant, now?: Date, pars
 
 /** FIELD_INVALID like `resolveInstant`. */
 export function resolveRange(range: DateRange<Instant>, now?: Date): DateRange {
-  if (typeof range !== 'object' || range === null) throw invalidField('date_range', 'must have a start, an end or both');
+  if (typeof range !== 'object' || range === null)
+    throw invalidField('date_range', 'must have a start, an end or both');
   const { start, end } = range;
   return {
     ...(start !== undefined && { start: resolveInstant('date_range.start', start, now) }),

@@ -55,9 +55,7 @@ async function* readPages(open: () => ListSource[], options: Options): AsyncGene
   const scope = scopeOf(options, sources);
   const place = options.pageToken ? decodeToken(options.pageToken, scope) : undefined;
   const pageSize = options.pageSize || DEFAULT_PAGE_SIZE;
-  const heads = sources.map(
-    (source) => new Head(source, pageSize, place && resumeOf(source.provider, place, options)),
-  );
+  const heads = sources.map((source) => new Head(source, pageSize, place && resumeOf(source.provider, place, options)));
   for (let left = options.limit || Number.POSITIVE_INFINITY; left > 0; ) {
     const items = await nextItems(heads, Math.min(pageSize, left), options);
     const last = items.at(-1);

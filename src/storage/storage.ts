@@ -8,6 +8,7 @@ import { shortId } from './naming.ts';
 import { type Settings, withDefaults, withoutAlias } from './settings.ts';
 import type {
   CleanupOptions,
+  CleanupResult,
   Instant,
   ListOptions,
   ListSource,
@@ -66,42 +67,44 @@ function facade(providers: Map<string, StorageProvider>, defaultProvider: string
       throw new StorageError('PROVIDER_NOT_FOUND', 'no provider of that name', { field: 'provider' });
     return provider;
   };
-  const some = (name?: string): StorageProvider[] => (name === ALL ? [...providers.values()] : [one(name)]);
   const sourcesOf = (options: ListOptions<Instant> & ProviderChoice): ListSource[] => {
-    const { dateRange, ...rest } = options;
-    const resolved = { ...rest, ...(dateRange && { dateRange: resolveRange(dateRange, new Date(now())) }) };
-    const sources = some(options.provider).flatMap((provider) => provider.list(resolved).sources());
-    return options.provider === ALL ? sources.map(naming) : sources;
-  };
-  const cleanUp = async (options: CleanupOptions & ProviderChoice) => {
-    checkCleanup(options);
-    const meant = some(options.provider);
-    if (options.provider !== ALL) return meant[0]!.cleanup(options);
-    await Promise.all(meant.map(checkServing));
-    const results = [];
-    for (const provider of meant) results.push(await named(provider.name, provider.cleanup(options)));
-    return results.reduce(sumOf);
+    const dateRange = options.dateRange && resolveRange(options.dateRange, new Date(now()));
+    const sourcesIn = (provider: StorageProvider) => provider.list({ ...options, dateRange }).sources();
+    if (options.provider !== ALL) return sourcesIn(one(options.provider));
+    return [...providers.values()].flatMap(sourcesIn).map(naming);
   };
   return {
     save: async (source, metadata, options) => one(options?.provider).save(source, metadata, options),
     get: async (filename, options) => one(options?.provider).get(filename, options),
     delete: async (filename, options) => one(options?.provider).delete(filename),
     list: (options = {}) => createListing(() => sourcesOf(options), options),
-    async cleanup({ olderThan, ...rest }) {
-      if (olderThan === undefined) return cleanUp(rest);
-      return cleanUp({ ...rest, olderThan: resolveInstant('older_than', olderThan, new Date(now())) });
+    async cleanup({ olderThan: given, ...rest }) {
+      const olderThan = given === undefined ? undefined : resolveInstant('older_than', given, new Date(now()));
+      const options = { ...rest, olderThan };
+      return rest.provider === ALL ? cleanUpAll([...providers.values()], options) : one(rest.provider).cleanup(options);
     },
     async getStatistics(choice) {
       if (choice !== ALL) return [await one(choice).getStatistics()];
-      return Promise.all(some(choice).map((provider) => named(provider.name, provider.getStatistics())));
+      return Promise.all([...providers].map(([name, provider]) => named(name, provider.getStatistics())));
     },
     health: () => Object.fromEntries([...providers].map(([name, provider]) => [name, provider.health])),
     close: () => closeAll(providers),
   };
 }
 
-/** Rejects, naming the provider, unless it can list and delete. */
-async function checkServing({ name, health, ...provider }: StorageProvider): Promise<void> {
+async function cleanUpAll(providers: StorageProvider[], options: CleanupOptions): Promise<CleanupResult> {
+  checkCleanup(options);
+  await Promise.all(providers.map((provider) => named(provider.name, checkServing(provider))));
+  const results: CleanupResult[] = [];
+  for (const provider of providers) results.push(await named(provider.name, provider.cleanup(options)));
+  return results.reduce(sumOf);
+}
+
+/** Rejects unless it can delete and knows all its images. */
+async function checkServing(provider: StorageProvider): Promise<void> {
+  const { health } = provider;
+  if (!health.serving) throw new StorageError('BACKEND_UNAVAILABLE', health.why);
+  await provider.getStatistics();
 }
 
 function naming(source: ListSource): ListSource {
@@ -114,10 +117,10 @@ async function named<T>(provider: string, work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (cause) {
-    const { code, reason, message, retryAfterMs } = toStorageError(cause);
+    const { code, reason, message, retryAfterMs, outcomeUnknown } = toStorageError(cause);
     if (code === 'cancelled') throw cause;
-    const shown = code === 'unavailable' ? reason : 'BACKEND_UNAVAILABLE';
-    throw new StorageError(shown, `the provider ${provider} is down: ${message}`, { cause, retryAfterMs });
+    const options = { cause, retryAfterMs, outcomeUnknown };
+    throw new StorageError(code === 'unavailable' ? reason : 'BACKEND_UNAVAILABLE', `${provider}: ${message}`, options);
   }
 }
 

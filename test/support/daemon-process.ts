@@ -18,6 +18,8 @@ export interface DaemonProcessOptions {
   /** Default `127.0.0.1:0`. */
   listen?: string;
   flags?: string[];
+  /** Its log goes to `process.stderr`; default that of this process. */
+  stderr?: 'pipe' | 'inherit';
   /** The script of the command; default that of this checkout. */
   command?: string;
 }
@@ -25,13 +27,13 @@ export interface DaemonProcessOptions {
 /** Rejects when it ends before it listens. */
 export async function startDaemonProcess(
   basePath: string,
-  { listen = '127.0.0.1:0', flags = [], command = BIN }: DaemonProcessOptions = {},
+  { listen = '127.0.0.1:0', flags = [], stderr = 'inherit', command = BIN }: DaemonProcessOptions = {},
 ): Promise<DaemonProcess> {
   const args = [command, 'serve', '--listen', listen, '--base-path', basePath, '--log-level', 'warn', ...flags];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', stderr] });
   const address = await new Promise<string>((resolve, reject) => {
     child.once('exit', (code) => reject(new Error(`the daemon ended with ${code} before it listened`)));
-    createInterface({ input: child.stdout }).on('line', (line) => {
+    createInterface({ input: child.stdout! }).on('line', (line) => {
       const match = /^ImageStorage listens on (.+)$/.exec(line);
       if (match) resolve(match[1]!);
     });

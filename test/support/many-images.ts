@@ -39,7 +39,8 @@ export function layOutImages(basePath: string, count: number): void {
   for (let number = 0; number < count; number += 1) {
     const record = recordOf(number);
     const image = ready(pathOf(record.key));
-    if (number % MAX_LINKS === 0) writeFileSync((first = image), BYTES);
+    if (number % MAX_LINKS === 0) first = image;
+    if (first === image) writeFileSync(image, BYTES);
     else linkSync(first, image);
     writeFileSync(ready(pathOf(recordKey(record.filename))), formatRecord(record));
   }

@@ -36,20 +36,14 @@ export async function openStore(config: LocalConfig, context: ProviderContext): 
     await makeStoreFolders(layout, folders);
     lock = await openLock(layout.lock, config.lockWaitSeconds ?? DEFAULT_LOCK_WAIT_SECONDS);
     context.failpoint('locked');
-    return await openLocked(layout, folders, lock, config, context);
+    return await openLocked(layout, folders, lock, context);
   } catch (error) {
     lock?.release();
     throw toOpenError(error, layout.basePath);
   }
 }
 
-async function openLocked(
-  layout: Layout,
-  folders: Folders,
-  lock: Lock,
-  config: LocalConfig,
-  context: ProviderContext,
-): Promise<OpenStore> {
+async function openLocked(layout: Layout, folders: Folders, lock: Lock, context: ProviderContext): Promise<OpenStore> {
   let condition: StoreCondition | undefined;
   const onFatal = (error: Error) => {
     condition?.stop(error);
@@ -68,7 +62,7 @@ async function openLocked(
   context.failpoint('format-read');
   await withReserve(layout, () => checkFileSystem(layout, context.log));
   const opened = await withReserve(layout, () =>
-    openOrRebuild(layout, storeId, isNew, config, context, { onDeath: onFatal, onCorrupt }),
+    openOrRebuild(layout, storeId, isNew, context, { onDeath: onFatal, onCorrupt }),
   );
   const { catalog } = opened;
   try {
@@ -102,7 +96,6 @@ async function openOrRebuild(
   layout: Layout,
   storeId: string,
   isNew: boolean,
-  config: LocalConfig,
   context: ProviderContext,
   handlers: Pick<OpenCatalogOptions, 'onDeath' | 'onCorrupt'>,
 ): Promise<OpenedCatalog & { state: 'open' }> {
@@ -111,7 +104,7 @@ async function openOrRebuild(
     storeId,
     suspect: !(await isAsClosed(layout)),
     ...handlers,
-    ...(config.synchronous && { synchronous: config.synchronous }),
+    ...(context.synchronous && { synchronous: context.synchronous }),
   };
   const asked = (await inodeOf(layout.rebuild)) !== undefined;
   const opened = asked ? { state: 'lost' as const, why: 'a rebuild was asked for' } : await openCatalog(options);
