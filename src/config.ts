@@ -147,7 +147,9 @@ function exposedAddresses(raw: Raw): string[] {
 function withAbsolutePaths(config: Config, cwd: string): Config {
   const providers = Object.entries(config.providers).map(([name, provider]) => [
     name,
-    { ...provider, basePath: resolve(cwd, provider.basePath) },
+    provider.type === 'local'
+      ? { ...provider, basePath: resolve(cwd, provider.basePath) }
+      : { ...provider, stateDir: resolve(cwd, provider.stateDir) },
   ]);
   return { ...config, providers: Object.fromEntries(providers) };
 }

@@ -97,10 +97,29 @@ describe('where settings come from', () => {
     expect(load({ env: { IMAGE_STORAGE_LIMITS_MAX_CHUNK_BYTES: size } }).limits.maxChunkBytes).toBe(bytes);
   });
 
+  it('takes a bucket from variables, its secret from a file', () => {
+    const secret = fileWith('s3cr3t\n');
+    const prefix = 'IMAGE_STORAGE_PROVIDERS_S3_';
+    const env = {
+      [`${prefix}BUCKET`]: 'images',
+      [`${prefix}REGION`]: 'auto',
+      [`${prefix}ENDPOINT`]: 'http://127.0.0.1:7070',
+      [`${prefix}ACCESS_KEY`]: 'id',
+      [`${prefix}SECRET_KEY_FILE`]: secret,
+      [`${prefix}URLS_MODE`]: 'presigned',
+    };
+    const { providers, defaultProvider } = load({ env });
+    expect(defaultProvider).toBe('s3');
+    expect(providers.s3).toMatchObject({ bucket: 'images', secretKey: 's3cr3t', urls: { mode: 'presigned' } });
+    const problems = problemsOf(() => load({ env: { ...env, [`${prefix}BUCKET`]: '', [`${prefix}SHARED`]: 'maybe' } }));
+    expect(problems).toHaveLength(2);
+    expect(problems.join()).not.toContain('s3cr3t');
+  });
+
   it('reads a value from the file that a _FILE variable names', () => {
     const name = 'IMAGE_STORAGE_PROVIDERS_LOCAL_BASE_PATH';
     const path = fileWith('/srv/images\n');
-    expect(load({ env: { [`${name}_FILE`]: path } }).providers.local?.basePath).toBe('/srv/images');
+    expect(load({ env: { [`${name}_FILE`]: path } }).providers.local).toMatchObject({ basePath: '/srv/images' });
     expect(problemsOf(() => load({ env: { [`${name}_FILE`]: path, [name]: '/srv' } }))).toEqual([
       `${name} and ${name}_FILE are both set: keep one`,
     ]);
@@ -173,7 +192,7 @@ describe('mistakes', () => {
       [`providers.My-Disk.basePath (${configFile}): `, 'lower-case letters and digits'],
       [`providers.local.basePth (${configFile}): unknown`, 'did you mean providers.local.basePath?'],
       ['IMAGE_STORAGE_LIMITS_MAXSAVES: unknown variable', 'did you mean IMAGE_STORAGE_LIMITS_MAX_SAVES?'],
-      [`providers.tape.type (${configFile}): `, 'must be local'],
+      [`providers.tape.type (${configFile}): `, 'must be local or s3'],
       ['listen (--listen): ', '"somewhere" is no address: host:port, [v6]:port or unix:PATH'],
       [`socketMode (${configFile}): `, 'must be quoted, such as "0660"'],
       ['publicUrl (--public-url): ', 'must be a URL such as https://images.example.com'],

@@ -80,7 +80,8 @@ function listenForSignals(log: Logger, graceSeconds: number): { of(daemon: Daemo
 /** What somebody who starts it by hand wants to know next. */
 function greeting({ providers, defaultProvider }: Config, addresses: readonly string[], env: Environment): string {
   const lines = addresses.map((address) => `ImageStorage listens on ${address}`);
-  lines.push(`Images go to ${providers[defaultProvider]!.basePath}`);
+  const provider = providers[defaultProvider]!;
+  lines.push(`Images go to ${provider.type === 'local' ? provider.basePath : `the bucket ${provider.bucket}`}`);
   lines.push(`Save one:  ${commandLine(env)} save picture.png --prompt "a red fox"${addressFlag(addresses)}`);
   return `${lines.join('\n')}\n`;
 }

@@ -84,10 +84,11 @@ function readValueFile(layer: Layer, path: string, origin: string, file: string)
 }
 
 const upperSnake = (key: string) => key.replace(/[A-Z]/g, '_$&').toUpperCase();
-const variableOf = (path: string) => PREFIX + path.split('.').map(upperSnake).join('_');
+const inVariable = (path: string) => path.split('.').map(upperSnake).join('_');
+const variableOf = (path: string) => PREFIX + inVariable(path);
 
 const PATH_OF_VARIABLE = new Map(SETTING_PATHS.map((path) => [variableOf(path), path]));
-const KEY_OF_VARIABLE = new Map(PROVIDER_KEYS.map((key) => [upperSnake(key), key]));
+const KEY_OF_VARIABLE = new Map(PROVIDER_KEYS.map((key) => [inVariable(key), key]));
 const PROVIDER_VARIABLE = /^IMAGE_STORAGE_PROVIDERS_([A-Z][A-Z0-9]*)_(\w+)$/;
 
 function pathOfVariable(name: string): string | undefined {

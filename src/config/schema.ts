@@ -64,7 +64,39 @@ const local = z.strictObject({
     .describe('How long to wait for another process to let go of the folder, in seconds. Default: 30.'),
 });
 
-const provider = z.discriminatedUnion('type', [local], { error: 'must be local' });
+const httpUrl = () => z.url({ protocol: /^https?$/, error: 'must be a URL such as https://s3.example.com' });
+
+const urls = z.strictObject({
+  mode: z
+    .enum(['public', 'presigned'])
+    .optional()
+    .describe('Fixed URLs, or ones that expire. Default: public with a cdnUrl, else presigned.'),
+  expiresSeconds: seconds(1).optional().describe('How long a presigned URL is good for, in seconds. Default: 3600.'),
+  endpoint: httpUrl().optional().describe('The endpoint as callers reach it. Default: that of the provider.'),
+});
+
+const s3 = z.strictObject({
+  type: z.literal('s3').describe('A bucket that speaks S3 with conditional writes. Default: the name of the provider.'),
+  bucket: text().describe('The name of the bucket. Default: none, it must be set.'),
+  region: text().describe('Such as eu-central-1; auto for R2. Default: none, it must be set.'),
+  accessKey: text().optional().describe("The key's id, together with secretKey. Default: the SDK's own chain."),
+  secretKey: text().optional().describe("The key's secret, together with accessKey. Default: the SDK's own chain."),
+  endpoint: httpUrl().optional().describe('Where the service is. Default: AWS in that region.'),
+  cdnUrl: text().optional().describe('Where callers reach the bucket, with or without https://. Default: none.'),
+  prefix: text().optional().describe('What all keys begin with. Default: none.'),
+  forcePathStyle: yesOrNo().optional().describe('endpoint/bucket/key in requests. Default: true with an endpoint.'),
+  stateDir: text()
+    .default('./outputs/metadata')
+    .describe('Local folder of its catalog, lock and spool. Default: ./outputs/metadata.'),
+  shared: yesOrNo().optional().describe('Other daemons use the bucket, too. Default: false.'),
+  syncSeconds: seconds(1).optional().describe('How often a shared bucket is followed, in seconds. Default: 300.'),
+  lockWaitSeconds: seconds(0)
+    .optional()
+    .describe('How long to wait for another process to let go of the state, in seconds. Default: 30.'),
+  urls: urls.optional(),
+});
+
+const provider = z.discriminatedUnion('type', [local, s3], { error: 'must be local or s3' });
 
 const limits = z.strictObject({
   maxImageBytes: byteSize().default(DEFAULT_LIMITS.maxImageBytes).describe('Bytes of one image. Default: 256MiB.'),
@@ -150,7 +182,8 @@ export const SETTING_PATHS: readonly string[] = [
   ...Object.keys(log.shape).map((key) => `log.${key}`),
 ];
 
-/** The keys that some type of provider knows. */
+/** The paths that some type of provider knows, below its name. */
 export const PROVIDER_KEYS: readonly string[] = [
-  ...new Set(provider.options.flatMap((option) => Object.keys(option.shape))),
+  ...new Set(provider.options.flatMap((option) => Object.keys(option.shape)).filter((key) => key !== 'urls')),
+  ...Object.keys(urls.shape).map((key) => `urls.${key}`),
 ];
