@@ -1,0 +1,137 @@
+// Package imagestorage is the client of ImageStorage, the gRPC storage daemon for generated images: it streams images
+// with their prompt, model and parameters to the daemon, finds and reads them again, and retries without ever making
+// a second image.
+//
+// Calls fail with an [*Error], except that what a source's own Read returns is passed on as it is. UNAVAILABLE, and
+// whatever the daemon asks to repeat, is retried before. The messages and the stub it stands on are in the package
+// imagestoragev1 beside it.
+package imagestorage
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/peer"
+
+	pb "github.com/imagestorage/imagestorage/clients/go/imagestoragev1"
+)
+
+const (
+	defaultTimeout = 10 * time.Minute
+	noTimeout      = 0
+	// The contract's bound on one Delete.
+	maxDeletesPerCall = 1000
+)
+
+// A Client is a connection to a daemon. It connects on the first call; goroutines may share it.
+type Client struct {
+	connection *grpc.ClientConn
+	rpc        pb.ImageStorageClient
+	settings   settings
+}
+
+// Dial returns a client of the daemon at host:port, [v6]:port or unix:PATH; empty means the environment's
+// IMAGE_STORAGE_ADDRESS, else 127.0.0.1:50051. It fails only where the address is none of these; whether a daemon is
+// there shows on the first call.
+func Dial(address string, opts ...DialOption) (*Client, error) {
+	settings := settings{retries: defaultRetries}
+	for _, option := range opts {
+		option(&settings)
+	}
+	target, err := targetOf(address)
+	if err != nil {
+		return nil, err
+	}
+	connection, err := grpc.NewClient(target, settings.grpcOptions()...)
+	if err != nil {
+		return nil, err
+	}
+	return &Client{connection, pb.NewImageStorageClient(connection), settings}, nil
+}
+
+// Delete deletes images by filename, pinned ones too, and tells what became of each, in order; any number of them. An
+// unknown filename is not an error: its result says so. Where an answer was lost, the retry reports what the lost
+// attempt deleted as not found.
+func (c *Client) Delete(ctx context.Context, filenames []string, opts ...DeleteOption) ([]DeleteResult, error) {
+	ctx, cancel := c.bounded(ctx, defaultTimeout)
+	defer cancel()
+	results := make([]DeleteResult, 0, len(filenames))
+	for names := range slices.Chunk(filenames, maxDeletesPerCall) {
+		request := &pb.DeleteRequest{Filenames: names}
+		for _, option := range opts {
+			option.applyDelete(request)
+		}
+		answer, err := ask(ctx, c, c.rpc.Delete, request, true)
+		if err != nil {
+			return results, err
+		}
+		for _, result := range answer.Results {
+			results = append(results, DeleteResult{result.Filename, result.Deleted, result.Reason})
+		}
+	}
+	return results, nil
+}
+
+// Cleanup prunes images, oldest first. It is retried only when it is certain that nothing was deleted, or for a dry
+// run. Without any criterion it is CLEANUP_WITHOUT_CRITERION.
+func (c *Client) Cleanup(ctx context.Context, options CleanupOptions) (*CleanupResult, error) {
+	ctx, cancel := c.bounded(ctx, defaultTimeout)
+	defer cancel()
+	answer, err := ask(ctx, c, c.rpc.Cleanup, cleanupRequest(options), options.DryRun)
+	if err != nil {
+		return nil, err
+	}
+	return cleanupFrom(answer), nil
+}
+
+// Stats counts images and bytes, one entry for each provider meant: empty is the default provider, "*" is all of them.
+func (c *Client) Stats(ctx context.Context, provider string) ([]ProviderStats, error) {
+	ctx, cancel := c.bounded(ctx, defaultTimeout)
+	defer cancel()
+	answer, err := ask(ctx, c, c.rpc.Stats, &pb.StatsRequest{Provider: provider}, true)
+	if err != nil {
+		return nil, err
+	}
+	return mapped(answer.Providers, statsFrom), nil
+}
+
+// Close closes the connection; calls and bodies in flight fail.
+func (c *Client) Close() error { return c.connection.Close() }
+
+// bounded ends the call, with all its attempts, after the client's timeout.
+func (c *Client) bounded(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
+	if c.settings.timeout != nil {
+		timeout = *c.settings.timeout
+	}
+	if timeout == noTimeout {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, timeout)
+}
+
+// ask makes a unary call with its retries. repeatable: does no harm where an attempt without an answer was carried out.
+func ask[Request, Answer any](
+	ctx context.Context,
+	c *Client,
+	method func(context.Context, Request, ...grpc.CallOption) (Answer, error),
+	request Request,
+	repeatable bool,
+) (Answer, error) {
+	backoff := c.newBackoff()
+	for {
+		var daemon peer.Peer
+		answer, err := method(ctx, request, grpc.Peer(&daemon))
+		if err == nil {
+			return answer, nil
+		}
+		failed := errorFrom(err, daemon.Addr != nil)
+		if failed.OutcomeUnknown && !repeatable {
+			return answer, failed
+		}
+		if err := backoff.wait(ctx, failed); err != nil {
+			return answer, err
+		}
+	}
+}

@@ -1,0 +1,277 @@
+// What a caller notices: verbs against a real daemon, over TCP and over a socket.
+
+package imagestorage_test
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	imagestorage "github.com/imagestorage/imagestorage/clients/go"
+)
+
+func TestKeepsWhatWasSaidOfAnImageAndFindsCountsAndDeletesIt(t *testing.T) {
+	daemon := startDaemon(t)
+	for _, address := range []string{daemon.address, daemon.unixAddress} {
+		t.Run(address, func(t *testing.T) {
+			ctx := t.Context()
+			client := dial(t, address)
+			data := png(1_000_000)
+			metadata := imagestorage.Metadata{
+				Prompt:     "ein Fuchs im Schnee 🦊 狐",
+				Model:      "black-forest-labs/FLUX.1 [dev] " + address,
+				Timestamp:  time.Date(2024, 9, 27, 14, 15, 22, 0, time.UTC),
+				Category:   "tests",
+				Parameters: []byte(`{"seed":18446744073709551615, "steps": 4}`),
+				Tags:       []string{"fox", "snow"},
+			}
+			var progress int64
+			image, err := client.Save(ctx, bytes.NewReader(data), metadata, imagestorage.WithPinned(),
+				imagestorage.WithContentType("image/png"), imagestorage.WithProvider("local"),
+				imagestorage.WithProgress(func(sent int64) { progress = sent }))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.HasPrefix(image.Filename, "20240927_141522_") || image.SHA256 != sha256.Sum256(data) ||
+				image.Size != uint64(len(data)) || image.Width != 1 || !image.Pinned || image.Replayed || image.CreateTime.IsZero() {
+				t.Errorf("saved %+v", image)
+			}
+			if progress != int64(len(data)) {
+				t.Errorf("progress ended at %d of %d bytes", progress, len(data))
+			}
+			found, body := get(t, client, image.Filename)
+			if !bytes.Equal(body, data) {
+				t.Error("other bytes came back")
+			}
+			if got := found.Metadata; got.Prompt != metadata.Prompt || got.Model != metadata.Model ||
+				!got.Timestamp.Equal(metadata.Timestamp) || got.Category != metadata.Category ||
+				string(got.Parameters) != string(metadata.Parameters) || !slices.Equal(got.Tags, metadata.Tags) {
+				t.Errorf("metadata %+v", got)
+			}
+			names := list(t, client, imagestorage.ListOptions{Query: "fuchs schnee", Tags: []string{"snow"}, Model: metadata.Model,
+				Category: "tests", Pinned: new(true), Since: metadata.Timestamp, Until: metadata.Timestamp.Add(time.Second)})
+			if !slices.Equal(names, []string{image.Filename}) {
+				t.Errorf("listed %v", names)
+			}
+			stats, err := client.Stats(ctx, "*")
+			if err != nil || len(stats) != 1 || stats[0].Count != 1 || stats[0].Bytes != image.Size || stats[0].FreeBytes == nil ||
+				!stats[0].Newest.Equal(metadata.Timestamp) || stats[0].ByModel[0].Name != metadata.Model {
+				t.Errorf("stats %+v, %v", stats, err)
+			}
+			results, err := client.Delete(ctx, []string{image.Filename, "missing.png"})
+			want := []imagestorage.DeleteResult{{image.Filename, true, ""}, {"missing.png", false, "IMAGE_NOT_FOUND"}}
+			if err != nil || !slices.Equal(results, want) {
+				t.Errorf("deleted %v, %v", results, err)
+			}
+		})
+	}
+}
+
+func TestEveryImageOfTheCollectionComesBackAsItWas(t *testing.T) {
+	files, _ := filepath.Glob("../../../shared/images/*")
+	if len(files) == 0 {
+		lacking(t, "../shared/images")
+	}
+	client := dial(t, shared.address)
+	for _, path := range files {
+		file, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		image, err := client.Save(t.Context(), file, imagestorage.Metadata{Model: modelOf(t)})
+		if err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		data, _ := os.ReadFile(path)
+		if _, body := get(t, client, image.Filename); !bytes.Equal(body, data) {
+			t.Errorf("%s came back with other bytes", path)
+		}
+	}
+}
+
+func TestReadsRanges(t *testing.T) {
+	client := dial(t, shared.address)
+	data := png(1_000_000)
+	image := save(t, client, data)
+	size := uint64(len(data))
+	for _, r := range []struct{ offset, limit, end uint64 }{
+		{0, 1, 1}, {10, 600_000, 600_010}, {999_999, 0, size}, {size, 0, size}, {999_990, 100, size},
+	} {
+		if _, body := get(t, client, image.Filename, imagestorage.WithRange(r.offset, r.limit)); !bytes.Equal(body, data[r.offset:r.end]) {
+			t.Errorf("range %+v gave %d bytes", r, len(body))
+		}
+	}
+	if _, body := get(t, client, image.Filename, imagestorage.WithMetadataOnly()); len(body) != 0 {
+		t.Errorf("%d bytes with the metadata", len(body))
+	}
+	_, _, err := client.Get(t.Context(), image.Filename, imagestorage.WithRange(size+1, 0))
+	refused(t, err, codes.OutOfRange, "OFFSET_OUT_OF_RANGE")
+	_, _, err = client.Get(t.Context(), "missing.png")
+	refused(t, err, codes.NotFound, "IMAGE_NOT_FOUND")
+}
+
+func TestListsAsManyAsAskedInTheOrderAsked(t *testing.T) {
+	client := dial(t, shared.address)
+	var saved []string
+	for i := range 230 {
+		metadata := imagestorage.Metadata{Model: modelOf(t), Prompt: strconv.Itoa(i), Timestamp: time.UnixMilli(int64(i) * 1000)}
+		image, err := client.Save(t.Context(), bytes.NewReader(png(0)), metadata)
+		if err != nil {
+			t.Fatal(err)
+		}
+		saved = append(saved, image.Filename)
+	}
+	if names := list(t, client, imagestorage.ListOptions{Model: modelOf(t), OldestFirst: true}); !slices.Equal(names, saved) {
+		t.Errorf("listed %d images", len(names))
+	}
+	slices.Reverse(saved)
+	if names := list(t, client, imagestorage.ListOptions{Model: modelOf(t), Limit: 150}); !slices.Equal(names, saved[:150]) {
+		t.Errorf("listed %d images", len(names))
+	}
+	for range client.List(t.Context(), all(t)) {
+		break
+	}
+	for _, err := range client.List(t.Context(), imagestorage.ListOptions{Provider: "nowhere"}) {
+		refused(t, err, codes.NotFound, "PROVIDER_NOT_FOUND")
+	}
+}
+
+func TestCleansUpWhatNothingProtects(t *testing.T) {
+	client := dial(t, shared.address)
+	for range 5 {
+		save(t, client, png(0))
+	}
+	options := imagestorage.CleanupOptions{Model: modelOf(t), KeepCount: new(uint32(2)), DryRun: true}
+	plan, err := client.Cleanup(t.Context(), options)
+	if err != nil || plan.DeletedCount != 3 || !plan.DryRun {
+		t.Errorf("plan %+v, %v", plan, err)
+	}
+	options.DryRun, options.MaxDeletes = false, new(uint32(1))
+	done, err := client.Cleanup(t.Context(), options)
+	if err != nil || !done.More || !slices.Equal(done.Filenames, plan.Filenames[:1]) {
+		t.Errorf("done %+v, %v", done, err)
+	}
+	if left := list(t, client, all(t)); len(left) != 4 {
+		t.Errorf("%d images left", len(left))
+	}
+	_, err = client.Cleanup(t.Context(), imagestorage.CleanupOptions{Model: modelOf(t)})
+	refused(t, err, codes.InvalidArgument, "CLEANUP_WITHOUT_CRITERION")
+}
+
+func TestSaysInFullWhatTheDaemonRefuses(t *testing.T) {
+	client := dial(t, shared.address)
+	whole := png(4096)
+	for reason, data := range map[string][]byte{
+		"IMAGE_EMPTY":      {},
+		"IMAGE_TRUNCATED":  whole[:2000],
+		"TYPE_NOT_ALLOWED": []byte("<svg/>, which is none of the types that are kept"),
+	} {
+		_, err := client.Save(t.Context(), bytes.NewReader(data), about(t))
+		refused(t, err, codes.InvalidArgument, reason)
+	}
+	_, err := client.Save(t.Context(), bytes.NewReader(whole), about(t), imagestorage.WithContentType("image/jpeg"))
+	refused(t, err, codes.InvalidArgument, "TYPE_MISMATCH")
+	_, err = client.Save(t.Context(), bytes.NewReader(whole), imagestorage.Metadata{Model: modelOf(t), Parameters: []byte("[1]")})
+	failed := refused(t, err, codes.InvalidArgument, "FIELD_INVALID")
+	if failed.Field != "metadata.parameters_json" || failed.Retryable || failed.OutcomeUnknown || status.Code(err) != codes.InvalidArgument {
+		t.Errorf("%+v", failed)
+	}
+	if names := list(t, client, all(t)); len(names) != 0 {
+		t.Errorf("kept %v", names)
+	}
+}
+
+func TestAKeyThatWasUsedReturnsTheFirstResult(t *testing.T) {
+	client := dial(t, shared.address)
+	data := png(0)
+	metadata := imagestorage.Metadata{Model: modelOf(t), Prompt: "once", Timestamp: time.Now()}
+	key := imagestorage.WithIdempotencyKey(modelOf(t))
+	first, err := client.Save(t.Context(), bytes.NewReader(data), metadata, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := client.Save(t.Context(), bytes.NewReader(data), metadata, key)
+	if err != nil || !second.Replayed || second.Filename != first.Filename {
+		t.Errorf("second %+v, %v", second, err)
+	}
+	_, err = client.Save(t.Context(), bytes.NewReader(png(0)), metadata, key)
+	refused(t, err, codes.AlreadyExists, "IDEMPOTENCY_KEY_REUSED")
+}
+
+func TestWhatIsNoAddressIsRefused(t *testing.T) {
+	for _, address := range []string{"localhost", "unix:", "http://localhost:50051", "localhost:"} {
+		if _, err := imagestorage.Dial(address); err == nil {
+			t.Errorf("%q was taken", address)
+		}
+	}
+}
+
+var models sync.Map
+
+// modelOf, about and all keep the images of one run of a test apart from those of others.
+func modelOf(t testing.TB) string {
+	model, _ := models.LoadOrStore(t, t.Name()+" "+rand.Text())
+	return model.(string)
+}
+
+func about(t testing.TB) imagestorage.Metadata { return imagestorage.Metadata{Model: modelOf(t)} }
+
+func all(t testing.TB) imagestorage.ListOptions { return imagestorage.ListOptions{Model: modelOf(t)} }
+
+func save(t testing.TB, client *imagestorage.Client, data []byte) *imagestorage.Image {
+	t.Helper()
+	image, err := client.Save(t.Context(), bytes.NewReader(data), about(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return image
+}
+
+func get(t testing.TB, client *imagestorage.Client, filename string, opts ...imagestorage.GetOption) (*imagestorage.Image, []byte) {
+	t.Helper()
+	image, body, err := client.Get(t.Context(), filename, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer body.Close()
+	data, err := io.ReadAll(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return image, data
+}
+
+func list(t testing.TB, client *imagestorage.Client, options imagestorage.ListOptions) []string {
+	t.Helper()
+	var names []string
+	for image, err := range client.List(t.Context(), options) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, image.Filename)
+	}
+	return names
+}
+
+func refused(t testing.TB, err error, code codes.Code, reason string) *imagestorage.Error {
+	t.Helper()
+	var failed *imagestorage.Error
+	if !errors.As(err, &failed) || failed.Code != code || failed.Reason != reason {
+		t.Fatalf("want %v %s, got %v", code, reason, err)
+	}
+	return failed
+}

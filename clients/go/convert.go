@@ -1,0 +1,150 @@
+// Messages of the contract into the client's structs, and requests back.
+
+package imagestorage
+
+import (
+	"encoding/json"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	pb "github.com/imagestorage/imagestorage/clients/go/imagestoragev1"
+)
+
+func imageFrom(message *pb.Image) *Image {
+	image := &Image{
+		URL:         message.GetUrl(),
+		Filename:    message.GetFilename(),
+		Path:        message.GetPath(),
+		Key:         message.GetKey(),
+		Size:        message.GetSize(),
+		StorageType: message.GetStorageType(),
+		Provider:    message.GetProvider(),
+		Metadata:    metadataFrom(message.GetMetadata()),
+		ContentType: message.GetContentType(),
+		Width:       int(message.GetWidth()),
+		Height:      int(message.GetHeight()),
+		CreateTime:  timeFrom(message.GetCreateTime()),
+		Pinned:      message.GetPinned(),
+	}
+	copy(image.SHA256[:], message.GetSha256())
+	return image
+}
+
+func savedImageFrom(answer *pb.SaveResponse) *Image {
+	image := imageFrom(answer.Image)
+	image.Replayed = answer.Replayed
+	return image
+}
+
+func metadataFrom(message *pb.ImageMetadata) Metadata {
+	metadata := Metadata{
+		Prompt:    message.GetPrompt(),
+		Model:     message.GetModel(),
+		Timestamp: timeFrom(message.GetTimestamp()),
+		Category:  message.GetCategory(),
+		Tags:      message.GetTags(),
+	}
+	// An empty RawMessage, unlike a nil one, cannot be marshalled.
+	if parameters := message.GetParametersJson(); parameters != "" {
+		metadata.Parameters = json.RawMessage(parameters)
+	}
+	return metadata
+}
+
+func metadataMessage(metadata Metadata) *pb.ImageMetadata {
+	return &pb.ImageMetadata{
+		Prompt:         metadata.Prompt,
+		Model:          metadata.Model,
+		Timestamp:      timestampOf(metadata.Timestamp),
+		Category:       metadata.Category,
+		ParametersJson: string(metadata.Parameters),
+		Tags:           metadata.Tags,
+	}
+}
+
+func listRequest(options ListOptions, pageToken string) *pb.ListRequest {
+	order := pb.Order_ORDER_NEWEST_FIRST
+	if options.OldestFirst {
+		order = pb.Order_ORDER_OLDEST_FIRST
+	}
+	return &pb.ListRequest{
+		Provider:  options.Provider,
+		DateRange: &pb.DateRange{Start: timestampOf(options.Since), End: timestampOf(options.Until)},
+		Model:     options.Model,
+		Category:  options.Category,
+		Query:     options.Query,
+		Tags:      options.Tags,
+		Pinned:    options.Pinned,
+		Order:     order,
+		Limit:     options.Limit,
+		PageToken: pageToken,
+	}
+}
+
+func cleanupRequest(options CleanupOptions) *pb.CleanupRequest {
+	return &pb.CleanupRequest{
+		Provider:   options.Provider,
+		OlderThan:  timestampOf(options.OlderThan),
+		KeepCount:  options.KeepCount,
+		KeepBytes:  options.KeepBytes,
+		Model:      options.Model,
+		Category:   options.Category,
+		DryRun:     options.DryRun,
+		MaxDeletes: options.MaxDeletes,
+	}
+}
+
+func cleanupFrom(message *pb.CleanupResponse) *CleanupResult {
+	return &CleanupResult{
+		DeletedCount: message.DeletedCount,
+		FreedBytes:   message.FreedBytes,
+		Filenames:    message.Filenames,
+		KeptPinned:   message.KeptPinned,
+		DryRun:       message.DryRun,
+		More:         message.More,
+	}
+}
+
+func statsFrom(message *pb.ProviderStats) ProviderStats {
+	return ProviderStats{
+		Provider:      message.Provider,
+		StorageType:   message.StorageType,
+		Count:         message.Count,
+		Bytes:         message.Bytes,
+		PinnedCount:   message.PinnedCount,
+		Oldest:        timeFrom(message.Oldest),
+		Newest:        timeFrom(message.Newest),
+		ByModel:       mapped(message.ByModel, groupFrom),
+		ByCategory:    mapped(message.ByCategory, groupFrom),
+		ByDate:        mapped(message.ByDate, groupFrom),
+		CapacityBytes: message.CapacityBytes,
+		FreeBytes:     message.FreeBytes,
+	}
+}
+
+func groupFrom(message *pb.GroupStats) GroupStats {
+	return GroupStats{message.Name, message.Count, message.Bytes, message.Rest}
+}
+
+func timestampOf(t time.Time) *timestamppb.Timestamp {
+	if t.IsZero() {
+		return nil
+	}
+	return timestamppb.New(t)
+}
+
+func timeFrom(message *timestamppb.Timestamp) time.Time {
+	if message == nil {
+		return time.Time{}
+	}
+	return message.AsTime()
+}
+
+func mapped[From, To any](items []From, convert func(From) To) []To {
+	converted := make([]To, len(items))
+	for i, item := range items {
+		converted[i] = convert(item)
+	}
+	return converted
+}

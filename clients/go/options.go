@@ -1,0 +1,74 @@
+// The options of single calls.
+
+package imagestorage
+
+import (
+	"time"
+
+	pb "github.com/imagestorage/imagestorage/clients/go/imagestoragev1"
+)
+
+// A SaveOption adjusts a [Client.Save].
+type SaveOption interface{ applySave(*saveHeader) }
+
+// A GetOption adjusts a [Client.Get].
+type GetOption interface{ applyGet(*pb.GetRequest) }
+
+// A DeleteOption adjusts a [Client.Delete].
+type DeleteOption interface{ applyDelete(*pb.DeleteRequest) }
+
+// A ProviderOption is made by [WithProvider].
+type ProviderOption string
+
+// WithProvider chooses the provider by its name; unset or empty is the default provider.
+func WithProvider(name string) ProviderOption { return ProviderOption(name) }
+
+func (p ProviderOption) applySave(header *saveHeader)          { header.Provider = string(p) }
+func (p ProviderOption) applyGet(request *pb.GetRequest)       { request.Provider = string(p) }
+func (p ProviderOption) applyDelete(request *pb.DeleteRequest) { request.Provider = string(p) }
+
+// saveHeader is what every attempt of a Save sends alike, so that the daemon recognises a retry.
+type saveHeader struct {
+	*pb.SaveHeader
+	timestamp time.Time
+	progress  func(sentBytes int64)
+}
+
+type saveOption func(*saveHeader)
+
+func (o saveOption) applySave(header *saveHeader) { o(header) }
+
+// WithIdempotencyKey sets the key of 1 to 256 bytes of UTF-8 by which a repeated Save returns the first result; it must
+// come with the same Timestamp in the metadata each time. Default: a new one for each Save.
+func WithIdempotencyKey(key string) SaveOption {
+	return saveOption(func(header *saveHeader) { header.IdempotencyKey = key })
+}
+
+// WithContentType sets the expected type, such as image/png, which is checked against the bytes.
+func WithContentType(contentType string) SaveOption {
+	return saveOption(func(header *saveHeader) { header.ContentType = contentType })
+}
+
+// WithPinned keeps the image out of every Cleanup.
+func WithPinned() SaveOption {
+	return saveOption(func(header *saveHeader) { header.Pinned = true })
+}
+
+// WithProgress is told how many bytes of the image were handed to the connection; it starts again at 0 with each attempt.
+func WithProgress(progress func(sentBytes int64)) SaveOption {
+	return saveOption(func(header *saveHeader) { header.progress = progress })
+}
+
+type getOption func(*pb.GetRequest)
+
+func (o getOption) applyGet(request *pb.GetRequest) { o(request) }
+
+// WithRange reads at most limit bytes from offset; a limit of 0 means to the end. Beyond the end it is OFFSET_OUT_OF_RANGE.
+func WithRange(offset, limit uint64) GetOption {
+	return getOption(func(request *pb.GetRequest) { request.Offset, request.Limit = offset, limit })
+}
+
+// WithMetadataOnly asks for the description only; the body is empty.
+func WithMetadataOnly() GetOption {
+	return getOption(func(request *pb.GetRequest) { request.MetadataOnly = true })
+}

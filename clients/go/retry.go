@@ -1,0 +1,47 @@
+// When a failed attempt is repeated: exponential backoff with full jitter, bounded by attempts and by the deadline.
+
+package imagestorage
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+)
+
+const (
+	defaultRetries = 6
+	firstDelay     = 100 * time.Millisecond
+	maxDelay       = 5 * time.Second
+	// Doubled so often, the first delay is beyond the longest.
+	maxDoublings = 6
+)
+
+// A retryBackoff counts the attempts of one call.
+type retryBackoff struct {
+	settings
+	failures int
+}
+
+func (c *Client) newBackoff() *retryBackoff { return &retryBackoff{settings: c.settings} }
+
+// wait waits for the next attempt, or returns the error when there is none. Woken by the end of the context, the next
+// attempt says so.
+func (b *retryBackoff) wait(ctx context.Context, failed *Error) error {
+	delay := failed.RetryAfter + rand.N(min(maxDelay, firstDelay<<min(b.failures, maxDoublings)))
+	b.failures++
+	deadline, bounded := ctx.Deadline()
+	if !failed.Retryable || b.failures > b.retries || bounded && time.Until(deadline) <= delay {
+		return failed
+	}
+	if b.onRetry != nil {
+		b.onRetry(failed, delay)
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(delay):
+	}
+	return nil
+}
+
+// reset: there was progress, and the next failure is a first one again.
+func (b *retryBackoff) reset() { b.failures = 0 }
