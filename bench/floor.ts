@@ -1,8 +1,10 @@
-/** The floor under a save: a process without gRPC and without a catalog that does the same writes, hashes and fsyncs. */
+/** The floor under a save: a process without gRPC, checks and searches that does the same writes, hashes and fsyncs. */
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
-import { type FileHandle, link, open, rename, unlink, writeFile } from 'node:fs/promises';
+import { link, open, rename, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
 import { pngOf } from '../test/support/images.ts';
 import { promptOf } from '../test/support/many-images.ts';
 import { answerParent } from './child.ts';
@@ -18,36 +20,39 @@ export interface FloorLoad {
 }
 
 interface Waiting {
+  name: string;
   record: string;
   resolve: () => void;
 }
 
+type Commit = (name: string, record: string) => Promise<void>;
+
 const images = new Map<number, Buffer>();
 let saved = 0;
+let database: Worker | undefined;
 
 async function saveOn({ basePath, imageBytes, concurrency, durationMs }: FloorLoad): Promise<Round> {
-  const [staging, final, records] = ['staging', 'images', 'records'].map((name) => join(basePath, name));
-  for (const folder of [staging!, final!, records!]) mkdirSync(folder, { recursive: true });
-  const journal = await open(join(basePath, 'journal'), 'a');
-  const commit = committerOf(journal, [staging!, final!]);
+  const [staging, final, records] = [join(basePath, 'staging'), join(basePath, 'images'), join(basePath, 'records')];
+  for (const folder of [staging, final, records]) mkdirSync(folder, { recursive: true });
+  database ??= new Worker(new URL('./floor-commit.ts', import.meta.url), { workerData: join(basePath, 'floor.db') });
+  const commit = committerOf(database, [staging, final]);
   const image = imageOf(imageBytes);
   const afterwards: Promise<void>[] = [];
 
   const save = async () => {
     saved += 1;
     const name = `${process.pid}-${saved}`;
-    const part = join(staging!, `${name}.part`);
-    const staged = join(staging!, `${name}.json`);
+    const part = join(staging, `${name}.part`);
+    const staged = join(staging, `${name}.json`);
     const sha256 = await writePart(part, image);
-    await link(part, join(final!, name));
+    await link(part, join(final, name));
     const record = JSON.stringify({ name, sha256, prompt: promptOf(saved) });
     await writeFile(staged, record);
-    await commit(record);
-    afterwards.push(rename(staged, join(records!, `${name}.json`)).then(() => unlink(part)));
+    await commit(name, record);
+    afterwards.push(rename(staged, join(records, `${name}.json`)).then(() => unlink(part)));
   };
   const round = await runFor(durationMs, concurrency, save);
   await Promise.all(afterwards);
-  await journal.close();
   return round;
 }
 
@@ -65,23 +70,25 @@ async function writePart(path: string, image: Buffer): Promise<string> {
 }
 
 /** Whatever waits while one group is on its way to the disk becomes the next group. */
-function committerOf(journal: FileHandle, folders: string[]): (record: string) => Promise<void> {
-  const waiting: Waiting[] = [];
+function committerOf(thread: Worker, folders: string[]): Commit {
+  let waiting: Waiting[] = [];
   let running = false;
   const run = async () => {
     running = true;
     while (waiting.length > 0) {
-      const group = waiting.splice(0);
+      const group = waiting;
+      waiting = [];
       await Promise.all(folders.map(syncFolder));
-      await journal.appendFile(group.map(({ record }) => `${record}\n`).join(''));
-      await journal.datasync();
+      const committed = once(thread, 'message');
+      thread.postMessage(group.map(({ name, record }) => ({ name, record })));
+      await committed;
       for (const { resolve } of group) resolve();
     }
     running = false;
   };
-  return (record) =>
+  return (name, record) =>
     new Promise((resolve, reject) => {
-      waiting.push({ record, resolve });
+      waiting.push({ name, record, resolve });
       if (!running) run().catch(reject);
     });
 }

@@ -15,9 +15,8 @@ async function start() {
   const { enableCompileCache } = await import('node:module');
   const { setFlagsFromString } = await import('node:v8');
   enableCompileCache();
-  // A sidecar stays small: without these, V8 lets the heap of a busy daemon grow by 100 MB before it looks for garbage.
+  // A sidecar stays small: without this, V8 lets the heap of a busy daemon grow by 100 MB before it looks for garbage.
   setFlagsFromString('--optimize-for-size');
-  setFlagsFromString('--semi-space-growth-factor=1');
   // A checkout runs what is in its tree, also beside an older bundle; packages have no sources.
   const sources = new URL('../src/main.ts', import.meta.url);
   const { main } = await import(existsSync(sources) ? sources.href : '../dist/main.js');

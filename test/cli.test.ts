@@ -1,7 +1,7 @@
 /** The client commands as people and scripts use them, against a real daemon. */
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { lstat, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -176,6 +176,20 @@ describe('get', () => {
     expect(await readFile(join(folder, 'target'), 'utf8')).toBe('precious');
     await run(['get', filename, '-o', 'target', '--force']);
     expect(await readFile(join(folder, 'target'))).toEqual(bytes);
+  });
+
+  it('writes into a pipe and behind a link, and replaces neither', async () => {
+    const bytes = pngOf({ width: 8, height: 6, seed: 5 });
+    const filename = await saved(5, {});
+    spawnSync('mkfifo', [join(folder, 'pipe')]);
+    const reader = spawn('cat', [join(folder, 'pipe')]);
+    const [read] = await Promise.all([reader.stdout.toArray(), run(['get', filename, '-o', 'pipe'])]);
+    expect(Buffer.concat(read)).toEqual(bytes);
+    await writeFile(join(folder, 'behind'), 'old');
+    await symlink('behind', join(folder, 'link'));
+    expect((await run(['get', filename, '-o', 'link', '--force'])).exitCode).toBe(EXIT.OK);
+    expect(await readFile(join(folder, 'behind'))).toEqual(bytes);
+    expect((await lstat(join(folder, 'link'))).isSymbolicLink()).toBe(true);
   });
 
   it('leaves nothing when there is no such image', async () => {

@@ -1,6 +1,6 @@
 /** What the client commands share: the address, the connection, and an end that says in one line what failed. */
-import type { Command } from 'commander';
-import { DEFAULT_ADDRESS } from '../address.ts';
+import { type Command, InvalidArgumentError } from 'commander';
+import { ADDRESS_FORMS, DEFAULT_ADDRESS, parseAddress } from '../address.ts';
 import type { ConnectOptions, ImageStorageClient } from '../client.ts';
 import { clientAddress } from '../config.ts';
 import { failureOf } from './errors.ts';
@@ -31,7 +31,12 @@ const INTERRUPTED = 130;
 /** Adds `--address`. */
 export function withAddress(command: Command): Command {
   const meaning = `the daemon, host:port or unix:PATH (default: IMAGE_STORAGE_ADDRESS, else ${DEFAULT_ADDRESS})`;
-  return command.option('--address <address>', meaning);
+  return command.option('--address <address>', meaning, checkAddress);
+}
+
+function checkAddress(text: string): string {
+  if (parseAddress(text) === undefined) throw new InvalidArgumentError(`expected ${ADDRESS_FORMS}`);
+  return text;
 }
 
 /** Runs the work with a client and sets the process's exit code: what the work returns, or that of its failure. */

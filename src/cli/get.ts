@@ -1,7 +1,9 @@
 /** `image-storage get`: writes an image to a file, whole or not at all, or to stdout. */
 import { once } from 'node:events';
-import { link, open, rename, rm, stat } from 'node:fs/promises';
+import { createWriteStream } from 'node:fs';
+import { link, open, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import type { Command } from 'commander';
 import { nanoid } from 'nanoid';
 import type { StoredImage } from '../client.ts';
@@ -31,12 +33,36 @@ export function registerGet(program: Command): void {
 
 async function getImage({ client, signal }: Session, filename: string, flags: GetFlags): Promise<number> {
   const output = flags.output ?? (process.stdout.isTTY ? `./${basename(filename)}` : STDOUT);
-  if (output !== STDOUT && !flags.force && (await exists(output))) return refuseToOverwrite(output);
-  const stored = await client.get(filename, { provider: flags.provider, signal });
-  if (output === STDOUT) await writeToStdout(stored.body);
-  else if (!(await writeToFile(stored.body, output, flags.force ?? false))) return refuseToOverwrite(output);
-  if (output !== STDOUT) process.stderr.write(`${displayText(output)}  ${formatBytes(stored.image.size)}\n`);
-  return EXIT.OK;
+  const target = output === STDOUT ? STDOUT : await resolveLinks(output);
+  const kind = target === STDOUT ? 'stream' : await kindOf(target);
+  if (kind === 'folder') return refuse(`${output} is a folder`);
+  if (kind === 'file' && !flags.force) return refuseToOverwrite(output);
+  const stop = new AbortController();
+  try {
+    const bothSignals = AbortSignal.any([signal, stop.signal]);
+    const stored = await client.get(filename, { provider: flags.provider, signal: bothSignals });
+    if (target === STDOUT) await writeToStdout(stored.body);
+    else if (kind === 'stream') await pipeline(stored.body, createWriteStream(target, { flags: 'w' }));
+    else if (!(await writeToFile(stored.body, target, flags.force ?? false))) return refuseToOverwrite(output);
+    if (target !== STDOUT) process.stderr.write(`${displayText(output)}  ${formatBytes(stored.image.size)}\n`);
+    return EXIT.OK;
+  } finally {
+    // A body that nobody reads any more would keep its call open.
+    stop.abort();
+  }
+}
+
+/** Where a link points to, so that it is not replaced itself. */
+function resolveLinks(path: string): Promise<string> {
+  return realpath(path).catch(() => path);
+}
+
+/** A pipe or a device is written into as it is; it must not be replaced by a file. */
+async function kindOf(path: string): Promise<'none' | 'file' | 'folder' | 'stream'> {
+  const stats = await stat(path).catch(() => undefined);
+  if (stats === undefined) return 'none';
+  if (stats.isDirectory()) return 'folder';
+  return stats.isFile() ? 'file' : 'stream';
 }
 
 async function writeToStdout(body: StoredImage['body']): Promise<void> {
@@ -47,7 +73,7 @@ async function writeToStdout(body: StoredImage['body']): Promise<void> {
 
 /** Under another name until all of it is there and checked. False: the target has come into being meanwhile. */
 async function writeToFile(body: StoredImage['body'], target: string, overwrite: boolean): Promise<boolean> {
-  const part = join(dirname(target), `.${basename(target)}.${nanoid(6)}.part`);
+  const part = join(dirname(target), `.${nanoid()}.part`);
   try {
     await using file = await open(part, 'wx');
     for await (const chunk of body) await file.writeFile(chunk);
@@ -61,14 +87,11 @@ async function writeToFile(body: StoredImage['body'], target: string, overwrite:
   }
 }
 
-function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
+function refuseToOverwrite(path: string): number {
+  return refuse(`${path} exists; --force overwrites it`);
 }
 
-function refuseToOverwrite(path: string): number {
-  printError(`${path} exists; --force overwrites it`);
+function refuse(problem: string): number {
+  printError(problem);
   return EXIT.IO;
 }

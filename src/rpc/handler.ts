@@ -15,6 +15,9 @@ const READ_MAX_BYTES = 512 * 1024;
 /** The longest that a timer of Node can wait. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
+/** The units of grpc-timeout. */
+const UNIT_MS: Record<string, number> = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 1e-3, n: 1e-6 };
+
 type UniversalHandler = ConnectRouter['handlers'][number];
 
 export interface HandlerOptions {
@@ -57,6 +60,7 @@ async function serve(
   requestMs: number,
 ): Promise<void> {
   repairAuthority(request);
+  forgetEndlessDeadline(request);
   if (!streamsRequests(handler)) closeIfUnsent(request, requestMs);
   closeWhenAnswered(request);
   const answer = await handler(universalRequestFromNodeRequest(request, response, undefined, undefined));
@@ -66,6 +70,12 @@ async function serve(
 /** connect throws on an authority that is no URL's host; C-core clients send such over a Unix socket. */
 function repairAuthority({ headers, authority }: Http2ServerRequest): void {
   if (authority === undefined || !URL.canParse(`http://${authority}`)) headers[':authority'] = 'localhost';
+}
+
+/** gRPC allows deadlines of years, which mean none; Node's timers end after 24 days. */
+function forgetEndlessDeadline({ headers }: Http2ServerRequest): void {
+  const [, digits, unit = ''] = /^(\d{1,8})([HMSmun])$/.exec(String(headers['grpc-timeout'] ?? '')) ?? [];
+  if (Number(digits) * (UNIT_MS[unit] ?? 0) > MAX_TIMEOUT_MS) delete headers['grpc-timeout'];
 }
 
 function streamsRequests({ method }: UniversalHandler): boolean {

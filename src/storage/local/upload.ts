@@ -1,7 +1,7 @@
 /** One save on its way into a local store: steps 1 to 7 of the Save protocol (docs/architecture.md). */
 import { type FileHandle, open, rename, writeFile } from 'node:fs/promises';
 import type { ImageRecord } from '../catalog/types.ts';
-import { StorageError } from '../errors.ts';
+import { StorageError, throwIfCancelled } from '../errors.ts';
 import { imageKey, withShortId } from '../naming.ts';
 import type { Committed, Upload } from '../providers/base-provider.ts';
 import { formatRecord } from '../record-file.ts';
@@ -40,10 +40,11 @@ class LocalUpload implements Upload {
     this.#store.context.failpoint('chunk-written');
   }
 
-  async commit(record: ImageRecord): Promise<Committed> {
+  async commit(record: ImageRecord, signal?: AbortSignal): Promise<Committed> {
     const commit = async () => {
       try {
         await this.#sync(record.size);
+        throwIfCancelled(signal);
         return await this.#commitOnce(record);
       } catch (error) {
         throw await this.#withdraw(error);

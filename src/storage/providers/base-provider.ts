@@ -1,5 +1,6 @@
 /** What every provider does, once: validation, naming, hashing, list, cleanup and statistics over its catalog. */
 import { createHash } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
 import type { Catalog, CatalogQuery, ImageRecord, Outcome } from '../catalog/types.ts';
 import { checkCleanup, cleanUp } from '../cleanup.ts';
 import { Slots } from '../concurrency.ts';
@@ -44,9 +45,10 @@ export interface Upload {
   write(chunk: Uint8Array): Promise<void>;
   /**
    * Makes the image exist, under another short id if the filename is taken, or finds that its idempotency key was used.
+   * CANCELLED when the signal fires before the commit has begun.
    * On failure nothing is left behind, unless the error has `outcomeUnknown`.
    */
-  commit(record: ImageRecord): Promise<Committed>;
+  commit(record: ImageRecord, signal?: AbortSignal): Promise<Committed>;
   /** Leaves nothing behind. Only before `commit`. */
   discard(): Promise<void>;
 }
@@ -155,12 +157,14 @@ export abstract class BaseProvider implements StorageProvider {
       const { extension: _, ...format } = inspector.finish();
       const sha256 = hash.digest('hex');
       for (const declared of [options, options.trailer?.() ?? {}]) checkAgainst(declared, { size, sha256 });
+      // Node's gRPC client cancels with a half-close and a reset behind it: a turn later the reset has been read.
+      await setImmediate();
       throwIfCancelled(options.signal);
       if (upload === undefined) throw new StorageError('IMAGE_TRUNCATED', 'the image ends before its type is known');
       const record = this.#record(upload.filename, { size, sha256, ...format }, timestamp, metadata, options);
       const whole = upload;
       upload = undefined;
-      return await folded(whole.commit(record));
+      return await folded(whole.commit(record, options.signal));
     } catch (error) {
       await upload?.discard().catch((cause) => {
         this.context.log.warn(
