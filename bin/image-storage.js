@@ -12,11 +12,10 @@ if (parseInt(process.versions.node, 10) < MINIMUM) {
 
 async function start() {
   const { existsSync } = await import('node:fs');
-  const { enableCompileCache } = await import('node:module');
-  const { setFlagsFromString } = await import('node:v8');
+  const { enableCompileCache, getCompileCacheDir } = await import('node:module');
   enableCompileCache();
-  // A sidecar stays small: without this, V8 lets the heap of a busy daemon grow by 100 MB before it looks for garbage.
-  setFlagsFromString('--optimize-for-size');
+  // Worker threads find the cache by this; else each compiles all of its modules, and in a checkout holds the TypeScript stripper.
+  process.env.NODE_COMPILE_CACHE ??= getCompileCacheDir();
   // A checkout runs what is in its tree, also beside an older bundle; packages have no sources.
   const sources = new URL('../src/main.ts', import.meta.url);
   const { main } = await import(existsSync(sources) ? sources.href : '../dist/main.js');

@@ -1,5 +1,6 @@
 /** `image-storage serve`: runs the daemon until it is told to stop. */
 import { constants } from 'node:os';
+import { setFlagsFromString } from 'node:v8';
 import type { Command } from 'commander';
 import { DEFAULT_ADDRESS } from '../address.ts';
 import { type Config, type Environment, type Flags, loadConfig, processEnvironment } from '../config.ts';
@@ -42,6 +43,7 @@ async function serve({ config: configFile, ...flags }: ServeFlags): Promise<void
   const shutdown = listenForSignals(log, config.shutdownGraceSeconds);
   try {
     const daemon = await startDaemon(config, log, { onFatal: (exitCode) => process.exit(exitCode) });
+    keepHeapSmall();
     process.stdout.write(greeting(config, daemon.addresses, env));
     await shutdown.of(daemon);
   } catch (error) {
@@ -49,6 +51,11 @@ async function serve({ config: configFile, ...flags }: ServeFlags): Promise<void
     throw error;
   }
   process.exit(EXIT.OK);
+}
+
+/** Else V8 lets the young generation of a busy daemon grow to 128 MB; what it has after the start is enough. */
+function keepHeapSmall(): void {
+  setFlagsFromString('--semi-space-growth-factor=1');
 }
 
 /** Before there is a daemon a signal ends the process; then the first one closes the daemon, and the next one does not wait. */

@@ -29,6 +29,15 @@ export function createReceiveWindows(budgetBytes: number): ReceiveWindows {
     return Math.min(MAX_WINDOW_BYTES, Math.max(MIN_WINDOW_BYTES, share));
   }
 
+  /**
+   * One at a time: Node cuts a connection that leaves ten settings unanswered, as a client that pauses does. One that was
+   * torn down refuses them, and its streams end before it says that it is closed.
+   */
+  function tell(session: ServerHttp2Session): void {
+    if (session.closed || session.destroyed || session.pendingSettingsAck) return;
+    session.settings({ initialWindowSize: windowBytes() });
+  }
+
   function adjust(): void {
     const before = windowBytes();
     const wanted = Math.max(streams, sessions.size);
@@ -37,7 +46,7 @@ export function createReceiveWindows(budgetBytes: number): ReceiveWindows {
     const initialWindowSize = windowBytes();
     if (initialWindowSize === before) return;
     for (const server of servers) server.updateSettings({ initialWindowSize });
-    for (const session of sessions) tell(session, initialWindowSize);
+    for (const session of sessions) tell(session);
   }
 
   return {
@@ -46,6 +55,9 @@ export function createReceiveWindows(budgetBytes: number): ReceiveWindows {
       server.updateSettings({ initialWindowSize: windowBytes() });
       server.on('session', (session) => {
         sessions.add(session);
+        session.on('localSettings', ({ initialWindowSize }) => {
+          if (initialWindowSize !== windowBytes()) tell(session);
+        });
         adjust();
         session.once('close', () => {
           sessions.delete(session);
@@ -62,9 +74,4 @@ export function createReceiveWindows(budgetBytes: number): ReceiveWindows {
       });
     },
   };
-}
-
-/** A connection that was torn down refuses settings, and its streams end before it says that it is closed. */
-function tell(session: ServerHttp2Session, initialWindowSize: number): void {
-  if (!session.closed && !session.destroyed) session.settings({ initialWindowSize });
 }

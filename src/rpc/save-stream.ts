@@ -5,6 +5,11 @@ import type { Declared } from '../storage/types.ts';
 import { declaredOf } from './convert.ts';
 import { cancelled } from './errors.ts';
 
+/** What Node never allocates from a shared pool. */
+const RELEASED_BYTES = 64 * 1024;
+/** The tag and the length before the bytes of a chunk. */
+const MESSAGE_OVERHEAD_BYTES = 16;
+
 /** How much and how long a Save may take. */
 export interface SaveStreamLimits {
   maxChunkBytes: number;
@@ -79,6 +84,7 @@ async function openStream(
       } else if (payload.case === 'chunk') {
         checkChunk(payload.value, limits.maxChunkBytes);
         if (payload.value.length > 0) yield payload.value;
+        release(payload.value);
       } else {
         throw outOfOrder(payload.case === 'header' ? 'a Save has one header' : 'a message carries nothing');
       }
@@ -106,6 +112,15 @@ function readerOf(requests: Requests, signal: AbortSignal): ReadRequest {
         .then(({ done, value }) => resolve(done ? undefined : value), reject)
         .finally(settled);
     });
+}
+
+/**
+ * Frees a chunk that nobody reads any more at once: left to the garbage collector, chunks pile up by the 64 MB. Only one
+ * that fills the buffer of its message: smaller ones may share theirs with others.
+ */
+function release({ buffer, byteLength }: Uint8Array): void {
+  const isAlone = byteLength >= RELEASED_BYTES && buffer.byteLength - byteLength <= MESSAGE_OVERHEAD_BYTES;
+  if (isAlone) (buffer as ArrayBuffer).transfer(0);
 }
 
 function checkChunk(chunk: Uint8Array, maxBytes: number): void {

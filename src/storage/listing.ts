@@ -61,8 +61,8 @@ async function* readPages(open: () => ListSource[], options: Options): AsyncGene
     const last = items.at(-1);
     if (last === undefined) return;
     left -= items.length;
-    const rest = await Promise.all(heads.map((head) => head.peek()));
-    const nextPageToken = rest.some((item) => item !== undefined) ? encodeToken(last, scope) : '';
+    await fill(heads);
+    const nextPageToken = heads.some((head) => head.item !== undefined) ? encodeToken(last, scope) : '';
     yield { items, nextPageToken };
     if (nextPageToken === '') return;
   }
@@ -71,24 +71,28 @@ async function* readPages(open: () => ListSource[], options: Options): AsyncGene
 async function nextItems(heads: Head[], count: number, options: Options): Promise<StorageItem[]> {
   const items: StorageItem[] = [];
   for (let bytes = 0; items.length < count; ) {
-    const first = await firstOf(heads, options);
-    const item = await first?.peek();
-    if (first === undefined || item === undefined) break;
-    bytes += itemBytes(item);
+    // Promises only between pages: one for every item would be most of what a list costs.
+    if (heads.some((head) => head.isUnread)) await fill(heads);
+    const first = firstOf(heads, options);
+    if (first === undefined) break;
+    bytes += itemBytes(first.item!);
     if (items.length > 0 && bytes > MAX_PAGE_BYTES) break;
-    items.push(item);
+    items.push(first.item!);
     first.take();
   }
   return items;
 }
 
-async function firstOf(heads: Head[], options: Options): Promise<Head | undefined> {
-  let best: { head: Head; item: StorageItem } | undefined;
+async function fill(heads: Head[]): Promise<void> {
+  for (const head of heads) if (head.isUnread) await head.read();
+}
+
+function firstOf(heads: Head[], options: Options): Head | undefined {
+  let best: Head | undefined;
   for (const head of heads) {
-    const item = await head.peek();
-    if (item !== undefined && (best === undefined || precedes(item, best.item, options))) best = { head, item };
+    if (head.item !== undefined && (best === undefined || precedes(head.item, best.item!, options))) best = head;
   }
-  return best?.head;
+  return best;
 }
 
 /** The unread beginning of one source. */
@@ -106,16 +110,20 @@ class Head {
     this.#after = after;
   }
 
-  async peek(): Promise<StorageItem | undefined> {
-    if (this.#next === this.#items.length && this.#more) await this.#read();
+  /** Undefined at the end, and while `isUnread`. */
+  get item(): StorageItem | undefined {
     return this.#items[this.#next];
+  }
+
+  get isUnread(): boolean {
+    return this.item === undefined && this.#more;
   }
 
   take(): void {
     this.#next += 1;
   }
 
-  async #read(): Promise<void> {
+  async read(): Promise<void> {
     const { items, more } = await this.#source.read(this.#after, this.#pageSize, MAX_PAGE_BYTES);
     this.#items = items;
     this.#next = 0;

@@ -63,6 +63,11 @@ export interface Committed {
 
 type ReceivedBytes = Pick<ImageRecord, 'size' | 'sha256' | 'contentType' | 'width' | 'height'>;
 
+export interface Location {
+  url: string;
+  path?: string;
+}
+
 export abstract class BaseProvider implements StorageProvider {
   readonly name: string;
   abstract readonly storageType: string;
@@ -92,7 +97,7 @@ export abstract class BaseProvider implements StorageProvider {
   protected abstract readBytes(record: ImageRecord, offset: number, length: number): AsyncIterable<Uint8Array>;
   protected abstract remove(filename: string, sparePinned: boolean): Promise<Outcome>;
   /** Where a caller finds the bytes. */
-  protected abstract locate(record: ImageRecord): Promise<{ url: string; path?: string }>;
+  protected abstract locate(record: ImageRecord): Location | Promise<Location>;
   protected abstract capacity(): Promise<{ capacityBytes?: number; freeBytes?: number }>;
 
   close(): Promise<void> {
@@ -245,7 +250,8 @@ export abstract class BaseProvider implements StorageProvider {
     const read = async (after: Resume | undefined, limit: number, maxBytes: number) => {
       const catalog = await folded(this.completeCatalog());
       const { records, more } = await folded(catalog.page(query, { ...(after && { after }), limit, maxBytes }));
-      return { items: await Promise.all(records.map((record) => this.#item(record))), more };
+      const locations = await Promise.all(records.map((record) => this.locate(record)));
+      return { items: records.map((record, at) => this.#itemAt(record, locations[at]!)), more };
     };
     return createListing(() => [{ provider: this.name, read }], options);
   }
@@ -274,26 +280,19 @@ export abstract class BaseProvider implements StorageProvider {
   }
 
   async #item(record: ImageRecord): Promise<StorageItem> {
+    return this.#itemAt(record, await this.locate(record));
+  }
+
+  #itemAt(record: ImageRecord, location: Location): StorageItem {
     const { filename, key, size, sha256, contentType, width, height, pinned } = record;
-    const { prompt, model, category, parametersJson, tags } = record;
     return {
-      ...(await this.locate(record)),
+      ...location,
       filename,
       key,
       size,
       storageType: this.storageType,
       provider: this.name,
-      metadata: {
-        prompt,
-        model,
-        timestamp: new Date(record.timestamp),
-        category,
-        tags,
-        parametersJson,
-        get parameters() {
-          return parseParameters(parametersJson);
-        },
-      },
+      metadata: new StoredMetadata(record),
       sha256,
       contentType,
       width,
@@ -368,5 +367,28 @@ async function folded<T>(work: Promise<T>): Promise<T> {
     return await work;
   } catch (error) {
     throw toStorageError(error);
+  }
+}
+
+/** Parses the parameters only for who looks at them; an accessor in each literal would be a closure for each image. */
+class StoredMetadata implements Required<ImageMetadata> {
+  readonly prompt: string;
+  readonly model: string;
+  readonly timestamp: Date;
+  readonly category: string;
+  readonly tags: string[];
+  readonly parametersJson: string;
+
+  constructor({ prompt, model, timestamp, category, tags, parametersJson }: ImageRecord) {
+    this.prompt = prompt;
+    this.model = model;
+    this.timestamp = new Date(timestamp);
+    this.category = category;
+    this.tags = tags;
+    this.parametersJson = parametersJson;
+  }
+
+  get parameters(): Record<string, unknown> {
+    return parseParameters(this.parametersJson);
   }
 }

@@ -14,6 +14,8 @@ import { BaseProvider, type Upload } from './base-provider.ts';
 const READ_BYTES = 256 * 1024;
 /** Room that a save leaves for its record and the catalog. */
 const HEADROOM_BYTES = 256 * 1024;
+/** How long a look at the disk counts. */
+const FRESH_MS = 100;
 
 /** Opens the store below `basePath`, creating it on first use. Rejects with a StoreOpenError. */
 export async function openLocalStorage(config: LocalConfig, context: ProviderContext): Promise<StorageProvider> {
@@ -24,6 +26,7 @@ class LocalStorage extends BaseProvider {
   readonly storageType = 'local';
   readonly #store: OpenStore;
   readonly #upkeep: Upkeep;
+  #lastLook: { at: number; disk: Promise<{ freeBytes?: number }> } | undefined;
 
   constructor(store: OpenStore, context: ProviderContext) {
     super(context);
@@ -44,11 +47,20 @@ class LocalStorage extends BaseProvider {
   }
 
   protected async checkWritable(sizeBytes: number): Promise<void> {
-    await this.#store.condition.checkWritable();
-    const { freeBytes = 0 } = await this.capacity();
+    const { freeBytes = 0 } = await this.#lookAtDisk();
     if (freeBytes < sizeBytes + HEADROOM_BYTES) {
       throw new StorageError('DISK_FULL', 'the disk of the store is full');
     }
+  }
+
+  /** One look serves the saves that begin within a moment: the commit looks again, and a write says what is true. */
+  #lookAtDisk(): Promise<{ freeBytes?: number }> {
+    const now = performance.now();
+    if (this.#lastLook === undefined || now - this.#lastLook.at > FRESH_MS) {
+      const disk = this.#store.condition.checkWritable().then(() => this.capacity());
+      this.#lastLook = { at: now, disk };
+    }
+    return this.#lastLook.disk;
   }
 
   protected openUpload(filename: string): Promise<Upload> {
@@ -113,7 +125,7 @@ class LocalStorage extends BaseProvider {
     }
   }
 
-  protected async locate(record: ImageRecord): Promise<{ url: string; path: string }> {
+  protected locate(record: ImageRecord): { url: string; path: string } {
     const url = `${this.context.publicUrl.replace(/\/+$/, '')}/${record.key}`;
     return { url, path: this.#store.layout.image(record.filename) };
   }
