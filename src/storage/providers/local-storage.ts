@@ -14,7 +14,7 @@ import { BaseProvider, type Upload } from './base-provider.ts';
 const READ_BYTES = 256 * 1024;
 /** Room that a save leaves for its record and the catalog. */
 const HEADROOM_BYTES = 256 * 1024;
-/** How long a look at the disk counts. */
+/** How long a look at the free space counts. */
 const FRESH_MS = 100;
 
 /** Opens the store below `basePath`, creating it on first use. Rejects with a StoreOpenError. */
@@ -26,7 +26,7 @@ class LocalStorage extends BaseProvider {
   readonly storageType = 'local';
   readonly #store: OpenStore;
   readonly #upkeep: Upkeep;
-  #lastLook: { at: number; disk: Promise<{ freeBytes?: number }> } | undefined;
+  #lastLook: { at: number; space: Promise<{ freeBytes?: number }> } | undefined;
 
   constructor(store: OpenStore, context: ProviderContext) {
     super(context);
@@ -47,20 +47,20 @@ class LocalStorage extends BaseProvider {
   }
 
   protected async checkWritable(sizeBytes: number): Promise<void> {
-    const { freeBytes = 0 } = await this.#lookAtDisk();
+    await this.#store.condition.checkWritable();
+    const { freeBytes = 0 } = await this.#freeSpace();
     if (freeBytes < sizeBytes + HEADROOM_BYTES) {
       throw new StorageError('DISK_FULL', 'the disk of the store is full');
     }
   }
 
-  /** One look serves the saves that begin within a moment: the commit looks again, and a write says what is true. */
-  #lookAtDisk(): Promise<{ freeBytes?: number }> {
+  /** One look serves the saves that begin within a moment: a write says what is true. */
+  #freeSpace(): Promise<{ freeBytes?: number }> {
     const now = performance.now();
     if (this.#lastLook === undefined || now - this.#lastLook.at > FRESH_MS) {
-      const disk = this.#store.condition.checkWritable().then(() => this.capacity());
-      this.#lastLook = { at: now, disk };
+      this.#lastLook = { at: now, space: this.capacity() };
     }
-    return this.#lastLook.disk;
+    return this.#lastLook.space;
   }
 
   protected openUpload(filename: string): Promise<Upload> {
