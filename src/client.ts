@@ -6,6 +6,7 @@ import { type GetResponse, ImageStorage } from '../gen/imagestorage/v1/image_sto
 import { DEFAULT_ADDRESS } from './address.ts';
 import { cleanupFrom, cleanupRequest, imageFrom, listRequest, statsFrom } from './client/convert.ts';
 import { ImageStorageError } from './client/errors.ts';
+import { copy, verify } from './client/maintenance.ts';
 import { createBackoff, retrying } from './client/retry.ts';
 import { save } from './client/save.ts';
 import { type CallLimits, openTransport, type Transport } from './client/transport.ts';
@@ -14,6 +15,8 @@ import type {
   CleanupOptions,
   CleanupResult,
   ConnectOptions,
+  CopyEvent,
+  CopyOptions,
   DeleteResult,
   GetOptions,
   Image,
@@ -25,6 +28,8 @@ import type {
   SaveOptions,
   Source,
   StoredImage,
+  VerifyEvent,
+  VerifyOptions,
 } from './client/types.ts';
 
 export { ImageStorageError } from './client/errors.ts';
@@ -56,6 +61,10 @@ export interface ImageStorageClient {
   cleanup(options: CleanupOptions): Promise<CleanupResult>;
   /** One entry for each provider meant. */
   stats(provider?: string, options?: CallOptions): Promise<ProviderStats[]>;
+  /** Checks a store: findings and progress as they come, the summary last. Never retried; run it again. */
+  verify(options?: VerifyOptions): AsyncIterable<VerifyEvent>;
+  /** Copies between stores: failures and progress as they come, the summary last. Never retried; run again, it goes on. */
+  copy(options: CopyOptions): AsyncIterable<CopyEvent>;
   /** Whether the daemon says SERVING. Never retried. */
   health(options?: CallOptions): Promise<boolean>;
   /** Lets calls in flight finish and closes the connection. */
@@ -120,6 +129,10 @@ export function connect(address: string = DEFAULT_ADDRESS, options: ConnectOptio
       const attempt = () => transport.unary(ImageStorage.method.stats, { provider }, limits);
       return (await retrying(retry(limits), attempt)).providers.map(statsFrom);
     },
+
+    verify: (verifyOptions = {}) => verify(transport, verifyOptions, limitsOf(verifyOptions, 0)),
+
+    copy: (copyOptions) => copy(transport, copyOptions, limitsOf(copyOptions, 0)),
 
     async health(callOptions = {}) {
       const answer = await transport.unary(Health.method.check, {}, limitsOf(callOptions));

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { registerCleanup } from './cli/cleanup.ts';
+import { registerCopy } from './cli/copy.ts';
 import { registerDelete } from './cli/delete.ts';
 import { registerGet } from './cli/get.ts';
 import { registerHealth } from './cli/health.ts';
@@ -11,6 +12,7 @@ import { registerMcp } from './cli/mcp.ts';
 import { registerSave } from './cli/save.ts';
 import { registerServe } from './cli/serve.ts';
 import { registerStats } from './cli/stats.ts';
+import { registerVerify } from './cli/verify.ts';
 import { ConfigError, folderOfCaller, processEnvironment } from './config.ts';
 import { EXIT } from './exit-codes.ts';
 import { StorageError, StoreOpenError } from './storage/errors.ts';
@@ -44,6 +46,8 @@ function createProgram(): Command {
   registerDelete(program);
   registerCleanup(program);
   registerStats(program);
+  registerVerify(program);
+  registerCopy(program);
   registerHealth(program);
   registerMcp(program);
   return program;

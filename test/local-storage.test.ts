@@ -1,63 +1,14 @@
 /** The provider `local` on a real folder: the conformance suite, and what only a folder has. */
-import { mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { createStorage, type Storage, type StorageConfig } from '../src/storage/index.ts';
-import { shortId } from '../src/storage/naming.ts';
+import { createStorage } from '../src/storage/index.ts';
+import { filesBelow, loseCatalog, strayFiles } from './support/files.ts';
 import { pngOf } from './support/images.ts';
-import { collect, describeProvider } from './support/provider-suite.ts';
+import { collect, describeProvider, openMain } from './support/provider-suite.ts';
 
-const folders: string[] = [];
-
-async function openLocal({ shortIds = [] as string[] } = {}) {
-  const basePath = await mkdtemp(join(tmpdir(), 'image-storage-'));
-  folders.push(basePath);
-  const config: StorageConfig = {
-    defaultProvider: 'main',
-    providers: { main: { type: 'local', basePath, lockWaitSeconds: 1 } },
-  };
-  const open = () => createStorage(config, { shortId: () => shortIds.shift() ?? shortId() });
-  let storage = await open();
-  return {
-    basePath,
-    config,
-    get storage() {
-      return storage;
-    },
-    async reopen() {
-      await storage.close();
-      storage = await open();
-      return storage;
-    },
-    leftovers: () => leftovers(basePath, storage),
-    async close() {
-      await storage.close();
-      await rm(basePath, { recursive: true, force: true });
-    },
-  };
-}
-
-/** Files that no live image accounts for; waits for the moves behind the last answer. */
-async function leftovers(basePath: string, storage: Storage): Promise<string[]> {
-  const items = await storage.list();
-  const wanted = new Set(
-    items.flatMap(({ key }) => [key.slice('outputs/'.length), `${key.slice('outputs/images'.length)}.json`]),
-  );
-  const look = async () => {
-    const files = await filesBelow(basePath);
-    const ours = files.filter((file) => /^(images|metadata\/(generations|staging))\//.test(file));
-    return ours.filter((file) => !wanted.has(file) && !wanted.has(file.replace(/^metadata/, '')));
-  };
-  for (let tries = 0; tries < 20 && (await look()).length > 0; tries += 1)
-    await new Promise((resolve) => setTimeout(resolve, 25));
-  return look();
-}
-
-async function filesBelow(folder: string): Promise<string[]> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  return entries.filter((entry) => entry.isFile()).map((entry) => relative(folder, join(entry.parentPath, entry.name)));
-}
+const openLocal = ({ shortIds }: { shortIds?: string[] } = {}) =>
+  openMain({ settings: (basePath) => ({ type: 'local', basePath }), leftovers: strayFiles, shortIds });
 
 describeProvider('local', { open: openLocal, storageType: 'local', urlOf: (key) => new RegExp(`^/${key}$`) });
 
@@ -67,10 +18,10 @@ it('explains every image by a record file beside it, in a folder of the day and 
   const store = await openLocal();
   const saved = await store.storage.save(pngOf({ width: 8, height: 8 }), SAVE);
   await store.storage.close();
-  const files = await filesBelow(store.basePath);
+  const files = await filesBelow(store.folder);
   expect(files).toContain(`images/generations/2024-09-27/flux-schnell/${saved.filename}`);
   const record = await readFile(
-    join(store.basePath, `metadata/generations/2024-09-27/flux-schnell/${saved.filename}.json`),
+    join(store.folder, `metadata/generations/2024-09-27/flux-schnell/${saved.filename}.json`),
     'utf8',
   );
   expect(JSON.parse(record)).toMatchObject({
@@ -80,7 +31,7 @@ it('explains every image by a record file beside it, in a folder of the day and 
     timestamp: '2024-09-27T14:15:22.000Z',
     sha256: saved.sha256,
   });
-  expect(saved.path).toBe(join(store.basePath, 'images/generations/2024-09-27/flux-schnell', saved.filename));
+  expect(saved.path).toBe(join(store.folder, 'images/generations/2024-09-27/flux-schnell', saved.filename));
   await store.close();
 });
 
@@ -92,7 +43,7 @@ it('refuses a second process on the same folder', async () => {
 
 it('notices that the folder was replaced under it', async () => {
   const store = await openLocal();
-  await rename(store.basePath, `${store.basePath}-old`);
+  await rename(store.folder, `${store.folder}-old`);
   const other = await createStorage(store.config);
   await expect(store.storage.save(pngOf({ width: 8, height: 8 }), SAVE)).rejects.toMatchObject({
     reason: 'STORE_REPLACED',
@@ -100,20 +51,20 @@ it('notices that the folder was replaced under it', async () => {
   expect(await other.list()).toEqual([]);
   await other.close();
   await store.close();
-  await rm(`${store.basePath}-old`, { recursive: true });
+  await rm(`${store.folder}-old`, { recursive: true });
 });
 
 it('writes nothing into a store that took the place of its own', async () => {
   const store = await openLocal();
   await store.storage.save(pngOf({ width: 8, height: 8 }), SAVE);
-  await rename(store.basePath, `${store.basePath}-old`);
+  await rename(store.folder, `${store.folder}-old`);
   const other = await createStorage(store.config);
-  const before = await filesBelow(store.basePath);
+  const before = await filesBelow(store.folder);
   await store.storage.close();
-  expect(await filesBelow(store.basePath)).toEqual(before);
+  expect(await filesBelow(store.folder)).toEqual(before);
   await other.close();
   await store.close();
-  await rm(`${store.basePath}-old`, { recursive: true });
+  await rm(`${store.folder}-old`, { recursive: true });
 });
 
 it('lets a save finish before it closes, and takes none after', async () => {
@@ -154,13 +105,12 @@ it('leaves an idempotency key with the image that lives when the catalog is rebu
   const first = await store.storage.save(pngOf({ width: 8, height: 8 }), SAVE, { idempotencyKey: 'k' });
   await store.storage.delete(first.filename);
   await store.storage.close();
-  await forgetDeletesOlderThanADay(store.basePath);
+  await forgetDeletesOlderThanADay(store.folder);
   const again = await store.reopen();
   const second = await again.save(pngOf({ width: 9, height: 9 }), SAVE, { idempotencyKey: 'k' });
   expect(second.replayed).toBe(false);
   await again.close();
-  for (const suffix of ['', '-wal', '-shm'])
-    await rm(join(store.basePath, `metadata/catalog.db${suffix}`), { force: true });
+  await loseCatalog(store.folder);
   const rebuilt = await store.reopen();
   const retry = await rebuilt.save(pngOf({ width: 9, height: 9 }), SAVE, { idempotencyKey: 'k' });
   expect(retry).toMatchObject({ replayed: true, filename: second.filename });
@@ -172,15 +122,15 @@ async function forgetDeletesOlderThanADay(basePath: string): Promise<void> {
   const log = join(basePath, 'metadata/logs/audit.jsonl');
   const old = new Date(Date.now() - 25 * 60 * 60 * 1000).toISOString();
   await writeFile(log, (await readFile(log, 'utf8')).replace(/"time":"[^"]+"/g, `"time":"${old}"`));
-  for (const suffix of ['', '-wal', '-shm']) await rm(join(basePath, `metadata/catalog.db${suffix}`), { force: true });
+  await loseCatalog(basePath);
 }
 
 it('makes a folder again that somebody removed', async () => {
   const store = await openLocal();
   await store.storage.save(pngOf({ width: 8, height: 8 }), SAVE);
-  await rm(join(store.basePath, 'images/generations/2024-09-27'), { recursive: true });
-  await rm(join(store.basePath, 'metadata/generations/2024-09-27'), { recursive: true });
-  await rm(join(store.basePath, 'metadata/staging'), { recursive: true });
+  await rm(join(store.folder, 'images/generations/2024-09-27'), { recursive: true });
+  await rm(join(store.folder, 'metadata/generations/2024-09-27'), { recursive: true });
+  await rm(join(store.folder, 'metadata/staging'), { recursive: true });
   const saved = await store.storage.save(pngOf({ width: 8, height: 8 }), SAVE);
   expect(await collect((await store.storage.get(saved.filename)).body)).toHaveLength(saved.size);
   await store.close();

@@ -3,40 +3,24 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import { createStorage, type Storage, type StorageConfig, type StorageProvider } from '../src/storage/index.ts';
-import { shortId } from '../src/storage/naming.ts';
+import type { StorageProvider } from '../src/storage/index.ts';
 import { type ObjectStore, ObjectStoreError } from '../src/storage/object/object-store.ts';
 import { type MemoryBucket, memoryObjects, memoryStorage } from '../src/storage/providers/memory-storage.ts';
 import { type ObjectStorageOptions, openObjectStorage } from '../src/storage/providers/object-storage.ts';
 import { contextOf, strayObjects } from './support/bucket.ts';
 import { pngOf } from './support/images.ts';
-import { chunked, collect, describeProvider } from './support/provider-suite.ts';
+import { chunked, collect, describeProvider, openMain } from './support/provider-suite.ts';
 
-async function openMemory({ shortIds = [] as string[] } = {}) {
+function openMemory({ shortIds }: { shortIds?: string[] } = {}) {
   const bucket: MemoryBucket = new Map();
-  const stateDir = await mkdtemp(join(tmpdir(), 'image-storage-'));
-  const main = { type: 'memory', bucket, stateDir, lockWaitSeconds: 1 } as const;
-  const config: StorageConfig = { defaultProvider: 'main', providers: { main } };
-  const open = () => createStorage(config, { shortId: () => shortIds.shift() ?? shortId() });
-  let storage: Storage = await open();
-  return {
-    bucket,
-    config,
-    get storage() {
-      return storage;
-    },
-    async reopen() {
-      await storage.close();
-      storage = await open();
-      return storage;
-    },
-    leftovers: async () => [...strayObjects(bucket), ...(await readdir(join(stateDir, 'spool', 'main')))],
-    async close() {
-      await storage.close();
-      await rm(stateDir, { recursive: true, force: true });
-    },
-  };
+  return openMain({
+    settings: (stateDir) => ({ type: 'memory', bucket, stateDir }),
+    leftovers: async (_, stateDir) => [...strayObjects(bucket), ...(await spooled(stateDir))],
+    shortIds,
+  });
 }
+
+const spooled = (stateDir: string) => readdir(join(stateDir, 'spool', 'main'));
 
 describeProvider('memory', {
   open: openMemory,
@@ -86,7 +70,7 @@ it('sends what does not fit into memory from a file, which is gone afterwards', 
   const { filename } = await providers[0]!.save(chunked(bytes, 100_000), SAVE);
   const read = await collect((await providers[0]!.get(filename)).body);
   expect(read.equals(bytes)).toBe(true);
-  expect(await readdir(join(stateDir(0), 'spool', 'main'))).toEqual([]);
+  expect(await spooled(stateDir(0))).toEqual([]);
 });
 
 it('says DATA_LOSS when somebody replaced, cut or removed an object', async () => {
@@ -132,6 +116,33 @@ it('counts in Cleanup only what it deleted itself, and knows of all that others 
   await a.delete(saved[0]!.filename);
   expect(await b.cleanup({ keepCount: 2 })).toMatchObject({ deletedCount: 3, more: false });
   expect((await a.cleanup({ keepCount: 0 })).deletedCount).toBe(2);
+});
+
+it('ends a Cleanup that still learns of others when it closes', async () => {
+  const bucket: MemoryBucket = new Map();
+  const { providers, open } = await openSeveral(bucket, 1);
+  const arrived = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  let reads = 0;
+  const objects = memoryObjects(bucket);
+  const get: ObjectStore['get'] = async (key, ...rest) => {
+    if (key.includes('metadata/generations/')) {
+      reads += 1;
+      arrived.resolve();
+      await gate.promise;
+    }
+    return objects.get(key, ...rest);
+  };
+  const slow = await open(1, { shared: true, objects: { ...objects, get } });
+  const saved = await Promise.all(Array.from({ length: 40 }, () => providers[0]!.save(PNG, SAVE)));
+  const cleaning = slow.cleanup({ keepCount: 0 });
+  await arrived.promise;
+  const closing = slow.close();
+  gate.resolve();
+  await expect(cleaning).rejects.toMatchObject({ reason: 'BACKEND_UNAVAILABLE', message: 'the store is closing' });
+  await closing;
+  expect(reads).toBeLessThan(saved.length);
+  expect(await namesOf(providers[0]!)).toHaveLength(saved.length);
 });
 
 it('builds a lost catalog in the background: saves, reads and deletes go on, lists wait for it', async () => {

@@ -2,16 +2,15 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import { createStorage, type S3Config, type Storage, type StorageConfig } from '../src/storage/index.ts';
-import { shortId } from '../src/storage/naming.ts';
+import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
+import { createStorage, type S3Config } from '../src/storage/index.ts';
 import type { ObjectStore } from '../src/storage/object/object-store.ts';
 import { readSmall } from '../src/storage/object/reading.ts';
 import { payloadOf } from '../src/storage/object/record-object.ts';
 import { s3Objects } from '../src/storage/providers/s3-provider.ts';
 import { strayObjects } from './support/bucket.ts';
 import { pngOf } from './support/images.ts';
-import { chunked, collect, describeProvider, sha256 } from './support/provider-suite.ts';
+import { chunked, collect, describeProvider, openMain, sha256 } from './support/provider-suite.ts';
 import { requires } from './support/requires.ts';
 import { type S3Server, startVersitygw, versitygwAvailable } from './support/versitygw.ts';
 
@@ -27,35 +26,20 @@ requires('Go, to build the S3 server versitygw', versitygwAvailable)('S3', () =>
   }, BUILD_TIMEOUT_MS);
   afterAll(() => server.stop());
 
-  async function openS3({ shortIds = [] as string[], settings = {} as Partial<S3Config> } = {}) {
-    const stateDir = await mkdtemp(join(tmpdir(), 'image-storage-'));
+  async function openS3({ shortIds, settings }: { shortIds?: string[]; settings?: Partial<S3Config> } = {}) {
     const bucket = await server.createBucket();
-    const place = { ...server.settings, bucket, prefix: 'a-team', cdnUrl: 'cdn.example.com' };
-    const main: S3Config = { ...place, stateDir, lockWaitSeconds: 1, ...settings };
-    const config: StorageConfig = { defaultProvider: 'main', providers: { main } };
-    const open = () => createStorage(config, { shortId: () => shortIds.shift() ?? shortId() });
-    let storage: Storage = await open();
-    const objects = s3Objects(main);
-    return {
-      objects,
-      get storage() {
-        return storage;
-      },
-      async reopen() {
-        await storage.close();
-        storage = await open();
-        return storage;
-      },
-      leftovers: async () => [
+    const place = { ...server.settings, bucket, prefix: 'a-team', cdnUrl: 'cdn.example.com', ...settings };
+    const objects = s3Objects(place);
+    onTestFinished(() => objects.close?.());
+    const opened = await openMain({
+      settings: (stateDir) => ({ ...place, stateDir }),
+      leftovers: async (_, stateDir) => [
         ...strayObjects(await contentsOf(objects)),
         ...(await readdir(join(stateDir, 'spool', 'main'))),
       ],
-      async close() {
-        await storage.close();
-        objects.close?.();
-        await rm(stateDir, { recursive: true, force: true });
-      },
-    };
+      shortIds,
+    });
+    return Object.assign(opened, { objects });
   }
 
   describeProvider('s3', {

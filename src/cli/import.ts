@@ -4,20 +4,14 @@ import { realpath } from 'node:fs/promises';
 import { relative } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { EXIT } from '../exit-codes.ts';
+import { inParallel } from '../storage/parallel.ts';
 import { type AddressFlags, type Session, withAddress, withClient } from './connection.ts';
 import { collect, parseCount } from './flags.ts';
 import { type Description, openImageFile } from './import/image-file.ts';
-import { inParallel } from './import/parallel.ts';
 import { listStoredImages, type StoredImages } from './import/stored-images.ts';
-import {
-  createImportProgress,
-  createSummary,
-  SKIPPED,
-  type SkipReason,
-  type Summary,
-  summaryLines,
-} from './import/tally.ts';
+import { createSummary, SKIPPED, type SkipReason, type Summary, summaryLines } from './import/tally.ts';
 import { type Found, type FoundFile, walk } from './import/walk.ts';
+import { createRunProgress } from './run-progress.ts';
 import { displayText, formatTime, printError, printJson, printLine, shorten } from './terminal.ts';
 
 interface ImportFlags extends AddressFlags {
@@ -79,7 +73,8 @@ function parseConcurrency(text: string): number {
 async function importFolder(session: Session, named: string, flags: ImportFlags): Promise<number> {
   const { client, signal } = session;
   const folder = await realpath(named);
-  const progress = createImportProgress(process.stderr.isTTY ? await countFiles(folder) : { files: 0, bytes: 0 });
+  const progress = createRunProgress('file');
+  const done = { items: 0, bytes: 0, ...(await totalsFor(folder)) };
   const run = { session, folder, flags, stored: await listStoredImages(client, flags.provider, signal) };
   const summary = createSummary(flags.dryRun);
   let exitCode: number = EXIT.OK;
@@ -89,7 +84,9 @@ async function importFolder(session: Session, named: string, flags: ImportFlags)
     if (isTold(outcome, flags)) progress.clear();
     const code = await tell(run, found, outcome);
     exitCode ||= code;
-    progress.add(found.kind === 'file' ? found.sizeBytes : 0);
+    done.items += 1;
+    done.bytes += found.kind === 'file' ? found.sizeBytes : 0;
+    progress.set(done);
   };
   try {
     await inParallel(flags.concurrency, walk(folder), importOne);
@@ -102,11 +99,13 @@ async function importFolder(session: Session, named: string, flags: ImportFlags)
   return exitCode;
 }
 
-async function countFiles(folder: string): Promise<{ files: number; bytes: number }> {
-  const total = { files: 0, bytes: 0 };
+/** Counted only where somebody sees it. */
+async function totalsFor(folder: string): Promise<{ totalItems: number; totalBytes: number }> {
+  const total = { totalItems: 0, totalBytes: 0 };
+  if (!process.stderr.isTTY) return total;
   for await (const found of walk(folder)) {
-    total.files += 1;
-    if (found.kind === 'file') total.bytes += found.sizeBytes;
+    total.totalItems += 1;
+    if (found.kind === 'file') total.totalBytes += found.sizeBytes;
   }
   return total;
 }

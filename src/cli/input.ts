@@ -3,8 +3,8 @@ import { createReadStream } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import { addAbortSignal } from 'node:stream';
 import type { Source } from '../client.ts';
-import { type ReadAt, readerOf } from './embedded/read-at.ts';
-import { HEAD_BYTES } from './embedded-metadata.ts';
+import { type ReadAt, readerOf } from '../storage/embedded/read-at.ts';
+import { HEAD_BYTES } from '../storage/embedded-metadata.ts';
 
 /** The argument that means stdin. */
 export const STDIN = '-';

@@ -2,10 +2,10 @@
 import type { Command } from 'commander';
 import type { ImageMetadata, SavedImage } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
+import type { ReadAt } from '../storage/embedded/read-at.ts';
+import { type EmbeddedMetadata, readEmbeddedMetadata } from '../storage/embedded-metadata.ts';
 import { type AddressFlags, type Session, withAddress, withClient } from './connection.ts';
 import { parseInstant } from './dates.ts';
-import type { ReadAt } from './embedded/read-at.ts';
-import { type EmbeddedMetadata, readEmbeddedMetadata } from './embedded-metadata.ts';
 import { isUnreachable } from './errors.ts';
 import { collect, collectParameter, type Parameters, parametersText } from './flags.ts';
 import { imageJson } from './image-json.ts';

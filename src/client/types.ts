@@ -183,3 +183,90 @@ export interface ConnectOptions {
   /** Told before each wait for another attempt. */
   onRetry?: (error: Error, delayMs: number) => void;
 }
+
+export interface MaintenanceProgress {
+  images: number;
+  /** 0 when not known. */
+  totalImages: number;
+  bytes: number;
+  totalBytes: number;
+}
+
+export interface VerifyOptions extends CallOptions, ProviderChoice {
+  /** Read all bytes and compare their sha256. */
+  deep?: boolean;
+  /** Write records again, adopt whole images without a record, quarantine what else does not belong here. */
+  repair?: boolean;
+  /** Delete the records of images whose bytes are missing. */
+  forgetMissing?: boolean;
+}
+
+/** Something in a store that does not fit together. */
+export interface Finding {
+  provider: string;
+  /** The full key, `outputs/…`. */
+  key: string;
+  /** Empty for foreign files. */
+  filename: string;
+  /** In lower case, as the contract names them: `bytes_missing`, `not_committed`, … */
+  problem: string;
+  /** `none`, `restored`, `adopted`, `quarantined` or `forgotten`. */
+  remedy: string;
+  /** More in words, or empty. */
+  detail: string;
+}
+
+export interface VerifySummary {
+  images: number;
+  bytes: number;
+  findings: number;
+  remedied: number;
+  /** Objects too young to judge; only of a shared bucket. */
+  undecided: number;
+}
+
+export type VerifyEvent =
+  | { kind: 'progress'; progress: MaintenanceProgress }
+  | { kind: 'finding'; finding: Finding }
+  | { kind: 'summary'; summary: VerifySummary };
+
+export interface CopyOptions extends CallOptions {
+  /** The provider to read; empty is the default one. */
+  from: string;
+  /** The provider to write. */
+  to: string;
+  /** The name as it was sent, or its slug. */
+  model?: string;
+  category?: string;
+  /** Only images with a timestamp before this. */
+  before?: Date;
+  dryRun?: boolean;
+  /** Delete each image from the source once the target has it and its bytes were read back. */
+  deleteSource?: boolean;
+  /** Images at once, 1 to 64; default 4. */
+  concurrency?: number;
+}
+
+/** An image that was not copied. */
+export interface CopyFailure {
+  filename: string;
+  reason: string;
+  message: string;
+}
+
+export interface CopySummary {
+  /** That were copied, or would be. */
+  copied: number;
+  copiedBytes: number;
+  /** That the target had already. */
+  present: number;
+  failed: number;
+  /** From the source. */
+  deleted: number;
+  dryRun: boolean;
+}
+
+export type CopyEvent =
+  | { kind: 'progress'; progress: MaintenanceProgress }
+  | { kind: 'failed'; failure: CopyFailure }
+  | { kind: 'summary'; summary: CopySummary };

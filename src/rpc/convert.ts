@@ -159,7 +159,7 @@ export function numberOf(value: bigint): number {
 }
 
 /** Years 1970 to 9999, cut to the millisecond. */
-function dateOf(field: string, timestamp: Timestamp | undefined): Date | undefined {
+export function dateOf(field: string, timestamp: Timestamp | undefined): Date | undefined {
   if (timestamp === undefined) return undefined;
   const { seconds, nanos } = timestamp;
   if (seconds < 0n || seconds > LAST_SECOND || nanos < 0 || nanos > 999_999_999) {

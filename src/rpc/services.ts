@@ -1,9 +1,11 @@
-/** Everything the daemon answers over gRPC: ImageStorage, health and, where it may, reflection. */
+/** Everything the daemon answers over gRPC: ImageStorage, Maintenance, health and, where it may, reflection. */
 import type { ConnectRouter } from '@connectrpc/connect';
 import { Health } from '../../gen/health/v1/health_pb.ts';
 import { ImageStorage } from '../../gen/imagestorage/v1/image_storage_pb.ts';
+import { Maintenance } from '../../gen/imagestorage/v1/maintenance_pb.ts';
 import type { Storage } from '../storage/types.ts';
 import { createHealth } from './health.ts';
+import { createMaintenance } from './maintenance.ts';
 import { addReflection } from './reflection.ts';
 import { createRoutes } from './routes.ts';
 import type { SaveStreamLimits } from './save-stream.ts';
@@ -28,6 +30,7 @@ export function addServices(router: ConnectRouter, options: ServiceOptions): voi
   const routes = createRoutes(storage, save);
   const readMaxBytes = Math.max(save.maxChunkBytes, maxMetadataBytes) + FRAMING_BYTES;
   router.service(ImageStorage, routes).rpc(ImageStorage.method.save, routes.save, { readMaxBytes });
+  router.service(Maintenance, createMaintenance(storage));
   router.service(Health, createHealth(storage, defaultProvider, shutdown));
-  if (reflection) addReflection(router, [ImageStorage, Health], shutdown);
+  if (reflection) addReflection(router, [ImageStorage, Maintenance, Health], shutdown);
 }

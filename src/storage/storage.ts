@@ -4,6 +4,8 @@ import { resolveInstant, resolveRange } from './dates.ts';
 import { invalidField, StorageError, toStorageError } from './errors.ts';
 import { openProvider } from './factory.ts';
 import { createListing } from './listing.ts';
+import { copyImages } from './maintenance/copy.ts';
+import { inTurn } from './maintenance/verify.ts';
 import { shortId } from './naming.ts';
 import { type Settings, withDefaults, withoutAlias } from './settings.ts';
 import type {
@@ -87,6 +89,11 @@ function facade(providers: Map<string, StorageProvider>, defaultProvider: string
       if (choice !== ALL) return [await one(choice).getStatistics()];
       return Promise.all([...providers].map(([name, provider]) => named(name, provider.getStatistics())));
     },
+    verify(options = {}) {
+      const chosen = options.provider === ALL ? [...providers.values()] : [one(options.provider)];
+      return inTurn(chosen.map((provider) => provider.verify(options)));
+    },
+    copy: ({ from, to, ...options }) => copyImages(one(from), one(to), options),
     health: () => Object.fromEntries([...providers].map(([name, provider]) => [name, provider.health])),
     close: () => closeAll(providers),
   };

@@ -1,5 +1,9 @@
 /** The domain's nouns and the contract of a storage provider. Times are Dates; sizes are bytes. */
-import type { MemoryBucket } from './providers/memory-storage.ts';
+
+import type { StorageLimits } from './config-types.ts';
+import type { CopyEvent, CopyOptions, Maintainable, VerifyEvent, VerifyOptions } from './maintenance/types.ts';
+
+export * from './config-types.ts';
 
 /** What the generator knows of an image. Text is valid UTF-8 without NUL. */
 export interface ImageMetadata {
@@ -226,7 +230,7 @@ export type ProviderHealth = { serving: true } | { serving: false; why: string }
  * metadata are on stable storage and visible; when it rejects nothing was kept, unless the error has `outcomeUnknown`.
  * A filename is never reused and its bytes never change. All failures are StorageErrors.
  */
-export interface StorageProvider {
+export interface StorageProvider extends Maintainable {
   /** The key in the configuration. */
   readonly name: string;
   /** `local`, `s3`, … */
@@ -253,25 +257,6 @@ export interface Logger {
   error(fields: object, message: string): void;
 }
 
-/** The limits a provider enforces. */
-export interface StorageLimits {
-  maxImageBytes: number;
-  maxPromptBytes: number;
-  maxMetadataBytes: number;
-  /** Saves in flight at once. */
-  maxSaves: number;
-  /** How long a save waits for its turn before TOO_MANY_SAVES. */
-  saveQueueMs: number;
-}
-
-export const DEFAULT_LIMITS: StorageLimits = {
-  maxImageBytes: 256 * 1024 * 1024,
-  maxPromptBytes: 64 * 1024,
-  maxMetadataBytes: 1024 * 1024,
-  maxSaves: 64,
-  saveQueueMs: 10_000,
-};
-
 /** What a provider is built with besides its own settings. */
 export interface ProviderContext {
   name: string;
@@ -291,85 +276,6 @@ export interface ProviderContext {
   synchronous?: 'FULL' | 'NORMAL';
 }
 
-/** Settings of a `local` provider (alias `project`). */
-export interface LocalConfig {
-  type: 'local';
-  /** The root folder, what is called `outputs` in keys; default `./outputs`. */
-  basePath: string;
-  /** How long to wait for another process to let go of the store; default 30. */
-  lockWaitSeconds?: number;
-}
-
-/** What every provider in a bucket may be told. */
-export interface BucketSettings {
-  /** Where its catalog, lock and spool lie; default `./outputs/metadata`. On a local disk. */
-  stateDir?: string;
-  /** Others save and delete in the bucket, too: the catalog follows them; default false. */
-  shared?: boolean;
-  /** How often the catalog of a shared bucket follows the others; default 300. */
-  syncSeconds?: number;
-  /** How long to wait for another process to let go of the state; default 30. */
-  lockWaitSeconds?: number;
-  /** Unset or true: the daemon does not start without this provider. */
-  required?: boolean;
-}
-
-/** How callers reach the bytes of an image in a bucket. */
-export interface UrlSettings {
-  /** `public`: by a fixed URL · `presigned`: by one that expires. Default: public with a `cdnUrl`, else presigned. */
-  mode?: 'public' | 'presigned';
-  /** How long a presigned URL is good for, at most 7 days; default 3600. */
-  expiresSeconds?: number;
-  /** The endpoint as callers reach it, where it is not the one that the daemon uses. */
-  endpoint?: string;
-}
-
-/** Settings of an `s3` provider: AWS S3, Cloudflare R2, or whatever speaks S3 with conditional writes. */
-export interface S3Config extends BucketSettings {
-  type: 's3';
-  bucket: string;
-  /** Such as `eu-central-1`; `auto` for R2. */
-  region: string;
-  /** Unset, with `secretKey`: the SDK's own chain of credentials. */
-  accessKey?: string;
-  secretKey?: string;
-  /** Unset: AWS in that region. */
-  endpoint?: string;
-  /** Where callers reach the bucket, with or without `https://`. */
-  cdnUrl?: string;
-  /** What all keys begin with, such as `team-a`; default none. */
-  prefix?: string;
-  /** `endpoint/bucket/key` instead of `bucket.endpoint/key`; default: true with an `endpoint`. */
-  forcePathStyle?: boolean;
-  urls?: UrlSettings;
-}
-
-/** Settings of a `memory` provider, for tests. */
-export interface MemoryConfig extends BucketSettings {
-  type: 'memory';
-  /** The objects by key; providers that are given the same one share it. */
-  bucket: MemoryBucket;
-}
-
-export type ProviderConfig = LocalConfig | S3Config | MemoryConfig;
-
-/** Settings of a provider as its user writes them; `type` defaults to the name. */
-export type ProviderSettings =
-  | (Partial<Omit<LocalConfig, 'type'>> & { type?: 'local' | 'project' })
-  | (Omit<S3Config, 'type'> & { type?: 's3' })
-  | (Omit<MemoryConfig, 'type'> & { type?: 'memory' });
-
-/** What `createStorage` is built from. */
-export interface StorageConfig {
-  /** The provider of calls that name none. Default: the only one, or `local`. */
-  defaultProvider?: string;
-  /** By name: `[a-z][a-z0-9]*`; `project` is another name of `local`. Default: `local`, in `./outputs`. */
-  providers?: Record<string, ProviderSettings>;
-  /** Prefix of local URLs, such as `https://images.example.com`; empty: paths alone. */
-  publicUrl?: string;
-  limits?: Partial<StorageLimits>;
-}
-
 /** Chooses a provider; unset or empty is the default, `*` is all of them where that makes sense. */
 export interface ProviderChoice {
   provider?: string;
@@ -385,6 +291,13 @@ export interface Storage {
   cleanup(options: CleanupOptions<Instant> & ProviderChoice): Promise<CleanupResult>;
   /** One entry for each provider meant. */
   getStatistics(provider?: string): Promise<ProviderStatistics[]>;
+  /**
+   * Compares records and bytes; the summary comes last. A store that cannot be reached, or is another than was opened,
+   * makes it throw: nothing is repaired or forgotten then.
+   */
+  verify(options?: VerifyOptions & ProviderChoice): AsyncIterable<VerifyEvent>;
+  /** Copies images as they are, under the same filenames; the summary comes last. What is there already is skipped. */
+  copy(options: CopyOptions & { from: string; to: string }): AsyncIterable<CopyEvent>;
   /** One entry for each provider. */
   health(): Record<string, ProviderHealth>;
   close(): Promise<void>;

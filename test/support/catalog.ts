@@ -42,6 +42,7 @@ export async function openInThread(path: string): Promise<Catalog> {
     commit: async (changes) => writer.commit(changes),
     find: async (filename) => reader.find(filename),
     findByKey: async (key) => reader.findByKey(key),
+    standing: async (filenames) => reader.standing(filenames),
     page: async (query, request) => finish(reader.page(query, request)),
     pageSizes: async (query, request) => finish(reader.pageSizes(query, request)),
     statistics: async () => reader.statistics(),

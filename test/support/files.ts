@@ -2,6 +2,8 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Storage } from '../../src/storage/index.ts';
+import { KEY_ROOT, recordKey } from '../../src/storage/naming.ts';
 
 const GIVE_UP_MS = 20_000;
 
@@ -16,8 +18,17 @@ export async function untilNothingIsStaged(basePath: string): Promise<void> {
   }
 }
 
+/** Images and records that no image of an open store accounts for, once nothing is staged. */
+export async function strayFiles(storage: Storage, basePath: string): Promise<string[]> {
+  await untilNothingIsStaged(basePath);
+  const images = await storage.list();
+  const wanted = new Set(images.flatMap(({ key, filename }) => [key, recordKey(filename)]));
+  const found = [...(await filesBelow(basePath, 'images')), ...(await filesBelow(basePath, 'metadata/generations'))];
+  return found.filter((path) => !wanted.has(KEY_ROOT + path));
+}
+
 /** Paths relative to the base path. */
-export async function filesBelow(basePath: string, folder: string): Promise<string[]> {
+export async function filesBelow(basePath: string, folder = ''): Promise<string[]> {
   const entries = await readdir(join(basePath, folder), { recursive: true, withFileTypes: true });
   return entries
     .filter((entry) => entry.isFile())

@@ -1,16 +1,66 @@
 /** What every provider must do, written once: run over each of them with its own way to open a store. */
 import { createHash } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { ImageMetadata, Storage, StorageItem, StorageResult } from '../../src/storage/index.ts';
+import {
+  createStorage,
+  type ImageMetadata,
+  type ProviderSettings,
+  type Storage,
+  type StorageConfig,
+  type StorageItem,
+  type StorageResult,
+} from '../../src/storage/index.ts';
+import { shortId } from '../../src/storage/naming.ts';
 import { pngOf, sharedImages } from './images.ts';
 
 export interface OpenedProvider {
-  storage: Storage;
+  /** The one that was opened last. */
+  readonly storage: Storage;
   /** Closes it and opens it again over the same data. */
   reopen(): Promise<Storage>;
   /** Every object below the root that is no live image's, by name; empty when nothing was left behind. */
   leftovers(): Promise<string[]>;
   close(): Promise<void>;
+}
+
+export interface Opening {
+  /** The settings of the provider `main`, given the folder that is its own. */
+  settings(folder: string): ProviderSettings;
+  leftovers(storage: Storage, folder: string): Promise<string[]>;
+  shortIds?: string[] | undefined;
+}
+
+/** Opens a storage of one provider, `main`, in a folder that its `close` removes. */
+export async function openMain({ settings, leftovers, shortIds = [] }: Opening) {
+  const folder = await mkdtemp(join(tmpdir(), 'image-storage-'));
+  const config: StorageConfig = {
+    defaultProvider: 'main',
+    providers: { main: { ...settings(folder), lockWaitSeconds: 1 } },
+    // So that a size can be declared that no disk has room for.
+    limits: { maxImageBytes: Number.MAX_SAFE_INTEGER },
+  };
+  const open = () => createStorage(config, { shortId: () => shortIds.shift() ?? shortId() });
+  let storage = await open();
+  return {
+    folder,
+    config,
+    get storage() {
+      return storage;
+    },
+    async reopen() {
+      await storage.close();
+      storage = await open();
+      return storage;
+    },
+    leftovers: () => leftovers(storage, folder),
+    async close() {
+      await storage.close();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
 }
 
 export interface ProviderSuite {
@@ -137,6 +187,7 @@ export function describeProvider(title: string, suite: ProviderSuite): void {
           'CHECKSUM_MISMATCH',
           () => storage.save(png, META, { trailer: () => ({ sha256: '0'.repeat(64) }) }),
         ],
+        ['more than there is room for', 'DISK_FULL', () => storage.save(png, META, { size: 2 ** 52 })],
         ['a lone surrogate', 'FIELD_INVALID', () => storage.save(png, { ...META, prompt: '\ud800' })],
         ['NUL', 'FIELD_INVALID', () => storage.save(png, { ...META, model: 'a\0b' })],
         ['a prompt of 1 MB', 'FIELD_INVALID', () => storage.save(png, { ...META, prompt: 'x'.repeat(1e6) })],
@@ -149,7 +200,8 @@ export function describeProvider(title: string, suite: ProviderSuite): void {
         ['a cancelled call', 'CANCELLED', () => storage.save(chunked(png, 100), META, { signal: AbortSignal.abort() })],
       ];
       it.each(refused)('%s: %s', async (_what, reason, save) => {
-        await expect(save()).rejects.toMatchObject({ name: 'StorageError', reason });
+        const noUseToRetry = { retryAfterMs: undefined, outcomeUnknown: false };
+        await expect(save()).rejects.toMatchObject({ name: 'StorageError', reason, ...noUseToRetry });
         expect(await storage.list()).toEqual([]);
         expect(await opened.leftovers()).toEqual([]);
       });

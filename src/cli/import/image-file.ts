@@ -1,14 +1,13 @@
 /** One file of a folder that is taken over: whether it is an image, and what can be learned of it. */
-import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, join, relative, sep } from 'node:path';
 import type { ImageMetadata, Source } from '../../client.ts';
 import type { ImageRecord } from '../../storage/catalog/types.ts';
-import { ImageInspector } from '../../storage/image-format.ts';
-import { folderOf, modelSlug } from '../../storage/naming.ts';
+import { readEmbeddedMetadata } from '../../storage/embedded-metadata.ts';
+import { inspectImage, modelInName } from '../../storage/maintenance/foundling.ts';
+import { folderOf } from '../../storage/naming.ts';
 import { parseRecord } from '../../storage/record-file.ts';
-import { readEmbeddedMetadata } from '../embedded-metadata.ts';
 import { openInput } from '../input.ts';
 import { dateInPath } from './path-date.ts';
 import type { FoundFile } from './walk.ts';
@@ -32,7 +31,7 @@ const CHUNK_BYTES = 256 * 1024;
 export async function openImageFile(folder: string, file: FoundFile, signal: AbortSignal): Promise<ImageFile> {
   const { source, readAt } = await openInput(file.path, signal);
   const chunks = source instanceof Uint8Array ? [source] : fileChunks(file.path, signal);
-  const sha256 = await inspect(chunks);
+  const { sha256 } = await inspectImage(chunks);
   return {
     source,
     sha256,
@@ -46,7 +45,7 @@ export async function openImageFile(folder: string, file: FoundFile, signal: Abo
         Math.max(0, file.modifiedAt);
       const metadata = {
         prompt: record?.prompt || embedded.prompt,
-        model: record?.model || embedded.model || modelInName(file.path),
+        model: record?.model || embedded.model || modelInName(basename(file.path)),
         parametersJson: record?.parametersJson || embedded.parametersJson,
         category: record?.category || undefined,
         tags: record?.tags,
@@ -59,17 +58,6 @@ export async function openImageFile(folder: string, file: FoundFile, signal: Abo
 
 function fileChunks(path: string, signal: AbortSignal): AsyncIterable<Uint8Array> {
   return createReadStream(path, { highWaterMark: CHUNK_BYTES, signal });
-}
-
-async function inspect(chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<string> {
-  const inspector = new ImageInspector();
-  const hash = createHash('sha256');
-  for await (const chunk of chunks) {
-    inspector.push(chunk);
-    hash.update(chunk);
-  }
-  inspector.finish();
-  return hash.digest('hex');
 }
 
 /** The record of a store of ours, in the folder that mirrors that of the image, or beside it. */
@@ -87,10 +75,4 @@ async function findRecord(path: string, sha256: string): Promise<ImageRecord | u
     if (record?.sha256 === sha256) return record;
   }
   return undefined;
-}
-
-/** Of a name that our stores give. */
-function modelInName(path: string): string | undefined {
-  const slug = folderOf(basename(path))?.split('/')[1];
-  return slug === modelSlug('') ? undefined : slug;
 }

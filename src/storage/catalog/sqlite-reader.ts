@@ -14,6 +14,7 @@ import type {
   PendingOperation,
   RecordPage,
   Span,
+  Standing,
   Tombstone,
   UnsyncedRecord,
 } from './types.ts';
@@ -57,6 +58,15 @@ export class CatalogReader {
     const sql = `SELECT ${RECORD_COLUMNS}, delete_time FROM images WHERE idempotency_key = ? AND idempotency_key <> ''`;
     const row = this.#db.get(sql, idempotencyKey);
     return row && { record: toRecord(row), deleted: row.delete_time !== null };
+  }
+
+  standing(filenames: readonly string[]): Standing[] {
+    return filenames.map((filename) => {
+      const row = this.#db.get('SELECT delete_time, unlink_pending FROM images WHERE filename = ?', filename);
+      if (row === undefined) return 'absent';
+      if (row.delete_time === null) return 'live';
+      return row.unlink_pending === 1 ? 'unlinking' : 'deleted';
+    });
   }
 
   *page(query: CatalogQuery, { after, limit, maxBytes }: PageRequest): Generator<void, RecordPage> {

@@ -86,6 +86,9 @@ export interface CatalogStatistics {
   byDate: GroupStatistics[];
 }
 
+/** What a catalog knows of a filename; `unlinking`: deleted, and its files may still be there. */
+export type Standing = 'live' | 'unlinking' | 'deleted' | 'absent';
+
 /** A row whose record file is not yet known to be on stable storage. */
 export interface UnsyncedRecord {
   /** Ascending; grows with every insert. */
@@ -115,6 +118,8 @@ export interface Catalog {
   find(filename: string): Promise<ImageRecord | undefined>;
   /** The image that was saved with this key, deleted or not. */
   findByKey(idempotencyKey: string): Promise<{ record: ImageRecord; deleted: boolean } | undefined>;
+  /** Of each of the filenames, in their order. */
+  standing(filenames: readonly string[]): Promise<Standing[]>;
   page(query: CatalogQuery, request: PageRequest): Promise<RecordPage>;
   /** Like `page`, without the metadata; at most `limit` rows. */
   pageSizes(query: CatalogQuery, request: { after?: Position; limit: number }): Promise<ImageSize[]>;

@@ -16,6 +16,7 @@ import type {
   PendingOperation,
   RecordPage,
   Span,
+  Standing,
   Tombstone,
   UnsyncedRecord,
 } from './types.ts';
@@ -135,6 +136,10 @@ export class WorkerCatalog implements BucketCatalog {
 
   findByKey(idempotencyKey: string): Promise<{ record: ImageRecord; deleted: boolean } | undefined> {
     return this.#read(this.#reader.call('findByKey', [idempotencyKey]));
+  }
+
+  standing(filenames: readonly string[]): Promise<Standing[]> {
+    return this.#read(this.#reader.call('standing', [filenames]));
   }
 
   page(query: CatalogQuery, request: PageRequest): Promise<RecordPage> {

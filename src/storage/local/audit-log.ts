@@ -1,4 +1,4 @@
-/** The audit log: a line of JSON for every image deleted, so that a rebuilt catalog does not bring it back. */
+/** The audit log: a line of JSON for every image deleted, so that a rebuilt catalog does not bring it back, unless somebody did. */
 import { appendFile, readdir, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { ImageRecord, Tombstone } from '../catalog/types.ts';
@@ -10,10 +10,12 @@ const KEPT_ROTATIONS = 4;
 
 /** What deleted an image. */
 export type DeletedBy = 'delete' | 'cleanup';
+/** What committed an image under a name that may have been deleted before. */
+export type BroughtBackBy = 'adopt' | 'copy';
 
 interface Entry {
   time: string;
-  action: DeletedBy;
+  action: DeletedBy | BroughtBackBy;
   filename: string;
   model: string;
   size: number;
@@ -31,11 +33,19 @@ export class AuditLog {
     this.#path = path;
   }
 
-  /** Appends a line; lines asked for together are written together. Prompts are left out. */
   deleted(record: ImageRecord, by: DeletedBy, time: number): Promise<void> {
+    return this.#append(record, by, time);
+  }
+
+  broughtBack(record: ImageRecord, by: BroughtBackBy, time: number): Promise<void> {
+    return this.#append(record, by, time);
+  }
+
+  /** Lines asked for together are written together. Prompts are left out. */
+  #append(record: ImageRecord, action: Entry['action'], time: number): Promise<void> {
     const { filename, model, size, sha256, idempotencyKey, fingerprint } = record;
     const at = new Date(time).toISOString();
-    const entry: Entry = { time: at, action: by, filename, model, size, sha256, idempotencyKey, fingerprint };
+    const entry: Entry = { time: at, action, filename, model, size, sha256, idempotencyKey, fingerprint };
     this.#queue.push(`${JSON.stringify(entry)}\n`);
     this.#writing ??= this.#write();
     return this.#writing;
@@ -63,16 +73,27 @@ export class AuditLog {
   }
 }
 
-/** The deletes that the log still knows, as tombstones without the metadata that the log leaves out. */
-export async function readAuditLog(path: string): Promise<Tombstone[]> {
-  const tombstones: Tombstone[] = [];
+/** What the log still knows. */
+export interface Audit {
+  /** Without the metadata that the log leaves out. */
+  deletes: Tombstone[];
+  /** When that filename was brought back last, ms since 1970. */
+  broughtBack: Map<string, number>;
+}
+
+export async function readAuditLog(path: string): Promise<Audit> {
+  const audit: Audit = { deletes: [], broughtBack: new Map() };
   for (const file of await auditFiles(path)) {
     for (const line of ((await readText(file)) ?? '').split('\n')) {
-      const tombstone = parseEntry(line);
-      if (tombstone !== undefined) tombstones.push(tombstone);
+      const entry = parseEntry(line);
+      if (entry === undefined) continue;
+      const { action, tombstone } = entry;
+      if (action === 'adopt' || action === 'copy') {
+        audit.broughtBack.set(tombstone.record.filename, tombstone.deleteTime);
+      } else audit.deletes.push(tombstone);
     }
   }
-  return tombstones;
+  return audit;
 }
 
 /** Oldest first, the current one last. */
@@ -83,7 +104,7 @@ async function auditFiles(path: string): Promise<string[]> {
   return [...rotated.map((name) => join(dirname(path), name)), path];
 }
 
-function parseEntry(line: string): Tombstone | undefined {
+function parseEntry(line: string): { action: Entry['action'] | undefined; tombstone: Tombstone } | undefined {
   let entry: Partial<Entry>;
   try {
     entry = JSON.parse(line) as Partial<Entry>;
@@ -112,5 +133,5 @@ function parseEntry(line: string): Tombstone | undefined {
     idempotencyKey: entry.idempotencyKey ?? '',
     fingerprint: entry.fingerprint ?? '',
   };
-  return { record, deleteTime, unlinkPending: true };
+  return { action: entry.action, tombstone: { record, deleteTime, unlinkPending: true } };
 }

@@ -13,6 +13,8 @@ const LAYOUT_VERSION = 1;
 const RESERVE_BYTES = 1024 * 1024;
 /** Below this much free space the reserve is not taken. */
 const ROOM_FOR_RESERVE_BYTES = 8 * RESERVE_BYTES;
+/** How long a look at the free space counts. */
+const FRESH_MS = 100;
 
 /** statfs(2) magic numbers of file systems on which a lock or an fsync may not mean what it says. */
 const REMOTE = new Map([
@@ -96,8 +98,8 @@ async function checkLinks(layout: Layout): Promise<void> {
 
 /** Keeps 1 MiB to give up, so that Delete and the next start work on a full disk. */
 export async function takeReserve(layout: Layout): Promise<void> {
-  const { bavail, bsize } = await statfs(layout.basePath);
-  if (bavail * bsize < ROOM_FOR_RESERVE_BYTES) return;
+  const { freeBytes = 0 } = await capacityOf(layout.basePath);
+  if (freeBytes < ROOM_FOR_RESERVE_BYTES) return;
   const file = await open(layout.reserve, 'wx').catch((error) => {
     if (hasCode(error, 'EEXIST')) return undefined;
     throw error;
@@ -123,4 +125,20 @@ export function giveUpReserve(layout: Layout): Promise<boolean> {
 export async function capacityOf(path: string): Promise<{ capacityBytes?: number; freeBytes?: number }> {
   const stats = await ifPresent(statfs(path));
   return stats ? { capacityBytes: stats.blocks * stats.bsize, freeBytes: stats.bavail * stats.bsize } : {};
+}
+
+/**
+ * Gives the free bytes of the file system, as they were a moment ago: one look serves all saves that begin together, and
+ * a write says what is true. Infinity where nothing is at the path.
+ */
+export function freeSpaceOf(path: string): () => Promise<number> {
+  let last: { at: number; bytes: Promise<number> } | undefined;
+  return () => {
+    const now = performance.now();
+    if (last === undefined || now - last.at > FRESH_MS) {
+      const bytes = capacityOf(path).then(({ freeBytes = Number.POSITIVE_INFINITY }) => freeBytes);
+      last = { at: now, bytes };
+    }
+    return last.bytes;
+  };
 }

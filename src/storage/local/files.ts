@@ -44,10 +44,15 @@ export async function inodeOf(path: string): Promise<Inode | undefined> {
   return stats && { dev: stats.dev, ino: stats.ino };
 }
 
-/** Unlinks the name only where it names that very file. */
-export async function unlinkIfSame(path: string, inode: Inode): Promise<void> {
+/** Whether the name is that of this very file. */
+export async function isSame(path: string, inode: Inode): Promise<boolean> {
   const found = await inodeOf(path);
-  if (found?.ino === inode.ino && found.dev === inode.dev) await unlinkIfPresent(path);
+  return found?.ino === inode.ino && found.dev === inode.dev;
+}
+
+/** Unlinks the name only where it is that of this very file. */
+export async function unlinkIfSame(path: string, inode: Inode): Promise<void> {
+  if (await isSame(path, inode)) await unlinkIfPresent(path);
 }
 
 /** Writes all of it: a write on a nearly full disk may take less than asked without an error. */
@@ -88,11 +93,16 @@ export async function syncFile(path: string): Promise<boolean> {
   return true;
 }
 
-/** Puts a small file in place at once and for good: after a crash it is whole or the old one. */
-export async function replaceFile(path: string, content: string | Uint8Array): Promise<void> {
+/** Puts a small file in place at once: after a crash it is whole or the old one. Its folder is the caller's to sync. */
+export async function placeFile(path: string, content: string): Promise<void> {
   const temporary = `${path}.tmp`;
   await writeFile(temporary, content, { flush: true });
   await rename(temporary, path);
+}
+
+/** Puts a small file in place at once and for good. */
+export async function replaceFile(path: string, content: string): Promise<void> {
+  await placeFile(path, content);
   await syncFolder(dirname(path));
 }
 

@@ -9,6 +9,7 @@ export class Layout {
   readonly metadata: string;
   readonly staging: string;
   readonly logs: string;
+  readonly quarantine: string;
   readonly auditLog: string;
   readonly catalog: string;
   readonly lock: string;
@@ -27,6 +28,7 @@ export class Layout {
     this.records = join(this.metadata, 'generations');
     this.staging = join(this.metadata, 'staging');
     this.logs = join(this.metadata, 'logs');
+    this.quarantine = join(this.metadata, 'quarantine');
     this.auditLog = join(this.logs, 'audit.jsonl');
     this.catalog = join(this.metadata, 'catalog.db');
     this.lock = join(this.metadata, 'lock.db');

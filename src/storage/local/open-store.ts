@@ -85,7 +85,7 @@ async function openLocked(layout: Layout, folders: Folders, lock: Lock, context:
     });
     const audit = new AuditLog(layout.auditLog);
     const queues = { byFilename: new KeyedQueue(), byKey: new KeyedQueue() };
-    return { layout, context, catalog, committer, folders, audit, condition: opening, lock, ...queues };
+    return { storeId, layout, context, catalog, committer, folders, audit, condition: opening, lock, ...queues };
   } catch (error) {
     await catalog.close(false);
     throw error;

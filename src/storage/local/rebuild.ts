@@ -11,9 +11,9 @@ import { readAuditLog } from './audit-log.ts';
 import { hasCode, ifPresent, inodeOf, syncFolder, unlinkIfPresent } from './files.ts';
 import type { Layout } from './layout.ts';
 import { holds } from './recovery.ts';
+import { TOMBSTONE_MS } from './store.ts';
 
 const BATCH = 1000;
-const KEY_LIFE_MS = 24 * 60 * 60 * 1000;
 const READS_IN_A_ROW = 32;
 const KEPT_LOST = 2;
 const PROGRESS_MS = 2000;
@@ -53,28 +53,30 @@ export async function rebuildCatalog({ layout, storeId, log, now, failpoint }: R
   if (await unlinkIfPresent(layout.rebuild)) await syncFolder(layout.metadata);
 }
 
-/** A filename is never reused, so whatever was deleted once, by any source, stays deleted. */
+/** A filename is never reused: what was deleted once, by any source, stays deleted, unless the same image was brought back. */
 async function knownTombstones(layout: Layout): Promise<Tombstone[]> {
   const paths = [layout.catalog, ...(await lostCatalogs(layout))];
   const salvaged = await Promise.all(paths.map(salvageTombstones));
-  return [...salvaged.flat(), ...(await loggedDeletes(layout))];
+  const { deletes, broughtBack } = await readAuditLog(layout.auditLog);
+  await findPendingUnlinks(layout, deletes);
+  return [...salvaged.flat(), ...deletes].filter(
+    ({ record, deleteTime }) => deleteTime > (broughtBack.get(record.filename) ?? 0),
+  );
 }
 
-/** A key is kept for 24 hours beyond the delete. */
+/** As if upkeep had purged it in time. */
 function withoutOldKey(tombstone: Tombstone, now: number): Tombstone {
-  if (now - tombstone.deleteTime < KEY_LIFE_MS) return tombstone;
+  if (now - tombstone.deleteTime < TOMBSTONE_MS) return tombstone;
   return { ...tombstone, record: { ...tombstone.record, idempotencyKey: '' } };
 }
 
 /** The image is the last file that a delete unlinks: while it is there, so may be the others. */
-async function loggedDeletes(layout: Layout): Promise<Tombstone[]> {
-  const tombstones = await readAuditLog(layout.auditLog);
+async function findPendingUnlinks(layout: Layout, tombstones: Tombstone[]): Promise<void> {
   for (let start = 0; start < tombstones.length; start += BATCH) {
     const batch = tombstones.slice(start, start + BATCH);
     const images = await Promise.all(batch.map(({ record }) => inodeOf(layout.image(record.filename))));
     for (const [index, image] of images.entries()) batch[index]!.unlinkPending = image !== undefined;
   }
-  return tombstones;
 }
 
 async function loadRecords(

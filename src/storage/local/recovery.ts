@@ -1,7 +1,7 @@
 /** What a start puts right after an unclean stop, from the catalog: records, staging and half-done deletes. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { readdir, rename, stat, writeFile } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Catalog, ImageRecord } from '../catalog/types.ts';
 import { folderOf } from '../naming.ts';
@@ -13,6 +13,7 @@ import {
   ifPresent,
   inodeOf,
   linkNew,
+  placeFile,
   readText,
   syncFile,
   syncFolder,
@@ -61,13 +62,7 @@ export async function restoreRecord(
     await syncFile(path);
     return;
   }
-  await folders.within(dirname(path), () => writeRecord(path, record));
-}
-
-async function writeRecord(path: string, record: ImageRecord): Promise<void> {
-  const temporary = `${path}.tmp`;
-  await writeFile(temporary, formatRecord(record), { flush: true });
-  await rename(temporary, path);
+  await folders.within(dirname(path), () => placeFile(path, formatRecord(record)));
 }
 
 /** Decides every upload in staging by the catalog. What cannot be removed stays, and is tried again by the next start. */

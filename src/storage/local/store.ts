@@ -1,16 +1,19 @@
 /** What the parts of an open local store share, and how it stops when its promises are in doubt. */
 import { unlink } from 'node:fs/promises';
-import { join } from 'node:path';
 import { type Catalog, CatalogError } from '../catalog/types.ts';
 import type { KeyedQueue } from '../concurrency.ts';
 import { StorageError, toStorageError } from '../errors.ts';
 import type { ProviderContext, ProviderHealth } from '../types.ts';
 import type { AuditLog } from './audit-log.ts';
 import type { Committer } from './committer.ts';
-import { FolderSyncError, type Folders, type Inode, ifPresent, inodeOf } from './files.ts';
+import { FolderSyncError, type Folders, type Inode, ifPresent, isSame } from './files.ts';
 import type { Layout } from './layout.ts';
 
+/** How long at least the name and the key of a deleted image are kept. */
+export const TOMBSTONE_MS: number = 24 * 60 * 60 * 1000;
+
 export interface LocalStore {
+  storeId: string;
   layout: Layout;
   context: ProviderContext;
   catalog: Catalog;
@@ -44,8 +47,7 @@ export class StoreCondition {
   /** STORE_READ_ONLY after a failure that left something in doubt, STORE_REPLACED when the folder is another. */
   async checkWritable(): Promise<void> {
     if (this.#stopped !== undefined) throw this.#stopped;
-    const found = await inodeOf(this.#layout.format);
-    if (found?.ino === this.#identity.ino && found.dev === this.#identity.dev) return;
+    if (await isSame(this.#layout.format, this.#identity)) return;
     this.#stopped = new StorageError('STORE_REPLACED', 'the folder of the store was replaced; restart the daemon');
     this.#context.log.error({ provider: this.#context.name }, this.#stopped.message);
     throw this.#stopped;
@@ -81,11 +83,6 @@ export class StoreCondition {
     );
     return new StorageError('STORAGE_IO', 'the disk failed during the commit', { cause, outcomeUnknown: true });
   }
-}
-
-/** The folders whose names a delete or a save of this image changes. */
-export function foldersOf(layout: Layout, filename: string): { image: string; record: string } {
-  return { image: join(layout.image(filename), '..'), record: join(layout.record(filename), '..') };
 }
 
 /** Unlinks all names of a deleted image, the record before the bytes; what is gone already is fine. */

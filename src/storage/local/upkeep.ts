@@ -3,13 +3,12 @@ import { dirname } from 'node:path';
 import { takeReserve } from './file-system.ts';
 import { syncFile, unlinkIfPresent } from './files.ts';
 import { finishUnlinks, restoreRecord, syncFolders } from './recovery.ts';
-import { type LocalStore, unlinkImage } from './store.ts';
+import { type LocalStore, TOMBSTONE_MS, unlinkImage } from './store.ts';
 
 const TICK_MS = 1000;
 /** By then the kernel has written a record on its own, and syncing it costs next to nothing. */
 const RECORD_AGE_MS = 60_000;
 const RECORD_BATCH = 500;
-const TOMBSTONE_AGE_MS = 24 * 60 * 60 * 1000;
 /** How often tombstones, the reserve and what failed before are looked at. */
 const SLOW_TICK_MS = 60_000;
 
@@ -75,7 +74,7 @@ export class Upkeep {
     while (!this.#stopping && (await this.#syncRecords({ from: now - RECORD_AGE_MS, to: now + TICK_MS })));
     if (!isSlow) return;
     this.#nextSlowTick = now + SLOW_TICK_MS;
-    await catalog.purgeTombstones(now - TOMBSTONE_AGE_MS);
+    await catalog.purgeTombstones(now - TOMBSTONE_MS);
     await takeReserve(layout);
   }
 

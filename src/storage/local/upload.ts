@@ -1,38 +1,64 @@
 /** One save on its way into a local store: steps 1 to 7 of the Save protocol (docs/architecture.md). */
 import { fstatSync } from 'node:fs';
 import { type FileHandle, open, rename, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import type { ImageRecord } from '../catalog/types.ts';
 import { StorageError, throwIfCancelled } from '../errors.ts';
 import { imageKey, withShortId } from '../naming.ts';
 import type { Committed, Upload } from '../providers/base-provider.ts';
 import { formatRecord } from '../record-file.ts';
 import { hasCode, type Inode, linkNew, unlinkIfPresent, unlinkIfSame, writeFully } from './files.ts';
-import { foldersOf, type LocalStore } from './store.ts';
+import type { Layout } from './layout.ts';
+import type { LocalStore } from './store.ts';
 
-/** Opens the part exclusively, under another short id while the name is taken. */
-export async function openUpload(store: LocalStore, wanted: string): Promise<Upload> {
+/** Of an upload that takes no other name. Nothing of it is left. */
+export class FilenameTaken extends Error {
+  override readonly name = 'FilenameTaken';
+}
+
+/**
+ * Opens the part exclusively, under another short id while the name is taken. `exact`: that name or none, and an
+ * idempotency key that another image has is left out; a taken name rejects with FilenameTaken, here or at the commit.
+ */
+export async function openUpload(store: LocalStore, wanted: string, exact = false): Promise<Upload> {
   for (let filename = wanted; ; filename = withShortId(filename, store.context.shortId())) {
     try {
       const part = await store.folders.within(store.layout.staging, () => open(store.layout.part(filename), 'wx'));
       store.context.failpoint('part-opened');
-      return new LocalUpload(store, filename, part);
+      return new LocalUpload(store, filename, part, exact);
     } catch (error) {
       if (!hasCode(error, 'EEXIST')) throw error;
+      if (exact) throw new FilenameTaken();
     }
   }
 }
 
+/** Where the files of an upload lie, as long as it has that name. */
+function placesOf(layout: Layout, filename: string) {
+  return {
+    part: layout.part(filename),
+    stagedRecord: layout.stagedRecord(filename),
+    image: layout.image(filename),
+    record: layout.record(filename),
+  };
+}
+
 class LocalUpload implements Upload {
   filename: string;
+  #places: ReturnType<typeof placesOf>;
   readonly #store: LocalStore;
   readonly #part: FileHandle;
+  readonly #exact: boolean;
+  #linked = false;
   #inode: Inode | undefined;
   #size = 0;
 
-  constructor(store: LocalStore, filename: string, part: FileHandle) {
+  constructor(store: LocalStore, filename: string, part: FileHandle, exact: boolean) {
     this.#store = store;
     this.filename = filename;
+    this.#places = placesOf(store.layout, filename);
     this.#part = part;
+    this.#exact = exact;
   }
 
   async write(chunk: Uint8Array): Promise<void> {
@@ -56,11 +82,16 @@ class LocalUpload implements Upload {
   }
 
   async discard(): Promise<void> {
-    const { layout } = this.#store;
     await this.#part.close().catch(() => undefined);
-    await unlinkIfPresent(layout.stagedRecord(this.filename));
-    if (this.#inode !== undefined) await unlinkIfSame(layout.image(this.filename), this.#inode);
-    await unlinkIfPresent(layout.part(this.filename));
+    await this.#unlink();
+  }
+
+  /** The part goes last: it tells the next start which image is ours. */
+  async #unlink(): Promise<void> {
+    const { stagedRecord, image, part } = this.#places;
+    await unlinkIfPresent(stagedRecord);
+    if (this.#inode !== undefined) await unlinkIfSame(image, this.#inode);
+    await unlinkIfPresent(part);
   }
 
   async #sync(size: number): Promise<void> {
@@ -75,38 +106,43 @@ class LocalUpload implements Upload {
 
   async #commitOnce(wanted: ImageRecord): Promise<Committed> {
     const { committer, layout, context } = this.#store;
+    let { idempotencyKey } = wanted;
     for (;;) {
       await this.#link();
       context.failpoint('linked');
-      const record = { ...wanted, filename: this.filename, key: imageKey(this.filename) };
-      await writeFile(layout.stagedRecord(this.filename), formatRecord(record));
+      const record = { ...wanted, idempotencyKey, filename: this.filename, key: imageKey(this.filename) };
+      await writeFile(this.#places.stagedRecord, formatRecord(record));
       context.failpoint('record-staged');
-      const folders = [foldersOf(layout, this.filename).image, layout.staging];
+      const folders = [dirname(this.#places.image), layout.staging];
       const outcome = await committer.submit({ kind: 'insert', record }, folders);
       if (outcome.done) return { record, replayed: false, settled: this.#settle() };
-      if (outcome.why === 'key_taken') return this.#replay(outcome.record, wanted);
-      await this.#rename();
+      if (outcome.why !== 'key_taken') await this.#rename();
+      else if (this.#exact) idempotencyKey = '';
+      else return this.#replay(outcome.record, wanted);
     }
   }
 
   /** Gives the bytes their final name; one that exists is never overwritten. */
   async #link(): Promise<void> {
-    const { layout, folders } = this.#store;
-    const link = () => linkNew(layout.part(this.filename), layout.image(this.filename));
-    while (!(await folders.within(foldersOf(layout, this.filename).image, link))) await this.#rename();
+    const { folders } = this.#store;
+    const link = () => linkNew(this.#places.part, this.#places.image);
+    while (!this.#linked) {
+      this.#linked = await folders.within(dirname(this.#places.image), link);
+      if (!this.#linked) await this.#rename();
+    }
   }
 
   /** Moves everything staged to another short id. */
   async #rename(): Promise<void> {
+    if (this.#exact) throw new FilenameTaken();
     const { layout, context } = this.#store;
-    const old = this.filename;
     let next: string;
-    do next = withShortId(old, context.shortId());
-    while (!(await linkNew(layout.part(old), layout.part(next))));
-    if (this.#inode !== undefined) await unlinkIfSame(layout.image(old), this.#inode);
-    await unlinkIfPresent(layout.stagedRecord(old));
-    await unlinkIfPresent(layout.part(old));
+    do next = withShortId(this.filename, context.shortId());
+    while (!(await linkNew(this.#places.part, layout.part(next))));
+    await this.#unlink();
     this.filename = next;
+    this.#places = placesOf(layout, next);
+    this.#linked = false;
   }
 
   async #replay(first: ImageRecord, wanted: ImageRecord): Promise<Committed> {
@@ -120,14 +156,14 @@ class LocalUpload implements Upload {
 
   /** Step 7, behind the answer. What fails here is put right by the next start or the record pass. */
   #settle(): Promise<void> {
-    const { layout, folders, byFilename, condition, context } = this.#store;
+    const { folders, byFilename, condition, context } = this.#store;
     const { filename } = this;
+    const { part, stagedRecord, record } = this.#places;
     return byFilename.run(filename, async () => {
       try {
-        const move = () => rename(layout.stagedRecord(filename), layout.record(filename));
-        await folders.within(foldersOf(layout, filename).record, move);
+        await folders.within(dirname(record), () => rename(stagedRecord, record));
         context.failpoint('record-placed');
-        await unlinkIfPresent(layout.part(filename));
+        await unlinkIfPresent(part);
         context.failpoint('part-unlinked');
       } catch (error) {
         context.log.warn({ err: error, provider: context.name, filename }, 'a record stays in staging for now');
@@ -137,7 +173,11 @@ class LocalUpload implements Upload {
   }
 
   /** Leaves nothing behind, unless the outcome is unknown: then every file stays for the restart. */
-  async #withdraw(error: unknown): Promise<StorageError> {
+  async #withdraw(error: unknown): Promise<Error> {
+    if (error instanceof FilenameTaken) {
+      await this.discard();
+      return error;
+    }
     const folded = await this.#store.condition.foldCommitError(error);
     if (folded.outcomeUnknown) return folded;
     try {

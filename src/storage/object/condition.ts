@@ -55,8 +55,7 @@ export class BucketCondition {
 
   #foldCatalogError(error: CatalogError, outcomeUnknown: boolean): StorageError {
     if (error.failure === 'full') {
-      const options = { cause: error, retryAfterMs: 10 * RETRY_AFTER_MS, outcomeUnknown };
-      return new StorageError('DISK_FULL', 'the disk of the state folder is full', options);
+      return new StorageError('DISK_FULL', 'the disk of the state folder is full', { cause: error, outcomeUnknown });
     }
     if (error.failure !== 'definite') {
       this.#stop(new StorageError('STORE_READ_ONLY', 'the catalog failed; restart the daemon', { cause: error }));

@@ -64,7 +64,12 @@ async function openLocked(
   lock: Lock,
 ): Promise<OpenBucket> {
   const condition = new BucketCondition(context);
-  const objects = retrying(bare, { ...retry, onAnswer: (reachable) => condition.noteAnswer(reachable) });
+  const closing = new AbortController();
+  const objects = retrying(bare, {
+    ...retry,
+    signal: closing.signal,
+    onAnswer: (reachable) => condition.noteAnswer(reachable),
+  });
   const storeId = await bindToStore(objects, files);
   const spool = new Spool(files.spool);
   await spool.prepare();
@@ -72,7 +77,7 @@ async function openLocked(
   try {
     const journal = new Journal(catalog);
     const parts = { objects, catalog, journal, condition, context, spool, storeId, shared };
-    const store = { ...parts, unsettled: new Map(), byKey: new KeyedQueue(), closing: new AbortController() };
+    const store = { ...parts, unsettled: new Map(), takingOver: new Set<string>(), byKey: new KeyedQueue(), closing };
     const synchronizer = new Synchronizer(store, await catalog.isFilled());
     await resolveOperations(store, await catalog.pendingOperations());
     return { ...store, synchronizer, stateDir: files.folder, lock };

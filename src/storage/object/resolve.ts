@@ -1,8 +1,8 @@
 /** Settles operations whose outcome a crash, or a bucket out of reach, left open. */
 import type { PendingOperation } from '../catalog/types.ts';
+import { inParallel } from '../parallel.ts';
 import { type BucketStore, settle, withdraw } from './bucket-store.ts';
 import { finishDelete } from './delete.ts';
-import { inParallel } from './parallel.ts';
 import { readRecord } from './record-object.ts';
 
 const AT_ONCE = 8;

@@ -14,6 +14,8 @@ export interface RetryOptions {
   sleep?: (ms: number) => Promise<unknown>;
   /** In [0, 1). */
   random?: () => number;
+  /** Ends the pauses, and the trying. */
+  signal?: AbortSignal;
   /** Told of every call that ends: whether the store answered, be it with a refusal. */
   onAnswer?: (reachable: boolean) => void;
 }
@@ -36,12 +38,14 @@ export function retrying(store: ObjectStore, options: RetryOptions = {}): Object
 }
 
 class Attempts {
+  readonly #signal: AbortSignal | undefined;
   readonly #sleep: (ms: number) => Promise<unknown>;
   readonly #random: () => number;
   readonly #onAnswer: (reachable: boolean) => void;
   #budget = BUDGET;
 
-  constructor({ sleep = wait, random = Math.random, onAnswer = () => {} }: RetryOptions) {
+  constructor({ signal, sleep = untilAborted(signal), random = Math.random, onAnswer = () => {} }: RetryOptions) {
+    this.#signal = signal;
     this.#sleep = sleep;
     this.#random = random;
     this.#onAnswer = onAnswer;
@@ -66,6 +70,7 @@ class Attempts {
 
   #mayRetry(error: ObjectStoreError, attempt: number): boolean {
     if (error.failure !== 'unavailable' || attempt === MAX_ATTEMPTS || this.#budget < 1) return false;
+    if (this.#signal?.aborted) return false;
     this.#budget -= 1;
     return true;
   }
@@ -79,6 +84,10 @@ class Attempts {
     if (error.maybeApplied === maybeApplied) return error;
     return new ObjectStoreError(error.failure, error.message, { maybeApplied, cause: error });
   }
+}
+
+function untilAborted(signal: AbortSignal | undefined): (ms: number) => Promise<unknown> {
+  return (ms) => wait(ms, undefined, { signal }).catch(() => undefined);
 }
 
 function toObjectStoreError(error: unknown): ObjectStoreError {

@@ -2,16 +2,15 @@
 import { createHash } from 'node:crypto';
 import { nanoid } from 'nanoid';
 import type { FoundRecord, ImageRecord, PendingOperation, RecordTombstone } from '../catalog/types.ts';
-import { StorageError } from '../errors.ts';
+import { StorageError, throwIfCancelled } from '../errors.ts';
 import { imageKey, withShortId } from '../naming.ts';
 import type { Committed, Upload } from '../providers/base-provider.ts';
 import { type BucketStore, createOrRead, isInDoubt, settle, withdraw } from './bucket-store.ts';
-import type { ObjectHeaders, Payload, StoredObject } from './object-store.ts';
-import { readHeaders } from './reading.ts';
+import type { Payload, StoredObject } from './object-store.ts';
+import { imageHeaders, placeObject } from './place-object.ts';
 import { putRecord } from './record-object.ts';
 
 const MAX_NAMES = 16;
-const MAX_ROUNDS = 3;
 const SHORT_ID_LENGTH = 6;
 
 export function openUpload(store: BucketStore, filename: string): Upload {
@@ -20,8 +19,11 @@ export function openUpload(store: BucketStore, filename: string): Upload {
     filename,
     write: (chunk) => bytes.write(chunk),
     discard: () => bytes.discard(),
-    async commit(record) {
-      const save = () => saveImage(store, record, bytes.payload(record.sha256));
+    async commit(record, signal) {
+      const save = async () => {
+        throwIfCancelled(signal);
+        return saveImage(store, record, bytes.payload(record.sha256));
+      };
       try {
         return await (record.idempotencyKey === '' ? save() : store.byKey.run(record.idempotencyKey, save));
       } catch (error) {
@@ -118,40 +120,24 @@ class SaveAttempt {
   }
 
   /** False when other bytes have the name. */
-  async #placeObject(): Promise<boolean> {
-    const { objects } = this.#store;
-    const { key } = this.#record;
-    for (let round = 1; ; round += 1) {
-      try {
-        await objects.putNew(key, this.#payload, this.#headers());
+  #placeObject(): Promise<boolean> {
+    return placeObject(this.#store.objects, {
+      key: this.#record.key,
+      payload: this.#payload,
+      headers: imageHeaders(this.#record),
+      accepts: (object) => this.#accepts(object),
+      onSent: () => {
         this.#objectSent = true;
-        return true;
-      } catch (error) {
-        if (!isInDoubt(error)) throw error;
-        this.#objectSent = true;
-        const object = await readHeaders(objects, key);
-        if (object !== undefined) return this.#accepts(object);
-        if (round === MAX_ROUNDS) throw error;
-      }
-    }
+      },
+    });
   }
 
   /** Whether these are our bytes: from this attempt, or from another with our idempotency key. */
   #accepts({ size, metadata }: StoredObject): boolean {
-    const ours = this.#headers().metadata;
+    const ours = imageHeaders(this.#record).metadata;
     const sameImage =
       this.#record.idempotencyKey !== '' && metadata.key === ours.key && metadata.sha256 === ours.sha256;
     return metadata.nonce === ours.nonce || (sameImage && size === this.#record.size);
-  }
-
-  #headers(): ObjectHeaders & { metadata: Record<string, string> } {
-    const { contentType, filename, nonce, sha256, idempotencyKey } = this.#record;
-    return {
-      contentType,
-      cacheControl: 'public, max-age=31536000, immutable',
-      contentDisposition: `inline; filename="${filename}"`,
-      metadata: { nonce, sha256, ...(idempotencyKey !== '' && { key: hashOf(idempotencyKey) }) },
-    };
   }
 
   /** What stands at the key of the record after giving up. Rejects when that cannot be told, or nothing had been sent. */
@@ -183,8 +169,4 @@ class SaveAttempt {
     const { idempotencyKey } = this.#record;
     return idempotencyKey !== '' && stands.idempotencyKey === idempotencyKey ? replay(stands, this.#record) : undefined;
   }
-}
-
-function hashOf(idempotencyKey: string): string {
-  return createHash('sha256').update(idempotencyKey).digest('hex');
 }

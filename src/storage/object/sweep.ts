@@ -1,8 +1,8 @@
 /** Removes the objects of deleted images once more, for those that arrived late, and in the end the tombstones. */
 import type { BucketChange, DueSweep } from '../catalog/types.ts';
 import { imageKey, recordKey } from '../naming.ts';
+import { inParallel } from '../parallel.ts';
 import type { BucketStore } from './bucket-store.ts';
-import { inParallel } from './parallel.ts';
 import { readRecord } from './record-object.ts';
 
 const BATCH = 200;

@@ -70,6 +70,7 @@ export class Synchronizer {
     this.#compared = 0;
     let after: string | undefined;
     for (let more = true; more; ) {
+      this.#store.closing.signal.throwIfAborted();
       const page = await this.#store.objects.list(RECORDS, after);
       const last = page.objects.at(-1)?.key;
       more = page.more && last !== undefined;

@@ -1,12 +1,16 @@
 /** What every provider does, once: validation, naming, hashing, list, cleanup and statistics over its catalog. */
 import { createHash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
+import { chunksOf } from '../byte-source.ts';
 import type { Catalog, CatalogQuery, ImageRecord, Outcome } from '../catalog/types.ts';
 import { checkCleanup, cleanUp } from '../cleanup.ts';
 import { Slots } from '../concurrency.ts';
 import { StorageError, throwIfCancelled, toStorageError } from '../errors.ts';
 import { type DetectedType, ImageInspector } from '../image-format.ts';
 import { createListing } from '../listing.ts';
+import { allRecords, measureRecords } from '../maintenance/records.ts';
+import type { Checked, CheckOptions, Held, Maintainable, VerifyEvent, VerifyOptions } from '../maintenance/types.ts';
+import { tellOf } from '../maintenance/verify.ts';
 import { imageFilename, imageKey, modelSlug } from '../naming.ts';
 import { parseParameters } from '../parameters.ts';
 import type {
@@ -14,6 +18,7 @@ import type {
   CleanupOptions,
   CleanupResult,
   GetOptions,
+  ImageFilter,
   ImageMetadata,
   Listing,
   ListOptions,
@@ -61,6 +66,14 @@ export interface Committed {
   settled: Promise<void>;
 }
 
+/** An image of another store on its way in, under the name that it has there. */
+export interface CopyUpload {
+  write(chunk: Uint8Array): Promise<void>;
+  /** False when the name is not free. */
+  commit(record: ImageRecord): Promise<boolean>;
+  discard(): Promise<void>;
+}
+
 type ReceivedBytes = Pick<ImageRecord, 'size' | 'sha256' | 'contentType' | 'width' | 'height'>;
 
 export interface Location {
@@ -68,7 +81,7 @@ export interface Location {
   path?: string;
 }
 
-export abstract class BaseProvider implements StorageProvider {
+export abstract class BaseProvider implements StorageProvider, Maintainable {
   readonly name: string;
   abstract readonly storageType: string;
   protected readonly context: ProviderContext;
@@ -83,13 +96,23 @@ export abstract class BaseProvider implements StorageProvider {
   }
 
   abstract get health(): ProviderHealth;
-  /** Frees the root; nothing runs any more. */
+  abstract readonly storeId: string;
+  /**
+   * Begins a close, before calls under way are waited for: ends background work, and calls that would take long, which
+   * then reject with `reason`.
+   */
+  protected async beginClose(_reason: StorageError): Promise<void> {}
+  /** Frees the root; no call runs any more. */
   protected abstract release(): Promise<void>;
 
   /** The catalog, for answers about one image. */
   protected abstract readonly catalog: Pick<Catalog, 'find'>;
   /** The catalog once it is complete, for answers about all; CATALOG_REBUILDING until then. */
   protected abstract completeCatalog(): Promise<Catalog>;
+  /** The complete catalog, once it knows of all that was saved and deleted anywhere before the call. */
+  protected currentCatalog(): Promise<Catalog> {
+    return this.completeCatalog();
+  }
   /** Throws when nothing can be written now (STORE_READ_ONLY, DISK_FULL for so many bytes, …). */
   protected abstract checkWritable(sizeBytes: number): Promise<void>;
   protected abstract openUpload(filename: string): Promise<Upload>;
@@ -98,16 +121,24 @@ export abstract class BaseProvider implements StorageProvider {
   protected abstract remove(filename: string, sparePinned: boolean): Promise<Outcome>;
   /** Where a caller finds the bytes. */
   protected abstract locate(record: ImageRecord): Location | Promise<Location>;
+  /** Whether the name is taken by an image that is no more. */
+  protected abstract isDeleted(filename: string): Promise<boolean>;
+  protected abstract openCopy(filename: string): Promise<CopyUpload>;
+  /** Looks at each place of the store in turn. */
+  protected abstract check(
+    options: CheckOptions,
+    forget: (filename: string) => Promise<boolean>,
+  ): AsyncIterable<Checked>;
   protected abstract capacity(): Promise<{ capacityBytes?: number; freeBytes?: number }>;
 
   close(): Promise<void> {
-    this.#closed ??= Promise.allSettled(this.#running).then(() => this.release());
+    this.#closed ??= Promise.allSettled([this.beginClose(closing()), ...this.#running]).then(() => this.release());
     return this.#closed;
   }
 
   /** Lets `close` wait for the work; BACKEND_UNAVAILABLE once it was called. */
   async #untilClosed<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#closed !== undefined) throw new StorageError('BACKEND_UNAVAILABLE', 'the store is closing');
+    if (this.#closed !== undefined) throw closing();
     const running = work();
     this.#running.add(running);
     try {
@@ -236,7 +267,7 @@ export abstract class BaseProvider implements StorageProvider {
       yield chunk;
     }
     if (hash !== undefined && hash.digest('hex') !== record.sha256) {
-      throw new StorageError('BYTES_CORRUPT', 'the stored bytes are not those that were saved');
+      throw corrupt();
     }
   }
 
@@ -258,9 +289,11 @@ export abstract class BaseProvider implements StorageProvider {
 
   async cleanup(options: CleanupOptions): Promise<CleanupResult> {
     checkCleanup(options);
-    const catalog = await folded(this.completeCatalog());
     const remove = async (filename: string) => (await this.remove(filename, true)).done;
-    return this.#untilClosed(() => folded(cleanUp(catalog, options, remove)));
+    return this.#untilClosed(async () => {
+      const catalog = await folded(this.currentCatalog());
+      return folded(cleanUp(catalog, options, remove));
+    });
   }
 
   async getStatistics(): Promise<ProviderStatistics> {
@@ -277,6 +310,64 @@ export abstract class BaseProvider implements StorageProvider {
       ...(newest !== undefined && { newest: new Date(newest) }),
       ...capacity,
     };
+  }
+
+  async *verify({ signal, ...options }: VerifyOptions): AsyncGenerator<VerifyEvent> {
+    const run = <T>(work: () => Promise<T>): Promise<T> => {
+      throwIfCancelled(signal);
+      return this.#untilClosed(() => folded(work()));
+    };
+    const forget = async (filename: string) => (await this.remove(filename, false)).done;
+    // A catalog that is being built is no reason not to look.
+    const total = await this.measure({}).catch(() => ({ images: 0, bytes: 0 }));
+    yield* tellOf(this.name, this.check({ ...options, run }, forget), total);
+  }
+
+  async *records(filter: ImageFilter): AsyncGenerator<ImageRecord> {
+    yield* allRecords(await folded(this.completeCatalog()), toQuery({ ...filter, order: 'oldest' }));
+  }
+
+  async measure(filter: ImageFilter): Promise<{ images: number; bytes: number }> {
+    return folded(measureRecords(await this.completeCatalog(), toQuery(filter)));
+  }
+
+  async held(filename: string): Promise<Held> {
+    const record = await folded(this.catalog.find(filename));
+    if (record !== undefined) return { state: 'live', record };
+    return { state: (await folded(this.isDeleted(filename))) ? 'deleted' : 'absent' };
+  }
+
+  bytesOf(record: ImageRecord): AsyncIterable<Uint8Array> {
+    return this.#body(record, 0, record.size);
+  }
+
+  takeOver(record: ImageRecord, bytes: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<boolean> {
+    return this.#untilClosed(async () => {
+      if (record.size > this.context.limits.maxImageBytes) throw this.#tooLarge();
+      const release = await this.#slots.acquire(signal);
+      try {
+        await folded(this.checkWritable(record.size));
+        return await this.#receiveCopy(record, chunksOf(bytes, signal));
+      } finally {
+        release();
+      }
+    });
+  }
+
+  async #receiveCopy(record: ImageRecord, chunks: AsyncIterable<Uint8Array>): Promise<boolean> {
+    const upload = await folded(this.openCopy(record.filename));
+    try {
+      const hash = createHash('sha256');
+      for await (const chunk of chunks) {
+        hash.update(chunk);
+        await folded(upload.write(chunk));
+      }
+      if (hash.digest('hex') !== record.sha256) throw corrupt();
+    } catch (error) {
+      await upload.discard().catch(() => undefined);
+      throw error;
+    }
+    return folded(upload.commit(record));
   }
 
   async #item(record: ImageRecord): Promise<StorageItem> {
@@ -316,37 +407,6 @@ function toQuery({ dateRange, model, category, query, tags, pinned, order = 'new
   };
 }
 
-/** The source's chunks; CANCELLED as soon as the signal fires, also while the source gives nothing. */
-async function* chunksOf(source: ByteSource, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
-  throwIfCancelled(signal);
-  if (source instanceof Uint8Array) {
-    yield source;
-    return;
-  }
-  const iterator = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]();
-  try {
-    for (;;) {
-      const { done, value } = await unlessCancelled(Promise.resolve(iterator.next()), signal);
-      if (done) return;
-      yield value;
-    }
-  } finally {
-    // Not awaited: a source that hangs never returns.
-    Promise.resolve(iterator.return?.()).catch(() => undefined);
-  }
-}
-
-/** Not Promise.race: that would keep every chunk for as long as the signal has not fired. */
-function unlessCancelled<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return work;
-  return new Promise((resolve, reject) => {
-    const cancel = () => reject(new StorageError('CANCELLED', 'the call was cancelled'));
-    signal.addEventListener('abort', cancel, { once: true });
-    if (signal.aborted) cancel();
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', cancel));
-  });
-}
-
 function checkType(declared: string | undefined, actual: string): void {
   const wanted = declared === 'image/jpg' ? 'image/jpeg' : declared;
   if (wanted && wanted !== actual) {
@@ -357,8 +417,16 @@ function checkType(declared: string | undefined, actual: string): void {
   }
 }
 
-function notFound(): StorageError {
+function corrupt(): StorageError {
+  return new StorageError('BYTES_CORRUPT', 'the stored bytes are not those that were saved');
+}
+
+export function notFound(): StorageError {
   return new StorageError('IMAGE_NOT_FOUND', 'no image of that name', { field: 'filename' });
+}
+
+function closing(): StorageError {
+  return new StorageError('BACKEND_UNAVAILABLE', 'the store is closing');
 }
 
 /** Folds the provider's own failures; what a caller's source throws stays as it is. */

@@ -2,36 +2,41 @@
 import { open } from 'node:fs/promises';
 import type { Catalog, ImageRecord, Outcome } from '../catalog/types.ts';
 import { StorageError, toStorageError } from '../errors.ts';
-import { capacityOf, giveUpReserve } from '../local/file-system.ts';
+import { capacityOf, freeSpaceOf, giveUpReserve } from '../local/file-system.ts';
 import { ifPresent } from '../local/files.ts';
 import { markClosed, type OpenStore, openStore } from '../local/open-store.ts';
 import { unlinkImage } from '../local/store.ts';
 import { Upkeep } from '../local/upkeep.ts';
-import { openUpload } from '../local/upload.ts';
+import { FilenameTaken, openUpload } from '../local/upload.ts';
+import { verifyFiles } from '../local/verify.ts';
+import type { Checked, CheckOptions } from '../maintenance/types.ts';
 import type { LocalConfig, ProviderContext, ProviderHealth, StorageProvider } from '../types.ts';
-import { BaseProvider, type Upload } from './base-provider.ts';
+import { BaseProvider, type CopyUpload, notFound, type Upload } from './base-provider.ts';
 
 const READ_BYTES = 256 * 1024;
 /** Room that a save leaves for its record and the catalog. */
 const HEADROOM_BYTES = 256 * 1024;
-/** How long a look at the free space counts. */
-const FRESH_MS = 100;
 
 /** Opens the store below `basePath`, creating it on first use. Rejects with a StoreOpenError. */
 export async function openLocalStorage(config: LocalConfig, context: ProviderContext): Promise<StorageProvider> {
-  return new LocalStorage(await openStore(config, context), context);
+  return new LocalStorage(await openStore(config, context));
 }
 
 class LocalStorage extends BaseProvider {
   readonly storageType = 'local';
   readonly #store: OpenStore;
   readonly #upkeep: Upkeep;
-  #lastLook: { at: number; space: Promise<{ freeBytes?: number }> } | undefined;
+  readonly #freeBytes: () => Promise<number>;
 
-  constructor(store: OpenStore, context: ProviderContext) {
-    super(context);
+  constructor(store: OpenStore) {
+    super(store.context);
     this.#store = store;
     this.#upkeep = new Upkeep(store);
+    this.#freeBytes = freeSpaceOf(store.layout.basePath);
+  }
+
+  get storeId(): string {
+    return this.#store.storeId;
   }
 
   get health(): ProviderHealth {
@@ -48,19 +53,9 @@ class LocalStorage extends BaseProvider {
 
   protected async checkWritable(sizeBytes: number): Promise<void> {
     await this.#store.condition.checkWritable();
-    const { freeBytes = 0 } = await this.#freeSpace();
-    if (freeBytes < sizeBytes + HEADROOM_BYTES) {
+    if ((await this.#freeBytes()) < sizeBytes + HEADROOM_BYTES) {
       throw new StorageError('DISK_FULL', 'the disk of the store is full');
     }
-  }
-
-  /** One look serves the saves that begin within a moment: a write says what is true. */
-  #freeSpace(): Promise<{ freeBytes?: number }> {
-    const now = performance.now();
-    if (this.#lastLook === undefined || now - this.#lastLook.at > FRESH_MS) {
-      this.#lastLook = { at: now, space: this.capacity() };
-    }
-    return this.#lastLook.space;
   }
 
   protected openUpload(filename: string): Promise<Upload> {
@@ -88,8 +83,7 @@ class LocalStorage extends BaseProvider {
 
   /** Deleted since its row was read, or gone without a delete. */
   async #missing(record: ImageRecord): Promise<StorageError> {
-    if ((await this.catalog.find(record.filename)) === undefined)
-      return new StorageError('IMAGE_NOT_FOUND', 'no image of that name');
+    if ((await this.catalog.find(record.filename)) === undefined) return notFound();
     return new StorageError('BYTES_MISSING', 'the image was saved, and its file is gone');
   }
 
@@ -123,6 +117,33 @@ class LocalStorage extends BaseProvider {
       await giveUpReserve(layout);
       return submit();
     }
+  }
+
+  protected async isDeleted(filename: string): Promise<boolean> {
+    const [standing] = await this.catalog.standing([filename]);
+    return standing === 'deleted' || standing === 'unlinking';
+  }
+
+  protected async openCopy(filename: string): Promise<CopyUpload> {
+    const upload = await openUpload(this.#store, filename, true);
+    return {
+      write: (chunk) => upload.write(chunk),
+      discard: () => upload.discard(),
+      commit: async ({ nonce: _, ...record }) => {
+        await this.#store.audit.broughtBack(record, 'copy', this.context.now());
+        try {
+          await upload.commit(record);
+          return true;
+        } catch (error) {
+          if (error instanceof FilenameTaken) return false;
+          throw error;
+        }
+      },
+    };
+  }
+
+  protected check(options: CheckOptions, forget: (filename: string) => Promise<boolean>): AsyncIterable<Checked> {
+    return verifyFiles(this.#store, options, forget);
   }
 
   protected locate(record: ImageRecord): { url: string; path: string } {

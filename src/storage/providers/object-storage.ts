@@ -1,7 +1,8 @@
 /** Images in a bucket: the record is the commit, the catalog an index over the records. */
 import type { Catalog, ImageRecord, Outcome } from '../catalog/types.ts';
 import { StorageError } from '../errors.ts';
-import { capacityOf } from '../local/file-system.ts';
+import { freeSpaceOf } from '../local/file-system.ts';
+import type { Checked, CheckOptions } from '../maintenance/types.ts';
 import { folderOf } from '../naming.ts';
 import { deleteImage } from '../object/delete.ts';
 import { failedWith, type StoredObject } from '../object/object-store.ts';
@@ -9,14 +10,14 @@ import { type BucketOptions, type OpenBucket, openBucket } from '../object/open-
 import { readRange } from '../object/reading.ts';
 import { readRecord } from '../object/record-object.ts';
 import { openUpload } from '../object/save.ts';
+import { takeOver } from '../object/take-over.ts';
 import { startUpkeep } from '../object/upkeep.ts';
-import type { CleanupOptions, CleanupResult, ProviderContext, ProviderHealth, StorageProvider } from '../types.ts';
-import { BaseProvider, type Upload } from './base-provider.ts';
+import { verifyObjects } from '../object/verify.ts';
+import type { ProviderContext, ProviderHealth, StorageProvider } from '../types.ts';
+import { BaseProvider, type CopyUpload, notFound, type Upload } from './base-provider.ts';
 
 /** Room that a save leaves on the disk of the state folder for the catalog. */
 const HEADROOM_BYTES = 1024 * 1024;
-/** How long an answer about free space is good for. */
-const FREE_SPACE_MS = 1_000;
 /** A new or small bucket serves everything from the start. */
 const FIRST_FILL_MS = 2_000;
 
@@ -43,8 +44,7 @@ export class ObjectStorage extends BaseProvider {
   readonly #store: OpenBucket;
   readonly #urlOf: (key: string) => Promise<string>;
   readonly #stopUpkeep: () => Promise<void>;
-  readonly #running = new Set<Promise<unknown>>();
-  #free: { bytes: Promise<number>; until: number } | undefined;
+  readonly #freeBytes: () => Promise<number>;
 
   constructor(
     store: OpenBucket,
@@ -56,6 +56,11 @@ export class ObjectStorage extends BaseProvider {
     this.storageType = storageType;
     this.#urlOf = urlOf;
     this.#stopUpkeep = stopUpkeep;
+    this.#freeBytes = freeSpaceOf(store.stateDir);
+  }
+
+  get storeId(): string {
+    return this.#store.storeId;
   }
 
   get health(): ProviderHealth {
@@ -81,26 +86,21 @@ export class ObjectStorage extends BaseProvider {
     return this.#store.catalog;
   }
 
+  protected override async currentCatalog(): Promise<Catalog> {
+    const catalog = await this.completeCatalog();
+    if (this.#store.shared) await this.#folded(this.#store.synchronizer.run());
+    return catalog;
+  }
+
   protected async checkWritable(sizeBytes: number): Promise<void> {
     this.#store.condition.checkWritable();
     if ((await this.#freeBytes()) < sizeBytes + HEADROOM_BYTES) {
-      throw new StorageError('DISK_FULL', 'the disk of the state folder is full', { retryAfterMs: 10_000 });
+      throw new StorageError('DISK_FULL', 'the disk of the state folder is full');
     }
-  }
-
-  /** Asked of the file system once a second: a save may last no longer than the question. */
-  #freeBytes(): Promise<number> {
-    const now = performance.now();
-    if (this.#free === undefined || now > this.#free.until) {
-      const bytes = capacityOf(this.#store.stateDir).then(({ freeBytes = Number.POSITIVE_INFINITY }) => freeBytes);
-      this.#free = { bytes, until: now + FREE_SPACE_MS };
-    }
-    return this.#free.bytes;
   }
 
   protected async openUpload(filename: string): Promise<Upload> {
-    const upload = openUpload(this.#store, filename);
-    return { ...upload, commit: (record) => this.#untilClosed(upload.commit(record)) };
+    return openUpload(this.#store, filename);
   }
 
   protected async *readBytes(record: ImageRecord, offset: number, length: number): AsyncGenerator<Uint8Array> {
@@ -114,21 +114,45 @@ export class ObjectStorage extends BaseProvider {
   /** Deleted since its record was read, or gone without a delete. */
   async #missing({ filename }: ImageRecord): Promise<StorageError> {
     const found = await this.#folded(readRecord(this.#store.objects, filename));
-    if (found.kind !== 'live') return new StorageError('IMAGE_NOT_FOUND', 'no image of that name');
+    if (found.kind !== 'live') return notFound();
     return new StorageError('BYTES_MISSING', 'the image was saved, and its object is gone');
   }
 
   protected async remove(filename: string, sparePinned: boolean): Promise<Outcome> {
     if (folderOf(filename) === undefined) return { done: false, why: 'not_found' };
     this.#store.condition.checkWritable();
-    return this.#folded(this.#untilClosed(deleteImage(this.#store, filename, sparePinned)));
+    return this.#folded(deleteImage(this.#store, filename, sparePinned));
   }
 
-  /** On a shared bucket, of all that was saved and deleted anywhere before the call. */
-  override async cleanup(options: CleanupOptions): Promise<CleanupResult> {
-    const { shared, synchronizer } = this.#store;
-    if (shared && synchronizer.filled) await this.#folded(this.#untilClosed(synchronizer.run()));
-    return super.cleanup(options);
+  protected async isDeleted(filename: string): Promise<boolean> {
+    if (folderOf(filename) === undefined) return false;
+    return (await this.#folded(readRecord(this.#store.objects, filename))).kind === 'tombstone';
+  }
+
+  protected async openCopy(): Promise<CopyUpload> {
+    const bytes = this.#store.spool.open();
+    return {
+      write: (chunk) => bytes.write(chunk),
+      discard: () => bytes.discard(),
+      commit: async (record) => {
+        try {
+          return await this.#folded(takeOver(this.#store, record, bytes.payload(record.sha256)));
+        } finally {
+          await bytes.discard();
+        }
+      },
+    };
+  }
+
+  protected async *check(
+    options: CheckOptions,
+    forget: (filename: string) => Promise<boolean>,
+  ): AsyncGenerator<Checked> {
+    try {
+      yield* verifyObjects(this.#store, options, forget);
+    } catch (error) {
+      throw this.#store.condition.fold(error);
+    }
   }
 
   protected async locate(record: ImageRecord): Promise<{ url: string }> {
@@ -139,25 +163,19 @@ export class ObjectStorage extends BaseProvider {
     return {};
   }
 
+  protected override beginClose(reason: StorageError): Promise<void> {
+    this.#store.closing.abort(reason);
+    return this.#stopUpkeep();
+  }
+
   protected async release(): Promise<void> {
-    const { closing, catalog, journal, lock, objects, condition } = this.#store;
-    closing.abort();
-    await Promise.allSettled([this.#stopUpkeep(), ...this.#running]);
+    const { catalog, journal, lock, objects, condition } = this.#store;
     await journal.idle();
     try {
       await catalog.close(condition.health.serving);
     } finally {
       objects.close?.();
       lock.release();
-    }
-  }
-
-  async #untilClosed<T>(work: Promise<T>): Promise<T> {
-    this.#running.add(work);
-    try {
-      return await work;
-    } finally {
-      this.#running.delete(work);
     }
   }
 

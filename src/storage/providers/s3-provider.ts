@@ -28,6 +28,7 @@ const CONNECTION_TIMEOUT_MS = 5_000;
 const IDLE_TIMEOUT_MS = 60_000;
 const MAX_CONNECTIONS = 128;
 const DEFAULT_EXPIRY_SECONDS = 3600;
+const SILENT = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
 
 /** Opens the store in the bucket. Rejects with a StoreOpenError that says which setting to change. */
 export function openS3Storage(config: S3Config, context: ProviderContext): Promise<StorageProvider> {
@@ -88,7 +89,9 @@ class S3Objects implements ObjectStore {
 
   remove(key: string): Promise<void> {
     return this.#folded('write', async () => {
-      await this.#client.send(new DeleteObjectCommand(this.#at(key)));
+      const command = new DeleteObjectCommand(this.#at(key));
+      refuseBody(command);
+      await this.#client.send(command);
     });
   }
 
@@ -136,6 +139,8 @@ function createClient(config: S3Config, endpoint: string | undefined): S3Client 
     forcePathStyle,
     // Retries are retrying-store.ts's, which knows what an attempt may have left behind.
     maxAttempts: 1,
+    // Whatever goes wrong is told by whoever asked; the SDK would write to the console.
+    logger: SILENT,
     // R2 and others refuse what the SDK adds by default; the payload's sha256 is signed instead.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
@@ -169,6 +174,19 @@ function signWith(command: PutObjectCommand, sha256: string): void {
       return next(args);
     },
     { step: 'build', name: 'knownPayloadHash' },
+  );
+}
+
+/** A Delete that succeeds has nothing to say; the SDK takes an error in the guise of a success for one. */
+function refuseBody(command: DeleteObjectCommand): void {
+  command.middlewareStack.add(
+    (next) => async (args) => {
+      const result = await next(args);
+      const { statusCode, headers } = result.response as { statusCode: number; headers: Record<string, string> };
+      if (statusCode === 200 && headers['content-length'] !== '0') throw badAnswer();
+      return result;
+    },
+    { step: 'deserialize', name: 'noBodyOfDelete' },
   );
 }
 

@@ -1,0 +1,42 @@
+/** For commands that a daemon carries out: the one that runs, or, where none does, one of the command's own. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { loadConfig, processEnvironment } from '../config.ts';
+import { EXIT } from '../exit-codes.ts';
+import { type AddressFlags, type Session, withAddress, withClient } from './connection.ts';
+
+export interface DaemonFlags extends AddressFlags {
+  config?: string;
+}
+
+/** Adds `--address` and `--config`. */
+export function withDaemonFlags(command: Command): Command {
+  withAddress(command).option('--config <file>', 'no daemon runs: open the stores of this configuration instead');
+  return command.hook('preAction', (_, { opts }) => {
+    const { address, config } = opts.call(command) as DaemonFlags;
+    if (address !== undefined && config !== undefined) {
+      command.error('error: --address is a daemon, --config runs one: say only one of them', { exitCode: EXIT.USAGE });
+    }
+  });
+}
+
+/** Runs the work and sets the process's exit code. Rejects with a StoreOpenError, such as one that says who has the lock. */
+export async function withDaemon(flags: DaemonFlags, work: (session: Session) => Promise<number>): Promise<void> {
+  if (flags.config === undefined) return withClient(flags, work);
+  const config = loadConfig({ env: processEnvironment(), configFile: flags.config });
+  const [{ startDaemon }, { createLogger }] = await Promise.all([import('../daemon.ts'), import('../logging.ts')]);
+  const folder = await mkdtemp(join(tmpdir(), 'image-storage-'));
+  try {
+    const listen = [`unix:${join(folder, 'socket')}`];
+    const daemon = await startDaemon({ ...config, listen }, createLogger({ ...config.log, level: 'warn' }));
+    try {
+      await withClient({ address: listen[0] }, work);
+    } finally {
+      await daemon.close();
+    }
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}

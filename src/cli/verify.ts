@@ -1,0 +1,103 @@
+/** `image-storage verify`: whether records and bytes fit together, and what to do where they do not. */
+import type { Command } from 'commander';
+import type { Finding, VerifyOptions, VerifySummary } from '../client.ts';
+import { EXIT } from '../exit-codes.ts';
+import type { Session } from './connection.ts';
+import { type DaemonFlags, withDaemon, withDaemonFlags } from './own-daemon.ts';
+import { createRunProgress } from './run-progress.ts';
+import { ask, canAsk, countOf, displayText, formatBytes, printError, printJson, printLine } from './terminal.ts';
+
+interface VerifyFlags extends DaemonFlags {
+  provider?: string;
+  deep?: boolean;
+  repair?: boolean;
+  forgetMissing?: boolean;
+  yes?: boolean;
+  json?: boolean;
+}
+
+const PROBLEMS: Record<string, string> = {
+  bytes_missing: 'the bytes are gone: restore them from a backup, or --forget-missing',
+  size_differs: 'the bytes have another size: restore them from a backup, or delete the image',
+  checksum_differs: 'the bytes have changed: restore them from a backup, or delete the image',
+  record_damaged: 'the record is damaged',
+  not_committed: 'no save committed it',
+  deleted_before: 'it was deleted, and has come back',
+  record_alone: 'a record without an image',
+  foreign: 'none of the files of the store',
+};
+
+export function registerVerify(program: Command): void {
+  const command = program
+    .command('verify')
+    .description('check that records and bytes fit together; exit 0 when they do, else 1')
+    .option('--provider <name>', '* is all of them')
+    .option('--deep', 'read all bytes and compare their sha256')
+    .option('--repair', 'restore records, adopt whole images, quarantine the rest; nothing is deleted')
+    .option('--forget-missing', 'delete the records of images whose bytes are gone, after asking')
+    .option('--yes', 'do not ask')
+    .option('--json', 'print one JSON object a line: each finding, then the summary')
+    .action((flags: VerifyFlags) => {
+      if (flags.forgetMissing && !flags.yes && !canAsk()) {
+        command.error('error: nobody to ask: say --yes with --forget-missing', { exitCode: EXIT.USAGE });
+      }
+      return withDaemon(flags, (session) => verify(session, flags));
+    });
+  withDaemonFlags(command);
+}
+
+async function verify(session: Session, flags: VerifyFlags): Promise<number> {
+  const { provider, deep, repair, forgetMissing, yes, json } = flags;
+  const first = await run(session, { provider, deep, repair, forgetMissing: forgetMissing && yes }, json);
+  if (!forgetMissing || yes || first.missing === 0) return exitCodeOf(first.summary);
+  if (!(await ask(`Delete the records of ${countOf(first.missing, 'image')}?`, session.signal))) {
+    printError('nothing was forgotten');
+    return EXIT.NEGATIVE;
+  }
+  return exitCodeOf((await run(session, { provider, forgetMissing }, json)).summary);
+}
+
+function exitCodeOf({ findings, remedied }: VerifySummary): number {
+  return findings > remedied ? EXIT.NEGATIVE : EXIT.OK;
+}
+
+/** `missing`: images whose bytes are gone and that were not forgotten. */
+async function run(
+  { client, signal }: Session,
+  options: VerifyOptions,
+  json = false,
+): Promise<{ summary: VerifySummary; missing: number }> {
+  const progress = createRunProgress('image');
+  let missing = 0;
+  let summary: VerifySummary = { images: 0, bytes: 0, findings: 0, remedied: 0, undecided: 0 };
+  try {
+    for await (const event of client.verify({ ...options, signal })) {
+      if (event.kind === 'progress') {
+        const { images, totalImages, ...bytes } = event.progress;
+        progress.set({ items: images, totalItems: totalImages, ...bytes });
+      } else if (event.kind === 'finding') {
+        progress.clear();
+        if (event.finding.problem === 'bytes_missing' && event.finding.remedy === 'none') missing += 1;
+        await (json ? printJson(event.finding) : printLine(findingLine(event.finding)));
+      } else summary = event.summary;
+    }
+  } finally {
+    progress.clear();
+  }
+  await (json ? printJson({ summary }) : printLine(summaryLine(summary, options)));
+  return { summary, missing };
+}
+
+/** `outputs/images/…/fox.png: the record is damaged (it is torn): restored` */
+function findingLine({ key, problem, detail, remedy }: Finding): string {
+  const what = `${PROBLEMS[problem] ?? problem}${detail ? ` (${detail})` : ''}`;
+  return displayText(`${key}: ${what}${remedy === 'none' ? '' : `: ${remedy}`}`);
+}
+
+function summaryLine({ images, bytes, findings, remedied, undecided }: VerifySummary, { deep }: VerifyOptions): string {
+  const parts = [`${deep ? 'read' : 'checked'} ${countOf(images, 'image')}, ${formatBytes(bytes)}`];
+  parts.push(findings === 0 ? 'all sound' : countOf(findings, 'finding'));
+  if (remedied > 0) parts.push(`${remedied} remedied`);
+  if (undecided > 0) parts.push(`${undecided} too young to judge: verify again in an hour`);
+  return parts.join('; ');
+}

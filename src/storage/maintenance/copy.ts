@@ -1,0 +1,143 @@
+/** Copies images from one store to another, as they are; started again, it goes on where it ended. */
+import type { ImageRecord } from '../catalog/types.ts';
+import { invalidField, StorageError, throwIfCancelled } from '../errors.ts';
+import { mapInParallel } from '../parallel.ts';
+import type { ImageFilter } from '../types.ts';
+import type { CopyEvent, CopyFailure, CopyOptions, CopySummary, Maintainable, MaintenanceProgress } from './types.ts';
+
+const DEFAULT_CONCURRENCY = 4;
+const MAX_CONCURRENCY = 64;
+
+/** Failures of one image; any other is that of a store, and ends the copy. */
+const OF_ONE_IMAGE: ReadonlySet<string> = new Set(['BYTES_MISSING', 'BYTES_CORRUPT', 'IMAGE_TOO_LARGE']);
+
+type Outcome =
+  | { outcome: 'copied' | 'present'; deleted: boolean }
+  | { outcome: 'failed'; failure: CopyFailure }
+  /** Deleted from the source meanwhile. */
+  | { outcome: 'gone' };
+
+/** FIELD_INVALID where the target is the source itself, or what would delete the source may be so. */
+export function checkCopy(source: Maintainable, target: Maintainable, options: CopyOptions): void {
+  if (source === target) throw invalidField('to', 'is the provider that is copied from');
+  const { concurrency = DEFAULT_CONCURRENCY } = options;
+  if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > MAX_CONCURRENCY) {
+    throw invalidField('concurrency', `1 to ${MAX_CONCURRENCY} are accepted`);
+  }
+  if (options.deleteSource && source.storeId === target.storeId) {
+    throw invalidField('delete_source', 'both providers show the same store, or copies of one: nothing is deleted');
+  }
+}
+
+export async function* copyImages(
+  source: Maintainable,
+  target: Maintainable,
+  options: CopyOptions,
+): AsyncGenerator<CopyEvent> {
+  checkCopy(source, target, options);
+  const { dryRun = false, concurrency = DEFAULT_CONCURRENCY } = options;
+  const filter: ImageFilter = { model: options.model, category: options.category, dateRange: { end: options.before } };
+  const total = await source.measure(filter);
+  const progress = { images: 0, totalImages: total.images, bytes: 0, totalBytes: total.bytes };
+  const summary: CopySummary = { copied: 0, copiedBytes: 0, present: 0, failed: 0, deleted: 0, dryRun };
+  const copyOne = async (record: ImageRecord) => ({
+    record,
+    result: await new ImageCopy(source, target, record, options, progress).run(),
+  });
+  for await (const { record, result } of mapInParallel(concurrency, source.records(filter), copyOne)) {
+    count(summary, record, result);
+    if (result.outcome === 'failed') yield { kind: 'failed', failure: result.failure };
+    yield { kind: 'progress', progress: { ...progress } };
+  }
+  yield { kind: 'summary', summary };
+}
+
+function count(summary: CopySummary, { size }: ImageRecord, result: Outcome): void {
+  if (result.outcome === 'failed') summary.failed += 1;
+  else if (result.outcome !== 'gone') {
+    summary[result.outcome] += 1;
+    if (result.outcome === 'copied') summary.copiedBytes += size;
+    if (result.deleted) summary.deleted += 1;
+  }
+}
+
+/** One image on its way. */
+class ImageCopy {
+  readonly #source: Maintainable;
+  readonly #target: Maintainable;
+  readonly #record: ImageRecord;
+  readonly #options: CopyOptions;
+  readonly #progress: MaintenanceProgress;
+  #bytes = 0;
+
+  constructor(
+    source: Maintainable,
+    target: Maintainable,
+    record: ImageRecord,
+    options: CopyOptions,
+    progress: MaintenanceProgress,
+  ) {
+    this.#source = source;
+    this.#target = target;
+    this.#record = record;
+    this.#options = options;
+    this.#progress = progress;
+  }
+
+  async run(): Promise<Outcome> {
+    throwIfCancelled(this.#options.signal);
+    try {
+      return await this.#copy();
+    } catch (error) {
+      if (error instanceof StorageError && error.reason === 'IMAGE_NOT_FOUND') return { outcome: 'gone' };
+      if (!(error instanceof StorageError) || !OF_ONE_IMAGE.has(error.reason)) throw error;
+      return this.#failed(error.reason as CopyFailure['reason'], error.message);
+    } finally {
+      this.#progress.images += 1;
+      // What was present, or failed half-way, counts as done.
+      this.#progress.bytes += this.#record.size - this.#bytes;
+    }
+  }
+
+  async #copy(): Promise<Outcome> {
+    const { dryRun, deleteSource = false, signal } = this.#options;
+    const held = await this.#target.held(this.#record.filename);
+    if (held.state === 'deleted') {
+      return this.#failed('DELETED_BEFORE', 'the target has deleted it, and does not take it back for now');
+    }
+    if (held.state === 'live' && !isSame(held.record, this.#record)) return this.#taken();
+    const outcome = held.state === 'live' ? 'present' : 'copied';
+    if (dryRun) return { outcome, deleted: false };
+    if (outcome === 'copied' && !(await this.#target.takeOver(this.#record, this.#counted(), signal))) {
+      return this.#taken();
+    }
+    return { outcome, deleted: deleteSource && (await this.#deleteSource()) };
+  }
+
+  async *#counted(): AsyncGenerator<Uint8Array> {
+    for await (const chunk of this.#source.bytesOf(this.#record)) {
+      this.#bytes += chunk.length;
+      this.#progress.bytes += chunk.length;
+      yield chunk;
+    }
+  }
+
+  /** Reads all of it back from the target first. */
+  async #deleteSource(): Promise<boolean> {
+    for await (const _ of this.#target.bytesOf(this.#record)) throwIfCancelled(this.#options.signal);
+    return this.#source.delete(this.#record.filename);
+  }
+
+  #taken(): Outcome {
+    return this.#failed('FILENAME_TAKEN', 'the target has another image of that name');
+  }
+
+  #failed(reason: CopyFailure['reason'], message: string): Outcome {
+    return { outcome: 'failed', failure: { filename: this.#record.filename, reason, message } };
+  }
+}
+
+/** The same bytes, saved with the same metadata. */
+function isSame(one: ImageRecord, other: ImageRecord): boolean {
+  return one.sha256 === other.sha256 && one.fingerprint === other.fingerprint;
+}

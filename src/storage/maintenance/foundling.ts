@@ -1,0 +1,65 @@
+/** What can be told of bytes that no record tells of: that they are a whole image, and what its name and its maker say. */
+import { createHash } from 'node:crypto';
+import type { ImageRecord } from '../catalog/types.ts';
+import type { ReadAt } from '../embedded/read-at.ts';
+import { readEmbeddedMetadata } from '../embedded-metadata.ts';
+import { type ImageFormat, ImageInspector } from '../image-format.ts';
+import { folderOf, imageKey, modelSlug } from '../naming.ts';
+import { fingerprint } from '../validation.ts';
+
+export interface InspectedImage extends ImageFormat {
+  size: number;
+  /** Lower-case hex. */
+  sha256: string;
+}
+
+/** Reads the bytes to their end; the StorageErrors of a save where they are no whole image of an allowed type. */
+export async function inspectImage(chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<InspectedImage> {
+  const inspector = new ImageInspector();
+  const hash = createHash('sha256');
+  let size = 0;
+  for await (const chunk of chunks) {
+    inspector.push(chunk);
+    hash.update(chunk);
+    size += chunk.length;
+  }
+  return { ...inspector.finish(), size, sha256: hash.digest('hex') };
+}
+
+/** The model as the filename has it; undefined where that says nothing. */
+export function modelInName(filename: string): string | undefined {
+  const slug = folderOf(filename)?.split('/')[1];
+  return slug === modelSlug('') ? undefined : slug;
+}
+
+/** The record of an image in its place, from its filename, one of ours, and its embedded metadata. */
+export async function recordOfFoundling(
+  filename: string,
+  { size, sha256, contentType, width, height }: InspectedImage,
+  readAt: ReadAt,
+  createTime: number,
+): Promise<ImageRecord> {
+  const embedded = await readEmbeddedMetadata(readAt);
+  const told = {
+    prompt: embedded.prompt ?? '',
+    model: isInName(embedded.model, filename) ? embedded.model : (modelInName(filename) ?? ''),
+    timestamp: timeInName(filename),
+    category: '',
+    parametersJson: embedded.parametersJson ?? '',
+    tags: [],
+  };
+  const bytes = { size, sha256, contentType, width, height };
+  const image = { filename, key: imageKey(filename), ...bytes, createTime, pinned: false, idempotencyKey: '' };
+  return { ...image, ...told, fingerprint: fingerprint(sha256, told) };
+}
+
+function isInName(model: string | undefined, filename: string): model is string {
+  return model !== undefined && folderOf(filename)?.split('/')[1] === modelSlug(model);
+}
+
+/** To the second. */
+function timeInName(filename: string): number {
+  const [day = '', time = ''] = filename.split('_');
+  const iso = `${day.slice(0, 4)}-${day.slice(4, 6)}-${day.slice(6)}T${time.replace(/\d\d(?=\d)/g, '$&:')}Z`;
+  return Date.parse(iso) || 0;
+}

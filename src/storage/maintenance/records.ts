@@ -1,0 +1,35 @@
+/** Reads all records of a catalog, page by page, so that memory stays constant and no read lasts. */
+import type { Catalog, CatalogQuery, ImageRecord } from '../catalog/types.ts';
+import type { Position } from '../types.ts';
+
+const PAGE = { limit: 500, maxBytes: 1024 * 1024 };
+const SIZES_AT_ONCE = 5_000;
+
+/** In the order of the query. What is committed meanwhile may be missing. */
+export async function* allRecords(catalog: Pick<Catalog, 'page'>, query: CatalogQuery): AsyncGenerator<ImageRecord> {
+  let after: Position | undefined;
+  for (let more = true; more; ) {
+    const page = await catalog.page(query, { ...(after && { after }), ...PAGE });
+    yield* page.records;
+    const last = page.records.at(-1);
+    more = page.more && last !== undefined;
+    after = last && { timestamp: last.timestamp, filename: last.filename };
+  }
+}
+
+/** Images and bytes of all that match. */
+export async function measureRecords(
+  catalog: Pick<Catalog, 'pageSizes'>,
+  query: CatalogQuery,
+): Promise<{ images: number; bytes: number }> {
+  const total = { images: 0, bytes: 0 };
+  let after: Position | undefined;
+  for (;;) {
+    const sizes = await catalog.pageSizes(query, { ...(after && { after }), limit: SIZES_AT_ONCE });
+    total.images += sizes.length;
+    total.bytes += sizes.reduce((sum, { size }) => sum + size, 0);
+    const last = sizes.at(-1);
+    if (last === undefined || sizes.length < SIZES_AT_ONCE) return total;
+    after = { timestamp: last.timestamp, filename: last.filename };
+  }
+}

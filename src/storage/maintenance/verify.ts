@@ -1,0 +1,45 @@
+/** Turns what providers find at each place into the events of a verification. */
+import type { Checked, VerifyEvent, VerifySummary } from './types.ts';
+
+/** `total`: of the images to be checked; 0 when not known. */
+export async function* tellOf(
+  provider: string,
+  checks: AsyncIterable<Checked>,
+  total: { images: number; bytes: number },
+): AsyncGenerator<VerifyEvent> {
+  const summary = emptySummary();
+  for await (const { sizeBytes, findings, undecided } of checks) {
+    for (const finding of findings) {
+      summary.findings += 1;
+      if (finding.remedy !== 'none') summary.remedied += 1;
+      yield { kind: 'finding', provider, finding };
+    }
+    if (undecided) summary.undecided += 1;
+    if (sizeBytes === undefined) continue;
+    summary.images += 1;
+    summary.bytes += sizeBytes;
+    const { images, bytes } = summary;
+    yield { kind: 'progress', progress: { images, totalImages: total.images, bytes, totalBytes: total.bytes } };
+  }
+  yield { kind: 'summary', summary };
+}
+
+/** One after the other, with one summary at the end. */
+export async function* inTurn(verifications: Iterable<AsyncIterable<VerifyEvent>>): AsyncGenerator<VerifyEvent> {
+  const sum = emptySummary();
+  for (const events of verifications) {
+    for await (const event of events) {
+      if (event.kind === 'summary') add(sum, event.summary);
+      else yield event;
+    }
+  }
+  yield { kind: 'summary', summary: sum };
+}
+
+function emptySummary(): VerifySummary {
+  return { images: 0, bytes: 0, findings: 0, remedied: 0, undecided: 0 };
+}
+
+function add(sum: VerifySummary, part: VerifySummary): void {
+  for (const key of Object.keys(sum) as (keyof VerifySummary)[]) sum[key] += part[key];
+}

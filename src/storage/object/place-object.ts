@@ -1,0 +1,60 @@
+/** Puts the bytes of an image where they belong, once, whatever becomes of the answers. */
+import { createHash } from 'node:crypto';
+import type { ImageRecord } from '../catalog/types.ts';
+import { isInDoubt } from './bucket-store.ts';
+import type { ObjectHeaders, ObjectStore, Payload, StoredObject } from './object-store.ts';
+import { readHeaders } from './reading.ts';
+
+const MAX_ROUNDS = 3;
+
+export type ImageHeaders = ObjectHeaders & { metadata: Record<string, string> };
+
+/** What is kept beside the bytes: how to serve them, and whose they are. */
+export function imageHeaders({
+  contentType,
+  filename,
+  nonce,
+  sha256,
+  idempotencyKey,
+}: ImageRecord & { nonce: string }): ImageHeaders {
+  return {
+    contentType,
+    cacheControl: 'public, max-age=31536000, immutable',
+    contentDisposition: `inline; filename="${filename}"`,
+    metadata: { nonce, sha256, ...(idempotencyKey !== '' && { key: hashOf(idempotencyKey) }) },
+  };
+}
+
+function hashOf(idempotencyKey: string): string {
+  return createHash('sha256').update(idempotencyKey).digest('hex');
+}
+
+export interface Placing {
+  key: string;
+  payload: Payload;
+  headers: ImageHeaders;
+  /** Whether an object that lies there may serve as this one. */
+  accepts: (object: StoredObject) => boolean;
+  /** The object may be in the bucket, or on its way there. */
+  onSent?: () => void;
+}
+
+/** False when other bytes have the name. */
+export async function placeObject(
+  objects: ObjectStore,
+  { key, payload, headers, accepts, onSent }: Placing,
+): Promise<boolean> {
+  for (let round = 1; ; round += 1) {
+    try {
+      await objects.putNew(key, payload, headers);
+      onSent?.();
+      return true;
+    } catch (error) {
+      if (!isInDoubt(error)) throw error;
+      onSent?.();
+      const object = await readHeaders(objects, key);
+      if (object !== undefined) return accepts(object);
+      if (round === MAX_ROUNDS) throw error;
+    }
+  }
+}
