@@ -1,6 +1,7 @@
 /** The command `image-storage`: its subcommands, and the one place where a failure becomes a line and an exit code. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { registerCatalog } from './cli/catalog.ts';
 import { registerCleanup } from './cli/cleanup.ts';
 import { registerCopy } from './cli/copy.ts';
 import { registerDelete } from './cli/delete.ts';
@@ -48,6 +49,7 @@ function createProgram(): Command {
   registerStats(program);
   registerVerify(program);
   registerCopy(program);
+  registerCatalog(program);
   registerHealth(program);
   registerMcp(program);
   return program;

@@ -3,9 +3,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { loadConfig, processEnvironment } from '../config.ts';
+import { type Config, loadConfig, processEnvironment } from '../config.ts';
 import { EXIT } from '../exit-codes.ts';
 import { type AddressFlags, type Session, withAddress, withClient } from './connection.ts';
+
+const LOCK_WAIT_SECONDS = 1;
 
 export interface DaemonFlags extends AddressFlags {
   config?: string;
@@ -25,7 +27,7 @@ export function withDaemonFlags(command: Command): Command {
 /** Runs the work and sets the process's exit code. Rejects with a StoreOpenError, such as one that says who has the lock. */
 export async function withDaemon(flags: DaemonFlags, work: (session: Session) => Promise<number>): Promise<void> {
   if (flags.config === undefined) return withClient(flags, work);
-  const config = loadConfig({ env: processEnvironment(), configFile: flags.config });
+  const config = notWaiting(loadConfig({ env: processEnvironment(), configFile: flags.config }));
   const [{ startDaemon }, { createLogger }] = await Promise.all([import('../daemon.ts'), import('../logging.ts')]);
   const folder = await mkdtemp(join(tmpdir(), 'image-storage-'));
   try {
@@ -39,4 +41,13 @@ export async function withDaemon(flags: DaemonFlags, work: (session: Session) =>
   } finally {
     await rm(folder, { recursive: true });
   }
+}
+
+/** A daemon that has the lock keeps it: somebody who waits for the answer wants to know at once. */
+export function notWaiting(config: Config): Config {
+  const providers = Object.entries(config.providers).map(([name, provider]) => [
+    name,
+    { ...provider, lockWaitSeconds: LOCK_WAIT_SECONDS },
+  ]);
+  return { ...config, providers: Object.fromEntries(providers) };
 }

@@ -272,6 +272,8 @@ export interface ProviderContext {
   onFatal: (error: Error) => void;
   /** Called with the name of each step of the store's protocol; tests crash here. */
   failpoint: (step: string) => void;
+  /** Build the catalog again from the records, though it may be sound. */
+  rebuildCatalog?: boolean;
   /** `NORMAL` loses acknowledged saves at a power cut; the test of power cuts shows its teeth by it. Default: `FULL`. */
   synchronous?: 'FULL' | 'NORMAL';
 }

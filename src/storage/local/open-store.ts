@@ -106,11 +106,10 @@ async function openOrRebuild(
     ...handlers,
     ...(context.synchronous && { synchronous: context.synchronous }),
   };
-  const asked = (await inodeOf(layout.rebuild)) !== undefined;
+  const asked = context.rebuildCatalog || (await inodeOf(layout.rebuild)) !== undefined;
   const opened = asked ? { state: 'lost' as const, why: 'a rebuild was asked for' } : await openCatalog(options);
   if (opened.state === 'open') return opened;
-  if (!isNew)
-    context.log.warn({ provider: context.name, why: opened.why }, 'the catalog is lost: building it from the records');
+  if (!isNew) context.log.warn({ provider: context.name, why: opened.why }, 'building the catalog from the records');
   await rebuildCatalog({ layout, storeId, log: context.log, now: context.now, failpoint: context.failpoint });
   const again = await openCatalog(options);
   if (again.state === 'lost') throw new StoreOpenError('io', `the catalog was built and is not readable: ${again.why}`);

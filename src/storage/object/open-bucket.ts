@@ -121,7 +121,9 @@ async function openOrCreateCatalog(
   context: ProviderContext,
 ): Promise<WorkerCatalog> {
   const options = { path: files.catalog, storeId, onDeath: context.onFatal };
-  const opened = await openCatalog(options);
+  const opened = context.rebuildCatalog
+    ? { state: 'lost' as const, why: 'a rebuild was asked for' }
+    : await openCatalog(options);
   if (opened.state === 'open') return opened.catalog;
   context.log.info(
     { provider: context.name, why: opened.why },
