@@ -22,8 +22,8 @@ export interface Daemon {
   stop(): Promise<void>;
 }
 
-/** Rejects when it ends before it listens. */
-export async function startDaemon(basePath: string): Promise<Daemon> {
+/** `env` holds further settings. Rejects when it ends before it listens. */
+export async function startDaemon(basePath: string, env: NodeJS.ProcessEnv = {}): Promise<Daemon> {
   const begun = performance.now();
   const args = [
     '--import',
@@ -37,7 +37,11 @@ export async function startDaemon(basePath: string): Promise<Daemon> {
     '--log-format',
     'json',
   ];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe', 'ipc'], serialization: 'advanced' });
+  const child = spawn(process.execPath, args, {
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    serialization: 'advanced',
+    env: { ...process.env, ...env },
+  });
   const log: Daemon['log'] = [];
   createInterface({ input: child.stderr! }).on('line', (line) => {
     if (line.startsWith('{')) log.push(JSON.parse(line));
