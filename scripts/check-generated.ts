@@ -1,21 +1,28 @@
-/** Fails when `gen/` is not what the contract generates; works in a temporary folder, the tree stays as it is. */
+/** Fails when what is generated and committed is stale; works in a temporary folder, the tree stays as it is. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+const SCHEMA = 'image-storage.schema.json';
+
 const fresh = mkdtempSync(join(tmpdir(), 'image-storage-gen-'));
 try {
-  run('buf', 'generate', '--output', fresh);
-  run('diff', '--recursive', 'gen', join(fresh, 'gen'));
+  run('buf', ['generate', '--output', fresh]);
+  run('diff', ['--recursive', 'gen', join(fresh, 'gen')]);
+  run(process.execPath, ['scripts/config-schema.ts'], join(fresh, SCHEMA));
+  run('diff', [join('examples', SCHEMA), join(fresh, SCHEMA)]);
 } finally {
   rmSync(fresh, { recursive: true });
 }
-if (process.exitCode) console.error('gen/ is stale: run `npm run generate` and commit the result');
+if (process.exitCode) console.error('generated files are stale: run `npm run generate` and commit the result');
 
-function run(command: string, ...args: string[]): void {
+/** Nothing more once something has failed. */
+function run(command: string, args: string[], outputFile?: string): void {
   if (process.exitCode) return;
-  const { status, error } = spawnSync(command, args, { stdio: 'inherit' });
+  const stdout = outputFile === undefined ? 'inherit' : openSync(outputFile, 'w');
+  const { status, error } = spawnSync(command, args, { stdio: ['inherit', stdout, 'inherit'] });
+  if (typeof stdout === 'number') closeSync(stdout);
   if (error) throw error;
   process.exitCode = status ?? 1;
 }

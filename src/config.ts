@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import type * as z from 'zod';
 import { DEFAULT_ADDRESS, isLocalAddress, parseAddress } from './address.ts';
+import { type EffectiveSetting, effectiveSettings } from './config/effective.ts';
 import {
   type Environment,
   type Flags,
@@ -12,8 +13,10 @@ import {
   type Setting,
 } from './config/layers.ts';
 import { type Config, settings } from './config/schema.ts';
+import { StoreOpenError } from './storage/errors.ts';
+import { withDefaults as asStorageTakesIt } from './storage/settings.ts';
 
-export type { Config, Environment, Flags };
+export type { Config, EffectiveSetting, Environment, Flags };
 
 /** Everything that is wrong with a configuration; never a value that may be secret. */
 export class ConfigError extends Error {
@@ -53,7 +56,17 @@ export function clientAddress(env: Environment = processEnvironment()): string {
 }
 
 /** Throws one ConfigError that names every bad or unknown key and where it came from. Paths in the result are absolute. */
-export function loadConfig({ flags = {}, env = {}, cwd = process.cwd(), configFile }: ConfigSources): Config {
+export function loadConfig(sources: ConfigSources): Config {
+  return read(sources).config;
+}
+
+/** The same, setting by setting: what is in force and where it came from. Throws as `loadConfig` does. */
+export function explainConfig(sources: ConfigSources): EffectiveSetting[] {
+  const { config, given } = read(sources);
+  return effectiveSettings(config, given);
+}
+
+function read({ flags = {}, env = {}, cwd = process.cwd(), configFile }: ConfigSources) {
   const file = configFile || env.IMAGE_STORAGE_CONFIG;
   const layers = [file ? readFile(file, cwd) : NOTHING, readEnvironment(env, cwd), readFlags(flags)];
   const given = new Map(layers.flatMap((layer) => layer.settings.map((setting) => [setting.path, setting])));
@@ -65,7 +78,18 @@ export function loadConfig({ flags = {}, env = {}, cwd = process.cwd(), configFi
     ...crossCheck(raw, given),
   ];
   if (!checked.success || problems.length > 0) throw new ConfigError(problems);
-  return withAbsolutePaths(checked.data, cwd);
+  const config = withAbsolutePaths(checked.data, cwd);
+  checkTogether(config);
+  return { config, given };
+}
+
+/** What is wrong between providers, such as two in one folder. */
+function checkTogether(config: Config): void {
+  try {
+    asStorageTakesIt(config);
+  } catch (error) {
+    throw error instanceof StoreOpenError ? new ConfigError([error.message]) : error;
+  }
 }
 
 const NOTHING: Layer = { settings: [], problems: [] };

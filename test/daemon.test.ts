@@ -18,6 +18,7 @@ import { ServerReflection } from '../gen/grpc/reflection/v1/reflection_pb.ts';
 import { ServerReflection as ServerReflectionAlpha } from '../gen/grpc/reflection/v1alpha/reflection_pb.ts';
 import { Health, HealthCheckResponse_ServingStatus as Status } from '../gen/health/v1/health_pb.ts';
 import { GetRequestSchema, ImageStorage } from '../gen/imagestorage/v1/image_storage_pb.ts';
+import { Maintenance } from '../gen/imagestorage/v1/maintenance_pb.ts';
 import { type Environment, loadConfig } from '../src/config.ts';
 import { type Daemon, startDaemon } from '../src/daemon.ts';
 import { createLogger } from '../src/logging.ts';
@@ -131,7 +132,7 @@ describe('reflection', () => {
     );
     expect(listed).toMatchObject({
       value: {
-        service: [ImageStorage, Health, ServerReflection, ServerReflectionAlpha].map(({ typeName }) => ({
+        service: [ImageStorage, Maintenance, Health, ServerReflection, ServerReflectionAlpha].map(({ typeName }) => ({
           name: typeName,
         })),
       },

@@ -93,6 +93,13 @@ describe('the configuration', () => {
     ['local twice', { providers: { local: { basePath: 'a' }, project: { basePath: 'b' } } }, 'another name of local'],
     ['one folder twice', { providers: { local: {}, b: { type: 'local', basePath: 'outputs/' } } }, 'folder of local'],
     ['an empty folder', { providers: { local: { basePath: '' } } }, 'providers.local.basePath'],
+    ['no bucket', { providers: { s3: { region: 'auto' } } }, 'providers.s3.bucket: must be set'],
+    ['no region', { providers: { s3: { bucket: 'images', region: '' } } }, 'providers.s3.region: must be set'],
+    [
+      'half a pair of keys',
+      { providers: { s3: { bucket: 'images', region: 'auto', accessKey: 'id' } } },
+      'providers.s3.secretKey: must be set, too, where accessKey is',
+    ],
   ])('refuses %s', (_, config, message) => {
     expect(refusal(config)).toMatchObject({
       name: 'StoreOpenError',

@@ -27,7 +27,7 @@ export function registerCatalog(program: Command): void {
       const name = provider === 'project' ? 'local' : (provider ?? config.defaultProvider);
       const chosen = config.providers[name];
       if (chosen === undefined) return command.error(`error: no provider is named ${name}`, { exitCode: EXIT.USAGE });
-      await rebuild({ ...config, defaultProvider: name, providers: { [name]: chosen } });
+      await rebuild({ ...config, defaultProvider: name, providers: { [name]: { ...chosen, required: true } } });
     });
 }
 

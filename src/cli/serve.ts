@@ -3,15 +3,11 @@ import { constants } from 'node:os';
 import { setFlagsFromString } from 'node:v8';
 import type { Command } from 'commander';
 import { DEFAULT_ADDRESS } from '../address.ts';
-import { type Config, type Environment, type Flags, loadConfig, processEnvironment } from '../config.ts';
+import { type Config, type Environment, loadConfig, processEnvironment } from '../config.ts';
 import type { Daemon } from '../daemon.ts';
 import { EXIT } from '../exit-codes.ts';
 import type { Logger } from '../storage/types.ts';
-import { collect } from './flags.ts';
-
-interface ServeFlags extends Flags {
-  config?: string;
-}
+import { type SettingsFlags, withSettings } from './settings.ts';
 
 /** What is left after the grace for closing the store. */
 const CLOSING_SECONDS = 5;
@@ -19,21 +15,10 @@ const CLOSING_SECONDS = 5;
 const SAME_SIGNAL_MS = 500;
 
 export function registerServe(program: Command): void {
-  program
-    .command('serve')
-    .description('run the daemon')
-    .option('--listen <address>', 'host:port, [v6]:port or unix:PATH; port 0 picks one; repeatable', collect)
-    .option('--base-path <dir>', 'the root folder of the images (default: ./outputs)')
-    .option('--config <file>', 'a YAML file (default: IMAGE_STORAGE_CONFIG)')
-    .option('--public-url <url>', 'prefix of the URLs of images')
-    .option('--insecure', 'listen where other machines can reach it, although nobody is asked who they are')
-    .option('--log-level <level>', 'trace, debug, info, warn, error, fatal or silent (default: info)')
-    .option('--log-format <format>', 'auto, json or pretty (default: auto)')
-    .addHelpText('after', '\nEvery setting has a variable, too: limits.maxSaves is IMAGE_STORAGE_LIMITS_MAX_SAVES.')
-    .action(serve);
+  withSettings(program.command('serve').description('run the daemon')).action(serve);
 }
 
-async function serve({ config: configFile, ...flags }: ServeFlags): Promise<void> {
+async function serve({ config: configFile, ...flags }: SettingsFlags): Promise<void> {
   const env = processEnvironment();
   const config = loadConfig({ flags, env, configFile });
   // Loaded here, so that no other command waits for it.

@@ -1,8 +1,13 @@
 /** Sizes as people type them. */
 
-/** Bytes of `500MB`, `10GiB`, `1.5 T` or `4096`, rounded; NaN for what is no size. */
+/** `500MB`, `10GiB`, `1.5 T` or `4096`. Without flags, since it goes into the JSON Schema. */
+export const SIZE = /^\d+(\.\d+)?\s*([kKmMgGtTpP][iI]?)?[bB]?$/;
+
+/** Bytes of such a size, rounded; NaN for what is none. */
 export function parseBytes(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)\s*(?:([kmgtp])(i)?)?b?$/i.exec(text.trim());
-  const power = ' kmgtp'.indexOf(match?.[2]?.toLowerCase() ?? ' ');
-  return Math.round(Number(match?.[1]) * (match?.[3] ? 1024 : 1000) ** power);
+  const size = text.trim();
+  if (!SIZE.test(size)) return Number.NaN;
+  const [unit = ''] = /[kmgtp]i?/.exec(size.toLowerCase()) ?? [];
+  const power = ' kmgtp'.indexOf(unit[0] ?? ' ');
+  return Math.round(Number.parseFloat(size) * (unit.endsWith('i') ? 1024 : 1000) ** power);
 }

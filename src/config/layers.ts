@@ -1,16 +1,16 @@
 /** Reads what was configured where: in a YAML file, in variables and in flags, each as paths with values. */
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { LineCounter, parseDocument } from 'yaml';
+import { type Document, isNode, LineCounter, parseDocument } from 'yaml';
 import { nearest } from './nearest.ts';
-import { PROVIDER_KEYS, SETTING_PATHS } from './schema.ts';
+import { PROVIDER_KEYS, SETTINGS } from './schema.ts';
 
 /** One value as it was given. */
 export interface Setting {
   /** `limits.maxSaves` */
   path: string;
   value: unknown;
-  /** The flag, variable or file, as people know it. */
+  /** The flag, the variable, or the file with its line, as people know it. */
   origin: string;
 }
 
@@ -87,7 +87,7 @@ const upperSnake = (key: string) => key.replace(/[A-Z]/g, '_$&').toUpperCase();
 const inVariable = (path: string) => path.split('.').map(upperSnake).join('_');
 const variableOf = (path: string) => PREFIX + inVariable(path);
 
-const PATH_OF_VARIABLE = new Map(SETTING_PATHS.map((path) => [variableOf(path), path]));
+const PATH_OF_VARIABLE = new Map([...SETTINGS.keys()].map((path) => [variableOf(path), path]));
 const KEY_OF_VARIABLE = new Map(PROVIDER_KEYS.map((key) => [inVariable(key), key]));
 const PROVIDER_VARIABLE = /^IMAGE_STORAGE_PROVIDERS_([A-Z][A-Z0-9]*)_(\w+)$/;
 
@@ -104,7 +104,7 @@ function variablesLike(name: string): string[] {
 
 /** Every path that can be set, with those of this provider. */
 function knownPaths(provider: string): string[] {
-  return [...SETTING_PATHS, ...PROVIDER_KEYS.map((key) => `providers.${provider}.${key}`)];
+  return [...SETTINGS.keys(), ...PROVIDER_KEYS.map((key) => `providers.${provider}.${key}`)];
 }
 
 /** A YAML file. Messages of its parser may quote a line, and with it a secret: only the place and the code are told. */
@@ -113,9 +113,9 @@ export function readFile(file: string, cwd: string): Layer {
   try {
     const document = parseDocument(readFileSync(resolve(cwd, file), 'utf8'), { lineCounter, prettyErrors: false });
     const [error] = document.errors;
-    if (!error) return settingsOf(document.toJS() ?? {}, file);
+    if (!error) return settingsOf(document, file, lineCounter);
     const { line } = lineCounter.linePos(error.pos[0]);
-    return failed(`${file} line ${line}: not valid YAML (${error.code.toLowerCase().replaceAll('_', ' ')})`);
+    return failed(`${file}:${line}: not valid YAML (${error.code.toLowerCase().replaceAll('_', ' ')})`);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     return failed(`${file}: ${code ? `cannot be read (${code})` : 'not valid YAML (an alias without its anchor)'}`);
@@ -124,16 +124,27 @@ export function readFile(file: string, cwd: string): Layer {
 
 const failed = (problem: string): Layer => ({ settings: [], problems: [problem] });
 
-function settingsOf(document: unknown, origin: string): Layer {
-  if (!isMapping(document)) return failed(`${origin}: must be a mapping of settings`);
+function settingsOf(document: Document, file: string, lineCounter: LineCounter): Layer {
+  const root: unknown = document.toJS() ?? {};
+  if (!isMapping(root)) return failed(`${file}: must be a mapping of settings`);
   const layer: Layer = { settings: [], problems: [] };
-  for (const [keys, value] of leavesOf(document)) {
+  for (const [keys, value] of leavesOf(root)) {
     const path = keys.join('.');
+    const origin = `${file}:${lineOf(document, keys, lineCounter)}`;
     const problem = problemOfPath(keys);
     if (problem) layer.problems.push(`${path} (${origin}): ${problem}`);
     else layer.settings.push({ path, value, origin });
   }
   return layer;
+}
+
+/** Of the value or, where there is none of its own (`local:`, an alias), of what it lies in. */
+function lineOf(document: Document, keys: string[], lineCounter: LineCounter): number {
+  for (let depth = keys.length; depth > 0; depth -= 1) {
+    const node = document.getIn(keys.slice(0, depth), true);
+    if (isNode(node) && node.range) return lineCounter.linePos(node.range[0]).line;
+  }
+  return 1;
 }
 
 function* leavesOf(value: unknown, keys: string[] = []): Generator<[keys: string[], value: unknown]> {
@@ -152,7 +163,8 @@ function isMapping(value: unknown): value is object {
 
 function problemOfPath(keys: string[]): string | undefined {
   const path = keys.join('.');
-  const [root, provider = 'local'] = keys;
+  const [root, key = 'local'] = keys;
+  const provider = root === 'providers' ? key : 'local';
   const known = knownPaths(provider);
   if (root === 'providers' && !PROVIDER_NAME.test(provider))
     return 'a provider is named by lower-case letters and digits';

@@ -2,101 +2,89 @@
 import * as z from 'zod';
 import { ADDRESS_FORMS, DEFAULT_ADDRESS, parseAddress } from '../address.ts';
 import { DEFAULT_LIMITS } from '../storage/types.ts';
-import { parseBytes } from './bytes.ts';
+import { byteSize, count, httpUrl, list, seconds, secret, text, yesOrNo } from './values.ts';
 
 const MIB = 1024 * 1024;
-const WEEK_SECONDS = 7 * 24 * 3600;
-
-// What comes from flags and variables is text: each kind of value is also read from its text.
-
-const text = () =>
-  z
-    .string({ error: ({ input }) => (input === undefined ? 'must be set' : 'must be text') })
-    .min(1, 'must not be empty');
-
-const yesOrNo = () =>
-  z.union([z.boolean(), z.enum(['true', 'false', '1', '0']).transform((value) => /^(true|1)$/.test(value))], {
-    error: 'must be true or false',
-  });
-
-const list = () =>
-  z.union([z.array(z.string()), z.string().transform((value) => value.split(',').map((item) => item.trim()))], {
-    error: 'must be a list of text',
-  });
-
-const number = (error: string, accepts: (value: number) => boolean) =>
-  z
-    .union(
-      [
-        z.number(),
-        z
-          .string()
-          .regex(/^\d+(\.\d+)?$/)
-          .transform(Number),
-      ],
-      { error },
-    )
-    .refine(accepts, error);
-
-const seconds = (min: number) =>
-  number(`must be seconds, ${min} to ${WEEK_SECONDS}`, (value) => value >= min && value <= WEEK_SECONDS);
-
-const count = () =>
-  number('must be a whole number, 1 to 1000000', (value) => Number.isInteger(value) && value >= 1 && value <= 1e6);
-
-const byteSize = () => {
-  const error = 'must be a number of bytes above 0, or a size such as 256MiB or 8MB';
-  const size = z.union([z.number(), z.string().transform(parseBytes)], { error });
-  return size.refine((bytes) => Number.isSafeInteger(bytes) && bytes > 0, error);
-};
 
 const listenAddress = z.string().refine((address) => parseAddress(address), {
   error: ({ input }) => `"${input}" is no address: ${ADDRESS_FORMS}`,
 });
 
+const required = () =>
+  yesOrNo()
+    .default(true)
+    .describe('False: while it cannot be opened only its own calls fail, and it is tried again. Default: true.');
+
+const TYPE_OF_LOCAL = 'A folder on this machine. Default: the name of the provider.';
+
 const local = z.strictObject({
-  type: z.literal('local').describe('A folder on this machine. Default: the name of the provider.'),
+  type: z.literal('local').describe(TYPE_OF_LOCAL),
   basePath: text()
     .default('./outputs')
     .describe('The root folder, relative to the working directory. Default: ./outputs.'),
   lockWaitSeconds: seconds(0)
-    .optional()
+    .default(30)
     .describe('How long to wait for another process to let go of the folder, in seconds. Default: 30.'),
+  required: required(),
 });
 
-const httpUrl = () => z.url({ protocol: /^https?$/, error: 'must be a URL such as https://s3.example.com' });
+const S3_URL = 'https://s3.example.com';
 
 const urls = z.strictObject({
   mode: z
     .enum(['public', 'presigned'])
     .optional()
     .describe('Fixed URLs, or ones that expire. Default: public with a cdnUrl, else presigned.'),
-  expiresSeconds: seconds(1).optional().describe('How long a presigned URL is good for, in seconds. Default: 3600.'),
-  endpoint: httpUrl().optional().describe('The endpoint as callers reach it. Default: that of the provider.'),
+  expiresSeconds: seconds(1).default(3600).describe('How long a presigned URL is good for, in seconds. Default: 3600.'),
+  endpoint: httpUrl(S3_URL).optional().describe('The endpoint as callers reach it. Default: that of the provider.'),
 });
+
+const bucket = text().regex(/^(arn:.+|[^/:]+)$/, 'must be the name alone; what follows it in a path is the prefix');
 
 const s3 = z.strictObject({
   type: z.literal('s3').describe('A bucket that speaks S3 with conditional writes. Default: the name of the provider.'),
-  bucket: text().describe('The name of the bucket. Default: none, it must be set.'),
+  bucket: bucket.describe('The name of the bucket. Default: none, it must be set.'),
   region: text().describe('Such as eu-central-1; auto for R2. Default: none, it must be set.'),
-  accessKey: text().optional().describe("The key's id, together with secretKey. Default: the SDK's own chain."),
-  secretKey: text().optional().describe("The key's secret, together with accessKey. Default: the SDK's own chain."),
-  endpoint: httpUrl().optional().describe('Where the service is. Default: AWS in that region.'),
-  cdnUrl: text().optional().describe('Where callers reach the bucket, with or without https://. Default: none.'),
+  accessKey: secret("The key's id, together with secretKey. Default: the SDK's own chain."),
+  secretKey: secret("The key's secret, together with accessKey. Default: the SDK's own chain."),
+  endpoint: httpUrl(S3_URL)
+    .optional()
+    .describe('Where the service is, without the bucket. Default: AWS in that region.'),
+  cdnUrl: text()
+    .refine(isHost, 'must be a host such as images.example.com, with or without https://')
+    .optional()
+    .describe('Where callers reach the bucket, with or without https://. Default: none.'),
   prefix: text().optional().describe('What all keys begin with. Default: none.'),
   forcePathStyle: yesOrNo().optional().describe('endpoint/bucket/key in requests. Default: true with an endpoint.'),
   stateDir: text()
     .default('./outputs/metadata')
     .describe('Local folder of its catalog, lock and spool. Default: ./outputs/metadata.'),
-  shared: yesOrNo().optional().describe('Other daemons use the bucket, too. Default: false.'),
-  syncSeconds: seconds(1).optional().describe('How often a shared bucket is followed, in seconds. Default: 300.'),
+  shared: yesOrNo().default(false).describe('Other daemons use the bucket, too. Default: false.'),
+  syncSeconds: seconds(1).default(300).describe('How often a shared bucket is followed, in seconds. Default: 300.'),
   lockWaitSeconds: seconds(0)
-    .optional()
+    .default(30)
     .describe('How long to wait for another process to let go of the state, in seconds. Default: 30.'),
-  urls: urls.optional(),
+  required: required(),
+  urls: urls.prefault({}),
 });
 
-const provider = z.discriminatedUnion('type', [local, s3], { error: 'must be local or s3' });
+const provider = z.discriminatedUnion('type', [local, s3.superRefine(checkS3)], { error: 'must be local or s3' });
+
+/** What is wrong between settings of a bucket that are right by themselves. */
+function checkS3({ bucket, endpoint, accessKey, secretKey }: z.output<typeof s3>, context: z.RefinementCtx): void {
+  const refuse = (key: string, message: string) => context.addIssue({ code: 'custom', path: [key], message });
+  if (accessKey && !secretKey) refuse('secretKey', 'must be set, too, where accessKey is');
+  if (secretKey && !accessKey) refuse('accessKey', 'must be set, too, where secretKey is');
+  // As the dashboard of R2 shows it.
+  if (endpoint && URL.parse(endpoint)?.pathname.split('/').includes(bucket)) {
+    refuse('endpoint', `must be without the bucket: leave out /${bucket}`);
+  }
+}
+
+function isHost(url: string): boolean {
+  const whole = /^https?:\/\//.test(url) ? url : `https://${url}`;
+  return httpUrl('').safeParse(whole).success;
+}
 
 const limits = z.strictObject({
   maxImageBytes: byteSize().default(DEFAULT_LIMITS.maxImageBytes).describe('Bytes of one image. Default: 256MiB.'),
@@ -135,13 +123,13 @@ const log = z.strictObject({
     .describe('JSON lines, or readable ones; auto is readable on a terminal. Default: auto.'),
 });
 
+const PROVIDERS = 'Where images go, by name: lower-case letters and digits. Default: one named local.';
+
 export const settings = z.strictObject({
   defaultProvider: z
     .string('must name one of the providers')
     .describe('The provider of calls that name none. Default: local if it is configured, else the only one.'),
-  providers: z
-    .record(z.string(), provider)
-    .describe('Where images go, by name: lower-case letters and digits. Default: one named local.'),
+  providers: z.record(z.string(), provider).describe(PROVIDERS),
   listen: list()
     .pipe(z.array(listenAddress).min(1, 'must name an address'))
     .default([DEFAULT_ADDRESS])
@@ -151,8 +139,7 @@ export const settings = z.strictObject({
     .regex(/^0?[0-7]{3}$/, 'must be an octal mode such as "0660"')
     .default('0600')
     .describe('Permissions of Unix sockets, in octal. Default: 0600.'),
-  publicUrl: z
-    .url({ protocol: /^https?$/, error: 'must be a URL such as https://images.example.com' })
+  publicUrl: httpUrl('https://images.example.com')
     .transform((url) => url.replace(/\/+$/, ''))
     .default('')
     .describe('Prefix of the URLs of images in local folders. Default: none, URLs are paths.'),
@@ -172,18 +159,46 @@ export const settings = z.strictObject({
 });
 
 export type Config = z.output<typeof settings>;
+type Provider = Config['providers'][string];
 
 const { providers: _, limits: __, log: ___, ...single } = settings.shape;
+const { urls: ____, ...singleOfS3 } = s3.shape;
 
-/** The path of each setting outside the providers, such as `limits.maxSaves`. */
-export const SETTING_PATHS: readonly string[] = [
-  ...Object.keys(single),
-  ...Object.keys(limits.shape).map((key) => `limits.${key}`),
-  ...Object.keys(log.shape).map((key) => `log.${key}`),
-];
+const inFile = {
+  local: local.partial().extend({ type: z.enum(['local', 'project']).optional().describe(TYPE_OF_LOCAL) }),
+  s3: s3.partial(),
+};
+
+/** What a file may say: anything may be left out, since variables and flags may say it. For editors, and for nothing else. */
+export const fileSettings = settings.partial().extend({
+  providers: z
+    .strictObject({ local: inFile.local.nullable(), s3: inFile.s3.nullable() })
+    .partial()
+    .catchall(z.union([inFile.local, inFile.s3]))
+    .optional()
+    .describe(PROVIDERS),
+});
+
+type Settings = ReadonlyMap<string, z.ZodType>;
+
+/** Each setting outside the providers by its path, such as `limits.maxSaves`. */
+export const SETTINGS: Settings = new Map([
+  ...Object.entries(single),
+  ...below('limits', limits.shape),
+  ...below('log', log.shape),
+]);
+
+/** Each setting of a provider of that type by its path below the name, such as `urls.mode`. */
+export const PROVIDER_SETTINGS: Readonly<Record<Provider['type'], Settings>> = {
+  local: new Map(Object.entries(local.shape)),
+  s3: new Map([...Object.entries(singleOfS3), ...below('urls', urls.shape)]),
+};
+
+function below(path: string, shape: z.ZodRawShape): [path: string, schema: z.ZodType][] {
+  return Object.entries(shape).map(([key, schema]) => [`${path}.${key}`, schema as z.ZodType]);
+}
 
 /** The paths that some type of provider knows, below its name. */
 export const PROVIDER_KEYS: readonly string[] = [
-  ...new Set(provider.options.flatMap((option) => Object.keys(option.shape)).filter((key) => key !== 'urls')),
-  ...Object.keys(urls.shape).map((key) => `urls.${key}`),
+  ...new Set(Object.values(PROVIDER_SETTINGS).flatMap((known) => [...known.keys()])),
 ];

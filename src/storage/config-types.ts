@@ -38,6 +38,8 @@ export interface LocalConfig {
   basePath: string;
   /** How long to wait for another process to let go of the store; default 30. */
   lockWaitSeconds?: number;
+  /** False: while the folder cannot be opened only the calls of this provider fail, and it is tried again; default true. */
+  required?: boolean;
 }
 
 /** What every provider in a bucket may be told. */
@@ -50,7 +52,7 @@ export interface BucketSettings {
   syncSeconds?: number;
   /** How long to wait for another process to let go of the state; default 30. */
   lockWaitSeconds?: number;
-  /** Unset or true: the daemon does not start without this provider. */
+  /** False: while the bucket cannot be opened only the calls of this provider fail, and it is tried again; default true. */
   required?: boolean;
 }
 

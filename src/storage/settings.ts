@@ -6,6 +6,7 @@ import {
   DEFAULT_LIMITS,
   type ProviderConfig,
   type ProviderSettings,
+  type S3Config,
   type StorageConfig,
   type StorageLimits,
 } from './types.ts';
@@ -49,10 +50,24 @@ function checkProvider(path: string, name: string, settings: ProviderSettings): 
     throw refused(`${path}.type`, `"${type}" is no type of provider; there are ${PROVIDER_TYPES.join(', ')}`);
   }
   const config = { ...settings, type } as ProviderConfig;
+  if (config.type === 's3') checkS3(path, config);
   if (config.type !== 'local') return config;
   const { basePath = './outputs' } = config;
   if (typeof basePath !== 'string' || basePath === '') throw refused(`${path}.basePath`, 'must be a folder');
   return { ...config, basePath: resolve(basePath) };
+}
+
+function checkS3(path: string, config: Partial<S3Config>): void {
+  for (const key of ['bucket', 'region'] as const) {
+    if (typeof config[key] !== 'string' || config[key] === '') throw refused(`${path}.${key}`, 'must be set');
+  }
+  // One alone would silently give way to whatever credentials the SDK finds.
+  for (const [key, other] of [
+    ['accessKey', 'secretKey'],
+    ['secretKey', 'accessKey'],
+  ] as const) {
+    if (config[other] && !config[key]) throw refused(`${path}.${key}`, `must be set, too, where ${other} is`);
+  }
 }
 
 function checkFolders(providers: ReadonlyMap<string, ProviderConfig>): void {

@@ -1,12 +1,14 @@
 /** The facade: all providers of a configuration behind one door, chosen by name, merged where all are meant. */
 import { checkCleanup, sumOf } from './cleanup.ts';
 import { resolveInstant, resolveRange } from './dates.ts';
-import { invalidField, StorageError, toStorageError } from './errors.ts';
+import { invalidField, StorageError, StoreOpenError, toStorageError } from './errors.ts';
 import { openProvider } from './factory.ts';
 import { createListing } from './listing.ts';
 import { copyImages } from './maintenance/copy.ts';
+import type { VerifyEvent, VerifyOptions } from './maintenance/types.ts';
 import { inTurn } from './maintenance/verify.ts';
 import { shortId } from './naming.ts';
+import { openOptional, type Place } from './optional-provider.ts';
 import { type Settings, withDefaults, withoutAlias } from './settings.ts';
 import type {
   CleanupOptions,
@@ -16,6 +18,7 @@ import type {
   ListSource,
   Logger,
   ProviderChoice,
+  ProviderConfig,
   ProviderContext,
   Storage,
   StorageConfig,
@@ -29,22 +32,53 @@ export type StorageDependencies = Partial<Omit<ProviderContext, 'name' | 'public
 
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
-/** Opens every provider of the configuration. Rejects with a StoreOpenError, leaving none open. */
+/**
+ * Opens every provider of the configuration. Rejects with a StoreOpenError, leaving none open, when one that is required
+ * (the default) cannot be opened; its message begins with `providers.<name>` and says which setting to change. One that
+ * is not required, whatever keeps it from being opened, refuses its own calls only and is tried again until it opens.
+ */
 export async function createStorage(
   config: StorageConfig = {},
   dependencies: StorageDependencies = {},
 ): Promise<Storage> {
   const settings = withDefaults(config);
-  const providers = new Map<string, StorageProvider>();
-  try {
-    for (const [name, provider] of settings.providers) {
-      providers.set(name, await openProvider(provider, contextOf(name, settings, dependencies)));
-    }
-  } catch (error) {
-    await closeAll(providers);
-    throw error;
+  const opening = [...settings.providers].map(([name, provider]) =>
+    open(provider, contextOf(name, settings, dependencies)),
+  );
+  const results = await Promise.allSettled(opening);
+  const places = new Map<string, Place>();
+  for (const result of results) if (result.status === 'fulfilled') places.set(result.value.name, result.value);
+  const failed = results.find((result) => result.status === 'rejected');
+  if (failed !== undefined) {
+    await closeAll(places);
+    throw failed.reason;
   }
-  return facade(providers, settings.defaultProvider, dependencies.now ?? Date.now);
+  return facade(places, settings.defaultProvider, dependencies.now ?? Date.now);
+}
+
+async function open(config: ProviderConfig, context: ProviderContext): Promise<Place> {
+  const { name, log } = context;
+  if (config.required === false) {
+    return openOptional({ name, log, open: (signal) => openNamed(config, { ...context, signal }) });
+  }
+  const provider = await openNamed(config, context);
+  return {
+    name,
+    get health() {
+      return provider.health;
+    },
+    opened: () => provider,
+    close: () => provider.close(),
+  };
+}
+
+async function openNamed(config: ProviderConfig, context: ProviderContext): Promise<StorageProvider> {
+  try {
+    return await openProvider(config, context);
+  } catch (error) {
+    if (!(error instanceof StoreOpenError)) throw error;
+    throw new StoreOpenError(error.kind, `providers.${context.name}: ${error.message}`, { cause: error.cause });
+  }
 }
 
 function contextOf(name: string, settings: Settings, dependencies: StorageDependencies): ProviderContext {
@@ -61,19 +95,19 @@ function contextOf(name: string, settings: Settings, dependencies: StorageDepend
   };
 }
 
-function facade(providers: Map<string, StorageProvider>, defaultProvider: string, now: () => number): Storage {
+function facade(places: Map<string, Place>, defaultProvider: string, now: () => number): Storage {
   const one = (name = ''): StorageProvider => {
     if (name === ALL) throw invalidField('provider', 'one image is meant, name one provider');
-    const provider = providers.get(name === '' ? defaultProvider : withoutAlias(name));
-    if (provider === undefined)
+    const place = places.get(name === '' ? defaultProvider : withoutAlias(name));
+    if (place === undefined)
       throw new StorageError('PROVIDER_NOT_FOUND', 'no provider of that name', { field: 'provider' });
-    return provider;
+    return opened(place, namedAlone);
   };
+  const all = (): StorageProvider[] => [...places.values()].map((place) => opened(place, namedAmongAll));
   const sourcesOf = (options: ListOptions<Instant> & ProviderChoice): ListSource[] => {
     const dateRange = options.dateRange && resolveRange(options.dateRange, new Date(now()));
     const sourcesIn = (provider: StorageProvider) => provider.list({ ...options, dateRange }).sources();
-    if (options.provider !== ALL) return sourcesIn(one(options.provider));
-    return [...providers.values()].flatMap(sourcesIn).map(naming);
+    return options.provider === ALL ? all().flatMap(sourcesIn).map(naming) : sourcesIn(one(options.provider));
   };
   return {
     save: async (source, metadata, options) => one(options?.provider).save(source, metadata, options),
@@ -83,24 +117,34 @@ function facade(providers: Map<string, StorageProvider>, defaultProvider: string
     async cleanup({ olderThan: given, ...rest }) {
       const olderThan = given === undefined ? undefined : resolveInstant('older_than', given, new Date(now()));
       const options = { ...rest, olderThan };
-      return rest.provider === ALL ? cleanUpAll([...providers.values()], options) : one(rest.provider).cleanup(options);
+      return rest.provider === ALL ? cleanUpAll(all, options) : one(rest.provider).cleanup(options);
     },
     async getStatistics(choice) {
       if (choice !== ALL) return [await one(choice).getStatistics()];
-      return Promise.all([...providers].map(([name, provider]) => named(name, provider.getStatistics())));
+      return Promise.all(all().map((provider) => named(provider.name, provider.getStatistics())));
     },
     verify(options = {}) {
-      const chosen = options.provider === ALL ? [...providers.values()] : [one(options.provider)];
-      return inTurn(chosen.map((provider) => provider.verify(options)));
+      if (options.provider !== ALL) return one(options.provider).verify(options);
+      return inTurn(all().map((provider) => verifyNamed(provider, options)));
     },
     copy: ({ from, to, ...options }) => copyImages(one(from), one(to), options),
-    health: () => Object.fromEntries([...providers].map(([name, provider]) => [name, provider.health])),
-    close: () => closeAll(providers),
+    health: () => Object.fromEntries([...places].map(([name, place]) => [name, place.health])),
+    close: () => closeAll(places),
   };
 }
 
-async function cleanUpAll(providers: StorageProvider[], options: CleanupOptions): Promise<CleanupResult> {
+/** Throws why it is not open, in these words. */
+function opened(place: Place, told: (provider: string, cause: unknown) => unknown): StorageProvider {
+  try {
+    return place.opened();
+  } catch (cause) {
+    throw told(place.name, cause);
+  }
+}
+
+async function cleanUpAll(all: () => StorageProvider[], options: CleanupOptions): Promise<CleanupResult> {
   checkCleanup(options);
+  const providers = all();
   await Promise.all(providers.map((provider) => named(provider.name, checkServing(provider))));
   const results: CleanupResult[] = [];
   for (const provider of providers) results.push(await named(provider.name, provider.cleanup(options)));
@@ -119,18 +163,35 @@ function naming(source: ListSource): ListSource {
   return { provider, read: (...request) => named(provider, source.read(...request)) };
 }
 
-/** Of several providers: the failure of one is UNAVAILABLE by its name. */
 async function named<T>(provider: string, work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (cause) {
-    const { code, reason, message, retryAfterMs, outcomeUnknown } = toStorageError(cause);
-    if (code === 'cancelled') throw cause;
-    const options = { cause, retryAfterMs, outcomeUnknown };
-    throw new StorageError(code === 'unavailable' ? reason : 'BACKEND_UNAVAILABLE', `${provider}: ${message}`, options);
+    throw namedAmongAll(provider, cause);
   }
 }
 
-async function closeAll(providers: Map<string, StorageProvider>): Promise<void> {
-  await Promise.all([...providers.values()].map((provider) => provider.close()));
+async function* verifyNamed(provider: StorageProvider, options: VerifyOptions): AsyncGenerator<VerifyEvent> {
+  try {
+    yield* provider.verify(options);
+  } catch (cause) {
+    throw namedAmongAll(provider.name, cause);
+  }
+}
+
+/** Of several providers, the failure of one is UNAVAILABLE by its name. */
+function namedAmongAll(provider: string, cause: unknown): unknown {
+  const error = namedAlone(provider, cause);
+  if (error.code === 'cancelled') return cause;
+  if (error.code === 'unavailable') return error;
+  return new StorageError('BACKEND_UNAVAILABLE', error.message, error);
+}
+
+function namedAlone(provider: string, cause: unknown): StorageError {
+  const { reason, message, retryAfterMs, outcomeUnknown } = toStorageError(cause);
+  return new StorageError(reason, `${provider}: ${message}`, { cause, retryAfterMs, outcomeUnknown });
+}
+
+async function closeAll(places: Map<string, Place>): Promise<void> {
+  await Promise.all([...places.values()].map((place) => place.close()));
 }

@@ -274,6 +274,8 @@ export interface ProviderContext {
   failpoint: (step: string) => void;
   /** Build the catalog again from the records, though it may be sound. */
   rebuildCatalog?: boolean;
+  /** Fires when nobody waits for the provider to open any more: the attempt should fail soon. */
+  signal?: AbortSignal;
   /** `NORMAL` loses acknowledged saves at a power cut; the test of power cuts shows its teeth by it. Default: `FULL`. */
   synchronous?: 'FULL' | 'NORMAL';
 }

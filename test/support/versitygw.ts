@@ -9,9 +9,10 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
+import { CreateBucketCommand, PutBucketPolicyCommand, S3Client } from '@aws-sdk/client-s3';
 import type { S3Config } from '../../src/storage/index.ts';
 
+const run = promisify(execFile);
 /** Older ones let two conditional writes of one key win. */
 const VERSION = 'v1.8.0';
 const BINARIES = fileURLToPath(new URL('../../node_modules/.cache/bin/', import.meta.url));
@@ -26,6 +27,8 @@ export interface S3Server {
   readonly settings: Pick<S3Config, 'type' | 'endpoint' | 'region' | 'accessKey' | 'secretKey'>;
   /** Gives the name of a new, empty bucket. */
   createBucket(): Promise<string>;
+  /** Credentials of a new user, who may do these actions, such as `s3:GetObject`, in that bucket and nothing else. */
+  createUser(bucket: string, actions: readonly string[]): Promise<Pick<S3Config, 'accessKey' | 'secretKey'>>;
   /** Ends it and removes its data. */
   stop(): Promise<void>;
 }
@@ -33,13 +36,13 @@ export interface S3Server {
 export async function startVersitygw(): Promise<S3Server> {
   await build();
   const folder = await mkdtemp(join(tmpdir(), 'image-storage-s3-'));
-  const [data, sidecar] = [join(folder, 'data'), join(folder, 'sidecar')];
-  await Promise.all([data, sidecar].map((path) => mkdir(path)));
+  const [data, sidecar, users] = [join(folder, 'data'), join(folder, 'sidecar'), join(folder, 'users')];
+  await Promise.all([data, sidecar, users].map((path) => mkdir(path)));
   const port = await freePort();
   const [accessKey, secretKey] = ['test-access', 'test-secret'];
   const child = spawn(
     BINARY,
-    ['--quiet', '--keep-alive', '--port', `127.0.0.1:${port}`, 'posix', '--sidecar', sidecar, data],
+    ['--quiet', '--keep-alive', '--iam-dir', users, '--port', `127.0.0.1:${port}`, 'posix', '--sidecar', sidecar, data],
     {
       env: { ROOT_ACCESS_KEY: accessKey, ROOT_SECRET_KEY: secretKey },
       stdio: 'ignore',
@@ -59,6 +62,14 @@ export async function startVersitygw(): Promise<S3Server> {
       await client.send(new CreateBucketCommand({ Bucket: name }));
       return name;
     },
+    async createUser(bucket, actions) {
+      const user = { accessKey: `user-of-${bucket}`, secretKey: `secret-of-${bucket}` };
+      const login = ['--access', accessKey, '--secret', secretKey, '--endpoint-url', endpoint];
+      const account = ['--access', user.accessKey, '--secret', user.secretKey, '--role', 'user'];
+      await run(BINARY, ['admin', ...login, 'create-user', ...account]);
+      if (actions.length > 0) await client.send(policyOf(bucket, user.accessKey, actions));
+      return user;
+    },
     async stop() {
       client.destroy();
       child.kill();
@@ -73,13 +84,19 @@ function clientOf({ endpoint, region, accessKey = '', secretKey = '' }: S3Server
   return new S3Client({ endpoint, region, credentials, forcePathStyle: true });
 }
 
+function policyOf(bucket: string, user: string, actions: readonly string[]): PutBucketPolicyCommand {
+  const Resource = [`arn:aws:s3:::${bucket}`, `arn:aws:s3:::${bucket}/*`];
+  const Statement = [{ Effect: 'Allow', Principal: { AWS: [user] }, Action: actions, Resource }];
+  return new PutBucketPolicyCommand({ Bucket: bucket, Policy: JSON.stringify({ Version: '2012-10-17', Statement }) });
+}
+
 /** Another process may be building it, too: the last one to finish wins, with the same file. */
 async function build(): Promise<void> {
   if (existsSync(BINARY)) return;
   await mkdir(BINARIES, { recursive: true });
   const folder = await mkdtemp(join(BINARIES, 'build-'));
   const env = { ...process.env, GOBIN: folder };
-  await promisify(execFile)('go', ['install', `github.com/versity/versitygw/cmd/versitygw@${VERSION}`], { env });
+  await run('go', ['install', `github.com/versity/versitygw/cmd/versitygw@${VERSION}`], { env });
   await rename(join(folder, 'versitygw'), BINARY);
   await rm(folder, { recursive: true });
 }

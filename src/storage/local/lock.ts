@@ -10,8 +10,8 @@ export interface Lock {
   release(): void;
 }
 
-/** Waits for another holder up to `waitSeconds`, then throws `locked`. */
-export async function openLock(path: string, waitSeconds: number): Promise<Lock> {
+/** Waits for another holder up to `waitSeconds`, then throws `locked`; rejects when the signal fires before. */
+export async function openLock(path: string, waitSeconds: number, signal?: AbortSignal): Promise<Lock> {
   const deadline = Date.now() + waitSeconds * 1000;
   for (;;) {
     const lock = tryLock(path);
@@ -19,7 +19,7 @@ export async function openLock(path: string, waitSeconds: number): Promise<Lock>
     if (Date.now() >= deadline) {
       throw new StoreOpenError('locked', `another process has the store open; waited ${waitSeconds} s for it`);
     }
-    await sleep(RETRY_MS);
+    await sleep(RETRY_MS, undefined, { signal });
   }
 }
 

@@ -34,7 +34,7 @@ export async function openStore(config: LocalConfig, context: ProviderContext): 
   let lock: Lock | undefined;
   try {
     await makeStoreFolders(layout, folders);
-    lock = await openLock(layout.lock, config.lockWaitSeconds ?? DEFAULT_LOCK_WAIT_SECONDS);
+    lock = await openLock(layout.lock, config.lockWaitSeconds ?? DEFAULT_LOCK_WAIT_SECONDS, context.signal);
     context.failpoint('locked');
     return await openLocked(layout, folders, lock, context);
   } catch (error) {
@@ -74,7 +74,8 @@ async function openLocked(layout: Layout, folders: Folders, lock: Lock, context:
     });
     await takeReserve(layout).catch((error) => context.log.warn({ err: error }, 'no reserve could be taken'));
     context.failpoint('recovered');
-    const opening = new StoreCondition(layout, context, (await inodeOf(layout.format))!);
+    const [identity, images] = [(await inodeOf(layout.format))!, (await inodeOf(layout.images))!];
+    const opening = new StoreCondition(layout, context, { identity, images });
     condition = opening;
     const committer = new Committer({
       catalog,

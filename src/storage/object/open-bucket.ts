@@ -19,6 +19,8 @@ import { Synchronizer } from './sync.ts';
 
 const DEFAULT_STATE_DIR = './outputs/metadata';
 const DEFAULT_LOCK_WAIT_SECONDS = 30;
+/** How long a bucket may take to say which store it holds. */
+const FIRST_ANSWER_MS = 30_000;
 const DATABASE_SUFFIXES = ['', '-wal', '-shm'];
 
 export interface BucketOptions extends BucketSettings {
@@ -34,7 +36,7 @@ export interface OpenBucket extends BucketStore {
 }
 
 /** Where the state of one provider lies. */
-interface StateFiles {
+export interface StateFiles {
   folder: string;
   catalog: string;
   lock: string;
@@ -45,13 +47,14 @@ interface StateFiles {
 
 /** Rejects with a StoreOpenError that says what to change. */
 export async function openBucket(options: BucketOptions, context: ProviderContext): Promise<OpenBucket> {
-  const files = stateFiles(options.stateDir ?? DEFAULT_STATE_DIR, context.name);
+  const files = stateFiles(context.name, options.stateDir);
   let lock: Lock | undefined;
   try {
     await mkdir(files.folder, { recursive: true });
-    lock = await openLock(files.lock, options.lockWaitSeconds ?? DEFAULT_LOCK_WAIT_SECONDS);
+    lock = await openLock(files.lock, options.lockWaitSeconds ?? DEFAULT_LOCK_WAIT_SECONDS, context.signal);
     return await openLocked(options, context, files, lock);
   } catch (error) {
+    options.objects.close?.();
     lock?.release();
     throw toOpenError(error, files.folder, options.objects);
   }
@@ -70,7 +73,12 @@ async function openLocked(
     signal: closing.signal,
     onAnswer: (reachable) => condition.noteAnswer(reachable),
   });
-  const storeId = await bindToStore(objects, files);
+  const giveUp = () => {
+    closing.abort();
+    // Requests that are under way fail by it.
+    bare.close?.();
+  };
+  const storeId = await whileWaitedFor(bindToStore(objects, files), context.signal, giveUp);
   const spool = new Spool(files.spool);
   await spool.prepare();
   const catalog = await openOrCreateCatalog(files, storeId, context);
@@ -87,7 +95,21 @@ async function openLocked(
   }
 }
 
-function stateFiles(folder: string, name: string): StateFiles {
+/** Gives up after a while, or when nobody waits for the work any more; what then becomes of it is waited for. */
+async function whileWaitedFor<T>(work: Promise<T>, signal: AbortSignal | undefined, giveUp: () => void): Promise<T> {
+  const timer = setTimeout(giveUp, FIRST_ANSWER_MS);
+  signal?.addEventListener('abort', giveUp);
+  if (signal?.aborted) giveUp();
+  try {
+    return await work;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', giveUp);
+  }
+}
+
+/** Those of the provider of that name. */
+export function stateFiles(name: string, folder: string = DEFAULT_STATE_DIR): StateFiles {
   return {
     folder,
     catalog: join(folder, `${name}.db`),
@@ -98,16 +120,20 @@ function stateFiles(folder: string, name: string): StateFiles {
 }
 
 /** The id of the store in the bucket, which must be the one that the state was made for, if there is any. */
-async function bindToStore(objects: ObjectStore, { binding }: StateFiles): Promise<string> {
-  const bound = parseBinding(await readText(binding));
+async function bindToStore(objects: ObjectStore, files: StateFiles): Promise<string> {
+  const bound = await readBinding(files);
   const storeId = await readOrCreateFormat(objects, bound?.storeId);
   if (bound?.storeId !== storeId || bound.location !== objects.location) {
-    await replaceFile(binding, `${JSON.stringify({ storeId, location: objects.location })}\n`);
+    await replaceFile(files.binding, `${JSON.stringify({ storeId, location: objects.location })}\n`);
   }
   return storeId;
 }
 
-function parseBinding(text: string | undefined): { storeId?: string; location?: string } | undefined {
+/** Which store the state was made for, if it was. */
+export async function readBinding({
+  binding,
+}: StateFiles): Promise<{ storeId?: string; location?: string } | undefined> {
+  const text = await readText(binding);
   try {
     return text === undefined ? undefined : (JSON.parse(text) as object);
   } catch {

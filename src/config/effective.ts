@@ -1,0 +1,56 @@
+/** Every setting that is in force: its value, unless it is a secret, and where it came from. */
+import * as z from 'zod';
+import type { Setting } from './layers.ts';
+import { type Config, PROVIDER_SETTINGS, SETTINGS } from './schema.ts';
+
+export interface EffectiveSetting {
+  /** `limits.maxSaves`, `providers.s3.bucket` */
+  path: string;
+  /** Undefined where nothing is set, and for secrets. */
+  value: string | number | boolean | string[] | undefined;
+  /** The flag, the variable, or the file with its line; undefined for a default. */
+  origin: string | undefined;
+  /** What holds where nothing is set, in words. */
+  default: string;
+  /** It must not be shown, set or not. */
+  isSecret: boolean;
+  /** Chosen freely, and so perhaps telling of who uses it; not a number, a yes or no, or one of a few words. */
+  isPrivate: boolean;
+}
+
+/** In the order of the schema. */
+export function effectiveSettings(config: Config, given: ReadonlyMap<string, Setting>): EffectiveSetting[] {
+  const providers = Object.entries(config.providers).flatMap(([name, { type }]) =>
+    [...PROVIDER_SETTINGS[type]].map(([key, schema]) => [`providers.${name}.${key}`, schema] as const),
+  );
+  return [...SETTINGS, ...providers].map(([path, schema]) => {
+    const value = valueAt(config, path);
+    const isSecret = schema.meta()?.writeOnly === true;
+    return {
+      path,
+      value: isSecret || value === '' ? undefined : value,
+      origin: given.get(path)?.origin,
+      default: defaultOf(schema),
+      isSecret,
+      isPrivate: typeof value === 'object' || (typeof value === 'string' && !isOneOfFew(path, schema)),
+    };
+  });
+}
+
+function valueAt(config: Config, path: string): EffectiveSetting['value'] {
+  let value: unknown = config;
+  for (const key of path.split('.')) value = (value as Record<string, unknown> | undefined)?.[key];
+  return value as EffectiveSetting['value'];
+}
+
+/** Every description ends with it. */
+function defaultOf({ description = '' }: z.ZodType): string {
+  return description.slice(description.indexOf('Default: ') + 'Default: '.length).replace(/\.$/, '');
+}
+
+function isOneOfFew(path: string, schema: z.ZodType): boolean {
+  // A provider's name: the paths show it anyway.
+  if (path === 'defaultProvider') return true;
+  const { enum: words, const: word } = z.toJSONSchema(schema, { io: 'input' });
+  return words !== undefined || word !== undefined;
+}

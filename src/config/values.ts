@@ -1,0 +1,53 @@
+/** The kinds of values that settings have. Flags and variables are text: each kind is also read from its text. */
+import * as z from 'zod';
+import { parseBytes, SIZE } from './bytes.ts';
+
+const WEEK_SECONDS = 7 * 24 * 3600;
+
+export const text = () =>
+  z
+    .string({ error: ({ input }) => (input === undefined ? 'must be set' : 'must be text') })
+    .min(1, 'must not be empty');
+
+/** Text that is never shown again. */
+export const secret = (description: string) => text().optional().meta({ description, writeOnly: true });
+
+export const yesOrNo = () =>
+  z.union([z.boolean(), z.enum(['true', 'false', '1', '0']).transform((value) => /^(true|1)$/.test(value))], {
+    error: 'must be true or false',
+  });
+
+export const list = () =>
+  z.union([z.array(z.string()), z.string().transform((value) => value.split(',').map((item) => item.trim()))], {
+    error: 'must be a list of text',
+  });
+
+/** Told with the same words, whatever is wrong. */
+function number(kind: () => z.ZodNumber, min: number, max: number, error: string) {
+  const accepted = kind().min(min, error).max(max, error);
+  const written = z.string().regex(/^\d+(\.\d+)?$/, error);
+  return z.union([accepted, written.transform(Number).pipe(accepted)], { error });
+}
+
+export const seconds = (min: number) =>
+  number(z.number, min, WEEK_SECONDS, `must be seconds, ${min} to ${WEEK_SECONDS}`);
+
+export const count = () => number(z.int, 1, 1_000_000, 'must be a whole number, 1 to 1000000');
+
+export const byteSize = () => {
+  const error = 'must be a number of bytes above 0, or a size such as 256MiB or 8MB';
+  const accepted = z.int(error).min(1, error);
+  return z.union([accepted, z.string().regex(SIZE, error).transform(parseBytes).pipe(accepted)], { error });
+};
+
+/** A place, never what opens it: configurations are shown and logged. */
+export const httpUrl = (example: string) =>
+  z.url({ protocol: /^https?$/, error: `must be a URL such as ${example}` }).refine(isBare, {
+    error: 'must be a URL without credentials, query and fragment',
+  });
+
+function isBare(text: string): boolean {
+  const url = URL.parse(text);
+  // What is no URL has been told already.
+  return url === null || url.username + url.password + url.search + url.hash === '';
+}
