@@ -6,6 +6,7 @@ import asyncio
 import io
 import socket
 import subprocess
+import sys
 import threading
 from datetime import datetime, timezone
 from pathlib import Path
@@ -136,6 +137,29 @@ def test_retries_end(connect: Any) -> None:
             assert caught.value.retryable
             assert not caught.value.outcome_unknown
             assert len(told) == 2
+
+
+# Older grpcio watches a connection in a thread of its own, which takes its end badly.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_close_ends_what_waits_for_another_attempt() -> None:
+    client = ImageStorage("127.0.0.1:1", on_retry=lambda *_: threading.Thread(target=client.close).start())
+    with pytest.raises(ImageStorageError, match="closed") as caught:
+        client.save(png())
+    assert caught.value.code is grpc.StatusCode.CANCELLED
+    with pytest.raises(ImageStorageError, match="closed"):
+        client.stats()
+
+
+def test_a_program_that_closes_nothing_ends() -> None:
+    program = """
+from image_storage import ImageStorage, ImageStorageError
+try:
+    ImageStorage("127.0.0.1:1", retries=2).stats()
+except ImageStorageError:
+    print("told")
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert ended.stdout == "told\n"
 
 
 def test_a_deadline_leaves_the_outcome_open_and_the_next_save_tells(connect: Any, daemon: Daemon, model: str) -> None:

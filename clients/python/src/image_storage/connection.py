@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import grpc
 
-from .cancellation import Cancellation
+from .cancellation import Cancellable, Cancellation, Closing
 from .errors import ImageStorageError, error_from
 from .feed import Feed
 from .methods import Method, RequestT, ResponseT
@@ -16,6 +18,8 @@ from .retry import OnRetry, Retry
 
 DEFAULT_TIMEOUT_SECONDS = 600.0
 NO_END = 0.0
+
+CallT = TypeVar("CallT", bound=Cancellable)
 
 CHANNEL_OPTIONS = (
     # Retries are ours: they keep the idempotency key and know which source can be read again.
@@ -54,12 +58,15 @@ class Connection:
         self._retries = retries
         self._timeout_seconds = timeout
         self._on_retry = on_retry
-        self._cancellation = Cancellation()
+        self._closing = Closing()
+        # A channel that is left open to the end of the program, after retries, keeps grpcio from ending.
+        self._close_channel = weakref.finalize(self._closing, self._channel.close)
+        self._cancellation = Cancellation(self._closing)
 
     def cancellable(self) -> tuple[Connection, Cancellation]:
         """The same connection for one verb, and what ends that verb from another thread."""
         connection = copy.copy(self)
-        connection._cancellation = Cancellation()
+        connection._cancellation = Cancellation(self._closing)
         return connection, connection._cancellation
 
     def retry(self, default_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> Retry:
@@ -81,9 +88,8 @@ class Connection:
         start: grpc.StreamUnaryMultiCallable[bytes, ResponseT] = self._channel.stream_unary(
             method.path, None, method.response.FromString
         )
-        call = start.future(feed, timeout=seconds, metadata=self._metadata)
+        call = self._started(lambda: start.future(feed, timeout=seconds, metadata=self._metadata))
         call.add_done_callback(lambda _: feed.close())
-        self._cancellation.watch(call)
         try:
             for message in messages:
                 # An answer before the end is an error, or a save that was done before: nobody wants the rest.
@@ -104,8 +110,7 @@ class Connection:
         method, retry = reading.method, self.retry(NO_END)
         start = self._channel.unary_stream(method.path, method.request.SerializeToString, method.response.FromString)
         while (request := reading.request()) is not None:
-            call = start(request, timeout=retry.seconds_left, metadata=self._metadata)
-            self._cancellation.watch(call)
+            call = self._started(lambda: start(request, timeout=retry.seconds_left, metadata=self._metadata))
             try:
                 for message in call:
                     retry.reset()
@@ -118,7 +123,19 @@ class Connection:
                 call.cancel()
 
     def close(self) -> None:
-        self._channel.close()
+        self._closing.close()
+        self._close_channel()
+
+    def _started(self, start: Callable[[], CallT]) -> CallT:
+        try:
+            call = start()
+        except ValueError as error:
+            # What grpcio says of a channel that is closed, and of other things.
+            if self._closing.is_closed:
+                raise ImageStorageError(grpc.StatusCode.CANCELLED, "the client was closed") from error
+            raise
+        self._cancellation.watch(call)
+        return call
 
     def _sleep(self, seconds: float) -> None:
         # Before grpcio 1.80 nothing connects while no call runs and nobody watches.
