@@ -15,8 +15,10 @@ const available = spawnSync('go', ['mod', 'download'], { cwd: folder, stdio: 'ig
 
 requires('Go 1.26 and the modules of clients/go', available)('clients/go', () => {
   it('is formatted and vetted', { timeout: 600_000 }, async () => {
-    expect((await run('gofmt', ['-l', '.'], { cwd: folder })).stdout).toBe('');
-    await run('go', ['vet', './...'], { cwd: folder });
+    for (const module of [folder, join(root, 'test/interop/go')]) {
+      expect((await run('gofmt', ['-l', '.'], { cwd: module })).stdout).toBe('');
+      await run('go', ['vet', './...'], { cwd: module });
+    }
   });
 
   it('passes its tests', { timeout: 600_000 }, async () => {

@@ -46,7 +46,8 @@ export function layOutImages(basePath: string, count: number): void {
   }
 }
 
-function recordOf(number: number): ImageRecord {
+/** What the store knows of one of them. */
+export function recordOf(number: number): ImageRecord {
   const model = MODELS[number % MODELS.length]!;
   const timestamp = FIRST_DAY + (number % DAYS) * DAY_MS + number;
   const filename = imageFilename(timestamp, modelSlug(model), number.toString(36).padStart(6, '0'), 'png');

@@ -1,0 +1,176 @@
+// Interop runner of the Go client.
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	imagestorage "github.com/imagestorage/imagestorage/clients/go"
+	"github.com/imagestorage/imagestorage/test/interop/go/runner"
+)
+
+func main() { runner.Run(connected, refusalOf) }
+
+func connected(ctx context.Context, command runner.Command) (runner.Answer, error) {
+	client, err := imagestorage.Dial(command.Address)
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	return perform(ctx, client, command)
+}
+
+func perform(ctx context.Context, client *imagestorage.Client, command runner.Command) (runner.Answer, error) {
+	switch command.Do {
+	case "save":
+		return save(ctx, client, command)
+	case "get":
+		return get(ctx, client, command)
+	case "list":
+		return list(ctx, client, command)
+	case "delete":
+		results, err := client.Delete(ctx, command.Filenames)
+		if err != nil {
+			return nil, err
+		}
+		answers := []runner.Answer{}
+		for _, each := range results {
+			answers = append(answers, runner.Answer{"filename": each.Filename, "deleted": each.Deleted, "reason": each.Reason})
+		}
+		return runner.Answer{"results": answers}, nil
+	case "cleanup":
+		return cleanup(ctx, client, command)
+	case "stats":
+		return stats(ctx, client)
+	}
+	return nil, fmt.Errorf("unknown: %s", command.Do)
+}
+
+func save(ctx context.Context, client *imagestorage.Client, command runner.Command) (runner.Answer, error) {
+	file, err := os.Open(command.File)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	metadata := imagestorage.Metadata{
+		Prompt:     command.Prompt,
+		Model:      command.Model,
+		Timestamp:  runner.Instant(command.TimestampMs),
+		Category:   command.Category,
+		Parameters: json.RawMessage(command.ParametersJSON),
+		Tags:       command.Tags,
+	}
+	options := []imagestorage.SaveOption{
+		imagestorage.WithIdempotencyKey(command.IdempotencyKey),
+		imagestorage.WithContentType(command.ContentType),
+		imagestorage.WithProvider(command.Provider),
+	}
+	if command.Pinned != nil && *command.Pinned {
+		options = append(options, imagestorage.WithPinned())
+	}
+	image, err := client.Save(ctx, file, metadata, options...)
+	if err != nil {
+		return nil, err
+	}
+	return runner.Answer{"image": described(image), "replayed": image.Replayed}, nil
+}
+
+func get(ctx context.Context, client *imagestorage.Client, command runner.Command) (runner.Answer, error) {
+	_, body, err := client.Get(ctx, command.Filename, imagestorage.WithRange(command.Offset, command.Limit))
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	sum := sha256.New()
+	size, err := io.Copy(sum, body)
+	return runner.Answer{"size": size, "sha256": hex.EncodeToString(sum.Sum(nil))}, err
+}
+
+func list(ctx context.Context, client *imagestorage.Client, command runner.Command) (runner.Answer, error) {
+	options := imagestorage.ListOptions{
+		Since:       runner.Instant(command.StartMs),
+		Until:       runner.Instant(command.EndMs),
+		Model:       command.Model,
+		Category:    command.Category,
+		Query:       command.Query,
+		Tags:        command.Tags,
+		Pinned:      command.Pinned,
+		OldestFirst: command.Order == "oldest",
+		Limit:       uint32(command.Limit),
+	}
+	images := []runner.Answer{}
+	for image, err := range client.List(ctx, options) {
+		if err != nil {
+			return nil, err
+		}
+		images = append(images, described(image))
+	}
+	return runner.Answer{"images": images}, nil
+}
+
+func cleanup(ctx context.Context, client *imagestorage.Client, command runner.Command) (runner.Answer, error) {
+	done, err := client.Cleanup(ctx, imagestorage.CleanupOptions{
+		OlderThan:  runner.Instant(command.OlderThanMs),
+		KeepCount:  command.KeepCount,
+		KeepBytes:  command.KeepBytes,
+		Model:      command.Model,
+		Category:   command.Category,
+		DryRun:     command.DryRun,
+		MaxDeletes: command.MaxDeletes,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return runner.Answer{
+		"deletedCount": done.DeletedCount,
+		"freedBytes":   done.FreedBytes,
+		"filenames":    done.Filenames,
+		"keptPinned":   done.KeptPinned,
+		"dryRun":       done.DryRun,
+		"more":         done.More,
+	}, nil
+}
+
+func stats(ctx context.Context, client *imagestorage.Client) (runner.Answer, error) {
+	providers, err := client.Stats(ctx, "local")
+	if err != nil {
+		return nil, err
+	}
+	local, models := providers[0], runner.Answer{}
+	for _, group := range local.ByModel {
+		models[group.Name] = runner.Answer{"count": group.Count, "bytes": group.Bytes}
+	}
+	return runner.Answer{"count": local.Count, "bytes": local.Bytes, "pinnedCount": local.PinnedCount, "byModel": models}, nil
+}
+
+func described(image *imagestorage.Image) runner.Answer {
+	return runner.Answer{
+		"filename":       image.Filename,
+		"size":           image.Size,
+		"sha256":         hex.EncodeToString(image.SHA256[:]),
+		"contentType":    image.ContentType,
+		"width":          image.Width,
+		"height":         image.Height,
+		"pinned":         image.Pinned,
+		"prompt":         image.Metadata.Prompt,
+		"model":          image.Metadata.Model,
+		"category":       image.Metadata.Category,
+		"tags":           image.Metadata.Tags,
+		"parametersJson": string(image.Metadata.Parameters),
+		"timestampMs":    image.Metadata.Timestamp.UnixMilli(),
+	}
+}
+
+func refusalOf(err error) runner.Refusal {
+	failed, ok := errors.AsType[*imagestorage.Error](err)
+	if !ok {
+		panic(err)
+	}
+	return runner.Refusal{Code: failed.Code, Reason: failed.Reason, Field: failed.Field, Message: failed.Message}
+}

@@ -1,0 +1,265 @@
+// Interop runner of grpc-go with the generated messages and nothing else.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	pb "github.com/imagestorage/imagestorage/clients/go/imagestoragev1"
+	"github.com/imagestorage/imagestorage/test/interop/go/runner"
+)
+
+const (
+	chunkBytes = 256 * 1024
+	attempts   = 6
+)
+
+func main() { runner.Run(connected, refusalOf) }
+
+func connected(ctx context.Context, command runner.Command) (runner.Answer, error) {
+	connection, err := grpc.NewClient(command.Address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return nil, err
+	}
+	defer connection.Close()
+	return perform(ctx, pb.NewImageStorageClient(connection), command)
+}
+
+func perform(ctx context.Context, stub pb.ImageStorageClient, command runner.Command) (runner.Answer, error) {
+	switch command.Do {
+	case "save":
+		return save(ctx, stub, command)
+	case "get":
+		return get(ctx, stub, command)
+	case "list":
+		return list(ctx, stub, command)
+	case "delete":
+		answer, err := stub.Delete(ctx, &pb.DeleteRequest{Filenames: command.Filenames})
+		results := []runner.Answer{}
+		for _, each := range answer.GetResults() {
+			results = append(results, runner.Answer{"filename": each.Filename, "deleted": each.Deleted, "reason": each.Reason})
+		}
+		return runner.Answer{"results": results}, err
+	case "cleanup":
+		return cleanup(ctx, stub, command)
+	case "stats":
+		return stats(ctx, stub)
+	}
+	return nil, fmt.Errorf("unknown: %s", command.Do)
+}
+
+// save tries again with the same header, so that the daemon recognises it.
+func save(ctx context.Context, stub pb.ImageStorageClient, command runner.Command) (runner.Answer, error) {
+	header, err := headerOf(command)
+	if err != nil {
+		return nil, err
+	}
+	for attempt := 1; ; attempt++ {
+		answer, err := saveOnce(ctx, stub, header, command.File)
+		if err == nil {
+			return runner.Answer{"image": described(answer.Image), "replayed": answer.Replayed}, nil
+		}
+		if status.Code(err) != codes.Unavailable || attempt == attempts {
+			return nil, err
+		}
+		time.Sleep(50 * time.Millisecond << attempt)
+	}
+}
+
+func saveOnce(ctx context.Context, stub pb.ImageStorageClient, header *pb.SaveHeader, path string) (*pb.SaveResponse, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	stream, err := stub.Save(ctx)
+	if err != nil {
+		return nil, err
+	}
+	err = stream.Send(&pb.SaveRequest{Payload: &pb.SaveRequest_Header{Header: header}})
+	for chunk := make([]byte, chunkBytes); err == nil; {
+		var n int
+		if n, err = file.Read(chunk); n > 0 {
+			err = stream.Send(&pb.SaveRequest{Payload: &pb.SaveRequest_Chunk{Chunk: chunk[:n]}})
+		}
+	}
+	// At the end of the file, or where the daemon has answered before: the answer says which.
+	if err != io.EOF {
+		return nil, err
+	}
+	return stream.CloseAndRecv()
+}
+
+func headerOf(command runner.Command) (*pb.SaveHeader, error) {
+	sum, err := hex.DecodeString(command.SHA256)
+	if err != nil {
+		return nil, err
+	}
+	header := &pb.SaveHeader{
+		Metadata: &pb.ImageMetadata{
+			Prompt:         command.Prompt,
+			Model:          command.Model,
+			Timestamp:      timestamp(command.TimestampMs),
+			Category:       command.Category,
+			ParametersJson: command.ParametersJSON,
+			Tags:           command.Tags,
+		},
+		Provider:       command.Provider,
+		IdempotencyKey: command.IdempotencyKey,
+		Size:           command.Size,
+		Sha256:         sum,
+		ContentType:    command.ContentType,
+		Pinned:         command.Pinned != nil && *command.Pinned,
+	}
+	if header.IdempotencyKey == "" {
+		header.IdempotencyKey = rand.Text()
+	}
+	if header.Metadata.Timestamp == nil {
+		header.Metadata.Timestamp = timestamppb.Now()
+	}
+	return header, nil
+}
+
+func get(ctx context.Context, stub pb.ImageStorageClient, command runner.Command) (runner.Answer, error) {
+	request := &pb.GetRequest{Filename: command.Filename, Offset: command.Offset, Limit: command.Limit}
+	stream, err := stub.Get(ctx, request)
+	if err != nil {
+		return nil, err
+	}
+	sum, size := sha256.New(), 0
+	for {
+		message, err := stream.Recv()
+		if err == io.EOF {
+			return runner.Answer{"size": size, "sha256": hex.EncodeToString(sum.Sum(nil))}, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		sum.Write(message.GetChunk())
+		size += len(message.GetChunk())
+	}
+}
+
+func list(ctx context.Context, stub pb.ImageStorageClient, command runner.Command) (runner.Answer, error) {
+	stream, err := stub.List(ctx, listRequest(command))
+	if err != nil {
+		return nil, err
+	}
+	images, nextPageToken := []runner.Answer{}, ""
+	for {
+		batch, err := stream.Recv()
+		if err == io.EOF {
+			return runner.Answer{"images": images, "nextPageToken": nextPageToken}, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, image := range batch.Images {
+			images = append(images, described(image))
+		}
+		nextPageToken = batch.NextPageToken
+	}
+}
+
+func listRequest(command runner.Command) *pb.ListRequest {
+	request := &pb.ListRequest{
+		DateRange: &pb.DateRange{Start: timestamp(command.StartMs), End: timestamp(command.EndMs)},
+		Model:     command.Model,
+		Category:  command.Category,
+		Query:     command.Query,
+		Tags:      command.Tags,
+		Pinned:    command.Pinned,
+		Limit:     uint32(command.Limit),
+		PageToken: command.PageToken,
+		BatchSize: command.BatchSize,
+	}
+	if command.Order == "oldest" {
+		request.Order = pb.Order_ORDER_OLDEST_FIRST
+	}
+	return request
+}
+
+func cleanup(ctx context.Context, stub pb.ImageStorageClient, command runner.Command) (runner.Answer, error) {
+	done, err := stub.Cleanup(ctx, &pb.CleanupRequest{
+		OlderThan:  timestamp(command.OlderThanMs),
+		KeepCount:  command.KeepCount,
+		KeepBytes:  command.KeepBytes,
+		Model:      command.Model,
+		Category:   command.Category,
+		DryRun:     command.DryRun,
+		MaxDeletes: command.MaxDeletes,
+	})
+	return runner.Answer{
+		"deletedCount": done.GetDeletedCount(),
+		"freedBytes":   done.GetFreedBytes(),
+		"filenames":    done.GetFilenames(),
+		"keptPinned":   done.GetKeptPinned(),
+		"dryRun":       done.GetDryRun(),
+		"more":         done.GetMore(),
+	}, err
+}
+
+func stats(ctx context.Context, stub pb.ImageStorageClient) (runner.Answer, error) {
+	answer, err := stub.Stats(ctx, &pb.StatsRequest{Provider: "local"})
+	if err != nil {
+		return nil, err
+	}
+	local, models := answer.Providers[0], runner.Answer{}
+	for _, group := range local.ByModel {
+		models[group.Name] = runner.Answer{"count": group.Count, "bytes": group.Bytes}
+	}
+	return runner.Answer{"count": local.Count, "bytes": local.Bytes, "pinnedCount": local.PinnedCount, "byModel": models}, nil
+}
+
+func described(image *pb.Image) runner.Answer {
+	metadata := image.GetMetadata()
+	return runner.Answer{
+		"filename":       image.GetFilename(),
+		"size":           image.GetSize(),
+		"sha256":         hex.EncodeToString(image.GetSha256()),
+		"contentType":    image.GetContentType(),
+		"width":          image.GetWidth(),
+		"height":         image.GetHeight(),
+		"pinned":         image.GetPinned(),
+		"prompt":         metadata.GetPrompt(),
+		"model":          metadata.GetModel(),
+		"category":       metadata.GetCategory(),
+		"tags":           metadata.GetTags(),
+		"parametersJson": metadata.GetParametersJson(),
+		"timestampMs":    metadata.GetTimestamp().AsTime().UnixMilli(),
+	}
+}
+
+func timestamp(ms *int64) *timestamppb.Timestamp {
+	if ms == nil {
+		return nil
+	}
+	return timestamppb.New(time.UnixMilli(*ms))
+}
+
+func refusalOf(err error) runner.Refusal {
+	answer := status.Convert(err)
+	refusal := runner.Refusal{Code: answer.Code(), Message: answer.Message()}
+	for _, detail := range answer.Details() {
+		switch detail := detail.(type) {
+		case *errdetails.ErrorInfo:
+			refusal.Reason = detail.Reason
+		case *errdetails.BadRequest:
+			refusal.Field = detail.FieldViolations[0].Field
+		}
+	}
+	return refusal
+}

@@ -1,0 +1,75 @@
+/** Interop runner of the TypeScript client. */
+import { createHash } from 'node:crypto';
+import { createInterface } from 'node:readline';
+import { connect, type Image, type ImageStorageClient, ImageStorageError } from '../../src/client.ts';
+
+/** As README.md beside this file describes it. */
+// biome-ignore lint/suspicious/noExplicitAny: what a command carries depends on its verb
+type Command = any;
+
+async function perform(client: ImageStorageClient, command: Command, signal?: AbortSignal): Promise<object> {
+  switch (command.do) {
+    case 'save': {
+      const { file, prompt, model, category, tags, parametersJson } = command;
+      const { idempotencyKey, contentType, pinned, provider } = command;
+      const { replayed, ...image } = await client.save(
+        { file },
+        { prompt, model, category, tags, parametersJson, timestamp: date(command.timestampMs) },
+        { idempotencyKey, contentType, pinned, provider, signal },
+      );
+      return { image: described(image), replayed };
+    }
+    case 'get': {
+      const { body } = await client.get(command.filename, { offset: command.offset, limit: command.limit, signal });
+      const hash = createHash('sha256');
+      let size = 0;
+      for await (const chunk of body) {
+        hash.update(chunk);
+        size += chunk.length;
+      }
+      return { size, sha256: hash.digest('hex') };
+    }
+    case 'list': {
+      const { model, category, query, tags, pinned, startMs, endMs, order, limit } = command;
+      const filters = { model, category, query, tags, pinned, dateRange: { start: date(startMs), end: date(endMs) } };
+      const images: object[] = [];
+      for await (const image of client.list({ ...filters, order, limit, signal })) images.push(described(image));
+      return { images };
+    }
+    case 'delete':
+      return { results: await client.delete(command.filenames, { signal }) };
+    case 'cleanup': {
+      const { model, category, olderThanMs, keepCount, keepBytes, dryRun, maxDeletes } = command;
+      const criteria = { olderThan: date(olderThanMs), keepCount, keepBytes };
+      return await client.cleanup({ ...criteria, model, category, dryRun, maxDeletes, signal });
+    }
+    case 'stats': {
+      const [local] = await client.stats('local', { signal });
+      const byModel = Object.fromEntries(local!.byModel.map(({ name, count, bytes }) => [name, { count, bytes }]));
+      return { count: local!.count, bytes: local!.bytes, pinnedCount: local!.pinnedCount, byModel };
+    }
+    default:
+      throw new Error(`unknown: ${command.do}`);
+  }
+}
+
+function described({ metadata: { timestamp, ...metadata }, ...image }: Image): object {
+  return { ...image, ...metadata, timestampMs: timestamp.getTime() };
+}
+
+function date(ms: number | undefined): Date | undefined {
+  return ms === undefined ? undefined : new Date(ms);
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const command = JSON.parse(line);
+  const client = connect(command.address, { deadlineMs: command.timeoutMs });
+  const signal = command.cancelAfterMs && AbortSignal.timeout(command.cancelAfterMs);
+  const answer = await perform(client, command, signal).catch((error) => {
+    if (!(error instanceof ImageStorageError)) throw error;
+    const { code, reason, field, message } = error;
+    return { error: { code, reason, field, message } };
+  });
+  client.close();
+  console.log(JSON.stringify(answer));
+}

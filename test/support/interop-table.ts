@@ -1,0 +1,20 @@
+/** The table of docs/interop.md: which client was shown to do what. */
+import type { Case, Kind } from './interop-case.ts';
+
+const INTRODUCTION = `# Interop
+
+Every client against one real daemon, case by case: written by \`test/interop.test.ts\` from [\`test/interop/cases.json\`](../test/interop/cases.json) when all of them pass.
+
+TypeScript, Python and Go are our own clients; the others are a gRPC library with the messages generated from the contract, and nothing else.
+\`–\`: not for that client. Our own clients declare sizes and checksums and follow page tokens by themselves, and resume what breaks; Java and Rust play only the cases of save, list and get.
+
+`;
+
+export function interopTable(languages: { name: string; kind: Kind }[], cases: Case[]): string {
+  const rows = cases.map(({ name, runs }) => [name, ...languages.map(({ kind }) => (runs.includes(kind) ? '✓' : '–'))]);
+  const header = ['case', ...languages.map(({ name }) => name)];
+  // As wide as Markdown formatters make them.
+  const widths = header.map((_, column) => Math.max(3, ...[header, ...rows].map((row) => row[column]!.length)));
+  const line = (cells: string[]) => `| ${cells.map((cell, column) => cell.padEnd(widths[column]!)).join(' | ')} |\n`;
+  return INTRODUCTION + [header, widths.map((width) => '-'.repeat(width)), ...rows].map(line).join('');
+}
