@@ -1,0 +1,18 @@
+/** `main.ts CONFIG PROMPT…`: generates an image for each prompt and stores it where the configuration says. */
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { ImageService, openStore, type StoreConfig } from './image-service.ts';
+
+const [configFile = 'local.json', ...prompts] = process.argv.slice(2);
+const config: StoreConfig = JSON.parse(await readFile(configFile, 'utf8'));
+const store = await openStore(config);
+try {
+  const service = new ImageService(store);
+  for (const prompt of prompts) {
+    const seed = randomBytes(8).readBigUInt64BE();
+    const { url, size } = await service.generateImage({ prompt, model: 'soft-light', seed });
+    console.log(`${url}  ${size} bytes, seed ${seed}`);
+  }
+} finally {
+  await store.close();
+}
