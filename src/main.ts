@@ -3,8 +3,10 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { registerCatalog } from './cli/catalog.ts';
 import { registerCleanup } from './cli/cleanup.ts';
+import { registerConfig } from './cli/config.ts';
 import { registerCopy } from './cli/copy.ts';
 import { registerDelete } from './cli/delete.ts';
+import { registerDoctor } from './cli/doctor.ts';
 import { registerGet } from './cli/get.ts';
 import { registerHealth } from './cli/health.ts';
 import { registerImport } from './cli/import.ts';
@@ -50,8 +52,10 @@ function createProgram(): Command {
   registerVerify(program);
   registerCopy(program);
   registerCatalog(program);
+  registerDoctor(program);
   registerHealth(program);
   registerMcp(program);
+  registerConfig(program);
   return program;
 }
 

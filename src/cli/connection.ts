@@ -26,7 +26,7 @@ const NOTICEABLE_MS = 1_000;
 /** npm passes Ctrl-C on to a process that the terminal has told already: that is one signal, not two. */
 const SAME_SIGNAL_MS = 500;
 /** What shells expect of a command that was interrupted: 128 + SIGINT. */
-const INTERRUPTED = 130;
+export const INTERRUPTED = 130;
 
 /** Adds `--address`. */
 export function withAddress(command: Command): Command {
@@ -67,7 +67,7 @@ export async function withClient(
 }
 
 /** The first signal lets the command tidy up, a later one ends it at once. */
-function listenForInterrupt(): AbortSignal {
+export function listenForInterrupt(): AbortSignal {
   const interrupt = new AbortController();
   const onSignal = () => {
     interrupt.abort();

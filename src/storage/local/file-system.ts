@@ -25,6 +25,7 @@ const REMOTE = new Map([
   [0x01021997, '9p'],
 ]);
 const FUSE = 0x65735546;
+const IN_MEMORY = new Set([0x01021994, 0x858458f6]);
 
 export async function makeStoreFolders(layout: Layout, folders: Folders): Promise<void> {
   for (const folder of [layout.staging, layout.logs, layout.records, layout.images]) await folders.ensure(folder);
@@ -32,15 +33,20 @@ export async function makeStoreFolders(layout: Layout, folders: Folders): Promis
 
 /** The store's identity, made on first use. `config` when the layout is newer or the file is none of ours. */
 export async function readOrCreateFormat(layout: Layout): Promise<{ storeId: string; isNew: boolean }> {
+  const found = await readStoreId(layout);
+  if (found !== undefined) return { storeId: found, isNew: false };
+  const storeId = nanoid();
+  await replaceFile(
+    layout.format,
+    `${JSON.stringify({ format: 'image-storage', version: LAYOUT_VERSION, storeId })}\n`,
+  );
+  return { storeId, isNew: true };
+}
+
+/** Undefined where there is no store yet. `config` when the layout is newer or the file is none of ours. */
+export async function readStoreId(layout: Layout): Promise<string | undefined> {
   const text = await readText(layout.format);
-  if (text === undefined) {
-    const storeId = nanoid();
-    await replaceFile(
-      layout.format,
-      `${JSON.stringify({ format: 'image-storage', version: LAYOUT_VERSION, storeId })}\n`,
-    );
-    return { storeId, isNew: true };
-  }
+  if (text === undefined) return undefined;
   const { version, storeId } = parseFormat(text);
   if (typeof version !== 'number' || typeof storeId !== 'string') {
     throw new StoreOpenError('config', `${layout.format} is damaged; remove it and the next start writes it again`);
@@ -51,7 +57,7 @@ export async function readOrCreateFormat(layout: Layout): Promise<{ storeId: str
       `the store has layout ${version}, this program knows ${LAYOUT_VERSION}; use a newer one`,
     );
   }
-  return { storeId, isNew: false };
+  return storeId;
 }
 
 function parseFormat(text: string): { version?: unknown; storeId?: unknown } {
@@ -64,32 +70,39 @@ function parseFormat(text: string): { version?: unknown; storeId?: unknown } {
 
 /** Refuses network file systems, and images and metadata that cannot be linked to each other. */
 export async function checkFileSystem(layout: Layout, log: Logger): Promise<void> {
-  const { type } = await statfs(layout.basePath);
-  const remote = process.platform === 'linux' ? REMOTE.get(type) : undefined;
-  if (remote !== undefined) {
-    throw new StoreOpenError(
-      'config',
-      `${layout.basePath} is on ${remote}, where locks and fsync cannot be relied on; mount a local disk there`,
-    );
-  }
-  if (process.platform === 'linux' && type === FUSE) {
+  if ((await checkLocal(layout.basePath)) === 'fuse') {
     log.warn(
       { basePath: layout.basePath },
       'the store is on FUSE or virtiofs: a power cut is as safe as that makes fsync',
     );
   }
-  await checkLinks(layout);
+  await checkLinks(layout.basePath, join(layout.staging, '.link-test'), join(layout.images, '.link-test'));
 }
 
-async function checkLinks(layout: Layout): Promise<void> {
-  const [from, to] = [join(layout.staging, '.link-test'), join(layout.images, '.link-test')];
+/** What is behind a folder, as far as Linux tells. `config` where it is a network file system. */
+export async function checkLocal(path: string): Promise<'disk' | 'fuse' | 'memory'> {
+  if (process.platform !== 'linux') return 'disk';
+  const { type } = await statfs(path);
+  const remote = REMOTE.get(type);
+  if (remote !== undefined) {
+    throw new StoreOpenError(
+      'config',
+      `${path} is on ${remote}, where locks and fsync cannot be relied on; mount a local disk there`,
+    );
+  }
+  if (IN_MEMORY.has(type)) return 'memory';
+  return type === FUSE ? 'fuse' : 'disk';
+}
+
+/** Links two names, which are gone afterwards. `config` where no hard link can be made. */
+export async function checkLinks(basePath: string, from: string, to: string): Promise<void> {
   await Promise.all([from, to].map(unlinkIfPresent));
   try {
     await writeFile(from, '');
     await link(from, to);
   } catch (error) {
     if (!hasCode(error, 'EXDEV', 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK')) throw error;
-    const message = `${layout.basePath}: images and metadata must lie on one file system with hard links; mount the folder as a whole`;
+    const message = `${basePath}: images and metadata must lie on one file system with hard links; mount the folder as a whole`;
     throw new StoreOpenError('config', message, { cause: error });
   } finally {
     await Promise.all([from, to].map(unlinkIfPresent));

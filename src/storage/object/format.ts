@@ -29,6 +29,14 @@ export async function readOrCreateFormat(objects: ObjectStore, expectedId?: stri
   return storeId;
 }
 
+/** The store's id; undefined where there is none yet. Writes nothing. Throws a StoreOpenError `config`, also where it is not `expectedId`. */
+export async function readStoreId(objects: ObjectStore, expectedId?: string): Promise<string | undefined> {
+  const text = await readFormat(objects);
+  const storeId = text === undefined ? undefined : parseFormat(text, objects);
+  if (expectedId !== undefined && storeId !== expectedId) throw replaced(objects);
+  return storeId;
+}
+
 /** STORE_REPLACED when the bucket is no longer the store that was opened. */
 export async function checkIdentity({ objects, storeId, condition }: BucketStore): Promise<void> {
   condition.checkWritable();
@@ -81,7 +89,8 @@ async function checkPreconditions(objects: ObjectStore, text: string): Promise<v
   throw ignored(objects, 'If-Match');
 }
 
-function ignored({ location }: ObjectStore, header: string): StoreOpenError {
+/** The error of a store that does not heed that header. */
+export function ignored({ location }: ObjectStore, header: string): StoreOpenError {
   return new StoreOpenError(
     'config',
     `${location} ignores ${header} on Put: two saves could overwrite each other; use a service or version with conditional writes`,

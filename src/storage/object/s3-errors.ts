@@ -49,6 +49,12 @@ const BY_STATUS: Record<number, [ObjectFailure, string]> = {
   501: ['misconfigured', 'the service does not implement conditional writes'],
 };
 
+/** Whether the service knows the credentials, and does not permit them what was asked. */
+export function lacksPermission({ cause }: ObjectStoreError): boolean {
+  const { name = '', $metadata } = (cause ?? {}) as S3Failure;
+  return $metadata?.httpStatusCode === 403 && BY_NAME[name] === undefined;
+}
+
 /** Whatever a request threw, as an ObjectStoreError. */
 export function foldS3Error(error: unknown, kind: 'read' | 'write'): ObjectStoreError {
   if (error instanceof ObjectStoreError) return error;

@@ -10,7 +10,7 @@ import {
   S3Client,
   type S3ClientConfig,
 } from '@aws-sdk/client-s3';
-import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
+import { getSignedUrl, S3RequestPresigner } from '@aws-sdk/s3-request-presigner';
 import {
   type ByteRange,
   type ObjectHeaders,
@@ -24,7 +24,6 @@ import type { ProviderContext, S3Config, StorageProvider } from '../types.ts';
 import { openObjectStorage } from './object-storage.ts';
 
 const CONNECTION_TIMEOUT_MS = 5_000;
-/** Without a byte in either direction. */
 const IDLE_TIMEOUT_MS = 60_000;
 const MAX_CONNECTIONS = 128;
 const DEFAULT_EXPIRY_SECONDS = 3600;
@@ -36,8 +35,9 @@ export function openS3Storage(config: S3Config, context: ProviderContext): Promi
   return openObjectStorage({ ...config, ...options }, context);
 }
 
-export function s3Objects(config: S3Config): ObjectStore {
-  const client = createClient(config, config.endpoint);
+/** `idleTimeoutMs`: how long a connection may carry nothing before what it was for fails. */
+export function s3Objects(config: S3Config, { idleTimeoutMs = IDLE_TIMEOUT_MS } = {}): ObjectStore {
+  const client = createClient(config, config.endpoint, idleTimeoutMs);
   return new S3Objects(client, config);
 }
 
@@ -89,9 +89,7 @@ class S3Objects implements ObjectStore {
 
   remove(key: string): Promise<void> {
     return this.#folded('write', async () => {
-      const command = new DeleteObjectCommand(this.#at(key));
-      refuseBody(command);
-      await this.#client.send(command);
+      await this.#client.send(new DeleteObjectCommand(this.#at(key)));
     });
   }
 
@@ -132,7 +130,7 @@ class S3Objects implements ObjectStore {
   }
 }
 
-function createClient(config: S3Config, endpoint: string | undefined): S3Client {
+function createClient(config: S3Config, endpoint: string | undefined, idleTimeoutMs = IDLE_TIMEOUT_MS): S3Client {
   const { region, accessKey, secretKey, forcePathStyle = endpoint !== undefined } = config;
   const options: S3ClientConfig = {
     region,
@@ -146,7 +144,7 @@ function createClient(config: S3Config, endpoint: string | undefined): S3Client 
     responseChecksumValidation: 'WHEN_REQUIRED',
     requestHandler: {
       connectionTimeout: CONNECTION_TIMEOUT_MS,
-      socketTimeout: IDLE_TIMEOUT_MS,
+      socketTimeout: idleTimeoutMs,
       httpAgent: { keepAlive: true, maxSockets: MAX_CONNECTIONS },
       httpsAgent: { keepAlive: true, maxSockets: MAX_CONNECTIONS },
     },
@@ -174,19 +172,6 @@ function signWith(command: PutObjectCommand, sha256: string): void {
       return next(args);
     },
     { step: 'build', name: 'knownPayloadHash' },
-  );
-}
-
-/** A Delete that succeeds has nothing to say; the SDK takes an error in the guise of a success for one. */
-function refuseBody(command: DeleteObjectCommand): void {
-  command.middlewareStack.add(
-    (next) => async (args) => {
-      const result = await next(args);
-      const { statusCode, headers } = result.response as { statusCode: number; headers: Record<string, string> };
-      if (statusCode === 200 && headers['content-length'] !== '0') throw badAnswer();
-      return result;
-    },
-    { step: 'deserialize', name: 'noBodyOfDelete' },
   );
 }
 
@@ -219,16 +204,54 @@ function prefixOf({ prefix = '' }: S3Config): string {
   return trimmed === '' ? '' : `${trimmed}/`;
 }
 
-function urlsOf(config: S3Config): (key: string) => Promise<string> {
+/** Whether callers get fixed URLs rather than ones that expire. */
+export function hasPublicUrls({ cdnUrl, urls }: S3Config): boolean {
+  return (urls?.mode ?? (cdnUrl === undefined ? 'presigned' : 'public')) === 'public';
+}
+
+/** Gives the URLs that callers get; one that expires takes credentials, and rejects with what the SDK throws without any. */
+export function urlsOf(config: S3Config): (key: string) => Promise<string> {
   const { bucket, cdnUrl, urls = {} } = config;
   const prefix = prefixOf(config);
-  if ((urls.mode ?? (cdnUrl === undefined ? 'presigned' : 'public')) === 'public') {
+  if (hasPublicUrls(config)) {
     const base = cdnUrl === undefined ? bucketUrl(config) : withScheme(cdnUrl);
     return async (key) => `${base}/${escaped(prefix + key)}`;
   }
   const client = createClient(config, urls.endpoint ?? config.endpoint);
   const expiresIn = urls.expiresSeconds ?? DEFAULT_EXPIRY_SECONDS;
-  return (key) => getSignedUrl(client, new GetObjectCommand({ Bucket: bucket, Key: prefix + key }), { expiresIn });
+  const sign = presigner(client, bucket, expiresIn);
+  return (key) => sign(prefix + key);
+}
+
+/** For each URL the SDK would resolve endpoint and command anew, in a millisecond: it is asked once where the bucket is. */
+function presigner(client: S3Client, bucket: string, expiresIn: number): (key: string) => Promise<string> {
+  const signer = new S3RequestPresigner(client.config);
+  let place: Promise<URL> | undefined;
+  return async (key) => {
+    place ??= placeOf(client, bucket).catch((error) => {
+      place = undefined;
+      throw error;
+    });
+    const { origin, protocol, hostname, port, pathname } = await place;
+    const path = pathname + escaped(key);
+    const request = {
+      method: 'GET',
+      protocol,
+      hostname,
+      ...(port && { port: Number(port) }),
+      path,
+      headers: {},
+      query: {},
+    };
+    const { query = {} } = await signer.presign(request, { expiresIn });
+    return `${origin}${path}?${new URLSearchParams(query as Record<string, string>)}`;
+  };
+}
+
+/** The URL of the bucket, ending in a slash. */
+async function placeOf(client: S3Client, bucket: string): Promise<URL> {
+  const url = new URL(await getSignedUrl(client, new GetObjectCommand({ Bucket: bucket, Key: 'key' })));
+  return new URL('.', url);
 }
 
 function bucketUrl({ bucket, region, endpoint, forcePathStyle = endpoint !== undefined, urls }: S3Config): string {

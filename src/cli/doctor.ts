@@ -1,0 +1,57 @@
+/** `image-storage doctor`: whether each provider has what a daemon needs, and what to change where it has not. */
+import type { Command } from 'commander';
+import { loadConfig, processEnvironment } from '../config.ts';
+import { EXIT } from '../exit-codes.ts';
+import { examine, type ProviderCheck } from '../storage/doctor.ts';
+import { withoutAlias } from '../storage/settings.ts';
+import { INTERRUPTED, listenForInterrupt } from './connection.ts';
+import { countOf, displayText, printJson, printLine } from './terminal.ts';
+
+interface DoctorFlags {
+  config?: string;
+  provider?: string;
+  json?: boolean;
+}
+
+/** Of the longest verdict, and of the longest name of a check. */
+const VERDICT_WIDTH = 7;
+const NAME_WIDTH = 10;
+
+export function registerDoctor(program: Command): void {
+  const command = program
+    .command('doctor')
+    .description('check that each provider has what the daemon needs; exit 0 when it has, else 1')
+    .option('--config <file>', 'a YAML file (default: IMAGE_STORAGE_CONFIG)')
+    .option('--provider <name>', 'only this one')
+    .option('--json', 'print one JSON object a line for each check')
+    .action(async (flags: DoctorFlags) => {
+      const config = loadConfig({ env: processEnvironment(), configFile: flags.config });
+      const names = Object.keys(config.providers);
+      if (flags.provider !== undefined && !names.includes(withoutAlias(flags.provider))) {
+        const message = `error: no provider is named "${flags.provider}"; configured: ${names.join(', ')}`;
+        command.error(message, { exitCode: EXIT.USAGE });
+      }
+      const width = Math.max(...names.map((name) => name.length));
+      process.exitCode = await doctor(examine(config, flags.provider), flags.json ? undefined : width);
+    });
+}
+
+/** Prints lines for people, the provider in so many columns; JSON without a width. */
+async function doctor(checks: AsyncIterable<ProviderCheck>, width?: number): Promise<number> {
+  const signal = listenForInterrupt();
+  let failed = 0;
+  for await (const check of checks) {
+    if (check.verdict === 'failed') failed += 1;
+    await (width === undefined ? printJson(check) : printLine(lineOf(check, width)));
+    // Leaving the loop takes away what the checks have written.
+    if (signal.aborted) return INTERRUPTED;
+  }
+  if (width !== undefined) await printLine(failed === 0 ? 'all is well' : `${countOf(failed, 'check')} failed`);
+  return failed === 0 ? EXIT.OK : EXIT.NEGATIVE;
+}
+
+/** `ok      s3 create     a second create of an object is refused (If-None-Match)` */
+function lineOf({ provider, name, verdict, message }: ProviderCheck, width: number): string {
+  const columns = [verdict.padEnd(VERDICT_WIDTH), provider.padEnd(width), name.padEnd(NAME_WIDTH), message];
+  return displayText(columns.join(' '));
+}

@@ -1,0 +1,166 @@
+/** Proves on a folder what a catalog and files of images rest on, with scratch files that are gone afterwards. */
+import { access, constants, mkdtemp, open, rm, stat, statfs } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { checkLocal } from '../local/file-system.ts';
+import { FolderSyncError, hasCode, ifPresent, syncFolder, writeFully } from '../local/files.ts';
+import { type Check, type Finding, note, Shortcoming, skipped, step } from './check.ts';
+import { lockHolder } from './lock-holder.ts';
+
+const MIB = 1024 * 1024;
+/** With less, not even the reserve is taken. */
+const MIN_FREE_BYTES = 8 * MIB;
+/** An image is two files, and its folders may be new. */
+const MIN_FREE_INODES = 10;
+const SYNCS = 5;
+const SYNCED_BYTES = 64 * 1024;
+const SLOW_SYNC_MS = 50;
+/** No disk answers as fast. */
+const SUSPICIOUS_SYNC_MS = 0.05;
+
+/** What the user can change. */
+export interface Place {
+  /** The folder that the configuration names. */
+  root: string;
+  setting: string;
+}
+
+export interface ExaminedFolder extends Place {
+  /** The root, or a folder in it. */
+  path: string;
+  /** What may be there already, and must be writable. */
+  files: readonly string[];
+  lock: string;
+  /** Room that an image may take. */
+  maxImageBytes: number;
+  /** Further checks, with a folder to try things in. */
+  also?: (scratch: string) => AsyncGenerator<Check>;
+}
+
+export async function* examineFolder(folder: ExaminedFolder): AsyncGenerator<Check> {
+  const { path, lock, maxImageBytes } = folder;
+  let scratch: string | undefined;
+  try {
+    yield* step('folder', async () => {
+      scratch = await makeScratch(path, folder);
+      await checkWritable(folder.files, folder);
+      const base = dirname(scratch);
+      return base === path ? `${path} can be written${asUser()}` : `${path} is not there, and can be made in ${base}`;
+    });
+    if (scratch === undefined) return;
+    const inScratch = scratch;
+    yield* step('filesystem', () => examineFileSystem(inScratch));
+    if (folder.also) yield* folder.also(inScratch);
+    yield* step('space', () => examineSpace(inScratch, maxImageBytes));
+    yield* step('fsync', () => toldAs(inScratch, folder, () => examineSync(inScratch)));
+    yield* step('lock', () => examineLock(lock));
+  } finally {
+    if (scratch !== undefined) await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+/** The deepest folder of a path that is there. A Shortcoming where a file is in its place. */
+export async function nearestFolder(path: string, place: Place): Promise<string> {
+  const found = await toldAs(path, place, () => ifPresent(stat(path)));
+  if (found === undefined) return nearestFolder(dirname(path), place);
+  if (!found.isDirectory()) throw new Shortcoming(`${path} is not a folder: remove it, or change ${place.setting}`);
+  return path;
+}
+
+/** Runs the work on that path; what the file system refuses becomes a Shortcoming. */
+export async function toldAs<T>(path: string, place: Place, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw toShortcoming(error, path, place);
+  }
+}
+
+function toShortcoming(thrown: unknown, path: string, { root, setting }: Place): unknown {
+  const error = thrown instanceof FolderSyncError ? thrown.cause : thrown;
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  const options = { cause: error };
+  if (hasCode(error, 'EACCES', 'EPERM')) {
+    const user = process.geteuid?.();
+    const command = user === undefined ? '' : `sudo mkdir -p ${root} && sudo chown -R ${user} ${root}, or `;
+    return new Shortcoming(`${path} cannot be written${asUser()}: ${command}change ${setting}`, options);
+  }
+  if (hasCode(error, 'EROFS')) {
+    return new Shortcoming(`${path} is mounted read-only: mount it writable, or change ${setting}`, options);
+  }
+  if (hasCode(error, 'ENOSPC', 'EDQUOT')) {
+    return new Shortcoming(`the disk of ${path} is full: make room, or change ${setting}`, options);
+  }
+  if (syscall === undefined) return error;
+  return new Shortcoming(`${path}: ${syscall} fails with ${code}: look at its disk, or change ${setting}`, options);
+}
+
+async function makeScratch(path: string, place: Place): Promise<string> {
+  const base = await nearestFolder(path, place);
+  return toldAs(base, place, () => mkdtemp(join(base, '.doctor-')));
+}
+
+/** Asks by name: opening `lock.db` or a catalog could drop a lock. */
+async function checkWritable(files: readonly string[], place: Place): Promise<void> {
+  for (const file of files) {
+    await toldAs(file, place, () => ifPresent(access(file, constants.R_OK | constants.W_OK)));
+  }
+}
+
+function asUser(): string {
+  return process.geteuid ? ` by this user (uid ${process.geteuid()})` : '';
+}
+
+async function examineFileSystem(path: string): Promise<Finding> {
+  switch (await checkLocal(path)) {
+    case 'memory':
+      return note(`${dirname(path)} lies in memory (tmpfs): a restart of the machine loses all of it`);
+    case 'fuse':
+      return note(`${dirname(path)} is on FUSE or virtiofs: a power cut is as safe as that makes fsync`);
+    case 'disk':
+      return `${dirname(path)} is no network file system`;
+  }
+}
+
+async function examineSpace(path: string, maxImageBytes: number): Promise<Finding> {
+  const { bavail, bsize, files, ffree } = await statfs(path);
+  const freeBytes = bavail * bsize;
+  const told = `${Math.floor(freeBytes / MIB).toLocaleString('en')} MiB free`;
+  if (freeBytes < MIN_FREE_BYTES) throw new Shortcoming(`${told}: the disk is full: make room`);
+  // Some file systems make inodes as they need them, and count none.
+  if (files > 0 && ffree < MIN_FREE_INODES) throw new Shortcoming(`${told}, but no inodes: remove files`);
+  if (freeBytes < maxImageBytes) return note(`${told}: less than one image may take (limits.maxImageBytes)`);
+  return files > 0 ? `${told}, ${ffree.toLocaleString('en')} inodes` : told;
+}
+
+async function examineSync(scratch: string): Promise<Finding> {
+  const ms = await medianSyncMs(join(scratch, 'synced'));
+  await syncFolder(scratch);
+  const told = `${ms.toFixed(ms < 10 ? 2 : 0)} ms (median of ${SYNCS})`;
+  if (ms > SLOW_SYNC_MS) return note(`${told}: every save waits for the disk; a faster one saves faster`);
+  if (ms < SUSPICIOUS_SYNC_MS) return note(`${told}: so fast that it may not reach a disk, and a power cut lose saves`);
+  return told;
+}
+
+async function medianSyncMs(path: string): Promise<number> {
+  const file = await open(path, 'wx');
+  try {
+    const durations: number[] = [];
+    for (let position = 0; position < SYNCS * SYNCED_BYTES; position += SYNCED_BYTES) {
+      await writeFully(file, Buffer.alloc(SYNCED_BYTES, 1), position);
+      const startedAt = performance.now();
+      await file.datasync();
+      durations.push(performance.now() - startedAt);
+    }
+    return durations.sort((a, b) => a - b)[Math.floor(SYNCS / 2)]!;
+  } finally {
+    await file.close();
+  }
+}
+
+async function examineLock(path: string): Promise<Finding> {
+  const holder = await lockHolder(path);
+  if (holder === 'unknown') return skipped('this system does not tell who has the lock');
+  if (holder === 'nobody') return 'no process that can be seen from here has the lock';
+  return note(`process ${holder} has the store open: a second daemon would wait for it, and give up`);
+}

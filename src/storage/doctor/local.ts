@@ -1,0 +1,42 @@
+/** Proves on the root of a local store what its promises rest on. */
+import { join } from 'node:path';
+import { checkLinks, readStoreId } from '../local/file-system.ts';
+import { inodeOf } from '../local/files.ts';
+import { Layout } from '../local/layout.ts';
+import type { LocalConfig } from '../types.ts';
+import { type Check, type Finding, note, step } from './check.ts';
+import { examineFolder, nearestFolder, type Place, toldAs } from './folder.ts';
+
+export async function* examineLocal({ basePath }: LocalConfig, maxImageBytes: number): AsyncGenerator<Check> {
+  const layout = new Layout(basePath);
+  const { metadata, staging, logs, records, images, catalog, lock, format } = layout;
+  const place = { root: layout.basePath, setting: 'basePath' };
+  yield* examineFolder({
+    ...place,
+    // Where both are mounts of their own, links between them fail below.
+    path: metadata,
+    files: [staging, logs, records, images, catalog, lock, format],
+    lock,
+    maxImageBytes,
+    also: async function* (scratch) {
+      yield* step('links', () => examineLinks(layout, scratch, place));
+      yield* step('store', () => toldAs(format, place, () => examineStore(layout)));
+    },
+  });
+}
+
+async function examineLinks({ basePath, images }: Layout, scratch: string, place: Place): Promise<Finding> {
+  const target = await nearestFolder(images, place);
+  const name = `.doctor-${process.pid}`;
+  await toldAs(target, place, () => checkLinks(basePath, join(scratch, name), join(target, name)));
+  return 'images and metadata can be linked to each other';
+}
+
+async function examineStore(layout: Layout): Promise<Finding> {
+  const storeId = await readStoreId(layout);
+  if (storeId === undefined) return 'no store yet: the first start makes one';
+  const told = `it holds the store ${storeId}`;
+  if ((await inodeOf(layout.rebuild)) !== undefined) return note(`${told}; the next start rebuilds its catalog`);
+  if ((await inodeOf(layout.catalog)) !== undefined) return told;
+  return note(`${told}; its catalog is gone, and the next start rebuilds it from the records`);
+}

@@ -1,0 +1,44 @@
+/** Asks a URL as callers would, and says in words why nothing came back. */
+import { Shortcoming } from './check.ts';
+
+const TIMEOUT_MS = 10_000;
+
+/** By Node's code of the failure; the rest is told by its code. */
+const REASONS: [RegExp, string][] = [
+  [/^(ENOTFOUND|EAI_AGAIN)$/, 'the name does not resolve'],
+  [/^ECONNREFUSED$/, 'nothing listens there'],
+  [/^(EHOSTUNREACH|ENETUNREACH)$/, 'there is no route to it'],
+  [/^(ERR_SSL_|EPROTO)/, 'it does not speak TLS: is it http:// instead of https://?'],
+  [/CERT|SELF_SIGNED|UNABLE_TO_/, 'its certificate is not trusted: have NODE_EXTRA_CA_CERTS name a file with its CA'],
+];
+
+export interface Answer {
+  status: number;
+  headers: Headers;
+  bytes: Buffer;
+}
+
+/** `setting`: the one that the URL comes from. A Shortcoming when no whole answer comes. */
+export async function request(url: string, setting: string, init: RequestInit = {}): Promise<Answer> {
+  try {
+    const answer = await fetch(url, { ...init, signal: AbortSignal.timeout(TIMEOUT_MS) });
+    const { status, headers } = answer;
+    return { status, headers, bytes: Buffer.from(await answer.arrayBuffer()) };
+  } catch (error) {
+    throw new Shortcoming(`${withoutSecrets(url)}: ${reasonOf(error)} (${setting})`, { cause: error });
+  }
+}
+
+/** A signature is as good as the secret that made it. */
+export function withoutSecrets(url: string): string {
+  const { origin, pathname } = new URL(url);
+  return origin + pathname;
+}
+
+function reasonOf(error: unknown): string {
+  const { name, cause } = error as Error;
+  if (name === 'TimeoutError') return `no answer within ${TIMEOUT_MS / 1000} s`;
+  const code = (cause as NodeJS.ErrnoException | undefined)?.code ?? '';
+  const [, reason] = REASONS.find(([pattern]) => pattern.test(code)) ?? [];
+  return reason ?? `it cannot be reached${code && ` (${code})`}`;
+}

@@ -1,0 +1,47 @@
+/** What is examined of a bucket of S3: its objects, with the permission named that a refused call lacks, and its URLs. */
+import { type ObjectStore, ObjectStoreError } from '../object/object-store.ts';
+import { foldS3Error, lacksPermission } from '../object/s3-errors.ts';
+import { hasPublicUrls, s3Objects, urlsOf } from '../providers/s3-provider.ts';
+import type { S3Config } from '../types.ts';
+import { type ExaminedBucket, MissingPermission } from './bucket.ts';
+import type { BucketUrls } from './urls.ts';
+
+const SIGNED_SECONDS = 60;
+
+export function examinedS3(config: S3Config): ExaminedBucket {
+  return { objects: namingPermissions(s3Objects(config)), urls: examinedUrls(config) };
+}
+
+function examinedUrls(config: S3Config): BucketUrls {
+  const signedUrlOf = urlsOf({ ...config, urls: { mode: 'presigned', expiresSeconds: SIGNED_SECONDS } });
+  const urls = {
+    urlOf: urlsOf(config),
+    servedBy: config.endpoint === undefined ? 'region' : 'endpoint',
+    signedUrlOf: (key: string) => signedUrlOf(key).catch((error) => Promise.reject(foldS3Error(error, 'read'))),
+  };
+  if (!hasPublicUrls(config)) return urls;
+  return { ...urls, publicBy: config.cdnUrl === undefined ? 'urls.mode' : 'cdnUrl' };
+}
+
+function namingPermissions(store: ObjectStore): ObjectStore {
+  return {
+    location: store.location,
+    putNew: (...args) => naming('s3:PutObject', store.putNew(...args)),
+    // https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+    replaceIf: (...args) => naming('s3:PutObject and s3:GetObject', store.replaceIf(...args)),
+    // AWS answers 403 for what is not there, unless it may be listed.
+    get: (...args) => naming('s3:GetObject (and s3:ListBucket)', store.get(...args)),
+    list: (...args) => naming('s3:ListBucket', store.list(...args)),
+    remove: (...args) => naming('s3:DeleteObject', store.remove(...args)),
+    close: () => store.close?.(),
+  };
+}
+
+async function naming<T>(permission: string, answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (!(error instanceof ObjectStoreError) || !lacksPermission(error)) throw error;
+    throw new MissingPermission(`refused: the credentials (accessKey) need ${permission} on the bucket`, error);
+  }
+}
