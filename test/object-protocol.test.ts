@@ -4,15 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect, it } from 'vitest';
-import type { FoundRecord } from '../src/storage/catalog/types.ts';
 import { StoreOpenError } from '../src/storage/index.ts';
 import { type OpenBucket, openBucket } from '../src/storage/object/open-bucket.ts';
-import { readRecord } from '../src/storage/object/record-object.ts';
 import { resolveOperations } from '../src/storage/object/resolve.ts';
 import { sweep, TOMBSTONE_MS } from '../src/storage/object/sweep.ts';
 import { type MemoryBucket, memoryObjects, memoryStorage } from '../src/storage/providers/memory-storage.ts';
 import { ObjectStorage } from '../src/storage/providers/object-storage.ts';
 import { contextOf, strayObjects } from './support/bucket.ts';
+import { liveNames, recordsIn, settleSubjects } from './support/bucket-truth.ts';
 import { FaultyObjects, LateRequests } from './support/faulty-objects.ts';
 import { randomOf } from './support/load.ts';
 import { type Call, Died, Subject } from './support/protocol-model.ts';
@@ -164,18 +163,9 @@ async function lookAtList({ provider, store }: Daemon, subjects: Subject[]): Pro
 async function check(world: World, daemons: Daemon[], subjects: Subject[]): Promise<void> {
   for (const { network } of daemons) network.heal();
   await comeToRest(world, daemons);
-  const truth = await contentsOf(world.bucket);
-  const byIdentity = Map.groupBy(truth, identityOf);
-  for (const subject of subjects) {
-    const found = byIdentity.get(subject.key || subject.variants[0]!.sha256) ?? [];
-    const namesOf = (kind: string) => found.filter((each) => stateOf(each) === kind).map(filenameOf);
-    subject.settle({ live: namesOf('live'), deleted: namesOf('deleted') });
-    for (const each of found) if (each.kind === 'live') subject.knownAs(each.record.prompt, each.record.sha256);
-  }
-  const live = truth
-    .filter((each) => each.kind === 'live')
-    .map(filenameOf)
-    .sort();
+  const records = await recordsIn(world.bucket);
+  settleSubjects(subjects, records);
+  const live = liveNames(records);
   for (const { provider, store } of daemons) {
     expect((await provider.list()).map((item) => item.filename).sort()).toEqual(live);
     expect((await provider.getStatistics()).count).toBe(live.length);
@@ -193,35 +183,15 @@ async function comeToRest(world: World, daemons: Daemon[]): Promise<void> {
   for (const { store } of daemons) while (await sweep(store, TOMBSTONE_MS));
 }
 
-async function contentsOf(bucket: MemoryBucket): Promise<FoundRecord[]> {
-  const objects = memoryObjects(bucket);
-  const keys = [...bucket.keys()].filter((key) => key.startsWith('outputs/metadata/generations/'));
-  return Promise.all(keys.map((key) => readRecord(objects, key.slice(key.lastIndexOf('/') + 1, -'.json'.length))));
-}
-
 async function expectTombstonesToExpire(world: World, daemons: Daemon[], subjects: Subject[]): Promise<void> {
   world.now += TOMBSTONE_MS;
   for (const { store } of daemons) while (await sweep(store, TOMBSTONE_MS));
-  const left = await contentsOf(world.bucket);
+  const left = await recordsIn(world.bucket);
   expect(left.every(({ kind }) => kind === 'live')).toBe(true);
-  expect(left.map(filenameOf).sort()).toEqual(
+  expect(liveNames(left)).toEqual(
     subjects
       .filter(({ isLive }) => isLive)
       .map(({ filename }) => filename)
       .sort(),
   );
-}
-
-function identityOf(found: FoundRecord): string {
-  if (found.kind === 'live') return found.record.idempotencyKey || found.record.sha256;
-  return found.kind === 'tombstone' ? found.tombstone.idempotencyKey : '';
-}
-
-function stateOf(found: FoundRecord): string {
-  return found.kind === 'tombstone' ? found.tombstone.kind : found.kind;
-}
-
-function filenameOf(found: FoundRecord): string {
-  if (found.kind === 'live') return found.record.filename;
-  return found.kind === 'tombstone' ? found.tombstone.filename : '';
 }

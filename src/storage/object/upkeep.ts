@@ -27,13 +27,17 @@ export function startUpkeep(store: OpenBucket, syncSeconds: number = DEFAULT_SYN
     // Once at the start also where nobody else writes: it finds what was done by hand, or by a crash that lost the disk.
     { name: 'sync', work: () => store.synchronizer.run(), ...(store.shared && { everyMs: syncSeconds * 1000 }) },
     { name: 'settle', work: () => resolveOperations(store, [...store.unsettled.values()]), everyMs: SETTLE_EVERY_MS },
-    { name: 'sweep', work: () => sweep(store, expireAfterMs), everyMs: SWEEP_EVERY_MS },
+    { name: 'sweep', work: () => sweepAll(store, expireAfterMs), everyMs: SWEEP_EVERY_MS },
     { name: 'identity', work: () => checkIdentity(store), everyMs: IDENTITY_EVERY_MS },
   ];
   const stops = chores.map((chore) => repeat(chore, store));
   return async () => {
     await Promise.all(stops.map((stop) => stop()));
   };
+}
+
+async function sweepAll(store: OpenBucket, expireAfterMs: number): Promise<void> {
+  while (await sweep(store, expireAfterMs)) store.closing.signal.throwIfAborted();
 }
 
 function repeat({ name, work, everyMs }: Chore, { context, condition }: OpenBucket): () => Promise<void> {
