@@ -121,6 +121,9 @@ it(`loses, doubles and resurrects nothing in ${OPERATIONS} saves and deletes`, {
   }
   for (const subject of load.subjects) await subject.get((work) => work(fresh.provider), true);
   for (const { provider } of [...settled, fresh]) await provider.close();
+  expect(server.happened.size).toBeGreaterThan(1);
+  // In a reduced run one of them may not come up.
+  if (!full) return;
   for (const fault of new Set(Object.values(FAULTS_OF).flat()))
     expect(server.happened.get(fault), fault).toBeGreaterThan(0);
   expect(server.lateWrites).toBeGreaterThan(0);
