@@ -49,16 +49,19 @@ export function registerVerify(program: Command): void {
 async function verify(session: Session, flags: VerifyFlags): Promise<number> {
   const { provider, deep, repair, forgetMissing, yes, json } = flags;
   const first = await run(session, { provider, deep, repair, forgetMissing: forgetMissing && yes }, json);
-  if (!forgetMissing || yes || first.missing === 0) return exitCodeOf(first.summary);
+  const left = first.summary.findings - first.summary.remedied;
+  if (!forgetMissing || yes || first.missing === 0) return exitCodeOf(left);
   if (!(await ask(`Delete the records of ${countOf(first.missing, 'image')}?`, session.signal))) {
     printError('nothing was forgotten');
     return EXIT.NEGATIVE;
   }
-  return exitCodeOf((await run(session, { provider, forgetMissing }, json)).summary);
+  const second = await run(session, { provider, forgetMissing }, json);
+  // What the first run found besides is not looked for again, at least not as deep.
+  return exitCodeOf(left - first.missing + second.missing);
 }
 
-function exitCodeOf({ findings, remedied }: VerifySummary): number {
-  return findings > remedied ? EXIT.NEGATIVE : EXIT.OK;
+function exitCodeOf(left: number): number {
+  return left > 0 ? EXIT.NEGATIVE : EXIT.OK;
 }
 
 /** `missing`: images whose bytes are gone and that were not forgotten. */

@@ -2,12 +2,13 @@
 import { createReadStream } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import type { ImageRecord } from '../catalog/types.ts';
 import type { ReadAt } from '../embedded/read-at.ts';
 import { StorageError } from '../errors.ts';
 import { inspectImage, recordOfFoundling } from '../maintenance/foundling.ts';
 import { parseRecord } from '../record-file.ts';
-import { inodeOf, readText, syncFile } from './files.ts';
+import { readText, syncFile, syncFolder } from './files.ts';
 import { quarantine } from './quarantine.ts';
 import { restoreRecord } from './recovery.ts';
 import type { LocalStore } from './store.ts';
@@ -16,31 +17,38 @@ const CHUNK_BYTES = 256 * 1024;
 
 /** The StorageErrors of a save where the bytes are no whole image of the type that the name says: nothing has changed then. */
 export async function adoptImage(store: LocalStore, filename: string): Promise<void> {
-  const { audit, catalog, context, folders, layout } = store;
-  const path = layout.image(filename);
-  const { record, isTold } = await recordFor(store, filename);
+  const record = await recordFor(store, filename);
   // Before the commit: a rebuild must not take it for deleted, should it have been so once.
-  await audit.broughtBack(record, 'adopt', context.now());
-  await syncFile(path);
+  await store.audit.broughtBack(record, 'adopt', store.context.now());
+  await syncFile(store.layout.image(filename));
   await insert(store, record);
-  if (!isTold && (await inodeOf(layout.record(filename))) !== undefined) {
-    await quarantine(layout, folders, layout.record(filename));
+  await correctRecord(store, filename);
+}
+
+/** Leaves a record file that tells what the catalog does, unless the image was deleted; another file goes to quarantine. */
+export async function correctRecord({ catalog, folders, layout }: LocalStore, filename: string): Promise<void> {
+  const record = await catalog.find(filename);
+  if (record === undefined) return;
+  const path = layout.record(filename);
+  const text = await readText(path);
+  if (text !== undefined && !isDeepStrictEqual(parseRecord(text, filename), record)) {
+    await quarantine(layout, folders, path);
   }
   await restoreRecord(layout, folders, catalog, filename);
+  await syncFolder(dirname(path));
 }
 
 /** From the record file that fits the bytes, else from filename and embedded metadata. */
-async function recordFor(store: LocalStore, filename: string): Promise<{ record: ImageRecord; isTold: boolean }> {
-  const { layout } = store;
+async function recordFor({ layout }: LocalStore, filename: string): Promise<ImageRecord> {
   const path = layout.image(filename);
   const image = await inspectImage(createReadStream(path, { highWaterMark: CHUNK_BYTES }));
   if (!filename.endsWith(`.${image.extension}`)) {
     throw new StorageError('TYPE_MISMATCH', `the name says another type, the bytes are ${image.contentType}`);
   }
   const told = parseRecord((await readText(layout.record(filename))) ?? '', filename);
-  if (told?.sha256 === image.sha256 && told.size === image.size) return { record: told, isTold: true };
+  if (told?.sha256 === image.sha256 && told.size === image.size) return told;
   const { mtimeMs } = await stat(path);
-  return { record: await recordOfFoundling(filename, image, readerOfFile(path), Math.round(mtimeMs)), isTold: false };
+  return recordOfFoundling(filename, image, readerOfFile(path), Math.round(mtimeMs));
 }
 
 async function insert({ committer, layout }: LocalStore, record: ImageRecord): Promise<void> {

@@ -32,12 +32,15 @@ export class StoreCondition {
   readonly #layout: Layout;
   readonly #context: ProviderContext;
   readonly #identity: Inode;
+  readonly #images: Inode;
   #stopped: StorageError | undefined;
 
-  constructor(layout: Layout, context: ProviderContext, identity: Inode) {
+  /** `identity` of the store's FORMAT, `images` of the folder of all images. */
+  constructor(layout: Layout, context: ProviderContext, { identity, images }: { identity: Inode; images: Inode }) {
     this.#layout = layout;
     this.#context = context;
     this.#identity = identity;
+    this.#images = images;
   }
 
   get health(): ProviderHealth {
@@ -51,6 +54,14 @@ export class StoreCondition {
     this.#stopped = new StorageError('STORE_REPLACED', 'the folder of the store was replaced; restart the daemon');
     this.#context.log.error({ provider: this.#context.name }, this.#stopped.message);
     throw this.#stopped;
+  }
+
+  /** STORE_REPLACED, too, when the folder of the images is another: what is not in it was not removed. */
+  async checkImages(): Promise<void> {
+    await this.checkWritable();
+    if (await isSame(this.#layout.images, this.#images)) return;
+    const message = 'the folder of the images is gone or was replaced; mount or restore it and restart the daemon';
+    throw new StorageError('STORE_REPLACED', message);
   }
 
   /**

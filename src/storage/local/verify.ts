@@ -1,26 +1,27 @@
 /** Verifies a local store: each row of the catalog with its files, then each file with the catalog. */
 import { createHash } from 'node:crypto';
-import type { Dirent } from 'node:fs';
-import { createReadStream } from 'node:fs';
+import { createReadStream, type Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import type { ImageRecord } from '../catalog/types.ts';
+import type { Catalog, ImageRecord } from '../catalog/types.ts';
 import { StorageError } from '../errors.ts';
 import { allRecords } from '../maintenance/records.ts';
 import type { Checked, CheckOptions, Finding, Problem } from '../maintenance/types.ts';
 import { folderOf, imageKey, KEY_ROOT, recordKey } from '../naming.ts';
 import { mapInParallel } from '../parallel.ts';
 import { parseRecord } from '../record-file.ts';
-import { adoptImage } from './adopt.ts';
+import { adoptImage, correctRecord } from './adopt.ts';
 import { hasCode, ifPresent, inodeOf, readText } from './files.ts';
 import { quarantine } from './quarantine.ts';
-import { restoreRecord } from './recovery.ts';
 import type { LocalStore } from './store.ts';
 
 const ROWS_AT_ONCE = 8;
 const FILES_AT_ONCE = 500;
 const CHUNK_BYTES = 1 << 20;
+const MISSING = 'it is missing';
+/** What the file system says of one file; anything else is the matter of the whole store. */
+const OF_ONE_FILE = ['EPERM', 'EACCES', 'EISDIR', 'ENOTDIR', 'ENOENT', 'EBUSY', 'EXDEV', 'ELOOP', 'EIO'];
 
 /**
  * A finding may be told once its remedy is done. Files that a save or a delete has in hand are none: each is judged in the
@@ -32,16 +33,26 @@ export async function* verifyFiles(
   forget: (filename: string) => Promise<boolean>,
 ): AsyncGenerator<Checked> {
   await store.condition.checkWritable();
-  // Where all images are gone, it is the disk that is missing.
-  if ((await inodeOf(store.layout.images)) === undefined && (await store.catalog.statistics()).count > 0) {
-    throw new StorageError('STORE_REPLACED', 'the folder of the images is gone; mount or restore it');
-  }
+  const page: Catalog['page'] = (...request) => options.run(() => store.catalog.page(...request));
+  const rows = () => allRecords({ page }, { order: 'oldest' });
+  if (options.forgetMissing) await checkSomeBytes(store, rows());
   const check = new LocalCheck(store, options, forget);
-  const rows = allRecords(store.catalog, { order: 'oldest' });
-  yield* mapInParallel(ROWS_AT_ONCE, rows, (record) => options.run(() => check.row(record)));
+  yield* mapInParallel(ROWS_AT_ONCE, rows(), (record) => options.run(() => check.row(record)));
   for (const root of [dirname(store.layout.images), store.layout.records]) {
     for await (const files of filesBelow(root)) yield* check.files(files);
   }
+}
+
+/** STORE_REPLACED where no image has its bytes: then it is their disk that is missing. */
+async function checkSomeBytes({ layout }: LocalStore, rows: AsyncIterable<ImageRecord>): Promise<void> {
+  let seen = false;
+  for await (const { filename } of rows) {
+    if ((await inodeOf(layout.image(filename))) !== undefined) return;
+    seen = true;
+  }
+  if (!seen) return;
+  const message = 'no image has its bytes; mount or restore their folder, or delete the images';
+  throw new StorageError('STORE_REPLACED', message);
 }
 
 class LocalCheck {
@@ -65,52 +76,58 @@ class LocalCheck {
   }
 
   async #bytes(record: ImageRecord): Promise<Finding | undefined> {
-    const { catalog, layout } = this.#store;
+    const { catalog, condition, layout } = this.#store;
     const { filename } = record;
     const wrong = await this.#compare(layout.image(filename), record);
     // Deleted since its row was read.
     if (wrong === undefined || (await catalog.find(filename)) === undefined) return undefined;
+    if (wrong.problem === 'bytes_missing') await condition.checkImages();
     const finding: Finding = { ...wrong, remedy: 'none', key: record.key, filename };
     if (wrong.problem !== 'bytes_missing' || !this.#options.forgetMissing) return finding;
     return (await this.#forget(filename)) ? { ...finding, remedy: 'forgotten' } : undefined;
   }
 
   async #compare(path: string, record: ImageRecord): Promise<Pick<Finding, 'problem' | 'detail'> | undefined> {
-    const found = await ifPresent(stat(path));
-    if (found === undefined) return { problem: 'bytes_missing' };
-    if (found.size !== record.size) {
-      return { problem: 'size_differs', detail: `${found.size} bytes instead of ${record.size}` };
-    }
-    if (!this.#options.deep) return undefined;
     try {
-      return (await sha256Of(path)) === record.sha256 ? undefined : { problem: 'checksum_differs' };
+      const { size } = await stat(path);
+      if (size !== record.size) return { problem: 'size_differs', detail: `${size} bytes instead of ${record.size}` };
+      const isSound = !this.#options.deep || (await sha256Of(path)) === record.sha256;
+      return isSound ? undefined : { problem: 'checksum_differs' };
     } catch (error) {
-      if (hasCode(error, 'ENOENT')) return { problem: 'bytes_missing' };
-      return { problem: 'checksum_differs', detail: `it cannot be read (${(error as NodeJS.ErrnoException).code})` };
+      if (hasCode(error, 'ENOENT', 'ENOTDIR')) return { problem: 'bytes_missing' };
+      return { problem: 'checksum_differs', detail: `it cannot be read (${refusalIn(error)})` };
     }
   }
 
   async #record({ filename }: ImageRecord): Promise<Finding | undefined> {
-    const { catalog, folders, layout } = this.#store;
-    const record = await catalog.find(filename);
-    const path = layout.record(filename);
-    const text = await readText(path);
-    const told = parseRecord(text ?? '', filename);
-    if (record === undefined || isDeepStrictEqual(told, record)) return undefined;
+    const { catalog, layout } = this.#store;
+    const detail = await this.#flawInRecord(await catalog.find(filename));
     // On its way into its place, or waiting there for the next start.
-    if (text === undefined && (await inodeOf(layout.stagedRecord(filename))) !== undefined) return undefined;
-    const detail = text === undefined ? 'it is missing' : told === undefined ? 'it is torn' : 'it tells something else';
+    const isStaged = async () => (await inodeOf(layout.stagedRecord(filename))) !== undefined;
+    if (detail === undefined || (detail === MISSING && (await isStaged()))) return undefined;
     const finding = { problem: 'record_damaged', remedy: 'none', key: recordKey(filename), filename, detail } as const;
-    return this.#remedied(finding, 'restored', async () => {
-      if (text !== undefined) await quarantine(layout, folders, path);
-      await restoreRecord(layout, folders, catalog, filename);
-    });
+    return this.#remedied(finding, 'restored', () => correctRecord(this.#store, filename));
+  }
+
+  /** What is wrong with the file, in words. */
+  async #flawInRecord(record: ImageRecord | undefined): Promise<string | undefined> {
+    if (record === undefined) return undefined;
+    try {
+      const text = await readText(this.#store.layout.record(record.filename));
+      if (text === undefined) return MISSING;
+      const told = parseRecord(text, record.filename);
+      if (told === undefined) return 'it is torn';
+      return isDeepStrictEqual(told, record) ? undefined : 'it tells something else';
+    } catch (error) {
+      return `it cannot be read (${refusalIn(error)})`;
+    }
   }
 
   /** Of one folder: those that no row tells of. */
   async *files(paths: string[]): AsyncGenerator<Checked> {
     const named = paths.map((path) => ({ path, filename: this.#filenameOf(path) }));
-    const standing = await this.#store.catalog.standing(named.map(({ filename = '' }) => filename));
+    const filenames = named.map(({ filename = '' }) => filename);
+    const standing = await this.#options.run(() => this.#store.catalog.standing(filenames));
     for (const [index, { path, filename }] of named.entries()) {
       if (standing[index] === 'live') continue;
       const finding = await this.#options.run(() => this.#stray(path, filename));
@@ -128,8 +145,10 @@ class LocalCheck {
     return [layout.image(filename), record, `${record}.tmp`].includes(path) ? filename : undefined;
   }
 
-  #stray(path: string, filename: string | undefined): Promise<Finding | undefined> {
-    if (filename === undefined) return this.#quarantined(path, 'foreign', {});
+  async #stray(path: string, filename: string | undefined): Promise<Finding | undefined> {
+    if (filename === undefined) {
+      return (await inodeOf(path)) === undefined ? undefined : this.#quarantined(path, 'foreign', {});
+    }
     return this.#store.byFilename.run(filename, async () => {
       const { layout } = this.#store;
       const isImage = path === layout.image(filename);
@@ -150,10 +169,8 @@ class LocalCheck {
 
   async #notCommitted(path: string, filename: string): Promise<Finding> {
     const finding = { problem: 'not_committed', remedy: 'none', key: imageKey(filename), filename } as const;
-    if (!this.#options.repair) return finding;
     try {
-      await adoptImage(this.#store, filename);
-      return { ...finding, remedy: 'adopted' };
+      return await this.#remedied(finding, 'adopted', () => adoptImage(this.#store, filename));
     } catch (error) {
       if (!(error instanceof StorageError) || error.code !== 'invalid_argument') throw error;
       return this.#quarantined(path, 'not_committed', { filename, detail: error.message });
@@ -167,17 +184,21 @@ class LocalCheck {
     return this.#remedied(finding, 'quarantined', () => quarantine(layout, folders, path));
   }
 
-  /** What the file system refuses for one file is told with it. */
   async #remedied(finding: Finding, remedy: Finding['remedy'], work: () => Promise<void>): Promise<Finding> {
     if (!this.#options.repair) return finding;
     try {
       await work();
       return { ...finding, remedy };
     } catch (error) {
-      if (!hasCode(error, 'EPERM', 'EACCES', 'EISDIR', 'ENOTDIR', 'EBUSY', 'EXDEV', 'EIO')) throw error;
-      return { ...finding, detail: `it cannot be repaired (${(error as NodeJS.ErrnoException).code})` };
+      return { ...finding, detail: `it cannot be repaired (${refusalIn(error)})` };
     }
   }
+}
+
+/** What is refused for one file is told with it; any other error is thrown on. */
+function refusalIn(error: unknown): string {
+  if (!hasCode(error, ...OF_ONE_FILE)) throw error;
+  return (error as NodeJS.ErrnoException).code!;
 }
 
 async function sha256Of(path: string): Promise<string> {

@@ -1,15 +1,12 @@
 /** Copies images from one store to another, as they are; started again, it goes on where it ended. */
 import type { ImageRecord } from '../catalog/types.ts';
-import { invalidField, StorageError, throwIfCancelled } from '../errors.ts';
+import { invalidField, type Reason, StorageError, throwIfCancelled } from '../errors.ts';
 import { mapInParallel } from '../parallel.ts';
 import type { ImageFilter } from '../types.ts';
 import type { CopyEvent, CopyFailure, CopyOptions, CopySummary, Maintainable, MaintenanceProgress } from './types.ts';
 
 const DEFAULT_CONCURRENCY = 4;
 const MAX_CONCURRENCY = 64;
-
-/** Failures of one image; any other is that of a store, and ends the copy. */
-const OF_ONE_IMAGE: ReadonlySet<string> = new Set(['BYTES_MISSING', 'BYTES_CORRUPT', 'IMAGE_TOO_LARGE']);
 
 type Outcome =
   | { outcome: 'copied' | 'present'; deleted: boolean }
@@ -89,9 +86,9 @@ class ImageCopy {
     try {
       return await this.#copy();
     } catch (error) {
-      if (error instanceof StorageError && error.reason === 'IMAGE_NOT_FOUND') return { outcome: 'gone' };
-      if (!(error instanceof StorageError) || !OF_ONE_IMAGE.has(error.reason)) throw error;
-      return this.#failed(error.reason as CopyFailure['reason'], error.message);
+      if (hasReason(error, 'IMAGE_NOT_FOUND')) return { outcome: 'gone' };
+      if (!isOfOneImage(error)) throw error;
+      return this.#failed(error.reason, error.message);
     } finally {
       this.#progress.images += 1;
       // What was present, or failed half-way, counts as done.
@@ -111,7 +108,8 @@ class ImageCopy {
     if (outcome === 'copied' && !(await this.#target.takeOver(this.#record, this.#counted(), signal))) {
       return this.#taken();
     }
-    return { outcome, deleted: deleteSource && (await this.#deleteSource()) };
+    if (!deleteSource) return { outcome, deleted: false };
+    return (await this.#flawInTarget()) ?? { outcome, deleted: await this.#source.delete(this.#record.filename) };
   }
 
   async *#counted(): AsyncGenerator<Uint8Array> {
@@ -122,10 +120,16 @@ class ImageCopy {
     }
   }
 
-  /** Reads all of it back from the target first. */
-  async #deleteSource(): Promise<boolean> {
-    for await (const _ of this.#target.bytesOf(this.#record)) throwIfCancelled(this.#options.signal);
-    return this.#source.delete(this.#record.filename);
+  /** Reads all of it back. */
+  async #flawInTarget(): Promise<Outcome | undefined> {
+    try {
+      for await (const _ of this.#target.bytesOf(this.#record)) throwIfCancelled(this.#options.signal);
+      return undefined;
+    } catch (error) {
+      if (isOfOneImage(error)) return this.#failed(error.reason, `in the target: ${error.message}`);
+      if (!hasReason(error, 'IMAGE_NOT_FOUND')) throw error;
+      return this.#failed('DELETED_BEFORE', 'the target has deleted it meanwhile');
+    }
   }
 
   #taken(): Outcome {
@@ -135,6 +139,15 @@ class ImageCopy {
   #failed(reason: CopyFailure['reason'], message: string): Outcome {
     return { outcome: 'failed', failure: { filename: this.#record.filename, reason, message } };
   }
+}
+
+/** Of one image; any other failure is that of a store, and ends the copy. */
+function isOfOneImage(error: unknown): error is { reason: CopyFailure['reason']; message: string } {
+  return hasReason(error, 'BYTES_MISSING', 'BYTES_CORRUPT', 'IMAGE_TOO_LARGE');
+}
+
+function hasReason(error: unknown, ...reasons: Reason[]): boolean {
+  return error instanceof StorageError && reasons.includes(error.reason);
 }
 
 /** The same bytes, saved with the same metadata. */

@@ -7,9 +7,16 @@ import { StorageError } from '../errors.ts';
 import { inspectImage, recordOfFoundling } from '../maintenance/foundling.ts';
 import { KEY_ROOT } from '../naming.ts';
 import { type BucketStore, createOrRead, settle, withdraw } from './bucket-store.ts';
-import { failedWith, type ListedObject, type StoredObject } from './object-store.ts';
+import {
+  failedWith,
+  type ListedObject,
+  type ObjectStore,
+  ObjectStoreError,
+  type StoredObject,
+} from './object-store.ts';
 import { readHeaders, readRange } from './reading.ts';
 import { putRecord } from './record-object.ts';
+import type { SpooledBytes } from './spool.ts';
 
 /**
  * What stands at the key of the record then. The StorageErrors of a save where the bytes are no whole image of the type
@@ -40,7 +47,7 @@ function readerOfObject({ objects }: BucketStore, { key, size }: ListedObject): 
 
 /** Puts an object without a record aside. False when a record has come meanwhile: then it stays. */
 export async function quarantineImage(store: BucketStore, filename: string, object: ListedObject): Promise<boolean> {
-  await copyAside(store, object);
+  if (!(await copyAside(store, object))) return false;
   // A save whose record is still on its way must meet a tombstone before its object goes.
   const operation = { kind: 'save', nonce: nanoid(), filename, idempotencyKey: '', fingerprint: '' } as const;
   const found = await withdraw(store, operation);
@@ -48,30 +55,55 @@ export async function quarantineImage(store: BucketStore, filename: string, obje
   return found.kind === 'tombstone';
 }
 
-/** Puts aside what is neither image nor record. */
-export async function quarantineForeign(store: BucketStore, object: ListedObject): Promise<void> {
-  await copyAside(store, object);
+/** Puts aside what is neither image nor record. False when it is another meanwhile, or gone. */
+export async function quarantineForeign(store: BucketStore, object: ListedObject): Promise<boolean> {
+  if (!(await copyAside(store, object))) return false;
   await store.objects.remove(object.key);
+  return true;
 }
 
-/** To the same path below `metadata/quarantine`; what lies there already is never overwritten. */
-async function copyAside({ objects, spool }: BucketStore, { key, size }: ListedObject): Promise<void> {
+/**
+ * To the same path below `metadata/quarantine`; what lies there already is never overwritten. False when the object is
+ * another meanwhile, or gone.
+ */
+async function copyAside({ objects, spool }: BucketStore, object: ListedObject): Promise<boolean> {
   const bytes = spool.open();
-  const hash = createHash('sha256');
   try {
-    const seen: StoredObject[] = [];
-    for await (const chunk of readRange(objects, key, { offset: 0, length: size }, (object) => seen.push(object))) {
-      hash.update(chunk);
-      await bytes.write(chunk);
-    }
-    const headers = { contentType: 'application/octet-stream', metadata: seen[0]?.metadata ?? {} };
-    const aside = `${KEY_ROOT}metadata/quarantine/${key.slice(KEY_ROOT.length)}`;
-    const payload = bytes.payload(hash.digest('hex'));
+    const read = await readInto(bytes, objects, object);
+    if (read === undefined) return false;
+    const headers = { contentType: 'application/octet-stream', metadata: read.metadata };
+    const aside = `${KEY_ROOT}metadata/quarantine/${object.key.slice(KEY_ROOT.length)}`;
+    const payload = bytes.payload(read.sha256);
     await objects.putNew(aside, payload, headers).catch(async (error) => {
       if (!failedWith(error, 'precondition')) throw error;
       await objects.putNew(`${aside}.${nanoid()}`, payload, headers);
     });
+    return true;
   } finally {
     await bytes.discard();
+  }
+}
+
+/** Undefined when it is no longer the object that was listed. */
+async function readInto(
+  bytes: SpooledBytes,
+  objects: ObjectStore,
+  { key, etag, size }: ListedObject,
+): Promise<{ sha256: string; metadata: Record<string, string> } | undefined> {
+  const hash = createHash('sha256');
+  let metadata: Record<string, string> = {};
+  const check = (object: StoredObject) => {
+    if (object.etag !== etag) throw new ObjectStoreError('precondition', 'the object is another');
+    metadata = object.metadata;
+  };
+  try {
+    for await (const chunk of readRange(objects, key, { offset: 0, length: size }, check)) {
+      hash.update(chunk);
+      await bytes.write(chunk);
+    }
+    return { sha256: hash.digest('hex'), metadata };
+  } catch (error) {
+    if (failedWith(error, 'precondition', 'not_found')) return undefined;
+    throw error;
   }
 }

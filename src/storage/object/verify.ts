@@ -1,73 +1,71 @@
-/** Verifies a store in a bucket: walks images and records side by side, and judges what does not pair up. */
+/** Verifies a store in a bucket: judges at each place whether image, record and catalog fit together. */
 import { createHash } from 'node:crypto';
-import type { FoundRecord, ImageRecord } from '../catalog/types.ts';
+import type { FoundRecord, ImageRecord, RecordTombstone } from '../catalog/types.ts';
 import { StorageError } from '../errors.ts';
-import type { Checked, CheckOptions, Finding } from '../maintenance/types.ts';
-import { folderOf, imageKey, KEY_ROOT, recordKey } from '../naming.ts';
+import type { Checked, CheckOptions, Finding, Remedy } from '../maintenance/types.ts';
+import { recordKey } from '../naming.ts';
 import { mapInParallel } from '../parallel.ts';
 import { adoptObject, quarantineForeign, quarantineImage } from './adopt.ts';
-import { createOrRead, SWEEP_AFTER_MS } from './bucket-store.ts';
+import { type BucketStore, createOrRead, SWEEP_AFTER_MS } from './bucket-store.ts';
 import { checkIdentity } from './format.ts';
-import type { ListedObject, ObjectStore } from './object-store.ts';
-import type { OpenBucket } from './open-bucket.ts';
+import { failedWith, type ListedObject } from './object-store.ts';
+import { type Place, placesIn } from './places.ts';
 import { readHeaders, readRange } from './reading.ts';
 import { putRecord, readRecord } from './record-object.ts';
 
-const IMAGES = `${KEY_ROOT}images/`;
-const RECORDS = `${KEY_ROOT}metadata/generations/`;
 const PLACES_AT_ONCE = 8;
 
-/** What the listings have of one image; `foreign`: an object that is none of an image's. */
-type Place = { filename: string; image?: ListedObject; record?: ListedObject } | { foreign: ListedObject };
-
-/** The catalog follows the bucket afterwards, whatever was found. */
+/** The catalog learns of records that are others than it knew, and keeps what it has of those that are gone. */
 export async function* verifyObjects(
-  store: OpenBucket,
+  store: BucketStore,
   options: CheckOptions,
   forget: (filename: string) => Promise<boolean>,
 ): AsyncGenerator<Checked> {
   await checkIdentity(store);
   const check = new BucketCheck(store, options, forget);
-  const places = paired(listed(store.objects, IMAGES, imageKey), listed(store.objects, RECORDS, recordKey));
-  yield* mapInParallel(PLACES_AT_ONCE, places, (place) => options.run(() => check.place(place)));
-  await options.run(() => store.synchronizer.run());
+  yield* mapInParallel(PLACES_AT_ONCE, placesIn(store), (place) => options.run(() => check.place(place)));
 }
 
 class BucketCheck {
-  readonly #store: OpenBucket;
+  readonly #store: BucketStore;
   readonly #options: CheckOptions;
   readonly #forget: (filename: string) => Promise<boolean>;
 
-  constructor(store: OpenBucket, options: CheckOptions, forget: (filename: string) => Promise<boolean>) {
+  constructor(store: BucketStore, options: CheckOptions, forget: (filename: string) => Promise<boolean>) {
     this.#store = store;
     this.#options = options;
     this.#forget = forget;
   }
 
   async place(place: Place): Promise<Checked> {
-    if ('foreign' in place) return { findings: [await this.#quarantined('foreign', place.foreign)] };
+    if ('foreign' in place) return { findings: await this.#quarantined('foreign', place.foreign) };
     const { filename, image, record } = place;
     const found = await this.#recordOf(filename, record?.etag);
     switch (found.kind) {
       case 'live':
         return { sizeBytes: found.record.size, findings: await this.#compare(found.record, image) };
       case 'tombstone':
-        // The sweeper removes what is left.
-        return { findings: [] };
+        return { findings: await this.#broughtBack(found.tombstone, record!, image) };
       case 'foreign':
         return this.#damaged(filename, record!, image);
       case 'absent':
-        return image === undefined ? { findings: [] } : this.#alone(filename, image);
+        return image === undefined ? this.#vanished(filename) : this.#alone(filename, image);
     }
   }
 
   /** What the catalog knows already need not be read again. */
   async #recordOf(filename: string, etag: string | undefined): Promise<FoundRecord> {
     if (etag === undefined) return { kind: 'absent' };
-    const { catalog, objects } = this.#store;
-    const known = await catalog.known(filename);
-    const record = known?.etag === etag ? await catalog.find(filename) : undefined;
-    return record === undefined ? readRecord(objects, filename) : { kind: 'live', etag, record };
+    const { catalog, journal, objects } = this.#store;
+    const over = (await catalog.known(filename))?.etag;
+    const record = over === etag ? await catalog.find(filename) : undefined;
+    if (record !== undefined) return { kind: 'live', etag, record };
+    const found = await readRecord(objects, filename);
+    if (over !== etag && (found.kind === 'live' || found.kind === 'tombstone')) {
+      const sweepTime = found.kind === 'tombstone' ? found.tombstone.deleteTime + SWEEP_AFTER_MS : 0;
+      await journal.write({ kind: 'found', filename, found, sweepTime, ...(over !== undefined && { over }) });
+    }
+    return found;
   }
 
   async #compare(record: ImageRecord, listed: ListedObject | undefined): Promise<Finding[]> {
@@ -79,8 +77,10 @@ class BucketCheck {
     if (object.size !== size) {
       return [{ ...about, problem: 'size_differs', detail: `${object.size} bytes instead of ${size}` }];
     }
-    if (!this.#options.deep || (await this.#sha256Of(key, size)) === record.sha256) return [];
-    return [{ ...about, problem: 'checksum_differs' }];
+    if (!this.#options.deep) return [];
+    const sha256 = await this.#sha256Of(key, size);
+    if (sha256 === undefined) return this.#missing(filename, key);
+    return sha256 === record.sha256 ? [] : [{ ...about, problem: 'checksum_differs' }];
   }
 
   async #missing(filename: string, key: string): Promise<Finding[]> {
@@ -91,22 +91,62 @@ class BucketCheck {
     return (await this.#forget(filename)) ? [{ ...finding, remedy: 'forgotten' }] : [];
   }
 
-  async #sha256Of(key: string, size: number): Promise<string> {
+  /** Undefined where there is no such object any more. */
+  async #sha256Of(key: string, size: number): Promise<string | undefined> {
     const hash = createHash('sha256');
-    for await (const chunk of readRange(this.#store.objects, key, { offset: 0, length: size }, () => {})) {
-      hash.update(chunk);
+    try {
+      for await (const chunk of readRange(this.#store.objects, key, { offset: 0, length: size }, () => {})) {
+        hash.update(chunk);
+      }
+      return hash.digest('hex');
+    } catch (error) {
+      if (failedWith(error, 'not_found')) return undefined;
+      throw error;
     }
-    return hash.digest('hex');
+  }
+
+  /**
+   * What a delete or a failed save has left is removed by the sweeper; what came after that is somebody's. Both times are
+   * the store's, whose clock may not be ours.
+   */
+  async #broughtBack(
+    { filename, kind }: RecordTombstone,
+    tombstone: ListedObject,
+    image: ListedObject | undefined,
+  ): Promise<Finding[]> {
+    if (image === undefined || image.lastModified <= tombstone.lastModified + SWEEP_AFTER_MS) return [];
+    const problem = kind === 'deleted' ? 'deleted_before' : 'not_committed';
+    const remedy = this.#options.repair ? await this.#quarantinedImage(filename, image) : 'none';
+    return [{ problem, remedy, key: image.key, filename }];
   }
 
   /** Something else lies where the record should be: it goes aside, and the image gets another. */
   async #damaged(filename: string, record: ListedObject, image: ListedObject | undefined): Promise<Checked> {
-    if (image === undefined) return { findings: [await this.#quarantined('record_alone', record, filename)] };
+    if (image === undefined) return { findings: await this.#quarantined('record_alone', record, filename) };
     const finding = { problem: 'record_damaged', key: record.key, filename, detail: 'it is none of ours' } as const;
     if (!this.#options.repair) return { sizeBytes: image.size, findings: [{ ...finding, remedy: 'none' }] };
-    await quarantineForeign(this.#store, record);
-    const { remedy, detail } = await this.#adopt(filename, image);
-    return { sizeBytes: image.size, findings: [{ ...finding, remedy, ...(detail && { detail }) }] };
+    if (!(await quarantineForeign(this.#store, record))) return { findings: [] };
+    const known = await this.#known(filename);
+    const remedied = known ? { remedy: await this.#restored(known) } : await this.#adopted(filename, image);
+    return { sizeBytes: image.size, findings: [{ ...finding, ...remedied }] };
+  }
+
+  /** Only the catalog has it: somebody removed the image and its record. */
+  async #vanished(filename: string): Promise<Checked> {
+    const { journal, objects } = this.#store;
+    const known = await this.#known(filename);
+    if (known === undefined || (await this.#isInHand(filename))) return { findings: [] };
+    const { key, size } = known.record;
+    const found = await readRecord(objects, filename);
+    // Saved since it was listed.
+    if (found.kind !== 'absent' || (await readHeaders(objects, key)) !== undefined) return { findings: [] };
+    if (this.#options.forgetMissing) {
+      await checkIdentity(this.#store);
+      await journal.write({ kind: 'found', filename, found, over: known.etag });
+    }
+    const remedy = this.#options.forgetMissing ? 'forgotten' : 'none';
+    const finding = { problem: 'bytes_missing', remedy, key, filename, detail: 'its record is gone, too' } as const;
+    return { sizeBytes: size, findings: [finding] };
   }
 
   /** An object whose record was not listed. */
@@ -117,11 +157,15 @@ class BucketCheck {
     const found = await readRecord(objects, filename);
     // Committed or deleted since it was listed.
     if (found.kind !== 'absent' || (await readHeaders(objects, listed.key)) === undefined) return { findings: [] };
-    const restored = await this.#restored(filename);
-    if (restored !== undefined) return { sizeBytes: listed.size, findings: [restored] };
+    const known = await this.#known(filename);
+    if (known !== undefined) {
+      const remedy = this.#options.repair ? await this.#restored(known) : 'none';
+      const finding = { problem: 'record_damaged', remedy, key: recordKey(filename), filename } as const;
+      return { sizeBytes: listed.size, findings: [{ ...finding, detail: 'it is missing' }] };
+    }
     const finding = { problem: 'not_committed', key: listed.key, filename } as const;
     if (!this.#options.repair) return { findings: [{ ...finding, remedy: 'none' }] };
-    return { findings: [{ ...finding, ...(await this.#adopt(filename, listed)) }] };
+    return { findings: [{ ...finding, ...(await this.#adopted(filename, listed)) }] };
   }
 
   /** Whether this daemon is about to write its record, or to remove it. */
@@ -131,108 +175,38 @@ class BucketCheck {
     return operations.some((operation) => operation.filename === filename);
   }
 
-  /** Somebody removed the record of an image that the catalog still has. */
-  async #restored(filename: string): Promise<Finding | undefined> {
-    const { catalog, journal, objects } = this.#store;
-    const known = await catalog.known(filename);
-    const record = known && (await catalog.find(filename));
-    if (record === undefined) return undefined;
-    const key = recordKey(filename);
-    const finding = { problem: 'record_damaged', key, filename, detail: 'it is missing' } as const;
-    if (!this.#options.repair) return { ...finding, remedy: 'none' };
-    const found = await createOrRead(this.#store, filename, () => putRecord(objects, record));
-    await journal.write({ kind: 'found', filename, found, over: known!.etag });
-    return { ...finding, remedy: 'restored' };
+  /** What the catalog still has of an image whose record somebody removed or overwrote. */
+  async #known(filename: string): Promise<{ record: ImageRecord; etag: string } | undefined> {
+    const known = await this.#store.catalog.known(filename);
+    const record = known && (await this.#store.catalog.find(filename));
+    return record && { record, etag: known.etag };
   }
 
-  async #adopt(filename: string, image: ListedObject): Promise<Pick<Finding, 'remedy' | 'detail'>> {
+  async #restored({ record, etag }: { record: ImageRecord; etag: string }): Promise<Remedy> {
+    const { journal, objects } = this.#store;
+    const { filename } = record;
+    const found = await createOrRead(this.#store, filename, () => putRecord(objects, record));
+    await journal.write({ kind: 'found', filename, found, over: etag });
+    return found.kind === 'live' ? 'restored' : 'none';
+  }
+
+  async #adopted(filename: string, image: ListedObject): Promise<Pick<Finding, 'remedy' | 'detail'>> {
     try {
-      await adoptObject(this.#store, filename, image);
-      return { remedy: 'adopted' };
+      const found = await adoptObject(this.#store, filename, image);
+      return { remedy: found.kind === 'live' ? 'adopted' : 'none' };
     } catch (error) {
       if (!(error instanceof StorageError) || error.code !== 'invalid_argument') throw error;
-      const gone = await quarantineImage(this.#store, filename, image);
-      return { remedy: gone ? 'quarantined' : 'none', detail: error.message };
+      return { remedy: await this.#quarantinedImage(filename, image), detail: error.message };
     }
   }
 
-  async #quarantined(problem: 'foreign' | 'record_alone', object: ListedObject, filename?: string): Promise<Finding> {
+  async #quarantinedImage(filename: string, image: ListedObject): Promise<Remedy> {
+    return (await quarantineImage(this.#store, filename, image)) ? 'quarantined' : 'none';
+  }
+
+  async #quarantined(problem: 'foreign' | 'record_alone', object: ListedObject, filename?: string): Promise<Finding[]> {
     const finding = { problem, key: object.key, ...(filename !== undefined && { filename }) };
-    if (!this.#options.repair) return { ...finding, remedy: 'none' };
-    await quarantineForeign(this.#store, object);
-    return { ...finding, remedy: 'quarantined' };
+    if (!this.#options.repair) return [{ ...finding, remedy: 'none' }];
+    return (await quarantineForeign(this.#store, object)) ? [{ ...finding, remedy: 'quarantined' }] : [];
   }
-}
-
-/** An object of a listing, and the filename that its key is made of, if it is one of ours. */
-interface Listed {
-  object: ListedObject;
-  filename?: string;
-}
-
-async function* listed(
-  objects: ObjectStore,
-  prefix: string,
-  keyOf: (filename: string) => string,
-): AsyncGenerator<Listed> {
-  let after: string | undefined;
-  for (let more = true; more; ) {
-    const page = await objects.list(prefix, after);
-    for (const object of page.objects) {
-      const filename = object.key.slice(object.key.lastIndexOf('/') + 1).replace(/\.json$/, '');
-      const isOurs = folderOf(filename) !== undefined && keyOf(filename) === object.key;
-      yield { object, ...(isOurs && { filename }) };
-    }
-    after = page.objects.at(-1)?.key;
-    more = page.more && after !== undefined;
-  }
-}
-
-/** Both listings are in the order of their folders and filenames. */
-async function* paired(images: AsyncGenerator<Listed>, records: AsyncGenerator<Listed>): AsyncGenerator<Place> {
-  const [imagesLeft, recordsLeft] = [new Head(images), new Head(records)];
-  await Promise.all([imagesLeft.next(), recordsLeft.next()]);
-  for (;;) {
-    const [image, record] = [imagesLeft.value, recordsLeft.value];
-    const foreign = [imagesLeft, recordsLeft].find((side) => side.value && side.value.filename === undefined);
-    if (foreign !== undefined) {
-      yield { foreign: foreign.value!.object };
-      await foreign.next();
-      continue;
-    }
-    if (image === undefined && record === undefined) return;
-    const order = compare(image?.filename, record?.filename);
-    const place: Place = { filename: order <= 0 ? image!.filename! : record!.filename! };
-    if (order <= 0) {
-      place.image = image!.object;
-      await imagesLeft.next();
-    }
-    if (order >= 0) {
-      place.record = record!.object;
-      await recordsLeft.next();
-    }
-    yield place;
-  }
-}
-
-/** The next of a generator. */
-class Head {
-  readonly #items: AsyncGenerator<Listed>;
-  value: Listed | undefined;
-
-  constructor(items: AsyncGenerator<Listed>) {
-    this.#items = items;
-  }
-
-  async next(): Promise<void> {
-    const { done, value } = await this.#items.next();
-    this.value = done ? undefined : value;
-  }
-}
-
-/** By place; what has ended comes last. */
-function compare(one: string | undefined, other: string | undefined): number {
-  if (one === undefined || other === undefined) return one === undefined ? 1 : -1;
-  const [a, b] = [`${folderOf(one)}/${one}`, `${folderOf(other)}/${other}`];
-  return a < b ? -1 : a > b ? 1 : 0;
 }

@@ -123,7 +123,8 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
   protected abstract locate(record: ImageRecord): Location | Promise<Location>;
   /** Whether the name is taken by an image that is no more. */
   protected abstract isDeleted(filename: string): Promise<boolean>;
-  protected abstract openCopy(filename: string): Promise<CopyUpload>;
+  /** Undefined when the name is not free. */
+  protected abstract openCopy(filename: string): Promise<CopyUpload | undefined>;
   /** Looks at each place of the store in turn. */
   protected abstract check(
     options: CheckOptions,
@@ -319,12 +320,17 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     };
     const forget = async (filename: string) => (await this.remove(filename, false)).done;
     // A catalog that is being built is no reason not to look.
-    const total = await this.measure({}).catch(() => ({ images: 0, bytes: 0 }));
+    const total = await this.#totals().catch(() => ({ images: 0, bytes: 0 }));
     yield* tellOf(this.name, this.check({ ...options, run }, forget), total);
   }
 
+  async #totals(): Promise<{ images: number; bytes: number }> {
+    const { count, bytes } = await (await this.completeCatalog()).statistics();
+    return { images: count, bytes };
+  }
+
   async *records(filter: ImageFilter): AsyncGenerator<ImageRecord> {
-    yield* allRecords(await folded(this.completeCatalog()), toQuery({ ...filter, order: 'oldest' }));
+    yield* allRecords(await folded(this.currentCatalog()), toQuery({ ...filter, order: 'oldest' }));
   }
 
   async measure(filter: ImageFilter): Promise<{ images: number; bytes: number }> {
@@ -344,18 +350,14 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
   takeOver(record: ImageRecord, bytes: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<boolean> {
     return this.#untilClosed(async () => {
       if (record.size > this.context.limits.maxImageBytes) throw this.#tooLarge();
-      const release = await this.#slots.acquire(signal);
-      try {
-        await folded(this.checkWritable(record.size));
-        return await this.#receiveCopy(record, chunksOf(bytes, signal));
-      } finally {
-        release();
-      }
+      await folded(this.checkWritable(record.size));
+      return this.#receiveCopy(record, chunksOf(bytes, signal));
     });
   }
 
   async #receiveCopy(record: ImageRecord, chunks: AsyncIterable<Uint8Array>): Promise<boolean> {
     const upload = await folded(this.openCopy(record.filename));
+    if (upload === undefined) return false;
     try {
       const hash = createHash('sha256');
       for await (const chunk of chunks) {

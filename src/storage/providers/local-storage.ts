@@ -124,20 +124,20 @@ class LocalStorage extends BaseProvider {
     return standing === 'deleted' || standing === 'unlinking';
   }
 
-  protected async openCopy(filename: string): Promise<CopyUpload> {
-    const upload = await openUpload(this.#store, filename, true);
+  protected async openCopy(filename: string): Promise<CopyUpload | undefined> {
+    const upload = await unlessTaken(openUpload(this.#store, filename, true));
+    if (upload === undefined) return undefined;
     return {
       write: (chunk) => upload.write(chunk),
       discard: () => upload.discard(),
       commit: async ({ nonce: _, ...record }) => {
-        await this.#store.audit.broughtBack(record, 'copy', this.context.now());
         try {
-          await upload.commit(record);
-          return true;
+          await this.#store.audit.broughtBack(record, 'copy', this.context.now());
         } catch (error) {
-          if (error instanceof FilenameTaken) return false;
+          await upload.discard();
           throw error;
         }
+        return (await unlessTaken(upload.commit(record))) !== undefined;
       },
     };
   }
@@ -191,5 +191,14 @@ class LocalStorage extends BaseProvider {
   #warnOfClose(error: unknown): void {
     const message = 'the store could not be closed clean; the next start puts it right';
     this.context.log.warn({ err: error, provider: this.name }, message);
+  }
+}
+
+async function unlessTaken<T>(work: Promise<T>): Promise<T | undefined> {
+  try {
+    return await work;
+  } catch (error) {
+    if (error instanceof FilenameTaken) return undefined;
+    throw error;
   }
 }

@@ -148,8 +148,9 @@ export class ObjectStorage extends BaseProvider {
     options: CheckOptions,
     forget: (filename: string) => Promise<boolean>,
   ): AsyncGenerator<Checked> {
+    const run = <T>(work: () => Promise<T>) => options.run(() => this.#folded(work()));
     try {
-      yield* verifyObjects(this.#store, options, forget);
+      yield* verifyObjects(this.#store, { ...options, run }, forget);
     } catch (error) {
       throw this.#store.condition.fold(error);
     }

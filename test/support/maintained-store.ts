@@ -1,0 +1,98 @@
+/** Stores of every kind, opened to be damaged behind their back and verified. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
+import {
+  createStorage,
+  type ProviderChoice,
+  type ProviderSettings,
+  type S3Config,
+  type Storage,
+  type StorageDependencies,
+  type StorageProvider,
+} from '../../src/storage/index.ts';
+import type { Finding, VerifyOptions, VerifySummary } from '../../src/storage/maintenance/types.ts';
+import { type MemoryBucket, memoryObjects } from '../../src/storage/providers/memory-storage.ts';
+import { s3Objects } from '../../src/storage/providers/s3-provider.ts';
+import { type Hands, handsOnFolder, handsOnObjects } from './behind-the-back.ts';
+
+export interface MaintainedStore {
+  /** Its one provider is `main`. The storage that was opened last. */
+  readonly storage: Storage;
+  readonly hands: Hands;
+  /** Of the local store, or of the state of a bucket. */
+  readonly folder: string;
+  /** How far its clock is ahead. */
+  aheadMs: number;
+  close(): Promise<void>;
+  open(dependencies?: StorageDependencies): Promise<Storage>;
+}
+
+interface Place {
+  settings: ProviderSettings;
+  hands: Hands;
+}
+
+/** It goes with the test. */
+async function openMaintained(placeOf: (folder: string) => Place): Promise<MaintainedStore> {
+  const folder = await mkdtemp(join(tmpdir(), 'image-storage-'));
+  const { settings, hands } = placeOf(folder);
+  const config = { defaultProvider: 'main', providers: { main: { ...settings, lockWaitSeconds: 1 } } };
+  let storage: Storage | undefined;
+  const store = {
+    hands,
+    folder,
+    aheadMs: 0,
+    get storage() {
+      return storage!;
+    },
+    close: async () => storage?.close(),
+    async open(dependencies: StorageDependencies = {}) {
+      storage = await createStorage(config, { now: () => Date.now() + store.aheadMs, ...dependencies });
+      return storage;
+    },
+  };
+  onTestFinished(async () => {
+    await store.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+  await store.open();
+  return store;
+}
+
+export function openFolder(): Promise<MaintainedStore> {
+  return openMaintained((basePath) => ({ settings: { type: 'local', basePath }, hands: handsOnFolder(basePath) }));
+}
+
+export function openMemoryBucket(): Promise<MaintainedStore> {
+  const bucket: MemoryBucket = new Map();
+  const hands = {
+    ...handsOnObjects(memoryObjects(bucket)),
+    async age(key: string, ms: number) {
+      bucket.get(key)!.lastModified -= ms;
+    },
+  };
+  return openMaintained((stateDir) => ({ settings: { type: 'memory', bucket, stateDir }, hands }));
+}
+
+/** A bucket of a server. */
+export function openS3Bucket(bucket: S3Config): Promise<MaintainedStore> {
+  const objects = s3Objects(bucket);
+  onTestFinished(() => objects.close?.());
+  const hands = handsOnObjects(objects);
+  return openMaintained((stateDir) => ({ settings: { ...bucket, stateDir }, hands }));
+}
+
+/** All findings of a whole run, and its summary. */
+export async function verified(
+  storage: Pick<StorageProvider, 'verify'>,
+  options: VerifyOptions & ProviderChoice = {},
+): Promise<{ findings: Finding[]; summary: VerifySummary }> {
+  const findings: Finding[] = [];
+  for await (const event of storage.verify(options)) {
+    if (event.kind === 'finding') findings.push(event.finding);
+    else if (event.kind === 'summary') return { findings, summary: event.summary };
+  }
+  throw new Error('the run ended without its summary');
+}
