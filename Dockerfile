@@ -2,7 +2,7 @@
 #   docker build -t image-storage .
 #   docker run -v images:/outputs --network container:my-generator image-storage
 
-FROM node:24.21.0-bookworm-slim AS build
+FROM --platform=$BUILDPLATFORM node:24.21.0-bookworm-slim AS build
 WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci

@@ -24,6 +24,7 @@ def generate(out: Path) -> None:
     package.mkdir(parents=True, exist_ok=True)
     outputs = [f"--{kind}_out={out}" for kind in ("python", "pyi", "grpc_python")]
     if (
+        # Maintenance is for operators.
         protoc.main(["protoc", f"-I{PROTO}", f"-I{WELL_KNOWN_TYPES}", *outputs, "imagestorage/v1/image_storage.proto"])
         != 0
     ):
