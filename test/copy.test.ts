@@ -160,6 +160,17 @@ describe.each<[Kind, Kind]>([
     expect((await verified(storage, { provider: 'b' })).findings).toEqual([]);
   });
 
+  it('leaves each image somewhere when two moves meet', async () => {
+    const { storage } = await openPair(from, to);
+    const saved = await saveMany(storage, 24);
+    await copied(storage);
+    const back = { from: 'b', to: 'a' };
+    const moves = await Promise.all([MOVE, back].map((way) => copied(storage, { ...way, deleteSource: true })));
+    expect(moves.reduce((sum, { summary }) => sum + summary.deleted, 0)).toBe(saved.length);
+    const left = [...(await storage.list({ provider: 'a' })), ...(await storage.list({ provider: 'b' }))];
+    expect(names(left)).toEqual(names(saved));
+  });
+
   it('only counts in a dry run', async () => {
     const { storage, folder, a, b } = await openPair(from, to);
     const saved = await saveMany(storage, 3);
@@ -178,6 +189,23 @@ describe.each<[Kind, Kind]>([
     const filter = { category: 'animals', before: new Date(T0 + 6000) };
     expect((await copied(storage, { ...filter, model: 'flux-1-dev' })).summary.copied).toBe(meant.length);
     expect(names(await storage.list({ provider: 'b' }))).toEqual(names(meant));
+  });
+
+  it('moves back, when told to, what was moved away, under names of its own', async () => {
+    const { storage } = await openPair(from, to);
+    const saved = await saveMany(storage, 4);
+    await copied(storage, { deleteSource: true });
+    const back = { from: 'b', to: 'a', bringBack: true };
+    expect((await copied(storage, { ...back, bringBack: false })).summary).toMatchObject({ copied: 0, failed: 4 });
+    expect((await copied(storage, back)).summary).toMatchObject({ copied: 4, failed: 0 });
+    expect((await copied(storage, { ...back, deleteSource: true })).summary).toMatchObject({ present: 4, deleted: 4 });
+    const items = await storage.list();
+    expect(items.map((item) => item.metadata.prompt).sort()).toEqual(saved.map((item) => item.metadata.prompt).sort());
+    expect(items.map((item) => item.sha256).sort()).toEqual(saved.map((item) => item.sha256).sort());
+    for (const { filename } of saved) {
+      await expect(storage.get(filename)).rejects.toMatchObject({ reason: 'IMAGE_NOT_FOUND' });
+    }
+    expect((await verified(storage, { deep: true })).findings).toEqual([]);
   });
 
   it('names what it cannot copy, and copies the rest', async () => {

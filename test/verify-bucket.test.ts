@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { createStorage } from '../src/storage/index.ts';
+import { copyImages } from '../src/storage/maintenance/copy.ts';
 import { imageKey, recordKey } from '../src/storage/naming.ts';
 import { type ObjectStore, ObjectStoreError } from '../src/storage/object/object-store.ts';
 import { type MemoryBucket, memoryObjects, memoryStorage } from '../src/storage/providers/memory-storage.ts';
@@ -131,6 +132,17 @@ it('adopts an image whose record was overwritten and is known nowhere else, and 
   expect((await verified(storage)).findings).toEqual([]);
 });
 
+it('keeps an image whose record was overwritten over a restart, and restores the record as it was', async () => {
+  const store = await openMemoryBucket();
+  const { filename } = await store.storage.save(BYTES, FOX);
+  await store.hands.write(recordKey(filename), Buffer.from('scribble'));
+  await store.close();
+  const storage = await store.open();
+  expect((await storage.list()).map((item) => item.filename)).toEqual([filename]);
+  expect((await verified(storage, { repair: true })).findings).toMatchObject([{ remedy: 'restored' }]);
+  expect(String(await store.hands.read(recordKey(filename)))).toContain('a red fox');
+});
+
 it('quarantines what does not fit into memory, and passes over what consoles make of folders', async () => {
   const { storage, hands } = await openMemoryBucket();
   const bytes = pngOf({ width: 8, height: 8, sizeBytes: 9_000_000 });
@@ -167,4 +179,20 @@ it('is unavailable while the bucket is, and says so', async () => {
   await expect(verified(provider, { deep: true })).rejects.toMatchObject({ reason: 'BACKEND_UNAVAILABLE' });
   away = false;
   expect((await verified(provider, { deep: true })).findings).toEqual([]);
+});
+
+it('reads no further ahead than somebody looks on', async () => {
+  let reads = 0;
+  const bucket: MemoryBucket = new Map();
+  const objects = memoryObjects(bucket);
+  const get: ObjectStore['get'] = async (key, ...rest) => {
+    if (key.startsWith('outputs/images/')) reads += 1;
+    return objects.get(key, ...rest);
+  };
+  const [provider, target] = [await openOver(bucket, { objects: { get } }), await openOver(new Map())];
+  await Promise.all(Array.from({ length: 60 }, () => provider.save(BYTES, FOX)));
+  for await (const _ of provider.verify({ deep: true })) break;
+  expect(reads).toBeLessThan(20);
+  for await (const _ of copyImages(provider, target, { concurrency: 4 })) break;
+  expect(await target.list()).toSatisfy((copies: unknown[]) => copies.length > 0 && copies.length <= 8);
 });

@@ -29,6 +29,7 @@ export function registerCopy(program: Command): void {
     )
     .option('--dry-run', 'only count what would be copied')
     .option('--delete-source', 'delete each image from the source once the copy was read back, after asking')
+    .option('--bring-back', 'copy also what the target has deleted, under another short id')
     .option('--concurrency <count>', 'images at once (default: 4)', parseConcurrency)
     .option('--yes', 'do not ask')
     .option('--json', 'print one JSON object a line: each failure, then the summary')

@@ -81,6 +81,7 @@ function copyOptionsOf(request: CopyRequest): CopyOptions & { from: string; to: 
     before: dateOf('before', request.before),
     dryRun: request.dryRun,
     deleteSource: request.deleteSource,
+    bringBack: request.bringBack,
     concurrency: request.concurrency || undefined,
   };
 }

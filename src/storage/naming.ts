@@ -1,7 +1,9 @@
 /** Names and places of images: slug, filename, key, and how a key becomes a URL. */
+import { createHash } from 'node:crypto';
 import { customAlphabet } from 'nanoid';
 
 const MAX_SLUG = 64;
+const SHORT_ID_LENGTH = 6;
 const RESERVED_ON_WINDOWS = /^(con|prn|aux|nul|com[0-9]|lpt[0-9])$/;
 const FILENAME = /^(\d{8})_(\d{6})_([a-z0-9-]{1,70})_([0-9a-z]{6})\.(png|jpg|webp|gif|avif)$/;
 
@@ -9,7 +11,7 @@ const FILENAME = /^(\d{8})_(\d{6})_([a-z0-9-]{1,70})_([0-9a-z]{6})\.(png|jpg|web
 export const KEY_ROOT = 'outputs/';
 
 /** A fresh short id: 6 of `[0-9a-z]`. */
-export const shortId: () => string = customAlphabet('0123456789abcdefghijklmnopqrstuvwxyz', 6);
+export const shortId: () => string = customAlphabet('0123456789abcdefghijklmnopqrstuvwxyz', SHORT_ID_LENGTH);
 
 /** A model's name as a folder: NFKD without marks, lower case, `[a-z0-9-]`, at most 64, never empty or reserved. */
 export function modelSlug(model: string): string {
@@ -39,6 +41,12 @@ export function imageFilename(timestampMs: number, slug: string, id: string, ext
 /** The same name with another short id. */
 export function withShortId(filename: string, id: string): string {
   return filename.replace(/_[0-9a-z]{6}(\.[a-z]+)$/, `_${id}$1`);
+}
+
+/** A short id that is the same for the same text. */
+export function derivedShortId(text: string): string {
+  const digest = createHash('sha256').update(text).digest('hex');
+  return BigInt(`0x${digest}`).toString(36).slice(-SHORT_ID_LENGTH);
 }
 
 /** The UTC day of a timestamp, `YYYY-MM-DD`. */

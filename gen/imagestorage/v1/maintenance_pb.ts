@@ -17,7 +17,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file imagestorage/v1/maintenance.proto.
  */
 export const file_imagestorage_v1_maintenance: GenFile = /*@__PURE__*/
-  fileDesc("CiFpbWFnZXN0b3JhZ2UvdjEvbWFpbnRlbmFuY2UucHJvdG8SD2ltYWdlc3RvcmFnZS52MSJfChNNYWludGVuYW5jZVByb2dyZXNzEg4KBmltYWdlcxgBIAEoBBIUCgx0b3RhbF9pbWFnZXMYAiABKAQSDQoFYnl0ZXMYAyABKAQSEwoLdG90YWxfYnl0ZXMYBCABKAQiVwoNVmVyaWZ5UmVxdWVzdBIQCghwcm92aWRlchgBIAEoCRIMCgRkZWVwGAIgASgIEg4KBnJlcGFpchgDIAEoCBIWCg5mb3JnZXRfbWlzc2luZxgEIAEoCCKeAQoHRmluZGluZxIQCghwcm92aWRlchgBIAEoCRILCgNrZXkYAiABKAkSEAoIZmlsZW5hbWUYAyABKAkSKQoHcHJvYmxlbRgEIAEoDjIYLmltYWdlc3RvcmFnZS52MS5Qcm9ibGVtEicKBnJlbWVkeRgFIAEoDjIXLmltYWdlc3RvcmFnZS52MS5SZW1lZHkSDgoGZGV0YWlsGAYgASgJImUKDVZlcmlmeVN1bW1hcnkSDgoGaW1hZ2VzGAEgASgEEg0KBWJ5dGVzGAIgASgEEhAKCGZpbmRpbmdzGAMgASgEEhAKCHJlbWVkaWVkGAQgASgEEhEKCXVuZGVjaWRlZBgFIAEoBCK1AQoOVmVyaWZ5UmVzcG9uc2USOAoIcHJvZ3Jlc3MYASABKAsyJC5pbWFnZXN0b3JhZ2UudjEuTWFpbnRlbmFuY2VQcm9ncmVzc0gAEisKB2ZpbmRpbmcYAiABKAsyGC5pbWFnZXN0b3JhZ2UudjEuRmluZGluZ0gAEjEKB3N1bW1hcnkYAyABKAsyHi5pbWFnZXN0b3JhZ2UudjEuVmVyaWZ5U3VtbWFyeUgAQgkKB3BheWxvYWQisQEKC0NvcHlSZXF1ZXN0EgwKBGZyb20YASABKAkSCgoCdG8YAiABKAkSDQoFbW9kZWwYAyABKAkSEAoIY2F0ZWdvcnkYBCABKAkSKgoGYmVmb3JlGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdkcnlfcnVuGAYgASgIEhUKDWRlbGV0ZV9zb3VyY2UYByABKAgSEwoLY29uY3VycmVuY3kYCCABKA0iQAoLQ29weUZhaWx1cmUSEAoIZmlsZW5hbWUYASABKAkSDgoGcmVhc29uGAIgASgJEg8KB21lc3NhZ2UYAyABKAkidgoLQ29weVN1bW1hcnkSDgoGY29waWVkGAEgASgEEhQKDGNvcGllZF9ieXRlcxgCIAEoBBIPCgdwcmVzZW50GAMgASgEEg4KBmZhaWxlZBgEIAEoBBIPCgdkZWxldGVkGAUgASgEEg8KB2RyeV9ydW4YBiABKAgitQEKDENvcHlSZXNwb25zZRI4Cghwcm9ncmVzcxgBIAEoCzIkLmltYWdlc3RvcmFnZS52MS5NYWludGVuYW5jZVByb2dyZXNzSAASLwoHZmFpbHVyZRgCIAEoCzIcLmltYWdlc3RvcmFnZS52MS5Db3B5RmFpbHVyZUgAEi8KB3N1bW1hcnkYAyABKAsyHC5pbWFnZXN0b3JhZ2UudjEuQ29weVN1bW1hcnlIAEIJCgdwYXlsb2FkKvcBCgdQcm9ibGVtEhcKE1BST0JMRU1fVU5TUEVDSUZJRUQQABIZChVQUk9CTEVNX0JZVEVTX01JU1NJTkcQARIYChRQUk9CTEVNX1NJWkVfRElGRkVSUxACEhwKGFBST0JMRU1fQ0hFQ0tTVU1fRElGRkVSUxADEhoKFlBST0JMRU1fUkVDT1JEX0RBTUFHRUQQBBIZChVQUk9CTEVNX05PVF9DT01NSVRURUQQBRIaChZQUk9CTEVNX0RFTEVURURfQkVGT1JFEAYSGAoUUFJPQkxFTV9SRUNPUkRfQUxPTkUQBxITCg9QUk9CTEVNX0ZPUkVJR04QCCp3CgZSZW1lZHkSFgoSUkVNRURZX1VOU1BFQ0lGSUVEEAASEwoPUkVNRURZX1JFU1RPUkVEEAESEgoOUkVNRURZX0FET1BURUQQAhIWChJSRU1FRFlfUVVBUkFOVElORUQQAxIUChBSRU1FRFlfRk9SR09UVEVOEAQyoQEKC01haW50ZW5hbmNlEksKBlZlcmlmeRIeLmltYWdlc3RvcmFnZS52MS5WZXJpZnlSZXF1ZXN0Gh8uaW1hZ2VzdG9yYWdlLnYxLlZlcmlmeVJlc3BvbnNlMAESRQoEQ29weRIcLmltYWdlc3RvcmFnZS52MS5Db3B5UmVxdWVzdBodLmltYWdlc3RvcmFnZS52MS5Db3B5UmVzcG9uc2UwAUJ1ChNkZXYuaW1hZ2VzdG9yYWdlLnYxUAFaSmdpdGh1Yi5jb20vaW1hZ2VzdG9yYWdlL2ltYWdlc3RvcmFnZS9nZW4vZ28vaW1hZ2VzdG9yYWdlL3YxO2ltYWdlc3RvcmFnZXYxqgIPSW1hZ2VTdG9yYWdlLlYxYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("CiFpbWFnZXN0b3JhZ2UvdjEvbWFpbnRlbmFuY2UucHJvdG8SD2ltYWdlc3RvcmFnZS52MSJfChNNYWludGVuYW5jZVByb2dyZXNzEg4KBmltYWdlcxgBIAEoBBIUCgx0b3RhbF9pbWFnZXMYAiABKAQSDQoFYnl0ZXMYAyABKAQSEwoLdG90YWxfYnl0ZXMYBCABKAQiVwoNVmVyaWZ5UmVxdWVzdBIQCghwcm92aWRlchgBIAEoCRIMCgRkZWVwGAIgASgIEg4KBnJlcGFpchgDIAEoCBIWCg5mb3JnZXRfbWlzc2luZxgEIAEoCCKeAQoHRmluZGluZxIQCghwcm92aWRlchgBIAEoCRILCgNrZXkYAiABKAkSEAoIZmlsZW5hbWUYAyABKAkSKQoHcHJvYmxlbRgEIAEoDjIYLmltYWdlc3RvcmFnZS52MS5Qcm9ibGVtEicKBnJlbWVkeRgFIAEoDjIXLmltYWdlc3RvcmFnZS52MS5SZW1lZHkSDgoGZGV0YWlsGAYgASgJImUKDVZlcmlmeVN1bW1hcnkSDgoGaW1hZ2VzGAEgASgEEg0KBWJ5dGVzGAIgASgEEhAKCGZpbmRpbmdzGAMgASgEEhAKCHJlbWVkaWVkGAQgASgEEhEKCXVuZGVjaWRlZBgFIAEoBCK1AQoOVmVyaWZ5UmVzcG9uc2USOAoIcHJvZ3Jlc3MYASABKAsyJC5pbWFnZXN0b3JhZ2UudjEuTWFpbnRlbmFuY2VQcm9ncmVzc0gAEisKB2ZpbmRpbmcYAiABKAsyGC5pbWFnZXN0b3JhZ2UudjEuRmluZGluZ0gAEjEKB3N1bW1hcnkYAyABKAsyHi5pbWFnZXN0b3JhZ2UudjEuVmVyaWZ5U3VtbWFyeUgAQgkKB3BheWxvYWQixQEKC0NvcHlSZXF1ZXN0EgwKBGZyb20YASABKAkSCgoCdG8YAiABKAkSDQoFbW9kZWwYAyABKAkSEAoIY2F0ZWdvcnkYBCABKAkSKgoGYmVmb3JlGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdkcnlfcnVuGAYgASgIEhUKDWRlbGV0ZV9zb3VyY2UYByABKAgSEwoLY29uY3VycmVuY3kYCCABKA0SEgoKYnJpbmdfYmFjaxgJIAEoCCJACgtDb3B5RmFpbHVyZRIQCghmaWxlbmFtZRgBIAEoCRIOCgZyZWFzb24YAiABKAkSDwoHbWVzc2FnZRgDIAEoCSJ2CgtDb3B5U3VtbWFyeRIOCgZjb3BpZWQYASABKAQSFAoMY29waWVkX2J5dGVzGAIgASgEEg8KB3ByZXNlbnQYAyABKAQSDgoGZmFpbGVkGAQgASgEEg8KB2RlbGV0ZWQYBSABKAQSDwoHZHJ5X3J1bhgGIAEoCCK1AQoMQ29weVJlc3BvbnNlEjgKCHByb2dyZXNzGAEgASgLMiQuaW1hZ2VzdG9yYWdlLnYxLk1haW50ZW5hbmNlUHJvZ3Jlc3NIABIvCgdmYWlsdXJlGAIgASgLMhwuaW1hZ2VzdG9yYWdlLnYxLkNvcHlGYWlsdXJlSAASLwoHc3VtbWFyeRgDIAEoCzIcLmltYWdlc3RvcmFnZS52MS5Db3B5U3VtbWFyeUgAQgkKB3BheWxvYWQq9wEKB1Byb2JsZW0SFwoTUFJPQkxFTV9VTlNQRUNJRklFRBAAEhkKFVBST0JMRU1fQllURVNfTUlTU0lORxABEhgKFFBST0JMRU1fU0laRV9ESUZGRVJTEAISHAoYUFJPQkxFTV9DSEVDS1NVTV9ESUZGRVJTEAMSGgoWUFJPQkxFTV9SRUNPUkRfREFNQUdFRBAEEhkKFVBST0JMRU1fTk9UX0NPTU1JVFRFRBAFEhoKFlBST0JMRU1fREVMRVRFRF9CRUZPUkUQBhIYChRQUk9CTEVNX1JFQ09SRF9BTE9ORRAHEhMKD1BST0JMRU1fRk9SRUlHThAIKncKBlJlbWVkeRIWChJSRU1FRFlfVU5TUEVDSUZJRUQQABITCg9SRU1FRFlfUkVTVE9SRUQQARISCg5SRU1FRFlfQURPUFRFRBACEhYKElJFTUVEWV9RVUFSQU5USU5FRBADEhQKEFJFTUVEWV9GT1JHT1RURU4QBDKhAQoLTWFpbnRlbmFuY2USSwoGVmVyaWZ5Eh4uaW1hZ2VzdG9yYWdlLnYxLlZlcmlmeVJlcXVlc3QaHy5pbWFnZXN0b3JhZ2UudjEuVmVyaWZ5UmVzcG9uc2UwARJFCgRDb3B5EhwuaW1hZ2VzdG9yYWdlLnYxLkNvcHlSZXF1ZXN0Gh0uaW1hZ2VzdG9yYWdlLnYxLkNvcHlSZXNwb25zZTABQnUKE2Rldi5pbWFnZXN0b3JhZ2UudjFQAVpKZ2l0aHViLmNvbS9pbWFnZXN0b3JhZ2UvaW1hZ2VzdG9yYWdlL2dlbi9nby9pbWFnZXN0b3JhZ2UvdjE7aW1hZ2VzdG9yYWdldjGqAg9JbWFnZVN0b3JhZ2UuVjFiBnByb3RvMw", [file_google_protobuf_timestamp]);
 
 /**
  * How far a call is.
@@ -269,7 +269,7 @@ export type CopyRequest = Message<"imagestorage.v1.CopyRequest"> & {
   from: string;
 
   /**
-   * The provider to write; another than `from`.
+   * The provider to write; empty: the default one. Another than `from`.
    *
    * @generated from field: string to = 2;
    */
@@ -316,6 +316,14 @@ export type CopyRequest = Message<"imagestorage.v1.CopyRequest"> & {
    * @generated from field: uint32 concurrency = 8;
    */
   concurrency: number;
+
+  /**
+   * Copy also what the target has deleted, under another short id: a filename is never used again. The same image gets
+   * the same one in every run.
+   *
+   * @generated from field: bool bring_back = 9;
+   */
+  bringBack: boolean;
 };
 
 /**
@@ -340,7 +348,8 @@ export type CopyFailure = Message<"imagestorage.v1.CopyFailure"> & {
 
   /**
    * BYTES_MISSING or BYTES_CORRUPT: in the source, or the target when read back. DELETED_BEFORE: the target has deleted
-   * it, and does not take it back while it remembers that. FILENAME_TAKEN: the target has another image of that name.
+   * it; bring_back copies it all the same. FILENAME_TAKEN: the target has another image of that name, or
+   * another copy is about to write it. IMAGE_TOO_LARGE: for the limits of the daemon.
    *
    * @generated from field: string reason = 2;
    */
@@ -511,7 +520,8 @@ export const Problem = {
   NOT_COMMITTED: 5,
 
   /**
-   * Bytes of an image that was deleted, brought back by somebody. repair quarantines them.
+   * Bytes of an image that was deleted, brought back by somebody; in a bucket, an hour after the delete at the earliest.
+   * repair quarantines them.
    *
    * @generated from enum value: PROBLEM_DELETED_BEFORE = 6;
    */
@@ -610,9 +620,9 @@ export const Maintenance: GenService<{
    * Compares records and bytes, and says what does not fit together: findings and progress as they come, then one
    * summary. Without repair and forget_missing it only reads. What is being saved or deleted meanwhile is no finding.
    *
-   * NOT_FOUND: PROVIDER_NOT_FOUND. INVALID_ARGUMENT: FIELD_INVALID.
-   * FAILED_PRECONDITION: STORE_REPLACED, STORE_READ_ONLY, BACKEND_AUTH. UNAVAILABLE: CATALOG_REBUILDING,
-   * BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
+   * NOT_FOUND: PROVIDER_NOT_FOUND. INVALID_ARGUMENT: FIELD_INVALID. RESOURCE_EXHAUSTED: DISK_FULL.
+   * FAILED_PRECONDITION: STORE_REPLACED (also where no image has its bytes and they are to be forgotten),
+   * STORE_READ_ONLY, BACKEND_AUTH. UNAVAILABLE: BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
    *
    * @generated from rpc imagestorage.v1.Maintenance.Verify
    */

@@ -1,12 +1,26 @@
 /** Copies images from one store to another, as they are; started again, it goes on where it ended. */
 import type { ImageRecord } from '../catalog/types.ts';
+import { KeyedQueue } from '../concurrency.ts';
 import { invalidField, type Reason, StorageError, throwIfCancelled } from '../errors.ts';
+import { derivedShortId, imageKey, withShortId } from '../naming.ts';
 import { mapInParallel } from '../parallel.ts';
 import type { ImageFilter } from '../types.ts';
-import type { CopyEvent, CopyFailure, CopyOptions, CopySummary, Maintainable, MaintenanceProgress } from './types.ts';
+import type {
+  CopyEvent,
+  CopyFailure,
+  CopyOptions,
+  CopySummary,
+  Held,
+  Maintainable,
+  MaintenanceProgress,
+} from './types.ts';
 
 const DEFAULT_CONCURRENCY = 4;
 const MAX_CONCURRENCY = 64;
+/** How often an image may be brought back into one store while that remembers. */
+const MAX_NAMES = 16;
+/** Deletes from sources, by filename: two moves in opposite directions must not each rely on what the other deletes. */
+const sourceDeletes = new KeyedQueue();
 
 type Outcome =
   | { outcome: 'copied' | 'present'; deleted: boolean }
@@ -63,6 +77,8 @@ class ImageCopy {
   readonly #source: Maintainable;
   readonly #target: Maintainable;
   readonly #record: ImageRecord;
+  /** As the target has it: the same, unless it is brought back. */
+  #copied: ImageRecord;
   readonly #options: CopyOptions;
   readonly #progress: MaintenanceProgress;
   #bytes = 0;
@@ -77,6 +93,7 @@ class ImageCopy {
     this.#source = source;
     this.#target = target;
     this.#record = record;
+    this.#copied = record;
     this.#options = options;
     this.#progress = progress;
   }
@@ -98,18 +115,34 @@ class ImageCopy {
 
   async #copy(): Promise<Outcome> {
     const { dryRun, deleteSource = false, signal } = this.#options;
-    const held = await this.#target.held(this.#record.filename);
+    const held = await this.#heldByTarget();
     if (held.state === 'deleted') {
-      return this.#failed('DELETED_BEFORE', 'the target has deleted it, and does not take it back for now');
+      return this.#failed('DELETED_BEFORE', 'the target has deleted it, and takes it back only when told to');
     }
     if (held.state === 'live' && !isSame(held.record, this.#record)) return this.#taken();
     const outcome = held.state === 'live' ? 'present' : 'copied';
     if (dryRun) return { outcome, deleted: false };
-    if (outcome === 'copied' && !(await this.#target.takeOver(this.#record, this.#counted(), signal))) {
+    if (outcome === 'copied' && !(await this.#target.takeOver(this.#copied, this.#counted(), signal))) {
       return this.#taken();
     }
     if (!deleteSource) return { outcome, deleted: false };
-    return (await this.#flawInTarget()) ?? { outcome, deleted: await this.#source.delete(this.#record.filename) };
+    return sourceDeletes.run(this.#record.filename, () => this.#deleteFromSource(outcome));
+  }
+
+  /** Under the first name that the target has not deleted, where that is wanted. */
+  async #heldByTarget(): Promise<Held> {
+    const { filename } = this.#record;
+    for (let count = 1; ; count += 1) {
+      const held = await this.#target.held(this.#copied.filename);
+      if (held.state !== 'deleted' || !this.#options.bringBack || count > MAX_NAMES) return held;
+      const another = withShortId(filename, derivedShortId(`${count} ${filename}`));
+      this.#copied = { ...this.#record, filename: another, key: imageKey(another) };
+    }
+  }
+
+  async #deleteFromSource(outcome: 'copied' | 'present'): Promise<Outcome> {
+    const { filename } = this.#record;
+    return (await this.#flawInTarget()) ?? { outcome, deleted: await this.#source.delete(filename) };
   }
 
   async *#counted(): AsyncGenerator<Uint8Array> {
@@ -122,13 +155,16 @@ class ImageCopy {
 
   /** Reads all of it back. */
   async #flawInTarget(): Promise<Outcome | undefined> {
+    const deleted = () => this.#failed('DELETED_BEFORE', 'the target has deleted it meanwhile');
     try {
-      for await (const _ of this.#target.bytesOf(this.#record)) throwIfCancelled(this.#options.signal);
+      // The bytes alone tell nothing: they outlive a delete for a moment.
+      if ((await this.#target.held(this.#copied.filename)).state !== 'live') return deleted();
+      for await (const _ of this.#target.bytesOf(this.#copied)) throwIfCancelled(this.#options.signal);
       return undefined;
     } catch (error) {
       if (isOfOneImage(error)) return this.#failed(error.reason, `in the target: ${error.message}`);
       if (!hasReason(error, 'IMAGE_NOT_FOUND')) throw error;
-      return this.#failed('DELETED_BEFORE', 'the target has deleted it meanwhile');
+      return deleted();
     }
   }
 

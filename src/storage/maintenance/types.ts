@@ -86,6 +86,8 @@ export interface CopyOptions extends Pick<ImageFilter, 'model' | 'category'> {
   dryRun?: boolean;
   /** Delete each image from the source once the target has it and its bytes were read back. */
   deleteSource?: boolean;
+  /** Copy also what the target has deleted, under another short id, the same in every run. */
+  bringBack?: boolean;
   /** Images at once, 1 to 64; default 4. */
   concurrency?: number;
   signal?: AbortSignal;

@@ -104,15 +104,21 @@ export class Synchronizer {
     for (let start = 0; start < differences.length; start += READS_AT_ONCE) {
       this.#store.closing.signal.throwIfAborted();
       const group = differences.slice(start, start + READS_AT_ONCE);
-      const changes = await Promise.all(group.map((difference) => this.#changeOf(difference)));
-      await this.#store.journal.write(...changes);
+      const changes = await Promise.all(group.map((difference) => this.#changesOf(difference)));
+      await this.#store.journal.write(...changes.flat());
     }
   }
 
-  async #changeOf({ filename, over }: Difference): Promise<BucketChange> {
+  async #changesOf({ filename, over }: Difference): Promise<BucketChange[]> {
     const found = await readRecord(this.#store.objects, filename);
+    if (found.kind === 'foreign' && over !== undefined) {
+      // What the catalog knows is what `verify` restores the record from.
+      const { log, name: provider } = this.#store.context;
+      log.warn({ provider, filename }, 'a record is damaged; verify --repair writes it again');
+      return [];
+    }
     const sweepTime = found.kind === 'tombstone' ? found.tombstone.deleteTime + SWEEP_AFTER_MS : 0;
-    return { kind: 'found', filename, found, sweepTime, ...(over !== undefined && { over }) };
+    return [{ kind: 'found', filename, found, sweepTime, ...(over !== undefined && { over }) }];
   }
 
   async #noteFilled(): Promise<void> {
