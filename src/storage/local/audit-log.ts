@@ -26,6 +26,8 @@ interface Entry {
 
 export class AuditLog {
   readonly #path: string;
+  /** What the log names as deleted; read on the first question. */
+  #deleted: Promise<Set<string>> | undefined;
   #queue: string[] = [];
   #writing: Promise<void> | undefined;
 
@@ -33,12 +35,21 @@ export class AuditLog {
     this.#path = path;
   }
 
-  deleted(record: ImageRecord, by: DeletedBy, time: number): Promise<void> {
-    return this.#append(record, by, time);
+  async deleted(record: ImageRecord, by: DeletedBy, time: number): Promise<void> {
+    await this.#append(record, by, time);
+    (await this.#deleted)?.add(record.filename);
   }
 
-  broughtBack(record: ImageRecord, by: BroughtBackBy, time: number): Promise<void> {
-    return this.#append(record, by, time);
+  /** A line only where the log says that the image was deleted: many others would push its deletes out of it. */
+  async broughtBack(record: ImageRecord, by: BroughtBackBy, time: number): Promise<void> {
+    this.#deleted ??= deletedIn(this.#path).catch((error) => {
+      this.#deleted = undefined;
+      throw error;
+    });
+    const deleted = await this.#deleted;
+    if (!deleted.has(record.filename)) return;
+    await this.#append(record, by, time);
+    deleted.delete(record.filename);
   }
 
   /** Lines asked for together are written together. Prompts are left out. */
@@ -71,6 +82,12 @@ export class AuditLog {
     const rotated = (await auditFiles(this.#path)).filter((path) => path !== this.#path);
     for (const path of rotated.slice(0, -KEPT_ROTATIONS)) await unlink(path);
   }
+}
+
+async function deletedIn(path: string): Promise<Set<string>> {
+  const { deletes, broughtBack } = await readAuditLog(path);
+  const standing = deletes.filter(({ record, deleteTime }) => deleteTime > (broughtBack.get(record.filename) ?? 0));
+  return new Set(standing.map(({ record }) => record.filename));
 }
 
 /** What the log still knows. */
