@@ -3,13 +3,16 @@ import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it, onTestFinished } from 'vitest';
 import { connect } from '../src/client.ts';
+import { startBucketDaemon } from './support/bucket-daemon.ts';
 import { buildBundle } from './support/bundle.ts';
 import { type DaemonProcess, startDaemonProcess } from './support/daemon-process.ts';
 import { pngOf } from './support/images.ts';
 import { layOutImages } from './support/many-images.ts';
+import { requires } from './support/requires.ts';
 import { full } from './support/scale.ts';
+import { startVersitygw, versitygwAvailable } from './support/versitygw.ts';
 
 const MB = 1e6;
 const IMAGE_BYTES = 8 * 1024 * 1024;
@@ -74,6 +77,23 @@ it.each([1, SAVES])(
     expect(peak).toBeLessThan(300 * MB);
   },
 );
+
+requires('Go, to build the S3 server versitygw', versitygwAvailable)('a bucket', () => {
+  it('takes 16 saves of 64 MiB at once in 300 MB', { timeout: 600_000 }, async () => {
+    const server = await startVersitygw();
+    onTestFinished(() => server.stop());
+    const bucket = { ...server.settings, bucket: await server.createBucket() };
+    daemon = await startBucketDaemon(bucket, folder, { command });
+    const client = connect(daemon.address);
+    const image = pngOf({ width: 64, height: 64, sizeBytes: 64 * 1024 * 1024 });
+    const saves = Array.from({ length: 16 }, (_, at) => client.save(image, { prompt: `image ${at}` }));
+    expect(new Set((await Promise.all(saves)).map(({ filename }) => filename)).size).toBe(16);
+    client.close();
+    const peak = memoryOf('VmHWM');
+    console.info(`peak of 16 saves of 64 MiB into a bucket: ${Math.round(peak / 1e6)} MB`);
+    expect(peak).toBeLessThan(300 * MB);
+  });
+});
 
 /** Bytes that the daemon holds now, or held at most. */
 function memoryOf(field: 'VmRSS' | 'VmHWM'): number {

@@ -24,6 +24,7 @@ import {
   type FoundRecord,
   type ImageRecord,
   type Outcome,
+  type PendingOperation,
   type RecordTombstone,
   type Tombstone,
 } from './types.ts';
@@ -128,23 +129,32 @@ export class CatalogWriter {
     tally.add(record);
   }
 
-  apply(changes: readonly BucketChange[]): void {
-    this.#repairingSearch(() =>
+  apply(changes: readonly BucketChange[]): (ImageRecord | undefined)[] {
+    const earlier = this.#repairingSearch(() =>
       this.#db.transaction(() => {
         const tally = new Tally();
-        for (const change of changes) this.#applyToBucket(change, tally);
+        const found = changes.map((change) => this.#applyToBucket(change, tally));
         tally.write(this.#db);
+        return found;
       }),
     );
     this.#limitWal();
+    return earlier;
   }
 
-  #applyToBucket(change: BucketChange, tally: Tally): void {
-    if (change.kind === 'begin') this.#bucket.begin(change.operation);
-    else if (change.kind === 'end') this.#bucket.end(change.nonce);
+  #applyToBucket(change: BucketChange, tally: Tally): ImageRecord | undefined {
+    if (change.kind === 'begin') return this.#begin(change.operation);
+    if (change.kind === 'end') this.#bucket.end(change.nonce);
     else if (change.kind === 'sweep') this.#bucket.setSweepTime(change.filename, change.sweepTime);
     else if (change.kind === 'filled') this.#bucket.setFilled();
     else this.#takeOver(change, tally);
+    return undefined;
+  }
+
+  #begin(operation: PendingOperation): ImageRecord | undefined {
+    const earlier = operation.kind === 'save' ? this.#withKey(operation.idempotencyKey) : undefined;
+    if (earlier === undefined) this.#bucket.begin(operation);
+    return earlier;
   }
 
   #takeOver({ filename, found, over, sweepTime = 0 }: BucketChange & { kind: 'found' }, tally: Tally): void {

@@ -211,7 +211,7 @@ export interface DueSweep extends KnownRecord {
 }
 
 export type BucketChange =
-  /** Before anything is sent; the next start finds it. */
+  /** Before anything is sent; the next start finds it. A save whose key an image has already is not begun. */
   | { kind: 'begin'; operation: PendingOperation }
   | { kind: 'end'; nonce: string }
   /**
@@ -227,8 +227,11 @@ export type BucketChange =
 
 /** The catalog of an object store: an index over records whose commit point is the bucket. */
 export interface BucketCatalog extends Catalog {
-  /** Applies the changes in order, atomic and durable. Rejects like `commit`. */
-  apply(changes: readonly BucketChange[]): Promise<void>;
+  /**
+   * Applies the changes in order, atomic and durable. Rejects like `commit`. Gives for each of them, where it is a save
+   * that was not begun, the image that has its key, deleted or not.
+   */
+  apply(changes: readonly BucketChange[]): Promise<(ImageRecord | undefined)[]>;
   /** Whether it was ever compared with the whole bucket. */
   isFilled(): Promise<boolean>;
   pendingOperations(): Promise<PendingOperation[]>;

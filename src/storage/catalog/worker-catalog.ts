@@ -174,7 +174,7 @@ export class WorkerCatalog implements BucketCatalog {
     return this.#watch(this.#writer.call('setRecordsSynced', [sequence]));
   }
 
-  apply(changes: readonly BucketChange[]): Promise<void> {
+  apply(changes: readonly BucketChange[]): Promise<(ImageRecord | undefined)[]> {
     return this.#writer.call('apply', [changes], 'unknown');
   }
 

@@ -6,7 +6,7 @@ import type { ReadAt } from '../embedded/read-at.ts';
 import { StorageError } from '../errors.ts';
 import { inspectImage, recordOfFoundling } from '../maintenance/foundling.ts';
 import { KEY_ROOT } from '../naming.ts';
-import { type BucketStore, createOrRead, settle, withdraw } from './bucket-store.ts';
+import { type BucketStore, createOrRead, discovery, settle, withdraw } from './bucket-store.ts';
 import {
   failedWith,
   type ListedObject,
@@ -32,7 +32,7 @@ export async function adoptObject(store: BucketStore, filename: string, object: 
   const record = await recordOfFoundling(filename, image, readerOfObject(store, object), object.lastModified);
   const over = (await catalog.known(filename))?.etag;
   const found = await createOrRead(store, filename, () => putRecord(objects, { ...record, nonce }));
-  await journal.write({ kind: 'found', filename, found, ...(over !== undefined && { over }) });
+  await journal.write(discovery(filename, found, over));
   return found;
 }
 
@@ -66,8 +66,8 @@ export async function quarantineForeign(store: BucketStore, object: ListedObject
  * To the same path below `metadata/quarantine`; what lies there already is never overwritten. False when the object is
  * another meanwhile, or gone.
  */
-async function copyAside({ objects, spool }: BucketStore, object: ListedObject): Promise<boolean> {
-  const bytes = spool.open();
+export async function copyAside({ objects, spool }: BucketStore, object: ListedObject): Promise<boolean> {
+  const bytes = spool.open(object.size);
   try {
     const read = await readInto(bytes, objects, object);
     if (read === undefined) return false;

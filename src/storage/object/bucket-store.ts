@@ -1,5 +1,5 @@
 /** What the parts of an open store in a bucket share, and how an operation on one record comes to its end. */
-import type { BucketCatalog, FoundRecord, PendingOperation } from '../catalog/types.ts';
+import type { BucketCatalog, BucketChange, FoundRecord, PendingOperation } from '../catalog/types.ts';
 import type { KeyedQueue } from '../concurrency.ts';
 import { imageKey } from '../naming.ts';
 import type { ProviderContext } from '../types.ts';
@@ -25,7 +25,7 @@ export interface BucketStore {
   shared: boolean;
   /** Operations that gave up before their outcome was settled, by nonce; upkeep tries again. */
   unsettled: Map<string, PendingOperation>;
-  /** Saves with one idempotency key, in order. */
+  /** Saves and copies with one idempotency key, in order. */
   byKey: KeyedQueue;
   /** The filenames of images that are being copied in, which have no pending operation. */
   takingOver: Set<string>;
@@ -36,6 +36,12 @@ export interface BucketStore {
 /** Whether the write that failed so may have happened, or met what an earlier attempt of ours wrote: reading back tells. */
 export function isInDoubt(error: unknown): error is ObjectStoreError {
   return failedWith(error, 'precondition') || (error instanceof ObjectStoreError && error.maybeApplied);
+}
+
+/** What the catalog learns of what stands at the key of a record; `over` is the ETag that it knew. */
+export function discovery(filename: string, found: FoundRecord, over?: string): BucketChange {
+  const sweepTime = found.kind === 'tombstone' ? found.tombstone.deleteTime + SWEEP_AFTER_MS : 0;
+  return { kind: 'found', filename, found, sweepTime, ...(over !== undefined && { over }) };
 }
 
 /** What stands at the key of a record after `create`: what that wrote, or whatever was there before. Never `absent`. */

@@ -1,7 +1,7 @@
 /** One delete in a bucket: a tombstone in the place of the record is the commit, then the object goes. */
 import { nanoid } from 'nanoid';
 import type { FoundRecord, ImageRecord, Outcome, PendingOperation } from '../catalog/types.ts';
-import { type BucketStore, isInDoubt, SWEEP_AFTER_MS, settle } from './bucket-store.ts';
+import { type BucketStore, discovery, isInDoubt, settle } from './bucket-store.ts';
 import { failedWith, ObjectStoreError } from './object-store.ts';
 import { buryRecord, readRecord, tombstoneOfDeleted } from './record-object.ts';
 
@@ -23,9 +23,7 @@ export async function deleteImage(store: BucketStore, filename: string, sparePin
 
 /** Another daemon deleted it; the catalog learns of it, so that the image is not listed after this answer. */
 async function notFound({ journal }: BucketStore, filename: string, found: FoundRecord): Promise<Outcome> {
-  if (found.kind === 'tombstone') {
-    await journal.write({ kind: 'found', filename, found, sweepTime: found.tombstone.deleteTime + SWEEP_AFTER_MS });
-  }
+  if (found.kind === 'tombstone') await journal.write(discovery(filename, found));
   return { done: false, why: 'not_found' };
 }
 

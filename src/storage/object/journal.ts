@@ -1,11 +1,12 @@
 /** Writes changes to the catalog of a bucket: those that wait together share one transaction, and so one sync of the disk. */
-import type { BucketCatalog, BucketChange } from '../catalog/types.ts';
+import { setImmediate } from 'node:timers/promises';
+import type { BucketCatalog, BucketChange, ImageRecord } from '../catalog/types.ts';
 
 const MAX_GROUP = 64;
 
 interface Waiting {
   changes: readonly BucketChange[];
-  resolve: () => void;
+  resolve: (earlier: (ImageRecord | undefined)[]) => void;
   reject: (error: unknown) => void;
 }
 
@@ -18,8 +19,8 @@ export class Journal {
     this.#catalog = catalog;
   }
 
-  /** Resolves when all of the changes are durable, together. Rejects with the catalog's CatalogError. */
-  write(...changes: BucketChange[]): Promise<void> {
+  /** Resolves when all of the changes are durable, together, with what `apply` says to them. Rejects with the catalog's CatalogError. */
+  write(...changes: BucketChange[]): Promise<(ImageRecord | undefined)[]> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ changes, resolve, reject });
       this.#running ??= this.#run();
@@ -32,13 +33,13 @@ export class Journal {
   }
 
   async #run(): Promise<void> {
-    // What is asked for in this turn of the event loop goes together.
-    await Promise.resolve();
     while (this.#waiting.length > 0) {
+      // What is asked for in this turn of the event loop goes together.
+      await setImmediate();
       const group = this.#waiting.splice(0, MAX_GROUP);
       try {
-        await this.#catalog.apply(group.flatMap(({ changes }) => changes));
-        for (const { resolve } of group) resolve();
+        const earlier = await this.#catalog.apply(group.flatMap(({ changes }) => changes));
+        for (const { changes, resolve } of group) resolve(earlier.splice(0, changes.length));
       } catch (error) {
         for (const { reject } of group) reject(error);
       }

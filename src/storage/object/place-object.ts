@@ -1,5 +1,5 @@
 /** Puts the bytes of an image where they belong, once, whatever becomes of the answers. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { ImageRecord } from '../catalog/types.ts';
 import { isInDoubt } from './bucket-store.ts';
 import type { ObjectHeaders, ObjectStore, Payload, StoredObject } from './object-store.ts';
@@ -21,12 +21,8 @@ export function imageHeaders({
     contentType,
     cacheControl: 'public, max-age=31536000, immutable',
     contentDisposition: `inline; filename="${filename}"`,
-    metadata: { nonce, sha256, ...(idempotencyKey !== '' && { key: hashOf(idempotencyKey) }) },
+    metadata: { nonce, sha256, ...(idempotencyKey !== '' && { key: hash('sha256', idempotencyKey) }) },
   };
-}
-
-function hashOf(idempotencyKey: string): string {
-  return createHash('sha256').update(idempotencyKey).digest('hex');
 }
 
 export interface Placing {

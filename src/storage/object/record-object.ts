@@ -1,5 +1,5 @@
 /** What lies at the key of a record in a bucket: the record of an image, or the tombstone in its place. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { FoundRecord, ImageRecord, PendingOperation, RecordTombstone } from '../catalog/types.ts';
 import { recordKey } from '../naming.ts';
 import { formatRecord, parseRecord } from '../record-file.ts';
@@ -14,6 +14,13 @@ const HEADERS: ObjectHeaders = { contentType: 'application/json', cacheControl: 
 /** Creates the record of an image: the commit of its save. */
 export async function putRecord(objects: ObjectStore, record: ImageRecord): Promise<FoundRecord> {
   const { etag } = await objects.putNew(recordKey(record.filename), payloadOf(formatRecord(record)), HEADERS);
+  return { kind: 'live', etag, record };
+}
+
+/** Puts the record of an image in the place of what has that ETag. */
+export async function replaceRecord(objects: ObjectStore, record: ImageRecord, over: string): Promise<FoundRecord> {
+  const body = payloadOf(formatRecord(record));
+  const { etag } = await objects.replaceIf(recordKey(record.filename), body, HEADERS, over);
   return { kind: 'live', etag, record };
 }
 
@@ -93,7 +100,7 @@ function parseTombstone(text: string, filename: string): RecordTombstone | undef
 /** A payload of text. */
 export function payloadOf(text: string): Payload {
   const bytes = Buffer.from(text);
-  return { size: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex'), open: () => [bytes] };
+  return { size: bytes.length, sha256: hash('sha256', bytes), open: () => [bytes] };
 }
 
 function rfc3339(ms: number): string {

@@ -1,5 +1,5 @@
 /** One save into a bucket: the object, then the record, which is the commit. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { nanoid } from 'nanoid';
 import type { FoundRecord, ImageRecord, PendingOperation, RecordTombstone } from '../catalog/types.ts';
 import { StorageError, throwIfCancelled } from '../errors.ts';
@@ -13,8 +13,8 @@ import { putRecord } from './record-object.ts';
 const MAX_NAMES = 16;
 const SHORT_ID_LENGTH = 6;
 
-export function openUpload(store: BucketStore, filename: string): Upload {
-  const bytes = store.spool.open();
+export function openUpload(store: BucketStore, filename: string, expectedBytes?: number): Upload {
+  const bytes = store.spool.open(expectedBytes);
   return {
     filename,
     write: (chunk) => bytes.write(chunk),
@@ -36,8 +36,6 @@ export function openUpload(store: BucketStore, filename: string): Upload {
 }
 
 async function saveImage(store: BucketStore, wanted: ImageRecord, payload: Payload): Promise<Committed> {
-  const earlier = wanted.idempotencyKey === '' ? undefined : await store.catalog.findByKey(wanted.idempotencyKey);
-  if (earlier !== undefined) return replay(earlier.record, wanted);
   for (let count = 0; count < MAX_NAMES; count += 1) {
     const filename = filenameOf(wanted, count, store.context.shortId);
     const record = { ...wanted, filename, key: imageKey(filename), nonce: nanoid() };
@@ -57,7 +55,7 @@ function filenameOf(wanted: ImageRecord, count: number, shortId: () => string): 
 }
 
 function derivedId(idempotencyKey: string, count: number): string {
-  const digest = createHash('sha256').update(`${count} ${idempotencyKey}`).digest('hex');
+  const digest = hash('sha256', `${count} ${idempotencyKey}`);
   return BigInt(`0x${digest}`).toString(36).slice(-SHORT_ID_LENGTH);
 }
 
@@ -92,7 +90,8 @@ class SaveAttempt {
 
   /** Undefined when the name is taken. */
   async run(): Promise<Committed | undefined> {
-    await this.#store.journal.write({ kind: 'begin', operation: this.#operation });
+    const [earlier] = await this.#store.journal.write({ kind: 'begin', operation: this.#operation });
+    if (earlier !== undefined) return replay(earlier, this.#record);
     let failure: unknown;
     let found: FoundRecord;
     try {

@@ -8,7 +8,6 @@ import type { Payload } from './object-store.ts';
 const MIB = 1024 * 1024;
 const MAX_HELD_BYTES = 8 * MIB;
 const BLOCK_BYTES = 256 * 1024;
-const MAX_IDLE_BLOCKS = 128;
 
 /** Blocks of memory for bytes on their way; those given back are used again, which spares the kernel and the collector. */
 export class BlockPool {
@@ -30,12 +29,12 @@ export class BlockPool {
 
   giveBack(blocks: readonly Buffer[]): void {
     this.#left += blocks.length;
-    this.#idle.push(...blocks.slice(0, MAX_IDLE_BLOCKS - this.#idle.length));
+    this.#idle.push(...blocks);
   }
 }
 
-/** What all providers of the process may hold together. */
-const HELD_BYTES = new BlockPool(128 * MIB);
+/** What all providers of the process may hold together, and keep: it counts even when nothing is held. */
+const HELD_BYTES = new BlockPool(32 * MIB);
 
 export class Spool {
   readonly #folder: string;
@@ -52,21 +51,24 @@ export class Spool {
     for (const name of await readdir(this.#folder)) await unlink(join(this.#folder, name));
   }
 
-  open(): SpooledBytes {
-    return new SpooledBytes(join(this.#folder, nanoid()), this.#pool);
+  /** `expectedBytes`, where known: more than memory is meant for go to a file from the first one on. */
+  open(expectedBytes = 0): SpooledBytes {
+    return new SpooledBytes(join(this.#folder, nanoid()), this.#pool, expectedBytes);
   }
 }
 
 export class SpooledBytes {
   readonly #path: string;
   readonly #pool: BlockPool;
+  readonly #expectedBytes: number;
   #blocks: Buffer[] = [];
   #file: FileHandle | undefined;
   #size = 0;
 
-  constructor(path: string, pool: BlockPool) {
+  constructor(path: string, pool: BlockPool, expectedBytes: number) {
     this.#path = path;
     this.#pool = pool;
+    this.#expectedBytes = expectedBytes;
   }
 
   /** Takes the whole chunk; it may be reused once this resolves. */
@@ -93,8 +95,8 @@ export class SpooledBytes {
   /** Copies the chunk into blocks of one size, so that many small chunks take no more than few large ones. */
   #hold(chunk: Uint8Array): boolean {
     const end = this.#size + chunk.length;
-    const blocks =
-      end > MAX_HELD_BYTES ? undefined : this.#pool.take(Math.ceil(end / BLOCK_BYTES) - this.#blocks.length);
+    if (Math.max(end, this.#expectedBytes) > MAX_HELD_BYTES) return false;
+    const blocks = this.#pool.take(Math.ceil(end / BLOCK_BYTES) - this.#blocks.length);
     if (blocks === undefined) return false;
     this.#blocks.push(...blocks);
     for (let done = 0; done < chunk.length; ) {

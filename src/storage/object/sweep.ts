@@ -14,7 +14,9 @@ export const TOMBSTONE_MS: number = 30 * 24 * HOUR_MS;
 /** Handles what is due; true when there may be more. `expireAfterMs`: the age at which this process drops tombstones. */
 export async function sweep(store: BucketStore, expireAfterMs: number): Promise<boolean> {
   const due = await store.catalog.dueSweeps(store.context.now(), BATCH);
-  await inParallel(AT_ONCE, due, async (each) => store.journal.write(await sweepOne(store, each, expireAfterMs)));
+  await inParallel(AT_ONCE, due, async (each) => {
+    await store.journal.write(await sweepOne(store, each, expireAfterMs));
+  });
   return due.length === BATCH;
 }
 

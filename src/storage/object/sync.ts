@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { BucketChange } from '../catalog/types.ts';
 import { StorageError } from '../errors.ts';
 import { folderOf, KEY_ROOT, recordKey } from '../naming.ts';
-import { type BucketStore, SWEEP_AFTER_MS } from './bucket-store.ts';
+import { type BucketStore, discovery } from './bucket-store.ts';
 import { checkIdentity } from './format.ts';
 import type { ListedObject } from './object-store.ts';
 import { readRecord } from './record-object.ts';
@@ -117,8 +117,7 @@ export class Synchronizer {
       log.warn({ provider, filename }, 'a record is damaged; verify --repair writes it again');
       return [];
     }
-    const sweepTime = found.kind === 'tombstone' ? found.tombstone.deleteTime + SWEEP_AFTER_MS : 0;
-    return [{ kind: 'found', filename, found, sweepTime, ...(over !== undefined && { over }) }];
+    return [discovery(filename, found, over)];
   }
 
   async #noteFilled(): Promise<void> {

@@ -1,7 +1,7 @@
 /** Stores the image of another store in a bucket under the same name: the object, then the record, which is the commit. */
 import { nanoid } from 'nanoid';
 import type { ImageRecord } from '../catalog/types.ts';
-import { type BucketStore, createOrRead } from './bucket-store.ts';
+import { type BucketStore, createOrRead, discovery } from './bucket-store.ts';
 import type { Payload } from './object-store.ts';
 import { imageHeaders, placeObject } from './place-object.ts';
 import { putRecord } from './record-object.ts';
@@ -10,7 +10,13 @@ import { putRecord } from './record-object.ts';
  * False when the name is not free. An attempt that fails leaves no tombstone: one that comes later finds the object of
  * the first, whose bytes are the same, and goes on from there.
  */
-export async function takeOver(store: BucketStore, wanted: ImageRecord, payload: Payload): Promise<boolean> {
+export function takeOver(store: BucketStore, wanted: ImageRecord, payload: Payload): Promise<boolean> {
+  const { idempotencyKey } = wanted;
+  if (idempotencyKey === '') return place(store, wanted, payload);
+  return store.byKey.run(idempotencyKey, () => place(store, wanted, payload));
+}
+
+async function place(store: BucketStore, wanted: ImageRecord, payload: Payload): Promise<boolean> {
   const { catalog, journal, objects, takingOver } = store;
   const { filename, sha256 } = wanted;
   const record = { ...wanted, idempotencyKey: await freeKey(store, wanted), nonce: nanoid() };
@@ -22,7 +28,7 @@ export async function takeOver(store: BucketStore, wanted: ImageRecord, payload:
     if (!(await placeObject(objects, { key: record.key, payload, headers, accepts }))) return false;
     const over = (await catalog.known(filename))?.etag;
     const found = await createOrRead(store, filename, () => putRecord(objects, record));
-    await journal.write({ kind: 'found', filename, found, ...(over !== undefined && { over }) });
+    await journal.write(discovery(filename, found, over));
     return found.kind === 'live' && found.record.sha256 === sha256 && found.record.fingerprint === record.fingerprint;
   } finally {
     takingOver.delete(filename);

@@ -3,15 +3,16 @@ import { createHash } from 'node:crypto';
 import type { FoundRecord, ImageRecord, RecordTombstone } from '../catalog/types.ts';
 import { StorageError } from '../errors.ts';
 import type { Checked, CheckOptions, Finding, Remedy } from '../maintenance/types.ts';
+import { mostAreMissing } from '../maintenance/verify.ts';
 import { recordKey } from '../naming.ts';
 import { mapInParallel } from '../parallel.ts';
-import { adoptObject, quarantineForeign, quarantineImage } from './adopt.ts';
-import { type BucketStore, createOrRead, SWEEP_AFTER_MS } from './bucket-store.ts';
+import { adoptObject, copyAside, quarantineForeign, quarantineImage } from './adopt.ts';
+import { type BucketStore, createOrRead, discovery, SWEEP_AFTER_MS } from './bucket-store.ts';
 import { checkIdentity } from './format.ts';
 import { failedWith, type ListedObject } from './object-store.ts';
 import { type Place, placesIn } from './places.ts';
 import { readHeaders, readRange } from './reading.ts';
-import { putRecord, readRecord } from './record-object.ts';
+import { putRecord, readRecord, replaceRecord } from './record-object.ts';
 
 const PLACES_AT_ONCE = 8;
 
@@ -22,8 +23,22 @@ export async function* verifyObjects(
   forget: (filename: string) => Promise<boolean>,
 ): AsyncGenerator<Checked> {
   await checkIdentity(store);
+  if (options.forgetMissing) await checkMostBytes(store, options);
   const check = new BucketCheck(store, options, forget);
   yield* mapInParallel(PLACES_AT_ONCE, placesIn(store), (place) => options.run(() => check.place(place)));
+}
+
+/** STORE_REPLACED where most images have no bytes; CATALOG_REBUILDING where it cannot be told yet. */
+async function checkMostBytes(store: BucketStore, { run }: CheckOptions): Promise<void> {
+  if (!(await store.catalog.isFilled())) throw new StorageError('CATALOG_REBUILDING', 'the catalog is being built');
+  const { count } = await store.catalog.statistics();
+  let there = 0;
+  for await (const place of placesIn(store)) {
+    await run(async () => {
+      if ('image' in place && place.image !== undefined) there += 1;
+    });
+  }
+  if (count > 2 * there) throw mostAreMissing('objects');
 }
 
 class BucketCheck {
@@ -62,8 +77,7 @@ class BucketCheck {
     if (record !== undefined) return { kind: 'live', etag, record };
     const found = await readRecord(objects, filename);
     if (over !== etag && (found.kind === 'live' || found.kind === 'tombstone')) {
-      const sweepTime = found.kind === 'tombstone' ? found.tombstone.deleteTime + SWEEP_AFTER_MS : 0;
-      await journal.write({ kind: 'found', filename, found, sweepTime, ...(over !== undefined && { over }) });
+      await journal.write(discovery(filename, found, over));
     }
     return found;
   }
@@ -120,15 +134,20 @@ class BucketCheck {
     return [{ problem, remedy, key: image.key, filename }];
   }
 
-  /** Something else lies where the record should be: it goes aside, and the image gets another. */
+  /**
+   * Something else lies where the record should be: it is kept aside, and the image gets another. What the catalog knows
+   * takes its place at once: a catalog that sees no record there forgets the image.
+   */
   async #damaged(filename: string, record: ListedObject, image: ListedObject | undefined): Promise<Checked> {
-    if (image === undefined) return { findings: await this.#quarantined('record_alone', record, filename) };
-    const finding = { problem: 'record_damaged', key: record.key, filename, detail: 'it is none of ours' } as const;
-    if (!this.#options.repair) return { sizeBytes: image.size, findings: [{ ...finding, remedy: 'none' }] };
-    if (!(await quarantineForeign(this.#store, record))) return { findings: [] };
     const known = await this.#known(filename);
-    const remedied = known ? { remedy: await this.#restored(known) } : await this.#adopted(filename, image);
-    return { sizeBytes: image.size, findings: [{ ...finding, ...remedied }] };
+    const sizeBytes = image?.size ?? known?.record.size;
+    if (sizeBytes === undefined) return { findings: await this.#quarantined('record_alone', record, filename) };
+    const finding = { problem: 'record_damaged', key: record.key, filename, detail: 'it is none of ours' } as const;
+    if (!this.#options.repair) return { sizeBytes, findings: [{ ...finding, remedy: 'none' }] };
+    const isAside = await (known ? copyAside(this.#store, record) : quarantineForeign(this.#store, record));
+    if (!isAside) return { findings: [] };
+    const remedied = known ? { remedy: await this.#restored(known, record) } : await this.#adopted(filename, image!);
+    return { sizeBytes, findings: [{ ...finding, ...remedied }] };
   }
 
   /** Only the catalog has it: somebody removed the image and its record. */
@@ -142,7 +161,7 @@ class BucketCheck {
     if (found.kind !== 'absent' || (await readHeaders(objects, key)) !== undefined) return { findings: [] };
     if (this.#options.forgetMissing) {
       await checkIdentity(this.#store);
-      await journal.write({ kind: 'found', filename, found, over: known.etag });
+      await journal.write(discovery(filename, found, known.etag));
     }
     const remedy = this.#options.forgetMissing ? 'forgotten' : 'none';
     const finding = { problem: 'bytes_missing', remedy, key, filename, detail: 'its record is gone, too' } as const;
@@ -182,11 +201,13 @@ class BucketCheck {
     return record && { record, etag: known.etag };
   }
 
-  async #restored({ record, etag }: { record: ImageRecord; etag: string }): Promise<Remedy> {
+  async #restored({ record, etag }: { record: ImageRecord; etag: string }, over?: ListedObject): Promise<Remedy> {
     const { journal, objects } = this.#store;
     const { filename } = record;
-    const found = await createOrRead(this.#store, filename, () => putRecord(objects, record));
-    await journal.write({ kind: 'found', filename, found, over: etag });
+    const found = await createOrRead(this.#store, filename, () =>
+      over === undefined ? putRecord(objects, record) : replaceRecord(objects, record, over.etag),
+    );
+    await journal.write(discovery(filename, found, etag));
     return found.kind === 'live' ? 'restored' : 'none';
   }
 

@@ -115,7 +115,8 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
   }
   /** Throws when nothing can be written now (STORE_READ_ONLY, DISK_FULL for so many bytes, …). */
   protected abstract checkWritable(sizeBytes: number): Promise<void>;
-  protected abstract openUpload(filename: string): Promise<Upload>;
+  /** `expectedBytes`: what the caller declared. */
+  protected abstract openUpload(filename: string, expectedBytes?: number): Promise<Upload>;
   /** Exactly these bytes, or BYTES_MISSING, BYTES_CORRUPT. */
   protected abstract readBytes(record: ImageRecord, offset: number, length: number): AsyncIterable<Uint8Array>;
   protected abstract remove(filename: string, sparePinned: boolean): Promise<Outcome>;
@@ -124,7 +125,7 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
   /** Whether the name is taken by an image that is no more. */
   protected abstract isDeleted(filename: string): Promise<boolean>;
   /** Undefined when the name is not free. */
-  protected abstract openCopy(filename: string): Promise<CopyUpload | undefined>;
+  protected abstract openCopy(filename: string, expectedBytes: number): Promise<CopyUpload | undefined>;
   /** Looks at each place of the store in turn. */
   protected abstract check(
     options: CheckOptions,
@@ -216,7 +217,7 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
   #begin(detected: DetectedType, timestamp: number, model: string, options: SaveOptions): Promise<Upload> {
     checkType(options.contentType, detected.contentType);
     const filename = imageFilename(timestamp, modelSlug(model), this.context.shortId(), detected.extension);
-    return folded(this.openUpload(filename));
+    return folded(this.openUpload(filename, options.size));
   }
 
   #record(
@@ -356,7 +357,7 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
   }
 
   async #receiveCopy(record: ImageRecord, chunks: AsyncIterable<Uint8Array>): Promise<boolean> {
-    const upload = await folded(this.openCopy(record.filename));
+    const upload = await folded(this.openCopy(record.filename, record.size));
     if (upload === undefined) return false;
     try {
       const hash = createHash('sha256');

@@ -99,8 +99,8 @@ export class ObjectStorage extends BaseProvider {
     }
   }
 
-  protected async openUpload(filename: string): Promise<Upload> {
-    return openUpload(this.#store, filename);
+  protected async openUpload(filename: string, expectedBytes?: number): Promise<Upload> {
+    return openUpload(this.#store, filename, expectedBytes);
   }
 
   protected async *readBytes(record: ImageRecord, offset: number, length: number): AsyncGenerator<Uint8Array> {
@@ -129,8 +129,8 @@ export class ObjectStorage extends BaseProvider {
     return (await this.#folded(readRecord(this.#store.objects, filename))).kind === 'tombstone';
   }
 
-  protected async openCopy(): Promise<CopyUpload> {
-    const bytes = this.#store.spool.open();
+  protected async openCopy(_filename: string, expectedBytes: number): Promise<CopyUpload> {
+    const bytes = this.#store.spool.open(expectedBytes);
     return {
       write: (chunk) => bytes.write(chunk),
       discard: () => bytes.discard(),

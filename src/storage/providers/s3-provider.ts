@@ -10,7 +10,6 @@ import {
   S3Client,
   type S3ClientConfig,
 } from '@aws-sdk/client-s3';
-import { getSignedUrl, S3RequestPresigner } from '@aws-sdk/s3-request-presigner';
 import {
   type ByteRange,
   type ObjectHeaders,
@@ -22,11 +21,14 @@ import {
 import { foldS3Error } from '../object/s3-errors.ts';
 import type { ProviderContext, S3Config, StorageProvider } from '../types.ts';
 import { openObjectStorage } from './object-storage.ts';
+import { type DirectPut, directPut, type PutInput, presigner } from './s3-requests.ts';
+import { escapedPath } from './s3-signature.ts';
 
 const CONNECTION_TIMEOUT_MS = 5_000;
 const IDLE_TIMEOUT_MS = 60_000;
 const MAX_CONNECTIONS = 128;
 const DEFAULT_EXPIRY_SECONDS = 3600;
+const SETTLED = new Error('the request is settled');
 const SILENT = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
 
 /** Opens the store in the bucket. Rejects with a StoreOpenError that says which setting to change. */
@@ -46,11 +48,13 @@ class S3Objects implements ObjectStore {
   readonly #client: S3Client;
   readonly #bucket: string;
   readonly #prefix: string;
+  readonly #putDirectly: DirectPut;
 
   constructor(client: S3Client, config: S3Config) {
     this.#client = client;
     this.#bucket = config.bucket;
     this.#prefix = prefixOf(config);
+    this.#putDirectly = directPut(client, config.bucket);
     this.location = `s3://${config.bucket}/${this.#prefix} at ${config.endpoint ?? `AWS ${config.region}`}`;
   }
 
@@ -99,21 +103,26 @@ class S3Objects implements ObjectStore {
 
   #put(key: string, payload: Payload, headers: ObjectHeaders, condition: Partial<PutObjectCommandInput>) {
     return this.#folded('write', async () => {
-      const aborter = new AbortController();
-      const body = bodyOf(payload, aborter);
-      const command = new PutObjectCommand({
-        ...this.#at(key),
+      const input: PutInput = {
+        Key: this.#at(key).Key,
         ...condition,
-        Body: body,
         ContentLength: payload.size,
         ContentType: headers.contentType,
         CacheControl: headers.cacheControl,
         ContentDisposition: headers.contentDisposition,
         Metadata: headers.metadata,
-      });
+      };
+      const answer = await sending(payload, (body, abort) => this.#putDirectly(input, payload.sha256, body, abort));
+      const etag = answer.kind === 'put' ? answer.etag : await this.#putBySdk(input, payload);
+      return { etag: bareEtag(etag) };
+    });
+  }
+
+  #putBySdk(input: PutInput, payload: Payload): Promise<string | undefined> {
+    return sending(payload, async (Body, abortSignal) => {
+      const command = new PutObjectCommand({ Bucket: this.#bucket, ...input, Body });
       signWith(command, payload.sha256);
-      const output = await this.#client.send(command, { abortSignal: aborter.signal });
-      return { etag: bareEtag(output.ETag) };
+      return (await this.#client.send(command, { abortSignal })).ETag;
     });
   }
 
@@ -156,12 +165,22 @@ function createClient(config: S3Config, endpoint: string | undefined, idleTimeou
   return new S3Client(options);
 }
 
-/** Small bodies whole, others as a stream whose failure ends the request: the SDK does not listen for it. */
-function bodyOf(payload: Payload, aborter: AbortController): Readable | Uint8Array {
+/** Sends the bytes: small ones whole, others as a stream whose failure ends the request, which nobody else sees to. */
+async function sending<T>(
+  payload: Payload,
+  send: (body: Readable | Uint8Array, abortSignal?: AbortSignal) => Promise<T>,
+): Promise<T> {
   const parts = payload.open();
-  if (Array.isArray(parts) && parts.length === 1) return parts[0];
-  const stream = parts instanceof Readable ? parts : Readable.from(parts);
-  return stream.on('error', (error) => aborter.abort(error));
+  if (Array.isArray(parts) && parts.length === 1) return send(parts[0]);
+  const body = parts instanceof Readable ? parts : Readable.from(parts);
+  const aborter = new AbortController();
+  body.on('error', (error) => aborter.abort(error));
+  try {
+    return await send(body, aborter.signal);
+  } finally {
+    // An answer that came early leaves bytes that nobody waits for, in memory that others get next.
+    if (!body.readableEnded) aborter.abort(SETTLED);
+  }
 }
 
 /** The bytes were hashed while they arrived: the SDK need not do it again, and the server refuses others. */
@@ -215,43 +234,12 @@ export function urlsOf(config: S3Config): (key: string) => Promise<string> {
   const prefix = prefixOf(config);
   if (hasPublicUrls(config)) {
     const base = cdnUrl === undefined ? bucketUrl(config) : withScheme(cdnUrl);
-    return async (key) => `${base}/${escaped(prefix + key)}`;
+    return async (key) => `${base}/${escapedPath(prefix + key)}`;
   }
   const client = createClient(config, urls.endpoint ?? config.endpoint);
   const expiresIn = urls.expiresSeconds ?? DEFAULT_EXPIRY_SECONDS;
   const sign = presigner(client, bucket, expiresIn);
   return (key) => sign(prefix + key);
-}
-
-/** For each URL the SDK would resolve endpoint and command anew, in a millisecond: it is asked once where the bucket is. */
-function presigner(client: S3Client, bucket: string, expiresIn: number): (key: string) => Promise<string> {
-  const signer = new S3RequestPresigner(client.config);
-  let place: Promise<URL> | undefined;
-  return async (key) => {
-    place ??= placeOf(client, bucket).catch((error) => {
-      place = undefined;
-      throw error;
-    });
-    const { origin, protocol, hostname, port, pathname } = await place;
-    const path = pathname + escaped(key);
-    const request = {
-      method: 'GET',
-      protocol,
-      hostname,
-      ...(port && { port: Number(port) }),
-      path,
-      headers: {},
-      query: {},
-    };
-    const { query = {} } = await signer.presign(request, { expiresIn });
-    return `${origin}${path}?${new URLSearchParams(query as Record<string, string>)}`;
-  };
-}
-
-/** The URL of the bucket, ending in a slash. */
-async function placeOf(client: S3Client, bucket: string): Promise<URL> {
-  const url = new URL(await getSignedUrl(client, new GetObjectCommand({ Bucket: bucket, Key: 'key' })));
-  return new URL('.', url);
 }
 
 function bucketUrl({ bucket, region, endpoint, forcePathStyle = endpoint !== undefined, urls }: S3Config): string {
@@ -264,8 +252,4 @@ function bucketUrl({ bucket, region, endpoint, forcePathStyle = endpoint !== und
 function withScheme(url: string): string {
   const bare = url.replace(/\/+$/, '');
   return /^https?:\/\//.test(bare) ? bare : `https://${bare}`;
-}
-
-function escaped(key: string): string {
-  return key.split('/').map(encodeURIComponent).join('/');
 }

@@ -1,0 +1,119 @@
+/** What a save asks of S3, signed and sent without the SDK's middleware, which takes longer than all else: Put, and URLs that expire. */
+import type { Readable } from 'node:stream';
+import { GetObjectCommand, type PutObjectCommandInput, type S3Client } from '@aws-sdk/client-s3';
+import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
+import { escapedPath, signedHeaders, signedQuery } from './s3-signature.ts';
+
+/** An object as it is to be put, all but its body. */
+export type PutInput = Omit<PutObjectCommandInput, 'Bucket' | 'Key' | 'Body'> & { Key: string };
+
+export type DirectPut = (
+  input: PutInput,
+  sha256: string,
+  body: Readable | Uint8Array,
+  abortSignal?: AbortSignal,
+) => Promise<DirectAnswer>;
+
+/** `unsure`: the service wants something that only the SDK may know how to give, such as another region or time. */
+export type DirectAnswer = { kind: 'put'; etag: string | undefined } | { kind: 'unsure' };
+
+/** What the SDK makes of such an answer. */
+class RefusedPut extends Error {
+  readonly $metadata: { httpStatusCode: number };
+
+  constructor(status: number, body: string) {
+    super(`status ${status}`);
+    this.name = codeOf(body) ?? 'RefusedPut';
+    this.$metadata = { httpStatusCode: status };
+  }
+}
+
+/** Puts through the client's connections; rejects as the client does. */
+export function directPut(client: S3Client, bucket: string): DirectPut {
+  const placed = once(() => placeOf(client, bucket));
+  return async (input, sha256, body, abortSignal) => {
+    const { address, region, ...place } = await placed();
+    const headers = { host: place.host, ...headersOf(input), 'x-amz-content-sha256': sha256 };
+    const request = { method: 'PUT', path: place.path + escapedPath(input.Key), headers };
+    const now = new Date(Date.now() + client.config.systemClockOffset);
+    const signed = { ...request, headers: signedHeaders(request, await client.config.credentials(), region, now) };
+    const { response } = await client.config.requestHandler.handle({ ...address, ...signed, body }, { abortSignal });
+    return judge(response.statusCode, response.headers.etag, await textOf(response.body));
+  };
+}
+
+function judge(status: number, etag: string | undefined, body: string): DirectAnswer {
+  // Some services answer before they know.
+  if (status === 200) return { kind: 'put', etag: codeOf(body) === undefined ? etag : undefined };
+  if (status === 409 || status === 412 || status >= 500) throw new RefusedPut(status, body);
+  return { kind: 'unsure' };
+}
+
+function textOf(body: Readable): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    body.setEncoding('utf8').on('data', (part) => {
+      text += part;
+    });
+    body.on('end', () => resolve(text)).on('error', reject);
+  });
+}
+
+function codeOf(body: string): string | undefined {
+  return /<Error[\s>].*<Code>(\w+)<\/Code>/s.exec(body)?.[1];
+}
+
+function headersOf(input: PutInput): Record<string, string> {
+  const headers = Object.entries({
+    'content-length': `${input.ContentLength}`,
+    'content-type': input.ContentType,
+    'cache-control': input.CacheControl,
+    'content-disposition': input.ContentDisposition,
+    'if-none-match': input.IfNoneMatch,
+    'if-match': input.IfMatch,
+  });
+  const metadata = Object.entries(input.Metadata ?? {}).map(([name, value]) => [`x-amz-meta-${name}`, value]);
+  return Object.fromEntries([...headers.filter(([, value]) => value !== undefined), ...metadata]);
+}
+
+/** Gives URLs of objects that end after so many seconds. */
+export function presigner(client: S3Client, bucket: string, expiresSeconds: number): (key: string) => Promise<string> {
+  const placed = once(() => placeOf(client, bucket));
+  return async (key) => {
+    const { origin, host, region, ...place } = await placed();
+    const request = { method: 'GET', path: place.path + escapedPath(key), headers: { host } };
+    const query = signedQuery(request, await client.config.credentials(), region, new Date(), expiresSeconds);
+    return `${origin}${request.path}?${query}`;
+  };
+}
+
+/** Where a bucket is: the parts of its URL, whose path ends in a slash. */
+interface Place {
+  origin: string;
+  host: string;
+  address: { protocol: string; hostname: string; port?: number };
+  path: string;
+  region: string;
+}
+
+/** Only the SDK knows where its rules lead. */
+async function placeOf(client: S3Client, bucket: string): Promise<Place> {
+  const url = await getSignedUrl(client, new GetObjectCommand({ Bucket: bucket, Key: 'key' }));
+  const { origin, host, protocol, hostname, port, pathname: path } = new URL('.', url);
+  const address = { protocol, hostname, ...(port !== '' && { port: Number(port) }) };
+  // `key/date/region/service/aws4_request`
+  const region = new URL(url).searchParams.get('X-Amz-Credential')!.split('/').at(-3)!;
+  return { origin, host, address, path, region };
+}
+
+/** `work`, done once, or again after it failed. */
+function once<T>(work: () => Promise<T>): () => Promise<T> {
+  let done: Promise<T> | undefined;
+  return () => {
+    done ??= work().catch((error) => {
+      done = undefined;
+      throw error;
+    });
+    return done;
+  };
+}
