@@ -1,6 +1,6 @@
 /** `image-storage catalog rebuild`, and the same in the library: the catalog again from the records, of any provider. */
 import { spawnSync } from 'node:child_process';
-import { mkdtemp, readdir, rm, unlink, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rename, rm, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -25,10 +25,17 @@ it('is refused while a daemon has the store, and rebuilds it once that has stopp
   expect(rebuild()).toMatchObject({ status: EXIT.LOCKED, stderr: expect.stringContaining('another process has') });
   await daemon.stop('SIGTERM');
 
-  expect(rebuild('--provider', 'other').status).toBe(EXIT.USAGE);
+  for (const name of ['other', 'constructor']) expect(rebuild('--provider', name).status).toBe(EXIT.USAGE);
   expect(rebuild()).toMatchObject({ status: EXIT.OK, stdout: expect.stringMatching(/^local: 3 images/) });
   const aside = (await readdir(join(basePath, 'metadata'))).filter((name) => name.startsWith('catalog-lost-'));
   expect(aside.length).toBeGreaterThan(0);
+
+  const records = join(basePath, 'metadata/generations');
+  await rename(records, `${records}-away`);
+  expect(rebuild()).toMatchObject({ status: EXIT.CONFIG, stderr: expect.stringContaining('has no records') });
+  await rm(records, { recursive: true, force: true });
+  await rename(`${records}-away`, records);
+  expect(rebuild()).toMatchObject({ status: EXIT.OK, stdout: expect.stringMatching(/^local: 3 images/) });
 });
 
 it.each(['local', 'memory'] as const)(

@@ -362,8 +362,8 @@ describe('what a copy refuses', () => {
   it('are stores that are one, unknown or all, and a concurrency out of bounds', async () => {
     const { storage } = await openPair('folder', 'folder');
     await expect(copied(storage, { to: 'a' })).rejects.toMatchObject({ reason: 'FIELD_INVALID', field: 'to' });
-    await expect(copied(storage, { to: 'c' })).rejects.toMatchObject({ reason: 'PROVIDER_NOT_FOUND' });
-    await expect(copied(storage, { from: '*' })).rejects.toMatchObject({ reason: 'FIELD_INVALID' });
+    await expect(copied(storage, { to: 'c' })).rejects.toMatchObject({ reason: 'PROVIDER_NOT_FOUND', field: 'to' });
+    await expect(copied(storage, { from: '*' })).rejects.toMatchObject({ reason: 'FIELD_INVALID', field: 'from' });
     for (const concurrency of [-1, 0, 1.5, 65, Number.NaN]) {
       const refused = { reason: 'FIELD_INVALID', field: 'concurrency' };
       await expect(copied(storage, { concurrency })).rejects.toMatchObject(refused);

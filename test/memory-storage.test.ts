@@ -2,8 +2,10 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { expect, it, onTestFinished } from 'vitest';
 import type { StorageProvider } from '../src/storage/index.ts';
+import { imageKey } from '../src/storage/naming.ts';
 import { type ObjectStore, ObjectStoreError } from '../src/storage/object/object-store.ts';
 import { type MemoryBucket, memoryObjects, memoryStorage } from '../src/storage/providers/memory-storage.ts';
 import { type ObjectStorageOptions, openObjectStorage } from '../src/storage/providers/object-storage.ts';
@@ -107,6 +109,40 @@ it('serves two daemons on one bucket: saves, keys and deletes of either are fina
     await expect.poll(() => namesOf(provider)).toEqual([]);
   }
   expect(await a.save(PNG, SAVE, { idempotencyKey: 'k' })).toMatchObject({ replayed: true });
+});
+
+it('makes one image of a copy and a save with the same key that meet', async () => {
+  const bucket: MemoryBucket = new Map();
+  const { providers, open } = await openSeveral(new Map(), 1);
+  const source = providers[0]!;
+  const [arrived, gate, read] = [1, 2, 3].map(() => Promise.withResolvers<void>()) as PromiseWithResolvers<void>[];
+  const filename = '20240927_141522_flux-schnell_zzzzzz.png';
+  const objects = memoryObjects(bucket);
+  const putNew: ObjectStore['putNew'] = async (key, ...rest) => {
+    if (key.endsWith(`${filename}.json`)) {
+      arrived!.resolve();
+      await gate!.promise;
+    }
+    return objects.putNew(key, ...rest);
+  };
+  const target = await open(1, { objects: { ...objects, putNew } });
+  onTestFinished(() => target.close());
+  await source.save(PNG, SAVE, { idempotencyKey: 'k' });
+  const { value: record } = await source.records({})[Symbol.asyncIterator]().next();
+  // As it would come from a folder, whose names are not derived from keys.
+  const copying = target.takeOver({ ...record, filename, key: imageKey(filename) }, source.bytesOf(record));
+  await arrived!.promise;
+  const bytes = (async function* () {
+    yield PNG;
+    read!.resolve();
+  })();
+  const saving = target.save(bytes, SAVE, { idempotencyKey: 'k' });
+  await read!.promise;
+  for (let turn = 0; turn < 10; turn += 1) await setImmediate();
+  gate!.resolve();
+  expect(await copying).toBe(true);
+  expect(await saving).toMatchObject({ filename, replayed: true });
+  expect(await namesOf(target)).toEqual([filename]);
 });
 
 it('counts in Cleanup only what it deleted itself, and knows of all that others did before', async () => {

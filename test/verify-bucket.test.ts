@@ -143,6 +143,35 @@ it('keeps an image whose record was overwritten over a restart, and restores the
   expect(String(await store.hands.read(recordKey(filename)))).toContain('a red fox');
 });
 
+it('does not forget an image that lost its bytes and its record, one after the other', async () => {
+  const { storage, hands } = await openMemoryBucket();
+  const { filename, key } = await storage.save(BYTES, FOX);
+  await hands.write(recordKey(filename), Buffer.from('scribble'));
+  await hands.remove(key);
+  const damaged = { problem: 'record_damaged', key: recordKey(filename) };
+  expect((await verified(storage, { repair: true })).findings).toMatchObject([{ ...damaged, remedy: 'restored' }]);
+  expect((await verified(storage, { repair: true })).findings).toMatchObject([{ problem: 'bytes_missing', key }]);
+  expect(await storage.list()).toMatchObject([{ filename, metadata: { prompt: 'a red fox' } }]);
+});
+
+it('restores a record without a moment in which another daemon could see none', async () => {
+  const bucket: MemoryBucket = new Map();
+  const removed: string[] = [];
+  const { remove } = memoryObjects(bucket);
+  const watched = async (key: string) => {
+    removed.push(key);
+    await remove(key);
+  };
+  const provider = await openOver(bucket, { objects: { remove: watched } });
+  const { filename } = await provider.save(BYTES, FOX);
+  await handsOnObjects(memoryObjects(bucket)).write(recordKey(filename), Buffer.from('scribble'));
+  const runs = await Promise.all([verified(provider, { repair: true }), verified(provider, { repair: true })]);
+  expect(runs.flatMap(({ findings }) => findings.map(({ remedy }) => remedy))).toContain('restored');
+  expect(removed).toEqual([]);
+  expect(String(bucket.get(recordKey(filename))?.bytes)).toContain('a red fox');
+  expect([...bucket.keys()].filter((key) => key.includes('/quarantine/'))).not.toEqual([]);
+});
+
 it('quarantines what does not fit into memory, and passes over what consoles make of folders', async () => {
   const { storage, hands } = await openMemoryBucket();
   const bytes = pngOf({ width: 8, height: 8, sizeBytes: 9_000_000 });
@@ -152,6 +181,15 @@ it('quarantines what does not fit into memory, and passes over what consoles mak
   const kept = await hands.read('outputs/metadata/quarantine/images/large.png');
   expect(sha256(kept)).toBe(sha256(bytes));
   expect(await hands.keys()).toContain('outputs/images/generations/');
+});
+
+it('forgets nothing where most images have no bytes', async () => {
+  const { storage, hands } = await openMemoryBucket();
+  const saved = [await storage.save(BYTES, FOX), await storage.save(BYTES, FOX), await storage.save(BYTES, FOX)];
+  for (const { key } of saved.slice(1)) await hands.remove(key);
+  expect((await verified(storage)).findings).toHaveLength(2);
+  await expect(verified(storage, { forgetMissing: true })).rejects.toMatchObject({ reason: 'STORE_REPLACED' });
+  expect(await storage.list()).toHaveLength(3);
 });
 
 it('refuses a bucket that was emptied or holds another store, and forgets nothing', async () => {

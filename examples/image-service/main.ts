@@ -3,7 +3,11 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { ImageService, openStore, type StoreConfig } from './image-service.ts';
 
-const [configFile = 'local.json', ...prompts] = process.argv.slice(2);
+const [configFile, ...prompts] = process.argv.slice(2);
+if (configFile === undefined || prompts.length === 0) {
+  console.error('usage: main.ts CONFIG PROMPT…');
+  process.exit(64);
+}
 const config: StoreConfig = JSON.parse(await readFile(configFile, 'utf8'));
 const store = await openStore(config);
 try {

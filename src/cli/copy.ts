@@ -60,6 +60,7 @@ async function copy({ client, signal }: Session, flags: CopyFlags): Promise<numb
   }
   const progress = createRunProgress('image');
   let failed = 0;
+  let deletedBefore = 0;
   try {
     for await (const event of client.copy({ ...options, signal })) {
       if (event.kind === 'progress') {
@@ -72,10 +73,16 @@ async function copy({ client, signal }: Session, flags: CopyFlags): Promise<numb
         failed = event.summary.failed;
         await (json ? printJson({ summary: event.summary }) : printLine(summaryLine(event.summary, options)));
       } else if (json) await printJson(event.failure);
+      else if (event.failure.reason === 'DELETED_BEFORE') deletedBefore += 1;
       else printError(`${event.failure.filename}: ${event.failure.message}`);
     }
   } finally {
     progress.clear();
+  }
+  if (deletedBefore > 0) {
+    printError(
+      `${countOf(deletedBefore, 'image')} deleted from ${options.to} before: --bring-back copies them all the same`,
+    );
   }
   return failed > 0 ? EXIT.NEGATIVE : EXIT.OK;
 }

@@ -183,7 +183,7 @@ async function tell({ session, folder, flags }: Run, { path }: Found, outcome: O
 }
 
 function jsonOf(outcome: Outcome): Record<string, unknown> {
-  if (outcome.outcome === 'failed') return { outcome: 'failed' };
+  if (outcome.outcome === 'failed') return { outcome: 'failed', message: (outcome.error as Error).message };
   if (outcome.outcome === 'skipped') return outcome;
   const { metadata, ...image } = outcome;
   return { ...image, ...metadata, timestamp: metadata.timestamp.toISOString() };

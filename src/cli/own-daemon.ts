@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { type Config, loadConfig, processEnvironment } from '../config.ts';
 import { EXIT } from '../exit-codes.ts';
+import { StoreOpenError } from '../storage/errors.ts';
 import { type AddressFlags, type Session, withAddress, withClient } from './connection.ts';
 
 const LOCK_WAIT_SECONDS = 1;
@@ -32,7 +33,12 @@ export async function withDaemon(flags: DaemonFlags, work: (session: Session) =>
   const folder = await mkdtemp(join(tmpdir(), 'image-storage-'));
   try {
     const listen = [`unix:${join(folder, 'socket')}`];
-    const daemon = await startDaemon({ ...config, listen }, createLogger({ ...config.log, level: 'warn' }));
+    const log = createLogger({ ...config.log, level: 'warn' });
+    const daemon = await startDaemon({ ...config, listen }, log).catch((error) => {
+      throw isLocked(error)
+        ? new StoreOpenError('locked', `${error.message}; without --config the daemon that has it does the work`)
+        : error;
+    });
     try {
       await withClient({ address: listen[0] }, work);
     } finally {
@@ -41,6 +47,10 @@ export async function withDaemon(flags: DaemonFlags, work: (session: Session) =>
   } finally {
     await rm(folder, { recursive: true });
   }
+}
+
+function isLocked(error: unknown): error is StoreOpenError {
+  return error instanceof StoreOpenError && error.kind === 'locked';
 }
 
 /** A daemon that has the lock keeps it: somebody who waits for the answer wants to know at once. */

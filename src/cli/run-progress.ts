@@ -1,6 +1,6 @@
 /** The progress of a long run on a terminal: a bar over its bytes, the count of its items, and the time that is left. */
 import type { WriteStream } from 'node:tty';
-import { countOf, progressLine } from './terminal.ts';
+import { countOf, progressLine, redraw } from './terminal.ts';
 
 /** How far a run is; totals of 0 are not known. */
 export interface Amount {
@@ -29,7 +29,7 @@ export function createRunProgress(noun: string, stream: WriteStream = process.st
       if (!stream.isTTY || Date.now() - drawnAt < REDRAW_MS) return;
       drawnAt = Date.now();
       const left = timeLeft(bytes / totalBytes, drawnAt - startedAt);
-      stream.write(`\r\x1b[K${progressLine(bytes, totalBytes)}, ${items} of ${countOf(totalItems, noun)}${left}`);
+      redraw(stream, `${progressLine(bytes, totalBytes)}, ${items} of ${countOf(totalItems, noun)}${left}`);
     },
     clear() {
       if (drawnAt > 0) stream.write('\r\x1b[K');

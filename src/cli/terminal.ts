@@ -162,13 +162,19 @@ export function createProgress(totalBytes: number, stream: WriteStream = process
       if (Date.now() - drawnAt < REDRAW_MS) return;
       drawnAt = Date.now();
       const sum = [...done.values()].reduce((total, bytes) => total + bytes, 0);
-      stream.write(`\r\x1b[K${progressLine(sum, totalBytes)}`);
+      redraw(stream, progressLine(sum, totalBytes));
     },
     clear() {
       if (drawnAt > 0) stream.write('\r\x1b[K');
       drawnAt = 0;
     },
   };
+}
+
+/** Puts the line in the place of the last one, cut to the width: one that wraps could not be taken away again. */
+export function redraw(stream: WriteStream, line: string): void {
+  // Some terminals say that they have no columns.
+  stream.write(`\r\x1b[K${shorten(line, (stream.columns || Number.POSITIVE_INFINITY) - 1)}`);
 }
 
 /** `[████······]  42%  1.3 MB of 3.1 MB`; without a known total, the bytes alone. */

@@ -1,5 +1,5 @@
 /** Reads what was configured where: in a YAML file, in variables and in flags, each as paths with values. */
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type Document, isNode, LineCounter, parseDocument } from 'yaml';
 import { nearest } from './nearest.ts';
@@ -53,6 +53,7 @@ export function readFlags(flags: Flags): Layer {
 const PROVIDER_NAME = /^[a-z][a-z0-9]*$/;
 const PREFIX = 'IMAGE_STORAGE_';
 const FILE_SUFFIX = '_FILE';
+const MAX_VALUE_BYTES = 64 * 1024;
 /** Names the YAML file, and the daemon for clients. */
 const NOT_SETTINGS = new Set(['IMAGE_STORAGE_CONFIG', 'IMAGE_STORAGE_ADDRESS']);
 /** What Kubernetes sets for a Service whose name begins with image-storage. */
@@ -77,9 +78,25 @@ export function readEnvironment(env: Environment, cwd: string): Layer {
 
 function readValueFile(layer: Layer, path: string, origin: string, file: string): void {
   try {
-    layer.settings.push({ path, value: readFileSync(file, 'utf8').replace(/\r?\n$/, ''), origin });
+    layer.settings.push({ path, value: readBounded(file).replace(/\r?\n$/, ''), origin });
   } catch (error) {
     layer.problems.push(`${origin}: its file cannot be read (${(error as NodeJS.ErrnoException).code})`);
+  }
+}
+
+/** EFBIG for what can be no value, such as a device that never ends. */
+function readBounded(file: string): string {
+  const descriptor = openSync(file, 'r');
+  try {
+    const bytes = Buffer.alloc(MAX_VALUE_BYTES + 1);
+    let length = 0;
+    for (let read = 1; read > 0 && length < bytes.length; length += read) {
+      read = readSync(descriptor, bytes, length, bytes.length - length, null);
+    }
+    if (length > MAX_VALUE_BYTES) throw Object.assign(new Error('too large for a value'), { code: 'EFBIG' });
+    return bytes.toString('utf8', 0, length);
+  } finally {
+    closeSync(descriptor);
   }
 }
 

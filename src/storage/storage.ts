@@ -96,11 +96,13 @@ function contextOf(name: string, settings: Settings, dependencies: StorageDepend
 }
 
 function facade(places: Map<string, Place>, defaultProvider: string, now: () => number): Storage {
-  const one = (name = ''): StorageProvider => {
-    if (name === ALL) throw invalidField('provider', 'one image is meant, name one provider');
+  const one = (name = '', field = 'provider'): StorageProvider => {
+    if (name === ALL) throw invalidField(field, 'one provider is meant here, not all of them');
     const place = places.get(name === '' ? defaultProvider : withoutAlias(name));
-    if (place === undefined)
-      throw new StorageError('PROVIDER_NOT_FOUND', 'no provider of that name', { field: 'provider' });
+    if (place === undefined) {
+      const which = field === 'provider' ? '' : `${field}: `;
+      throw new StorageError('PROVIDER_NOT_FOUND', `${which}no provider of that name`, { field });
+    }
     return opened(place, namedAlone);
   };
   const all = (): StorageProvider[] => [...places.values()].map((place) => opened(place, namedAmongAll));
@@ -127,7 +129,7 @@ function facade(places: Map<string, Place>, defaultProvider: string, now: () => 
       if (options.provider !== ALL) return one(options.provider).verify(options);
       return inTurn(all().map((provider) => verifyNamed(provider, options)));
     },
-    copy: ({ from, to, ...options }) => copyImages(one(from), one(to), options),
+    copy: ({ from, to, ...options }) => copyImages(one(from, 'from'), one(to, 'to'), options),
     health: () => Object.fromEntries([...places].map(([name, place]) => [name, place.health])),
     close: () => closeAll(places),
   };

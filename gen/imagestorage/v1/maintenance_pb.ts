@@ -621,8 +621,9 @@ export const Maintenance: GenService<{
    * summary. Without repair and forget_missing it only reads. What is being saved or deleted meanwhile is no finding.
    *
    * NOT_FOUND: PROVIDER_NOT_FOUND. INVALID_ARGUMENT: FIELD_INVALID. RESOURCE_EXHAUSTED: DISK_FULL.
-   * FAILED_PRECONDITION: STORE_REPLACED (also where no image has its bytes and they are to be forgotten),
-   * STORE_READ_ONLY, BACKEND_AUTH. UNAVAILABLE: BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
+   * FAILED_PRECONDITION: STORE_REPLACED (also where most images have no bytes and are to be forgotten), STORE_READ_ONLY,
+   * BACKEND_AUTH. UNAVAILABLE: BACKEND_UNAVAILABLE, CATALOG_REBUILDING (forget_missing in a bucket).
+   * INTERNAL: STORAGE_IO.
    *
    * @generated from rpc imagestorage.v1.Maintenance.Verify
    */

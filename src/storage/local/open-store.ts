@@ -1,5 +1,5 @@
 /** The start of a local store: lock, identity, catalog (rebuilt when it is lost), recovery. */
-import { stat, writeFile } from 'node:fs/promises';
+import { readdir, stat, writeFile } from 'node:fs/promises';
 import { CatalogError } from '../catalog/types.ts';
 import {
   type OpenCatalogOptions,
@@ -110,11 +110,19 @@ async function openOrRebuild(
   const asked = context.rebuildCatalog || (await inodeOf(layout.rebuild)) !== undefined;
   const opened = asked ? { state: 'lost' as const, why: 'a rebuild was asked for' } : await openCatalog(options);
   if (opened.state === 'open') return opened;
+  if (context.rebuildCatalog) await checkRecords(layout);
   if (!isNew) context.log.warn({ provider: context.name, why: opened.why }, 'building the catalog from the records');
   await rebuildCatalog({ layout, storeId, log: context.log, now: context.now, failpoint: context.failpoint });
   const again = await openCatalog(options);
   if (again.state === 'lost') throw new StoreOpenError('io', `the catalog was built and is not readable: ${again.why}`);
   return again;
+}
+
+/** A rebuild from no record at all would leave a store of images that nobody finds. */
+async function checkRecords({ images, records }: Layout): Promise<void> {
+  const isEmpty = async (folder: string) => ((await ifPresent(readdir(folder))) ?? []).length === 0;
+  if (!(await isEmpty(records)) || (await isEmpty(images))) return;
+  throw new StoreOpenError('config', `${images} has images and ${records} has no records: mount or restore them first`);
 }
 
 /** Remembers what the catalog looked like at a clean stop. */

@@ -8,6 +8,7 @@ import type { Catalog, ImageRecord } from '../catalog/types.ts';
 import { StorageError } from '../errors.ts';
 import { allRecords } from '../maintenance/records.ts';
 import type { Checked, CheckOptions, Finding, Problem } from '../maintenance/types.ts';
+import { mostAreMissing } from '../maintenance/verify.ts';
 import { folderOf, imageKey, KEY_ROOT, recordKey } from '../naming.ts';
 import { mapInParallel } from '../parallel.ts';
 import { parseRecord } from '../record-file.ts';
@@ -35,7 +36,7 @@ export async function* verifyFiles(
   await store.condition.checkWritable();
   const page: Catalog['page'] = (...request) => options.run(() => store.catalog.page(...request));
   const rows = () => allRecords({ page }, { order: 'oldest' });
-  if (options.forgetMissing) await checkSomeBytes(store, rows());
+  if (options.forgetMissing) await checkMostBytes(store, rows());
   const check = new LocalCheck(store, options, forget);
   yield* mapInParallel(ROWS_AT_ONCE, rows(), (record) => options.run(() => check.row(record)));
   for (const root of [dirname(store.layout.images), store.layout.records]) {
@@ -43,16 +44,14 @@ export async function* verifyFiles(
   }
 }
 
-/** STORE_REPLACED where no image has its bytes: then it is their disk that is missing. */
-async function checkSomeBytes({ layout }: LocalStore, rows: AsyncIterable<ImageRecord>): Promise<void> {
-  let seen = false;
+/** STORE_REPLACED where most images have no bytes: then it is rather their disk that is missing. */
+async function checkMostBytes({ layout }: LocalStore, rows: AsyncIterable<ImageRecord>): Promise<void> {
+  let [there, missing] = [0, 0];
   for await (const { filename } of rows) {
-    if ((await inodeOf(layout.image(filename))) !== undefined) return;
-    seen = true;
+    if ((await inodeOf(layout.image(filename))) === undefined) missing += 1;
+    else there += 1;
   }
-  if (!seen) return;
-  const message = 'no image has its bytes; mount or restore their folder, or delete the images';
-  throw new StorageError('STORE_REPLACED', message);
+  if (missing > there) throw mostAreMissing('folder');
 }
 
 class LocalCheck {

@@ -1,4 +1,5 @@
 /** Turns what providers find at each place into the events of a verification. */
+import { StorageError } from '../errors.ts';
 import type { Checked, VerifyEvent, VerifySummary } from './types.ts';
 
 /** `total`: of the images to be checked; 0 when not known. */
@@ -42,4 +43,10 @@ function emptySummary(): VerifySummary {
 
 function add(sum: VerifySummary, part: VerifySummary): void {
   for (const key of Object.keys(sum) as (keyof VerifySummary)[]) sum[key] += part[key];
+}
+
+/** What is told instead of forgetting them: it is rather their place that is missing. */
+export function mostAreMissing(place: string): StorageError {
+  const message = `most images have no bytes: mount or restore their ${place}, or delete the images; none was forgotten`;
+  return new StorageError('STORE_REPLACED', message);
 }

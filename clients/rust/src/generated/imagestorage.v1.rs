@@ -525,7 +525,7 @@ pub struct CopyRequest {
     /// The provider to read; empty: the default one.
     #[prost(string, tag = "1")]
     pub from: ::prost::alloc::string::String,
-    /// The provider to write; another than `from`.
+    /// The provider to write; empty: the default one. Another than `from`.
     #[prost(string, tag = "2")]
     pub to: ::prost::alloc::string::String,
     /// Only images of that model: the name as it was sent, or its slug.
@@ -546,6 +546,10 @@ pub struct CopyRequest {
     /// Images at once, 1 to 64; 0 means 4.
     #[prost(uint32, tag = "8")]
     pub concurrency: u32,
+    /// Copy also what the target has deleted, under another short id: a filename is never used again. The same image gets
+    /// the same one in every run.
+    #[prost(bool, tag = "9")]
+    pub bring_back: bool,
 }
 /// An image that was not copied.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -554,7 +558,8 @@ pub struct CopyFailure {
     #[prost(string, tag = "1")]
     pub filename: ::prost::alloc::string::String,
     /// BYTES_MISSING or BYTES_CORRUPT: in the source, or the target when read back. DELETED_BEFORE: the target has deleted
-    /// it, and does not take it back while it remembers that. FILENAME_TAKEN: the target has another image of that name.
+    /// it; bring_back copies it all the same. FILENAME_TAKEN: the target has another image of that name, or
+    /// another copy is about to write it. IMAGE_TOO_LARGE: for the limits of the daemon.
     #[prost(string, tag = "2")]
     pub reason: ::prost::alloc::string::String,
     /// The same in words.
@@ -622,7 +627,8 @@ pub enum Problem {
     RecordDamaged = 4,
     /// Bytes that no save committed, such as a crash in an object store leaves. repair adopts or quarantines them.
     NotCommitted = 5,
-    /// Bytes of an image that was deleted, brought back by somebody. repair quarantines them.
+    /// Bytes of an image that was deleted, brought back by somebody; in a bucket, an hour after the delete at the earliest.
+    /// repair quarantines them.
     DeletedBefore = 6,
     /// A record without image and bytes. repair quarantines it.
     RecordAlone = 7,

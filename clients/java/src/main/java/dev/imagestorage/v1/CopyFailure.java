@@ -108,7 +108,8 @@ private static final long serialVersionUID = 0L;
   /**
    * <pre>
    * BYTES_MISSING or BYTES_CORRUPT: in the source, or the target when read back. DELETED_BEFORE: the target has deleted
-   * it, and does not take it back while it remembers that. FILENAME_TAKEN: the target has another image of that name.
+   * it; bring_back copies it all the same. FILENAME_TAKEN: the target has another image of that name, or
+   * another copy is about to write it. IMAGE_TOO_LARGE: for the limits of the daemon.
    * </pre>
    *
    * <code>string reason = 2 [json_name = "reason"];</code>
@@ -130,7 +131,8 @@ private static final long serialVersionUID = 0L;
   /**
    * <pre>
    * BYTES_MISSING or BYTES_CORRUPT: in the source, or the target when read back. DELETED_BEFORE: the target has deleted
-   * it, and does not take it back while it remembers that. FILENAME_TAKEN: the target has another image of that name.
+   * it; bring_back copies it all the same. FILENAME_TAKEN: the target has another image of that name, or
+   * another copy is about to write it. IMAGE_TOO_LARGE: for the limits of the daemon.
    * </pre>
    *
    * <code>string reason = 2 [json_name = "reason"];</code>
@@ -642,7 +644,8 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * BYTES_MISSING or BYTES_CORRUPT: in the source, or the target when read back. DELETED_BEFORE: the target has deleted
-     * it, and does not take it back while it remembers that. FILENAME_TAKEN: the target has another image of that name.
+     * it; bring_back copies it all the same. FILENAME_TAKEN: the target has another image of that name, or
+     * another copy is about to write it. IMAGE_TOO_LARGE: for the limits of the daemon.
      * </pre>
      *
      * <code>string reason = 2 [json_name = "reason"];</code>
@@ -663,7 +666,8 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * BYTES_MISSING or BYTES_CORRUPT: in the source, or the target when read back. DELETED_BEFORE: the target has deleted
-     * it, and does not take it back while it remembers that. FILENAME_TAKEN: the target has another image of that name.
+     * it; bring_back copies it all the same. FILENAME_TAKEN: the target has another image of that name, or
+     * another copy is about to write it. IMAGE_TOO_LARGE: for the limits of the daemon.
      * </pre>
      *
      * <code>string reason = 2 [json_name = "reason"];</code>
@@ -685,7 +689,8 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * BYTES_MISSING or BYTES_CORRUPT: in the source, or the target when read back. DELETED_BEFORE: the target has deleted
-     * it, and does not take it back while it remembers that. FILENAME_TAKEN: the target has another image of that name.
+     * it; bring_back copies it all the same. FILENAME_TAKEN: the target has another image of that name, or
+     * another copy is about to write it. IMAGE_TOO_LARGE: for the limits of the daemon.
      * </pre>
      *
      * <code>string reason = 2 [json_name = "reason"];</code>
@@ -703,7 +708,8 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * BYTES_MISSING or BYTES_CORRUPT: in the source, or the target when read back. DELETED_BEFORE: the target has deleted
-     * it, and does not take it back while it remembers that. FILENAME_TAKEN: the target has another image of that name.
+     * it; bring_back copies it all the same. FILENAME_TAKEN: the target has another image of that name, or
+     * another copy is about to write it. IMAGE_TOO_LARGE: for the limits of the daemon.
      * </pre>
      *
      * <code>string reason = 2 [json_name = "reason"];</code>
@@ -718,7 +724,8 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * BYTES_MISSING or BYTES_CORRUPT: in the source, or the target when read back. DELETED_BEFORE: the target has deleted
-     * it, and does not take it back while it remembers that. FILENAME_TAKEN: the target has another image of that name.
+     * it; bring_back copies it all the same. FILENAME_TAKEN: the target has another image of that name, or
+     * another copy is about to write it. IMAGE_TOO_LARGE: for the limits of the daemon.
      * </pre>
      *
      * <code>string reason = 2 [json_name = "reason"];</code>

@@ -33,7 +33,8 @@ public interface CopyFailureOrBuilder extends
   /**
    * <pre>
    * BYTES_MISSING or BYTES_CORRUPT: in the source, or the target when read back. DELETED_BEFORE: the target has deleted
-   * it, and does not take it back while it remembers that. FILENAME_TAKEN: the target has another image of that name.
+   * it; bring_back copies it all the same. FILENAME_TAKEN: the target has another image of that name, or
+   * another copy is about to write it. IMAGE_TOO_LARGE: for the limits of the daemon.
    * </pre>
    *
    * <code>string reason = 2 [json_name = "reason"];</code>
@@ -43,7 +44,8 @@ public interface CopyFailureOrBuilder extends
   /**
    * <pre>
    * BYTES_MISSING or BYTES_CORRUPT: in the source, or the target when read back. DELETED_BEFORE: the target has deleted
-   * it, and does not take it back while it remembers that. FILENAME_TAKEN: the target has another image of that name.
+   * it; bring_back copies it all the same. FILENAME_TAKEN: the target has another image of that name, or
+   * another copy is about to write it. IMAGE_TOO_LARGE: for the limits of the daemon.
    * </pre>
    *
    * <code>string reason = 2 [json_name = "reason"];</code>

@@ -109,7 +109,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object to_ = "";
   /**
    * <pre>
-   * The provider to write; another than `from`.
+   * The provider to write; empty: the default one. Another than `from`.
    * </pre>
    *
    * <code>string to = 2 [json_name = "to"];</code>
@@ -130,7 +130,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The provider to write; another than `from`.
+   * The provider to write; empty: the default one. Another than `from`.
    * </pre>
    *
    * <code>string to = 2 [json_name = "to"];</code>
@@ -328,6 +328,22 @@ private static final long serialVersionUID = 0L;
     return concurrency_;
   }
 
+  public static final int BRING_BACK_FIELD_NUMBER = 9;
+  private boolean bringBack_ = false;
+  /**
+   * <pre>
+   * Copy also what the target has deleted, under another short id: a filename is never used again. The same image gets
+   * the same one in every run.
+   * </pre>
+   *
+   * <code>bool bring_back = 9 [json_name = "bringBack"];</code>
+   * @return The bringBack.
+   */
+  @java.lang.Override
+  public boolean getBringBack() {
+    return bringBack_;
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -366,6 +382,9 @@ private static final long serialVersionUID = 0L;
     if (concurrency_ != 0) {
       output.writeUInt32(8, concurrency_);
     }
+    if (bringBack_ != false) {
+      output.writeBool(9, bringBack_);
+    }
     getUnknownFields().writeTo(output);
   }
   private int computeSerializedSize_0() {
@@ -397,6 +416,10 @@ private static final long serialVersionUID = 0L;
     if (concurrency_ != 0) {
       size += com.google.protobuf.CodedOutputStream
         .computeUInt32Size(8, concurrency_);
+    }
+    if (bringBack_ != false) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeBoolSize(9, bringBack_);
     }
     return size;
   }
@@ -441,6 +464,8 @@ private static final long serialVersionUID = 0L;
         != other.getDeleteSource()) return false;
     if (getConcurrency()
         != other.getConcurrency()) return false;
+    if (getBringBack()
+        != other.getBringBack()) return false;
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -472,6 +497,9 @@ private static final long serialVersionUID = 0L;
         getDeleteSource());
     hash = (37 * hash) + CONCURRENCY_FIELD_NUMBER;
     hash = (53 * hash) + getConcurrency();
+    hash = (37 * hash) + BRING_BACK_FIELD_NUMBER;
+    hash = (53 * hash) + com.google.protobuf.Internal.hashBoolean(
+        getBringBack());
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
     return hash;
@@ -625,6 +653,7 @@ private static final long serialVersionUID = 0L;
       dryRun_ = false;
       deleteSource_ = false;
       concurrency_ = 0;
+      bringBack_ = false;
       return this;
     }
 
@@ -686,6 +715,9 @@ private static final long serialVersionUID = 0L;
       if (((from_bitField0_ & 0x00000080) != 0)) {
         result.concurrency_ = concurrency_;
       }
+      if (((from_bitField0_ & 0x00000100) != 0)) {
+        result.bringBack_ = bringBack_;
+      }
       result.bitField0_ |= to_bitField0_;
     }
 
@@ -732,6 +764,9 @@ private static final long serialVersionUID = 0L;
       }
       if (other.getConcurrency() != 0) {
         setConcurrency(other.getConcurrency());
+      }
+      if (other.getBringBack() != false) {
+        setBringBack(other.getBringBack());
       }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
@@ -799,6 +834,11 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000080;
               break;
             } // case 64
+            case 72: {
+              bringBack_ = input.readBool();
+              bitField0_ |= 0x00000100;
+              break;
+            } // case 72
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -911,7 +951,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object to_ = "";
     /**
      * <pre>
-     * The provider to write; another than `from`.
+     * The provider to write; empty: the default one. Another than `from`.
      * </pre>
      *
      * <code>string to = 2 [json_name = "to"];</code>
@@ -931,7 +971,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The provider to write; another than `from`.
+     * The provider to write; empty: the default one. Another than `from`.
      * </pre>
      *
      * <code>string to = 2 [json_name = "to"];</code>
@@ -952,7 +992,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The provider to write; another than `from`.
+     * The provider to write; empty: the default one. Another than `from`.
      * </pre>
      *
      * <code>string to = 2 [json_name = "to"];</code>
@@ -969,7 +1009,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The provider to write; another than `from`.
+     * The provider to write; empty: the default one. Another than `from`.
      * </pre>
      *
      * <code>string to = 2 [json_name = "to"];</code>
@@ -983,7 +1023,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The provider to write; another than `from`.
+     * The provider to write; empty: the default one. Another than `from`.
      * </pre>
      *
      * <code>string to = 2 [json_name = "to"];</code>
@@ -1467,6 +1507,53 @@ private static final long serialVersionUID = 0L;
     public Builder clearConcurrency() {
       bitField0_ = (bitField0_ & ~0x00000080);
       concurrency_ = 0;
+      onChanged();
+      return this;
+    }
+
+    private boolean bringBack_ ;
+    /**
+     * <pre>
+     * Copy also what the target has deleted, under another short id: a filename is never used again. The same image gets
+     * the same one in every run.
+     * </pre>
+     *
+     * <code>bool bring_back = 9 [json_name = "bringBack"];</code>
+     * @return The bringBack.
+     */
+    @java.lang.Override
+    public boolean getBringBack() {
+      return bringBack_;
+    }
+    /**
+     * <pre>
+     * Copy also what the target has deleted, under another short id: a filename is never used again. The same image gets
+     * the same one in every run.
+     * </pre>
+     *
+     * <code>bool bring_back = 9 [json_name = "bringBack"];</code>
+     * @param value The bringBack to set.
+     * @return This builder for chaining.
+     */
+    public Builder setBringBack(boolean value) {
+
+      bringBack_ = value;
+      bitField0_ |= 0x00000100;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Copy also what the target has deleted, under another short id: a filename is never used again. The same image gets
+     * the same one in every run.
+     * </pre>
+     *
+     * <code>bool bring_back = 9 [json_name = "bringBack"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearBringBack() {
+      bitField0_ = (bitField0_ & ~0x00000100);
+      bringBack_ = false;
       onChanged();
       return this;
     }

@@ -32,7 +32,7 @@ public interface CopyRequestOrBuilder extends
 
   /**
    * <pre>
-   * The provider to write; another than `from`.
+   * The provider to write; empty: the default one. Another than `from`.
    * </pre>
    *
    * <code>string to = 2 [json_name = "to"];</code>
@@ -41,7 +41,7 @@ public interface CopyRequestOrBuilder extends
   java.lang.String getTo();
   /**
    * <pre>
-   * The provider to write; another than `from`.
+   * The provider to write; empty: the default one. Another than `from`.
    * </pre>
    *
    * <code>string to = 2 [json_name = "to"];</code>
@@ -146,4 +146,15 @@ public interface CopyRequestOrBuilder extends
    * @return The concurrency.
    */
   int getConcurrency();
+
+  /**
+   * <pre>
+   * Copy also what the target has deleted, under another short id: a filename is never used again. The same image gets
+   * the same one in every run.
+   * </pre>
+   *
+   * <code>bool bring_back = 9 [json_name = "bringBack"];</code>
+   * @return The bringBack.
+   */
+  boolean getBringBack();
 }

@@ -147,9 +147,10 @@ public final class MaintenanceGrpc {
      * <pre>
      * Compares records and bytes, and says what does not fit together: findings and progress as they come, then one
      * summary. Without repair and forget_missing it only reads. What is being saved or deleted meanwhile is no finding.
-     * NOT_FOUND: PROVIDER_NOT_FOUND. INVALID_ARGUMENT: FIELD_INVALID.
-     * FAILED_PRECONDITION: STORE_REPLACED, STORE_READ_ONLY, BACKEND_AUTH. UNAVAILABLE: CATALOG_REBUILDING,
-     * BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
+     * NOT_FOUND: PROVIDER_NOT_FOUND. INVALID_ARGUMENT: FIELD_INVALID. RESOURCE_EXHAUSTED: DISK_FULL.
+     * FAILED_PRECONDITION: STORE_REPLACED (also where most images have no bytes and are to be forgotten), STORE_READ_ONLY,
+     * BACKEND_AUTH. UNAVAILABLE: BACKEND_UNAVAILABLE, CATALOG_REBUILDING (forget_missing in a bucket).
+     * INTERNAL: STORAGE_IO.
      * </pre>
      */
     default void verify(dev.imagestorage.v1.VerifyRequest request,
@@ -210,9 +211,10 @@ public final class MaintenanceGrpc {
      * <pre>
      * Compares records and bytes, and says what does not fit together: findings and progress as they come, then one
      * summary. Without repair and forget_missing it only reads. What is being saved or deleted meanwhile is no finding.
-     * NOT_FOUND: PROVIDER_NOT_FOUND. INVALID_ARGUMENT: FIELD_INVALID.
-     * FAILED_PRECONDITION: STORE_REPLACED, STORE_READ_ONLY, BACKEND_AUTH. UNAVAILABLE: CATALOG_REBUILDING,
-     * BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
+     * NOT_FOUND: PROVIDER_NOT_FOUND. INVALID_ARGUMENT: FIELD_INVALID. RESOURCE_EXHAUSTED: DISK_FULL.
+     * FAILED_PRECONDITION: STORE_REPLACED (also where most images have no bytes and are to be forgotten), STORE_READ_ONLY,
+     * BACKEND_AUTH. UNAVAILABLE: BACKEND_UNAVAILABLE, CATALOG_REBUILDING (forget_missing in a bucket).
+     * INTERNAL: STORAGE_IO.
      * </pre>
      */
     public void verify(dev.imagestorage.v1.VerifyRequest request,
@@ -261,9 +263,10 @@ public final class MaintenanceGrpc {
      * <pre>
      * Compares records and bytes, and says what does not fit together: findings and progress as they come, then one
      * summary. Without repair and forget_missing it only reads. What is being saved or deleted meanwhile is no finding.
-     * NOT_FOUND: PROVIDER_NOT_FOUND. INVALID_ARGUMENT: FIELD_INVALID.
-     * FAILED_PRECONDITION: STORE_REPLACED, STORE_READ_ONLY, BACKEND_AUTH. UNAVAILABLE: CATALOG_REBUILDING,
-     * BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
+     * NOT_FOUND: PROVIDER_NOT_FOUND. INVALID_ARGUMENT: FIELD_INVALID. RESOURCE_EXHAUSTED: DISK_FULL.
+     * FAILED_PRECONDITION: STORE_REPLACED (also where most images have no bytes and are to be forgotten), STORE_READ_ONLY,
+     * BACKEND_AUTH. UNAVAILABLE: BACKEND_UNAVAILABLE, CATALOG_REBUILDING (forget_missing in a bucket).
+     * INTERNAL: STORAGE_IO.
      * </pre>
      */
     @io.grpc.ExperimentalApi("https://github.com/grpc/grpc-java/issues/10918")
@@ -314,9 +317,10 @@ public final class MaintenanceGrpc {
      * <pre>
      * Compares records and bytes, and says what does not fit together: findings and progress as they come, then one
      * summary. Without repair and forget_missing it only reads. What is being saved or deleted meanwhile is no finding.
-     * NOT_FOUND: PROVIDER_NOT_FOUND. INVALID_ARGUMENT: FIELD_INVALID.
-     * FAILED_PRECONDITION: STORE_REPLACED, STORE_READ_ONLY, BACKEND_AUTH. UNAVAILABLE: CATALOG_REBUILDING,
-     * BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
+     * NOT_FOUND: PROVIDER_NOT_FOUND. INVALID_ARGUMENT: FIELD_INVALID. RESOURCE_EXHAUSTED: DISK_FULL.
+     * FAILED_PRECONDITION: STORE_REPLACED (also where most images have no bytes and are to be forgotten), STORE_READ_ONLY,
+     * BACKEND_AUTH. UNAVAILABLE: BACKEND_UNAVAILABLE, CATALOG_REBUILDING (forget_missing in a bucket).
+     * INTERNAL: STORAGE_IO.
      * </pre>
      */
     public java.util.Iterator<dev.imagestorage.v1.VerifyResponse> verify(

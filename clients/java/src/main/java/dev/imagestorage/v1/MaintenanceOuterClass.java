@@ -103,41 +103,42 @@ public final class MaintenanceOuterClass extends com.google.protobuf.GeneratedFi
       "4\n\007finding\030\002 \001(\0132\030.imagestorage.v1.Findi" +
       "ngH\000R\007finding\022:\n\007summary\030\003 \001(\0132\036.imagest" +
       "orage.v1.VerifySummaryH\000R\007summaryB\t\n\007pay" +
-      "load\"\367\001\n\013CopyRequest\022\022\n\004from\030\001 \001(\tR\004from" +
+      "load\"\226\002\n\013CopyRequest\022\022\n\004from\030\001 \001(\tR\004from" +
       "\022\016\n\002to\030\002 \001(\tR\002to\022\024\n\005model\030\003 \001(\tR\005model\022\032" +
       "\n\010category\030\004 \001(\tR\010category\0222\n\006before\030\005 \001" +
       "(\0132\032.google.protobuf.TimestampR\006before\022\027" +
       "\n\007dry_run\030\006 \001(\010R\006dryRun\022#\n\rdelete_source" +
       "\030\007 \001(\010R\014deleteSource\022 \n\013concurrency\030\010 \001(" +
-      "\rR\013concurrency\"[\n\013CopyFailure\022\032\n\010filenam" +
-      "e\030\001 \001(\tR\010filename\022\026\n\006reason\030\002 \001(\tR\006reaso" +
-      "n\022\030\n\007message\030\003 \001(\tR\007message\"\255\001\n\013CopySumm" +
-      "ary\022\026\n\006copied\030\001 \001(\004R\006copied\022!\n\014copied_by" +
-      "tes\030\002 \001(\004R\013copiedBytes\022\030\n\007present\030\003 \001(\004R" +
-      "\007present\022\026\n\006failed\030\004 \001(\004R\006failed\022\030\n\007dele" +
-      "ted\030\005 \001(\004R\007deleted\022\027\n\007dry_run\030\006 \001(\010R\006dry" +
-      "Run\"\321\001\n\014CopyResponse\022B\n\010progress\030\001 \001(\0132$" +
-      ".imagestorage.v1.MaintenanceProgressH\000R\010" +
-      "progress\0228\n\007failure\030\002 \001(\0132\034.imagestorage" +
-      ".v1.CopyFailureH\000R\007failure\0228\n\007summary\030\003 " +
-      "\001(\0132\034.imagestorage.v1.CopySummaryH\000R\007sum" +
-      "maryB\t\n\007payload*\367\001\n\007Problem\022\027\n\023PROBLEM_U" +
-      "NSPECIFIED\020\000\022\031\n\025PROBLEM_BYTES_MISSING\020\001\022" +
-      "\030\n\024PROBLEM_SIZE_DIFFERS\020\002\022\034\n\030PROBLEM_CHE" +
-      "CKSUM_DIFFERS\020\003\022\032\n\026PROBLEM_RECORD_DAMAGE" +
-      "D\020\004\022\031\n\025PROBLEM_NOT_COMMITTED\020\005\022\032\n\026PROBLE" +
-      "M_DELETED_BEFORE\020\006\022\030\n\024PROBLEM_RECORD_ALO" +
-      "NE\020\007\022\023\n\017PROBLEM_FOREIGN\020\010*w\n\006Remedy\022\026\n\022R" +
-      "EMEDY_UNSPECIFIED\020\000\022\023\n\017REMEDY_RESTORED\020\001" +
-      "\022\022\n\016REMEDY_ADOPTED\020\002\022\026\n\022REMEDY_QUARANTIN" +
-      "ED\020\003\022\024\n\020REMEDY_FORGOTTEN\020\0042\241\001\n\013Maintenan" +
-      "ce\022K\n\006Verify\022\036.imagestorage.v1.VerifyReq" +
-      "uest\032\037.imagestorage.v1.VerifyResponse0\001\022" +
-      "E\n\004Copy\022\034.imagestorage.v1.CopyRequest\032\035." +
-      "imagestorage.v1.CopyResponse0\001Bu\n\023dev.im" +
-      "agestorage.v1P\001ZJgithub.com/imagestorage" +
-      "/imagestorage/gen/go/imagestorage/v1;ima" +
-      "gestoragev1\252\002\017ImageStorage.V1b\006proto3"
+      "\rR\013concurrency\022\035\n\nbring_back\030\t \001(\010R\tbrin" +
+      "gBack\"[\n\013CopyFailure\022\032\n\010filename\030\001 \001(\tR\010" +
+      "filename\022\026\n\006reason\030\002 \001(\tR\006reason\022\030\n\007mess" +
+      "age\030\003 \001(\tR\007message\"\255\001\n\013CopySummary\022\026\n\006co" +
+      "pied\030\001 \001(\004R\006copied\022!\n\014copied_bytes\030\002 \001(\004" +
+      "R\013copiedBytes\022\030\n\007present\030\003 \001(\004R\007present\022" +
+      "\026\n\006failed\030\004 \001(\004R\006failed\022\030\n\007deleted\030\005 \001(\004" +
+      "R\007deleted\022\027\n\007dry_run\030\006 \001(\010R\006dryRun\"\321\001\n\014C" +
+      "opyResponse\022B\n\010progress\030\001 \001(\0132$.imagesto" +
+      "rage.v1.MaintenanceProgressH\000R\010progress\022" +
+      "8\n\007failure\030\002 \001(\0132\034.imagestorage.v1.CopyF" +
+      "ailureH\000R\007failure\0228\n\007summary\030\003 \001(\0132\034.ima" +
+      "gestorage.v1.CopySummaryH\000R\007summaryB\t\n\007p" +
+      "ayload*\367\001\n\007Problem\022\027\n\023PROBLEM_UNSPECIFIE" +
+      "D\020\000\022\031\n\025PROBLEM_BYTES_MISSING\020\001\022\030\n\024PROBLE" +
+      "M_SIZE_DIFFERS\020\002\022\034\n\030PROBLEM_CHECKSUM_DIF" +
+      "FERS\020\003\022\032\n\026PROBLEM_RECORD_DAMAGED\020\004\022\031\n\025PR" +
+      "OBLEM_NOT_COMMITTED\020\005\022\032\n\026PROBLEM_DELETED" +
+      "_BEFORE\020\006\022\030\n\024PROBLEM_RECORD_ALONE\020\007\022\023\n\017P" +
+      "ROBLEM_FOREIGN\020\010*w\n\006Remedy\022\026\n\022REMEDY_UNS" +
+      "PECIFIED\020\000\022\023\n\017REMEDY_RESTORED\020\001\022\022\n\016REMED" +
+      "Y_ADOPTED\020\002\022\026\n\022REMEDY_QUARANTINED\020\003\022\024\n\020R" +
+      "EMEDY_FORGOTTEN\020\0042\241\001\n\013Maintenance\022K\n\006Ver" +
+      "ify\022\036.imagestorage.v1.VerifyRequest\032\037.im" +
+      "agestorage.v1.VerifyResponse0\001\022E\n\004Copy\022\034" +
+      ".imagestorage.v1.CopyRequest\032\035.imagestor" +
+      "age.v1.CopyResponse0\001Bu\n\023dev.imagestorag" +
+      "e.v1P\001ZJgithub.com/imagestorage/imagesto" +
+      "rage/gen/go/imagestorage/v1;imagestorage" +
+      "v1\252\002\017ImageStorage.V1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
@@ -179,7 +180,7 @@ public final class MaintenanceOuterClass extends com.google.protobuf.GeneratedFi
     internal_static_imagestorage_v1_CopyRequest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_imagestorage_v1_CopyRequest_descriptor,
-        new java.lang.String[] { "From", "To", "Model", "Category", "Before", "DryRun", "DeleteSource", "Concurrency", });
+        new java.lang.String[] { "From", "To", "Model", "Category", "Before", "DryRun", "DeleteSource", "Concurrency", "BringBack", });
     internal_static_imagestorage_v1_CopyFailure_descriptor =
       getDescriptor().getMessageType(6);
     internal_static_imagestorage_v1_CopyFailure_fieldAccessorTable = new

@@ -65,7 +65,8 @@ public enum Problem
   PROBLEM_NOT_COMMITTED(5),
   /**
    * <pre>
-   * Bytes of an image that was deleted, brought back by somebody. repair quarantines them.
+   * Bytes of an image that was deleted, brought back by somebody; in a bucket, an hour after the delete at the earliest.
+   * repair quarantines them.
    * </pre>
    *
    * <code>PROBLEM_DELETED_BEFORE = 6;</code>
@@ -149,7 +150,8 @@ public enum Problem
   public static final int PROBLEM_NOT_COMMITTED_VALUE = 5;
   /**
    * <pre>
-   * Bytes of an image that was deleted, brought back by somebody. repair quarantines them.
+   * Bytes of an image that was deleted, brought back by somebody; in a bucket, an hour after the delete at the earliest.
+   * repair quarantines them.
    * </pre>
    *
    * <code>PROBLEM_DELETED_BEFORE = 6;</code>
