@@ -1,5 +1,6 @@
 /** Lists over one provider or several: merges their pages in one order and makes page tokens. */
 import { createHash } from 'node:crypto';
+import type { CatalogQuery } from './catalog/types.ts';
 import { resolveRange } from './dates.ts';
 import { invalidField, StorageError } from './errors.ts';
 import type {
@@ -204,4 +205,26 @@ function checkFilter(filter: ImageFilter<Instant>): void {
   checkText('query', filter.query ?? '', MAX_QUERY_BYTES);
   checkTags('tags', filter.tags ?? []);
   if (filter.dateRange !== undefined) resolveRange(filter.dateRange);
+}
+
+/** The same in the catalog's terms. */
+export function toQuery({
+  dateRange,
+  model,
+  category,
+  query,
+  tags,
+  pinned,
+  order = 'newest',
+}: ListOptions): CatalogQuery {
+  return {
+    ...(dateRange?.start && { start: dateRange.start.getTime() }),
+    ...(dateRange?.end && { end: dateRange.end.getTime() }),
+    model,
+    category,
+    query,
+    tags,
+    pinned,
+    order,
+  };
 }

@@ -95,6 +95,17 @@ export function checkDeclared(declared: Pick<SaveOptions, keyof Declared | 'cont
   }
 }
 
+/** TYPE_MISMATCH when the bytes are of another type than was declared. */
+export function checkType(declared: string | undefined, actual: string): void {
+  const wanted = declared === 'image/jpg' ? 'image/jpeg' : declared;
+  if (wanted && wanted !== actual) {
+    const shown = /^[\w.+-]{1,64}\/[\w.+-]{1,64}$/.test(wanted) ? wanted : 'another type';
+    throw new StorageError('TYPE_MISMATCH', `${shown} was declared, the bytes are ${actual}`, {
+      field: 'content_type',
+    });
+  }
+}
+
 /** A whole number that a double holds exactly, not negative. */
 export function checkCount(field: string, value: number): number {
   if (!Number.isSafeInteger(value) || value < 0) throw invalidField(field, 'must be a whole number, not negative');

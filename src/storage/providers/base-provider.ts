@@ -2,17 +2,17 @@
 import { createHash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import { chunksOf } from '../byte-source.ts';
-import type { Catalog, CatalogQuery, ImageRecord, Outcome } from '../catalog/types.ts';
+import type { Catalog, ImageRecord, Outcome } from '../catalog/types.ts';
 import { checkCleanup, cleanUp } from '../cleanup.ts';
 import { Slots } from '../concurrency.ts';
 import { StorageError, throwIfCancelled, toStorageError } from '../errors.ts';
 import { type DetectedType, ImageInspector } from '../image-format.ts';
-import { createListing } from '../listing.ts';
+import { itemOf, type Location } from '../item.ts';
+import { createListing, toQuery } from '../listing.ts';
 import { allRecords, measureRecords } from '../maintenance/records.ts';
 import type { Checked, CheckOptions, Held, Maintainable, VerifyEvent, VerifyOptions } from '../maintenance/types.ts';
 import { tellOf } from '../maintenance/verify.ts';
 import { imageFilename, imageKey, modelSlug } from '../naming.ts';
-import { parseParameters } from '../parameters.ts';
 import type {
   ByteSource,
   CleanupOptions,
@@ -39,6 +39,7 @@ import {
   checkDeclared,
   checkIdempotencyKey,
   checkMetadata,
+  checkType,
   fingerprint,
 } from '../validation.ts';
 
@@ -75,11 +76,6 @@ export interface CopyUpload {
 }
 
 type ReceivedBytes = Pick<ImageRecord, 'size' | 'sha256' | 'contentType' | 'width' | 'height'>;
-
-export interface Location {
-  url: string;
-  path?: string;
-}
 
 export abstract class BaseProvider implements StorageProvider, Maintainable {
   readonly name: string;
@@ -284,7 +280,7 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
       const catalog = await folded(this.completeCatalog());
       const { records, more } = await folded(catalog.page(query, { ...(after && { after }), limit, maxBytes }));
       const locations = await Promise.all(records.map((record) => this.locate(record)));
-      return { items: records.map((record, at) => this.#itemAt(record, locations[at]!)), more };
+      return { items: records.map((record, at) => itemOf(this, record, locations[at]!)), more };
     };
     return createListing(() => [{ provider: this.name, read }], options);
   }
@@ -374,49 +370,7 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
   }
 
   async #item(record: ImageRecord): Promise<StorageItem> {
-    return this.#itemAt(record, await this.locate(record));
-  }
-
-  #itemAt(record: ImageRecord, location: Location): StorageItem {
-    const { filename, key, size, sha256, contentType, width, height, pinned } = record;
-    return {
-      ...location,
-      filename,
-      key,
-      size,
-      storageType: this.storageType,
-      provider: this.name,
-      metadata: new StoredMetadata(record),
-      sha256,
-      contentType,
-      width,
-      height,
-      createTime: new Date(record.createTime),
-      pinned,
-    };
-  }
-}
-
-function toQuery({ dateRange, model, category, query, tags, pinned, order = 'newest' }: ListOptions): CatalogQuery {
-  return {
-    ...(dateRange?.start && { start: dateRange.start.getTime() }),
-    ...(dateRange?.end && { end: dateRange.end.getTime() }),
-    model,
-    category,
-    query,
-    tags,
-    pinned,
-    order,
-  };
-}
-
-function checkType(declared: string | undefined, actual: string): void {
-  const wanted = declared === 'image/jpg' ? 'image/jpeg' : declared;
-  if (wanted && wanted !== actual) {
-    const shown = /^[\w.+-]{1,64}\/[\w.+-]{1,64}$/.test(wanted) ? wanted : 'another type';
-    throw new StorageError('TYPE_MISMATCH', `${shown} was declared, the bytes are ${actual}`, {
-      field: 'content_type',
-    });
+    return itemOf(this, record, await this.locate(record));
   }
 }
 
@@ -438,28 +392,5 @@ async function folded<T>(work: Promise<T>): Promise<T> {
     return await work;
   } catch (error) {
     throw toStorageError(error);
-  }
-}
-
-/** Parses the parameters only for who looks at them; an accessor in each literal would be a closure for each image. */
-class StoredMetadata implements Required<ImageMetadata> {
-  readonly prompt: string;
-  readonly model: string;
-  readonly timestamp: Date;
-  readonly category: string;
-  readonly tags: string[];
-  readonly parametersJson: string;
-
-  constructor({ prompt, model, timestamp, category, tags, parametersJson }: ImageRecord) {
-    this.prompt = prompt;
-    this.model = model;
-    this.timestamp = new Date(timestamp);
-    this.category = category;
-    this.tags = tags;
-    this.parametersJson = parametersJson;
-  }
-
-  get parameters(): Record<string, unknown> {
-    return parseParameters(this.parametersJson);
   }
 }

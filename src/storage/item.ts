@@ -1,0 +1,56 @@
+/** An image as callers see it, of its record and the place of its bytes. */
+import type { ImageRecord } from './catalog/types.ts';
+import { parseParameters } from './parameters.ts';
+import type { ImageMetadata, StorageItem, StorageProvider } from './types.ts';
+
+/** Where a caller finds the bytes. */
+export interface Location {
+  url: string;
+  path?: string;
+}
+
+export function itemOf(
+  { name, storageType }: Pick<StorageProvider, 'name' | 'storageType'>,
+  record: ImageRecord,
+  location: Location,
+): StorageItem {
+  const { filename, key, size, sha256, contentType, width, height, pinned } = record;
+  return {
+    ...location,
+    filename,
+    key,
+    size,
+    storageType,
+    provider: name,
+    metadata: new StoredMetadata(record),
+    sha256,
+    contentType,
+    width,
+    height,
+    createTime: new Date(record.createTime),
+    pinned,
+  };
+}
+
+/** Parses the parameters only for who looks at them; an accessor in each literal would be a closure for each image. */
+class StoredMetadata implements Required<ImageMetadata> {
+  readonly prompt: string;
+  readonly model: string;
+  readonly timestamp: Date;
+  readonly category: string;
+  readonly tags: string[];
+  readonly parametersJson: string;
+
+  constructor({ prompt, model, timestamp, category, tags, parametersJson }: ImageRecord) {
+    this.prompt = prompt;
+    this.model = model;
+    this.timestamp = new Date(timestamp);
+    this.category = category;
+    this.tags = tags;
+    this.parametersJson = parametersJson;
+  }
+
+  get parameters(): Record<string, unknown> {
+    return parseParameters(this.parametersJson);
+  }
+}
