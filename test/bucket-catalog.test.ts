@@ -123,3 +123,21 @@ it('keeps over a crash what was begun and not ended, and whether it was ever fil
   expect(await catalog.pendingOperations()).toEqual([operation]);
   expect(await catalog.isFilled()).toBe(true);
 });
+
+it('does not begin a save whose key an image has, and says which', async () => {
+  await catalog.apply([find(FOX, live(FOX, 'e1'))]);
+  const save = {
+    nonce: 'n',
+    kind: 'save',
+    filename: recordOf(7).filename,
+    idempotencyKey: 'k',
+    fingerprint: 'f',
+  } as const;
+  const [earlier, other] = await catalog.apply([
+    { kind: 'begin', operation: save },
+    { kind: 'begin', operation: { ...save, nonce: 'm', idempotencyKey: 'other' } },
+  ]);
+  expect(earlier).toMatchObject({ filename: FOX.filename });
+  expect(other).toBeUndefined();
+  expect((await catalog.pendingOperations()).map(({ nonce }) => nonce)).toEqual(['m']);
+});

@@ -19,7 +19,7 @@ export async function startBucketDaemon(
   const config = join(folder, 'image-storage.json');
   const s3 = { ...bucket, stateDir: stateOf(folder), lockWaitSeconds: 10 };
   await writeFile(config, JSON.stringify({ defaultProvider: 's3', providers: { s3 } }));
-  return startDaemonProcess(join(folder, 'outputs'), { ...options, flags: ['--config', config] });
+  return startDaemonProcess(undefined, { ...options, flags: ['--config', config] });
 }
 
 /** As if its disk were lost: the next start knows only what is in the bucket. */

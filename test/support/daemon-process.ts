@@ -24,12 +24,13 @@ export interface DaemonProcessOptions {
   command?: string;
 }
 
-/** Rejects when it ends before it listens. */
+/** Without a base path it has the stores of its configuration alone. Rejects when it ends before it listens. */
 export async function startDaemonProcess(
-  basePath: string,
+  basePath: string | undefined,
   { listen = '127.0.0.1:0', flags = [], stderr = 'inherit', command = BIN }: DaemonProcessOptions = {},
 ): Promise<DaemonProcess> {
-  const args = [command, 'serve', '--listen', listen, '--base-path', basePath, '--log-level', 'warn', ...flags];
+  const store = basePath === undefined ? [] : ['--base-path', basePath];
+  const args = [command, 'serve', '--listen', listen, ...store, '--log-level', 'warn', ...flags];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', stderr] });
   const address = await new Promise<string>((resolve, reject) => {
     child.once('exit', (code) => reject(new Error(`the daemon ended with ${code} before it listened`)));

@@ -237,7 +237,7 @@ export function urlsOf(config: S3Config): (key: string) => Promise<string> {
     return async (key) => `${base}/${escapedPath(prefix + key)}`;
   }
   const client = createClient(config, urls.endpoint ?? config.endpoint);
-  const expiresIn = urls.expiresSeconds ?? DEFAULT_EXPIRY_SECONDS;
+  const expiresIn = Math.floor(urls.expiresSeconds ?? DEFAULT_EXPIRY_SECONDS);
   const sign = presigner(client, bucket, expiresIn);
   return (key) => sign(prefix + key);
 }

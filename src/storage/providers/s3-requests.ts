@@ -1,4 +1,4 @@
-/** What a save asks of S3, signed and sent without the SDK's middleware, which takes longer than all else: Put, and URLs that expire. */
+/** What every save needs of S3, without the SDK's middleware, which takes longer than all else: Put, and URLs that expire. */
 import type { Readable } from 'node:stream';
 import { GetObjectCommand, type PutObjectCommandInput, type S3Client } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
@@ -17,7 +17,7 @@ export type DirectPut = (
 /** `unsure`: the service wants something that only the SDK may know how to give, such as another region or time. */
 export type DirectAnswer = { kind: 'put'; etag: string | undefined } | { kind: 'unsure' };
 
-/** What the SDK makes of such an answer. */
+/** In the shape of the SDK's errors. */
 class RefusedPut extends Error {
   readonly $metadata: { httpStatusCode: number };
 
@@ -28,7 +28,7 @@ class RefusedPut extends Error {
   }
 }
 
-/** Puts through the client's connections; rejects as the client does. */
+/** Puts by one signed request over the client's connections; rejects as the client does. */
 export function directPut(client: S3Client, bucket: string): DirectPut {
   const placed = once(() => placeOf(client, bucket));
   return async (input, sha256, body, abortSignal) => {
