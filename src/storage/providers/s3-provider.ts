@@ -12,6 +12,7 @@ import {
 } from '@aws-sdk/client-s3';
 import {
   type ByteRange,
+  failedWith,
   type ObjectHeaders,
   type ObjectStore,
   ObjectStoreError,
@@ -92,9 +93,13 @@ class S3Objects implements ObjectStore {
   }
 
   remove(key: string): Promise<void> {
-    return this.#folded('write', async () => {
-      await this.#client.send(new DeleteObjectCommand(this.#at(key)));
-    });
+    return this.#folded('write', () => this.#client.send(new DeleteObjectCommand(this.#at(key)))).then(
+      () => {},
+      (error) => {
+        // versitygw says so where two removals meet.
+        if (!failedWith(error, 'not_found')) throw error;
+      },
+    );
   }
 
   close(): void {

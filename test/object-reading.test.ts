@@ -1,0 +1,37 @@
+/** Records that are overwritten while they are read: bytes and ETag of one answer are of one object. */
+import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { expect, it } from 'vitest';
+import type { ObjectStore } from '../src/storage/object/object-store.ts';
+import { readSmall } from '../src/storage/object/reading.ts';
+import { memoryObjects } from '../src/storage/providers/memory-storage.ts';
+
+const KEY = 'outputs/metadata/x.json';
+const md5 = (text: string) => createHash('md5').update(text).digest('hex');
+
+/** Gives these answers in turn, then the last one for ever. */
+function answering(...answers: { text: string; etag: string }[]): ObjectStore & { gets: number } {
+  const store = {
+    ...memoryObjects(new Map()),
+    gets: 0,
+    async get() {
+      const { text, etag } = answers[Math.min(store.gets++, answers.length - 1)]!;
+      return { etag, size: text.length, metadata: {}, body: Readable.from([Buffer.from(text)]) };
+    },
+  };
+  return store;
+}
+
+it('reads again while the bytes are those of before and the ETag that of after', async () => {
+  const torn = { text: 'before', etag: md5('after') };
+  const found = await readSmall(answering(torn, torn, { text: 'after', etag: md5('after') }), KEY);
+  expect(String(found?.bytes)).toBe('after');
+});
+
+it('believes a store whose ETags are something else, and does not ask it again', async () => {
+  const store = answering({ text: 'encrypted', etag: md5('something else') });
+  expect(String((await readSmall(store, KEY))?.bytes)).toBe('encrypted');
+  const before = store.gets;
+  await readSmall(store, KEY);
+  expect(store.gets).toBe(before + 1);
+});
