@@ -103,8 +103,8 @@ const limits = z.strictObject({
   maxStreams: count().default(256).describe('Calls at once over one connection. Default: 256.'),
   maxConnections: count().default(1024).describe('Connections at once. Default: 1024.'),
   receiveBufferBytes: byteSize()
-    .default(128 * MIB)
-    .describe('Bytes received and not yet read, over all connections. Default: 128MiB.'),
+    .default(64 * MIB)
+    .describe('Bytes received and not yet read, over all connections. Default: 64MiB.'),
   firstMessageSeconds: seconds(0.01)
     .default(10)
     .describe('How long a call may take to send its first message, in seconds. Default: 10.'),
