@@ -2,11 +2,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { type Config, loadConfig, processEnvironment } from '../config.ts';
-import { EXIT } from '../exit-codes.ts';
 import { StorageError } from '../storage/errors.ts';
-import { withoutAlias } from '../storage/settings.ts';
 import type { Storage } from '../storage/types.ts';
 import { notWaiting } from './own-daemon.ts';
+import { providerNamed } from './settings.ts';
 import { countOf, formatBytes, printLine } from './terminal.ts';
 
 interface RebuildFlags {
@@ -25,13 +24,9 @@ export function registerCatalog(program: Command): void {
     .option('--config <file>', 'a YAML file (default: IMAGE_STORAGE_CONFIG)')
     .action(async ({ config: configFile, provider }: RebuildFlags) => {
       const config = notWaiting(loadConfig({ env: processEnvironment(), configFile }));
-      const name = withoutAlias(provider ?? config.defaultProvider);
-      const chosen = new Map(Object.entries(config.providers)).get(name);
-      if (chosen === undefined) {
-        const names = Object.keys(config.providers).join(', ');
-        return command.error(`error: no provider is named "${name}"; configured: ${names}`, { exitCode: EXIT.USAGE });
-      }
-      await rebuild({ ...config, defaultProvider: name, providers: { [name]: { ...chosen, required: true } } });
+      const name = providerNamed(command, config, provider ?? config.defaultProvider);
+      const chosen = { ...config.providers[name]!, required: true };
+      await rebuild({ ...config, defaultProvider: name, providers: { [name]: chosen } });
     });
 }
 

@@ -1,10 +1,10 @@
 /** `image-storage copy`: copies images from one store to another; run again, it goes on where it ended. */
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import type { CopyOptions, CopySummary } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
 import type { Session } from './connection.ts';
 import { parseInstant } from './dates.ts';
-import { parseCount } from './flags.ts';
+import { parseConcurrency } from './flags.ts';
 import { type DaemonFlags, withDaemon, withDaemonFlags } from './own-daemon.ts';
 import { createRunProgress } from './run-progress.ts';
 import { ask, canAsk, countOf, formatBytes, printError, printJson, printLine } from './terminal.ts';
@@ -13,8 +13,6 @@ interface CopyFlags extends DaemonFlags, Omit<CopyOptions, 'signal'> {
   yes?: boolean;
   json?: boolean;
 }
-
-const MAX_CONCURRENCY = 64;
 
 export function registerCopy(program: Command): void {
   const command = program
@@ -40,12 +38,6 @@ export function registerCopy(program: Command): void {
       return withDaemon(flags, (session) => copy(session, flags));
     });
   withDaemonFlags(command);
-}
-
-function parseConcurrency(text: string): number {
-  const count = parseCount(text);
-  if (count < 1 || count > MAX_CONCURRENCY) throw new InvalidArgumentError(`expected 1 to ${MAX_CONCURRENCY}`);
-  return count;
 }
 
 /** Exit 1 when an image was not copied. */

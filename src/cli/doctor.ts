@@ -3,8 +3,8 @@ import type { Command } from 'commander';
 import { loadConfig, processEnvironment } from '../config.ts';
 import { EXIT } from '../exit-codes.ts';
 import { examine, type ProviderCheck } from '../storage/doctor.ts';
-import { withoutAlias } from '../storage/settings.ts';
 import { INTERRUPTED, listenForInterrupt } from './connection.ts';
+import { providerNamed } from './settings.ts';
 import { countOf, displayText, printJson, printLine } from './terminal.ts';
 
 interface DoctorFlags {
@@ -26,13 +26,9 @@ export function registerDoctor(program: Command): void {
     .option('--json', 'print one JSON object a line for each check')
     .action(async (flags: DoctorFlags) => {
       const config = loadConfig({ env: processEnvironment(), configFile: flags.config });
-      const names = Object.keys(config.providers);
-      if (flags.provider !== undefined && !names.includes(withoutAlias(flags.provider))) {
-        const message = `error: no provider is named "${flags.provider}"; configured: ${names.join(', ')}`;
-        command.error(message, { exitCode: EXIT.USAGE });
-      }
-      const width = Math.max(...names.map((name) => name.length));
-      process.exitCode = await doctor(examine(config, flags.provider), flags.json ? undefined : width);
+      const only = flags.provider === undefined ? undefined : providerNamed(command, config, flags.provider);
+      const width = Math.max(...Object.keys(config.providers).map((name) => name.length));
+      process.exitCode = await doctor(examine(config, only), flags.json ? undefined : width);
     });
 }
 

@@ -5,6 +5,7 @@ import { parseBytes } from '../config/bytes.ts';
 /** Generation parameters: the JSON text of each value by key. */
 export type Parameters = Map<string, string>;
 
+const MAX_CONCURRENCY = 64;
 const SCALAR = /^(?:-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)$/;
 
 /** `key=value`. A number keeps its digits as typed: a 64-bit seed survives. What is no JSON scalar is a string. */
@@ -30,6 +31,13 @@ export function parseSize(text: string): number {
 export function parseCount(text: string): number {
   const count = /^\d+$/.test(text) ? Number(text) : Number.NaN;
   if (!(count <= 0xffff_ffff)) throw new InvalidArgumentError('expected a whole number');
+  return count;
+}
+
+/** How many at once. */
+export function parseConcurrency(text: string): number {
+  const count = parseCount(text);
+  if (count < 1 || count > MAX_CONCURRENCY) throw new InvalidArgumentError(`expected 1 to ${MAX_CONCURRENCY}`);
   return count;
 }
 

@@ -2,11 +2,11 @@
 import { createHash } from 'node:crypto';
 import { realpath } from 'node:fs/promises';
 import { relative } from 'node:path';
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { EXIT } from '../exit-codes.ts';
 import { inParallel } from '../storage/parallel.ts';
 import { type AddressFlags, type Session, withAddress, withClient } from './connection.ts';
-import { collect, parseCount } from './flags.ts';
+import { collect, parseConcurrency } from './flags.ts';
 import { type Description, openImageFile } from './import/image-file.ts';
 import { listStoredImages, type StoredImages } from './import/stored-images.ts';
 import { createSummary, SKIPPED, type SkipReason, type Summary, summaryLines } from './import/tally.ts';
@@ -38,7 +38,6 @@ interface Run {
 }
 
 const DEFAULT_CONCURRENCY = 8;
-const MAX_CONCURRENCY = 64;
 const SHOWN_PROMPT_WIDTH = 60;
 /** gRPC's INVALID_ARGUMENT: another image may be accepted all the same. */
 const INVALID_ARGUMENT = 3;
@@ -61,12 +60,6 @@ export function registerImport(program: Command): void {
       return withClient(flags, (session) => importFolder(session, folder, flags), {});
     });
   withAddress(command);
-}
-
-function parseConcurrency(text: string): number {
-  const count = parseCount(text);
-  if (count < 1 || count > MAX_CONCURRENCY) throw new InvalidArgumentError(`expected 1 to ${MAX_CONCURRENCY}`);
-  return count;
 }
 
 /** A file that fails does not stop the others; where the store itself fails, it ends, and may be run again. */

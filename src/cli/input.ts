@@ -1,9 +1,9 @@
 /** The files and pipes that a command line names as images. */
 import { createReadStream } from 'node:fs';
-import { open, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { addAbortSignal } from 'node:stream';
 import type { Source } from '../client.ts';
-import { type ReadAt, readerOf } from '../storage/embedded/read-at.ts';
+import { type ReadAt, readerOf, readerOfFile } from '../storage/embedded/read-at.ts';
 import { HEAD_BYTES } from '../storage/embedded-metadata.ts';
 
 /** The argument that means stdin. */
@@ -23,21 +23,15 @@ export async function openInput(file: string, signal: AbortSignal): Promise<Inpu
   const stats = await stat(file);
   // A pipe or device that is named as a file can be read only once, like stdin.
   if (!stats.isFile()) return openStream(createReadStream(file, { signal }));
-  const head = await readFileAt(file, 0, Math.min(stats.size, HEAD_BYTES));
+  const readFile = readerOfFile(file);
+  const head = await readFile(0, Math.min(stats.size, HEAD_BYTES));
   const readHead = readerOf(head);
   if (head.length === stats.size) return { source: head, readAt: readHead };
   return {
     source: { file },
     readAt: (position, lengthBytes) =>
-      position + lengthBytes <= head.length ? readHead(position, lengthBytes) : readFileAt(file, position, lengthBytes),
+      position + lengthBytes <= head.length ? readHead(position, lengthBytes) : readFile(position, lengthBytes),
   };
-}
-
-async function readFileAt(file: string, position: number, lengthBytes: number): Promise<Buffer> {
-  if (lengthBytes <= 0) return Buffer.alloc(0);
-  await using handle = await open(file);
-  const { buffer, bytesRead } = await handle.read({ buffer: Buffer.allocUnsafe(lengthBytes), position });
-  return buffer.subarray(0, bytesRead);
 }
 
 async function openStream(stream: AsyncIterable<Uint8Array>): Promise<Input> {

@@ -1,6 +1,8 @@
-/** The flags that set something, shared by `serve` and the commands that tell what it would be given. */
+/** What commands that read the configuration share: the flags that set something, and the choice of a provider. */
 import type { Command } from 'commander';
-import type { Flags } from '../config.ts';
+import type { Config, Flags } from '../config.ts';
+import { EXIT } from '../exit-codes.ts';
+import { withoutAlias } from '../storage/settings.ts';
 import { collect } from './flags.ts';
 
 export interface SettingsFlags extends Flags {
@@ -18,4 +20,13 @@ export function withSettings(command: Command): Command {
     .option('--log-level <level>', 'trace, debug, info, warn, error, fatal or silent (default: info)')
     .option('--log-format <format>', 'auto, json or pretty (default: auto)')
     .addHelpText('after', '\nEvery setting has a variable, too: limits.maxSaves is IMAGE_STORAGE_LIMITS_MAX_SAVES.');
+}
+
+/** The name of that provider in the configuration; ends the command where there is none. */
+export function providerNamed(command: Command, { providers }: Config, given: string): string {
+  const name = withoutAlias(given);
+  const names = Object.keys(providers);
+  if (names.includes(name)) return name;
+  const message = `error: no provider is named "${given}"; configured: ${names.join(', ')}`;
+  return command.error(message, { exitCode: EXIT.USAGE });
 }

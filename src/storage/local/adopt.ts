@@ -1,12 +1,11 @@
 /** Commits an image whose bytes lie in their place without a row: what `verify` and hands that restore a backup leave. */
 import { createReadStream } from 'node:fs';
-import { open, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { ImageRecord } from '../catalog/types.ts';
-import type { ReadAt } from '../embedded/read-at.ts';
-import { StorageError } from '../errors.ts';
-import { inspectImage, recordOfFoundling } from '../maintenance/foundling.ts';
+import { readerOfFile } from '../embedded/read-at.ts';
+import { inspectFoundling, recordOfFoundling } from '../maintenance/foundling.ts';
 import { parseRecord } from '../record-file.ts';
 import { readText, syncFile, syncFolder } from './files.ts';
 import { quarantine } from './quarantine.ts';
@@ -41,10 +40,7 @@ export async function correctRecord({ catalog, folders, layout }: LocalStore, fi
 /** From the record file that fits the bytes, else from filename and embedded metadata. */
 async function recordFor({ layout }: LocalStore, filename: string): Promise<ImageRecord> {
   const path = layout.image(filename);
-  const image = await inspectImage(createReadStream(path, { highWaterMark: CHUNK_BYTES }));
-  if (!filename.endsWith(`.${image.extension}`)) {
-    throw new StorageError('TYPE_MISMATCH', `the name says another type, the bytes are ${image.contentType}`);
-  }
+  const image = await inspectFoundling(filename, createReadStream(path, { highWaterMark: CHUNK_BYTES }));
   const told = parseRecord((await readText(layout.record(filename))) ?? '', filename);
   if (told?.sha256 === image.sha256 && told.size === image.size) return told;
   const { mtimeMs } = await stat(path);
@@ -58,12 +54,4 @@ async function insert({ committer, layout }: LocalStore, record: ImageRecord): P
   if (!outcome.done && outcome.why === 'key_taken') {
     await committer.submit({ kind: 'insert', record: { ...record, idempotencyKey: '' } }, folders);
   }
-}
-
-function readerOfFile(path: string): ReadAt {
-  return async (position, lengthBytes) => {
-    await using file = await open(path);
-    const { buffer, bytesRead } = await file.read({ buffer: Buffer.allocUnsafe(lengthBytes), position });
-    return buffer.subarray(0, bytesRead);
-  };
 }

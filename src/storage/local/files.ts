@@ -1,6 +1,10 @@
 /** The few file operations that a local store's promises rest on. */
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
 import { type FileHandle, link, mkdir, open, readFile, rename, stat, unlink, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+
+const READ_BYTES = 1024 * 1024;
 
 /** The identity of a file on this machine. */
 export interface Inode {
@@ -108,6 +112,13 @@ export async function replaceFile(path: string, content: string): Promise<void> 
 
 export async function readText(path: string): Promise<string | undefined> {
   return ifPresent(readFile(path, 'utf8'));
+}
+
+/** Of the bytes in a file, lower-case hex. */
+export async function sha256Of(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path, { highWaterMark: READ_BYTES })) hash.update(chunk as Buffer);
+  return hash.digest('hex');
 }
 
 /** False when it was there. */

@@ -1,6 +1,4 @@
 /** What a start puts right after an unclean stop, from the catalog: records, staging and half-done deletes. */
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Catalog, ImageRecord } from '../catalog/types.ts';
@@ -15,6 +13,7 @@ import {
   linkNew,
   placeFile,
   readText,
+  sha256Of,
   syncFile,
   syncFolder,
   unlinkIfPresent,
@@ -116,9 +115,7 @@ async function placeStaged({ layout, folders, catalog }: Recovering, row: ImageR
 /** Whether the file has exactly the bytes that the record tells of. */
 export async function holds(path: string, record: ImageRecord): Promise<boolean> {
   if ((await ifPresent(stat(path)))?.size !== record.size) return false;
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
-  return hash.digest('hex') === record.sha256;
+  return (await sha256Of(path)) === record.sha256;
 }
 
 /** Unlinks what deleted images still have, and forgets that it was pending. What cannot be unlinked stays pending. */

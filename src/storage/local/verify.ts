@@ -1,6 +1,5 @@
 /** Verifies a local store: each row of the catalog with its files, then each file with the catalog. */
-import { createHash } from 'node:crypto';
-import { createReadStream, type Dirent } from 'node:fs';
+import type { Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -13,13 +12,12 @@ import { folderOf, imageKey, KEY_ROOT, recordKey } from '../naming.ts';
 import { mapInParallel } from '../parallel.ts';
 import { parseRecord } from '../record-file.ts';
 import { adoptImage, correctRecord } from './adopt.ts';
-import { hasCode, ifPresent, inodeOf, readText } from './files.ts';
+import { hasCode, ifPresent, inodeOf, readText, sha256Of } from './files.ts';
 import { quarantine } from './quarantine.ts';
 import type { LocalStore } from './store.ts';
 
 const ROWS_AT_ONCE = 8;
 const FILES_AT_ONCE = 500;
-const CHUNK_BYTES = 1 << 20;
 const MISSING = 'it is missing';
 /** What the file system says of one file; anything else is the matter of the whole store. */
 const OF_ONE_FILE = ['EPERM', 'EACCES', 'EISDIR', 'ENOTDIR', 'ENOENT', 'EBUSY', 'EXDEV', 'ELOOP', 'EIO'];
@@ -198,12 +196,6 @@ class LocalCheck {
 function refusalIn(error: unknown): string {
   if (!hasCode(error, ...OF_ONE_FILE)) throw error;
   return (error as NodeJS.ErrnoException).code!;
-}
-
-async function sha256Of(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path, { highWaterMark: CHUNK_BYTES })) hash.update(chunk as Buffer);
-  return hash.digest('hex');
 }
 
 /** The regular files of each folder in turn, 500 at most at once. Links are somebody's own arrangement. */

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import type { ImageRecord } from '../catalog/types.ts';
 import type { ReadAt } from '../embedded/read-at.ts';
 import { readEmbeddedMetadata } from '../embedded-metadata.ts';
+import { StorageError } from '../errors.ts';
 import { type ImageFormat, ImageInspector } from '../image-format.ts';
 import { folderOf, imageKey, modelSlug } from '../naming.ts';
 import { fingerprint } from '../validation.ts';
@@ -24,6 +25,16 @@ export async function inspectImage(chunks: Iterable<Uint8Array> | AsyncIterable<
     size += chunk.length;
   }
   return { ...inspector.finish(), size, sha256: hash.digest('hex') };
+}
+
+/** The same, and TYPE_MISMATCH where the name says another type than the bytes. */
+export async function inspectFoundling(
+  filename: string,
+  chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+): Promise<InspectedImage> {
+  const image = await inspectImage(chunks);
+  if (filename.endsWith(`.${image.extension}`)) return image;
+  throw new StorageError('TYPE_MISMATCH', `the name says another type, the bytes are ${image.contentType}`);
 }
 
 /** The model as the filename has it; undefined where that says nothing. */

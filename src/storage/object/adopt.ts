@@ -3,8 +3,7 @@ import { createHash } from 'node:crypto';
 import { nanoid } from 'nanoid';
 import type { FoundRecord } from '../catalog/types.ts';
 import type { ReadAt } from '../embedded/read-at.ts';
-import { StorageError } from '../errors.ts';
-import { inspectImage, recordOfFoundling } from '../maintenance/foundling.ts';
+import { inspectFoundling, recordOfFoundling } from '../maintenance/foundling.ts';
 import { KEY_ROOT } from '../naming.ts';
 import { type BucketStore, createOrRead, discovery, settle, withdraw } from './bucket-store.ts';
 import {
@@ -24,10 +23,10 @@ import type { SpooledBytes } from './spool.ts';
  */
 export async function adoptObject(store: BucketStore, filename: string, object: ListedObject): Promise<FoundRecord> {
   const { catalog, journal, objects } = store;
-  const image = await inspectImage(readRange(objects, object.key, { offset: 0, length: object.size }, () => {}));
-  if (!filename.endsWith(`.${image.extension}`)) {
-    throw new StorageError('TYPE_MISMATCH', `the name says another type, the bytes are ${image.contentType}`);
-  }
+  const image = await inspectFoundling(
+    filename,
+    readRange(objects, object.key, { offset: 0, length: object.size }, () => {}),
+  );
   const nonce = (await readHeaders(objects, object.key))?.metadata.nonce ?? nanoid();
   const record = await recordOfFoundling(filename, image, readerOfObject(store, object), object.lastModified);
   const over = (await catalog.known(filename))?.etag;

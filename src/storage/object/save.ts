@@ -1,9 +1,8 @@
 /** One save into a bucket: the object, then the record, which is the commit. */
-import { hash } from 'node:crypto';
 import { nanoid } from 'nanoid';
 import type { FoundRecord, ImageRecord, PendingOperation, RecordTombstone } from '../catalog/types.ts';
 import { StorageError, throwIfCancelled } from '../errors.ts';
-import { imageKey, withShortId } from '../naming.ts';
+import { derivedShortId, imageKey, withShortId } from '../naming.ts';
 import type { Committed, Upload } from '../providers/base-provider.ts';
 import { type BucketStore, createOrRead, isInDoubt, settle, withdraw } from './bucket-store.ts';
 import type { Payload, StoredObject } from './object-store.ts';
@@ -11,7 +10,6 @@ import { imageHeaders, placeObject } from './place-object.ts';
 import { putRecord } from './record-object.ts';
 
 const MAX_NAMES = 16;
-const SHORT_ID_LENGTH = 6;
 
 export function openUpload(store: BucketStore, filename: string, expectedBytes?: number): Upload {
   const bytes = store.spool.open(expectedBytes);
@@ -50,13 +48,9 @@ async function saveImage(store: BucketStore, wanted: ImageRecord, payload: Paylo
  * that they meet at one record.
  */
 function filenameOf(wanted: ImageRecord, count: number, shortId: () => string): string {
-  if (wanted.idempotencyKey !== '') return withShortId(wanted.filename, derivedId(wanted.idempotencyKey, count));
+  if (wanted.idempotencyKey !== '')
+    return withShortId(wanted.filename, derivedShortId(`${count} ${wanted.idempotencyKey}`));
   return count === 0 ? wanted.filename : withShortId(wanted.filename, shortId());
-}
-
-function derivedId(idempotencyKey: string, count: number): string {
-  const digest = hash('sha256', `${count} ${idempotencyKey}`);
-  return BigInt(`0x${digest}`).toString(36).slice(-SHORT_ID_LENGTH);
 }
 
 /** The first result of that key; it differs from this one in nothing that the fingerprint covers. */
