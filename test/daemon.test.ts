@@ -285,12 +285,13 @@ describe('receive windows', () => {
     await once(doomed, 'remoteSettings');
     const alone = doomed.remoteSettings.initialWindowSize!;
     openCalls(doomed, 32, method, method === 'Get' ? request : undefined);
-    await untilWindow(doomed, (bytes) => bytes < alone);
+    await untilWindow(doomed, (bytes) => bytes <= alone / 8);
     socket.resetAndDestroy();
 
     const session = connectHttp2(`http://${other.address}`);
     await once(session, 'remoteSettings');
-    await untilWindow(session, (bytes) => bytes === alone);
+    // Not all of it: the connection that saved is still there.
+    await untilWindow(session, (bytes) => bytes >= alone / 2);
     session.destroy();
     expect(await createClient(Health, transportTo(other.address)).check({})).toMatchObject({ status: Status.SERVING });
     expect(await other.stop('SIGTERM')).toBe(0);
