@@ -33,9 +33,12 @@ def fresh_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return python
 
 
+def readme_blocks() -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (CLIENT / "README.md").read_text(), re.DOTALL)
+
+
 def test_the_lines_of_the_readme_work(fresh_python: Path, daemon: Daemon, tmp_path: Path) -> None:
-    blocks = re.findall(r"```python\n(.*?)```", (CLIENT / "README.md").read_text(), re.DOTALL)
-    three_lines = blocks[0].replace("localhost:50051", daemon.address)
+    three_lines = readme_blocks()[0].replace("localhost:50051", daemon.address)
     assert three_lines.count("\n") == 3
     (tmp_path / "fox.png").write_bytes(png())
     show = "print(image.metadata.parameters['seed'], storage.get(image.filename) == open('fox.png', 'rb').read())"
@@ -46,6 +49,12 @@ def test_a_users_script_is_typed_and_runs(fresh_python: Path, daemon: Daemon, tm
     script = tmp_path / "script.py"
     script.write_text((CLIENT / "tests/typed_user.py").read_text())
     run(sys.executable, "-m", "mypy", "--strict", "--python-executable", fresh_python, script, cwd=tmp_path)
+    [again] = [block for block in readme_blocks() if "retry_with" in block]
+    (tmp_path / "again.py").write_text(
+        "from image_storage import ImageStorage, ImageStorageError\n"
+        f"def again(storage: ImageStorage, path: str, prompt: str) -> None:\n{textwrap.indent(again, '    ')}"
+    )
+    run(sys.executable, "-m", "mypy", "--strict", "--python-executable", fresh_python, "again.py", cwd=tmp_path)
     (tmp_path / "fox.png").write_bytes(png())
     assert "True]" in run(fresh_python, "-W", "error", script, daemon.address, tmp_path / "fox.png", cwd=tmp_path)
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
+import os
 import socket
 import subprocess
 import sys
 import threading
+import traceback
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -37,8 +40,9 @@ class Pipe(io.RawIOBase):
         return self._data.readinto(buffer)
 
 
+@pytest.mark.parametrize("key", [None, ""])
 def test_an_answer_that_is_lost_after_the_commit_makes_no_second_image(
-    connect: Any, daemon: Daemon, model: str
+    connect: Any, daemon: Daemon, model: str, key: str | None
 ) -> None:
     with ImageStorage(daemon.address) as direct:
 
@@ -46,7 +50,7 @@ def test_an_answer_that_is_lost_after_the_commit_makes_no_second_image(
             return any(direct.list(model=model))
 
         with Proxy(daemon.address, is_committed) as proxy, connect(proxy.address) as client:
-            image = client.save(png(), model=model)
+            image = client.save(png(), model=model, idempotency_key=key)
             assert image.replayed
             assert proxy.connections == 2
         assert [*direct.list(model=model)] == [image.__class__(**{**vars(image), "replayed": False})]
@@ -137,29 +141,82 @@ def test_retries_end(connect: Any) -> None:
             assert caught.value.retryable
             assert not caught.value.outcome_unknown
             assert len(told) == 2
+            assert "grpc._channel" not in "".join(traceback.format_exception(caught.value))
 
 
-# Older grpcio watches a connection in a thread of its own, which takes its end badly.
+def test_timeouts_without_an_end(connect: Any, daemon: Daemon) -> None:
+    for timeout in (0, float("inf")):
+        with connect(daemon.address, timeout=timeout) as client:
+            assert client.stats()
+
+
+@pytest.mark.parametrize(
+    "address", ["http://localhost:50051", "localhost", "/run/images.sock", "unix://run/images.sock"]
+)
+def test_what_is_no_address_is_refused_at_once(connect: Any, address: str) -> None:
+    with pytest.raises(ValueError, match="expected host:port"):
+        connect(address)
+
+
+# grpcio watches a connection in a thread of its own, which takes its end badly.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_close_ends_what_waits_for_another_attempt() -> None:
     client = ImageStorage("127.0.0.1:1", on_retry=lambda *_: threading.Thread(target=client.close).start())
     with pytest.raises(ImageStorageError, match="closed") as caught:
         client.save(png())
     assert caught.value.code is grpc.StatusCode.CANCELLED
-    with pytest.raises(ImageStorageError, match="closed"):
-        client.stats()
 
 
-def test_a_program_that_closes_nothing_ends() -> None:
-    program = """
+def test_a_closed_client_says_so(connect: Any, daemon: Daemon) -> None:
+    with connect(daemon.address) as client:
+        reader = client.open(client.save(png()).filename)
+        client.close()
+        for call in (client.stats, reader.read, lambda: client.save(png()), lambda: [*client.list()]):
+            with pytest.raises(ImageStorageError, match="the client was closed") as caught:
+                call()
+            assert caught.value.code is grpc.StatusCode.CANCELLED
+
+
+ENDS = {
+    "after retries": """
 from image_storage import ImageStorage, ImageStorageError
 try:
     ImageStorage("127.0.0.1:1", retries=2).stats()
 except ImageStorageError:
     print("told")
-"""
+""",
+    "while a loop that was left still retries": """
+import asyncio
+from image_storage import AsyncImageStorage
+loop = asyncio.new_event_loop()
+left = loop.create_task(AsyncImageStorage("127.0.0.1:1", retries=1_000_000).stats())
+loop.run_until_complete(asyncio.sleep(0.2))
+print("told")
+""",
+}
+
+
+@pytest.mark.parametrize("program", ENDS.values(), ids=ENDS)
+def test_a_program_that_closes_nothing_ends(program: str) -> None:
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert ended.stdout == "told\n"
+
+
+def test_clients_go_on_in_a_process_that_was_forked_between_calls(daemon: Daemon) -> None:
+    if sys.platform != "linux":
+        lacking("a grpcio that takes part in forks")
+    program = """
+import asyncio, os, signal, sys
+from image_storage import AsyncImageStorage, ImageStorage
+client, asynchronous = ImageStorage(sys.argv[1]), AsyncImageStorage(sys.argv[1])
+for process in ("parent", "child"):
+    client.stats()
+    asyncio.run(asynchronous.stats())
+    if process == "parent" and (child := os.fork()):
+        sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    signal.alarm(30)
+"""
+    subprocess.run([sys.executable, "-c", program, daemon.address], timeout=60, check=True)
 
 
 def test_a_deadline_leaves_the_outcome_open_and_the_next_save_tells(connect: Any, daemon: Daemon, model: str) -> None:
@@ -193,6 +250,29 @@ def test_a_cancelled_task_cancels_its_save(daemon: Daemon, model: str) -> None:
             assert [image async for image in client.list(model=model)] == []
 
     asyncio.run(cancel_on_the_way())
+
+
+def test_a_task_that_is_cancelled_twice_leaves_nothing_to_complain_of(daemon: Daemon) -> None:
+    async def cancel_twice() -> list[Any]:
+        complaints: list[Any] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+        read_end, write_end = os.pipe()
+        async with AsyncImageStorage(daemon.address) as client:
+            with os.fdopen(read_end, "rb") as pipe:
+                save = asyncio.create_task(client.save(pipe))
+                await asyncio.sleep(0.1)
+                # The first one waits for the read.
+                for _ in range(2):
+                    save.cancel()
+                    await asyncio.sleep(0)
+                with pytest.raises(asyncio.CancelledError):
+                    await save
+                os.close(write_end)
+                await asyncio.sleep(0.1)
+        gc.collect()
+        return complaints
+
+    assert asyncio.run(cancel_twice()) == []
 
 
 def details(*messages: Any) -> bytes:

@@ -70,6 +70,11 @@ def test_every_kind_of_source(client: Any, tmp_path: Path) -> None:
     path.write_bytes(image)
     behind = io.BytesIO(b"skipped" + image)
     behind.seek(len(b"skipped"))
+
+    class TellsNothing(io.BytesIO):
+        def seek(self, offset: int, whence: int = 0, /) -> Any:
+            super().seek(offset, whence)
+
     read_end, write_end = os.pipe()
 
     def write() -> None:
@@ -79,7 +84,17 @@ def test_every_kind_of_source(client: Any, tmp_path: Path) -> None:
     writer = threading.Thread(target=write)
     writer.start()
     with path.open("rb") as file, os.fdopen(read_end, "rb") as pipe:
-        for source in (image, bytearray(image), memoryview(image), path, str(path), file, behind, pipe):
+        for source in (
+            image,
+            bytearray(image),
+            memoryview(image),
+            path,
+            str(path),
+            file,
+            behind,
+            TellsNothing(image),
+            pipe,
+        ):
             assert client.get(client.save(source).filename) == image
         assert not file.closed
     writer.join()
@@ -144,8 +159,37 @@ def test_what_cannot_be_sent_is_refused_before_anything_is(client: Any, tmp_path
         client.save(7)
     with pytest.raises(ValueError, match="time zone"):
         client.save(png(), timestamp=datetime(2024, 9, 27))
+    with pytest.raises(TypeError, match="datetime"):
+        client.save(png(), timestamp=0)
     with pytest.raises(ValueError, match="JSON"):
         client.save(png(), parameters={"strength": float("nan")})
+    with pytest.raises(TypeError, match="longdouble"):
+        client.save(png(), parameters={"strength": np.longdouble(1)})
+    with pytest.raises(TypeError, match="tags are several"):
+        client.save(png(), tags="fox")
+    with pytest.raises(TypeError, match="tags are several"):
+        [*client.list(tags="fox")]
+    with pytest.raises(TypeError, match=r"uint8 .* not <f4 in 1 x 4 x 4 x 3"):
+        client.save(np.zeros((1, 4, 4, 3), np.float32))
+
+
+class Waiting(io.RawIOBase):
+    """A pipe that does not block, whose writer is slow: it has an image and, later, something behind it."""
+
+    def __init__(self, image: bytes) -> None:
+        self._parts = iter([image, None, b"behind"])
+
+    def read(self, size: int = -1, /) -> bytes | None:
+        return next(self._parts, b"")
+
+
+def test_a_source_that_gives_no_bytes_is_no_image_that_ended(client: Any, model: str, tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="NoneType, not bytes"):
+        client.save(Waiting(png()), model=model)
+    (tmp_path / "image.png").write_bytes(png())
+    with (tmp_path / "image.png").open(encoding="latin-1") as text, pytest.raises(TypeError, match="binary"):
+        client.save(text, model=model)
+    assert [*client.list(model=model)] == []
 
 
 def test_an_error_of_the_source_is_passed_on_and_nothing_is_kept(client: Any, model: str) -> None:

@@ -21,7 +21,7 @@ def keep(address: str, file: Path) -> Image | None:
                 timestamp=datetime.now(timezone.utc),
             )
         except ImageStorageError as error:
-            if not error.outcome_unknown or error.retry_with is None:
+            if not (error.outcome_unknown and error.retry_with):
                 print(error.reason or error.code.name, error.retryable)
                 return None
             image = storage.save(file, prompt="a red fox", model="flux-schnell", **error.retry_with)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from contextvars import copy_context
 from functools import wraps
 from itertools import islice
+from threading import Thread
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, TypeVar
+from weakref import WeakKeyDictionary
 
 import grpc
 
@@ -77,7 +79,8 @@ class AsyncImageStorage:
     ) -> None:
         """As ImageStorage."""
         self._client = ImageStorage(address, token=token, tls=tls, retries=retries, timeout=timeout, on_retry=on_retry)
-        self._threads = ThreadPoolExecutor(MAX_CALLS, "image-storage")
+        # A semaphore belongs to the loop in which somebody waits for it.
+        self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
     save = _awaited(ImageStorage.save)
     get = _awaited(ImageStorage.get)
@@ -98,7 +101,6 @@ class AsyncImageStorage:
     async def close(self) -> None:
         """Closes the connection and cancels what still runs."""
         self._client.close()
-        self._threads.shutdown(wait=False)
 
     async def __aenter__(self) -> AsyncImageStorage:
         return self
@@ -109,15 +111,29 @@ class AsyncImageStorage:
         await self.close()
 
     async def _in_thread(self, cancellation: Cancellation, work: Callable[[], T]) -> T:
-        running = self._threads.submit(copy_context().run, work)
-        done = asyncio.wrap_future(running)
-        try:
-            await asyncio.wait([done])
-        except asyncio.CancelledError:
-            cancellation.cancel()
-            if not running.cancel():
+        async with self._turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(MAX_CALLS)):
+            done = asyncio.wrap_future(_started(work))
+            try:
+                await asyncio.wait([done])
+            except asyncio.CancelledError:
+                # Whoever cancels twice goes on at once: nobody asks what became of it.
+                done.add_done_callback(lambda done: done.cancelled() or done.exception())
+                cancellation.cancel()
                 # The source must not be read any more when the caller goes on.
                 await asyncio.wait([done])
-                done.exception()
-            raise
-        return done.result()
+                raise
+            return done.result()
+
+
+def _started(work: Callable[[], T]) -> Future[T]:
+    """Not by a ThreadPoolExecutor: its threads keep a program from ending, and a forked one waits for them in vain."""
+    running: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            running.set_result(work())
+        except BaseException as error:
+            running.set_exception(error)
+
+    Thread(target=copy_context().run, args=(run,), name="image-storage", daemon=True).start()
+    return running

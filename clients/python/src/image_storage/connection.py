@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import weakref
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -19,13 +20,16 @@ from .retry import OnRetry, Retry
 DEFAULT_TIMEOUT_SECONDS = 600.0
 NO_END = 0.0
 
+# Names without a port, and URLs. grpcio would look for them in DNS, again and again.
+_NO_ADDRESS = re.compile("(https?|grpcs?):|unix://[^/]|[^:]*$")
+
 CallT = TypeVar("CallT", bound=Cancellable)
 
 CHANNEL_OPTIONS = (
     # Retries are ours: they keep the idempotency key and know which source can be read again.
     ("grpc.enable_retries", 0),
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 2_000),
+    ("grpc.max_reconnect_backoff_ms", 500),
     # A daemon whose machine vanished never answers; this is how the connection learns it.
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
@@ -48,6 +52,8 @@ class Connection:
         timeout: float | None,
         on_retry: OnRetry | None,
     ) -> None:
+        if _NO_ADDRESS.match(address):
+            raise ValueError(f"{address!r} is no address: expected host:port, [v6]:port or unix:PATH")
         credentials = grpc.ssl_channel_credentials() if tls is True else tls
         self._channel = (
             grpc.secure_channel(address, credentials, CHANNEL_OPTIONS)
@@ -100,7 +106,7 @@ class Connection:
             answer: ResponseT = call.result()
             return answer
         except grpc.RpcError as failure:
-            raise error_from(failure, feed.is_sent) from failure
+            raise error_from(failure, feed.is_sent) from None
         finally:
             call.cancel()
             feed.close()

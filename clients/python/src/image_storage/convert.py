@@ -35,6 +35,13 @@ def date_range(since: Instant | None, until: Instant | None) -> pb.DateRange | N
     return pb.DateRange(start=timestamp_of(since), end=timestamp_of(until, end=True))
 
 
+def tags_of(tags: Iterable[str]) -> Iterable[str]:
+    """Refuses a single text: its letters would pass for tags."""
+    if isinstance(tags, str):
+        raise TypeError(f"tags are several: [{tags!r}], not {tags!r}")
+    return tags
+
+
 def image_from(message: pb.Image, *, replayed: bool = False) -> Image:
     metadata = _same(
         ImageMetadata,

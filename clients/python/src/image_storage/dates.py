@@ -28,7 +28,9 @@ def instant(value: Instant, *, end: bool = False) -> datetime:
 
 
 def aware(value: datetime) -> datetime:
-    """Refuses a datetime without a zone: nobody can tell whose clock it shows. ValueError."""
+    """Refuses a datetime without a zone: nobody can tell whose clock it shows. ValueError, TypeError."""
+    if not isinstance(value, datetime):
+        raise TypeError(f"{value!r} is no datetime")
     if value.utcoffset() is None:
         raise ValueError(
             f"{value!r} has no time zone; datetime.now(timezone.utc) has one, .astimezone() adds the local one"
@@ -37,14 +39,14 @@ def aware(value: datetime) -> datetime:
 
 
 def _parse(text: str) -> datetime | date | timedelta:
-    if age := _AGE.fullmatch(text):
-        return timedelta(**{_UNITS[age[2]]: int(age[1])})
     try:
+        if age := _AGE.fullmatch(text):
+            return timedelta(**{_UNITS[age[2]]: int(age[1])})
         if moment := _RFC_3339.fullmatch(text):
             day, minutes, seconds, fraction, zone = moment.groups()
             # Python 3.10 reads neither Z nor fractions of other lengths.
             offset = "+00:00" if zone in "Zz" else zone
             return datetime.fromisoformat(f"{day}T{minutes}{seconds or ':00'}.{(fraction or '')[:6]:0<6}{offset}")
         return date.fromisoformat(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise ValueError(f"{text!r}: {_EXPECTED}") from None

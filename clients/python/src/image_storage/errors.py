@@ -65,7 +65,8 @@ def error_from(failure: grpc.RpcError, sent: bool) -> ImageStorageError:
     """`sent`: the whole request left for the daemon, so that without an answer its outcome is unknown."""
     call = cast(grpc.Call, failure)
     error = ImageStorageError(call.code(), call.details() or "")
-    error.__cause__ = failure
+    # A traceback would begin with grpcio's, which says the same at length.
+    error.__suppress_context__ = True
     _read_details(error, call.trailing_metadata() or ())
     if error.reason is None and error.code in _MAY_BE_UNANSWERED:
         error.outcome_unknown = sent

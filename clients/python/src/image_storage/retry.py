@@ -1,7 +1,8 @@
-"""When a failed attempt is repeated: exponential backoff with full jitter, bounded by attempts and by the deadline."""
+"""When a failed attempt is repeated: exponential backoff with jitter, bounded by attempts and by the deadline."""
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 from time import monotonic
@@ -21,9 +22,9 @@ class Retry:
     def __init__(
         self, retries: int, timeout_seconds: float, on_retry: OnRetry | None, sleep: Callable[[float], None]
     ) -> None:
-        """A timeout of 0 is no end."""
+        """A timeout of 0 is no end, as infinity is."""
         self._retries = retries
-        self._deadline = monotonic() + timeout_seconds if timeout_seconds else None
+        self._deadline = monotonic() + timeout_seconds if timeout_seconds not in (0, math.inf) else None
         self._on_retry = on_retry
         self._sleep = sleep
         self._failures = 0
@@ -40,8 +41,9 @@ class Retry:
         """Waits for the next attempt, or raises the error when there is none."""
         if not (repeatable and error.retryable):
             raise error
-        backoff = random.uniform(0, min(MAX_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2**self._failures))
-        seconds = (error.retry_after or 0) + backoff
+        step = min(MAX_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2**self._failures)
+        # Half of it for certain: all of them together must outlast a daemon that restarts.
+        seconds = (error.retry_after or 0) + random.uniform(step / 2, step)
         self._failures += 1
         left = self.seconds_left
         if self._failures > self._retries or (left is not None and seconds >= left):

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from imagestorage.v1 import image_storage_pb2 as pb
 
-from .convert import timestamp_of
+from .convert import tags_of, timestamp_of
 from .dates import aware
 from .errors import ImageStorageError, RetryWith
 from .source import MAX_BUFFERED_BYTES, OpenSource, Source
@@ -42,8 +42,8 @@ class Saving:
         progress: Progress | None,
     ) -> None:
         self._retry_with = RetryWith(
-            idempotency_key=uuid4().hex if idempotency_key is None else idempotency_key,
-            timestamp=aware(timestamp) if timestamp else datetime.now(timezone.utc),
+            idempotency_key=idempotency_key or uuid4().hex,
+            timestamp=datetime.now(timezone.utc) if timestamp is None else aware(timestamp),
         )
         self._header = pb.SaveHeader(
             metadata=pb.ImageMetadata(
@@ -51,7 +51,7 @@ class Saving:
                 model=model,
                 parameters_json=_json(parameters),
                 category=category,
-                tags=tags,
+                tags=tags_of(tags),
                 timestamp=timestamp_of(self._retry_with["timestamp"]),
             ),
             provider=provider,
@@ -120,6 +120,7 @@ def _json(parameters: Parameters | None) -> str:
 
 def _number(value: object) -> object:
     """The scalars of NumPy and Torch are no JSON, but contain a number that is."""
-    if hasattr(value, "item"):
-        return value.item()
+    number = value.item() if hasattr(value, "item") else value
+    if isinstance(number, str | int | float):
+        return number
     raise TypeError(f"a parameter of type {type(value).__name__} has no place in JSON")

@@ -53,7 +53,7 @@ class OpenSource:
             self._file.seek(self._start)
         yield from self._kept
         read = getattr(self._file, "read1", self._file.read)
-        while chunk := read(CHUNK_BYTES):
+        while chunk := _checked(read(CHUNK_BYTES)):
             self._keep(chunk)
             yield chunk
 
@@ -67,7 +67,8 @@ class OpenSource:
             self._file.close()
 
     def _remaining_bytes(self, start: int) -> int:
-        size = self._file.seek(0, os.SEEK_END) - start
+        self._file.seek(0, os.SEEK_END)
+        size = self._file.tell() - start
         if size == 0 and start > 0:
             raise ValueError("the file stands at its end; seek(0) before saving it")
         return size
@@ -92,9 +93,7 @@ def _open(source: Source) -> tuple[BinaryIO, bool]:
     if hasattr(source, "save"):
         return _png(cast(PillowImage, source)), True
     if hasattr(source, "__array_interface__"):
-        from PIL.Image import fromarray
-
-        return _png(fromarray(cast(Any, source))), True
+        return _png_of_array(source), True
     raise TypeError(
         f"cannot save a {type(source).__name__}: give bytes, a path, a binary file, a PIL image or an array"
     )
@@ -105,6 +104,24 @@ def _png(image: PillowImage) -> BytesIO:
     image.save(encoded, "PNG")
     encoded.seek(0)
     return encoded
+
+
+def _png_of_array(pixels: NumpyArray) -> BytesIO:
+    from PIL.Image import fromarray
+
+    try:
+        return _png(fromarray(cast(Any, pixels)))
+    except (TypeError, OSError) as error:
+        kind, shape = (pixels.__array_interface__[name] for name in ("typestr", "shape"))
+        expected = "pixels are uint8 in height x width, with 3 or 4 channels for colour"
+        raise TypeError(f"{expected}, not {kind} in {' x '.join(map(str, shape))}") from error
+
+
+def _checked(chunk: object) -> bytes:
+    """A text file gives str, and a non-blocking one None while it has nothing, which is not its end."""
+    if isinstance(chunk, bytes | bytearray | memoryview):
+        return bytes(chunk)
+    raise TypeError(f"the source's read gives {type(chunk).__name__}, not bytes: it must be binary, and block")
 
 
 def _can_seek(file: BinaryIO) -> bool:
