@@ -9,6 +9,8 @@ import type { CallToolResult } from '@modelcontextprotocol/client';
 import sharp from 'sharp';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { connect, type ImageStorageClient } from '../src/client.ts';
+import { EXIT } from '../src/exit-codes.ts';
+import { openAllowed } from '../src/mcp/allowed-file.ts';
 import { createConfirmations } from '../src/mcp/confirmation.ts';
 import { type Assistant, pythonAssistant, typeScriptAssistant } from './support/assistant.ts';
 import { avifOf, pngOf, sharedImages } from './support/images.ts';
@@ -36,6 +38,7 @@ beforeAll(async () => {
   allowed = join(folder, 'allowed');
   await mkdir(allowed);
   await writeFile(join(allowed, 'small.png'), pngOf({ width: 40, height: 30 }));
+  await writeFile(join(allowed, 'wide.png'), pngOf({ width: 8001, height: 1 }));
   await writeFile(join(allowed, 'flat.avif'), avifOf({ width: 40, height: 30 }));
   await writeFile(join(allowed, 'notes.txt'), 'no image');
   await writeFile(join(folder, 'secret.png'), pngOf({ width: 20, height: 20 }));
@@ -192,11 +195,15 @@ describe('an assistant', () => {
     expect(JSON.parse(JSON.stringify(tool).replaceAll(allowed, '/allowed'))).toMatchSnapshot();
   });
 
-  it('sees a small image as it is, and none where it cannot be decoded', async () => {
+  it('sees a small image as it is, a long one reduced, and none where it cannot be decoded', async () => {
     const small = structureOf(await assistant.call('save_image', { path: join(allowed, 'small.png') }));
     const shown = await assistant.call('get_image', { filename: small.image.filename });
     expect(partOf(shown, 'image')).toMatchObject({ mimeType: 'image/png' });
     expect(sha256(Buffer.from(partOf(shown, 'image')!.data, 'base64'))).toBe(small.image.sha256);
+
+    const wide = structureOf(await assistant.call('save_image', { path: 'wide.png' }));
+    const reduced = await assistant.call('get_image', { filename: wide.image.filename });
+    expect(partOf(reduced, 'image')).toMatchObject({ mimeType: 'image/jpeg' });
 
     const broken = structureOf(await assistant.call('save_image', { path: 'flat.avif' }));
     const linked = await assistant.call('get_image', { filename: broken.image.filename });
@@ -215,8 +222,23 @@ describe('an assistant', () => {
     expect(await namesOf({ since: '2024-01-02', until: '2024-01-02' })).toEqual([middle]);
     expect(await namesOf({ query: 'picture 2', provider: '*', pinned: false })).toEqual([newest]);
     expect(await namesOf({ tags: ['none'] })).toEqual([]);
-    expect(structureOf(await assistant.call('list_images', { limit: 2 }))).toMatchObject({ more: true });
-    expect(structureOf(await assistant.call('list_images', { limit: 3 }))).toMatchObject({ more: false });
+  });
+
+  it.each(['newest', 'oldest'])('comes by every image, %s first, also where many are of one moment', async (order) => {
+    const timestamp = new Date('2024-01-02T00:00:00Z');
+    const filenames = await saveSome();
+    for (let seed = 10; seed < 14; seed += 1) {
+      const bytes = pngOf({ width: 16, height: 16, seed });
+      filenames.push((await client.save(bytes, { model: 'test', timestamp })).filename);
+    }
+    const seen: string[] = [];
+    const filters = { order, since: '2024-01-01', until: '2024-01-31', provider: '*', limit: 2 };
+    for (let page_token: string | undefined, pages = 0; pages === 0 || page_token !== undefined; pages += 1) {
+      const answer = structureOf(await assistant.call('list_images', { ...filters, page_token }));
+      seen.push(...answer.images.map(({ filename }: { filename: string }) => filename));
+      page_token = answer.next_page_token;
+    }
+    expect(seen.toSorted()).toEqual(filenames.toSorted());
   });
 
   it.each([
@@ -226,6 +248,7 @@ describe('an assistant', () => {
     ['get_image', { filename: 'nothing.png' }, 'list_images'],
     ['cleanup_images', { model: 'test' }, 'Give older_than, keep_count or keep_bytes'],
     ['cleanup_images', { keep_count: 0, provider: '*' }, 'one provider at a time'],
+    ['list_images', { page_token: 'the next page' }, 'Leave it out'],
     ['save_image', { path: 'notes.txt' }, 'Correct the argument'],
     ['save_image', { path: 'small.png', parameters: { seed: 2 ** 63 } }, 'JSON text'],
   ])('learns from an error of %s %j how to go on', async (name, args, way) => {
@@ -249,6 +272,44 @@ describe('an assistant', () => {
     }
     expect(await stored()).toEqual([]);
   });
+
+  it('is told when it says too much', async () => {
+    expect(refusalOf(await assistant.call('list_images', { query: 'fox '.repeat(300_000) }))).toContain('less text');
+  });
+});
+
+it('opens nothing outside, however fast a folder on the way becomes a link', async () => {
+  const inside = join(folder, 'swapped/inside');
+  await mkdir(join(inside, 'way'), { recursive: true });
+  await writeFile(join(inside, 'way/file'), 'inside');
+  await writeFile(join(folder, 'swapped/file'), 'outside');
+  await symlink(join(folder, 'swapped'), join(inside, 'link'));
+  const swap =
+    "const { renameSync: r } = require('fs'); for (;;) ['way>a', 'link>way', 'way>link', 'a>way'].forEach((m) => r(...m.split('>')));";
+  const swapping = spawn(process.execPath, ['-e', swap], { cwd: inside, stdio: 'inherit' });
+  const read = new Set<string>();
+  for (let attempt = 0; attempt < 20_000; attempt += 1) {
+    const file = await openAllowed(inside, 'way/file').catch(() => undefined);
+    if (file) read.add(await file.readFile('utf8'));
+    await file?.close();
+  }
+  swapping.kill();
+  expect([...read]).toEqual(['inside']);
+});
+
+it('a cleanup that was confirmed deletes what was shown, though images are saved meanwhile', async () => {
+  const assistant = await typeScriptAssistant(flags);
+  const shown = await saveSome(2);
+  const plan = structureOf(await assistant.call('cleanup_images', { keep_count: 0 }));
+  expect(plan.filenames).toEqual(shown);
+  const bytes = pngOf({ width: 16, height: 16, seed: 20 });
+  const { filename } = await client.save(bytes, { model: 'test' });
+
+  const { confirm_token } = plan;
+  const done = structureOf(await assistant.call('cleanup_images', { keep_count: 0, confirm_token }));
+  expect(done).toMatchObject({ deleted: true, filenames: shown, more: true });
+  expect(await stored()).toEqual([filename]);
+  await assistant.close();
 });
 
 describe('a destructive call changes nothing', () => {
@@ -327,13 +388,14 @@ describe('a destructive call changes nothing', () => {
 it('a token is good for ten minutes', () => {
   let now = Date.UTC(2024, 0, 1);
   const confirmations = createConfirmations(() => now);
-  const token = confirmations.tokenFor(['plan']);
+  const plan = { count: 1 };
+  const token = confirmations.tokenFor(['tool'], plan);
   now += 10 * 60_000 - 1;
-  confirmations.check(token, ['plan']);
+  confirmations.check(token, ['tool'], plan);
   now += 1;
-  expect(() => confirmations.check(token, ['plan'])).toThrow('expired');
-  const [, seal] = token.split('.');
-  expect(() => confirmations.check(`${now + 60_000}.${seal}`, ['plan'])).toThrow('Nothing was deleted');
+  expect(() => confirmations.check(token, ['tool'], plan)).toThrow('expired');
+  const [count, , seal] = token.split('.');
+  expect(() => confirmations.check(`${count}.${now + 60_000}.${seal}`, ['tool'], plan)).toThrow('Nothing was deleted');
 });
 
 it('links lead to the public URL where one is configured', async () => {
@@ -350,6 +412,13 @@ it('without --allow-dir nothing can be saved', async () => {
   const assistant = await typeScriptAssistant(['--address', daemon.address]);
   expect((await assistant.tools()).map(({ name }) => name)).not.toContain('save_image');
   await assistant.close();
+});
+
+it('takes no file for the folder', () => {
+  const args = [BIN, 'mcp', '--allow-dir', join(allowed, 'small.png')];
+  const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+  expect(stderr).toContain('small.png is no folder');
+  expect(status).toBe(EXIT.USAGE);
 });
 
 it('without a daemon it serves all the same, and says what is missing', async () => {

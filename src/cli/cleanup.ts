@@ -1,4 +1,5 @@
 /** `image-storage cleanup`: shows which images would go, asks, and deletes no more than was shown. */
+import { isDeepStrictEqual } from 'node:util';
 import type { Command } from 'commander';
 import type { CleanupOptions, CleanupResult } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -44,21 +45,34 @@ export function registerCleanup(program: Command): void {
 async function cleanup({ client, signal }: Session, flags: CleanupFlags): Promise<number> {
   const { address: _, yes, json, dryRun, ...criteria } = flags;
   const say = (line: string) => (json ? process.stderr : process.stdout).write(`${line}\n`);
-  const plan = await client.cleanup({ ...criteria, dryRun: true, signal });
-  for (const line of planLines(plan)) say(line);
-  if (dryRun || plan.deletedCount === 0) {
-    if (json) await printJson(plan);
-    return EXIT.OK;
+  const planUpTo = (maxDeletes?: number) => client.cleanup({ ...criteria, maxDeletes, dryRun: true, signal });
+  let plan = await planUpTo(flags.maxDeletes);
+  for (;;) {
+    for (const line of planLines(plan)) say(line);
+    if (dryRun || plan.deletedCount === 0) {
+      if (json) await printJson(plan);
+      return EXIT.OK;
+    }
+    if (yes) break;
+    if (!(await ask(`Delete ${countOf(plan.deletedCount, 'image')}?`, signal))) {
+      printError('nothing was deleted');
+      return EXIT.NEGATIVE;
+    }
+    // Images saved since may push others out of what is kept, or be older than they: those were not agreed to.
+    const now = await planUpTo(plan.deletedCount);
+    if (isSame(plan, now)) break;
+    say('that has changed meanwhile:');
+    plan = now;
   }
-  if (!yes && !(await ask(`Delete ${countOf(plan.deletedCount, 'image')}?`, signal))) {
-    printError('nothing was deleted');
-    return EXIT.NEGATIVE;
-  }
-  // Images saved since may push others out of what is kept: those were not agreed to.
   const result = await client.cleanup({ ...criteria, maxDeletes: plan.deletedCount, signal });
   say(`deleted ${amountOf(result)}`);
   if (json) await printJson(result);
   return EXIT.OK;
+}
+
+function isSame(one: CleanupResult, other: CleanupResult): boolean {
+  const parts = ({ deletedCount, freedBytes, filenames }: CleanupResult) => [deletedCount, freedBytes, filenames];
+  return isDeepStrictEqual(parts(one), parts(other));
 }
 
 function planLines(plan: CleanupResult): string[] {

@@ -53,7 +53,8 @@ export async function withClient(
   const report = (error: unknown, subject?: string) => {
     const failure = signal.aborted ? { message: 'interrupted', exitCode: INTERRUPTED } : failureOf(error, address);
     if (!failure) throw error;
-    const named = subject === undefined || failure.message.includes(subject);
+    // As the errors of Node name a file.
+    const named = subject === undefined || failure.message.includes(`${subject}'`);
     printError(named ? failure.message : `${subject}: ${failure.message}`);
     return failure.exitCode;
   };

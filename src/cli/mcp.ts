@@ -1,9 +1,9 @@
 /** `image-storage mcp`: serves the images to an assistant, over stdin and stdout. */
-import { realpath } from 'node:fs/promises';
-import type { Command } from 'commander';
+import { realpath, stat } from 'node:fs/promises';
+import { type Command, InvalidArgumentError } from 'commander';
 import { clientAddress } from '../config.ts';
 import { EXIT } from '../exit-codes.ts';
-import { type AddressFlags, withAddress, withClient } from './connection.ts';
+import { type AddressFlags, type Session, withAddress, withClient } from './connection.ts';
 import { parseInstant, parseRangeEnd } from './dates.ts';
 
 interface McpFlags extends AddressFlags {
@@ -27,11 +27,19 @@ export function registerMcp(program: Command): void {
 }
 
 async function mcp({ address = clientAddress(), allowDir, readOnly }: McpFlags, version: string): Promise<void> {
-  const folder = allowDir === undefined ? undefined : await realpath(allowDir);
+  const folder = allowDir === undefined ? undefined : await realFolder(allowDir);
   // Loaded here, so that no other command waits for it.
   const { serveMcp } = await import('../mcp/server.ts');
-  await withClient({ address }, async ({ client, signal }) => {
+  const serve = async ({ client, signal }: Session) => {
     await serveMcp({ client, address, version, dates, allowDir: folder, readOnly }, signal);
     return EXIT.OK;
-  });
+  };
+  // With the client's own retries: an assistant can wait until a daemon has started again.
+  await withClient({ address }, serve, {});
+}
+
+async function realFolder(path: string): Promise<string> {
+  const real = await realpath(path);
+  if (!(await stat(real)).isDirectory()) throw new InvalidArgumentError(`--allow-dir: ${path} is no folder`);
+  return real;
 }

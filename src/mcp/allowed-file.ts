@@ -1,6 +1,6 @@
 /** Opens files for assistants: only what really lies inside the one folder they were given. */
 import { constants } from 'node:fs';
-import { type FileHandle, open, realpath } from 'node:fs/promises';
+import { type FileHandle, open, readlink, realpath } from 'node:fs/promises';
 import { isAbsolute, relative, resolve, sep } from 'node:path';
 import { ToolError } from './errors.ts';
 
@@ -9,8 +9,9 @@ import { ToolError } from './errors.ts';
  * the words for what does not exist: nothing is told of the world outside. The caller closes the file.
  */
 export async function openAllowed(folder: string, path: string): Promise<FileHandle> {
-  const file = await openInside(folder, resolve(folder, path));
-  if (await file?.stat().then((stats) => stats.isFile())) return file!;
+  const absolute = resolve(folder, path);
+  const file = await openInside(folder, absolute);
+  if (file && (await liesInside(folder, file, absolute)) && (await file.stat()).isFile()) return file;
   await file?.close();
   throw new ToolError(
     `There is no readable file "${path}" inside the folder whose images may be saved, ${folder}. ` +
@@ -27,6 +28,14 @@ async function openInside(folder: string, path: string): Promise<FileHandle | un
   } catch {
     return undefined;
   }
+}
+
+/** A folder on the way may have become a link meanwhile. Linux knows what was opened, elsewhere it is a second look. */
+async function liesInside(folder: string, { fd }: FileHandle, path: string): Promise<boolean> {
+  const opened = await readlink(`/proc/self/fd/${fd}`)
+    .catch(() => realpath(path))
+    .catch(() => undefined);
+  return opened !== undefined && isInside(folder, opened);
 }
 
 function isInside(folder: string, path: string): boolean {

@@ -1,13 +1,15 @@
 /** The tool `cleanup_images`: prunes old images, after showing which. */
 import { z } from 'zod';
 import type { CleanupResult, ImageStorageClient } from '../client.ts';
-import { type Confirmations, confirmationOutput, confirmToken, planThenAct } from './confirmation.ts';
+import { type Confirmations, confirmationOutput, confirmToken, plannedCount, planThenAct } from './confirmation.ts';
 import { natural } from './image.ts';
 import { type DateReader, instant } from './instant.ts';
 import { type AddTool, DELETES } from './tool.ts';
 
 /** As many as a plan names: nothing goes that was not shown. */
 const MAX_DELETES = 1000;
+/** The contract counts in 32 bits. */
+const MAX_UINT32 = 0xffff_ffff;
 
 /** A plan over several providers could not name all that goes. */
 const oneAtATime = z
@@ -31,7 +33,10 @@ export function addCleanupImages(
     annotations: { ...DELETES, idempotentHint: false },
     input: z.strictObject({
       older_than: instant(dates.parseInstant, 'Criterion: protects what was not generated before this'),
-      keep_count: natural.optional().describe('Criterion: protects the newest so many that match the filters'),
+      keep_count: natural
+        .max(MAX_UINT32)
+        .optional()
+        .describe('Criterion: protects the newest so many that match the filters'),
       keep_bytes: natural.optional().describe('Criterion: protects the newest that fit into so many bytes'),
       model: z.string().optional().describe("Filter: the model's name as it was saved, or its slug"),
       category: z.string().optional().describe('Filter: the exact category'),
@@ -48,18 +53,24 @@ export function addCleanupImages(
     }),
     async run({ older_than, keep_count, keep_bytes, confirm_token, ...filters }, signal) {
       const criteria = { ...filters, olderThan: older_than, keepCount: keep_count, keepBytes: keep_bytes, signal };
-      const plan = planOf(await client.cleanup({ ...criteria, dryRun: true, maxDeletes: MAX_DELETES }));
+      // What has joined it since, as each save does with keep_count, waits for a plan of its own.
+      const maxDeletes = confirm_token === undefined ? MAX_DELETES : Math.min(plannedCount(confirm_token), MAX_DELETES);
+      const { plan, remarks } = partsOf(await client.cleanup({ ...criteria, dryRun: true, maxDeletes }));
       const value = await planThenAct(confirmations, {
         subject: ['cleanup_images', filters.provider],
         token: confirm_token,
         plan,
-        act: async () => planOf(await client.cleanup({ ...criteria, maxDeletes: plan.count })),
+        remarks,
+        async act() {
+          const done = partsOf(await client.cleanup({ ...criteria, maxDeletes: plan.count }));
+          return { ...done.plan, ...done.remarks };
+        },
       });
       return { value };
     },
   });
 }
 
-function planOf({ deletedCount: count, freedBytes: bytes, filenames, keptPinned, more }: CleanupResult) {
-  return { count, bytes, filenames, keptPinned, more };
+function partsOf({ deletedCount: count, freedBytes: bytes, filenames, keptPinned, more }: CleanupResult) {
+  return { plan: { count, bytes, filenames }, remarks: { keptPinned, more } };
 }

@@ -15,6 +15,7 @@ const ADVICE: Record<string, string> = {
   IMAGE_NOT_FOUND: 'list_images finds filenames; it may be in another provider.',
   PROVIDER_NOT_FOUND: 'storage_stats with provider "*" names the providers.',
   CLEANUP_WITHOUT_CRITERION: 'Give older_than, keep_count or keep_bytes.',
+  MESSAGE_TOO_LARGE: 'Call again with less text.',
   DISK_FULL: 'Room must be made first: cleanup_images shows what could go.',
   STORE_READ_ONLY: 'Only the operator of the daemon can change that.',
   BYTES_CORRUPT: 'The stored bytes are damaged; tell the user.',
@@ -40,10 +41,15 @@ function messageOf({ code, reason, message }: ImageStorageError, address: string
 function adviceFor(error: ImageStorageError): string {
   if (error.outcomeUnknown)
     return 'Whatever it was to change may be changed all the same: look with list_images before you try again.';
-  if (error.reason === undefined)
-    return 'Ask the user to check that it is running (image-storage serve), then try again.';
+  if (error.reason === undefined) return adviceWithoutAnswer(error.code);
   const advice = ADVICE[error.reason];
   if (advice !== undefined) return advice;
   if (error.retryable) return `Try again in ${Math.ceil((error.retryAfterMs ?? 5_000) / 1000)} s.`;
   return error.code === INVALID_ARGUMENT ? 'Correct the argument and call again.' : `Tell the user: ${error.reason}.`;
+}
+
+function adviceWithoutAnswer(code: number): string {
+  return code === UNAVAILABLE || code === DEADLINE_EXCEEDED
+    ? 'Ask the user to check that it is running (image-storage serve), then try again.'
+    : 'Try again; tell the user when it stays so.';
 }

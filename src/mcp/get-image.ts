@@ -2,11 +2,12 @@
 import { z } from 'zod';
 import type { ImageStorageClient } from '../client.ts';
 import { detailsOf, detailsSchema, filename, oneProvider } from './image.ts';
-import { createPreview } from './preview.ts';
+import { createPreviewer } from './preview.ts';
 import { readImage, resourceLink } from './resource.ts';
 import { type AddTool, READS } from './tool.ts';
 
 export function addGetImage(addTool: AddTool, client: ImageStorageClient): void {
+  const createPreview = createPreviewer();
   addTool({
     name: 'get_image',
     title: 'Look at an image',

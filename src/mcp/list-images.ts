@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Image, ImageStorageClient } from '../client.ts';
 import { anyProvider, summaryOf, summarySchema } from './image.ts';
 import { type DateReader, instant } from './instant.ts';
+import { isBehind, pageToken, restOf } from './page-token.ts';
 import { type AddTool, READS } from './tool.ts';
 
 const DEFAULT_LIMIT = 20;
@@ -25,18 +26,25 @@ export function addListImages(addTool: AddTool, client: ImageStorageClient, date
       provider: anyProvider,
       order: z.enum(['newest', 'oldest']).default('newest').describe('Which come first'),
       limit: z.int().min(1).max(MAX_LIMIT).default(DEFAULT_LIMIT),
+      page_token: z.string().optional().describe('The next_page_token of an answer, with the same arguments: goes on'),
     }),
     output: z.object({
       images: z.array(summarySchema),
-      more: z.boolean().describe('There are more: narrow the filters, or go on with until (since, for oldest first)'),
+      next_page_token: z.string().optional().describe('There are more: narrow the filters, or go on with this'),
     }),
-    async run({ since: start, until: end, limit, ...filters }, signal) {
+    async run({ since: start, until: end, limit, page_token, ...filters }, signal) {
+      const { order } = filters;
+      const dateRange = page_token === undefined ? { start, end } : restOf({ start, end }, page_token, order);
+      // One more than is shown tells whether there are more. What was shown before may come again first.
+      const most = page_token === undefined ? limit + 1 : 0;
       const images: Image[] = [];
-      // One more than is shown tells whether there are more.
-      for await (const image of client.list({ ...filters, dateRange: { start, end }, limit: limit + 1, signal })) {
-        images.push(image);
+      for await (const image of client.list({ ...filters, dateRange, limit: most, signal })) {
+        if (page_token === undefined || isBehind(image, page_token, order)) images.push(image);
+        if (images.length > limit) break;
       }
-      return { value: { images: images.slice(0, limit).map(summaryOf), more: images.length > limit } };
+      const shown = images.slice(0, limit);
+      const nextPageToken = images.length > limit ? pageToken(shown.at(-1)!) : undefined;
+      return { value: { images: shown.map(summaryOf), nextPageToken } };
     },
   });
 }

@@ -4,8 +4,11 @@ import type sharp from 'sharp';
 import type { Image } from '../client.ts';
 
 const MAX_PREVIEW_BYTES = 256 * 1024;
-/** What is read into memory to reduce it. */
+/** Assistants refuse pictures with a longer side, however few bytes they have. */
+const MAX_PREVIEW_SIDE = 8000;
+/** What is read and decoded in memory to reduce it. */
 const MAX_SOURCE_BYTES = 64 * 1024 * 1024;
+const MAX_SOURCE_PIXELS = 100_000_000;
 /** Longest sides in pixels, tried in turn until the JPEG is small enough. */
 const PREVIEW_SIDES = [1024, 512, 256];
 /** Assistants see these; an AVIF must become a JPEG first. */
@@ -17,11 +20,21 @@ export interface Preview {
   note: string;
 }
 
-export async function createPreview(image: Image, read: () => Promise<Buffer>): Promise<Preview> {
-  if (image.size <= MAX_PREVIEW_BYTES && VIEWABLE.has(image.contentType)) {
-    return { picture: pictureOf(await read(), image.contentType), note: 'The image itself.' };
+/** Of one image after the other: many at once would need the memory of all. */
+export function createPreviewer(): (image: Image, read: () => Promise<Buffer>) => Promise<Preview> {
+  let last: Promise<unknown> = Promise.resolve();
+  return (image, read) => {
+    const preview = last.then(() => createPreview(image, read));
+    last = preview.catch(() => {});
+    return preview;
+  };
+}
+
+async function createPreview(image: Image, read: () => Promise<Buffer>): Promise<Preview> {
+  if (isViewable(image)) return { picture: pictureOf(await read(), image.contentType), note: 'The image itself.' };
+  if (image.size > MAX_SOURCE_BYTES || image.width * image.height > MAX_SOURCE_PIXELS) {
+    return { note: 'None: the image is too large to be reduced here. Use the link.' };
   }
-  if (image.size > MAX_SOURCE_BYTES) return { note: 'None: the image is too large to be reduced here. Use the link.' };
   const sharp = await loadSharp();
   if (!sharp) return { note: 'None: reducing an image needs the package sharp, which is not installed. Use the link.' };
   const reduced = await reduce(sharp, await read());
@@ -30,6 +43,10 @@ export async function createPreview(image: Image, read: () => Promise<Buffer>): 
     picture: pictureOf(reduced, 'image/jpeg'),
     note: 'The image reduced to a JPEG; of an animation, the first frame.',
   };
+}
+
+function isViewable({ size, contentType, width, height }: Image): boolean {
+  return size <= MAX_PREVIEW_BYTES && VIEWABLE.has(contentType) && Math.max(width, height) <= MAX_PREVIEW_SIDE;
 }
 
 function pictureOf(bytes: Buffer, mimeType: string): ImageContent {
@@ -51,7 +68,7 @@ async function loadSharp(): Promise<typeof sharp | undefined> {
 async function reduce(decode: typeof sharp, bytes: Buffer): Promise<Buffer | undefined> {
   try {
     for (const side of PREVIEW_SIDES) {
-      const reduced = await decode(bytes)
+      const reduced = await decode(bytes, { limitInputPixels: MAX_SOURCE_PIXELS })
         .rotate()
         .resize(side, side, { fit: 'inside', withoutEnlargement: true })
         .flatten({ background: 'white' })

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { ImageStorageClient } from '../client.ts';
 import { openAllowed } from './allowed-file.ts';
 import { ToolError } from './errors.ts';
-import { detailsOf, detailsSchema, oneProvider } from './image.ts';
+import { detailsOf, detailsSchema } from './image.ts';
 import { resourceLink } from './resource.ts';
 import { type AddTool, SAVES } from './tool.ts';
 
@@ -17,7 +17,9 @@ export function addSaveImage(addTool: AddTool, client: ImageStorageClient, folde
   addTool({
     name: 'save_image',
     title: 'Save an image',
-    description: `Stores an image file (PNG, JPEG, WebP, GIF or AVIF) that lies in ${folder}, with what is known of it.`,
+    description:
+      `Stores an image file (PNG, JPEG, WebP, GIF or AVIF) that lies in ${folder}, with the prompt, model and ` +
+      'parameters that are given; none are read from the file. Called twice, it stores two images.',
     annotations: SAVES,
     input: z.strictObject({
       path: z.string().describe('The file, absolute or relative to that folder'),
@@ -26,7 +28,7 @@ export function addSaveImage(addTool: AddTool, client: ImageStorageClient, folde
       category: z.string().optional(),
       tags: z.array(z.string()).optional(),
       parameters: parametersSchema,
-      provider: oneProvider,
+      provider: z.string().optional().describe('The provider that is to keep it; default: the default provider'),
     }),
     output: z.object({ image: detailsSchema }),
     async run({ path, provider, parameters, ...metadata }, signal) {
