@@ -11,7 +11,9 @@ export const ADDRESS_FORMS = 'host:port, [v6]:port or unix:PATH';
 
 /** Undefined for what is none. */
 export function parseAddress(text: string): Address | undefined {
-  if (text.startsWith('unix:')) return text.length > 'unix:'.length ? { path: text.slice('unix:'.length) } : undefined;
+  // A URL has a host between two slashes and the third; clients of gRPC know nothing of it, or take it for a folder.
+  const socket = /^unix:(?!\/\/(?!\/))(.+)$/.exec(text);
+  if (socket) return { path: socket[1]! };
   const match = /^(?:\[([\da-f:.]+)\]|([\w.-]+)):(\d{1,5})$/i.exec(text);
   const host = match?.[1] ?? match?.[2];
   const port = Number(match?.[3]);

@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto';
 import { status } from '@grpc/grpc-js';
 import { Health, HealthCheckResponse_ServingStatus } from '../gen/health/v1/health_pb.ts';
-import { type GetResponse, ImageStorage } from '../gen/imagestorage/v1/image_storage_pb.ts';
-import { DEFAULT_ADDRESS } from './address.ts';
+import { ImageStorage } from '../gen/imagestorage/v1/image_storage_pb.ts';
+import { ADDRESS_FORMS, DEFAULT_ADDRESS, parseAddress } from './address.ts';
 import { cleanupFrom, cleanupRequest, imageFrom, listRequest, statsFrom } from './client/convert.ts';
 import { ImageStorageError } from './client/errors.ts';
 import { copy, verify } from './client/maintenance.ts';
@@ -71,9 +71,12 @@ export interface ImageStorageClient {
   close(): void;
 }
 
-/** A client of the daemon at `host:port` or `unix:PATH`; it connects on the first call. */
-export function connect(address: string = DEFAULT_ADDRESS, options: ConnectOptions = {}): ImageStorageClient {
-  const transport = openTransport(address);
+/**
+ * A client of the daemon at `host:port`, `[v6]:port` or `unix:PATH`; unset or empty means the environment's
+ * IMAGE_STORAGE_ADDRESS, else 127.0.0.1:50051. It connects on the first call. TypeError for what is no address.
+ */
+export function connect(address?: string, options: ConnectOptions = {}): ImageStorageClient {
+  const transport = openTransport(targetOf(address), options);
   const retry = (limits: CallLimits) => createBackoff(options, limits.deadline, limits.signal);
   const limitsOf = ({ signal }: CallOptions, defaultMs = DEFAULT_DEADLINE_MS): CallLimits => {
     const deadlineMs = options.deadlineMs ?? defaultMs;
@@ -87,11 +90,10 @@ export function connect(address: string = DEFAULT_ADDRESS, options: ConnectOptio
     },
 
     async get(filename, getOptions = {}) {
-      const messages = readResuming(transport, filename, getOptions, limitsOf(getOptions, 0), options);
-      const first = await messages.next();
-      const image = imageFrom(first.value?.case === 'image' ? first.value.value : undefined);
-      const whole = !getOptions.offset && !getOptions.limit && !getOptions.metadataOnly;
-      return { image, body: whole ? checked(chunks(messages), image) : chunks(messages) };
+      const reading = readResuming(transport, filename, getOptions, limitsOf(getOptions, 0), options);
+      const { value: image } = await reading.next();
+      // Not another generator over it: one that was not begun ends nothing when it is returned.
+      return { image: image as Image, body: reading as AsyncGenerator<Uint8Array> };
     },
 
     list: (listOptions = {}) => listResuming(transport, listOptions, limitsOf(listOptions, 0), options),
@@ -143,16 +145,23 @@ export function connect(address: string = DEFAULT_ADDRESS, options: ConnectOptio
   };
 }
 
-/** The messages of a Get, over as many calls as it takes; the image comes once. */
+function targetOf(address?: string): string {
+  const target = address || process.env.IMAGE_STORAGE_ADDRESS || DEFAULT_ADDRESS;
+  if (parseAddress(target)) return target;
+  throw new TypeError(`"${target}" is no address: ${ADDRESS_FORMS}`);
+}
+
+/** The image, then its bytes, over as many calls as it takes. */
 async function* readResuming(
   transport: Transport,
   filename: string,
   { provider, offset = 0, limit = 0, metadataOnly }: GetOptions,
   limits: CallLimits,
   options: ConnectOptions,
-): AsyncGenerator<GetResponse['payload'], undefined> {
+): AsyncGenerator<Image | Uint8Array, undefined> {
   const backoff = createBackoff(options, limits.deadline, limits.signal);
-  let seen = false;
+  const hash = offset || limit || metadataOnly ? undefined : createHash('sha256');
+  let image: Image | undefined;
   let received = 0;
   for (;;) {
     const rest = { offset: BigInt(offset + received), limit: BigInt(limit && limit - received) };
@@ -162,33 +171,26 @@ async function* readResuming(
         { filename, provider, metadataOnly, ...rest },
         limits,
       )) {
-        if (payload.case === 'image' && seen) continue;
-        if (payload.case === 'chunk') received += payload.value.length;
-        seen = true;
         backoff.reset();
-        yield payload;
+        if (!image) {
+          image = imageFrom(payload.case === 'image' ? payload.value : undefined);
+          yield image;
+        } else if (payload.case === 'chunk') {
+          received += payload.value.length;
+          hash?.update(payload.value);
+          yield payload.value;
+        }
       }
-      return;
+      break;
     } catch (error) {
       await backoff.wait(error);
       // There is nothing left to ask for, and limit 0 would mean to the end.
-      if (limit > 0 && received >= limit) return;
+      if (limit > 0 && received >= limit) break;
     }
   }
-}
-
-async function* chunks(messages: AsyncIterable<GetResponse['payload']>): AsyncGenerator<Uint8Array> {
-  for await (const payload of messages) if (payload.case === 'chunk') yield payload.value;
-}
-
-async function* checked(body: AsyncIterable<Uint8Array>, image: Image): AsyncGenerator<Uint8Array> {
-  const hash = createHash('sha256');
-  for await (const chunk of body) {
-    hash.update(chunk);
-    yield chunk;
-  }
-  if (hash.digest('hex') === image.sha256) return;
-  const message = `${image.filename} arrived with other bytes than were stored`;
+  const { filename: stored, sha256 } = image ?? imageFrom(undefined);
+  if (!hash || hash.digest('hex') === sha256) return;
+  const message = `${stored} arrived with other bytes than were stored`;
   throw new ImageStorageError(status.DATA_LOSS, message, { reason: 'BYTES_CORRUPT' });
 }
 

@@ -1,7 +1,7 @@
 /** The configuration: flags over variables over a YAML file over defaults, checked as a whole. The only reader of the environment. */
 import { resolve } from 'node:path';
 import type * as z from 'zod';
-import { DEFAULT_ADDRESS, isLocalAddress, parseAddress } from './address.ts';
+import { ADDRESS_FORMS, DEFAULT_ADDRESS, isLocalAddress, parseAddress } from './address.ts';
 import { type EffectiveSetting, effectiveSettings } from './config/effective.ts';
 import {
   type Environment,
@@ -11,10 +11,10 @@ import {
   readFile,
   readFlags,
   type Setting,
+  variableOf,
 } from './config/layers.ts';
 import { type Config, settings } from './config/schema.ts';
-import { StoreOpenError } from './storage/errors.ts';
-import { withDefaults as asStorageTakesIt } from './storage/settings.ts';
+import { withDefaults as asStorageTakesIt, SettingError } from './storage/settings.ts';
 
 export type { Config, EffectiveSetting, Environment, Flags };
 
@@ -50,9 +50,11 @@ export function folderOfCaller(env: Environment = processEnvironment()): string 
   return isOurs ? env.INIT_CWD : undefined;
 }
 
-/** The daemon that clients talk to unless told otherwise. */
+/** The daemon that clients talk to unless told otherwise. Throws a ConfigError for what is no address. */
 export function clientAddress(env: Environment = processEnvironment()): string {
-  return env.IMAGE_STORAGE_ADDRESS || DEFAULT_ADDRESS;
+  const address = env.IMAGE_STORAGE_ADDRESS || DEFAULT_ADDRESS;
+  if (parseAddress(address)) return address;
+  throw new ConfigError([`IMAGE_STORAGE_ADDRESS: "${address}" is no address: ${ADDRESS_FORMS}`]);
 }
 
 /** Throws one ConfigError that names every bad or unknown key and where it came from. Paths in the result are absolute. */
@@ -79,16 +81,16 @@ function read({ flags = {}, env = {}, cwd = process.cwd(), configFile }: ConfigS
   ];
   if (!checked.success || problems.length > 0) throw new ConfigError(problems);
   const config = withAbsolutePaths(checked.data, cwd);
-  checkTogether(config);
+  checkTogether(config, given);
   return { config, given };
 }
 
 /** What is wrong between providers, such as two in one folder. */
-function checkTogether(config: Config): void {
+function checkTogether(config: Config, given: Given): void {
   try {
     asStorageTakesIt(config);
   } catch (error) {
-    throw error instanceof StoreOpenError ? new ConfigError([error.message]) : error;
+    throw error instanceof SettingError ? new ConfigError([problemAt(error.key, error.problem, given)]) : error;
   }
 }
 
@@ -134,10 +136,15 @@ function describeIssue(issue: z.core.$ZodIssue, given: Given): string[] {
 }
 
 function problemAt(path: string, problem: string, given: Given): string {
-  const parent = path.slice(0, path.lastIndexOf('.') + 1);
-  const nearby = () => [...given.values()].find((setting) => parent && setting.path.startsWith(parent));
-  const origin = (given.get(path) ?? nearby())?.origin;
+  const origin = given.get(path)?.origin ?? whereItBelongs(path, given);
   return `${path}${origin ? ` (${origin})` : ''}: ${problem}`;
+}
+
+/** Beside what else was set of the provider: in the file, or in a variable of its own. */
+function whereItBelongs(path: string, given: Given): string | undefined {
+  const parent = path.slice(0, path.lastIndexOf('.') + 1);
+  const sibling = [...given.values()].find((setting) => parent && setting.path.startsWith(parent));
+  return sibling?.origin.startsWith(variableOf(parent)) ? variableOf(path) : sibling?.origin;
 }
 
 /** What is wrong between keys that are right by themselves. */

@@ -1,5 +1,7 @@
 /** The client: what it promises when a daemon or the network fails half-way. */
+import { spawnSync } from 'node:child_process';
 import { relative } from 'node:path';
+import { Readable } from 'node:stream';
 import type {
   handleClientStreamingCall,
   handleServerStreamingCall,
@@ -7,11 +9,12 @@ import type {
   ServerReadableStream,
   sendUnaryData,
 } from '@grpc/grpc-js';
-import { status } from '@grpc/grpc-js';
-import { describe, expect, it } from 'vitest';
+import { ServerCredentials, status } from '@grpc/grpc-js';
+import { describe, expect, it, vi } from 'vitest';
 import type {
   CleanupRequest,
   CleanupResponse,
+  GetRequest,
   ListRequest,
   SaveHeader,
   SaveRequest,
@@ -20,6 +23,7 @@ import type {
 import { connect, type ImageMetadata, type ImageStorageClient, ImageStorageError } from '../src/client.ts';
 import { startCuttingProxy } from './support/cutting-proxy.ts';
 import { pngOf } from './support/images.ts';
+import { requires } from './support/requires.ts';
 import { runDaemon } from './support/running-daemon.ts';
 import { refusal, startScripted } from './support/scripted-daemon.ts';
 
@@ -79,7 +83,8 @@ describe('save', () => {
     const { save, attempts } = scriptedSave([busy, busy, accept]);
     await using daemon = await startScripted({ save });
     using images = client(daemon.address);
-    const saved = await images.save(stream('one ', 'two ', 'three'), { model: 'm' });
+    // An empty key is none.
+    const saved = await images.save(stream('one ', 'two ', 'three'), { model: 'm' }, { idempotencyKey: '' });
     expect(saved.filename).toBe('stored.png');
     expect(attempts.map(({ bytes }) => bytes.toString())).toEqual(Array(3).fill('one two three'));
     const fixed = attempts.map(({ header }) => [header.idempotencyKey, header.metadata?.timestamp]);
@@ -107,6 +112,14 @@ describe('save', () => {
     await images.save(Buffer.from('bytes'));
     expect(delays).toHaveLength(1);
     expect(delays[0]).toBeGreaterThanOrEqual(50);
+  });
+
+  it('spreads its attempts, so that they outlast a daemon that restarts', async () => {
+    const delays: number[] = [];
+    using images = client('127.0.0.1:1', { retries: 4, onRetry: (_, delayMs) => delays.push(delayMs) });
+    await failureOf(images.save(Buffer.from('bytes')));
+    const least = [50, 100, 200, 400];
+    expect(delays.map((delayMs, i) => delayMs >= least[i]! && delayMs <= 2 * least[i]!)).toEqual(Array(4).fill(true));
   });
 
   it('gives up after the attempts it was allowed', async () => {
@@ -197,6 +210,88 @@ describe('save', () => {
   });
 });
 
+describe('connect', () => {
+  it.each([
+    'localhost',
+    'localhost:',
+    'localhost:grpc',
+    'http://localhost:50051',
+    '::1:50051',
+    'unix:',
+    'unix://run/sock',
+  ])('refuses %s, which is no address', (address) => {
+    expect(() => connect(address)).toThrow(`"${address}" is no address: host:port, [v6]:port or unix:PATH`);
+  });
+
+  it('takes the address of the environment when it is given none', async () => {
+    const stats: handleUnaryCall<object, object> = (_, answer) => answer(null, { providers: [{ provider: 'here' }] });
+    await using daemon = await startScripted({ stats });
+    vi.stubEnv('IMAGE_STORAGE_ADDRESS', daemon.address);
+    using images = client();
+    vi.unstubAllEnvs();
+    expect(await images.stats()).toMatchObject([{ provider: 'here' }]);
+  });
+
+  it('leaves no call to a client that was closed', async () => {
+    const images = connect('127.0.0.1:1');
+    images.close();
+    const closed = { code: status.CANCELLED, message: 'the client was closed' };
+    expect(await failureOf(images.stats())).toMatchObject(closed);
+    expect(await failureOf(images.save(Buffer.from('bytes')))).toMatchObject(closed);
+    expect(await failureOf(all(images.list()))).toMatchObject(closed);
+  });
+});
+
+requires('openssl', spawnSync('openssl', ['version']).status === 0)('TLS', () => {
+  it('carries the token', async () => {
+    const flags = '-x509 -newkey rsa:2048 -nodes -subj /CN=localhost -addext subjectAltName=DNS:localhost'.split(' ');
+    const request = spawnSync('openssl', ['req', ...flags, '-keyout', '-'], { encoding: 'utf8' });
+    const pem = Buffer.from(request.stdout);
+    let authorization: unknown;
+    const save: handleClientStreamingCall<SaveRequest, SaveResponse> = (call, answer) => {
+      authorization = call.metadata.get('authorization');
+      call.resume().once('end', () => accept(answer));
+    };
+    const credentials = ServerCredentials.createSsl(null, [{ cert_chain: pem, private_key: pem }]);
+    await using daemon = await startScripted({ save }, credentials);
+    const address = daemon.address.replace('127.0.0.1', 'localhost');
+    using images = client(address, { token: 'secret', tls: { ca: pem } });
+    await images.save(Buffer.from('bytes'));
+    expect(authorization).toEqual(['Bearer secret']);
+    using stranger = client(address, { tls: true, retries: 0 });
+    expect(await failureOf(stranger.stats())).toMatchObject({ code: status.UNAVAILABLE });
+  });
+});
+
+describe('get', () => {
+  it('ends the call when its body is given up before the first byte', async () => {
+    const cancelled = Promise.withResolvers<void>();
+    const get: handleServerStreamingCall<GetRequest, object> = (call) => {
+      call.write({ payload: { case: 'image', value: { filename: 'stored.png' } } });
+      call.once('cancelled', cancelled.resolve);
+    };
+    await using daemon = await startScripted({ get });
+    using images = client(daemon.address);
+    const { image, body } = await images.get('stored.png');
+    expect(image.filename).toBe('stored.png');
+    Readable.from(body).destroy();
+    await cancelled.promise;
+  });
+
+  it('fails, and leaves no call behind, where the daemon sends no image', async () => {
+    const cancelled = Promise.withResolvers<void>();
+    const get: handleServerStreamingCall<GetRequest, object> = (call) => {
+      call.write({ payload: { case: 'chunk', value: Buffer.from('bytes') } });
+      call.once('cancelled', cancelled.resolve);
+    };
+    await using daemon = await startScripted({ get });
+    using images = client(daemon.address);
+    const error = await failureOf(images.get('stored.png'));
+    expect(error).toMatchObject({ code: status.INTERNAL, message: 'the daemon answered without an image' });
+    await cancelled.promise;
+  });
+});
+
 describe('list', () => {
   it('goes on behind the last whole batch when the stream breaks', async () => {
     const asked: ListRequest[] = [];
@@ -275,6 +370,15 @@ describe('with a real daemon', () => {
         { filename: 'nope.png', deleted: false, reason: 'IMAGE_NOT_FOUND' },
       ]);
     }
+  });
+
+  it('reads many images at once over a socket', async () => {
+    await using daemon = await runDaemon();
+    using images = client(`unix:${daemon.socket}`);
+    const bytes = pngOf({ width: 5, height: 4, sizeBytes: MIB });
+    const { filename } = await images.save(bytes);
+    const read = async () => Buffer.concat(await all((await images.get(filename)).body));
+    for (const got of await Promise.all(Array.from({ length: 24 }, read))) expect(got).toEqual(bytes);
   });
 
   it('makes one image of a save whose connections break, and reads it back over others that do', async () => {

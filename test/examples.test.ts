@@ -121,6 +121,11 @@ requires('Go 1.26 and the modules of examples/go-worker', go)('go-worker', () =>
     expect([code, await imagesIn(daemon)]).toEqual([1, [expect.anything()]]);
   });
 
+  it('does not pass over all jobs with nobody to work on them', async () => {
+    const idle = run(binary, ['-parallel', '0'], { cwd: folder, input: jsonLines([{ id: 'job-1', ...JOB }]) });
+    await expect(idle).rejects.toMatchObject({ code: 1 });
+  });
+
   it('keeps what is under way when it is told to stop', async () => {
     await using daemon = await runDaemon();
     const running = spawn(binary, ['-address', daemon.address], { stdio: ['pipe', 'pipe', 'inherit'] });

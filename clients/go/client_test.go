@@ -4,6 +4,7 @@ package imagestorage_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
@@ -124,6 +125,24 @@ func TestReadsRanges(t *testing.T) {
 	refused(t, err, codes.NotFound, "IMAGE_NOT_FOUND")
 }
 
+func TestABodyThatWasClosedGivesNothingMore(t *testing.T) {
+	client := dial(t, shared.address)
+	image := save(t, client, png(1_000_000))
+	_, body, err := client.Get(t.Context(), image.Filename)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := body.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(body.Close(), body.Close()); err != nil {
+		t.Error(err)
+	}
+	if n, err := body.Read(make([]byte, 1)); n != 0 || !errors.Is(err, context.Canceled) {
+		t.Errorf("read %d bytes, %v", n, err)
+	}
+}
+
 func TestListsAsManyAsAskedInTheOrderAsked(t *testing.T) {
 	client := dial(t, shared.address)
 	var saved []string
@@ -213,7 +232,10 @@ func TestAKeyThatWasUsedReturnsTheFirstResult(t *testing.T) {
 }
 
 func TestWhatIsNoAddressIsRefused(t *testing.T) {
-	for _, address := range []string{"localhost", "unix:", "http://localhost:50051", "localhost:"} {
+	for _, address := range []string{
+		"localhost", "localhost:", "localhost:grpc", "localhost:65536", "http://localhost:50051", "::1:50051",
+		"unix:", "unix://run/image-storage.sock",
+	} {
 		if _, err := imagestorage.Dial(address); err == nil {
 			t.Errorf("%q was taken", address)
 		}

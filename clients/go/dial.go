@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -41,8 +42,8 @@ func WithTLS(config *tls.Config) DialOption {
 	return func(s *settings) { s.tls = credentials.NewTLS(config) }
 }
 
-// WithRetries sets how often a failed attempt is repeated; default 6, 0 means never. Progress of a List or a Get starts
-// the count again.
+// WithRetries sets how often a failed attempt is repeated; 0 means never. Default 6, over 3 to 6 seconds where no daemon
+// is found. Progress of a List or a Get starts the count again.
 func WithRetries(retries int) DialOption {
 	return func(s *settings) { s.retries = retries }
 }
@@ -68,7 +69,8 @@ func (s settings) grpcOptions() []grpc.DialOption {
 		// Retries are ours: they keep the idempotency key and know which source can be read again.
 		grpc.WithDisableRetry(),
 		grpc.WithConnectParams(grpc.ConnectParams{
-			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second},
+			// An attempt between two connects fails unseen: MaxDelay is far below the time over which attempts are spread.
+			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 500 * time.Millisecond},
 			MinConnectTimeout: 20 * time.Second,
 		}),
 		// A daemon whose machine vanished never answers; this is how the connection learns it.
@@ -89,13 +91,26 @@ func targetOf(address string) (string, error) {
 	if address == "" {
 		address = defaultAddress
 	}
-	if path, isSocket := strings.CutPrefix(address, "unix:"); isSocket && path != "" {
-		return address, nil
-	}
-	if _, port, err := net.SplitHostPort(address); err != nil || port == "" {
+	if !isSocket(address) && !isHostAndPort(address) {
 		return "", fmt.Errorf("imagestorage: %q is no address; give host:port, [v6]:port or unix:PATH", address)
 	}
 	return address, nil
+}
+
+func isSocket(address string) bool {
+	path, found := strings.CutPrefix(address, "unix:")
+	// A URL has a host between two slashes and the third; gRPC knows nothing of it.
+	hasHost := strings.HasPrefix(path, "//") && !strings.HasPrefix(path, "///")
+	return found && path != "" && !hasHost
+}
+
+func isHostAndPort(address string) bool {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	_, err = strconv.ParseUint(port, 10, 16)
+	return err == nil
 }
 
 type bearer string

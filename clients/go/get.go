@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	pb "github.com/imagestorage/imagestorage/clients/go/imagestoragev1"
 )
@@ -52,8 +53,11 @@ type body struct {
 	err      error
 }
 
-// Read gives the next bytes.
+// Read gives the next bytes; none that are here already once the context has ended or the body was closed.
 func (b *body) Read(p []byte) (int, error) {
+	if ended := b.ctx.Err(); ended != nil && b.err == nil {
+		b.chunk, b.err = nil, errorFrom(status.FromContextError(ended).Err(), false)
+	}
 	for len(b.chunk) == 0 && b.err == nil && len(p) > 0 {
 		b.err = b.receive()
 	}

@@ -1,4 +1,4 @@
-// When a failed attempt is repeated: exponential backoff with full jitter, bounded by attempts and by the deadline.
+// When a failed attempt is repeated: exponential backoff with jitter, bounded by attempts and by the deadline.
 
 package imagestorage
 
@@ -27,7 +27,9 @@ func (c *Client) newBackoff() *retryBackoff { return &retryBackoff{settings: c.s
 // wait waits for the next attempt, or returns the error when there is none. Woken by the end of the context, the next
 // attempt says so.
 func (b *retryBackoff) wait(ctx context.Context, failed *Error) error {
-	delay := failed.RetryAfter + rand.N(min(maxDelay, firstDelay<<min(b.failures, maxDoublings)))
+	step := min(maxDelay, firstDelay<<min(b.failures, maxDoublings))
+	// Half of it for certain: all of them together must outlast a daemon that restarts.
+	delay := failed.RetryAfter + step/2 + rand.N(step/2)
 	b.failures++
 	deadline, bounded := ctx.Deadline()
 	if !failed.Retryable || b.failures > b.retries || bounded && time.Until(deadline) <= delay {

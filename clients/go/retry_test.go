@@ -273,6 +273,19 @@ func TestPassesOnWhatTheSourceSays(t *testing.T) {
 	}
 }
 
+func TestAPanicOfTheSourceCanBeRecovered(t *testing.T) {
+	client := dial(t, shared.address)
+	defer func() {
+		if panicked := recover(); panicked != "the camera fell" {
+			t.Errorf("recovered %v", panicked)
+		}
+		if names := list(t, client, all(t)); len(names) != 0 {
+			t.Errorf("kept %v", names)
+		}
+	}()
+	client.Save(t.Context(), io.MultiReader(bytes.NewReader(png(4096)[:1000]), panicking{"the camera fell"}), about(t))
+}
+
 func TestSendsItsTokenOverTLS(t *testing.T) {
 	certificate, roots := selfSigned(t)
 	var authorization []string
@@ -291,6 +304,10 @@ func TestSendsItsTokenOverTLS(t *testing.T) {
 type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
+type panicking struct{ with any }
+
+func (p panicking) Read([]byte) (int, error) { panic(p.with) }
 
 func received(stream saveStream) (header *pb.SaveHeader, data []byte) {
 	for {

@@ -23,7 +23,7 @@ import (
 // makes a second image. A source that can seek is rewound for it, another is kept up to 64 MiB; beyond that it is not
 // retried, and the error says so. When the error has OutcomeUnknown, a later Save with its RetryWith tells.
 //
-// When the call ends before r does, a Read of r may still be under way.
+// When the call ends before r does, a Read of r may still be under way. When a Read panics, Save does.
 func (c *Client) Save(ctx context.Context, r io.Reader, metadata Metadata, opts ...SaveOption) (*Image, error) {
 	ctx, cancel := c.bounded(ctx, defaultTimeout)
 	defer cancel()

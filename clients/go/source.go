@@ -39,21 +39,24 @@ type source struct {
 	position int
 	tooLong  bool
 
-	// pending is a read under way: an attempt that is over does not wait for it, the next one does.
-	pending chan piece
+	// pending is a read into buffer under way: an attempt that is over does not wait for it, the next one does.
+	pending chan outcome
+	buffer  []byte
 	err     error
 }
 
-type piece struct {
-	bytes []byte
-	err   error
+// An outcome is what a Read returned, or what it panicked with.
+type outcome struct {
+	n        int
+	err      error
+	panicked any
 }
 
 func openSource(r io.Reader) (*source, error) {
 	if buffer, ok := r.(*bytes.Buffer); ok {
 		r = bytes.NewReader(buffer.Next(buffer.Len()))
 	}
-	s := &source{reader: r}
+	s := &source{reader: r, buffer: make([]byte, chunkBytes)}
 	if seeker, ok := r.(io.Seeker); ok {
 		// A pipe has the method and fails.
 		if start, err := seeker.Seek(0, io.SeekCurrent); err == nil {
@@ -94,8 +97,8 @@ func (s *source) rewind(answered <-chan struct{}) error {
 	return nil
 }
 
-// next gives the next bytes as they come and never waits to fill a chunk: the daemon times the gaps. It fails with
-// errAtEnd, with io.EOF when the call is answered before, or with a sourceError.
+// next gives the next bytes as they come, valid until the next call, and never waits to fill a chunk: the daemon times
+// the gaps. It fails with errAtEnd, with io.EOF when the call is answered before, or with a sourceError.
 func (s *source) next(answered <-chan struct{}) ([]byte, error) {
 	if s.position < len(s.kept) {
 		chunk := s.kept[s.position:min(s.position+chunkBytes, len(s.kept))]
@@ -104,17 +107,20 @@ func (s *source) next(answered <-chan struct{}) ([]byte, error) {
 	}
 	for s.err == nil {
 		if s.pending == nil {
-			s.pending = make(chan piece, 1)
-			go read(s.reader, s.pending)
+			s.pending = make(chan outcome, 1)
+			go read(s.reader, s.buffer, s.pending)
 		}
 		select {
 		case <-answered:
 			return nil, io.EOF
 		case read := <-s.pending:
+			if read.panicked != nil {
+				panic(read.panicked)
+			}
 			s.pending, s.err = nil, read.err
-			if len(read.bytes) > 0 {
-				s.keep(read.bytes)
-				return read.bytes, nil
+			if read.n > 0 {
+				s.keep(s.buffer[:read.n])
+				return s.buffer[:read.n], nil
 			}
 		}
 	}
@@ -136,8 +142,12 @@ func (s *source) keep(chunk []byte) {
 	s.position = len(s.kept)
 }
 
-func read(r io.Reader, result chan<- piece) {
-	chunk := make([]byte, chunkBytes)
-	n, err := r.Read(chunk)
-	result <- piece{chunk[:n], err}
+// read leaves a panic to the goroutine that called Save, where it can be recovered.
+func read(r io.Reader, buffer []byte, result chan<- outcome) {
+	var read outcome
+	defer func() {
+		read.panicked = recover()
+		result <- read
+	}()
+	read.n, read.err = r.Read(buffer)
 }

@@ -19,6 +19,9 @@ func main() {
 	parallel := flag.Int("parallel", 4, "how many jobs are worked on at once")
 	timeout := flag.Duration("timeout", time.Minute, "for storing one image, with all attempts")
 	flag.Parse()
+	if *parallel < 1 {
+		log.Fatal("-parallel is at least 1")
+	}
 
 	client, err := imagestorage.Dial(*address)
 	if err != nil {

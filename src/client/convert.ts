@@ -1,6 +1,7 @@
 /** Messages of the contract into the client's plain objects, and requests back. */
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { type Timestamp, timestampDate, timestampFromMs } from '@bufbuild/protobuf/wkt';
+import { status } from '@grpc/grpc-js';
 import {
   type CleanupRequestSchema,
   type CleanupResponse,
@@ -10,10 +11,11 @@ import {
   Order,
   type ProviderStats as ProviderStatsMessage,
 } from '../../gen/imagestorage/v1/image_storage_pb.ts';
+import { ImageStorageError } from './errors.ts';
 import type { CleanupOptions, CleanupResult, GroupStats, Image, ListOptions, ProviderStats } from './types.ts';
 
 export function imageFrom(message: ImageMessage | undefined): Image {
-  if (!message) throw new Error('the daemon answered without an image');
+  if (!message) throw new ImageStorageError(status.INTERNAL, 'the daemon answered without an image');
   const { metadata } = message;
   return {
     url: message.url,

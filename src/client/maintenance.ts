@@ -15,31 +15,50 @@ import {
 import { timestampOf } from './convert.ts';
 import { ImageStorageError } from './errors.ts';
 import type { CallLimits, Transport } from './transport.ts';
-import type { CopyEvent, CopyOptions, Finding, MaintenanceProgress, VerifyEvent, VerifyOptions } from './types.ts';
+import type {
+  CopyEvent,
+  CopyOptions,
+  CopySummary,
+  Finding,
+  MaintenanceProgress,
+  VerifyEvent,
+  VerifyOptions,
+} from './types.ts';
 
 export async function* verify(
   transport: Transport,
   { signal: _, ...request }: VerifyOptions,
   limits: CallLimits,
 ): AsyncGenerator<VerifyEvent> {
-  yield* untilSummary(transport.download(Maintenance.method.verify, request, limits), verifyEvent);
-}
-
-export async function* copy(transport: Transport, options: CopyOptions, limits: CallLimits): AsyncGenerator<CopyEvent> {
-  yield* untilSummary(transport.download(Maintenance.method.copy, copyRequest(options), limits), copyEvent);
-}
-
-/** A stream that ends without its summary was cut. */
-async function* untilSummary<M, E extends { kind: string }>(
-  messages: AsyncIterable<M>,
-  eventOf: (message: M) => E | undefined,
-): AsyncGenerator<E> {
-  for await (const message of messages) {
-    const event = eventOf(message);
+  for await (const message of transport.download(Maintenance.method.verify, request, limits)) {
+    const event = verifyEvent(message);
     if (event !== undefined) yield event;
     if (event?.kind === 'summary') return;
   }
-  throw new ImageStorageError(status.UNAVAILABLE, 'the daemon ended before the work was done; run it again');
+  throw cut();
+}
+
+/** The summary of a copy that a store ended comes before its error. */
+export async function* copy(transport: Transport, options: CopyOptions, limits: CallLimits): AsyncGenerator<CopyEvent> {
+  const messages = transport.download(Maintenance.method.copy, copyRequest(options), limits);
+  let summary: CopySummary | undefined;
+  try {
+    for await (const message of messages) {
+      const event = copyEvent(message);
+      if (event?.kind === 'summary') summary = event.summary;
+      else if (event !== undefined) yield event;
+    }
+  } catch (error) {
+    if (summary !== undefined) yield { kind: 'stopped', summary };
+    throw error;
+  }
+  if (summary === undefined) throw cut();
+  yield { kind: 'summary', summary };
+}
+
+/** A stream that ends without its summary. */
+function cut(): ImageStorageError {
+  return new ImageStorageError(status.UNAVAILABLE, 'the daemon ended before the work was done; run it again');
 }
 
 function copyRequest(options: CopyOptions): MessageInitShape<typeof CopyRequestSchema> {

@@ -1,4 +1,4 @@
-/** When a failed attempt is repeated: exponential backoff with full jitter, bounded by attempts and by the deadline. */
+/** When a failed attempt is repeated: exponential backoff with jitter, bounded by attempts and by the deadline. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ImageStorageError } from './errors.ts';
 import type { ConnectOptions } from './types.ts';
@@ -19,8 +19,9 @@ export function createBackoff(options: ConnectOptions, deadline: number, signal?
   return {
     async wait(error) {
       if (!(error instanceof ImageStorageError) || !error.retryable) throw error;
-      const delayMs =
-        (error.retryAfterMs ?? 0) + Math.random() * Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** failures);
+      const stepMs = Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** failures);
+      // Half of it for certain: all of them together must outlast a daemon that restarts.
+      const delayMs = (error.retryAfterMs ?? 0) + stepMs * (0.5 + Math.random() / 2);
       failures += 1;
       if (failures > (options.retries ?? DEFAULT_RETRIES) || Date.now() + delayMs >= deadline) throw error;
       options.onRetry?.(error, delayMs);

@@ -22,7 +22,7 @@ export async function save(
 ): Promise<SavedImage> {
   const opened = openSource(source);
   const timestamp = metadata.timestamp ?? new Date();
-  const idempotencyKey = options.idempotencyKey ?? nanoid();
+  const idempotencyKey = options.idempotencyKey || nanoid();
   const header = headerOf({ ...metadata, timestamp }, { ...options, idempotencyKey }, opened);
   let outcomeUnknown = false;
   const attempt = async () => {

@@ -1,6 +1,6 @@
 /** Makes the bytes of an image readable again for a second attempt, as far as that is possible. */
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createReadStream, type PathLike } from 'node:fs';
 import type { Source } from './types.ts';
 
 export const CHUNK_BYTES = 256 * 1024;
@@ -33,7 +33,7 @@ function memorySource(bytes: Uint8Array): OpenSource {
   };
 }
 
-function fileSource(path: string): OpenSource {
+function fileSource(path: PathLike): OpenSource {
   const read = () => createReadStream(path, { highWaterMark: CHUNK_BYTES });
   return { declared: {}, read, rewindable: () => true, close: () => {} };
 }

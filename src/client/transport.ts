@@ -1,4 +1,5 @@
 /** One connection to a daemon: typed calls on grpc-js, each ending in a message or an ImageStorageError. */
+import { createSecureContext } from 'node:tls';
 import {
   create,
   type DescMessage,
@@ -10,8 +11,17 @@ import {
   type MessageShape,
   toBinary,
 } from '@bufbuild/protobuf';
-import { Client, type ClientWritableStream, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
+import {
+  type ChannelCredentials,
+  Client,
+  type ClientWritableStream,
+  credentials,
+  Metadata,
+  type ServiceError,
+  status,
+} from '@grpc/grpc-js';
 import { errorFromStatus, ImageStorageError } from './errors.ts';
+import type { ConnectOptions } from './types.ts';
 
 export interface CallLimits {
   /** ms since 1970, or Infinity. */
@@ -52,7 +62,8 @@ const CHANNEL_OPTIONS = {
   // Retries are ours: they keep the idempotency key and know which source can be read again.
   'grpc.enable_retries': 0,
   'grpc.initial_reconnect_backoff_ms': 100,
-  'grpc.max_reconnect_backoff_ms': 2_000,
+  // An attempt between two connects fails unseen: far below the time over which attempts are spread.
+  'grpc.max_reconnect_backoff_ms': 500,
   // A daemon whose machine vanished never answers; this is how the connection learns it.
   'grpc.keepalive_time_ms': 30_000,
   'grpc.keepalive_timeout_ms': 10_000,
@@ -63,9 +74,17 @@ const CHANNEL_OPTIONS = {
 };
 
 /** `address`: `host:port` or `unix:PATH`. Connects on the first call. */
-export function openTransport(address: string): Transport {
-  const client = new Client(address, credentials.createInsecure(), CHANNEL_OPTIONS);
+export function openTransport(address: string, { token, tls }: Pick<ConnectOptions, 'token' | 'tls'>): Transport {
+  const client = new Client(address, channelCredentials(tls), CHANNEL_OPTIONS);
   const target = client.getChannel().getTarget();
+  let closed = false;
+  /** What is sent with every call. Throws where there can be no more calls. */
+  const metadata = () => {
+    if (closed) throw new ImageStorageError(status.CANCELLED, 'the client was closed');
+    const sent = new Metadata();
+    if (token) sent.set('authorization', `Bearer ${token}`);
+    return sent;
+  };
   /** The peer is the target itself as long as no connection was found. */
   const connected = (call: { getPeer(): string }) => ![target, 'unknown'].includes(call.getPeer());
 
@@ -79,7 +98,7 @@ export function openTransport(address: string): Transport {
         serialize,
         deserialize,
         message,
-        new Metadata(),
+        metadata(),
         limits,
         (error, answer) => (error ? reject(failure(error, connected(call), limits.signal)) : resolve(answer!)),
       );
@@ -89,7 +108,7 @@ export function openTransport(address: string): Transport {
     async *download(method, request, limits) {
       const { path, serialize, deserialize } = codec(method);
       const message = create(method.input, request);
-      const call = client.makeServerStreamRequest(path, serialize, deserialize, message, new Metadata(), limits);
+      const call = client.makeServerStreamRequest(path, serialize, deserialize, message, metadata(), limits);
       // grpc-js emits the status of a cancelled call when nobody listens any more.
       call.on('error', () => {});
       const cancel = () => call.cancel();
@@ -109,13 +128,8 @@ export function openTransport(address: string): Transport {
       const { promise, resolve, reject } = Promise.withResolvers<MessageShape<(typeof method)['output']>>();
       const { path, serialize, deserialize } = codec(method);
       let ended = false;
-      const call = client.makeClientStreamRequest(
-        path,
-        serialize,
-        deserialize,
-        new Metadata(),
-        limits,
-        (error, answer) => (error ? reject(failure(error, ended && connected(call), limits.signal)) : resolve(answer!)),
+      const call = client.makeClientStreamRequest(path, serialize, deserialize, metadata(), limits, (error, answer) =>
+        error ? reject(failure(error, ended && connected(call), limits.signal)) : resolve(answer!),
       );
       // What is written after an early answer fails; the answer says why.
       call.on('error', () => {});
@@ -132,8 +146,16 @@ export function openTransport(address: string): Transport {
       };
     },
 
-    close: () => client.close(),
+    close() {
+      closed = true;
+      client.close();
+    },
   };
+}
+
+function channelCredentials(tls: ConnectOptions['tls']): ChannelCredentials {
+  if (!tls) return credentials.createInsecure();
+  return credentials.createFromSecureContext(createSecureContext(tls === true ? {} : tls));
 }
 
 function codec<I extends DescMessage, O extends DescMessage>(method: {

@@ -1,4 +1,7 @@
 /** What callers of the client hand in and get back: plain objects, times as Dates, sizes in bytes as numbers. */
+import type { PathLike } from 'node:fs';
+import type { SecureContextOptions } from 'node:tls';
+import type { ImageStorageError } from './errors.ts';
 
 /** What the generator knows of an image. Text is valid UTF-8 without NUL. */
 export interface ImageMetadata {
@@ -54,7 +57,7 @@ export interface SavedImage extends Image {
 }
 
 /** The bytes of an image: in memory, in a file, or as they come. A stream is closed when the save is over. */
-export type Source = Uint8Array | AsyncIterable<Uint8Array> | { file: string };
+export type Source = Uint8Array | AsyncIterable<Uint8Array> | { file: PathLike };
 
 export interface CallOptions {
   /** Ends the call with CANCELLED. */
@@ -176,12 +179,19 @@ export interface ProviderStats {
 }
 
 export interface ConnectOptions {
-  /** How often a failed attempt is repeated; default 6, 0 means never. Progress of a list or a get starts the count again. */
+  /** Sent as `authorization: Bearer` with every call, without TLS in the clear. */
+  token?: string;
+  /** True trusts the usual roots; for your own, or a client certificate: `ca`, `cert`, `key` as in `node:tls`. Default: false. */
+  tls?: boolean | SecureContextOptions;
+  /**
+   * How often a failed attempt is repeated; 0 means never. Default 6, over 3 to 6 seconds where no daemon is found.
+   * Progress of a list or a get starts the count again.
+   */
   retries?: number;
   /** ms for one call with all its attempts; 0 means no end. Default 10 minutes, for list and get no end. */
   deadlineMs?: number;
   /** Told before each wait for another attempt. */
-  onRetry?: (error: Error, delayMs: number) => void;
+  onRetry?: (error: ImageStorageError, delayMs: number) => void;
 }
 
 export interface MaintenanceProgress {
@@ -271,4 +281,6 @@ export interface CopySummary {
 export type CopyEvent =
   | { kind: 'progress'; progress: MaintenanceProgress }
   | { kind: 'failed'; failure: CopyFailure }
+  /** A store failed: what was done until then. The error follows. */
+  | { kind: 'stopped'; summary: CopySummary }
   | { kind: 'summary'; summary: CopySummary };

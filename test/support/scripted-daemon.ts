@@ -18,13 +18,14 @@ export interface ScriptedDaemon extends AsyncDisposable {
   address: string;
 }
 
-export async function startScripted(handlers: UntypedServiceImplementation): Promise<ScriptedDaemon> {
+export async function startScripted(
+  handlers: UntypedServiceImplementation,
+  credentials = ServerCredentials.createInsecure(),
+): Promise<ScriptedDaemon> {
   const server = new Server();
   server.addService(serviceOf(Object.values(ImageStorage.method)), handlers);
   const { promise, resolve, reject } = Promise.withResolvers<number>();
-  server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, port) =>
-    error ? reject(error) : resolve(port),
-  );
+  server.bindAsync('127.0.0.1:0', credentials, (error, port) => (error ? reject(error) : resolve(port)));
   const address = `127.0.0.1:${await promise}`;
   return { address, [Symbol.asyncDispose]: async () => server.forceShutdown() };
 }

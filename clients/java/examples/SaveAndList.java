@@ -81,8 +81,9 @@ public final class SaveAndList {
       } catch (StatusException failed) {
         var retryDelay = retryDelay(failed);
         if (retryDelay.isEmpty() || failures == MAX_RETRIES) throw failed;
-        var jitter = ThreadLocalRandom.current().nextLong(Math.min(5_000, 100L << failures));
-        Thread.sleep(retryDelay.get().toMillis() + jitter);
+        var step = Math.min(5_000, 100L << failures);
+        var backoff = ThreadLocalRandom.current().nextLong(step / 2, step);
+        Thread.sleep(retryDelay.get().toMillis() + backoff);
       }
     }
   }

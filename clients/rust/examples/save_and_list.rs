@@ -88,8 +88,9 @@ pub async fn save(
         let Some(delay) = retry_delay(&failed).filter(|_| failures < MAX_RETRIES) else {
             return Err(failed);
         };
-        let jitter_ms = rand::random_range(0..min(5_000, 100 << failures));
-        sleep(delay + Duration::from_millis(jitter_ms)).await;
+        let step_ms = min(5_000, 100 << failures);
+        let backoff_ms = rand::random_range(step_ms / 2..step_ms);
+        sleep(delay + Duration::from_millis(backoff_ms)).await;
         failures += 1;
     }
 }
