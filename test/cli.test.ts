@@ -1,7 +1,7 @@
 /** The client commands as people and scripts use them, against a real daemon. */
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { lstat, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -128,9 +128,11 @@ describe('save', () => {
     await imageFile('first.png', { seed: 2 });
     await writeFile(join(folder, 'broken.png'), 'no image at all');
     await imageFile('last.png', { seed: 3, width: 9 });
-    const { stdout, stderr, exitCode } = await run(['save', 'first.png', 'missing.png', 'broken.png', 'last.png']);
+    await mkdir(join(folder, 'ill'));
+    const files = ['first.png', 'missing.png', 'broken.png', 'ill', 'last.png'];
+    const { stdout, stderr, exitCode } = await run(['save', ...files]);
     expect(stdout).toMatch(/^saved \S+\.png {2}\S+ k?B {2}8×6 {2}\S+\nsaved \S+\.png {2}\S+ k?B {2}9×6 {2}\S+\n$/);
-    expect(stderr).toMatch(/ENOENT.*missing\.png.*\n.*broken\.png: /);
+    expect(stderr).toMatch(/ENOENT.*missing\.png.*\n.*broken\.png: .*\n.* ill: EISDIR.*\n$/);
     expect(exitCode).toBe(EXIT.IO);
   });
 
@@ -253,12 +255,32 @@ requires('script, of util-linux', hasScript)('cleanup on a terminal', () => {
   it('asks on a terminal, and takes anything but yes for no', async () => {
     await saveThree('asked');
     const criteria = ['cleanup', '--model', 'asked', '--keep-count', '0'];
-    const no = await runInTerminal(criteria, 'n\n');
+    const no = await runInTerminal(criteria, [async () => 'n\n']);
     expect(no.stdout).toMatch(/Delete 3 images\? \[y\/N\]/);
     expect(no.exitCode).toBe(EXIT.NEGATIVE);
     expect(await daysOf('asked')).toHaveLength(3);
-    expect((await runInTerminal(criteria, 'yes\n')).exitCode).toBe(EXIT.OK);
+    expect((await runInTerminal(criteria, [async () => 'yes\n'])).exitCode).toBe(EXIT.OK);
     expect(await daysOf('asked')).toEqual([]);
+  });
+
+  it('deletes what was shown, and asks again when that has changed meanwhile', async () => {
+    const model = 'meanwhile';
+    await saveThree(model);
+    const criteria = ['cleanup', '--model', model, '--keep-count', '1'];
+    const answers = [
+      async () => {
+        await saved(20, { model, timestamp: new Date('2001-01-01') });
+        return 'yes\n';
+      },
+      async () => {
+        await saved(21, { model, timestamp: new Date('2003-01-01') });
+        return 'yes\n';
+      },
+    ];
+    const { stdout, exitCode } = await runInTerminal(criteria, answers);
+    expect(stdout.match(/would delete \d/g)).toEqual(['would delete 2', 'would delete 2']);
+    expect(exitCode).toBe(EXIT.OK);
+    expect(await daysOf(model)).toEqual(['2003-01-01', '2002-01-03', '2002-01-02']);
   });
 });
 
@@ -267,6 +289,13 @@ describe('health', () => {
     const env = { ...process.env, IMAGE_STORAGE_ADDRESS: `unix:${daemon.socket}` };
     const child = spawn(process.execPath, [BIN, 'health'], { env });
     expect(await text(child.stdout)).toBe('serving\n');
+  });
+
+  it('names the variable that holds no address', () => {
+    const env = { ...process.env, IMAGE_STORAGE_ADDRESS: 'localhost' };
+    const { status, stderr } = spawnSync(process.execPath, [BIN, 'health'], { env, encoding: 'utf8' });
+    const problem = 'IMAGE_STORAGE_ADDRESS: "localhost" is no address: host:port, [v6]:port or unix:PATH';
+    expect([status, stderr]).toEqual([EXIT.CONFIG, `image-storage: ${problem}\n`]);
   });
 
   it('is 0 when the daemon serves, else 1', async () => {
@@ -286,13 +315,17 @@ it('stats shows a table for each way to count', async () => {
   expect(stdout).toMatch(/^2003-04-05 +1 +\d+ B$/m);
 });
 
-/** Behind a pseudo-terminal of util-linux's `script`, whose output is both stdout and stderr. */
-async function runInTerminal(command: string[], input: string): Promise<Pick<Ended, 'exitCode' | 'stdout'>> {
+/** Behind a pseudo-terminal of util-linux's `script`, whose output is both stdout and stderr; one answer a question. */
+async function runInTerminal(command: string[], answers: (() => Promise<string>)[]) {
   const line = [process.execPath, BIN, ...command, '--address', daemon.address].map((word) => `'${word}'`).join(' ');
   const child = spawn('script', ['-qec', line, '/dev/null'], { cwd: folder });
-  child.stdin.write(input);
   const exited = new Promise<number | null>((resolve) => child.on('close', resolve));
-  return { stdout: await text(child.stdout), exitCode: await exited };
+  let stdout = '';
+  for await (const chunk of child.stdout.setEncoding('utf8')) {
+    stdout += chunk;
+    if (chunk.includes('[y/N] ')) child.stdin.write((await answers.shift()?.()) ?? '');
+  }
+  return { stdout, exitCode: await exited };
 }
 
 /** Saves an image by the client: what a command is tried on need not come by a command. */

@@ -1,7 +1,8 @@
 /** `image-storage doctor` on buckets: what it says of one that is well, and of each way in which one is not. */
 import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
-import { createServer, type RequestListener } from 'node:http';
+import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { EXIT } from '../src/exit-codes.ts';
 import { examineBucket } from '../src/storage/doctor/bucket.ts';
@@ -78,9 +79,11 @@ requires('Go, to build the S3 server versitygw', versitygwAvailable)('of a bucke
     for (const secret of [server.settings.secretKey!, 'guessed-secret']) expect(stdout + stderr).not.toContain(secret);
   });
 
-  it('tells a port without TLS from one that nobody listens on', async () => {
-    const { endpoint } = await diagnose(await place({ endpoint: server.settings.endpoint!.replace('http', 'https') }));
-    expect(endpoint).toMatch(/^failed: .*http:\/\/ instead of https:\/\/\? \(endpoint\)$/);
+  it('tells http:// from https://', async () => {
+    const http = await diagnose(await place({ endpoint: server.settings.endpoint!.replace('http', 'https') }));
+    expect(http.endpoint).toMatch(/^failed: .*http:\/\/ instead of https:\/\/\? \(endpoint\)$/);
+    const https = await diagnose(await place({ endpoint: await listening(createTlsServer()) }));
+    expect(https.endpoint).toMatch(/^failed: .*https:\/\/ instead of http:\/\/\? \(endpoint\)$/);
   });
 
   it('names each permission that is missing', async () => {
@@ -200,15 +203,17 @@ requires('Go, to build the S3 server versitygw', versitygwAvailable)('of a bucke
     expect(clock).toMatch(new RegExp(`^${verdict}: .*${message.source}`));
   });
 
-  /** The URL of a server that lives as long as the test. */
-  async function listen(handler: RequestListener): Promise<string> {
-    const http = createServer(handler).listen(0, '127.0.0.1');
-    await once(http, 'listening');
+  const listen = (handler: RequestListener) => listening(createServer(handler));
+
+  /** The URL of a server that lives as long as the test, as if it spoke HTTP. */
+  async function listening(server: Server): Promise<string> {
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
     onTestFinished(() => {
-      http.closeAllConnections();
-      http.close();
+      server.closeAllConnections();
+      server.close();
     });
-    return `http://127.0.0.1:${(http.address() as { port: number }).port}`;
+    return `http://127.0.0.1:${(server.address() as { port: number }).port}`;
   }
 });
 

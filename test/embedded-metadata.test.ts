@@ -138,8 +138,21 @@ describe('a ComfyUI graph', () => {
     expect({ prompt, model }).toEqual({ prompt: 'a fox', model: 'wan' });
   });
 
-  it('does not take the negative prompt for an empty one', async () => {
+  it('does not take the negative prompt for an empty one, nor for the only one', async () => {
     expect((await readGraph({ ...graph, '2': encode('') })).prompt).toBeUndefined();
+    const unknown = { class_type: 'Upscale', inputs: { positive: ['2', 0], negative: ['1', 0] } };
+    expect((await readGraph({ '1': encode('ugly'), '2': encode('a fox'), '3': unknown })).prompt).toBe('a fox');
+  });
+
+  it('is followed through the pipe that some nodes put everything into', async () => {
+    const { prompt, model, parametersJson } = await readGraph({
+      '1': encode('ugly'),
+      '2': { class_type: 'easy fullLoader', inputs: { ckpt_name: 'x.ckpt', positive: 'a fox', negative: ['1', 0] } },
+      '3': { class_type: 'easy preSampling', inputs: { steps: 20, seed: 3, pipe: ['2', 0] } },
+      '4': { class_type: 'easy kSampler', inputs: { pipe: ['3', 0], model: ['2', 1] } },
+    });
+    expect({ prompt, model }).toEqual({ prompt: 'a fox', model: 'x' });
+    expect(JSON.parse(parametersJson!)).toMatchObject({ seed: 3, steps: 20 });
   });
 
   it('that runs in circles ends', async () => {
@@ -189,12 +202,14 @@ describe('A1111 parameters', () => {
   });
 
   it.each([
-    ['zTXt', Buffer.concat([Buffer.from('parameters\0\0'), deflateSync('a fox')])],
-    ['iTXt', Buffer.concat([Buffer.from('parameters\0\x01\0en\0Parameter\0'), deflateSync('a fox')])],
+    ['tEXt', Buffer.from('parameters\0ein F\xfcchslein', 'latin1')],
+    ['tEXt', Buffer.from('parameters\0ein Füchslein')],
+    ['zTXt', Buffer.concat([Buffer.from('parameters\0\0'), deflateSync('ein Füchslein')])],
+    ['iTXt', Buffer.concat([Buffer.from('parameters\0\x01\0en\0Parameter\0'), deflateSync('ein Füchslein')])],
   ])('are read from %s', async (type, body) => {
     const png = pngOf(SIZE);
     const bytes = Buffer.concat([png.subarray(0, 33), pngChunk(type, body), png.subarray(33)]);
-    expect(await read(bytes)).toEqual({ prompt: 'a fox' });
+    expect(await read(bytes)).toEqual({ prompt: 'ein Füchslein' });
   });
 });
 
@@ -224,6 +239,32 @@ describe('InvokeAI', () => {
     expect(found.model).toBe(model);
     expect(found.parametersJson).toContain('"seed":18446744073709551615,');
     expect(JSON.parse(found.parametersJson!)).toMatchObject(settings);
+  });
+});
+
+it.each([
+  ['SwarmUI', '{"sui_image_params":{"prompt":"a fox","model":"sdxl/base.safetensors","seed":18446744073709551615}}'],
+  ['Fooocus', '{"prompt":"a fox","base_model":"base.safetensors","seed":18446744073709551615}'],
+])('parameters that are JSON, as of %s, are taken apart', async (_name, parameters) => {
+  const found = await read(pngOf({ ...SIZE, text: { parameters } }));
+  expect(found).toMatchObject({ prompt: 'a fox', model: 'base' });
+  expect(found.parametersJson).toContain('"seed":18446744073709551615');
+});
+
+it.each(['{fox|owl} in snow', '{"a": "fox"}'])(
+  'parameters that only look so, such as %s, are a prompt',
+  async (text) => {
+    expect(await read(pngOf({ ...SIZE, text: { parameters: text } }))).toEqual({ prompt: text });
+  },
+);
+
+it('NovelAI is read from its PNGs', async () => {
+  const Comment = '{"prompt":"a fox","steps":28,"seed":18446744073709551615,"uc":"ugly"}';
+  const text = { Software: 'NovelAI', Source: 'NovelAI Diffusion V4 37442FCA', Description: 'a fox', Comment };
+  expect(await read(pngOf({ ...SIZE, text }))).toEqual({
+    prompt: 'a fox',
+    model: 'NovelAI Diffusion V4 37442FCA',
+    parametersJson: '{"steps":28,"seed":18446744073709551615,"negative_prompt":"ugly"}',
   });
 });
 

@@ -8,12 +8,14 @@ import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { dateInPath } from '../src/cli/import/path-date.ts';
+import { bytesOf } from '../src/cli/import/raw-path.ts';
 import { timeLeft } from '../src/cli/run-progress.ts';
 import { connect, type Image, type ImageStorageClient, type ListOptions } from '../src/client.ts';
 import { EXIT } from '../src/exit-codes.ts';
 import { readPngTexts } from '../src/storage/embedded/png-text.ts';
+import { startDaemonProcess } from './support/daemon-process.ts';
 import { exifOf, imageWith } from './support/exif.ts';
 import { gifOf, noise, pngChunk, pngOf, riff, riffChunk, sharedImages } from './support/images.ts';
 import { type RunningDaemon, runDaemon } from './support/running-daemon.ts';
@@ -39,6 +41,11 @@ interface Store extends AsyncDisposable {
   images(options?: ListOptions): Promise<Image[]>;
 }
 
+/** What an import needs of a store. */
+interface Served {
+  daemon: { address: string };
+}
+
 async function openStore(): Promise<Store> {
   const daemon = await runDaemon();
   const client = connect(daemon.address);
@@ -57,14 +64,14 @@ async function openStore(): Promise<Store> {
   };
 }
 
-function startImport({ daemon }: Store, source: string, flags: string[] = []) {
+function startImport({ daemon }: Served, source: string, flags: string[] = []) {
   const options = `--import=data:text/javascript,${encodeURIComponent(TELL_RSS)}`;
   const command = [BIN, 'import', source, '--json', '--address', daemon.address, ...flags];
   return spawn(process.execPath, command, { env: { ...process.env, NODE_OPTIONS: options } });
 }
 
 /** Its exit code, what it printed for each file and at its end, and the most memory it had. */
-async function runImport(store: Store, source: string, flags: string[] = []) {
+async function runImport(store: Served, source: string, flags: string[] = []) {
   const child = startImport(store, source, flags);
   const closed = once(child, 'close');
   const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);
@@ -75,10 +82,10 @@ async function runImport(store: Store, source: string, flags: string[] = []) {
   return { exitCode, summary: last?.summary, files, told, rssBytes: Number(rssKib) * 1024 };
 }
 
-/** Writes a file, and the folders above it, below the folder of the tests. */
+/** Writes a file, and the folders above it, below the folder of the tests. The path is raw. */
 async function place(path: string, bytes: Uint8Array, modified = '2020-01-02T03:04:05Z'): Promise<void> {
-  const target = join(folder, path);
-  await mkdir(dirname(target), { recursive: true });
+  const target = bytesOf(join(folder, path));
+  await mkdir(bytesOf(dirname(join(folder, path))), { recursive: true });
   await writeFile(target, bytes);
   await utimes(target, new Date(modified), new Date(modified));
 }
@@ -172,6 +179,81 @@ describe('takes over', () => {
       '2022-02-03T04:05:06.000Z',
     ]);
     expect(new Set(files.map(({ filename }) => filename))).toEqual(new Set(images.map(({ filename }) => filename)));
+  });
+});
+
+/** Other systems have no such names. */
+it.runIf(process.platform === 'linux')('takes names that are no UTF-8, as archives of Windows leave them', async () => {
+  await using old = await openStore();
+  await using store = await openStore();
+  const { path, key } = await old.client.save(pngOf({ ...SIZE, seed: 20 }), { prompt: 'a heron', model: 'heron-1' });
+  await place(`windows/B\xfccher/${key}`, await readFile(path));
+  // It is written after the answer.
+  const record = await vi.waitFor(() => readFile(`${path.replace('/images/', '/metadata/')}.json`));
+  await place(`windows/B\xfccher/${key.replace('/images/', '/metadata/')}.json`, record);
+  await place('windows/2023-04-05/f\xfcr.png', pngOf({ ...SIZE, seed: 21 }));
+  const { summary, files } = await runImport(store, join(folder, 'windows'));
+  expect(summary).toMatchObject({ imported: 2, skipped: { TYPE_NOT_ALLOWED: 1 }, failed: 0 });
+  expect(files.map(({ file }) => file)).toContain('2023-04-05/f\ufffdr.png');
+  expect(await imported(store, 'heron')).toMatchObject({ model: 'heron-1' });
+  const [dated] = await store.images({ dateRange: { start: new Date('2023-04-05'), end: new Date('2023-04-06') } });
+  expect(dated).toBeDefined();
+});
+
+describe('run at the same time', () => {
+  const COUNT = 60;
+  const seeds = Array.from({ length: COUNT }, (_, seed) => 100 + seed);
+
+  it('as another import of the folder shares its files with that', async () => {
+    await using store = await openStore();
+    await Promise.all(seeds.map((seed) => place(`twice/${seed}.png`, pngOf({ ...SIZE, seed }))));
+    const runs = await Promise.all([1, 2].map(() => runImport(store, join(folder, 'twice'))));
+    const [one, two] = runs.map(({ summary }) => summary);
+    expect(one.imported + two.imported).toBe(COUNT);
+    expect([one.skipped, two.skipped]).toEqual(
+      [one, two].map(({ imported }) => (imported === COUNT ? {} : { DUPLICATE: COUNT - imported })),
+    );
+    expect(await store.images()).toHaveLength(COUNT);
+  });
+
+  it('as somebody removes the files takes what is left', async () => {
+    await using store = await openStore();
+    await Promise.all(seeds.map((seed) => place(`leaving/${seed}.png`, pngOf({ ...SIZE, seed }))));
+    const child = startImport(store, join(folder, 'leaving'), ['--concurrency', '1']);
+    const closed = once(child, 'close');
+    const stdout = text(child.stdout);
+    await once(child.stdout, 'readable');
+    await Promise.all(seeds.map((seed) => rm(join(folder, `leaving/${seed}.png`))));
+    const { summary } = JSON.parse((await stdout).trim().split('\n').at(-1)!);
+    expect(await closed).toEqual([EXIT.OK, null]);
+    expect(summary).toMatchObject({ failed: 0, complete: true, skipped: { GONE: expect.any(Number) } });
+  });
+
+  it('as the daemon dies ends, says so, and finishes when it is run again', async () => {
+    const basePath = await mkdtemp(join(folder, 'outputs-'));
+    await Promise.all(seeds.map((seed) => place(`dying/${seed}.png`, pngOf({ ...SIZE, seed }))));
+    const first = await startDaemonProcess(basePath);
+    const child = startImport({ daemon: first }, join(folder, 'dying'), ['--concurrency', '2']);
+    const [stdout, stderr, closed] = [text(child.stdout), text(child.stderr), once(child, 'close')];
+    await once(child.stdout, 'readable');
+    first.process.kill('SIGKILL');
+    const told = (await stderr).split('maxRSS=')[0]!;
+    expect(await closed).toEqual([EXIT.UNAVAILABLE, null]);
+    expect(told).toMatch(/cannot reach .*: is the daemon running\?\n$/);
+    // The key is the command's own affair.
+    expect(told).not.toContain('--idempotency-key');
+    const interrupted = JSON.parse((await stdout).trim().split('\n').at(-1)!).summary;
+    expect(interrupted).toMatchObject({ complete: false });
+
+    const second = await startDaemonProcess(basePath);
+    onTestFinished(() => void second.process.kill('SIGKILL'));
+    const { summary } = await runImport({ daemon: second }, join(folder, 'dying'));
+    expect(summary).toMatchObject({ failed: 0, complete: true });
+    expect(summary.imported + summary.skipped.DUPLICATE).toBe(COUNT);
+    const client = connect(second.address);
+    const [stats] = await client.stats();
+    client.close();
+    expect(stats!.count).toBe(COUNT);
   });
 });
 

@@ -7,6 +7,7 @@ import { createStorage } from '../src/storage/index.ts';
 import { copyImages } from '../src/storage/maintenance/copy.ts';
 import { imageKey, recordKey } from '../src/storage/naming.ts';
 import { type ObjectStore, ObjectStoreError } from '../src/storage/object/object-store.ts';
+import { payloadOf } from '../src/storage/object/record-object.ts';
 import { type MemoryBucket, memoryObjects, memoryStorage } from '../src/storage/providers/memory-storage.ts';
 import { type ObjectStorageOptions, openObjectStorage } from '../src/storage/providers/object-storage.ts';
 import { handsOnObjects } from './support/behind-the-back.ts';
@@ -57,6 +58,15 @@ it('names what a kill -9 between object and record left, and adopts it', async (
   expect((await storage.list()).map((item) => item.filename)).toEqual([found.filename]);
   expect(sha256(await collect((await storage.get(found.filename!)).body))).toBe(image.sha256);
   expect((await verified(storage, { deep: true })).findings).toEqual([]);
+});
+
+it('leaves alone what doctor tries a bucket with', async () => {
+  const bucket: MemoryBucket = new Map();
+  const provider = await openOver(bucket);
+  const keys = ['outputs/images/doctor/x.png', 'outputs/metadata/doctor/x'];
+  for (const key of keys) await memoryObjects(bucket).putNew(key, payloadOf('x'), { contentType: 'text/plain' });
+  expect((await verified(provider, { repair: true })).findings).toEqual([]);
+  expect([...bucket.keys()]).toEqual(expect.arrayContaining(keys));
 });
 
 it.each(['save', 'copy'] as const)('takes no %s that is between object and record for a leftover', async (how) => {
@@ -231,6 +241,8 @@ it('reads no further ahead than somebody looks on', async () => {
   await Promise.all(Array.from({ length: 60 }, () => provider.save(BYTES, FOX)));
   for await (const _ of provider.verify({ deep: true })) break;
   expect(reads).toBeLessThan(20);
-  for await (const _ of copyImages(provider, target, { concurrency: 4 })) break;
+  for await (const event of copyImages(provider, target, { concurrency: 4 })) {
+    if (event.kind === 'progress' && event.progress.images > 0) break;
+  }
   expect(await target.list()).toSatisfy((copies: unknown[]) => copies.length > 0 && copies.length <= 8);
 });

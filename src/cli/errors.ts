@@ -29,16 +29,16 @@ export function isUnreachable(error: unknown): boolean {
   return code === UNAVAILABLE && reason === undefined;
 }
 
-function clientMessage(error: ImageStorageError, address: string): string {
-  const text = plainMessage(error, address);
-  if (!error.outcomeUnknown || !error.retryWith) return text;
+/** How the user learns whether a save that failed is stored all the same; undefined where the failure tells. */
+export function outcomeHint(error: unknown): string | undefined {
+  if (!isClientError(error) || !error.outcomeUnknown || !error.retryWith) return undefined;
   const { idempotencyKey, timestamp } = error.retryWith;
   const flags = `--idempotency-key ${idempotencyKey} --timestamp ${timestamp.toISOString()}`;
-  return `${text} (it may be stored all the same; to learn it, save it again with ${flags})`;
+  return `it may be stored all the same; to learn it, save it again with ${flags}`;
 }
 
 /** What gRPC says of a connection means little to people. */
-function plainMessage(error: ImageStorageError, address: string): string {
+function clientMessage(error: ImageStorageError, address: string): string {
   if (isUnreachable(error)) return `cannot reach ${address}: is the daemon running?`;
   if (error.code === DEADLINE_EXCEEDED && error.reason === undefined) return `no answer from ${address} in time`;
   return error.message;

@@ -8,6 +8,7 @@ import { inParallel } from '../storage/parallel.ts';
 import { type AddressFlags, type Session, withAddress, withClient } from './connection.ts';
 import { collect, parseConcurrency } from './flags.ts';
 import { type Description, openImageFile } from './import/image-file.ts';
+import { RAW, textOf } from './import/raw-path.ts';
 import { listStoredImages, type StoredImages } from './import/stored-images.ts';
 import { createSummary, SKIPPED, type SkipReason, type Summary, summaryLines } from './import/tally.ts';
 import { type Found, type FoundFile, walk } from './import/walk.ts';
@@ -65,7 +66,7 @@ export function registerImport(program: Command): void {
 /** A file that fails does not stop the others; where the store itself fails, it ends, and may be run again. */
 async function importFolder(session: Session, named: string, flags: ImportFlags): Promise<number> {
   const { client, signal } = session;
-  const folder = await realpath(named);
+  const folder = await realpath(named, RAW);
   const progress = createRunProgress('file');
   const done = { items: 0, bytes: 0, ...(await totalsFor(folder)) };
   const run = { session, folder, flags, stored: await listStoredImages(client, flags.provider, signal) };
@@ -104,7 +105,7 @@ async function totalsFor(folder: string): Promise<{ totalItems: number; totalByt
 }
 
 async function outcomeOf(run: Run, found: Found): Promise<Outcome> {
-  if (found.kind === 'unreadable') return { outcome: 'failed', error: found.error };
+  if (found.kind === 'unreadable') return failedOrGone(found.error);
   if (found.kind !== 'file') return { outcome: 'skipped', reason: REASON_OF_KIND[found.kind] };
   try {
     return await importFile(run, found);
@@ -113,23 +114,30 @@ async function outcomeOf(run: Run, found: Found): Promise<Outcome> {
     if (reason in SKIPPED) return { outcome: 'skipped', reason: reason as SkipReason };
     const ofThisFile = code === INVALID_ARGUMENT || syscall !== undefined;
     if (!ofThisFile || run.session.signal.aborted) throw error;
-    return { outcome: 'failed', error };
+    return failedOrGone(error);
   }
+}
+
+/** Where a generator is at work, files come and go. */
+function failedOrGone(error: unknown): Outcome {
+  const isGone = (error as NodeJS.ErrnoException).code === 'ENOENT';
+  return isGone ? { outcome: 'skipped', reason: 'GONE' } : { outcome: 'failed', error };
 }
 
 const REASON_OF_KIND = { link: 'SYMBOLIC_LINK', special: 'SPECIAL_FILE', thumbnail: 'THUMBNAIL' } as const;
 
-async function importFile({ session, folder, flags, stored }: Run, file: FoundFile): Promise<Outcome> {
-  const { source, sha256, describe } = await openImageFile(folder, file, session.signal);
+async function importFile(run: Run, file: FoundFile): Promise<Outcome> {
+  const { session, folder, flags, stored } = run;
+  const { source, sizeBytes, sha256, describe } = await openImageFile(folder, file, session.signal);
   if (!stored.add(sha256)) return { outcome: 'skipped', reason: 'DUPLICATE' };
   try {
     const { metadata, pinned } = withFlags(await describe(), flags);
-    const image = { sizeBytes: file.sizeBytes, sha256, metadata, pinned };
+    const image = { sizeBytes, sha256, metadata, pinned };
     if (flags.dryRun) return { outcome: 'imported', ...image };
     const { client, signal } = session;
     const idempotencyKey = keyOf(sha256, metadata);
     const saved = await client.save(source, metadata, { provider: flags.provider, idempotencyKey, pinned, signal });
-    if (saved.replayed) return { outcome: 'skipped', reason: 'IMPORTED_BEFORE' };
+    if (saved.replayed) return { outcome: 'skipped', reason: await reasonOfReplay(run, saved.filename) };
     // What was learned is of other bytes than were sent.
     if (saved.sha256 !== sha256) {
       await client.delete(saved.filename, { provider: flags.provider, signal });
@@ -138,6 +146,17 @@ async function importFile({ session, folder, flags, stored }: Run, file: FoundFi
     return { outcome: 'imported', ...image, filename: saved.filename };
   } catch (error) {
     stored.remove(sha256);
+    throw error;
+  }
+}
+
+/** Another import may have saved it since this one began, or this one, by an attempt whose answer got lost. */
+async function reasonOfReplay({ session, flags }: Run, filename: string): Promise<SkipReason> {
+  try {
+    await session.client.get(filename, { provider: flags.provider, metadataOnly: true, signal: session.signal });
+    return 'DUPLICATE';
+  } catch (error) {
+    if ((error as { reason?: string }).reason === 'IMAGE_NOT_FOUND') return 'IMPORTED_BEFORE';
     throw error;
   }
 }
@@ -168,7 +187,7 @@ function isTold(outcome: Outcome, { json, dryRun }: ImportFlags): boolean {
 /** Returns the exit code. */
 async function tell({ session, folder, flags }: Run, { path }: Found, outcome: Outcome): Promise<number> {
   if (!isTold(outcome, flags)) return EXIT.OK;
-  const file = relative(folder, path);
+  const file = textOf(relative(folder, path));
   if (flags.json) await printJson({ file, ...jsonOf(outcome) });
   else if (outcome.outcome === 'skipped') printError(`${file}: ${SKIPPED[outcome.reason]}`);
   else if (outcome.outcome === 'imported') await printLine(planLine(file, outcome.metadata));

@@ -1,5 +1,5 @@
 /** The files and pipes that a command line names as images. */
-import { createReadStream } from 'node:fs';
+import { createReadStream, type PathLike } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { addAbortSignal } from 'node:stream';
 import type { Source } from '../client.ts';
@@ -18,7 +18,7 @@ export interface Input {
 }
 
 /** Reads the head; the rest is left to who sends it. The signal ends the waiting for a pipe. */
-export async function openInput(file: string, signal: AbortSignal): Promise<Input> {
+export async function openInput(file: PathLike, signal: AbortSignal): Promise<Input> {
   if (file === STDIN) return openStream(addAbortSignal(signal, process.stdin));
   const stats = await stat(file);
   // A pipe or device that is named as a file can be read only once, like stdin.

@@ -6,7 +6,7 @@ import type { ReadAt } from '../storage/embedded/read-at.ts';
 import { type EmbeddedMetadata, readEmbeddedMetadata } from '../storage/embedded-metadata.ts';
 import { type AddressFlags, type Session, withAddress, withClient } from './connection.ts';
 import { parseInstant } from './dates.ts';
-import { isUnreachable } from './errors.ts';
+import { isUnreachable, outcomeHint } from './errors.ts';
 import { collect, collectParameter, type Parameters, parametersText } from './flags.ts';
 import { imageJson } from './image-json.ts';
 import { openInput, STDIN, totalBytes } from './input.ts';
@@ -91,7 +91,11 @@ async function saveAll(session: Session, files: string[], flags: SaveFlags): Pro
     progress.clear();
     if (outcome === 'not sent') unsent += 1;
     else if ('saved' in outcome) await printSaved(outcome.saved, flags);
-    else failures.push(session.report(outcome.error, file));
+    else {
+      failures.push(session.report(outcome.error, file));
+      const hint = outcomeHint(outcome.error);
+      if (hint !== undefined) printError(`${file}: ${hint}`);
+    }
   }
   if (unsent > 0) printError(`not sent: ${unsent} of ${files.length} files`);
   return failures[0] ?? EXIT.OK;

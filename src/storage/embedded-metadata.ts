@@ -1,10 +1,12 @@
-/** Reads the prompt, model, parameters and date that a generator (ComfyUI, A1111, InvokeAI) left in its image. */
+/** Reads the prompt, model, parameters and date that a generator (ComfyUI, A1111, InvokeAI, NovelAI) left in its image. */
 import { readA1111 } from './embedded/a1111.ts';
 import { findBlocks } from './embedded/blocks.ts';
 import { readComfyUI } from './embedded/comfyui.ts';
 import { parseEmbeddedDate } from './embedded/date.ts';
 import { type BlockTexts, readBlockTexts } from './embedded/exif.ts';
 import { readInvokeAI } from './embedded/invokeai.ts';
+import { readJsonParameters } from './embedded/json-parameters.ts';
+import { readNovelAI } from './embedded/novelai.ts';
 import { readPngTexts } from './embedded/png-text.ts';
 import type { ReadAt } from './embedded/read-at.ts';
 import type { Traces } from './embedded/traces.ts';
@@ -46,7 +48,11 @@ async function readTexts(readAt: ReadAt): Promise<BlockTexts> {
 /** The graph says what was done; a text beside it fills in what the graph does not tell. */
 function tracesIn(texts: Map<string, string>): Traces {
   const graph = readComfyUI(texts.get('prompt') ?? '');
-  const text = texts.has('parameters') ? readA1111(texts.get('parameters')!) : readInvokeAI(texts);
+  const parameters = texts.get('parameters');
+  const text =
+    parameters === undefined
+      ? (readInvokeAI(texts) ?? readNovelAI(texts))
+      : (readJsonParameters(parameters) ?? readA1111(parameters));
   return {
     prompt: graph?.prompt || text?.prompt,
     model: graph?.model || text?.model,

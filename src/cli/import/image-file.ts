@@ -10,10 +10,13 @@ import { folderOf } from '../../storage/naming.ts';
 import { parseRecord } from '../../storage/record-file.ts';
 import { openInput } from '../input.ts';
 import { dateInPath } from './path-date.ts';
+import { bytesOf } from './raw-path.ts';
 import type { FoundFile } from './walk.ts';
 
 export interface ImageFile {
   source: Source;
+  /** As it was read: it may have grown since it was found. */
+  sizeBytes: number;
   /** Lower-case hex. */
   sha256: string;
   /** The same for the same file, whenever it is read. */
@@ -29,11 +32,13 @@ const CHUNK_BYTES = 256 * 1024;
 
 /** Reads the file once. The StorageErrors of a save, TYPE_NOT_ALLOWED before the second chunk. */
 export async function openImageFile(folder: string, file: FoundFile, signal: AbortSignal): Promise<ImageFile> {
-  const { source, readAt } = await openInput(file.path, signal);
-  const chunks = source instanceof Uint8Array ? [source] : fileChunks(file.path, signal);
-  const { sha256 } = await inspectImage(chunks);
+  const path = bytesOf(file.path);
+  const { source, readAt } = await openInput(path, signal);
+  const chunks = source instanceof Uint8Array ? [source] : fileChunks(path, signal);
+  const { sha256, size } = await inspectImage(chunks);
   return {
     source,
+    sizeBytes: size,
     sha256,
     async describe() {
       const [embedded, record] = await Promise.all([readEmbeddedMetadata(readAt), findRecord(file.path, sha256)]);
@@ -56,7 +61,7 @@ export async function openImageFile(folder: string, file: FoundFile, signal: Abo
   };
 }
 
-function fileChunks(path: string, signal: AbortSignal): AsyncIterable<Uint8Array> {
+function fileChunks(path: Buffer, signal: AbortSignal): AsyncIterable<Uint8Array> {
   return createReadStream(path, { highWaterMark: CHUNK_BYTES, signal });
 }
 
@@ -70,7 +75,7 @@ async function findRecord(path: string, sha256: string): Promise<ImageRecord | u
     ? [`${path.slice(0, -end.length)}${end.replace('images', 'metadata')}.json`]
     : [];
   for (const candidate of [...mirrored, `${path}.json`]) {
-    const text = await readFile(candidate, 'utf8').catch(() => '');
+    const text = await readFile(bytesOf(candidate), 'utf8').catch(() => '');
     const record = parseRecord(text, filename);
     if (record?.sha256 === sha256) return record;
   }

@@ -2,8 +2,10 @@
 import type { Dirent } from 'node:fs';
 import { lstat, opendir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { bytesOf, RAW } from './raw-path.ts';
 
 export interface FoundFile {
+  /** Raw, as all paths here. */
   path: string;
   sizeBytes: number;
   /** ms since 1970. */
@@ -19,14 +21,14 @@ export type Found =
 /** In the order in which the system names them. What a store of ours keeps for itself is passed over. */
 export async function* walk(folder: string): AsyncGenerator<Found> {
   try {
-    for await (const entry of await opendir(folder)) yield* findingsOf(entry);
+    for await (const entry of await opendir(bytesOf(folder), RAW)) yield* findingsOf(folder, entry);
   } catch (error) {
     yield { kind: 'unreadable', path: folder, error };
   }
 }
 
-async function* findingsOf(entry: Dirent): AsyncGenerator<Found> {
-  const path = join(entry.parentPath, entry.name);
+async function* findingsOf(folder: string, entry: Dirent): AsyncGenerator<Found> {
+  const path = join(folder, entry.name);
   if (entry.isSymbolicLink()) yield { kind: 'link', path };
   else if (entry.isDirectory()) {
     if (!(await isStoresOwn(path))) yield* walk(path);
@@ -37,7 +39,7 @@ async function* findingsOf(entry: Dirent): AsyncGenerator<Found> {
 
 async function fileAt(path: string): Promise<Found> {
   try {
-    const { size, mtimeMs } = await lstat(path);
+    const { size, mtimeMs } = await lstat(bytesOf(path));
     return { kind: 'file', path, sizeBytes: size, modifiedAt: Math.trunc(mtimeMs) };
   } catch (error) {
     return { kind: 'unreadable', path, error };
@@ -56,7 +58,7 @@ async function isThumbnail(path: string): Promise<boolean> {
 }
 
 function exists(path: string): Promise<boolean> {
-  return stat(path).then(
+  return stat(bytesOf(path)).then(
     () => true,
     () => false,
   );

@@ -13,15 +13,15 @@ import {
   type Payload,
   type StoredObject,
 } from '../object/object-store.ts';
+import { SCRATCH_IMAGES } from '../object/places.ts';
 import { readHeaders, readRange, readSmall } from '../object/reading.ts';
 import { payloadOf } from '../object/record-object.ts';
 import { retrying } from '../object/retrying-store.ts';
 import { type Check, type Finding, Shortcoming, step } from './check.ts';
 import { type BucketUrls, examineEndpoint, examineUrls } from './urls.ts';
 
-/** Neither an image's folder nor a record's: nobody takes these for one. */
+/** Neither an image's folder nor a record's: nobody takes what lies there for one. */
 const SCRATCH = `${KEY_ROOT}metadata/doctor/`;
-const SCRATCH_IMAGES = `${KEY_ROOT}images/doctor/`;
 const HEADERS: ObjectHeaders = {
   contentType: 'text/plain',
   cacheControl: 'no-store',

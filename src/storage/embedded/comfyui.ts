@@ -1,5 +1,6 @@
 /** Finds prompt, model and settings in the graph of nodes that ComfyUI leaves in its images. */
-import { ExactNumber, type Traces } from './traces.ts';
+import { parseFields } from './fields.ts';
+import { ExactNumber, modelOfFile, type Traces } from './traces.ts';
 
 interface Node {
   class_type: string;
@@ -24,15 +25,16 @@ const CONDITIONING = [
   'conditioning_to',
   'cond1',
   'text_embeds',
+  'basic_pipe',
+  'pipe',
 ];
 /** Inputs that lead to no text, or to the wrong one. */
 const NO_CONDITIONING =
   /negative|^(model|clip|clip_vision|clip_vision_output|vae|control_net|style_model|images?|pixels|mask|latent|latent_image|samples|noise|sampler|sigmas)$/;
 const MODEL_LINKS = /^(model|model\d|model_high_noise|base_model|unet|guider|pipe|basic_pipe)$/;
 const MODEL_NAMES = ['ckpt_name', 'unet_name', 'model_name'];
-const MODEL_FILE = /\.(safetensors|sft|ckpt|pth?|bin|gguf|onnx)$/i;
 /** What a sampler that is put together keeps its settings in. */
-const SAMPLER_PARTS = ['noise', 'sampler', 'sigmas', 'guider'];
+const SAMPLER_PARTS = ['noise', 'sampler', 'sigmas', 'guider', 'pipe'];
 const SETTINGS: Record<string, string[]> = {
   seed: ['seed', 'noise_seed'],
   steps: ['steps'],
@@ -67,10 +69,8 @@ function toJson(text: string): string {
 
 function parseGraph(json: string): Graph | undefined {
   try {
-    const nodes: unknown = JSON.parse(json, (_key, value, { source }) =>
-      typeof value === 'number' ? new ExactNumber(source!) : value,
-    );
-    const graph = new Map(Object.entries(nodes as object).filter((entry): entry is [string, Node] => isNode(entry[1])));
+    const nodes = Object.entries(parseFields(json) as Record<string, Partial<Node> | null>);
+    const graph = new Map(nodes.filter((entry): entry is [string, Node] => isNode(entry[1])));
     return graph.size > 0 ? graph : undefined;
   } catch {
     return undefined;
@@ -151,7 +151,9 @@ function joined(parts: (string | undefined)[], delimiter: unknown): string {
 }
 
 function anyPrompt(graph: Graph): string | undefined {
-  const encoders = [...graph.values()].filter(({ class_type }) => /text.*encode/i.test(class_type));
+  const nodes = [...graph.values()];
+  const negatives = new Set(nodes.map(({ inputs }) => follow(graph, inputs.negative)));
+  const encoders = nodes.filter((node) => /text.*encode/i.test(node.class_type) && !negatives.has(node));
   const seen = new Set<Node>();
   return encoders.map((node) => textOf(graph, node, seen)).find((text) => text?.trim());
 }
@@ -175,10 +177,9 @@ function anyModel(graph: Graph): string | undefined {
   return names.find((name) => name !== undefined);
 }
 
-/** Without folders and extension. */
 function modelName({ inputs }: Node, names: string[]): string | undefined {
   const file = names.map((name) => inputs[name]).find((value) => typeof value === 'string');
-  return file?.replace(/^.*[/\\]/s, '').replace(MODEL_FILE, '');
+  return file && modelOfFile(file);
 }
 
 function settingsOf(graph: Graph, sampler: Node): Record<string, unknown> {

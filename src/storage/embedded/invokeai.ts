@@ -1,7 +1,6 @@
 /** Reads what InvokeAI leaves in its PNGs: `invokeai_metadata`, before that `sd-metadata`, and at first a command line. */
+import { asText, type Fields, parseFields } from './fields.ts';
 import { ExactNumber, type Traces } from './traces.ts';
-
-type Fields = Record<string, unknown>;
 
 /** `"a fox" -s 50 -S 1234 -W 512 …` */
 const COMMAND_LINE = /^"(.*)"(.*)$/s;
@@ -19,12 +18,12 @@ export function readInvokeAI(texts: Map<string, string>): Traces | undefined {
 }
 
 function readMetadata(text: string): Traces | undefined {
-  const { positive_prompt: prompt, ...settings } = parse(text);
+  const { positive_prompt: prompt, ...settings } = parseFields(text);
   return { prompt: asText(prompt), model: modelName(settings.model), settings };
 }
 
 function readOlderMetadata(text: string): Traces | undefined {
-  const { image, ...rest } = parse(text);
+  const { image, ...rest } = parseFields(text);
   const { prompt, ...settings } = { ...rest, ...(image as Fields) } as Fields;
   return { prompt: weightedPrompt(prompt), model: asText(settings.model_weights), settings };
 }
@@ -43,12 +42,6 @@ function settingValue(value: string): unknown {
   return NUMBER.test(value) ? new ExactNumber(value) : value;
 }
 
-function parse(json: string): Fields {
-  const exact = (_key: string, value: unknown, { source }: { source?: string }) =>
-    typeof value === 'number' ? new ExactNumber(source!) : value;
-  return (JSON.parse(json, exact) ?? {}) as Fields;
-}
-
 /** A name, or an object that has one. */
 function modelName(model: unknown): string | undefined {
   const { name, model_name } = (model ?? {}) as Fields;
@@ -59,8 +52,4 @@ function modelName(model: unknown): string | undefined {
 function weightedPrompt(prompt: unknown): string | undefined {
   if (!Array.isArray(prompt)) return asText(prompt);
   return prompt.map((part: Fields) => asText(part.prompt) ?? '').join(' ');
-}
-
-function asText(value: unknown): string | undefined {
-  return typeof value === 'string' ? value : undefined;
 }

@@ -1,4 +1,5 @@
 /** Reads the text chunks of a PNG, as far as there are any. */
+import { isUtf8 } from 'node:buffer';
 import { inflateSync } from 'node:zlib';
 
 const SIGNATURE = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1');
@@ -20,8 +21,8 @@ export function readPngTexts(png: Uint8Array): Map<string, string> {
 }
 
 const DECODERS: Record<string, (body: Buffer) => string> = {
-  tEXt: (body) => body.toString('latin1'),
-  zTXt: (body) => inflate(body.subarray(1)).toString('latin1'),
+  tEXt: latin1OrUtf8,
+  zTXt: (body) => latin1OrUtf8(inflate(body.subarray(1))),
   iTXt: (body) => {
     const languageEnd = body.indexOf(0, 2);
     const translationEnd = body.indexOf(0, languageEnd + 1);
@@ -29,6 +30,11 @@ const DECODERS: Record<string, (body: Buffer) => string> = {
     return (body[0] === 1 ? inflate(text) : text).toString('utf8');
   },
 };
+
+/** Latin-1 says the standard, UTF-8 write many; one is hardly ever taken for the other. */
+function latin1OrUtf8(bytes: Buffer): string {
+  return bytes.toString(isUtf8(bytes) ? 'utf8' : 'latin1');
+}
 
 function inflate(bytes: Buffer): Buffer {
   return inflateSync(bytes, { maxOutputLength: MAX_TEXT_BYTES });

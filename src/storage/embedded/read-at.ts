@@ -1,4 +1,5 @@
 /** Reading a file here and there: what the readers of embedded metadata need of one. */
+import type { PathLike } from 'node:fs';
 import { open } from 'node:fs/promises';
 
 /** Up to `lengthBytes` at that position; fewer where the file, or what is known of it, ends. */
@@ -11,7 +12,7 @@ export function readerOf(bytes: Uint8Array): ReadAt {
 }
 
 /** Of a file, which is opened for each part. */
-export function readerOfFile(path: string): ReadAt {
+export function readerOfFile(path: PathLike): ReadAt {
   return async (position, lengthBytes) => {
     if (lengthBytes <= 0) return Buffer.alloc(0);
     await using file = await open(path);

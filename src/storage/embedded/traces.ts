@@ -9,6 +9,13 @@ export interface Traces {
   graph?: string;
 }
 
+const MODEL_FILE = /\.(safetensors|sft|ckpt|pth?|bin|gguf|onnx)$/i;
+
+/** The name of a model without folders and extension. */
+export function modelOfFile(path: string): string {
+  return path.replace(/^.*[/\\]/s, '').replace(MODEL_FILE, '');
+}
+
 /** A number as it was written: seeds have 64 bits, a double holds 53. */
 export class ExactNumber {
   readonly text: string;

@@ -6,6 +6,8 @@ import type { ListedObject, ObjectStore } from './object-store.ts';
 
 const IMAGES = `${KEY_ROOT}images/`;
 const RECORDS = `${KEY_ROOT}metadata/generations/`;
+/** Where `doctor` puts what it tries a CDN with; it lies among the images, since only they are public. */
+export const SCRATCH_IMAGES = `${IMAGES}doctor/`;
 const KNOWN_AT_ONCE = 2_000;
 
 /** What the listings have of one image, or the catalog alone; `foreign`: an object that is none of an image's. */
@@ -36,7 +38,7 @@ async function* listed(
   for (let more = true; more; ) {
     const page = await objects.list(prefix, after);
     for (const object of page.objects) {
-      if (isFolder(object)) continue;
+      if (isFolder(object) || object.key.startsWith(SCRATCH_IMAGES)) continue;
       const filename = object.key.slice(object.key.lastIndexOf('/') + 1).replace(/\.json$/, '');
       const isOurs = folderOf(filename) !== undefined && keyOf(filename) === object.key;
       yield { object, ...(isOurs && { filename }) };

@@ -1,0 +1,15 @@
+/** Reads the JSON in which generators describe an image; numbers stay as they were written. */
+import { ExactNumber } from './traces.ts';
+
+export type Fields = Record<string, unknown>;
+
+/** Of an object or an array; empty for null. Throws a SyntaxError for what is no JSON. */
+export function parseFields(json: string): Fields {
+  const exact = (_key: string, value: unknown, { source }: { source?: string }) =>
+    typeof value === 'number' ? new ExactNumber(source!) : value;
+  return (JSON.parse(json, exact) ?? {}) as Fields;
+}
+
+export function asText(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
