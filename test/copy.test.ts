@@ -1,5 +1,5 @@
 /** `copy` between stores of different kinds: the same images with the same records, and honest words about those that are not. */
-import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -22,7 +22,7 @@ import { loseCatalog, untilNothingIsStaged } from './support/files.ts';
 import { pngOf } from './support/images.ts';
 import { verified } from './support/maintained-store.ts';
 import { collect } from './support/provider-suite.ts';
-import { startS3FaultServer } from './support/s3-fault-server.ts';
+import { requestsOf, startS3FaultServer } from './support/s3-fault-server.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 const T0 = Date.UTC(2024, 8, 27, 14, 15, 22, 123);
@@ -373,24 +373,83 @@ describe('what a copy refuses', () => {
   });
 });
 
-it('is unavailable when the target is, and leaves the source as it is', async () => {
+it.each([
+  ['target', { from: 'folder', to: 'bucket' }, requestsOf('images', 'PUT')],
+  ['source', { from: 'bucket', to: 'folder' }, requestsOf('images', 'GET')],
+] as const)('ends where the %s is away, by its name, with what was done until then', async (_, way, asks) => {
   const folder = await newFolder();
   const server = await startS3FaultServer();
   onTestFinished(() => server[Symbol.asyncDispose]());
-  const b = { ...server.settings, stateDir: join(folder, 'state') };
+  const bucket = { ...server.settings, stateDir: join(folder, 'state') };
   const storage = await createStorage({
-    defaultProvider: 'a',
-    providers: { a: { type: 'local', basePath: join(folder, 'a') }, b },
+    defaultProvider: way.from,
+    providers: { folder: { type: 'local', basePath: join(folder, 'a') }, bucket },
   });
   onTestFinished(() => storage.close());
-  await saveMany(storage, 3);
-  server.plan = () => 'reset';
-  const down = { code: 'unavailable', reason: 'BACKEND_UNAVAILABLE' };
-  await expect(copied(storage, { deleteSource: true })).rejects.toMatchObject(down);
-  expect(await storage.list({ provider: 'a' })).toHaveLength(3);
+  await saveMany(storage, 5);
+  let asked = 0;
+  server.plan = (request) => (asks(request) && ++asked > 2 ? 'reset' : undefined);
+  const events = storage.copy({ ...way, deleteSource: true, concurrency: 1 });
+  const summaries: object[] = [];
+  const run = async () => {
+    for await (const event of events) if ('summary' in event) summaries.push({ ...event.summary, kind: event.kind });
+  };
+  const down = {
+    reason: 'BACKEND_UNAVAILABLE',
+    message: expect.stringMatching(/^bucket: the bucket cannot be reached/),
+  };
+  await expect(run()).rejects.toMatchObject(down);
+  expect(summaries).toMatchObject([{ kind: 'stopped', copied: 2, present: 0, failed: 0, deleted: 2 }]);
+  expect(await storage.list({ provider: way.from })).toHaveLength(3);
   await server.heal();
-  server.plan = () => undefined;
-  expect((await copied(storage, { deleteSource: true })).summary).toMatchObject({ copied: 3, deleted: 3 });
+  expect((await copied(storage, way)).summary).toMatchObject({ copied: 3, failed: 0 });
+  expect(await storage.list({ provider: way.to })).toHaveLength(5);
+});
+
+it('copies what it can read of a folder', async () => {
+  const { storage, folder, a } = await openPair('folder', 'folder');
+  const saved = await saveMany(storage, 3);
+  const [unreadable] = saved as [StorageResult];
+  await a.remove(unreadable.key);
+  // It cannot be opened, not even by root.
+  await symlink(unreadable.filename, join(folder, unreadable.key.replace('outputs', 'a')));
+  const failure = { filename: unreadable.filename, reason: 'BYTES_CORRUPT' };
+  expect(await copied(storage)).toMatchObject({ summary: { copied: 2, failed: 1 }, failures: [failure] });
+});
+
+describe('where verify --repair came between a killed copy and the next', () => {
+  async function repairedBetween(tellMore: (record: object) => object = (record) => record) {
+    const pair = await openPair('folder', 'bucket');
+    const { filename } = await save(pair.storage, 4);
+    await copied(pair.storage);
+    await pair.storage.close();
+    await pair.b.remove(recordKey(filename));
+    await rm(join(pair.folder, 'b'), { recursive: true });
+    const [finding] = (await verified(await pair.open(), { provider: 'b', repair: true })).findings;
+    expect(finding).toMatchObject({ filename, remedy: 'adopted' });
+    await pair.storage.close();
+    const made = JSON.parse(String(await pair.b.read(recordKey(filename))));
+    await pair.b.write(recordKey(filename), Buffer.from(JSON.stringify(tellMore(made))));
+    return { ...pair, storage: await pair.open(), filename };
+  }
+
+  it('puts the true record in the place of the one that was made of the bytes', async () => {
+    const { storage, filename } = await repairedBetween();
+    expect(await listed(storage, 'b')).not.toEqual(await listed(storage, 'a'));
+    expect(await copied(storage)).toMatchObject({ summary: { copied: 1, failed: 0 } });
+    expect(await listed(storage, 'b')).toEqual(await listed(storage, 'a'));
+    expect(await save(storage, 4, {}, { provider: 'b' })).toMatchObject({ filename, replayed: true });
+    expect((await copied(storage)).summary).toMatchObject({ copied: 0, present: 1 });
+    expect((await verified(storage, { provider: 'b', deep: true })).findings).toEqual([]);
+  });
+
+  it('leaves one alone that tells more', async () => {
+    const { storage, b, filename } = await repairedBetween((made) => ({ ...made, category: 'by hand' }));
+    const before = await contentsOf(b);
+    const taken = { filename, reason: 'FILENAME_TAKEN' };
+    expect(await copied(storage)).toMatchObject({ summary: { copied: 0, failed: 1 }, failures: [taken] });
+    expect(await contentsOf(b)).toEqual(before);
+  });
 });
 
 function changed(bytes: Buffer): Buffer {

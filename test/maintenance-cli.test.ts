@@ -107,9 +107,7 @@ describe('verify', () => {
     expect(refused).toMatchObject({ stderr: expect.stringContaining('--yes'), exitCode: EXIT.USAGE });
     expect(await namesIn('local')).toHaveLength(2);
     const { stdout, exitCode } = await run(['verify', '--forget-missing', '--yes']);
-    expect(stdout).toMatch(
-      `${images[0].key}: the bytes are gone: restore them from a backup, or --forget-missing: forgotten`,
-    );
+    expect(stdout).toMatch(`${images[0].key}: the bytes are gone: forgotten\n`);
     expect(exitCode).toBe(EXIT.OK);
     expect(await namesIn('local')).toEqual([images[1].filename]);
   });
@@ -132,6 +130,24 @@ describe('verify', () => {
     await daemon.stop('SIGTERM');
     const sound = { stdout: 'checked 2 images, 2.0 kB; all sound\n', stderr: '', exitCode: EXIT.OK };
     expect(await run(['verify', '--provider', '*'], own)).toEqual(sound);
+  });
+
+  it('needs no other provider than those that are meant, when it opens the stores itself', async () => {
+    await daemon.stop('SIGTERM');
+    const { providers, ...rest } = JSON.parse(await readFile(config, 'utf8'));
+    // A folder that is a file.
+    const broken = { type: 'local', basePath: config };
+    await writeFile(
+      config,
+      JSON.stringify({ ...rest, defaultProvider: 'broken', providers: { ...providers, broken } }),
+    );
+    const own = ['--config', config];
+    expect((await run(['verify', '--provider', 'local'], own)).exitCode).toBe(EXIT.OK);
+    expect((await run(COPY, own)).exitCode).toBe(EXIT.OK);
+    const failed = { stderr: expect.stringContaining('providers.broken'), exitCode: EXIT.CONFIG };
+    for (const provider of [[], ['--provider', '*']]) {
+      expect(await run(['verify', ...provider], own)).toMatchObject(failed);
+    }
   });
 });
 
@@ -157,7 +173,7 @@ describe('copy', () => {
     const json = await run([...COPY, '--json']);
     expect(jsonLines(json.stdout)).toEqual([
       { filename: images[0].filename, reason: 'BYTES_MISSING', message: 'the image was saved, and its file is gone' },
-      { summary: { copied: 0, copiedBytes: 0, present: 1, failed: 1, deleted: 0, dryRun: false } },
+      { summary: { copied: 0, copiedBytes: 0, present: 1, failed: 1, deleted: 0, dryRun: false, complete: true } },
     ]);
     expect(json).toMatchObject({ stderr: '', exitCode: EXIT.NEGATIVE });
   });

@@ -1,6 +1,6 @@
 /** `image-storage copy`: copies images from one store to another; run again, it goes on where it ended. */
 import type { Command } from 'commander';
-import type { CopyOptions, CopySummary } from '../client.ts';
+import type { CopyEvent, CopyOptions, CopySummary } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
 import type { Session } from './connection.ts';
 import { parseInstant } from './dates.ts';
@@ -35,48 +35,79 @@ export function registerCopy(program: Command): void {
       if (flags.deleteSource && !flags.dryRun && !flags.yes && !canAsk()) {
         command.error('error: nobody to ask: say --yes with --delete-source', { exitCode: EXIT.USAGE });
       }
-      return withDaemon(flags, (session) => copy(session, flags));
+      return withDaemon(flags, [flags.from, flags.to], (session) => copy(session, flags));
     });
   withDaemonFlags(command);
 }
 
 /** Exit 1 when an image was not copied. */
-async function copy({ client, signal }: Session, flags: CopyFlags): Promise<number> {
+async function copy(session: Session, flags: CopyFlags): Promise<number> {
   const { address: _, config: __, yes, json, ...options } = flags;
   if (options.deleteSource && !options.dryRun && !yes) {
     const question = `Delete from ${options.from} what ${options.to} has?`;
-    if (!(await ask(question, signal))) {
+    if (!(await ask(question, session.signal))) {
       printError('nothing was copied or deleted');
       return EXIT.NEGATIVE;
     }
   }
+  return run(session, options, json);
+}
+
+/** What one run has told so far. */
+interface Told {
+  /** How far it was, in words; unset before it began. */
+  reached?: string;
+  failed: number;
+  deletedBefore: number;
+}
+
+async function run({ client, signal, report }: Session, options: CopyOptions, json = false): Promise<number> {
+  const told: Told = { failed: 0, deletedBefore: 0 };
   const progress = createRunProgress('image');
-  let failed = 0;
-  let deletedBefore = 0;
+  let exitCode: number | undefined;
   try {
     for await (const event of client.copy({ ...options, signal })) {
-      if (event.kind === 'progress') {
-        const { images, totalImages, ...bytes } = event.progress;
-        progress.set({ items: images, totalItems: totalImages, ...bytes });
+      if (event.kind !== 'progress') {
+        progress.clear();
+        await tell(event, told, options, json);
         continue;
       }
-      progress.clear();
-      if (event.kind === 'summary') {
-        failed = event.summary.failed;
-        await (json ? printJson({ summary: event.summary }) : printLine(summaryLine(event.summary, options)));
-      } else if (json) await printJson(event.failure);
-      else if (event.failure.reason === 'DELETED_BEFORE') deletedBefore += 1;
-      else printError(`${event.failure.filename}: ${event.failure.message}`);
+      const { images, totalImages, ...bytes } = event.progress;
+      progress.set({ items: images, totalItems: totalImages, ...bytes });
+      told.reached = ` after ${images.toLocaleString('en')} of ${countOf(totalImages, 'image')}`;
     }
-  } finally {
+  } catch (error) {
     progress.clear();
+    if (told.reached === undefined) throw error;
+    exitCode = report(error, `stopped${told.reached}`);
+    printError('run it again for the rest');
   }
-  if (deletedBefore > 0) {
-    printError(
-      `${countOf(deletedBefore, 'image')} deleted from ${options.to} before: --bring-back copies them all the same`,
-    );
+  if (told.deletedBefore > 0) {
+    const images = countOf(told.deletedBefore, 'image');
+    printError(`${images} deleted from ${options.to} before: --bring-back copies them all the same`);
   }
-  return failed > 0 ? EXIT.NEGATIVE : EXIT.OK;
+  return exitCode ?? (told.failed > 0 ? EXIT.NEGATIVE : EXIT.OK);
+}
+
+async function tell(
+  event: Exclude<CopyEvent, { kind: 'progress' }>,
+  told: Told,
+  options: CopyOptions,
+  json: boolean,
+): Promise<void> {
+  if (event.kind === 'failed') {
+    const { filename, reason, message } = event.failure;
+    if (json) await printJson(event.failure);
+    else if (reason === 'DELETED_BEFORE') told.deletedBefore += 1;
+    else printError(`${filename}: ${message}`);
+    return;
+  }
+  const { kind, summary } = event;
+  told.failed = summary.failed;
+  // The summary says it better.
+  if (kind === 'stopped') told.reached = '';
+  if (json) await printJson({ summary: { ...summary, complete: kind === 'summary' } });
+  else await printLine(summaryLine(summary, options));
 }
 
 function summaryLine(

@@ -6,6 +6,7 @@ import type { Command } from 'commander';
 import { type Config, loadConfig, processEnvironment } from '../config.ts';
 import { EXIT } from '../exit-codes.ts';
 import { StoreOpenError } from '../storage/errors.ts';
+import { withoutAlias } from '../storage/settings.ts';
 import { type AddressFlags, type Session, withAddress, withClient } from './connection.ts';
 
 const LOCK_WAIT_SECONDS = 1;
@@ -25,10 +26,17 @@ export function withDaemonFlags(command: Command): Command {
   });
 }
 
-/** Runs the work and sets the process's exit code. Rejects with a StoreOpenError, such as one that says who has the lock. */
-export async function withDaemon(flags: DaemonFlags, work: (session: Session) => Promise<number>): Promise<void> {
+/**
+ * Runs the work on these providers and sets the process's exit code. Rejects with a StoreOpenError, such as one that says
+ * who has the lock.
+ */
+export async function withDaemon(
+  flags: DaemonFlags,
+  providers: readonly string[],
+  work: (session: Session) => Promise<number>,
+): Promise<void> {
   if (flags.config === undefined) return withClient(flags, work);
-  const config = notWaiting(loadConfig({ env: processEnvironment(), configFile: flags.config }));
+  const config = only(providers, notWaiting(loadConfig({ env: processEnvironment(), configFile: flags.config })));
   const [{ startDaemon }, { createLogger }] = await Promise.all([import('../daemon.ts'), import('../logging.ts')]);
   const folder = await mkdtemp(join(tmpdir(), 'image-storage-'));
   try {
@@ -51,6 +59,15 @@ export async function withDaemon(flags: DaemonFlags, work: (session: Session) =>
 
 function isLocked(error: unknown): error is StoreOpenError {
   return error instanceof StoreOpenError && error.kind === 'locked';
+}
+
+/** No other is opened: it may be the one that is down. For `*`, and a name that the daemon will refuse, all are. */
+function only(names: readonly string[], config: Config): Config {
+  const wanted = names.map((name) => withoutAlias(name || config.defaultProvider));
+  if (!wanted.every((name) => Object.hasOwn(config.providers, name))) return config;
+  const defaultProvider = wanted.includes(config.defaultProvider) ? config.defaultProvider : wanted[0]!;
+  const providers = Object.entries(config.providers).filter(([name]) => wanted.includes(name));
+  return { ...config, defaultProvider, providers: Object.fromEntries(providers) };
 }
 
 /** A daemon that has the lock keeps it: somebody who waits for the answer wants to know at once. */

@@ -17,14 +17,21 @@ interface VerifyFlags extends DaemonFlags {
 }
 
 const PROBLEMS: Record<string, string> = {
-  bytes_missing: 'the bytes are gone: restore them from a backup, or --forget-missing',
-  size_differs: 'the bytes have another size: restore them from a backup, or delete the image',
-  checksum_differs: 'the bytes have changed: restore them from a backup, or delete the image',
+  bytes_missing: 'the bytes are gone',
+  size_differs: 'the bytes have another size',
+  checksum_differs: 'the bytes have changed',
   record_damaged: 'the record is damaged',
   not_committed: 'no save committed it',
   deleted_before: 'it was deleted, and has come back',
   record_alone: 'a record without an image',
   foreign: 'none of the files of the store',
+};
+
+/** What to do where `--repair` cannot help. */
+const ADVICE: Record<string, string> = {
+  bytes_missing: 'restore them from a backup, or --forget-missing',
+  size_differs: 'restore them from a backup, or delete the image',
+  checksum_differs: 'restore them from a backup, or delete the image',
 };
 
 export function registerVerify(program: Command): void {
@@ -41,7 +48,7 @@ export function registerVerify(program: Command): void {
       if (flags.forgetMissing && !flags.yes && !canAsk()) {
         command.error('error: nobody to ask: say --yes with --forget-missing', { exitCode: EXIT.USAGE });
       }
-      return withDaemon(flags, (session) => verify(session, flags));
+      return withDaemon(flags, [flags.provider ?? ''], (session) => verify(session, flags));
     });
   withDaemonFlags(command);
 }
@@ -94,7 +101,8 @@ async function run(
 /** `outputs/images/…/fox.png: the record is damaged (it is torn): restored` */
 function findingLine({ key, problem, detail, remedy }: Finding): string {
   const what = `${PROBLEMS[problem] ?? problem}${detail ? ` (${detail})` : ''}`;
-  return displayText(`${key}: ${what}${remedy === 'none' ? '' : `: ${remedy}`}`);
+  const then = remedy === 'none' ? ADVICE[problem] : remedy;
+  return displayText(`${key}: ${what}${then === undefined ? '' : `: ${then}`}`);
 }
 
 function summaryLine({ images, bytes, findings, remedied, undecided }: VerifySummary, { deep }: VerifyOptions): string {

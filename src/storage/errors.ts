@@ -88,6 +88,18 @@ export function throwIfCancelled(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw new StorageError('CANCELLED', 'the call was cancelled');
 }
 
+/** The failure of a provider, by its name. */
+export function namedError(provider: string, cause: unknown): StorageError {
+  const { reason, message, retryAfterMs, outcomeUnknown } = toStorageError(cause);
+  return new StorageError(reason, `${provider}: ${message}`, { cause, retryAfterMs, outcomeUnknown });
+}
+
+/** The failure of a call that had done some of its work. */
+export function partlyDone(cause: unknown): StorageError {
+  const { reason, message, retryAfterMs } = toStorageError(cause);
+  return new StorageError(reason, message, { cause, retryAfterMs, outcomeUnknown: true });
+}
+
 /** Folds whatever was thrown into a StorageError; what is not one becomes STORAGE_IO with generic text. */
 export function toStorageError(error: unknown): StorageError {
   if (error instanceof StorageError) return error;

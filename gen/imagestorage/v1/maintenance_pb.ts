@@ -371,7 +371,7 @@ export const CopyFailureSchema: GenMessage<CopyFailure> = /*@__PURE__*/
   messageDesc(file_imagestorage_v1_maintenance, 6);
 
 /**
- * Sent once, at the end of a whole run.
+ * Sent once, at the end; of a whole run when the status is OK.
  *
  * @generated from message imagestorage.v1.CopySummary
  */
@@ -455,7 +455,7 @@ export type CopyResponse = Message<"imagestorage.v1.CopyResponse"> & {
     case: "failure";
   } | {
     /**
-     * The end of a whole run.
+     * The end.
      *
      * @generated from field: imagestorage.v1.CopySummary summary = 3;
      */
@@ -635,7 +635,8 @@ export const Maintenance: GenService<{
   /**
    * Copies images with their records, byte for byte, under the same filenames: failures and progress as they come, then
    * one summary. An image that the target has is skipped, so that a copy that was interrupted is simply started again.
-   * An image that fails does not stop the others; a store that fails does.
+   * An image that fails does not stop the others; a store that fails does: the summary then says what was done until
+   * then, and the error, whose message begins with the name of the provider, follows it.
    *
    * NOT_FOUND: PROVIDER_NOT_FOUND. INVALID_ARGUMENT: FIELD_INVALID. RESOURCE_EXHAUSTED: DISK_FULL.
    * FAILED_PRECONDITION: STORE_REPLACED, STORE_READ_ONLY, BACKEND_AUTH. UNAVAILABLE: CATALOG_REBUILDING,

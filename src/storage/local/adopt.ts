@@ -6,10 +6,9 @@ import { isDeepStrictEqual } from 'node:util';
 import type { ImageRecord } from '../catalog/types.ts';
 import { readerOfFile } from '../embedded/read-at.ts';
 import { inspectFoundling, recordOfFoundling } from '../maintenance/foundling.ts';
-import { parseRecord } from '../record-file.ts';
-import { readText, syncFile, syncFolder } from './files.ts';
+import { formatRecord, parseRecord } from '../record-file.ts';
+import { placeFile, readText, syncFile, syncFolder } from './files.ts';
 import { quarantine } from './quarantine.ts';
-import { restoreRecord } from './recovery.ts';
 import type { LocalStore } from './store.ts';
 
 const CHUNK_BYTES = 256 * 1024;
@@ -30,10 +29,11 @@ export async function correctRecord({ catalog, folders, layout }: LocalStore, fi
   if (record === undefined) return;
   const path = layout.record(filename);
   const text = await readText(path);
-  if (text !== undefined && !isDeepStrictEqual(parseRecord(text, filename), record)) {
-    await quarantine(layout, folders, path);
+  if (text !== undefined && isDeepStrictEqual(parseRecord(text, filename), record)) await syncFile(path);
+  else {
+    if (text !== undefined) await quarantine(layout, folders, path);
+    await folders.within(dirname(path), () => placeFile(path, formatRecord(record)));
   }
-  await restoreRecord(layout, folders, catalog, filename);
   await syncFolder(dirname(path));
 }
 

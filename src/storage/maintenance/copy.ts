@@ -1,7 +1,7 @@
 /** Copies images from one store to another, as they are; started again, it goes on where it ended. */
 import type { ImageRecord } from '../catalog/types.ts';
 import { KeyedQueue } from '../concurrency.ts';
-import { invalidField, type Reason, StorageError, throwIfCancelled } from '../errors.ts';
+import { invalidField, namedError, type Reason, StorageError, throwIfCancelled } from '../errors.ts';
 import { derivedShortId, imageKey, withShortId } from '../naming.ts';
 import { mapInParallel } from '../parallel.ts';
 import type { ImageFilter } from '../types.ts';
@@ -40,6 +40,7 @@ export function checkCopy(source: Maintainable, target: Maintainable, options: C
   }
 }
 
+/** A store that fails ends the copy, with an error that names it. */
 export async function* copyImages(
   source: Maintainable,
   target: Maintainable,
@@ -48,19 +49,41 @@ export async function* copyImages(
   checkCopy(source, target, options);
   const { dryRun = false, concurrency = DEFAULT_CONCURRENCY } = options;
   const filter: ImageFilter = { model: options.model, category: options.category, dateRange: { end: options.before } };
-  const total = await source.measure(filter);
-  const progress = { images: 0, totalImages: total.images, bytes: 0, totalBytes: total.bytes };
-  const summary: CopySummary = { copied: 0, copiedBytes: 0, present: 0, failed: 0, deleted: 0, dryRun };
-  const copyOne = async (record: ImageRecord) => ({
-    record,
-    result: await new ImageCopy(source, target, record, options, progress).run(),
+  const { images, bytes } = await source.measure(filter).catch((cause) => {
+    throw failureOf(source, cause);
   });
-  for await (const { record, result } of mapInParallel(concurrency, source.records(filter), copyOne)) {
+  const progress = { images: 0, totalImages: images, bytes: 0, totalBytes: bytes };
+  yield { kind: 'progress', progress: { ...progress } };
+  const summary: CopySummary = { copied: 0, copiedBytes: 0, present: 0, failed: 0, deleted: 0, dryRun };
+  const copyOne = async (record: ImageRecord) => {
+    const result = await new ImageCopy(source, target, record, options, progress).run();
     count(summary, record, result);
-    if (result.outcome === 'failed') yield { kind: 'failed', failure: result.failure };
-    yield { kind: 'progress', progress: { ...progress } };
+    return result;
+  };
+  try {
+    for await (const result of mapInParallel(concurrency, recordsOf(source, filter), copyOne)) {
+      if (result.outcome === 'failed') yield { kind: 'failed', failure: result.failure };
+      yield { kind: 'progress', progress: { ...progress } };
+    }
+  } catch (error) {
+    // By now those that were under way are counted, too.
+    yield { kind: 'stopped', summary };
+    throw error;
   }
   yield { kind: 'summary', summary };
+}
+
+async function* recordsOf(source: Maintainable, filter: ImageFilter): AsyncGenerator<ImageRecord> {
+  try {
+    yield* source.records(filter);
+  } catch (cause) {
+    throw failureOf(source, cause);
+  }
+}
+
+/** The failure of a store, by its name. */
+function failureOf({ name }: Maintainable, cause: unknown): unknown {
+  return hasReason(cause, 'CANCELLED') ? cause : namedError(name, cause);
 }
 
 function count(summary: CopySummary, { size }: ImageRecord, result: Outcome): void {
@@ -82,6 +105,8 @@ class ImageCopy {
   readonly #options: CopyOptions;
   readonly #progress: MaintenanceProgress;
   #bytes = 0;
+  /** Whose failure it is when one ends the copy. */
+  #failing: Maintainable;
 
   constructor(
     source: Maintainable,
@@ -96,6 +121,7 @@ class ImageCopy {
     this.#copied = record;
     this.#options = options;
     this.#progress = progress;
+    this.#failing = target;
   }
 
   async run(): Promise<Outcome> {
@@ -104,7 +130,7 @@ class ImageCopy {
       return await this.#copy();
     } catch (error) {
       if (hasReason(error, 'IMAGE_NOT_FOUND')) return { outcome: 'gone' };
-      if (!isOfOneImage(error)) throw error;
+      if (!isOfOneImage(error)) throw failureOf(this.#failing, error);
       return this.#failed(error.reason, error.message);
     } finally {
       this.#progress.images += 1;
@@ -119,8 +145,10 @@ class ImageCopy {
     if (held.state === 'deleted') {
       return this.#failed('DELETED_BEFORE', 'the target has deleted it, and takes it back only when told to');
     }
-    if (held.state === 'live' && !isSame(held.record, this.#record)) return this.#taken();
-    const outcome = held.state === 'live' ? 'present' : 'copied';
+    const isThere = held.state === 'live';
+    if (isThere && held.record.sha256 !== this.#record.sha256) return this.#taken();
+    // The target knows whether it may put the record in the place of another of the same bytes.
+    const outcome = isThere && held.record.fingerprint === this.#record.fingerprint ? 'present' : 'copied';
     if (dryRun) return { outcome, deleted: false };
     if (outcome === 'copied' && !(await this.#target.takeOver(this.#copied, this.#counted(), signal))) {
       return this.#taken();
@@ -141,15 +169,22 @@ class ImageCopy {
   }
 
   async #deleteFromSource(outcome: 'copied' | 'present'): Promise<Outcome> {
-    const { filename } = this.#record;
-    return (await this.#flawInTarget()) ?? { outcome, deleted: await this.#source.delete(filename) };
+    const flaw = await this.#flawInTarget();
+    if (flaw !== undefined) return flaw;
+    this.#failing = this.#source;
+    return { outcome, deleted: await this.#source.delete(this.#record.filename) };
   }
 
   async *#counted(): AsyncGenerator<Uint8Array> {
-    for await (const chunk of this.#source.bytesOf(this.#record)) {
-      this.#bytes += chunk.length;
-      this.#progress.bytes += chunk.length;
-      yield chunk;
+    try {
+      for await (const chunk of bytesIn(this.#source, this.#record)) {
+        this.#bytes += chunk.length;
+        this.#progress.bytes += chunk.length;
+        yield chunk;
+      }
+    } catch (error) {
+      this.#failing = this.#source;
+      throw error;
     }
   }
 
@@ -159,7 +194,7 @@ class ImageCopy {
     try {
       // The bytes alone tell nothing: they outlive a delete for a moment.
       if ((await this.#target.held(this.#copied.filename)).state !== 'live') return deleted();
-      for await (const _ of this.#target.bytesOf(this.#copied)) throwIfCancelled(this.#options.signal);
+      for await (const _ of bytesIn(this.#target, this.#copied)) throwIfCancelled(this.#options.signal);
       return undefined;
     } catch (error) {
       if (isOfOneImage(error)) return this.#failed(error.reason, `in the target: ${error.message}`);
@@ -177,6 +212,17 @@ class ImageCopy {
   }
 }
 
+/** All bytes of the image. What keeps the file of one from being read keeps no other from it. */
+async function* bytesIn(store: Maintainable, record: ImageRecord): AsyncGenerator<Uint8Array> {
+  try {
+    yield* store.bytesOf(record);
+  } catch (error) {
+    const { syscall, code } = error as NodeJS.ErrnoException;
+    if (syscall === undefined) throw error;
+    throw new StorageError('BYTES_CORRUPT', `the stored file cannot be read (${code})`, { cause: error });
+  }
+}
+
 /** Of one image; any other failure is that of a store, and ends the copy. */
 function isOfOneImage(error: unknown): error is { reason: CopyFailure['reason']; message: string } {
   return hasReason(error, 'BYTES_MISSING', 'BYTES_CORRUPT', 'IMAGE_TOO_LARGE');
@@ -184,9 +230,4 @@ function isOfOneImage(error: unknown): error is { reason: CopyFailure['reason'];
 
 function hasReason(error: unknown, ...reasons: Reason[]): boolean {
   return error instanceof StorageError && reasons.includes(error.reason);
-}
-
-/** The same bytes, saved with the same metadata. */
-function isSame(one: ImageRecord, other: ImageRecord): boolean {
-  return one.sha256 === other.sha256 && one.fingerprint === other.fingerprint;
 }

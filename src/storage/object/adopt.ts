@@ -1,10 +1,11 @@
 /** Gives an object without a record one, or puts it aside: what a crash between the two, or a hand, has left. */
 import { createHash } from 'node:crypto';
 import { nanoid } from 'nanoid';
-import type { FoundRecord } from '../catalog/types.ts';
+import type { FoundRecord, ImageRecord } from '../catalog/types.ts';
 import type { ReadAt } from '../embedded/read-at.ts';
 import { inspectFoundling, recordOfFoundling } from '../maintenance/foundling.ts';
 import { KEY_ROOT } from '../naming.ts';
+import { fingerprint } from '../validation.ts';
 import { type BucketStore, createOrRead, discovery, settle, withdraw } from './bucket-store.ts';
 import {
   failedWith,
@@ -35,7 +36,16 @@ export async function adoptObject(store: BucketStore, filename: string, object: 
   return found;
 }
 
-function readerOfObject({ objects }: BucketStore, { key, size }: ListedObject): ReadAt {
+/** Whether the record of an object tells what `adoptObject` would make of it, and nothing more. */
+export async function tellsOnlyOfBytes(store: BucketStore, record: ImageRecord): Promise<boolean> {
+  if (record.pinned || record.idempotencyKey !== '') return false;
+  const { filename, createTime } = record;
+  const made = await recordOfFoundling(filename, record, readerOfObject(store, record), createTime);
+  // Of what it tells now: somebody may have written more into it since.
+  return made.fingerprint === fingerprint(record.sha256, record);
+}
+
+function readerOfObject({ objects }: BucketStore, { key, size }: Pick<ListedObject, 'key' | 'size'>): ReadAt {
   return async (offset, lengthBytes) => {
     const length = Math.min(lengthBytes, size - offset);
     const chunks: Uint8Array[] = [];

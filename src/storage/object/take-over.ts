@@ -1,10 +1,11 @@
 /** Stores the image of another store in a bucket under the same name: the object, then the record, which is the commit. */
 import { nanoid } from 'nanoid';
-import type { ImageRecord } from '../catalog/types.ts';
+import type { FoundRecord, ImageRecord } from '../catalog/types.ts';
+import { tellsOnlyOfBytes } from './adopt.ts';
 import { type BucketStore, createOrRead, discovery } from './bucket-store.ts';
 import type { Payload } from './object-store.ts';
 import { imageHeaders, placeObject } from './place-object.ts';
-import { putRecord } from './record-object.ts';
+import { putRecord, replaceRecord } from './record-object.ts';
 
 /**
  * False when the name is not free. An attempt that fails leaves no tombstone: one that comes later finds the object of
@@ -27,12 +28,29 @@ async function place(store: BucketStore, wanted: ImageRecord, payload: Payload):
       metadata.sha256 === sha256 && size === record.size;
     if (!(await placeObject(objects, { key: record.key, payload, headers, accepts }))) return false;
     const over = (await catalog.known(filename))?.etag;
-    const found = await createOrRead(store, filename, () => putRecord(objects, record));
+    const found = await commit(store, record);
     await journal.write(discovery(filename, found, over));
-    return found.kind === 'live' && found.record.sha256 === sha256 && found.record.fingerprint === record.fingerprint;
+    return found.kind === 'live' && isSame(found.record, record);
   } finally {
     takingOver.delete(filename);
   }
+}
+
+/**
+ * What stands at the key of the record then. `verify` may have made one of the bytes that a killed copy left: the true
+ * record takes its place.
+ */
+async function commit(store: BucketStore, record: ImageRecord): Promise<FoundRecord> {
+  const { filename } = record;
+  const found = await createOrRead(store, filename, () => putRecord(store.objects, record));
+  if (found.kind !== 'live' || isSame(found.record, record)) return found;
+  if (found.record.sha256 !== record.sha256 || !(await tellsOnlyOfBytes(store, found.record))) return found;
+  return createOrRead(store, filename, () => replaceRecord(store.objects, record, found.etag));
+}
+
+/** The same bytes, saved with the same metadata. */
+function isSame(one: ImageRecord, other: ImageRecord): boolean {
+  return one.sha256 === other.sha256 && one.fingerprint === other.fingerprint;
 }
 
 /** The key, unless another image has it here. */

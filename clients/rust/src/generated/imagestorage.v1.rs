@@ -566,7 +566,7 @@ pub struct CopyFailure {
     #[prost(string, tag = "3")]
     pub message: ::prost::alloc::string::String,
 }
-/// Sent once, at the end of a whole run.
+/// Sent once, at the end; of a whole run when the status is OK.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CopySummary {
     /// Images that were copied, or would be.
@@ -606,7 +606,7 @@ pub mod copy_response {
         /// An image was not copied.
         #[prost(message, tag = "2")]
         Failure(super::CopyFailure),
-        /// The end of a whole run.
+        /// The end.
         #[prost(message, tag = "3")]
         Summary(super::CopySummary),
     }

@@ -185,7 +185,7 @@ private static final long serialVersionUID = 0L;
   public static final int SUMMARY_FIELD_NUMBER = 3;
   /**
    * <pre>
-   * The end of a whole run.
+   * The end.
    * </pre>
    *
    * <code>.imagestorage.v1.CopySummary summary = 3 [json_name = "summary"];</code>
@@ -197,7 +197,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The end of a whole run.
+   * The end.
    * </pre>
    *
    * <code>.imagestorage.v1.CopySummary summary = 3 [json_name = "summary"];</code>
@@ -212,7 +212,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The end of a whole run.
+   * The end.
    * </pre>
    *
    * <code>.imagestorage.v1.CopySummary summary = 3 [json_name = "summary"];</code>
@@ -993,7 +993,7 @@ private static final long serialVersionUID = 0L;
         dev.imagestorage.v1.CopySummary, dev.imagestorage.v1.CopySummary.Builder, dev.imagestorage.v1.CopySummaryOrBuilder> summaryBuilder_;
     /**
      * <pre>
-     * The end of a whole run.
+     * The end.
      * </pre>
      *
      * <code>.imagestorage.v1.CopySummary summary = 3 [json_name = "summary"];</code>
@@ -1005,7 +1005,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The end of a whole run.
+     * The end.
      * </pre>
      *
      * <code>.imagestorage.v1.CopySummary summary = 3 [json_name = "summary"];</code>
@@ -1027,7 +1027,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The end of a whole run.
+     * The end.
      * </pre>
      *
      * <code>.imagestorage.v1.CopySummary summary = 3 [json_name = "summary"];</code>
@@ -1045,7 +1045,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The end of a whole run.
+     * The end.
      * </pre>
      *
      * <code>.imagestorage.v1.CopySummary summary = 3 [json_name = "summary"];</code>
@@ -1063,7 +1063,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The end of a whole run.
+     * The end.
      * </pre>
      *
      * <code>.imagestorage.v1.CopySummary summary = 3 [json_name = "summary"];</code>
@@ -1090,7 +1090,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The end of a whole run.
+     * The end.
      * </pre>
      *
      * <code>.imagestorage.v1.CopySummary summary = 3 [json_name = "summary"];</code>
@@ -1113,7 +1113,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The end of a whole run.
+     * The end.
      * </pre>
      *
      * <code>.imagestorage.v1.CopySummary summary = 3 [json_name = "summary"];</code>
@@ -1123,7 +1123,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The end of a whole run.
+     * The end.
      * </pre>
      *
      * <code>.imagestorage.v1.CopySummary summary = 3 [json_name = "summary"];</code>
@@ -1141,7 +1141,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The end of a whole run.
+     * The end.
      * </pre>
      *
      * <code>.imagestorage.v1.CopySummary summary = 3 [json_name = "summary"];</code>

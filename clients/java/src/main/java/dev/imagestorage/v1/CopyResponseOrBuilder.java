@@ -66,7 +66,7 @@ public interface CopyResponseOrBuilder extends
 
   /**
    * <pre>
-   * The end of a whole run.
+   * The end.
    * </pre>
    *
    * <code>.imagestorage.v1.CopySummary summary = 3 [json_name = "summary"];</code>
@@ -75,7 +75,7 @@ public interface CopyResponseOrBuilder extends
   boolean hasSummary();
   /**
    * <pre>
-   * The end of a whole run.
+   * The end.
    * </pre>
    *
    * <code>.imagestorage.v1.CopySummary summary = 3 [json_name = "summary"];</code>
@@ -84,7 +84,7 @@ public interface CopyResponseOrBuilder extends
   dev.imagestorage.v1.CopySummary getSummary();
   /**
    * <pre>
-   * The end of a whole run.
+   * The end.
    * </pre>
    *
    * <code>.imagestorage.v1.CopySummary summary = 3 [json_name = "summary"];</code>

@@ -7,7 +7,7 @@ package dev.imagestorage.v1;
 
 /**
  * <pre>
- * Sent once, at the end of a whole run.
+ * Sent once, at the end; of a whole run when the status is OK.
  * </pre>
  *
  * Protobuf type {@code imagestorage.v1.CopySummary}
@@ -366,7 +366,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Sent once, at the end of a whole run.
+   * Sent once, at the end; of a whole run when the status is OK.
    * </pre>
    *
    * Protobuf type {@code imagestorage.v1.CopySummary}

@@ -162,7 +162,8 @@ public final class MaintenanceGrpc {
      * <pre>
      * Copies images with their records, byte for byte, under the same filenames: failures and progress as they come, then
      * one summary. An image that the target has is skipped, so that a copy that was interrupted is simply started again.
-     * An image that fails does not stop the others; a store that fails does.
+     * An image that fails does not stop the others; a store that fails does: the summary then says what was done until
+     * then, and the error, whose message begins with the name of the provider, follows it.
      * NOT_FOUND: PROVIDER_NOT_FOUND. INVALID_ARGUMENT: FIELD_INVALID. RESOURCE_EXHAUSTED: DISK_FULL.
      * FAILED_PRECONDITION: STORE_REPLACED, STORE_READ_ONLY, BACKEND_AUTH. UNAVAILABLE: CATALOG_REBUILDING,
      * BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
@@ -227,7 +228,8 @@ public final class MaintenanceGrpc {
      * <pre>
      * Copies images with their records, byte for byte, under the same filenames: failures and progress as they come, then
      * one summary. An image that the target has is skipped, so that a copy that was interrupted is simply started again.
-     * An image that fails does not stop the others; a store that fails does.
+     * An image that fails does not stop the others; a store that fails does: the summary then says what was done until
+     * then, and the error, whose message begins with the name of the provider, follows it.
      * NOT_FOUND: PROVIDER_NOT_FOUND. INVALID_ARGUMENT: FIELD_INVALID. RESOURCE_EXHAUSTED: DISK_FULL.
      * FAILED_PRECONDITION: STORE_REPLACED, STORE_READ_ONLY, BACKEND_AUTH. UNAVAILABLE: CATALOG_REBUILDING,
      * BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
@@ -280,7 +282,8 @@ public final class MaintenanceGrpc {
      * <pre>
      * Copies images with their records, byte for byte, under the same filenames: failures and progress as they come, then
      * one summary. An image that the target has is skipped, so that a copy that was interrupted is simply started again.
-     * An image that fails does not stop the others; a store that fails does.
+     * An image that fails does not stop the others; a store that fails does: the summary then says what was done until
+     * then, and the error, whose message begins with the name of the provider, follows it.
      * NOT_FOUND: PROVIDER_NOT_FOUND. INVALID_ARGUMENT: FIELD_INVALID. RESOURCE_EXHAUSTED: DISK_FULL.
      * FAILED_PRECONDITION: STORE_REPLACED, STORE_READ_ONLY, BACKEND_AUTH. UNAVAILABLE: CATALOG_REBUILDING,
      * BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
@@ -333,7 +336,8 @@ public final class MaintenanceGrpc {
      * <pre>
      * Copies images with their records, byte for byte, under the same filenames: failures and progress as they come, then
      * one summary. An image that the target has is skipped, so that a copy that was interrupted is simply started again.
-     * An image that fails does not stop the others; a store that fails does.
+     * An image that fails does not stop the others; a store that fails does: the summary then says what was done until
+     * then, and the error, whose message begins with the name of the provider, follows it.
      * NOT_FOUND: PROVIDER_NOT_FOUND. INVALID_ARGUMENT: FIELD_INVALID. RESOURCE_EXHAUSTED: DISK_FULL.
      * FAILED_PRECONDITION: STORE_REPLACED, STORE_READ_ONLY, BACKEND_AUTH. UNAVAILABLE: CATALOG_REBUILDING,
      * BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
