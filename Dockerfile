@@ -1,5 +1,5 @@
 # The daemon in one image: bundled, without npm packages, as an ordinary user.
-#   docker build -t image-storage .
+#   docker build -t image-storage .       (podman build --format docker -t image-storage .)
 #   docker run -v images:/outputs --network container:my-generator image-storage
 
 FROM --platform=$BUILDPLATFORM node:24.21.0-bookworm-slim AS build
@@ -30,7 +30,8 @@ VOLUME /outputs
 # For anyone else, share a Unix socket, as in examples/compose.yaml; a published port does not reach a loopback address.
 EXPOSE 50051
 STOPSIGNAL SIGTERM
-# Asks where IMAGE_STORAGE_ADDRESS says: set it together with IMAGE_STORAGE_LISTEN.
-HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --start-interval=1s CMD ["image-storage", "health"]
+# Asks where IMAGE_STORAGE_ADDRESS says: set it together with IMAGE_STORAGE_LISTEN. Without --start-interval, which older
+# builders (Buildah and Podman of Debian 12) do not know.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s CMD ["image-storage", "health"]
 ENTRYPOINT ["image-storage"]
 CMD ["serve"]

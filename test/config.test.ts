@@ -127,6 +127,10 @@ describe('where settings come from', () => {
     [{ urls: { expiresSeconds: 700_000 } }, 'urls.expiresSeconds', 'must be seconds, 1 to 604800'],
     [{ urls: { endpoint: 'cdn' } }, 'urls.endpoint', 'must be a URL'],
     [{ syncSeconds: 0 }, 'syncSeconds', 'must be seconds, 1 to 604800'],
+    [{ region: 'eu central' }, 'region', 'must be a name such as eu-central-1'],
+    [{ accessKey: 'id\n', secretKey: 's3cr3t' }, 'accessKey', 'must not contain control characters'],
+    [{ accessKey: 'id', secretKey: 's3cr3t\ns3cr3t' }, 'secretKey', 'must not contain control characters'],
+    [{ accessKey: 'id', secretKey: '' }, 'secretKey', 'must not be empty'],
     [{ pathStyle: true }, 'pathStyle', 'did you mean providers.s3.forcePathStyle?'],
   ])('refuses what no bucket can be opened with: %o', (wrong, key, problem) => {
     const s3 = { bucket: 'images', region: 'auto', ...wrong };
@@ -137,11 +141,31 @@ describe('where settings come from', () => {
     expect(others).toEqual([]);
   });
 
-  it('refuses one folder for two providers', () => {
-    const yaml = 'providers: { local: , archive: { type: local, basePath: outputs/../outputs } }';
-    expect(problemsOf(() => loadYaml(yaml))).toEqual([
-      `providers.archive.basePath: ${join(cwd, 'outputs')} is the folder of local already`,
-    ]);
+  it.each([
+    ['outputs', 'archive: { type: local, basePath: outputs/../outputs }', 'archive.basePath', 'the folder of local'],
+    [
+      'outputs/images/generations/x',
+      'archive: { type: local, basePath: PATH }',
+      'archive.basePath',
+      'local has to itself',
+    ],
+    [
+      'outputs/metadata/generations',
+      's3: { bucket: b, region: r, stateDir: PATH }',
+      's3.stateDir',
+      'local has to itself',
+    ],
+  ])('refuses a folder that another provider has: %s', (path, other, key, problem) => {
+    const configFile = fileWith(`providers:\n  local:\n  ${other.replace('PATH', path)}`);
+    const [told = '', ...others] = problemsOf(() => load({ configFile }));
+    expect(told).toContain(`providers.${key} (${configFile}:3): ${join(cwd, path)} `);
+    expect(told).toContain(problem);
+    expect(others).toEqual([]);
+  });
+
+  it('takes a folder beside the images and records of another provider', () => {
+    const nested = 'archive: { type: local, basePath: outputs/archive }, s3: { bucket: b, region: r }';
+    expect(Object.keys(loadYaml(`providers: { local: , ${nested} }`).providers)).toHaveLength(3);
   });
 
   it('reads a value from the file that a _FILE variable names', () => {
@@ -225,7 +249,7 @@ describe('mistakes', () => {
       [`socketMode (${configFile}:4): `, 'must be quoted, such as "0660"'],
       ['publicUrl (--public-url): ', 'must be a URL such as https://images.example.com'],
       ['insecure (IMAGE_STORAGE_INSECURE): ', 'must be true or false'],
-      [`limits.maxChunkBytes (${configFile}:5): `, 'a size such as 256MiB or 8MB'],
+      [`limits.maxChunkBytes (${configFile}:5): `, 'a size such as 256MiB or 8MB, at most 1GiB'],
       ['limits.saveSeconds (IMAGE_STORAGE_LIMITS_SAVE_SECONDS): ', 'must be seconds, 0.01 to 604800'],
       ['log.format (--log-format): ', '"auto"|"json"|"pretty"'],
       ['defaultProvider (IMAGE_STORAGE_DEFAULT_PROVIDER): ', 'no provider is named "attic"; configured: tape'],
@@ -238,10 +262,46 @@ describe('mistakes', () => {
   });
 
   it.each([
+    ['providers: { local: { basePath: "a\\0b" } }', 'providers.local.basePath', 'must not contain control characters'],
+    ['providers: { local: { basePath: ~/images } }', 'providers.local.basePath', 'only a shell knows what ~ means'],
+    ['listen: 127.0.0.1:65536', 'listen', 'with a port of at most 65535'],
+    [`listen: unix:/${'x'.repeat(107)}`, 'listen', 'must have at most 107 bytes'],
+    ['listen: "unix:/run/a\\0b"', 'listen', 'must not contain control characters'],
+    ['listen: [127.0.0.1:1, unix:a, 127.0.0.1:1]', 'listen', 'must not name an address twice'],
+    ['limits: { maxChunkBytes: 2GiB }', 'limits.maxChunkBytes', 'at most 1GiB'],
+    ['limits: { maxMetadataBytes: 4MiB }', 'limits.maxMetadataBytes', 'at most 3MiB'],
+    ['lisen:', 'lisen', 'unknown; did you mean listen?'],
+    ['limts: {}', 'limts', 'unknown'],
+    ['limits.maxSaves: 5', 'limits.maxSaves', 'must be nested, one key a level'],
+  ])('in single values are told by the check, not by the start: %s', (yaml, key, problem) => {
+    const configFile = fileWith(yaml);
+    const problems = problemsOf(() => load({ configFile }));
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toContain(`${key} (${configFile}:1): `);
+    expect(problems[0]).toContain(problem);
+  });
+
+  it('are told of a file in another encoding, whatever it is', () => {
+    for (const encoding of ['utf16le', 'latin1'] as const) {
+      const configFile = `${encoding}.yaml`;
+      writeFileSync(join(cwd, configFile), Buffer.from('\ufeffproviders: { local: { basePath: Müll } }', encoding));
+      expect(problemsOf(() => load({ configFile })).join()).toMatch(/^\w+\.yaml: cannot be read \(.*ENCOD.*\)$/);
+    }
+    expect(loadYaml('\ufeffsocketMode: "0660"\r\n').socketMode).toBe('0660');
+  });
+
+  it('name the variable of what is missing where the provider comes from variables', () => {
+    const problems = problemsOf(() => load({ env: { IMAGE_STORAGE_PROVIDERS_S3_BUCKET: 'images' } }));
+    expect(problems).toEqual(['providers.s3.region (IMAGE_STORAGE_PROVIDERS_S3_REGION): must be set']);
+  });
+
+  it.each([
     ['a broken line', 'publicUrl: https://a.example\nkey: "hunter2\nlisten: x'],
     ['an alias without its anchor', 'key: *hunter2'],
     ['two documents', 'key: hunter2\n---\nkey: hunter2'],
     ['no mapping', '- hunter2'],
+    ['a secret that became part of its key', 'providers: { s3: { bucket: b, region: r, secretKey:hunter2 } }'],
+    ['a secret that became part of its key', 'providers: { s3: { secretKey=hunter2: } }'],
     ['a secret under a wrong key', 'providers: { local: { secretKey: hunter2 } }'],
   ])('in the file never quote it: %s', (_what, yaml) => {
     const problems = problemsOf(() => loadYaml(yaml));

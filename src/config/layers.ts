@@ -1,5 +1,5 @@
 /** Reads what was configured where: in a YAML file, in variables and in flags, each as paths with values. */
-import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type Document, isNode, LineCounter, parseDocument } from 'yaml';
 import { nearest } from './nearest.ts';
@@ -51,9 +51,11 @@ export function readFlags(flags: Flags): Layer {
 }
 
 const PROVIDER_NAME = /^[a-z][a-z0-9]*$/;
+const KEY = /^[\p{L}\d_.-]+$/u;
 const PREFIX = 'IMAGE_STORAGE_';
 const FILE_SUFFIX = '_FILE';
 const MAX_VALUE_BYTES = 64 * 1024;
+const MAX_FILE_BYTES = 1024 * 1024;
 /** Names the YAML file, and the daemon for clients. */
 const NOT_SETTINGS = new Set(['IMAGE_STORAGE_CONFIG', 'IMAGE_STORAGE_ADDRESS']);
 /** What Kubernetes sets for a Service whose name begins with image-storage. */
@@ -78,23 +80,23 @@ export function readEnvironment(env: Environment, cwd: string): Layer {
 
 function readValueFile(layer: Layer, path: string, origin: string, file: string): void {
   try {
-    layer.settings.push({ path, value: readBounded(file).replace(/\r?\n$/, ''), origin });
+    layer.settings.push({ path, value: readText(file, MAX_VALUE_BYTES).replace(/\r?\n$/, ''), origin });
   } catch (error) {
     layer.problems.push(`${origin}: its file cannot be read (${(error as NodeJS.ErrnoException).code})`);
   }
 }
 
-/** EFBIG for what can be no value, such as a device that never ends. */
-function readBounded(file: string): string {
+/** EFBIG for what can be no configuration, such as a device that never ends; an error with another code for what is not UTF-8. */
+function readText(file: string, maxBytes: number): string {
   const descriptor = openSync(file, 'r');
   try {
-    const bytes = Buffer.alloc(MAX_VALUE_BYTES + 1);
+    const bytes = Buffer.alloc(maxBytes + 1);
     let length = 0;
     for (let read = 1; read > 0 && length < bytes.length; length += read) {
       read = readSync(descriptor, bytes, length, bytes.length - length, null);
     }
-    if (length > MAX_VALUE_BYTES) throw Object.assign(new Error('too large for a value'), { code: 'EFBIG' });
-    return bytes.toString('utf8', 0, length);
+    if (length > maxBytes) throw Object.assign(new Error('too large'), { code: 'EFBIG' });
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(0, length));
   } finally {
     closeSync(descriptor);
   }
@@ -102,7 +104,8 @@ function readBounded(file: string): string {
 
 const upperSnake = (key: string) => key.replace(/[A-Z]/g, '_$&').toUpperCase();
 const inVariable = (path: string) => path.split('.').map(upperSnake).join('_');
-const variableOf = (path: string) => PREFIX + inVariable(path);
+/** `limits.maxSaves` is IMAGE_STORAGE_LIMITS_MAX_SAVES. */
+export const variableOf = (path: string) => PREFIX + inVariable(path);
 
 const PATH_OF_VARIABLE = new Map([...SETTINGS.keys()].map((path) => [variableOf(path), path]));
 const KEY_OF_VARIABLE = new Map(PROVIDER_KEYS.map((key) => [inVariable(key), key]));
@@ -128,14 +131,14 @@ function knownPaths(provider: string): string[] {
 export function readFile(file: string, cwd: string): Layer {
   const lineCounter = new LineCounter();
   try {
-    const document = parseDocument(readFileSync(resolve(cwd, file), 'utf8'), { lineCounter, prettyErrors: false });
+    const document = parseDocument(readText(resolve(cwd, file), MAX_FILE_BYTES), { lineCounter, prettyErrors: false });
     const [error] = document.errors;
     if (!error) return settingsOf(document, file, lineCounter);
     const { line } = lineCounter.linePos(error.pos[0]);
     return failed(`${file}:${line}: not valid YAML (${error.code.toLowerCase().replaceAll('_', ' ')})`);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    return failed(`${file}: ${code ? `cannot be read (${code})` : 'not valid YAML (an alias without its anchor)'}`);
+    return failed(`${file}: ${code ? `cannot be read (${code})` : 'not valid YAML (an alias that leads to nothing)'}`);
   }
 }
 
@@ -146,11 +149,12 @@ function settingsOf(document: Document, file: string, lineCounter: LineCounter):
   if (!isMapping(root)) return failed(`${file}: must be a mapping of settings`);
   const layer: Layer = { settings: [], problems: [] };
   for (const [keys, value] of leavesOf(root)) {
-    const path = keys.join('.');
+    // What was meant for a value may have become part of the key.
+    const path = keys.map((key) => (KEY.test(key) ? key : '…')).join('.');
     const origin = `${file}:${lineOf(document, keys, lineCounter)}`;
-    const problem = problemOfPath(keys);
+    const problem = problemOf(keys, value);
     if (problem) layer.problems.push(`${path} (${origin}): ${problem}`);
-    else layer.settings.push({ path, value, origin });
+    else if (!isNothing(value)) layer.settings.push({ path, value, origin });
   }
   return layer;
 }
@@ -167,18 +171,25 @@ function lineOf(document: Document, keys: string[], lineCounter: LineCounter): n
 function* leavesOf(value: unknown, keys: string[] = []): Generator<[keys: string[], value: unknown]> {
   const children = Object.entries(isMapping(value) ? value : {});
   for (const [key, child] of children) yield* leavesOf(child, [...keys, key]);
-  if (children.length > 0) return;
+  if (children.length > 0 || keys.length === 0) return;
   const isProvider = keys[0] === 'providers' && keys.length === 2;
   // `local:` with nothing below it is a provider with defaults; elsewhere nothing means not set.
-  if (isProvider && (value === null || isMapping(value))) yield [[...keys, 'type'], keys[1]];
-  else if (value !== null && !isMapping(value)) yield [keys, value];
+  if (isProvider && isNothing(value)) yield [[...keys, 'type'], keys[1]];
+  else yield [keys, value];
+}
+
+/** Of a leaf: `key:` or `key: {}`. */
+function isNothing(value: unknown): boolean {
+  return value === null || isMapping(value);
 }
 
 function isMapping(value: unknown): value is object {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function problemOfPath(keys: string[]): string | undefined {
+function problemOf(keys: string[], value: unknown): string | undefined {
+  if (!keys.every((key) => KEY.test(key))) return 'no name of a setting: behind that come a colon and a space';
+  if (keys.some((key) => key.includes('.'))) return 'must be nested, one key a level';
   const path = keys.join('.');
   const [root, key = 'local'] = keys;
   const provider = root === 'providers' ? key : 'local';
@@ -186,7 +197,8 @@ function problemOfPath(keys: string[]): string | undefined {
   if (root === 'providers' && !PROVIDER_NAME.test(provider))
     return 'a provider is named by lower-case letters and digits';
   if (known.includes(path)) return undefined;
-  if (known.some((other) => other.startsWith(`${path}.`))) return 'must be a mapping of the keys below it';
+  if (known.some((other) => other.startsWith(`${path}.`)))
+    return isNothing(value) ? undefined : 'must be a mapping of the keys below it';
   return `unknown${suggest(path, known)}`;
 }
 

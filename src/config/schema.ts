@@ -2,13 +2,47 @@
 import * as z from 'zod';
 import { ADDRESS_FORMS, DEFAULT_ADDRESS, parseAddress } from '../address.ts';
 import { DEFAULT_LIMITS } from '../storage/types.ts';
-import { byteSize, count, httpUrl, list, seconds, secret, text, yesOrNo } from './values.ts';
+import {
+  byteSize,
+  count,
+  folder,
+  httpUrl,
+  isPlain,
+  list,
+  NOT_PLAIN,
+  seconds,
+  secret,
+  text,
+  yesOrNo,
+} from './values.ts';
 
 const MIB = 1024 * 1024;
 
-const listenAddress = z.string().refine((address) => parseAddress(address), {
-  error: ({ input }) => `"${input}" is no address: ${ADDRESS_FORMS}`,
-});
+/** What the address of a Unix socket has room for, in Linux. */
+const MAX_SOCKET_PATH_BYTES = 107;
+
+const listenAddress = z
+  .string()
+  .refine(isPlain, { abort: true, error: NOT_PLAIN })
+  .refine((address) => parseAddress(address), {
+    abort: true,
+    error: ({ input }) => {
+      const range = /:\d+$/.test(`${input}`) ? ', with a port of at most 65535' : '';
+      return `"${input}" is no address: ${ADDRESS_FORMS}${range}`;
+    },
+  })
+  .refine(hasRoom, `the path of a Unix socket must have at most ${MAX_SOCKET_PATH_BYTES} bytes`);
+
+function hasRoom(text: string): boolean {
+  const address = parseAddress(text)!;
+  return !('path' in address) || Buffer.byteLength(address.path) <= MAX_SOCKET_PATH_BYTES;
+}
+
+/** Port 0 is another one each time. */
+function areDistinct(addresses: string[]): boolean {
+  const fixed = addresses.filter((address) => !address.endsWith(':0'));
+  return new Set(fixed).size === fixed.length;
+}
 
 const required = () =>
   yesOrNo()
@@ -19,7 +53,7 @@ const TYPE_OF_LOCAL = 'A folder on this machine. Default: the name of the provid
 
 const local = z.strictObject({
   type: z.literal('local').describe(TYPE_OF_LOCAL),
-  basePath: text()
+  basePath: folder()
     .default('./outputs')
     .describe('The root folder, relative to the working directory. Default: ./outputs.'),
   lockWaitSeconds: seconds(0)
@@ -39,12 +73,17 @@ const urls = z.strictObject({
   endpoint: httpUrl(S3_URL).optional().describe('The endpoint as callers reach it. Default: that of the provider.'),
 });
 
-const bucket = text().regex(/^(arn:.+|[^/:]+)$/, 'must be the name alone; what follows it in a path is the prefix');
+const bucket = text().regex(
+  /^(arn:[\w:/.-]+|[\w.-]+)$/,
+  'must be the name alone; what follows it in a path is the prefix',
+);
 
 const s3 = z.strictObject({
   type: z.literal('s3').describe('A bucket that speaks S3 with conditional writes. Default: the name of the provider.'),
   bucket: bucket.describe('The name of the bucket. Default: none, it must be set.'),
-  region: text().describe('Such as eu-central-1; auto for R2. Default: none, it must be set.'),
+  region: text()
+    .regex(/^[\w-]+$/, 'must be a name such as eu-central-1, or auto')
+    .describe('Such as eu-central-1; auto for R2. Default: none, it must be set.'),
   accessKey: secret("The key's id, together with secretKey. Default: the SDK's own chain."),
   secretKey: secret("The key's secret, together with accessKey. Default: the SDK's own chain."),
   endpoint: httpUrl(S3_URL)
@@ -56,7 +95,7 @@ const s3 = z.strictObject({
     .describe('Where callers reach the bucket, with or without https://. Default: none.'),
   prefix: text().optional().describe('What all keys begin with. Default: none.'),
   forcePathStyle: yesOrNo().optional().describe('endpoint/bucket/key in requests. Default: true with an endpoint.'),
-  stateDir: text()
+  stateDir: folder()
     .default('./outputs/metadata')
     .describe('Local folder of its catalog, lock and spool. Default: ./outputs/metadata.'),
   shared: yesOrNo().default(false).describe('Other daemons use the bucket, too. Default: false.'),
@@ -73,8 +112,8 @@ const provider = z.discriminatedUnion('type', [local, s3.superRefine(checkS3)], 
 /** What is wrong between settings of a bucket that are right by themselves. */
 function checkS3({ bucket, endpoint, accessKey, secretKey }: z.output<typeof s3>, context: z.RefinementCtx): void {
   const refuse = (key: string, message: string) => context.addIssue({ code: 'custom', path: [key], message });
-  if (accessKey && !secretKey) refuse('secretKey', 'must be set, too, where accessKey is');
-  if (secretKey && !accessKey) refuse('accessKey', 'must be set, too, where secretKey is');
+  if (accessKey !== undefined && secretKey === undefined) refuse('secretKey', 'must be set, too, where accessKey is');
+  if (secretKey !== undefined && accessKey === undefined) refuse('accessKey', 'must be set, too, where secretKey is');
   // As the dashboard of R2 shows it.
   if (endpoint && URL.parse(endpoint)?.pathname.split('/').includes(bucket)) {
     refuse('endpoint', `must be without the bucket: leave out /${bucket}`);
@@ -88,15 +127,16 @@ function isHost(url: string): boolean {
 
 const limits = z.strictObject({
   maxImageBytes: byteSize().default(DEFAULT_LIMITS.maxImageBytes).describe('Bytes of one image. Default: 256MiB.'),
-  maxChunkBytes: byteSize()
+  maxChunkBytes: byteSize('1GiB')
     .default(2 * MIB)
-    .describe('Bytes of one chunk of an upload. Default: 2MiB.'),
+    .describe('Bytes of one chunk of an upload, at most 1GiB. Default: 2MiB.'),
   maxPromptBytes: byteSize()
     .default(DEFAULT_LIMITS.maxPromptBytes)
     .describe('Bytes of a prompt in UTF-8. Default: 64KiB.'),
-  maxMetadataBytes: byteSize()
+  // Clients take answers of 4 MiB, in which it comes back.
+  maxMetadataBytes: byteSize('3MiB')
     .default(DEFAULT_LIMITS.maxMetadataBytes)
-    .describe('Bytes of the metadata of one image. Default: 1MiB.'),
+    .describe('Bytes of the metadata of one image, at most 3MiB. Default: 1MiB.'),
   maxSaves: count()
     .default(DEFAULT_LIMITS.maxSaves)
     .describe('Saves in flight; the next ones queue for firstMessageSeconds. Default: 64.'),
@@ -131,7 +171,7 @@ export const settings = z.strictObject({
     .describe('The provider of calls that name none. Default: local if it is configured, else the only one.'),
   providers: z.record(z.string(), provider).describe(PROVIDERS),
   listen: list()
-    .pipe(z.array(listenAddress).min(1, 'must name an address'))
+    .pipe(z.array(listenAddress).min(1, 'must name an address').refine(areDistinct, 'must not name an address twice'))
     .default([DEFAULT_ADDRESS])
     .describe(`Addresses: ${ADDRESS_FORMS}; port 0 picks one. Default: ${DEFAULT_ADDRESS}.`),
   socketMode: z

@@ -4,10 +4,21 @@ import { parseBytes, SIZE } from './bytes.ts';
 
 const WEEK_SECONDS = 7 * 24 * 3600;
 
+export const NOT_PLAIN = 'must not contain control characters, such as a line break';
+
+/** Without control characters: the systems that get to see it would refuse them later, and in words that name no setting. */
 export const text = () =>
   z
     .string({ error: ({ input }) => (input === undefined ? 'must be set' : 'must be text') })
-    .min(1, 'must not be empty');
+    .min(1, 'must not be empty')
+    .refine(isPlain, NOT_PLAIN);
+
+export function isPlain(value: string): boolean {
+  return !/\p{Cc}/u.test(value);
+}
+
+export const folder = () =>
+  text().refine((path) => !/^~(\/|$)/.test(path), 'must be written out: only a shell knows what ~ means');
 
 /** Text that is never shown again. */
 export const secret = (description: string) => text().optional().meta({ description, writeOnly: true });
@@ -34,17 +45,23 @@ export const seconds = (min: number) =>
 
 export const count = () => number(z.int, 1, 1_000_000, 'must be a whole number, 1 to 1000000');
 
-export const byteSize = () => {
-  const error = 'must be a number of bytes above 0, or a size such as 256MiB or 8MB';
-  const accepted = z.int(error).min(1, error);
+/** `max` is such a size, too. */
+export const byteSize = (max?: string) => {
+  const bound = max === undefined ? '' : `, at most ${max}`;
+  const error = `must be a number of bytes above 0, or a size such as 256MiB or 8MB${bound}`;
+  const accepted = z
+    .int(error)
+    .min(1, error)
+    .max(max === undefined ? Number.MAX_SAFE_INTEGER : parseBytes(max), error);
   return z.union([accepted, z.string().regex(SIZE, error).transform(parseBytes).pipe(accepted)], { error });
 };
 
 /** A place, never what opens it: configurations are shown and logged. */
 export const httpUrl = (example: string) =>
-  z.url({ protocol: /^https?$/, error: `must be a URL such as ${example}` }).refine(isBare, {
-    error: 'must be a URL without credentials, query and fragment',
-  });
+  z
+    .url({ protocol: /^https?$/, error: `must be a URL such as ${example}` })
+    .refine(isPlain, NOT_PLAIN)
+    .refine(isBare, 'must be a URL without credentials, query and fragment');
 
 function isBare(text: string): boolean {
   const url = URL.parse(text);

@@ -1,7 +1,8 @@
 /** The configuration of a storage as its user writes it, made whole: defaults filled in, names and folders checked. */
-import { resolve } from 'node:path';
+import { resolve, sep } from 'node:path';
 import { StoreOpenError } from './errors.ts';
 import { PROVIDER_TYPES } from './factory.ts';
+import { Layout } from './local/layout.ts';
 import {
   DEFAULT_LIMITS,
   type ProviderConfig,
@@ -18,6 +19,19 @@ export interface Settings {
   limits: StorageLimits;
 }
 
+/** A setting that no store can be opened with. */
+export class SettingError extends StoreOpenError {
+  /** `providers.archive.basePath` */
+  readonly key: string;
+  readonly problem: string;
+
+  constructor(key: string, problem: string) {
+    super('config', `${key}: ${problem}`);
+    this.key = key;
+    this.problem = problem;
+  }
+}
+
 const NAME = /^[a-z][a-z0-9]*$/;
 
 /** `project` is the other name of `local`. */
@@ -25,7 +39,7 @@ export function withoutAlias(name: string): string {
   return name === 'project' ? 'local' : name;
 }
 
-/** Throws a StoreOpenError of the kind `config` that names the key at fault. Folders in the result are absolute. */
+/** Throws a SettingError that names the key at fault. Folders in the result are absolute. */
 export function withDefaults({ defaultProvider, providers, publicUrl = '', limits }: StorageConfig): Settings {
   const checked = new Map<string, ProviderConfig>();
   for (const [key, settings] of Object.entries(providers ?? { local: {} })) {
@@ -35,6 +49,7 @@ export function withDefaults({ defaultProvider, providers, publicUrl = '', limit
     checked.set(name, checkProvider(`providers.${key}`, name, settings));
   }
   checkFolders(checked);
+  checkBuckets(checked);
   return {
     defaultProvider: checkDefault(defaultProvider, [...checked.keys()]),
     providers: checked,
@@ -78,6 +93,42 @@ function checkFolders(providers: ReadonlyMap<string, ProviderConfig>): void {
     if (owner) throw refused(`providers.${name}.basePath`, `${config.basePath} is the folder of ${owner} already`);
     owners.set(config.basePath, name);
   }
+  for (const [owner, config] of providers) {
+    if (config.type === 'local') checkApart(new Layout(config.basePath), owner, providers);
+  }
+}
+
+/** `verify --repair` would take the files of another for strays, and move them away. */
+function checkApart({ images, records }: Layout, owner: string, providers: ReadonlyMap<string, ProviderConfig>): void {
+  for (const [name, config] of providers) {
+    const key = config.type === 'local' ? 'basePath' : 'stateDir';
+    const folder = config.type === 'local' ? config.basePath : config.stateDir;
+    const around = folder && [images, records].find((root) => isWithin(resolve(folder), root));
+    if (around) throw refused(`providers.${name}.${key}`, `${folder} lies in ${around}, which ${owner} has to itself`);
+  }
+}
+
+function isWithin(folder: string, root: string): boolean {
+  return folder === root || folder.startsWith(root + sep);
+}
+
+/** Each of two in one bucket would list what the other has deleted, unless both follow it. */
+function checkBuckets(providers: ReadonlyMap<string, ProviderConfig>): void {
+  const owners = new Map<string, { owner: string; first: S3Config }>();
+  for (const [name, config] of providers) {
+    if (config.type !== 's3') continue;
+    const place = placeOf(config);
+    const { owner, first } = owners.get(place) ?? { owner: name, first: config };
+    owners.set(place, { owner, first });
+    if (owner === name || (first.shared && config.shared)) continue;
+    const advice = 'use another prefix, or set shared: true for both';
+    throw refused(`providers.${name}.bucket`, `${place} is the store of ${owner} already; ${advice}`);
+  }
+}
+
+function placeOf({ bucket, prefix = '', endpoint = '' }: S3Config): string {
+  const where = (URL.parse(endpoint)?.href ?? endpoint).replace(/\/+$/, '');
+  return `s3://${bucket}/${prefix.replace(/^\/+|\/+$/g, '')}${where === '' ? '' : ` at ${where}`}`;
 }
 
 function checkDefault(given: string | undefined, names: readonly string[]): string {
@@ -89,6 +140,6 @@ function checkDefault(given: string | undefined, names: readonly string[]): stri
   throw refused('defaultProvider', `${problem}; configured: ${names.join(', ')}`);
 }
 
-function refused(key: string, problem: string): StoreOpenError {
-  return new StoreOpenError('config', `${key}: ${problem}`);
+function refused(key: string, problem: string): SettingError {
+  return new SettingError(key, problem);
 }
