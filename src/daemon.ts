@@ -8,6 +8,9 @@ import { createHandler } from './rpc/handler.ts';
 import { createStorage } from './storage/index.ts';
 import type { Logger, Storage } from './storage/types.ts';
 
+/** What still runs behind the drain has lost its callers. */
+const CLOSE_GRACE_MS = 2_000;
+
 export interface Daemon {
   /** `host:port`, `[v6]:port` or `unix:PATH`, with the port that was picked. */
   readonly addresses: readonly string[];
@@ -28,7 +31,7 @@ export async function startDaemon(config: Config, log: Logger, options: DaemonOp
     shutdown.abort();
     options.onFatal?.(EXIT.IO);
   };
-  const storage = await createStorage(config, { log, onFatal });
+  const storage = await createStorage(config, { log, onFatal, closeGraceMs: CLOSE_GRACE_MS });
   let listener: Listener;
   try {
     listener = await listen(config, log, storage, shutdown.signal);

@@ -2,11 +2,15 @@
 import { appendFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { memoryObjects, memoryStorage } from '../src/storage/providers/memory-storage.ts';
+import { openObjectStorage } from '../src/storage/providers/object-storage.ts';
+import { contextOf } from './support/bucket.ts';
 import { brokenPromises } from './support/check-store.ts';
 import { filesBelow } from './support/files.ts';
 import { type ForkedStore, forkStore } from './support/forked-store.ts';
 import { imageOf, Ledger, sha256Of } from './support/ledger.ts';
 import { canMountTmpfs, openTmpfs } from './support/mounts.ts';
+import { collect } from './support/provider-suite.ts';
 import { requires } from './support/requires.ts';
 
 const IMAGE_BYTES = 400_000;
@@ -80,6 +84,27 @@ requires('root, to mount a tmpfs', canMountTmpfs)('a full disk', () => {
     await ledger.save(again, imageOf(12, { sizeBytes: IMAGE_BYTES }));
     await again.close();
     expect(await brokenPromises(basePath, ledger)).toEqual([]);
+  });
+
+  it('of the state of a bucket ends no daemon, and loses nothing', async () => {
+    await using disk = await openTmpfs('size=12m');
+    const foreign = join(disk.path, 'foreign');
+    const options = { ...memoryStorage(memoryObjects(new Map())), stateDir: join(disk.path, 'state') };
+    const provider = await openObjectStorage(options, contextOf());
+    const save = (number: number) => {
+      const { bytes, metadata, options } = imageOf(number);
+      return provider.save(bytes, metadata, options);
+    };
+    const { filename } = await save(1);
+    await fill(foreign);
+    await expect(save(2)).rejects.toMatchObject({ reason: 'DISK_FULL' });
+    await expect(provider.delete(filename)).rejects.toMatchObject({ reason: 'DISK_FULL' });
+    expect(sha256Of(await collect((await provider.get(filename)).body))).toBe(imageOf(1).sha256);
+    await provider.close();
+    await rm(foreign);
+    const next = await openObjectStorage(options, contextOf());
+    expect((await next.list()).map((item) => item.filename)).toEqual([filename]);
+    await next.close();
   });
 });
 

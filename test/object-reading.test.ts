@@ -1,9 +1,9 @@
-/** Records that are overwritten while they are read: bytes and ETag of one answer are of one object. */
+/** Objects that are overwritten, or whose connections break, while they are read: what is given is one object, and whole. */
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { expect, it } from 'vitest';
 import type { ObjectStore } from '../src/storage/object/object-store.ts';
-import { readSmall } from '../src/storage/object/reading.ts';
+import { readRange, readSmall } from '../src/storage/object/reading.ts';
 import { memoryObjects } from '../src/storage/providers/memory-storage.ts';
 
 const KEY = 'outputs/metadata/x.json';
@@ -34,4 +34,20 @@ it('believes a store whose ETags are something else, and does not ask it again',
   const before = store.gets;
   await readSmall(store, KEY);
   expect(store.gets).toBe(before + 1);
+});
+
+it('reads on as long as each connection brings something before it breaks', async () => {
+  const bytes = Buffer.from('a caller who makes long pauses');
+  const body = async function* (part: Buffer) {
+    yield part;
+    throw new Error('the connection was idle for too long');
+  };
+  const get: ObjectStore['get'] = async (_, { offset } = { offset: 0, length: 0 }) => {
+    const stream = Readable.from(body(bytes.subarray(offset, offset + 1)));
+    return { etag: 'e', size: bytes.length, metadata: {}, body: stream };
+  };
+  const read: Uint8Array[] = [];
+  const store = { ...memoryObjects(new Map()), get };
+  for await (const part of readRange(store, KEY, { offset: 0, length: bytes.length }, () => {})) read.push(part);
+  expect(Buffer.concat(read).equals(bytes)).toBe(true);
 });

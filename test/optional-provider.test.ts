@@ -1,7 +1,7 @@
 /** A provider that cannot be opened at the start: the daemon says why and ends, or does without it until it can. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,6 +14,8 @@ import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 import { Health, HealthCheckResponse_ServingStatus as Status } from '../gen/health/v1/health_pb.ts';
 import { ImageStorage } from '../gen/imagestorage/v1/image_storage_pb.ts';
 import { createStorage, type S3Config } from '../src/storage/index.ts';
+import { openLocalStorage } from '../src/storage/providers/local-storage.ts';
+import { contextOf } from './support/bucket.ts';
 import { startDaemonProcess } from './support/daemon-process.ts';
 import { outcomeOf, storageAt, transportTo, upload } from './support/grpc.ts';
 import { pngOf } from './support/images.ts';
@@ -216,6 +218,22 @@ it('a storage closes while it waits for a folder that another process has, and t
   await expect(waiting.save(PNG, FOX)).rejects.toMatchObject({ reason: 'BACKEND_UNAVAILABLE' });
   await holder.close();
   const next = await createStorage({ providers: { local: { basePath, lockWaitSeconds: 0 } } });
+  await next.close();
+});
+
+it('a folder whose catalog is being built is let go of when nobody waits for it, and the next start builds it', async () => {
+  const config = { type: 'local', basePath: await newFolder() } as const;
+  const first = await openLocalStorage(config, contextOf());
+  await first.save(PNG, FOX);
+  await first.close();
+  await rm(join(config.basePath, 'metadata/catalog.db'));
+  const controller = new AbortController();
+  const failpoint = (step: string) => step === 'format-read' && controller.abort();
+  const opening = openLocalStorage(config, contextOf({ signal: controller.signal, failpoint }));
+  await expect(opening).rejects.toMatchObject({ name: 'StoreOpenError' });
+  expect(await readdir(join(config.basePath, 'metadata'))).not.toContain('catalog.db');
+  const next = await openLocalStorage(config, contextOf());
+  expect(await next.list()).toHaveLength(1);
   await next.close();
 });
 

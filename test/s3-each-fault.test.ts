@@ -134,6 +134,18 @@ describe('a Get', () => {
   });
 });
 
+it('a Save has a connection while callers hold all of those for reading', async () => {
+  await using other = await S3World.create({ idleTimeoutMs: HOUR });
+  const provider = await other.open('main');
+  const { bytes, metadata } = imageOf(count, { sizeBytes: 4_000_000 });
+  const { filename } = await provider.save(bytes, metadata);
+  const readers = Array.from({ length: 200 }, async () => (await provider.get(filename)).body[Symbol.asyncIterator]());
+  for (const reader of readers) void (await reader).next().catch(() => {});
+  await provider.save(bytes, metadata);
+  for (const reader of readers) void (await reader).return?.();
+  await provider.close();
+});
+
 it('builds a catalog from listings that break', async () => {
   for (let more = 0; more < 10; more += 1) await save(imageOf(1_000 + more));
   const before = server.happened.get('cut answer') ?? 0;
@@ -203,6 +215,22 @@ it('a daemon writes nothing about an attempt that the next one makes good', asyn
   client.close();
   await daemon.stop('SIGTERM');
   expect(await said).toBe('');
+});
+
+it('a daemon ends clean while its bucket keeps a save waiting, which the next start settles', async () => {
+  const start = () => startBucketDaemon(server.settings, join(world.folder, 'stalled'));
+  const daemon = await start();
+  const client = connect(daemon.address, { deadlineMs: 1_500 });
+  const happened = server.breakNext('stall after the write', requestsOf('images', 'PUT'));
+  const unanswered = client.save(image.bytes, image.metadata, image.options).catch(() => {});
+  const { key } = await happened;
+  await unanswered;
+  client.close();
+  expect(await daemon.stop('SIGTERM')).toBe(0);
+  expect(server.bucket.has(key)).toBe(true);
+  const next = await start();
+  expect(server.bucket.has(key)).toBe(false);
+  await next.stop('SIGTERM');
 });
 
 describe('a deadline, while the bucket keeps a daemon waiting,', () => {

@@ -1,5 +1,5 @@
 /** The storage library as its user meets it: the configuration, dates as people write them, several providers at once. */
-import { mkdtemp, rename, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -47,6 +47,15 @@ async function pagesOf(list: ImageList): Promise<Page[]> {
   return pages;
 }
 
+/** Providers `a` and `b` in the bucket `i`. */
+function twoInABucket(a: object, b: object): StorageConfig {
+  const bucket = { type: 's3', bucket: 'i', region: 'r', endpoint: 'http://h' } as const;
+  return {
+    defaultProvider: 'a',
+    providers: { a: { ...bucket, ...a }, b: { ...bucket, endpoint: 'http://h:80/', ...b } },
+  };
+}
+
 describe('the configuration', () => {
   const refusal = (config: object) => {
     try {
@@ -92,6 +101,12 @@ describe('the configuration', () => {
     ['no provider', { providers: {} }, 'name at least one'],
     ['local twice', { providers: { local: { basePath: 'a' }, project: { basePath: 'b' } } }, 'another name of local'],
     ['one folder twice', { providers: { local: {}, b: { type: 'local', basePath: 'outputs/' } } }, 'folder of local'],
+    [
+      'one bucket twice',
+      twoInABucket({ prefix: 'x' }, { prefix: '/x/' }),
+      'providers.b.bucket: s3://i/x at http://h is',
+    ],
+    ['one bucket twice', twoInABucket({ shared: true, required: false }, {}), 'store of a already'],
     ['an empty folder', { providers: { local: { basePath: '' } } }, 'providers.local.basePath'],
     ['no bucket', { providers: { s3: { region: 'auto' } } }, 'providers.s3.bucket: must be set'],
     ['no region', { providers: { s3: { bucket: 'images', region: '' } } }, 'providers.s3.region: must be set'],
@@ -107,6 +122,43 @@ describe('the configuration', () => {
       message: expect.stringContaining(message),
     });
   });
+});
+
+it('takes one bucket twice where both providers follow it, or have a prefix of their own', () => {
+  for (const b of [{ shared: true }, { prefix: 'b' }]) withDefaults(twoInABucket({ shared: true }, b));
+});
+
+it.each(['catalog', 'lock'])('keeps a bucket named %s apart from the folder that its state shares', async (name) => {
+  const basePath = await newFolder();
+  const bucket = {
+    type: 'memory',
+    bucket: new Map(),
+    stateDir: join(basePath, 'metadata'),
+    lockWaitSeconds: 0,
+  } as const;
+  const config = { defaultProvider: 'local', providers: { local: { basePath }, [name]: bucket } };
+  for (const count of [1, 2]) {
+    const storage = await createStorage(config);
+    for (const provider of ['local', name]) await storage.save(PNG, FOX, { provider });
+    expect((await storage.getStatistics('*')).map((statistics) => statistics.count)).toEqual([count, count]);
+    await storage.close();
+  }
+  const aside = (await readdir(join(basePath, 'metadata'))).filter((file) => file.includes('lost'));
+  expect(aside).toEqual([]);
+});
+
+it('warns of a bucket that turns out to be the store of another provider', async () => {
+  const [bucket, folder] = [new Map(), await newFolder()];
+  const warned = async (a: object, b: object) => {
+    const messages: string[] = [];
+    const log = { debug() {}, info() {}, error() {}, warn: (_: object, message: string) => messages.push(message) };
+    const memory = { type: 'memory', bucket, stateDir: folder } as const;
+    const providers = { a: { ...memory, ...a }, b: { ...memory, ...b } };
+    await (await createStorage({ defaultProvider: 'a', providers }, { log })).close();
+    return messages.filter((message) => message.includes('the same store as'));
+  };
+  expect(await warned({ shared: true }, {})).toHaveLength(1);
+  expect(await warned({ shared: true }, { shared: true })).toEqual([]);
 });
 
 describe('dates', () => {

@@ -276,6 +276,8 @@ export interface ProviderContext {
   rebuildCatalog?: boolean;
   /** Fires when nobody waits for the provider to open any more: the attempt should fail soon. */
   signal?: AbortSignal;
+  /** How long `close` lets calls to a bucket take; default 60 s. What is cut off is settled by the next start. */
+  closeGraceMs?: number;
   /** `NORMAL` loses acknowledged saves at a power cut; the test of power cuts shows its teeth by it. Default: `FULL`. */
   synchronous?: 'FULL' | 'NORMAL';
 }

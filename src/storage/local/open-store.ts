@@ -112,7 +112,7 @@ async function openOrRebuild(
   if (opened.state === 'open') return opened;
   if (context.rebuildCatalog) await checkRecords(layout);
   if (!isNew) context.log.warn({ provider: context.name, why: opened.why }, 'building the catalog from the records');
-  await rebuildCatalog({ layout, storeId, log: context.log, now: context.now, failpoint: context.failpoint });
+  await rebuildCatalog({ ...context, layout, storeId });
   const again = await openCatalog(options);
   if (again.state === 'lost') throw new StoreOpenError('io', `the catalog was built and is not readable: ${again.why}`);
   return again;

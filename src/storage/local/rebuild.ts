@@ -25,10 +25,12 @@ export interface RebuildOptions {
   log: Logger;
   now: () => number;
   failpoint: (step: string) => void;
+  /** Ends the reading of records. */
+  signal?: AbortSignal;
 }
 
-/** Leaves a whole catalog in place; a crash at any step leaves it to the next start. */
-export async function rebuildCatalog({ layout, storeId, log, now, failpoint }: RebuildOptions): Promise<void> {
+/** Leaves a whole catalog in place; a crash at any step, or the signal, leaves it to the next start. */
+export async function rebuildCatalog({ layout, storeId, log, now, failpoint, signal }: RebuildOptions): Promise<void> {
   const fresh = `${layout.catalog}.new`;
   await unlinkDatabase(fresh);
   const tombstones = await knownTombstones(layout);
@@ -36,7 +38,7 @@ export async function rebuildCatalog({ layout, storeId, log, now, failpoint }: R
   try {
     const deleted = new Set(tombstones.map(({ record }) => record.filename));
     const load = (records: ImageRecord[]) => catalog.load(records.filter(({ filename }) => !deleted.has(filename)));
-    const count = await loadRecords(layout, log, load);
+    const count = await loadRecords(allRecords(layout, signal), log, load);
     // Behind the live images, so that a key of both stays with the one that lives.
     await catalog.loadTombstones(tombstones.map((tombstone) => withoutOldKey(tombstone, now())));
     if (count + tombstones.length > 0)
@@ -80,7 +82,7 @@ async function findPendingUnlinks(layout: Layout, tombstones: Tombstone[]): Prom
 }
 
 async function loadRecords(
-  layout: Layout,
+  all: AsyncIterable<ImageRecord>,
   log: Logger,
   load: (records: ImageRecord[]) => Promise<void>,
 ): Promise<number> {
@@ -100,7 +102,7 @@ async function loadRecords(
     reported = Date.now();
     log.info({ images: count }, 'building the catalog from the records');
   };
-  for await (const record of allRecords(layout)) {
+  for await (const record of all) {
     batch.push(record);
     if (batch.length === BATCH) await flush();
   }
@@ -110,23 +112,27 @@ async function loadRecords(
 }
 
 /** Every record in its place, then every staged one whose bytes are whole. */
-async function* allRecords(layout: Layout): AsyncGenerator<ImageRecord> {
+async function* allRecords(layout: Layout, signal: AbortSignal | undefined): AsyncGenerator<ImageRecord> {
   for (const day of await namesIn(layout.records)) {
     for (const slug of await namesIn(join(layout.records, day))) {
       const folder = join(layout.records, day, slug);
-      yield* readRecords(folder, await namesIn(folder));
+      yield* readRecords(folder, await namesIn(folder), signal);
     }
   }
-  for await (const record of readRecords(layout.staging, await namesIn(layout.staging))) {
+  for await (const record of readRecords(layout.staging, await namesIn(layout.staging), signal)) {
     if (await holds(layout.part(record.filename), record)) yield record;
   }
 }
 
-async function* readRecords(folder: string, names: string[]): AsyncGenerator<ImageRecord> {
+async function* readRecords(
+  folder: string,
+  names: string[],
+  signal: AbortSignal | undefined,
+): AsyncGenerator<ImageRecord> {
   const files = names.filter((name) => name.endsWith('.json'));
   for (const [index, name] of files.entries()) {
     // Nobody is served yet, and four turns in the thread pool for each file take several times longer; signals get theirs.
-    if (index % READS_IN_A_ROW === 0) await setImmediate();
+    if (index % READS_IN_A_ROW === 0) await setImmediate(undefined, { signal });
     const record = parseRecord(readTextSync(join(folder, name)) ?? '', basename(name, '.json'));
     if (record !== undefined) yield record;
   }

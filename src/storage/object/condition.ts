@@ -2,14 +2,22 @@
 import { CatalogError } from '../catalog/types.ts';
 import { StorageError, toStorageError } from '../errors.ts';
 import type { ProviderContext, ProviderHealth } from '../types.ts';
-import { ObjectStoreError } from './object-store.ts';
+import { type ObjectFailure, ObjectStoreError } from './object-store.ts';
+import { lacksPermission } from './s3-errors.ts';
 
 const RETRY_AFTER_MS = 1_000;
+/** In words for callers: which setting it is, the log says. */
+const WHY_DOWN: Partial<Record<ObjectFailure, string>> = {
+  unavailable: 'the bucket cannot be reached',
+  auth: 'the bucket refuses the credentials of the daemon',
+  misconfigured: 'the bucket is not what it should be',
+};
 
 export class BucketCondition {
   readonly #context: ProviderContext;
   #stopped: StorageError | undefined;
-  #reachable = true;
+  /** Why the bucket serves nobody, if it does not. */
+  #down: string | undefined;
 
   constructor(context: ProviderContext) {
     this.#context = context;
@@ -17,19 +25,23 @@ export class BucketCondition {
 
   get health(): ProviderHealth {
     if (this.#stopped !== undefined) return { serving: false, why: this.#stopped.message };
-    return this.#reachable ? { serving: true } : { serving: false, why: 'the bucket cannot be reached' };
+    return this.#down === undefined ? { serving: true } : { serving: false, why: this.#down };
   }
 
-  get reachable(): boolean {
-    return this.#reachable;
+  /** How a call to the bucket ended; without an error the bucket served it. */
+  noteAnswer(error?: ObjectStoreError): void {
+    // What one call is forbidden others may be allowed; whether FORMAT can be read is looked at each minute.
+    if (error === undefined || !lacksPermission(error)) this.noteState(error);
   }
 
-  /** Whether the last call to the bucket was answered. */
-  noteAnswer(reachable: boolean): void {
-    if (reachable === this.#reachable) return;
-    this.#reachable = reachable;
-    const message = reachable ? 'the bucket can be reached again' : 'the bucket cannot be reached';
-    this.#context.log.warn({ provider: this.#context.name }, message);
+  /** Why the bucket serves nobody, if it does not. */
+  noteState(error?: ObjectStoreError): void {
+    const why = error && WHY_DOWN[error.failure];
+    if (why === this.#down) return;
+    this.#down = why;
+    const { log, name: provider } = this.#context;
+    if (why === undefined) log.warn({ provider }, 'the bucket can be used again');
+    else log.warn({ err: error, provider }, why);
   }
 
   /** STORE_REPLACED, or STORE_READ_ONLY after a failure that left the catalog in doubt. */
@@ -75,8 +87,7 @@ function foldObjectStoreError(cause: ObjectStoreError, outcomeUnknown: boolean):
   if (cause.failure === 'auth') {
     return new StorageError('BACKEND_AUTH', 'the bucket refused what the daemon asked for', { cause, outcomeUnknown });
   }
-  const message =
-    cause.failure === 'misconfigured' ? 'the bucket is not what it should be' : 'the bucket cannot be reached';
+  const message = WHY_DOWN[cause.failure] ?? WHY_DOWN.unavailable;
   return new StorageError('BACKEND_UNAVAILABLE', `${message}; try again later`, {
     cause,
     outcomeUnknown,

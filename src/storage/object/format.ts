@@ -40,7 +40,10 @@ export async function readStoreId(objects: ObjectStore, expectedId?: string): Pr
 /** STORE_REPLACED when the bucket is no longer the store that was opened. */
 export async function checkIdentity({ objects, storeId, condition }: BucketStore): Promise<void> {
   condition.checkWritable();
-  const text = await readFormat(objects);
+  const text = await readFormat(objects).catch((error) => {
+    condition.noteState(error);
+    throw error;
+  });
   if (text === undefined || !text.includes(JSON.stringify(storeId))) throw condition.replaced();
 }
 

@@ -72,7 +72,7 @@ export interface ObjectStore {
   list(prefix: string, after?: string): Promise<ObjectPage>;
   /** Resolves also where there is no such object. */
   remove(key: string): Promise<void>;
-  /** Frees connections; idempotent. */
+  /** Ends what is under way, which may have been applied, and frees connections; later calls fail. Idempotent. */
   close?(): void;
 }
 

@@ -68,43 +68,44 @@ async function openLocked(
 ): Promise<OpenBucket> {
   const condition = new BucketCondition(context);
   const closing = new AbortController();
-  const objects = retrying(bare, {
-    ...retry,
-    signal: closing.signal,
-    onAnswer: (reachable) => condition.noteAnswer(reachable),
-  });
+  const trying = { ...retry, signal: closing.signal };
+  const objects = retrying(bare, { ...trying, onAnswer: (failure) => condition.noteAnswer(failure) });
   const giveUp = () => {
     closing.abort();
-    // Requests that are under way fail by it.
     bare.close?.();
   };
-  const storeId = await whileWaitedFor(bindToStore(objects, files), context.signal, giveUp);
-  const spool = new Spool(files.spool);
-  await spool.prepare();
-  const catalog = await openOrCreateCatalog(files, storeId, context);
+  const { signal } = context;
+  signal?.addEventListener('abort', giveUp);
+  if (signal?.aborted) giveUp();
+  let catalog: WorkerCatalog | undefined;
   try {
+    // What fails now is told by whoever opens it, once.
+    const storeId = await withinFirstAnswer(bindToStore(retrying(bare, trying), files), giveUp);
+    const spool = new Spool(files.spool);
+    await spool.prepare();
+    catalog = await openOrCreateCatalog(files, storeId, context);
     const journal = new Journal(catalog);
     const parts = { objects, catalog, journal, condition, context, spool, storeId, shared };
     const store = { ...parts, unsettled: new Map(), takingOver: new Set<string>(), byKey: new KeyedQueue(), closing };
     const synchronizer = new Synchronizer(store, await catalog.isFilled());
     await resolveOperations(store, await catalog.pendingOperations());
+    signal?.throwIfAborted();
     return { ...store, synchronizer, stateDir: files.folder, lock };
   } catch (error) {
-    await catalog.close(false);
+    await catalog?.close(false);
     throw error;
+  } finally {
+    signal?.removeEventListener('abort', giveUp);
   }
 }
 
-/** Gives up after a while, or when nobody waits for the work any more; what then becomes of it is waited for. */
-async function whileWaitedFor<T>(work: Promise<T>, signal: AbortSignal | undefined, giveUp: () => void): Promise<T> {
+/** Gives up after a while; what then becomes of the work is waited for. */
+async function withinFirstAnswer<T>(work: Promise<T>, giveUp: () => void): Promise<T> {
   const timer = setTimeout(giveUp, FIRST_ANSWER_MS);
-  signal?.addEventListener('abort', giveUp);
-  if (signal?.aborted) giveUp();
   try {
     return await work;
   } finally {
     clearTimeout(timer);
-    signal?.removeEventListener('abort', giveUp);
   }
 }
 
@@ -112,7 +113,8 @@ async function whileWaitedFor<T>(work: Promise<T>, signal: AbortSignal | undefin
 export function stateFiles(name: string, folder: string = DEFAULT_STATE_DIR): StateFiles {
   return {
     folder,
-    catalog: join(folder, `${name}.db`),
+    // The folder may be that of a local store, which has a catalog.db and a lock.db of its own.
+    catalog: join(folder, `${name}.catalog.db`),
     lock: join(folder, `${name}.lock.db`),
     binding: join(folder, `${name}.json`),
     spool: join(folder, 'spool', name),

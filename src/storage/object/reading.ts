@@ -63,8 +63,9 @@ export async function* readRange(
   check: (object: StoredObject) => void,
 ): AsyncGenerator<Uint8Array> {
   let done = 0;
-  for (let breaks = 0; done < length; breaks += 1) {
+  for (let breaks = 0; done < length; ) {
     if (breaks === MAX_BREAKS) throw broken();
+    const before = done;
     const object = await objects.get(key, { offset: offset + done, length: length - done });
     checkOrAbandon(object, check);
     try {
@@ -74,8 +75,9 @@ export async function* readRange(
         yield wanted;
       }
     } catch {
-      // The next request goes on where this one broke.
+      // The next request goes on where this one broke, perhaps only because the caller made a long pause.
     }
+    breaks = done > before ? 0 : breaks + 1;
   }
 }
 

@@ -1,10 +1,12 @@
 /** Tries the calls of an object store again, with full jitter, as long as a budget shared by all calls lasts. */
 import { setTimeout as wait } from 'node:timers/promises';
-import { type ObjectStore, ObjectStoreError } from './object-store.ts';
+import { failedWith, type ObjectStore, ObjectStoreError } from './object-store.ts';
 
 const MAX_ATTEMPTS = 6;
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5_000;
+/** No attempt begins later: one of a request that stalls takes half a minute, and its caller waits for all of them. */
+const LONGEST_TRYING_MS = 45_000;
 /** So many retries more than successes give back: an outage is not answered by a multiple of the load. */
 const BUDGET = 200;
 const EARNED_BY_SUCCESS = 0.1;
@@ -14,10 +16,12 @@ export interface RetryOptions {
   sleep?: (ms: number) => Promise<unknown>;
   /** In [0, 1). */
   random?: () => number;
+  /** Milliseconds since whenever. */
+  now?: () => number;
   /** Ends the pauses, and the trying. */
   signal?: AbortSignal;
-  /** Told of every call that ends: whether the store answered, be it with a refusal. */
-  onAnswer?: (reachable: boolean) => void;
+  /** Told of every call that ends, and how the store failed it: not, where an object is there or is not. */
+  onAnswer?: (failure?: ObjectStoreError) => void;
 }
 
 /**
@@ -41,28 +45,37 @@ class Attempts {
   readonly #signal: AbortSignal | undefined;
   readonly #sleep: (ms: number) => Promise<unknown>;
   readonly #random: () => number;
-  readonly #onAnswer: (reachable: boolean) => void;
+  readonly #now: () => number;
+  readonly #onAnswer: (failure?: ObjectStoreError) => void;
   #budget = BUDGET;
 
-  constructor({ signal, sleep = untilAborted(signal), random = Math.random, onAnswer = () => {} }: RetryOptions) {
+  constructor({
+    signal,
+    sleep = untilAborted(signal),
+    random = Math.random,
+    now = () => performance.now(),
+    onAnswer = () => {},
+  }: RetryOptions) {
     this.#signal = signal;
     this.#sleep = sleep;
     this.#random = random;
+    this.#now = now;
     this.#onAnswer = onAnswer;
   }
 
   async run<T>(call: () => Promise<T>): Promise<T> {
+    const giveUpAt = this.#now() + LONGEST_TRYING_MS;
     let maybeApplied = false;
     for (let attempt = 1; ; attempt += 1) {
       try {
         const result = await call();
         this.#earn(attempt === 1 ? EARNED_BY_SUCCESS : attempt - 1);
-        this.#onAnswer(true);
+        this.#onAnswer();
         return result;
       } catch (thrown) {
         const error = toObjectStoreError(thrown);
         maybeApplied ||= error.maybeApplied;
-        if (!this.#mayRetry(error, attempt)) throw this.#final(error, maybeApplied);
+        if (this.#now() > giveUpAt || !this.#mayRetry(error, attempt)) throw this.#final(error, maybeApplied);
       }
       await this.#sleep(this.#random() * Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** attempt));
     }
@@ -80,7 +93,7 @@ class Attempts {
   }
 
   #final(error: ObjectStoreError, maybeApplied: boolean): ObjectStoreError {
-    this.#onAnswer(error.failure !== 'unavailable');
+    this.#onAnswer(failedWith(error, 'precondition', 'not_found') ? undefined : error);
     if (error.maybeApplied === maybeApplied) return error;
     return new ObjectStoreError(error.failure, error.message, { maybeApplied, cause: error });
   }

@@ -7,6 +7,7 @@ import { sweep, TOMBSTONE_MS } from './sweep.ts';
 const SETTLE_EVERY_MS = 5_000;
 const SWEEP_EVERY_MS = 60_000;
 const IDENTITY_EVERY_MS = 60_000;
+const RECOVERY_EVERY_MS = 5_000;
 const TRY_AGAIN_MS = 5_000;
 const DEFAULT_SYNC_SECONDS = 300;
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -29,11 +30,17 @@ export function startUpkeep(store: OpenBucket, syncSeconds: number = DEFAULT_SYN
     { name: 'settle', work: () => resolveOperations(store, [...store.unsettled.values()]), everyMs: SETTLE_EVERY_MS },
     { name: 'sweep', work: () => sweepAll(store, expireAfterMs), everyMs: SWEEP_EVERY_MS },
     { name: 'identity', work: () => checkIdentity(store), everyMs: IDENTITY_EVERY_MS },
+    // Whoever goes by health sends nothing that could show that the bucket is back.
+    { name: 'recovery', work: () => checkIfDown(store), everyMs: RECOVERY_EVERY_MS },
   ];
   const stops = chores.map((chore) => repeat(chore, store));
   return async () => {
     await Promise.all(stops.map((stop) => stop()));
   };
+}
+
+async function checkIfDown(store: OpenBucket): Promise<void> {
+  if (!store.condition.health.serving) await checkIdentity(store);
 }
 
 async function sweepAll(store: OpenBucket, expireAfterMs: number): Promise<void> {

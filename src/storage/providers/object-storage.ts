@@ -20,6 +20,7 @@ import { BaseProvider, type CopyUpload, notFound, type Upload } from './base-pro
 const HEADROOM_BYTES = 1024 * 1024;
 /** A new or small bucket serves everything from the start. */
 const FIRST_FILL_MS = 2_000;
+const DEFAULT_CLOSE_GRACE_MS = 60_000;
 
 export interface ObjectStorageOptions extends BucketOptions {
   /** What the provider says it is: `s3`, … */
@@ -45,6 +46,8 @@ export class ObjectStorage extends BaseProvider {
   readonly #urlOf: (key: string) => Promise<string>;
   readonly #stopUpkeep: () => Promise<void>;
   readonly #freeBytes: () => Promise<number>;
+  /** Ends requests that a close has waited for long enough. */
+  #cut: NodeJS.Timeout | undefined;
 
   constructor(
     store: OpenBucket,
@@ -165,15 +168,21 @@ export class ObjectStorage extends BaseProvider {
   }
 
   protected override beginClose(reason: StorageError): Promise<void> {
-    this.#store.closing.abort(reason);
+    const { closing, objects, context } = this.#store;
+    closing.abort(reason);
+    this.#cut = setTimeout(() => objects.close?.(), context.closeGraceMs ?? DEFAULT_CLOSE_GRACE_MS);
     return this.#stopUpkeep();
   }
 
   protected async release(): Promise<void> {
     const { catalog, journal, lock, objects, condition } = this.#store;
+    clearTimeout(this.#cut);
     await journal.idle();
     try {
       await catalog.close(condition.health.serving);
+    } catch (error) {
+      const message = 'the catalog could not be closed clean; the next start puts it right';
+      this.context.log.warn({ err: error, provider: this.name }, message);
     } finally {
       objects.close?.();
       lock.release();

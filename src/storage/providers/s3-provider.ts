@@ -26,7 +26,7 @@ import { type DirectPut, directPut, type PutInput, presigner } from './s3-reques
 import { escapedPath } from './s3-signature.ts';
 
 const CONNECTION_TIMEOUT_MS = 5_000;
-const IDLE_TIMEOUT_MS = 60_000;
+const IDLE_TIMEOUT_MS = 30_000;
 const MAX_CONNECTIONS = 128;
 const DEFAULT_EXPIRY_SECONDS = 3600;
 const SETTLED = new Error('the request is settled');
@@ -40,19 +40,23 @@ export function openS3Storage(config: S3Config, context: ProviderContext): Promi
 
 /** `idleTimeoutMs`: how long a connection may carry nothing before what it was for fails. */
 export function s3Objects(config: S3Config, { idleTimeoutMs = IDLE_TIMEOUT_MS } = {}): ObjectStore {
-  const client = createClient(config, config.endpoint, idleTimeoutMs);
-  return new S3Objects(client, config);
+  const [client, reader] = [1, 2].map(() => createClient(config, config.endpoint, idleTimeoutMs));
+  return new S3Objects(client!, reader!, config);
 }
 
 class S3Objects implements ObjectStore {
   readonly location: string;
   readonly #client: S3Client;
+  /** For bytes that go to callers, who may hold its connections for as long as they like: saves do not wait for them. */
+  readonly #reader: S3Client;
   readonly #bucket: string;
   readonly #prefix: string;
   readonly #putDirectly: DirectPut;
+  readonly #closing = new AbortController();
 
-  constructor(client: S3Client, config: S3Config) {
+  constructor(client: S3Client, reader: S3Client, config: S3Config) {
     this.#client = client;
+    this.#reader = reader;
     this.#bucket = config.bucket;
     this.#prefix = prefixOf(config);
     this.#putDirectly = directPut(client, config.bucket);
@@ -68,18 +72,20 @@ class S3Objects implements ObjectStore {
   }
 
   get(key: string, range?: ByteRange): Promise<StoredObject> {
-    return this.#folded('read', async () => {
+    return this.#folded('read', async (abortSignal) => {
       const Range = range && `bytes=${range.offset}-${range.offset + range.length - 1}`;
-      const output = await this.#client.send(new GetObjectCommand({ ...this.#at(key), Range }));
+      const client = range === undefined ? this.#client : this.#reader;
+      const output = await client.send(new GetObjectCommand({ ...this.#at(key), Range }), { abortSignal });
       return storedObject(output, range);
     });
   }
 
   list(prefix: string, after?: string) {
-    return this.#folded('read', async () => {
+    return this.#folded('read', async (abortSignal) => {
       const { Key: Prefix, Bucket } = this.#at(prefix);
       const StartAfter = after && this.#at(after).Key;
-      const output = await this.#client.send(new ListObjectsV2Command({ Bucket, Prefix, StartAfter }));
+      const command = new ListObjectsV2Command({ Bucket, Prefix, StartAfter });
+      const output = await this.#client.send(command, { abortSignal });
       // What has none of the fields of a listing is an error in the guise of a success.
       if (output.KeyCount === undefined && output.Name === undefined) throw badAnswer();
       const objects = (output.Contents ?? []).map(({ Key = '', ETag, Size = 0, LastModified }) => ({
@@ -93,7 +99,8 @@ class S3Objects implements ObjectStore {
   }
 
   remove(key: string): Promise<void> {
-    return this.#folded('write', () => this.#client.send(new DeleteObjectCommand(this.#at(key)))).then(
+    const command = new DeleteObjectCommand(this.#at(key));
+    return this.#folded('write', (abortSignal) => this.#client.send(command, { abortSignal })).then(
       () => {},
       (error) => {
         // versitygw says so where two removals meet.
@@ -103,11 +110,13 @@ class S3Objects implements ObjectStore {
   }
 
   close(): void {
+    this.#closing.abort();
     this.#client.destroy();
+    this.#reader.destroy();
   }
 
   #put(key: string, payload: Payload, headers: ObjectHeaders, condition: Partial<PutObjectCommandInput>) {
-    return this.#folded('write', async () => {
+    return this.#folded('write', async (closing) => {
       const input: PutInput = {
         Key: this.#at(key).Key,
         ...condition,
@@ -117,14 +126,16 @@ class S3Objects implements ObjectStore {
         ContentDisposition: headers.contentDisposition,
         Metadata: headers.metadata,
       };
-      const answer = await sending(payload, (body, abort) => this.#putDirectly(input, payload.sha256, body, abort));
-      const etag = answer.kind === 'put' ? answer.etag : await this.#putBySdk(input, payload);
+      const answer = await sending(payload, closing, (body, abortSignal) =>
+        this.#putDirectly(input, payload.sha256, body, abortSignal),
+      );
+      const etag = answer.kind === 'put' ? answer.etag : await this.#putBySdk(input, payload, closing);
       return { etag: bareEtag(etag) };
     });
   }
 
-  #putBySdk(input: PutInput, payload: Payload): Promise<string | undefined> {
-    return sending(payload, async (Body, abortSignal) => {
+  #putBySdk(input: PutInput, payload: Payload, closing: AbortSignal): Promise<string | undefined> {
+    return sending(payload, closing, async (Body, abortSignal) => {
       const command = new PutObjectCommand({ Bucket: this.#bucket, ...input, Body });
       signWith(command, payload.sha256);
       return (await this.#client.send(command, { abortSignal })).ETag;
@@ -135,9 +146,10 @@ class S3Objects implements ObjectStore {
     return { Bucket: this.#bucket, Key: this.#prefix + key };
   }
 
-  async #folded<T>(kind: 'read' | 'write', request: () => Promise<T>): Promise<T> {
+  /** The request ends with the signal. */
+  async #folded<T>(kind: 'read' | 'write', request: (closing: AbortSignal) => Promise<T>): Promise<T> {
     try {
-      return await request();
+      return await request(this.#closing.signal);
     } catch (error) {
       throw foldS3Error(error, kind);
     }
@@ -173,15 +185,16 @@ function createClient(config: S3Config, endpoint: string | undefined, idleTimeou
 /** Sends the bytes: small ones whole, others as a stream whose failure ends the request, which nobody else sees to. */
 async function sending<T>(
   payload: Payload,
-  send: (body: Readable | Uint8Array, abortSignal?: AbortSignal) => Promise<T>,
+  closing: AbortSignal,
+  send: (body: Readable | Uint8Array, abortSignal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const parts = payload.open();
-  if (Array.isArray(parts) && parts.length === 1) return send(parts[0]);
+  if (Array.isArray(parts) && parts.length === 1) return send(parts[0], closing);
   const body = parts instanceof Readable ? parts : Readable.from(parts);
   const aborter = new AbortController();
   body.on('error', (error) => aborter.abort(error));
   try {
-    return await send(body, aborter.signal);
+    return await send(body, AbortSignal.any([closing, aborter.signal]));
   } finally {
     // An answer that came early leaves bytes that nobody waits for, in memory that others get next.
     if (!body.readableEnded) aborter.abort(SETTLED);
