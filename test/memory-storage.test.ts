@@ -7,6 +7,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import type { StorageProvider } from '../src/storage/index.ts';
 import { imageKey } from '../src/storage/naming.ts';
 import { type ObjectStore, ObjectStoreError } from '../src/storage/object/object-store.ts';
+import { retrying } from '../src/storage/object/retrying-store.ts';
 import { type MemoryBucket, memoryObjects, memoryStorage } from '../src/storage/providers/memory-storage.ts';
 import { type ObjectStorageOptions, openObjectStorage } from '../src/storage/providers/object-storage.ts';
 import { contextOf, strayObjects } from './support/bucket.ts';
@@ -181,6 +182,26 @@ it('ends a Cleanup that still learns of others when it closes', async () => {
   expect(await namesOf(providers[0]!)).toHaveLength(saved.length);
 });
 
+it('says of a Cleanup that failed half-way that some are gone, so that it is not done twice', async () => {
+  const bucket: MemoryBucket = new Map();
+  const { open } = await openSeveral(bucket, 0);
+  const objects = memoryObjects(bucket);
+  let allowed = Number.POSITIVE_INFINITY;
+  const replaceIf: ObjectStore['replaceIf'] = async (...args) => {
+    if (--allowed < 0) throw new ObjectStoreError('auth', 'the service refuses the key');
+    return objects.replaceIf(...args);
+  };
+  const store = await open(1, { objects: { ...objects, replaceIf } });
+  onTestFinished(() => store.close());
+  await Promise.all([1, 2, 3].map(() => store.save(PNG, SAVE)));
+  const cleaning = () => store.cleanup({ keepCount: 0 });
+  allowed = 0;
+  await expect(cleaning()).rejects.toMatchObject({ reason: 'BACKEND_AUTH', outcomeUnknown: false });
+  allowed = 2;
+  await expect(cleaning()).rejects.toMatchObject({ reason: 'BACKEND_AUTH', outcomeUnknown: true });
+  expect(await namesOf(store)).toHaveLength(1);
+});
+
 it('builds a lost catalog in the background: saves, reads and deletes go on, lists wait for it', async () => {
   const bucket: MemoryBucket = new Map();
   const { providers, open } = await openSeveral(bucket, 1);
@@ -238,6 +259,42 @@ it('refuses a service that ignores conditions on Put, by name', async () => {
   await expect(openSeveral(bucket, 1, { objects: { ...objects, putNew: put } })).rejects.toThrow('If-None-Match');
   const replace: ObjectStore['replaceIf'] = (key, body, headers) => put(key, body, headers);
   await expect(openSeveral(new Map(), 1, { objects: { ...objects, replaceIf: replace } })).rejects.toThrow('If-Match');
+});
+
+it('sends a request that stalls once more, and does not go on for minutes', async () => {
+  let [clock, attempts] = [0, 0];
+  const list: ObjectStore['list'] = async () => {
+    attempts += 1;
+    clock += 30_000;
+    throw new ObjectStoreError('unavailable', 'no answer in half a minute');
+  };
+  const store = retrying({ ...memoryObjects(new Map()), list }, { sleep: async () => {}, now: () => clock });
+  await expect(store.list('')).rejects.toMatchObject({ failure: 'unavailable' });
+  expect(attempts).toBe(2);
+});
+
+it('shows in health that the bucket refuses all calls, until it does no more', async () => {
+  const objects = memoryObjects(new Map());
+  let refusal: ObjectStoreError | undefined;
+  const refusing = async () => {
+    if (refusal !== undefined) throw refusal;
+  };
+  const remove: ObjectStore['remove'] = (key) => refusing().then(() => objects.remove(key));
+  const putNew: ObjectStore['putNew'] = (...args) => refusing().then(() => objects.putNew(...args));
+  const { providers } = await openSeveral(new Map(), 1, { objects: { ...objects, remove, putNew } });
+  const provider = providers[0]!;
+  for (const failure of ['auth', 'misconfigured'] as const) {
+    refusal = undefined;
+    const { filename } = await provider.save(PNG, SAVE);
+    refusal = new ObjectStoreError('auth', 'not this', { cause: { $metadata: { httpStatusCode: 403 } } });
+    expect(await provider.delete(filename)).toBe(true);
+    expect(provider.health).toEqual({ serving: true });
+    refusal = new ObjectStoreError(failure, 'nothing at all');
+    await expect(provider.save(PNG, SAVE)).rejects.toMatchObject({ reason: expect.stringMatching(/^BACKEND_/) });
+    expect(provider.health).toMatchObject({ serving: false });
+  }
+  refusal = undefined;
+  await expect.poll(() => provider.health, { timeout: 30_000 }).toEqual({ serving: true });
 });
 
 it('says whether a failed save may have happened, and in health that the bucket is away', async () => {

@@ -1,6 +1,6 @@
 /** Listens for HTTP/2 without TLS on TCP addresses and Unix sockets, within caps, and drains on close. */
 import { once } from 'node:events';
-import { chmod, lstat, unlink } from 'node:fs/promises';
+import { access, chmod, lstat, unlink } from 'node:fs/promises';
 import {
   createServer,
   type Http2Server,
@@ -9,6 +9,7 @@ import {
   type ServerHttp2Session,
 } from 'node:http2';
 import { type AddressInfo, connect, type ListenOptions, type Socket } from 'node:net';
+import { dirname } from 'node:path';
 import { type Address, formatAddress } from '../address.ts';
 import type { Logger } from '../storage/types.ts';
 import { createReceiveWindows } from './receive-windows.ts';
@@ -109,6 +110,8 @@ async function listen(server: Http2Server, address: Address, socketMode: number)
 }
 
 async function listenOnSocket(server: Http2Server, path: string, mode: number): Promise<void> {
+  // Binding would say of a folder that is not there that it may not be entered.
+  await access(dirname(path));
   await removeStaleSocket(path);
   const umask = process.umask(UMASK_OF_SOCKETS);
   // Binds before it returns, so that nothing else is created under this umask.

@@ -14,6 +14,7 @@ import { addServices, type ServiceOptions } from './services.ts';
 const READ_MAX_BYTES = 512 * 1024;
 /** The longest that a timer of Node can wait. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+const TRAILERS_POLL_MS = 10;
 
 /** The units of grpc-timeout. */
 const UNIT_MS: Record<string, number> = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 1e-3, n: 1e-6 };
@@ -91,9 +92,11 @@ function closeIfUnsent(request: Http2ServerRequest, requestMs: number): void {
 /** Node keeps a stream until the client has half-closed and all of it is read, which need not happen once it has its answer. */
 function closeWhenAnswered({ stream }: Http2ServerRequest): void {
   const close = () => {
+    if (stream.destroyed) return;
+    // A reset drops trailers that still wait for a socket that is full.
+    if (stream.state.localClose === 0) return void setTimeout(close, TRAILERS_POLL_MS);
     stream.close(constants.NGHTTP2_NO_ERROR);
     stream.destroy();
   };
-  // A turn later the trailers are on their way; closing a stream earlier loses them.
   stream.once('wantTrailers', () => setImmediate(close));
 }

@@ -1,6 +1,6 @@
 /** Cleanup over a catalog: finds what no criterion protects, oldest first, and removes it in groups. */
 import type { Catalog, ImageSize } from './catalog/types.ts';
-import { StorageError, throwIfCancelled } from './errors.ts';
+import { partlyDone, StorageError, throwIfCancelled } from './errors.ts';
 import type { CleanupOptions, CleanupResult } from './types.ts';
 import { checkCount, checkGroup, checkInstant } from './validation.ts';
 
@@ -22,24 +22,47 @@ export function checkCleanup(options: CleanupOptions): void {
   checkGroup(options);
 }
 
-/** Removes what the options leave unprotected; `remove` spares what is pinned by then and tells whether it removed. */
+/**
+ * Removes what the options leave unprotected; `remove` spares what is pinned by then and tells whether it removed. Where it
+ * fails after some are gone, the error has `outcomeUnknown`: done again, it would remove up to `maxDeletes` more.
+ */
 export async function cleanUp(
   catalog: Catalog,
   options: CleanupOptions,
   remove: (filename: string) => Promise<boolean>,
 ): Promise<CleanupResult> {
-  const { dryRun = false, maxDeletes = Number.POSITIVE_INFINITY } = options;
+  const { dryRun = false } = options;
   const result: CleanupResult = { deletedCount: 0, freedBytes: 0, filenames: [], keptPinned: 0, dryRun, more: false };
+  try {
+    await removeGroups(catalog, options, dryRun ? async () => true : remove, result);
+    return result;
+  } catch (error) {
+    throw result.deletedCount > 0 && !dryRun ? partlyDone(error) : error;
+  }
+}
+
+async function removeGroups(
+  catalog: Catalog,
+  options: CleanupOptions,
+  remove: (filename: string) => Promise<boolean>,
+  result: CleanupResult,
+): Promise<void> {
+  const { maxDeletes = Number.POSITIVE_INFINITY } = options;
   for await (const group of unprotected(catalog, options)) {
     throwIfCancelled(options.signal);
     const going = group.filter((image) => !image.pinned);
     const taken = going.slice(0, maxDeletes - result.deletedCount);
-    const removed = dryRun ? taken.map(() => true) : await allSettled(taken.map(({ filename }) => remove(filename)));
-    for (const image of taken.filter((_, index) => removed[index])) count(image, result);
-    if (taken.length < going.length) return { ...result, more: true };
+    // Nothing runs any more when it fails.
+    const outcomes = await Promise.allSettled(taken.map(({ filename }) => remove(filename)));
+    for (const [at, outcome] of outcomes.entries()) {
+      if (outcome.status === 'fulfilled' && outcome.value) count(taken[at]!, result);
+    }
+    const failure = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (failure !== undefined) throw failure.reason;
+    result.more = taken.length < going.length;
+    if (result.more) return;
     result.keptPinned += group.length - going.length;
   }
-  return result;
 }
 
 /** The result of both together. */
@@ -52,12 +75,6 @@ export function sumOf(a: CleanupResult, b: CleanupResult): CleanupResult {
     dryRun: a.dryRun,
     more: a.more || b.more,
   };
-}
-
-/** Rejects like Promise.all, but only once nothing runs any more. */
-async function allSettled<T>(work: Promise<T>[]): Promise<T[]> {
-  await Promise.allSettled(work);
-  return Promise.all(work);
 }
 
 function count(image: ImageSize, result: CleanupResult): void {

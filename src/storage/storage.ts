@@ -1,7 +1,7 @@
 /** The facade: all providers of a configuration behind one door, chosen by name, merged where all are meant. */
 import { checkCleanup, sumOf } from './cleanup.ts';
 import { resolveInstant, resolveRange } from './dates.ts';
-import { invalidField, StorageError, StoreOpenError, toStorageError } from './errors.ts';
+import { invalidField, namedError, partlyDone, StorageError, StoreOpenError } from './errors.ts';
 import { openProvider } from './factory.ts';
 import { createListing } from './listing.ts';
 import { copyImages } from './maintenance/copy.ts';
@@ -42,8 +42,9 @@ export async function createStorage(
   dependencies: StorageDependencies = {},
 ): Promise<Storage> {
   const settings = withDefaults(config);
+  const twins = new Twins();
   const opening = [...settings.providers].map(([name, provider]) =>
-    open(provider, contextOf(name, settings, dependencies)),
+    open(provider, contextOf(name, settings, dependencies), twins),
   );
   const results = await Promise.allSettled(opening);
   const places = new Map<string, Place>();
@@ -56,12 +57,12 @@ export async function createStorage(
   return facade(places, settings.defaultProvider, dependencies.now ?? Date.now);
 }
 
-async function open(config: ProviderConfig, context: ProviderContext): Promise<Place> {
+async function open(config: ProviderConfig, context: ProviderContext, twins: Twins): Promise<Place> {
   const { name, log } = context;
   if (config.required === false) {
-    return openOptional({ name, log, open: (signal) => openNamed(config, { ...context, signal }) });
+    return openOptional({ name, log, open: (signal) => openNamed(config, { ...context, signal }, twins) });
   }
-  const provider = await openNamed(config, context);
+  const provider = await openNamed(config, context, twins);
   return {
     name,
     get health() {
@@ -72,12 +73,29 @@ async function open(config: ProviderConfig, context: ProviderContext): Promise<P
   };
 }
 
-async function openNamed(config: ProviderConfig, context: ProviderContext): Promise<StorageProvider> {
+async function openNamed(config: ProviderConfig, context: ProviderContext, twins: Twins): Promise<StorageProvider> {
   try {
-    return await openProvider(config, context);
+    const provider = await openProvider(config, context);
+    if (config.type !== 'local') twins.add(provider, config.shared ?? false, context.log);
+    return provider;
   } catch (error) {
     if (!(error instanceof StoreOpenError)) throw error;
     throw new StoreOpenError(error.kind, `providers.${context.name}: ${error.message}`, { cause: error.cause });
+  }
+}
+
+/** Buckets that are one store, though nothing in their settings shows it: by another endpoint, or copied with its FORMAT. */
+class Twins {
+  readonly #first = new Map<string, { name: string; shared: boolean }>();
+
+  /** Warns where one would miss what the other does. A copy is as good as any other store, and refusing it would be wrong. */
+  add({ name, storeId }: StorageProvider, shared: boolean, log: Logger): void {
+    const first = this.#first.get(storeId);
+    if (first === undefined) this.#first.set(storeId, { name, shared });
+    else if (!first.shared || !shared) {
+      const message = `holds the same store as ${first.name}, or a copy; if it is the same, set shared: true for both`;
+      log.warn({ provider: name }, message);
+    }
   }
 }
 
@@ -103,7 +121,7 @@ function facade(places: Map<string, Place>, defaultProvider: string, now: () => 
       const which = field === 'provider' ? '' : `${field}: `;
       throw new StorageError('PROVIDER_NOT_FOUND', `${which}no provider of that name`, { field });
     }
-    return opened(place, namedAlone);
+    return opened(place, namedError);
   };
   const all = (): StorageProvider[] => [...places.values()].map((place) => opened(place, namedAmongAll));
   const sourcesOf = (options: ListOptions<Instant> & ProviderChoice): ListSource[] => {
@@ -149,8 +167,12 @@ async function cleanUpAll(all: () => StorageProvider[], options: CleanupOptions)
   const providers = all();
   await Promise.all(providers.map((provider) => named(provider.name, checkServing(provider))));
   const results: CleanupResult[] = [];
-  for (const provider of providers) results.push(await named(provider.name, provider.cleanup(options)));
-  return results.reduce(sumOf);
+  try {
+    for (const provider of providers) results.push(await named(provider.name, provider.cleanup(options)));
+    return results.reduce(sumOf);
+  } catch (error) {
+    throw results.some(({ deletedCount, dryRun }) => deletedCount > 0 && !dryRun) ? partlyDone(error) : error;
+  }
 }
 
 /** Rejects unless it can delete and knows all its images. */
@@ -183,15 +205,10 @@ async function* verifyNamed(provider: StorageProvider, options: VerifyOptions): 
 
 /** Of several providers, the failure of one is UNAVAILABLE by its name. */
 function namedAmongAll(provider: string, cause: unknown): unknown {
-  const error = namedAlone(provider, cause);
+  const error = namedError(provider, cause);
   if (error.code === 'cancelled') return cause;
   if (error.code === 'unavailable') return error;
   return new StorageError('BACKEND_UNAVAILABLE', error.message, error);
-}
-
-function namedAlone(provider: string, cause: unknown): StorageError {
-  const { reason, message, retryAfterMs, outcomeUnknown } = toStorageError(cause);
-  return new StorageError(reason, `${provider}: ${message}`, { cause, retryAfterMs, outcomeUnknown });
 }
 
 async function closeAll(places: Map<string, Place>): Promise<void> {
