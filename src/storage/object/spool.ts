@@ -51,8 +51,8 @@ export class Spool {
     for (const name of await readdir(this.#folder)) await unlink(join(this.#folder, name));
   }
 
-  /** `expectedBytes`: more than memory is meant for go to a file from the first one on; where unknown, all but few do. */
-  open(expectedBytes?: number): SpooledBytes {
+  /** `expectedBytes`, where known: more than memory is meant for go to a file from the first one on. */
+  open(expectedBytes = 0): SpooledBytes {
     return new SpooledBytes(join(this.#folder, nanoid()), this.#pool, expectedBytes);
   }
 }
@@ -61,16 +61,14 @@ export class SpooledBytes {
   readonly #path: string;
   readonly #pool: BlockPool;
   readonly #expectedBytes: number;
-  readonly #maxHeldBytes: number;
   #blocks: Buffer[] = [];
   #file: FileHandle | undefined;
   #size = 0;
 
-  constructor(path: string, pool: BlockPool, expectedBytes: number | undefined) {
+  constructor(path: string, pool: BlockPool, expectedBytes: number) {
     this.#path = path;
     this.#pool = pool;
-    this.#expectedBytes = expectedBytes ?? 0;
-    this.#maxHeldBytes = expectedBytes === undefined ? BLOCK_BYTES : MAX_HELD_BYTES;
+    this.#expectedBytes = expectedBytes;
   }
 
   /** Takes the whole chunk; it may be reused once this resolves. */
@@ -97,7 +95,7 @@ export class SpooledBytes {
   /** Copies the chunk into blocks of one size, so that many small chunks take no more than few large ones. */
   #hold(chunk: Uint8Array): boolean {
     const end = this.#size + chunk.length;
-    if (Math.max(end, this.#expectedBytes) > this.#maxHeldBytes) return false;
+    if (Math.max(end, this.#expectedBytes) > MAX_HELD_BYTES) return false;
     const blocks = this.#pool.take(Math.ceil(end / BLOCK_BYTES) - this.#blocks.length);
     if (blocks === undefined) return false;
     this.#blocks.push(...blocks);
