@@ -92,6 +92,8 @@ export function connect(address?: string, options: ConnectOptions = {}): ImageSt
     async get(filename, getOptions = {}) {
       const reading = readResuming(transport, filename, getOptions, limitsOf(getOptions, 0), options);
       const { value: image } = await reading.next();
+      // Nothing follows, and a call that nobody reads to its end is never let go.
+      if (getOptions.metadataOnly) await reading.next();
       // Not another generator over it: one that was not begun ends nothing when it is returned.
       return { image: image as Image, body: reading as AsyncGenerator<Uint8Array> };
     },
@@ -203,6 +205,8 @@ async function* listResuming(
   const backoff = createBackoff(options, limits.deadline, limits.signal);
   const request = { ...listRequest(listOptions), pageToken: '' };
   let left = listOptions.limit || Number.POSITIVE_INFINITY;
+  // Read to its end all the same: a call that is left early is reset, and servers close a connection on which many are.
+  let complete = false;
   for (;;) {
     try {
       const limit = Number.isFinite(left) ? left : 0;
@@ -211,10 +215,11 @@ async function* listResuming(
         for (const image of batch.images) yield imageFrom(image);
         request.pageToken = batch.nextPageToken;
         left -= batch.images.length;
-        if (request.pageToken === '' || left <= 0) return;
+        complete = request.pageToken === '' || left <= 0;
       }
       return;
     } catch (error) {
+      if (complete) return;
       await backoff.wait(error);
     }
   }

@@ -1,5 +1,6 @@
 /** The client: what it promises when a daemon or the network fails half-way. */
 import { spawnSync } from 'node:child_process';
+import { getEventListeners } from 'node:events';
 import { relative } from 'node:path';
 import { Readable } from 'node:stream';
 import type {
@@ -370,6 +371,23 @@ describe('with a real daemon', () => {
         { filename: 'nope.png', deleted: false, reason: 'IMAGE_NOT_FOUND' },
       ]);
     }
+  });
+
+  it('leaves no call behind of which nothing more comes', async () => {
+    await using daemon = await runDaemon();
+    using images = client(daemon.address);
+    const { filename } = await images.save(pngOf({ width: 5, height: 4 }));
+    const { signal } = new AbortController();
+    for (let count = 0; count < 3; count += 1) await images.get(filename, { metadataOnly: true, signal });
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+  });
+
+  it('keeps its connection over thousands of lists', async () => {
+    await using daemon = await runDaemon();
+    using images = client(daemon.address, { retries: 0 });
+    await images.save(pngOf({ width: 5, height: 4 }));
+    // A server gives up a connection after a thousand resets.
+    for (let count = 0; count < 2500; count += 1) expect(await all(images.list())).toHaveLength(1);
   });
 
   it('reads many images at once over a socket', async () => {

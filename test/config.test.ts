@@ -302,6 +302,9 @@ describe('mistakes', () => {
     ['no mapping', '- hunter2'],
     ['a secret that became part of its key', 'providers: { s3: { bucket: b, region: r, secretKey:hunter2 } }'],
     ['a secret that became part of its key', 'providers: { s3: { secretKey=hunter2: } }'],
+    ['a secret that became a key below its own', 'providers: { s3: { secretKey: {hunter2} } }'],
+    ['a secret that became a key below its own', 'providers:\n  s3:\n    secretKey:\n      hunter2:'],
+    ['a secret that became part of its key', 'providers: { s3: { secretKey.hunter2: } }'],
     ['a secret under a wrong key', 'providers: { local: { secretKey: hunter2 } }'],
   ])('in the file never quote it: %s', (_what, yaml) => {
     const problems = problemsOf(() => loadYaml(yaml));

@@ -34,7 +34,10 @@ type listing struct {
 	pageToken string
 	backoff   *retryBackoff
 	yield     func(*Image, error) bool
-	// done: nothing is left, or nobody wants it.
+	// complete: nothing is left. The stream is read to its end all the same: one that is left early is reset, and
+	// servers close a connection on which many are.
+	complete bool
+	// done: it has ended, or nobody wants it.
 	done bool
 }
 
@@ -46,7 +49,7 @@ func (l *listing) read(ctx context.Context) error {
 	}
 	for {
 		batch, err := stream.Recv()
-		if err == io.EOF {
+		if err == io.EOF || err != nil && l.complete {
 			l.done = true
 			return nil
 		}
@@ -64,9 +67,6 @@ func (l *listing) read(ctx context.Context) error {
 		received := uint32(len(batch.Images))
 		reachedLimit := l.options.Limit > 0 && received >= l.options.Limit
 		l.options.Limit -= min(received, l.options.Limit)
-		if l.pageToken == "" || reachedLimit {
-			l.done = true
-			return nil
-		}
+		l.complete = l.pageToken == "" || reachedLimit
 	}
 }

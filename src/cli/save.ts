@@ -41,7 +41,7 @@ const PARALLEL = 4;
 export function registerSave(program: Command): void {
   const command = program
     .command('save')
-    .description('save images; what is not given is read from what ComfyUI, A1111 and InvokeAI leave in the file')
+    .description('save images; what is not given is read from what generators such as ComfyUI and A1111 leave in it')
     .argument('<files...>', 'image files; - reads stdin')
     .option('--prompt <text>')
     .option('--model <name>')

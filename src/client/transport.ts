@@ -114,13 +114,17 @@ export function openTransport(address: string, { token, tls }: Pick<ConnectOptio
       const cancel = () => call.cancel();
       limits.signal?.addEventListener('abort', cancel);
       if (limits.signal?.aborted) cancel();
+      let ended = false;
       try {
         yield* call;
+        ended = true;
       } catch (error) {
+        ended = true;
         throw failure(error as ServiceError, false, limits.signal);
       } finally {
         limits.signal?.removeEventListener('abort', cancel);
-        cancel();
+        // A call that has ended would be reset by it, and servers close a connection on which many are.
+        if (!ended) cancel();
       }
     },
 

@@ -149,14 +149,27 @@ function settingsOf(document: Document, file: string, lineCounter: LineCounter):
   if (!isMapping(root)) return failed(`${file}: must be a mapping of settings`);
   const layer: Layer = { settings: [], problems: [] };
   for (const [keys, value] of leavesOf(root)) {
-    // What was meant for a value may have become part of the key.
-    const path = keys.map((key) => (KEY.test(key) ? key : '…')).join('.');
+    const path = shownPath(keys);
     const origin = `${file}:${lineOf(document, keys, lineCounter)}`;
     const problem = problemOf(keys, value);
     if (problem) layer.problems.push(`${path} (${origin}): ${problem}`);
     else if (!isNothing(value)) layer.settings.push({ path, value, origin });
   }
   return layer;
+}
+
+/** What was meant for a value may have become part of a key, or a key below it. */
+function shownPath(keys: string[]): string {
+  const parts = keys.flatMap((key) => (KEY.test(key) ? key.split('.') : '…'));
+  const setting = settingAround(parts);
+  return setting === undefined ? parts.join('.') : `${setting}.…`;
+}
+
+/** The setting below whose name these keys go on. */
+function settingAround(keys: string[]): string | undefined {
+  const known = knownPaths(keys[0] === 'providers' ? (keys[1] ?? 'local') : 'local');
+  const paths = keys.slice(0, -1).map((_, last) => keys.slice(0, last + 1).join('.'));
+  return paths.find((path) => known.includes(path));
 }
 
 /** Of the value or, where there is none of its own (`local:`, an alias), of what it lies in. */
@@ -197,6 +210,7 @@ function problemOf(keys: string[], value: unknown): string | undefined {
   if (root === 'providers' && !PROVIDER_NAME.test(provider))
     return 'a provider is named by lower-case letters and digits';
   if (known.includes(path)) return undefined;
+  if (settingAround(keys) !== undefined) return 'must be one value, with nothing below it';
   if (known.some((other) => other.startsWith(`${path}.`)))
     return isNothing(value) ? undefined : 'must be a mapping of the keys below it';
   return `unknown${suggest(path, known)}`;

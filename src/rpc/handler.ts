@@ -1,5 +1,5 @@
 /** Serves connect's routes to node:http2 requests, and protects them from what connect does not expect. */
-import { constants, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2';
+import { constants, type Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Stream } from 'node:http2';
 import { type ConnectRouter, createConnectRouter } from '@connectrpc/connect';
 import {
   compressionGzip,
@@ -14,7 +14,8 @@ import { addServices, type ServiceOptions } from './services.ts';
 const READ_MAX_BYTES = 512 * 1024;
 /** The longest that a timer of Node can wait. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
-const TRAILERS_POLL_MS = 10;
+const TRAILERS_PAUSE_MS = 10;
+const LONGEST_TRAILERS_PAUSE_MS = 1_000;
 
 /** The units of grpc-timeout. */
 const UNIT_MS: Record<string, number> = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 1e-3, n: 1e-6 };
@@ -91,12 +92,20 @@ function closeIfUnsent(request: Http2ServerRequest, requestMs: number): void {
 
 /** Node keeps a stream until the client has half-closed and all of it is read, which need not happen once it has its answer. */
 function closeWhenAnswered({ stream }: Http2ServerRequest): void {
-  const close = () => {
+  const close = (pauseMs: number) => {
     if (stream.destroyed) return;
-    // A reset drops trailers that still wait for a socket that is full.
-    if (stream.state.localClose === 0) return void setTimeout(close, TRAILERS_POLL_MS);
+    // A reset drops trailers that still wait for a socket that is full, and no event tells when they are out.
+    if (isUnderWay(stream)) {
+      setTimeout(close, pauseMs, Math.min(pauseMs * 2, LONGEST_TRAILERS_PAUSE_MS));
+      return;
+    }
     stream.close(constants.NGHTTP2_NO_ERROR);
     stream.destroy();
   };
-  stream.once('wantTrailers', () => setImmediate(close));
+  stream.once('wantTrailers', () => setImmediate(close, TRAILERS_PAUSE_MS));
+}
+
+/** Of a stream that is closed on both sides nothing is known but that it is idle. */
+function isUnderWay({ state }: ServerHttp2Stream): boolean {
+  return state.state !== constants.NGHTTP2_STREAM_STATE_IDLE && state.localClose === 0;
 }

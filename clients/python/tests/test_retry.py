@@ -151,7 +151,15 @@ def test_timeouts_without_an_end(connect: Any, daemon: Daemon) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["http://localhost:50051", "localhost", "/run/images.sock", "unix://run/images.sock"]
+    "address",
+    [
+        "http://localhost:50051",
+        "localhost",
+        "localhost:",
+        "localhost:65536",
+        "/run/images.sock",
+        "unix://run/images.sock",
+    ],
 )
 def test_what_is_no_address_is_refused_at_once(connect: Any, address: str) -> None:
     with pytest.raises(ValueError, match="expected host:port"):

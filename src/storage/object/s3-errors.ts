@@ -55,6 +55,18 @@ export function lacksPermission({ cause }: ObjectStoreError): boolean {
   return $metadata?.httpStatusCode === 403 && BY_NAME[name] === undefined;
 }
 
+/** Whether the service refuses this request, and may grant others: for want of a permission, or as too large. */
+export function refusesOne(error: ObjectStoreError): boolean {
+  const { name = '', $metadata } = (error.cause ?? {}) as S3Failure;
+  const status = $metadata?.httpStatusCode ?? 0;
+  const isUnknown = BY_NAME[name] === undefined && BY_STATUS[status] === undefined;
+  return lacksPermission(error) || (isUnknown && isRefusal(status));
+}
+
+function isRefusal(status: number): boolean {
+  return status >= 400 && status < 500 && status !== 408 && status !== 429;
+}
+
 /** Whatever a request threw, as an ObjectStoreError. */
 export function foldS3Error(error: unknown, kind: 'read' | 'write'): ObjectStoreError {
   if (error instanceof ObjectStoreError) return error;
@@ -62,7 +74,7 @@ export function foldS3Error(error: unknown, kind: 'read' | 'write'): ObjectStore
   const status = $metadata?.httpStatusCode;
   const known = BY_NAME[name] ?? (status === undefined ? undefined : BY_STATUS[status]);
   if (known !== undefined) return new ObjectStoreError(...known, { cause: error });
-  if (status !== undefined && status >= 400 && status < 500 && status !== 408 && status !== 429) {
+  if (status !== undefined && isRefusal(status)) {
     return new ObjectStoreError('misconfigured', `the service refuses the request (${name}, status ${status})`, {
       cause: error,
     });

@@ -40,8 +40,10 @@ export function openS3Storage(config: S3Config, context: ProviderContext): Promi
 
 /** `idleTimeoutMs`: how long a connection may carry nothing before what it was for fails. */
 export function s3Objects(config: S3Config, { idleTimeoutMs = IDLE_TIMEOUT_MS } = {}): ObjectStore {
-  const [client, reader] = [1, 2].map(() => createClient(config, config.endpoint, idleTimeoutMs));
-  return new S3Objects(client!, reader!, config);
+  const client = createClient(config, config.endpoint, { idleTimeoutMs });
+  // Its time for a connection would run while a request waits for a caller who is slow to give one back.
+  const reader = createClient(config, config.endpoint, { idleTimeoutMs, connectionTimeoutMs: 0 });
+  return new S3Objects(client, reader, config);
 }
 
 class S3Objects implements ObjectStore {
@@ -156,7 +158,11 @@ class S3Objects implements ObjectStore {
   }
 }
 
-function createClient(config: S3Config, endpoint: string | undefined, idleTimeoutMs = IDLE_TIMEOUT_MS): S3Client {
+function createClient(
+  config: S3Config,
+  endpoint: string | undefined,
+  { idleTimeoutMs = IDLE_TIMEOUT_MS, connectionTimeoutMs = CONNECTION_TIMEOUT_MS } = {},
+): S3Client {
   const { region, accessKey, secretKey, forcePathStyle = endpoint !== undefined } = config;
   const options: S3ClientConfig = {
     region,
@@ -169,7 +175,7 @@ function createClient(config: S3Config, endpoint: string | undefined, idleTimeou
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     requestHandler: {
-      connectionTimeout: CONNECTION_TIMEOUT_MS,
+      connectionTimeout: connectionTimeoutMs,
       socketTimeout: idleTimeoutMs,
       httpAgent: { keepAlive: true, maxSockets: MAX_CONNECTIONS },
       httpsAgent: { keepAlive: true, maxSockets: MAX_CONNECTIONS },

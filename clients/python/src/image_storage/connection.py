@@ -20,8 +20,8 @@ from .retry import OnRetry, Retry
 DEFAULT_TIMEOUT_SECONDS = 600.0
 NO_END = 0.0
 
-# Names without a port, and URLs. grpcio would look for them in DNS, again and again.
-_NO_ADDRESS = re.compile("(https?|grpcs?):|unix://[^/]|[^:]*$")
+# grpcio would look for anything else in DNS, again and again.
+_ADDRESS = re.compile(r"unix:(?!//(?!/)).+|(?:\[[\da-fA-F:.]+\]|[\w.-]+):(\d{1,5})")
 
 CallT = TypeVar("CallT", bound=Cancellable)
 
@@ -52,7 +52,8 @@ class Connection:
         timeout: float | None,
         on_retry: OnRetry | None,
     ) -> None:
-        if _NO_ADDRESS.match(address):
+        match = _ADDRESS.fullmatch(address)
+        if match is None or int(match[1] or 0) > 65535:
             raise ValueError(f"{address!r} is no address: expected host:port, [v6]:port or unix:PATH")
         credentials = grpc.ssl_channel_credentials() if tls is True else tls
         self._channel = (
