@@ -16,7 +16,7 @@ import {
   thoseThat,
 } from './support/doctor.ts';
 import { filesBelow } from './support/files.ts';
-import { canMountTmpfs, openTmpfs, works } from './support/mounts.ts';
+import { canMountOverlay, canMountTmpfs, openTmpfs, works } from './support/mounts.ts';
 import { requires } from './support/requires.ts';
 
 describe('of a folder', () => {
@@ -98,18 +98,19 @@ requires('root, to mount a tmpfs', canMountTmpfs)('of a disk that is', () => {
     expect(checks.links).toMatch(/^failed: .*one file system with hard links; mount the folder as a whole$/);
   });
 
-  it('an overlay, of which stat tells another device than the lock: says who has it', async () => {
-    await using disk = await openTmpfs('size=64m');
-    const [upper, work] = [join(disk.path, 'upper'), join(disk.path, 'work')];
-    await Promise.all([upper, work].map((path) => mkdir(path)));
-    const [lower, basePath] = [await newFolder(), await newFolder()];
-    const layers = `lowerdir=${lower},upperdir=${upper},workdir=${work},xino=off`;
-    expect(works('mount', '-t', 'overlay', '-o', layers, 'none', basePath)).toBe(true);
-    const storage = await createStorage({ providers: { local: { basePath } } });
-    const checks = await diagnose({ type: 'local', basePath });
-    await storage.close();
-    expect(works('umount', basePath)).toBe(true);
-    expect(checks.lock).toMatch(new RegExp(`^note: process ${process.pid} has the store open`));
+  requires('root, to mount an overlay', canMountOverlay)('an overlay', () => {
+    it('of which stat tells another device than the lock: says who has it', async () => {
+      await using disk = await openTmpfs('size=64m');
+      const [upper, work] = [join(disk.path, 'upper'), join(disk.path, 'work')];
+      await Promise.all([upper, work].map((path) => mkdir(path)));
+      const [lower, basePath] = [await newFolder(), await newFolder()];
+      const layers = `lowerdir=${lower},upperdir=${upper},workdir=${work},xino=off`;
+      expect(works('mount', '-t', 'overlay', '-o', layers, 'none', basePath)).toBe(true);
+      onTestFinished(() => void works('umount', '--lazy', basePath));
+      const storage = await createStorage({ providers: { local: { basePath } } });
+      const checks = await diagnose({ type: 'local', basePath }).finally(() => storage.close());
+      expect(checks.lock).toMatch(new RegExp(`^note: process ${process.pid} has the store open`));
+    });
   });
 
   it('of another user: gives the command', async () => {

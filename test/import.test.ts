@@ -15,6 +15,7 @@ import { timeLeft } from '../src/cli/run-progress.ts';
 import { connect, type Image, type ImageStorageClient, type ListOptions } from '../src/client.ts';
 import { EXIT } from '../src/exit-codes.ts';
 import { readPngTexts } from '../src/storage/embedded/png-text.ts';
+import { startCuttingProxy } from './support/cutting-proxy.ts';
 import { startDaemonProcess } from './support/daemon-process.ts';
 import { exifOf, imageWith } from './support/exif.ts';
 import { gifOf, noise, pngChunk, pngOf, riff, riffChunk, sharedImages } from './support/images.ts';
@@ -203,6 +204,11 @@ it.runIf(process.platform === 'linux')('takes names that are no UTF-8, as archiv
 describe('run at the same time', () => {
   const COUNT = 60;
   const seeds = Array.from({ length: COUNT }, (_, seed) => 100 + seed);
+  /** Lets some of the files through, never all of them: an import stays under way, however slow the machine. */
+  const stallHalfway = ({ daemon }: Served) => {
+    const bytes = seeds.reduce((sum, seed) => sum + pngOf({ ...SIZE, seed }).length, 0);
+    return startCuttingProxy(daemon.address, [{ stallAfterUpload: bytes / 2 }]);
+  };
 
   it('as another import of the folder shares its files with that', async () => {
     await using store = await openStore();
@@ -219,11 +225,15 @@ describe('run at the same time', () => {
   it('as somebody removes the files takes what is left', async () => {
     await using store = await openStore();
     await Promise.all(seeds.map((seed) => place(`leaving/${seed}.png`, pngOf({ ...SIZE, seed }))));
-    const child = startImport(store, join(folder, 'leaving'), ['--concurrency', '1']);
+    await using proxy = await stallHalfway(store);
+    const child = startImport({ daemon: proxy }, join(folder, 'leaving'), ['--concurrency', '1']);
     const closed = once(child, 'close');
     const stdout = text(child.stdout);
     await once(child.stdout, 'readable');
     await Promise.all(seeds.map((seed) => rm(join(folder, `leaving/${seed}.png`))));
+    // It may have yet to stall.
+    const releasing = setInterval(() => proxy.release(), 10);
+    onTestFinished(() => clearInterval(releasing));
     const { summary } = JSON.parse((await stdout).trim().split('\n').at(-1)!);
     expect(await closed).toEqual([EXIT.OK, null]);
     expect(summary).toMatchObject({ failed: 0, complete: true, skipped: { GONE: expect.any(Number) } });
@@ -233,7 +243,9 @@ describe('run at the same time', () => {
     const basePath = await mkdtemp(join(folder, 'outputs-'));
     await Promise.all(seeds.map((seed) => place(`dying/${seed}.png`, pngOf({ ...SIZE, seed }))));
     const first = await startDaemonProcess(basePath);
-    const child = startImport({ daemon: first }, join(folder, 'dying'), ['--concurrency', '2']);
+    onTestFinished(() => void first.process.kill('SIGKILL'));
+    await using proxy = await stallHalfway({ daemon: first });
+    const child = startImport({ daemon: proxy }, join(folder, 'dying'), ['--concurrency', '2']);
     const [stdout, stderr, closed] = [text(child.stdout), text(child.stderr), once(child, 'close')];
     await once(child.stdout, 'readable');
     first.process.kill('SIGKILL');

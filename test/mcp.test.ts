@@ -1,13 +1,14 @@
 /** `image-storage mcp` as assistants use it: the official clients over stdio, against a real daemon. */
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { cp, mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { CallToolResult } from '@modelcontextprotocol/client';
 import sharp from 'sharp';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { connect, type ImageStorageClient } from '../src/client.ts';
 import { EXIT } from '../src/exit-codes.ts';
 import { openAllowed } from '../src/mcp/allowed-file.ts';
@@ -285,15 +286,22 @@ it('opens nothing outside, however fast a folder on the way becomes a link', asy
   await writeFile(join(folder, 'swapped/file'), 'outside');
   await symlink(join(folder, 'swapped'), join(inside, 'link'));
   const swap =
-    "const { renameSync: r } = require('fs'); for (;;) ['way>a', 'link>way', 'way>link', 'a>way'].forEach((m) => r(...m.split('>')));";
-  const swapping = spawn(process.execPath, ['-e', swap], { cwd: inside, stdio: 'inherit' });
+    "const { renameSync: r, writeSync } = require('fs'); writeSync(1, 'swapping'); for (;;) ['way>a', 'link>way', 'way>link', 'a>way'].forEach((m) => r(...m.split('>')));";
+  const swapping = spawn(process.execPath, ['-e', swap], { cwd: inside, stdio: ['ignore', 'pipe', 'inherit'] });
+  const ended = once(swapping, 'exit');
+  onTestFinished(async () => {
+    swapping.kill('SIGKILL');
+    await ended;
+  });
+  await once(swapping.stdout, 'data');
   const read = new Set<string>();
-  for (let attempt = 0; attempt < 20_000; attempt += 1) {
+  const end = performance.now() + 3000;
+  for (let attempt = 0; attempt < 20_000 && performance.now() < end; attempt += 1) {
     const file = await openAllowed(inside, 'way/file').catch(() => undefined);
     if (file) read.add(await file.readFile('utf8'));
     await file?.close();
   }
-  swapping.kill();
+  expect(swapping.exitCode).toBeNull();
   expect([...read]).toEqual(['inside']);
 });
 

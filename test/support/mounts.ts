@@ -17,6 +17,12 @@ print(time.monotonic_ns(), flush=True)
 fcntl.ioctl(folder, 0x8004587D, (2).to_bytes(4, 'little'))
 `;
 
+/** As a disk of its own has it: the folders of an overlay may not lie on every file system. */
+const MOUNT_OVERLAY = `
+mount -t tmpfs none /mnt && cd /mnt && mkdir lower upper work merged &&
+mount -t overlay -o lowerdir=lower,upperdir=upper,workdir=work,xino=off none merged
+`;
+
 export type FileSystem = 'ext4' | 'xfs';
 
 export interface Mount extends AsyncDisposable {
@@ -33,6 +39,7 @@ export interface Disk extends Mount {
 /** Whether this user may mount, with loop devices there. */
 export const canMountLoop: boolean = canMount() && existsSync('/dev/loop-control') && works('python3', '--version');
 export const canMountTmpfs: boolean = canMount();
+export const canMountOverlay: boolean = canMountTmpfs && works('unshare', '--mount', 'sh', '-c', MOUNT_OVERLAY);
 
 export function hasMkfs(type: FileSystem): boolean {
   return works(`mkfs.${type}`, '-V');
