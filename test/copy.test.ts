@@ -406,6 +406,33 @@ it.each([
   expect(await storage.list({ provider: way.to })).toHaveLength(5);
 });
 
+it('names, before it is stopped, also what failed while the store that ended it did', async () => {
+  const folder = await newFolder();
+  const server = await startS3FaultServer();
+  onTestFinished(() => server[Symbol.asyncDispose]());
+  const providers = {
+    a: { type: 'local' as const, basePath: join(folder, 'a') },
+    b: { ...server.settings, stateDir: join(folder, 'state') },
+  };
+  const storage = await createStorage({ defaultProvider: 'a', providers });
+  onTestFinished(() => storage.close());
+  const [, missing] = await saveMany(storage, 3);
+  await handsOnFolder(providers.a.basePath).remove(missing!.key);
+  const asks = requestsOf('images', 'PUT');
+  server.plan = (request) => (asks(request) ? 'reset' : undefined);
+  const told: object[] = [];
+  const run = async () => {
+    for await (const event of storage.copy({ ...MOVE, concurrency: 2 })) {
+      if (event.kind !== 'progress') told.push(event);
+    }
+  };
+  await expect(run()).rejects.toMatchObject({ reason: 'BACKEND_UNAVAILABLE' });
+  expect(told).toMatchObject([
+    { kind: 'failed', failure: { filename: missing!.filename, reason: 'BYTES_MISSING' } },
+    { kind: 'stopped', summary: { copied: 0, failed: 1 } },
+  ]);
+});
+
 it('copies what it can read of a folder', async () => {
   const { storage, folder, a } = await openPair('folder', 'folder');
   const saved = await saveMany(storage, 3);

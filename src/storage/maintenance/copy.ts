@@ -19,6 +19,8 @@ const DEFAULT_CONCURRENCY = 4;
 const MAX_CONCURRENCY = 64;
 /** How often an image may be brought back into one store while that remembers. */
 const MAX_NAMES = 16;
+/** What the file of one image can fail with while the rest of its folder is well. */
+const OF_ONE_FILE = new Set(['ELOOP', 'EACCES', 'EPERM', 'EISDIR', 'ENOTDIR', 'EIO', 'EUCLEAN']);
 /** Deletes from sources, by filename: two moves in opposite directions must not each rely on what the other deletes. */
 const sourceDeletes = new KeyedQueue();
 
@@ -55,22 +57,29 @@ export async function* copyImages(
   const progress = { images: 0, totalImages: images, bytes: 0, totalBytes: bytes };
   yield { kind: 'progress', progress: { ...progress } };
   const summary: CopySummary = { copied: 0, copiedBytes: 0, present: 0, failed: 0, deleted: 0, dryRun };
+  const untold: CopyFailure[] = [];
   const copyOne = async (record: ImageRecord) => {
     const result = await new ImageCopy(source, target, record, options, progress).run();
     count(summary, record, result);
-    return result;
+    if (result.outcome === 'failed') untold.push(result.failure);
   };
   try {
-    for await (const result of mapInParallel(concurrency, recordsOf(source, filter), copyOne)) {
-      if (result.outcome === 'failed') yield { kind: 'failed', failure: result.failure };
+    for await (const _ of mapInParallel(concurrency, recordsOf(source, filter), copyOne)) {
+      yield* failuresIn(untold);
       yield { kind: 'progress', progress: { ...progress } };
     }
   } catch (error) {
     // By now those that were under way are counted, too.
+    yield* failuresIn(untold);
     yield { kind: 'stopped', summary };
     throw error;
   }
   yield { kind: 'summary', summary };
+}
+
+/** Takes them out, each once. */
+function* failuresIn(untold: CopyFailure[]): Generator<CopyEvent> {
+  for (let failure = untold.shift(); failure !== undefined; failure = untold.shift()) yield { kind: 'failed', failure };
 }
 
 async function* recordsOf(source: Maintainable, filter: ImageFilter): AsyncGenerator<ImageRecord> {
@@ -217,8 +226,8 @@ async function* bytesIn(store: Maintainable, record: ImageRecord): AsyncGenerato
   try {
     yield* store.bytesOf(record);
   } catch (error) {
-    const { syscall, code } = error as NodeJS.ErrnoException;
-    if (syscall === undefined) throw error;
+    const { syscall, code = '' } = error as NodeJS.ErrnoException;
+    if (syscall === undefined || !OF_ONE_FILE.has(code)) throw error;
     throw new StorageError('BYTES_CORRUPT', `the stored file cannot be read (${code})`, { cause: error });
   }
 }
