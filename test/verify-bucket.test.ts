@@ -105,6 +105,30 @@ it('in a shared bucket leaves alone what may be the save of another daemon', asy
   expect(await run()).toMatchObject({ findings: [{ remedy: 'adopted' }], summary: { undecided: 0 } });
 });
 
+it('lists what a copy put in the place of an adopted record, also where a sync met that one meanwhile', async () => {
+  const source = await openOver(new Map());
+  const { filename, key } = await source.save(BYTES, FOX);
+  const bucket: MemoryBucket = new Map();
+  const objects = memoryObjects(bucket);
+  const replaceIf: ObjectStore['replaceIf'] = async (replaced, ...rest) => {
+    // It deletes nothing, but syncs first.
+    if (replaced === recordKey(filename)) await target.cleanup({ keepCount: 1 });
+    return objects.replaceIf(replaced, ...rest);
+  };
+  const target = await openOver(bucket, { shared: true, syncSeconds: 3600, objects: { replaceIf } });
+  const headers = { contentType: 'image/png', metadata: { sha256: sha256(BYTES) } };
+  await objects.putNew(key, { size: BYTES.length, sha256: sha256(BYTES), open: () => [BYTES] }, headers);
+  bucket.get(key)!.lastModified -= 2 * HOUR_MS;
+  expect((await verified(target, { repair: true })).findings).toMatchObject([{ remedy: 'adopted' }]);
+  const hands = handsOnObjects(objects);
+  const adopted = JSON.parse(String(await hands.read(recordKey(filename))));
+  await hands.write(recordKey(filename), Buffer.from(JSON.stringify(adopted)));
+  for await (const record of source.records({})) {
+    expect(await target.takeOver(record, source.bytesOf(record))).toBe(true);
+  }
+  expect((await target.list()).map(({ metadata }) => metadata.prompt)).toEqual([FOX.prompt]);
+});
+
 it('follows a record that somebody edited', async () => {
   const { storage, hands } = await openMemoryBucket();
   const { filename } = await storage.save(BYTES, FOX);

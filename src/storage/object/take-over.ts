@@ -18,7 +18,7 @@ export function takeOver(store: BucketStore, wanted: ImageRecord, payload: Paylo
 }
 
 async function place(store: BucketStore, wanted: ImageRecord, payload: Payload): Promise<boolean> {
-  const { catalog, journal, objects, takingOver } = store;
+  const { objects, takingOver } = store;
   const { filename, sha256 } = wanted;
   const record = { ...wanted, idempotencyKey: await freeKey(store, wanted), nonce: nanoid() };
   takingOver.add(filename);
@@ -27,9 +27,7 @@ async function place(store: BucketStore, wanted: ImageRecord, payload: Payload):
     const accepts = ({ size, metadata }: { size: number; metadata: Record<string, string> }) =>
       metadata.sha256 === sha256 && size === record.size;
     if (!(await placeObject(objects, { key: record.key, payload, headers, accepts }))) return false;
-    const over = (await catalog.known(filename))?.etag;
     const found = await commit(store, record);
-    await journal.write(discovery(filename, found, over));
     return found.kind === 'live' && isSame(found.record, record);
   } finally {
     takingOver.delete(filename);
@@ -37,15 +35,22 @@ async function place(store: BucketStore, wanted: ImageRecord, payload: Payload):
 }
 
 /**
- * What stands at the key of the record then. `verify` may have made one of the bytes that a killed copy left: the true
- * record takes its place.
+ * What stands at the key of the record then, as the catalog knows, too. `verify` may have made one of the bytes that a
+ * killed copy left: the true record takes its place.
  */
 async function commit(store: BucketStore, record: ImageRecord): Promise<FoundRecord> {
+  const { catalog, journal, objects } = store;
   const { filename } = record;
-  const found = await createOrRead(store, filename, () => putRecord(store.objects, record));
+  const over = (await catalog.known(filename))?.etag;
+  const found = await createOrRead(store, filename, () => putRecord(objects, record));
+  // Before the record is replaced: a sync that is under way may teach the catalog `found` meanwhile, and then what
+  // takes its place is no news over what was known at first.
+  await journal.write(discovery(filename, found, over));
   if (found.kind !== 'live' || isSame(found.record, record)) return found;
   if (found.record.sha256 !== record.sha256 || !(await tellsOnlyOfBytes(store, found.record))) return found;
-  return createOrRead(store, filename, () => replaceRecord(store.objects, record, found.etag));
+  const replaced = await createOrRead(store, filename, () => replaceRecord(objects, record, found.etag));
+  await journal.write(discovery(filename, replaced, found.etag));
+  return replaced;
 }
 
 /** The same bytes, saved with the same metadata. */
