@@ -9,7 +9,6 @@ import {
   type Storage,
   type StorageItem,
 } from '../../src/storage/index.ts';
-import './compile-cache.ts';
 import { filesBelow } from './files.ts';
 import { type Ledger, sha256Of } from './ledger.ts';
 

@@ -3,7 +3,6 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { StorageError } from '../../src/storage/index.ts';
-import './compile-cache.ts';
 import type { Call, Commands, Reply, StoreProcessOptions } from './store-process.ts';
 
 export interface ForkedStore extends Commands {
