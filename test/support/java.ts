@@ -1,15 +1,13 @@
 /** The programs in the examples of clients/java, built by Maven. */
 import { execFile } from 'node:child_process';
-import { mkdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { openLock } from '../../src/storage/local/lock.ts';
+import { oneAtATime } from './built-once.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const cache = join(root, 'node_modules/.cache');
 const target = join(root, 'clients/java/target');
-const LOCK_SECONDS = 600;
 
 /** False, with the reason on stderr, where Maven, its JDK or what they need cannot be had. Fetches the generators, too. */
 export async function javaAvailable(): Promise<boolean> {
@@ -37,14 +35,12 @@ export async function javaRunner(): Promise<string[] | undefined> {
 
 /** Runs Maven in clients/java, one at a time: test files run side by side, and Maven takes no lock on the folder it builds in. */
 export async function maven(...args: string[]): Promise<void> {
-  await mkdir(cache, { recursive: true });
-  const lock = await openLock(join(cache, 'maven-lock.db'), LOCK_SECONDS);
-  try {
-    await promisify(execFile)('mvn', ['--batch-mode', '--quiet', '--file', 'clients/java', ...args], { cwd: root });
-  } catch (error) {
-    // Maven explains itself on stdout.
-    throw new Error(`${(error as Error).message}\n${(error as { stdout?: string }).stdout ?? ''}`);
-  } finally {
-    lock.release();
-  }
+  await oneAtATime('maven', async () => {
+    try {
+      await promisify(execFile)('mvn', ['--batch-mode', '--quiet', '--file', 'clients/java', ...args], { cwd: root });
+    } catch (error) {
+      // Maven explains itself on stdout.
+      throw new Error(`${(error as Error).message}\n${(error as { stdout?: string }).stdout ?? ''}`);
+    }
+  });
 }

@@ -2,21 +2,21 @@
 import { execFile, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { CreateBucketCommand, PutBucketPolicyCommand, S3Client } from '@aws-sdk/client-s3';
 import type { S3Config } from '../../src/storage/index.ts';
+import { builtOnce, cached } from './built-once.ts';
 
 const run = promisify(execFile);
 /** Older ones let two conditional writes of one key win. */
 const VERSION = 'v1.8.0';
-const BINARIES = fileURLToPath(new URL('../../node_modules/.cache/bin/', import.meta.url));
-const BINARY = join(BINARIES, `versitygw-${VERSION}`);
+const NAME = `versitygw-${VERSION}`;
+const BINARY = join(cached(NAME), 'versitygw');
 const START_TIMEOUT_MS = 20_000;
 
 /** Go builds it; a build that lies there already needs none. */
@@ -34,7 +34,7 @@ export interface S3Server {
 }
 
 export async function startVersitygw(): Promise<S3Server> {
-  await build();
+  await builtOnce(NAME, install);
   const folder = await mkdtemp(join(tmpdir(), 'image-storage-s3-'));
   const [data, sidecar, users] = [join(folder, 'data'), join(folder, 'sidecar'), join(folder, 'users')];
   await Promise.all([data, sidecar, users].map((path) => mkdir(path)));
@@ -90,15 +90,9 @@ function policyOf(bucket: string, user: string, actions: readonly string[]): Put
   return new PutBucketPolicyCommand({ Bucket: bucket, Policy: JSON.stringify({ Version: '2012-10-17', Statement }) });
 }
 
-/** Another process may be building it, too: the last one to finish wins, with the same file. */
-async function build(): Promise<void> {
-  if (existsSync(BINARY)) return;
-  await mkdir(BINARIES, { recursive: true });
-  const folder = await mkdtemp(join(BINARIES, 'build-'));
+async function install(folder: string): Promise<void> {
   const env = { ...process.env, GOBIN: folder };
   await run('go', ['install', `github.com/versity/versitygw/cmd/versitygw@${VERSION}`], { env });
-  await rename(join(folder, 'versitygw'), BINARY);
-  await rm(folder, { recursive: true });
 }
 
 async function freePort(): Promise<number> {
