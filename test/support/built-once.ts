@@ -8,7 +8,7 @@ import { openLock } from '../../src/storage/local/lock.ts';
 const CACHE = fileURLToPath(new URL('../../node_modules/.cache', import.meta.url));
 const LOCK_SECONDS = 600;
 
-/** Where `builtOnce` keeps the folder of that name. */
+/** The path of what is kept under that name. */
 export function cached(name: string): string {
   return join(CACHE, name);
 }

@@ -4,6 +4,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { cached } from './built-once.ts';
 import type { Kind } from './interop-case.ts';
 import { javaRunner } from './java.ts';
 import { pythonWith, pythonWithGrpc } from './python.ts';
@@ -22,7 +23,7 @@ export interface Language {
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const built = join(root, 'node_modules/.cache/interop');
+const built = cached('interop');
 
 /** Builds what has to be built. */
 export async function interopLanguages(): Promise<Language[]> {

@@ -6,7 +6,7 @@ import type { ReadAt } from '../embedded/read-at.ts';
 import { inspectFoundling, recordOfFoundling } from '../maintenance/foundling.ts';
 import { KEY_ROOT } from '../naming.ts';
 import { fingerprint } from '../validation.ts';
-import { type BucketStore, createOrRead, discovery, settle, withdraw } from './bucket-store.ts';
+import { type BucketStore, createAndNote, settle, withdraw } from './bucket-store.ts';
 import {
   failedWith,
   type ListedObject,
@@ -23,7 +23,7 @@ import type { SpooledBytes } from './spool.ts';
  * that the name says: nothing has changed then.
  */
 export async function adoptObject(store: BucketStore, filename: string, object: ListedObject): Promise<FoundRecord> {
-  const { catalog, journal, objects } = store;
+  const { catalog, objects } = store;
   const image = await inspectFoundling(
     filename,
     readRange(objects, object.key, { offset: 0, length: object.size }, () => {}),
@@ -31,9 +31,7 @@ export async function adoptObject(store: BucketStore, filename: string, object: 
   const nonce = (await readHeaders(objects, object.key))?.metadata.nonce ?? nanoid();
   const record = await recordOfFoundling(filename, image, readerOfObject(store, object), object.lastModified);
   const over = (await catalog.known(filename))?.etag;
-  const found = await createOrRead(store, filename, () => putRecord(objects, { ...record, nonce }));
-  await journal.write(discovery(filename, found, over));
-  return found;
+  return createAndNote(store, { filename, over }, () => putRecord(objects, { ...record, nonce }));
 }
 
 /** Whether the record of an object tells what `adoptObject` would make of it, and nothing more. */

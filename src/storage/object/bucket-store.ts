@@ -62,6 +62,17 @@ export async function createOrRead(
   }
 }
 
+/** `createOrRead`, and the catalog learns what it gives; `over` is the ETag that it knew. */
+export async function createAndNote(
+  store: BucketStore,
+  { filename, over }: { filename: string; over: string | undefined },
+  create: () => Promise<FoundRecord>,
+): Promise<FoundRecord> {
+  const found = await createOrRead(store, filename, create);
+  await store.journal.write(discovery(filename, found, over));
+  return found;
+}
+
 /**
  * Makes sure that no record of this save can come any more, unless it has come already, by a tombstone in its place.
  * Gives what stands there then.

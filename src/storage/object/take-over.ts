@@ -2,7 +2,7 @@
 import { nanoid } from 'nanoid';
 import type { FoundRecord, ImageRecord } from '../catalog/types.ts';
 import { tellsOnlyOfBytes } from './adopt.ts';
-import { type BucketStore, createOrRead, discovery } from './bucket-store.ts';
+import { type BucketStore, createAndNote } from './bucket-store.ts';
 import type { Payload } from './object-store.ts';
 import { imageHeaders, placeObject } from './place-object.ts';
 import { putRecord, replaceRecord } from './record-object.ts';
@@ -39,18 +39,15 @@ async function place(store: BucketStore, wanted: ImageRecord, payload: Payload):
  * killed copy left: the true record takes its place.
  */
 async function commit(store: BucketStore, record: ImageRecord): Promise<FoundRecord> {
-  const { catalog, journal, objects } = store;
+  const { catalog, objects } = store;
   const { filename } = record;
   const over = (await catalog.known(filename))?.etag;
-  const found = await createOrRead(store, filename, () => putRecord(objects, record));
-  // Before the record is replaced: a sync that is under way may teach the catalog `found` meanwhile, and then what
-  // takes its place is no news over what was known at first.
-  await journal.write(discovery(filename, found, over));
+  // Noted before it is replaced: a sync that is under way may teach the catalog `found` meanwhile, and then what takes
+  // its place is no news over what was known at first.
+  const found = await createAndNote(store, { filename, over }, () => putRecord(objects, record));
   if (found.kind !== 'live' || isSame(found.record, record)) return found;
   if (found.record.sha256 !== record.sha256 || !(await tellsOnlyOfBytes(store, found.record))) return found;
-  const replaced = await createOrRead(store, filename, () => replaceRecord(objects, record, found.etag));
-  await journal.write(discovery(filename, replaced, found.etag));
-  return replaced;
+  return createAndNote(store, { filename, over: found.etag }, () => replaceRecord(objects, record, found.etag));
 }
 
 /** The same bytes, saved with the same metadata. */

@@ -7,7 +7,7 @@ import { mostAreMissing } from '../maintenance/verify.ts';
 import { recordKey } from '../naming.ts';
 import { mapInParallel } from '../parallel.ts';
 import { adoptObject, copyAside, quarantineForeign, quarantineImage } from './adopt.ts';
-import { type BucketStore, createOrRead, discovery, SWEEP_AFTER_MS } from './bucket-store.ts';
+import { type BucketStore, createAndNote, discovery, SWEEP_AFTER_MS } from './bucket-store.ts';
 import { checkIdentity } from './format.ts';
 import { failedWith, type ListedObject } from './object-store.ts';
 import { type Place, placesIn } from './places.ts';
@@ -202,12 +202,10 @@ class BucketCheck {
   }
 
   async #restored({ record, etag }: { record: ImageRecord; etag: string }, over?: ListedObject): Promise<Remedy> {
-    const { journal, objects } = this.#store;
-    const { filename } = record;
-    const found = await createOrRead(this.#store, filename, () =>
+    const { objects } = this.#store;
+    const found = await createAndNote(this.#store, { filename: record.filename, over: etag }, () =>
       over === undefined ? putRecord(objects, record) : replaceRecord(objects, record, over.etag),
     );
-    await journal.write(discovery(filename, found, etag));
     return found.kind === 'live' ? 'restored' : 'none';
   }
 
