@@ -5,8 +5,9 @@ import type { Config } from './config.ts';
 import { EXIT } from './exit-codes.ts';
 import { type Listener, openListener } from './http/listener.ts';
 import { createHandler } from './rpc/handler.ts';
+import type { Logger } from './storage/domain/logger.ts';
 import { createStorage } from './storage/index.ts';
-import type { Logger, Storage } from './storage/types.ts';
+import type { Storage } from './storage/types.ts';
 
 /** What still runs behind the drain has lost its callers. */
 const CLOSE_GRACE_MS = 2_000;

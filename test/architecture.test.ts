@@ -126,6 +126,22 @@ describe.each(rules)('$name', ({ why, offences, offender }) => {
   });
 });
 
+describe('no file imports itself, on whatever way', () => {
+  it('holds in src/, type imports included', () => {
+    expect(circles(sources), 'what stands in a circle is understood, moved and replaced only together').toEqual([]);
+  });
+
+  it('would catch an offender', () => {
+    const circle: Source[] = [
+      { path: 'src/storage/a.ts', text: "import type { B } from './lists/b.ts';" },
+      { path: 'src/storage/lists/b.ts', text: "import { c } from '../c.ts';" },
+      { path: 'src/storage/c.ts', text: "export type { A } from './a.ts';" },
+      { path: 'src/storage/d.ts', text: "import { c } from './c.ts';" },
+    ];
+    expect(circles(circle)).toEqual([['src/storage/a.ts', 'src/storage/c.ts', 'src/storage/lists/b.ts']]);
+  });
+});
+
 it('reads every form of import', () => {
   const text = [
     "import './a.ts';",
@@ -176,4 +192,27 @@ function specifiers({ path, text }: Source, pattern: RegExp): string[] {
 /** The text without comments that have lines of their own, which may speak of anything. */
 function code(text: string): string {
   return text.replace(/^\s*\/\*[\s\S]*?\*\//gm, '').replace(/^\s*\/\/.*$/gm, '');
+}
+
+/** The groups of files that reach each other by imports (Tarjan's strongly connected components), by path. */
+function circles(files: readonly Source[]): string[][] {
+  const imported = new Map(files.map((source) => [source.path, imports(source)]));
+  const [order, lowest, open] = [new Map<string, number>(), new Map<string, number>(), [] as string[]];
+  const found: string[][] = [];
+  const visit = (path: string): number => {
+    order.set(path, order.size);
+    lowest.set(path, order.get(path)!);
+    open.push(path);
+    for (const other of imported.get(path)!.filter((candidate) => imported.has(candidate))) {
+      const reached = order.has(other) ? order.get(other)! : visit(other);
+      if (open.includes(other)) lowest.set(path, Math.min(lowest.get(path)!, lowest.get(other) ?? reached, reached));
+    }
+    if (lowest.get(path) === order.get(path)) {
+      const group = open.splice(open.indexOf(path));
+      if (group.length > 1 || imported.get(path)!.includes(path)) found.push(group.sort());
+    }
+    return lowest.get(path)!;
+  };
+  for (const { path } of files) if (!order.has(path)) visit(path);
+  return found;
 }

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { PROVIDER_SETTINGS, SETTINGS } from '../src/config/schema.ts';
 import { ConfigError, type ConfigSources, loadConfig } from '../src/config.ts';
-import type { StorageConfig } from '../src/storage/types.ts';
+import type { StorageConfig } from '../src/storage/domain/config.ts';
 
 const cwd = mkdtempSync(join(tmpdir(), 'image-storage-config-'));
 afterAll(() => rmSync(cwd, { recursive: true }));

@@ -7,11 +7,12 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import { EXIT } from '../src/exit-codes.ts';
 import { examineBucket } from '../src/storage/doctor/bucket.ts';
 import type { ProviderCheck } from '../src/storage/doctor.ts';
+import type { MemoryBucket } from '../src/storage/domain/config.ts';
 import { createStorage, type S3Config } from '../src/storage/index.ts';
 import type { ObjectStore } from '../src/storage/object/object-store.ts';
 import { readSmall } from '../src/storage/object/reading.ts';
 import { payloadOf } from '../src/storage/object/record-object.ts';
-import { type MemoryBucket, memoryObjects } from '../src/storage/providers/memory-storage.ts';
+import { memoryObjects } from '../src/storage/providers/memory-storage.ts';
 import { s3Objects } from '../src/storage/providers/s3-provider.ts';
 import { startDaemonProcess } from './support/daemon-process.ts';
 import {

@@ -6,7 +6,7 @@ import { DEFAULT_ADDRESS } from '../address.ts';
 import { type Config, type Environment, loadConfig, processEnvironment } from '../config.ts';
 import type { Daemon } from '../daemon.ts';
 import { EXIT } from '../exit-codes.ts';
-import type { Logger } from '../storage/types.ts';
+import type { Logger } from '../storage/domain/logger.ts';
 import { type SettingsFlags, withSettings } from './settings.ts';
 
 /** What is left after the grace for closing the store. */

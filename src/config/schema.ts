@@ -1,7 +1,7 @@
 /** Every setting: its name, type, bounds, default and meaning. */
 import * as z from 'zod';
 import { ADDRESS_FORMS, DEFAULT_ADDRESS, parseAddress } from '../address.ts';
-import { DEFAULT_LIMITS } from '../storage/types.ts';
+import { DEFAULT_LIMITS } from '../storage/domain/config.ts';
 import {
   byteSize,
   count,

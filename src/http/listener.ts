@@ -11,7 +11,7 @@ import {
 import { type AddressInfo, connect, type ListenOptions, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { type Address, formatAddress } from '../address.ts';
-import type { Logger } from '../storage/types.ts';
+import type { Logger } from '../storage/domain/logger.ts';
 import { createReceiveWindows } from './receive-windows.ts';
 
 /** Of a connection; that of each stream is what holds a sender back. */

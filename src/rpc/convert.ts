@@ -13,19 +13,18 @@ import {
   type SaveHeader,
   type SaveTrailer,
 } from '../../gen/imagestorage/v1/image_storage_pb.ts';
-import { invalidField } from '../storage/errors.ts';
+import type { ImageMetadata, StorageItem } from '../storage/domain/image.ts';
 import type {
   CleanupOptions,
   CleanupResult,
   Declared,
   GroupStatistics,
-  ImageMetadata,
   ListOptions,
-  ProviderChoice,
   ProviderStatistics,
   SaveOptions,
-  StorageItem,
-} from '../storage/types.ts';
+} from '../storage/domain/requests.ts';
+import { invalidField } from '../storage/errors.ts';
+import type { ProviderChoice } from '../storage/types.ts';
 
 const MAX_BATCH_SIZE = 1000;
 const SHA256_BYTES = 32;

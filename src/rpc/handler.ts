@@ -6,7 +6,7 @@ import {
   universalRequestFromNodeRequest,
   universalResponseToNodeResponse,
 } from '@connectrpc/connect-node';
-import type { Logger } from '../storage/types.ts';
+import type { Logger } from '../storage/domain/logger.ts';
 import { callInterceptor } from './interceptor.ts';
 import { addServices, type ServiceOptions } from './services.ts';
 

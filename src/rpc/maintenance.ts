@@ -20,7 +20,7 @@ import type {
   Problem,
   Remedy,
   VerifyEvent,
-} from '../storage/maintenance/types.ts';
+} from '../storage/domain/maintenance.ts';
 import type { Storage } from '../storage/types.ts';
 import { dateOf } from './convert.ts';
 

@@ -1,7 +1,7 @@
 /** Cleanup over a catalog: finds what no criterion protects, oldest first, and removes it in groups. */
 import type { Catalog, ImageSize } from './catalog/types.ts';
+import type { CleanupOptions, CleanupResult } from './domain/requests.ts';
 import { partlyDone, StorageError, throwIfCancelled } from './errors.ts';
-import type { CleanupOptions, CleanupResult } from './types.ts';
 import { checkCount, checkGroup, checkInstant } from './validation.ts';
 
 const SCAN_ROWS = 5_000;

@@ -1,9 +1,9 @@
 /** Proves, on every provider of a configuration, what a daemon will need; takes no lock and may run beside one. */
 import type { ExaminedBucket } from './doctor/bucket.ts';
 import type { Check } from './doctor/check.ts';
+import type { ProviderConfig, StorageConfig } from './domain/config.ts';
 import { StorageError } from './errors.ts';
 import { withDefaults, withoutAlias } from './settings.ts';
-import type { ProviderConfig, StorageConfig } from './types.ts';
 
 export interface ProviderCheck extends Check {
   provider: string;

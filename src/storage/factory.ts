@@ -1,5 +1,6 @@
 /** Which provider a type names; each is loaded on first use. */
-import type { ProviderConfig, ProviderContext, StorageProvider } from './types.ts';
+import type { ProviderConfig } from './domain/config.ts';
+import type { ProviderContext, StorageProvider } from './types.ts';
 
 type OpenProvider<C extends ProviderConfig> = (config: C, context: ProviderContext) => Promise<StorageProvider>;
 

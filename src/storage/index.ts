@@ -1,39 +1,35 @@
 /** The storage library: images on disk or in a bucket, in process, without the daemon. */
-export { type Code, type Reason, StorageError, StoreOpenError } from './errors.ts';
-export { createStorage, type StorageDependencies } from './storage.ts';
+
 export {
   type BucketSettings,
-  type ByteSource,
-  type CleanupOptions,
-  type CleanupResult,
-  type DateRange,
   DEFAULT_LIMITS,
-  type Declared,
-  type GetOptions,
-  type GroupStatistics,
-  type ImageFilter,
-  type ImageList,
-  type ImageMetadata,
-  type Instant,
-  type ListOptions,
   type LocalConfig,
-  type Logger,
   type MemoryConfig,
-  type Order,
-  type Page,
-  type ProviderChoice,
-  type ProviderContext,
-  type ProviderHealth,
   type ProviderSettings,
-  type ProviderStatistics,
   type S3Config,
-  type SaveOptions,
-  type Storage,
   type StorageConfig,
-  type StorageItem,
   type StorageLimits,
-  type StorageProvider,
-  type StorageResult,
-  type StoredImage,
   type UrlSettings,
-} from './types.ts';
+} from './domain/config.ts';
+export type { ImageMetadata, StorageItem, StorageResult, StoredImage } from './domain/image.ts';
+export type { Logger } from './domain/logger.ts';
+export type {
+  ByteSource,
+  CleanupOptions,
+  CleanupResult,
+  DateRange,
+  Declared,
+  GetOptions,
+  GroupStatistics,
+  ImageFilter,
+  Instant,
+  ListOptions,
+  Order,
+  Page,
+  ProviderHealth,
+  ProviderStatistics,
+  SaveOptions,
+} from './domain/requests.ts';
+export { type Code, type Reason, StorageError, StoreOpenError } from './errors.ts';
+export { createStorage, type StorageDependencies } from './storage.ts';
+export type { ImageList, ProviderChoice, ProviderContext, Storage, StorageProvider } from './types.ts';

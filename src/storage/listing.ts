@@ -2,18 +2,10 @@
 import { createHash } from 'node:crypto';
 import type { CatalogQuery } from './catalog/types.ts';
 import { resolveRange } from './dates.ts';
+import type { StorageItem } from './domain/image.ts';
+import type { ImageFilter, Instant, ListOptions, Page, Position, Resume } from './domain/requests.ts';
 import { invalidField, StorageError } from './errors.ts';
-import type {
-  ImageFilter,
-  Instant,
-  Listing,
-  ListOptions,
-  ListSource,
-  Page,
-  Position,
-  Resume,
-  StorageItem,
-} from './types.ts';
+import type { Listing, ListSource } from './types.ts';
 import { checkCount, checkGroup, checkTags, checkText } from './validation.ts';
 
 const DEFAULT_PAGE_SIZE = 100;

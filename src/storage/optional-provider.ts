@@ -1,8 +1,10 @@
 /** A provider that its storage can do without: while it cannot be opened its calls are refused, and it is tried again. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from './domain/logger.ts';
+import type { ProviderHealth } from './domain/requests.ts';
 import { type Reason, StorageError, StoreOpenError } from './errors.ts';
 import { failedWith } from './object/object-store.ts';
-import type { Logger, ProviderHealth, StorageProvider } from './types.ts';
+import type { StorageProvider } from './types.ts';
 
 /** Mostly it opens at once, and then the first call is served, too. */
 const FIRST_WAIT_MS = 5_000;

@@ -1,5 +1,5 @@
 /** The record file: JSON beside every image that explains it to people and tools, and from which a catalog is rebuilt. */
-import type { ImageRecord } from './catalog/types.ts';
+import type { ImageRecord } from './domain/record.ts';
 import { folderOf, imageKey } from './naming.ts';
 
 const VERSION = 1;

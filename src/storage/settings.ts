@@ -1,8 +1,5 @@
 /** The configuration of a storage as its user writes it, made whole: defaults filled in, names and folders checked. */
 import { resolve, sep } from 'node:path';
-import { StoreOpenError } from './errors.ts';
-import { PROVIDER_TYPES } from './factory.ts';
-import { Layout } from './local/layout.ts';
 import {
   DEFAULT_LIMITS,
   type ProviderConfig,
@@ -10,7 +7,10 @@ import {
   type S3Config,
   type StorageConfig,
   type StorageLimits,
-} from './types.ts';
+} from './domain/config.ts';
+import { StoreOpenError } from './errors.ts';
+import { PROVIDER_TYPES } from './factory.ts';
+import { Layout } from './local/layout.ts';
 
 export interface Settings {
   defaultProvider: string;

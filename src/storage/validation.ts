@@ -1,9 +1,11 @@
 /** Checks what a caller says of an image before a byte of it is kept. */
 import { createHash } from 'node:crypto';
 import { types } from 'node:util';
+import type { StorageLimits } from './domain/config.ts';
+import type { ImageMetadata } from './domain/image.ts';
+import type { Declared, ImageFilter, SaveOptions } from './domain/requests.ts';
 import { invalidField, StorageError } from './errors.ts';
 import { stringifyParameters } from './parameters.ts';
-import type { Declared, ImageFilter, ImageMetadata, SaveOptions, StorageLimits } from './types.ts';
 
 const MAX_MODEL_BYTES = 1024;
 const MAX_LABEL_BYTES = 256;

@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CatalogReader } from '../../src/storage/catalog/sqlite-reader.ts';
 import { CatalogWriter } from '../../src/storage/catalog/sqlite-writer.ts';
-import type { Catalog, Change, ImageRecord } from '../../src/storage/catalog/types.ts';
+import type { Catalog, Change } from '../../src/storage/catalog/types.ts';
 import { openCatalog, type WorkerCatalog } from '../../src/storage/catalog/worker-catalog.ts';
+import type { ImageRecord } from '../../src/storage/domain/record.ts';
 import { imageFilename, imageKey, modelSlug } from '../../src/storage/naming.ts';
 
 export const STORE_ID = 'a-store';

@@ -3,6 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
+import type { MemoryBucket } from '../../src/storage/domain/config.ts';
+import type { Finding, VerifyOptions, VerifySummary } from '../../src/storage/domain/maintenance.ts';
 import {
   createStorage,
   type ProviderChoice,
@@ -12,8 +14,7 @@ import {
   type StorageDependencies,
   type StorageProvider,
 } from '../../src/storage/index.ts';
-import type { Finding, VerifyOptions, VerifySummary } from '../../src/storage/maintenance/types.ts';
-import { type MemoryBucket, memoryObjects } from '../../src/storage/providers/memory-storage.ts';
+import { memoryObjects } from '../../src/storage/providers/memory-storage.ts';
 import { s3Objects } from '../../src/storage/providers/s3-provider.ts';
 import { type Hands, handsOnFolder, handsOnObjects } from './behind-the-back.ts';
 

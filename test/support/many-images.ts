@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { linkSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { ImageRecord } from '../../src/storage/catalog/types.ts';
+import type { ImageRecord } from '../../src/storage/domain/record.ts';
 import { imageFilename, imageKey, KEY_ROOT, modelSlug, recordKey } from '../../src/storage/naming.ts';
 import { formatRecord } from '../../src/storage/record-file.ts';
 import { noise, pngOf } from './images.ts';

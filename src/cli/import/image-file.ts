@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, join, relative, sep } from 'node:path';
 import type { ImageMetadata, Source } from '../../client.ts';
-import type { ImageRecord } from '../../storage/catalog/types.ts';
+import type { ImageRecord } from '../../storage/domain/record.ts';
 import { readEmbeddedMetadata } from '../../storage/embedded-metadata.ts';
 import { inspectImage, modelInName } from '../../storage/maintenance/foundling.ts';
 import { folderOf } from '../../storage/naming.ts';

@@ -1,6 +1,7 @@
 /** Image records as rows of the table `images`. */
+
+import type { ImageRecord } from '../domain/record.ts';
 import { modelSlug } from '../naming.ts';
-import type { ImageRecord } from './types.ts';
 
 export type Row = Record<string, string | number | null>;
 

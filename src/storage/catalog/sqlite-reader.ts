@@ -1,5 +1,7 @@
 /** All reads of the SQLite catalog, synchronous, over a connection of its own. */
-import type { GroupStatistics } from '../types.ts';
+
+import type { ImageRecord } from '../domain/record.ts';
+import type { GroupStatistics } from '../domain/requests.ts';
 import { BucketRecords } from './bucket-records.ts';
 import { RECORD_COLUMNS, type Row, toRecord } from './rows.ts';
 import { Connection } from './sqlite.ts';
@@ -7,7 +9,6 @@ import type {
   CatalogQuery,
   CatalogStatistics,
   DueSweep,
-  ImageRecord,
   ImageSize,
   KnownRecord,
   PageRequest,

@@ -1,5 +1,6 @@
 /** All changes of the SQLite catalog, synchronous: group commit, housekeeping, loading and repair. */
 import { statSync } from 'node:fs';
+import type { ImageRecord } from '../domain/record.ts';
 import { imageKey } from '../naming.ts';
 import { BucketRecords } from './bucket-records.ts';
 import { SEARCH_TABLE } from './migrations/001-initial.ts';
@@ -22,7 +23,6 @@ import {
   CatalogError,
   type Change,
   type FoundRecord,
-  type ImageRecord,
   type Outcome,
   type PendingOperation,
   type RecordTombstone,

@@ -1,7 +1,8 @@
 /** The rollups that Stats reads: collects what a transaction adds and takes away, and writes it once. */
+
+import type { ImageRecord } from '../domain/record.ts';
 import { utcDay } from '../naming.ts';
 import type { Connection } from './sqlite.ts';
-import type { ImageRecord } from './types.ts';
 
 interface Sum {
   kind: string;

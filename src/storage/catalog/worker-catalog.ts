@@ -1,4 +1,6 @@
 /** The catalog of the contract over two threads with a SQLite connection each: one that writes, one that reads. */
+
+import type { ImageRecord } from '../domain/record.ts';
 import { CatalogThread } from './catalog-thread.ts';
 import type { CatalogFile } from './opening.ts';
 import type {
@@ -8,7 +10,6 @@ import type {
   CatalogStatistics,
   Change,
   DueSweep,
-  ImageRecord,
   ImageSize,
   KnownRecord,
   Outcome,

@@ -1,7 +1,8 @@
 /** Proves that a bucket is reached over HTTP: by this machine, by callers with the URLs they get, and by nobody else. */
-import type { Scratch } from './bucket.ts';
+
 import { type Check, type Finding, note, Shortcoming, skipped, step } from './check.ts';
 import { type Answer, request, withoutSecrets } from './request.ts';
+import type { Scratch } from './scratch.ts';
 
 const OK = 200;
 const NOTEWORTHY_SKEW_SECONDS = 5;

@@ -1,5 +1,5 @@
 /** Finds the EXIF and XMP items of an AVIF (ISO/IEC 14496-12, 8.11). */
-import { type Blocks, MAX_BLOCK_BYTES } from './blocks.ts';
+import { type Blocks, MAX_BLOCK_BYTES } from './metadata-blocks.ts';
 import type { ReadAt } from './read-at.ts';
 
 interface Box {

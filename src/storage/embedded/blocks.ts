@@ -1,16 +1,8 @@
 /** Finds the EXIF and the XMP of a JPEG, WebP or AVIF, wherever in the file they lie. */
 import { findAvifBlocks } from './avif-blocks.ts';
+import { type Blocks, MAX_BLOCK_BYTES } from './metadata-blocks.ts';
 import type { ReadAt } from './read-at.ts';
 
-export interface Blocks {
-  /** What begins with the byte order of a TIFF. */
-  exif?: Buffer;
-  /** XML. */
-  xmp?: Buffer;
-}
-
-/** Larger ones are no metadata that a save could keep. */
-export const MAX_BLOCK_BYTES = 2 * 1024 * 1024;
 /** Where a file of ever so many small parts is given up. */
 const MAX_PARTS = 20_000;
 const EXIF_PREFIX = Buffer.from('Exif\0\0', 'latin1');

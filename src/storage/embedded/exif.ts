@@ -1,5 +1,5 @@
 /** Reads what generators leave in EXIF and XMP: their texts by the names that PNG has for them, and when it was made. */
-import type { Blocks } from './blocks.ts';
+import type { Blocks } from './metadata-blocks.ts';
 
 export interface BlockTexts {
   /** `prompt`, `workflow` and `parameters`, as far as there are any. */

@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import type { ImageRecord } from '../catalog/types.ts';
+import type { ImageRecord } from '../domain/record.ts';
 import { readerOfFile } from '../embedded/read-at.ts';
 import { inspectFoundling, recordOfFoundling } from '../maintenance/foundling.ts';
 import { formatRecord, parseRecord } from '../record-file.ts';

@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { link, open, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { nanoid } from 'nanoid';
+import type { Logger } from '../domain/logger.ts';
 import { StoreOpenError } from '../errors.ts';
-import type { Logger } from '../types.ts';
 import { type Folders, hasCode, ifPresent, readText, replaceFile, unlinkIfPresent } from './files.ts';
 import type { Layout } from './layout.ts';
 

@@ -8,8 +8,9 @@ import {
   type WorkerCatalog,
 } from '../catalog/worker-catalog.ts';
 import { KeyedQueue } from '../concurrency.ts';
+import type { LocalConfig } from '../domain/config.ts';
 import { StoreOpenError } from '../errors.ts';
-import type { LocalConfig, ProviderContext } from '../types.ts';
+import type { ProviderContext } from '../types.ts';
 import { AuditLog } from './audit-log.ts';
 import { Committer } from './committer.ts';
 import { checkFileSystem, giveUpReserve, makeStoreFolders, readOrCreateFormat, takeReserve } from './file-system.ts';

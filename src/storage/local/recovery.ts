@@ -1,10 +1,11 @@
 /** What a start puts right after an unclean stop, from the catalog: records, staging and half-done deletes. */
 import { readdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { Catalog, ImageRecord } from '../catalog/types.ts';
+import type { Catalog } from '../catalog/types.ts';
+import type { Logger } from '../domain/logger.ts';
+import type { ImageRecord } from '../domain/record.ts';
 import { folderOf } from '../naming.ts';
 import { formatRecord, parseRecord } from '../record-file.ts';
-import type { Logger } from '../types.ts';
 import {
   type Folders,
   hasCode,

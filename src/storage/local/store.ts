@@ -2,8 +2,9 @@
 import { unlink } from 'node:fs/promises';
 import { type Catalog, CatalogError } from '../catalog/types.ts';
 import type { KeyedQueue } from '../concurrency.ts';
+import type { ProviderHealth } from '../domain/requests.ts';
 import { StorageError, toStorageError } from '../errors.ts';
-import type { ProviderContext, ProviderHealth } from '../types.ts';
+import type { ProviderContext } from '../types.ts';
 import type { AuditLog } from './audit-log.ts';
 import type { Committer } from './committer.ts';
 import { FolderSyncError, type Folders, type Inode, ifPresent, isSame } from './files.ts';

@@ -2,7 +2,7 @@
 import { fstatSync } from 'node:fs';
 import { type FileHandle, open, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { ImageRecord } from '../catalog/types.ts';
+import type { ImageRecord } from '../domain/record.ts';
 import { StorageError, throwIfCancelled } from '../errors.ts';
 import { imageKey, withShortId } from '../naming.ts';
 import type { Committed, Upload } from '../providers/base-provider.ts';

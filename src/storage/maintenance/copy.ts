@@ -1,19 +1,20 @@
 /** Copies images from one store to another, as they are; started again, it goes on where it ended. */
-import type { ImageRecord } from '../catalog/types.ts';
+
 import { KeyedQueue } from '../concurrency.ts';
-import { invalidField, namedError, type Reason, StorageError, throwIfCancelled } from '../errors.ts';
-import { derivedShortId, imageKey, withShortId } from '../naming.ts';
-import { mapInParallel } from '../parallel.ts';
-import type { ImageFilter } from '../types.ts';
 import type {
   CopyEvent,
   CopyFailure,
   CopyOptions,
   CopySummary,
   Held,
-  Maintainable,
   MaintenanceProgress,
-} from './types.ts';
+} from '../domain/maintenance.ts';
+import type { ImageRecord } from '../domain/record.ts';
+import type { ImageFilter } from '../domain/requests.ts';
+import { invalidField, namedError, type Reason, StorageError, throwIfCancelled } from '../errors.ts';
+import { derivedShortId, imageKey, withShortId } from '../naming.ts';
+import { mapInParallel } from '../parallel.ts';
+import type { Maintainable } from '../types.ts';
 
 const DEFAULT_CONCURRENCY = 4;
 const MAX_CONCURRENCY = 64;

@@ -1,6 +1,6 @@
 /** What can be told of bytes that no record tells of: that they are a whole image, and what its name and its maker say. */
 import { createHash } from 'node:crypto';
-import type { ImageRecord } from '../catalog/types.ts';
+import type { ImageRecord } from '../domain/record.ts';
 import type { ReadAt } from '../embedded/read-at.ts';
 import { readEmbeddedMetadata } from '../embedded-metadata.ts';
 import { StorageError } from '../errors.ts';

@@ -1,6 +1,7 @@
 /** Reads all records of a catalog, page by page, so that memory stays constant and no read lasts. */
-import type { Catalog, CatalogQuery, ImageRecord } from '../catalog/types.ts';
-import type { Position } from '../types.ts';
+import type { Catalog, CatalogQuery } from '../catalog/types.ts';
+import type { ImageRecord } from '../domain/record.ts';
+import type { Position } from '../domain/requests.ts';
 
 const PAGE = { limit: 500, maxBytes: 1024 * 1024 };
 const SIZES_AT_ONCE = 5_000;

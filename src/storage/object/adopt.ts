@@ -1,7 +1,8 @@
 /** Gives an object without a record one, or puts it aside: what a crash between the two, or a hand, has left. */
 import { createHash } from 'node:crypto';
 import { nanoid } from 'nanoid';
-import type { FoundRecord, ImageRecord } from '../catalog/types.ts';
+import type { FoundRecord } from '../catalog/types.ts';
+import type { ImageRecord } from '../domain/record.ts';
 import type { ReadAt } from '../embedded/read-at.ts';
 import { inspectFoundling, recordOfFoundling } from '../maintenance/foundling.ts';
 import { KEY_ROOT } from '../naming.ts';

@@ -1,7 +1,8 @@
 /** Whether the store in a bucket serves and may be written, and what its failures mean to callers. */
 import { CatalogError } from '../catalog/types.ts';
+import type { ProviderHealth } from '../domain/requests.ts';
 import { StorageError, toStorageError } from '../errors.ts';
-import type { ProviderContext, ProviderHealth } from '../types.ts';
+import type { ProviderContext } from '../types.ts';
 import { type ObjectFailure, ObjectStoreError } from './object-store.ts';
 import { refusesOne } from './s3-errors.ts';
 

@@ -1,6 +1,7 @@
 /** What lies at the key of a record in a bucket: the record of an image, or the tombstone in its place. */
 import { hash } from 'node:crypto';
-import type { FoundRecord, ImageRecord, PendingOperation, RecordTombstone } from '../catalog/types.ts';
+import type { FoundRecord, PendingOperation, RecordTombstone } from '../catalog/types.ts';
+import type { ImageRecord } from '../domain/record.ts';
 import { recordKey } from '../naming.ts';
 import { formatRecord, parseRecord } from '../record-file.ts';
 import type { ObjectHeaders, ObjectStore, Payload } from './object-store.ts';

@@ -1,6 +1,7 @@
 /** One save into a bucket: the object, then the record, which is the commit. */
 import { nanoid } from 'nanoid';
-import type { FoundRecord, ImageRecord, PendingOperation, RecordTombstone } from '../catalog/types.ts';
+import type { FoundRecord, PendingOperation, RecordTombstone } from '../catalog/types.ts';
+import type { ImageRecord } from '../domain/record.ts';
 import { StorageError, throwIfCancelled } from '../errors.ts';
 import { derivedShortId, imageKey, withShortId } from '../naming.ts';
 import type { Committed, Upload } from '../providers/base-provider.ts';

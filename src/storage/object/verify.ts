@@ -1,8 +1,10 @@
 /** Verifies a store in a bucket: judges at each place whether image, record and catalog fit together. */
 import { createHash } from 'node:crypto';
-import type { FoundRecord, ImageRecord, RecordTombstone } from '../catalog/types.ts';
+import type { FoundRecord, RecordTombstone } from '../catalog/types.ts';
+import type { Finding, Remedy } from '../domain/maintenance.ts';
+import type { ImageRecord } from '../domain/record.ts';
 import { StorageError } from '../errors.ts';
-import type { Checked, CheckOptions, Finding, Remedy } from '../maintenance/types.ts';
+import type { Checked, CheckOptions } from '../maintenance/types.ts';
 import { mostAreMissing } from '../maintenance/verify.ts';
 import { recordKey } from '../naming.ts';
 import { mapInParallel } from '../parallel.ts';

@@ -2,36 +2,33 @@
 import { createHash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import { chunksOf } from '../byte-source.ts';
-import type { Catalog, ImageRecord, Outcome } from '../catalog/types.ts';
+import type { Catalog, Outcome } from '../catalog/types.ts';
 import { checkCleanup, cleanUp } from '../cleanup.ts';
 import { Slots } from '../concurrency.ts';
-import { StorageError, throwIfCancelled, toStorageError } from '../errors.ts';
-import { type DetectedType, ImageInspector } from '../image-format.ts';
-import { itemOf, type Location } from '../item.ts';
-import { createListing, toQuery } from '../listing.ts';
-import { allRecords, measureRecords } from '../maintenance/records.ts';
-import type { Checked, CheckOptions, Held, Maintainable, VerifyEvent, VerifyOptions } from '../maintenance/types.ts';
-import { tellOf } from '../maintenance/verify.ts';
-import { imageFilename, imageKey, modelSlug } from '../naming.ts';
+import type { ImageMetadata, StorageItem, StorageResult, StoredImage } from '../domain/image.ts';
+import type { Held, VerifyEvent, VerifyOptions } from '../domain/maintenance.ts';
+import type { ImageRecord } from '../domain/record.ts';
 import type {
   ByteSource,
   CleanupOptions,
   CleanupResult,
   GetOptions,
   ImageFilter,
-  ImageMetadata,
-  Listing,
   ListOptions,
-  ProviderContext,
   ProviderHealth,
   ProviderStatistics,
   Resume,
   SaveOptions,
-  StorageItem,
-  StorageProvider,
-  StorageResult,
-  StoredImage,
-} from '../types.ts';
+} from '../domain/requests.ts';
+import { StorageError, throwIfCancelled, toStorageError } from '../errors.ts';
+import { type DetectedType, ImageInspector } from '../image-format.ts';
+import { itemOf, type Location } from '../item.ts';
+import { createListing, toQuery } from '../listing.ts';
+import { allRecords, measureRecords } from '../maintenance/records.ts';
+import type { Checked, CheckOptions } from '../maintenance/types.ts';
+import { tellOf } from '../maintenance/verify.ts';
+import { imageFilename, imageKey, modelSlug } from '../naming.ts';
+import type { Listing, Maintainable, ProviderContext, StorageProvider } from '../types.ts';
 import {
   type CheckedMetadata,
   checkAgainst,

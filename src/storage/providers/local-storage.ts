@@ -1,6 +1,9 @@
 /** Images in a directory: the Save and Delete protocol over files, with the catalog as the commit point. */
 import { open } from 'node:fs/promises';
-import type { Catalog, ImageRecord, Outcome } from '../catalog/types.ts';
+import type { Catalog, Outcome } from '../catalog/types.ts';
+import type { LocalConfig } from '../domain/config.ts';
+import type { ImageRecord } from '../domain/record.ts';
+import type { ProviderHealth } from '../domain/requests.ts';
 import { StorageError, toStorageError } from '../errors.ts';
 import { capacityOf, freeSpaceOf, giveUpReserve } from '../local/file-system.ts';
 import { ifPresent } from '../local/files.ts';
@@ -10,7 +13,7 @@ import { Upkeep } from '../local/upkeep.ts';
 import { FilenameTaken, openUpload } from '../local/upload.ts';
 import { verifyFiles } from '../local/verify.ts';
 import type { Checked, CheckOptions } from '../maintenance/types.ts';
-import type { LocalConfig, ProviderContext, ProviderHealth, StorageProvider } from '../types.ts';
+import type { ProviderContext, StorageProvider } from '../types.ts';
 import { BaseProvider, type CopyUpload, notFound, type Upload } from './base-provider.ts';
 
 const READ_BYTES = 256 * 1024;

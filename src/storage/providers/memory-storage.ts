@@ -1,6 +1,7 @@
 /** The five primitives on a Map: what they mean, for tests. */
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
+import type { MemoryConfig } from '../domain/config.ts';
 import {
   type ListedObject,
   type ObjectHeaders,
@@ -8,20 +9,10 @@ import {
   ObjectStoreError,
   type Payload,
 } from '../object/object-store.ts';
-import type { MemoryConfig, ProviderContext, StorageProvider } from '../types.ts';
+import type { MemoryBucket, ProviderContext, StorageProvider } from '../types.ts';
 import { type ObjectStorageOptions, openObjectStorage } from './object-storage.ts';
 
 const PAGE_SIZE = 1000;
-
-export interface MemoryObject {
-  bytes: Buffer;
-  etag: string;
-  headers: ObjectHeaders;
-  lastModified: number;
-}
-
-/** The bucket; several providers may share one. */
-export type MemoryBucket = Map<string, MemoryObject>;
 
 /** Opens the store in this bucket. Rejects with a StoreOpenError. */
 export function openMemoryStorage(config: MemoryConfig, context: ProviderContext): Promise<StorageProvider> {

@@ -1,5 +1,7 @@
 /** Images in a bucket: the record is the commit, the catalog an index over the records. */
-import type { Catalog, ImageRecord, Outcome } from '../catalog/types.ts';
+import type { Catalog, Outcome } from '../catalog/types.ts';
+import type { ImageRecord } from '../domain/record.ts';
+import type { ProviderHealth } from '../domain/requests.ts';
 import { StorageError } from '../errors.ts';
 import { freeSpaceOf } from '../local/file-system.ts';
 import type { Checked, CheckOptions } from '../maintenance/types.ts';
@@ -13,7 +15,7 @@ import { openUpload } from '../object/save.ts';
 import { takeOver } from '../object/take-over.ts';
 import { startUpkeep } from '../object/upkeep.ts';
 import { verifyObjects } from '../object/verify.ts';
-import type { ProviderContext, ProviderHealth, StorageProvider } from '../types.ts';
+import type { ProviderContext, StorageProvider } from '../types.ts';
 import { BaseProvider, type CopyUpload, notFound, type Upload } from './base-provider.ts';
 
 /** Room that a save leaves on the disk of the state folder for the catalog. */

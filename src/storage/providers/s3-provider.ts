@@ -10,6 +10,7 @@ import {
   S3Client,
   type S3ClientConfig,
 } from '@aws-sdk/client-s3';
+import type { S3Config } from '../domain/config.ts';
 import {
   type ByteRange,
   failedWith,
@@ -20,7 +21,7 @@ import {
   type StoredObject,
 } from '../object/object-store.ts';
 import { foldS3Error } from '../object/s3-errors.ts';
-import type { ProviderContext, S3Config, StorageProvider } from '../types.ts';
+import type { ProviderContext, StorageProvider } from '../types.ts';
 import { openObjectStorage } from './object-storage.ts';
 import { type DirectPut, directPut, type PutInput, presigner } from './s3-requests.ts';
 import { escapedPath } from './s3-signature.ts';

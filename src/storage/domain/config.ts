@@ -1,5 +1,4 @@
 /** What a storage is configured by: its providers, each with settings of its own, and its limits. Sizes are bytes. */
-import type { MemoryBucket } from './providers/memory-storage.ts';
 
 /** What `createStorage` is built from. */
 export interface StorageConfig {
@@ -85,6 +84,22 @@ export interface S3Config extends BucketSettings {
   forcePathStyle?: boolean;
   urls?: UrlSettings;
 }
+
+/** An object in memory, and what an object store keeps beside its bytes. */
+export interface MemoryObject {
+  bytes: Buffer;
+  etag: string;
+  headers: {
+    contentType: string;
+    cacheControl?: string;
+    contentDisposition?: string;
+    metadata?: Record<string, string>;
+  };
+  lastModified: number;
+}
+
+/** A bucket in memory; several providers may share one. */
+export type MemoryBucket = Map<string, MemoryObject>;
 
 /** Settings of a `memory` provider, for tests. */
 export interface MemoryConfig extends BucketSettings {

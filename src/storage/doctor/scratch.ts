@@ -1,0 +1,169 @@
+/** The scratch objects of one examination of a bucket, and what is tried with them. */
+import { createHash } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
+import { nanoid } from 'nanoid';
+import { KEY_ROOT } from '../naming.ts';
+import { ignored } from '../object/format.ts';
+import {
+  type ByteRange,
+  failedWith,
+  type ObjectHeaders,
+  type ObjectStore,
+  ObjectStoreError,
+  type Payload,
+  type StoredObject,
+} from '../object/object-store.ts';
+import { SCRATCH_IMAGES } from '../object/places.ts';
+import { readHeaders, readRange, readSmall } from '../object/reading.ts';
+import { payloadOf } from '../object/record-object.ts';
+import { type Finding, Shortcoming } from './check.ts';
+
+/** Neither an image's folder nor a record's: nobody takes what lies there for one. */
+const SCRATCH = `${KEY_ROOT}metadata/doctor/`;
+const HEADERS: ObjectHeaders = {
+  contentType: 'text/plain',
+  cacheControl: 'no-store',
+  metadata: { purpose: 'scratch' },
+};
+const NO_ETAG = '00000000000000000000000000000000';
+const PART: ByteRange = { offset: 3, length: 5 };
+const WRITERS = 8;
+
+/** The objects of one examination; each method tries one thing, and a Shortcoming says how it differs from what it must be. */
+export class Scratch {
+  readonly #objects: ObjectStore;
+  readonly #id = nanoid();
+  /** What may be there. */
+  readonly #keys = new Set<string>();
+  readonly key: string = `${SCRATCH}${this.#id}`;
+  #text = '';
+  #etag = '';
+
+  constructor(objects: ObjectStore) {
+    this.#objects = objects;
+  }
+
+  /** What the object holds now. */
+  get text(): string {
+    return this.#text;
+  }
+
+  async create(): Promise<Finding> {
+    this.#text = `scratch of image-storage doctor, ${this.#id}\n`;
+    this.#etag = await this.#putText(this.key, this.#text);
+    if (!(await isRefused(this.#putText(this.key, this.#text)))) throw ignored(this.#objects, 'If-None-Match');
+    return 'a second create of an object is refused (If-None-Match)';
+  }
+
+  async race(): Promise<Finding> {
+    const key = `${this.key}-race`;
+    const writers = Array.from({ length: WRITERS }, (_, writer) => `writer ${writer}`);
+    const answers = await Promise.allSettled(writers.map((text) => this.#putText(key, text)));
+    const winners = writers.filter((_, writer) => answers[writer]!.status === 'fulfilled');
+    if (winners.length === 0) throw (answers[0] as PromiseRejectedResult).reason;
+    const left = (await readSmall(this.#objects, key))?.bytes.toString();
+    if (winners.length === 1 && left === winners[0]) return `of ${WRITERS} writers at once one creates the object`;
+    throw new Shortcoming(
+      `of ${WRITERS} writers at once ${winners.length} created the object: saves could overwrite each other; use a service or version whose conditional writes are atomic`,
+    );
+  }
+
+  async overwrite(): Promise<Finding> {
+    if (!(await isRefused(this.#replace(NO_ETAG)))) throw ignored(this.#objects, 'If-Match');
+    await this.#replace(this.#etag);
+    return 'only the version that was read is overwritten (If-Match)';
+  }
+
+  async read(): Promise<Finding> {
+    const whole = await readSmall(this.#objects, this.key);
+    if (whole?.bytes.toString() !== this.#text) throw new Shortcoming('an object does not read as it was written');
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of readRange(this.#objects, this.key, PART, (object) => this.#checkHeaders(object))) {
+      chunks.push(chunk);
+    }
+    if (Buffer.concat(chunks).toString() !== this.#text.slice(PART.offset, PART.offset + PART.length)) {
+      throw new Shortcoming('a part of an object does not read as it was written (Range)');
+    }
+    return 'an object reads as it was written, whole, in part and with its metadata';
+  }
+
+  async list(): Promise<Finding> {
+    const { objects } = await this.#objects.list(this.key);
+    const listed = objects.find(({ key }) => key === this.key);
+    if (listed?.etag !== this.#etag) throw new Shortcoming('a new object is not listed at once, or with another ETag');
+    const behind = await this.#objects.list(SCRATCH, this.key);
+    if (behind.objects.some(({ key }) => key <= this.key)) {
+      throw new Shortcoming('a listing does not go on where the last one ended (StartAfter)');
+    }
+    return 'a new object is listed at once';
+  }
+
+  /** Puts an image where the public may look; gives its key. */
+  async putImage(bytes: Buffer): Promise<string> {
+    const key = `${SCRATCH_IMAGES}${this.#id}.png`;
+    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    const payload = { size: bytes.length, sha256, open: () => [bytes] };
+    await this.#put(key, payload, { ...HEADERS, contentType: 'image/png' });
+    return key;
+  }
+
+  /** Also where nothing could be written: whether it may delete is of interest. */
+  async delete(): Promise<Finding> {
+    try {
+      for (const key of new Set([this.key, ...this.#keys])) {
+        await this.#objects.remove(key);
+        if ((await readHeaders(this.#objects, key)) !== undefined) throw new Shortcoming('a deleted object stays');
+        this.#keys.delete(key);
+      }
+    } catch (error) {
+      if (this.#keys.size === 0 || !(error instanceof Shortcoming || error instanceof ObjectStoreError)) throw error;
+      throw new Shortcoming(`${error.message}; remove what is left: ${[...this.#keys].join(', ')}`, { cause: error });
+    }
+    return 'what was written is gone';
+  }
+
+  /** Takes away what an examination that ended early left. */
+  async discard(): Promise<void> {
+    await Promise.allSettled([...this.#keys].map((key) => this.#objects.remove(key)));
+  }
+
+  #checkHeaders({ size, metadata }: StoredObject): void {
+    if (size !== this.#text.length) throw new Shortcoming('a part of an object tells another size than the whole');
+    if (isDeepStrictEqual(metadata, HEADERS.metadata)) return;
+    throw new Shortcoming(
+      'the metadata of an object gets lost (x-amz-meta-*): saves could not be told from each other',
+    );
+  }
+
+  #putText(key: string, text: string): Promise<string> {
+    return this.#put(key, payloadOf(text), HEADERS);
+  }
+
+  async #put(key: string, payload: Payload, headers: ObjectHeaders): Promise<string> {
+    try {
+      const { etag } = await this.#objects.putNew(key, payload, headers);
+      this.#keys.add(key);
+      return etag;
+    } catch (error) {
+      if (error instanceof ObjectStoreError && error.maybeApplied) this.#keys.add(key);
+      throw error;
+    }
+  }
+
+  async #replace(etag: string): Promise<void> {
+    const text = `${this.#text}overwritten\n`;
+    this.#etag = (await this.#objects.replaceIf(this.key, payloadOf(text), HEADERS, etag)).etag;
+    this.#text = text;
+  }
+}
+
+/** Whether its precondition stopped the write. */
+async function isRefused(write: Promise<unknown>): Promise<boolean> {
+  try {
+    await write;
+    return false;
+  } catch (error) {
+    if (failedWith(error, 'precondition')) return true;
+    throw error;
+  }
+}
