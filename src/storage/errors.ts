@@ -71,10 +71,13 @@ export class StoreOpenError extends Error {
   override readonly name = 'StoreOpenError';
   /** `locked`: another process has it (75) · `config`: set up wrongly or too new (78) · `permission` (77) · `io` (74). */
   readonly kind: 'locked' | 'config' | 'permission' | 'io';
+  /** The backend refuses the credentials. */
+  readonly isAuth: boolean;
 
-  constructor(kind: StoreOpenError['kind'], message: string, options?: { cause?: unknown }) {
-    super(message, options);
+  constructor(kind: StoreOpenError['kind'], message: string, options: { cause?: unknown; isAuth?: boolean } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.kind = kind;
+    this.isAuth = options.isAuth ?? false;
   }
 }
 

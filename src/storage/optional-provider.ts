@@ -3,7 +3,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from './domain/logger.ts';
 import type { ProviderHealth } from './domain/requests.ts';
 import { type Reason, StorageError, StoreOpenError } from './errors.ts';
-import { failedWith } from './object/object-store.ts';
 import type { StorageProvider } from './types.ts';
 
 /** Mostly it opens at once, and then the first call is served, too. */
@@ -102,7 +101,6 @@ class OptionalProvider implements Place {
 
 /** What callers are told; which setting is wrong, and how, is for the log. */
 function refusalOf(error: unknown): StorageError {
-  const isAuth = error instanceof StoreOpenError && failedWith(error.cause, 'auth');
-  const reason: Reason = isAuth ? 'BACKEND_AUTH' : 'BACKEND_UNAVAILABLE';
+  const reason: Reason = error instanceof StoreOpenError && error.isAuth ? 'BACKEND_AUTH' : 'BACKEND_UNAVAILABLE';
   return new StorageError(reason, 'cannot be opened now; the log of the daemon says why', { cause: error });
 }

@@ -70,7 +70,8 @@ async function openNamed(config: ProviderConfig, context: ProviderContext, twins
     return provider;
   } catch (error) {
     if (!(error instanceof StoreOpenError)) throw error;
-    throw new StoreOpenError(error.kind, `providers.${context.name}: ${error.message}`, { cause: error.cause });
+    const { kind, cause, isAuth } = error;
+    throw new StoreOpenError(kind, `providers.${context.name}: ${error.message}`, { cause, isAuth });
   }
 }
 

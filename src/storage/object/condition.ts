@@ -4,7 +4,6 @@ import type { ProviderHealth } from '../domain/requests.ts';
 import { StorageError, toStorageError } from '../errors.ts';
 import type { ProviderContext } from '../types.ts';
 import { type ObjectFailure, ObjectStoreError } from './object-store.ts';
-import { refusesOne } from './s3-errors.ts';
 
 const RETRY_AFTER_MS = 1_000;
 /** In words for callers: which setting it is, the log says. */
@@ -32,7 +31,7 @@ export class BucketCondition {
   /** How a call to the bucket ended; without an error the bucket served it. */
   noteAnswer(error?: ObjectStoreError): void {
     // What one call is refused others may be granted; whether FORMAT can be read is looked at each minute.
-    if (error === undefined || !refusesOne(error)) this.noteState(error);
+    if (error?.scope !== 'request') this.noteState(error);
   }
 
   /** Why the bucket serves nobody, if it does not. */

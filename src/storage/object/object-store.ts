@@ -89,6 +89,8 @@ export type ObjectFailure =
 
 export interface ObjectStoreErrorOptions {
   maybeApplied?: boolean;
+  /** Default `store`. */
+  scope?: 'request' | 'store';
   cause?: unknown;
 }
 
@@ -98,11 +100,18 @@ export class ObjectStoreError extends Error {
   readonly failure: ObjectFailure;
   /** The write may have happened, or may still. */
   readonly maybeApplied: boolean;
+  /** `request`: this one is refused, and others may be granted; for want of a permission, or as too large. */
+  readonly scope: 'request' | 'store';
 
-  constructor(failure: ObjectFailure, message: string, { maybeApplied = false, cause }: ObjectStoreErrorOptions = {}) {
+  constructor(
+    failure: ObjectFailure,
+    message: string,
+    { maybeApplied = false, scope = 'store', cause }: ObjectStoreErrorOptions = {},
+  ) {
     super(message, cause === undefined ? undefined : { cause });
     this.failure = failure;
     this.maybeApplied = maybeApplied;
+    this.scope = scope;
   }
 }
 

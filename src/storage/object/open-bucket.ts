@@ -176,7 +176,10 @@ async function setAside(catalog: string): Promise<void> {
 function toOpenError(error: unknown, folder: string, { location }: ObjectStore): StoreOpenError {
   if (error instanceof StoreOpenError) return error;
   const options = { cause: error };
-  if (error instanceof ObjectStoreError) return new StoreOpenError('config', `${location}: ${error.message}`, options);
+  if (error instanceof ObjectStoreError) {
+    const isAuth = error.failure === 'auth';
+    return new StoreOpenError('config', `${location}: ${error.message}`, { cause: error, isAuth });
+  }
   if (hasCode(error, 'EACCES', 'EPERM', 'EROFS')) {
     return new StoreOpenError('permission', `${folder} cannot be written by this user`, options);
   }

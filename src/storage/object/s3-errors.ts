@@ -51,16 +51,11 @@ const BY_STATUS: Record<number, [ObjectFailure, string]> = {
 
 /** Whether the service knows the credentials, and does not permit them what was asked. */
 export function lacksPermission({ cause }: ObjectStoreError): boolean {
-  const { name = '', $metadata } = (cause ?? {}) as S3Failure;
-  return $metadata?.httpStatusCode === 403 && BY_NAME[name] === undefined;
+  return isWithoutPermission((cause ?? {}) as S3Failure);
 }
 
-/** Whether the service refuses this request, and may grant others: for want of a permission, or as too large. */
-export function refusesOne(error: ObjectStoreError): boolean {
-  const { name = '', $metadata } = (error.cause ?? {}) as S3Failure;
-  const status = $metadata?.httpStatusCode ?? 0;
-  const isUnknown = BY_NAME[name] === undefined && BY_STATUS[status] === undefined;
-  return lacksPermission(error) || (isUnknown && isRefusal(status));
+function isWithoutPermission({ name = '', $metadata }: S3Failure): boolean {
+  return $metadata?.httpStatusCode === 403 && BY_NAME[name] === undefined;
 }
 
 function isRefusal(status: number): boolean {
@@ -70,14 +65,16 @@ function isRefusal(status: number): boolean {
 /** Whatever a request threw, as an ObjectStoreError. */
 export function foldS3Error(error: unknown, kind: 'read' | 'write'): ObjectStoreError {
   if (error instanceof ObjectStoreError) return error;
-  const { name = '', code = '', $metadata } = (error ?? {}) as S3Failure;
+  const failure = (error ?? {}) as S3Failure;
+  const { name = '', code = '', $metadata } = failure;
   const status = $metadata?.httpStatusCode;
   const known = BY_NAME[name] ?? (status === undefined ? undefined : BY_STATUS[status]);
-  if (known !== undefined) return new ObjectStoreError(...known, { cause: error });
+  if (known !== undefined) {
+    return new ObjectStoreError(...known, { scope: isWithoutPermission(failure) ? 'request' : 'store', cause: error });
+  }
   if (status !== undefined && isRefusal(status)) {
-    return new ObjectStoreError('misconfigured', `the service refuses the request (${name}, status ${status})`, {
-      cause: error,
-    });
+    const message = `the service refuses the request (${name}, status ${status})`;
+    return new ObjectStoreError('misconfigured', message, { scope: 'request', cause: error });
   }
   const maybeApplied = kind === 'write' && !NEVER_SENT.includes(code);
   const message = status === undefined ? 'the service cannot be reached (endpoint)' : 'the service failed';

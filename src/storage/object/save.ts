@@ -4,7 +4,7 @@ import type { FoundRecord, PendingOperation, RecordTombstone } from '../catalog/
 import type { ImageRecord } from '../domain/record.ts';
 import { StorageError, throwIfCancelled } from '../errors.ts';
 import { derivedShortId, imageKey, withShortId } from '../naming.ts';
-import type { Committed, Upload } from '../providers/base-provider.ts';
+import type { Committed, Upload } from '../types.ts';
 import { type BucketStore, createOrRead, isInDoubt, settle, withdraw } from './bucket-store.ts';
 import type { Payload, StoredObject } from './object-store.ts';
 import { imageHeaders, placeObject } from './place-object.ts';

@@ -28,7 +28,15 @@ import { allRecords, measureRecords } from '../maintenance/records.ts';
 import type { Checked, CheckOptions } from '../maintenance/types.ts';
 import { tellOf } from '../maintenance/verify.ts';
 import { imageFilename, imageKey, modelSlug } from '../naming.ts';
-import type { Listing, Maintainable, ProviderContext, StorageProvider } from '../types.ts';
+import type {
+  Committed,
+  CopyUpload,
+  Listing,
+  Maintainable,
+  ProviderContext,
+  StorageProvider,
+  Upload,
+} from '../types.ts';
 import {
   type CheckedMetadata,
   checkAgainst,
@@ -39,38 +47,6 @@ import {
   checkType,
   fingerprint,
 } from '../validation.ts';
-
-/** The bytes of one save on their way into a provider. Every method's failure is folded by the caller. */
-export interface Upload {
-  /** The name the image gets, unless `commit` finds it taken. */
-  readonly filename: string;
-  /** Takes the whole chunk; it may be reused once this resolves. */
-  write(chunk: Uint8Array): Promise<void>;
-  /**
-   * Makes the image exist, under another short id if the filename is taken, or finds that its idempotency key was used.
-   * CANCELLED when the signal fires before the commit has begun.
-   * On failure nothing is left behind, unless the error has `outcomeUnknown`.
-   */
-  commit(record: ImageRecord, signal?: AbortSignal): Promise<Committed>;
-  /** Leaves nothing behind. Only before `commit`. */
-  discard(): Promise<void>;
-}
-
-export interface Committed {
-  /** The stored record: ours, or the one that had the idempotency key first. */
-  record: ImageRecord;
-  replayed: boolean;
-  /** Resolves when the save needs its slot no longer. */
-  settled: Promise<void>;
-}
-
-/** An image of another store on its way in, under the name that it has there. */
-export interface CopyUpload {
-  write(chunk: Uint8Array): Promise<void>;
-  /** False when the name is not free. */
-  commit(record: ImageRecord): Promise<boolean>;
-  discard(): Promise<void>;
-}
 
 type ReceivedBytes = Pick<ImageRecord, 'size' | 'sha256' | 'contentType' | 'width' | 'height'>;
 

@@ -13,8 +13,8 @@ import { Upkeep } from '../local/upkeep.ts';
 import { FilenameTaken, openUpload } from '../local/upload.ts';
 import { verifyFiles } from '../local/verify.ts';
 import type { Checked, CheckOptions } from '../maintenance/types.ts';
-import type { ProviderContext, StorageProvider } from '../types.ts';
-import { BaseProvider, type CopyUpload, notFound, type Upload } from './base-provider.ts';
+import type { CopyUpload, ProviderContext, StorageProvider, Upload } from '../types.ts';
+import { BaseProvider, notFound } from './base-provider.ts';
 
 const READ_BYTES = 256 * 1024;
 /** Room that a save leaves for its record and the catalog. */

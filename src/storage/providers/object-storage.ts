@@ -15,8 +15,8 @@ import { openUpload } from '../object/save.ts';
 import { takeOver } from '../object/take-over.ts';
 import { startUpkeep } from '../object/upkeep.ts';
 import { verifyObjects } from '../object/verify.ts';
-import type { ProviderContext, StorageProvider } from '../types.ts';
-import { BaseProvider, type CopyUpload, notFound, type Upload } from './base-provider.ts';
+import type { CopyUpload, ProviderContext, StorageProvider, Upload } from '../types.ts';
+import { BaseProvider, notFound } from './base-provider.ts';
 
 /** Room that a save leaves on the disk of the state folder for the catalog. */
 const HEADROOM_BYTES = 1024 * 1024;
