@@ -5,15 +5,15 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { EXIT } from '../src/exit-codes.ts';
+import type { ObjectStore } from '../src/storage/bucket/object-store.ts';
+import { readSmall } from '../src/storage/bucket/reading.ts';
+import { payloadOf } from '../src/storage/bucket/record-object.ts';
 import { examineBucket } from '../src/storage/doctor/bucket.ts';
-import type { ProviderCheck } from '../src/storage/doctor.ts';
+import type { ProviderCheck } from '../src/storage/doctor/doctor.ts';
 import type { MemoryBucket } from '../src/storage/domain/config.ts';
 import { createStorage, type S3Config } from '../src/storage/index.ts';
-import type { ObjectStore } from '../src/storage/object/object-store.ts';
-import { readSmall } from '../src/storage/object/reading.ts';
-import { payloadOf } from '../src/storage/object/record-object.ts';
 import { memoryObjects } from '../src/storage/providers/memory-storage.ts';
-import { s3Objects } from '../src/storage/providers/s3-provider.ts';
+import { s3Objects } from '../src/storage/s3/objects.ts';
 import { startDaemonProcess } from './support/daemon-process.ts';
 import {
   byName,

@@ -1,8 +1,8 @@
 /** What is read from the text, EXIF and XMP that generators leave in their images. */
 import { deflateSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
+import { readEmbeddedMetadata } from '../src/storage/embedded/metadata.ts';
 import { readerOf } from '../src/storage/embedded/read-at.ts';
-import { readEmbeddedMetadata } from '../src/storage/embedded-metadata.ts';
 import { exifOf, imageWith } from './support/exif.ts';
 import { noise, pngChunk, pngOf, sharedImages, webpOf } from './support/images.ts';
 

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { StorageError } from '../src/storage/errors.ts';
-import { type ImageFormat, ImageInspector } from '../src/storage/image-format.ts';
+import { type ImageFormat, ImageInspector } from '../src/storage/formats/inspector.ts';
 import {
   avifOf,
   box,

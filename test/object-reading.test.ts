@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { expect, it } from 'vitest';
-import type { ObjectStore } from '../src/storage/object/object-store.ts';
-import { readRange, readSmall } from '../src/storage/object/reading.ts';
+import type { ObjectStore } from '../src/storage/bucket/object-store.ts';
+import { readRange, readSmall } from '../src/storage/bucket/reading.ts';
 import { memoryObjects } from '../src/storage/providers/memory-storage.ts';
 
 const KEY = 'outputs/metadata/x.json';

@@ -1,7 +1,7 @@
 /** The provider `s3`, over the real SDK and HTTP, against a service that fails in every way that services and networks do. */
 import { expect, it } from 'vitest';
+import { sweep, TOMBSTONE_MS } from '../src/storage/bucket/sweep.ts';
 import { StorageError, type StorageProvider } from '../src/storage/index.ts';
-import { sweep, TOMBSTONE_MS } from '../src/storage/object/sweep.ts';
 import { strayObjects } from './support/bucket.ts';
 import { holdsImageOf, liveNames, recordsIn, settleSubjects, unsweptObjects } from './support/bucket-truth.ts';
 import { randomOf } from './support/load.ts';

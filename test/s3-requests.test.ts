@@ -4,8 +4,8 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import type { ObjectStore, Payload } from '../src/storage/object/object-store.ts';
-import { s3Objects } from '../src/storage/providers/s3-provider.ts';
+import type { ObjectStore, Payload } from '../src/storage/bucket/object-store.ts';
+import { s3Objects } from '../src/storage/s3/objects.ts';
 import { sha256Of } from './support/ledger.ts';
 
 const BYTES = Buffer.alloc(3_000_000, 'image');

@@ -2,7 +2,7 @@
 import { S3Client } from '@aws-sdk/client-s3';
 import { S3RequestPresigner } from '@aws-sdk/s3-request-presigner';
 import { expect, it } from 'vitest';
-import { type Credentials, escapedPath, signedHeaders, signedQuery } from '../src/storage/providers/s3-signature.ts';
+import { type Credentials, escapedPath, signedHeaders, signedQuery } from '../src/storage/s3/signature.ts';
 
 const REGION = 'eu-central-1';
 const PATH = `/bucket/${escapedPath("it's (a) *key*, ~ü+/2024-09-27/x y.png")}`;

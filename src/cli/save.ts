@@ -2,8 +2,8 @@
 import type { Command } from 'commander';
 import type { ImageMetadata, SavedImage } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
+import { type EmbeddedMetadata, readEmbeddedMetadata } from '../storage/embedded/metadata.ts';
 import type { ReadAt } from '../storage/embedded/read-at.ts';
-import { type EmbeddedMetadata, readEmbeddedMetadata } from '../storage/embedded-metadata.ts';
 import { type AddressFlags, type Session, withAddress, withClient } from './connection.ts';
 import { parseInstant } from './dates.ts';
 import { isUnreachable, outcomeHint } from './errors.ts';

@@ -2,8 +2,8 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
+import type { ObjectStore } from '../../src/storage/bucket/object-store.ts';
 import { KEY_ROOT } from '../../src/storage/naming.ts';
-import type { ObjectStore } from '../../src/storage/object/object-store.ts';
 import { filesBelow } from './files.ts';
 import { sha256Of } from './ledger.ts';
 

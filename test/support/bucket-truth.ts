@@ -1,8 +1,9 @@
 /** What a bucket in memory holds, read without any provider: the truth that a provider's answers are held against. */
+
+import { readRecord } from '../../src/storage/bucket/record-object.ts';
 import type { FoundRecord } from '../../src/storage/catalog/types.ts';
 import type { MemoryBucket } from '../../src/storage/domain/config.ts';
 import { recordKey } from '../../src/storage/naming.ts';
-import { readRecord } from '../../src/storage/object/record-object.ts';
 import { memoryObjects } from '../../src/storage/providers/memory-storage.ts';
 import { strayObjects } from './bucket.ts';
 import type { Subject } from './protocol-model.ts';

@@ -8,7 +8,7 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished } from 'vitest';
 import { connect } from '../../src/client.ts';
-import { examine, type ProviderCheck } from '../../src/storage/doctor.ts';
+import { examine, type ProviderCheck } from '../../src/storage/doctor/doctor.ts';
 import { createStorage, type ProviderSettings } from '../../src/storage/index.ts';
 import { pngOf } from './images.ts';
 

@@ -1,7 +1,7 @@
 /** A network between a daemon and its bucket that loses, delays and repeats what is sent, and a daemon that may die. */
 import { Readable } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
-import { type ObjectStore, ObjectStoreError, type Payload } from '../../src/storage/object/object-store.ts';
+import { type ObjectStore, ObjectStoreError, type Payload } from '../../src/storage/bucket/object-store.ts';
 
 /** Requests on their way, whoever sent them. */
 export class LateRequests {

@@ -15,7 +15,7 @@ import {
   type StorageProvider,
 } from '../../src/storage/index.ts';
 import { memoryObjects } from '../../src/storage/providers/memory-storage.ts';
-import { s3Objects } from '../../src/storage/providers/s3-provider.ts';
+import { s3Objects } from '../../src/storage/s3/objects.ts';
 import { type Hands, handsOnFolder, handsOnObjects } from './behind-the-back.ts';
 
 export interface MaintainedStore {

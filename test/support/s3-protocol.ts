@@ -1,7 +1,7 @@
 /** The HTTP of S3 over an object store, as far as our provider speaks it: conditional Put, ranged Get, List, Delete. */
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { buffer } from 'node:stream/consumers';
-import { failedWith, type ObjectHeaders, type ObjectStore } from '../../src/storage/object/object-store.ts';
+import { failedWith, type ObjectHeaders, type ObjectStore } from '../../src/storage/bucket/object-store.ts';
 import { sha256Of } from './ledger.ts';
 
 export type Operation = 'PUT' | 'GET' | 'DELETE' | 'LIST';

@@ -3,14 +3,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type OpenBucket, openBucket } from '../../src/storage/bucket/open-bucket.ts';
 import type { StorageProvider } from '../../src/storage/index.ts';
-import { type OpenBucket, openBucket } from '../../src/storage/object/open-bucket.ts';
 import {
   ObjectStorage,
   type ObjectStorageOptions,
   openObjectStorage,
 } from '../../src/storage/providers/object-storage.ts';
-import { s3Objects } from '../../src/storage/providers/s3-provider.ts';
+import { s3Objects } from '../../src/storage/s3/objects.ts';
 import { contextOf } from './bucket.ts';
 import { type S3FaultServer, type S3FaultServerOptions, startS3FaultServer } from './s3-fault-server.ts';
 

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { basename, join, relative, sep } from 'node:path';
 import type { ImageMetadata, Source } from '../../client.ts';
 import type { ImageRecord } from '../../storage/domain/record.ts';
-import { readEmbeddedMetadata } from '../../storage/embedded-metadata.ts';
+import { readEmbeddedMetadata } from '../../storage/embedded/metadata.ts';
 import { inspectImage, modelInName } from '../../storage/maintenance/foundling.ts';
 import { folderOf } from '../../storage/naming.ts';
 import { parseRecord } from '../../storage/record-file.ts';

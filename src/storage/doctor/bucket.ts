@@ -1,8 +1,9 @@
 /** Proves on a bucket what its store rests on, with scratch objects that are gone afterwards. */
+
+import { readStoreId } from '../bucket/format.ts';
+import { type ObjectStore, ObjectStoreError } from '../bucket/object-store.ts';
+import { retrying } from '../bucket/retrying-store.ts';
 import { KEY_ROOT } from '../naming.ts';
-import { readStoreId } from '../object/format.ts';
-import { type ObjectStore, ObjectStoreError } from '../object/object-store.ts';
-import { retrying } from '../object/retrying-store.ts';
 import { type Check, step } from './check.ts';
 import { Scratch } from './scratch.ts';
 import { type BucketUrls, examineEndpoint, examineUrls } from './urls.ts';

@@ -2,8 +2,8 @@
 import { access, constants, mkdtemp, open, rm, stat, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { checkLocal } from '../local/file-system.ts';
-import { FolderSyncError, hasCode, ifPresent, syncFolder, writeFully } from '../local/files.ts';
+import { checkLocal } from '../disk/file-system.ts';
+import { FolderSyncError, hasCode, ifPresent, syncFolder, writeFully } from '../disk/files.ts';
 import { type Check, type Finding, note, Shortcoming, skipped, step } from './check.ts';
 import { lockHolder } from './lock-holder.ts';
 

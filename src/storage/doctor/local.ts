@@ -1,8 +1,9 @@
 /** Proves on the root of a local store what its promises rest on. */
 import { join } from 'node:path';
+import { checkLinks } from '../disk/file-system.ts';
+import { inodeOf } from '../disk/files.ts';
 import type { LocalConfig } from '../domain/config.ts';
-import { checkLinks, readStoreId } from '../local/file-system.ts';
-import { inodeOf } from '../local/files.ts';
+import { readStoreId } from '../local/format.ts';
 import { Layout } from '../local/layout.ts';
 import { type Check, type Finding, note, step } from './check.ts';
 import { examineFolder, nearestFolder, type Place, toldAs } from './folder.ts';

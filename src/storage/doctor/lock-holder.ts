@@ -1,6 +1,6 @@
 /** Who has the lock of a store, as the kernel tells: the file is not opened, which could drop the lock, nor locked. */
 import { readFile, realpath, stat } from 'node:fs/promises';
-import { ifPresent } from '../local/files.ts';
+import { ifPresent } from '../disk/files.ts';
 
 /** SQLite's EXCLUSIVE covers the bytes from 1 GiB on: https://www.sqlite.org/lockingv3.html */
 const EXCLUSIVE = /^\d+: POSIX +ADVISORY +WRITE +(-?\d+) ([0-9a-f]+:[0-9a-f]+:\d+) 1073741824 /gm;

@@ -1,9 +1,10 @@
 /** What is examined of a bucket of S3: its objects, with the permission named that a refused call lacks, and its URLs. */
 
+import { type ObjectStore, ObjectStoreError } from '../bucket/object-store.ts';
 import type { S3Config } from '../domain/config.ts';
-import { type ObjectStore, ObjectStoreError } from '../object/object-store.ts';
-import { foldS3Error, lacksPermission } from '../object/s3-errors.ts';
-import { hasPublicUrls, s3Objects, urlsOf } from '../providers/s3-provider.ts';
+import { foldS3Error, lacksPermission } from '../s3/errors.ts';
+import { s3Objects } from '../s3/objects.ts';
+import { hasPublicUrls, urlsOf } from '../s3/urls.ts';
 import { type ExaminedBucket, MissingPermission } from './bucket.ts';
 import type { BucketUrls } from './urls.ts';
 

@@ -2,8 +2,7 @@
 import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { nanoid } from 'nanoid';
-import { KEY_ROOT } from '../naming.ts';
-import { ignored } from '../object/format.ts';
+import { ignored } from '../bucket/format.ts';
 import {
   type ByteRange,
   failedWith,
@@ -12,10 +11,11 @@ import {
   ObjectStoreError,
   type Payload,
   type StoredObject,
-} from '../object/object-store.ts';
-import { SCRATCH_IMAGES } from '../object/places.ts';
-import { readHeaders, readRange, readSmall } from '../object/reading.ts';
-import { payloadOf } from '../object/record-object.ts';
+} from '../bucket/object-store.ts';
+import { SCRATCH_IMAGES } from '../bucket/places.ts';
+import { readHeaders, readRange, readSmall } from '../bucket/reading.ts';
+import { payloadOf } from '../bucket/record-object.ts';
+import { KEY_ROOT } from '../naming.ts';
 import { type Finding, Shortcoming } from './check.ts';
 
 /** Neither an image's folder nor a record's: nobody takes what lies there for one. */

@@ -1,7 +1,7 @@
 /** Proves on the state folder of a bucket what its catalog, lock and spool rest on. */
 import { resolve } from 'node:path';
+import { readBinding, stateFiles } from '../bucket/open-bucket.ts';
 import type { BucketSettings } from '../domain/config.ts';
-import { readBinding, stateFiles } from '../object/open-bucket.ts';
 import type { Check } from './check.ts';
 import { examineFolder } from './folder.ts';
 

@@ -3,11 +3,11 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import { placeFile, readText, syncFile, syncFolder } from '../disk/files.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import { readerOfFile } from '../embedded/read-at.ts';
 import { inspectFoundling, recordOfFoundling } from '../maintenance/foundling.ts';
 import { formatRecord, parseRecord } from '../record-file.ts';
-import { placeFile, readText, syncFile, syncFolder } from './files.ts';
 import { quarantine } from './quarantine.ts';
 import type { LocalStore } from './store.ts';
 

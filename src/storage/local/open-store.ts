@@ -1,5 +1,6 @@
 /** The start of a local store: lock, identity, catalog (rebuilt when it is lost), recovery. */
 import { readdir, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { CatalogError } from '../catalog/types.ts';
 import {
   type OpenCatalogOptions,
@@ -8,17 +9,20 @@ import {
   type WorkerCatalog,
 } from '../catalog/worker-catalog.ts';
 import { KeyedQueue } from '../concurrency.ts';
+import { checkLinks, checkLocal } from '../disk/file-system.ts';
+import { Folders, hasCode, ifPresent, inodeOf, readText, replaceFile, syncFolder } from '../disk/files.ts';
+import { type Lock, openLock } from '../disk/lock.ts';
 import type { LocalConfig } from '../domain/config.ts';
+import type { Logger } from '../domain/logger.ts';
 import { StoreOpenError } from '../errors.ts';
 import type { ProviderContext } from '../types.ts';
 import { AuditLog } from './audit-log.ts';
 import { Committer } from './committer.ts';
-import { checkFileSystem, giveUpReserve, makeStoreFolders, readOrCreateFormat, takeReserve } from './file-system.ts';
-import { Folders, hasCode, ifPresent, inodeOf, readText, replaceFile, syncFolder } from './files.ts';
+import { readOrCreateFormat } from './format.ts';
 import { Layout } from './layout.ts';
-import { type Lock, openLock } from './lock.ts';
 import { rebuildCatalog } from './rebuild.ts';
 import { finishUnlinks, restoreRecords, settleStaging } from './recovery.ts';
+import { giveUpReserve, takeReserve } from './reserve.ts';
 import { type LocalStore, StoreCondition } from './store.ts';
 
 const DEFAULT_LOCK_WAIT_SECONDS = 30;
@@ -161,4 +165,19 @@ function toOpenError(error: unknown, basePath: string): StoreOpenError {
   if (hasCode(error, 'ENOSPC', 'EDQUOT')) return new StoreOpenError('io', `the disk of ${basePath} is full`, options);
   const why = error instanceof Error ? error.message : String(error);
   return new StoreOpenError('io', `${basePath} cannot be opened: ${why}`, options);
+}
+
+async function makeStoreFolders(layout: Layout, folders: Folders): Promise<void> {
+  for (const folder of [layout.staging, layout.logs, layout.records, layout.images]) await folders.ensure(folder);
+}
+
+/** Refuses network file systems, and images and metadata that cannot be linked to each other. */
+async function checkFileSystem(layout: Layout, log: Logger): Promise<void> {
+  if ((await checkLocal(layout.basePath)) === 'fuse') {
+    log.warn(
+      { basePath: layout.basePath },
+      'the store is on FUSE or virtiofs: a power cut is as safe as that makes fsync',
+    );
+  }
+  await checkLinks(layout.basePath, join(layout.staging, '.link-test'), join(layout.images, '.link-test'));
 }

@@ -1,6 +1,6 @@
 /** Where files go that do not belong into the store: below `metadata/quarantine`, under the path that they had. */
 import { dirname, join, relative } from 'node:path';
-import { type Folders, linkNew, syncFolder, unlinkIfPresent } from './files.ts';
+import { type Folders, linkNew, syncFolder, unlinkIfPresent } from '../disk/files.ts';
 import type { Layout } from './layout.ts';
 
 /** Moves a file of the store there; one that lies there already is never overwritten. */

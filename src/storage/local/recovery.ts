@@ -2,10 +2,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Catalog } from '../catalog/types.ts';
-import type { Logger } from '../domain/logger.ts';
-import type { ImageRecord } from '../domain/record.ts';
-import { folderOf } from '../naming.ts';
-import { formatRecord, parseRecord } from '../record-file.ts';
 import {
   type Folders,
   hasCode,
@@ -19,7 +15,11 @@ import {
   syncFolder,
   unlinkIfPresent,
   unlinkIfSame,
-} from './files.ts';
+} from '../disk/files.ts';
+import type { Logger } from '../domain/logger.ts';
+import type { ImageRecord } from '../domain/record.ts';
+import { folderOf } from '../naming.ts';
+import { formatRecord, parseRecord } from '../record-file.ts';
 import type { Layout } from './layout.ts';
 import { unlinkImage } from './store.ts';
 

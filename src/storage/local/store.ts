@@ -2,12 +2,12 @@
 import { unlink } from 'node:fs/promises';
 import { type Catalog, CatalogError } from '../catalog/types.ts';
 import type { KeyedQueue } from '../concurrency.ts';
+import { FolderSyncError, type Folders, type Inode, ifPresent, isSame } from '../disk/files.ts';
 import type { ProviderHealth } from '../domain/requests.ts';
 import { StorageError, toStorageError } from '../errors.ts';
 import type { ProviderContext } from '../types.ts';
 import type { AuditLog } from './audit-log.ts';
 import type { Committer } from './committer.ts';
-import { FolderSyncError, type Folders, type Inode, ifPresent, isSame } from './files.ts';
 import type { Layout } from './layout.ts';
 
 /** How long at least the name and the key of a deleted image are kept. */

@@ -1,8 +1,8 @@
 /** The slow background work of an open store: records to stable storage, ends of deletes, old tombstones, the reserve. */
 import { dirname } from 'node:path';
-import { takeReserve } from './file-system.ts';
-import { syncFile, unlinkIfPresent } from './files.ts';
+import { syncFile, unlinkIfPresent } from '../disk/files.ts';
 import { finishUnlinks, restoreRecord, syncFolders } from './recovery.ts';
+import { takeReserve } from './reserve.ts';
 import { type LocalStore, TOMBSTONE_MS, unlinkImage } from './store.ts';
 
 const TICK_MS = 1000;

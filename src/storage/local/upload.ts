@@ -2,12 +2,12 @@
 import { fstatSync } from 'node:fs';
 import { type FileHandle, open, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { hasCode, type Inode, linkNew, unlinkIfPresent, unlinkIfSame, writeFully } from '../disk/files.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import { StorageError, throwIfCancelled } from '../errors.ts';
 import { imageKey, withShortId } from '../naming.ts';
 import { formatRecord } from '../record-file.ts';
 import type { Committed, Upload } from '../types.ts';
-import { hasCode, type Inode, linkNew, unlinkIfPresent, unlinkIfSame, writeFully } from './files.ts';
 import type { Layout } from './layout.ts';
 import type { LocalStore } from './store.ts';
 

@@ -4,6 +4,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { Catalog } from '../catalog/types.ts';
+import { hasCode, ifPresent, inodeOf, readText, sha256Of } from '../disk/files.ts';
 import type { Finding, Problem } from '../domain/maintenance.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import { StorageError } from '../errors.ts';
@@ -14,7 +15,6 @@ import { folderOf, imageKey, KEY_ROOT, recordKey } from '../naming.ts';
 import { mapInParallel } from '../parallel.ts';
 import { parseRecord } from '../record-file.ts';
 import { adoptImage, correctRecord } from './adopt.ts';
-import { hasCode, ifPresent, inodeOf, readText, sha256Of } from './files.ts';
 import { quarantine } from './quarantine.ts';
 import type { LocalStore } from './store.ts';
 

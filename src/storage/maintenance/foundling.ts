@@ -1,10 +1,10 @@
 /** What can be told of bytes that no record tells of: that they are a whole image, and what its name and its maker say. */
 import { createHash } from 'node:crypto';
 import type { ImageRecord } from '../domain/record.ts';
+import { readEmbeddedMetadata } from '../embedded/metadata.ts';
 import type { ReadAt } from '../embedded/read-at.ts';
-import { readEmbeddedMetadata } from '../embedded-metadata.ts';
 import { StorageError } from '../errors.ts';
-import { type ImageFormat, ImageInspector } from '../image-format.ts';
+import { type ImageFormat, ImageInspector } from '../formats/inspector.ts';
 import { folderOf, imageKey, modelSlug } from '../naming.ts';
 import { fingerprint } from '../validation.ts';
 

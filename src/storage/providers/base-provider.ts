@@ -21,7 +21,7 @@ import type {
   SaveOptions,
 } from '../domain/requests.ts';
 import { StorageError, throwIfCancelled, toStorageError } from '../errors.ts';
-import { type DetectedType, ImageInspector } from '../image-format.ts';
+import { type DetectedType, ImageInspector } from '../formats/inspector.ts';
 import { itemOf, type Location } from '../item.ts';
 import { createListing, toQuery } from '../listing.ts';
 import { allRecords, measureRecords } from '../maintenance/records.ts';

@@ -1,13 +1,14 @@
 /** Images in a directory: the Save and Delete protocol over files, with the catalog as the commit point. */
 import { open } from 'node:fs/promises';
 import type { Catalog, Outcome } from '../catalog/types.ts';
+import { capacityOf, freeSpaceOf } from '../disk/file-system.ts';
+import { ifPresent } from '../disk/files.ts';
 import type { LocalConfig } from '../domain/config.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import type { ProviderHealth } from '../domain/requests.ts';
 import { StorageError, toStorageError } from '../errors.ts';
-import { capacityOf, freeSpaceOf, giveUpReserve } from '../local/file-system.ts';
-import { ifPresent } from '../local/files.ts';
 import { markClosed, type OpenStore, openStore } from '../local/open-store.ts';
+import { giveUpReserve } from '../local/reserve.ts';
 import { unlinkImage } from '../local/store.ts';
 import { Upkeep } from '../local/upkeep.ts';
 import { FilenameTaken, openUpload } from '../local/upload.ts';

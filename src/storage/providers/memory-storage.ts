@@ -1,14 +1,14 @@
 /** The five primitives on a Map: what they mean, for tests. */
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
-import type { MemoryConfig } from '../domain/config.ts';
 import {
   type ListedObject,
   type ObjectHeaders,
   type ObjectStore,
   ObjectStoreError,
   type Payload,
-} from '../object/object-store.ts';
+} from '../bucket/object-store.ts';
+import type { MemoryConfig } from '../domain/config.ts';
 import type { MemoryBucket, ProviderContext, StorageProvider } from '../types.ts';
 import { type ObjectStorageOptions, openObjectStorage } from './object-storage.ts';
 

@@ -1,20 +1,21 @@
 /** Images in a bucket: the record is the commit, the catalog an index over the records. */
+
+import { deleteImage } from '../bucket/delete.ts';
+import { failedWith, type StoredObject } from '../bucket/object-store.ts';
+import { type BucketOptions, type OpenBucket, openBucket } from '../bucket/open-bucket.ts';
+import { readRange } from '../bucket/reading.ts';
+import { readRecord } from '../bucket/record-object.ts';
+import { openUpload } from '../bucket/save.ts';
+import { takeOver } from '../bucket/take-over.ts';
+import { startUpkeep } from '../bucket/upkeep.ts';
+import { verifyObjects } from '../bucket/verify.ts';
 import type { Catalog, Outcome } from '../catalog/types.ts';
+import { freeSpaceOf } from '../disk/file-system.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import type { ProviderHealth } from '../domain/requests.ts';
 import { StorageError } from '../errors.ts';
-import { freeSpaceOf } from '../local/file-system.ts';
 import type { Checked, CheckOptions } from '../maintenance/types.ts';
 import { folderOf } from '../naming.ts';
-import { deleteImage } from '../object/delete.ts';
-import { failedWith, type StoredObject } from '../object/object-store.ts';
-import { type BucketOptions, type OpenBucket, openBucket } from '../object/open-bucket.ts';
-import { readRange } from '../object/reading.ts';
-import { readRecord } from '../object/record-object.ts';
-import { openUpload } from '../object/save.ts';
-import { takeOver } from '../object/take-over.ts';
-import { startUpkeep } from '../object/upkeep.ts';
-import { verifyObjects } from '../object/verify.ts';
 import type { CopyUpload, ProviderContext, StorageProvider, Upload } from '../types.ts';
 import { BaseProvider, notFound } from './base-provider.ts';
 

@@ -1,11 +1,11 @@
 /** Tells what image a stream of bytes is and whether it is whole, while the bytes go by. */
-import { StorageError } from './errors.ts';
-import { avif, brandsOf } from './formats/avif.ts';
-import { gif } from './formats/gif.ts';
-import { jpeg } from './formats/jpeg.ts';
-import { type Format, ParserRun } from './formats/parser.ts';
-import { png } from './formats/png.ts';
-import { webp } from './formats/webp.ts';
+import { StorageError } from '../errors.ts';
+import { avif, brandsOf } from './avif.ts';
+import { gif } from './gif.ts';
+import { jpeg } from './jpeg.ts';
+import { type Format, ParserRun } from './parser.ts';
+import { png } from './png.ts';
+import { webp } from './webp.ts';
 
 export interface DetectedType {
   /** Such as `image/png`. */

@@ -2,7 +2,7 @@
 import type { Readable } from 'node:stream';
 import { GetObjectCommand, type PutObjectCommandInput, type S3Client } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
-import { escapedPath, signedHeaders, signedQuery } from './s3-signature.ts';
+import { escapedPath, signedHeaders, signedQuery } from './signature.ts';
 
 /** An object as it is to be put, all but its body. */
 export type PutInput = Omit<PutObjectCommandInput, 'Bucket' | 'Key' | 'Body'> & { Key: string };

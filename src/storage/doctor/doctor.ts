@@ -1,9 +1,10 @@
 /** Proves, on every provider of a configuration, what a daemon will need; takes no lock and may run beside one. */
-import type { ExaminedBucket } from './doctor/bucket.ts';
-import type { Check } from './doctor/check.ts';
-import type { ProviderConfig, StorageConfig } from './domain/config.ts';
-import { StorageError } from './errors.ts';
-import { withDefaults, withoutAlias } from './settings.ts';
+
+import type { ProviderConfig, StorageConfig } from '../domain/config.ts';
+import { StorageError } from '../errors.ts';
+import { withDefaults, withoutAlias } from '../settings.ts';
+import type { ExaminedBucket } from './bucket.ts';
+import type { Check } from './check.ts';
 
 export interface ProviderCheck extends Check {
   provider: string;
@@ -25,16 +26,16 @@ export async function* examine(config: StorageConfig, provider?: string): AsyncG
 
 async function* checksOf(config: ProviderConfig, name: string, maxImageBytes: number): AsyncGenerator<Check> {
   if (config.type === 'local') {
-    yield* (await import('./doctor/local.ts')).examineLocal(config, maxImageBytes);
+    yield* (await import('./local.ts')).examineLocal(config, maxImageBytes);
     return;
   }
-  const { examineState } = await import('./doctor/state-folder.ts');
+  const { examineState } = await import('./state-folder.ts');
   const boundId = yield* examineState(config, name, maxImageBytes);
-  const { examineBucket } = await import('./doctor/bucket.ts');
+  const { examineBucket } = await import('./bucket.ts');
   yield* examineBucket(await examinedBucket(config), boundId);
 }
 
 async function examinedBucket(config: Exclude<ProviderConfig, { type: 'local' }>): Promise<ExaminedBucket> {
-  if (config.type === 's3') return (await import('./doctor/s3.ts')).examinedS3(config);
-  return { objects: (await import('./providers/memory-storage.ts')).memoryObjects(config.bucket) };
+  if (config.type === 's3') return (await import('./s3.ts')).examinedS3(config);
+  return { objects: (await import('../providers/memory-storage.ts')).memoryObjects(config.bucket) };
 }

@@ -1,5 +1,5 @@
 /** What the failures of an S3 request mean, and which setting to look at; knows the SDK's errors by their shape only. */
-import { type ObjectFailure, ObjectStoreError } from './object-store.ts';
+import { type ObjectFailure, ObjectStoreError } from '../bucket/object-store.ts';
 
 /** The common part of what the SDK, its credential chain and Node throw. */
 interface S3Failure {

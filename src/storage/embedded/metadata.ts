@@ -1,15 +1,15 @@
 /** Reads the prompt, model, parameters and date that a generator (ComfyUI, A1111, InvokeAI, NovelAI) left in its image. */
-import { readA1111 } from './embedded/a1111.ts';
-import { findBlocks } from './embedded/blocks.ts';
-import { readComfyUI } from './embedded/comfyui.ts';
-import { parseEmbeddedDate } from './embedded/date.ts';
-import { type BlockTexts, readBlockTexts } from './embedded/exif.ts';
-import { readInvokeAI } from './embedded/invokeai.ts';
-import { readJsonParameters } from './embedded/json-parameters.ts';
-import { readNovelAI } from './embedded/novelai.ts';
-import { readPngTexts } from './embedded/png-text.ts';
-import type { ReadAt } from './embedded/read-at.ts';
-import type { Traces } from './embedded/traces.ts';
+import { readA1111 } from './a1111.ts';
+import { findBlocks } from './blocks.ts';
+import { readComfyUI } from './comfyui.ts';
+import { parseEmbeddedDate } from './date.ts';
+import { type BlockTexts, readBlockTexts } from './exif.ts';
+import { readInvokeAI } from './invokeai.ts';
+import { readJsonParameters } from './json-parameters.ts';
+import { readNovelAI } from './novelai.ts';
+import { readPngTexts } from './png-text.ts';
+import type { ReadAt } from './read-at.ts';
+import type { Traces } from './traces.ts';
 
 export interface EmbeddedMetadata {
   prompt?: string;

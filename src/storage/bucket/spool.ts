@@ -2,7 +2,7 @@
 import { type FileHandle, mkdir, open, readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { nanoid } from 'nanoid';
-import { unlinkIfPresent, writeFully } from '../local/files.ts';
+import { unlinkIfPresent, writeFully } from '../disk/files.ts';
 import type { Payload } from './object-store.ts';
 
 const MIB = 1024 * 1024;

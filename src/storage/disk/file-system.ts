@@ -1,0 +1,70 @@
+/** What the file system behind a folder offers: local or not, hard links, room. */
+import { link, statfs, writeFile } from 'node:fs/promises';
+import { StoreOpenError } from '../errors.ts';
+import { hasCode, ifPresent, unlinkIfPresent } from './files.ts';
+
+/** How long a look at the free space counts. */
+const FRESH_MS = 100;
+
+/** statfs(2) magic numbers of file systems on which a lock or an fsync may not mean what it says. */
+const REMOTE = new Map([
+  [0x6969, 'NFS'],
+  [0x517b, 'SMB'],
+  [0xff534d42, 'SMB'],
+  [0xfe534d42, 'SMB'],
+  [0x01021997, '9p'],
+]);
+const FUSE = 0x65735546;
+const IN_MEMORY = new Set([0x01021994, 0x858458f6]);
+
+/** What is behind a folder, as far as Linux tells. `config` where it is a network file system. */
+export async function checkLocal(path: string): Promise<'disk' | 'fuse' | 'memory'> {
+  if (process.platform !== 'linux') return 'disk';
+  const { type } = await statfs(path);
+  const remote = REMOTE.get(type);
+  if (remote !== undefined) {
+    throw new StoreOpenError(
+      'config',
+      `${path} is on ${remote}, where locks and fsync cannot be relied on; mount a local disk there`,
+    );
+  }
+  if (IN_MEMORY.has(type)) return 'memory';
+  return type === FUSE ? 'fuse' : 'disk';
+}
+
+/** Links two names, which are gone afterwards. `config` where no hard link can be made. */
+export async function checkLinks(basePath: string, from: string, to: string): Promise<void> {
+  await Promise.all([from, to].map(unlinkIfPresent));
+  try {
+    await writeFile(from, '');
+    await link(from, to);
+  } catch (error) {
+    if (!hasCode(error, 'EXDEV', 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK')) throw error;
+    const message = `${basePath}: images and metadata must lie on one file system with hard links; mount the folder as a whole`;
+    throw new StoreOpenError('config', message, { cause: error });
+  } finally {
+    await Promise.all([from, to].map(unlinkIfPresent));
+  }
+}
+
+/** Size and free space of the file system, as this user sees it. */
+export async function capacityOf(path: string): Promise<{ capacityBytes?: number; freeBytes?: number }> {
+  const stats = await ifPresent(statfs(path));
+  return stats ? { capacityBytes: stats.blocks * stats.bsize, freeBytes: stats.bavail * stats.bsize } : {};
+}
+
+/**
+ * Gives the free bytes of the file system, as they were a moment ago: one look serves all saves that begin together, and
+ * a write says what is true. Infinity where nothing is at the path.
+ */
+export function freeSpaceOf(path: string): () => Promise<number> {
+  let last: { at: number; bytes: Promise<number> } | undefined;
+  return () => {
+    const now = performance.now();
+    if (last === undefined || now - last.at > FRESH_MS) {
+      const bytes = capacityOf(path).then(({ freeBytes = Number.POSITIVE_INFINITY }) => freeBytes);
+      last = { at: now, bytes };
+    }
+    return last.bytes;
+  };
+}

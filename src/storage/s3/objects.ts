@@ -1,0 +1,200 @@
+/** The five primitives on the AWS SDK: AWS S3, Cloudflare R2, and whatever speaks S3 with conditional writes. */
+import { Readable } from 'node:stream';
+import {
+  DeleteObjectCommand,
+  GetObjectCommand,
+  type GetObjectCommandOutput,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  type PutObjectCommandInput,
+  type S3Client,
+} from '@aws-sdk/client-s3';
+import {
+  type ByteRange,
+  failedWith,
+  type ObjectHeaders,
+  type ObjectStore,
+  ObjectStoreError,
+  type Payload,
+  type StoredObject,
+} from '../bucket/object-store.ts';
+import type { S3Config } from '../domain/config.ts';
+import { createClient, IDLE_TIMEOUT_MS, prefixOf } from './client.ts';
+import { type DirectPut, directPut, type PutInput } from './direct-put.ts';
+import { foldS3Error } from './errors.ts';
+
+const SETTLED = new Error('the request is settled');
+
+/** `idleTimeoutMs`: how long a connection may carry nothing before what it was for fails. */
+export function s3Objects(config: S3Config, { idleTimeoutMs = IDLE_TIMEOUT_MS } = {}): ObjectStore {
+  const client = createClient(config, config.endpoint, { idleTimeoutMs });
+  // Its time for a connection would run while a request waits for a caller who is slow to give one back.
+  const reader = createClient(config, config.endpoint, { idleTimeoutMs, connectionTimeoutMs: 0 });
+  return new S3Objects(client, reader, config);
+}
+
+class S3Objects implements ObjectStore {
+  readonly location: string;
+  readonly #client: S3Client;
+  /** For bytes that go to callers, who may hold its connections for as long as they like: saves do not wait for them. */
+  readonly #reader: S3Client;
+  readonly #bucket: string;
+  readonly #prefix: string;
+  readonly #putDirectly: DirectPut;
+  readonly #closing = new AbortController();
+
+  constructor(client: S3Client, reader: S3Client, config: S3Config) {
+    this.#client = client;
+    this.#reader = reader;
+    this.#bucket = config.bucket;
+    this.#prefix = prefixOf(config);
+    this.#putDirectly = directPut(client, config.bucket);
+    this.location = `s3://${config.bucket}/${this.#prefix} at ${config.endpoint ?? `AWS ${config.region}`}`;
+  }
+
+  putNew(key: string, body: Payload, headers: ObjectHeaders): Promise<{ etag: string }> {
+    return this.#put(key, body, headers, { IfNoneMatch: '*' });
+  }
+
+  replaceIf(key: string, body: Payload, headers: ObjectHeaders, etag: string): Promise<{ etag: string }> {
+    return this.#put(key, body, headers, { IfMatch: `"${etag}"` });
+  }
+
+  get(key: string, range?: ByteRange): Promise<StoredObject> {
+    return this.#folded('read', async (abortSignal) => {
+      const Range = range && `bytes=${range.offset}-${range.offset + range.length - 1}`;
+      const client = range === undefined ? this.#client : this.#reader;
+      const output = await client.send(new GetObjectCommand({ ...this.#at(key), Range }), { abortSignal });
+      return storedObject(output, range);
+    });
+  }
+
+  list(prefix: string, after?: string) {
+    return this.#folded('read', async (abortSignal) => {
+      const { Key: Prefix, Bucket } = this.#at(prefix);
+      const StartAfter = after && this.#at(after).Key;
+      const command = new ListObjectsV2Command({ Bucket, Prefix, StartAfter });
+      const output = await this.#client.send(command, { abortSignal });
+      // What has none of the fields of a listing is an error in the guise of a success.
+      if (output.KeyCount === undefined && output.Name === undefined) throw badAnswer();
+      const objects = (output.Contents ?? []).map(({ Key = '', ETag, Size = 0, LastModified }) => ({
+        key: Key.slice(this.#prefix.length),
+        etag: bareEtag(ETag),
+        size: Size,
+        lastModified: LastModified?.getTime() ?? 0,
+      }));
+      return { objects, more: output.IsTruncated ?? false };
+    });
+  }
+
+  remove(key: string): Promise<void> {
+    const command = new DeleteObjectCommand(this.#at(key));
+    return this.#folded('write', (abortSignal) => this.#client.send(command, { abortSignal })).then(
+      () => {},
+      (error) => {
+        // versitygw says so where two removals meet.
+        if (!failedWith(error, 'not_found')) throw error;
+      },
+    );
+  }
+
+  close(): void {
+    this.#closing.abort();
+    this.#client.destroy();
+    this.#reader.destroy();
+  }
+
+  #put(key: string, payload: Payload, headers: ObjectHeaders, condition: Partial<PutObjectCommandInput>) {
+    return this.#folded('write', async (closing) => {
+      const input: PutInput = {
+        Key: this.#at(key).Key,
+        ...condition,
+        ContentLength: payload.size,
+        ContentType: headers.contentType,
+        CacheControl: headers.cacheControl,
+        ContentDisposition: headers.contentDisposition,
+        Metadata: headers.metadata,
+      };
+      const answer = await sending(payload, closing, (body, abortSignal) =>
+        this.#putDirectly(input, payload.sha256, body, abortSignal),
+      );
+      const etag = answer.kind === 'put' ? answer.etag : await this.#putBySdk(input, payload, closing);
+      return { etag: bareEtag(etag) };
+    });
+  }
+
+  #putBySdk(input: PutInput, payload: Payload, closing: AbortSignal): Promise<string | undefined> {
+    return sending(payload, closing, async (Body, abortSignal) => {
+      const command = new PutObjectCommand({ Bucket: this.#bucket, ...input, Body });
+      signWith(command, payload.sha256);
+      return (await this.#client.send(command, { abortSignal })).ETag;
+    });
+  }
+
+  #at(key: string): { Bucket: string; Key: string } {
+    return { Bucket: this.#bucket, Key: this.#prefix + key };
+  }
+
+  /** The request ends with the signal. */
+  async #folded<T>(kind: 'read' | 'write', request: (closing: AbortSignal) => Promise<T>): Promise<T> {
+    try {
+      return await request(this.#closing.signal);
+    } catch (error) {
+      throw foldS3Error(error, kind);
+    }
+  }
+}
+
+/** Sends the bytes: small ones whole, others as a stream whose failure ends the request, which nobody else sees to. */
+async function sending<T>(
+  payload: Payload,
+  closing: AbortSignal,
+  send: (body: Readable | Uint8Array, abortSignal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const parts = payload.open();
+  if (Array.isArray(parts) && parts.length === 1) return send(parts[0], closing);
+  const body = parts instanceof Readable ? parts : Readable.from(parts);
+  const aborter = new AbortController();
+  body.on('error', (error) => aborter.abort(error));
+  try {
+    return await send(body, AbortSignal.any([closing, aborter.signal]));
+  } finally {
+    // An answer that came early leaves bytes that nobody waits for, in memory that others get next.
+    if (!body.readableEnded) aborter.abort(SETTLED);
+  }
+}
+
+/** The bytes were hashed while they arrived: the SDK need not do it again, and the server refuses others. */
+function signWith(command: PutObjectCommand, sha256: string): void {
+  command.middlewareStack.add(
+    (next) => (args) => {
+      (args.request as { headers: Record<string, string> }).headers['x-amz-content-sha256'] = sha256;
+      return next(args);
+    },
+    { step: 'build', name: 'knownPayloadHash' },
+  );
+}
+
+function storedObject(
+  { ETag, ContentRange, ContentLength, Metadata, Body }: GetObjectCommandOutput,
+  range?: ByteRange,
+) {
+  const body = Body as Readable;
+  const size = Number(ContentRange?.split('/').at(-1) ?? ContentLength);
+  const ignoredRange = (range?.offset ?? 0) > 0 && ContentRange === undefined;
+  if (ETag === undefined || !Number.isSafeInteger(size) || ignoredRange) {
+    body.on('error', () => {}).destroy();
+    throw badAnswer();
+  }
+  return { etag: bareEtag(ETag), size, metadata: Metadata ?? {}, body };
+}
+
+function bareEtag(etag: string | undefined): string {
+  if (etag === undefined) throw badAnswer();
+  return etag.replace(/^(W\/)?"|"$/g, '');
+}
+
+/** A proxy, or a service that answers 200 before it knows. */
+function badAnswer(): ObjectStoreError {
+  return new ObjectStoreError('unavailable', 'the service gave an answer that is none of S3', { maybeApplied: true });
+}
