@@ -18,7 +18,7 @@ import { registerStats } from './cli/stats.ts';
 import { registerVerify } from './cli/verify.ts';
 import { ConfigError, folderOfCaller, processEnvironment } from './config.ts';
 import { EXIT } from './exit-codes.ts';
-import { StorageError, StoreOpenError } from './storage/errors.ts';
+import { StorageError, StoreOpenError } from './storage/domain/errors.ts';
 
 /** Runs a command line, as in `process.argv`. Sets the exit code of the process and never rejects. */
 export async function main(argv: readonly string[]): Promise<void> {

@@ -2,8 +2,8 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { BucketChange, FoundRecord, RecordTombstone } from '../src/storage/catalog/types.ts';
 import type { WorkerCatalog } from '../src/storage/catalog/worker-catalog.ts';
+import { recordKey } from '../src/storage/domain/naming.ts';
 import type { ImageRecord } from '../src/storage/domain/record.ts';
-import { recordKey } from '../src/storage/naming.ts';
 import { createWith, openInWorkers, recordOf, T0, temporaryCatalog } from './support/catalog.ts';
 
 let path: string;

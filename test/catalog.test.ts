@@ -2,8 +2,8 @@
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Catalog, CatalogQuery, PageRequest, Tombstone } from '../src/storage/catalog/types.ts';
+import { isModelSlug, modelSlug, utcDay } from '../src/storage/domain/naming.ts';
 import type { ImageRecord } from '../src/storage/domain/record.ts';
-import { isModelSlug, modelSlug, utcDay } from '../src/storage/naming.ts';
 import {
   createWith,
   deleteOf,

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { MemoryBucket } from '../src/storage/domain/config.ts';
 import type { CopyFailure, CopyOptions, CopySummary } from '../src/storage/domain/maintenance.ts';
+import { recordKey } from '../src/storage/domain/naming.ts';
 import {
   createStorage,
   type ImageMetadata,
@@ -16,7 +17,6 @@ import {
   type StorageItem,
   type StorageResult,
 } from '../src/storage/index.ts';
-import { recordKey } from '../src/storage/naming.ts';
 import { memoryObjects } from '../src/storage/providers/memory-storage.ts';
 import { contentsOf, type Hands, handsOnFolder, handsOnObjects } from './support/behind-the-back.ts';
 import { loseCatalog, untilNothingIsStaged } from './support/files.ts';

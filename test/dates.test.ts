@@ -1,6 +1,6 @@
 /** Points in time as people write them. */
 import { describe, expect, it } from 'vitest';
-import { parseInstant, parseRangeEnd } from '../src/storage/dates.ts';
+import { parseInstant, parseRangeEnd } from '../src/storage/domain/dates.ts';
 
 const now = new Date('2024-09-27T14:15:22.500Z');
 const instant = (text: string) => parseInstant(text, now)?.toISOString();

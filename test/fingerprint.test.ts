@@ -1,6 +1,7 @@
 /** The fingerprint of a save, which is kept in records: its value may never change. */
 import { expect, it } from 'vitest';
-import { type CheckedMetadata, fingerprint } from '../src/storage/validation.ts';
+import { fingerprint } from '../src/storage/domain/fingerprint.ts';
+import type { CheckedMetadata } from '../src/storage/domain/validation.ts';
 
 const NOTHING: CheckedMetadata = {
   prompt: '',

@@ -1,7 +1,7 @@
 /** What the inspection of image bytes accepts, refuses, and says of them, however they are cut into chunks. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { StorageError } from '../src/storage/errors.ts';
+import { StorageError } from '../src/storage/domain/errors.ts';
 import { type ImageFormat, ImageInspector } from '../src/storage/formats/inspector.ts';
 import {
   avifOf,

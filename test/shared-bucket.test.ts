@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { connect, type ImageStorageClient, type SavedImage } from '../src/client.ts';
-import { inParallel } from '../src/storage/parallel.ts';
+import { inParallel } from '../src/storage/async/parallel.ts';
 import { loseState, startBucketDaemon } from './support/bucket-daemon.ts';
 import type { DaemonProcess } from './support/daemon-process.ts';
 import { imageOf } from './support/ledger.ts';

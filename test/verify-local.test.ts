@@ -2,8 +2,8 @@
 import { mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { recordKey } from '../src/storage/domain/naming.ts';
 import { createStorage, type StorageResult } from '../src/storage/index.ts';
-import { recordKey } from '../src/storage/naming.ts';
 import { loseCatalog, untilNothingIsStaged } from './support/files.ts';
 import { pngOf } from './support/images.ts';
 import { type MaintainedStore, openFolder, verified } from './support/maintained-store.ts';

@@ -1,8 +1,8 @@
 /** What `verify` finds in a store of any kind, and how it repairs that: everything is found, and nothing is lost by it. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Finding, Problem, Remedy } from '../src/storage/domain/maintenance.ts';
+import { imageFilename, imageKey, recordKey } from '../src/storage/domain/naming.ts';
 import type { StorageItem, StorageResult } from '../src/storage/index.ts';
-import { imageFilename, imageKey, recordKey } from '../src/storage/naming.ts';
 import { contentsOf, type Hands } from './support/behind-the-back.ts';
 import { untilNothingIsStaged } from './support/files.ts';
 import { jpegOf, pngOf, sharedImages } from './support/images.ts';

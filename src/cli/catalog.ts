@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { type Config, loadConfig, processEnvironment } from '../config.ts';
-import { StorageError } from '../storage/errors.ts';
+import { StorageError } from '../storage/domain/errors.ts';
 import type { Storage } from '../storage/types.ts';
 import { notWaiting } from './own-daemon.ts';
 import { providerNamed } from './settings.ts';

@@ -4,7 +4,7 @@ import { realpath } from 'node:fs/promises';
 import { relative } from 'node:path';
 import type { Command } from 'commander';
 import { EXIT } from '../exit-codes.ts';
-import { inParallel } from '../storage/parallel.ts';
+import { inParallel } from '../storage/async/parallel.ts';
 import { type AddressFlags, type Session, withAddress, withClient } from './connection.ts';
 import { collect, parseConcurrency } from './flags.ts';
 import { type Description, openImageFile } from './import/image-file.ts';

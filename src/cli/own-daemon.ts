@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { type Config, loadConfig, processEnvironment } from '../config.ts';
 import { EXIT } from '../exit-codes.ts';
-import { StoreOpenError } from '../storage/errors.ts';
+import { StoreOpenError } from '../storage/domain/errors.ts';
 import { withoutAlias } from '../storage/settings.ts';
 import { type AddressFlags, type Session, withAddress, withClient } from './connection.ts';
 

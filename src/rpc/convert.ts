@@ -13,6 +13,7 @@ import {
   type SaveHeader,
   type SaveTrailer,
 } from '../../gen/imagestorage/v1/image_storage_pb.ts';
+import { invalidField } from '../storage/domain/errors.ts';
 import type { ImageMetadata, StorageItem } from '../storage/domain/image.ts';
 import type {
   CleanupOptions,
@@ -23,7 +24,6 @@ import type {
   ProviderStatistics,
   SaveOptions,
 } from '../storage/domain/requests.ts';
-import { invalidField } from '../storage/errors.ts';
 import type { ProviderChoice } from '../storage/types.ts';
 
 const MAX_BATCH_SIZE = 1000;

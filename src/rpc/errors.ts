@@ -2,7 +2,7 @@
 import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import { Code, ConnectError } from '@connectrpc/connect';
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from '../../gen/google/rpc/error_details_pb.ts';
-import { type Code as StorageCode, StorageError, toStorageError } from '../storage/errors.ts';
+import { type Code as StorageCode, StorageError, toStorageError } from '../storage/domain/errors.ts';
 
 type OutgoingDetail = NonNullable<ConstructorParameters<typeof ConnectError>[3]>[number];
 

@@ -1,7 +1,7 @@
 /** Wraps every call: folds errors on both ways, and logs one line per call without anything of its content. */
 import { Code, ConnectError, type Interceptor, type StreamRequest, type StreamResponse } from '@connectrpc/connect';
+import { StorageError } from '../storage/domain/errors.ts';
 import type { Logger } from '../storage/domain/logger.ts';
-import { StorageError } from '../storage/errors.ts';
 import { cancelled, foldReadError, toConnectError } from './errors.ts';
 
 type Level = 'info' | 'warn' | 'error';

@@ -6,7 +6,7 @@ import type {
   GetResponseSchema,
   ImageStorage,
 } from '../../gen/imagestorage/v1/image_storage_pb.ts';
-import { invalidField, toStorageError } from '../storage/errors.ts';
+import { invalidField, toStorageError } from '../storage/domain/errors.ts';
 import type { Storage } from '../storage/types.ts';
 import {
   cleanupFrom,

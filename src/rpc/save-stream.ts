@@ -1,7 +1,7 @@
 /** Takes the request stream of a Save apart: header, bytes, trailer; and gives up on a client that stalls or leaves. */
 import type { SaveHeader, SaveRequest } from '../../gen/imagestorage/v1/image_storage_pb.ts';
+import { StorageError } from '../storage/domain/errors.ts';
 import type { Declared } from '../storage/domain/requests.ts';
-import { StorageError } from '../storage/errors.ts';
 import { declaredOf } from './convert.ts';
 import { cancelled } from './errors.ts';
 

@@ -11,6 +11,7 @@ export {
   type StorageLimits,
   type UrlSettings,
 } from './domain/config.ts';
+export { type Code, type Reason, StorageError, StoreOpenError } from './domain/errors.ts';
 export type { ImageMetadata, StorageItem, StorageResult, StoredImage } from './domain/image.ts';
 export type { Logger } from './domain/logger.ts';
 export type {
@@ -30,6 +31,5 @@ export type {
   ProviderStatistics,
   SaveOptions,
 } from './domain/requests.ts';
-export { type Code, type Reason, StorageError, StoreOpenError } from './errors.ts';
 export { createStorage, type StorageDependencies } from './storage.ts';
 export type { ImageList, ProviderChoice, ProviderContext, Storage, StorageProvider } from './types.ts';

@@ -8,7 +8,7 @@ import {
   type StorageConfig,
   type StorageLimits,
 } from './domain/config.ts';
-import { StoreOpenError } from './errors.ts';
+import { StoreOpenError } from './domain/errors.ts';
 import { PROVIDER_TYPES } from './factory.ts';
 import { Layout } from './local/layout.ts';
 

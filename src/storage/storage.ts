@@ -1,17 +1,18 @@
 /** The facade: all providers of a configuration behind one door, chosen by name, merged where all are meant. */
-import { checkCleanup, sumOf } from './cleanup.ts';
-import { resolveInstant, resolveRange } from './dates.ts';
+
 import type { ProviderConfig, StorageConfig } from './domain/config.ts';
+import { resolveInstant, resolveRange } from './domain/dates.ts';
+import { invalidField, namedError, partlyDone, StorageError, StoreOpenError } from './domain/errors.ts';
 import type { Logger } from './domain/logger.ts';
 import type { VerifyEvent, VerifyOptions } from './domain/maintenance.ts';
+import { shortId } from './domain/naming.ts';
 import type { CleanupOptions, CleanupResult, Instant, ListOptions } from './domain/requests.ts';
-import { invalidField, namedError, partlyDone, StorageError, StoreOpenError } from './errors.ts';
 import { openProvider } from './factory.ts';
-import { createListing } from './listing.ts';
+import { createListing } from './lists/listing.ts';
 import { copyImages } from './maintenance/copy.ts';
 import { inTurn } from './maintenance/verify.ts';
-import { shortId } from './naming.ts';
-import { openOptional, type Place } from './optional-provider.ts';
+import { openOptional, type Place } from './providers/optional-provider.ts';
+import { checkCleanup, sumOf } from './retention/cleanup.ts';
 import { type Settings, withDefaults, withoutAlias } from './settings.ts';
 import type { ListSource, ProviderChoice, ProviderContext, Storage, StorageProvider } from './types.ts';
 

@@ -3,7 +3,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import type { ObjectStore } from '../../src/storage/bucket/object-store.ts';
-import { KEY_ROOT } from '../../src/storage/naming.ts';
+import { KEY_ROOT } from '../../src/storage/domain/naming.ts';
 import { filesBelow } from './files.ts';
 import { sha256Of } from './ledger.ts';
 

@@ -2,8 +2,8 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connect } from '../../src/client.ts';
+import { imageKey } from '../../src/storage/domain/naming.ts';
 import type { S3Config } from '../../src/storage/index.ts';
-import { imageKey } from '../../src/storage/naming.ts';
 import { type DaemonProcess, type DaemonProcessOptions, startDaemonProcess } from './daemon-process.ts';
 import type { TestImage } from './ledger.ts';
 import { type Matches, requestsOf, type S3FaultServer } from './s3-fault-server.ts';

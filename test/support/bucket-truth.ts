@@ -3,7 +3,7 @@
 import { readRecord } from '../../src/storage/bucket/record-object.ts';
 import type { FoundRecord } from '../../src/storage/catalog/types.ts';
 import type { MemoryBucket } from '../../src/storage/domain/config.ts';
-import { recordKey } from '../../src/storage/naming.ts';
+import { recordKey } from '../../src/storage/domain/naming.ts';
 import { memoryObjects } from '../../src/storage/providers/memory-storage.ts';
 import { strayObjects } from './bucket.ts';
 import type { Subject } from './protocol-model.ts';

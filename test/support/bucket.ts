@@ -1,7 +1,8 @@
 /** Providers over a bucket in memory, and what lies in a bucket that belongs to no image. */
+
+import { imageKey, recordKey, shortId } from '../../src/storage/domain/naming.ts';
+import { parseRecord } from '../../src/storage/domain/record-file.ts';
 import { DEFAULT_LIMITS, type ProviderContext } from '../../src/storage/index.ts';
-import { imageKey, recordKey, shortId } from '../../src/storage/naming.ts';
-import { parseRecord } from '../../src/storage/record-file.ts';
 
 const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
 

@@ -6,8 +6,8 @@ import { CatalogReader } from '../../src/storage/catalog/sqlite-reader.ts';
 import { CatalogWriter } from '../../src/storage/catalog/sqlite-writer.ts';
 import type { Catalog, Change } from '../../src/storage/catalog/types.ts';
 import { openCatalog, type WorkerCatalog } from '../../src/storage/catalog/worker-catalog.ts';
+import { imageFilename, imageKey, modelSlug } from '../../src/storage/domain/naming.ts';
 import type { ImageRecord } from '../../src/storage/domain/record.ts';
-import { imageFilename, imageKey, modelSlug } from '../../src/storage/naming.ts';
 
 export const STORE_ID = 'a-store';
 export const T0: number = Date.UTC(2024, 8, 27, 14, 15, 22);

@@ -2,8 +2,8 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { KEY_ROOT, recordKey } from '../../src/storage/domain/naming.ts';
 import type { Storage } from '../../src/storage/index.ts';
-import { KEY_ROOT, recordKey } from '../../src/storage/naming.ts';
 
 const GIVE_UP_MS = 20_000;
 

@@ -2,9 +2,9 @@
 import { createHash } from 'node:crypto';
 import { linkSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { imageFilename, imageKey, KEY_ROOT, modelSlug, recordKey } from '../../src/storage/domain/naming.ts';
 import type { ImageRecord } from '../../src/storage/domain/record.ts';
-import { imageFilename, imageKey, KEY_ROOT, modelSlug, recordKey } from '../../src/storage/naming.ts';
-import { formatRecord } from '../../src/storage/record-file.ts';
+import { formatRecord } from '../../src/storage/domain/record-file.ts';
 import { noise, pngOf } from './images.ts';
 
 /** A word of every second prompt. */

@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { shortId } from '../../src/storage/domain/naming.ts';
 import {
   createStorage,
   type ImageMetadata,
@@ -13,7 +14,6 @@ import {
   type StorageItem,
   type StorageResult,
 } from '../../src/storage/index.ts';
-import { shortId } from '../../src/storage/naming.ts';
 import { pngOf, sharedImages } from './images.ts';
 
 export interface OpenedProvider {

@@ -3,6 +3,7 @@ import { readlinkSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { buffer } from 'node:stream/consumers';
 import type { Worker } from 'node:worker_threads';
+import { shortId } from '../../src/storage/domain/naming.ts';
 import {
   createStorage,
   type ImageMetadata,
@@ -11,7 +12,6 @@ import {
   StorageError,
   StoreOpenError,
 } from '../../src/storage/index.ts';
-import { shortId } from '../../src/storage/naming.ts';
 import { untilNothingIsStaged } from './files.ts';
 
 export interface StoreProcessOptions {

@@ -2,11 +2,11 @@
 import { createHash } from 'node:crypto';
 import { nanoid } from 'nanoid';
 import type { FoundRecord } from '../catalog/types.ts';
+import { fingerprint } from '../domain/fingerprint.ts';
+import { KEY_ROOT } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import type { ReadAt } from '../embedded/read-at.ts';
 import { inspectFoundling, recordOfFoundling } from '../maintenance/foundling.ts';
-import { KEY_ROOT } from '../naming.ts';
-import { fingerprint } from '../validation.ts';
 import { type BucketStore, createAndNote, settle, withdraw } from './bucket-store.ts';
 import {
   failedWith,

@@ -1,7 +1,7 @@
 /** Whether the store in a bucket serves and may be written, and what its failures mean to callers. */
 import { CatalogError } from '../catalog/types.ts';
+import { StorageError, toStorageError } from '../domain/errors.ts';
 import type { ProviderHealth } from '../domain/requests.ts';
-import { StorageError, toStorageError } from '../errors.ts';
 import type { ProviderContext } from '../types.ts';
 import { type ObjectFailure, ObjectStoreError } from './object-store.ts';
 

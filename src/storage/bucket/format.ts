@@ -1,7 +1,7 @@
 /** The identity of a store in a bucket, kept in its FORMAT object, and whether the bucket keeps preconditions. */
 import { nanoid } from 'nanoid';
-import { StoreOpenError } from '../errors.ts';
-import { KEY_ROOT } from '../naming.ts';
+import { StoreOpenError } from '../domain/errors.ts';
+import { KEY_ROOT } from '../domain/naming.ts';
 import type { BucketStore } from './bucket-store.ts';
 import { failedWith, type ObjectHeaders, type ObjectStore } from './object-store.ts';
 import { readSmall } from './reading.ts';

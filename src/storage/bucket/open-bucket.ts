@@ -1,12 +1,12 @@
 /** The start of a store in a bucket: lock, identity, catalog (empty when it is lost), what a crash left open. */
 import { mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
+import { KeyedQueue } from '../async/keyed-queue.ts';
 import { createCatalog, openCatalog, type WorkerCatalog } from '../catalog/worker-catalog.ts';
-import { KeyedQueue } from '../concurrency.ts';
 import { hasCode, ifPresent, readText, replaceFile, syncFolder, unlinkIfPresent } from '../disk/files.ts';
 import { type Lock, openLock } from '../disk/lock.ts';
 import type { BucketSettings } from '../domain/config.ts';
-import { StoreOpenError } from '../errors.ts';
+import { StoreOpenError } from '../domain/errors.ts';
 import type { ProviderContext } from '../types.ts';
 import type { BucketStore } from './bucket-store.ts';
 import { BucketCondition } from './condition.ts';

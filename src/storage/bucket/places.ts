@@ -1,6 +1,6 @@
 /** Walks a bucket: the listings of images and records, and what the catalog knows, side by side. */
 import type { BucketCatalog } from '../catalog/types.ts';
-import { folderOf, imageKey, KEY_ROOT, recordKey } from '../naming.ts';
+import { folderOf, imageKey, KEY_ROOT, recordKey } from '../domain/naming.ts';
 import type { BucketStore } from './bucket-store.ts';
 import type { ListedObject, ObjectStore } from './object-store.ts';
 

@@ -1,9 +1,9 @@
 /** What lies at the key of a record in a bucket: the record of an image, or the tombstone in its place. */
 import { hash } from 'node:crypto';
 import type { FoundRecord, PendingOperation, RecordTombstone } from '../catalog/types.ts';
+import { recordKey } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
-import { recordKey } from '../naming.ts';
-import { formatRecord, parseRecord } from '../record-file.ts';
+import { formatRecord, parseRecord } from '../domain/record-file.ts';
 import type { ObjectHeaders, ObjectStore, Payload } from './object-store.ts';
 import { readSmall } from './reading.ts';
 

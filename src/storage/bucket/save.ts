@@ -1,9 +1,9 @@
 /** One save into a bucket: the object, then the record, which is the commit. */
 import { nanoid } from 'nanoid';
 import type { FoundRecord, PendingOperation, RecordTombstone } from '../catalog/types.ts';
+import { StorageError, throwIfCancelled } from '../domain/errors.ts';
+import { derivedShortId, imageKey, withShortId } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
-import { StorageError, throwIfCancelled } from '../errors.ts';
-import { derivedShortId, imageKey, withShortId } from '../naming.ts';
 import type { Committed, Upload } from '../types.ts';
 import { type BucketStore, createOrRead, isInDoubt, settle, withdraw } from './bucket-store.ts';
 import type { Payload, StoredObject } from './object-store.ts';

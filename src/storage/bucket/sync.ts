@@ -1,8 +1,8 @@
 /** Makes the catalog follow the bucket: compares the listing of records with what is known, and reads what differs. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BucketChange } from '../catalog/types.ts';
-import { StorageError } from '../errors.ts';
-import { folderOf, KEY_ROOT, recordKey } from '../naming.ts';
+import { StorageError } from '../domain/errors.ts';
+import { folderOf, KEY_ROOT, recordKey } from '../domain/naming.ts';
 import { type BucketStore, discovery } from './bucket-store.ts';
 import { checkIdentity } from './format.ts';
 import type { ListedObject } from './object-store.ts';

@@ -1,13 +1,13 @@
 /** Verifies a store in a bucket: judges at each place whether image, record and catalog fit together. */
 import { createHash } from 'node:crypto';
+import { mapInParallel } from '../async/parallel.ts';
 import type { FoundRecord, RecordTombstone } from '../catalog/types.ts';
+import { StorageError } from '../domain/errors.ts';
 import type { Finding, Remedy } from '../domain/maintenance.ts';
+import { recordKey } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
-import { StorageError } from '../errors.ts';
-import type { Checked, CheckOptions } from '../maintenance/types.ts';
+import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
 import { mostAreMissing } from '../maintenance/verify.ts';
-import { recordKey } from '../naming.ts';
-import { mapInParallel } from '../parallel.ts';
 import { adoptObject, copyAside, quarantineForeign, quarantineImage } from './adopt.ts';
 import { type BucketStore, createAndNote, discovery, SWEEP_AFTER_MS } from './bucket-store.ts';
 import { checkIdentity } from './format.ts';

@@ -1,7 +1,7 @@
 /** One worker thread with a SQLite connection, and calls to it. */
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
-import { StoreOpenError } from '../errors.ts';
+import { StoreOpenError } from '../domain/errors.ts';
 import type { CatalogFile } from './opening.ts';
 import type { CatalogReader } from './sqlite-reader.ts';
 import type { CatalogWriter } from './sqlite-writer.ts';

@@ -1,7 +1,7 @@
 /** The thread of one SQLite connection: runs the calls that catalog-thread.ts sends, others while one of them pauses. */
 import { setImmediate } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
-import { StoreOpenError } from '../errors.ts';
+import { StoreOpenError } from '../domain/errors.ts';
 import type { Answer, Call, ThreadData } from './catalog-thread.ts';
 import { toCatalogError } from './sqlite.ts';
 import { CatalogReader } from './sqlite-reader.ts';

@@ -1,7 +1,7 @@
 /** All changes of the SQLite catalog, synchronous: group commit, housekeeping, loading and repair. */
 import { statSync } from 'node:fs';
+import { imageKey } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
-import { imageKey } from '../naming.ts';
 import { BucketRecords } from './bucket-records.ts';
 import { SEARCH_TABLE } from './migrations/001-initial.ts';
 import {

@@ -1,7 +1,7 @@
 /** The rollups that Stats reads: collects what a transaction adds and takes away, and writes it once. */
 
+import { utcDay } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
-import { utcDay } from '../naming.ts';
 import type { Connection } from './sqlite.ts';
 
 interface Sum {

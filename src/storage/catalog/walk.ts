@@ -1,7 +1,7 @@
 /** Finds the images that a query means, in its order, in pauses that let other calls run. */
 import type { SQLInputValue } from 'node:sqlite';
+import { isModelSlug, modelSlug } from '../domain/naming.ts';
 import type { Position } from '../domain/requests.ts';
-import { isModelSlug, modelSlug } from '../naming.ts';
 import { matchExpression, matchesTerms, searchTerms } from './search-text.ts';
 import type { Connection } from './sqlite.ts';
 import type { CatalogQuery, ImageSize } from './types.ts';

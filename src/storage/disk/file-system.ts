@@ -1,6 +1,6 @@
 /** What the file system behind a folder offers: local or not, hard links, room. */
 import { link, statfs, writeFile } from 'node:fs/promises';
-import { StoreOpenError } from '../errors.ts';
+import { StoreOpenError } from '../domain/errors.ts';
 import { hasCode, ifPresent, unlinkIfPresent } from './files.ts';
 
 /** How long a look at the free space counts. */

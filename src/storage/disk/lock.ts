@@ -1,7 +1,7 @@
 /** One process a store: an SQLite EXCLUSIVE lock, which the kernel frees even after kill -9. */
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { StoreOpenError } from '../errors.ts';
+import { StoreOpenError } from '../domain/errors.ts';
 
 const RETRY_MS = 100;
 const SQLITE_BUSY = 5;

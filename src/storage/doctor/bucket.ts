@@ -3,7 +3,7 @@
 import { readStoreId } from '../bucket/format.ts';
 import { type ObjectStore, ObjectStoreError } from '../bucket/object-store.ts';
 import { retrying } from '../bucket/retrying-store.ts';
-import { KEY_ROOT } from '../naming.ts';
+import { KEY_ROOT } from '../domain/naming.ts';
 import { type Check, step } from './check.ts';
 import { Scratch } from './scratch.ts';
 import { type BucketUrls, examineEndpoint, examineUrls } from './urls.ts';

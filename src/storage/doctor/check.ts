@@ -1,7 +1,7 @@
 /** One check of `doctor`: what was looked at, what was found, and how a failure becomes words that say what to change. */
 
 import { ObjectStoreError } from '../bucket/object-store.ts';
-import { StoreOpenError } from '../errors.ts';
+import { StoreOpenError } from '../domain/errors.ts';
 
 export interface Check {
   /** What was looked at: `create`, `clock`, … */

@@ -1,7 +1,7 @@
 /** Proves, on every provider of a configuration, what a daemon will need; takes no lock and may run beside one. */
 
 import type { ProviderConfig, StorageConfig } from '../domain/config.ts';
-import { StorageError } from '../errors.ts';
+import { StorageError } from '../domain/errors.ts';
 import { withDefaults, withoutAlias } from '../settings.ts';
 import type { ExaminedBucket } from './bucket.ts';
 import type { Check } from './check.ts';

@@ -15,7 +15,7 @@ import {
 import { SCRATCH_IMAGES } from '../bucket/places.ts';
 import { readHeaders, readRange, readSmall } from '../bucket/reading.ts';
 import { payloadOf } from '../bucket/record-object.ts';
-import { KEY_ROOT } from '../naming.ts';
+import { KEY_ROOT } from '../domain/naming.ts';
 import { type Finding, Shortcoming } from './check.ts';
 
 /** Neither an image's folder nor a record's: nobody takes what lies there for one. */

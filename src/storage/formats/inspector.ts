@@ -1,5 +1,5 @@
 /** Tells what image a stream of bytes is and whether it is whole, while the bytes go by. */
-import { StorageError } from '../errors.ts';
+import { StorageError } from '../domain/errors.ts';
 import { avif, brandsOf } from './avif.ts';
 import { gif } from './gif.ts';
 import { jpeg } from './jpeg.ts';

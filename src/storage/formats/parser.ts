@@ -1,5 +1,5 @@
 /** Runs the parser of an image format over bytes that arrive in chunks of any size. */
-import { StorageError } from '../errors.ts';
+import { StorageError } from '../domain/errors.ts';
 
 /** What a parser needs before it can go on. */
 export type Demand =

@@ -3,8 +3,8 @@ import { appendFile, readdir, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Tombstone } from '../catalog/types.ts';
 import { ifPresent, readText } from '../disk/files.ts';
+import { folderOf, imageKey } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
-import { folderOf, imageKey } from '../naming.ts';
 
 const ROTATE_BYTES = 16 * 1024 * 1024;
 const KEPT_ROTATIONS = 4;

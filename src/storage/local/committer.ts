@@ -1,7 +1,7 @@
 /** Group commit: whatever waits while one group is on its way to the disk becomes the next group. */
 import type { Catalog, Change, Outcome } from '../catalog/types.ts';
 import { FolderSyncError } from '../disk/files.ts';
-import type { StorageError } from '../errors.ts';
+import type { StorageError } from '../domain/errors.ts';
 
 const MAX_GROUP = 64;
 

@@ -1,7 +1,7 @@
 /** The identity of a local store and the version of its layout: the file FORMAT. */
 import { nanoid } from 'nanoid';
 import { readText, replaceFile } from '../disk/files.ts';
-import { StoreOpenError } from '../errors.ts';
+import { StoreOpenError } from '../domain/errors.ts';
 import type { Layout } from './layout.ts';
 
 /** The version of the layout on disk. */

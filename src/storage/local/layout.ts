@@ -1,6 +1,6 @@
 /** Where everything lies below the base path of a local store. */
 import { join, resolve } from 'node:path';
-import { folderOf } from '../naming.ts';
+import { folderOf } from '../domain/naming.ts';
 
 export class Layout {
   readonly basePath: string;

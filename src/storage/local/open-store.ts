@@ -1,6 +1,7 @@
 /** The start of a local store: lock, identity, catalog (rebuilt when it is lost), recovery. */
 import { readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { KeyedQueue } from '../async/keyed-queue.ts';
 import { CatalogError } from '../catalog/types.ts';
 import {
   type OpenCatalogOptions,
@@ -8,13 +9,12 @@ import {
   openCatalog,
   type WorkerCatalog,
 } from '../catalog/worker-catalog.ts';
-import { KeyedQueue } from '../concurrency.ts';
 import { checkLinks, checkLocal } from '../disk/file-system.ts';
 import { Folders, hasCode, ifPresent, inodeOf, readText, replaceFile, syncFolder } from '../disk/files.ts';
 import { type Lock, openLock } from '../disk/lock.ts';
 import type { LocalConfig } from '../domain/config.ts';
+import { StoreOpenError } from '../domain/errors.ts';
 import type { Logger } from '../domain/logger.ts';
-import { StoreOpenError } from '../errors.ts';
 import type { ProviderContext } from '../types.ts';
 import { AuditLog } from './audit-log.ts';
 import { Committer } from './committer.ts';

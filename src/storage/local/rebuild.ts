@@ -8,7 +8,7 @@ import { createCatalog, salvageTombstones } from '../catalog/worker-catalog.ts';
 import { hasCode, ifPresent, inodeOf, syncFolder, unlinkIfPresent } from '../disk/files.ts';
 import type { Logger } from '../domain/logger.ts';
 import type { ImageRecord } from '../domain/record.ts';
-import { parseRecord } from '../record-file.ts';
+import { parseRecord } from '../domain/record-file.ts';
 import { readAuditLog } from './audit-log.ts';
 import type { Layout } from './layout.ts';
 import { holds } from './recovery.ts';

@@ -17,9 +17,9 @@ import {
   unlinkIfSame,
 } from '../disk/files.ts';
 import type { Logger } from '../domain/logger.ts';
+import { folderOf } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
-import { folderOf } from '../naming.ts';
-import { formatRecord, parseRecord } from '../record-file.ts';
+import { formatRecord, parseRecord } from '../domain/record-file.ts';
 import type { Layout } from './layout.ts';
 import { unlinkImage } from './store.ts';
 

@@ -1,6 +1,8 @@
 /** Copies images from one store to another, as they are; started again, it goes on where it ended. */
 
-import { KeyedQueue } from '../concurrency.ts';
+import { KeyedQueue } from '../async/keyed-queue.ts';
+import { mapInParallel } from '../async/parallel.ts';
+import { invalidField, namedError, type Reason, StorageError, throwIfCancelled } from '../domain/errors.ts';
 import type {
   CopyEvent,
   CopyFailure,
@@ -9,11 +11,9 @@ import type {
   Held,
   MaintenanceProgress,
 } from '../domain/maintenance.ts';
+import { derivedShortId, imageKey, withShortId } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import type { ImageFilter } from '../domain/requests.ts';
-import { invalidField, namedError, type Reason, StorageError, throwIfCancelled } from '../errors.ts';
-import { derivedShortId, imageKey, withShortId } from '../naming.ts';
-import { mapInParallel } from '../parallel.ts';
 import type { Maintainable } from '../types.ts';
 
 const DEFAULT_CONCURRENCY = 4;

@@ -1,12 +1,12 @@
 /** What can be told of bytes that no record tells of: that they are a whole image, and what its name and its maker say. */
 import { createHash } from 'node:crypto';
+import { StorageError } from '../domain/errors.ts';
+import { fingerprint } from '../domain/fingerprint.ts';
+import { folderOf, imageKey, modelSlug } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import { readEmbeddedMetadata } from '../embedded/metadata.ts';
 import type { ReadAt } from '../embedded/read-at.ts';
-import { StorageError } from '../errors.ts';
 import { type ImageFormat, ImageInspector } from '../formats/inspector.ts';
-import { folderOf, imageKey, modelSlug } from '../naming.ts';
-import { fingerprint } from '../validation.ts';
 
 export interface InspectedImage extends ImageFormat {
   size: number;

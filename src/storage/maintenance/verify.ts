@@ -1,8 +1,8 @@
 /** Turns what providers find at each place into the events of a verification. */
 
+import { StorageError } from '../domain/errors.ts';
 import type { VerifyEvent, VerifySummary } from '../domain/maintenance.ts';
-import { StorageError } from '../errors.ts';
-import type { Checked } from './types.ts';
+import type { Checked } from './maintenance.ts';
 
 /** `total`: of the images to be checked; 0 when not known. */
 export async function* tellOf(

@@ -1,12 +1,14 @@
 /** What every provider does, once: validation, naming, hashing, list, cleanup and statistics over its catalog. */
 import { createHash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
-import { chunksOf } from '../byte-source.ts';
+import { chunksOf } from '../async/byte-source.ts';
+import { Slots } from '../async/slots.ts';
 import type { Catalog, Outcome } from '../catalog/types.ts';
-import { checkCleanup, cleanUp } from '../cleanup.ts';
-import { Slots } from '../concurrency.ts';
+import { StorageError, throwIfCancelled, toStorageError } from '../domain/errors.ts';
+import { fingerprint } from '../domain/fingerprint.ts';
 import type { ImageMetadata, StorageItem, StorageResult, StoredImage } from '../domain/image.ts';
 import type { Held, VerifyEvent, VerifyOptions } from '../domain/maintenance.ts';
+import { imageFilename, imageKey, modelSlug } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import type {
   ByteSource,
@@ -20,14 +22,22 @@ import type {
   Resume,
   SaveOptions,
 } from '../domain/requests.ts';
-import { StorageError, throwIfCancelled, toStorageError } from '../errors.ts';
+import {
+  type CheckedMetadata,
+  checkAgainst,
+  checkCount,
+  checkDeclared,
+  checkIdempotencyKey,
+  checkMetadata,
+  checkType,
+} from '../domain/validation.ts';
 import { type DetectedType, ImageInspector } from '../formats/inspector.ts';
-import { itemOf, type Location } from '../item.ts';
-import { createListing, toQuery } from '../listing.ts';
+import { itemOf, type Location } from '../lists/item.ts';
+import { createListing, toQuery } from '../lists/listing.ts';
+import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
 import { allRecords, measureRecords } from '../maintenance/records.ts';
-import type { Checked, CheckOptions } from '../maintenance/types.ts';
 import { tellOf } from '../maintenance/verify.ts';
-import { imageFilename, imageKey, modelSlug } from '../naming.ts';
+import { checkCleanup, cleanUp } from '../retention/cleanup.ts';
 import type {
   Committed,
   CopyUpload,
@@ -37,16 +47,6 @@ import type {
   StorageProvider,
   Upload,
 } from '../types.ts';
-import {
-  type CheckedMetadata,
-  checkAgainst,
-  checkCount,
-  checkDeclared,
-  checkIdempotencyKey,
-  checkMetadata,
-  checkType,
-  fingerprint,
-} from '../validation.ts';
 
 type ReceivedBytes = Pick<ImageRecord, 'size' | 'sha256' | 'contentType' | 'width' | 'height'>;
 

@@ -4,16 +4,16 @@ import type { Catalog, Outcome } from '../catalog/types.ts';
 import { capacityOf, freeSpaceOf } from '../disk/file-system.ts';
 import { ifPresent } from '../disk/files.ts';
 import type { LocalConfig } from '../domain/config.ts';
+import { StorageError, toStorageError } from '../domain/errors.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import type { ProviderHealth } from '../domain/requests.ts';
-import { StorageError, toStorageError } from '../errors.ts';
 import { markClosed, type OpenStore, openStore } from '../local/open-store.ts';
 import { giveUpReserve } from '../local/reserve.ts';
 import { unlinkImage } from '../local/store.ts';
 import { Upkeep } from '../local/upkeep.ts';
 import { FilenameTaken, openUpload } from '../local/upload.ts';
 import { verifyFiles } from '../local/verify.ts';
-import type { Checked, CheckOptions } from '../maintenance/types.ts';
+import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
 import type { CopyUpload, ProviderContext, StorageProvider, Upload } from '../types.ts';
 import { BaseProvider, notFound } from './base-provider.ts';
 

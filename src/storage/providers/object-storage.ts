@@ -11,11 +11,11 @@ import { startUpkeep } from '../bucket/upkeep.ts';
 import { verifyObjects } from '../bucket/verify.ts';
 import type { Catalog, Outcome } from '../catalog/types.ts';
 import { freeSpaceOf } from '../disk/file-system.ts';
+import { StorageError } from '../domain/errors.ts';
+import { folderOf } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import type { ProviderHealth } from '../domain/requests.ts';
-import { StorageError } from '../errors.ts';
-import type { Checked, CheckOptions } from '../maintenance/types.ts';
-import { folderOf } from '../naming.ts';
+import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
 import type { CopyUpload, ProviderContext, StorageProvider, Upload } from '../types.ts';
 import { BaseProvider, notFound } from './base-provider.ts';
 

@@ -1,11 +1,10 @@
 /** Checks what a caller says of an image before a byte of it is kept. */
-import { createHash } from 'node:crypto';
 import { types } from 'node:util';
-import type { StorageLimits } from './domain/config.ts';
-import type { ImageMetadata } from './domain/image.ts';
-import type { Declared, ImageFilter, SaveOptions } from './domain/requests.ts';
+import type { StorageLimits } from './config.ts';
 import { invalidField, StorageError } from './errors.ts';
+import type { ImageMetadata } from './image.ts';
 import { stringifyParameters } from './parameters.ts';
+import type { Declared, ImageFilter, SaveOptions } from './requests.ts';
 
 const MAX_MODEL_BYTES = 1024;
 const MAX_LABEL_BYTES = 256;
@@ -131,30 +130,6 @@ export function checkAgainst(declared: Declared, actual: Required<Declared>): vo
       },
     );
   }
-}
-
-/**
- * What makes two saves with one idempotency key the same save: sha256 over the bytes' sha256, then prompt, model,
- * timestamp (decimal ms, empty when not sent), category, parameters_json and each tag as sent; each as a 32-bit
- * big-endian length and its bytes, the tags behind their 32-bit count.
- */
-export function fingerprint(sha256: string, metadata: CheckedMetadata): string {
-  const hash = createHash('sha256');
-  const number = (value: number) => {
-    const bytes = Buffer.alloc(4);
-    bytes.writeUInt32BE(value);
-    hash.update(bytes);
-  };
-  const field = (bytes: Buffer) => {
-    number(bytes.length);
-    hash.update(bytes);
-  };
-  field(Buffer.from(sha256, 'hex'));
-  const { prompt, model, timestamp, category, parametersJson, tags } = metadata;
-  for (const text of [prompt, model, timestamp?.toString() ?? '', category, parametersJson]) field(Buffer.from(text));
-  number(tags.length);
-  for (const tag of tags) field(Buffer.from(tag));
-  return hash.digest('hex');
 }
 
 function checkParameters(metadata: ImageMetadata, maxBytes: number): string {

@@ -1,5 +1,5 @@
-/** Two ways for asynchronous work to wait its turn: a bounded number of slots, and one at a time by key. */
-import { StorageError } from './errors.ts';
+/** A bounded number of slots, for which asynchronous work waits its turn. */
+import { StorageError } from '../domain/errors.ts';
 
 /** Gives a slot back; calling it again does nothing. */
 export type Release = () => void;
@@ -51,26 +51,5 @@ export class Slots {
       signal?.addEventListener('abort', cancel);
       if (signal?.aborted) cancel();
     });
-  }
-}
-
-/** Runs work of the same key one after the other, in the order it was asked for. */
-export class KeyedQueue {
-  readonly #tails = new Map<string, Promise<unknown>>();
-
-  run<T>(key: string, work: () => Promise<T>): Promise<T> {
-    const result = (this.#tails.get(key) ?? Promise.resolve()).then(work);
-    const tail = result
-      .catch(() => undefined)
-      .then(() => {
-        if (this.#tails.get(key) === tail) this.#tails.delete(key);
-      });
-    this.#tails.set(key, tail);
-    return result;
-  }
-
-  /** Resolves when nothing is left to run. */
-  async idle(): Promise<void> {
-    while (this.#tails.size > 0) await Promise.all(this.#tails.values());
   }
 }

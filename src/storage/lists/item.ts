@@ -1,9 +1,9 @@
 /** An image as callers see it, of its record and the place of its bytes. */
 
-import type { ImageMetadata, StorageItem } from './domain/image.ts';
-import type { ImageRecord } from './domain/record.ts';
-import { parseParameters } from './parameters.ts';
-import type { StorageProvider } from './types.ts';
+import type { ImageMetadata, StorageItem } from '../domain/image.ts';
+import { parseParameters } from '../domain/parameters.ts';
+import type { ImageRecord } from '../domain/record.ts';
+import type { StorageProvider } from '../types.ts';
 
 /** Where a caller finds the bytes. */
 export interface Location {

@@ -1,7 +1,7 @@
 /** The bytes of a save as their source gives them, chunk by chunk, for as long as nobody cancels. */
 
-import type { ByteSource } from './domain/requests.ts';
-import { StorageError, throwIfCancelled } from './errors.ts';
+import { StorageError, throwIfCancelled } from '../domain/errors.ts';
+import type { ByteSource } from '../domain/requests.ts';
 
 /** The source's chunks; CANCELLED as soon as the signal fires, also while the source gives nothing. */
 export async function* chunksOf(source: ByteSource, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {

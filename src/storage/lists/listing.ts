@@ -1,12 +1,12 @@
 /** Lists over one provider or several: merges their pages in one order and makes page tokens. */
-import { createHash } from 'node:crypto';
-import type { CatalogQuery } from './catalog/types.ts';
-import { resolveRange } from './dates.ts';
-import type { StorageItem } from './domain/image.ts';
-import type { ImageFilter, Instant, ListOptions, Page, Position, Resume } from './domain/requests.ts';
-import { invalidField, StorageError } from './errors.ts';
-import type { Listing, ListSource } from './types.ts';
-import { checkCount, checkGroup, checkTags, checkText } from './validation.ts';
+import type { CatalogQuery } from '../catalog/types.ts';
+import { resolveRange } from '../domain/dates.ts';
+import { invalidField } from '../domain/errors.ts';
+import type { StorageItem } from '../domain/image.ts';
+import type { ImageFilter, Instant, ListOptions, Page, Position, Resume } from '../domain/requests.ts';
+import { checkCount, checkGroup, checkTags, checkText } from '../domain/validation.ts';
+import type { Listing, ListSource } from '../types.ts';
+import { decodeToken, encodeToken, type PlaceInOrder, scopeOf } from './page-token.ts';
 
 const DEFAULT_PAGE_SIZE = 100;
 const MAX_PAGE_SIZE = 1000;
@@ -17,8 +17,6 @@ const ITEM_OVERHEAD_BYTES = 512;
 const MAX_QUERY_BYTES = 4096;
 
 type Options = ListOptions<Instant>;
-/** What a page token says. */
-type Place = [timestamp: number, filename: string, provider: string];
 
 /** A listing over these sources; nothing is asked before it is awaited or iterated. */
 export function createListing(sources: () => ListSource[], options: Options): Listing {
@@ -45,7 +43,10 @@ async function all(pages: AsyncIterable<Page>): Promise<StorageItem[]> {
 async function* readPages(open: () => ListSource[], options: Options): AsyncGenerator<Page> {
   checkOptions(options);
   const sources = open();
-  const scope = scopeOf(options, sources);
+  const scope = scopeOf(
+    options,
+    sources.map(({ provider }) => provider),
+  );
   const place = options.pageToken ? decodeToken(options.pageToken, scope) : undefined;
   const pageSize = options.pageSize || DEFAULT_PAGE_SIZE;
   const heads = sources.map((source) => new Head(source, pageSize, place && resumeOf(source.provider, place, options)));
@@ -55,7 +56,7 @@ async function* readPages(open: () => ListSource[], options: Options): AsyncGene
     if (last === undefined) return;
     left -= items.length;
     await fill(heads);
-    const nextPageToken = heads.some((head) => head.item !== undefined) ? encodeToken(last, scope) : '';
+    const nextPageToken = heads.some((head) => head.item !== undefined) ? encodeToken(placeOf(last), scope) : '';
     yield { items, nextPageToken };
     if (nextPageToken === '') return;
   }
@@ -148,39 +149,14 @@ function itemBytes({ url, path = '', key, filename, provider, metadata }: Storag
   return texts.reduce((sum, text) => sum + Buffer.byteLength(text), ITEM_OVERHEAD_BYTES);
 }
 
-function encodeToken(last: StorageItem, scope: string): string {
-  const { timestamp, filename } = positionOf(last);
-  return Buffer.from(JSON.stringify([scope, timestamp, filename, last.provider])).toString('base64url');
+function placeOf(item: StorageItem): PlaceInOrder {
+  const { timestamp, filename } = positionOf(item);
+  return [timestamp, filename, item.provider];
 }
 
-function resumeOf(provider: string, [timestamp, filename, lastProvider]: Place, options: Options): Resume {
+function resumeOf(provider: string, [timestamp, filename, lastProvider]: PlaceInOrder, options: Options): Resume {
   const behind = options.order === 'oldest' ? provider > lastProvider : provider < lastProvider;
   return { timestamp, filename, inclusive: behind };
-}
-
-function decodeToken(text: string, scope: string): Place {
-  let token: unknown;
-  try {
-    token = JSON.parse(Buffer.from(text, 'base64url').toString());
-  } catch {
-    token = undefined;
-  }
-  const [tokenScope, timestamp, filename, provider] = Array.isArray(token) ? token : [];
-  if (!Number.isSafeInteger(timestamp) || typeof filename !== 'string' || typeof provider !== 'string') {
-    throw new StorageError('PAGE_TOKEN_INVALID', 'page_token: is none that a list gave', { field: 'page_token' });
-  }
-  if (tokenScope !== scope) {
-    const message = 'page_token: belongs to other filters, another order or other providers';
-    throw new StorageError('PAGE_TOKEN_INVALID', message, { field: 'page_token' });
-  }
-  return [timestamp, filename, provider];
-}
-
-/** Stands for what a list is over. An age counts as it is written: it is the same filter when the next page is read. */
-function scopeOf({ dateRange, model, category, query, tags, pinned, order }: Options, sources: ListSource[]): string {
-  const filters = [dateRange?.start, dateRange?.end, model, category, query, tags, pinned, order ?? 'newest'];
-  const scope = [...filters, sources.map((source) => source.provider)];
-  return createHash('sha256').update(JSON.stringify(scope)).digest('base64url').slice(0, 12);
 }
 
 function checkOptions(options: Options): void {

@@ -1,7 +1,7 @@
 /** Points in time as people write them: RFC 3339, a plain date (UTC), or an age such as `30d`. */
 
-import type { DateRange, Instant } from './domain/requests.ts';
 import { invalidField } from './errors.ts';
+import type { DateRange, Instant } from './requests.ts';
 import { checkInstant } from './validation.ts';
 
 const HOUR_MS = 3_600_000;

@@ -1,8 +1,8 @@
 /** Cleanup over a catalog: finds what no criterion protects, oldest first, and removes it in groups. */
-import type { Catalog, ImageSize } from './catalog/types.ts';
-import type { CleanupOptions, CleanupResult } from './domain/requests.ts';
-import { partlyDone, StorageError, throwIfCancelled } from './errors.ts';
-import { checkCount, checkGroup, checkInstant } from './validation.ts';
+import type { Catalog, ImageSize } from '../catalog/types.ts';
+import { partlyDone, StorageError, throwIfCancelled } from '../domain/errors.ts';
+import type { CleanupOptions, CleanupResult } from '../domain/requests.ts';
+import { checkCount, checkGroup, checkInstant } from '../domain/validation.ts';
 
 const SCAN_ROWS = 5_000;
 const GROUP_SIZE = 100;

@@ -1,6 +1,7 @@
 /** The record file: JSON beside every image that explains it to people and tools, and from which a catalog is rebuilt. */
-import type { ImageRecord } from './domain/record.ts';
+
 import { folderOf, imageKey } from './naming.ts';
+import type { ImageRecord } from './record.ts';
 
 const VERSION = 1;
 const SHA256 = /^[0-9a-f]{64}$/;

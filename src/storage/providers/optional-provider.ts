@@ -1,9 +1,9 @@
 /** A provider that its storage can do without: while it cannot be opened its calls are refused, and it is tried again. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Logger } from './domain/logger.ts';
-import type { ProviderHealth } from './domain/requests.ts';
-import { type Reason, StorageError, StoreOpenError } from './errors.ts';
-import type { StorageProvider } from './types.ts';
+import { type Reason, StorageError, StoreOpenError } from '../domain/errors.ts';
+import type { Logger } from '../domain/logger.ts';
+import type { ProviderHealth } from '../domain/requests.ts';
+import type { StorageProvider } from '../types.ts';
 
 /** Mostly it opens at once, and then the first call is served, too. */
 const FIRST_WAIT_MS = 5_000;

@@ -1,0 +1,27 @@
+/** The fingerprint of a save: tells whether two saves with one idempotency key are the same. */
+import { createHash } from 'node:crypto';
+import type { CheckedMetadata } from './validation.ts';
+
+/**
+ * What makes two saves with one idempotency key the same save: sha256 over the bytes' sha256, then prompt, model,
+ * timestamp (decimal ms, empty when not sent), category, parameters_json and each tag as sent; each as a 32-bit
+ * big-endian length and its bytes, the tags behind their 32-bit count.
+ */
+export function fingerprint(sha256: string, metadata: CheckedMetadata): string {
+  const hash = createHash('sha256');
+  const number = (value: number) => {
+    const bytes = Buffer.alloc(4);
+    bytes.writeUInt32BE(value);
+    hash.update(bytes);
+  };
+  const field = (bytes: Buffer) => {
+    number(bytes.length);
+    hash.update(bytes);
+  };
+  field(Buffer.from(sha256, 'hex'));
+  const { prompt, model, timestamp, category, parametersJson, tags } = metadata;
+  for (const text of [prompt, model, timestamp?.toString() ?? '', category, parametersJson]) field(Buffer.from(text));
+  number(tags.length);
+  for (const tag of tags) field(Buffer.from(tag));
+  return hash.digest('hex');
+}
