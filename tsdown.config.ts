@@ -6,7 +6,7 @@ export default defineConfig({
   entry: {
     main: 'src/main.ts',
     // Started by URL, which the bundler does not follow: an entry of its own, beside main.js.
-    'sqlite-worker': 'src/storage/catalog/sqlite-worker.ts',
+    'sqlite-worker': 'src/storage/catalog/sqlite/worker.ts',
     index: 'src/storage/index.ts',
     client: 'src/client.ts',
   },

@@ -16,7 +16,7 @@ export default defineConfig({
       provider: 'v8',
       include: ['src/storage/**/*.ts'],
       // Runs in a worker thread, which v8 coverage does not see; the SQL it calls is tested in the tests' own thread.
-      exclude: ['src/storage/catalog/sqlite-worker.ts'],
+      exclude: ['src/storage/catalog/sqlite/worker.ts'],
       reporter: [['text', { skipFull: true }]],
       thresholds: { lines: 90 },
     },

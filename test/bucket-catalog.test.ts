@@ -1,7 +1,7 @@
 /** What the catalog of an object store takes over from a bucket, and what it lets pass. */
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import type { BucketChange, FoundRecord, RecordTombstone } from '../src/storage/catalog/types.ts';
-import type { WorkerCatalog } from '../src/storage/catalog/worker-catalog.ts';
+import type { BucketChange, FoundRecord, RecordTombstone } from '../src/storage/catalog/bucket-catalog.ts';
+import type { WorkerCatalog } from '../src/storage/catalog/sqlite/worker-catalog.ts';
 import { recordKey } from '../src/storage/domain/naming.ts';
 import type { ImageRecord } from '../src/storage/domain/record.ts';
 import { createWith, openInWorkers, recordOf, T0, temporaryCatalog } from './support/catalog.ts';

@@ -4,9 +4,9 @@ import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { CatalogReader } from '../src/storage/catalog/sqlite-reader.ts';
-import { CatalogWriter } from '../src/storage/catalog/sqlite-writer.ts';
-import { createCatalog, openCatalog, salvageTombstones } from '../src/storage/catalog/worker-catalog.ts';
+import { CatalogReader } from '../src/storage/catalog/sqlite/reader.ts';
+import { createCatalog, openCatalog, salvageTombstones } from '../src/storage/catalog/sqlite/worker-catalog.ts';
+import { CatalogWriter } from '../src/storage/catalog/sqlite/writer.ts';
 import type { ImageRecord } from '../src/storage/domain/record.ts';
 import {
   createWith,

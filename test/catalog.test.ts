@@ -1,7 +1,7 @@
 /** The contract of a catalog, over SQLite in the test's own thread and in worker threads. */
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { Catalog, CatalogQuery, PageRequest, Tombstone } from '../src/storage/catalog/types.ts';
+import type { Catalog, CatalogQuery, PageRequest, Tombstone } from '../src/storage/catalog/catalog.ts';
 import { isModelSlug, modelSlug, utcDay } from '../src/storage/domain/naming.ts';
 import type { ImageRecord } from '../src/storage/domain/record.ts';
 import {

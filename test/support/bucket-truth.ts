@@ -1,7 +1,7 @@
 /** What a bucket in memory holds, read without any provider: the truth that a provider's answers are held against. */
 
 import { readRecord } from '../../src/storage/bucket/record-object.ts';
-import type { FoundRecord } from '../../src/storage/catalog/types.ts';
+import type { FoundRecord } from '../../src/storage/catalog/bucket-catalog.ts';
 import type { MemoryBucket } from '../../src/storage/domain/config.ts';
 import { recordKey } from '../../src/storage/domain/naming.ts';
 import { memoryObjects } from '../../src/storage/providers/memory-storage.ts';

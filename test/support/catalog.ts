@@ -2,10 +2,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { CatalogReader } from '../../src/storage/catalog/sqlite-reader.ts';
-import { CatalogWriter } from '../../src/storage/catalog/sqlite-writer.ts';
-import type { Catalog, Change } from '../../src/storage/catalog/types.ts';
-import { openCatalog, type WorkerCatalog } from '../../src/storage/catalog/worker-catalog.ts';
+import type { Catalog, Change } from '../../src/storage/catalog/catalog.ts';
+import { CatalogReader } from '../../src/storage/catalog/sqlite/reader.ts';
+import { openCatalog, type WorkerCatalog } from '../../src/storage/catalog/sqlite/worker-catalog.ts';
+import { CatalogWriter } from '../../src/storage/catalog/sqlite/writer.ts';
 import { imageFilename, imageKey, modelSlug } from '../../src/storage/domain/naming.ts';
 import type { ImageRecord } from '../../src/storage/domain/record.ts';
 

@@ -1,7 +1,7 @@
 /** Gives an object without a record one, or puts it aside: what a crash between the two, or a hand, has left. */
 import { createHash } from 'node:crypto';
 import { nanoid } from 'nanoid';
-import type { FoundRecord } from '../catalog/types.ts';
+import type { FoundRecord } from '../catalog/bucket-catalog.ts';
 import { fingerprint } from '../domain/fingerprint.ts';
 import { KEY_ROOT } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';

@@ -1,7 +1,7 @@
 /** What the parts of an open store in a bucket share, and how an operation on one record comes to its end. */
 
 import type { KeyedQueue } from '../async/keyed-queue.ts';
-import type { BucketCatalog, BucketChange, FoundRecord, PendingOperation } from '../catalog/types.ts';
+import type { BucketCatalog, BucketChange, FoundRecord, PendingOperation } from '../catalog/bucket-catalog.ts';
 import { imageKey } from '../domain/naming.ts';
 import type { ProviderContext } from '../types.ts';
 import type { BucketCondition } from './condition.ts';

@@ -1,5 +1,5 @@
 /** Whether the store in a bucket serves and may be written, and what its failures mean to callers. */
-import { CatalogError } from '../catalog/types.ts';
+import { CatalogError } from '../catalog/catalog.ts';
 import { StorageError, toStorageError } from '../domain/errors.ts';
 import type { ProviderHealth } from '../domain/requests.ts';
 import type { ProviderContext } from '../types.ts';

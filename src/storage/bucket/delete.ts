@@ -1,6 +1,7 @@
 /** One delete in a bucket: a tombstone in the place of the record is the commit, then the object goes. */
 import { nanoid } from 'nanoid';
-import type { FoundRecord, Outcome, PendingOperation } from '../catalog/types.ts';
+import type { FoundRecord, PendingOperation } from '../catalog/bucket-catalog.ts';
+import type { Outcome } from '../catalog/catalog.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import { type BucketStore, discovery, isInDoubt, settle } from './bucket-store.ts';
 import { failedWith, ObjectStoreError } from './object-store.ts';

@@ -1,6 +1,6 @@
 /** Writes changes to the catalog of a bucket: those that wait together share one transaction, and so one sync of the disk. */
 import { setImmediate } from 'node:timers/promises';
-import type { BucketCatalog, BucketChange } from '../catalog/types.ts';
+import type { BucketCatalog, BucketChange } from '../catalog/bucket-catalog.ts';
 import type { ImageRecord } from '../domain/record.ts';
 
 const MAX_GROUP = 64;

@@ -2,7 +2,7 @@
 import { mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KeyedQueue } from '../async/keyed-queue.ts';
-import { createCatalog, openCatalog, type WorkerCatalog } from '../catalog/worker-catalog.ts';
+import { createCatalog, openCatalog, type WorkerCatalog } from '../catalog/sqlite/worker-catalog.ts';
 import { hasCode, ifPresent, readText, replaceFile, syncFolder, unlinkIfPresent } from '../disk/files.ts';
 import { type Lock, openLock } from '../disk/lock.ts';
 import type { BucketSettings } from '../domain/config.ts';

@@ -1,5 +1,5 @@
 /** Walks a bucket: the listings of images and records, and what the catalog knows, side by side. */
-import type { BucketCatalog } from '../catalog/types.ts';
+import type { BucketCatalog } from '../catalog/bucket-catalog.ts';
 import { folderOf, imageKey, KEY_ROOT, recordKey } from '../domain/naming.ts';
 import type { BucketStore } from './bucket-store.ts';
 import type { ListedObject, ObjectStore } from './object-store.ts';

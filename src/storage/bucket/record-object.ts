@@ -1,6 +1,6 @@
 /** What lies at the key of a record in a bucket: the record of an image, or the tombstone in its place. */
 import { hash } from 'node:crypto';
-import type { FoundRecord, PendingOperation, RecordTombstone } from '../catalog/types.ts';
+import type { FoundRecord, PendingOperation, RecordTombstone } from '../catalog/bucket-catalog.ts';
 import { recordKey } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import { formatRecord, parseRecord } from '../domain/record-file.ts';

@@ -1,7 +1,7 @@
 /** Settles operations whose outcome a crash, or a bucket out of reach, left open. */
 
 import { inParallel } from '../async/parallel.ts';
-import type { PendingOperation } from '../catalog/types.ts';
+import type { PendingOperation } from '../catalog/bucket-catalog.ts';
 import { type BucketStore, settle, withdraw } from './bucket-store.ts';
 import { finishDelete } from './delete.ts';
 import { readRecord } from './record-object.ts';

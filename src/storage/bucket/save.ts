@@ -1,6 +1,6 @@
 /** One save into a bucket: the object, then the record, which is the commit. */
 import { nanoid } from 'nanoid';
-import type { FoundRecord, PendingOperation, RecordTombstone } from '../catalog/types.ts';
+import type { FoundRecord, PendingOperation, RecordTombstone } from '../catalog/bucket-catalog.ts';
 import { StorageError, throwIfCancelled } from '../domain/errors.ts';
 import { derivedShortId, imageKey, withShortId } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';

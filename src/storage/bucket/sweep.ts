@@ -1,7 +1,7 @@
 /** Removes the objects of deleted images once more, for those that arrived late, and in the end the tombstones. */
 
 import { inParallel } from '../async/parallel.ts';
-import type { BucketChange, DueSweep } from '../catalog/types.ts';
+import type { BucketChange, DueSweep } from '../catalog/bucket-catalog.ts';
 import { imageKey, recordKey } from '../domain/naming.ts';
 import type { BucketStore } from './bucket-store.ts';
 import { readRecord } from './record-object.ts';

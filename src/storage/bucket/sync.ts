@@ -1,6 +1,6 @@
 /** Makes the catalog follow the bucket: compares the listing of records with what is known, and reads what differs. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { BucketChange } from '../catalog/types.ts';
+import type { BucketChange } from '../catalog/bucket-catalog.ts';
 import { StorageError } from '../domain/errors.ts';
 import { folderOf, KEY_ROOT, recordKey } from '../domain/naming.ts';
 import { type BucketStore, discovery } from './bucket-store.ts';

@@ -1,6 +1,6 @@
 /** Stores the image of another store in a bucket under the same name: the object, then the record, which is the commit. */
 import { nanoid } from 'nanoid';
-import type { FoundRecord } from '../catalog/types.ts';
+import type { FoundRecord } from '../catalog/bucket-catalog.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import { tellsOnlyOfBytes } from './adopt.ts';
 import { type BucketStore, createAndNote } from './bucket-store.ts';

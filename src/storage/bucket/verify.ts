@@ -1,7 +1,7 @@
 /** Verifies a store in a bucket: judges at each place whether image, record and catalog fit together. */
 import { createHash } from 'node:crypto';
 import { mapInParallel } from '../async/parallel.ts';
-import type { FoundRecord, RecordTombstone } from '../catalog/types.ts';
+import type { FoundRecord, RecordTombstone } from '../catalog/bucket-catalog.ts';
 import { StorageError } from '../domain/errors.ts';
 import type { Finding, Remedy } from '../domain/maintenance.ts';
 import { recordKey } from '../domain/naming.ts';

@@ -1,5 +1,5 @@
 /** Lists over one provider or several: merges their pages in one order and makes page tokens. */
-import type { CatalogQuery } from '../catalog/types.ts';
+import type { CatalogQuery } from '../catalog/catalog.ts';
 import { resolveRange } from '../domain/dates.ts';
 import { invalidField } from '../domain/errors.ts';
 import type { StorageItem } from '../domain/image.ts';

@@ -1,7 +1,7 @@
 /** The audit log: a line of JSON for every image deleted, so that a rebuilt catalog does not bring it back, unless somebody did. */
 import { appendFile, readdir, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import type { Tombstone } from '../catalog/types.ts';
+import type { Tombstone } from '../catalog/catalog.ts';
 import { ifPresent, readText } from '../disk/files.ts';
 import { folderOf, imageKey } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';

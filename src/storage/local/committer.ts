@@ -1,5 +1,5 @@
 /** Group commit: whatever waits while one group is on its way to the disk becomes the next group. */
-import type { Catalog, Change, Outcome } from '../catalog/types.ts';
+import type { Catalog, Change, Outcome } from '../catalog/catalog.ts';
 import { FolderSyncError } from '../disk/files.ts';
 import type { StorageError } from '../domain/errors.ts';
 

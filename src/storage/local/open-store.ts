@@ -2,13 +2,13 @@
 import { readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KeyedQueue } from '../async/keyed-queue.ts';
-import { CatalogError } from '../catalog/types.ts';
+import { CatalogError } from '../catalog/catalog.ts';
 import {
   type OpenCatalogOptions,
   type OpenedCatalog,
   openCatalog,
   type WorkerCatalog,
-} from '../catalog/worker-catalog.ts';
+} from '../catalog/sqlite/worker-catalog.ts';
 import { checkLinks, checkLocal } from '../disk/file-system.ts';
 import { Folders, hasCode, ifPresent, inodeOf, readText, replaceFile, syncFolder } from '../disk/files.ts';
 import { type Lock, openLock } from '../disk/lock.ts';

@@ -1,7 +1,7 @@
 /** What a start puts right after an unclean stop, from the catalog: records, staging and half-done deletes. */
 import { readdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { Catalog } from '../catalog/types.ts';
+import type { Catalog } from '../catalog/catalog.ts';
 import {
   type Folders,
   hasCode,

@@ -1,7 +1,7 @@
 /** What the parts of an open local store share, and how it stops when its promises are in doubt. */
 import { unlink } from 'node:fs/promises';
 import type { KeyedQueue } from '../async/keyed-queue.ts';
-import { type Catalog, CatalogError } from '../catalog/types.ts';
+import { type Catalog, CatalogError } from '../catalog/catalog.ts';
 import { FolderSyncError, type Folders, type Inode, ifPresent, isSame } from '../disk/files.ts';
 import { StorageError, toStorageError } from '../domain/errors.ts';
 import type { ProviderHealth } from '../domain/requests.ts';

@@ -4,7 +4,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { mapInParallel } from '../async/parallel.ts';
-import type { Catalog } from '../catalog/types.ts';
+import type { Catalog } from '../catalog/catalog.ts';
 import { hasCode, ifPresent, inodeOf, readText, sha256Of } from '../disk/files.ts';
 import { StorageError } from '../domain/errors.ts';
 import type { Finding, Problem } from '../domain/maintenance.ts';

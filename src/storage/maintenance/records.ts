@@ -1,5 +1,5 @@
 /** Reads all records of a catalog, page by page, so that memory stays constant and no read lasts. */
-import type { Catalog, CatalogQuery } from '../catalog/types.ts';
+import type { Catalog, CatalogQuery } from '../catalog/catalog.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import type { Position } from '../domain/requests.ts';
 

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import { chunksOf } from '../async/byte-source.ts';
 import { Slots } from '../async/slots.ts';
-import type { Catalog, Outcome } from '../catalog/types.ts';
+import type { Catalog, Outcome } from '../catalog/catalog.ts';
 import { StorageError, throwIfCancelled, toStorageError } from '../domain/errors.ts';
 import { fingerprint } from '../domain/fingerprint.ts';
 import type { ImageMetadata, StorageItem, StorageResult, StoredImage } from '../domain/image.ts';

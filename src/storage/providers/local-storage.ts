@@ -1,6 +1,6 @@
 /** Images in a directory: the Save and Delete protocol over files, with the catalog as the commit point. */
 import { open } from 'node:fs/promises';
-import type { Catalog, Outcome } from '../catalog/types.ts';
+import type { Catalog, Outcome } from '../catalog/catalog.ts';
 import { capacityOf, freeSpaceOf } from '../disk/file-system.ts';
 import { ifPresent } from '../disk/files.ts';
 import type { LocalConfig } from '../domain/config.ts';

@@ -9,7 +9,7 @@ import { openUpload } from '../bucket/save.ts';
 import { takeOver } from '../bucket/take-over.ts';
 import { startUpkeep } from '../bucket/upkeep.ts';
 import { verifyObjects } from '../bucket/verify.ts';
-import type { Catalog, Outcome } from '../catalog/types.ts';
+import type { Catalog, Outcome } from '../catalog/catalog.ts';
 import { freeSpaceOf } from '../disk/file-system.ts';
 import { StorageError } from '../domain/errors.ts';
 import { folderOf } from '../domain/naming.ts';

@@ -1,5 +1,5 @@
 /** Cleanup over a catalog: finds what no criterion protects, oldest first, and removes it in groups. */
-import type { Catalog, ImageSize } from '../catalog/types.ts';
+import type { Catalog, ImageSize } from '../catalog/catalog.ts';
 import { partlyDone, StorageError, throwIfCancelled } from '../domain/errors.ts';
 import type { CleanupOptions, CleanupResult } from '../domain/requests.ts';
 import { checkCount, checkGroup, checkInstant } from '../domain/validation.ts';

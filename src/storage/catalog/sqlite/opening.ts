@@ -1,11 +1,11 @@
 /** How a SQLite catalog begins and ends: creating, judging, migrating, sealing, and the flag of a clean stop. */
 import { accessSync, closeSync, constants, existsSync, fsyncSync, openSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { StoreOpenError } from '../domain/errors.ts';
+import { StoreOpenError } from '../../domain/errors.ts';
+import { CatalogError } from '../catalog.ts';
+import { type Connection, SQLITE, sqliteCode } from './connection.ts';
 import { INITIAL } from './migrations/001-initial.ts';
 import { BUCKETS } from './migrations/002-buckets.ts';
-import { type Connection, SQLITE, sqliteCode } from './sqlite.ts';
-import { CatalogError } from './types.ts';
 
 /** Step n brings a catalog from `user_version` n - 1 to n. */
 const MIGRATIONS = [INITIAL, BUCKETS];

@@ -1,14 +1,14 @@
 /** One worker thread with a SQLite connection, and calls to it. */
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
-import { StoreOpenError } from '../domain/errors.ts';
+import { StoreOpenError } from '../../domain/errors.ts';
+import { CatalogError, type CatalogFailure } from '../catalog.ts';
 import type { CatalogFile } from './opening.ts';
-import type { CatalogReader } from './sqlite-reader.ts';
-import type { CatalogWriter } from './sqlite-writer.ts';
-import { CatalogError, type CatalogFailure } from './types.ts';
+import type { CatalogReader } from './reader.ts';
+import type { CatalogWriter } from './writer.ts';
 
 /** The built package is flat; its worker is an entry of its own. */
-const WORKER = new URL(import.meta.url.endsWith('.ts') ? './sqlite-worker.ts' : './sqlite-worker.js', import.meta.url);
+const WORKER = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './sqlite-worker.js', import.meta.url);
 
 interface Roles {
   writer: CatalogWriter;

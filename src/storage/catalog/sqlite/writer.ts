@@ -1,8 +1,12 @@
 /** All changes of the SQLite catalog, synchronous: group commit, housekeeping, loading and repair. */
 import { statSync } from 'node:fs';
-import { imageKey } from '../domain/naming.ts';
-import type { ImageRecord } from '../domain/record.ts';
+import { imageKey } from '../../domain/naming.ts';
+import type { ImageRecord } from '../../domain/record.ts';
+import type { BucketChange, FoundRecord, PendingOperation, RecordTombstone } from '../bucket-catalog.ts';
+import { CatalogError, type Change, type Outcome, type Tombstone } from '../catalog.ts';
+import { searchText } from '../search-text.ts';
 import { BucketRecords } from './bucket-records.ts';
+import { Connection } from './connection.ts';
 import { SEARCH_TABLE } from './migrations/001-initial.ts';
 import {
   type CatalogFile,
@@ -14,20 +18,8 @@ import {
   openExisting,
   seal,
 } from './opening.ts';
+import { Tally } from './rollups.ts';
 import { INSERT_IMAGE, RECORD_COLUMNS, toRecord, toRow } from './rows.ts';
-import { searchText } from './search-text.ts';
-import { Connection } from './sqlite.ts';
-import { Tally } from './tally.ts';
-import {
-  type BucketChange,
-  CatalogError,
-  type Change,
-  type FoundRecord,
-  type Outcome,
-  type PendingOperation,
-  type RecordTombstone,
-  type Tombstone,
-} from './types.ts';
 
 /** How much the WAL grows before it is copied into the database. */
 const CHECKPOINT_BYTES = 4 * 1024 * 1024;

@@ -1,8 +1,8 @@
 /** The rollups that Stats reads: collects what a transaction adds and takes away, and writes it once. */
 
-import { utcDay } from '../domain/naming.ts';
-import type { ImageRecord } from '../domain/record.ts';
-import type { Connection } from './sqlite.ts';
+import { utcDay } from '../../domain/naming.ts';
+import type { ImageRecord } from '../../domain/record.ts';
+import type { Connection } from './connection.ts';
 
 interface Sum {
   kind: string;

@@ -1,28 +1,24 @@
 /** The catalog of the contract over two threads with a SQLite connection each: one that writes, one that reads. */
 
-import type { ImageRecord } from '../domain/record.ts';
-import { CatalogThread } from './catalog-thread.ts';
-import type { CatalogFile } from './opening.ts';
+import type { ImageRecord } from '../../domain/record.ts';
+import type { BucketCatalog, BucketChange, DueSweep, KnownRecord, PendingOperation } from '../bucket-catalog.ts';
 import type {
-  BucketCatalog,
-  BucketChange,
   CatalogQuery,
   CatalogStatistics,
   Change,
-  DueSweep,
   ImageSize,
-  KnownRecord,
   Outcome,
   PageRequest,
-  PendingOperation,
   RecordPage,
   Span,
   Standing,
   Tombstone,
   UnsyncedRecord,
-} from './types.ts';
-import { CatalogError } from './types.ts';
-import type { Start } from './walk.ts';
+} from '../catalog.ts';
+import { CatalogError } from '../catalog.ts';
+import type { CatalogFile } from './opening.ts';
+import type { Start } from './query.ts';
+import { CatalogThread } from './thread.ts';
 
 export interface OpenCatalogOptions extends CatalogFile {
   /** A thread of the catalog died: what it had in hand is in doubt, and the process must end. */

@@ -1,7 +1,7 @@
 /** One SQLite connection of a catalog: settings, cached statements, transactions, and errors in the catalog's terms. */
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
+import { CatalogError, type CatalogFailure } from '../catalog.ts';
 import type { Row } from './rows.ts';
-import { CatalogError, type CatalogFailure } from './types.ts';
 
 const BUSY_TIMEOUT_MS = 10_000;
 const MAX_CACHED_STATEMENTS = 200;

@@ -1,8 +1,8 @@
 /** The tables that only object stores use, over one connection: keys of records, and operations that are not settled. */
-import { recordKey } from '../domain/naming.ts';
+import { recordKey } from '../../domain/naming.ts';
+import type { DueSweep, FoundRecord, KnownRecord, PendingOperation } from '../bucket-catalog.ts';
+import type { Connection } from './connection.ts';
 import type { Row } from './rows.ts';
-import type { Connection } from './sqlite.ts';
-import type { DueSweep, FoundRecord, KnownRecord, PendingOperation } from './types.ts';
 
 const MAX_KEY = '\u{10ffff}';
 

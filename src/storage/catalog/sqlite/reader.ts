@@ -1,25 +1,23 @@
 /** All reads of the SQLite catalog, synchronous, over a connection of its own. */
 
-import type { ImageRecord } from '../domain/record.ts';
-import type { GroupStatistics } from '../domain/requests.ts';
-import { BucketRecords } from './bucket-records.ts';
-import { RECORD_COLUMNS, type Row, toRecord } from './rows.ts';
-import { Connection } from './sqlite.ts';
+import type { ImageRecord } from '../../domain/record.ts';
+import type { GroupStatistics } from '../../domain/requests.ts';
+import type { DueSweep, KnownRecord, PendingOperation } from '../bucket-catalog.ts';
 import type {
   CatalogQuery,
   CatalogStatistics,
-  DueSweep,
   ImageSize,
-  KnownRecord,
   PageRequest,
-  PendingOperation,
   RecordPage,
   Span,
   Standing,
   Tombstone,
   UnsyncedRecord,
-} from './types.ts';
-import { PAUSE, type Start, Walk } from './walk.ts';
+} from '../catalog.ts';
+import { BucketRecords } from './bucket-records.ts';
+import { Connection } from './connection.ts';
+import { PAUSE, type Start, Walk } from './query.ts';
+import { RECORD_COLUMNS, type Row, toRecord } from './rows.ts';
 
 const ROW_OVERHEAD_BYTES = 1024;
 const MAX_BATCH_CHARS = 8 * 1024 * 1024;

@@ -1,11 +1,11 @@
-/** The thread of one SQLite connection: runs the calls that catalog-thread.ts sends, others while one of them pauses. */
+/** The thread of one SQLite connection: runs the calls that thread.ts sends, others while one of them pauses. */
 import { setImmediate } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
-import { StoreOpenError } from '../domain/errors.ts';
-import type { Answer, Call, ThreadData } from './catalog-thread.ts';
-import { toCatalogError } from './sqlite.ts';
-import { CatalogReader } from './sqlite-reader.ts';
-import { CatalogWriter } from './sqlite-writer.ts';
+import { StoreOpenError } from '../../domain/errors.ts';
+import { toCatalogError } from './connection.ts';
+import { CatalogReader } from './reader.ts';
+import type { Answer, Call, ThreadData } from './thread.ts';
+import { CatalogWriter } from './writer.ts';
 
 const { role, file } = workerData as ThreadData;
 const catalog = (role === 'writer' ? new CatalogWriter(file) : new CatalogReader(file)) as unknown as Record<

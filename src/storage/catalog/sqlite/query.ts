@@ -1,10 +1,10 @@
 /** Finds the images that a query means, in its order, in pauses that let other calls run. */
 import type { SQLInputValue } from 'node:sqlite';
-import { isModelSlug, modelSlug } from '../domain/naming.ts';
-import type { Position } from '../domain/requests.ts';
-import { matchExpression, matchesTerms, searchTerms } from './search-text.ts';
-import type { Connection } from './sqlite.ts';
-import type { CatalogQuery, ImageSize } from './types.ts';
+import { isModelSlug, modelSlug } from '../../domain/naming.ts';
+import type { Position } from '../../domain/requests.ts';
+import type { CatalogQuery, ImageSize } from '../catalog.ts';
+import { matchExpression, matchesTerms, searchTerms } from '../search-text.ts';
+import type { Connection } from './connection.ts';
 
 /** Words and tags with at most so many images are looked up and sorted; of more, the order is walked and each image tested. */
 const RARE_IMAGES = 5000;

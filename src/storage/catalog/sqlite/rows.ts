@@ -1,7 +1,7 @@
 /** Image records as rows of the table `images`. */
 
-import { modelSlug } from '../domain/naming.ts';
-import type { ImageRecord } from '../domain/record.ts';
+import { modelSlug } from '../../domain/naming.ts';
+import type { ImageRecord } from '../../domain/record.ts';
 
 export type Row = Record<string, string | number | null>;
 
