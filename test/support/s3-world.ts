@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type OpenBucket, openBucket } from '../../src/storage/bucket/open-bucket.ts';
+import { type OpenBucket, openBucket } from '../../src/storage/bucket/open.ts';
 import type { StorageProvider } from '../../src/storage/index.ts';
 import {
   ObjectStorage,

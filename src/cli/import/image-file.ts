@@ -7,7 +7,7 @@ import { folderOf } from '../../storage/domain/naming.ts';
 import type { ImageRecord } from '../../storage/domain/record.ts';
 import { parseRecord } from '../../storage/domain/record-file.ts';
 import { readEmbeddedMetadata } from '../../storage/embedded/metadata.ts';
-import { inspectImage, modelInName } from '../../storage/maintenance/foundling.ts';
+import { inspectImage, modelInName } from '../../storage/maintenance/orphan.ts';
 import { openInput } from '../input.ts';
 import { dateInPath } from './path-date.ts';
 import { bytesOf } from './raw-path.ts';

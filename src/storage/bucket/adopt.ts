@@ -6,8 +6,7 @@ import { fingerprint } from '../domain/fingerprint.ts';
 import { KEY_ROOT } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import type { ReadAt } from '../embedded/read-at.ts';
-import { inspectFoundling, recordOfFoundling } from '../maintenance/foundling.ts';
-import { type BucketStore, createAndNote, settle, withdraw } from './bucket-store.ts';
+import { inspectFoundling, recordOfFoundling } from '../maintenance/orphan.ts';
 import {
   failedWith,
   type ListedObject,
@@ -18,6 +17,7 @@ import {
 import { readHeaders, readRange } from './reading.ts';
 import { putRecord } from './record-object.ts';
 import type { SpooledBytes } from './spool.ts';
+import { type BucketStore, createAndNote, settle, withdraw } from './store.ts';
 
 /**
  * What stands at the key of the record then. The StorageErrors of a save where the bytes are no whole image of the type

@@ -3,9 +3,9 @@ import { nanoid } from 'nanoid';
 import type { FoundRecord, PendingOperation } from '../catalog/bucket-catalog.ts';
 import type { Outcome } from '../catalog/catalog.ts';
 import type { ImageRecord } from '../domain/record.ts';
-import { type BucketStore, discovery, isInDoubt, settle } from './bucket-store.ts';
 import { failedWith, ObjectStoreError } from './object-store.ts';
 import { buryRecord, readRecord, tombstoneOfDeleted } from './record-object.ts';
+import { type BucketStore, discovery, isInDoubt, settle } from './store.ts';
 
 const MAX_ROUNDS = 5;
 

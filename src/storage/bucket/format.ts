@@ -2,10 +2,10 @@
 import { nanoid } from 'nanoid';
 import { StoreOpenError } from '../domain/errors.ts';
 import { KEY_ROOT } from '../domain/naming.ts';
-import type { BucketStore } from './bucket-store.ts';
 import { failedWith, type ObjectHeaders, type ObjectStore } from './object-store.ts';
 import { readSmall } from './reading.ts';
 import { payloadOf } from './record-object.ts';
+import type { BucketStore } from './store.ts';
 
 const LAYOUT_VERSION = 1;
 const FORMAT_KEY = `${KEY_ROOT}metadata/FORMAT`;

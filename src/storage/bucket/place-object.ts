@@ -1,9 +1,9 @@
 /** Puts the bytes of an image where they belong, once, whatever becomes of the answers. */
 import { hash } from 'node:crypto';
 import type { ImageRecord } from '../domain/record.ts';
-import { isInDoubt } from './bucket-store.ts';
 import type { ObjectHeaders, ObjectStore, Payload, StoredObject } from './object-store.ts';
 import { readHeaders } from './reading.ts';
+import { isInDoubt } from './store.ts';
 
 const MAX_ROUNDS = 3;
 

@@ -5,10 +5,10 @@ import { StorageError, throwIfCancelled } from '../domain/errors.ts';
 import { derivedShortId, imageKey, withShortId } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import type { Committed, Upload } from '../types.ts';
-import { type BucketStore, createOrRead, isInDoubt, settle, withdraw } from './bucket-store.ts';
 import type { Payload, StoredObject } from './object-store.ts';
 import { imageHeaders, placeObject } from './place-object.ts';
 import { putRecord } from './record-object.ts';
+import { type BucketStore, createOrRead, isInDoubt, settle, withdraw } from './store.ts';
 
 const MAX_NAMES = 16;
 

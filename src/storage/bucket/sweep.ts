@@ -3,8 +3,8 @@
 import { inParallel } from '../async/parallel.ts';
 import type { BucketChange, DueSweep } from '../catalog/bucket-catalog.ts';
 import { imageKey, recordKey } from '../domain/naming.ts';
-import type { BucketStore } from './bucket-store.ts';
 import { readRecord } from './record-object.ts';
+import type { BucketStore } from './store.ts';
 
 const BATCH = 200;
 const AT_ONCE = 8;

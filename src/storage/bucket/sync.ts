@@ -3,10 +3,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { BucketChange } from '../catalog/bucket-catalog.ts';
 import { StorageError } from '../domain/errors.ts';
 import { folderOf, KEY_ROOT, recordKey } from '../domain/naming.ts';
-import { type BucketStore, discovery } from './bucket-store.ts';
 import { checkIdentity } from './format.ts';
 import type { ListedObject } from './object-store.ts';
 import { readRecord } from './record-object.ts';
+import { type BucketStore, discovery } from './store.ts';
 
 const RECORDS = `${KEY_ROOT}metadata/generations/`;
 const KNOWN_AT_ONCE = 2_000;

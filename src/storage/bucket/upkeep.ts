@@ -1,7 +1,7 @@
 /** The background work of an open store in a bucket: following others, settling what is open, sweeping, its identity. */
 import { checkIdentity } from './format.ts';
-import type { OpenBucket } from './open-bucket.ts';
-import { resolveOperations } from './resolve.ts';
+import type { OpenBucket } from './open.ts';
+import { resolveOperations } from './recover.ts';
 import { sweep, TOMBSTONE_MS } from './sweep.ts';
 
 const SETTLE_EVERY_MS = 5_000;

@@ -9,12 +9,12 @@ import type { ImageRecord } from '../domain/record.ts';
 import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
 import { mostAreMissing } from '../maintenance/verify.ts';
 import { adoptObject, copyAside, quarantineForeign, quarantineImage } from './adopt.ts';
-import { type BucketStore, createAndNote, discovery, SWEEP_AFTER_MS } from './bucket-store.ts';
 import { checkIdentity } from './format.ts';
+import { type Place, placesIn } from './inventory.ts';
 import { failedWith, type ListedObject } from './object-store.ts';
-import { type Place, placesIn } from './places.ts';
 import { readHeaders, readRange } from './reading.ts';
 import { putRecord, readRecord, replaceRecord } from './record-object.ts';
+import { type BucketStore, createAndNote, discovery, SWEEP_AFTER_MS } from './store.ts';
 
 const PLACES_AT_ONCE = 8;
 

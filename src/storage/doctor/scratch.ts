@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { nanoid } from 'nanoid';
 import { ignored } from '../bucket/format.ts';
+import { SCRATCH_IMAGES } from '../bucket/inventory.ts';
 import {
   type ByteRange,
   failedWith,
@@ -12,7 +13,6 @@ import {
   type Payload,
   type StoredObject,
 } from '../bucket/object-store.ts';
-import { SCRATCH_IMAGES } from '../bucket/places.ts';
 import { readHeaders, readRange, readSmall } from '../bucket/reading.ts';
 import { payloadOf } from '../bucket/record-object.ts';
 import { KEY_ROOT } from '../domain/naming.ts';

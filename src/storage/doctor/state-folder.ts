@@ -1,6 +1,6 @@
 /** Proves on the state folder of a bucket what its catalog, lock and spool rest on. */
 import { resolve } from 'node:path';
-import { readBinding, stateFiles } from '../bucket/open-bucket.ts';
+import { readBinding, stateFiles } from '../bucket/open.ts';
 import type { BucketSettings } from '../domain/config.ts';
 import type { Check } from './check.ts';
 import { examineFolder } from './folder.ts';

@@ -7,7 +7,7 @@ import { placeFile, readText, syncFile, syncFolder } from '../disk/files.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import { formatRecord, parseRecord } from '../domain/record-file.ts';
 import { readerOfFile } from '../embedded/read-at.ts';
-import { inspectFoundling, recordOfFoundling } from '../maintenance/foundling.ts';
+import { inspectFoundling, recordOfFoundling } from '../maintenance/orphan.ts';
 import { quarantine } from './quarantine.ts';
 import type { LocalStore } from './store.ts';
 

@@ -11,7 +11,7 @@ import type { ImageRecord } from '../domain/record.ts';
 import { parseRecord } from '../domain/record-file.ts';
 import { readAuditLog } from './audit-log.ts';
 import type { Layout } from './layout.ts';
-import { holds } from './recovery.ts';
+import { holds } from './recover.ts';
 import { TOMBSTONE_MS } from './store.ts';
 
 const BATCH = 1000;

@@ -1,7 +1,7 @@
 /** The slow background work of an open store: records to stable storage, ends of deletes, old tombstones, the reserve. */
 import { dirname } from 'node:path';
 import { syncFile, unlinkIfPresent } from '../disk/files.ts';
-import { finishUnlinks, restoreRecord, syncFolders } from './recovery.ts';
+import { finishUnlinks, restoreRecord, syncFolders } from './recover.ts';
 import { takeReserve } from './reserve.ts';
 import { type LocalStore, TOMBSTONE_MS, unlinkImage } from './store.ts';
 

@@ -1,12 +1,12 @@
 /** Images in a bucket: the record is the commit, the catalog an index over the records. */
 
+import { takeOver } from '../bucket/copy-in.ts';
 import { deleteImage } from '../bucket/delete.ts';
 import { failedWith, type StoredObject } from '../bucket/object-store.ts';
-import { type BucketOptions, type OpenBucket, openBucket } from '../bucket/open-bucket.ts';
+import { type BucketOptions, type OpenBucket, openBucket } from '../bucket/open.ts';
 import { readRange } from '../bucket/reading.ts';
 import { readRecord } from '../bucket/record-object.ts';
 import { openUpload } from '../bucket/save.ts';
-import { takeOver } from '../bucket/take-over.ts';
 import { startUpkeep } from '../bucket/upkeep.ts';
 import { verifyObjects } from '../bucket/verify.ts';
 import type { Catalog, Outcome } from '../catalog/catalog.ts';

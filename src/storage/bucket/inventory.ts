@@ -1,8 +1,8 @@
 /** Walks a bucket: the listings of images and records, and what the catalog knows, side by side. */
 import type { BucketCatalog } from '../catalog/bucket-catalog.ts';
 import { folderOf, imageKey, KEY_ROOT, recordKey } from '../domain/naming.ts';
-import type { BucketStore } from './bucket-store.ts';
 import type { ListedObject, ObjectStore } from './object-store.ts';
+import type { BucketStore } from './store.ts';
 
 const IMAGES = `${KEY_ROOT}images/`;
 const RECORDS = `${KEY_ROOT}metadata/generations/`;

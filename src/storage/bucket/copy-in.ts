@@ -3,10 +3,10 @@ import { nanoid } from 'nanoid';
 import type { FoundRecord } from '../catalog/bucket-catalog.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import { tellsOnlyOfBytes } from './adopt.ts';
-import { type BucketStore, createAndNote } from './bucket-store.ts';
 import type { Payload } from './object-store.ts';
 import { imageHeaders, placeObject } from './place-object.ts';
 import { putRecord, replaceRecord } from './record-object.ts';
+import { type BucketStore, createAndNote } from './store.ts';
 
 /**
  * False when the name is not free. An attempt that fails leaves no tombstone: one that comes later finds the object of

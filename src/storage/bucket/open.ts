@@ -8,14 +8,14 @@ import { type Lock, openLock } from '../disk/lock.ts';
 import type { BucketSettings } from '../domain/config.ts';
 import { StoreOpenError } from '../domain/errors.ts';
 import type { ProviderContext } from '../types.ts';
-import type { BucketStore } from './bucket-store.ts';
 import { BucketCondition } from './condition.ts';
 import { readOrCreateFormat } from './format.ts';
 import { Journal } from './journal.ts';
 import { type ObjectStore, ObjectStoreError } from './object-store.ts';
-import { resolveOperations } from './resolve.ts';
+import { resolveOperations } from './recover.ts';
 import { type RetryOptions, retrying } from './retrying-store.ts';
 import { Spool } from './spool.ts';
+import type { BucketStore } from './store.ts';
 import { Synchronizer } from './sync.ts';
 
 const DEFAULT_STATE_DIR = './outputs/metadata';

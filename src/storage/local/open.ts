@@ -21,7 +21,7 @@ import { Committer } from './committer.ts';
 import { readOrCreateFormat } from './format.ts';
 import { Layout } from './layout.ts';
 import { rebuildCatalog } from './rebuild.ts';
-import { finishUnlinks, restoreRecords, settleStaging } from './recovery.ts';
+import { finishUnlinks, restoreRecords, settleStaging } from './recover.ts';
 import { giveUpReserve, takeReserve } from './reserve.ts';
 import { type LocalStore, StoreCondition } from './store.ts';
 

@@ -2,9 +2,9 @@
 
 import { inParallel } from '../async/parallel.ts';
 import type { PendingOperation } from '../catalog/bucket-catalog.ts';
-import { type BucketStore, settle, withdraw } from './bucket-store.ts';
 import { finishDelete } from './delete.ts';
 import { readRecord } from './record-object.ts';
+import { type BucketStore, settle, withdraw } from './store.ts';
 
 const AT_ONCE = 8;
 
