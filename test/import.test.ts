@@ -11,7 +11,7 @@ import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { dateInPath } from '../src/cli/import/path-date.ts';
 import { bytesOf } from '../src/cli/import/raw-path.ts';
-import { timeLeft } from '../src/cli/run-progress.ts';
+import { timeLeft } from '../src/cli/terminal/progress.ts';
 import { connect, type Image, type ImageStorageClient, type ListOptions } from '../src/client.ts';
 import { EXIT } from '../src/exit-codes.ts';
 import { readPngTexts } from '../src/storage/embedded/png-text.ts';

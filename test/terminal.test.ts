@@ -1,7 +1,9 @@
 /** What people read and type at the command line. */
 import { describe, expect, it } from 'vitest';
-import { collectParameter, parametersText, parseSize } from '../src/cli/flags.ts';
-import { displayText, displayWidth, formatBytes, progressLine, shorten, tableFormatter } from '../src/cli/terminal.ts';
+import { collectParameter, parametersText, parseSize } from '../src/cli/shared/flags.ts';
+import { progressLine } from '../src/cli/terminal/progress.ts';
+import { tableFormatter } from '../src/cli/terminal/table.ts';
+import { displayText, displayWidth, formatBytes, shorten } from '../src/cli/terminal/text.ts';
 
 describe('text that others wrote', () => {
   it('cannot drive the terminal', () => {

@@ -4,9 +4,9 @@ import type { Command } from 'commander';
 import { type Config, loadConfig, processEnvironment } from '../config.ts';
 import { StorageError } from '../storage/domain/errors.ts';
 import type { Storage } from '../storage/types.ts';
-import { notWaiting } from './own-daemon.ts';
-import { providerNamed } from './settings.ts';
-import { countOf, formatBytes, printLine } from './terminal.ts';
+import { notWaiting } from './shared/own-daemon.ts';
+import { providerNamed } from './shared/settings.ts';
+import { countOf, formatBytes, printLine } from './terminal/text.ts';
 
 interface RebuildFlags {
   config?: string;

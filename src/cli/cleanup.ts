@@ -3,10 +3,11 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Command } from 'commander';
 import type { CleanupOptions, CleanupResult } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
-import { type AddressFlags, type Session, withAddress, withClient } from './connection.ts';
-import { parseInstant } from './dates.ts';
-import { parseCount, parseSize } from './flags.ts';
-import { ask, canAsk, countOf, displayText, formatBytes, printError, printJson } from './terminal.ts';
+import { type AddressFlags, type Session, withAddress, withClient } from './shared/connection.ts';
+import { parseInstant } from './shared/dates.ts';
+import { parseCount, parseSize } from './shared/flags.ts';
+import { ask, canAsk } from './terminal/ask.ts';
+import { countOf, displayText, formatBytes, printError, printJson } from './terminal/text.ts';
 
 interface CleanupFlags extends AddressFlags, Omit<CleanupOptions, 'signal'> {
   yes?: boolean;

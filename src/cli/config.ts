@@ -2,8 +2,8 @@
 import type { Command } from 'commander';
 import { stringify } from 'yaml';
 import { type EffectiveSetting, explainConfig, processEnvironment } from '../config.ts';
-import { type SettingsFlags, withSettings } from './settings.ts';
-import { countOf, displayText, printJson, printLine } from './terminal.ts';
+import { type SettingsFlags, withSettings } from './shared/settings.ts';
+import { countOf, displayText, printJson, printLine } from './terminal/text.ts';
 
 interface PrintFlags extends SettingsFlags {
   redact?: boolean;

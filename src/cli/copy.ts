@@ -2,12 +2,13 @@
 import type { Command } from 'commander';
 import type { CopyEvent, CopyOptions, CopySummary } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
-import type { Session } from './connection.ts';
-import { parseInstant } from './dates.ts';
-import { parseConcurrency } from './flags.ts';
-import { type DaemonFlags, withDaemon, withDaemonFlags } from './own-daemon.ts';
-import { createRunProgress } from './run-progress.ts';
-import { ask, canAsk, countOf, formatBytes, printError, printJson, printLine } from './terminal.ts';
+import type { Session } from './shared/connection.ts';
+import { parseInstant } from './shared/dates.ts';
+import { parseConcurrency } from './shared/flags.ts';
+import { type DaemonFlags, withDaemon, withDaemonFlags } from './shared/own-daemon.ts';
+import { ask, canAsk } from './terminal/ask.ts';
+import { createRunProgress } from './terminal/progress.ts';
+import { countOf, formatBytes, printError, printJson, printLine } from './terminal/text.ts';
 
 interface CopyFlags extends DaemonFlags, Omit<CopyOptions, 'signal'> {
   yes?: boolean;

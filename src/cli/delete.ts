@@ -2,8 +2,8 @@
 import type { Command } from 'commander';
 import type { DeleteResult } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
-import { type AddressFlags, type Session, withAddress, withClient } from './connection.ts';
-import { displayText, printError, printJson, printLine } from './terminal.ts';
+import { type AddressFlags, type Session, withAddress, withClient } from './shared/connection.ts';
+import { displayText, printError, printJson, printLine } from './terminal/text.ts';
 
 interface DeleteFlags extends AddressFlags {
   provider?: string;

@@ -3,9 +3,9 @@ import type { Command } from 'commander';
 import { loadConfig, processEnvironment } from '../config.ts';
 import { EXIT } from '../exit-codes.ts';
 import { examine, type ProviderCheck } from '../storage/doctor/doctor.ts';
-import { INTERRUPTED, listenForInterrupt } from './connection.ts';
-import { providerNamed } from './settings.ts';
-import { countOf, displayText, printJson, printLine } from './terminal.ts';
+import { INTERRUPTED, listenForInterrupt } from './shared/connection.ts';
+import { providerNamed } from './shared/settings.ts';
+import { countOf, displayText, printJson, printLine } from './terminal/text.ts';
 
 interface DoctorFlags {
   config?: string;

@@ -8,8 +8,8 @@ import type { Command } from 'commander';
 import { nanoid } from 'nanoid';
 import type { StoredImage } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
-import { type AddressFlags, type Session, withAddress, withClient } from './connection.ts';
-import { displayText, formatBytes, printError } from './terminal.ts';
+import { type AddressFlags, type Session, withAddress, withClient } from './shared/connection.ts';
+import { displayText, formatBytes, printError } from './terminal/text.ts';
 
 interface GetFlags extends AddressFlags {
   output?: string;

@@ -1,9 +1,9 @@
 /** `image-storage health`: whether the daemon serves; for probes and containers. */
 import type { Command } from 'commander';
 import { EXIT } from '../exit-codes.ts';
-import { type AddressFlags, type Session, withAddress, withClient } from './connection.ts';
-import { parseSeconds } from './flags.ts';
-import { printLine } from './terminal.ts';
+import { type AddressFlags, type Session, withAddress, withClient } from './shared/connection.ts';
+import { parseSeconds } from './shared/flags.ts';
+import { printLine } from './terminal/text.ts';
 
 interface HealthFlags extends AddressFlags {
   timeout: number;

@@ -5,15 +5,15 @@ import { relative } from 'node:path';
 import type { Command } from 'commander';
 import { EXIT } from '../exit-codes.ts';
 import { inParallel } from '../storage/async/parallel.ts';
-import { type AddressFlags, type Session, withAddress, withClient } from './connection.ts';
-import { collect, parseConcurrency } from './flags.ts';
 import { type Description, openImageFile } from './import/image-file.ts';
 import { RAW, textOf } from './import/raw-path.ts';
 import { listStoredImages, type StoredImages } from './import/stored-images.ts';
 import { createSummary, SKIPPED, type SkipReason, type Summary, summaryLines } from './import/tally.ts';
 import { type Found, type FoundFile, walk } from './import/walk.ts';
-import { createRunProgress } from './run-progress.ts';
-import { displayText, formatTime, printError, printJson, printLine, shorten } from './terminal.ts';
+import { type AddressFlags, type Session, withAddress, withClient } from './shared/connection.ts';
+import { collect, parseConcurrency } from './shared/flags.ts';
+import { createRunProgress } from './terminal/progress.ts';
+import { displayText, formatTime, printError, printJson, printLine, shorten } from './terminal/text.ts';
 
 interface ImportFlags extends AddressFlags {
   dryRun?: boolean;

@@ -2,19 +2,12 @@
 import { type Command, Option } from 'commander';
 import type { Image, ListOptions } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
-import { type AddressFlags, type Session, withAddress, withClient } from './connection.ts';
-import { parseInstant, parseRangeEnd } from './dates.ts';
-import { collect, parseCount } from './flags.ts';
-import { imageJson } from './image-json.ts';
-import {
-  type Column,
-  formatBytes,
-  formatTime,
-  printJson,
-  printLine,
-  tableFormatter,
-  terminalWidth,
-} from './terminal.ts';
+import { type AddressFlags, type Session, withAddress, withClient } from './shared/connection.ts';
+import { parseInstant, parseRangeEnd } from './shared/dates.ts';
+import { collect, parseCount } from './shared/flags.ts';
+import { imageJson } from './shared/image-json.ts';
+import { type Column, tableFormatter, terminalWidth } from './terminal/table.ts';
+import { formatBytes, formatTime, printJson, printLine } from './terminal/text.ts';
 
 interface ListFlags
   extends AddressFlags,

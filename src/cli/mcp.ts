@@ -3,8 +3,8 @@ import { realpath, stat } from 'node:fs/promises';
 import { type Command, InvalidArgumentError } from 'commander';
 import { clientAddress } from '../config.ts';
 import { EXIT } from '../exit-codes.ts';
-import { type AddressFlags, type Session, withAddress, withClient } from './connection.ts';
-import { parseInstant, parseRangeEnd } from './dates.ts';
+import { type AddressFlags, type Session, withAddress, withClient } from './shared/connection.ts';
+import { parseInstant, parseRangeEnd } from './shared/dates.ts';
 
 interface McpFlags extends AddressFlags {
   allowDir?: string;

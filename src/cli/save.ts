@@ -4,21 +4,14 @@ import type { ImageMetadata, SavedImage } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
 import { type EmbeddedMetadata, readEmbeddedMetadata } from '../storage/embedded/metadata.ts';
 import type { ReadAt } from '../storage/embedded/read-at.ts';
-import { type AddressFlags, type Session, withAddress, withClient } from './connection.ts';
-import { parseInstant } from './dates.ts';
-import { isUnreachable, outcomeHint } from './errors.ts';
-import { collect, collectParameter, type Parameters, parametersText } from './flags.ts';
-import { imageJson } from './image-json.ts';
-import { openInput, STDIN, totalBytes } from './input.ts';
-import {
-  createProgress,
-  displayText,
-  formatBytes,
-  type Progress,
-  printError,
-  printJson,
-  printLine,
-} from './terminal.ts';
+import { type AddressFlags, type Session, withAddress, withClient } from './shared/connection.ts';
+import { parseInstant } from './shared/dates.ts';
+import { isUnreachable, outcomeHint } from './shared/errors.ts';
+import { collect, collectParameter, type Parameters, parametersText } from './shared/flags.ts';
+import { imageJson } from './shared/image-json.ts';
+import { openInput, STDIN, totalBytes } from './shared/input.ts';
+import { createProgress, type Progress } from './terminal/progress.ts';
+import { displayText, formatBytes, printError, printJson, printLine } from './terminal/text.ts';
 
 interface SaveFlags extends AddressFlags {
   prompt?: string;

@@ -7,7 +7,7 @@ import { type Config, type Environment, loadConfig, processEnvironment } from '.
 import type { Daemon } from '../daemon.ts';
 import { EXIT } from '../exit-codes.ts';
 import type { Logger } from '../storage/domain/logger.ts';
-import { type SettingsFlags, withSettings } from './settings.ts';
+import { type SettingsFlags, withSettings } from './shared/settings.ts';
 
 /** What is left after the grace for closing the store. */
 const CLOSING_SECONDS = 5;

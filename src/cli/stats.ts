@@ -2,8 +2,9 @@
 import type { Command } from 'commander';
 import type { GroupStats, ProviderStats } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
-import { type AddressFlags, type Session, withAddress, withClient } from './connection.ts';
-import { countOf, formatBytes, formatTime, printJson, printLine, tableFormatter, terminalWidth } from './terminal.ts';
+import { type AddressFlags, type Session, withAddress, withClient } from './shared/connection.ts';
+import { tableFormatter, terminalWidth } from './terminal/table.ts';
+import { countOf, formatBytes, formatTime, printJson, printLine } from './terminal/text.ts';
 
 interface StatsFlags extends AddressFlags {
   provider?: string;

@@ -2,10 +2,11 @@
 import type { Command } from 'commander';
 import type { Finding, VerifyOptions, VerifySummary } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
-import type { Session } from './connection.ts';
-import { type DaemonFlags, withDaemon, withDaemonFlags } from './own-daemon.ts';
-import { createRunProgress } from './run-progress.ts';
-import { ask, canAsk, countOf, displayText, formatBytes, printError, printJson, printLine } from './terminal.ts';
+import type { Session } from './shared/connection.ts';
+import { type DaemonFlags, withDaemon, withDaemonFlags } from './shared/own-daemon.ts';
+import { ask, canAsk } from './terminal/ask.ts';
+import { createRunProgress } from './terminal/progress.ts';
+import { countOf, displayText, formatBytes, printError, printJson, printLine } from './terminal/text.ts';
 
 interface VerifyFlags extends DaemonFlags {
   provider?: string;

@@ -3,16 +3,16 @@ import { finished } from 'node:stream/promises';
 import { McpServer } from '@modelcontextprotocol/server';
 import { serveStdio } from '@modelcontextprotocol/server/stdio';
 import type { ImageStorageClient } from '../client.ts';
-import { addCleanupImages } from './cleanup-images.ts';
 import { type Confirmations, createConfirmations } from './confirmation.ts';
-import { addDeleteImages } from './delete-images.ts';
-import { addGetImage } from './get-image.ts';
 import type { DateReader } from './instant.ts';
-import { addListImages } from './list-images.ts';
 import { addImageResource } from './resource.ts';
-import { addSaveImage } from './save-image.ts';
-import { addStorageStats } from './storage-stats.ts';
 import { toolAdder } from './tool.ts';
+import { addCleanupImages } from './tools/cleanup-images.ts';
+import { addDeleteImages } from './tools/delete-images.ts';
+import { addGetImage } from './tools/get-image.ts';
+import { addListImages } from './tools/list-images.ts';
+import { addSaveImage } from './tools/save-image.ts';
+import { addStorageStats } from './tools/storage-stats.ts';
 
 export interface McpOptions {
   client: ImageStorageClient;

@@ -8,7 +8,7 @@ import type { ImageRecord } from '../../storage/domain/record.ts';
 import { parseRecord } from '../../storage/domain/record-file.ts';
 import { readEmbeddedMetadata } from '../../storage/embedded/metadata.ts';
 import { inspectImage, modelInName } from '../../storage/maintenance/orphan.ts';
-import { openInput } from '../input.ts';
+import { openInput } from '../shared/input.ts';
 import { dateInPath } from './path-date.ts';
 import { bytesOf } from './raw-path.ts';
 import type { FoundFile } from './walk.ts';

@@ -1,5 +1,5 @@
 /** What became of the files of an import: counted, and told at its end. */
-import { countOf, formatBytes } from '../terminal.ts';
+import { countOf, formatBytes } from '../terminal/text.ts';
 
 /** Why a file is left alone, by reason as programs read it. */
 export const SKIPPED = {

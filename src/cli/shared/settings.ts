@@ -1,8 +1,8 @@
 /** What commands that read the configuration share: the flags that set something, and the choice of a provider. */
 import type { Command } from 'commander';
-import type { Config, Flags } from '../config.ts';
-import { EXIT } from '../exit-codes.ts';
-import { withoutAlias } from '../storage/settings.ts';
+import type { Config, Flags } from '../../config.ts';
+import { EXIT } from '../../exit-codes.ts';
+import { withoutAlias } from '../../storage/settings.ts';
 import { collect } from './flags.ts';
 
 export interface SettingsFlags extends Flags {

@@ -1,9 +1,9 @@
 /** The tool `delete_images`: deletes images by name, after showing them. */
 import { z } from 'zod';
-import { type DeleteResult, type Image, type ImageStorageClient, ImageStorageError } from '../client.ts';
-import { type Confirmations, confirmationOutput, confirmToken, planThenAct } from './confirmation.ts';
-import { filename, natural, oneProvider, summaryOf, summarySchema } from './image.ts';
-import { type AddTool, DELETES } from './tool.ts';
+import { type DeleteResult, type Image, type ImageStorageClient, ImageStorageError } from '../../client.ts';
+import { type Confirmations, confirmationOutput, confirmToken, planThenAct } from '../confirmation.ts';
+import { filename, natural, oneProvider, summaryOf, summarySchema } from '../image.ts';
+import { type AddTool, DELETES } from '../tool.ts';
 
 const MAX_FILENAMES = 100;
 

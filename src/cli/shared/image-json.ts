@@ -1,5 +1,5 @@
 /** An image as `--json` prints it: flat, with the keys of the record file and where to find it. */
-import type { Image } from '../client.ts';
+import type { Image } from '../../client.ts';
 
 export function imageJson({ metadata, createTime, ...image }: Image): Record<string, unknown> {
   const { timestamp, ...rest } = metadata;

@@ -1,8 +1,8 @@
 /** The tool `storage_stats`: counts images and bytes. */
 import { z } from 'zod';
-import type { ImageStorageClient } from '../client.ts';
-import { anyProvider, natural } from './image.ts';
-import { type AddTool, READS } from './tool.ts';
+import type { ImageStorageClient } from '../../client.ts';
+import { anyProvider, natural } from '../image.ts';
+import { type AddTool, READS } from '../tool.ts';
 
 const groups = z.array(
   z.object({

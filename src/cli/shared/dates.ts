@@ -1,6 +1,6 @@
 /** Points in time as flags: what the storage library reads, and commander's error for what it does not. */
 import { InvalidArgumentError } from 'commander';
-import * as dates from '../storage/domain/dates.ts';
+import * as dates from '../../storage/domain/dates.ts';
 
 /** A date is its first instant. Throws commander's InvalidArgumentError. */
 export function parseInstant(text: string): Date {

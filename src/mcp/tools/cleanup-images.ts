@@ -1,10 +1,10 @@
 /** The tool `cleanup_images`: prunes old images, after showing which. */
 import { z } from 'zod';
-import type { CleanupResult, ImageStorageClient } from '../client.ts';
-import { type Confirmations, confirmationOutput, confirmToken, plannedCount, planThenAct } from './confirmation.ts';
-import { natural } from './image.ts';
-import { type DateReader, instant } from './instant.ts';
-import { type AddTool, DELETES } from './tool.ts';
+import type { CleanupResult, ImageStorageClient } from '../../client.ts';
+import { type Confirmations, confirmationOutput, confirmToken, plannedCount, planThenAct } from '../confirmation.ts';
+import { natural } from '../image.ts';
+import { type DateReader, instant } from '../instant.ts';
+import { type AddTool, DELETES } from '../tool.ts';
 
 /** As many as a plan names: nothing goes that was not shown. */
 const MAX_DELETES = 1000;

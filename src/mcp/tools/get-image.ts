@@ -1,10 +1,10 @@
 /** The tool `get_image`: shows one image, and says all that is known of it. */
 import { z } from 'zod';
-import type { ImageStorageClient } from '../client.ts';
-import { detailsOf, detailsSchema, filename, oneProvider } from './image.ts';
-import { createPreviewer } from './preview.ts';
-import { readImage, resourceLink } from './resource.ts';
-import { type AddTool, READS } from './tool.ts';
+import type { ImageStorageClient } from '../../client.ts';
+import { detailsOf, detailsSchema, filename, oneProvider } from '../image.ts';
+import { createPreviewer } from '../preview.ts';
+import { readImage, resourceLink } from '../resource.ts';
+import { type AddTool, READS } from '../tool.ts';
 
 export function addGetImage(addTool: AddTool, client: ImageStorageClient): void {
   const createPreview = createPreviewer();

@@ -1,10 +1,10 @@
 /** The tool `list_images`: finds images by their metadata. */
 import { z } from 'zod';
-import type { Image, ImageStorageClient } from '../client.ts';
-import { anyProvider, summaryOf, summarySchema } from './image.ts';
-import { type DateReader, instant } from './instant.ts';
-import { isBehind, pageToken, restOf } from './page-token.ts';
-import { type AddTool, READS } from './tool.ts';
+import type { Image, ImageStorageClient } from '../../client.ts';
+import { anyProvider, summaryOf, summarySchema } from '../image.ts';
+import { type DateReader, instant } from '../instant.ts';
+import { isBehind, pageToken, restOf } from '../page-token.ts';
+import { type AddTool, READS } from '../tool.ts';
 
 const DEFAULT_LIMIT = 20;
 const MAX_LIMIT = 200;

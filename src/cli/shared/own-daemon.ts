@@ -3,10 +3,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { type Config, loadConfig, processEnvironment } from '../config.ts';
-import { EXIT } from '../exit-codes.ts';
-import { StoreOpenError } from '../storage/domain/errors.ts';
-import { withoutAlias } from '../storage/settings.ts';
+import { type Config, loadConfig, processEnvironment } from '../../config.ts';
+import { EXIT } from '../../exit-codes.ts';
+import { StoreOpenError } from '../../storage/domain/errors.ts';
+import { withoutAlias } from '../../storage/settings.ts';
 import { type AddressFlags, type Session, withAddress, withClient } from './connection.ts';
 
 const LOCK_WAIT_SECONDS = 1;
@@ -37,7 +37,10 @@ export async function withDaemon(
 ): Promise<void> {
   if (flags.config === undefined) return withClient(flags, work);
   const config = only(providers, notWaiting(loadConfig({ env: processEnvironment(), configFile: flags.config })));
-  const [{ startDaemon }, { createLogger }] = await Promise.all([import('../daemon.ts'), import('../logging.ts')]);
+  const [{ startDaemon }, { createLogger }] = await Promise.all([
+    import('../../daemon.ts'),
+    import('../../logging.ts'),
+  ]);
   const folder = await mkdtemp(join(tmpdir(), 'image-storage-'));
   try {
     const listen = [`unix:${join(folder, 'socket')}`];

@@ -1,6 +1,6 @@
 /** How a failure of a client command becomes one line and an exit code. */
-import type { ImageStorageError } from '../client.ts';
-import { EXIT } from '../exit-codes.ts';
+import type { ImageStorageError } from '../../client.ts';
+import { EXIT } from '../../exit-codes.ts';
 
 export interface Failure {
   message: string;

@@ -1,11 +1,11 @@
 /** The tool `save_image`: stores a file from the folder that assistants were given. */
 import { z } from 'zod';
-import type { ImageStorageClient } from '../client.ts';
-import { openAllowed } from './allowed-file.ts';
-import { ToolError } from './errors.ts';
-import { detailsOf, detailsSchema } from './image.ts';
-import { resourceLink } from './resource.ts';
-import { type AddTool, SAVES } from './tool.ts';
+import type { ImageStorageClient } from '../../client.ts';
+import { openAllowed } from '../allowed-file.ts';
+import { ToolError } from '../errors.ts';
+import { detailsOf, detailsSchema } from '../image.ts';
+import { resourceLink } from '../resource.ts';
+import { type AddTool, SAVES } from '../tool.ts';
 
 const parametersSchema = z
   .union([z.record(z.string(), z.unknown()), z.string()])

@@ -1,10 +1,10 @@
 /** What the client commands share: the address, the connection, and an end that says in one line what failed. */
 import { type Command, InvalidArgumentError } from 'commander';
-import { ADDRESS_FORMS, DEFAULT_ADDRESS, parseAddress } from '../address.ts';
-import type { ConnectOptions, ImageStorageClient } from '../client.ts';
-import { clientAddress } from '../config.ts';
+import { ADDRESS_FORMS, DEFAULT_ADDRESS, parseAddress } from '../../address.ts';
+import type { ConnectOptions, ImageStorageClient } from '../../client.ts';
+import { clientAddress } from '../../config.ts';
+import { printError } from '../terminal/text.ts';
 import { failureOf } from './errors.ts';
-import { printError } from './terminal.ts';
 
 export interface AddressFlags {
   address?: string;
@@ -46,7 +46,7 @@ export async function withClient(
   options: ConnectOptions = { retries: COMMAND_RETRIES },
 ): Promise<void> {
   // Loaded here, so that no command waits for gRPC that does not need it.
-  const { connect } = await import('../client.ts');
+  const { connect } = await import('../../client.ts');
   const address = flags.address ?? clientAddress();
   const client = connect(address, { onRetry: noticeRetries(address), ...options });
   const signal = listenForInterrupt();

@@ -1,0 +1,56 @@
+/** Tables in the width of the terminal. */
+import { displayText, displayWidth, shorten } from './text.ts';
+
+export interface Column {
+  title: string;
+  align?: 'left' | 'right';
+  /** Longer cells are shortened to so many columns. */
+  maxWidth?: number;
+  /** Takes what is left of the terminal's width; the last column only. */
+  fill?: boolean;
+}
+
+const GAP = '  ';
+const MIN_FILL_WIDTH = 20;
+
+/**
+ * Formats rows block by block, so that a long table need not be known whole: the title comes with the first block, and
+ * columns only grow. `totalWidth` is that of the terminal; Infinity shortens nothing but columns with a maxWidth.
+ */
+export function tableFormatter(
+  columns: readonly Column[],
+  totalWidth: number,
+): (rows: readonly string[][]) => string[] {
+  const widths = columns.map(() => 0);
+  let titled = false;
+  return (rows) => {
+    const cells = rows.map((row) =>
+      row.map((cell, i) => shorten(displayText(cell), columns[i]!.maxWidth ?? Number.POSITIVE_INFINITY)),
+    );
+    if (!titled) cells.unshift(columns.map(({ title }) => title));
+    titled = true;
+    for (const row of cells)
+      row.forEach((cell, i) => {
+        widths[i] = Math.max(widths[i]!, displayWidth(cell));
+      });
+    return cells.map((row) => formatRow(row, columns, widths, totalWidth));
+  };
+}
+
+function formatRow(row: string[], columns: readonly Column[], widths: number[], totalWidth: number): string {
+  let line = '';
+  let used = 0;
+  row.forEach((cell, i) => {
+    const { align, fill } = columns[i]!;
+    const text = fill ? shorten(cell, Math.max(MIN_FILL_WIDTH, totalWidth - used)) : cell;
+    const padding = fill ? '' : ' '.repeat(widths[i]! - displayWidth(text));
+    line += (align === 'right' ? padding + text : text + padding) + GAP;
+    used += widths[i]! + GAP.length;
+  });
+  return line.trimEnd();
+}
+
+/** The width of the terminal behind stdout; Infinity when there is none. */
+export function terminalWidth(): number {
+  return process.stdout.isTTY ? process.stdout.columns : Number.POSITIVE_INFINITY;
+}

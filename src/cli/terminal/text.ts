@@ -1,0 +1,86 @@
+/** Text for people: safe where others wrote it, measured in columns, and amounts and times in words. */
+import { once } from 'node:events';
+
+const WIDE =
+  /^[\p{Emoji_Presentation}\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}\u3000-\u303e\uff01-\uff60\uffe0-\uffe6]/u;
+const ZERO_WIDTH = /^[\p{M}\p{Cf}]+$/u;
+const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
+
+/** One line without control characters, escape sequences and marks that reorder text: a prompt must not drive a terminal. */
+export function displayText(text: string): string {
+  return text
+    .replace(/\p{Cc}+/gu, ' ')
+    .replace(/(?!\u200d)[\p{Cf}\p{Zl}\p{Zp}]/gu, '')
+    .toWellFormed();
+}
+
+/** Columns that the text takes in a terminal. */
+export function displayWidth(text: string): number {
+  let width = 0;
+  for (const { segment } of graphemes.segment(text)) width += graphemeWidth(segment);
+  return width;
+}
+
+/** The text cut to so many columns, ending in `…` where something is missing. */
+export function shorten(text: string, maxWidth: number): string {
+  // A grapheme takes at most two columns and text is long: most of it need not be measured.
+  if (text.length <= maxWidth && displayWidth(text) <= maxWidth) return text;
+  let width = 0;
+  let kept = '';
+  for (const { segment } of graphemes.segment(text)) {
+    const next = width + graphemeWidth(segment);
+    if (next > maxWidth) return `${cutLast(kept, width, maxWidth)}…`;
+    kept += segment;
+    width = next;
+  }
+  return kept;
+}
+
+function cutLast(text: string, width: number, maxWidth: number): string {
+  if (width < maxWidth) return text;
+  const last = [...graphemes.segment(text)].at(-1);
+  return last ? text.slice(0, last.index) : '';
+}
+
+function graphemeWidth(grapheme: string): number {
+  if (ZERO_WIDTH.test(grapheme)) return 0;
+  return WIDE.test(grapheme) ? 2 : 1;
+}
+
+const UNITS = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
+
+/** `1.3 MB`: decimal units, as disks are sold. */
+export function formatBytes(bytes: number): string {
+  let value = bytes;
+  let unit = 0;
+  while (value >= 999.5 && unit < UNITS.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  return `${unit === 0 || value >= 99.95 ? Math.round(value) : value.toFixed(1)} ${UNITS[unit]}`;
+}
+
+/** `1 image`, `1,234 images`. */
+export function countOf(count: number, noun: string): string {
+  return `${count.toLocaleString('en')} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+/** `2024-09-27 14:15:22`, UTC. */
+export function formatTime(time: Date): string {
+  return time.toISOString().slice(0, 19).replace('T', ' ');
+}
+
+export async function printLine(line: string): Promise<void> {
+  if (!process.stdout.write(`${line}\n`)) await once(process.stdout, 'drain');
+}
+
+/** One JSON value a line; characters that a terminal would obey are escaped, which changes nothing for a program. */
+export async function printJson(value: unknown): Promise<void> {
+  const escaped = (character: string) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  await printLine(JSON.stringify(value).replace(/[\u007f-\u009f]/g, escaped));
+}
+
+/** A line for people on stderr, in the command's name. */
+export function printError(message: string): void {
+  process.stderr.write(`image-storage: ${displayText(message)}\n`);
+}
