@@ -4,7 +4,7 @@ import { countReporter } from './test/support/count-reporter.ts';
 
 export default defineConfig({
   test: {
-    include: ['test/*.test.ts'],
+    include: ['test/**/*.test.ts'],
     setupFiles: ['test/support/compile-cache.ts'],
     // Real daemons, disks and kills: a limit is for what hangs, not for what is slow.
     testTimeout: 60_000,

@@ -1,0 +1,476 @@
+/** The contract of a catalog, over SQLite in the test's own thread and in worker threads. */
+import fc from 'fast-check';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Catalog, CatalogQuery, PageRequest, Tombstone } from '../../src/storage/catalog/catalog.ts';
+import { isModelSlug, modelSlug, utcDay } from '../../src/storage/domain/naming.ts';
+import type { ImageRecord } from '../../src/storage/domain/record.ts';
+import {
+  createWith,
+  deleteOf,
+  insertOf,
+  openInThread,
+  openInWorkers,
+  recordOf,
+  T0,
+  temporaryCatalog,
+} from '../support/catalog.ts';
+import { full, seed } from '../support/scale.ts';
+
+const NEWEST: CatalogQuery = { order: 'newest' };
+const DAY = 24 * 60 * 60 * 1000;
+
+describe.each([
+  { where: 'in its thread', open: openInThread, runs: full ? 200 : 20 },
+  { where: 'in workers', open: openInWorkers as (path: string) => Promise<Catalog>, runs: 3 },
+])('a SQLite catalog $where', ({ open, runs }) => {
+  let path: string;
+  let release: () => void;
+  let catalog: Catalog;
+
+  beforeEach(async () => {
+    ({ path, release } = temporaryCatalog());
+    createWith(path);
+    catalog = await open(path);
+  });
+  afterEach(async () => {
+    await catalog.close(true);
+    release();
+  });
+
+  const insert = (...records: ImageRecord[]) => catalog.commit(records.map(insertOf));
+  const listed = async (query: Partial<CatalogQuery> = {}) => (await pagesOf(catalog, { ...NEWEST, ...query })).flat();
+  const found = async (query: string) => (await listed({ query })).map((record) => record.prompt);
+
+  it('gives back every field as it was, after a restart too', async () => {
+    const record = recordOf(1, {
+      prompt: 'a fox "quoted", ünïcödé 🦊 猫',
+      model: 'black-forest-labs/FLUX.1 [dev]',
+      category: 'portrait',
+      tags: ['b', 'a', "it's"],
+      parametersJson: `{"seed":18446744073709551615,"workflow":"${'x'.repeat(1 << 20)}"}`,
+      idempotencyKey: 'key-1',
+      pinned: true,
+      nonce: 'n-1',
+    });
+    await insert(record);
+    await catalog.close(false);
+    catalog = await open(path);
+    expect(await catalog.find(record.filename)).toEqual(record);
+    expect(await catalog.findByKey('key-1')).toEqual({ record, deleted: false });
+    expect(await listed()).toEqual([record]);
+    expect(await catalog.find('another.png')).toBeUndefined();
+    expect(await catalog.findByKey('')).toBeUndefined();
+  });
+
+  it('checks each change against those before it, and lets only the failing ones fail', async () => {
+    const [first, second, pinned] = [recordOf(1, { idempotencyKey: 'k' }), recordOf(2), recordOf(3, { pinned: true })];
+    const outcomes = await catalog.commit([
+      insertOf(first),
+      insertOf({ ...second, idempotencyKey: 'k' }),
+      insertOf({ ...first, idempotencyKey: 'other' }),
+      insertOf(second),
+      insertOf(pinned),
+      deleteOf(first),
+      deleteOf(first),
+      deleteOf(pinned, { sparePinned: true }),
+      deleteOf(recordOf(9)),
+    ]);
+    expect(outcomes).toEqual([
+      { done: true, record: first },
+      { done: false, why: 'key_taken', record: first },
+      { done: false, why: 'filename_taken' },
+      { done: true, record: second },
+      { done: true, record: pinned },
+      { done: true, record: first },
+      { done: false, why: 'not_found' },
+      { done: false, why: 'pinned' },
+      { done: false, why: 'not_found' },
+    ]);
+    expect(await listed()).toEqual([pinned, second]);
+    expect(await catalog.commit([deleteOf(pinned)])).toEqual([{ done: true, record: pinned }]);
+  });
+
+  it('does nothing of a group that fails as a whole', async () => {
+    const broken = { ...recordOf(2), prompt: null as never };
+    const group = catalog.commit([insertOf(recordOf(1)), insertOf(broken), insertOf(recordOf(3))]);
+    await expect(group).rejects.toMatchObject({ name: 'CatalogError', failure: 'definite' });
+    expect(await listed()).toEqual([]);
+    expect((await catalog.statistics()).count).toBe(0);
+    expect(await insert(recordOf(1))).toMatchObject([{ done: true }]);
+  });
+
+  it('keeps filename and key of a deleted image until its files are gone and its time is over', async () => {
+    const record = recordOf(1, { idempotencyKey: 'k', prompt: 'fox', tags: ['t'] });
+    await insert(record);
+    await catalog.commit([deleteOf(record, { deleteTime: T0 })]);
+    expect(await catalog.find(record.filename)).toBeUndefined();
+    expect(await found('fox')).toEqual([]);
+    expect(await catalog.findByKey('k')).toEqual({ record, deleted: true });
+    expect(await insert(recordOf(2, { idempotencyKey: 'k' }))).toEqual([{ done: false, why: 'key_taken', record }]);
+    expect(await insert({ ...record, idempotencyKey: '' })).toEqual([{ done: false, why: 'filename_taken' }]);
+
+    expect(await catalog.pendingUnlinks(10)).toEqual([record]);
+    expect(await catalog.purgeTombstones(T0 + 1)).toBe(0);
+    await catalog.clearPendingUnlinks([record.filename]);
+    expect(await catalog.pendingUnlinks(10)).toEqual([]);
+    expect(await catalog.purgeTombstones(T0)).toBe(0);
+    expect(await catalog.purgeTombstones(T0 + 1)).toBe(1);
+    expect(await insert(record)).toEqual([{ done: true, record }]);
+  });
+
+  it('forgets thousands of old tombstones in one call', async () => {
+    const records = Array.from({ length: 2100 }, (_, id) => recordOf(id));
+    await insert(...records);
+    await catalog.commit(records.map((record) => deleteOf(record)));
+    await catalog.clearPendingUnlinks(records.map(({ filename }) => filename));
+    expect(await catalog.purgeTombstones(T0 + 1)).toBe(2100);
+  });
+
+  it('tells which records are not known to be synced, up to the first that is too young', async () => {
+    await insert(...[50, 10, 90, 20].map((age, id) => recordOf(id, { createTime: T0 + age })));
+    await catalog.commit([deleteOf(recordOf(1))]);
+    const unsynced = (young?: { from: number; to: number }) => catalog.unsyncedRecords(10, young);
+    const all = await unsynced();
+    expect(all.map(({ filename }) => filename)).toEqual([0, 2, 3].map((id) => recordOf(id).filename));
+    expect(await unsynced({ from: T0 + 60, to: T0 + 100 })).toEqual(all.slice(0, 1));
+    // Behind a clock that was set back, a record is not young for ever.
+    expect(await unsynced({ from: T0 - 60, to: T0 })).toEqual(all);
+    await catalog.setRecordsSynced(all[1]!.sequence);
+    await catalog.setRecordsSynced(all[0]!.sequence);
+    await catalog.close(false);
+    catalog = await open(path);
+    expect(await unsynced()).toEqual([all[2]]);
+  });
+
+  it('never gives a sequence twice, so that a new record is never taken for a synced one', async () => {
+    await insert(recordOf(1));
+    const [before] = await catalog.unsyncedRecords(1);
+    await catalog.commit([deleteOf(recordOf(1))]);
+    await catalog.clearPendingUnlinks([recordOf(1).filename]);
+    await catalog.purgeTombstones(Number.MAX_SAFE_INTEGER);
+    await insert(recordOf(2));
+    const [after] = await catalog.unsyncedRecords(1);
+    expect(after!.sequence).toBeGreaterThan(before!.sequence);
+  });
+
+  it('ends a page before the row that would be too much, and gives one row at least', async () => {
+    const long = 'ü'.repeat(4000);
+    await insert(...[1, 2, 3].map((id) => recordOf(id, { prompt: long })));
+    const count = async (maxBytes: number) => (await catalog.page(NEWEST, { limit: 10, maxBytes })).records.length;
+    expect(await count(1)).toBe(1);
+    expect(await count(2 * (8000 + 1024) + 100)).toBe(2);
+    expect(await count(1 << 20)).toBe(3);
+  });
+
+  describe('search', () => {
+    const prompts = [
+      'A red fox, sitting in the snow',
+      'Château de Chambord at dusk',
+      'foxglove meadow; highly detailed',
+      '白い猫の女の子 in the garden',
+      'a cat (oil:1.2) AND NOT "dog"',
+      'STRASSE and straße, ΟΔΟΣ',
+      'แมวสีขาว',
+      'гора Эльбрус',
+    ];
+    const expected: [query: string, ...ids: number[]][] = [
+      ['fox', 0, 2],
+      ['FOX snow', 0],
+      ['ox'],
+      ['chateau', 1],
+      ['CHÂTEAU dus', 1],
+      ['highly-detailed', 2],
+      ['猫', 3],
+      ['猫の女', 3],
+      ['女の猫'],
+      ['白い garden', 3],
+      ['"dog"', 4],
+      ['NOT AND', 4],
+      ['oil:1.2', 4],
+      ['fox*', 0, 2],
+      ['strasse', 5],
+      ['straße', 5],
+      ['οδοσ', 5],
+      ['แมว', 6],
+      ['эльбрус', 7],
+      ['ГОРА эль', 7],
+      ['  ', 0, 1, 2, 3, 4, 5, 6, 7],
+      ['!!!'],
+    ];
+
+    it('takes words and their beginnings, without case, accents and syntax', async () => {
+      await insert(...prompts.map((prompt, id) => recordOf(id, { prompt })));
+      for (const [query, ...ids] of expected) {
+        expect((await found(query)).sort(), query).toEqual(ids.map((id) => prompts[id]).sort());
+      }
+    });
+  });
+
+  it('agrees with a simple model under any inserts, deletes and filters', async () => {
+    await fc.assert(
+      fc
+        .asyncProperty(
+          fc.array(anyStep, { maxLength: 60 }),
+          fc.array(anyQuery, { minLength: 5, maxLength: 5 }),
+          async (steps, queries) => {
+            const model = new Model();
+            for (const group of groupsOf(steps)) {
+              const changes = group.map((step) => ('pick' in step ? model.deleteOf(step.pick) : insertOf(step)));
+              expect((await catalog.commit(changes)).map(({ done }) => done)).toEqual(
+                changes.map((change) => model.apply(change)),
+              );
+            }
+            for (const { query, limit, maxBytes } of queries) {
+              const expected = model.list(query);
+              expect((await pagesOf(catalog, query, { limit, maxBytes })).flat()).toEqual(expected);
+              const sizes = expected.map(({ timestamp, filename, size, pinned }) => ({
+                timestamp,
+                filename,
+                size,
+                pinned,
+              }));
+              expect(await sizesOf(catalog, query, limit)).toEqual(sizes);
+            }
+            expect(await catalog.statistics()).toEqual(model.statistics());
+            expect((await catalog.pendingUnlinks(1000)).map(({ filename }) => filename).sort()).toEqual(
+              model.deletedFilenames(),
+            );
+          },
+        )
+        .beforeEach(async () => {
+          await catalog.close(true);
+          release();
+          ({ path, release } = temporaryCatalog());
+          createWith(path);
+          catalog = await open(path);
+        }),
+      { seed, numRuns: runs },
+    );
+  });
+});
+
+describe.each([
+  { where: 'in its thread', open: openInThread },
+  { where: 'in workers', open: openInWorkers as (path: string) => Promise<Catalog> },
+])('many images $where', ({ open }) => {
+  const COUNT = 12_000;
+  let catalog: Catalog;
+  let release: () => void;
+
+  beforeAll(async () => {
+    const temporary = temporaryCatalog();
+    release = temporary.release;
+    createWith(
+      temporary.path,
+      Array.from({ length: COUNT }, (_, id) =>
+        recordOf(id, {
+          prompt: id < COUNT / 2 ? 'an old castle' : id % 1000 === 0 ? 'a castled needle' : 'a tree, café',
+          tags: id % 2 ? ['odd'] : ['even', ...(id % 1000 === 0 ? ['rare'] : [])],
+          model: `model-${id % 150}`,
+          category: id % 3 ? 'c' : '',
+        }),
+      ),
+    );
+    catalog = await open(temporary.path);
+  });
+  afterAll(async () => {
+    await catalog.close(true);
+    release();
+  });
+
+  it.each([
+    [{ query: 'castle' }, COUNT / 2 + 6],
+    [{ query: 'CAFE' }, COUNT / 2 - 6],
+    [{ query: 'cast need' }, 6],
+    [{ query: 'castle', tags: ['rare'] }, 12],
+    [{ query: 'an', tags: ['odd'] }, COUNT / 4],
+    [{ query: 'a', tags: ['even'], category: 'c' }, 4000],
+    [{ tags: ['odd', 'even'] }, 0],
+    [{ start: T0 + 1_000_000, end: T0 + 2_000_000 }, 1000],
+  ])('finds all of %j, page by page', async (filter, count) => {
+    const pages = await pagesOf(catalog, { ...filter, order: 'newest' }, { limit: 1000, maxBytes: 1 << 20 });
+    const filenames = pages.flat().map(({ filename }) => filename);
+    expect(filenames).toHaveLength(count);
+    expect(filenames).toEqual([...new Set(filenames)].sort().reverse());
+  });
+
+  if (open !== openInThread)
+    it('answers other calls while a search walks', async () => {
+      const order: string[] = [];
+      // None of the newer half has the word: the walk needs many pauses before its first hit.
+      const searching = catalog
+        .page({ order: 'newest', query: 'old castl' }, { limit: 1, maxBytes: 1 })
+        .then(() => order.push('search'));
+      const asking = catalog.find('nothing').then(() => order.push('find'));
+      await Promise.all([searching, asking]);
+      expect(order).toEqual(['find', 'search']);
+    });
+
+  it('lists the 100 largest groups and sums up the rest', async () => {
+    const { byModel, byCategory, byDate, count, bytes } = await catalog.statistics();
+    expect(byModel).toHaveLength(101);
+    expect(byModel[0]).toMatchObject({ name: 'model-149', rest: false });
+    expect(byModel.at(-1)).toMatchObject({ name: '', count: 50 * 80, rest: true });
+    for (const groups of [byModel, byCategory, byDate]) {
+      expect(groups.reduce((sum, group) => sum + group.count, 0)).toBe(count);
+      expect(groups.reduce((sum, group) => sum + group.bytes, 0)).toBe(bytes);
+    }
+    expect(byCategory.map(({ name, rest }) => [name, rest])).toEqual([
+      ['c', false],
+      ['', false],
+    ]);
+  });
+});
+
+/** All pages; checks on the way that each is full or the last. */
+async function pagesOf(catalog: Catalog, query: CatalogQuery, { limit, maxBytes } = { limit: 100, maxBytes: 1 << 20 }) {
+  const pages: ImageRecord[][] = [];
+  for (let after: PageRequest['after']; ; ) {
+    const { records, more } = await catalog.page(query, { after, limit, maxBytes });
+    pages.push(records);
+    expect(records.length).toBeLessThanOrEqual(limit);
+    if (!more) return pages;
+    const last = records.at(-1)!;
+    const again = await catalog.page(query, { after: { ...last, inclusive: true }, limit: 1, maxBytes });
+    expect(again.records).toEqual([last]);
+    after = last;
+  }
+}
+
+async function sizesOf(catalog: Catalog, query: CatalogQuery, limit: number) {
+  const sizes = [];
+  for (let after: { timestamp: number; filename: string } | undefined; ; ) {
+    const rows = await catalog.pageSizes(query, { after, limit });
+    sizes.push(...rows);
+    if (rows.length < limit) return sizes;
+    after = rows.at(-1);
+  }
+}
+
+type Step = ImageRecord | { pick: number };
+
+const WORDS = ['fox', 'foxes', 'red', 'Über'];
+const MODELS = ['flux-schnell', 'FLUX schnell', 'sdxl', '猫', '犬'];
+const anyWords = fc.array(fc.constantFrom(...WORDS), { maxLength: 3 });
+
+const anyStep: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 3,
+    arbitrary: fc.tuple(fc.nat(40), fc.nat(3), anyWords).chain(([id, hours, words]) => anyRecord(id, hours, words)),
+  },
+  { weight: 1, arbitrary: fc.record({ pick: fc.nat(40) }) },
+);
+
+function anyRecord(id: number, hours: number, words: string[]): fc.Arbitrary<ImageRecord> {
+  return fc
+    .record({
+      model: fc.constantFrom(...MODELS),
+      category: fc.constantFrom('', 'a', 'b'),
+      tags: fc.uniqueArray(fc.constantFrom('x', 'y', 'z')),
+      pinned: fc.boolean(),
+      idempotencyKey: fc.constantFrom('', '', `key-${id % 5}`),
+    })
+    .map((given) => recordOf(id, { ...given, timestamp: T0 + hours * (DAY / 2), prompt: words.join(', ') }));
+}
+
+const maybe = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined });
+const anyQuery = fc.record({
+  limit: fc.integer({ min: 1, max: 7 }),
+  maxBytes: fc.constantFrom(1, 3000, 1 << 20),
+  query: fc.record({
+    order: fc.constantFrom<CatalogQuery['order']>('newest', 'oldest'),
+    model: maybe(fc.constantFrom(...MODELS, 'unknown')),
+    category: maybe(fc.constantFrom('', 'a', 'b')),
+    tags: maybe(fc.subarray(['x', 'y'])),
+    pinned: maybe(fc.boolean()),
+    query: maybe(fc.constantFrom('', 'fo', 'fox', 'foxes red', 'uber', 'none')),
+    start: maybe(fc.nat(3).map((hours) => T0 + hours * (DAY / 2))),
+    end: maybe(fc.nat(4).map((hours) => T0 + hours * (DAY / 2))),
+  }),
+});
+
+function groupsOf<T>(items: T[]): T[][] {
+  return Array.from({ length: Math.ceil(items.length / 7) }, (_, index) => items.slice(index * 7, index * 7 + 7));
+}
+
+/** What a catalog means, without an index. */
+class Model {
+  readonly #live: ImageRecord[] = [];
+  readonly #deleted: Pick<Tombstone, 'record'>[] = [];
+  readonly #seen: ImageRecord[] = [];
+
+  deleteOf(pick: number) {
+    return deleteOf(this.#seen[pick % Math.max(this.#seen.length, 1)] ?? recordOf(pick), {
+      sparePinned: pick % 2 === 0,
+    });
+  }
+
+  apply(change: ReturnType<typeof insertOf>): boolean {
+    if (change.kind === 'insert') return this.#insert(change.record);
+    const index = this.#live.findIndex(({ filename }) => filename === change.filename);
+    if (index === -1 || (change.sparePinned && this.#live[index]!.pinned)) return false;
+    this.#deleted.push({ record: this.#live.splice(index, 1)[0]! });
+    return true;
+  }
+
+  #insert(record: ImageRecord): boolean {
+    const known = [...this.#live, ...this.#deleted.map((tombstone) => tombstone.record)];
+    this.#seen.push(record);
+    if (known.some(({ filename }) => filename === record.filename)) return false;
+    if (record.idempotencyKey && known.some(({ idempotencyKey }) => idempotencyKey === record.idempotencyKey))
+      return false;
+    this.#live.push(record);
+    return true;
+  }
+
+  deletedFilenames(): string[] {
+    return this.#deleted.map(({ record }) => record.filename).sort();
+  }
+
+  list({ order, model, category, tags = [], pinned, query = '', start = -Infinity, end = Infinity }: CatalogQuery) {
+    const wanted = query.toLowerCase().split(' ').filter(Boolean);
+    const hits = this.#live.filter((record) => {
+      const words = record.prompt.toLowerCase().replace('ü', 'u').split(', ');
+      return (
+        (!model || record.model === model || (isModelSlug(model) && modelSlug(record.model) === model)) &&
+        (!category || record.category === category) &&
+        tags.every((tag) => record.tags.includes(tag)) &&
+        (pinned === undefined || record.pinned === pinned) &&
+        record.timestamp >= start &&
+        record.timestamp < end &&
+        wanted.every((word) => words.some((candidate) => candidate.startsWith(word)))
+      );
+    });
+    hits.sort((a, b) => a.timestamp - b.timestamp || (a.filename < b.filename ? -1 : 1));
+    return order === 'newest' ? hits.reverse() : hits;
+  }
+
+  statistics() {
+    const times = this.#live.map(({ timestamp }) => timestamp).sort((a, b) => a - b);
+    const byBytes = (a: { name: string; bytes: number }, b: { name: string; bytes: number }) =>
+      b.bytes - a.bytes || Buffer.compare(Buffer.from(a.name), Buffer.from(b.name));
+    return {
+      count: this.#live.length,
+      bytes: sum(this.#live),
+      pinnedCount: this.#live.filter(({ pinned }) => pinned).length,
+      ...(times.length > 0 && { oldest: times[0], newest: times.at(-1) }),
+      byModel: this.#groups(({ model }) => model).sort(byBytes),
+      byCategory: this.#groups(({ category }) => category).sort(byBytes),
+      byDate: this.#groups(({ timestamp }) => utcDay(timestamp)).sort((a, b) => (a.name < b.name ? 1 : -1)),
+    };
+  }
+
+  #groups(nameOf: (record: ImageRecord) => string) {
+    const groups = Object.groupBy(this.#live, nameOf);
+    return Object.entries(groups).map(([name, records = []]) => ({
+      name,
+      count: records.length,
+      bytes: sum(records),
+      rest: false,
+    }));
+  }
+}
+
+function sum(records: ImageRecord[]): number {
+  return records.reduce((bytes, { size }) => bytes + size, 0);
+}

@@ -1,0 +1,346 @@
+/** The client commands as people and scripts use them, against a real daemon. */
+import { spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { lstat, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { connect, type ImageMetadata, type ImageStorageClient, type SaveOptions } from '../../src/client.ts';
+import { EXIT } from '../../src/exit-codes.ts';
+import { pngOf, sharedImages } from '../support/images.ts';
+import { requires } from '../support/requires.ts';
+import { type RunningDaemon, runDaemon } from '../support/running-daemon.ts';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const BIN = join(ROOT, 'bin/image-storage.js');
+
+const hasScript = spawnSync('script', ['--version']).stdout?.includes('util-linux') ?? false;
+
+interface Ended {
+  exitCode: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+let folder: string;
+let daemon: RunningDaemon;
+let client: ImageStorageClient;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'image-storage-cli-'));
+  daemon = await runDaemon();
+  client = connect(daemon.address);
+});
+
+afterAll(async () => {
+  client.close();
+  await daemon.close();
+  await rm(folder, { recursive: true });
+});
+
+async function run(
+  command: string[],
+  { input = '', address = daemon.address }: { input?: Uint8Array | string; address?: string } = {},
+) {
+  const child = spawn(process.execPath, [BIN, ...command, '--address', address], { cwd: folder });
+  child.stdin.end(input);
+  const [stdout, stderr, exitCode] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    new Promise<number | null>((resolve) => child.on('close', resolve)),
+  ]);
+  return { exitCode, stdout, stderr } satisfies Ended;
+}
+
+/** What a command with `--json` printed, one object a line. */
+async function runJson(command: string[], options?: Parameters<typeof run>[1]) {
+  const { stdout, exitCode, stderr } = await run([...command, '--json'], options);
+  expect(stderr).toBe('');
+  expect(exitCode).toBe(EXIT.OK);
+  return stdout
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line));
+}
+
+/** Writes an image into the folder of the commands. */
+async function imageFile(name: string, options: Partial<Parameters<typeof pngOf>[0]> = {}): Promise<Buffer> {
+  const bytes = pngOf({ width: 8, height: 6, ...options });
+  await writeFile(join(folder, name), bytes);
+  return bytes;
+}
+
+const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
+
+describe('the real images', () => {
+  const images = sharedImages();
+
+  it.runIf(images.length > 0)('are saved together, listed, counted and read back whole', async () => {
+    const paths = images.map(({ path }) => path);
+    const saved = await runJson(['save', ...paths, '--category', 'real', '--tag', 'a', '--tag', 'b']);
+    expect(saved.map((image) => image.sha256)).toEqual(images.map(({ bytes }) => sha256(bytes)));
+    expect(saved[0]).toMatchObject({ category: 'real', tags: ['a', 'b'], provider: 'local', replayed: false });
+
+    const listed = await runJson(['list', '--category', 'real', '--tag', 'b']);
+    expect(new Set(listed.map(({ filename }) => filename))).toEqual(new Set(saved.map(({ filename }) => filename)));
+
+    const [stats] = await runJson(['stats']);
+    const bytes = images.reduce((sum, image) => sum + image.bytes.length, 0);
+    expect(stats.byCategory).toContainEqual({ name: 'real', count: images.length, bytes, rest: false });
+
+    await Promise.all(saved.map(({ filename }, i) => run(['get', filename, '-o', `copy-${i}`])));
+    for (const [i, { bytes }] of images.entries()) expect(await readFile(join(folder, `copy-${i}`))).toEqual(bytes);
+  });
+
+  it.runIf(images.length > 0)('bring their prompt and model along', async () => {
+    const { path } = images.find(({ name }) => name.startsWith('chroma'))!;
+    const [saved] = await runJson(['save', path, '--model', 'mine']);
+    expect(saved.prompt).toMatch(/fennec/i);
+    expect(saved.model).toBe('mine');
+    expect(await runJson(['list', '--query', 'fenn', '--model', 'mine'])).toEqual([
+      expect.objectContaining({ filename: saved.filename }),
+    ]);
+  });
+});
+
+describe('save', () => {
+  it('reads stdin, and keeps a 64-bit seed', async () => {
+    const bytes = pngOf({ width: 2, height: 2, seed: 1 });
+    const seed = 'seed=18446744073709551615';
+    const [saved] = await runJson(['save', '-', '--prompt', 'piped', '--param', seed, '--param', 'sampler=euler'], {
+      input: bytes,
+    });
+    expect(saved).toMatchObject({ sha256: sha256(bytes), size: bytes.length, width: 2, height: 2, prompt: 'piped' });
+    expect(saved.parametersJson).toBe('{"seed":18446744073709551615,"sampler":"euler"}');
+  });
+
+  it('takes files from where somebody stands who runs it by npm', async () => {
+    await imageFile('near.png', { seed: 10 });
+    const command = ['run', '--silent', 'cli', '--', 'save', 'near.png', '--address', daemon.address];
+    // npm looks for the checkout itself, from a folder of it; here it is told.
+    const npm = spawn('npm', ['--prefix', ROOT, ...command], { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] });
+    expect(await text(npm.stdout)).toMatch(/^saved /);
+  });
+
+  it('tells which files failed, and saves the others in order', async () => {
+    await imageFile('first.png', { seed: 2 });
+    await writeFile(join(folder, 'broken.png'), 'no image at all');
+    await imageFile('last.png', { seed: 3, width: 9 });
+    await mkdir(join(folder, 'ill'));
+    const files = ['first.png', 'missing.png', 'broken.png', 'ill', 'last.png'];
+    const { stdout, stderr, exitCode } = await run(['save', ...files]);
+    expect(stdout).toMatch(/^saved \S+\.png {2}\S+ k?B {2}8×6 {2}\S+\nsaved \S+\.png {2}\S+ k?B {2}9×6 {2}\S+\n$/);
+    expect(stderr).toMatch(/ENOENT.*missing\.png.*\n.*broken\.png: .*\n.* ill: EISDIR.*\n$/);
+    expect(exitCode).toBe(EXIT.IO);
+  });
+
+  it('makes one image of a save that is repeated with its key', async () => {
+    await imageFile('once.png', { seed: 4 });
+    const command = ['save', 'once.png', '--idempotency-key', 'k', '--timestamp', '2024-09-27T14:15:22Z', '--pinned'];
+    const [first] = await runJson(command);
+    const [second] = await runJson(command);
+    expect(second).toEqual({ ...first, replayed: true });
+    expect(first).toMatchObject({ filename: expect.stringMatching(/^20240927_141522_/), pinned: true });
+  });
+
+  it.each([
+    [['once.png', 'once.png', '--idempotency-key', 'k'], 'one file'],
+    [['once.png', '--param', 'seed'], 'key=value'],
+    [['once.png', '--timestamp', 'yesterday'], 'RFC 3339'],
+    [['once.png', '--params-json', '[1]'], 'parameters_json'],
+  ])('refuses %j', async (command, problem) => {
+    const { stderr, exitCode } = await run(['save', ...command]);
+    expect(stderr).toContain(problem);
+    expect(exitCode).toBe(EXIT.USAGE);
+  });
+
+  it('says that no daemon is there', async () => {
+    await imageFile('unsent.png');
+    const { stderr, exitCode } = await run(['save', ...Array(9).fill('unsent.png')], { address: '127.0.0.1:1' });
+    expect(stderr).toContain('cannot reach 127.0.0.1:1: is the daemon running?');
+    expect(stderr).toMatch(/not sent: \d of 9 files/);
+    expect(exitCode).toBe(EXIT.UNAVAILABLE);
+  });
+});
+
+describe('get', () => {
+  it('writes to stdout when that is no terminal, and overwrites no file unless told to', async () => {
+    const bytes = pngOf({ width: 8, height: 6, seed: 5 });
+    const filename = await saved(5, {});
+    const child = spawn(process.execPath, [BIN, 'get', filename, '--address', daemon.address]);
+    expect(Buffer.concat(await child.stdout.toArray())).toEqual(bytes);
+
+    await writeFile(join(folder, 'target'), 'precious');
+    const refused = await run(['get', filename, '-o', 'target']);
+    expect(refused).toMatchObject({ exitCode: EXIT.IO, stderr: expect.stringContaining('--force') });
+    expect(await readFile(join(folder, 'target'), 'utf8')).toBe('precious');
+    await run(['get', filename, '-o', 'target', '--force']);
+    expect(await readFile(join(folder, 'target'))).toEqual(bytes);
+  });
+
+  it('writes into a pipe and behind a link, and replaces neither', async () => {
+    const bytes = pngOf({ width: 8, height: 6, seed: 5 });
+    const filename = await saved(5, {});
+    spawnSync('mkfifo', [join(folder, 'pipe')]);
+    const reader = spawn('cat', [join(folder, 'pipe')]);
+    const [read] = await Promise.all([reader.stdout.toArray(), run(['get', filename, '-o', 'pipe'])]);
+    expect(Buffer.concat(read)).toEqual(bytes);
+    await writeFile(join(folder, 'behind'), 'old');
+    await symlink('behind', join(folder, 'link'));
+    expect((await run(['get', filename, '-o', 'link', '--force'])).exitCode).toBe(EXIT.OK);
+    expect(await readFile(join(folder, 'behind'))).toEqual(bytes);
+    expect((await lstat(join(folder, 'link'))).isSymbolicLink()).toBe(true);
+  });
+
+  it('leaves nothing when there is no such image', async () => {
+    const { stderr, exitCode } = await run(['get', '20240927_141522_flux_abc123.png', '-o', 'nothing']);
+    expect(exitCode).toBe(EXIT.NEGATIVE);
+    expect(stderr).toMatch(/^image-storage: /);
+    expect((await readdir(folder)).filter((name) => /nothing/.test(name))).toEqual([]);
+  });
+});
+
+describe('list', () => {
+  it('shows a table in which no prompt drives the terminal, and says when there is more', async () => {
+    await saved(6, { prompt: 'red\x1b[2Jfox\n猫', category: 'loud' });
+    await saved(6, { prompt: 'another', category: 'loud' });
+    const { stdout, stderr } = await run(['list', '--category', 'loud', '--limit', '1', '--order', 'oldest']);
+    const [title, row, ...rest] = stdout.trimEnd().split('\n');
+    expect(title).toMatch(/^TIME \(UTC\) +SIZE +PIXELS +MODEL +FILENAME +PROMPT$/);
+    expect(row!.indexOf('red [2Jfox 猫')).toBe(title!.indexOf('PROMPT'));
+    expect(rest).toEqual([]);
+    expect(stderr).toContain('--limit 0');
+  });
+
+  it('takes dates and pins into account', async () => {
+    const filename = await saved(7, { timestamp: new Date('2001-02-03T23:59:59Z') }, { pinned: true });
+    const day = ['--since', '2001-02-03', '--until', '2001-02-03'];
+    expect(await runJson(['list', ...day, '--pinned'])).toEqual([expect.objectContaining({ filename, pinned: true })]);
+    expect(await runJson(['list', ...day, '--not-pinned'])).toEqual([]);
+  });
+});
+
+describe('delete', () => {
+  it('ends with 1 when something was not there', async () => {
+    const filename = await saved(8, {});
+    const { stdout, stderr, exitCode } = await run(['delete', filename, 'nope.png']);
+    expect(stdout).toBe(`deleted ${filename}\n`);
+    expect(stderr).toBe('image-storage: nope.png: not there\n');
+    expect(exitCode).toBe(EXIT.NEGATIVE);
+  });
+});
+
+describe('cleanup', () => {
+  it('refuses to delete where nobody can be asked', async () => {
+    const { exitCode, stderr } = await run(['cleanup', '--keep-count', '0']);
+    expect(exitCode).toBe(EXIT.USAGE);
+    expect(stderr).toContain('--yes');
+  });
+
+  it('shows what would go, and with --yes lets exactly that go', async () => {
+    await saveThree('cleaned');
+    const criteria = ['cleanup', '--model', 'cleaned', '--keep-count', '1', '--older-than', '1d'];
+    const dry = await run([...criteria, '--dry-run']);
+    expect(dry.stdout).toMatch(/^would delete 2 images, .*:\n {2}20020101_\S+\n {2}20020102_\S+\n$/);
+    expect(await daysOf('cleaned')).toEqual(['2002-01-03', '2002-01-02', '2002-01-01']);
+    const done = await run([...criteria, '--yes']);
+    expect(done.stdout).toContain('deleted 2 images');
+    expect(await daysOf('cleaned')).toEqual(['2002-01-03']);
+  });
+});
+
+requires('script, of util-linux', hasScript)('cleanup on a terminal', () => {
+  it('asks on a terminal, and takes anything but yes for no', async () => {
+    await saveThree('asked');
+    const criteria = ['cleanup', '--model', 'asked', '--keep-count', '0'];
+    const no = await runInTerminal(criteria, [async () => 'n\n']);
+    expect(no.stdout).toMatch(/Delete 3 images\? \[y\/N\]/);
+    expect(no.exitCode).toBe(EXIT.NEGATIVE);
+    expect(await daysOf('asked')).toHaveLength(3);
+    expect((await runInTerminal(criteria, [async () => 'yes\n'])).exitCode).toBe(EXIT.OK);
+    expect(await daysOf('asked')).toEqual([]);
+  });
+
+  it('deletes what was shown, and asks again when that has changed meanwhile', async () => {
+    const model = 'meanwhile';
+    await saveThree(model);
+    const criteria = ['cleanup', '--model', model, '--keep-count', '1'];
+    const answers = [
+      async () => {
+        await saved(20, { model, timestamp: new Date('2001-01-01') });
+        return 'yes\n';
+      },
+      async () => {
+        await saved(21, { model, timestamp: new Date('2003-01-01') });
+        return 'yes\n';
+      },
+    ];
+    const { stdout, exitCode } = await runInTerminal(criteria, answers);
+    expect(stdout.match(/would delete \d/g)).toEqual(['would delete 2', 'would delete 2']);
+    expect(exitCode).toBe(EXIT.OK);
+    expect(await daysOf(model)).toEqual(['2003-01-01', '2002-01-03', '2002-01-02']);
+  });
+});
+
+describe('health', () => {
+  it('asks the daemon that the environment names', async () => {
+    const env = { ...process.env, IMAGE_STORAGE_ADDRESS: `unix:${daemon.socket}` };
+    const child = spawn(process.execPath, [BIN, 'health'], { env });
+    expect(await text(child.stdout)).toBe('serving\n');
+  });
+
+  it('names the variable that holds no address', () => {
+    const env = { ...process.env, IMAGE_STORAGE_ADDRESS: 'localhost' };
+    const { status, stderr } = spawnSync(process.execPath, [BIN, 'health'], { env, encoding: 'utf8' });
+    const problem = 'IMAGE_STORAGE_ADDRESS: "localhost" is no address: host:port, [v6]:port or unix:PATH';
+    expect([status, stderr]).toEqual([EXIT.CONFIG, `image-storage: ${problem}\n`]);
+  });
+
+  it('is 0 when the daemon serves, else 1', async () => {
+    expect(await run(['health'])).toMatchObject({ exitCode: EXIT.OK, stdout: 'serving\n' });
+    expect(await run(['health', '--timeout', '1'], { address: '127.0.0.1:1' })).toMatchObject({
+      exitCode: EXIT.NEGATIVE,
+    });
+  });
+});
+
+it('stats shows a table for each way to count', async () => {
+  await saved(9, { model: 'counted', timestamp: new Date('2003-04-05') });
+  const { stdout } = await run(['stats']);
+  expect(stdout).toMatch(/^local \(local\): \d+ images?, /);
+  expect(stdout).toMatch(/^MODEL +IMAGES +SIZE$/m);
+  expect(stdout).toMatch(/^counted +1 +\d+ B$/m);
+  expect(stdout).toMatch(/^2003-04-05 +1 +\d+ B$/m);
+});
+
+/** Behind a pseudo-terminal of util-linux's `script`, whose output is both stdout and stderr; one answer a question. */
+async function runInTerminal(command: string[], answers: (() => Promise<string>)[]) {
+  const line = [process.execPath, BIN, ...command, '--address', daemon.address].map((word) => `'${word}'`).join(' ');
+  const child = spawn('script', ['-qec', line, '/dev/null'], { cwd: folder });
+  const exited = new Promise<number | null>((resolve) => child.on('close', resolve));
+  let stdout = '';
+  for await (const chunk of child.stdout.setEncoding('utf8')) {
+    stdout += chunk;
+    if (chunk.includes('[y/N] ')) child.stdin.write((await answers.shift()?.()) ?? '');
+  }
+  return { stdout, exitCode: await exited };
+}
+
+/** Saves an image by the client: what a command is tried on need not come by a command. */
+async function saved(seed: number, metadata: ImageMetadata, options?: SaveOptions): Promise<string> {
+  const { filename } = await client.save(pngOf({ width: 8, height: 6, seed }), metadata, options);
+  return filename;
+}
+
+async function saveThree(model: string): Promise<void> {
+  for (const day of [1, 2, 3]) await saved(10 + day, { model, timestamp: new Date(Date.UTC(2002, 0, day)) });
+}
+
+/** The days of the images of a model, newest first. */
+async function daysOf(model: string): Promise<string[]> {
+  const days: string[] = [];
+  for await (const { metadata } of client.list({ model })) days.push(metadata.timestamp.toISOString().slice(0, 10));
+  return days;
+}

@@ -1,0 +1,149 @@
+/** The Python examples against a real daemon, their hosts (weights, ComfyUI) replaced: what they keep, and what they say. */
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import sharp from 'sharp';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { examples, imagesIn, jsonLines, MAX_SEED, parseJsonLines, run } from '../support/examples.ts';
+import { sharedImages } from '../support/images.ts';
+import { pythonWith } from '../support/python.ts';
+import { requires } from '../support/requires.ts';
+import { runDaemon } from '../support/running-daemon.ts';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const client = join(root, 'clients/python');
+const python = await pythonWith('clients/python/requirements-dev.txt');
+const workflows = sharedImages().filter(({ name }) => name.endsWith('.png'));
+
+/** A sampler in parts, as newer models have it, and inputs that other nodes hold. */
+const GRAPH_IN_PARTS = {
+  save: { class_type: 'SaveImage', inputs: { images: ['decode', 0] } },
+  decode: { class_type: 'VAEDecode', inputs: { samples: ['sample', 0] } },
+  sample: {
+    class_type: 'SamplerCustomAdvanced',
+    inputs: { noise: ['noise', 0], guider: ['guide', 0], sampler: ['select', 0], sigmas: ['schedule', 0] },
+  },
+  noise: { class_type: 'RandomNoise', inputs: { noise_seed: ['seed', 0] } },
+  seed: { class_type: 'PrimitiveInt', inputs: { value: JSON.rawJSON(MAX_SEED) } },
+  guide: { class_type: 'BasicGuider', inputs: { model: ['lora', 0], conditioning: ['flux', 0] } },
+  lora: { class_type: 'LoraLoaderModelOnly', inputs: { lora_name: 'ink', model: ['unet', 0] } },
+  unet: { class_type: 'UNETLoader', inputs: { unet_name: 'flux\\flux1-dev.safetensors' } },
+  flux: { class_type: 'FluxGuidance', inputs: { guidance: 3.5, conditioning: ['encode', 0] } },
+  encode: { class_type: 'CLIPTextEncode', inputs: { clip: ['clip', 0], text: ['words', 0] } },
+  clip: { class_type: 'DualCLIPLoader', inputs: { clip_name1: 't5', type: 'flux' } },
+  words: { class_type: 'PrimitiveString', inputs: { value: 'a lighthouse, 灯台' } },
+  select: { class_type: 'KSamplerSelect', inputs: { sampler_name: 'euler' } },
+  schedule: { class_type: 'BasicScheduler', inputs: { steps: 20, scheduler: 'simple' } },
+};
+
+requires('python3 with venv and pip', python !== undefined)('Python', () => {
+  let folder: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'image-storage-examples-'));
+  });
+  afterAll(() => rm(folder, { recursive: true }));
+
+  const runPython = (args: string[], cwd: string, address = '', input = '') => {
+    const source = join(client, 'src');
+    const env = { IMAGE_STORAGE_ADDRESS: address, PYTHONPATH: source, MYPYPATH: source, PYTHONDONTWRITEBYTECODE: '1' };
+    return run(python!, args, { cwd, env, input });
+  };
+
+  it.each([
+    // Scripts are checked where they run, a pack as the package it is.
+    { name: 'diffusers', cwd: join(examples, 'diffusers'), target: '.' },
+    { name: 'comfyui', cwd: examples, target: 'comfyui' },
+  ])('$name is formatted, linted and typed as the client is', async ({ cwd, target }) => {
+    const config = join(client, 'pyproject.toml');
+    await runPython(['-m', 'ruff', 'format', '--no-cache', '--config', config, '--check', target], cwd);
+    await runPython(['-m', 'ruff', 'check', '--no-cache', '--config', config, target], cwd);
+    const options = ['--config-file', config, '--cache-dir', join(folder, 'mypy'), '--ignore-missing-imports'];
+    await runPython(['-m', 'mypy', ...options, target], cwd);
+  });
+
+  it('diffusers: keeps each image with its exact seed and the settings, and a job that is run again once', async () => {
+    await using daemon = await runDaemon();
+    const job = [
+      ...['--prompt', 'a red fox', '--images', '2', '--seed', MAX_SEED],
+      ...['--set', 'width=320', '--set', 'guidance_scale=3.50', '--set', 'negative_prompt=ugly jpeg'],
+      ...['--job', 'fox-1', '--created', '2024-09-27T14:15:22+00:00'],
+    ];
+    const generate = () => runPython(['generate.py', '--stub', ...job], join(examples, 'diffusers'), daemon.address);
+    const printed = await generate();
+    const images = await imagesIn(daemon);
+    expect(images).toHaveLength(2);
+    for (const image of images) {
+      expect(printed).toContain(image.filename);
+      expect(image).toMatchObject({ width: 320, height: 512, contentType: 'image/png' });
+      expect(image.metadata).toMatchObject({ prompt: 'a red fox', model: 'stub/gradient' });
+    }
+    const settings = '"width": 320, "guidance_scale": 3.5, "negative_prompt": "ugly jpeg"';
+    const parameters = images.map(({ metadata }) => metadata.parametersJson).sort();
+    expect(parameters).toEqual([`{"seed": 0, ${settings}}`, `{"seed": ${MAX_SEED}, ${settings}}`]);
+
+    expect((await generate()).match(/stored before/g)).toHaveLength(2);
+    expect(await imagesIn(daemon)).toEqual(images);
+  });
+
+  requires('../shared/images', workflows.length > 0)('comfyui', () => {
+    /** Runs the node in a stub of ComfyUI, once for each; what it gives to the page. */
+    const saveAll = async (address: string, runs: object[]) => {
+      const host = [join(root, 'test/python/comfyui_host.py'), join(examples, 'comfyui'), join(folder, 'temp')];
+      return parseJsonLines(await runPython(host, folder, address, jsonLines(runs)));
+    };
+    const [{ path: anyFile } = { path: '' }] = workflows;
+
+    it('keeps the workflow in the PNG, and beside it what the command reads there', { timeout: 300_000 }, async () => {
+      await using daemon = await runDaemon();
+      const runs = workflows.map(({ path }) => ({ file: path, inputs: { category: 'comfyui' } }));
+      const outputs = await saveAll(daemon.address, runs);
+      const images = await imagesIn(daemon);
+      expect(images).toHaveLength(workflows.length);
+      const command = ['save', ...workflows.map(({ path }) => path), '--json', '--address', daemon.address];
+      const originals = await run(process.execPath, [join(root, 'bin/image-storage.js'), ...command], { cwd: folder });
+      for (const [index, { prompt, model, parametersJson }] of parseJsonLines(originals).entries()) {
+        const [shown] = outputs[index].ui.images;
+        const image = images.find(({ filename }) => filename === shown.filename)!;
+        const { comfyui: _, ...parameters } = JSON.parse(parametersJson);
+        expect(image.metadata).toMatchObject({ prompt, model, category: 'comfyui' });
+        expect(JSON.parse(image.metadata.parametersJson)).toEqual(parameters);
+
+        const [original, stored] = [workflows[index]!.bytes, await readFile(image.path)];
+        expect((await pixelsOf(stored)).equals(await pixelsOf(original))).toBe(true);
+        expect(await graphsOf(stored)).toEqual(await graphsOf(original));
+        expect(shown).toMatchObject({ subfolder: '', type: 'temp' });
+        expect(stored.equals(await readFile(join(folder, 'temp', shown.filename)))).toBe(true);
+      }
+    });
+
+    it('follows links to samplers in parts and to single values, with a seed of 64 bits', async () => {
+      await using daemon = await runDaemon();
+      await saveAll(daemon.address, [{ file: anyFile, inputs: {}, graph: GRAPH_IN_PARTS }]);
+      const [image] = await imagesIn(daemon);
+      expect(image!.metadata).toMatchObject({ prompt: 'a lighthouse, 灯台', model: 'flux1-dev' });
+      const settings = '"steps": 20, "sampler_name": "euler", "scheduler": "simple"';
+      expect(image!.metadata.parametersJson).toBe(`{"seed": ${MAX_SEED}, ${settings}}`);
+    });
+
+    it('says in the node what is wrong', async () => {
+      const daemon = await runDaemon();
+      const [refused] = await saveAll(daemon.address, [{ file: anyFile, inputs: { provider: 'nowhere' } }]);
+      expect(refused.error).toMatch(/ImageStorage did not keep the image: no provider of that name/);
+      await daemon.close();
+      const [unreachable] = await saveAll(daemon.address, [{ file: anyFile, inputs: {} }]);
+      expect(unreachable.error).toMatch(/No ImageStorage daemon answers: .*IMAGE_STORAGE_ADDRESS/);
+    });
+  });
+});
+
+function pixelsOf(png: Buffer): Promise<Buffer> {
+  return sharp(png).removeAlpha().raw().toBuffer();
+}
+
+/** What ComfyUI reads back from a PNG, whichever node saved it. */
+async function graphsOf(png: Buffer): Promise<unknown> {
+  const { comments = [] } = await sharp(png).metadata();
+  const graphs = Object.fromEntries(comments.map(({ keyword, text }) => [keyword, JSON.parse(text)]));
+  return JSON.parse(JSON.stringify(graphs).replaceAll(/SaveImageToImageStorage|PreviewImage/g, 'SaveImage'));
+}

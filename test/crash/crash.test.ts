@@ -1,0 +1,227 @@
+/** A crash after every step of the store's protocol: whatever was acknowledged is there, nothing half is seen. */
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { brokenPromises, openStore } from '../support/check-store.ts';
+import { filesBelow, loseCatalog } from '../support/files.ts';
+import { type ForkedStore, forkStore, ProcessGone } from '../support/forked-store.ts';
+import { imageOf, Ledger } from '../support/ledger.ts';
+import { full } from '../support/scale.ts';
+import type { StoreProcessOptions } from '../support/store-process.ts';
+
+const run = promisify(execFile);
+const TIMEOUT_MS = 10 * 60_000;
+const AT_ONCE = 2;
+
+interface Scenario {
+  name: string;
+  /** What lies in the folder before; default nothing. */
+  prepare?: (basePath: string, ledger: Ledger) => Promise<void>;
+  /** What is done to the store while it crashes; starting and stopping it are part of every scenario. */
+  act?: (store: ForkedStore, ledger: Ledger) => Promise<void>;
+  shortIds?: string[];
+  /** Steps that it must go through; a step that is renamed or forgotten shows here. */
+  steps: string[];
+}
+
+const START = ['locked', 'format-read', 'recovered'];
+const SAVE = [
+  'part-opened',
+  'chunk-written',
+  'bytes-synced',
+  'linked',
+  'record-staged',
+  'folders-synced',
+  'committed',
+  'record-placed',
+  'part-unlinked',
+];
+const DELETE = ['folders-synced', 'committed', 'unlinked', 'unlinks-synced'];
+const RECOVERY = ['records-restored', 'staged-settled', 'unlinked', 'unlinks-synced'];
+const REBUILD = ['rebuilt', 'old-catalog-aside', 'new-catalog-in-place'];
+
+const scenarios: Scenario[] = [
+  {
+    name: 'Save: with a key and again with it, without one, under a name that is taken and that was deleted',
+    steps: [...START, ...SAVE],
+    shortIds: ['aaaaaa', 'bbbbbb', 'aaaaaa', 'cccccc', 'aaaaaa', 'dddddd'],
+    act: async (store, ledger) => {
+      const { metadata } = imageOf(1);
+      const { filename } = await ledger.save(store, imageOf(1, { sizeBytes: 20_000 }));
+      await store.settled();
+      await ledger.save(store, imageOf(1, { sizeBytes: 20_000 }));
+      await ledger.save(store, { ...imageOf(2, { idempotencyKey: undefined, pinned: true }), metadata });
+      await ledger.delete(store, filename);
+      await ledger.save(store, { ...imageOf(3), metadata });
+    },
+  },
+  {
+    name: 'Delete',
+    steps: DELETE,
+    prepare: (basePath, ledger) => saveAll(basePath, ledger, 3),
+    act: async (store, ledger) => {
+      for (const { filename } of ledger.live().slice(0, 2)) await ledger.delete(store, filename);
+    },
+  },
+  {
+    name: 'Cleanup',
+    steps: DELETE,
+    prepare: (basePath, ledger) => saveAll(basePath, ledger, 5),
+    act: async (store, ledger) => {
+      await ledger.cleanup(store, { keepCount: 1 });
+    },
+  },
+  {
+    name: 'start after a crash with images committed but not in place, deletes half done and uploads under way',
+    steps: [...START, ...RECOVERY],
+    prepare: (basePath, ledger) => crashUnderLoad(basePath, ledger, { step: 'committed', nth: 3 }),
+  },
+  {
+    name: 'start after a crash with images linked but not committed',
+    steps: [...START, 'staged-settled'],
+    prepare: (basePath, ledger) => crashUnderLoad(basePath, ledger, { step: 'record-staged', nth: 3 }),
+  },
+  {
+    name: 'rebuild of a lost catalog',
+    steps: [...START, ...REBUILD, 'staged-settled', 'unlinked'],
+    prepare: async (basePath, ledger) => {
+      await crashUnderLoad(basePath, ledger, { step: 'unlinked', nth: 6 });
+      await loseCatalog(basePath);
+    },
+  },
+];
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'image-storage-crash-'));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+describe.each(scenarios)('$name', (scenario) => {
+  it(
+    'keeps its promises wherever it crashes',
+    async () => {
+      const { template, ledger } = await templateOf(scenario);
+      const steps = await stepsOf(scenario, template, ledger());
+      expect(steps).toEqual(expect.arrayContaining(scenario.steps));
+      const findings: string[] = [];
+      await inParallel(crashesAt(steps), async (crash) => {
+        const at = `${crash.step} (${crash.nth})${crash.catalogLost ? ', catalog lost' : ''}`;
+        for (const finding of await crashAndCheck(scenario, template, ledger(), crash))
+          findings.push(`${at}: ${finding}`);
+      });
+      expect(findings).toEqual([]);
+    },
+    TIMEOUT_MS,
+  );
+});
+
+interface Crash {
+  step: string;
+  nth: number;
+  /** Nobody but the records tells afterwards what was there. */
+  catalogLost: boolean;
+}
+
+/** Every step, each time it was reached; unless all are wanted, the first time, and the last one with the catalog lost. */
+function crashesAt(steps: string[]): Crash[] {
+  const counts = [...Map.groupBy(steps, (step) => step)].map(([step, times]) => ({ step, count: times.length }));
+  return counts.flatMap(({ step, count }) => {
+    const times = full ? Array.from({ length: count }, (_, index) => index + 1) : [1, count];
+    const crashes = times.flatMap((nth) => [false, true].map((catalogLost) => ({ step, nth, catalogLost })));
+    return full ? crashes : [crashes[0]!, crashes.at(-1)!];
+  });
+}
+
+/** The folder and the ledger that every run of a scenario starts from. */
+async function templateOf({ name, prepare }: Scenario): Promise<{ template: string; ledger: () => Ledger }> {
+  const template = join(folder, name.replaceAll(' ', '-'));
+  const ledger = new Ledger();
+  await mkdir(template);
+  await prepare?.(template, ledger);
+  return { template, ledger: () => ledger.copy() };
+}
+
+/** A run without a crash; everything must be right after it as well. */
+async function stepsOf(scenario: Scenario, template: string, ledger: Ledger): Promise<string[]> {
+  const basePath = await copyOf(template);
+  const steps = await perform(scenario, basePath, ledger);
+  expect(await brokenPromises(basePath, ledger)).toEqual([]);
+  return steps;
+}
+
+async function crashAndCheck(scenario: Scenario, template: string, ledger: Ledger, crash: Crash): Promise<string[]> {
+  const basePath = await copyOf(template);
+  if (await survives(perform(scenario, basePath, ledger, crash))) return ['the step was not reached'];
+  if (crash.catalogLost) await loseCatalog(basePath);
+  const unanswered = ledger.unanswered().filter(({ options }) => options.idempotencyKey !== undefined);
+  const findings = await brokenPromises(basePath, ledger, {
+    // What a caller does who got no answer: the same again, with the same key.
+    afterwards: async (storage) => {
+      for (const image of unanswered) await ledger.save(storage, image);
+    },
+  });
+  findings.push(...(await brokenPromises(basePath, ledger)).map((finding) => `after the retry: ${finding}`));
+  await rm(basePath, { recursive: true });
+  return findings;
+}
+
+/** Start, act and clean stop in a process of its own. */
+async function perform(
+  { act, shortIds = [] }: Scenario,
+  basePath: string,
+  ledger: Ledger,
+  crash?: StoreProcessOptions['crash'],
+): Promise<string[]> {
+  const store = await forkStore({ basePath, shortIds, ...(crash && { crash }) });
+  await act?.(store, ledger);
+  return store.close();
+}
+
+async function survives(work: Promise<unknown>): Promise<boolean> {
+  try {
+    await work;
+    return true;
+  } catch (error) {
+    if (error instanceof ProcessGone && error.how === 'SIGKILL') return false;
+    throw error;
+  }
+}
+
+async function saveAll(basePath: string, ledger: Ledger, count: number): Promise<void> {
+  const storage = await openStore(basePath);
+  for (let number = 1; number <= count; number += 1)
+    await ledger.save(storage, imageOf(number, { pinned: number === 2 }));
+  await storage.close();
+}
+
+/** A delete whose files are gone, then another with small and large saves at once: the crash finds each elsewhere. */
+async function crashUnderLoad(basePath: string, ledger: Ledger, crash: { step: string; nth: number }): Promise<void> {
+  await saveAll(basePath, ledger, 4);
+  const store = await forkStore({ basePath, crash });
+  const saves = [11, 12, 13, 14].map((number) => imageOf(number, { sizeBytes: number < 13 ? 8_000 : 3_000_000 }));
+  const [first, second] = ledger.live();
+  await ledger.delete(store, first!.filename);
+  const asked = [ledger.delete(store, second!.filename), ...saves.map((image) => ledger.save(store, image))];
+  await Promise.allSettled(asked);
+  expect(await store.ended).toBe('SIGKILL');
+  expect((await filesBelow(basePath, 'metadata/staging')).length).toBeGreaterThan(1);
+}
+
+/** Hard links and all. */
+async function copyOf(template: string): Promise<string> {
+  const copy = await mkdtemp(join(folder, 'run-'));
+  await run('cp', ['-a', `${template}/.`, copy]);
+  return copy;
+}
+
+async function inParallel<T>(items: T[], work: (item: T) => Promise<void>): Promise<void> {
+  const left = items.values();
+  const worker = async () => {
+    for (const item of left) await work(item);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+}

@@ -1,0 +1,116 @@
+/** A power cut under load: every save and delete that was acknowledged before it is found done after it. */
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { brokenPromises } from '../support/check-store.ts';
+import { loseCatalog } from '../support/files.ts';
+import { forkStore } from '../support/forked-store.ts';
+import { Ledger } from '../support/ledger.ts';
+import { endlessImages, putUnderLoad, random } from '../support/load.ts';
+import { canMountLoop, type Disk, type FileSystem, hasMkfs, openDisk } from '../support/mounts.ts';
+import { requires } from '../support/requires.ts';
+import { full } from '../support/scale.ts';
+import type { StoreProcessOptions } from '../support/store-process.ts';
+
+const ROUNDS = full ? 60 : 20;
+const TEETH_ROUNDS = 3;
+const TIMEOUT_MS = 10 * 60_000;
+
+type Variant = Pick<StoreProcessOptions, 'synchronous' | 'withoutDatasync'>;
+
+requires('root, loop mounts, python3 and mkfs.ext4', canMountLoop && hasMkfs('ext4'))('a power cut on ext4', () => {
+  it('loses nothing that was acknowledged', () => keepsItsPromises('ext4'), TIMEOUT_MS);
+
+  it('loses no image whose record had its minute, even when the catalog goes with the power', async () => {
+    await using disk = await openDisk('ext4');
+    const [basePath, ledger, images] = [join(disk.path, 'outputs'), new Ledger(), endlessImages()];
+    // A clean stop waits for the records as the minute would.
+    await fillStore(disk, ledger, images);
+    const settled = ledger.copy();
+    await cutUnderLoad(disk, new Ledger(), images, {});
+    await loseCatalog(basePath);
+    const findings = await brokenPromises(basePath, settled);
+    expect(findings.filter((finding) => /^(lost|came back|unreadable|wrong bytes)/.test(finding))).toEqual([]);
+  });
+
+  describe('would be noticed', () => {
+    it(
+      'without the fsync of the bytes',
+      async () => {
+        const { findings } = await survey('ext4', TEETH_ROUNDS, { withoutDatasync: true });
+        expect(kindsOf(findings)).toContain('unreadable');
+      },
+      TIMEOUT_MS,
+    );
+
+    it(
+      'with the catalog at synchronous=NORMAL',
+      async () => {
+        const { findings } = await survey('ext4', TEETH_ROUNDS, { synchronous: 'NORMAL' });
+        expect(kindsOf(findings)).toEqual(expect.arrayContaining(['lost', 'came back']));
+      },
+      TIMEOUT_MS,
+    );
+  });
+});
+
+if (full) {
+  requires('root, loop mounts, python3 and mkfs.xfs', canMountLoop && hasMkfs('xfs'))('a power cut on XFS', () => {
+    it('loses nothing that was acknowledged', () => keepsItsPromises('xfs'), TIMEOUT_MS);
+  });
+}
+
+async function keepsItsPromises(type: FileSystem): Promise<void> {
+  const { findings, acked } = await survey(type, ROUNDS);
+  console.info(`power cuts on ${type}: ${ROUNDS}, ${acked} saves and deletes acknowledged before them`);
+  expect(findings).toEqual([]);
+  expect(acked).toBeGreaterThan(ROUNDS);
+}
+
+function kindsOf(findings: string[]): string[] {
+  return [...new Set(findings.map((finding) => finding.split(':')[0]!))];
+}
+
+/** All rounds on one store; what they found, and how much had been acknowledged before the cuts. */
+async function survey(type: FileSystem, rounds: number, variant: Variant = {}) {
+  await using disk = await openDisk(type);
+  const ledger = new Ledger();
+  const images = endlessImages();
+  await fillStore(disk, ledger, images);
+  const findings: string[] = [];
+  let acked = 0;
+  for (let round = 1; round <= rounds; round += 1) {
+    const before = ledger.ackedCount();
+    const { cutAtNs } = await cutUnderLoad(disk, ledger, images, variant);
+    if (round % 4 === 0) await cutAfterRecovery(disk);
+    acked += ledger.ackedCount(cutAtNs) - before;
+    findings.push(...(await brokenPromises(join(disk.path, 'outputs'), ledger, { untilNs: cutAtNs })));
+  }
+  return { findings, acked };
+}
+
+/** Images that are on stable storage beyond doubt, for the deletes of the first round. */
+async function fillStore(disk: Disk, ledger: Ledger, images: ReturnType<typeof endlessImages>): Promise<void> {
+  const store = await forkStore({ basePath: join(disk.path, 'outputs') });
+  expect(await putUnderLoad(store, ledger, { images, saves: 100 })).toEqual([]);
+  await store.close();
+}
+
+/** What recovery did has to last, too. */
+async function cutAfterRecovery(disk: Disk): Promise<void> {
+  const store = await forkStore({ basePath: join(disk.path, 'outputs') });
+  await disk.cutPower();
+  await store.kill();
+  await disk.restart();
+}
+
+async function cutUnderLoad(disk: Disk, ledger: Ledger, images: ReturnType<typeof endlessImages>, variant: Variant) {
+  const store = await forkStore({ basePath: join(disk.path, 'outputs'), ...variant });
+  const load = putUnderLoad(store, ledger, { images });
+  await sleep(100 + 300 * random());
+  const cutAtNs = await disk.cutPower();
+  await store.kill();
+  await load;
+  await disk.restart();
+  return { cutAtNs };
+}

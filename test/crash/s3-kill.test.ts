@@ -1,0 +1,186 @@
+/** kill -9 of a daemon over a bucket: what was not committed is neither listed nor served, what was acknowledged stays. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { connect, type Image, type ImageStorageClient } from '../../src/client.ts';
+import { strayObjects } from '../support/bucket.ts';
+import {
+  BETWEEN_OBJECT_AND_RECORD,
+  killDuringSave,
+  leaveObjectWithoutRecord,
+  type Moment,
+  startBucketDaemon,
+} from '../support/bucket-daemon.ts';
+import { unsweptObjects } from '../support/bucket-truth.ts';
+import { imageOf, Ledger, sha256Of, type Target } from '../support/ledger.ts';
+import { endlessImages, putUnderLoad, random } from '../support/load.ts';
+import { collect } from '../support/provider-suite.ts';
+import { requestsOf, type S3FaultServer, startS3FaultServer } from '../support/s3-fault-server.ts';
+import { randomFaults } from '../support/s3-faults.ts';
+import { full } from '../support/scale.ts';
+
+const ROUNDS = full ? 40 : 5;
+const TIMEOUT_MS = 15 * 60_000;
+const IMAGE = imageOf(1, { sizeBytes: 9_000_000 });
+
+let server: S3FaultServer;
+let folder: string;
+
+beforeEach(async () => {
+  server = await startS3FaultServer();
+  folder = await mkdtemp(join(tmpdir(), 'image-storage-kill-'));
+});
+afterEach(async () => {
+  await server[Symbol.asyncDispose]();
+  await rm(folder, { recursive: true });
+});
+
+/** Runs over a daemon that starts where the last one died. */
+async function afterRestart<T>(work: (client: ImageStorageClient) => Promise<T>): Promise<T> {
+  const daemon = await startBucketDaemon(server.settings, folder);
+  const client = connect(daemon.address);
+  try {
+    return await work(client);
+  } finally {
+    client.close();
+    await daemon.stop('SIGTERM');
+  }
+}
+
+async function listed(client: ImageStorageClient): Promise<Image[]> {
+  const images: Image[] = [];
+  for await (const image of client.list()) images.push(image);
+  return images;
+}
+
+/** Of the filename nothing is shown; the same save again makes one image. */
+async function expectNothingThenOne(filename: string): Promise<void> {
+  await afterRestart(async (client) => {
+    expect(await listed(client)).toEqual([]);
+    await expect(client.get(filename)).rejects.toMatchObject({ reason: 'IMAGE_NOT_FOUND' });
+    const saved = await client.save(IMAGE.bytes, IMAGE.metadata, IMAGE.options);
+    expect(saved.replayed).toBe(false);
+    expect((await listed(client)).map((image) => image.filename)).toEqual([saved.filename]);
+    expect(sha256Of(await collect((await client.get(saved.filename)).body))).toBe(IMAGE.sha256);
+  });
+  expect(strayObjects(server.bucket)).toEqual([]);
+}
+
+const uncommitted: (Moment & { when: string })[] = [
+  { when: 'while the object is sent', fault: 'stalled request', matches: requestsOf('images', 'PUT') },
+  { when: 'before the object is written', fault: 'stall', matches: requestsOf('images', 'PUT') },
+  { when: 'once the object is written', fault: 'stall after the write', matches: requestsOf('images', 'PUT') },
+  { when: 'between object and record', ...BETWEEN_OBJECT_AND_RECORD },
+];
+
+describe('kill -9 of a daemon', () => {
+  it.each(uncommitted)('$when leaves nothing', async (moment) => {
+    await expectNothingThenOne(await killDuringSave(server, folder, IMAGE, moment));
+  });
+
+  it('while the client uploads leaves nothing', async () => {
+    const daemon = await startBucketDaemon(server.settings, folder);
+    const client = connect(daemon.address, { retries: 0 });
+    const half = Promise.withResolvers<void>();
+    const save = client.save(stalling(half.resolve), IMAGE.metadata, IMAGE.options).catch((error) => error);
+    await half.promise;
+    await daemon.stop('SIGKILL');
+    expect(await save).toMatchObject({ name: 'ImageStorageError' });
+    client.close();
+    expect([...server.bucket.keys()]).toEqual(['outputs/metadata/FORMAT']);
+    await expectNothingThenOne('20240927_141523_flux-1-dev_000000.png');
+  });
+
+  it('between object and record, and the loss of its disk, leaves an object that is not shown', async () => {
+    const key = await leaveObjectWithoutRecord(server, folder, IMAGE);
+    expect(strayObjects(server.bucket)).toEqual([key]);
+    await expectNothingThenOne(key.slice(key.lastIndexOf('/') + 1));
+  });
+
+  it('once the record is written keeps the image, and the same save again finds it', async () => {
+    const moment: Moment = { fault: 'stall after the write', matches: requestsOf('metadata', 'PUT') };
+    const filename = await killDuringSave(server, folder, IMAGE, moment);
+    await afterRestart(async (client) => {
+      const saved = await client.save(IMAGE.bytes, IMAGE.metadata, IMAGE.options);
+      expect(saved).toMatchObject({ filename, replayed: true });
+      expect((await listed(client)).map((image) => image.filename)).toEqual([filename]);
+    });
+  });
+
+  it.each([
+    { when: 'before the tombstone is written', fault: 'stall', matches: requestsOf('metadata', 'PUT') },
+    { when: 'between tombstone and object', fault: 'stall', matches: requestsOf('images', 'DELETE') },
+  ] as const)('$when carries the delete out at the next start', async ({ fault, matches }) => {
+    const daemon = await startBucketDaemon(server.settings, folder);
+    const client = connect(daemon.address, { retries: 0 });
+    const { filename } = await client.save(IMAGE.bytes, IMAGE.metadata, IMAGE.options);
+    const reached = server.breakNext(fault, matches);
+    const deleting = client.delete(filename).catch(() => {});
+    await reached;
+    await daemon.stop('SIGKILL');
+    await deleting;
+    client.close();
+    await afterRestart(async (restarted) => {
+      expect(await listed(restarted)).toEqual([]);
+      expect(await restarted.save(IMAGE.bytes, IMAGE.metadata, IMAGE.options)).toMatchObject({
+        filename,
+        replayed: true,
+      });
+    });
+    expect(strayObjects(server.bucket)).toEqual([]);
+  });
+
+  it('at random moments under load loses nothing that was acknowledged', { timeout: TIMEOUT_MS }, async () => {
+    const [ledger, images] = [new Ledger(), endlessImages()];
+    for (let round = 1; round <= ROUNDS; round += 1) {
+      const daemon = await startBucketDaemon(server.settings, folder);
+      const client = connect(daemon.address, { retries: 0 });
+      for (const image of ledger.unanswered()) await ledger.save(targetOf(client), image);
+      expect(brokenPromises(await listed(client), ledger), `round ${round}`).toEqual([]);
+      server.plan = randomFaults(random, { cursed: 0, rate: 0.1 });
+      const load = putUnderLoad(targetOf(client), ledger, { images });
+      await sleep(300 * random());
+      await daemon.stop('SIGKILL');
+      await load;
+      client.close();
+      await server.heal();
+    }
+    await afterRestart(async (client) => {
+      expect(brokenPromises(await listed(client), ledger)).toEqual([]);
+      for (const { image, filename } of ledger.live()) {
+        expect(sha256Of(await collect((await client.get(filename)).body))).toBe(image.sha256);
+      }
+    });
+    expect(unsweptObjects(server.bucket)).toEqual([]);
+    console.info(`kill -9 over a bucket: ${ROUNDS} rounds, ${ledger.ackedCount()} saves and deletes acknowledged`);
+    expect(ledger.ackedCount()).toBeGreaterThan(ROUNDS);
+  });
+});
+
+/** Half of the image, and then nothing more. */
+async function* stalling(onHalf: () => void): AsyncGenerator<Uint8Array> {
+  yield IMAGE.bytes.subarray(0, IMAGE.bytes.length / 2);
+  onHalf();
+  await new Promise(() => {});
+}
+
+function targetOf(client: ImageStorageClient): Target {
+  return {
+    save: (bytes, metadata, options) => client.save(bytes, metadata, options),
+    delete: async (filename) => (await client.delete(filename))[0]!.deleted,
+  };
+}
+
+/** Images that a list should show and does not, or shows though it should not, or twice. */
+function brokenPromises(shown: readonly Image[], ledger: Ledger): string[] {
+  const names = Map.groupBy(shown, ({ sha256 }) => sha256);
+  return ledger.entries().flatMap(({ image, filename }) => {
+    const found = (names.get(image.sha256) ?? []).map((each) => each.filename);
+    const fate = ledger.fateOf(image.sha256);
+    const kept =
+      found.length <= 1 && (fate !== 'present' || found[0] === filename) && (fate !== 'absent' || !found.length);
+    return kept ? [] : [`${filename}: ${fate}, listed as ${found}`];
+  });
+}

@@ -1,0 +1,493 @@
+/** `copy` between stores of different kinds: the same images with the same records, and honest words about those that are not. */
+import { cp, mkdtemp, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import type { MemoryBucket } from '../../src/storage/domain/config.ts';
+import type { CopyFailure, CopyOptions, CopySummary } from '../../src/storage/domain/maintenance.ts';
+import { recordKey } from '../../src/storage/domain/naming.ts';
+import {
+  createStorage,
+  type ImageMetadata,
+  type ProviderChoice,
+  type ProviderSettings,
+  type SaveOptions,
+  type Storage,
+  type StorageConfig,
+  type StorageItem,
+  type StorageResult,
+} from '../../src/storage/index.ts';
+import { memoryObjects } from '../../src/storage/providers/memory-storage.ts';
+import { contentsOf, type Hands, handsOnFolder, handsOnObjects } from '../support/behind-the-back.ts';
+import { loseCatalog, untilNothingIsStaged } from '../support/files.ts';
+import { pngOf } from '../support/images.ts';
+import { verified } from '../support/maintained-store.ts';
+import { collect } from '../support/provider-suite.ts';
+import { requestsOf, startS3FaultServer } from '../support/s3-fault-server.ts';
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+const T0 = Date.UTC(2024, 8, 27, 14, 15, 22, 123);
+const MOVE = { from: 'a', to: 'b' };
+
+async function newFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'image-storage-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+type Kind = 'folder' | 'bucket';
+
+interface Place {
+  settings: ProviderSettings;
+  hands: Hands;
+}
+
+function placeOf(kind: Kind, folder: string): Place {
+  if (kind === 'folder') return { settings: { type: 'local', basePath: folder }, hands: handsOnFolder(folder) };
+  const bucket: MemoryBucket = new Map();
+  return { settings: { type: 'memory', bucket, stateDir: folder }, hands: handsOnObjects(memoryObjects(bucket)) };
+}
+
+/** Providers `a` and `b` of these kinds. */
+async function openPair(from: Kind, to: Kind, limits: StorageConfig['limits'] = {}) {
+  const folder = await newFolder();
+  const [a, b] = [placeOf(from, join(folder, 'a')), placeOf(to, join(folder, 'b'))];
+  const config = { defaultProvider: 'a', providers: { a: a.settings, b: b.settings }, limits };
+  const pair = {
+    folder,
+    a: a.hands,
+    b: b.hands,
+    aheadMs: 0,
+    storage: undefined as unknown as Storage,
+    async open() {
+      pair.storage = await createStorage(config, { now: () => Date.now() + pair.aheadMs });
+      return pair.storage;
+    },
+  };
+  await pair.open();
+  onTestFinished(() => pair.storage.close());
+  return pair;
+}
+
+/** Image number `at`: other bytes and other metadata for each. */
+async function save(
+  storage: Storage,
+  at: number,
+  metadata: Partial<ImageMetadata> = {},
+  options: SaveOptions & ProviderChoice = {},
+) {
+  return storage.save(
+    pngOf({ width: 8, height: 8, seed: at, sizeBytes: 2_000 + at }),
+    {
+      prompt: `fox ${at}`,
+      model: at % 2 ? 'FLUX.1 [dev]' : 'sdxl',
+      timestamp: new Date(T0 + at * 1000),
+      category: at % 3 ? 'animals' : '',
+      tags: ['b', 'a'],
+      parametersJson: `{"seed": 18446744073709551615, "at": ${at}}`,
+      ...metadata,
+    },
+    { idempotencyKey: `key-${at}`, pinned: at % 4 === 0, ...options },
+  );
+}
+
+async function saveMany(storage: Storage, count: number): Promise<StorageResult[]> {
+  return Promise.all(Array.from({ length: count }, (_, at) => save(storage, at)));
+}
+
+interface Copied {
+  summary: CopySummary;
+  failures: CopyFailure[];
+}
+
+async function copied(storage: Storage, options: Partial<CopyOptions> & { from?: string; to?: string } = {}) {
+  const failures: CopyFailure[] = [];
+  for await (const event of storage.copy({ ...MOVE, ...options })) {
+    if (event.kind === 'failed') failures.push(event.failure);
+    if (event.kind === 'summary') return { summary: event.summary, failures } satisfies Copied;
+  }
+  throw new Error('the copy ended without its summary');
+}
+
+const listed = async (storage: Storage, provider: string) => (await storage.list({ provider })).map(plain);
+
+/** What an image is, wherever it lies. */
+function plain(item: StorageItem): object {
+  const { url: _, path: __, provider: ___, storageType: ____, metadata, ...rest } = item;
+  return { ...rest, metadata: { ...metadata } };
+}
+
+const names = (items: { filename: string }[]) => items.map(({ filename }) => filename).sort();
+
+describe.each<[Kind, Kind]>([
+  ['folder', 'bucket'],
+  ['bucket', 'folder'],
+])('copy from a %s to a %s', (from, to) => {
+  it('makes the same images with the same records, once', async () => {
+    const { storage, a, b } = await openPair(from, to);
+    const saved = await saveMany(storage, 12);
+    const bytes = saved.reduce((sum, { size }) => sum + size, 0);
+    const done = { copied: 12, copiedBytes: bytes, present: 0, failed: 0, deleted: 0, dryRun: false };
+    expect(await copied(storage)).toEqual({ summary: done, failures: [] });
+    expect(await listed(storage, 'b')).toEqual(await listed(storage, 'a'));
+    for (const { filename, key } of saved) {
+      const [one, other] = await Promise.all([a, b].map((hands) => hands.read(recordKey(filename))));
+      expect(withoutNonce(other!)).toEqual(withoutNonce(one!));
+      expect(await b.read(key)).toEqual(await a.read(key));
+    }
+    const before = await contentsOf(b);
+    expect((await copied(storage)).summary).toMatchObject({ copied: 0, copiedBytes: 0, present: 12 });
+    expect(await contentsOf(b)).toEqual(before);
+    expect((await verified(storage, { provider: '*', deep: true })).summary).toMatchObject({ images: 24, findings: 0 });
+  });
+
+  it('takes the idempotency key along: a save with it is replayed there', async () => {
+    const { storage } = await openPair(from, to);
+    const { filename } = await save(storage, 1);
+    await copied(storage);
+    expect(await save(storage, 1, {}, { provider: 'b' })).toMatchObject({ filename, replayed: true });
+    expect(await storage.list({ provider: 'b' })).toHaveLength(1);
+  });
+
+  it('is not stopped by a key that another image has there', async () => {
+    const { storage } = await openPair(from, to);
+    const own = await save(storage, 1, { timestamp: new Date(T0 - DAY_MS) }, { provider: 'b' });
+    const { filename } = await save(storage, 1);
+    expect((await copied(storage)).summary).toMatchObject({ copied: 1, failed: 0 });
+    expect((await copied(storage)).summary).toMatchObject({ present: 1 });
+    const again = save(storage, 1, { timestamp: own.metadata.timestamp }, { provider: 'b' });
+    expect(await again).toMatchObject({ filename: own.filename, replayed: true });
+    expect(names(await storage.list({ provider: 'b' }))).toEqual(names([own, { filename }]));
+    expect((await verified(storage, { provider: 'b' })).findings).toEqual([]);
+  });
+
+  it('leaves each image somewhere when two moves meet', async () => {
+    const { storage } = await openPair(from, to);
+    const saved = await saveMany(storage, 24);
+    await copied(storage);
+    const back = { from: 'b', to: 'a' };
+    const moves = await Promise.all([MOVE, back].map((way) => copied(storage, { ...way, deleteSource: true })));
+    expect(moves.reduce((sum, { summary }) => sum + summary.deleted, 0)).toBe(saved.length);
+    const left = [...(await storage.list({ provider: 'a' })), ...(await storage.list({ provider: 'b' }))];
+    expect(names(left)).toEqual(names(saved));
+  });
+
+  it('only counts in a dry run', async () => {
+    const { storage, folder, a, b } = await openPair(from, to);
+    const saved = await saveMany(storage, 3);
+    if (from === 'folder') await untilNothingIsStaged(join(folder, 'a'));
+    const before = [await contentsOf(a), await contentsOf(b)];
+    const { summary } = await copied(storage, { dryRun: true, deleteSource: true });
+    const copiedBytes = saved.reduce((sum, { size }) => sum + size, 0);
+    expect(summary).toEqual({ copied: 3, copiedBytes, present: 0, failed: 0, deleted: 0, dryRun: true });
+    expect([await contentsOf(a), await contentsOf(b)]).toEqual(before);
+  });
+
+  it('takes only what it is told', async () => {
+    const { storage } = await openPair(from, to);
+    const saved = await saveMany(storage, 9);
+    const meant = saved.filter((_, at) => at % 2 && at % 3 && at < 6);
+    const filter = { category: 'animals', before: new Date(T0 + 6000) };
+    expect((await copied(storage, { ...filter, model: 'flux-1-dev' })).summary.copied).toBe(meant.length);
+    expect(names(await storage.list({ provider: 'b' }))).toEqual(names(meant));
+  });
+
+  it('moves back, when told to, what was moved away, under names of its own', async () => {
+    const { storage } = await openPair(from, to);
+    const saved = await saveMany(storage, 4);
+    await copied(storage, { deleteSource: true });
+    const back = { from: 'b', to: 'a', bringBack: true };
+    expect((await copied(storage, { ...back, bringBack: false })).summary).toMatchObject({ copied: 0, failed: 4 });
+    expect((await copied(storage, back)).summary).toMatchObject({ copied: 4, failed: 0 });
+    expect((await copied(storage, { ...back, deleteSource: true })).summary).toMatchObject({ present: 4, deleted: 4 });
+    const items = await storage.list();
+    expect(items.map((item) => item.metadata.prompt).sort()).toEqual(saved.map((item) => item.metadata.prompt).sort());
+    expect(items.map((item) => item.sha256).sort()).toEqual(saved.map((item) => item.sha256).sort());
+    for (const { filename } of saved) {
+      await expect(storage.get(filename)).rejects.toMatchObject({ reason: 'IMAGE_NOT_FOUND' });
+    }
+    expect((await verified(storage, { deep: true })).findings).toEqual([]);
+  });
+
+  it('names what it cannot copy, and copies the rest', async () => {
+    const { storage, a, b } = await openPair(from, to);
+    const deleted = await save(storage, 1, { category: 'first' });
+    await copied(storage, { category: 'first' });
+    await storage.delete(deleted.filename, { provider: 'b' });
+    const [good, missing, corrupt, taken] = await Promise.all([2, 3, 4, 5].map((at) => save(storage, at)));
+    await b.write(taken!.key, pngOf({ width: 9, height: 9 }));
+    await verified(storage, { provider: 'b', repair: true });
+    await a.remove(missing!.key);
+    await a.write(corrupt!.key, changed(await a.read(corrupt!.key)));
+    const wanted = [
+      `${deleted.filename} DELETED_BEFORE`,
+      `${missing!.filename} BYTES_MISSING`,
+      `${corrupt!.filename} BYTES_CORRUPT`,
+      `${taken!.filename} FILENAME_TAKEN`,
+    ].sort();
+    for (const outcome of [
+      { copied: 1, present: 0 },
+      { copied: 0, present: 1 },
+    ]) {
+      const { summary, failures } = await copied(storage);
+      expect(summary).toMatchObject({ ...outcome, failed: 4, deleted: 0 });
+      expect(failures.map(({ filename, reason }) => `${filename} ${reason}`).sort()).toEqual(wanted);
+    }
+    expect(names(await storage.list({ provider: 'b' }))).toEqual(names([good!, taken!]));
+    expect((await verified(storage, { provider: 'b', deep: true })).findings).toEqual([]);
+  });
+
+  it('deletes from the source only what it has read back from the target', async () => {
+    const { storage, b } = await openPair(from, to);
+    const saved = await saveMany(storage, 6);
+    await copied(storage);
+    const [corrupt, missing] = saved as [StorageResult, StorageResult];
+    await b.write(corrupt.key, changed(await b.read(corrupt.key)));
+    await b.remove(missing.key);
+    const more = await save(storage, 7);
+    const { summary, failures } = await copied(storage, { deleteSource: true });
+    expect(summary).toMatchObject({ copied: 1, present: 4, failed: 2, deleted: 5 });
+    expect(failures.map(({ filename, reason }) => `${filename} ${reason}`).sort()).toEqual(
+      [`${corrupt.filename} BYTES_CORRUPT`, `${missing.filename} BYTES_MISSING`].sort(),
+    );
+    for (const { message } of failures) expect(message).toMatch(/^in the target: /);
+    expect(names(await storage.list({ provider: 'a' }))).toEqual(names([corrupt, missing]));
+    for (const { filename } of [corrupt, missing]) await collect((await storage.get(filename)).body);
+    for (const { filename } of [more, ...saved.slice(2)]) {
+      await collect((await storage.get(filename, { provider: 'b' })).body);
+      await expect(storage.get(filename)).rejects.toMatchObject({ reason: 'IMAGE_NOT_FOUND' });
+    }
+  });
+
+  it('leaves both stores clean when it is cancelled, and goes on where it ended', async () => {
+    const { storage } = await openPair(from, to);
+    await saveMany(storage, 20);
+    const aborter = new AbortController();
+    const run = async () => {
+      for await (const _ of storage.copy({ ...MOVE, concurrency: 3, signal: aborter.signal })) aborter.abort();
+    };
+    await expect(run()).rejects.toMatchObject({ reason: 'CANCELLED' });
+    const begun = (await storage.list({ provider: 'b' })).length;
+    expect(begun).toBeLessThan(20);
+    expect((await verified(storage, { provider: '*', deep: true })).findings).toEqual([]);
+    expect((await copied(storage)).summary).toMatchObject({ copied: 20 - begun, present: begun, failed: 0 });
+    expect((await verified(storage, { provider: '*', deep: true })).findings).toEqual([]);
+  });
+
+  it('may run twice at once, beside verify --repair: each image comes once', async () => {
+    const { storage } = await openPair(from, to);
+    await saveMany(storage, 20);
+    const runs = [copied(storage, { concurrency: 8 }), copied(storage, { concurrency: 8 })];
+    let copying = true;
+    const both = Promise.all(runs).finally(() => {
+      copying = false;
+    });
+    while (copying) expect((await verified(storage, { provider: 'b', repair: true })).findings).toEqual([]);
+    const [one, other] = await both;
+    expect(one!.summary.copied + other!.summary.copied).toBeGreaterThanOrEqual(20);
+    expect(await listed(storage, 'b')).toEqual(await listed(storage, 'a'));
+    expect((await copied(storage)).summary).toMatchObject({ copied: 0, present: 20, failed: 0 });
+    expect((await verified(storage, { provider: 'b', deep: true })).findings).toEqual([]);
+  });
+
+  it('passes over what is deleted from the source meanwhile', async () => {
+    const { storage } = await openPair(from, to);
+    const saved = await saveMany(storage, 12);
+    const victim = saved.at(-1)!.filename;
+    let deleting: Promise<boolean> | undefined;
+    for await (const event of storage.copy({ ...MOVE, concurrency: 1 })) {
+      deleting ??= storage.delete(victim);
+      await deleting;
+      if (event.kind === 'summary') expect(event.summary).toMatchObject({ copied: 11, failed: 0 });
+    }
+    expect(await listed(storage, 'b')).toEqual(await listed(storage, 'a'));
+  });
+
+  it('does not wait for saves that hold all the places of saves', async () => {
+    const { storage } = await openPair(from, to, { maxSaves: 1, saveQueueMs: 50 });
+    await save(storage, 1);
+    const [stalled, goOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const slow = (async function* () {
+      yield pngOf({ width: 3, height: 3 }).subarray(0, 40);
+      stalled.resolve();
+      await goOn.promise;
+      yield pngOf({ width: 3, height: 3 }).subarray(40);
+    })();
+    const saving = storage.save(slow, { prompt: '', model: 'm' }, { provider: 'b' });
+    await stalled.promise;
+    expect((await copied(storage)).summary).toMatchObject({ copied: 1 });
+    goOn.resolve();
+    await saving;
+  });
+});
+
+it('brings back what the target had deleted long ago, and no rebuild takes that for deleted', async () => {
+  const pair = await openPair('folder', 'folder');
+  const { filename } = await save(pair.storage, 1);
+  await copied(pair.storage);
+  await pair.storage.delete(filename, { provider: 'b' });
+  const refused = { filename, reason: 'DELETED_BEFORE' };
+  expect(await copied(pair.storage)).toMatchObject({ summary: { copied: 0, failed: 1 }, failures: [refused] });
+  await pair.storage.close();
+  pair.aheadMs = 2 * DAY_MS;
+  const storage = await pair.open();
+  await expect.poll(async () => (await copied(storage)).summary.copied, { timeout: 20_000 }).toBe(1);
+  await storage.close();
+  await loseCatalog(join(pair.folder, 'b'));
+  const rebuilt = await pair.open();
+  expect(await listed(rebuilt, 'b')).toEqual(await listed(rebuilt, 'a'));
+});
+
+describe('what a copy refuses', () => {
+  it('is to delete where both names are of one store, or of copies of one', async () => {
+    const folder = await newFolder();
+    const bucket: MemoryBucket = new Map();
+    const state = (name: string) => ({ type: 'memory' as const, bucket, stateDir: join(folder, name) });
+    const storage = await createStorage({ defaultProvider: 'a', providers: { a: state('a'), b: state('b') } });
+    onTestFinished(() => storage.close());
+    await save(storage, 1);
+    const refused = { reason: 'FIELD_INVALID', field: 'delete_source' };
+    await expect(copied(storage, { deleteSource: true })).rejects.toMatchObject(refused);
+    expect((await copied(storage)).summary).toMatchObject({ copied: 0, present: 1 });
+
+    const pair = await openPair('folder', 'folder');
+    await save(pair.storage, 1);
+    await pair.storage.close();
+    await rm(join(pair.folder, 'b'), { recursive: true });
+    await cp(join(pair.folder, 'a'), join(pair.folder, 'b'), { recursive: true });
+    const copies = await pair.open();
+    await expect(copied(copies, { deleteSource: true })).rejects.toMatchObject(refused);
+    expect(await copies.list({ provider: 'a' })).toHaveLength(1);
+  });
+
+  it('are stores that are one, unknown or all, and a concurrency out of bounds', async () => {
+    const { storage } = await openPair('folder', 'folder');
+    await expect(copied(storage, { to: 'a' })).rejects.toMatchObject({ reason: 'FIELD_INVALID', field: 'to' });
+    await expect(copied(storage, { to: 'c' })).rejects.toMatchObject({ reason: 'PROVIDER_NOT_FOUND', field: 'to' });
+    await expect(copied(storage, { from: '*' })).rejects.toMatchObject({ reason: 'FIELD_INVALID', field: 'from' });
+    for (const concurrency of [-1, 0, 1.5, 65, Number.NaN]) {
+      const refused = { reason: 'FIELD_INVALID', field: 'concurrency' };
+      await expect(copied(storage, { concurrency })).rejects.toMatchObject(refused);
+    }
+    await saveMany(storage, 3);
+    for (const concurrency of [1, 64]) await copied(storage, { concurrency });
+  });
+});
+
+it.each([
+  ['target', { from: 'folder', to: 'bucket' }, requestsOf('images', 'PUT')],
+  ['source', { from: 'bucket', to: 'folder' }, requestsOf('images', 'GET')],
+] as const)('ends where the %s is away, by its name, with what was done until then', async (_, way, asks) => {
+  const folder = await newFolder();
+  const server = await startS3FaultServer();
+  onTestFinished(() => server[Symbol.asyncDispose]());
+  const bucket = { ...server.settings, stateDir: join(folder, 'state') };
+  const storage = await createStorage({
+    defaultProvider: way.from,
+    providers: { folder: { type: 'local', basePath: join(folder, 'a') }, bucket },
+  });
+  onTestFinished(() => storage.close());
+  await saveMany(storage, 5);
+  let asked = 0;
+  server.plan = (request) => (asks(request) && ++asked > 2 ? 'reset' : undefined);
+  const events = storage.copy({ ...way, deleteSource: true, concurrency: 1 });
+  const summaries: object[] = [];
+  const run = async () => {
+    for await (const event of events) if ('summary' in event) summaries.push({ ...event.summary, kind: event.kind });
+  };
+  const down = {
+    reason: 'BACKEND_UNAVAILABLE',
+    message: expect.stringMatching(/^bucket: the bucket cannot be reached/),
+  };
+  await expect(run()).rejects.toMatchObject(down);
+  expect(summaries).toMatchObject([{ kind: 'stopped', copied: 2, present: 0, failed: 0, deleted: 2 }]);
+  expect(await storage.list({ provider: way.from })).toHaveLength(3);
+  await server.heal();
+  expect((await copied(storage, way)).summary).toMatchObject({ copied: 3, failed: 0 });
+  expect(await storage.list({ provider: way.to })).toHaveLength(5);
+});
+
+it('names, before it is stopped, also what failed while the store that ended it did', async () => {
+  const folder = await newFolder();
+  const server = await startS3FaultServer();
+  onTestFinished(() => server[Symbol.asyncDispose]());
+  const providers = {
+    a: { type: 'local' as const, basePath: join(folder, 'a') },
+    b: { ...server.settings, stateDir: join(folder, 'state') },
+  };
+  const storage = await createStorage({ defaultProvider: 'a', providers });
+  onTestFinished(() => storage.close());
+  const [, missing] = await saveMany(storage, 3);
+  await handsOnFolder(providers.a.basePath).remove(missing!.key);
+  const asks = requestsOf('images', 'PUT');
+  server.plan = (request) => (asks(request) ? 'reset' : undefined);
+  const told: object[] = [];
+  const run = async () => {
+    for await (const event of storage.copy({ ...MOVE, concurrency: 2 })) {
+      if (event.kind !== 'progress') told.push(event);
+    }
+  };
+  await expect(run()).rejects.toMatchObject({ reason: 'BACKEND_UNAVAILABLE' });
+  expect(told).toMatchObject([
+    { kind: 'failed', failure: { filename: missing!.filename, reason: 'BYTES_MISSING' } },
+    { kind: 'stopped', summary: { copied: 0, failed: 1 } },
+  ]);
+});
+
+it('copies what it can read of a folder', async () => {
+  const { storage, folder, a } = await openPair('folder', 'folder');
+  const saved = await saveMany(storage, 3);
+  const [unreadable] = saved as [StorageResult];
+  await a.remove(unreadable.key);
+  // It cannot be opened, not even by root.
+  await symlink(unreadable.filename, join(folder, unreadable.key.replace('outputs', 'a')));
+  const failure = { filename: unreadable.filename, reason: 'BYTES_CORRUPT' };
+  expect(await copied(storage)).toMatchObject({ summary: { copied: 2, failed: 1 }, failures: [failure] });
+});
+
+describe('where verify --repair came between a killed copy and the next', () => {
+  async function repairedBetween(tellMore: (record: object) => object = (record) => record) {
+    const pair = await openPair('folder', 'bucket');
+    const { filename } = await save(pair.storage, 4);
+    await copied(pair.storage);
+    await pair.storage.close();
+    await pair.b.remove(recordKey(filename));
+    await rm(join(pair.folder, 'b'), { recursive: true });
+    const [finding] = (await verified(await pair.open(), { provider: 'b', repair: true })).findings;
+    expect(finding).toMatchObject({ filename, remedy: 'adopted' });
+    await pair.storage.close();
+    const made = JSON.parse(String(await pair.b.read(recordKey(filename))));
+    await pair.b.write(recordKey(filename), Buffer.from(JSON.stringify(tellMore(made))));
+    return { ...pair, storage: await pair.open(), filename };
+  }
+
+  it('puts the true record in the place of the one that was made of the bytes', async () => {
+    const { storage, filename } = await repairedBetween();
+    expect(await listed(storage, 'b')).not.toEqual(await listed(storage, 'a'));
+    expect(await copied(storage)).toMatchObject({ summary: { copied: 1, failed: 0 } });
+    expect(await listed(storage, 'b')).toEqual(await listed(storage, 'a'));
+    expect(await save(storage, 4, {}, { provider: 'b' })).toMatchObject({ filename, replayed: true });
+    expect((await copied(storage)).summary).toMatchObject({ copied: 0, present: 1 });
+    expect((await verified(storage, { provider: 'b', deep: true })).findings).toEqual([]);
+  });
+
+  it('leaves one alone that tells more', async () => {
+    const { storage, b, filename } = await repairedBetween((made) => ({ ...made, category: 'by hand' }));
+    const before = await contentsOf(b);
+    const taken = { filename, reason: 'FILENAME_TAKEN' };
+    expect(await copied(storage)).toMatchObject({ summary: { copied: 0, failed: 1 }, failures: [taken] });
+    expect(await contentsOf(b)).toEqual(before);
+  });
+});
+
+function changed(bytes: Buffer): Buffer {
+  const copy = Buffer.from(bytes);
+  copy[100]! ^= 1;
+  return copy;
+}
+
+/** A record as a bucket and a folder have it alike. */
+function withoutNonce(record: Buffer): object {
+  const { nonce: _, ...rest } = JSON.parse(String(record));
+  return rest;
+}

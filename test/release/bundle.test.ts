@@ -1,0 +1,89 @@
+/** The package works alone, installed from its tarball: command, worker threads, library, client and their types. */
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { type InstalledPackage, installPackage } from '../support/bundle.ts';
+import { snippets } from '../support/clients-page.ts';
+import { type DaemonProcess, startDaemonProcess } from '../support/daemon-process.ts';
+import { pngOf } from '../support/images.ts';
+
+const packages = fileURLToPath(new URL('../../node_modules/', import.meta.url));
+
+let folder: string;
+let installed: InstalledPackage;
+let daemon: DaemonProcess;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'image-storage-bundle-'));
+  installed = await installPackage(folder);
+  await writeFile(join(installed.app, 'fox.png'), pngOf({ width: 32, height: 32 }));
+  const { command } = installed;
+  daemon = await startDaemonProcess(join(folder, 'outputs'), { command, listen: `unix:${folder}/socket` });
+}, 120_000);
+afterAll(async () => {
+  expect(await daemon.stop('SIGTERM')).toBe(0);
+  await rm(folder, { recursive: true });
+});
+
+/** In the folder of the user's program; answers what it prints. */
+async function runInApp(command: string, ...args: string[]): Promise<string> {
+  return (await promisify(execFile)(command, args, { cwd: installed.app })).stdout;
+}
+
+it('holds what users need and nothing else', () => {
+  const chunks = /^dist\/[\w.-]+\.js$/;
+  const entries = ['dist/client.js', 'dist/index.js', 'dist/main.js', 'dist/sqlite-worker.js'];
+  expect(installed.files).toEqual(expect.arrayContaining(entries));
+  expect(installed.files.filter((name) => !chunks.test(name)).sort()).toEqual([
+    'CHANGELOG.md',
+    'LICENSE',
+    'README.md',
+    'bin/image-storage.js',
+    'dist/THIRD-PARTY-LICENSES.txt',
+    'dist/client.d.ts',
+    'dist/index.d.ts',
+    'examples/image-storage.schema.json',
+    'examples/image-storage.yaml',
+    'package.json',
+    'proto/imagestorage/v1/image_storage.proto',
+    'proto/imagestorage/v1/maintenance.proto',
+  ]);
+});
+
+it('is started by npx', async () => {
+  const { version } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'));
+  expect(await runInApp('npx', '--offline', 'image-storage', '--version')).toBe(`${version}\n`);
+});
+
+it('serves and is served by its command over a Unix socket', async () => {
+  const cli = (...args: string[]) =>
+    runInApp(process.execPath, installed.command, ...args, '--address', daemon.address);
+  await cli('health');
+  await cli('save', 'fox.png', '--prompt', 'a vixen');
+  expect(JSON.parse(await cli('list', '--query', 'vixen', '--json'))).toMatchObject({ prompt: 'a vixen', width: 32 });
+});
+
+it('serves as a library in process', async () => {
+  const script = `
+    import { readFile } from 'node:fs/promises';
+    import { createStorage } from 'image-storage';
+    const storage = await createStorage({ providers: { local: { basePath: 'library' } } });
+    const { filename } = await storage.save(await readFile('fox.png'), { prompt: '', model: 'flux' });
+    console.log((await storage.list()).map((item) => item.filename).join() === filename);
+    await storage.close();`;
+  expect(await runInApp(process.execPath, '--input-type=module', '-e', script)).toBe('true\n');
+});
+
+it('runs the TypeScript of docs/clients.md, and its types need those of Node alone', async () => {
+  const [program] = await snippets('ts', daemon.address);
+  await writeFile(join(installed.app, 'save.ts'), program!);
+  await writeFile(join(installed.app, 'types.ts'), "export * from 'image-storage';");
+  const flags = ['--strict', '--noEmit', '--module', 'nodenext', '--target', 'es2024'];
+  const types = ['--skipLibCheck', 'false', '--types', 'node', '--typeRoots', join(packages, '@types')];
+  await runInApp(join(packages, '.bin/tsc'), ...flags, ...types, 'save.ts', 'types.ts');
+  expect(await runInApp(process.execPath, 'save.ts')).toMatch(/^\/outputs\/images\/generations\/.+\.png\n$/);
+});
