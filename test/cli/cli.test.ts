@@ -13,7 +13,7 @@ import { pngOf, sharedImages } from '../support/images.ts';
 import { requires } from '../support/requires.ts';
 import { type RunningDaemon, runDaemon } from '../support/running-daemon.ts';
 
-const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const BIN = join(ROOT, 'bin/image-storage.js');
 
 const hasScript = spawnSync('script', ['--version']).stdout?.includes('util-linux') ?? false;

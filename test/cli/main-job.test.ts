@@ -14,7 +14,7 @@ import { pythonWithGrpc } from '../support/python.ts';
 import { requires } from '../support/requires.ts';
 
 const run = promisify(execFile);
-const root = fileURLToPath(new URL('..', import.meta.url));
+const root = fileURLToPath(new URL('../..', import.meta.url));
 const images = sharedImages();
 const python = await pythonWithGrpc();
 

@@ -14,7 +14,7 @@ import { requires } from '../support/requires.ts';
 import { type RunningDaemon, runDaemon } from '../support/running-daemon.ts';
 
 const run = promisify(execFile);
-const root = fileURLToPath(new URL('..', import.meta.url));
+const root = fileURLToPath(new URL('../..', import.meta.url));
 const python = await pythonWith('clients/python/requirements-dev.txt');
 const answers = (command: string, ...args: string[]) => spawnSync(command, args, { stdio: 'ignore' }).status === 0;
 const go = answers('go', '-C', join(root, 'clients/go'), 'mod', 'download');

@@ -11,7 +11,7 @@ import { pythonWith } from '../support/python.ts';
 import { requires } from '../support/requires.ts';
 import { runDaemon } from '../support/running-daemon.ts';
 
-const root = fileURLToPath(new URL('..', import.meta.url));
+const root = fileURLToPath(new URL('../..', import.meta.url));
 const client = join(root, 'clients/python');
 const python = await pythonWith('clients/python/requirements-dev.txt');
 const workflows = sharedImages().filter(({ name }) => name.endsWith('.png'));

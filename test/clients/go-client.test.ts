@@ -8,7 +8,7 @@ import { generatedDiff } from '../support/generated.ts';
 import { requires } from '../support/requires.ts';
 
 const run = promisify(execFile);
-const root = fileURLToPath(new URL('..', import.meta.url));
+const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = join(root, 'clients/go');
 const available = spawnSync('go', ['mod', 'download'], { cwd: folder, stdio: 'ignore' }).status === 0;
 

@@ -19,7 +19,7 @@ interface Workflow {
 }
 
 const run = promisify(execFile);
-const root = fileURLToPath(new URL('..', import.meta.url));
+const root = fileURLToPath(new URL('../..', import.meta.url));
 const read = (path: string) => readFile(join(root, path), 'utf8');
 const { version } = JSON.parse(await read('package.json'));
 
