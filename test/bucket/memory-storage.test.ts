@@ -287,7 +287,7 @@ it('shows in health that the bucket refuses all calls, until it does no more', a
   for (const failure of ['auth', 'misconfigured'] as const) {
     refusal = undefined;
     const { filename } = await provider.save(PNG, SAVE);
-    refusal = new ObjectStoreError('auth', 'not this', { cause: { $metadata: { httpStatusCode: 403 } } });
+    refusal = new ObjectStoreError('auth', 'not this', { scope: 'request' });
     expect(await provider.delete(filename)).toBe(true);
     expect(provider.health).toEqual({ serving: true });
     refusal = new ObjectStoreError(failure, 'nothing at all');
