@@ -1,5 +1,4 @@
 /** The configuration: flags over variables over a YAML file over defaults, checked as a whole. The only reader of the environment. */
-import { resolve } from 'node:path';
 import type * as z from 'zod';
 import { ADDRESS_FORMS, DEFAULT_ADDRESS, isLocalAddress, parseAddress } from './address.ts';
 import { type EffectiveSetting, effectiveSettings } from './config/effective.ts';
@@ -14,7 +13,14 @@ import {
   variableOf,
 } from './config/layers.ts';
 import { type Config, settings } from './config/schema.ts';
-import { withDefaults as asStorageTakesIt, SettingError } from './storage/settings.ts';
+import {
+  withDefaults as asStorageTakesIt,
+  defaultProviderOf,
+  fallbackOf,
+  SettingError,
+  withAbsoluteFolder,
+  withoutAlias,
+} from './storage/settings.ts';
 
 export type { Config, EffectiveSetting, Environment, Flags };
 
@@ -72,7 +78,7 @@ function read({ flags = {}, env = {}, cwd = process.cwd(), configFile }: ConfigS
   const file = configFile || env.IMAGE_STORAGE_CONFIG;
   const layers = [file ? readFile(file, cwd) : NOTHING, readEnvironment(env, cwd), readFlags(flags)];
   const given = new Map(layers.flatMap((layer) => layer.settings.map((setting) => [setting.path, setting])));
-  const raw = withDefaults(nested(given.values()));
+  const raw = withTypes(nested(given.values()));
   const checked = settings.safeParse(raw);
   const problems = [
     ...layers.flatMap((layer) => layer.problems),
@@ -80,17 +86,21 @@ function read({ flags = {}, env = {}, cwd = process.cwd(), configFile }: ConfigS
     ...crossCheck(raw, given),
   ];
   if (!checked.success || problems.length > 0) throw new ConfigError(problems);
-  const config = withAbsolutePaths(checked.data, cwd);
-  checkTogether(config, given);
+  const config = withAbsolutePaths(checked.data as unknown as Config, cwd);
+  // What is wrong between providers, such as two in one folder.
+  const together = problemsOf(() => asStorageTakesIt(config), given);
+  if (together.length > 0) throw new ConfigError(together);
   return { config, given };
 }
 
-/** What is wrong between providers, such as two in one folder. */
-function checkTogether(config: Config, given: Given): void {
+/** What the check of the storage refuses, and where it was said. */
+function problemsOf(check: () => unknown, given: Given): string[] {
   try {
-    asStorageTakesIt(config);
+    check();
+    return [];
   } catch (error) {
-    throw error instanceof SettingError ? new ConfigError([problemAt(error.key, error.problem, given)]) : error;
+    if (error instanceof SettingError) return [problemAt(error.key, error.problem, given)];
+    throw error;
   }
 }
 
@@ -115,18 +125,16 @@ function nested(given: Iterable<Setting>): Partial<Raw> {
   return root;
 }
 
-/** What the schema cannot say: defaults that depend on other keys, and `project`, the other name of `local`. */
-function withDefaults(raw: Partial<Raw>): Raw {
+/** What the schema cannot say: the type of a provider is its name, and an alias stands for a type. */
+function withTypes(raw: Partial<Raw>): Raw {
   const providers: Raw['providers'] = {};
   for (const [name, provider] of Object.entries(raw.providers ?? { local: {} })) {
-    providers[name] = { ...provider, type: withoutAlias(provider.type ?? name) };
+    providers[name] = { ...provider, type: known(provider.type ?? name) };
   }
-  const names = Object.keys(providers);
-  const fallback = names.length === 1 ? names[0] : names.find((name) => name === 'local');
-  return { ...raw, providers, defaultProvider: withoutAlias(raw.defaultProvider ?? fallback) };
+  return { ...raw, providers, defaultProvider: known(raw.defaultProvider) ?? fallbackOf(Object.keys(providers)) };
 }
 
-const withoutAlias = (name: unknown) => (name === 'project' ? 'local' : name);
+const known = (name: unknown) => (typeof name === 'string' ? withoutAlias(name) : name);
 
 function describeIssue(issue: z.core.$ZodIssue, given: Given): string[] {
   // The place in a list says less than its flag or variable.
@@ -152,11 +160,8 @@ function crossCheck(raw: Raw, given: Given): string[] {
   const problems: string[] = [];
   const { providers, defaultProvider } = raw;
   if (providers.project) problems.push(problemAt('providers.project.type', REFUSED_ALIAS, given));
-  if (typeof defaultProvider === 'string' && !Object.hasOwn(providers, defaultProvider)) {
-    const names = Object.keys(providers).join(', ');
-    problems.push(
-      problemAt('defaultProvider', `no provider is named "${defaultProvider}"; configured: ${names}`, given),
-    );
+  if (typeof defaultProvider === 'string') {
+    problems.push(...problemsOf(() => defaultProviderOf(defaultProvider, Object.keys(providers)), given));
   }
   for (const address of exposedAddresses(raw)) problems.push(problemAt('listen', `${address} ${EXPOSED}`, given));
   return problems;
@@ -178,9 +183,7 @@ function exposedAddresses(raw: Raw): string[] {
 function withAbsolutePaths(config: Config, cwd: string): Config {
   const providers = Object.entries(config.providers).map(([name, provider]) => [
     name,
-    provider.type === 'local'
-      ? { ...provider, basePath: resolve(cwd, provider.basePath) }
-      : { ...provider, stateDir: resolve(cwd, provider.stateDir) },
+    withAbsoluteFolder(provider, cwd),
   ]);
   return { ...config, providers: Object.fromEntries(providers) };
 }

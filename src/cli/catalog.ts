@@ -32,11 +32,11 @@ export function registerCatalog(program: Command): void {
 
 /** Rejects with a StoreOpenError, such as one that says that a daemon has the store. */
 async function rebuild(config: Config): Promise<void> {
-  const [{ createStorage }, { createLogger }] = await Promise.all([
-    import('../storage/index.ts'),
+  const [{ openStorage }, { createLogger }] = await Promise.all([
+    import('../storage/storage.ts'),
     import('../logging.ts'),
   ]);
-  const storage = await createStorage(config, { log: createLogger(config.log), rebuildCatalog: true });
+  const storage = await openStorage(config, { log: createLogger(config.log), rebuildCatalog: true });
   try {
     const { provider, count, bytes } = await completeStatistics(storage);
     await printLine(`${provider}: ${countOf(count, 'image')}, ${formatBytes(bytes)}`);

@@ -2,7 +2,8 @@
 import type { Command } from 'commander';
 import { loadConfig, processEnvironment } from '../config.ts';
 import { EXIT } from '../exit-codes.ts';
-import { examine, type ProviderCheck } from '../storage/doctor/doctor.ts';
+import type { ProviderCheck } from '../storage/doctor/doctor.ts';
+import { examineStorage } from '../storage/storage.ts';
 import { INTERRUPTED, listenForInterrupt } from './shared/connection.ts';
 import { providerNamed } from './shared/settings.ts';
 import { countOf, displayText, printJson, printLine } from './terminal/text.ts';
@@ -28,7 +29,7 @@ export function registerDoctor(program: Command): void {
       const config = loadConfig({ env: processEnvironment(), configFile: flags.config });
       const only = flags.provider === undefined ? undefined : providerNamed(command, config, flags.provider);
       const width = Math.max(...Object.keys(config.providers).map((name) => name.length));
-      process.exitCode = await doctor(examine(config, only), flags.json ? undefined : width);
+      process.exitCode = await doctor(examineStorage(config, only), flags.json ? undefined : width);
     });
 }
 

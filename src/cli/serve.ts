@@ -7,6 +7,7 @@ import { type Config, type Environment, loadConfig, processEnvironment } from '.
 import type { Daemon } from '../daemon.ts';
 import { EXIT } from '../exit-codes.ts';
 import type { Logger } from '../storage/domain/logger.ts';
+import { providerTypeOf } from '../storage/factory.ts';
 import { type SettingsFlags, withSettings } from './shared/settings.ts';
 
 /** What is left after the grace for closing the store. */
@@ -73,7 +74,7 @@ function listenForSignals(log: Logger, graceSeconds: number): { of(daemon: Daemo
 function greeting({ providers, defaultProvider }: Config, addresses: readonly string[], env: Environment): string {
   const lines = addresses.map((address) => `ImageStorage listens on ${address}`);
   const provider = providers[defaultProvider]!;
-  lines.push(`Images go to ${provider.type === 'local' ? provider.basePath : `the bucket ${provider.bucket}`}`);
+  lines.push(`Images go to ${providerTypeOf(provider)!.where(provider)}`);
   lines.push(`Save one:  ${commandLine(env)} save picture.png --prompt "a red fox"${addressFlag(addresses)}`);
   return `${lines.join('\n')}\n`;
 }

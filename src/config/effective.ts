@@ -21,7 +21,7 @@ export interface EffectiveSetting {
 /** In the order of the schema. */
 export function effectiveSettings(config: Config, given: ReadonlyMap<string, Setting>): EffectiveSetting[] {
   const providers = Object.entries(config.providers).flatMap(([name, { type }]) =>
-    [...PROVIDER_SETTINGS[type]].map(([key, schema]) => [`providers.${name}.${key}`, schema] as const),
+    [...PROVIDER_SETTINGS[type]!].map(([key, schema]) => [`providers.${name}.${key}`, schema] as const),
   );
   return [...SETTINGS, ...providers].map(([path, schema]) => {
     const value = valueAt(config, path);

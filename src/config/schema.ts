@@ -1,20 +1,18 @@
 /** Every setting: its name, type, bounds, default and meaning. */
 import * as z from 'zod';
 import { ADDRESS_FORMS, DEFAULT_ADDRESS, parseAddress } from '../address.ts';
-import { DEFAULT_LIMITS } from '../storage/domain/config.ts';
+import { type AnyProviderConfig, DEFAULT_LIMITS } from '../storage/domain/config.ts';
 import {
   byteSize,
   count,
-  folder,
   httpUrl,
   isPlain,
   list,
   NOT_PLAIN,
   seconds,
-  secret,
-  text,
   yesOrNo,
-} from './values.ts';
+} from '../storage/domain/setting-kinds.ts';
+import { PROVIDER_TYPES } from '../storage/factory.ts';
 
 const MIB = 1024 * 1024;
 
@@ -44,86 +42,14 @@ function areDistinct(addresses: string[]): boolean {
   return new Set(fixed).size === fixed.length;
 }
 
-const required = () =>
-  yesOrNo()
-    .default(true)
-    .describe('False: while it cannot be opened only its own calls fail, and it is tried again. Default: true.');
+const TYPES = PROVIDER_TYPES.filter(({ isConfigurable }) => isConfigurable !== false);
+const ALIAS_OF = new Map(TYPES.map(({ type, alias }) => [type, alias]));
 
-const TYPE_OF_LOCAL = 'A folder on this machine. Default: the name of the provider.';
+type OneOf = [z.ZodObject, ...z.ZodObject[]];
 
-const local = z.strictObject({
-  type: z.literal('local').describe(TYPE_OF_LOCAL),
-  basePath: folder()
-    .default('./outputs')
-    .describe('The root folder, relative to the working directory. Default: ./outputs.'),
-  lockWaitSeconds: seconds(0)
-    .default(30)
-    .describe('How long to wait for another process to let go of the folder, in seconds. Default: 30.'),
-  required: required(),
+const provider = z.discriminatedUnion('type', TYPES.map((type) => type.settings) as OneOf, {
+  error: `must be ${TYPES.map(({ type }) => type).join(' or ')}`,
 });
-
-const S3_URL = 'https://s3.example.com';
-
-const urls = z.strictObject({
-  mode: z
-    .enum(['public', 'presigned'])
-    .optional()
-    .describe('Fixed URLs, or ones that expire. Default: public with a cdnUrl, else presigned.'),
-  expiresSeconds: seconds(1).default(3600).describe('How long a presigned URL is good for, in seconds. Default: 3600.'),
-  endpoint: httpUrl(S3_URL).optional().describe('The endpoint as callers reach it. Default: that of the provider.'),
-});
-
-const bucket = text().regex(
-  /^(arn:[\w:/.-]+|[\w.-]+)$/,
-  'must be the name alone; what follows it in a path is the prefix',
-);
-
-const s3 = z.strictObject({
-  type: z.literal('s3').describe('A bucket that speaks S3 with conditional writes. Default: the name of the provider.'),
-  bucket: bucket.describe('The name of the bucket. Default: none, it must be set.'),
-  region: text()
-    .regex(/^[\w-]+$/, 'must be a name such as eu-central-1, or auto')
-    .describe('Such as eu-central-1; auto for R2. Default: none, it must be set.'),
-  accessKey: secret("The key's id, together with secretKey. Default: the SDK's own chain."),
-  secretKey: secret("The key's secret, together with accessKey. Default: the SDK's own chain."),
-  endpoint: httpUrl(S3_URL)
-    .optional()
-    .describe('Where the service is, without the bucket. Default: AWS in that region.'),
-  cdnUrl: text()
-    .refine(isHost, 'must be a host such as images.example.com, with or without https://')
-    .optional()
-    .describe('Where callers reach the bucket, with or without https://. Default: none.'),
-  prefix: text().optional().describe('What all keys begin with. Default: none.'),
-  forcePathStyle: yesOrNo().optional().describe('endpoint/bucket/key in requests. Default: true with an endpoint.'),
-  stateDir: folder()
-    .default('./outputs/metadata')
-    .describe('Local folder of its catalog, lock and spool. Default: ./outputs/metadata.'),
-  shared: yesOrNo().default(false).describe('Other daemons use the bucket, too. Default: false.'),
-  syncSeconds: seconds(1).default(300).describe('How often a shared bucket is followed, in seconds. Default: 300.'),
-  lockWaitSeconds: seconds(0)
-    .default(30)
-    .describe('How long to wait for another process to let go of the state, in seconds. Default: 30.'),
-  required: required(),
-  urls: urls.prefault({}),
-});
-
-const provider = z.discriminatedUnion('type', [local, s3.superRefine(checkS3)], { error: 'must be local or s3' });
-
-/** What is wrong between settings of a bucket that are right by themselves. */
-function checkS3({ bucket, endpoint, accessKey, secretKey }: z.output<typeof s3>, context: z.RefinementCtx): void {
-  const refuse = (key: string, message: string) => context.addIssue({ code: 'custom', path: [key], message });
-  if (accessKey !== undefined && secretKey === undefined) refuse('secretKey', 'must be set, too, where accessKey is');
-  if (secretKey !== undefined && accessKey === undefined) refuse('accessKey', 'must be set, too, where secretKey is');
-  // As the dashboard of R2 shows it.
-  if (endpoint && URL.parse(endpoint)?.pathname.split('/').includes(bucket)) {
-    refuse('endpoint', `must be without the bucket: leave out /${bucket}`);
-  }
-}
-
-function isHost(url: string): boolean {
-  const whole = /^https?:\/\//.test(url) ? url : `https://${url}`;
-  return httpUrl('').safeParse(whole).success;
-}
 
 const limits = z.strictObject({
   maxImageBytes: byteSize().default(DEFAULT_LIMITS.maxImageBytes).describe('Bytes of one image. Default: 256MiB.'),
@@ -198,44 +124,47 @@ export const settings = z.strictObject({
   log: log.prefault({}),
 });
 
-export type Config = z.output<typeof settings>;
-type Provider = Config['providers'][string];
-
-const { providers: _, limits: __, log: ___, ...single } = settings.shape;
-const { urls: ____, ...singleOfS3 } = s3.shape;
-
-const inFile = {
-  local: local.partial().extend({ type: z.enum(['local', 'project']).optional().describe(TYPE_OF_LOCAL) }),
-  s3: s3.partial(),
-};
+export type Config = Omit<z.output<typeof settings>, 'providers'> & { providers: Record<string, AnyProviderConfig> };
 
 /** What a file may say: anything may be left out, since variables and flags may say it. For editors, and for nothing else. */
+const inFile = new Map(TYPES.map(({ type, settings }) => [type, partlyGiven(type, settings.shape)]));
+
 export const fileSettings = settings.partial().extend({
   providers: z
-    .strictObject({ local: inFile.local.nullable(), s3: inFile.s3.nullable() })
+    .strictObject(Object.fromEntries([...inFile].map(([type, schema]) => [type, schema.nullable()])))
     .partial()
-    .catchall(z.union([inFile.local, inFile.s3]))
+    .catchall(z.union([...inFile.values()] as unknown as OneOf))
     .optional()
     .describe(PROVIDERS),
 });
 
-type Settings = ReadonlyMap<string, z.ZodType>;
+function partlyGiven(type: string, shape: z.ZodRawShape): z.ZodObject {
+  const optional = z.strictObject(shape).partial();
+  const alias = ALIAS_OF.get(type);
+  if (alias === undefined) return optional;
+  const { description = '' } = shape.type as z.ZodType;
+  return optional.extend({ type: z.enum([type, alias]).optional().describe(description) });
+}
+
+type SettingsByPath = ReadonlyMap<string, z.ZodType>;
+
+const { providers: _, limits: __, ...others } = settings.shape;
 
 /** Each setting outside the providers by its path, such as `limits.maxSaves`. */
-export const SETTINGS: Settings = new Map([
-  ...Object.entries(single),
-  ...below('limits', limits.shape),
-  ...below('log', log.shape),
-]);
+export const SETTINGS: SettingsByPath = new Map([...byPath(others), ...byPath(limits.shape, 'limits.')]);
 
 /** Each setting of a provider of that type by its path below the name, such as `urls.mode`. */
-export const PROVIDER_SETTINGS: Readonly<Record<Provider['type'], Settings>> = {
-  local: new Map(Object.entries(local.shape)),
-  s3: new Map([...Object.entries(singleOfS3), ...below('urls', urls.shape)]),
-};
+export const PROVIDER_SETTINGS: Readonly<Record<string, SettingsByPath>> = Object.fromEntries(
+  TYPES.map((type) => [type.type, new Map(byPath(type.settings.shape))]),
+);
 
-function below(path: string, shape: z.ZodRawShape): [path: string, schema: z.ZodType][] {
-  return Object.entries(shape).map(([key, schema]) => [`${path}.${key}`, schema as z.ZodType]);
+/** The settings of a shape, with those of the objects in it, which have defaults of their own. */
+function* byPath(shape: z.ZodRawShape, prefix = ''): Generator<[path: string, schema: z.ZodType]> {
+  for (const [key, schema] of Object.entries(shape)) {
+    const inner = schema instanceof z.ZodPrefault ? schema.unwrap() : schema;
+    if (inner instanceof z.ZodObject) yield* byPath(inner.shape, `${prefix}${key}.`);
+    else yield [prefix + key, schema as z.ZodType];
+  }
 }
 
 /** The paths that some type of provider knows, below its name. */

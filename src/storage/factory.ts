@@ -1,21 +1,19 @@
-/** Which provider a type names; each is loaded on first use. */
+/** Which provider a type names. A new one is one more line. */
 import type { ProviderConfig } from './domain/config.ts';
+import { localStorage } from './providers/local-storage.ts';
+import { memoryStorageType } from './providers/memory-storage.ts';
+import type { ProviderType } from './providers/provider-type.ts';
+import { s3Provider } from './providers/s3-provider.ts';
 import type { ProviderContext, StorageProvider } from './types.ts';
 
-type OpenProvider<C extends ProviderConfig> = (config: C, context: ProviderContext) => Promise<StorageProvider>;
+export const PROVIDER_TYPES: ProviderType[] = [localStorage, s3Provider, memoryStorageType];
 
-const PROVIDERS: { [T in ProviderConfig['type']]: () => Promise<OpenProvider<Extract<ProviderConfig, { type: T }>>> } =
-  {
-    local: async () => (await import('./providers/local-storage.ts')).openLocalStorage,
-    s3: async () => (await import('./providers/s3-provider.ts')).openS3Storage,
-    memory: async () => (await import('./providers/memory-storage.ts')).openMemoryStorage,
-  };
-
-/** What `type` of a provider may say. */
-export const PROVIDER_TYPES: readonly string[] = Object.keys(PROVIDERS);
+/** Undefined where there is none of that name; an alias is none. */
+export function providerTypeOf({ type }: Pick<ProviderConfig, 'type'>): ProviderType | undefined {
+  return PROVIDER_TYPES.find((candidate) => candidate.type === type);
+}
 
 /** Opens the provider of that configuration. Rejects with a StoreOpenError that says what to change. */
-export async function openProvider(config: ProviderConfig, context: ProviderContext): Promise<StorageProvider> {
-  const open = (await PROVIDERS[config.type]()) as OpenProvider<ProviderConfig>;
-  return open(config, context);
+export function openProvider(config: ProviderConfig, context: ProviderContext): Promise<StorageProvider> {
+  return providerTypeOf(config)!.open(config, context);
 }

@@ -4,7 +4,6 @@ export {
   type BucketSettings,
   DEFAULT_LIMITS,
   type LocalConfig,
-  type MemoryConfig,
   type ProviderSettings,
   type S3Config,
   type StorageConfig,

@@ -1,16 +1,15 @@
 /** The configuration of a storage as its user writes it, made whole: defaults filled in, names and folders checked. */
 import { resolve, sep } from 'node:path';
 import {
+  type AnyProviderConfig,
   DEFAULT_LIMITS,
   type ProviderConfig,
   type ProviderSettings,
-  type S3Config,
   type StorageConfig,
   type StorageLimits,
 } from './domain/config.ts';
 import { StoreOpenError } from './domain/errors.ts';
-import { PROVIDER_TYPES } from './factory.ts';
-import { Layout } from './local/layout.ts';
+import { PROVIDER_TYPES, providerTypeOf } from './factory.ts';
 
 export interface Settings {
   defaultProvider: string;
@@ -34,9 +33,9 @@ export class SettingError extends StoreOpenError {
 
 const NAME = /^[a-z][a-z0-9]*$/;
 
-/** `project` is the other name of `local`. */
+/** The type of provider, or the provider of that name, which an alias stands for. */
 export function withoutAlias(name: string): string {
-  return name === 'project' ? 'local' : name;
+  return PROVIDER_TYPES.find(({ alias }) => alias === name)?.type ?? name;
 }
 
 /** Throws a SettingError that names the key at fault. Folders in the result are absolute. */
@@ -49,62 +48,65 @@ export function withDefaults({ defaultProvider, providers, publicUrl = '', limit
     checked.set(name, checkProvider(`providers.${key}`, name, settings));
   }
   checkFolders(checked);
-  checkBuckets(checked);
+  checkRoots(checked);
   return {
-    defaultProvider: checkDefault(defaultProvider, [...checked.keys()]),
+    defaultProvider: defaultProviderOf(defaultProvider, [...checked.keys()]),
     providers: checked,
     publicUrl,
     limits: { ...DEFAULT_LIMITS, ...limits },
   };
 }
 
-function checkProvider(path: string, name: string, settings: ProviderSettings): ProviderConfig {
-  if (typeof settings !== 'object' || settings === null) throw refused(path, 'must be an object');
-  const type = withoutAlias(settings.type ?? name);
-  if (!PROVIDER_TYPES.includes(type)) {
-    throw refused(`${path}.type`, `"${type}" is no type of provider; there are ${PROVIDER_TYPES.join(', ')}`);
-  }
-  const config = { ...settings, type } as ProviderConfig;
-  if (config.type === 's3') checkS3(path, config);
-  if (config.type !== 'local') return config;
-  const { basePath = './outputs' } = config;
-  if (typeof basePath !== 'string' || basePath === '') throw refused(`${path}.basePath`, 'must be a folder');
-  return { ...config, basePath: resolve(basePath) };
+/** The given one, where it is configured; else `fallbackOf` them. Throws a SettingError. */
+export function defaultProviderOf(given: string | undefined, names: readonly string[]): string {
+  const name = given === undefined ? fallbackOf(names) : withoutAlias(given);
+  if (name !== undefined && names.includes(name)) return name;
+  if (names.length === 0) throw refused('providers', 'name at least one');
+  const problem = given === undefined ? 'must be set' : `no provider is named "${given}"`;
+  throw refused('defaultProvider', `${problem}; configured: ${names.join(', ')}`);
 }
 
-function checkS3(path: string, config: Partial<S3Config>): void {
-  for (const key of ['bucket', 'region'] as const) {
-    if (typeof config[key] !== 'string' || config[key] === '') throw refused(`${path}.${key}`, 'must be set');
-  }
-  // One alone would silently give way to whatever credentials the SDK finds.
-  for (const [key, other] of [
-    ['accessKey', 'secretKey'],
-    ['secretKey', 'accessKey'],
-  ] as const) {
-    if (config[other] && !config[key]) throw refused(`${path}.${key}`, `must be set, too, where ${other} is`);
-  }
+/** The provider of calls that name none where none was chosen: the only one, or `local`. */
+export function fallbackOf(names: readonly string[]): string | undefined {
+  return names.length === 1 ? names[0] : names.find((name) => name === 'local');
 }
 
-function checkFolders(providers: ReadonlyMap<string, ProviderConfig>): void {
-  const owners = new Map<string, string>();
-  for (const [name, config] of providers) {
-    if (config.type !== 'local') continue;
-    const owner = owners.get(config.basePath);
-    if (owner) throw refused(`providers.${name}.basePath`, `${config.basePath} is the folder of ${owner} already`);
-    owners.set(config.basePath, name);
+function checkProvider(path: string, name: string, given: ProviderSettings): ProviderConfig {
+  if (typeof given !== 'object' || given === null) throw refused(path, 'must be an object');
+  const type = withoutAlias(given.type ?? name);
+  const provider = providerTypeOf({ type });
+  if (provider === undefined) {
+    const known = PROVIDER_TYPES.map((candidate) => candidate.type).join(', ');
+    throw refused(`${path}.type`, `"${type}" is no type of provider; there are ${known}`);
   }
-  for (const [owner, config] of providers) {
-    if (config.type === 'local') checkApart(new Layout(config.basePath), owner, providers);
+  const { data, error } = provider.settings.safeParse({ ...given, type });
+  const [issue] = error?.issues ?? [];
+  if (issue?.code === 'unrecognized_keys') {
+    throw refused([path, ...issue.path, issue.keys[0]].join('.'), 'unknown for a provider of this type');
   }
+  if (issue !== undefined) throw refused([path, ...issue.path].join('.'), issue.message);
+  return withAbsoluteFolder(data as unknown as ProviderConfig, process.cwd());
+}
+
+/** Its folder starts from `cwd` where it is relative. */
+export function withAbsoluteFolder(config: ProviderConfig, cwd: string): ProviderConfig {
+  return { ...config, [providerTypeOf(config)!.folder]: resolve(cwd, folderOf(config)) };
+}
+
+function folderOf(config: ProviderConfig): string {
+  return (config as AnyProviderConfig)[providerTypeOf(config)!.folder] as string;
 }
 
 /** `verify --repair` would take the files of another for strays, and move them away. */
-function checkApart({ images, records }: Layout, owner: string, providers: ReadonlyMap<string, ProviderConfig>): void {
-  for (const [name, config] of providers) {
-    const key = config.type === 'local' ? 'basePath' : 'stateDir';
-    const folder = config.type === 'local' ? config.basePath : config.stateDir;
-    const around = folder && [images, records].find((root) => isWithin(resolve(folder), root));
-    if (around) throw refused(`providers.${name}.${key}`, `${folder} lies in ${around}, which ${owner} has to itself`);
+function checkFolders(providers: ReadonlyMap<string, ProviderConfig>): void {
+  for (const [owner, config] of providers) {
+    const own = providerTypeOf(config)!.ownFolders?.(folderOf(config)) ?? [];
+    for (const [name, other] of providers) {
+      const folder = folderOf(other);
+      const around = own.find((root) => isWithin(resolve(folder), root));
+      const key = `providers.${name}.${providerTypeOf(other)!.folder}`;
+      if (around) throw refused(key, `${folder} lies in ${around}, which ${owner} has to itself`);
+    }
   }
 }
 
@@ -112,32 +114,20 @@ function isWithin(folder: string, root: string): boolean {
   return folder === root || folder.startsWith(root + sep);
 }
 
-/** Each of two in one bucket would list what the other has deleted, unless both follow it. */
-function checkBuckets(providers: ReadonlyMap<string, ProviderConfig>): void {
-  const owners = new Map<string, { owner: string; first: S3Config }>();
+/** Each of two in one place would list what the other has deleted, unless both follow it. */
+function checkRoots(providers: ReadonlyMap<string, ProviderConfig>): void {
+  const owners = new Map<string, { owner: string; isShared: boolean }>();
   for (const [name, config] of providers) {
-    if (config.type !== 's3') continue;
-    const place = placeOf(config);
-    const { owner, first } = owners.get(place) ?? { owner: name, first: config };
-    owners.set(place, { owner, first });
-    if (owner === name || (first.shared && config.shared)) continue;
-    const advice = 'use another prefix, or set shared: true for both';
-    throw refused(`providers.${name}.bucket`, `${place} is the store of ${owner} already; ${advice}`);
+    const root = providerTypeOf(config)!.root?.(config);
+    if (root === undefined) continue;
+    const { place, kind, shared, setting } = root;
+    const first = owners.get(place);
+    if (first === undefined) owners.set(place, { owner: name, isShared: shared ?? false });
+    else if (!first.isShared || !shared) {
+      const advice = shared === undefined ? '' : '; use another prefix, or set shared: true for both';
+      throw refused(`providers.${name}.${setting}`, `${place} is the ${kind} of ${first.owner} already${advice}`);
+    }
   }
-}
-
-function placeOf({ bucket, prefix = '', endpoint = '' }: S3Config): string {
-  const where = (URL.parse(endpoint)?.href ?? endpoint).replace(/\/+$/, '');
-  return `s3://${bucket}/${prefix.replace(/^\/+|\/+$/g, '')}${where === '' ? '' : ` at ${where}`}`;
-}
-
-function checkDefault(given: string | undefined, names: readonly string[]): string {
-  const fallback = names.length === 1 ? names[0] : 'local';
-  const name = withoutAlias(given ?? fallback ?? 'local');
-  if (names.includes(name)) return name;
-  if (names.length === 0) throw refused('providers', 'name at least one');
-  const problem = given === undefined ? 'must be set' : `no provider is named "${given}"`;
-  throw refused('defaultProvider', `${problem}; configured: ${names.join(', ')}`);
 }
 
 function refused(key: string, problem: string): SettingError {

@@ -1,13 +1,14 @@
 /** The facade: all providers of a configuration behind one door, chosen by name, merged where all are meant. */
 
-import type { ProviderConfig, StorageConfig } from './domain/config.ts';
+import { examineProviders, type ProviderCheck } from './doctor/doctor.ts';
+import type { BucketSettings, ProviderConfig, StorageConfig } from './domain/config.ts';
 import { resolveInstant, resolveRange } from './domain/dates.ts';
 import { invalidField, namedError, partlyDone, StorageError, StoreOpenError } from './domain/errors.ts';
 import type { Logger } from './domain/logger.ts';
 import type { VerifyEvent, VerifyOptions } from './domain/maintenance.ts';
 import { shortId } from './domain/naming.ts';
 import type { CleanupOptions, CleanupResult, Instant, ListOptions } from './domain/requests.ts';
-import { openProvider } from './factory.ts';
+import { openProvider, providerTypeOf } from './factory.ts';
 import { createListing } from './lists/listing.ts';
 import { copyImages } from './maintenance/copy.ts';
 import { inTurn } from './maintenance/verify.ts';
@@ -19,7 +20,12 @@ import type { ListSource, ProviderChoice, ProviderContext, Storage, StorageProvi
 const ALL = '*';
 
 /** What a storage takes from its surroundings; all of it has a default. */
-export type StorageDependencies = Partial<Omit<ProviderContext, 'name' | 'publicUrl' | 'limits'>>;
+export type StorageDependencies = Partial<
+  Pick<ProviderContext, 'log' | 'now' | 'shortId' | 'onFatal' | 'closeGraceMs'>
+>;
+
+/** What opening a storage takes besides, in this project. */
+export type Surroundings = Partial<Omit<ProviderContext, 'name' | 'publicUrl' | 'limits'>>;
 
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -28,10 +34,12 @@ const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
  * (the default) cannot be opened; its message begins with `providers.<name>` and says which setting to change. One that
  * is not required, whatever keeps it from being opened, refuses its own calls only and is tried again until it opens.
  */
-export async function createStorage(
-  config: StorageConfig = {},
-  dependencies: StorageDependencies = {},
-): Promise<Storage> {
+export function createStorage(config: StorageConfig = {}, dependencies: StorageDependencies = {}): Promise<Storage> {
+  return openStorage(config, dependencies);
+}
+
+/** The same, for the daemon's own commands and for tests, which may ask for what no user of the library should. */
+export async function openStorage(config: StorageConfig, dependencies: Surroundings = {}): Promise<Storage> {
   const settings = withDefaults(config);
   const twins = new Twins();
   const opening = [...settings.providers].map(([name, provider]) =>
@@ -46,6 +54,22 @@ export async function createStorage(
     throw failed.reason;
   }
   return facade(places, settings.defaultProvider, dependencies.now ?? Date.now);
+}
+
+/**
+ * Proves, on each provider of the configuration or on one, what a daemon will need; takes no lock and may run beside one.
+ * Throws PROVIDER_NOT_FOUND, or a StoreOpenError `config`.
+ */
+export async function* examineStorage(config: StorageConfig, provider?: string): AsyncGenerator<ProviderCheck> {
+  const { providers, limits } = withDefaults(config);
+  const names = provider === undefined ? [...providers.keys()] : [withoutAlias(provider)];
+  yield* examineProviders(
+    names.map((name) => {
+      const settings = providers.get(name);
+      if (settings === undefined) throw new StorageError('PROVIDER_NOT_FOUND', `no provider is named "${name}"`);
+      return { name, examine: () => providerTypeOf(settings)!.examine(settings, name, limits.maxImageBytes) };
+    }),
+  );
 }
 
 async function open(config: ProviderConfig, context: ProviderContext, twins: Twins): Promise<Place> {
@@ -67,7 +91,8 @@ async function open(config: ProviderConfig, context: ProviderContext, twins: Twi
 async function openNamed(config: ProviderConfig, context: ProviderContext, twins: Twins): Promise<StorageProvider> {
   try {
     const provider = await openProvider(config, context);
-    if (config.type !== 'local') twins.add(provider, config.shared ?? false, context.log);
+    const { shared } = config as BucketSettings;
+    if (shared !== undefined) twins.add(provider, shared, context.log);
     return provider;
   } catch (error) {
     if (!(error instanceof StoreOpenError)) throw error;
@@ -91,7 +116,7 @@ class Twins {
   }
 }
 
-function contextOf(name: string, settings: Settings, dependencies: StorageDependencies): ProviderContext {
+function contextOf(name: string, settings: Settings, dependencies: Surroundings): ProviderContext {
   return {
     name,
     publicUrl: settings.publicUrl,

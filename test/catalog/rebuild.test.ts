@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it, onTestFinished } from 'vitest';
 import { EXIT } from '../../src/exit-codes.ts';
-import { createStorage, type Storage, type StorageConfig } from '../../src/storage/index.ts';
+import type { Storage, StorageConfig } from '../../src/storage/index.ts';
+import { openStorage } from '../../src/storage/storage.ts';
 import { startDaemonProcess } from '../support/daemon-process.ts';
 import { pngOf } from '../support/images.ts';
 
@@ -73,9 +74,9 @@ async function emptyFolder(): Promise<string> {
 async function withStorage(
   config: StorageConfig,
   work: (storage: Storage) => Promise<void>,
-  dependencies: Parameters<typeof createStorage>[1] = {},
+  dependencies: Parameters<typeof openStorage>[1] = {},
 ): Promise<void> {
-  const storage = await createStorage(config, dependencies);
+  const storage = await openStorage(config, dependencies);
   try {
     await work(storage);
   } finally {

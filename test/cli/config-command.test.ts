@@ -102,7 +102,7 @@ describe('config print', () => {
       .split('\n');
     const settings = lines.map((line) => JSON.parse(line) as { path: string });
     const at = (path: string) => settings.find((setting) => setting.path === path);
-    expect(settings).toHaveLength(SETTINGS.size + PROVIDER_SETTINGS.local.size + PROVIDER_SETTINGS.s3.size);
+    expect(settings).toHaveLength(SETTINGS.size + PROVIDER_SETTINGS.local!.size + PROVIDER_SETTINGS.s3!.size);
     expect(at('limits.maxSaves')).toEqual({ path: 'limits.maxSaves', value: 7, origin: `${FILE}:2` });
     expect(at('providers.s3.shared')).toEqual({ path: 'providers.s3.shared', value: false, origin: 'default' });
     expect(at('providers.s3.secretKey')).toEqual({

@@ -3,7 +3,6 @@ import { cp, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import type { MemoryBucket } from '../../src/storage/domain/config.ts';
 import type { CopyFailure, CopyOptions, CopySummary } from '../../src/storage/domain/maintenance.ts';
 import { recordKey } from '../../src/storage/domain/naming.ts';
 import {
@@ -17,6 +16,7 @@ import {
   type StorageItem,
   type StorageResult,
 } from '../../src/storage/index.ts';
+import type { MemoryBucket } from '../../src/storage/providers/memory-storage.ts';
 import { memoryObjects } from '../../src/storage/providers/memory-storage.ts';
 import { contentsOf, type Hands, handsOnFolder, handsOnObjects } from '../support/behind-the-back.ts';
 import { loseCatalog, untilNothingIsStaged } from '../support/files.ts';

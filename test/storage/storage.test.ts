@@ -57,6 +57,7 @@ function twoInABucket(a: object, b: object): StorageConfig {
 }
 
 describe('the configuration', () => {
+  const DEFAULTS = { type: 'local', lockWaitSeconds: 30, required: true };
   const refusal = (config: object) => {
     try {
       withDefaults(config);
@@ -76,7 +77,7 @@ describe('the configuration', () => {
     const { defaultProvider, providers } = withDefaults({});
     expect({ defaultProvider, providers: [...providers] }).toEqual({
       defaultProvider: 'local',
-      providers: [['local', { type: 'local', basePath: join(process.cwd(), 'outputs') }]],
+      providers: [['local', { ...DEFAULTS, basePath: join(process.cwd(), 'outputs') }]],
     });
   });
 
@@ -87,8 +88,8 @@ describe('the configuration', () => {
     });
     expect(defaultProvider).toBe('local');
     expect([...providers]).toEqual([
-      ['local', { type: 'local', basePath: '/a' }],
-      ['archive', { type: 'local', basePath: '/b' }],
+      ['local', { ...DEFAULTS, basePath: '/a' }],
+      ['archive', { ...DEFAULTS, basePath: '/b' }],
     ]);
   });
 
@@ -109,7 +110,17 @@ describe('the configuration', () => {
     ['one bucket twice', twoInABucket({ shared: true, required: false }, {}), 'store of a already'],
     ['an empty folder', { providers: { local: { basePath: '' } } }, 'providers.local.basePath'],
     ['no bucket', { providers: { s3: { region: 'auto' } } }, 'providers.s3.bucket: must be set'],
-    ['no region', { providers: { s3: { bucket: 'images', region: '' } } }, 'providers.s3.region: must be set'],
+    ['no region', { providers: { s3: { bucket: 'images' } } }, 'providers.s3.region: must be set'],
+    [
+      'an empty region',
+      { providers: { s3: { bucket: 'images', region: '' } } },
+      'providers.s3.region: must not be empty',
+    ],
+    [
+      'a setting that the type does not have',
+      { providers: { local: { basepath: '/a' } } },
+      'providers.local.basepath: unknown for a provider of this type',
+    ],
     [
       'half a pair of keys',
       { providers: { s3: { bucket: 'images', region: 'auto', accessKey: 'id' } } },
@@ -259,7 +270,7 @@ describe('over several providers', () => {
   it('says which one does not know its images', async () => {
     const [basePath, stateDir] = [await newFolder(), await newFolder()];
     const storage = await open({
-      providers: { local: { basePath }, memory: { bucket: new UnlistableBucket(), stateDir } },
+      providers: { local: { basePath }, memory: { type: 'memory', bucket: new UnlistableBucket(), stateDir } },
     });
     await storage.save(PNG, FOX);
     const down = { code: 'unavailable', message: expect.stringMatching(/^memory: /) };

@@ -2,8 +2,8 @@
 
 import { readRecord } from '../../src/storage/bucket/record-object.ts';
 import type { FoundRecord } from '../../src/storage/catalog/bucket-catalog.ts';
-import type { MemoryBucket } from '../../src/storage/domain/config.ts';
 import { recordKey } from '../../src/storage/domain/naming.ts';
+import type { MemoryBucket } from '../../src/storage/providers/memory-storage.ts';
 import { memoryObjects } from '../../src/storage/providers/memory-storage.ts';
 import { strayObjects } from './bucket.ts';
 import type { Subject } from './protocol-model.ts';

@@ -2,7 +2,8 @@
 
 import { imageKey, recordKey, shortId } from '../../src/storage/domain/naming.ts';
 import { parseRecord } from '../../src/storage/domain/record-file.ts';
-import { DEFAULT_LIMITS, type ProviderContext } from '../../src/storage/index.ts';
+import { DEFAULT_LIMITS } from '../../src/storage/index.ts';
+import type { ProviderContext } from '../../src/storage/types.ts';
 
 const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
 

@@ -8,8 +8,9 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished } from 'vitest';
 import { connect } from '../../src/client.ts';
-import { examine, type ProviderCheck } from '../../src/storage/doctor/doctor.ts';
+import type { ProviderCheck } from '../../src/storage/doctor/doctor.ts';
 import { createStorage, type ProviderSettings } from '../../src/storage/index.ts';
+import { examineStorage } from '../../src/storage/storage.ts';
 import { pngOf } from './images.ts';
 
 const BIN = fileURLToPath(new URL('../../bin/image-storage.js', import.meta.url));
@@ -46,7 +47,7 @@ export type Checks = Record<string, string>;
 
 /** Examines one provider in this process. */
 export function diagnose(main: ProviderSettings): Promise<Checks> {
-  return byName(examine({ defaultProvider: 'main', providers: { main } }));
+  return byName(examineStorage({ defaultProvider: 'main', providers: { main } }));
 }
 
 export async function byName(checks: AsyncIterable<Omit<ProviderCheck, 'provider'>>): Promise<Checks> {

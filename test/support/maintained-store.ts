@@ -3,19 +3,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import type { MemoryBucket } from '../../src/storage/domain/config.ts';
 import type { Finding, VerifyOptions, VerifySummary } from '../../src/storage/domain/maintenance.ts';
-import {
-  createStorage,
-  type ProviderChoice,
-  type ProviderSettings,
-  type S3Config,
-  type Storage,
-  type StorageDependencies,
-  type StorageProvider,
-} from '../../src/storage/index.ts';
+import type { ProviderChoice, ProviderSettings, S3Config, Storage, StorageProvider } from '../../src/storage/index.ts';
+import type { MemoryBucket } from '../../src/storage/providers/memory-storage.ts';
 import { memoryObjects } from '../../src/storage/providers/memory-storage.ts';
 import { s3Objects } from '../../src/storage/s3/objects.ts';
+import { openStorage, type Surroundings } from '../../src/storage/storage.ts';
 import { type Hands, handsOnFolder, handsOnObjects } from './behind-the-back.ts';
 
 export interface MaintainedStore {
@@ -27,7 +20,7 @@ export interface MaintainedStore {
   /** How far its clock is ahead. */
   aheadMs: number;
   close(): Promise<void>;
-  open(dependencies?: StorageDependencies): Promise<Storage>;
+  open(dependencies?: Surroundings): Promise<Storage>;
 }
 
 interface Place {
@@ -49,8 +42,8 @@ async function openMaintained(placeOf: (folder: string) => Place): Promise<Maint
       return storage!;
     },
     close: async () => storage?.close(),
-    async open(dependencies: StorageDependencies = {}) {
-      storage = await createStorage(config, { now: () => Date.now() + store.aheadMs, ...dependencies });
+    async open(dependencies: Surroundings = {}) {
+      storage = await openStorage(config, { now: () => Date.now() + store.aheadMs, ...dependencies });
       return storage;
     },
   };

@@ -4,8 +4,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ObjectStore } from '../../src/storage/bucket/object-store.ts';
-import type { MemoryBucket } from '../../src/storage/domain/config.ts';
 import type { S3Config } from '../../src/storage/index.ts';
+import type { MemoryBucket } from '../../src/storage/providers/memory-storage.ts';
 import { memoryObjects } from '../../src/storage/providers/memory-storage.ts';
 import { FAULTS, type Fault, type FaultName, type FaultPlan } from './s3-faults.ts';
 import { answerTo, errorAnswer, type Operation, requestOf, type S3Answer, type S3Request } from './s3-protocol.ts';

@@ -5,13 +5,13 @@ import { buffer } from 'node:stream/consumers';
 import type { Worker } from 'node:worker_threads';
 import { shortId } from '../../src/storage/domain/naming.ts';
 import {
-  createStorage,
   type ImageMetadata,
   type SaveOptions,
   type Storage,
   StorageError,
   StoreOpenError,
 } from '../../src/storage/index.ts';
+import { openStorage } from '../../src/storage/storage.ts';
 import { untilNothingIsStaged } from './files.ts';
 
 export interface StoreProcessOptions {
@@ -104,7 +104,7 @@ async function openStore(options: StoreProcessOptions, steps: string[]): Promise
     else process.kill(process.pid, 'SIGKILL');
   };
   try {
-    return await createStorage(
+    return await openStorage(
       { providers: { local: { basePath, lockWaitSeconds: 10 } } },
       {
         failpoint,

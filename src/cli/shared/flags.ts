@@ -1,6 +1,6 @@
 /** Values of flags as people type them. */
 import { InvalidArgumentError } from 'commander';
-import { parseBytes } from '../../config/bytes.ts';
+import { parseBytes } from '../../storage/domain/byte-size.ts';
 
 /** Generation parameters: the JSON text of each value by key. */
 export type Parameters = Map<string, string>;

@@ -5,7 +5,7 @@ import { KeyedQueue } from '../async/keyed-queue.ts';
 import { createCatalog, openCatalog, type WorkerCatalog } from '../catalog/sqlite/worker-catalog.ts';
 import { hasCode, ifPresent, readText, replaceFile, syncFolder, unlinkIfPresent } from '../disk/files.ts';
 import { type Lock, openLock } from '../disk/lock.ts';
-import type { BucketSettings } from '../domain/config.ts';
+import { type BucketSettings, DEFAULT_LOCK_WAIT_SECONDS, DEFAULT_STATE_DIR } from '../domain/config.ts';
 import { StoreOpenError } from '../domain/errors.ts';
 import type { ProviderContext } from '../types.ts';
 import { BucketCondition } from './condition.ts';
@@ -18,8 +18,6 @@ import { Spool } from './spool.ts';
 import type { BucketStore } from './store.ts';
 import { Synchronizer } from './sync.ts';
 
-const DEFAULT_STATE_DIR = './outputs/metadata';
-const DEFAULT_LOCK_WAIT_SECONDS = 30;
 /** How long a bucket may take to say which store it holds. */
 const FIRST_ANSWER_MS = 30_000;
 const DATABASE_SUFFIXES = ['', '-wal', '-shm'];

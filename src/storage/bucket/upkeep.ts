@@ -1,4 +1,5 @@
 /** The background work of an open store in a bucket: following others, settling what is open, sweeping, its identity. */
+import { DEFAULT_SYNC_SECONDS } from '../domain/config.ts';
 import { checkIdentity } from './format.ts';
 import type { OpenBucket } from './open.ts';
 import { resolveOperations } from './recover.ts';
@@ -9,7 +10,6 @@ const SWEEP_EVERY_MS = 60_000;
 const IDENTITY_EVERY_MS = 60_000;
 const RECOVERY_EVERY_MS = 5_000;
 const TRY_AGAIN_MS = 5_000;
-const DEFAULT_SYNC_SECONDS = 300;
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 interface Chore {

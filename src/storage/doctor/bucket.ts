@@ -3,9 +3,11 @@
 import { readStoreId } from '../bucket/format.ts';
 import { type ObjectStore, ObjectStoreError } from '../bucket/object-store.ts';
 import { retrying } from '../bucket/retrying-store.ts';
+import type { BucketSettings } from '../domain/config.ts';
 import { KEY_ROOT } from '../domain/naming.ts';
 import { type Check, step } from './check.ts';
 import { Scratch } from './scratch.ts';
+import { examineState } from './state-folder.ts';
 import { type BucketUrls, examineEndpoint, examineUrls } from './urls.ts';
 
 export interface ExaminedBucket {
@@ -19,6 +21,17 @@ export class MissingPermission extends ObjectStoreError {
   constructor(message: string, cause: unknown) {
     super('auth', message, { cause });
   }
+}
+
+/** The state folder of a provider of that name, then its bucket. */
+export async function* examineObjectStore(
+  settings: BucketSettings,
+  name: string,
+  maxImageBytes: number,
+  bucket: () => ExaminedBucket,
+): AsyncGenerator<Check> {
+  const boundId = yield* examineState(settings, name, maxImageBytes);
+  yield* examineBucket(bucket(), boundId);
 }
 
 /** `boundId`: the store that the state folder was made for, if there is one. Closes the objects. */

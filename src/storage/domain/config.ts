@@ -30,6 +30,12 @@ export const DEFAULT_LIMITS: StorageLimits = {
   saveQueueMs: 10_000,
 };
 
+export const DEFAULT_BASE_PATH = './outputs';
+export const DEFAULT_STATE_DIR = './outputs/metadata';
+export const DEFAULT_LOCK_WAIT_SECONDS = 30;
+export const DEFAULT_SYNC_SECONDS = 300;
+export const DEFAULT_URL_SECONDS = 3600;
+
 /** Settings of a `local` provider (alias `project`). */
 export interface LocalConfig {
   type: 'local';
@@ -85,33 +91,20 @@ export interface S3Config extends BucketSettings {
   urls?: UrlSettings;
 }
 
-/** An object in memory, and what an object store keeps beside its bytes. */
-export interface MemoryObject {
-  bytes: Buffer;
-  etag: string;
-  headers: {
-    contentType: string;
-    cacheControl?: string;
-    contentDisposition?: string;
-    metadata?: Record<string, string>;
-  };
-  lastModified: number;
+/** Settings of a provider, complete: what every type has; its own type adds the others. */
+export interface ProviderConfig {
+  type: string;
+  /** False: while it cannot be opened only its own calls fail, and it is tried again; default true. */
+  required?: boolean;
+  /** How long to wait for another process to let go of its folder; default 30. */
+  lockWaitSeconds?: number;
 }
 
-/** A bucket in memory; several providers may share one. */
-export type MemoryBucket = Map<string, MemoryObject>;
-
-/** Settings of a `memory` provider, for tests. */
-export interface MemoryConfig extends BucketSettings {
-  type: 'memory';
-  /** The objects by key; providers that are given the same one share it. */
-  bucket: MemoryBucket;
-}
-
-export type ProviderConfig = LocalConfig | S3Config | MemoryConfig;
+/** Settings of a provider of whatever type. */
+export type AnyProviderConfig = ProviderConfig & Record<string, unknown>;
 
 /** Settings of a provider as its user writes them; `type` defaults to the name. */
 export type ProviderSettings =
   | (Partial<Omit<LocalConfig, 'type'>> & { type?: 'local' | 'project' })
   | (Omit<S3Config, 'type'> & { type?: 's3' })
-  | (Omit<MemoryConfig, 'type'> & { type?: 'memory' });
+  | AnyProviderConfig;

@@ -12,7 +12,7 @@ import {
 import { checkLinks, checkLocal } from '../disk/file-system.ts';
 import { Folders, hasCode, ifPresent, inodeOf, readText, replaceFile, syncFolder } from '../disk/files.ts';
 import { type Lock, openLock } from '../disk/lock.ts';
-import type { LocalConfig } from '../domain/config.ts';
+import { DEFAULT_LOCK_WAIT_SECONDS, type LocalConfig } from '../domain/config.ts';
 import { StoreOpenError } from '../domain/errors.ts';
 import type { Logger } from '../domain/logger.ts';
 import type { ProviderContext } from '../types.ts';
@@ -24,8 +24,6 @@ import { rebuildCatalog } from './rebuild.ts';
 import { finishUnlinks, restoreRecords, settleStaging } from './recover.ts';
 import { giveUpReserve, takeReserve } from './reserve.ts';
 import { type LocalStore, StoreCondition } from './store.ts';
-
-const DEFAULT_LOCK_WAIT_SECONDS = 30;
 
 export interface OpenStore extends LocalStore {
   catalog: WorkerCatalog;

@@ -1,6 +1,7 @@
-/** The five primitives on a Map: what they mean, for tests. */
+/** The type `memory`: the five primitives on a Map, and what they mean, for tests. */
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
+import * as z from 'zod';
 import {
   type ListedObject,
   type ObjectHeaders,
@@ -8,21 +9,53 @@ import {
   ObjectStoreError,
   type Payload,
 } from '../bucket/object-store.ts';
-import type { MemoryConfig } from '../domain/config.ts';
-import type { MemoryBucket, ProviderContext, StorageProvider } from '../types.ts';
-import { type ObjectStorageOptions, openObjectStorage } from './object-storage.ts';
+import type { BucketSettings } from '../domain/config.ts';
+import { bucketSettings } from './common-settings.ts';
+import type { ObjectStorageOptions } from './object-storage.ts';
+import type { ProviderType } from './provider-type.ts';
 
-const PAGE_SIZE = 1000;
-
-/** Opens the store in this bucket. Rejects with a StoreOpenError. */
-export function openMemoryStorage(config: MemoryConfig, context: ProviderContext): Promise<StorageProvider> {
-  return openObjectStorage({ ...config, ...memoryStorage(memoryObjects(config.bucket)) }, context);
+export interface MemoryObject {
+  bytes: Buffer;
+  etag: string;
+  headers: ObjectHeaders;
+  lastModified: number;
 }
+
+/** The bucket; several providers may share one. */
+export type MemoryBucket = Map<string, MemoryObject>;
+
+interface MemoryConfig extends BucketSettings {
+  type: 'memory';
+  /** The objects by key. */
+  bucket: MemoryBucket;
+}
+
+export const memoryStorageType: ProviderType<MemoryConfig> = {
+  type: 'memory',
+  settings: z.strictObject({
+    type: z.literal('memory').describe('A bucket in memory. Default: the name of the provider.'),
+    bucket: z.custom<MemoryBucket>((value) => value instanceof Map, 'must be set').describe('Default: none.'),
+    ...bucketSettings,
+  }),
+  isConfigurable: false,
+  folder: 'stateDir',
+  where: () => 'memory',
+  async open(config, context) {
+    const { openObjectStorage } = await import('./object-storage.ts');
+    return openObjectStorage({ ...config, ...memoryStorage(memoryObjects(config.bucket)) }, context);
+  },
+  async *examine(config, name, maxImageBytes) {
+    const { examineObjectStore } = await import('../doctor/bucket.ts');
+    yield* examineObjectStore(config, name, maxImageBytes, () => ({ objects: memoryObjects(config.bucket) }));
+  },
+};
 
 /** What makes an object store a provider of the type `memory`. */
 export function memoryStorage(objects: ObjectStore): Pick<ObjectStorageOptions, 'objects' | 'storageType' | 'urlOf'> {
   return { objects, storageType: 'memory', urlOf: async (key) => `memory:///${key}` };
 }
+
+const PAGE_SIZE = 1000;
 
 export function memoryObjects(bucket: MemoryBucket, { pageSize = PAGE_SIZE } = {}): ObjectStore {
   const put = (key: string, bytes: Buffer, headers: ObjectHeaders) => {

@@ -1,10 +1,8 @@
 /** Where callers reach the objects of a bucket: by a fixed URL, or by one that expires. */
-import type { S3Config } from '../domain/config.ts';
+import { DEFAULT_URL_SECONDS, type S3Config } from '../domain/config.ts';
 import { createClient, prefixOf } from './client.ts';
 import { presigner } from './direct-put.ts';
 import { escapedPath } from './signature.ts';
-
-const DEFAULT_EXPIRY_SECONDS = 3600;
 
 /** Whether callers get fixed URLs rather than ones that expire. */
 export function hasPublicUrls({ cdnUrl, urls }: S3Config): boolean {
@@ -20,7 +18,7 @@ export function urlsOf(config: S3Config): (key: string) => Promise<string> {
     return async (key) => `${base}/${escapedPath(prefix + key)}`;
   }
   const client = createClient(config, urls.endpoint ?? config.endpoint);
-  const expiresIn = Math.floor(urls.expiresSeconds ?? DEFAULT_EXPIRY_SECONDS);
+  const expiresIn = Math.floor(urls.expiresSeconds ?? DEFAULT_URL_SECONDS);
   const sign = presigner(client, bucket, expiresIn);
   return (key) => sign(prefix + key);
 }

@@ -1,6 +1,6 @@
 /** The kinds of values that settings have. Flags and variables are text: each kind is also read from its text. */
 import * as z from 'zod';
-import { parseBytes, SIZE } from './bytes.ts';
+import { parseBytes, SIZE } from './byte-size.ts';
 
 const WEEK_SECONDS = 7 * 24 * 3600;
 

@@ -1,0 +1,27 @@
+/** Settings that several types of provider have. */
+import { DEFAULT_LOCK_WAIT_SECONDS, DEFAULT_STATE_DIR, DEFAULT_SYNC_SECONDS } from '../domain/config.ts';
+import { folder, seconds, yesOrNo } from '../domain/setting-kinds.ts';
+
+export const required = () =>
+  yesOrNo()
+    .default(true)
+    .describe('False: while it cannot be opened only its own calls fail, and it is tried again. Default: true.');
+
+/** `what`: that which another process may have. */
+export const lockWaitSeconds = (what: string) =>
+  seconds(0)
+    .default(DEFAULT_LOCK_WAIT_SECONDS)
+    .describe(`How long to wait for another process to let go of the ${what}, in seconds. Default: 30.`);
+
+/** Of whatever keeps its images in an object store. */
+export const bucketSettings = {
+  stateDir: folder()
+    .default(DEFAULT_STATE_DIR)
+    .describe('Local folder of its catalog, lock and spool. Default: ./outputs/metadata.'),
+  shared: yesOrNo().default(false).describe('Other daemons use the bucket, too. Default: false.'),
+  syncSeconds: seconds(1)
+    .default(DEFAULT_SYNC_SECONDS)
+    .describe('How often a shared bucket is followed, in seconds. Default: 300.'),
+  lockWaitSeconds: lockWaitSeconds('state'),
+  required: required(),
+};
