@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const SCHEMA = 'image-storage.schema.json';
+const EXAMPLE = 'image-storage.yaml';
 
 const fresh = mkdtempSync(join(tmpdir(), 'image-storage-gen-'));
 try {
@@ -12,6 +13,8 @@ try {
   run('diff', ['--recursive', 'gen', join(fresh, 'gen')]);
   run(process.execPath, ['scripts/config-schema.ts'], join(fresh, SCHEMA));
   run('diff', [join('examples', SCHEMA), join(fresh, SCHEMA)]);
+  run(process.execPath, ['scripts/config-example.ts'], join(fresh, EXAMPLE));
+  run('diff', [join('examples', EXAMPLE), join(fresh, EXAMPLE)]);
 } finally {
   rmSync(fresh, { recursive: true });
 }

@@ -13,6 +13,7 @@ import {
   variableOf,
 } from './config/layers.ts';
 import { type Config, settings } from './config/schema.ts';
+import { DEFAULT_PROVIDERS } from './storage/domain/config.ts';
 import {
   withDefaults as asStorageTakesIt,
   defaultProviderOf,
@@ -128,7 +129,7 @@ function nested(given: Iterable<Setting>): Partial<Raw> {
 /** What the schema cannot say: the type of a provider is its name, and an alias stands for a type. */
 function withTypes(raw: Partial<Raw>): Raw {
   const providers: Raw['providers'] = {};
-  for (const [name, provider] of Object.entries(raw.providers ?? { local: {} })) {
+  for (const [name, provider] of Object.entries(raw.providers ?? DEFAULT_PROVIDERS)) {
     providers[name] = { ...provider, type: known(provider.type ?? name) };
   }
   return { ...raw, providers, defaultProvider: known(raw.defaultProvider) ?? fallbackOf(Object.keys(providers)) };

@@ -108,7 +108,8 @@ export const settings = z.strictObject({
   publicUrl: httpUrl('https://images.example.com')
     .transform((url) => url.replace(/\/+$/, ''))
     .default('')
-    .describe('Prefix of the URLs of images in local folders. Default: none, URLs are paths.'),
+    .describe('Prefix of the URLs of images in local folders. Default: none, URLs are paths.')
+    .meta({ examples: ['https://images.example.com'] }),
   insecure: yesOrNo()
     .default(false)
     .describe(

@@ -3,6 +3,7 @@ import { resolve, sep } from 'node:path';
 import {
   type AnyProviderConfig,
   DEFAULT_LIMITS,
+  DEFAULT_PROVIDERS,
   type ProviderConfig,
   type ProviderSettings,
   type StorageConfig,
@@ -41,7 +42,7 @@ export function withoutAlias(name: string): string {
 /** Throws a SettingError that names the key at fault. Folders in the result are absolute. */
 export function withDefaults({ defaultProvider, providers, publicUrl = '', limits }: StorageConfig): Settings {
   const checked = new Map<string, ProviderConfig>();
-  for (const [key, settings] of Object.entries(providers ?? { local: {} })) {
+  for (const [key, settings] of Object.entries(providers ?? DEFAULT_PROVIDERS)) {
     const name = withoutAlias(key);
     if (!NAME.test(name)) throw refused(`providers.${key}`, 'a name is lower-case letters and digits, a letter first');
     if (checked.has(name)) throw refused('providers', 'project is another name of local: keep one of the two');

@@ -30,6 +30,8 @@ export const DEFAULT_LIMITS: StorageLimits = {
   saveQueueMs: 10_000,
 };
 
+/** What is configured where nothing is. */
+export const DEFAULT_PROVIDERS: Record<string, ProviderSettings> = { local: {} };
 export const DEFAULT_BASE_PATH = './outputs';
 export const DEFAULT_STATE_DIR = './outputs/metadata';
 export const DEFAULT_LOCK_WAIT_SECONDS = 30;

@@ -12,11 +12,15 @@ const urls = z.strictObject({
   mode: z
     .enum(['public', 'presigned'])
     .optional()
-    .describe('Fixed URLs, or ones that expire. Default: public with a cdnUrl, else presigned.'),
+    .describe('Fixed URLs, or ones that expire. Default: public with a cdnUrl, else presigned.')
+    .meta({ examples: ['public'] }),
   expiresSeconds: seconds(1)
     .default(DEFAULT_URL_SECONDS)
     .describe('How long a presigned URL is good for, in seconds. Default: 3600.'),
-  endpoint: httpUrl(S3_URL).optional().describe('The endpoint as callers reach it. Default: that of the provider.'),
+  endpoint: httpUrl(S3_URL)
+    .optional()
+    .describe('The endpoint as callers reach it. Default: that of the provider.')
+    .meta({ examples: [S3_URL] }),
 });
 
 const bucket = text().regex(
@@ -31,21 +35,34 @@ const settings = z
     type: z
       .literal('s3')
       .describe('A bucket that speaks S3 with conditional writes. Default: the name of the provider.'),
-    bucket: bucket.describe('The name of the bucket. Default: none, it must be set.'),
+    bucket: bucket.describe('The name of the bucket. Default: none, it must be set.').meta({ examples: ['images'] }),
     region: text()
       .regex(/^[\w-]+$/, 'must be a name such as eu-central-1, or auto')
-      .describe('Such as eu-central-1; auto for R2. Default: none, it must be set.'),
-    accessKey: secret("The key's id, together with secretKey. Default: the SDK's own chain."),
-    secretKey: secret("The key's secret, together with accessKey. Default: the SDK's own chain."),
+      .describe('Such as eu-central-1; auto for R2. Default: none, it must be set.')
+      .meta({ examples: ['eu-central-1'] }),
+    accessKey: secret("The key's id, together with secretKey. Default: the SDK's own chain.").meta({
+      examples: ['YOUR_KEY_ID'],
+    }),
+    secretKey: secret("The key's secret, together with accessKey. Default: the SDK's own chain.").meta({
+      examples: ['YOUR_SECRET'],
+    }),
     endpoint: httpUrl(S3_URL)
       .optional()
-      .describe('Where the service is, without the bucket. Default: AWS in that region.'),
+      .describe('Where the service is, without the bucket. Default: AWS in that region.')
+      .meta({ examples: ['https://ACCOUNT.r2.cloudflarestorage.com'] }),
     cdnUrl: text()
       .refine(isHost, 'must be a host such as images.example.com, with or without https://')
       .optional()
-      .describe('Where callers reach the bucket, with or without https://. Default: none.'),
-    prefix: text().optional().describe('What all keys begin with. Default: none.'),
-    forcePathStyle: yesOrNo().optional().describe('endpoint/bucket/key in requests. Default: true with an endpoint.'),
+      .describe('Where callers reach the bucket, with or without https://. Default: none.')
+      .meta({ examples: ['images.example.com'] }),
+    prefix: text()
+      .optional()
+      .describe('What all keys begin with. Default: none.')
+      .meta({ examples: ['team-a'] }),
+    forcePathStyle: yesOrNo()
+      .optional()
+      .describe('endpoint/bucket/key in requests. Default: true with an endpoint.')
+      .meta({ examples: [true] }),
     stateDir,
     shared,
     syncSeconds,
