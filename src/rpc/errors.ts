@@ -1,50 +1,22 @@
-/** Errors of the storage as gRPC statuses with google.rpc details, and errors of reading a request as errors of ours. */
-import { durationFromMs } from '@bufbuild/protobuf/wkt';
+/** Statuses as connect's errors and back, and errors of reading a request as errors of the storage. */
 import { Code, ConnectError } from '@connectrpc/connect';
-import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from '../../gen/google/rpc/error_details_pb.ts';
-import { type Code as StorageCode, StorageError, toStorageError } from '../storage/domain/errors.ts';
+import { StorageError } from '../storage/domain/errors.ts';
+import { cancelled } from './call.ts';
+import { STATUS_CODES, type Status, type StatusCode, statusOf } from './status.ts';
 
-type OutgoingDetail = NonNullable<ConstructorParameters<typeof ConnectError>[3]>[number];
-
-const DOMAIN = 'imagestorage.dev';
-
-const STATUS_OF_CODE: Record<StorageCode, Code> = {
-  invalid_argument: Code.InvalidArgument,
-  not_found: Code.NotFound,
-  already_exists: Code.AlreadyExists,
-  out_of_range: Code.OutOfRange,
-  resource_exhausted: Code.ResourceExhausted,
-  deadline_exceeded: Code.DeadlineExceeded,
-  cancelled: Code.Canceled,
-  failed_precondition: Code.FailedPrecondition,
-  unavailable: Code.Unavailable,
-  data_loss: Code.DataLoss,
-  internal: Code.Internal,
-};
-
-/** What a caller gets to see; a status that was already chosen stays. */
-export function toConnectError(error: unknown): ConnectError {
-  if (error instanceof ConnectError) return error;
-  const folded = toStorageError(error);
-  return new ConnectError(folded.message, STATUS_OF_CODE[folded.code], undefined, detailsOf(folded), error);
+/** Returns the status of any error; one that connect chose stays. */
+export function connectStatusOf(error: unknown): Status {
+  if (!(error instanceof ConnectError)) return statusOf(error);
+  return { code: Code[error.code] as StatusCode, message: error.rawMessage, details: [], cause: error };
 }
 
-function detailsOf(error: StorageError): OutgoingDetail[] {
-  const metadata: Record<string, string> = error.outcomeUnknown ? { outcome: 'unknown' } : {};
-  const details: OutgoingDetail[] = [
-    { desc: ErrorInfoSchema, value: { reason: error.reason, domain: DOMAIN, metadata } },
-  ];
-  if (error.field !== undefined) {
-    const fieldViolations = [{ field: error.field, description: error.message, reason: error.reason }];
-    details.push({ desc: BadRequestSchema, value: { fieldViolations } });
-  }
-  if (error.retryAfterMs !== undefined) {
-    details.push({ desc: RetryInfoSchema, value: { retryDelay: durationFromMs(error.retryAfterMs) } });
-  }
-  return details;
+/** Returns what connect answers with; an error of its own goes back as it came. */
+export function toConnectError({ code, message, details, cause }: Status): ConnectError {
+  if (cause instanceof ConnectError) return cause;
+  return new ConnectError(message, STATUS_CODES[code], undefined, details, cause);
 }
 
-/** Why a request stream could not be read on: too big, not what the contract says, or its client is gone. */
+/** Returns why a request stream could not be read on: too large, not what the contract says, or its client has left. */
 export function foldReadError(error: unknown): unknown {
   if (!(error instanceof ConnectError)) return cancelled(error);
   switch (error.code) {
@@ -63,8 +35,4 @@ export function foldReadError(error: unknown): unknown {
     default:
       return error;
   }
-}
-
-export function cancelled(cause: unknown): StorageError {
-  return new StorageError('CANCELLED', 'the call was cancelled', { cause });
 }

@@ -2,8 +2,8 @@
 import type { SaveHeader, SaveRequest } from '../../gen/imagestorage/v1/image_storage_pb.ts';
 import { StorageError } from '../storage/domain/errors.ts';
 import type { Declared } from '../storage/domain/requests.ts';
+import { cancelled } from './call.ts';
 import { declaredOf } from './convert.ts';
-import { cancelled } from './errors.ts';
 
 /** What Node never allocates from a shared pool. */
 const RELEASED_BYTES = 64 * 1024;
