@@ -4,7 +4,8 @@ import { isLocalAddress, parseAddress } from './address.ts';
 import type { Config } from './config.ts';
 import { EXIT } from './exit-codes.ts';
 import { type Listener, openListener } from './http/listener.ts';
-import { createHandler } from './rpc/handler.ts';
+import { createRouter } from './http/router.ts';
+import { createHandlers } from './rpc/handler.ts';
 import type { Logger } from './storage/domain/logger.ts';
 import { createStorage } from './storage/index.ts';
 import type { Storage } from './storage/types.ts';
@@ -69,6 +70,7 @@ function listen(config: Config, log: Logger, storage: Storage, shutdown: AbortSi
       saveMs: limits.saveSeconds * 1000,
     },
   };
+  const rpcs = createHandlers(services, { log, requestMs: firstMessageMs });
   return openListener({
     addresses,
     socketMode: Number.parseInt(config.socketMode, 8),
@@ -77,6 +79,6 @@ function listen(config: Config, log: Logger, storage: Storage, shutdown: AbortSi
     receiveBufferBytes: limits.receiveBufferBytes,
     prefaceMs: firstMessageMs,
     log,
-    onRequest: createHandler(services, { log, requestMs: firstMessageMs }),
+    onRequest: createRouter([({ path }) => rpcs.get(path)]),
   });
 }

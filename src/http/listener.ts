@@ -1,18 +1,13 @@
 /** Listens for HTTP/2 without TLS on TCP addresses and Unix sockets, within caps, and drains on close. */
 import { once } from 'node:events';
 import { access, chmod, lstat, unlink } from 'node:fs/promises';
-import {
-  createServer,
-  type Http2Server,
-  type Http2ServerRequest,
-  type Http2ServerResponse,
-  type ServerHttp2Session,
-} from 'node:http2';
+import { createServer, type Http2Server, type ServerHttp2Session } from 'node:http2';
 import { type AddressInfo, connect, type ListenOptions, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { type Address, formatAddress } from '../address.ts';
 import type { Logger } from '../storage/domain/logger.ts';
 import { createReceiveWindows } from './receive-windows.ts';
+import type { Handler } from './router.ts';
 
 /** Of a connection; that of each stream is what holds a sender back. */
 const CONNECTION_WINDOW_BYTES = 16 * 1024 * 1024;
@@ -33,7 +28,7 @@ export interface ListenerOptions {
   /** How long a new connection may take to say that it speaks HTTP/2. */
   prefaceMs: number;
   log: Logger;
-  onRequest: (request: Http2ServerRequest, response: Http2ServerResponse) => void;
+  onRequest: Handler;
 }
 
 export interface Listener {

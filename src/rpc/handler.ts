@@ -1,4 +1,4 @@
-/** Serves connect's routes to node:http2 requests, and protects them from what connect does not expect. */
+/** Serves connect's routes to requests of node:http2, and works around what connect does not expect. */
 import { constants, type Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Stream } from 'node:http2';
 import { type ConnectRouter, createConnectRouter } from '@connectrpc/connect';
 import {
@@ -10,9 +10,9 @@ import type { Logger } from '../storage/domain/logger.ts';
 import { callInterceptor } from './interceptor.ts';
 import { addServices, type ServiceOptions } from './services.ts';
 
-/** The largest message of every rpc but Save: a Delete of 1,000 filenames fits in easily. */
+/** The largest message of every rpc but Save; a Delete of 1,000 filenames fits in. */
 const READ_MAX_BYTES = 512 * 1024;
-/** The longest that a timer of Node can wait. */
+/** The longest wait of a timer in Node. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 const TRAILERS_PAUSE_MS = 10;
 const LONGEST_TRAILERS_PAUSE_MS = 1_000;
@@ -30,24 +30,22 @@ export interface HandlerOptions {
 
 export type Handler = (request: Http2ServerRequest, response: Http2ServerResponse) => void;
 
-/** An unknown path is answered with 404, which gRPC clients read as UNIMPLEMENTED. */
-export function createHandler(services: ServiceOptions, { log, requestMs }: HandlerOptions): Handler {
+/** Returns the handler of each path, such as `/imagestorage.v1.ImageStorage/Save`. */
+export function createHandlers(services: ServiceOptions, options: HandlerOptions): ReadonlyMap<string, Handler> {
   const router = createConnectRouter({
     acceptCompression: [compressionGzip],
     // Images do not shrink, and nothing else is large.
     compressMinBytes: Number.POSITIVE_INFINITY,
     readMaxBytes: READ_MAX_BYTES,
     maxTimeoutMs: MAX_TIMEOUT_MS,
-    interceptors: [callInterceptor(log)],
+    interceptors: [callInterceptor(options.log)],
   });
   addServices(router, services);
-  const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
+  return new Map(router.handlers.map((handler) => [handler.requestPath, handlerOf(handler, options)]));
+}
+
+function handlerOf(handler: UniversalHandler, { log, requestMs }: HandlerOptions): Handler {
   return (request, response) => {
-    const handler = handlers.get(request.url.split('?', 1)[0]!);
-    if (handler === undefined) {
-      response.writeHead(404).end();
-      return;
-    }
     serve(handler, request, response, requestMs).catch((error) => {
       log.debug({ method: handler.method.name, err: error }, 'a response was not delivered');
       request.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
@@ -69,12 +67,12 @@ async function serve(
   await universalResponseToNodeResponse(answer, response);
 }
 
-/** connect throws on an authority that is no URL's host; C-core clients send such over a Unix socket. */
+/** connect throws on an authority that is no host of a URL; C-core clients send one over a Unix socket. */
 function repairAuthority({ headers, authority }: Http2ServerRequest): void {
   if (authority === undefined || !URL.canParse(`http://${authority}`)) headers[':authority'] = 'localhost';
 }
 
-/** gRPC allows deadlines of years, which mean none; Node's timers end after 24 days. */
+/** gRPC allows deadlines of years, which mean none; Node's timers reach 24 days. */
 function forgetEndlessDeadline({ headers }: Http2ServerRequest): void {
   const [, digits, unit = ''] = /^(\d{1,8})([HMSmun])$/.exec(String(headers['grpc-timeout'] ?? '')) ?? [];
   if (Number(digits) * (UNIT_MS[unit] ?? 0) > MAX_TIMEOUT_MS) delete headers['grpc-timeout'];
@@ -90,11 +88,11 @@ function closeIfUnsent(request: Http2ServerRequest, requestMs: number): void {
   request.once('end', arrived).once('close', arrived);
 }
 
-/** Node keeps a stream until the client has half-closed and all of it is read, which need not happen once it has its answer. */
+/** Node keeps a stream until the client has half-closed and all of it is read; a client with its answer may do neither. */
 function closeWhenAnswered({ stream }: Http2ServerRequest): void {
   const close = (pauseMs: number) => {
     if (stream.destroyed) return;
-    // A reset drops trailers that still wait for a socket that is full, and no event tells when they are out.
+    // A reset drops trailers that still wait for a full socket, and no event says when they are out.
     if (isUnderWay(stream)) {
       setTimeout(close, pauseMs, Math.min(pauseMs * 2, LONGEST_TRAILERS_PAUSE_MS));
       return;
@@ -105,7 +103,7 @@ function closeWhenAnswered({ stream }: Http2ServerRequest): void {
   stream.once('wantTrailers', () => setImmediate(close, TRAILERS_PAUSE_MS));
 }
 
-/** Of a stream that is closed on both sides nothing is known but that it is idle. */
+/** A stream that is closed on both sides reports nothing but that it is idle. */
 function isUnderWay({ state }: ServerHttp2Stream): boolean {
   return state.state !== constants.NGHTTP2_STREAM_STATE_IDLE && state.localClose === 0;
 }
