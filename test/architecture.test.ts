@@ -131,6 +131,19 @@ const rules: Rule[] = [
     offender: { path: 'src/storage/factory.ts', text: "const sdk = await import('@aws-sdk/client-s3');" },
   },
   {
+    name: 'rpc/status.ts and rpc/call.ts know no connect',
+    why: 'whatever carries a call, connect or another protocol, its caller gets the same status and the log the same line',
+    offences: (source) =>
+      ['src/rpc/status.ts', 'src/rpc/call.ts'].includes(source.path) ? reached(source).filter(isConnect) : [],
+    offender: { path: 'src/rpc/call.ts', text: "import { toConnectError } from './errors.ts';" },
+  },
+  {
+    name: 'http/router.ts knows no connect',
+    why: 'a protocol joins or leaves by one route, without touching those beside it',
+    offences: (source) => (source.path === 'src/http/router.ts' ? reached(source).filter(isConnect) : []),
+    offender: { path: 'src/http/router.ts', text: "import { Code } from '@connectrpc/connect';" },
+  },
+  {
     name: 'heavy modules load on first use',
     why: 'a command, a daemon or a library starts without what it may never need: import() stands before it',
     offences: (source) => (atStart.has(source.path) ? staticImports(source).filter((path) => HEAVY.test(path)) : []),
@@ -236,6 +249,20 @@ function importedParts(source: Source): string[] {
 /** What a file imports: package names, and paths from the root of the project. */
 function imports(source: Source): string[] {
   return specifiers(source, /(?:\bfrom|\bimport|\bnew URL)\s*\(?\s*'([^']+)'/g);
+}
+
+/** What a file imports, itself or through others. */
+function reached(source: Source): string[] {
+  const found = new Set(imports(source));
+  for (const path of found) {
+    const next = sources.find((candidate) => candidate.path === path);
+    for (const imported of next ? imports(next) : []) found.add(imported);
+  }
+  return [...found];
+}
+
+function isConnect(path: string): boolean {
+  return path.startsWith('@connectrpc/');
 }
 
 /** What is loaded before the file runs: its imports without types and import(). */
