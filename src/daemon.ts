@@ -1,5 +1,4 @@
 /** The composition root: storage, services and listeners of one daemon, from its configuration to its end. */
-
 import { isLocalAddress, parseAddress } from './address.ts';
 import type { Config } from './config.ts';
 import { EXIT } from './exit-codes.ts';
@@ -10,18 +9,18 @@ import type { Logger } from './storage/domain/logger.ts';
 import { createStorage } from './storage/index.ts';
 import type { Storage } from './storage/types.ts';
 
-/** What still runs behind the drain has lost its callers. */
+/** For what still runs after the drain; its callers are gone. */
 const CLOSE_GRACE_MS = 2_000;
 
 export interface Daemon {
-  /** `host:port`, `[v6]:port` or `unix:PATH`, with the port that was picked. */
+  /** `host:port`, `[v6]:port` or `unix:PATH`, with the actual port. */
   readonly addresses: readonly string[];
   /** Stops accepting, lets calls finish within the grace, cuts the rest, and closes the storage. Idempotent. */
   close(): Promise<void>;
 }
 
 export interface DaemonOptions {
-  /** The store must not go on; the process should exit with this code. */
+  /** Called when the store must stop; the process should exit with this code. */
   onFatal?: (exitCode: number) => void;
 }
 
@@ -59,7 +58,7 @@ function listen(config: Config, log: Logger, storage: Storage, shutdown: AbortSi
   const services = {
     storage,
     defaultProvider,
-    // What others can reach does not explain itself to them.
+    // A daemon that other machines reach does not describe itself to them.
     reflection: addresses.every(isLocalAddress),
     shutdown,
     maxMetadataBytes: limits.maxMetadataBytes,

@@ -9,42 +9,42 @@ import type { Logger } from '../storage/domain/logger.ts';
 import { createReceiveWindows } from './receive-windows.ts';
 import type { Handler } from './router.ts';
 
-/** Of a connection; that of each stream is what holds a sender back. */
+/** The receive window of a connection; that of each stream is what holds a sender back. */
 const CONNECTION_WINDOW_BYTES = 16 * 1024 * 1024;
-/** MB that Node may hold for a connection; with its default 64 parallel downloads fail. */
+/** Memory that Node may use for a connection, in MB; with its default, 64 parallel downloads fail. */
 const MAX_SESSION_MEMORY_MB = 1000;
-/** What no one but the daemon's user may do to a socket before it has its final mode. */
+/** Keeps a new socket to the daemon's user until it has its final mode. */
 const UMASK_OF_SOCKETS = 0o177;
 
 export interface ListenerOptions {
   addresses: readonly Address[];
   /** Permissions of Unix sockets. */
   socketMode: number;
-  /** Of each connection. */
+  /** Open streams of each connection. */
   maxStreams: number;
   maxConnections: number;
-  /** What all streams together may buffer before it is read. */
+  /** Bytes that all streams together may buffer unread. */
   receiveBufferBytes: number;
-  /** How long a new connection may take to say that it speaks HTTP/2. */
+  /** How long a new connection may take to send its HTTP/2 preface. */
   prefaceMs: number;
   log: Logger;
   onRequest: Handler;
 }
 
 export interface Listener {
-  /** `host:port`, `[v6]:port` or `unix:PATH`, with the port that was picked. */
+  /** `host:port`, `[v6]:port` or `unix:PATH`, with the actual port. */
   readonly addresses: string[];
   /** Stops accepting, lets what runs finish, and cuts what still runs after the grace. */
   close(graceMs: number): Promise<void>;
 }
 
-/** Who is connected. */
+/** The open connections. */
 interface Connections {
   sockets: Set<Socket>;
   sessions: Set<ServerHttp2Session>;
 }
 
-/** Rejects when one of the addresses cannot be listened on, leaving none open. */
+/** Rejects when it cannot listen on one of the addresses, and leaves none open. */
 export async function openListener(options: ListenerOptions): Promise<Listener> {
   const windows = createReceiveWindows(options.receiveBufferBytes);
   const connections: Connections = { sockets: new Set(), sessions: new Set() };
@@ -93,7 +93,7 @@ function closeIfSilent(session: ServerHttp2Session, prefaceMs: number): void {
   session.once('remoteSettings', spoke).once('close', spoke);
 }
 
-/** Returns the address as text. */
+/** Returns the address as text, with the actual port. */
 async function listen(server: Http2Server, address: Address, socketMode: number): Promise<string> {
   try {
     if ('path' in address) await listenOnSocket(server, address.path, socketMode);
@@ -105,11 +105,11 @@ async function listen(server: Http2Server, address: Address, socketMode: number)
 }
 
 async function listenOnSocket(server: Http2Server, path: string, mode: number): Promise<void> {
-  // Binding would say of a folder that is not there that it may not be entered.
+  // libuv reports a missing folder as EACCES when it binds.
   await access(dirname(path));
   await removeStaleSocket(path);
   const umask = process.umask(UMASK_OF_SOCKETS);
-  // Binds before it returns, so that nothing else is created under this umask.
+  // Binds before it returns: nothing else is created under this umask.
   const listening = started(server, { path });
   process.umask(umask);
   await listening;
@@ -122,7 +122,7 @@ async function started(server: Http2Server, options: ListenOptions): Promise<voi
   await listening;
 }
 
-/** A socket file on which nobody answers was left behind by a process that died. */
+/** Removes a socket file on which nobody answers: a process that died left it. */
 async function removeStaleSocket(path: string): Promise<void> {
   const stats = await lstat(path).catch(() => undefined);
   if (stats === undefined) return;
@@ -131,7 +131,7 @@ async function removeStaleSocket(path: string): Promise<void> {
   await unlink(path);
 }
 
-/** What the operating system would have said, in clearer words. */
+/** Returns the error of the operating system with a clearer message. */
 function addressInUse(message: string): NodeJS.ErrnoException {
   return Object.assign(new Error(message), { code: 'EADDRINUSE', syscall: 'listen' });
 }
@@ -149,7 +149,7 @@ function answers(path: string): Promise<boolean> {
   });
 }
 
-/** GOAWAY on every connection, which then closes behind its last stream. */
+/** Sends GOAWAY on every connection, which then closes behind its last stream; cuts those left after the grace. */
 async function drain(servers: Http2Server[], { sockets, sessions }: Connections, graceMs: number): Promise<void> {
   const closed = Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
   for (const session of sessions) session.close();

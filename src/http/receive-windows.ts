@@ -4,19 +4,19 @@ import type { Http2Server, ServerHttp2Session } from 'node:http2';
 const MIN_WINDOW_BYTES = 64 * 1024;
 /** A larger one makes a single sender no faster. */
 const MAX_WINDOW_BYTES = 2 * 1024 * 1024;
-/** What a byte that waits costs: with it waits the buffer it was read into, and behind it what is not yet collected. */
+/** Memory that an unread byte costs: the buffer that it was read into, and garbage that is not yet collected. */
 const COST_OF_A_BYTE = 8;
 
 export interface ReceiveWindows {
-  /** Keeps the windows of this server's streams within the budget; called before it listens. */
+  /** Keeps the windows of a server's streams within the budget; called before the server listens. */
   govern(server: Http2Server): void;
 }
 
 /**
- * A stream buffers up to its window of what nobody has read yet; the window of the connection bounds nothing, since Node
- * opens it again at once. Each stream has a share, and each connection has one for the stream it is about to open.
- * Shares are cut in powers of two and grow only when three quarters are unused, so that clients are not told of every
- * stream that comes and goes.
+ * A stream buffers up to its window unread; the window of the connection bounds nothing, since Node opens it again at
+ * once. Each stream has a share, and each connection has one for the stream that it opens next. The number of shares is
+ * a power of two and falls only when three quarters are unused, so that clients do not get settings for every stream
+ * that comes and goes.
  */
 export function createReceiveWindows(budgetBytes: number): ReceiveWindows {
   const servers: Http2Server[] = [];
@@ -30,10 +30,10 @@ export function createReceiveWindows(budgetBytes: number): ReceiveWindows {
   }
 
   /**
-   * One at a time: Node cuts a connection that leaves ten settings unanswered, as a client that pauses does. One that was
-   * torn down refuses them, and its streams end before it says that it is closed.
+   * Sends one SETTINGS frame at a time: Node cuts a connection that leaves ten unanswered, as a client that pauses does.
+   * A session that was torn down refuses settings, and its streams end before it emits `close`.
    */
-  function tell(session: ServerHttp2Session): void {
+  function announce(session: ServerHttp2Session): void {
     if (session.closed || session.destroyed || session.pendingSettingsAck) return;
     session.settings({ initialWindowSize: windowBytes() });
   }
@@ -46,7 +46,7 @@ export function createReceiveWindows(budgetBytes: number): ReceiveWindows {
     const initialWindowSize = windowBytes();
     if (initialWindowSize === before) return;
     for (const server of servers) server.updateSettings({ initialWindowSize });
-    for (const session of sessions) tell(session);
+    for (const session of sessions) announce(session);
   }
 
   return {
@@ -56,7 +56,7 @@ export function createReceiveWindows(budgetBytes: number): ReceiveWindows {
       server.on('session', (session) => {
         sessions.add(session);
         session.on('localSettings', ({ initialWindowSize }) => {
-          if (initialWindowSize !== windowBytes()) tell(session);
+          if (initialWindowSize !== windowBytes()) announce(session);
         });
         adjust();
         session.once('close', () => {

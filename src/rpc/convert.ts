@@ -1,4 +1,4 @@
-/** Messages of the contract into the domain's terms and back. */
+/** Converts messages of the contract to the domain's terms and back. */
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { type Timestamp, timestampFromDate } from '@bufbuild/protobuf/wkt';
 import {
@@ -152,12 +152,12 @@ function groupFrom({ name, count, bytes, rest }: GroupStatistics): MessageInitSh
   return { name, count: BigInt(count), bytes: BigInt(bytes), rest };
 }
 
-/** A count of bytes as a number. What a double does not hold exactly is larger than any image or store. */
+/** Returns a count of bytes as a number; one that a double cannot hold exactly is larger than any image or store. */
 export function numberOf(value: bigint): number {
   return value > BigInt(Number.MAX_SAFE_INTEGER) ? Number.MAX_SAFE_INTEGER : Number(value);
 }
 
-/** Years 1970 to 9999, cut to the millisecond. */
+/** Returns the time, cut to the millisecond. Throws FIELD_INVALID outside the years 1970 to 9999. */
 export function dateOf(field: string, timestamp: Timestamp | undefined): Date | undefined {
   if (timestamp === undefined) return undefined;
   const { seconds, nanos } = timestamp;

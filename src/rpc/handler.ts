@@ -24,7 +24,7 @@ type UniversalHandler = ConnectRouter['handlers'][number];
 
 export interface HandlerOptions {
   log: Logger;
-  /** How long a request that is not a stream may take to arrive. */
+  /** How long the request of an rpc without a request stream may take to arrive. */
   requestMs: number;
 }
 

@@ -8,9 +8,9 @@ import type { Storage } from '../storage/types.ts';
 const POLL_MS = 1000;
 
 /**
- * The empty name and `imagestorage.v1.ImageStorage` are the daemon as callers that name no provider meet it; whether one
- * provider serves is told by `imagestorage.v1.ImageStorage/<provider>`. A probe of the daemon so restarts or hides it for
- * its default provider alone: another one that is down takes down only its own calls.
+ * The empty name and `imagestorage.v1.ImageStorage` have the health of the default provider, and
+ * `imagestorage.v1.ImageStorage/<provider>` has that of one provider. So a probe of the daemon restarts or hides it for
+ * its default provider alone: another one that is down fails only its own calls.
  *
  * The storage is asked at each call, and each second while somebody watches; `shutdown` ends the watches.
  */

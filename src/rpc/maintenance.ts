@@ -24,7 +24,7 @@ import type {
 import type { Storage } from '../storage/types.ts';
 import { dateOf } from './convert.ts';
 
-/** More often nobody looks at it. */
+/** Progress that comes more often is read by nobody. */
 const PROGRESS_EVERY_MS = 200;
 
 const PROBLEMS: Record<Problem, ProblemMessage> = {
@@ -60,7 +60,7 @@ export function createMaintenance(storage: Storage): ServiceImpl<typeof Maintena
   };
 }
 
-/** Leaves out progress that nobody would see. */
+/** Drops progress that follows the last within PROGRESS_EVERY_MS. */
 async function* thinned<T extends { kind: string }>(events: AsyncIterable<T>): AsyncGenerator<T> {
   let shownAt = 0;
   for await (const event of events) {

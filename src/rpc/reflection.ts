@@ -41,7 +41,7 @@ function createAnswerer(services: DescService[]): (question: ServerReflectionReq
       case 'fileByFilename':
         return describe(files.find(({ proto }) => proto.name === value));
       case 'fileContainingSymbol':
-        // Methods, fields and enum values are found by what they belong to.
+        // A method, field or enum value is found by its parent.
         return describe(fileOf(value) ?? fileOf(value.slice(0, value.lastIndexOf('.'))));
       case 'allExtensionNumbersOfType':
         return fileOf(value)
@@ -61,12 +61,12 @@ function describe(file: DescFile | undefined): Answer {
   return { case: 'fileDescriptorResponse', value: { fileDescriptorProto } };
 }
 
-/** The file first, then each one that it needs, once. */
+/** Returns the file, then each of its dependencies once. */
 function withDependencies(file: DescFile): DescFile[] {
   return [...new Set([file, ...file.dependencies.flatMap(withDependencies)])];
 }
 
-/** What comes until the source ends or the signal fires; lets go of both. */
+/** Yields from the source until it ends or the signal fires; releases both. */
 async function* until<T>(stop: AbortSignal, source: AsyncIterable<T>): AsyncGenerator<T> {
   const iterator = source[Symbol.asyncIterator]();
   const { promise: stopped, resolve } = Promise.withResolvers<undefined>();
@@ -78,7 +78,7 @@ async function* until<T>(stop: AbortSignal, source: AsyncIterable<T>): AsyncGene
       yield next.value;
     }
   } finally {
-    // Not awaited: a message that is being waited for may never come.
+    // Not awaited: the message that it waits for may never come.
     iterator.return?.().catch(() => undefined);
   }
 }

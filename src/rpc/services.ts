@@ -1,4 +1,4 @@
-/** Everything the daemon answers over gRPC: ImageStorage, Maintenance, health and, where it may, reflection. */
+/** Adds the services of the daemon: ImageStorage, Maintenance, health and, where allowed, reflection. */
 import type { ConnectRouter } from '@connectrpc/connect';
 import { Health } from '../../gen/health/v1/health_pb.ts';
 import { ImageStorage } from '../../gen/imagestorage/v1/image_storage_pb.ts';
@@ -10,18 +10,18 @@ import { addReflection } from './reflection.ts';
 import { createRoutes } from './routes.ts';
 import type { SaveStreamLimits } from './save-stream.ts';
 
-/** Field numbers and lengths of a message, and whatever of a header is not metadata. */
+/** Room for the field tags and lengths of a message, and for the fields of a header that are not metadata. */
 const FRAMING_BYTES = 64 * 1024;
 
 export interface ServiceOptions {
   storage: Storage;
   save: SaveStreamLimits;
   maxMetadataBytes: number;
-  /** Whose health is that of the daemon. */
+  /** The provider whose health is that of the daemon. */
   defaultProvider: string;
   /** Whether clients may ask for the descriptors. */
   reflection: boolean;
-  /** Ends the streams that would never end by themselves. */
+  /** Ends the streams that never end by themselves. */
   shutdown: AbortSignal;
 }
 
