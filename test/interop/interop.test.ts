@@ -14,7 +14,7 @@ import { interopTable } from '../support/interop-table.ts';
 import { requires } from '../support/requires.ts';
 
 const page = fileURLToPath(new URL('../../docs/interop.md', import.meta.url));
-const cases: Case[] = JSON.parse(await readFile(new URL('../interop/cases.json', import.meta.url), 'utf8'));
+const cases: Case[] = JSON.parse(await readFile(new URL('./cases.json', import.meta.url), 'utf8'));
 const languages = await interopLanguages();
 
 let folder: string;
