@@ -1,14 +1,19 @@
-/** The Java client: formatted, generated from the contract as it is, and its example against a daemon. */
+/** The Java client: formatted, packaged also outside of the repository, and its example against a daemon. */
 import { execFile } from 'node:child_process';
+import { cp, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 import { startCuttingProxy } from '../support/cutting-proxy.ts';
-import { generatedDiff } from '../support/generated.ts';
 import { sharedImages } from '../support/images.ts';
-import { javaAvailable, javaProgram, maven } from '../support/java.ts';
+import { javaAvailable, javaProgram, maven, mavenIn } from '../support/java.ts';
 import { requires } from '../support/requires.ts';
 import { runDaemon } from '../support/running-daemon.ts';
 
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
 const [image] = sharedImages();
 const available = image !== undefined && (await javaAvailable());
 
@@ -17,8 +22,19 @@ requires('../shared/images, Maven and a JDK of at least 17', available)('clients
     await maven('spotless:check');
   });
 
-  it('is what the contract generates', { timeout: 600_000 }, async () => {
-    expect(await generatedDiff('clients/java/buf.gen.yaml', 'clients/java/src/main/java')).toBe('');
+  it('is packaged with the contract and its source, also outside of the repository', { timeout: 600_000 }, async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'image-storage-java-'));
+    try {
+      await cp(join(root, 'clients/java/pom.xml'), join(folder, 'pom.xml'));
+      await mavenIn(folder, 'package', `-Dimagestorage.proto=${join(root, 'proto')}`);
+      const entries = async (jar: string) =>
+        (await promisify(execFile)('jar', ['--list', '--file', join(folder, 'target', jar)])).stdout.split('\n');
+      const stubs = ['dev/imagestorage/v1/ImageStorageGrpc.class', 'imagestorage/v1/image_storage.proto'];
+      expect(await entries(`image-storage-${version}.jar`)).toEqual(expect.arrayContaining(stubs));
+      expect(await entries(`image-storage-${version}-sources.jar`)).toContain('dev/imagestorage/v1/SaveHeader.java');
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 
   it('its example saves once, over a connection that breaks in place of the answer', { timeout: 600_000 }, async () => {

@@ -9,10 +9,10 @@ import { oneAtATime } from './built-once.ts';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const target = join(root, 'clients/java/target');
 
-/** False, with the reason on stderr, where Maven, its JDK or what they need cannot be had. Fetches the generators, too. */
+/** False, with the reason on stderr, where Maven, its JDK or what they need cannot be had. */
 export async function javaAvailable(): Promise<boolean> {
   try {
-    await maven('--activate-profiles', 'generators', 'compile');
+    await maven('compile');
     return true;
   } catch (error) {
     console.warn('no Java client here:', (error as Error).message);
@@ -35,12 +35,14 @@ export async function javaRunner(): Promise<string[] | undefined> {
 
 /** Runs Maven in clients/java, one at a time: test files run side by side, and Maven takes no lock on the folder it builds in. */
 export async function maven(...args: string[]): Promise<void> {
-  await oneAtATime('maven', async () => {
-    try {
-      await promisify(execFile)('mvn', ['--batch-mode', '--quiet', '--file', 'clients/java', ...args], { cwd: root });
-    } catch (error) {
-      // Maven explains itself on stdout.
-      throw new Error(`${(error as Error).message}\n${(error as { stdout?: string }).stdout ?? ''}`);
-    }
-  });
+  await oneAtATime('maven', () => mavenIn('clients/java', ...args));
+}
+
+export async function mavenIn(folder: string, ...args: string[]): Promise<void> {
+  try {
+    await promisify(execFile)('mvn', ['--batch-mode', '--quiet', '--file', folder, ...args], { cwd: root });
+  } catch (error) {
+    // Maven explains itself on stdout.
+    throw new Error(`${(error as Error).message}\n${(error as { stdout?: string }).stdout ?? ''}`);
+  }
 }
