@@ -1,4 +1,4 @@
-/** The runner of every language: how it is had, and which cases are meant for it. */
+/** The runner of every language: how it is built, and which cases are meant for it. */
 import { execFile } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -16,38 +16,39 @@ export interface Language {
   kind: Kind;
   /** What a machine must have. */
   needs: string;
-  /** Of the runner: program and arguments; undefined where what it needs is missing. */
-  command: string[] | undefined;
+  /** Program and arguments, built on first use; undefined, with the reason on stderr, where what it needs is missing. */
+  runner(): Promise<string[] | undefined>;
   env?: Record<string, string>;
 }
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const built = cached('interop');
+const python = { needs: 'python3 with venv and pip', env: { PYTHONPATH: join(root, 'clients/python/src') } };
+const go = { needs: 'Go 1.26 and the modules of test/interop/go' };
+const java = { needs: 'Maven, a JDK and the packages of clients/java' };
+const rust = { needs: 'Rust and the crates of clients/rust' };
 
-/** Builds what has to be built. */
-export async function interopLanguages(): Promise<Language[]> {
-  const [client, grpcio, go] = await Promise.all([pythonClient(), plainPython(), goRunners()]);
-  // After one another: each compiler takes all processors.
-  const java = await javaRunner();
-  const rust = await rustRunner();
-  const python = { needs: 'python3 with venv and pip', env: { PYTHONPATH: join(root, 'clients/python/src') } };
-  const needsGo = 'Go 1.26 and the modules of test/interop/go';
-  return [
-    { name: 'TypeScript', kind: 'layers', needs: 'Node', command: [process.execPath, 'test/interop/typescript.ts'] },
-    { name: 'Python', kind: 'layers', command: client && [...client, 'sync'], ...python },
-    { name: 'Python asyncio', kind: 'layers', command: client && [...client, 'async'], ...python },
-    { name: 'Go', kind: 'layers', command: programIn(go, 'client'), needs: needsGo },
-    { name: 'grpcio', kind: 'plain', command: grpcio, needs: python.needs },
-    { name: 'grpc-go', kind: 'plain', command: programIn(go, 'plain'), needs: needsGo },
-    { name: 'Java', kind: 'smoke', command: java, needs: 'Maven, a JDK and the packages of clients/java' },
-    { name: 'Rust', kind: 'smoke', command: rust, needs: 'Rust and the crates of clients/rust' },
-  ];
-}
+/** In the order of the table. */
+export const interopLanguages: Language[] = [
+  {
+    name: 'TypeScript',
+    kind: 'layers',
+    needs: 'Node',
+    runner: async () => [process.execPath, 'test/interop/typescript.ts'],
+  },
+  { name: 'Python', kind: 'layers', ...python, runner: () => pythonClient('sync') },
+  { name: 'Python asyncio', kind: 'layers', ...python, runner: () => pythonClient('async') },
+  { name: 'Go', kind: 'layers', ...go, runner: () => goProgram('client') },
+  { name: 'grpcio', kind: 'plain', needs: python.needs, runner: plainPython },
+  { name: 'grpc-go', kind: 'plain', ...go, runner: () => goProgram('plain') },
+  { name: 'Java', kind: 'smoke', ...java, runner: javaRunner },
+  { name: 'Rust', kind: 'smoke', ...rust, runner: rustRunner },
+];
 
-async function pythonClient(): Promise<string[] | undefined> {
+async function pythonClient(mode: 'sync' | 'async'): Promise<string[] | undefined> {
   const python = await pythonWith('clients/python/requirements-dev.txt');
-  return python === undefined ? undefined : [python, 'test/interop/python_client.py'];
+  return python === undefined ? undefined : [python, 'test/interop/python_client.py', mode];
 }
 
 /** With stubs made from the contract on the spot. */
@@ -63,19 +64,13 @@ async function plainPython(): Promise<string[] | undefined> {
   return [python, 'test/interop/python_plain.py', stubs];
 }
 
-function programIn(folder: string | undefined, name: string): string[] | undefined {
-  return folder === undefined ? undefined : [join(folder, name)];
-}
-
-/** The folder of both programs; undefined, with the reason on stderr, where Go or its modules cannot be had. */
-async function goRunners(): Promise<string | undefined> {
+async function goProgram(name: 'client' | 'plain'): Promise<string[] | undefined> {
+  const program = join(built, 'go', name);
   try {
-    await run('go', ['build', '-buildvcs=false', '-o', `${join(built, 'go')}/`, './client', './plain'], {
-      cwd: join(root, 'test/interop/go'),
-    });
-    return join(built, 'go');
+    await run('go', ['build', '-buildvcs=false', '-o', program, `./${name}`], { cwd: join(root, 'test/interop/go') });
+    return [program];
   } catch (error) {
-    console.warn('no Go runners here:', (error as Error).message);
+    console.warn(`no Go runner ${name} here:`, (error as Error).message);
     return undefined;
   }
 }

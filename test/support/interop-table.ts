@@ -3,7 +3,7 @@ import type { Case, Kind } from './interop-case.ts';
 
 const INTRODUCTION = `# Interop
 
-Every client against one real daemon, case by case: written by \`test/interop/interop.test.ts\` from [\`test/interop/cases.json\`](../test/interop/cases.json) when all of them pass.
+Every client against one real daemon, case by case: written by \`npm run interop\` from [\`test/interop/cases.json\`](../test/interop/cases.json) when all of them pass.
 
 TypeScript, Python and Go are our own clients; the others are a gRPC library with the messages generated from the contract, and nothing else.
 \`–\`: not for that client. Our own clients declare sizes and checksums and follow page tokens by themselves, and resume what breaks; Java and Rust play only the cases of save, list and get.

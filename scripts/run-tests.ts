@@ -1,0 +1,9 @@
+/** Runs tests for a script that may go on only where every one of them has passed. */
+import { startVitest } from 'vitest/node';
+
+/** False where a test failed or was skipped, or where there was none. */
+export async function allPass(filters: string[], options: { config?: string } = {}): Promise<boolean> {
+  const { state } = await startVitest(filters, { watch: false, ...options });
+  const tests = state.getTestModules().flatMap((module) => [...module.children.allTests()]);
+  return !process.exitCode && tests.length > 0 && tests.every((test) => test.result().state === 'passed');
+}
