@@ -1,10 +1,12 @@
 /** How the tests run and how much of the storage library they must reach. */
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
 import { countReporter } from './test/support/count-reporter.ts';
 
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    // By `npm run check:clients`.
+    exclude: [...configDefaults.exclude, 'test/clients/**'],
     setupFiles: ['test/support/compile-cache.ts'],
     // Real daemons, disks and kills: a limit is for what hangs, not for what is slow.
     testTimeout: 60_000,

@@ -10,12 +10,14 @@ const folder = fileURLToPath(new URL('../../clients/python/', import.meta.url));
 const python = await pythonWith('clients/python/requirements-dev.txt');
 
 requires('python3 with venv and pip', python !== undefined)('clients/python', () => {
-  it('passes its tests', { timeout: 600_000 }, async () => {
+  it('passes its tests', { timeout: 600_000 }, async ({ skip }) => {
     const { stdout } = await promisify(execFile)(python!, ['-m', 'pytest', '-q', '-p', 'no:cacheprovider'], {
       cwd: folder,
       env: { ...process.env, PYTHONPATH: `${folder}src` },
       maxBuffer: 64 << 20,
     });
     expect(stdout).toMatch(/\d+ passed/);
+    const [skipped] = stdout.match(/\d+ skipped/) ?? [];
+    if (skipped) skip(`${skipped} of them`);
   });
 });

@@ -12,7 +12,6 @@ import { requires } from '../support/requires.ts';
 import { runDaemon } from '../support/running-daemon.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const client = join(root, 'clients/python');
 const python = await pythonWith('clients/python/requirements-dev.txt');
 const workflows = sharedImages().filter(({ name }) => name.endsWith('.png'));
 
@@ -45,22 +44,10 @@ requires('python3 with venv and pip', python !== undefined)('Python', () => {
   afterAll(() => rm(folder, { recursive: true }));
 
   const runPython = (args: string[], cwd: string, address = '', input = '') => {
-    const source = join(client, 'src');
-    const env = { IMAGE_STORAGE_ADDRESS: address, PYTHONPATH: source, MYPYPATH: source, PYTHONDONTWRITEBYTECODE: '1' };
+    const source = join(root, 'clients/python/src');
+    const env = { IMAGE_STORAGE_ADDRESS: address, PYTHONPATH: source, PYTHONDONTWRITEBYTECODE: '1' };
     return run(python!, args, { cwd, env, input });
   };
-
-  it.each([
-    // Scripts are checked where they run, a pack as the package it is.
-    { name: 'diffusers', cwd: join(examples, 'diffusers'), target: '.' },
-    { name: 'comfyui', cwd: examples, target: 'comfyui' },
-  ])('$name is formatted, linted and typed as the client is', async ({ cwd, target }) => {
-    const config = join(client, 'pyproject.toml');
-    await runPython(['-m', 'ruff', 'format', '--no-cache', '--config', config, '--check', target], cwd);
-    await runPython(['-m', 'ruff', 'check', '--no-cache', '--config', config, target], cwd);
-    const options = ['--config-file', config, '--cache-dir', join(folder, 'mypy'), '--ignore-missing-imports'];
-    await runPython(['-m', 'mypy', ...options, target], cwd);
-  });
 
   it('diffusers: keeps each image with its exact seed and the settings, and a job that is run again once', async () => {
     await using daemon = await runDaemon();

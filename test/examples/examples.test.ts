@@ -84,11 +84,6 @@ requires('Go 1.26 and the modules of examples/go-worker', go)('go-worker', () =>
   const work = async (address: string, jobs: object[]) =>
     parseJsonLines(await run(binary, ['-address', address], { cwd: folder, input: jsonLines(jobs) }));
 
-  it('is formatted and vetted', { timeout: 600_000 }, async () => {
-    expect(await run('gofmt', ['-l', '.'], { cwd: worker })).toBe('');
-    await run('go', ['vet', './...'], { cwd: worker });
-  });
-
   it('keeps one image a job, also where the answer was lost or the job comes again', async () => {
     await using daemon = await runDaemon();
     await using proxy = await startCuttingProxy(daemon.address, [{ atAnswer: 'break' }]);

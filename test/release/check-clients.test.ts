@@ -1,0 +1,62 @@
+/** When the clients are checked again: whenever something that their checks depend on has changed. */
+import { execFileSync } from 'node:child_process';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { CHECKED, clientsFingerprint } from '../../scripts/clients-fingerprint.ts';
+
+let root: string;
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'image-storage-checked-'));
+  execFileSync('git', ['init', '--quiet', root]);
+  await write('.gitignore', 'target/\n');
+  await write('package.json', JSON.stringify({ devDependencies: { '@bufbuild/buf': '1.0.0' } }));
+  for (const path of ['clients/go/client.go', 'proto/a.proto', 'examples/go/main.go', 'src/daemon.ts']) {
+    await write(path, 'as it was');
+  }
+  execFileSync('git', ['add', '.'], { cwd: root });
+});
+afterEach(() => rm(root, { recursive: true }));
+
+async function write(path: string, text: string): Promise<void> {
+  await mkdir(join(root, dirname(path)), { recursive: true });
+  await writeFile(join(root, path), text);
+}
+
+it.each([
+  ['a client', 'clients/go/client.go'],
+  ['the contract', 'proto/a.proto'],
+  ['an example', 'examples/go/main.go'],
+  ['a file that is not committed yet', 'clients/go/new.go'],
+  ['a check of theirs', 'test/clients/go-client.test.ts'],
+  ['what their page shows', 'docs/clients.md'],
+])('%s that changes is seen', async (_, path) => {
+  const before = clientsFingerprint(root);
+  await write(path, 'changed');
+  expect(clientsFingerprint(root)).not.toBe(before);
+});
+
+it('a file that is removed or renamed is seen', async () => {
+  const before = clientsFingerprint(root);
+  await rm(join(root, 'examples/go/main.go'));
+  const removed = clientsFingerprint(root);
+  await write('examples/go/worker.go', 'as it was');
+  expect(new Set([before, removed, clientsFingerprint(root)]).size).toBe(3);
+});
+
+it('another generator is seen', async () => {
+  const before = clientsFingerprint(root);
+  await write('package.json', JSON.stringify({ devDependencies: { '@bufbuild/buf': '2.0.0' } }));
+  expect(clientsFingerprint(root)).not.toBe(before);
+});
+
+it.each([
+  ['the daemon', 'src/daemon.ts'],
+  ['what a build leaves', 'clients/rust/target/debug/example'],
+  ['the record itself', CHECKED],
+])('%s makes no difference', async (_, path) => {
+  const before = clientsFingerprint(root);
+  await write(path, 'changed');
+  expect(clientsFingerprint(root)).toBe(before);
+});
