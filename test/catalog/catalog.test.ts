@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { Catalog, CatalogQuery, PageRequest, Tombstone } from '../../src/storage/catalog/catalog.ts';
 import { isModelSlug, modelSlug, utcDay } from '../../src/storage/domain/naming.ts';
 import type { ImageRecord } from '../../src/storage/domain/record.ts';
+import { full, seed } from '../support/scale.ts';
 import {
   createWith,
   deleteOf,
@@ -13,8 +14,7 @@ import {
   recordOf,
   T0,
   temporaryCatalog,
-} from '../support/catalog.ts';
-import { full, seed } from '../support/scale.ts';
+} from './catalogs.ts';
 
 const NEWEST: CatalogQuery = { order: 'newest' };
 const DAY = 24 * 60 * 60 * 1000;

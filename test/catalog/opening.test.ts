@@ -18,7 +18,7 @@ import {
   STORE_ID,
   T0,
   temporaryCatalog,
-} from '../support/catalog.ts';
+} from './catalogs.ts';
 
 let path: string;
 let release: () => void;

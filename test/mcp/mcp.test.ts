@@ -13,11 +13,11 @@ import { connect, type ImageStorageClient } from '../../src/client.ts';
 import { EXIT } from '../../src/exit-codes.ts';
 import { openAllowed } from '../../src/mcp/allowed-file.ts';
 import { createConfirmations } from '../../src/mcp/confirmation.ts';
-import { type Assistant, pythonAssistant, typeScriptAssistant } from '../support/assistant.ts';
 import { avifOf, pngOf, sharedImages } from '../support/images.ts';
 import { pythonWith } from '../support/python.ts';
 import { requires } from '../support/requires.ts';
 import { type RunningDaemon, runDaemon } from '../support/running-daemon.ts';
+import { type Assistant, pythonAssistant, typeScriptAssistant } from './assistant.ts';
 
 const BIN = fileURLToPath(new URL('../../bin/image-storage.js', import.meta.url));
 const READING = ['list_images', 'get_image', 'storage_stats'];

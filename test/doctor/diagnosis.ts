@@ -11,7 +11,7 @@ import { connect } from '../../src/client.ts';
 import type { ProviderCheck } from '../../src/storage/doctor/doctor.ts';
 import { createStorage, type ProviderSettings } from '../../src/storage/index.ts';
 import { examineStorage } from '../../src/storage/storage.ts';
-import { pngOf } from './images.ts';
+import { pngOf } from '../support/images.ts';
 
 const BIN = fileURLToPath(new URL('../../bin/image-storage.js', import.meta.url));
 
