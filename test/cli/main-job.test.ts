@@ -92,7 +92,7 @@ requires('../shared/images', images.length > 0)('real images', () => {
         `--grpc_python_out=${stubs}`,
         proto,
       ]);
-      const script = join(root, 'test/python/save_and_get.py');
+      const script = join(root, 'test/cli/save_and_get.py');
       const { stdout } = await run(python!, [script, stubs, daemon.address, ...images.map((image) => image.path)]);
       const results = stdout
         .trim()

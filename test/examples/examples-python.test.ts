@@ -76,7 +76,7 @@ requires('python3 with venv and pip', python !== undefined)('Python', () => {
   requires('../shared/images', workflows.length > 0)('comfyui', () => {
     /** Runs the node in a stub of ComfyUI, once for each; what it gives to the page. */
     const saveAll = async (address: string, runs: object[]) => {
-      const host = [join(root, 'test/python/comfyui_host.py'), join(examples, 'comfyui'), join(folder, 'temp')];
+      const host = [join(root, 'test/examples/comfyui_host.py'), join(examples, 'comfyui'), join(folder, 'temp')];
       return parseJsonLines(await runPython(host, folder, address, jsonLines(runs)));
     };
     const [{ path: anyFile } = { path: '' }] = workflows;

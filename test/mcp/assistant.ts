@@ -15,7 +15,7 @@ export interface Assistant {
 }
 
 const BIN = fileURLToPath(new URL('../../bin/image-storage.js', import.meta.url));
-const BRIDGE = fileURLToPath(new URL('../python/mcp_bridge.py', import.meta.url));
+const BRIDGE = fileURLToPath(new URL('./mcp_bridge.py', import.meta.url));
 
 /** `revision` is that of the protocol: that of the first handshake, or the newest both sides know. */
 export async function typeScriptAssistant(flags: string[], revision: 'legacy' | 'auto' = 'legacy'): Promise<Assistant> {

@@ -25,7 +25,7 @@ const TOOLS = [...READING, 'save_image', 'cleanup_images', 'delete_images'];
 const PREVIEW_BYTES = 256 * 1024;
 
 const images = sharedImages();
-const python = await pythonWith('test/python/requirements-mcp.txt');
+const python = await pythonWith('test/mcp/requirements.txt');
 
 let folder: string;
 /** What assistants may save. */
