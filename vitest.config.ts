@@ -7,24 +7,24 @@ import { LongestFirst } from './test/support/longest-first.ts';
 const WAITING = [
   'test/bucket/{s3-each-fault,s3-faults,shared-bucket,verify}.test.ts',
   'test/catalog/rebuild.test.ts',
-  'test/cli/{cli,import,main-job,maintenance-cli}.test.ts',
+  'test/cli/{cli,import,maintenance-cli}.test.ts',
   'test/client/client.test.ts',
   'test/crash/{crash,kill,s3-kill}.test.ts',
   'test/doctor/bucket.test.ts',
-  'test/examples/examples-python.test.ts',
   'test/maintenance/{copy,copy-many,verify}.test.ts',
-  'test/mcp/mcp.test.ts',
   'test/providers/optional-provider.test.ts',
   'test/rpc/*.test.ts',
   'test/s3/s3-storage.test.ts',
 ];
-/** Mount file systems, make files immutable, or build with what the user who runs the tests has installed. */
+/** Mount file systems, make files immutable, or use what is installed for the user who runs the tests. */
 const PRIVILEGED = [
+  'test/cli/main-job.test.ts',
   'test/crash/{disk-full,io-errors,power-cut}.test.ts',
   'test/doctor/doctor.test.ts',
-  'test/examples/examples.test.ts',
+  'test/examples/*.test.ts',
   'test/interop/interop.test.ts',
   'test/maintenance/copy-stopped.test.ts',
+  'test/mcp/mcp.test.ts',
   'test/release/*.test.ts',
 ];
 /** Measure the memory of a daemon, or how soon it does something. */
@@ -35,7 +35,7 @@ const MANY = 5;
 
 const COMPILE_CACHE = 'test/support/compile-cache.ts';
 const ordinary = { setupFiles: ['test/support/ordinary-user.ts', COMPILE_CACHE] };
-const prepared = { globalSetup: ['test/support/global-setup.ts', 'test/support/tools.ts'] };
+const withS3 = { globalSetup: ['test/support/global-setup.ts', 'test/support/s3-server.ts'] };
 
 export default defineConfig({
   test: {
@@ -60,7 +60,7 @@ export default defineConfig({
           include: WAITING,
           exclude: ALONE,
           ...ordinary,
-          ...prepared,
+          ...withS3,
           maxWorkers: MANY,
           sequence: { groupOrder: 1 },
         },
@@ -70,7 +70,7 @@ export default defineConfig({
           name: 'privileged',
           include: PRIVILEGED,
           setupFiles: [COMPILE_CACHE],
-          ...prepared,
+          ...withS3,
           maxWorkers: MANY,
           sequence: { groupOrder: 1 },
         },
@@ -92,7 +92,7 @@ export default defineConfig({
           name: 'alone',
           include: ALONE,
           ...ordinary,
-          ...prepared,
+          ...withS3,
           maxWorkers: 1,
           sequence: { groupOrder: 3 },
         },
