@@ -21,7 +21,7 @@ import grpc
 
 from .cancellation import Cancellation
 from .client import ImageStorage
-from .reader import AsyncImageReader
+from .image_reader import AsyncImageReader
 from .retry import DEFAULT_RETRIES, OnRetry
 
 P = ParamSpec("P")

@@ -29,10 +29,10 @@ from .convert import (
 from .dates import Instant
 from .errors import ImageStorageError
 from .methods import CLEANUP, DELETE, SAVE, STATS
-from .reader import ImageReader
-from .reading import Download, Listing
+from .image_reader import ImageReader
+from .resume import Download, Listing
 from .retry import DEFAULT_RETRIES, OnRetry
-from .saving import Parameters, Progress, Saving
+from .save import Parameters, Progress, Saving
 from .source import Source
 from .types import CleanupResult, DeleteResult, Image, ProviderStats
 

@@ -14,7 +14,7 @@ from .cancellation import Cancellable, Cancellation, Closing
 from .errors import ImageStorageError, error_from
 from .feed import Feed
 from .methods import Method, RequestT, ResponseT
-from .reading import ItemT, Reading
+from .resume import ItemT, Reading
 from .retry import OnRetry, Retry
 
 DEFAULT_TIMEOUT_SECONDS = 600.0
