@@ -2,12 +2,12 @@
 
 import { examineProviders, type ProviderCheck } from './doctor/doctor.ts';
 import type { BucketSettings, ProviderConfig, StorageConfig } from './domain/config.ts';
-import { resolveInstant, resolveRange } from './domain/dates.ts';
+import { resolveInstant } from './domain/dates.ts';
 import { invalidField, namedError, partlyDone, StorageError, StoreOpenError } from './domain/errors.ts';
 import type { Logger } from './domain/logger.ts';
 import type { VerifyEvent, VerifyOptions } from './domain/maintenance.ts';
 import { shortId } from './domain/naming.ts';
-import type { CleanupOptions, CleanupResult, Instant, ListOptions } from './domain/requests.ts';
+import type { CleanupOptions, CleanupResult } from './domain/requests.ts';
 import { openProvider, providerTypeOf } from './factory.ts';
 import { createListing } from './lists/listing.ts';
 import { copyImages } from './maintenance/copy.ts';
@@ -15,7 +15,7 @@ import { inTurn } from './maintenance/verify.ts';
 import { openOptional, type Place } from './providers/optional-provider.ts';
 import { checkCleanup, sumOf } from './retention/cleanup.ts';
 import { type Settings, withDefaults, withoutAlias } from './settings.ts';
-import type { ListSource, ProviderChoice, ProviderContext, Storage, StorageProvider } from './types.ts';
+import type { PageReader, ProviderContext, Storage, StorageProvider } from './types.ts';
 
 const ALL = '*';
 
@@ -141,16 +141,12 @@ function facade(places: Map<string, Place>, defaultProvider: string, now: () => 
     return opened(place, namedError);
   };
   const all = (): StorageProvider[] => [...places.values()].map((place) => opened(place, namedAmongAll));
-  const sourcesOf = (options: ListOptions<Instant> & ProviderChoice): ListSource[] => {
-    const dateRange = options.dateRange && resolveRange(options.dateRange, new Date(now()));
-    const sourcesIn = (provider: StorageProvider) => provider.list({ ...options, dateRange }).sources();
-    return options.provider === ALL ? all().flatMap(sourcesIn).map(naming) : sourcesIn(one(options.provider));
-  };
+  const readers = (choice?: string): PageReader[] => (choice === ALL ? all().map(naming) : [one(choice)]);
   return {
     save: async (source, metadata, options) => one(options?.provider).save(source, metadata, options),
     get: async (filename, options) => one(options?.provider).get(filename, options),
     delete: async (filename, options) => one(options?.provider).delete(filename),
-    list: (options = {}) => createListing(() => sourcesOf(options), options),
+    list: (options = {}) => createListing(() => readers(options.provider), options, now),
     async cleanup({ olderThan: given, ...rest }) {
       const olderThan = given === undefined ? undefined : resolveInstant('older_than', given, new Date(now()));
       const options = { ...rest, olderThan };
@@ -199,9 +195,9 @@ async function checkServing(provider: StorageProvider): Promise<void> {
   await provider.getStatistics();
 }
 
-function naming(source: ListSource): ListSource {
-  const { provider } = source;
-  return { provider, read: (...request) => named(provider, source.read(...request)) };
+function naming(provider: StorageProvider): PageReader {
+  const { name } = provider;
+  return { name, readPage: (...request) => named(name, provider.readPage(...request)) };
 }
 
 async function named<T>(provider: string, work: Promise<T>): Promise<T> {

@@ -11,7 +11,9 @@ import type {
   CleanupResult,
   GetOptions,
   ImageFilter,
+  ImageQuery,
   Instant,
+  ItemPage,
   ListOptions,
   Page,
   ProviderHealth,
@@ -25,23 +27,20 @@ export * from './domain/image.ts';
 export * from './domain/logger.ts';
 export * from './domain/requests.ts';
 
-/** The part of a list that one provider has. */
-export interface ListSource {
-  provider: string;
-  /** The next items in the order of the list; at least one unless nothing is left. */
-  read(after: Resume | undefined, limit: number, maxBytes: number): Promise<{ items: StorageItem[]; more: boolean }>;
-}
-
 /** A list that is awaited for all items, iterated item by item, or read page by page. Nothing is read before. */
 export interface ImageList extends PromiseLike<StorageItem[]>, AsyncIterable<StorageItem> {
   /** Pages with at least one item each. */
   pages(): AsyncIterable<Page>;
 }
 
-/** A list that can be merged with others. */
-export interface Listing extends ImageList {
-  /** What it is merged from. */
-  sources(): ListSource[];
+/** What the lists over one provider or several are made of. */
+export interface PageReader {
+  readonly name: string;
+  /**
+   * Returns the next items behind `after`, `limit` at most. Stops before the item that would exceed `maxBytes` of metadata,
+   * and gives one item at least unless nothing is left. CATALOG_REBUILDING.
+   */
+  readPage(query: ImageQuery, after: Resume | undefined, limit: number, maxBytes: number): Promise<ItemPage>;
 }
 
 /** What maintenance asks of a provider, beyond its contract to callers. */
@@ -74,7 +73,7 @@ export interface Maintainable {
  * metadata are on stable storage and visible; when it rejects nothing was kept, unless the error has `outcomeUnknown`.
  * A filename is never reused and its bytes never change. All failures are StorageErrors.
  */
-export interface StorageProvider extends Maintainable {
+export interface StorageProvider extends PageReader, Maintainable {
   /** The key in the configuration. */
   readonly name: string;
   /** `local`, `s3`, … */
@@ -86,7 +85,7 @@ export interface StorageProvider extends Maintainable {
   get(filename: string, options?: GetOptions): Promise<StoredImage>;
   /** True when this call deleted it, false when it was not there. Once true the image is never seen again. */
   delete(filename: string): Promise<boolean>;
-  list(options?: ListOptions): Listing;
+  list(options?: ListOptions): ImageList;
   cleanup(options: CleanupOptions): Promise<CleanupResult>;
   getStatistics(): Promise<ProviderStatistics>;
   /** Lets what runs finish, then frees the root. Idempotent. */

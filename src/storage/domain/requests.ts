@@ -55,9 +55,13 @@ export interface ImageFilter<T = Date> {
 
 export type Order = 'newest' | 'oldest';
 
-export interface ListOptions<T = Date> extends ImageFilter<T> {
+/** Which images are meant, and in which order. */
+export interface ImageQuery<T = Date> extends ImageFilter<T> {
   /** Default `newest`. */
   order?: Order;
+}
+
+export interface ListOptions<T = Date> extends ImageQuery<T> {
   /** 0 or unset means all. */
   limit?: number;
   /** Resumes after the page that carried this token. */
@@ -74,6 +78,14 @@ export interface Position {
 
 /** Where a list resumes: behind the position, or with `inclusive` at it. */
 export type Resume = Position & { inclusive?: boolean };
+
+/** What one provider adds to a page of a list. */
+export interface ItemPage {
+  /** In the order of the list; empty only where nothing is left. */
+  items: StorageItem[];
+  /** At least one more item follows. */
+  more: boolean;
+}
 
 export interface Page {
   items: StorageItem[];

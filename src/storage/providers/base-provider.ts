@@ -16,6 +16,8 @@ import type {
   CleanupResult,
   GetOptions,
   ImageFilter,
+  ImageQuery,
+  ItemPage,
   ListOptions,
   ProviderHealth,
   ProviderStatistics,
@@ -32,8 +34,9 @@ import {
   checkType,
 } from '../domain/validation.ts';
 import { type DetectedType, ImageInspector } from '../formats/inspector.ts';
+import { toCatalogQuery } from '../lists/catalog-query.ts';
 import { itemOf, type Location } from '../lists/item.ts';
-import { createListing, toQuery } from '../lists/listing.ts';
+import { createListing } from '../lists/listing.ts';
 import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
 import { allRecords, measureRecords } from '../maintenance/records.ts';
 import { tellOf } from '../maintenance/verify.ts';
@@ -41,7 +44,7 @@ import { checkCleanup, cleanUp } from '../retention/cleanup.ts';
 import type {
   Committed,
   CopyUpload,
-  Listing,
+  ImageList,
   Maintainable,
   ProviderContext,
   StorageProvider,
@@ -247,15 +250,16 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     return outcome.done;
   }
 
-  list(options: ListOptions = {}): Listing {
-    const query = toQuery(options);
-    const read = async (after: Resume | undefined, limit: number, maxBytes: number) => {
-      const catalog = await folded(this.completeCatalog());
-      const { records, more } = await folded(catalog.page(query, { ...(after && { after }), limit, maxBytes }));
-      const locations = await Promise.all(records.map((record) => this.locate(record)));
-      return { items: records.map((record, at) => itemOf(this, record, locations[at]!)), more };
-    };
-    return createListing(() => [{ provider: this.name, read }], options);
+  list(options: ListOptions = {}): ImageList {
+    return createListing(() => [this], options, this.context.now);
+  }
+
+  async readPage(query: ImageQuery, after: Resume | undefined, limit: number, maxBytes: number): Promise<ItemPage> {
+    const catalog = await folded(this.completeCatalog());
+    const request = { ...(after && { after }), limit, maxBytes };
+    const { records, more } = await folded(catalog.page(toCatalogQuery(query), request));
+    const locations = await Promise.all(records.map((record) => this.locate(record)));
+    return { items: records.map((record, at) => itemOf(this, record, locations[at]!)), more };
   }
 
   async cleanup(options: CleanupOptions): Promise<CleanupResult> {
@@ -300,11 +304,11 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
   }
 
   async *records(filter: ImageFilter): AsyncGenerator<ImageRecord> {
-    yield* allRecords(await folded(this.currentCatalog()), toQuery({ ...filter, order: 'oldest' }));
+    yield* allRecords(await folded(this.currentCatalog()), toCatalogQuery({ ...filter, order: 'oldest' }));
   }
 
   async measure(filter: ImageFilter): Promise<{ images: number; bytes: number }> {
-    return folded(measureRecords(await this.completeCatalog(), toQuery(filter)));
+    return folded(measureRecords(await this.completeCatalog(), toCatalogQuery(filter)));
   }
 
   async held(filename: string): Promise<Held> {
