@@ -18,10 +18,11 @@ import type { Logger } from '../domain/logger.ts';
 import type { ProviderContext } from '../types.ts';
 import { AuditLog } from './audit-log.ts';
 import { Committer } from './committer.ts';
+import { finishUnlinks } from './delete.ts';
 import { readOrCreateFormat } from './format.ts';
 import { Layout } from './layout.ts';
 import { rebuildCatalog } from './rebuild.ts';
-import { finishUnlinks, restoreRecords, settleStaging } from './recover.ts';
+import { restoreRecords, settleStaging } from './recover.ts';
 import { giveUpReserve, takeReserve } from './reserve.ts';
 import { type LocalStore, StoreCondition } from './store.ts';
 
@@ -68,12 +69,13 @@ async function openLocked(layout: Layout, folders: Folders, lock: Lock, context:
     openOrRebuild(layout, storeId, isNew, context, { onDeath: onFatal, onCorrupt }),
   );
   const { catalog } = opened;
+  const queues = { byFilename: new KeyedQueue(), byKey: new KeyedQueue() };
   try {
     const recovering = { layout, catalog, folders, log: context.log, failpoint: context.failpoint };
     await withReserve(layout, async () => {
       if (!opened.clean) await restoreRecords(recovering);
       await settleStaging(recovering);
-      await finishUnlinks(recovering);
+      await finishUnlinks({ layout, catalog, context, ...queues });
     });
     await takeReserve(layout).catch((error) => context.log.warn({ err: error }, 'no reserve could be taken'));
     context.failpoint('recovered');
@@ -88,8 +90,8 @@ async function openLocked(layout: Layout, folders: Folders, lock: Lock, context:
       failpoint: context.failpoint,
     });
     const audit = new AuditLog(layout.auditLog);
-    const queues = { byFilename: new KeyedQueue(), byKey: new KeyedQueue() };
-    return { storeId, layout, context, catalog, committer, folders, audit, condition: opening, lock, ...queues };
+    const parts = { layout, context, catalog, committer, folders, audit, condition: opening, lock };
+    return { storeId, ...parts, ...queues, unlinksPending: false };
   } catch (error) {
     await catalog.close(false);
     throw error;

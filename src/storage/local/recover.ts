@@ -1,4 +1,4 @@
-/** What a start puts right after an unclean stop, from the catalog: records, staging and half-done deletes. */
+/** What a start puts right after an unclean stop, from the catalog: records and staging. */
 import { readdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Catalog } from '../catalog/catalog.ts';
@@ -21,7 +21,6 @@ import { folderOf } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import { formatRecord, parseRecord } from '../domain/record-file.ts';
 import type { Layout } from './layout.ts';
-import { unlinkImage } from './store.ts';
 
 const BATCH = 500;
 
@@ -88,7 +87,7 @@ async function settleStaged(recovering: Recovering, filename: string): Promise<v
 }
 
 /** What somebody did to a single file is no reason to stop the store. */
-function isOfOneFile(error: unknown): boolean {
+export function isOfOneFile(error: unknown): boolean {
   return hasCode(error, 'EPERM', 'EACCES', 'EISDIR', 'ENOTDIR', 'EBUSY');
 }
 
@@ -117,31 +116,6 @@ async function placeStaged({ layout, folders, catalog }: Recovering, row: ImageR
 export async function holds(path: string, record: ImageRecord): Promise<boolean> {
   if ((await ifPresent(stat(path)))?.size !== record.size) return false;
   return (await sha256Of(path)) === record.sha256;
-}
-
-/** Unlinks what deleted images still have, and forgets that it was pending. What cannot be unlinked stays pending. */
-export async function finishUnlinks(
-  { layout, catalog, log, failpoint }: Omit<Recovering, 'folders'>,
-  unlink = (filename: string) => unlinkImage(layout, filename, failpoint),
-): Promise<void> {
-  for (;;) {
-    const pending = (await catalog.pendingUnlinks(BATCH)).map((record) => record.filename);
-    const unlinks = await Promise.allSettled(pending.map(unlink));
-    const done = pending.filter((_, index) => unlinks[index]!.status === 'fulfilled');
-    for (const unlinked of unlinks) if (unlinked.status === 'rejected') warnOfUnlink(unlinked.reason, log);
-    if (done.length === 0) return;
-    await syncFolders([
-      layout.staging,
-      ...done.flatMap((name) => [dirname(layout.image(name)), dirname(layout.record(name))]),
-    ]);
-    failpoint('unlinks-synced');
-    await catalog.clearPendingUnlinks(done);
-  }
-}
-
-function warnOfUnlink(error: unknown, log: Logger): void {
-  if (!isOfOneFile(error)) throw error;
-  log.warn({ err: error }, 'a file of a deleted image cannot be unlinked; it is tried again');
 }
 
 /** Syncs each of the folders once; one that is gone has nothing to sync. */

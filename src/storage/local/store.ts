@@ -1,8 +1,7 @@
 /** What the parts of an open local store share, and how it stops when its promises are in doubt. */
-import { unlink } from 'node:fs/promises';
 import type { KeyedQueue } from '../async/keyed-queue.ts';
 import { type Catalog, CatalogError } from '../catalog/catalog.ts';
-import { FolderSyncError, type Folders, type Inode, ifPresent, isSame } from '../disk/files.ts';
+import { FolderSyncError, type Folders, type Inode, isSame } from '../disk/files.ts';
 import { StorageError, toStorageError } from '../domain/errors.ts';
 import type { ProviderHealth } from '../domain/requests.ts';
 import type { ProviderContext } from '../types.ts';
@@ -26,6 +25,8 @@ export interface LocalStore {
   byFilename: KeyedQueue;
   /** Commits with one idempotency key, in order. */
   byKey: KeyedQueue;
+  /** Deletes were committed whose tombstones still say that files may be there; upkeep sees to it. */
+  unlinksPending: boolean;
 }
 
 /** Whether the store may be written, and whether it is still the one that was opened. */
@@ -94,15 +95,5 @@ export class StoreCondition {
       'the store takes no writes after an I/O error; restart the daemon',
     );
     return new StorageError('STORAGE_IO', 'the disk failed during the commit', { cause, outcomeUnknown: true });
-  }
-}
-
-/** Unlinks all names of a deleted image, the record before the bytes; what is gone already is fine. */
-export async function unlinkImage(layout: Layout, filename: string, failpoint: (step: string) => void): Promise<void> {
-  const record = layout.record(filename);
-  const staged = [layout.stagedRecord(filename), layout.part(filename)];
-  for (const path of [...staged, `${record}.tmp`, record, layout.image(filename)]) {
-    await ifPresent(unlink(path));
-    failpoint('unlinked');
   }
 }

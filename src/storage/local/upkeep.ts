@@ -1,9 +1,10 @@
 /** The slow background work of an open store: records to stable storage, ends of deletes, old tombstones, the reserve. */
 import { dirname } from 'node:path';
 import { syncFile, unlinkIfPresent } from '../disk/files.ts';
-import { finishUnlinks, restoreRecord, syncFolders } from './recover.ts';
+import { finishUnlinks } from './delete.ts';
+import { restoreRecord, syncFolders } from './recover.ts';
 import { takeReserve } from './reserve.ts';
-import { type LocalStore, TOMBSTONE_MS, unlinkImage } from './store.ts';
+import { type LocalStore, TOMBSTONE_MS } from './store.ts';
 
 const TICK_MS = 1000;
 /** By then the kernel has written a record on its own, and syncing it costs next to nothing. */
@@ -17,18 +18,12 @@ export class Upkeep {
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> = Promise.resolve();
   #stopping = false;
-  #unlinksPending = false;
   #nextSlowTick = 0;
   #pausedUntil = 0;
 
   constructor(store: LocalStore) {
     this.#store = store;
     this.#schedule();
-  }
-
-  /** A delete was committed whose files are to be forgotten. */
-  unlinksArePending(): void {
-    this.#unlinksPending = true;
   }
 
   /** Ends the background work; with `finish`, syncs every record first, so that the stop may be called clean. */
@@ -70,7 +65,7 @@ export class Upkeep {
   async #work(now: number): Promise<void> {
     const { layout, catalog } = this.#store;
     const isSlow = now >= this.#nextSlowTick;
-    if (this.#unlinksPending || isSlow) await this.#finishUnlinks();
+    if (this.#store.unlinksPending || isSlow) await this.#finishUnlinks();
     while (!this.#stopping && (await this.#syncRecords({ from: now - RECORD_AGE_MS, to: now + TICK_MS })));
     if (!isSlow) return;
     this.#nextSlowTick = now + SLOW_TICK_MS;
@@ -79,11 +74,8 @@ export class Upkeep {
   }
 
   async #finishUnlinks(): Promise<void> {
-    const { byFilename, layout, catalog, context } = this.#store;
-    this.#unlinksPending = false;
-    const unlink = (filename: string) =>
-      byFilename.run(filename, () => unlinkImage(layout, filename, context.failpoint));
-    await finishUnlinks({ layout, catalog, log: context.log, failpoint: context.failpoint }, unlink);
+    this.#store.unlinksPending = false;
+    await finishUnlinks(this.#store);
   }
 
   /** True when there may be more. Records created in the span are left to a later pass. */

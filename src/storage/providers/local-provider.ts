@@ -4,13 +4,12 @@ import type { Catalog, Outcome } from '../catalog/catalog.ts';
 import { capacityOf, freeSpaceOf } from '../disk/file-system.ts';
 import { ifPresent } from '../disk/files.ts';
 import type { LocalConfig } from '../domain/config.ts';
-import { StorageError, toStorageError } from '../domain/errors.ts';
+import { StorageError } from '../domain/errors.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import type { ProviderHealth } from '../domain/requests.ts';
+import { deleteImage } from '../local/delete.ts';
 import { markClosed, type OpenStore, openStore } from '../local/open.ts';
-import { giveUpReserve } from '../local/reserve.ts';
 import { FilenameTaken, openUpload } from '../local/save.ts';
-import { unlinkImage } from '../local/store.ts';
 import { Upkeep } from '../local/upkeep.ts';
 import { verifyFiles } from '../local/verify.ts';
 import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
@@ -91,36 +90,8 @@ class LocalProvider extends BaseProvider {
     return new StorageError('BYTES_MISSING', 'the image was saved, and its file is gone');
   }
 
-  protected async remove(filename: string, sparePinned: boolean): Promise<Outcome> {
-    const { audit, byFilename, layout } = this.#store;
-    const deleteTime = this.context.now();
-    const outcome = await this.#commitDelete(filename, deleteTime, sparePinned);
-    if (!outcome.done) return outcome;
-    this.#upkeep.unlinksArePending();
-    try {
-      await audit.deleted(outcome.record, sparePinned ? 'cleanup' : 'delete', deleteTime);
-    } catch (error) {
-      this.context.log.warn({ err: error, provider: this.name }, 'a delete is missing in the audit log');
-    }
-    try {
-      await byFilename.run(filename, () => unlinkImage(layout, filename, this.context.failpoint));
-    } catch (error) {
-      this.context.log.warn({ err: error, provider: this.name, filename }, 'the files of a deleted image stay for now');
-    }
-    return outcome;
-  }
-
-  async #commitDelete(filename: string, deleteTime: number, sparePinned: boolean): Promise<Outcome> {
-    const { committer, layout } = this.#store;
-    const submit = () => committer.submit({ kind: 'delete', filename, deleteTime, sparePinned }, []);
-    try {
-      return await submit();
-    } catch (error) {
-      if (toStorageError(error).reason !== 'DISK_FULL') throw error;
-      // Another delete of the same group may have given it up already.
-      await giveUpReserve(layout);
-      return submit();
-    }
+  protected remove(filename: string, sparePinned: boolean): Promise<Outcome> {
+    return deleteImage(this.#store, filename, sparePinned);
   }
 
   protected async isDeleted(filename: string): Promise<boolean> {
