@@ -1,6 +1,6 @@
 /** What the file system behind a folder offers: local or not, hard links, room. */
 import { link, statfs, writeFile } from 'node:fs/promises';
-import { StoreOpenError } from '../domain/errors.ts';
+import { StorageError, StoreOpenError } from '../domain/errors.ts';
 import { hasCode, ifPresent, unlinkIfPresent } from './files.ts';
 
 /** How long a look at the free space counts. */
@@ -54,17 +54,21 @@ export async function capacityOf(path: string): Promise<{ capacityBytes?: number
 }
 
 /**
- * Gives the free bytes of the file system, as they were a moment ago: one look serves all saves that begin together, and
- * a write says what is true. Infinity where nothing is at the path.
+ * Returns a check that throws DISK_FULL, in these words, unless the file system has room for so many bytes and `headroomBytes`
+ * beside. One look serves all saves that begin together: a write says what is true. Passes where nothing is at the path.
  */
-export function freeSpaceOf(path: string): () => Promise<number> {
-  let last: { at: number; bytes: Promise<number> } | undefined;
-  return () => {
+export function spaceCheck(
+  path: string,
+  headroomBytes: number,
+  whenFull: string,
+): (sizeBytes: number) => Promise<void> {
+  let last: { at: number; freeBytes: Promise<number> } | undefined;
+  return async (sizeBytes) => {
     const now = performance.now();
     if (last === undefined || now - last.at > FRESH_MS) {
-      const bytes = capacityOf(path).then(({ freeBytes = Number.POSITIVE_INFINITY }) => freeBytes);
-      last = { at: now, bytes };
+      const freeBytes = capacityOf(path).then((capacity) => capacity.freeBytes ?? Number.POSITIVE_INFINITY);
+      last = { at: now, freeBytes };
     }
-    return last.bytes;
+    if ((await last.freeBytes) < sizeBytes + headroomBytes) throw new StorageError('DISK_FULL', whenFull);
   };
 }

@@ -1,7 +1,7 @@
 /** Images in a directory: the Save and Delete protocol over files, with the catalog as the commit point. */
 import { open } from 'node:fs/promises';
 import type { Catalog, Outcome } from '../catalog/catalog.ts';
-import { capacityOf, freeSpaceOf } from '../disk/file-system.ts';
+import { capacityOf, spaceCheck } from '../disk/file-system.ts';
 import { ifPresent } from '../disk/files.ts';
 import type { LocalConfig } from '../domain/config.ts';
 import { StorageError } from '../domain/errors.ts';
@@ -29,13 +29,13 @@ class LocalProvider extends BaseProvider {
   readonly storageType = 'local';
   readonly #store: OpenStore;
   readonly #upkeep: Upkeep;
-  readonly #freeBytes: () => Promise<number>;
+  readonly #checkSpace: (sizeBytes: number) => Promise<void>;
 
   constructor(store: OpenStore) {
     super(store.context);
     this.#store = store;
     this.#upkeep = new Upkeep(store);
-    this.#freeBytes = freeSpaceOf(store.layout.basePath);
+    this.#checkSpace = spaceCheck(store.layout.basePath, HEADROOM_BYTES, 'the disk of the store is full');
   }
 
   get storeId(): string {
@@ -56,9 +56,7 @@ class LocalProvider extends BaseProvider {
 
   protected async checkWritable(sizeBytes: number): Promise<void> {
     await this.#store.condition.checkWritable();
-    if ((await this.#freeBytes()) < sizeBytes + HEADROOM_BYTES) {
-      throw new StorageError('DISK_FULL', 'the disk of the store is full');
-    }
+    await this.#checkSpace(sizeBytes);
   }
 
   protected openUpload(filename: string): Promise<Upload> {

@@ -10,7 +10,7 @@ import { openUpload } from '../bucket/save.ts';
 import { startUpkeep } from '../bucket/upkeep.ts';
 import { verifyObjects } from '../bucket/verify.ts';
 import type { Catalog, Outcome } from '../catalog/catalog.ts';
-import { freeSpaceOf } from '../disk/file-system.ts';
+import { spaceCheck } from '../disk/file-system.ts';
 import { StorageError } from '../domain/errors.ts';
 import { folderOf } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
@@ -48,7 +48,7 @@ export class ObjectStorage extends BaseProvider {
   readonly #store: OpenBucket;
   readonly #urlOf: (key: string) => Promise<string>;
   readonly #stopUpkeep: () => Promise<void>;
-  readonly #freeBytes: () => Promise<number>;
+  readonly #checkSpace: (sizeBytes: number) => Promise<void>;
   /** Ends requests that a close has waited for long enough. */
   #cut: NodeJS.Timeout | undefined;
 
@@ -62,7 +62,7 @@ export class ObjectStorage extends BaseProvider {
     this.storageType = storageType;
     this.#urlOf = urlOf;
     this.#stopUpkeep = stopUpkeep;
-    this.#freeBytes = freeSpaceOf(store.stateDir);
+    this.#checkSpace = spaceCheck(store.stateDir, HEADROOM_BYTES, 'the disk of the state folder is full');
   }
 
   get storeId(): string {
@@ -100,9 +100,7 @@ export class ObjectStorage extends BaseProvider {
 
   protected async checkWritable(sizeBytes: number): Promise<void> {
     this.#store.condition.checkWritable();
-    if ((await this.#freeBytes()) < sizeBytes + HEADROOM_BYTES) {
-      throw new StorageError('DISK_FULL', 'the disk of the state folder is full');
-    }
+    await this.#checkSpace(sizeBytes);
   }
 
   protected async openUpload(filename: string, expectedBytes?: number): Promise<Upload> {
