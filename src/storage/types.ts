@@ -92,20 +92,24 @@ export interface StorageProvider extends PageReader, Maintainable {
   close(): Promise<void>;
 }
 
-/** The bytes of one save on their way into a provider. Every method's failure is folded by the caller. */
-export interface Upload {
-  /** The name the image gets, unless `commit` finds it taken. */
-  readonly filename: string;
+/** The bytes of an image on their way into a provider. Every method's failure is folded by the caller. */
+export interface IncomingBytes {
   /** Takes the whole chunk; it may be reused once this resolves. */
   write(chunk: Uint8Array): Promise<void>;
+  /** Leaves nothing behind. Only before `commit`. */
+  discard(): Promise<void>;
+}
+
+/** One save. */
+export interface Upload extends IncomingBytes {
+  /** The name the image gets, unless `commit` finds it taken. */
+  readonly filename: string;
   /**
    * Makes the image exist, under another short id if the filename is taken, or finds that its idempotency key was used.
    * CANCELLED when the signal fires before the commit has begun.
    * On failure nothing is left behind, unless the error has `outcomeUnknown`.
    */
   commit(record: ImageRecord, signal?: AbortSignal): Promise<Committed>;
-  /** Leaves nothing behind. Only before `commit`. */
-  discard(): Promise<void>;
 }
 
 export interface Committed {
@@ -116,12 +120,10 @@ export interface Committed {
   settled: Promise<void>;
 }
 
-/** An image of another store on its way in, under the name that it has there. */
-export interface CopyUpload {
-  write(chunk: Uint8Array): Promise<void>;
+/** An image of another store, under the name that it has there. */
+export interface CopyUpload extends IncomingBytes {
   /** False when the name is not free. */
   commit(record: ImageRecord): Promise<boolean>;
-  discard(): Promise<void>;
 }
 
 /** What a provider is built with besides its own settings. */

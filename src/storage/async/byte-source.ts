@@ -3,19 +3,23 @@
 import { StorageError, throwIfCancelled } from '../domain/errors.ts';
 import type { ByteSource } from '../domain/requests.ts';
 
-/** The source's chunks; CANCELLED as soon as the signal fires, also while the source gives nothing. */
-export async function* chunksOf(source: ByteSource, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
+/**
+ * Calls `take` with each chunk of the source, and asks for the next once it has resolved. CANCELLED as soon as the signal
+ * fires, also while the source gives nothing.
+ */
+export async function forEachChunk(
+  source: ByteSource,
+  signal: AbortSignal | undefined,
+  take: (chunk: Uint8Array) => Promise<void>,
+): Promise<void> {
   throwIfCancelled(signal);
-  if (source instanceof Uint8Array) {
-    yield source;
-    return;
-  }
+  if (source instanceof Uint8Array) return take(source);
   const iterator = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]();
   try {
     for (;;) {
       const { done, value } = await unlessCancelled(Promise.resolve(iterator.next()), signal);
       if (done) return;
-      yield value;
+      await take(value);
     }
   } finally {
     // Not awaited: a source that hangs never returns.
@@ -23,13 +27,17 @@ export async function* chunksOf(source: ByteSource, signal: AbortSignal | undefi
   }
 }
 
-/** Not Promise.race: that would keep every chunk for as long as the signal has not fired. */
-function unlessCancelled<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+/**
+ * Waits for the work; CANCELLED as soon as the signal fires. Not Promise.race: that would keep every chunk for as long as
+ * the signal has not fired.
+ */
+export function unlessCancelled<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return work;
   return new Promise((resolve, reject) => {
     const cancel = () => reject(new StorageError('CANCELLED', 'the call was cancelled'));
+    const settled = () => signal.removeEventListener('abort', cancel);
     signal.addEventListener('abort', cancel, { once: true });
     if (signal.aborted) cancel();
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', cancel));
+    work.then(resolve, reject).then(settled);
   });
 }

@@ -2,23 +2,23 @@
 import { nanoid } from 'nanoid';
 import type { FoundRecord } from '../catalog/bucket-catalog.ts';
 import type { ImageRecord } from '../domain/record.ts';
+import type { CopyUpload } from '../types.ts';
 import { tellsOnlyOfBytes } from './adopt.ts';
 import type { Payload } from './object-store.ts';
 import { imageHeaders, placeObject } from './place-object.ts';
 import { putRecord, replaceRecord } from './record-object.ts';
+import { spooledUpload } from './spooled-upload.ts';
 import { type BucketStore, createAndNote } from './store.ts';
+
+export function openCopy(store: BucketStore, expectedBytes: number): CopyUpload {
+  return spooledUpload(store, expectedBytes, (record, payload) => copyIn(store, record, payload));
+}
 
 /**
  * False when the name is not free. An attempt that fails leaves no tombstone: one that comes later finds the object of
  * the first, whose bytes are the same, and goes on from there.
  */
-export function takeOver(store: BucketStore, wanted: ImageRecord, payload: Payload): Promise<boolean> {
-  const { idempotencyKey } = wanted;
-  if (idempotencyKey === '') return place(store, wanted, payload);
-  return store.byKey.run(idempotencyKey, () => place(store, wanted, payload));
-}
-
-async function place(store: BucketStore, wanted: ImageRecord, payload: Payload): Promise<boolean> {
+async function copyIn(store: BucketStore, wanted: ImageRecord, payload: Payload): Promise<boolean> {
   const { objects, takingOver } = store;
   const { filename, sha256 } = wanted;
   const record = { ...wanted, idempotencyKey: await freeKey(store, wanted), nonce: nanoid() };

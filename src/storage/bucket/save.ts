@@ -1,36 +1,22 @@
 /** One save into a bucket: the object, then the record, which is the commit. */
 import { nanoid } from 'nanoid';
 import type { FoundRecord, PendingOperation, RecordTombstone } from '../catalog/bucket-catalog.ts';
-import { StorageError, throwIfCancelled } from '../domain/errors.ts';
+import { StorageError } from '../domain/errors.ts';
 import { derivedShortId, imageKey, withShortId } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import type { Committed, Upload } from '../types.ts';
 import type { Payload, StoredObject } from './object-store.ts';
 import { imageHeaders, placeObject } from './place-object.ts';
 import { putRecord } from './record-object.ts';
+import { spooledUpload } from './spooled-upload.ts';
 import { type BucketStore, createOrRead, isInDoubt, settle, withdraw } from './store.ts';
 
 const MAX_NAMES = 16;
 
 export function openUpload(store: BucketStore, filename: string, expectedBytes?: number): Upload {
-  const bytes = store.spool.open(expectedBytes);
   return {
     filename,
-    write: (chunk) => bytes.write(chunk),
-    discard: () => bytes.discard(),
-    async commit(record, signal) {
-      const save = async () => {
-        throwIfCancelled(signal);
-        return saveImage(store, record, bytes.payload(record.sha256));
-      };
-      try {
-        return await (record.idempotencyKey === '' ? save() : store.byKey.run(record.idempotencyKey, save));
-      } catch (error) {
-        throw store.condition.fold(error);
-      } finally {
-        await bytes.discard();
-      }
-    },
+    ...spooledUpload(store, expectedBytes, (record, payload) => saveImage(store, record, payload)),
   };
 }
 

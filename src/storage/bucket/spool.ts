@@ -3,6 +3,7 @@ import { type FileHandle, mkdir, open, readdir, unlink } from 'node:fs/promises'
 import { join } from 'node:path';
 import { nanoid } from 'nanoid';
 import { unlinkIfPresent, writeFully } from '../disk/files.ts';
+import type { IncomingBytes } from '../types.ts';
 import type { Payload } from './object-store.ts';
 
 const MIB = 1024 * 1024;
@@ -57,7 +58,7 @@ export class Spool {
   }
 }
 
-export class SpooledBytes {
+export class SpooledBytes implements IncomingBytes {
   readonly #path: string;
   readonly #pool: BlockPool;
   readonly #expectedBytes: number;
@@ -71,7 +72,6 @@ export class SpooledBytes {
     this.#expectedBytes = expectedBytes;
   }
 
-  /** Takes the whole chunk; it may be reused once this resolves. */
   async write(chunk: Uint8Array): Promise<void> {
     if (this.#file === undefined && !this.#hold(chunk)) await this.#moveToFile();
     if (this.#file !== undefined) await writeFully(this.#file, chunk, this.#size);

@@ -103,6 +103,15 @@ export function partlyDone(cause: unknown): StorageError {
   return new StorageError(reason, message, { cause, retryAfterMs, outcomeUnknown: true });
 }
 
+/** Waits for the work; rejects with what `toStorageError` makes of its failure. */
+export async function folded<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw toStorageError(error);
+  }
+}
+
 /** Folds whatever was thrown into a StorageError; what is not one becomes STORAGE_IO with generic text. */
 export function toStorageError(error: unknown): StorageError {
   if (error instanceof StorageError) return error;

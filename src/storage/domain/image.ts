@@ -56,8 +56,8 @@ export interface StorageResult extends StorageItem {
 export interface StoredImage {
   item: StorageItem;
   /**
-   * Opens the file on first use and closes it at the end or on return. A whole read throws BYTES_CORRUPT at its end when
-   * the sha256 differs. Readable once.
+   * Chunks of 256 KiB at most. Opens the file on first use and closes it at the end or on return. A whole read throws
+   * BYTES_CORRUPT at its end when the sha256 differs. Readable once.
    */
   body: AsyncIterable<Uint8Array>;
 }

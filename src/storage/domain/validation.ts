@@ -113,6 +113,12 @@ export function checkCount(field: string, value: number): number {
   return value;
 }
 
+/** IMAGE_TOO_LARGE */
+export function checkImageSize(sizeBytes: number, { maxImageBytes }: Pick<StorageLimits, 'maxImageBytes'>): void {
+  if (sizeBytes <= maxImageBytes) return;
+  throw new StorageError('IMAGE_TOO_LARGE', `an image may have at most ${maxImageBytes} bytes`);
+}
+
 /** SIZE_MISMATCH or CHECKSUM_MISMATCH when the bytes are not what was declared. */
 export function checkAgainst(declared: Declared, actual: Required<Declared>): void {
   checkDeclared(declared);

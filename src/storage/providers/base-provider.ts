@@ -1,14 +1,9 @@
-/** What every provider does, once: validation, naming, hashing, list, cleanup and statistics over its catalog. */
-import { createHash } from 'node:crypto';
-import { setImmediate } from 'node:timers/promises';
-import { chunksOf } from '../async/byte-source.ts';
+/** What every provider does, once: checks, lists, cleanup and statistics over its catalog, and an orderly close. */
 import { Slots } from '../async/slots.ts';
 import type { Catalog, Outcome } from '../catalog/catalog.ts';
-import { StorageError, throwIfCancelled, toStorageError } from '../domain/errors.ts';
-import { fingerprint } from '../domain/fingerprint.ts';
+import { folded, StorageError, throwIfCancelled } from '../domain/errors.ts';
 import type { ImageMetadata, StorageItem, StorageResult, StoredImage } from '../domain/image.ts';
 import type { Held, VerifyEvent, VerifyOptions } from '../domain/maintenance.ts';
-import { imageFilename, imageKey, modelSlug } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import type {
   ByteSource,
@@ -24,16 +19,7 @@ import type {
   Resume,
   SaveOptions,
 } from '../domain/requests.ts';
-import {
-  type CheckedMetadata,
-  checkAgainst,
-  checkCount,
-  checkDeclared,
-  checkIdempotencyKey,
-  checkMetadata,
-  checkType,
-} from '../domain/validation.ts';
-import { type DetectedType, ImageInspector } from '../formats/inspector.ts';
+import { checkCount, checkDeclared, checkIdempotencyKey, checkImageSize, checkMetadata } from '../domain/validation.ts';
 import { toCatalogQuery } from '../lists/catalog-query.ts';
 import { itemOf, type Location } from '../lists/item.ts';
 import { createListing } from '../lists/listing.ts';
@@ -41,17 +27,9 @@ import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
 import { allRecords, measureRecords } from '../maintenance/records.ts';
 import { tellOf } from '../maintenance/verify.ts';
 import { checkCleanup, cleanUp } from '../retention/cleanup.ts';
-import type {
-  Committed,
-  CopyUpload,
-  ImageList,
-  Maintainable,
-  ProviderContext,
-  StorageProvider,
-  Upload,
-} from '../types.ts';
-
-type ReceivedBytes = Pick<ImageRecord, 'size' | 'sha256' | 'contentType' | 'width' | 'height'>;
+import { bodyOf } from '../transfer/body.ts';
+import { receiveCopy, receiveImage } from '../transfer/receive.ts';
+import type { CopyUpload, ImageList, Maintainable, ProviderContext, StorageProvider, Upload } from '../types.ts';
 
 export abstract class BaseProvider implements StorageProvider, Maintainable {
   readonly name: string;
@@ -130,95 +108,19 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     const checked = checkMetadata(metadata, this.context.limits);
     const idempotencyKey = checkIdempotencyKey(options);
     checkDeclared(options);
-    if ((options.size ?? 0) > this.context.limits.maxImageBytes) throw this.#tooLarge();
+    checkImageSize(options.size ?? 0, this.context.limits);
     const release = await this.#slots.acquire(options.signal);
     try {
-      const { record, replayed, settled } = await this.#receive(source, checked, { ...options, idempotencyKey });
+      await folded(this.checkWritable(options.size ?? 0));
+      const receiver = { context: this.context, openUpload: this.openUpload.bind(this) };
+      const saved = await receiveImage(source, checked, { ...options, idempotencyKey }, receiver);
+      const { record, replayed, settled } = saved;
       settled.then(release, release);
       return { ...(await this.#item(record)), replayed };
     } catch (error) {
       release();
       throw error;
     }
-  }
-
-  async #receive(source: ByteSource, metadata: CheckedMetadata, options: SaveOptions): Promise<Committed> {
-    await folded(this.checkWritable(options.size ?? 0));
-    const timestamp = metadata.timestamp ?? this.context.now();
-    const inspector = new ImageInspector();
-    const hash = createHash('sha256');
-    const undetected: Uint8Array[] = [];
-    let size = 0;
-    let upload: Upload | undefined;
-    try {
-      for await (const chunk of chunksOf(source, options.signal)) {
-        size += chunk.length;
-        if (size > this.context.limits.maxImageBytes) throw this.#tooLarge();
-        inspector.push(chunk);
-        hash.update(chunk);
-        if (inspector.detected === undefined) {
-          undetected.push(chunk.slice());
-          continue;
-        }
-        upload ??= await this.#begin(inspector.detected, timestamp, metadata.model, options);
-        for (const bytes of undetected.splice(0)) await folded(upload.write(bytes));
-        await folded(upload.write(chunk));
-      }
-      const { extension: _, ...format } = inspector.finish();
-      const sha256 = hash.digest('hex');
-      for (const declared of [options, options.trailer?.() ?? {}]) checkAgainst(declared, { size, sha256 });
-      // Node's gRPC client cancels with a half-close and a reset behind it: a turn later the reset has been read.
-      await setImmediate();
-      throwIfCancelled(options.signal);
-      if (upload === undefined) throw new StorageError('IMAGE_TRUNCATED', 'the image ends before its type is known');
-      const record = this.#record(upload.filename, { size, sha256, ...format }, timestamp, metadata, options);
-      const whole = upload;
-      upload = undefined;
-      return await folded(whole.commit(record, options.signal));
-    } catch (error) {
-      await upload?.discard().catch((cause) => {
-        this.context.log.warn(
-          { err: cause, provider: this.name },
-          'an upload could not be cleaned up; the next start does it',
-        );
-      });
-      throw error;
-    }
-  }
-
-  #begin(detected: DetectedType, timestamp: number, model: string, options: SaveOptions): Promise<Upload> {
-    checkType(options.contentType, detected.contentType);
-    const filename = imageFilename(timestamp, modelSlug(model), this.context.shortId(), detected.extension);
-    return folded(this.openUpload(filename, options.size));
-  }
-
-  #record(
-    filename: string,
-    bytes: ReceivedBytes,
-    timestamp: number,
-    sent: CheckedMetadata,
-    options: SaveOptions,
-  ): ImageRecord {
-    const { prompt, model, category, parametersJson, tags } = sent;
-    return {
-      filename,
-      key: imageKey(filename),
-      ...bytes,
-      createTime: this.context.now(),
-      pinned: options.pinned ?? false,
-      prompt,
-      model,
-      timestamp,
-      category,
-      tags: [...new Set(tags)],
-      parametersJson,
-      idempotencyKey: options.idempotencyKey ?? '',
-      fingerprint: fingerprint(bytes.sha256, sent),
-    };
-  }
-
-  #tooLarge(): StorageError {
-    return new StorageError('IMAGE_TOO_LARGE', `an image may have at most ${this.context.limits.maxImageBytes} bytes`);
   }
 
   async get(filename: string, options: GetOptions = {}): Promise<StoredImage> {
@@ -231,18 +133,7 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     }
     const rest = record.size - offset;
     const length = limit === 0 ? rest : Math.min(limit, rest);
-    return { item: await this.#item(record), body: this.#body(record, offset, length) };
-  }
-
-  async *#body(record: ImageRecord, offset: number, length: number): AsyncGenerator<Uint8Array> {
-    const hash = length === record.size ? createHash('sha256') : undefined;
-    for await (const chunk of this.readBytes(record, offset, length)) {
-      hash?.update(chunk);
-      yield chunk;
-    }
-    if (hash !== undefined && hash.digest('hex') !== record.sha256) {
-      throw corrupt();
-    }
+    return { item: await this.#item(record), body: bodyOf(record, this.readBytes(record, offset, length), length) };
   }
 
   async delete(filename: string): Promise<boolean> {
@@ -318,41 +209,20 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
   }
 
   bytesOf(record: ImageRecord): AsyncIterable<Uint8Array> {
-    return this.#body(record, 0, record.size);
+    return bodyOf(record, this.readBytes(record, 0, record.size), record.size);
   }
 
   takeOver(record: ImageRecord, bytes: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<boolean> {
     return this.#untilClosed(async () => {
-      if (record.size > this.context.limits.maxImageBytes) throw this.#tooLarge();
+      checkImageSize(record.size, this.context.limits);
       await folded(this.checkWritable(record.size));
-      return this.#receiveCopy(record, chunksOf(bytes, signal));
+      return receiveCopy(record, bytes, signal, this.openCopy.bind(this));
     });
-  }
-
-  async #receiveCopy(record: ImageRecord, chunks: AsyncIterable<Uint8Array>): Promise<boolean> {
-    const upload = await folded(this.openCopy(record.filename, record.size));
-    if (upload === undefined) return false;
-    try {
-      const hash = createHash('sha256');
-      for await (const chunk of chunks) {
-        hash.update(chunk);
-        await folded(upload.write(chunk));
-      }
-      if (hash.digest('hex') !== record.sha256) throw corrupt();
-    } catch (error) {
-      await upload.discard().catch(() => undefined);
-      throw error;
-    }
-    return folded(upload.commit(record));
   }
 
   async #item(record: ImageRecord): Promise<StorageItem> {
     return itemOf(this, record, await this.locate(record));
   }
-}
-
-function corrupt(): StorageError {
-  return new StorageError('BYTES_CORRUPT', 'the stored bytes are not those that were saved');
 }
 
 export function notFound(): StorageError {
@@ -361,13 +231,4 @@ export function notFound(): StorageError {
 
 function closing(): StorageError {
   return new StorageError('BACKEND_UNAVAILABLE', 'the store is closing');
-}
-
-/** Folds the provider's own failures; what a caller's source throws stays as it is. */
-async function folded<T>(work: Promise<T>): Promise<T> {
-  try {
-    return await work;
-  } catch (error) {
-    throw toStorageError(error);
-  }
 }

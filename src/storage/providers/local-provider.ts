@@ -7,16 +7,17 @@ import type { LocalConfig } from '../domain/config.ts';
 import { StorageError } from '../domain/errors.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import type { ProviderHealth } from '../domain/requests.ts';
+import { openCopy } from '../local/copy-in.ts';
 import { deleteImage } from '../local/delete.ts';
 import { markClosed, type OpenStore, openStore } from '../local/open.ts';
-import { FilenameTaken, openUpload } from '../local/save.ts';
+import { openUpload } from '../local/save.ts';
 import { Upkeep } from '../local/upkeep.ts';
 import { verifyFiles } from '../local/verify.ts';
 import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
+import { CHUNK_BYTES } from '../transfer/body.ts';
 import type { CopyUpload, ProviderContext, StorageProvider, Upload } from '../types.ts';
 import { BaseProvider, notFound } from './base-provider.ts';
 
-const READ_BYTES = 256 * 1024;
 /** Room that a save leaves for its record and the catalog. */
 const HEADROOM_BYTES = 256 * 1024;
 
@@ -71,7 +72,7 @@ class LocalProvider extends BaseProvider {
         throw new StorageError('BYTES_CORRUPT', 'the stored file has another size than what was saved');
       }
       for (let done = 0; done < length; ) {
-        const buffer = Buffer.allocUnsafe(Math.min(READ_BYTES, length - done));
+        const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, length - done));
         const { bytesRead } = await file.read(buffer, 0, buffer.length, offset + done);
         if (bytesRead === 0) throw new StorageError('BYTES_CORRUPT', 'the stored file ends early');
         done += bytesRead;
@@ -97,22 +98,8 @@ class LocalProvider extends BaseProvider {
     return standing === 'deleted' || standing === 'unlinking';
   }
 
-  protected async openCopy(filename: string): Promise<CopyUpload | undefined> {
-    const upload = await unlessTaken(openUpload(this.#store, filename, true));
-    if (upload === undefined) return undefined;
-    return {
-      write: (chunk) => upload.write(chunk),
-      discard: () => upload.discard(),
-      commit: async ({ nonce: _, ...record }) => {
-        try {
-          await this.#store.audit.broughtBack(record, 'copy', this.context.now());
-        } catch (error) {
-          await upload.discard();
-          throw error;
-        }
-        return (await unlessTaken(upload.commit(record))) !== undefined;
-      },
-    };
+  protected openCopy(filename: string): Promise<CopyUpload | undefined> {
+    return openCopy(this.#store, filename);
   }
 
   protected check(options: CheckOptions, forget: (filename: string) => Promise<boolean>): AsyncIterable<Checked> {
@@ -164,14 +151,5 @@ class LocalProvider extends BaseProvider {
   #warnOfClose(error: unknown): void {
     const message = 'the store could not be closed clean; the next start puts it right';
     this.context.log.warn({ err: error, provider: this.name }, message);
-  }
-}
-
-async function unlessTaken<T>(work: Promise<T>): Promise<T | undefined> {
-  try {
-    return await work;
-  } catch (error) {
-    if (error instanceof FilenameTaken) return undefined;
-    throw error;
   }
 }

@@ -1,0 +1,36 @@
+/** Bytes on their way into a bucket: spooled until all of them are there, then committed in the order of their keys. */
+import { throwIfCancelled } from '../domain/errors.ts';
+import type { ImageRecord } from '../domain/record.ts';
+import type { IncomingBytes } from '../types.ts';
+import type { Payload } from './object-store.ts';
+import type { BucketStore } from './store.ts';
+
+export interface SpooledUpload<T> extends IncomingBytes {
+  commit(record: ImageRecord, signal?: AbortSignal): Promise<T>;
+}
+
+/** `commit` runs while no other with the same idempotency key does; its failures are folded. */
+export function spooledUpload<T>(
+  { byKey, condition, spool }: BucketStore,
+  expectedBytes: number | undefined,
+  commit: (record: ImageRecord, payload: Payload) => Promise<T>,
+): SpooledUpload<T> {
+  const bytes = spool.open(expectedBytes);
+  return {
+    write: (chunk) => bytes.write(chunk),
+    discard: () => bytes.discard(),
+    async commit(record, signal) {
+      const work = async () => {
+        throwIfCancelled(signal);
+        return commit(record, bytes.payload(record.sha256));
+      };
+      try {
+        return await (record.idempotencyKey === '' ? work() : byKey.run(record.idempotencyKey, work));
+      } catch (error) {
+        throw condition.fold(error);
+      } finally {
+        await bytes.discard();
+      }
+    },
+  };
+}

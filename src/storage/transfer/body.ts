@@ -1,0 +1,25 @@
+/** The bytes of an image on their way out: in chunks of bounded size, and hashed as they pass. */
+import { createHash } from 'node:crypto';
+import { StorageError } from '../domain/errors.ts';
+import type { ImageRecord } from '../domain/record.ts';
+
+/** What a chunk has at most: it fits into one message. */
+export const CHUNK_BYTES: number = 256 * 1024;
+
+/** Cuts the chunks to 256 KiB at most. BYTES_CORRUPT at the end of a whole image that is not the one that was saved. */
+export async function* bodyOf(
+  record: ImageRecord,
+  bytes: AsyncIterable<Uint8Array>,
+  length: number,
+): AsyncGenerator<Uint8Array> {
+  const hash = length === record.size ? createHash('sha256') : undefined;
+  for await (const chunk of bytes) {
+    hash?.update(chunk);
+    for (let start = 0; start < chunk.length; start += CHUNK_BYTES) yield chunk.subarray(start, start + CHUNK_BYTES);
+  }
+  if (hash !== undefined && hash.digest('hex') !== record.sha256) throw bytesCorrupt();
+}
+
+export function bytesCorrupt(): StorageError {
+  return new StorageError('BYTES_CORRUPT', 'the stored bytes are not those that were saved');
+}
