@@ -19,7 +19,9 @@ export function callInterceptor(log: Logger): Interceptor {
   };
 }
 
+/** A stream of requests is read, and its errors are folded, by whoever serves it: its chunks pass no iterator for that. */
 function withFoldedErrors(request: StreamRequest): StreamRequest {
+  if (request.method.methodKind === 'client_streaming') return request;
   return { ...request, message: mapError(request.message, foldReadError) };
 }
 
