@@ -19,7 +19,7 @@ export function callInterceptor(log: Logger): Interceptor {
   };
 }
 
-/** A stream of requests is read, and its errors are folded, by whoever serves it: its chunks pass no iterator for that. */
+/** Leaves a client's stream as it is: who reads it folds its errors, so that no iterator is added for each chunk. */
 function withFoldedErrors(request: StreamRequest): StreamRequest {
   if (request.method.methodKind === 'client_streaming') return request;
   return { ...request, message: mapError(request.message, foldReadError) };

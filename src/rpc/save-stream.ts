@@ -62,18 +62,18 @@ export async function receiveSave<T>(
 }
 
 /**
- * The messages of one Save, read one at a time; its chunks are the items. One that waits too long aborts `stop`, and does
- * not settle by itself: who reads gives up by the signal.
+ * Reads the messages of one Save; iterates over its chunks. A read that takes too long aborts `stop` and does not settle
+ * by itself: its reader gives up by the signal.
  */
 class SaveMessages implements AsyncIterableIterator<Uint8Array, undefined> {
-  /** By the trailer, once it has been read. */
+  /** Empty until the trailer has been read. */
   declared: Declared = {};
   readonly #iterator: AsyncIterator<SaveRequest>;
   readonly #limits: SaveStreamLimits;
   readonly #stop: AbortController;
   readonly #wholeSave: NodeJS.Timeout;
   #nextMessage: NodeJS.Timeout | undefined;
-  /** The item that was given last: whoever asks for the next has done with it. */
+  /** The last chunk; its buffer is free once the next is asked for. */
   #given: Uint8Array | undefined;
   #hasTrailer = false;
 
@@ -111,7 +111,7 @@ class SaveMessages implements AsyncIterableIterator<Uint8Array, undefined> {
     clearTimeout(this.#nextMessage);
   }
 
-  /** Undefined at the end of the stream. */
+  /** Returns undefined at the end of the stream. */
   async #read(waitMs: number): Promise<SaveRequest['payload'] | undefined> {
     this.#nextMessage = this.#stopAfter(waitMs, 'the next message');
     try {
@@ -124,7 +124,7 @@ class SaveMessages implements AsyncIterableIterator<Uint8Array, undefined> {
     }
   }
 
-  /** Undefined where the message has no bytes. */
+  /** Returns undefined for a message without bytes. */
   #chunkOf(payload: SaveRequest['payload']): Uint8Array | undefined {
     if (this.#hasTrailer) throw outOfOrder('nothing follows a trailer');
     if (payload.case === 'chunk') {

@@ -33,12 +33,12 @@ export interface ImageList extends PromiseLike<StorageItem[]>, AsyncIterable<Sto
   pages(): AsyncIterable<Page>;
 }
 
-/** What the lists over one provider or several are made of. */
+/** Reads the images of one provider in pages, of which lists over one or several are made. */
 export interface PageReader {
   readonly name: string;
   /**
    * Returns the next items behind `after`, `limit` at most. Stops before the item that would exceed `maxBytes` of metadata,
-   * and gives one item at least unless nothing is left. CATALOG_REBUILDING.
+   * but returns at least one unless nothing is left. Throws CATALOG_REBUILDING.
    */
   readPage(query: ImageQuery, after: Resume | undefined, limit: number, maxBytes: number): Promise<ItemPage>;
 }

@@ -153,6 +153,18 @@ export function describeProvider(title: string, suite: ProviderSuite): void {
         });
       });
 
+      it('gives the bytes in chunks that fit into a message, whatever their size was in the save', async () => {
+        const bytes = pngOf({ width: 64, height: 64, sizeBytes: 1_000_000 });
+        const { filename } = await storage.save(bytes, META);
+        for (const range of [{}, { offset: 1, limit: 700_000 }]) {
+          const sizes: number[] = [];
+          for await (const chunk of (await storage.get(filename, range)).body) sizes.push(chunk.length);
+          expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(range.limit ?? bytes.length);
+          expect(Math.min(...sizes)).toBeGreaterThan(0);
+          expect(Math.max(...sizes)).toBeLessThanOrEqual(256 * 1024);
+        }
+      });
+
       it('does not know a name that was never given', async () => {
         for (const name of ['', 'x.png', '../../etc/passwd', '20240927_141522_m_000000.png', '\0']) {
           await expect(storage.get(name)).rejects.toMatchObject({ reason: 'IMAGE_NOT_FOUND' });

@@ -1,11 +1,11 @@
-/** The bytes of a save as their source gives them, chunk by chunk, for as long as nobody cancels. */
+/** Reads the bytes of a save from their source, chunk by chunk, until somebody cancels. */
 
 import { StorageError, throwIfCancelled } from '../domain/errors.ts';
 import type { ByteSource } from '../domain/requests.ts';
 
 /**
- * Calls `take` with each chunk of the source, and asks for the next once it has resolved. CANCELLED as soon as the signal
- * fires, also while the source gives nothing.
+ * Calls `take` with each chunk of the source, and asks for the next once that has resolved. Throws CANCELLED as soon as the
+ * signal fires, also while the source gives nothing.
  */
 export async function forEachChunk(
   source: ByteSource,
@@ -28,8 +28,8 @@ export async function forEachChunk(
 }
 
 /**
- * Waits for the work; CANCELLED as soon as the signal fires. Not Promise.race: that would keep every chunk for as long as
- * the signal has not fired.
+ * Waits for the work; rejects with CANCELLED as soon as the signal fires. Promise.race would keep every chunk for as long
+ * as the signal has not fired.
  */
 export function unlessCancelled<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return work;

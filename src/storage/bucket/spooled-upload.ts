@@ -1,4 +1,4 @@
-/** Bytes on their way into a bucket: spooled until all of them are there, then committed in the order of their keys. */
+/** Spools the bytes of an image until all of them are there, then commits it to a bucket. */
 import { throwIfCancelled } from '../domain/errors.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import type { IncomingBytes } from '../types.ts';
@@ -9,7 +9,7 @@ export interface SpooledUpload<T> extends IncomingBytes {
   commit(record: ImageRecord, signal?: AbortSignal): Promise<T>;
 }
 
-/** `commit` runs while no other with the same idempotency key does; its failures are folded. */
+/** Runs `commit` while no other with the same idempotency key runs, and folds its failures. */
 export function spooledUpload<T>(
   { byKey, condition, spool }: BucketStore,
   expectedBytes: number | undefined,

@@ -54,14 +54,11 @@ export async function capacityOf(path: string): Promise<{ capacityBytes?: number
 }
 
 /**
- * Returns a check that throws DISK_FULL, in these words, unless the file system has room for so many bytes and `headroomBytes`
- * beside. One look serves all saves that begin together: a write says what is true. Passes where nothing is at the path.
+ * Returns a check that throws DISK_FULL with the message unless the file system has room for so many bytes and
+ * `headroomBytes` more. One look serves all saves that begin together: the write itself decides. Passes where the path does
+ * not exist.
  */
-export function spaceCheck(
-  path: string,
-  headroomBytes: number,
-  whenFull: string,
-): (sizeBytes: number) => Promise<void> {
+export function spaceCheck(path: string, headroomBytes: number, message: string): (sizeBytes: number) => Promise<void> {
   let last: { at: number; freeBytes: Promise<number> } | undefined;
   return async (sizeBytes) => {
     const now = performance.now();
@@ -69,6 +66,6 @@ export function spaceCheck(
       const freeBytes = capacityOf(path).then((capacity) => capacity.freeBytes ?? Number.POSITIVE_INFINITY);
       last = { at: now, freeBytes };
     }
-    if ((await last.freeBytes) < sizeBytes + headroomBytes) throw new StorageError('DISK_FULL', whenFull);
+    if ((await last.freeBytes) < sizeBytes + headroomBytes) throw new StorageError('DISK_FULL', message);
   };
 }

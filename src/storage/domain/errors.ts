@@ -103,7 +103,7 @@ export function partlyDone(cause: unknown): StorageError {
   return new StorageError(reason, message, { cause, retryAfterMs, outcomeUnknown: true });
 }
 
-/** Waits for the work; rejects with what `toStorageError` makes of its failure. */
+/** Waits for the work; rejects with its failure as a StorageError. */
 export async function folded<T>(work: Promise<T>): Promise<T> {
   try {
     return await work;

@@ -79,7 +79,7 @@ export interface Position {
 /** Where a list resumes: behind the position, or with `inclusive` at it. */
 export type Resume = Position & { inclusive?: boolean };
 
-/** What one provider adds to a page of a list. */
+/** Part of a list, read from one provider. */
 export interface ItemPage {
   /** In the order of the list; empty only where nothing is left. */
   items: StorageItem[];

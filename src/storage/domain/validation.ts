@@ -113,7 +113,7 @@ export function checkCount(field: string, value: number): number {
   return value;
 }
 
-/** IMAGE_TOO_LARGE */
+/** Throws IMAGE_TOO_LARGE when an image of that size is not accepted. */
 export function checkImageSize(sizeBytes: number, { maxImageBytes }: Pick<StorageLimits, 'maxImageBytes'>): void {
   if (sizeBytes <= maxImageBytes) return;
   throw new StorageError('IMAGE_TOO_LARGE', `an image may have at most ${maxImageBytes} bytes`);

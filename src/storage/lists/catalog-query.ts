@@ -1,4 +1,4 @@
-/** A query of callers in the terms of a catalog. */
+/** Puts a query of callers into the terms of a catalog. */
 import type { CatalogQuery } from '../catalog/catalog.ts';
 import type { ImageQuery } from '../domain/requests.ts';
 

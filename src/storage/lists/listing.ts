@@ -17,7 +17,7 @@ const MAX_QUERY_BYTES = 4096;
 
 type Options = ListOptions<Instant>;
 
-/** Returns the list over these providers; nothing is asked before it is awaited or iterated. Ages count from then. */
+/** Returns the list over these providers. Asks nothing before it is awaited or iterated; ages count from then. */
 export function createListing(providers: () => readonly PageReader[], options: Options, now: () => number): ImageList {
   const pages = () => readPages(providers, options, now);
   return {
@@ -94,7 +94,7 @@ function firstOf(heads: Head[], options: Options): Head | undefined {
   return best;
 }
 
-/** The unread beginning of what one provider has. */
+/** The unread beginning of the images of one provider. */
 class Head {
   #items: StorageItem[] = [];
   #next = 0;
@@ -166,7 +166,7 @@ function resumeOf(provider: string, [timestamp, filename, lastProvider]: PlaceIn
   return { timestamp, filename, inclusive: behind };
 }
 
-/** The options with their dates; FIELD_INVALID by name. */
+/** Returns the options with their dates resolved. Throws FIELD_INVALID by the name of the field. */
 function checkedQuery(options: Options, now: Date): ImageQuery {
   checkGroup(options);
   checkText('query', options.query ?? '', MAX_QUERY_BYTES);

@@ -3,7 +3,7 @@ import type { CopyUpload } from '../types.ts';
 import { FilenameTaken, openUpload } from './save.ts';
 import type { LocalStore } from './store.ts';
 
-/** Undefined when the name is not free. */
+/** Returns undefined when the name is not free. */
 export async function openCopy(store: LocalStore, filename: string): Promise<CopyUpload | undefined> {
   const upload = await unlessTaken(openUpload(store, filename, true));
   if (upload === undefined) return undefined;

@@ -1,4 +1,4 @@
-/** One delete in a local store: a tombstone in the place of the row is the commit, then the files go. */
+/** One delete in a local store: a tombstone in the place of the row is the commit, then the files are unlinked. */
 import { unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Outcome } from '../catalog/catalog.ts';
@@ -13,7 +13,7 @@ import type { LocalStore } from './store.ts';
 
 const BATCH = 500;
 
-/** What unlinking works on; a part of LocalStore that exists before the store is open. */
+/** The part of LocalStore that unlinking works on; it exists before the store is open. */
 export type Unlinking = Pick<LocalStore, 'layout' | 'catalog' | 'byFilename'> & {
   context: Pick<ProviderContext, 'log' | 'failpoint'>;
 };
@@ -34,7 +34,7 @@ export async function deleteImage(store: LocalStore, filename: string, sparePinn
   return outcome;
 }
 
-/** On a full disk, with the reserve given up. */
+/** Gives up the reserve and tries again when the disk is full. */
 async function commit(
   { committer, layout }: LocalStore,
   filename: string,
@@ -65,7 +65,7 @@ async function note(
   }
 }
 
-/** Unlinks what deleted images still have, and forgets that it was pending. What cannot be unlinked stays pending. */
+/** Unlinks the files that deleted images still have, and clears that they were pending. What cannot be unlinked stays pending. */
 export async function finishUnlinks(store: Unlinking): Promise<void> {
   const { layout, catalog, context } = store;
   for (;;) {
@@ -88,7 +88,7 @@ function warnOfUnlink(error: unknown, log: Logger): void {
   log.warn({ err: error }, 'a file of a deleted image cannot be unlinked; it is tried again');
 }
 
-/** Unlinks all names of a deleted image, the record before the bytes; what is gone already is fine. */
+/** Unlinks all names of a deleted image that exist, the record before the bytes. */
 function unlinkInTurn({ byFilename, layout, context }: Unlinking, filename: string): Promise<void> {
   const record = layout.record(filename);
   const staged = [layout.stagedRecord(filename), layout.part(filename)];

@@ -25,7 +25,7 @@ export interface LocalStore {
   byFilename: KeyedQueue;
   /** Commits with one idempotency key, in order. */
   byKey: KeyedQueue;
-  /** Deletes were committed whose tombstones still say that files may be there; upkeep sees to it. */
+  /** Committed deletes have files or folders left to unlink or sync; upkeep does it and sets this back. */
   unlinksPending: boolean;
 }
 

@@ -113,9 +113,9 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     try {
       await folded(this.checkWritable(options.size ?? 0));
       const receiver = { context: this.context, openUpload: this.openUpload.bind(this) };
-      const saved = await receiveImage(source, checked, { ...options, idempotencyKey }, receiver);
-      const { record, replayed, settled } = saved;
-      settled.then(release, release);
+      const committed = await receiveImage(source, checked, { ...options, idempotencyKey }, receiver);
+      committed.settled.then(release, release);
+      const { record, replayed } = committed;
       return { ...(await this.#item(record)), replayed };
     } catch (error) {
       release();

@@ -1,12 +1,12 @@
-/** The bytes of an image on their way out: in chunks of bounded size, and hashed as they pass. */
+/** Sends the bytes of an image: cuts them to chunks of bounded size, and hashes them as they pass. */
 import { createHash } from 'node:crypto';
 import { StorageError } from '../domain/errors.ts';
 import type { ImageRecord } from '../domain/record.ts';
 
-/** What a chunk has at most: it fits into one message. */
+/** The largest chunk of a body: it fits into one message. */
 export const CHUNK_BYTES: number = 256 * 1024;
 
-/** Cuts the chunks to 256 KiB at most. BYTES_CORRUPT at the end of a whole image that is not the one that was saved. */
+/** Cuts the bytes to chunks of 256 KiB at most. Throws BYTES_CORRUPT at the end of a whole image whose sha256 differs. */
 export async function* bodyOf(
   record: ImageRecord,
   bytes: AsyncIterable<Uint8Array>,

@@ -1,4 +1,4 @@
-/** The bytes of an image on their way in: counted, hashed and inspected as they pass, and committed once they are whole. */
+/** Receives the bytes of an image: counts, hashes and inspects them as they pass, and commits them once they are whole. */
 import { createHash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import { forEachChunk } from '../async/byte-source.ts';
@@ -14,14 +14,14 @@ import { bytesCorrupt } from './body.ts';
 
 type ReceivedBytes = Pick<ImageRecord, 'size' | 'sha256' | 'contentType' | 'width' | 'height'>;
 
-/** What the provider gives for the receiving of a save. */
+/** The provider that a save is received for. */
 export interface Receiver {
   context: ProviderContext;
   /** `expectedBytes`: what the caller declared. */
   openUpload(filename: string, expectedBytes?: number): Promise<Upload>;
 }
 
-/** Commits the source as an image once all its bytes are there and sound; else nothing is left of it. */
+/** Commits the source as an image once all of its bytes are there and sound. Leaves nothing behind when it throws. */
 export async function receiveImage(
   source: ByteSource,
   metadata: CheckedMetadata,
@@ -50,7 +50,7 @@ class IncomingImage {
   readonly #inspector = new ImageInspector();
   readonly #hash = createHash('sha256');
   #size = 0;
-  /** What came before the type was known, and with it the filename. */
+  /** Arrived before the type was known, and so before there was a filename. */
   readonly #undetected: Uint8Array[] = [];
   #upload: Upload | undefined;
 
@@ -83,7 +83,7 @@ class IncomingImage {
     return folded(this.#receiver.openUpload(filename, this.#options.size));
   }
 
-  /** Throws unless the bytes are a whole image, and what was declared. */
+  /** Throws unless the bytes are a whole image and match what was declared. */
   finish(): ReceivedBytes {
     const { extension: _, ...format } = this.#inspector.finish();
     const [size, sha256] = [this.#size, this.#hash.digest('hex')];
@@ -92,7 +92,7 @@ class IncomingImage {
     return { size, sha256, ...format };
   }
 
-  /** Takes back by itself what it cannot commit. */
+  /** Leaves nothing to discard: an upload takes back what it cannot commit. */
   commit(bytes: ReceivedBytes): Promise<Committed> {
     const upload = this.#upload;
     if (upload === undefined) throw new StorageError('IMAGE_TRUNCATED', 'the image ends before its type is known');
@@ -119,7 +119,7 @@ class IncomingImage {
     };
   }
 
-  /** Nothing to do once the commit has begun. */
+  /** Does nothing once the commit has begun. */
   async discard(): Promise<void> {
     try {
       await this.#upload?.discard();
@@ -130,7 +130,7 @@ class IncomingImage {
   }
 }
 
-/** Commits the image of another store once all its bytes are there; false when its name is not free. BYTES_CORRUPT. */
+/** Commits the image of another store. Returns false when its name is not free; throws BYTES_CORRUPT for other bytes. */
 export async function receiveCopy(
   record: ImageRecord,
   bytes: AsyncIterable<Uint8Array>,
