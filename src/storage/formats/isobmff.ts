@@ -1,0 +1,116 @@
+/** ISO base media file format (ISO/IEC 14496-12), the container of AVIF: its boxes, and where its items lie. */
+import { damaged, read, readUnlessEnd, rest, type Visit, type Walk, walkBytes } from './walk.ts';
+
+const HEADER_BYTES = 8;
+const LARGE_SIZE_BYTES = 8;
+/** A size of 0: the box goes on to the end of what is around it. */
+const OPEN = 0;
+/** A size of 1: 64 bits behind the type tell the true one. */
+const LARGE = 1;
+/** Version and flags, with which the bodies of many boxes begin. */
+export const FULL_BOX_BYTES = 4;
+
+/** Whether a file that begins like this names its type as files of this format do. */
+export function isIsobmff(head: Buffer): boolean {
+  return head.toString('latin1', 4, HEADER_BYTES) === 'ftyp';
+}
+
+/** Walks the boxes of a file, or of a body, up to its end. */
+export function* walkBoxes(visit: Visit): Walk {
+  let at = 0;
+  for (;;) {
+    const header = yield readUnlessEnd(at, HEADER_BYTES);
+    if (header.length === 0) return;
+    const type = header.toString('latin1', 4, HEADER_BYTES);
+    let lengthBytes = header.readUInt32BE(0) - HEADER_BYTES;
+    at += HEADER_BYTES;
+    if (lengthBytes === LARGE - HEADER_BYTES) {
+      lengthBytes = Number((yield read(at, LARGE_SIZE_BYTES)).readBigUInt64BE()) - HEADER_BYTES - LARGE_SIZE_BYTES;
+      at += LARGE_SIZE_BYTES;
+    } else if (lengthBytes === OPEN - HEADER_BYTES) lengthBytes = Infinity;
+    if (lengthBytes < 0) throw damaged('an AVIF box with an impossible length');
+    const reading = visit({ type, at, lengthBytes });
+    if (reading !== undefined) yield* reading;
+    if (lengthBytes === Infinity) break;
+    at += lengthBytes;
+  }
+  yield rest;
+}
+
+export interface Box {
+  type: string;
+  body: Buffer;
+}
+
+/** The boxes in a body, up to one that does not fit into it, which comes cut. */
+export function boxesIn(body: Buffer): { boxes: Box[]; allFit: boolean } {
+  const boxes: Box[] = [];
+  let allFit = true;
+  const walk = walkBoxes(({ type, at, lengthBytes }) => {
+    allFit = lengthBytes === Infinity || at + lengthBytes <= body.length;
+    boxes.push({ type, body: body.subarray(at, at + lengthBytes) });
+  });
+  return { allFit: walkBytes(body, walk) && allFit, boxes };
+}
+
+/** A piece of an item. */
+export interface Extent {
+  at: number;
+  lengthBytes: number;
+}
+
+export interface Item {
+  id: number;
+  /** Not in another box or another file. */
+  isInFile: boolean;
+  extents: Extent[];
+}
+
+/** What the body of an `iloc` says (8.11.3). Throws IMAGE_TRUNCATED where it ends too early. */
+export function* itemsIn(iloc: Buffer): Generator<Item> {
+  const fields = new Fields(iloc);
+  const version = fields.uint(1);
+  fields.skip(3);
+  const sizes = fields.uint(2);
+  const [offsetBytes, lengthBytes, baseBytes] = [sizes >> 12, (sizes >> 8) & 15, (sizes >> 4) & 15] as const;
+  const indexBytes = version === 0 ? 0 : sizes & 15;
+  const idBytes = version < 2 ? 2 : 4;
+  for (let items = fields.uint(idBytes); items > 0; items -= 1) {
+    const id = fields.uint(idBytes);
+    const method = version === 0 ? 0 : fields.uint(2) & 15;
+    const otherFile = fields.uint(2);
+    const base = fields.uint(baseBytes);
+    // Extents without fields would cost a loop and no bytes.
+    const count = fields.uint(2) * Math.sign(indexBytes + offsetBytes + lengthBytes);
+    const extents: Extent[] = [];
+    for (let extent = 0; extent < count; extent += 1) {
+      fields.skip(indexBytes);
+      extents.push({ at: base + fields.uint(offsetBytes), lengthBytes: fields.uint(lengthBytes) });
+    }
+    yield { id, isInFile: method === 0 && otherFile === 0, extents };
+  }
+}
+
+/** Reads big-endian fields one after the other; IMAGE_TRUNCATED where there are none left. */
+export class Fields {
+  readonly #bytes: Buffer;
+  #at = 0;
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes;
+  }
+
+  skip(length: number): void {
+    this.#at += length;
+    if (this.#at > this.#bytes.length) throw damaged('an AVIF box that reaches beyond the one around it');
+  }
+
+  /** Of 0 to 15 bytes; exact below 2^53. */
+  uint(length: number): number {
+    const from = this.#at;
+    this.skip(length);
+    let value = 0;
+    for (let at = from; at < this.#at; at += 1) value = value * 256 + this.#bytes[at]!;
+    return value;
+  }
+}
