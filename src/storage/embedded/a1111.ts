@@ -1,5 +1,6 @@
 /** Reads the `parameters` text of AUTOMATIC1111's web UI, which Forge and many others write too. */
-import { ExactNumber, type Traces } from './traces.ts';
+import { ExactNumber } from './fields.ts';
+import type { GeneratorMetadata } from './generator-metadata.ts';
 
 const NEGATIVE = 'Negative prompt:';
 const SETTINGS_LINE = /(^|, )(Steps|Sampler|Seed|Size|Model): /;
@@ -7,7 +8,7 @@ const SETTING = /(\w[\w \-/]{0,60}): *("[^"\\]*(?:\\.[^"\\]*)*"|\{[^{}]*\}|[^,]*
 const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?$/;
 
 /** The prompt, `Negative prompt: …`, and a line such as `Steps: 20, Sampler: Euler a, Seed: 1, Model: dreamshaper_8`. */
-export function readA1111(text: string): Traces {
+export function readA1111(text: string): GeneratorMetadata {
   const lines = text.split(/\r?\n/);
   const settingsAt = lines.findLastIndex((line) => SETTINGS_LINE.test(line));
   const [prompt, negative] = splitPrompts(lines.slice(0, settingsAt === -1 ? undefined : settingsAt).join('\n'));

@@ -1,6 +1,6 @@
 /** Finds prompt, model and settings in the graph of nodes that ComfyUI leaves in its images. */
-import { parseFields } from './fields.ts';
-import { ExactNumber, modelOfFile, type Traces } from './traces.ts';
+import { ExactNumber, parseFields } from './fields.ts';
+import { type GeneratorMetadata, modelOfFile } from './generator-metadata.ts';
 
 interface Node {
   class_type: string;
@@ -46,7 +46,7 @@ const SETTINGS: Record<string, string[]> = {
 const PLAIN_VALUES = ['value', 'int', 'float', 'number', 'string'];
 
 /** Undefined when the text is no graph. */
-export function readComfyUI(text: string): Traces | undefined {
+export function readComfyUI(text: string): GeneratorMetadata | undefined {
   const json = toJson(text);
   const graph = parseGraph(json);
   if (graph === undefined) return undefined;

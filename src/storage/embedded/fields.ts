@@ -1,7 +1,20 @@
 /** Reads the JSON in which generators describe an image; numbers stay as they were written. */
-import { ExactNumber } from './traces.ts';
 
 export type Fields = Record<string, unknown>;
+
+/** A number as it was written: seeds have 64 bits, a double holds 53. */
+export class ExactNumber {
+  readonly text: string;
+
+  /** `text` is a number of JSON. */
+  constructor(text: string) {
+    this.text = text;
+  }
+
+  toJSON(): unknown {
+    return JSON.rawJSON(this.text);
+  }
+}
 
 /** Of an object or an array; empty for null. Throws a SyntaxError for what is no JSON. */
 export function parseFields(json: string): Fields {

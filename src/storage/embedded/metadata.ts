@@ -4,12 +4,14 @@ import { findBlocks } from './blocks.ts';
 import { readComfyUI } from './comfyui.ts';
 import { parseEmbeddedDate } from './date.ts';
 import { type BlockTexts, readBlockTexts } from './exif.ts';
+import { type Fields, parseFields } from './fields.ts';
+import { readFooocus } from './fooocus.ts';
+import type { GeneratorMetadata } from './generator-metadata.ts';
 import { readInvokeAI } from './invokeai.ts';
-import { readJsonParameters } from './json-parameters.ts';
 import { readNovelAI } from './novelai.ts';
 import { readPngTexts } from './png-text.ts';
 import type { ReadAt } from './read-at.ts';
-import type { Traces } from './traces.ts';
+import { readSwarmUI } from './swarmui.ts';
 
 export interface EmbeddedMetadata {
   prompt?: string;
@@ -32,7 +34,7 @@ const MAX_PARAMETERS_BYTES = 1024 * 1024 - MAX_PROMPT_BYTES - 32 * 1024;
 export async function readEmbeddedMetadata(readAt: ReadAt): Promise<EmbeddedMetadata> {
   try {
     const { texts, date } = await readTexts(readAt);
-    return withinLimits(tracesIn(texts), parseEmbeddedDate(date));
+    return withinLimits(readDialects(texts), parseEmbeddedDate(date));
   } catch {
     return {};
   }
@@ -46,13 +48,10 @@ async function readTexts(readAt: ReadAt): Promise<BlockTexts> {
 }
 
 /** The graph says what was done; a text beside it fills in what the graph does not tell. */
-function tracesIn(texts: Map<string, string>): Traces {
+function readDialects(texts: Map<string, string>): GeneratorMetadata {
   const graph = readComfyUI(texts.get('prompt') ?? '');
   const parameters = texts.get('parameters');
-  const text =
-    parameters === undefined
-      ? (readInvokeAI(texts) ?? readNovelAI(texts))
-      : (readJsonParameters(parameters) ?? readA1111(parameters));
+  const text = parameters === undefined ? (readInvokeAI(texts) ?? readNovelAI(texts)) : readParameters(parameters);
   return {
     prompt: graph?.prompt || text?.prompt,
     model: graph?.model || text?.model,
@@ -61,7 +60,25 @@ function tracesIn(texts: Map<string, string>): Traces {
   };
 }
 
-function withinLimits({ prompt, model, settings, graph }: Traces, timestamp: Date | undefined): EmbeddedMetadata {
+/** A text that is no JSON may still be a prompt with a brace in front. */
+function readParameters(text: string): GeneratorMetadata {
+  const fields = fieldsIn(text);
+  return readSwarmUI(fields) ?? readFooocus(fields) ?? readA1111(text);
+}
+
+/** Empty for what is no JSON. */
+function fieldsIn(text: string): Fields {
+  try {
+    return parseFields(text);
+  } catch {
+    return {};
+  }
+}
+
+function withinLimits(
+  { prompt, model, settings, graph }: GeneratorMetadata,
+  timestamp: Date | undefined,
+): EmbeddedMetadata {
   const settingsJson = JSON.stringify(settings);
   const candidates = graph === undefined ? [settingsJson] : [withGraph(settingsJson, graph), settingsJson];
   const found = {
