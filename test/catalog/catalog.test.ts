@@ -1,7 +1,7 @@
 /** The contract of a catalog, over SQLite in the test's own thread and in worker threads. */
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { Catalog, CatalogQuery, PageRequest, Tombstone } from '../../src/storage/catalog/catalog.ts';
+import type { CatalogQuery, ImageIndex, PageRequest, Tombstone } from '../../src/storage/catalog/catalog.ts';
 import { isModelSlug, modelSlug, utcDay } from '../../src/storage/domain/naming.ts';
 import type { ImageRecord } from '../../src/storage/domain/record.ts';
 import {
@@ -12,6 +12,7 @@ import {
   openInWorkers,
   recordOf,
   T0,
+  type TestedCatalog,
   temporaryCatalog,
 } from '../support/catalog.ts';
 import { full, seed } from '../support/scale.ts';
@@ -21,11 +22,11 @@ const DAY = 24 * 60 * 60 * 1000;
 
 describe.each([
   { where: 'in its thread', open: openInThread, runs: full ? 200 : 20 },
-  { where: 'in workers', open: openInWorkers as (path: string) => Promise<Catalog>, runs: 3 },
+  { where: 'in workers', open: openInWorkers as (path: string) => Promise<TestedCatalog>, runs: 3 },
 ])('a SQLite catalog $where', ({ open, runs }) => {
   let path: string;
   let release: () => void;
-  let catalog: Catalog;
+  let catalog: TestedCatalog;
 
   beforeEach(async () => {
     ({ path, release } = temporaryCatalog());
@@ -251,10 +252,10 @@ describe.each([
 
 describe.each([
   { where: 'in its thread', open: openInThread },
-  { where: 'in workers', open: openInWorkers as (path: string) => Promise<Catalog> },
+  { where: 'in workers', open: openInWorkers as (path: string) => Promise<TestedCatalog> },
 ])('many images $where', ({ open }) => {
   const COUNT = 12_000;
-  let catalog: Catalog;
+  let catalog: TestedCatalog;
   let release: () => void;
 
   beforeAll(async () => {
@@ -323,7 +324,11 @@ describe.each([
 });
 
 /** All pages; checks on the way that each is full or the last. */
-async function pagesOf(catalog: Catalog, query: CatalogQuery, { limit, maxBytes } = { limit: 100, maxBytes: 1 << 20 }) {
+async function pagesOf(
+  catalog: ImageIndex,
+  query: CatalogQuery,
+  { limit, maxBytes } = { limit: 100, maxBytes: 1 << 20 },
+) {
   const pages: ImageRecord[][] = [];
   for (let after: PageRequest['after']; ; ) {
     const { records, more } = await catalog.page(query, { after, limit, maxBytes });
@@ -337,7 +342,7 @@ async function pagesOf(catalog: Catalog, query: CatalogQuery, { limit, maxBytes 
   }
 }
 
-async function sizesOf(catalog: Catalog, query: CatalogQuery, limit: number) {
+async function sizesOf(catalog: ImageIndex, query: CatalogQuery, limit: number) {
   const sizes = [];
   for (let after: { timestamp: number; filename: string } | undefined; ; ) {
     const rows = await catalog.pageSizes(query, { after, limit });

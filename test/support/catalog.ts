@@ -2,12 +2,16 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Catalog, Change } from '../../src/storage/catalog/catalog.ts';
+import type { BucketCatalog } from '../../src/storage/catalog/bucket-catalog.ts';
+import type { Change, LocalCatalog } from '../../src/storage/catalog/catalog.ts';
 import { CatalogReader } from '../../src/storage/catalog/sqlite/reader.ts';
 import { openCatalog, type WorkerCatalog } from '../../src/storage/catalog/sqlite/worker-catalog.ts';
 import { CatalogWriter } from '../../src/storage/catalog/sqlite/writer.ts';
 import { imageFilename, imageKey, modelSlug } from '../../src/storage/domain/naming.ts';
 import type { ImageRecord } from '../../src/storage/domain/record.ts';
+
+/** What one SQLite catalog is to a local store, and the keys that it keeps for both kinds. */
+export type TestedCatalog = LocalCatalog & Pick<BucketCatalog, 'findByKey'>;
 
 export const STORE_ID = 'a-store';
 export const T0: number = Date.UTC(2024, 8, 27, 14, 15, 22);
@@ -33,7 +37,7 @@ export async function openInWorkers(path: string, onDeath?: (error: Error) => vo
 }
 
 /** The same in the thread of the test, where coverage sees it. */
-export async function openInThread(path: string): Promise<Catalog> {
+export async function openInThread(path: string): Promise<TestedCatalog> {
   const writer = new CatalogWriter({ path, storeId: STORE_ID });
   const reader = new CatalogReader({ path });
   const opened = writer.open();
@@ -43,7 +47,7 @@ export async function openInThread(path: string): Promise<Catalog> {
     commit: async (changes) => writer.commit(changes),
     find: async (filename) => reader.find(filename),
     findByKey: async (key) => reader.findByKey(key),
-    standing: async (filenames) => reader.standing(filenames),
+    rowStates: async (filenames) => reader.rowStates(filenames),
     page: async (query, request) => finish(reader.page(query, request)),
     pageSizes: async (query, request) => finish(reader.pageSizes(query, request)),
     statistics: async () => reader.statistics(),

@@ -54,7 +54,7 @@ function isFolder({ key, size }: ListedObject): boolean {
 }
 
 /** In the order of the records, like the listings. */
-async function* knownTo(catalog: BucketCatalog): AsyncGenerator<Named> {
+async function* knownTo(catalog: Pick<BucketCatalog, 'knownBetween'>): AsyncGenerator<Named> {
   let after: string | undefined;
   for (let more = true; more; ) {
     const page = await catalog.knownBetween({ after, limit: KNOWN_AT_ONCE });

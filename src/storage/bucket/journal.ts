@@ -12,11 +12,11 @@ interface Waiting {
 }
 
 export class Journal {
-  readonly #catalog: BucketCatalog;
+  readonly #catalog: Pick<BucketCatalog, 'apply'>;
   readonly #waiting: Waiting[] = [];
   #running: Promise<void> | undefined;
 
-  constructor(catalog: BucketCatalog) {
+  constructor(catalog: Pick<BucketCatalog, 'apply'>) {
     this.#catalog = catalog;
   }
 

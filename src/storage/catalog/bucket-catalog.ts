@@ -1,6 +1,6 @@
 /** The contract of the catalog of an object store: an index over records whose commit point is the bucket. */
 import type { ImageRecord } from '../domain/record.ts';
-import type { Catalog } from './catalog.ts';
+import type { ImageIndex } from './catalog.ts';
 
 /** What an object store keeps in place of the record of an image that is no more, or never came to be. */
 export interface RecordTombstone {
@@ -67,19 +67,32 @@ export type BucketChange =
   /** The catalog has been compared with the whole bucket. */
   | { kind: 'filled' };
 
-/** The catalog of an object store: an index over records whose commit point is the bucket. */
-export interface BucketCatalog extends Catalog {
+/**
+ * The catalog of an object store: an index over the records of a bucket, which may be lost, and the operations that are
+ * not settled, which must not.
+ *
+ * `apply` is atomic, and durable when it resolves; every read sees it from then on. What rejects with `full` or
+ * `definite` has changed nothing; after `unknown` every further change rejects, and the next open decides.
+ */
+export interface BucketCatalog extends ImageIndex {
   /**
-   * Applies the changes in order, atomic and durable. Rejects like `commit`. Gives for each of them, where it is a save
-   * that was not begun, the image that has its key, deleted or not.
+   * Applies the changes in order, in one transaction. Returns for each of them, where it is a save that was not begun, the
+   * image that has its key, deleted or not.
    */
   apply(changes: readonly BucketChange[]): Promise<(ImageRecord | undefined)[]>;
-  /** Whether it was ever compared with the whole bucket. */
+  /** Returns the image that was saved with this key, deleted or not. */
+  findByKey(idempotencyKey: string): Promise<{ record: ImageRecord; deleted: boolean } | undefined>;
+  /** Returns whether it was ever compared with the whole bucket. */
   isFilled(): Promise<boolean>;
+  /** Returns all operations that were begun and not ended. */
   pendingOperations(): Promise<PendingOperation[]>;
+  /** Returns what was found last at the key of this image's record; undefined for nothing. */
   known(filename: string): Promise<KnownRecord | undefined>;
-  /** In the order of the keys of their records: behind `after`, up to and including `upTo`, which are keys; at most `limit`. */
+  /** Returns in the order of the keys of their records those behind `after`, up to and including `upTo`; at most `limit`. */
   knownBetween(range: { after?: string; upTo?: string; limit: number }): Promise<KnownRecord[]>;
-  /** Those whose time has come, the longest due first. */
+  /** Returns the tombstones whose time has come, the longest due first; at most `limit`. */
   dueSweeps(now: number, limit: number): Promise<DueSweep[]>;
+
+  /** Waits for the reads that run, and frees the file. `clean` requires that no change is in doubt; the next open says so. */
+  close(clean: boolean): Promise<void>;
 }

@@ -1,4 +1,4 @@
-/** The contract of a catalog: the index of a provider and, for local stores, its commit point. */
+/** The contracts of a catalog: the index that lists are read from, and the commit point of a local store. */
 import type { ImageRecord } from '../domain/record.ts';
 import type { GroupStatistics, ImageFilter, Order, Position } from '../domain/requests.ts';
 
@@ -62,11 +62,11 @@ export interface CatalogStatistics {
 }
 
 /** What a catalog knows of a filename; `unlinking`: deleted, and its files may still be there. */
-export type Standing = 'live' | 'unlinking' | 'deleted' | 'absent';
+export type RowState = 'live' | 'unlinking' | 'deleted' | 'absent';
 
 /** A row whose record file is not yet known to be on stable storage. */
 export interface UnsyncedRecord {
-  /** Ascending; grows with every insert. */
+  /** Ascending; grows with every insert and is never used again. */
   sequence: number;
   filename: string;
 }
@@ -78,51 +78,63 @@ export interface Span {
 }
 
 /**
- * An index over the images of one provider.
+ * An index over the live images of one provider: all that lists, statistics, cleanup and copies read.
  *
- * `commit` is atomic and durable: when it resolves, every change that is `done` survives a power cut. Reads see all
- * that was committed before they were called. No read holds a transaction beyond its own call.
+ * A read sees every change that was committed before it was called. It holds no transaction beyond its own call: a walk
+ * over pages meets what is committed between them. Every method rejects with a CatalogError, `corrupt` or `definite`.
  */
-export interface Catalog {
-  /**
-   * Applies the changes in order in one transaction. A change that fails its check fails alone. Rejects with a
-   * CatalogError: `definite` nothing of the group happened, else the outcome is unknown until the catalog is opened again.
-   */
-  commit(changes: readonly Change[]): Promise<Outcome[]>;
-  /** The live image of that name. */
+export interface ImageIndex {
+  /** Returns the live image of that name. */
   find(filename: string): Promise<ImageRecord | undefined>;
-  /** The image that was saved with this key, deleted or not. */
-  findByKey(idempotencyKey: string): Promise<{ record: ImageRecord; deleted: boolean } | undefined>;
-  /** Of each of the filenames, in their order. */
-  standing(filenames: readonly string[]): Promise<Standing[]>;
+  /** Returns the images that match, in the order of the query. */
   page(query: CatalogQuery, request: PageRequest): Promise<RecordPage>;
-  /** Like `page`, without the metadata; at most `limit` rows. */
+  /** Returns the same images as `page`, without their metadata; at most `limit`. */
   pageSizes(query: CatalogQuery, request: { after?: Position; limit: number }): Promise<ImageSize[]>;
+  /** Returns the totals of all live images and of their groups, in a time that does not grow with the images. */
   statistics(): Promise<CatalogStatistics>;
+}
 
-  /** Deleted images whose files may still be there. */
+/**
+ * The catalog of a local store and its commit point: an image exists if and only if its row is live.
+ *
+ * Every change is one transaction, atomic, and durable when it resolves: it survives a power cut. What rejects with
+ * `full` or `definite` has changed nothing. After `unknown` every further change rejects, too: what is in doubt must not
+ * be built upon, and the next open decides.
+ */
+export interface LocalCatalog extends ImageIndex {
+  /** Applies the changes in order, in one transaction. A change that fails its check fails alone, and the others stand. */
+  commit(changes: readonly Change[]): Promise<Outcome[]>;
+  /** Returns the state of each of the filenames, in their order. */
+  rowStates(filenames: readonly string[]): Promise<RowState[]>;
+
+  /** Returns deleted images whose files may still be there; at most `limit`. */
   pendingUnlinks(limit: number): Promise<ImageRecord[]>;
+  /** Forgets that their files were pending. Requires that the files are gone and their folders synced. */
   clearPendingUnlinks(filenames: readonly string[]): Promise<void>;
-  /** Forgets tombstones older than this, except those with files pending. Returns how many. */
+  /** Forgets tombstones older than this, except those with files pending, and returns how many; a crash half-way keeps some. */
   purgeTombstones(deletedBefore: number): Promise<number>;
 
-  /** Live rows above `recordsSynced`, ascending, up to the first that was created in the span; at most `limit`. */
+  /** Returns live rows above the synced sequence, ascending, up to the first that was created in the span; at most `limit`. */
   unsyncedRecords(limit: number, young?: Span): Promise<UnsyncedRecord[]>;
-  /** All record files up to this sequence are on stable storage. Never moves backwards. */
+  /** Remembers that all record files up to this sequence are on stable storage. Never moves backwards. */
   setRecordsSynced(sequence: number): Promise<void>;
 
-  /** `clean`: all record files are synced and nothing is in doubt; the next open says `clean`. */
+  /**
+   * Waits for the reads that run, and frees the file. `clean` requires that all record files are synced and nothing is in
+   * doubt; it is durable when this resolves, and the next open says so.
+   */
   close(clean: boolean): Promise<void>;
 }
 
-/** Why a catalog failed, in the terms a store decides by. */
+/** Why a call of a catalog failed, in the terms a store decides by. */
 export type CatalogFailure =
-  /** Nothing of the call happened. */
+  /** No room: nothing of the call happened, and it may succeed once there is some. */
   | 'full'
+  /** Nothing of the call happened. */
   | 'definite'
-  /** COMMIT itself failed or the thread died: the restart decides. */
+  /** COMMIT itself failed or the thread died: what happened is known only once the catalog is opened again. */
   | 'unknown'
-  /** The database is damaged. */
+  /** The database is damaged: only a rebuild helps. */
   | 'corrupt';
 
 export class CatalogError extends Error {

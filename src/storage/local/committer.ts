@@ -1,5 +1,5 @@
 /** Group commit: whatever waits while one group is on its way to the disk becomes the next group. */
-import type { Catalog, Change, Outcome } from '../catalog/catalog.ts';
+import type { Change, LocalCatalog, Outcome } from '../catalog/catalog.ts';
 import { FolderSyncError } from '../disk/files.ts';
 import type { StorageError } from '../domain/errors.ts';
 
@@ -13,7 +13,7 @@ interface Waiting {
 }
 
 export interface CommitterOptions {
-  catalog: Catalog;
+  catalog: Pick<LocalCatalog, 'commit'>;
   /** Runs before anything of a group; its failure is definite. */
   check: () => Promise<void>;
   syncFolder: (path: string) => Promise<void>;

@@ -1,7 +1,7 @@
 /** What a start puts right after an unclean stop, from the catalog: records and staging. */
 import { readdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { Catalog } from '../catalog/catalog.ts';
+import type { ImageIndex, LocalCatalog } from '../catalog/catalog.ts';
 import {
   type Folders,
   hasCode,
@@ -27,7 +27,7 @@ const BATCH = 500;
 /** What recovery works on; a part of LocalStore that exists before the store is open. */
 export interface Recovering {
   layout: Layout;
-  catalog: Catalog;
+  catalog: LocalCatalog;
   folders: Folders;
   log: Logger;
   failpoint: (step: string) => void;
@@ -50,7 +50,7 @@ export async function restoreRecords({ layout, catalog, folders, failpoint }: Re
 export async function restoreRecord(
   layout: Layout,
   folders: Folders,
-  catalog: Catalog,
+  catalog: Pick<ImageIndex, 'find'>,
   filename: string,
 ): Promise<void> {
   const record = await catalog.find(filename);

@@ -1,6 +1,6 @@
 /** What the parts of an open local store share, and how it stops when its promises are in doubt. */
 import type { KeyedQueue } from '../async/keyed-queue.ts';
-import { type Catalog, CatalogError } from '../catalog/catalog.ts';
+import { CatalogError, type LocalCatalog } from '../catalog/catalog.ts';
 import { FolderSyncError, type Folders, type Inode, isSame } from '../disk/files.ts';
 import { StorageError, toStorageError } from '../domain/errors.ts';
 import type { ProviderHealth } from '../domain/requests.ts';
@@ -16,7 +16,7 @@ export interface LocalStore {
   storeId: string;
   layout: Layout;
   context: ProviderContext;
-  catalog: Catalog;
+  catalog: LocalCatalog;
   committer: Committer;
   folders: Folders;
   audit: AuditLog;

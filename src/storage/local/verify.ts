@@ -4,7 +4,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { mapInParallel } from '../async/parallel.ts';
-import type { Catalog } from '../catalog/catalog.ts';
+import type { ImageIndex } from '../catalog/catalog.ts';
 import { hasCode, ifPresent, inodeOf, readText, sha256Of } from '../disk/files.ts';
 import { StorageError } from '../domain/errors.ts';
 import type { Finding, Problem } from '../domain/maintenance.ts';
@@ -34,7 +34,7 @@ export async function* verifyFiles(
   forget: (filename: string) => Promise<boolean>,
 ): AsyncGenerator<Checked> {
   await store.condition.checkWritable();
-  const page: Catalog['page'] = (...request) => options.run(() => store.catalog.page(...request));
+  const page: ImageIndex['page'] = (...request) => options.run(() => store.catalog.page(...request));
   const rows = () => allRecords({ page }, { order: 'oldest' });
   if (options.forgetMissing) await checkMostBytes(store, rows());
   const check = new LocalCheck(store, options, forget);
@@ -126,9 +126,9 @@ class LocalCheck {
   async *files(paths: string[]): AsyncGenerator<Checked> {
     const named = paths.map((path) => ({ path, filename: this.#filenameOf(path) }));
     const filenames = named.map(({ filename = '' }) => filename);
-    const standing = await this.#options.run(() => this.#store.catalog.standing(filenames));
+    const states = await this.#options.run(() => this.#store.catalog.rowStates(filenames));
     for (const [index, { path, filename }] of named.entries()) {
-      if (standing[index] === 'live') continue;
+      if (states[index] === 'live') continue;
       const finding = await this.#options.run(() => this.#stray(path, filename));
       if (finding !== undefined) yield { findings: [finding] };
     }
@@ -152,10 +152,10 @@ class LocalCheck {
       const { layout } = this.#store;
       const isImage = path === layout.image(filename);
       if (isImage && (await inodeOf(layout.part(filename))) !== undefined) return undefined;
-      const [standing] = await this.#store.catalog.standing([filename]);
-      if (standing === 'live' || standing === 'unlinking' || (await inodeOf(path)) === undefined) return undefined;
+      const [state] = await this.#store.catalog.rowStates([filename]);
+      if (state === 'live' || state === 'unlinking' || (await inodeOf(path)) === undefined) return undefined;
       if (!isImage) return this.#strayRecord(path, filename);
-      if (standing === 'deleted') return this.#quarantined(path, 'deleted_before', { filename });
+      if (state === 'deleted') return this.#quarantined(path, 'deleted_before', { filename });
       return this.#notCommitted(path, filename);
     });
   }

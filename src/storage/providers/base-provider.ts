@@ -1,6 +1,6 @@
 /** What every provider does, once: checks, lists, cleanup and statistics over its catalog, and an orderly close. */
 import { Slots } from '../async/slots.ts';
-import type { Catalog, Outcome } from '../catalog/catalog.ts';
+import type { ImageIndex, Outcome } from '../catalog/catalog.ts';
 import { folded, StorageError, throwIfCancelled } from '../domain/errors.ts';
 import type { ImageMetadata, StorageItem, StorageResult, StoredImage } from '../domain/image.ts';
 import type { Held, VerifyEvent, VerifyOptions } from '../domain/maintenance.ts';
@@ -56,11 +56,11 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
   protected abstract release(): Promise<void>;
 
   /** The catalog, for answers about one image. */
-  protected abstract readonly catalog: Pick<Catalog, 'find'>;
+  protected abstract readonly catalog: Pick<ImageIndex, 'find'>;
   /** The catalog once it is complete, for answers about all; CATALOG_REBUILDING until then. */
-  protected abstract completeCatalog(): Promise<Catalog>;
+  protected abstract completeCatalog(): Promise<ImageIndex>;
   /** The complete catalog, once it knows of all that was saved and deleted anywhere before the call. */
-  protected currentCatalog(): Promise<Catalog> {
+  protected currentCatalog(): Promise<ImageIndex> {
     return this.completeCatalog();
   }
   /** Throws when nothing can be written now (STORE_READ_ONLY, DISK_FULL for so many bytes, …). */

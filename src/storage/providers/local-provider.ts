@@ -1,6 +1,6 @@
 /** Images in a directory: the Save and Delete protocol over files, with the catalog as the commit point. */
 import { open } from 'node:fs/promises';
-import type { Catalog, Outcome } from '../catalog/catalog.ts';
+import type { LocalCatalog, Outcome } from '../catalog/catalog.ts';
 import { capacityOf, spaceCheck } from '../disk/file-system.ts';
 import { ifPresent } from '../disk/files.ts';
 import type { LocalConfig } from '../domain/config.ts';
@@ -47,11 +47,11 @@ class LocalProvider extends BaseProvider {
     return this.#store.condition.health;
   }
 
-  protected get catalog(): Catalog {
+  protected get catalog(): LocalCatalog {
     return this.#store.catalog;
   }
 
-  protected async completeCatalog(): Promise<Catalog> {
+  protected async completeCatalog(): Promise<LocalCatalog> {
     return this.#store.catalog;
   }
 
@@ -94,8 +94,8 @@ class LocalProvider extends BaseProvider {
   }
 
   protected async isDeleted(filename: string): Promise<boolean> {
-    const [standing] = await this.catalog.standing([filename]);
-    return standing === 'deleted' || standing === 'unlinking';
+    const [state] = await this.catalog.rowStates([filename]);
+    return state === 'deleted' || state === 'unlinking';
   }
 
   protected openCopy(filename: string): Promise<CopyUpload | undefined> {

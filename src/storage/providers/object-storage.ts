@@ -9,7 +9,7 @@ import { readRecord } from '../bucket/record-object.ts';
 import { openUpload } from '../bucket/save.ts';
 import { startUpkeep } from '../bucket/upkeep.ts';
 import { verifyObjects } from '../bucket/verify.ts';
-import type { Catalog, Outcome } from '../catalog/catalog.ts';
+import type { ImageIndex, Outcome } from '../catalog/catalog.ts';
 import { spaceCheck } from '../disk/file-system.ts';
 import { StorageError } from '../domain/errors.ts';
 import { folderOf } from '../domain/naming.ts';
@@ -73,7 +73,7 @@ export class ObjectStorage extends BaseProvider {
     return this.#store.condition.health;
   }
 
-  protected get catalog(): Pick<Catalog, 'find'> {
+  protected get catalog(): Pick<ImageIndex, 'find'> {
     return { find: (filename) => this.#folded(this.#find(filename)) };
   }
 
@@ -87,12 +87,12 @@ export class ObjectStorage extends BaseProvider {
     return found.kind === 'live' ? found.record : undefined;
   }
 
-  protected async completeCatalog(): Promise<Catalog> {
+  protected async completeCatalog(): Promise<ImageIndex> {
     this.#store.synchronizer.checkFilled();
     return this.#store.catalog;
   }
 
-  protected override async currentCatalog(): Promise<Catalog> {
+  protected override async currentCatalog(): Promise<ImageIndex> {
     const catalog = await this.completeCatalog();
     if (this.#store.shared) await this.#folded(this.#store.synchronizer.run());
     return catalog;

@@ -1,5 +1,5 @@
 /** Cleanup over a catalog: finds what no criterion protects, oldest first, and removes it in groups. */
-import type { Catalog, ImageSize } from '../catalog/catalog.ts';
+import type { ImageIndex, ImageSize } from '../catalog/catalog.ts';
 import { partlyDone, StorageError, throwIfCancelled } from '../domain/errors.ts';
 import type { CleanupOptions, CleanupResult } from '../domain/requests.ts';
 import { checkCount, checkGroup, checkInstant } from '../domain/validation.ts';
@@ -27,7 +27,7 @@ export function checkCleanup(options: CleanupOptions): void {
  * fails after some are gone, the error has `outcomeUnknown`: done again, it would remove up to `maxDeletes` more.
  */
 export async function cleanUp(
-  catalog: Catalog,
+  catalog: ImageIndex,
   options: CleanupOptions,
   remove: (filename: string) => Promise<boolean>,
 ): Promise<CleanupResult> {
@@ -42,7 +42,7 @@ export async function cleanUp(
 }
 
 async function removeGroups(
-  catalog: Catalog,
+  catalog: ImageIndex,
   options: CleanupOptions,
   remove: (filename: string) => Promise<boolean>,
   result: CleanupResult,
@@ -84,7 +84,7 @@ function count(image: ImageSize, result: CleanupResult): void {
 }
 
 /** Groups of the images that no criterion protects, oldest first, pinned ones among them. */
-async function* unprotected(catalog: Catalog, options: CleanupOptions): AsyncGenerator<ImageSize[]> {
+async function* unprotected(catalog: ImageIndex, options: CleanupOptions): AsyncGenerator<ImageSize[]> {
   const newestToGo = await firstUnprotected(catalog, options);
   if (newestToGo === undefined) return;
   const query = { ...filterOf(options), ...(options.olderThan && { end: options.olderThan.getTime() }) };
@@ -100,7 +100,7 @@ async function* unprotected(catalog: Catalog, options: CleanupOptions): AsyncGen
 }
 
 /** The newest image that neither keepCount nor keepBytes protects, nor would if it were not pinned. */
-async function firstUnprotected(catalog: Catalog, options: CleanupOptions): Promise<ImageSize | undefined> {
+async function firstUnprotected(catalog: ImageIndex, options: CleanupOptions): Promise<ImageSize | undefined> {
   let countLeft = options.keepCount ?? 0;
   let bytesLeft = options.keepBytes ?? 0;
   let after: ImageSize | undefined;

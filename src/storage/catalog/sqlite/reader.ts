@@ -9,8 +9,8 @@ import type {
   ImageSize,
   PageRequest,
   RecordPage,
+  RowState,
   Span,
-  Standing,
   Tombstone,
   UnsyncedRecord,
 } from '../catalog.ts';
@@ -59,7 +59,7 @@ export class CatalogReader {
     return row && { record: toRecord(row), deleted: row.delete_time !== null };
   }
 
-  standing(filenames: readonly string[]): Standing[] {
+  rowStates(filenames: readonly string[]): RowState[] {
     return filenames.map((filename) => {
       const row = this.#db.get('SELECT delete_time, unlink_pending FROM images WHERE filename = ?', filename);
       if (row === undefined) return 'absent';

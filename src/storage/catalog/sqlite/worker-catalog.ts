@@ -7,11 +7,12 @@ import type {
   CatalogStatistics,
   Change,
   ImageSize,
+  LocalCatalog,
   Outcome,
   PageRequest,
   RecordPage,
+  RowState,
   Span,
-  Standing,
   Tombstone,
   UnsyncedRecord,
 } from '../catalog.ts';
@@ -106,7 +107,7 @@ export class NewCatalog {
   }
 }
 
-export class WorkerCatalog implements BucketCatalog {
+export class WorkerCatalog implements LocalCatalog, BucketCatalog {
   readonly #writer: CatalogThread<'writer'>;
   readonly #reader: CatalogThread<'reader'>;
   readonly #reads = new Set<Promise<unknown>>();
@@ -135,8 +136,8 @@ export class WorkerCatalog implements BucketCatalog {
     return this.#read(this.#reader.call('findByKey', [idempotencyKey]));
   }
 
-  standing(filenames: readonly string[]): Promise<Standing[]> {
-    return this.#read(this.#reader.call('standing', [filenames]));
+  rowStates(filenames: readonly string[]): Promise<RowState[]> {
+    return this.#read(this.#reader.call('rowStates', [filenames]));
   }
 
   page(query: CatalogQuery, request: PageRequest): Promise<RecordPage> {
