@@ -1,9 +1,10 @@
 /** The start of a store in a bucket: lock, identity, catalog (empty when it is lost), what a crash left open. */
-import { mkdir, rename } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KeyedQueue } from '../async/keyed-queue.ts';
+import { setAside } from '../catalog/sqlite/database-files.ts';
 import { createCatalog, openCatalog, type WorkerCatalog } from '../catalog/sqlite/worker-catalog.ts';
-import { hasCode, ifPresent, readText, replaceFile, syncFolder, unlinkIfPresent } from '../disk/files.ts';
+import { hasCode, readText, replaceFile, syncFolder } from '../disk/files.ts';
 import { type Lock, openLock } from '../disk/lock.ts';
 import { type BucketSettings, DEFAULT_LOCK_WAIT_SECONDS, DEFAULT_STATE_DIR } from '../domain/config.ts';
 import { StoreOpenError } from '../domain/errors.ts';
@@ -20,7 +21,6 @@ import { Synchronizer } from './sync.ts';
 
 /** How long a bucket may take to say which store it holds. */
 const FIRST_ANSWER_MS = 30_000;
-const DATABASE_SUFFIXES = ['', '-wal', '-shm'];
 
 export interface BucketOptions extends BucketSettings {
   objects: ObjectStore;
@@ -156,19 +156,13 @@ async function openOrCreateCatalog(
     { provider: context.name, why: opened.why },
     'the catalog is built from the bucket, in the background',
   );
-  await setAside(files.catalog);
+  await setAside(files.catalog, `${files.catalog}.lost`);
   await (await createCatalog({ path: files.catalog, storeId })).seal();
   await syncFolder(files.folder);
   const created = await openCatalog(options);
   if (created.state === 'lost')
     throw new StoreOpenError('io', `the catalog was created and is not readable: ${created.why}`);
   return created.catalog;
-}
-
-/** The last lost catalog is kept for whoever wants to look at it. */
-async function setAside(catalog: string): Promise<void> {
-  for (const suffix of DATABASE_SUFFIXES) await unlinkIfPresent(`${catalog}.lost${suffix}`);
-  for (const suffix of DATABASE_SUFFIXES) await ifPresent(rename(catalog + suffix, `${catalog}.lost${suffix}`));
 }
 
 function toOpenError(error: unknown, folder: string, { location }: ObjectStore): StoreOpenError {

@@ -1,9 +1,10 @@
 /** Builds a lost catalog again from the record files, with what is left of tombstones and keys. */
 import { readFileSync } from 'node:fs';
-import { readdir, rename, unlink } from 'node:fs/promises';
+import { readdir, rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { Tombstone } from '../catalog/catalog.ts';
+import { removeDatabase, setAside } from '../catalog/sqlite/database-files.ts';
 import { createCatalog, salvageTombstones } from '../catalog/sqlite/worker-catalog.ts';
 import { hasCode, ifPresent, inodeOf, syncFolder, unlinkIfPresent } from '../disk/files.ts';
 import type { Logger } from '../domain/logger.ts';
@@ -18,7 +19,6 @@ const BATCH = 1000;
 const READS_IN_A_ROW = 32;
 const KEPT_LOST = 2;
 const PROGRESS_MS = 2000;
-const DATABASE_SUFFIXES = ['', '-wal', '-shm'];
 
 export interface RebuildOptions {
   layout: Layout;
@@ -33,7 +33,7 @@ export interface RebuildOptions {
 /** Leaves a whole catalog in place; a crash at any step, or the signal, leaves it to the next start. */
 export async function rebuildCatalog({ layout, storeId, log, now, failpoint, signal }: RebuildOptions): Promise<void> {
   const fresh = `${layout.catalog}.new`;
-  await unlinkDatabase(fresh);
+  await removeDatabase(fresh);
   const tombstones = await knownTombstones(layout);
   const catalog = await createCatalog({ path: fresh, storeId });
   try {
@@ -155,17 +155,12 @@ async function namesIn(folder: string): Promise<string[]> {
 /** Keeps the newest two lost catalogs for whoever wants to look at them. */
 async function moveAside(layout: Layout): Promise<void> {
   const stamp = new Date().toISOString().replace(/[-:.]/g, '');
-  const aside = join(layout.metadata, `catalog-lost-${stamp}.db`);
-  for (const suffix of DATABASE_SUFFIXES) await ifPresent(rename(layout.catalog + suffix, aside + suffix));
-  for (const old of (await lostCatalogs(layout)).slice(0, -KEPT_LOST)) await unlinkDatabase(old);
+  await setAside(layout.catalog, join(layout.metadata, `catalog-lost-${stamp}.db`));
+  for (const old of (await lostCatalogs(layout)).slice(0, -KEPT_LOST)) await removeDatabase(old);
 }
 
 /** Oldest first. */
 async function lostCatalogs(layout: Layout): Promise<string[]> {
   const names = await namesIn(dirname(layout.catalog));
   return names.filter((name) => /^catalog-lost-\w+\.db$/.test(name)).map((name) => join(layout.metadata, name));
-}
-
-async function unlinkDatabase(path: string): Promise<void> {
-  for (const suffix of DATABASE_SUFFIXES) await ifPresent(unlink(path + suffix));
 }
