@@ -2,9 +2,11 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Worker } from 'node:worker_threads';
 import type { BucketCatalog } from '../../src/storage/catalog/bucket-catalog.ts';
 import type { Change, LocalCatalog } from '../../src/storage/catalog/catalog.ts';
 import { CatalogReader } from '../../src/storage/catalog/sqlite/reader.ts';
+import { type CatalogBuilder, CatalogThreads } from '../../src/storage/catalog/sqlite/threads.ts';
 import { openCatalog, type WorkerCatalog } from '../../src/storage/catalog/sqlite/worker-catalog.ts';
 import { CatalogWriter } from '../../src/storage/catalog/sqlite/writer.ts';
 import { imageFilename, imageKey, modelSlug } from '../../src/storage/domain/naming.ts';
@@ -28,6 +30,16 @@ export function createWith(path: string, records: ImageRecord[] = []): void {
   created.create();
   created.load(records);
   created.seal();
+}
+
+/** Builds catalogs in threads that open none of them. */
+export async function buildInThreads<T>(work: (builder: CatalogBuilder) => Promise<T>): Promise<T> {
+  const threads = new CatalogThreads(() => {});
+  try {
+    return await work(threads);
+  } finally {
+    await threads.stop();
+  }
 }
 
 export async function openInWorkers(path: string, onDeath?: (error: Error) => void): Promise<WorkerCatalog> {
@@ -68,6 +80,14 @@ function finish<T>(steps: Generator<void, T>): T {
     const step = steps.next();
     if (step.done) return step.value;
   }
+}
+
+/** The threads that are started until `stop`, in their order. */
+export function startedWorkers(): { workers: Worker[]; stop: () => void } {
+  const workers: Worker[] = [];
+  const onWorker = (worker: Worker) => workers.push(worker);
+  process.on('worker', onWorker);
+  return { workers, stop: () => process.off('worker', onWorker) };
 }
 
 /** The image number `id`, generated `id` seconds after T0 unless told otherwise. */

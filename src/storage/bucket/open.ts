@@ -2,8 +2,9 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KeyedQueue } from '../async/keyed-queue.ts';
+import type { BucketCatalog } from '../catalog/bucket-catalog.ts';
 import { setAside } from '../catalog/sqlite/database-files.ts';
-import { createCatalog, openCatalog, type WorkerCatalog } from '../catalog/sqlite/worker-catalog.ts';
+import { openCatalog } from '../catalog/sqlite/worker-catalog.ts';
 import { hasCode, readText, replaceFile, syncFolder } from '../disk/files.ts';
 import { type Lock, openLock } from '../disk/lock.ts';
 import { type BucketSettings, DEFAULT_LOCK_WAIT_SECONDS, DEFAULT_STATE_DIR } from '../domain/config.ts';
@@ -28,7 +29,6 @@ export interface BucketOptions extends BucketSettings {
 }
 
 export interface OpenBucket extends BucketStore {
-  catalog: WorkerCatalog;
   synchronizer: Synchronizer;
   stateDir: string;
   lock: Lock;
@@ -76,7 +76,7 @@ async function openLocked(
   const { signal } = context;
   signal?.addEventListener('abort', giveUp);
   if (signal?.aborted) giveUp();
-  let catalog: WorkerCatalog | undefined;
+  let catalog: BucketCatalog | undefined;
   try {
     // What fails now is told by whoever opens it, once.
     const storeId = await withinFirstAnswer(bindToStore(retrying(bare, trying), files), giveUp);
@@ -146,23 +146,22 @@ async function openOrCreateCatalog(
   files: StateFiles,
   storeId: string,
   context: ProviderContext,
-): Promise<WorkerCatalog> {
-  const options = { path: files.catalog, storeId, onDeath: context.onFatal };
-  const opened = context.rebuildCatalog
-    ? { state: 'lost' as const, why: 'a rebuild was asked for' }
-    : await openCatalog(options);
-  if (opened.state === 'open') return opened.catalog;
-  context.log.info(
-    { provider: context.name, why: opened.why },
-    'the catalog is built from the bucket, in the background',
-  );
-  await setAside(files.catalog, `${files.catalog}.lost`);
-  await (await createCatalog({ path: files.catalog, storeId })).seal();
-  await syncFolder(files.folder);
-  const created = await openCatalog(options);
-  if (created.state === 'lost')
-    throw new StoreOpenError('io', `the catalog was created and is not readable: ${created.why}`);
-  return created.catalog;
+): Promise<BucketCatalog> {
+  const file = { path: files.catalog, storeId };
+  const opened = await openCatalog({
+    ...file,
+    onDeath: context.onFatal,
+    rebuild: context.rebuildCatalog,
+    build: async (builder, why) => {
+      context.log.info({ provider: context.name, why }, 'the catalog is built from the bucket, in the background');
+      await setAside(files.catalog, `${files.catalog}.lost`);
+      await (await builder.create(file)).seal();
+      await syncFolder(files.folder);
+    },
+  });
+  if (opened.state === 'lost')
+    throw new StoreOpenError('io', `the catalog was created and is not readable: ${opened.why}`);
+  return opened.catalog;
 }
 
 function toOpenError(error: unknown, folder: string, { location }: ObjectStore): StoreOpenError {

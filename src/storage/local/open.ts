@@ -3,12 +3,7 @@ import { readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KeyedQueue } from '../async/keyed-queue.ts';
 import { CatalogError } from '../catalog/catalog.ts';
-import {
-  type OpenCatalogOptions,
-  type OpenedCatalog,
-  openCatalog,
-  type WorkerCatalog,
-} from '../catalog/sqlite/worker-catalog.ts';
+import { type OpenCatalogOptions, type OpenedCatalog, openCatalog } from '../catalog/sqlite/worker-catalog.ts';
 import { checkLinks, checkLocal } from '../disk/file-system.ts';
 import { Folders, hasCode, ifPresent, inodeOf, readText, replaceFile, syncFolder } from '../disk/files.ts';
 import { type Lock, openLock } from '../disk/lock.ts';
@@ -27,7 +22,6 @@ import { giveUpReserve, takeReserve } from './reserve.ts';
 import { type LocalStore, StoreCondition } from './store.ts';
 
 export interface OpenStore extends LocalStore {
-  catalog: WorkerCatalog;
   lock: Lock;
 }
 
@@ -105,22 +99,22 @@ async function openOrRebuild(
   context: ProviderContext,
   handlers: Pick<OpenCatalogOptions, 'onDeath' | 'onCorrupt'>,
 ): Promise<OpenedCatalog & { state: 'open' }> {
-  const options = {
+  const opened = await openCatalog({
     path: layout.catalog,
     storeId,
     suspect: !(await isAsClosed(layout)),
     ...handlers,
     ...(context.synchronous && { synchronous: context.synchronous }),
-  };
-  const asked = context.rebuildCatalog || (await inodeOf(layout.rebuild)) !== undefined;
-  const opened = asked ? { state: 'lost' as const, why: 'a rebuild was asked for' } : await openCatalog(options);
-  if (opened.state === 'open') return opened;
-  if (context.rebuildCatalog) await checkRecords(layout);
-  if (!isNew) context.log.warn({ provider: context.name, why: opened.why }, 'building the catalog from the records');
-  await rebuildCatalog({ ...context, layout, storeId });
-  const again = await openCatalog(options);
-  if (again.state === 'lost') throw new StoreOpenError('io', `the catalog was built and is not readable: ${again.why}`);
-  return again;
+    rebuild: context.rebuildCatalog || (await inodeOf(layout.rebuild)) !== undefined,
+    build: async (builder, why) => {
+      if (context.rebuildCatalog) await checkRecords(layout);
+      if (!isNew) context.log.warn({ provider: context.name, why }, 'building the catalog from the records');
+      await rebuildCatalog(builder, { ...context, layout, storeId });
+    },
+  });
+  if (opened.state === 'lost')
+    throw new StoreOpenError('io', `the catalog was built and is not readable: ${opened.why}`);
+  return opened;
 }
 
 /** A rebuild from no record at all would leave a store of images that nobody finds. */

@@ -5,7 +5,7 @@ import { basename, dirname, join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { Tombstone } from '../catalog/catalog.ts';
 import { removeDatabase, setAside } from '../catalog/sqlite/database-files.ts';
-import { createCatalog, salvageTombstones } from '../catalog/sqlite/worker-catalog.ts';
+import type { CatalogBuilder } from '../catalog/sqlite/threads.ts';
 import { hasCode, ifPresent, inodeOf, syncFolder, unlinkIfPresent } from '../disk/files.ts';
 import type { Logger } from '../domain/logger.ts';
 import type { ImageRecord } from '../domain/record.ts';
@@ -31,11 +31,12 @@ export interface RebuildOptions {
 }
 
 /** Leaves a whole catalog in place; a crash at any step, or the signal, leaves it to the next start. */
-export async function rebuildCatalog({ layout, storeId, log, now, failpoint, signal }: RebuildOptions): Promise<void> {
+export async function rebuildCatalog(builder: CatalogBuilder, options: RebuildOptions): Promise<void> {
+  const { layout, storeId, log, now, failpoint, signal } = options;
   const fresh = `${layout.catalog}.new`;
   await removeDatabase(fresh);
-  const tombstones = await knownTombstones(layout);
-  const catalog = await createCatalog({ path: fresh, storeId });
+  const tombstones = await knownTombstones(builder, layout);
+  const catalog = await builder.create({ path: fresh, storeId });
   try {
     const deleted = new Set(tombstones.map(({ record }) => record.filename));
     const load = (records: ImageRecord[]) => catalog.load(records.filter(({ filename }) => !deleted.has(filename)));
@@ -57,9 +58,9 @@ export async function rebuildCatalog({ layout, storeId, log, now, failpoint, sig
 }
 
 /** A filename is never reused: what was deleted once, by any source, stays deleted, unless the same image was brought back. */
-async function knownTombstones(layout: Layout): Promise<Tombstone[]> {
-  const paths = [layout.catalog, ...(await lostCatalogs(layout))];
-  const salvaged = await Promise.all(paths.map(salvageTombstones));
+async function knownTombstones(builder: CatalogBuilder, layout: Layout): Promise<Tombstone[]> {
+  const salvaged: Tombstone[][] = [];
+  for (const path of [layout.catalog, ...(await lostCatalogs(layout))]) salvaged.push(await builder.salvage(path));
   const { deletes, broughtBack } = await readAuditLog(layout.auditLog);
   await findPendingUnlinks(layout, deletes);
   return [...salvaged.flat(), ...deletes].filter(

@@ -3,47 +3,42 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { StoreOpenError } from '../../domain/errors.ts';
 import { CatalogError, type CatalogFailure } from '../catalog.ts';
+import type { Answer, PlainError, Request, Role, ThreadData } from './messages.ts';
 import type { CatalogFile } from './opening.ts';
 import type { CatalogReader } from './reader.ts';
 import type { CatalogWriter } from './writer.ts';
 
 /** The built package is flat; its worker is an entry of its own. */
-const WORKER = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './sqlite-worker.js', import.meta.url);
+const WORKER = import.meta.url.endsWith('.ts')
+  ? new URL('./worker.ts', import.meta.url)
+  : new URL('./sqlite-worker.js', import.meta.url);
 
-interface Roles {
+/** What runs in a thread of that role. */
+interface Classes extends Record<Role, object> {
   writer: CatalogWriter;
   reader: CatalogReader;
 }
 
-export interface ThreadData {
-  role: keyof Roles;
-  file: CatalogFile;
-}
+type MethodName<R extends Role> = keyof Classes[R] & string;
 
-export interface Call {
-  id: number;
-  method: string;
-  args: unknown[];
-}
+/** The methods of a class, each made asynchronous; of a generator its result. */
+type Remote<T> = {
+  [K in keyof T]: T[K] extends (...args: infer A) => infer R ? (...args: A) => Promise<Result<R>> : never;
+};
+type Result<R> = R extends Generator<void, infer T> ? T : R;
 
-export type Answer = { id: number; result: unknown } | { id: number; error: PlainError };
-
-type PlainError = { failure: CatalogFailure; message: string } | { kind: StoreOpenError['kind']; message: string };
-
-// biome-ignore lint/suspicious/noExplicitAny: matches every method
-type Method = (...args: any[]) => unknown;
-type Methods<T> = { [K in keyof T]: T[K] extends Method ? K : never }[keyof T];
-type Result<T> = T extends Generator<void, infer R> ? R : T;
+/** Does something before or after a call. */
+export type Around = <T>(call: () => Promise<T>) => Promise<T>;
 
 interface Waiting {
-  resolve: (result: never) => void;
+  resolve: (result: unknown) => void;
   reject: (error: Error) => void;
   /** What it means for this call that the thread dies. */
   ifDead: CatalogFailure;
 }
 
-/** The class of that role, with each method made asynchronous. */
-export class CatalogThread<R extends keyof Roles> {
+/** A thread for one catalog after another. Calls run in their order, save where one pauses. */
+export class CatalogThread<R extends Role> {
   readonly #worker: Worker;
   readonly #waiting = new Map<number, Waiting>();
   readonly #onDeath: (error: Error) => void;
@@ -51,10 +46,11 @@ export class CatalogThread<R extends keyof Roles> {
   #state: 'running' | 'stopping' | 'dead' = 'running';
 
   /** `onDeath`: the thread ended though nobody stopped it; all its calls reject. */
-  constructor(role: R, file: CatalogFile, onDeath: (error: Error) => void) {
+  constructor(role: R, onDeath: (error: Error) => void) {
     this.#onDeath = onDeath;
     // Flags of the program around us, such as --input-type, are not meant for this file.
-    this.#worker = new Worker(WORKER, { workerData: { role, file } satisfies ThreadData, execArgv: [] });
+    const options = { workerData: { role } satisfies ThreadData, name: `catalog-${role}`, execArgv: [] };
+    this.#worker = new Worker(WORKER, options);
     this.#worker.on('message', (answer: Answer) => this.#settle(answer));
     let cause: unknown;
     this.#worker.on('error', (error) => {
@@ -63,17 +59,41 @@ export class CatalogThread<R extends keyof Roles> {
     this.#worker.on('exit', () => this.#die(cause));
   }
 
-  call<M extends Methods<Roles[R]>>(
+  get isDead(): boolean {
+    return this.#state === 'dead';
+  }
+
+  /** The calls from now on mean the catalog in this file. The one before must have been closed. */
+  use(file: CatalogFile): void {
+    this.#send({ use: file });
+  }
+
+  /** Calls a method of the role's class. Rejects with what that throws, and with a CatalogError when the thread dies. */
+  call<M extends MethodName<R>>(
     method: M,
-    args: Roles[R][M] extends Method ? Parameters<Roles[R][M]> : never,
+    args: Parameters<Remote<Classes[R]>[M]>,
     ifDead: CatalogFailure = 'definite',
-  ): Promise<Roles[R][M] extends Method ? Result<ReturnType<Roles[R][M]>> : never> {
-    return new Promise((resolve, reject) => {
-      if (this.#state === 'dead') throw new CatalogError('definite', 'the thread of the catalog has ended');
+  ): ReturnType<Remote<Classes[R]>[M]> {
+    const answer = new Promise((resolve, reject) => {
+      if (this.isDead) throw new CatalogError('definite', 'the thread of the catalog has ended');
       const id = this.#nextId++;
       this.#waiting.set(id, { resolve, reject, ifDead });
-      this.#worker.postMessage({ id, method: method as string, args } satisfies Call);
+      this.#send({ id, method, args });
     });
+    return answer as ReturnType<Remote<Classes[R]>[M]>;
+  }
+
+  /** Returns functions that call these methods, each of them within `around`. */
+  methods<M extends MethodName<R>>(
+    names: readonly M[],
+    around: Around = (call) => call(),
+    ifDead?: CatalogFailure,
+  ): Pick<Remote<Classes[R]>, M> {
+    const entries = names.map((name) => [
+      name,
+      (...args: Parameters<Remote<Classes[R]>[M]>) => around(() => this.call(name, args, ifDead)),
+    ]);
+    return Object.fromEntries(entries) as Pick<Remote<Classes[R]>, M>;
   }
 
   /** Ends the thread, which must have closed its connection. */
@@ -85,11 +105,15 @@ export class CatalogThread<R extends keyof Roles> {
     await exited;
   }
 
+  #send(request: Request): void {
+    this.#worker.postMessage(request);
+  }
+
   #settle(answer: Answer): void {
     const waiting = this.#waiting.get(answer.id);
     this.#waiting.delete(answer.id);
     if ('error' in answer) waiting?.reject(revive(answer.error));
-    else waiting?.resolve(answer.result as never);
+    else waiting?.resolve(answer.result);
   }
 
   #die(cause: unknown): void {
