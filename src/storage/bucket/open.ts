@@ -34,17 +34,17 @@ export interface OpenBucket extends BucketStore {
   lock: Lock;
 }
 
-/** Where the state of one provider lies. */
+/** The paths of the state of one provider. */
 export interface StateFiles {
   folder: string;
   catalog: string;
   lock: string;
-  /** Which store the rest belongs to. */
+  /** Names the store that the rest belongs to. */
   binding: string;
   spool: string;
 }
 
-/** Rejects with a StoreOpenError that says what to change. */
+/** Opens the store, creating it on first use. Rejects with a StoreOpenError that says what to change. */
 export async function openBucket(options: BucketOptions, context: ProviderContext): Promise<OpenBucket> {
   const files = stateFiles(context.name, options.stateDir);
   let lock: Lock | undefined;
@@ -78,7 +78,7 @@ async function openLocked(
   if (signal?.aborted) giveUp();
   let catalog: BucketCatalog | undefined;
   try {
-    // What fails now is told by whoever opens it, once.
+    // What fails now is reported once, by whoever opens the store.
     const storeId = await withinFirstAnswer(bindToStore(retrying(bare, trying), files), giveUp);
     const spool = new Spool(files.spool);
     await spool.prepare();
@@ -98,7 +98,7 @@ async function openLocked(
   }
 }
 
-/** Gives up after a while; what then becomes of the work is waited for. */
+/** Calls `giveUp` after a while, and waits for the work to end by it. */
 async function withinFirstAnswer<T>(work: Promise<T>, giveUp: () => void): Promise<T> {
   const timer = setTimeout(giveUp, FIRST_ANSWER_MS);
   try {
@@ -108,7 +108,7 @@ async function withinFirstAnswer<T>(work: Promise<T>, giveUp: () => void): Promi
   }
 }
 
-/** Those of the provider of that name. */
+/** Returns the paths of the provider of that name. */
 export function stateFiles(name: string, folder: string = DEFAULT_STATE_DIR): StateFiles {
   return {
     folder,
@@ -120,7 +120,10 @@ export function stateFiles(name: string, folder: string = DEFAULT_STATE_DIR): St
   };
 }
 
-/** The id of the store in the bucket, which must be the one that the state was made for, if there is any. */
+/**
+ * Returns the id of the store in the bucket. Requires that it is the one that the state was made for, if there is
+ * state.
+ */
 async function bindToStore(objects: ObjectStore, files: StateFiles): Promise<string> {
   const bound = await readBinding(files);
   const storeId = await readOrCreateFormat(objects, bound?.storeId);
@@ -130,7 +133,7 @@ async function bindToStore(objects: ObjectStore, files: StateFiles): Promise<str
   return storeId;
 }
 
-/** Which store the state was made for, if it was. */
+/** Returns the store that the state was made for, or undefined. */
 export async function readBinding({
   binding,
 }: StateFiles): Promise<{ storeId?: string; location?: string } | undefined> {

@@ -2,10 +2,10 @@
 import type { ImageRecord } from '../domain/record.ts';
 import type { ImageIndex } from './catalog.ts';
 
-/** What an object store keeps in place of the record of an image that is no more, or never came to be. */
+/** Replaces the record of an image that was deleted, or whose save failed. */
 export interface RecordTombstone {
   filename: string;
-  /** `failed`: a save gave up, there never was an image. */
+  /** `failed`: a save gave up; there never was an image. */
   kind: 'deleted' | 'failed';
   /** ms since 1970. */
   deleteTime: number;
@@ -22,14 +22,14 @@ export interface RecordTombstone {
   pinned: boolean;
 }
 
-/** What lies at the key of a record in a bucket. `foreign`: none of our formats. */
+/** The object at the key of a record. `foreign`: in none of our formats. */
 export type FoundRecord =
   | { kind: 'absent' }
   | { kind: 'live'; etag: string; record: ImageRecord }
   | { kind: 'tombstone'; etag: string; tombstone: RecordTombstone }
   | { kind: 'foreign'; etag: string };
 
-/** The key of a record, as it was found last. */
+/** The record of an image, and the ETag that it was last found with. */
 export interface KnownRecord {
   filename: string;
   etag: string;
@@ -53,46 +53,51 @@ export interface DueSweep extends KnownRecord {
 }
 
 export type BucketChange =
-  /** Before anything is sent; the next start finds it. A save whose key an image has already is not begun. */
+  /**
+   * Written before anything is sent, for the next start to find. A save whose key an image has already is not begun.
+   */
   | { kind: 'begin'; operation: PendingOperation }
   | { kind: 'end'; nonce: string }
   /**
-   * What was found at the key of a record. A tombstone is always taken over, and is due for a sweep `sweepTime`; anything
-   * else only where the catalog still knows the ETag `over` (unset: nothing) for that key. An image whose idempotency key
-   * another has is indexed without it.
+   * The object that was found at the key of a record. A tombstone always counts, and is swept at `sweepTime`; anything
+   * else counts only while the catalog knows the ETag `over` (unset: nothing) for that key. An image whose idempotency
+   * key another image has is indexed without it.
    */
   | { kind: 'found'; filename: string; found: FoundRecord; over?: string; sweepTime?: number }
-  /** When the object of a known tombstone is to be removed next; nothing where none is known. */
+  /** When the object of a tombstone is removed next; does nothing where no tombstone is known. */
   | { kind: 'sweep'; filename: string; sweepTime: number }
   /** The catalog has been compared with the whole bucket. */
   | { kind: 'filled' };
 
 /**
- * The catalog of an object store: an index over the records of a bucket, which may be lost, and the operations that are
- * not settled, which must not.
+ * The catalog of an object store: an index over its records, which the bucket can fill again, and the operations that a
+ * crash leaves open.
  *
- * `apply` is atomic, and durable when it resolves; every read sees it from then on. What rejects with `full` or
- * `definite` has changed nothing; after `unknown` every further change rejects, and the next open decides.
+ * `apply` is atomic, and when it resolves it survives a power cut. It rejects with a CatalogError. `full` and
+ * `definite` have changed nothing; after `unknown` every further change rejects, and the next open decides.
  */
 export interface BucketCatalog extends ImageIndex {
   /**
-   * Applies the changes in order, in one transaction. Returns for each of them, where it is a save that was not begun, the
-   * image that has its key, deleted or not.
+   * Applies the changes in order, in one transaction. Returns for each save that was not begun the image that has its
+   * key, deleted or not, and undefined for every other change.
    */
   apply(changes: readonly BucketChange[]): Promise<(ImageRecord | undefined)[]>;
-  /** Returns the image that was saved with this key, deleted or not. */
+  /** Returns the image that was saved with this key, deleted or not, or undefined. */
   findByKey(idempotencyKey: string): Promise<{ record: ImageRecord; deleted: boolean } | undefined>;
-  /** Returns whether it was ever compared with the whole bucket. */
+  /** Returns whether the catalog was ever compared with the whole bucket. */
   isFilled(): Promise<boolean>;
   /** Returns all operations that were begun and not ended. */
   pendingOperations(): Promise<PendingOperation[]>;
-  /** Returns what was found last at the key of this image's record; undefined for nothing. */
+  /** Returns the record of this image as it was found last, or undefined where none was. */
   known(filename: string): Promise<KnownRecord | undefined>;
-  /** Returns in the order of the keys of their records those behind `after`, up to and including `upTo`; at most `limit`. */
+  /**
+   * Returns the records with keys above `after` up to and including `upTo`, in the order of their keys; at most
+   * `limit`.
+   */
   knownBetween(range: { after?: string; upTo?: string; limit: number }): Promise<KnownRecord[]>;
   /** Returns the tombstones whose time has come, the longest due first; at most `limit`. */
   dueSweeps(now: number, limit: number): Promise<DueSweep[]>;
 
-  /** Waits for the reads that run, and frees the file. `clean` requires that no change is in doubt; the next open says so. */
+  /** Waits for the reads that run, and frees the file. `clean` requires that no change is in doubt. */
   close(clean: boolean): Promise<void>;
 }

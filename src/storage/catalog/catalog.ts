@@ -14,7 +14,7 @@ export type Change =
   | { kind: 'insert'; record: ImageRecord }
   | { kind: 'delete'; filename: string; deleteTime: number; sparePinned: boolean };
 
-/** What became of one change of a committed group. */
+/** The result of one change of a committed group. */
 export type Outcome =
   | { done: true; record: ImageRecord }
   | { done: false; why: 'filename_taken' | 'not_found' | 'pinned' }
@@ -29,11 +29,11 @@ export interface CatalogQuery extends Omit<ImageFilter, 'dateRange'> {
 }
 
 export interface PageRequest {
-  /** Only what lies behind this in the order; with `inclusive` the position itself, too. */
+  /** Returns only rows behind this position; with `inclusive` the one at it, too. */
   after?: Position & { inclusive?: boolean };
-  /** Rows at most. */
+  /** The most rows to return. */
   limit: number;
-  /** Stop before the row that would exceed this many bytes of metadata; one row is always given. */
+  /** The most bytes of metadata to return, save for a first row that exceeds them alone. */
   maxBytes: number;
 }
 
@@ -43,7 +43,7 @@ export interface RecordPage {
   more: boolean;
 }
 
-/** The few columns that Cleanup decides by. */
+/** The columns that cleanup decides by. */
 export interface ImageSize extends Position {
   size: number;
   pinned: boolean;
@@ -61,7 +61,7 @@ export interface CatalogStatistics {
   byDate: GroupStatistics[];
 }
 
-/** What a catalog knows of a filename; `unlinking`: deleted, and its files may still be there. */
+/** The state of the row of a filename; `unlinking`: deleted, and its files may still be there. */
 export type RowState = 'live' | 'unlinking' | 'deleted' | 'absent';
 
 /** A row whose record file is not yet known to be on stable storage. */
@@ -80,11 +80,11 @@ export interface Span {
 /**
  * An index over the live images of one provider: all that lists, statistics, cleanup and copies read.
  *
- * A read sees every change that was committed before it was called. It holds no transaction beyond its own call: a walk
- * over pages meets what is committed between them. Every method rejects with a CatalogError, `corrupt` or `definite`.
+ * A read sees every change that was committed before it was called. It holds no transaction beyond its own call:
+ * between two pages of a walk others may commit. Every method rejects with a CatalogError, `corrupt` or `definite`.
  */
 export interface ImageIndex {
-  /** Returns the live image of that name. */
+  /** Returns the live image of that name, or undefined. */
   find(filename: string): Promise<ImageRecord | undefined>;
   /** Returns the images that match, in the order of the query. */
   page(query: CatalogQuery, request: PageRequest): Promise<RecordPage>;
@@ -97,12 +97,12 @@ export interface ImageIndex {
 /**
  * The catalog of a local store and its commit point: an image exists if and only if its row is live.
  *
- * Every change is one transaction, atomic, and durable when it resolves: it survives a power cut. What rejects with
- * `full` or `definite` has changed nothing. After `unknown` every further change rejects, too: what is in doubt must not
- * be built upon, and the next open decides.
+ * A method that changes something runs in one transaction: it is atomic, and when it resolves it survives a power cut.
+ * It rejects with a CatalogError. `full` and `definite` have changed nothing; after `unknown` every further change
+ * rejects, since what is in doubt must not be built upon, and the next open decides.
  */
 export interface LocalCatalog extends ImageIndex {
-  /** Applies the changes in order, in one transaction. A change that fails its check fails alone, and the others stand. */
+  /** Applies the changes in order. One that fails its check fails alone; the others stand. */
   commit(changes: readonly Change[]): Promise<Outcome[]>;
   /** Returns the state of each of the filenames, in their order. */
   rowStates(filenames: readonly string[]): Promise<RowState[]>;
@@ -111,17 +111,22 @@ export interface LocalCatalog extends ImageIndex {
   pendingUnlinks(limit: number): Promise<ImageRecord[]>;
   /** Forgets that their files were pending. Requires that the files are gone and their folders synced. */
   clearPendingUnlinks(filenames: readonly string[]): Promise<void>;
-  /** Forgets tombstones older than this, except those with files pending, and returns how many; a crash half-way keeps some. */
+  /**
+   * Forgets tombstones older than this, except those with files pending, a thousand a transaction. Returns how many.
+   */
   purgeTombstones(deletedBefore: number): Promise<number>;
 
-  /** Returns live rows above the synced sequence, ascending, up to the first that was created in the span; at most `limit`. */
+  /**
+   * Returns live rows above the synced sequence, ascending, before the first that was created in the span; at most
+   * `limit`.
+   */
   unsyncedRecords(limit: number, young?: Span): Promise<UnsyncedRecord[]>;
-  /** Remembers that all record files up to this sequence are on stable storage. Never moves backwards. */
+  /** Notes that all record files up to this sequence are on stable storage. Never moves backwards. */
   setRecordsSynced(sequence: number): Promise<void>;
 
   /**
-   * Waits for the reads that run, and frees the file. `clean` requires that all record files are synced and nothing is in
-   * doubt; it is durable when this resolves, and the next open says so.
+   * Waits for the reads that run, and frees the file. `clean` requires that all record files are synced and nothing is
+   * in doubt; it survives a power cut once this resolves, and the next open says `clean`.
    */
   close(clean: boolean): Promise<void>;
 }

@@ -25,7 +25,7 @@ export interface OpenStore extends LocalStore {
   lock: Lock;
 }
 
-/** Rejects with a StoreOpenError that says what to change. */
+/** Opens the store, creating it on first use. Rejects with a StoreOpenError that says what to change. */
 export async function openStore(config: LocalConfig, context: ProviderContext): Promise<OpenStore> {
   const layout = new Layout(config.basePath);
   const folders = new Folders(layout.basePath);
@@ -124,7 +124,7 @@ async function checkRecords({ images, records }: Layout): Promise<void> {
   throw new StoreOpenError('config', `${images} has images and ${records} has no records: mount or restore them first`);
 }
 
-/** Remembers what the catalog looked like at a clean stop. */
+/** Notes the size and time of the catalog at a clean stop. */
 export async function markClosed(layout: Layout): Promise<void> {
   await writeFile(layout.clean, await stampOf(layout));
 }

@@ -57,7 +57,10 @@ export async function rebuildCatalog(builder: CatalogBuilder, options: RebuildOp
   if (await unlinkIfPresent(layout.rebuild)) await syncFolder(layout.metadata);
 }
 
-/** A filename is never reused: what was deleted once, by any source, stays deleted, unless the same image was brought back. */
+/**
+ * A filename is never reused: what was deleted once, by any source, stays deleted, unless the same image was brought
+ * back.
+ */
 async function knownTombstones(builder: CatalogBuilder, layout: Layout): Promise<Tombstone[]> {
   const salvaged: Tombstone[][] = [];
   for (const path of [layout.catalog, ...(await lostCatalogs(layout))]) salvaged.push(await builder.salvage(path));
@@ -68,7 +71,7 @@ async function knownTombstones(builder: CatalogBuilder, layout: Layout): Promise
   );
 }
 
-/** As if upkeep had purged it in time. */
+/** Drops a key that upkeep would have purged by now. */
 function withoutOldKey(tombstone: Tombstone, now: number): Tombstone {
   if (now - tombstone.deleteTime < TOMBSTONE_MS) return tombstone;
   return { ...tombstone, record: { ...tombstone.record, idempotencyKey: '' } };
@@ -113,7 +116,7 @@ async function loadRecords(
   return count;
 }
 
-/** Every record in its place, then every staged one whose bytes are whole. */
+/** Yields every record in its place, then every staged one whose bytes are whole. */
 async function* allRecords(layout: Layout, signal: AbortSignal | undefined): AsyncGenerator<ImageRecord> {
   for (const day of await namesIn(layout.records)) {
     for (const slug of await namesIn(join(layout.records, day))) {

@@ -16,14 +16,14 @@ const FAILURES = new Map<number, CatalogFailure>([
   [SQLITE.NOTADB, 'corrupt'],
 ]);
 
-/** The primary result code of what node:sqlite threw; undefined for any other error. */
+/** Returns the primary result code of what node:sqlite threw; undefined for any other error. */
 export function sqliteCode(error: unknown): number | undefined {
   const errcode = (error as { errcode?: number } | undefined)?.errcode;
   if (errcode === SQLITE_IOERR_SHMSIZE) return SQLITE.FULL;
   return errcode === undefined ? undefined : errcode & 0xff;
 }
 
-/** Whatever was thrown, as a CatalogError; `definite` unless SQLite says otherwise. */
+/** Converts whatever was thrown to a CatalogError; `definite` unless SQLite says otherwise. */
 export function toCatalogError(error: unknown): CatalogError {
   if (error instanceof CatalogError) return error;
   const message = error instanceof Error ? error.message : String(error);
@@ -64,7 +64,7 @@ export class Connection {
     return this.#prepare(sql).get(...values) as Row | undefined;
   }
 
-  /** The first column of the first row. */
+  /** Returns the first column of the first row. */
   value(sql: string, ...values: SQLInputValue[]): string | number | null | undefined {
     const row = this.get(sql, ...values);
     return row && Object.values(row)[0];
@@ -89,8 +89,8 @@ export class Connection {
   }
 
   /**
-   * All of the work, durably, or none of it. Throws a CatalogError; after an `unknown` one every further transaction
-   * throws the same, since what was in doubt must not be built upon.
+   * Does all of the work, durably, or none of it. Throws a CatalogError; after `unknown` every further transaction
+   * throws the same, since what is in doubt must not be built upon.
    */
   transaction<T>(work: () => T): T {
     if (this.#inDoubt !== undefined) throw this.#inDoubt;
@@ -106,7 +106,7 @@ export class Connection {
     return result;
   }
 
-  /** From now on no transaction is begun; returns what they throw. */
+  /** Refuses all further transactions, and returns the error that they throw. */
   doubt(cause: unknown): CatalogError {
     const message = cause instanceof Error ? cause.message : String(cause);
     this.#inDoubt = new CatalogError('unknown', message, { cause });

@@ -1,15 +1,15 @@
-/** The files of a closed database, moved or removed together: SQLite would replay a WAL that is left over the next one. */
+/** Moves and removes the files of a closed database together: SQLite would replay a leftover WAL over the next one. */
 import { rename, rm } from 'node:fs/promises';
 
 const SUFFIXES = ['', '-wal', '-shm'];
 
-/** Gives a lost catalog another name for whoever wants to look at it, in place of what had that name. */
+/** Renames a lost catalog, for whoever wants to look at it, and removes what had that name. */
 export async function setAside(path: string, aside: string): Promise<void> {
   await removeDatabase(aside);
   for (const suffix of SUFFIXES) await renameIfPresent(path + suffix, aside + suffix);
 }
 
-/** Removes all of it that is there. */
+/** Removes those of its files that exist. */
 export async function removeDatabase(path: string): Promise<void> {
   for (const suffix of SUFFIXES) await rm(path + suffix, { force: true });
 }

@@ -1,17 +1,17 @@
-/** What a program and the thread of a catalog send each other. */
+/** The messages between a program and a thread of its catalog. */
 import type { StoreOpenError } from '../../domain/errors.ts';
 import type { CatalogFailure } from '../catalog.ts';
 import type { CatalogFile } from './opening.ts';
 
-/** What a thread does with the file of its catalog. */
+/** Which of the two threads of a catalog one is. */
 export type Role = 'writer' | 'reader';
 
-/** What a thread is started with. */
+/** The data that a thread is started with. */
 export interface ThreadData {
   role: Role;
 }
 
-/** To the thread; `use`: the calls behind it mean the catalog in this file. */
+/** A message to the thread. `use` directs the calls behind it to the catalog in this file. */
 export type Request = { use: CatalogFile } | Call;
 
 export interface Call {
@@ -20,7 +20,7 @@ export interface Call {
   args: readonly unknown[];
 }
 
-/** To the program: exactly one for each call, in any order. */
+/** A message to the program: one for each call, in any order. */
 export type Answer = { id: number; result: unknown } | { id: number; error: PlainError };
 
 /** A CatalogError or a StoreOpenError, without its class. */

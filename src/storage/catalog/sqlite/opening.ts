@@ -10,20 +10,20 @@ import { BUCKETS } from './migrations/002-buckets.ts';
 /** Step n brings a catalog from `user_version` n - 1 to n. */
 const MIGRATIONS = [INITIAL, BUCKETS];
 
-/** What a lost catalog fails with; of the fixed statements here, ERROR means a schema that is not ours. */
+/** The codes that a lost catalog fails with; for the fixed statements here, ERROR means a schema that is not ours. */
 const LOST_CODES: readonly (number | undefined)[] = [SQLITE.CORRUPT, SQLITE.NOTADB, SQLITE.ERROR];
 const DENIED_CODES: readonly (number | undefined)[] = [SQLITE.CANTOPEN, SQLITE.READONLY];
 
 export interface CatalogFile {
   path: string;
-  /** The store that the catalog belongs to. */
+  /** The id of the store that the catalog belongs to. */
   storeId: string;
   /**
-   * Default FULL: what is committed survives a power cut. NORMAL exists so that the power-cut test can show that it
-   * would find the difference.
+   * Default FULL: what is committed survives a power cut. NORMAL exists for the power-cut test, which shows by it that
+   * it would find the difference.
    */
   synchronous?: 'FULL' | 'NORMAL';
-  /** Somebody may have changed the file since it was closed: look through it even if it was closed clean. */
+  /** Somebody may have changed the file since it was closed: it is checked even if it was closed clean. */
   suspect?: boolean;
 }
 
@@ -95,7 +95,7 @@ export function seal(db: Connection): void {
   closeCatalog(db, true);
 }
 
-/** Durable before it returns; the flag is the last thing written. */
+/** Closes a catalog, durably; the flag is written last. */
 export function closeCatalog(db: Connection, clean: boolean): void {
   try {
     if (clean) db.transaction(() => setStoreValue(db, 'clean', 1));
@@ -112,7 +112,10 @@ export function checkpoint(db: Connection, mode: 'PASSIVE' | 'TRUNCATE'): void {
   db.get(`PRAGMA wal_checkpoint(${mode})`);
 }
 
-/** A checkpoint that failed for want of space or because of a reader: the WAL stands, a later one may do it. */
+/**
+ * Returns whether a checkpoint failed for want of room or because of a reader: the WAL stands, and a later one may
+ * succeed.
+ */
 export function isPassing(error: unknown): boolean {
   const code = sqliteCode(error);
   return code === SQLITE.FULL || code === SQLITE.BUSY;
@@ -140,7 +143,7 @@ function setStoreValue(db: Connection, name: string, value: string | number): vo
   db.run('INSERT INTO store (name, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value', name, value);
 }
 
-/** The folder's name for a new WAL; never the database's own files, closing which would drop SQLite's locks. */
+/** Syncs the name of a new WAL; never the database's own files, closing which would drop SQLite's locks. */
 function syncFolder(path: string): void {
   const folder = openSync(path, 'r');
   try {
@@ -154,7 +157,7 @@ function closeDamaged(db: Connection): void {
   try {
     db.close();
   } catch {
-    // The error that led here is the one to tell.
+    // The error that led here is the one to report.
   }
 }
 
@@ -181,7 +184,7 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** False only where the permissions forbid it. */
+/** Returns false only where the permissions forbid it. */
 function mayWrite(path: string): boolean {
   try {
     accessSync(dirname(path), constants.W_OK | constants.X_OK);

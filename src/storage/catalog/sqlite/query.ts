@@ -6,7 +6,10 @@ import type { CatalogQuery, ImageSize } from '../catalog.ts';
 import { matchExpression, matchesTerms, searchTerms } from '../search-text.ts';
 import type { Connection } from './connection.ts';
 
-/** Words and tags with at most so many images are looked up and sorted; of more, the order is walked and each image tested. */
+/**
+ * Words and tags with at most so many images are looked up and sorted; of more, the order is walked and each image
+ * tested.
+ */
 const RARE_IMAGES = 5000;
 const SLICE_MS = 10;
 const MAX_KNOWN_BROAD = 1000;
@@ -34,7 +37,7 @@ interface Plan {
   scope: Fragment;
   /** Which of them are hits. */
   test: Fragment;
-  /** What their prompts must still be tested for. */
+  /** Terms that their prompts must still be tested for. */
   terms: string[];
 }
 
@@ -49,8 +52,8 @@ export class Walk {
   }
 
   /**
-   * The hits behind `after`. While one is handed out a read transaction is open, at a PAUSE none is. A query that is
-   * not blank and has no letter or digit finds nothing.
+   * Yields the hits behind `after`. At a hit a read transaction is open, at a PAUSE none is. A query that is not blank
+   * and has no letter or digit finds nothing.
    */
   *hits(query: CatalogQuery, after: Start | undefined): Generator<Hit | typeof PAUSE, void> {
     const terms = searchTerms(query.query ?? '');
@@ -116,7 +119,10 @@ export class Walk {
   }
 }
 
-/** One row value on each side of the order: a second bound on `timestamp` could win over the position and be walked from. */
+/**
+ * One row value on each side of the order: a second bound on `timestamp` could win over the position and be walked
+ * from.
+ */
 function selection({ order, start, end, source, scope, test }: Plan, after: Start | undefined): Fragment {
   let [lower, upper]: Start[] = [
     { timestamp: start, filename: '', inclusive: true },

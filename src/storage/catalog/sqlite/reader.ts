@@ -165,7 +165,7 @@ export class CatalogReader {
     return [...withinBatch(this.#db.iterate(sql, limit))].map(toRecord);
   }
 
-  /** Ends before the first row that is too young, so that the sequence may move up to the last one given. */
+  /** Ends before the first row that is too young, so that the sequence may move up to the last one returned. */
   unsyncedRecords(limit: number, young: Span = { from: 0, to: 0 }): UnsyncedRecord[] {
     const sql = `
       SELECT seq AS sequence, filename, create_time AS createTime FROM images
@@ -180,7 +180,7 @@ export class CatalogReader {
     return unsynced;
   }
 
-  /** Of a damaged catalog, those that can still be read. */
+  /** Returns the deleted images; of a damaged catalog, those that can still be read. */
   tombstones(): Tombstone[] {
     const sql = `SELECT ${RECORD_COLUMNS}, delete_time, unlink_pending FROM images WHERE seq = ?`;
     const tombstones = this.#readableSequences().map((seq) => readable(() => toTombstone(this.#db.get(sql, seq)!)));
@@ -209,7 +209,7 @@ function toTombstone(row: Row): Tombstone {
   return { record: toRecord(row), deleteTime: row.delete_time as number, unlinkPending: row.unlink_pending === 1 };
 }
 
-/** Rows that are not too much memory together, one at least. */
+/** Yields rows until their text is too much memory together; at least one. */
 function* withinBatch(rows: Iterable<Row>): Generator<Row> {
   let chars = 0;
   for (const row of rows) {

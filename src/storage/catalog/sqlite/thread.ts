@@ -13,7 +13,7 @@ const WORKER = import.meta.url.endsWith('.ts')
   ? new URL('./worker.ts', import.meta.url)
   : new URL('./sqlite-worker.js', import.meta.url);
 
-/** What runs in a thread of that role. */
+/** The class that a thread of each role runs. */
 interface Classes extends Record<Role, object> {
   writer: CatalogWriter;
   reader: CatalogReader;
@@ -21,23 +21,23 @@ interface Classes extends Record<Role, object> {
 
 type MethodName<R extends Role> = keyof Classes[R] & string;
 
-/** The methods of a class, each made asynchronous; of a generator its result. */
+/** The methods of a class, each made asynchronous; a generator's is its result. */
 type Remote<T> = {
   [K in keyof T]: T[K] extends (...args: infer A) => infer R ? (...args: A) => Promise<Result<R>> : never;
 };
 type Result<R> = R extends Generator<void, infer T> ? T : R;
 
-/** Does something before or after a call. */
+/** Makes a call, and does something before or after it. */
 export type Around = <T>(call: () => Promise<T>) => Promise<T>;
 
 interface Waiting {
   resolve: (result: unknown) => void;
   reject: (error: Error) => void;
-  /** What it means for this call that the thread dies. */
+  /** How the call fails when the thread dies. */
   ifDead: CatalogFailure;
 }
 
-/** A thread for one catalog after another. Calls run in their order, save where one pauses. */
+/** Serves one catalog after another. Calls run in their order; while one pauses, the next begin. */
 export class CatalogThread<R extends Role> {
   readonly #worker: Worker;
   readonly #waiting = new Map<number, Waiting>();
@@ -45,7 +45,7 @@ export class CatalogThread<R extends Role> {
   #nextId = 0;
   #state: 'running' | 'stopping' | 'dead' = 'running';
 
-  /** `onDeath`: the thread ended though nobody stopped it; all its calls reject. */
+  /** Calls `onDeath` when the thread ends without `stop`, once all its calls have rejected. */
   constructor(role: R, onDeath: (error: Error) => void) {
     this.#onDeath = onDeath;
     // Flags of the program around us, such as --input-type, are not meant for this file.
@@ -63,12 +63,15 @@ export class CatalogThread<R extends Role> {
     return this.#state === 'dead';
   }
 
-  /** The calls from now on mean the catalog in this file. The one before must have been closed. */
+  /** Directs the calls from now on to the catalog in this file. Requires that the one before is closed. */
   use(file: CatalogFile): void {
     this.#send({ use: file });
   }
 
-  /** Calls a method of the role's class. Rejects with what that throws, and with a CatalogError when the thread dies. */
+  /**
+   * Calls a method of the role's class. Rejects with what that throws, or with a CatalogError `ifDead` when the thread
+   * dies.
+   */
   call<M extends MethodName<R>>(
     method: M,
     args: Parameters<Remote<Classes[R]>[M]>,
@@ -83,7 +86,7 @@ export class CatalogThread<R extends Role> {
     return answer as ReturnType<Remote<Classes[R]>[M]>;
   }
 
-  /** Returns functions that call these methods, each of them within `around`. */
+  /** Returns functions that call these methods, each within `around`. */
   methods<M extends MethodName<R>>(
     names: readonly M[],
     around: Around = (call) => call(),
@@ -96,7 +99,7 @@ export class CatalogThread<R extends Role> {
     return Object.fromEntries(entries) as Pick<Remote<Classes[R]>, M>;
   }
 
-  /** Ends the thread, which must have closed its connection. */
+  /** Ends the thread. Requires that its connection is closed. */
   async stop(): Promise<void> {
     if (this.#state !== 'running') return;
     this.#state = 'stopping';

@@ -1,11 +1,13 @@
-/** The two threads of a catalog, which outlive its file: what builds a lost one opens what was built. */
+/** The two threads of a catalog: they outlive its file, so that a lost one is built again and opened without others. */
 import type { ImageRecord } from '../../domain/record.ts';
 import type { Tombstone } from '../catalog.ts';
 import type { Role } from './messages.ts';
 import type { CatalogFile, Opened } from './opening.ts';
 import { CatalogThread } from './thread.ts';
 
-/** Builds a catalog in the threads that will open it. Requires that a created one is sealed before the next is created. */
+/**
+ * Builds a catalog in the threads that will open it. Requires that a created one is sealed before the next is created.
+ */
 export type CatalogBuilder = Pick<CatalogThreads, 'salvage' | 'create'>;
 
 /** A catalog being built: not durable, and not to be opened, before it is sealed. */
@@ -23,7 +25,7 @@ export class CatalogThreads {
   readonly writer: CatalogThread<'writer'>;
   #reader: CatalogThread<'reader'>;
 
-  /** `onDeath`: one of them ended though nobody stopped it. */
+  /** Calls `onDeath` when one of them ends without `stop`. */
   constructor(onDeath: (error: Error) => void) {
     this.#onDeath = onDeath;
     this.writer = this.#start('writer');
@@ -34,7 +36,10 @@ export class CatalogThreads {
     return this.#reader;
   }
 
-  /** Opens the catalog in this file for both, unless it is lost. Rejects with a StoreOpenError, or a CatalogError `full`. */
+  /**
+   * Opens the catalog in this file for both, unless it is lost. Rejects with a StoreOpenError, or a CatalogError
+   * `full`.
+   */
   async open(file: CatalogFile): Promise<Opened> {
     this.writer.use(file);
     const opened = await this.writer.call('open', []);
@@ -44,7 +49,7 @@ export class CatalogThreads {
     return opened;
   }
 
-  /** Returns the deleted images that a lost catalog still tells of; none where it tells nothing. */
+  /** Returns the deleted images that can still be read from a lost catalog. Never rejects. */
   async salvage(path: string): Promise<Tombstone[]> {
     this.#reader.use({ path, storeId: '' });
     try {
@@ -54,7 +59,7 @@ export class CatalogThreads {
       return [];
     } finally {
       await this.#reader.call('close', []).catch(() => {});
-      // A damaged file may cost more than its rows, such as all memory of the thread.
+      // A damaged file may take all memory of the thread.
       if (this.#reader.isDead) this.#reader = this.#start('reader');
     }
   }

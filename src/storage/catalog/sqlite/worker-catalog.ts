@@ -5,7 +5,7 @@ import type { CatalogFile, Opened } from './opening.ts';
 import type { Around } from './thread.ts';
 import { type CatalogBuilder, CatalogThreads } from './threads.ts';
 
-/** What a thread does for the contracts, by what its callers need besides. `page` and `pageSizes` are not among them. */
+/** The methods that the threads carry out as they are, by what a call to them needs besides. */
 const READS = [
   'find',
   'findByKey',
@@ -20,35 +20,36 @@ const READS = [
   'dueSweeps',
 ] as const;
 const WRITES = ['clearPendingUnlinks', 'purgeTombstones', 'setRecordsSynced'] as const;
-/** Of these the caller must know whether they happened, also where their thread died. */
+/** When a thread dies with one of these in hand, nobody knows whether it happened. */
 const COMMITS = ['commit', 'apply'] as const;
 
 export interface OpenCatalogOptions extends CatalogFile {
-  /** Builds a lost catalog again, at its path; without it a lost one stays lost. */
+  /** Builds a lost catalog again at its path. Unset: a lost one is only reported. */
   build?: (builder: CatalogBuilder, why: string) => Promise<void>;
-  /** Takes the catalog for lost, whatever its file holds. */
+  /** Treats the catalog as lost, whatever its file holds. */
   rebuild?: boolean;
-  /** A thread of the catalog died: what it had in hand is in doubt, and the process must end. */
+  /** Called when a thread of the catalog dies: what it had in hand is in doubt, and the process must end. */
   onDeath?: (error: Error) => void;
-  /** The catalog is damaged; done before the call that met it rejects. */
+  /** Called when the catalog is damaged, and awaited before the call that met it rejects. */
   onCorrupt?: (error: CatalogError) => Promise<void>;
 }
 
-/** One file serves as the catalog of either kind of store. */
+/** One SQLite file serves either kind of store. */
 export interface WorkerCatalog extends LocalCatalog, BucketCatalog {}
 
 /** `lost`: only a rebuild helps. `clean`: closed so by the last process; until the next close it is not. */
 export type OpenedCatalog = { state: 'open'; catalog: WorkerCatalog; clean: boolean } | { state: 'lost'; why: string };
 
 /**
- * Opens a catalog, after a build where it is lost, by the same two threads. Rejects with what the build throws, a
- * StoreOpenError, or a CatalogError `full` when there is no room to open it; neither of the two means lost.
+ * Opens a catalog, and first builds it again where it is lost, in the same two threads. Rejects with what the build
+ * throws, with a StoreOpenError, or with a CatalogError `full` when there is no room to open it; these two never mean
+ * lost.
  */
 export async function openCatalog(options: OpenCatalogOptions): Promise<OpenedCatalog> {
   const { build, rebuild = false, onDeath, onCorrupt, ...file } = options;
   let isBuilding = false;
   const threads = new CatalogThreads((error) => {
-    // The build fails by it, and nothing is in doubt.
+    // That fails the build, and nothing else is in doubt.
     if (!isBuilding) onDeath?.(error);
   });
   try {
@@ -81,7 +82,7 @@ function catalogOver(threads: CatalogThreads, onCorrupt: OpenCatalogOptions['onC
   };
 }
 
-/** What an open catalog does around the calls to its threads, and at their end. */
+/** Does what an open catalog owes its callers around the calls to its threads, and closes them. */
 class Calls {
   readonly #threads: CatalogThreads;
   readonly #onCorrupt: OpenCatalogOptions['onCorrupt'];
@@ -113,7 +114,7 @@ class Calls {
     }
   };
 
-  /** Where the table of searches alone is damaged, it is built again and the search repeated. */
+  /** Repeats a search that fails on a damaged table of searches, once that was built again. */
   search<T>(query: CatalogQuery, call: () => Promise<T>): Promise<T> {
     return this.read(async () => {
       try {

@@ -1,4 +1,4 @@
-/** All changes of the SQLite catalog, synchronous: group commit, housekeeping, loading and repair. */
+/** All changes of the SQLite catalog, synchronous: commits, housekeeping, loading and repair. */
 import { statSync } from 'node:fs';
 import { imageKey } from '../../domain/naming.ts';
 import type { ImageRecord } from '../../domain/record.ts';
@@ -95,7 +95,7 @@ export class CatalogWriter {
     return { done: true, record };
   }
 
-  /** Lists and totals no longer have the image. */
+  /** Takes the image out of lists and totals. */
   #unindex(seq: number, record: ImageRecord, tally: Tally): void {
     this.#db.run('DELETE FROM prompts WHERE rowid = ?', seq);
     for (const tag of record.tags) this.#db.run('DELETE FROM image_tags WHERE tag = ? AND seq = ?', tag, seq);
@@ -165,7 +165,7 @@ export class CatalogWriter {
     this.#addTombstone({ record: record ?? recordOfDeleted(found.tombstone), deleteTime, unlinkPending: false });
   }
 
-  /** Forgets the image altogether; gives what was known of it. */
+  /** Removes the row of an image, live or deleted, and returns its record. */
   #drop(filename: string, tally: Tally): ImageRecord | undefined {
     const row = this.#db.get(`SELECT seq, delete_time, ${RECORD_COLUMNS} FROM images WHERE filename = ?`, filename);
     if (row === undefined) return undefined;
@@ -227,8 +227,8 @@ export class CatalogWriter {
   }
 
   /**
-   * Builds the table of searches again from the prompts, once in the life of a process; later calls do nothing. Throws a
-   * CatalogError `corrupt` when anything else is damaged, too.
+   * Builds the table of searches again from the prompts, once in the life of a process; later calls do nothing. Throws
+   * a CatalogError `corrupt` when anything else is damaged, too.
    */
   repairSearch(): void {
     if (this.#searchRepaired) return;
@@ -260,8 +260,7 @@ export class CatalogWriter {
   }
 
   /**
-   * In place of SQLite's own checkpoints, which cannot reset the WAL under steady readers and keep a failed sync to
-   * themselves.
+   * Replaces SQLite's own checkpoints, which cannot reset the WAL under steady readers and do not report a failed sync.
    */
   #limitWal(): void {
     const bytes = this.#walBytes();
@@ -280,7 +279,7 @@ export class CatalogWriter {
   }
 }
 
-/** A tombstone keeps only what answers a repeated save. */
+/** Keeps only what answers a repeated save. */
 function recordOfDeleted({
   filename,
   idempotencyKey,
