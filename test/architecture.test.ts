@@ -35,37 +35,32 @@ const MAY_IMPORT: Record<string, string[]> = {
   storage: [],
 };
 
+const BELOW_STORES = ['types', 'disk', 'maintenance', 'catalog', 'async', 'embedded', 'formats', 'domain'];
+const BELOW_PROVIDERS = ['local', 'bucket', 's3', 'doctor', 'lists', 'retention', 'transfer', ...BELOW_STORES];
+
 /** Each room of `src/storage/`, and the rooms it may import besides itself; what stands above it can be deleted. */
-const ROOM_MAY_IMPORT: Record<string, string[]> = (() => {
-  const disk = ['domain'];
-  const types = ['domain'];
-  const maintenance = ['types', 'catalog', 'async', 'embedded', 'formats', 'domain'];
-  const store = ['types', 'disk', 'maintenance', 'catalog', 'async', 'embedded', 'formats', 'domain'];
-  const doctor = ['types', 'domain', 'async', 'disk', 'local', 'bucket', 's3'];
-  const rooms = ['domain', 'async', 'disk', 'formats', 'embedded', 'catalog', 'retention', 'maintenance', 'lists'];
-  const providers = [...rooms, 'types', 'local', 'bucket', 's3', 'doctor'];
-  return {
-    domain: [],
-    async: ['domain'],
-    disk,
-    formats: ['domain'],
-    catalog: ['domain'],
-    embedded: ['formats'],
-    retention: ['catalog', 'domain'],
-    types,
-    maintenance,
-    lists: ['types', 'catalog', 'domain'],
-    local: store,
-    bucket: store,
-    s3: ['bucket', 'domain'],
-    doctor,
-    providers,
-    factory: ['providers', 'types', 'domain'],
-    settings: ['factory', 'domain'],
-    storage: ['factory', 'settings', ...providers, 'providers'],
-    index: ['storage', 'types', 'domain'],
-  };
-})();
+const ROOM_MAY_IMPORT: Record<string, string[]> = {
+  domain: [],
+  async: ['domain'],
+  disk: ['domain'],
+  formats: ['domain'],
+  catalog: ['domain'],
+  embedded: ['formats', 'domain'],
+  retention: ['catalog', 'domain'],
+  types: ['domain'],
+  maintenance: ['types', 'catalog', 'async', 'embedded', 'formats', 'domain'],
+  lists: ['types', 'catalog', 'domain'],
+  transfer: ['types', 'async', 'formats', 'domain'],
+  local: BELOW_STORES,
+  bucket: BELOW_STORES,
+  s3: ['bucket', 'domain'],
+  doctor: ['types', 'domain', 'async', 'disk', 'local', 'bucket', 's3'],
+  providers: BELOW_PROVIDERS,
+  factory: ['providers', 'types', 'domain'],
+  settings: ['factory', 'domain'],
+  storage: ['factory', 'settings', 'providers', ...BELOW_PROVIDERS],
+  index: ['storage', 'types', 'domain'],
+};
 
 const ENTRIES = ['src/main.ts', 'src/daemon.ts', 'src/client.ts', 'src/storage/index.ts'];
 const HEAVY = /^(@aws-sdk\/|@smithy\/|@modelcontextprotocol\/|exifr$|pg$|sharp$)/;
