@@ -11,6 +11,7 @@ import { imageKey } from '../../src/storage/domain/naming.ts';
 import type { StorageProvider } from '../../src/storage/index.ts';
 import { memoryObjects, memoryStorage } from '../../src/storage/providers/memory-storage.ts';
 import { type ObjectStorageOptions, openObjectStorage } from '../../src/storage/providers/object-storage.ts';
+import { foldS3Error } from '../../src/storage/s3/errors.ts';
 import { contextOf, strayObjects } from '../support/bucket.ts';
 import { pngOf } from '../support/images.ts';
 import { chunked, collect, describeProvider, openMain } from '../support/provider-suite.ts';
@@ -287,7 +288,7 @@ it('shows in health that the bucket refuses all calls, until it does no more', a
   for (const failure of ['auth', 'misconfigured'] as const) {
     refusal = undefined;
     const { filename } = await provider.save(PNG, SAVE);
-    refusal = new ObjectStoreError('auth', 'not this', { cause: { $metadata: { httpStatusCode: 403 } } });
+    refusal = foldS3Error({ $metadata: { httpStatusCode: 403 } }, 'write');
     expect(await provider.delete(filename)).toBe(true);
     expect(provider.health).toEqual({ serving: true });
     refusal = new ObjectStoreError(failure, 'nothing at all');
