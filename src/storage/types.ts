@@ -56,7 +56,7 @@ export interface Maintainable {
   /** Of all that match. */
   measure(filter: ImageFilter): Promise<{ images: number; bytes: number }>;
   held(filename: string): Promise<Held>;
-  /** All bytes of the image; BYTES_MISSING, and BYTES_CORRUPT at the end when they are not those of the record. */
+  /** All bytes of the image. BYTES_MISSING; BYTES_CORRUPT where they cannot be read, or at the end are not the record's. */
   bytesOf(record: ImageRecord): AsyncIterable<Uint8Array>;
   /**
    * Stores the image of another store under the same filename, with the same record. False when the name is not free any

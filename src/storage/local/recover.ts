@@ -4,9 +4,9 @@ import { dirname } from 'node:path';
 import type { Catalog } from '../catalog/catalog.ts';
 import {
   type Folders,
-  hasCode,
   ifPresent,
   inodeOf,
+  isOfOneFile,
   linkNew,
   placeFile,
   readText,
@@ -85,11 +85,6 @@ async function settleStaged(recovering: Recovering, filename: string): Promise<v
   const row = folderOf(filename) === undefined ? undefined : await recovering.catalog.find(filename);
   if (row === undefined) await dropStaged(recovering.layout, filename);
   else await placeStaged(recovering, row);
-}
-
-/** What somebody did to a single file is no reason to stop the store. */
-function isOfOneFile(error: unknown): boolean {
-  return hasCode(error, 'EPERM', 'EACCES', 'EISDIR', 'ENOTDIR', 'EBUSY');
 }
 
 /** An upload that was never committed. */

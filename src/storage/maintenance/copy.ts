@@ -20,8 +20,6 @@ const DEFAULT_CONCURRENCY = 4;
 const MAX_CONCURRENCY = 64;
 /** How often an image may be brought back into one store while that remembers. */
 const MAX_NAMES = 16;
-/** What the file of one image can fail with while the rest of its folder is well. */
-const OF_ONE_FILE = new Set(['ELOOP', 'EACCES', 'EPERM', 'EISDIR', 'ENOTDIR', 'EIO', 'EUCLEAN']);
 /** Deletes from sources, by filename: two moves in opposite directions must not each rely on what the other deletes. */
 const sourceDeletes = new KeyedQueue();
 
@@ -187,7 +185,7 @@ class ImageCopy {
 
   async *#counted(): AsyncGenerator<Uint8Array> {
     try {
-      for await (const chunk of bytesIn(this.#source, this.#record)) {
+      for await (const chunk of this.#source.bytesOf(this.#record)) {
         this.#bytes += chunk.length;
         this.#progress.bytes += chunk.length;
         yield chunk;
@@ -204,7 +202,7 @@ class ImageCopy {
     try {
       // The bytes alone tell nothing: they outlive a delete for a moment.
       if ((await this.#target.held(this.#copied.filename)).state !== 'live') return deleted();
-      for await (const _ of bytesIn(this.#target, this.#copied)) throwIfCancelled(this.#options.signal);
+      for await (const _ of this.#target.bytesOf(this.#copied)) throwIfCancelled(this.#options.signal);
       return undefined;
     } catch (error) {
       if (isOfOneImage(error)) return this.#failed(error.reason, `in the target: ${error.message}`);
@@ -219,17 +217,6 @@ class ImageCopy {
 
   #failed(reason: CopyFailure['reason'], message: string): Outcome {
     return { outcome: 'failed', failure: { filename: this.#record.filename, reason, message } };
-  }
-}
-
-/** All bytes of the image. What keeps the file of one from being read keeps no other from it. */
-async function* bytesIn(store: Maintainable, record: ImageRecord): AsyncGenerator<Uint8Array> {
-  try {
-    yield* store.bytesOf(record);
-  } catch (error) {
-    const { syscall, code = '' } = error as NodeJS.ErrnoException;
-    if (syscall === undefined || !OF_ONE_FILE.has(code)) throw error;
-    throw new StorageError('BYTES_CORRUPT', `the stored file cannot be read (${code})`, { cause: error });
   }
 }
 

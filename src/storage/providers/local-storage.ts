@@ -2,7 +2,7 @@
 import { open } from 'node:fs/promises';
 import type { Catalog, Outcome } from '../catalog/catalog.ts';
 import { capacityOf, freeSpaceOf } from '../disk/file-system.ts';
-import { ifPresent } from '../disk/files.ts';
+import { ifPresent, isOfOneFile } from '../disk/files.ts';
 import type { LocalConfig } from '../domain/config.ts';
 import { StorageError, toStorageError } from '../domain/errors.ts';
 import type { ImageRecord } from '../domain/record.ts';
@@ -82,6 +82,16 @@ class LocalStorage extends BaseProvider {
       }
     } finally {
       await file.close();
+    }
+  }
+
+  /** What keeps the file of one image from being read keeps no other from it. */
+  override async *bytesOf(record: ImageRecord): AsyncGenerator<Uint8Array> {
+    try {
+      yield* super.bytesOf(record);
+    } catch (error) {
+      if (!isOfOneFile(error)) throw error;
+      throw new StorageError('BYTES_CORRUPT', `the stored file cannot be read (${error.code})`, { cause: error });
     }
   }
 
