@@ -4,6 +4,7 @@ import { type FileHandle, open, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { hasCode, type Inode, linkNew, unlinkIfPresent, unlinkIfSame, writeFully } from '../disk/files.ts';
 import { StorageError, throwIfCancelled } from '../domain/errors.ts';
+import { checkReplay } from '../domain/fingerprint.ts';
 import { imageKey, withShortId } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import { formatRecord } from '../domain/record-file.ts';
@@ -147,10 +148,7 @@ class LocalUpload implements Upload {
 
   async #replay(first: ImageRecord, wanted: ImageRecord): Promise<Committed> {
     await this.discard();
-    if (first.fingerprint !== wanted.fingerprint) {
-      const message = 'this key was used for another image';
-      throw new StorageError('IDEMPOTENCY_KEY_REUSED', message, { field: 'idempotency_key' });
-    }
+    checkReplay(first, wanted);
     return { record: first, replayed: true, settled: Promise.resolve() };
   }
 
