@@ -60,8 +60,8 @@ export interface Maintainable {
   bytesOf(record: ImageRecord): AsyncIterable<Uint8Array>;
   /**
    * Stores the image of another store under the same filename, with the same record. False when the name is not free any
-   * more; a record that a bucket has made of the same bytes makes way. Afterwards it is as durable and visible as a saved
-   * one. A failure may leave bytes that another attempt uses; what the source throws is passed on.
+   * more. Afterwards it is as durable and visible as a saved one. A failure may leave bytes that another attempt uses;
+   * what the source throws is passed on.
    */
   takeOver(record: ImageRecord, bytes: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<boolean>;
   delete(filename: string): Promise<boolean>;

@@ -14,9 +14,8 @@ import {
   type StorageDependencies,
   type StorageProvider,
 } from '../../src/storage/index.ts';
-import { memoryObjects } from '../../src/storage/providers/memory-storage.ts';
 import { s3Objects } from '../../src/storage/s3/objects.ts';
-import { type Hands, handsOnFolder, handsOnObjects } from './behind-the-back.ts';
+import { type Hands, handsOnBucket, handsOnFolder, handsOnObjects } from './behind-the-back.ts';
 
 export interface MaintainedStore {
   /** Its one provider is `main`. The storage that was opened last. */
@@ -68,12 +67,7 @@ export function openFolder(): Promise<MaintainedStore> {
 
 export function openMemoryBucket(): Promise<MaintainedStore> {
   const bucket: MemoryBucket = new Map();
-  const hands = {
-    ...handsOnObjects(memoryObjects(bucket)),
-    async age(key: string, ms: number) {
-      bucket.get(key)!.lastModified -= ms;
-    },
-  };
+  const hands = handsOnBucket(bucket);
   return openMaintained((stateDir) => ({ settings: { type: 'memory', bucket, stateDir }, hands }));
 }
 

@@ -2,9 +2,7 @@
 import { createHash } from 'node:crypto';
 import { nanoid } from 'nanoid';
 import type { FoundRecord } from '../catalog/bucket-catalog.ts';
-import { fingerprint } from '../domain/fingerprint.ts';
 import { KEY_ROOT } from '../domain/naming.ts';
-import type { ImageRecord } from '../domain/record.ts';
 import type { ReadAt } from '../embedded/read-at.ts';
 import { inspectFoundling, recordOfFoundling } from '../maintenance/orphan.ts';
 import {
@@ -35,16 +33,7 @@ export async function adoptObject(store: BucketStore, filename: string, object: 
   return createAndNote(store, { filename, over }, () => putRecord(objects, { ...record, nonce }));
 }
 
-/** Whether the record of an object tells what `adoptObject` would make of it, and nothing more. */
-export async function tellsOnlyOfBytes(store: BucketStore, record: ImageRecord): Promise<boolean> {
-  if (record.pinned || record.idempotencyKey !== '') return false;
-  const { filename, createTime } = record;
-  const made = await recordOfFoundling(filename, record, readerOfObject(store, record), createTime);
-  // Of what it tells now: somebody may have written more into it since.
-  return made.fingerprint === fingerprint(record.sha256, record);
-}
-
-function readerOfObject({ objects }: BucketStore, { key, size }: Pick<ListedObject, 'key' | 'size'>): ReadAt {
+function readerOfObject({ objects }: BucketStore, { key, size }: ListedObject): ReadAt {
   return async (offset, lengthBytes) => {
     const length = Math.min(lengthBytes, size - offset);
     const chunks: Uint8Array[] = [];

@@ -87,7 +87,7 @@ async function openLocked(
     catalog = await openOrCreateCatalog(files, storeId, context);
     const journal = new Journal(catalog);
     const parts = { objects, catalog, journal, condition, context, spool, storeId, shared };
-    const store = { ...parts, unsettled: new Map(), takingOver: new Set<string>(), byKey: new KeyedQueue(), closing };
+    const store = { ...parts, unsettled: new Map(), byKey: new KeyedQueue(), closing };
     const synchronizer = new Synchronizer(store, await catalog.isFilled());
     await resolveOperations(store, await catalog.pendingOperations());
     signal?.throwIfAborted();

@@ -17,6 +17,8 @@ import { putRecord, readRecord, replaceRecord } from './record-object.ts';
 import { type BucketStore, createAndNote, discovery, SWEEP_AFTER_MS } from './store.ts';
 
 const PLACES_AT_ONCE = 8;
+/** How long an object waits for its record: for a save of another daemon, or the next attempt of a copy that was stopped. */
+const UNDECIDED_MS = 24 * 60 * 60 * 1000;
 
 /** The catalog learns of records that are others than it knew, and keeps what it has of those that are gone. */
 export async function* verifyObjects(
@@ -172,18 +174,19 @@ class BucketCheck {
 
   /** An object whose record was not listed. */
   async #alone(filename: string, listed: ListedObject): Promise<Checked> {
-    const { context, objects, shared } = this.#store;
-    if (shared && listed.lastModified > context.now() - SWEEP_AFTER_MS) return { findings: [], undecided: true };
+    const { context, objects } = this.#store;
     if (await this.#isInHand(filename)) return { findings: [] };
+    // Before the record is read: what is known only afterwards was committed meanwhile.
+    const known = await this.#known(filename);
     const found = await readRecord(objects, filename);
     // Committed or deleted since it was listed.
     if (found.kind !== 'absent' || (await readHeaders(objects, listed.key)) === undefined) return { findings: [] };
-    const known = await this.#known(filename);
     if (known !== undefined) {
       const remedy = this.#options.repair ? await this.#restored(known) : 'none';
       const finding = { problem: 'record_damaged', remedy, key: recordKey(filename), filename } as const;
       return { sizeBytes: listed.size, findings: [{ ...finding, detail: 'it is missing' }] };
     }
+    if (listed.lastModified > context.now() - UNDECIDED_MS) return { findings: [], undecided: true };
     const finding = { problem: 'not_committed', key: listed.key, filename } as const;
     if (!this.#options.repair) return { findings: [{ ...finding, remedy: 'none' }] };
     return { findings: [{ ...finding, ...(await this.#adopted(filename, listed)) }] };
@@ -191,7 +194,6 @@ class BucketCheck {
 
   /** Whether this daemon is about to write its record, or to remove it. */
   async #isInHand(filename: string): Promise<boolean> {
-    if (this.#store.takingOver.has(filename)) return true;
     const operations = await this.#store.catalog.pendingOperations();
     return operations.some((operation) => operation.filename === filename);
   }

@@ -1,4 +1,4 @@
-/** The fingerprint of a save: tells whether two saves with one idempotency key are the same. */
+/** The fingerprint of a save: tells whether two saves are the same. */
 import { createHash } from 'node:crypto';
 import { StorageError } from './errors.ts';
 import type { ImageRecord } from './record.ts';
@@ -26,6 +26,14 @@ export function fingerprint(sha256: string, metadata: CheckedMetadata): string {
   number(tags.length);
   for (const tag of tags) field(Buffer.from(tag));
   return hash.digest('hex');
+}
+
+/** Whether two records are of the same save: the same bytes, with the same metadata as sent. */
+export function isSameSave(
+  one: Pick<ImageRecord, 'sha256' | 'fingerprint'>,
+  other: Pick<ImageRecord, 'sha256' | 'fingerprint'>,
+): boolean {
+  return one.sha256 === other.sha256 && one.fingerprint === other.fingerprint;
 }
 
 /** Throws IDEMPOTENCY_KEY_REUSED unless the save repeats the first one with its idempotency key, and is answered by that. */

@@ -16,6 +16,7 @@ import {
   unlinkIfPresent,
   unlinkIfSame,
 } from '../disk/files.ts';
+import { isSameSave } from '../domain/fingerprint.ts';
 import type { Logger } from '../domain/logger.ts';
 import { folderOf } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
@@ -58,7 +59,7 @@ export async function restoreRecord(
   if (record === undefined) return;
   const path = layout.record(filename);
   const found = parseRecord((await readText(path)) ?? '', record.filename);
-  if (found?.fingerprint === record.fingerprint && found.sha256 === record.sha256) {
+  if (found !== undefined && isSameSave(found, record)) {
     await syncFile(path);
     return;
   }

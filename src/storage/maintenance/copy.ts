@@ -3,6 +3,7 @@
 import { KeyedQueue } from '../async/keyed-queue.ts';
 import { mapInParallel } from '../async/parallel.ts';
 import { invalidField, namedError, type Reason, StorageError, throwIfCancelled } from '../domain/errors.ts';
+import { isSameSave } from '../domain/fingerprint.ts';
 import type {
   CopyEvent,
   CopyFailure,
@@ -153,10 +154,8 @@ class ImageCopy {
     if (held.state === 'deleted') {
       return this.#failed('DELETED_BEFORE', 'the target has deleted it, and takes it back only when told to');
     }
-    const isThere = held.state === 'live';
-    if (isThere && held.record.sha256 !== this.#record.sha256) return this.#taken();
-    // The target knows whether it may put the record in the place of another of the same bytes.
-    const outcome = isThere && held.record.fingerprint === this.#record.fingerprint ? 'present' : 'copied';
+    if (held.state === 'live' && !isSameSave(held.record, this.#record)) return this.#taken();
+    const outcome = held.state === 'live' ? 'present' : 'copied';
     if (dryRun) return { outcome, deleted: false };
     if (outcome === 'copied' && !(await this.#target.takeOver(this.#copied, this.#counted(), signal))) {
       return this.#taken();

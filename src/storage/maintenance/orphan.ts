@@ -46,7 +46,7 @@ export function modelInName(filename: string): string | undefined {
 /** The record of an image in its place, from its filename, one of ours, and its embedded metadata. */
 export async function recordOfFoundling(
   filename: string,
-  { size, sha256, contentType, width, height }: Omit<InspectedImage, 'extension'>,
+  { size, sha256, contentType, width, height }: InspectedImage,
   readAt: ReadAt,
   createTime: number,
 ): Promise<ImageRecord> {
