@@ -4,7 +4,7 @@ import { nanoid } from 'nanoid';
 import type { FoundRecord } from '../catalog/bucket-catalog.ts';
 import { KEY_ROOT } from '../domain/naming.ts';
 import type { ReadAt } from '../embedded/read-at.ts';
-import { inspectFoundling, recordOfFoundling } from '../maintenance/orphan.ts';
+import { inspectOrphan, recordOfOrphan } from '../maintenance/orphan.ts';
 import {
   failedWith,
   type ListedObject,
@@ -23,12 +23,12 @@ import { type BucketStore, createAndNote, settle, withdraw } from './store.ts';
  */
 export async function adoptObject(store: BucketStore, filename: string, object: ListedObject): Promise<FoundRecord> {
   const { catalog, objects } = store;
-  const image = await inspectFoundling(
+  const image = await inspectOrphan(
     filename,
     readRange(objects, object.key, { offset: 0, length: object.size }, () => {}),
   );
   const nonce = (await readHeaders(objects, object.key))?.metadata.nonce ?? nanoid();
-  const record = await recordOfFoundling(filename, image, readerOfObject(store, object), object.lastModified);
+  const record = await recordOfOrphan(filename, image, readerOfObject(store, object), object.lastModified);
   const over = (await catalog.known(filename))?.etag;
   return createAndNote(store, { filename, over }, () => putRecord(objects, { ...record, nonce }));
 }
