@@ -36,7 +36,7 @@ import { itemOf, type Location } from '../lists/item.ts';
 import { createListing, toQuery } from '../lists/listing.ts';
 import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
 import { allRecords, measureRecords } from '../maintenance/records.ts';
-import { tellOf } from '../maintenance/verify.ts';
+import { verifyEvents } from '../maintenance/verify.ts';
 import { checkCleanup, cleanUp } from '../retention/cleanup.ts';
 import type {
   Committed,
@@ -291,7 +291,7 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     const forget = async (filename: string) => (await this.remove(filename, false)).done;
     // A catalog that is being built is no reason not to look.
     const total = await this.#totals().catch(() => ({ images: 0, bytes: 0 }));
-    yield* tellOf(this.name, this.check({ ...options, run }, forget), total);
+    yield* verifyEvents(this.name, this.check({ ...options, run }, forget), total);
   }
 
   async #totals(): Promise<{ images: number; bytes: number }> {
