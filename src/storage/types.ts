@@ -3,7 +3,7 @@
 import type { StorageLimits } from './domain/config.ts';
 import type { ImageMetadata, StorageItem, StorageResult, StoredImage } from './domain/image.ts';
 import type { Logger } from './domain/logger.ts';
-import type { CopyEvent, CopyOptions, Held, VerifyEvent, VerifyOptions } from './domain/maintenance.ts';
+import type { CopyEvent, CopyOptions, StoredState, VerifyEvent, VerifyOptions } from './domain/maintenance.ts';
 import type { ImageRecord } from './domain/record.ts';
 import type {
   ByteSource,
@@ -55,7 +55,7 @@ export interface Maintainable {
   records(filter: ImageFilter): AsyncIterable<ImageRecord>;
   /** Of all that match. */
   measure(filter: ImageFilter): Promise<{ images: number; bytes: number }>;
-  held(filename: string): Promise<Held>;
+  storedState(filename: string): Promise<StoredState>;
   /** All bytes of the image. BYTES_MISSING; BYTES_CORRUPT where they cannot be read, or at the end are not the record's. */
   bytesOf(record: ImageRecord): AsyncIterable<Uint8Array>;
   /**

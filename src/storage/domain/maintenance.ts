@@ -106,4 +106,4 @@ export type CopyEvent =
   | { kind: 'summary'; summary: CopySummary };
 
 /** What a store holds under a filename; `deleted`: as long as it remembers. */
-export type Held = { state: 'live'; record: ImageRecord } | { state: 'deleted' | 'absent' };
+export type StoredState = { state: 'live'; record: ImageRecord } | { state: 'deleted' | 'absent' };

@@ -9,7 +9,7 @@ import type {
   CopyFailure,
   CopyOptions,
   CopySummary,
-  Held,
+  StoredState,
   MaintenanceProgress,
 } from '../domain/maintenance.ts';
 import { derivedShortId, imageKey, withShortId } from '../domain/naming.ts';
@@ -150,12 +150,12 @@ class ImageCopy {
 
   async #copy(): Promise<Outcome> {
     const { dryRun, deleteSource = false, signal } = this.#options;
-    const held = await this.#heldByTarget();
-    if (held.state === 'deleted') {
+    const stored = await this.#stateInTarget();
+    if (stored.state === 'deleted') {
       return this.#failed('DELETED_BEFORE', 'the target has deleted it, and takes it back only when told to');
     }
-    if (held.state === 'live' && !isSameSave(held.record, this.#record)) return this.#taken();
-    const outcome = held.state === 'live' ? 'present' : 'copied';
+    if (stored.state === 'live' && !isSameSave(stored.record, this.#record)) return this.#taken();
+    const outcome = stored.state === 'live' ? 'present' : 'copied';
     if (dryRun) return { outcome, deleted: false };
     if (outcome === 'copied' && !(await this.#target.takeOver(this.#copied, this.#counted(), signal))) {
       return this.#taken();
@@ -165,11 +165,11 @@ class ImageCopy {
   }
 
   /** Under the first name that the target has not deleted, where that is wanted. */
-  async #heldByTarget(): Promise<Held> {
+  async #stateInTarget(): Promise<StoredState> {
     const { filename } = this.#record;
     for (let count = 1; ; count += 1) {
-      const held = await this.#target.held(this.#copied.filename);
-      if (held.state !== 'deleted' || !this.#options.bringBack || count > MAX_NAMES) return held;
+      const stored = await this.#target.storedState(this.#copied.filename);
+      if (stored.state !== 'deleted' || !this.#options.bringBack || count > MAX_NAMES) return stored;
       const another = withShortId(filename, derivedShortId(`${count} ${filename}`));
       this.#copied = { ...this.#record, filename: another, key: imageKey(another) };
     }
@@ -200,7 +200,7 @@ class ImageCopy {
     const deleted = () => this.#failed('DELETED_BEFORE', 'the target has deleted it meanwhile');
     try {
       // The bytes alone tell nothing: they outlive a delete for a moment.
-      if ((await this.#target.held(this.#copied.filename)).state !== 'live') return deleted();
+      if ((await this.#target.storedState(this.#copied.filename)).state !== 'live') return deleted();
       for await (const _ of this.#target.bytesOf(this.#copied)) throwIfCancelled(this.#options.signal);
       return undefined;
     } catch (error) {

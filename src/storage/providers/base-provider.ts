@@ -7,7 +7,7 @@ import type { Catalog, Outcome } from '../catalog/catalog.ts';
 import { StorageError, throwIfCancelled, toStorageError } from '../domain/errors.ts';
 import { fingerprint } from '../domain/fingerprint.ts';
 import type { ImageMetadata, StorageItem, StorageResult, StoredImage } from '../domain/image.ts';
-import type { Held, VerifyEvent, VerifyOptions } from '../domain/maintenance.ts';
+import type { StoredState, VerifyEvent, VerifyOptions } from '../domain/maintenance.ts';
 import { imageFilename, imageKey, modelSlug } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import type {
@@ -307,7 +307,7 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     return folded(measureRecords(await this.completeCatalog(), toQuery(filter)));
   }
 
-  async held(filename: string): Promise<Held> {
+  async storedState(filename: string): Promise<StoredState> {
     const record = await folded(this.catalog.find(filename));
     if (record !== undefined) return { state: 'live', record };
     return { state: (await folded(this.isDeleted(filename))) ? 'deleted' : 'absent' };
