@@ -9,8 +9,8 @@ import type {
   CopyFailure,
   CopyOptions,
   CopySummary,
-  StoredState,
   MaintenanceProgress,
+  StoredState,
 } from '../domain/maintenance.ts';
 import { derivedShortId, imageKey, withShortId } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
