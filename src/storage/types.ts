@@ -63,7 +63,7 @@ export interface Maintainable {
    * more. Afterwards it is as durable and visible as a saved one. A failure may leave bytes that another attempt uses;
    * what the source throws is passed on.
    */
-  takeOver(record: ImageRecord, bytes: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<boolean>;
+  copyIn(record: ImageRecord, bytes: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<boolean>;
   delete(filename: string): Promise<boolean>;
 }
 

@@ -133,7 +133,7 @@ it('makes one image of a copy and a save with the same key that meet', async () 
   await source.save(PNG, SAVE, { idempotencyKey: 'k' });
   const { value: record } = await source.records({})[Symbol.asyncIterator]().next();
   // As it would come from a folder, whose names are not derived from keys.
-  const copying = target.takeOver({ ...record, filename, key: imageKey(filename) }, source.bytesOf(record));
+  const copying = target.copyIn({ ...record, filename, key: imageKey(filename) }, source.bytesOf(record));
   await arrived!.promise;
   const bytes = (async function* () {
     yield PNG;

@@ -86,7 +86,7 @@ it.each(['save', 'copy'] as const)('takes no %s that is between object and recor
   const [source, target] = [await openOver(new Map()), await openOver(bucket, { objects: { putNew: put } })];
   const { filename } = await source.save(BYTES, FOX);
   const copy = async () => {
-    for await (const record of source.records({})) await target.takeOver(record, source.bytesOf(record));
+    for await (const record of source.records({})) await target.copyIn(record, source.bytesOf(record));
     return filename;
   };
   const working = how === 'copy' ? copy() : target.save(BYTES, FOX).then((saved) => saved.filename);

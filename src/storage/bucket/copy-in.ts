@@ -11,7 +11,7 @@ import { type BucketStore, createAndNote } from './store.ts';
  * False when the name is not free. An attempt that fails leaves no tombstone: one that comes later finds the object of
  * the first, whose bytes are the same, and goes on from there.
  */
-export function takeOver(store: BucketStore, wanted: ImageRecord, payload: Payload): Promise<boolean> {
+export function copyIn(store: BucketStore, wanted: ImageRecord, payload: Payload): Promise<boolean> {
   const { idempotencyKey } = wanted;
   if (idempotencyKey === '') return place(store, wanted, payload);
   return store.byKey.run(idempotencyKey, () => place(store, wanted, payload));

@@ -157,7 +157,7 @@ class ImageCopy {
     if (stored.state === 'live' && !isSameSave(stored.record, this.#record)) return this.#taken();
     const outcome = stored.state === 'live' ? 'present' : 'copied';
     if (dryRun) return { outcome, deleted: false };
-    if (outcome === 'copied' && !(await this.#target.takeOver(this.#copied, this.#counted(), signal))) {
+    if (outcome === 'copied' && !(await this.#target.copyIn(this.#copied, this.#counted(), signal))) {
       return this.#taken();
     }
     if (!deleteSource) return { outcome, deleted: false };

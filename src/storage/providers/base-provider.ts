@@ -317,7 +317,7 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     return this.#body(record, 0, record.size);
   }
 
-  takeOver(record: ImageRecord, bytes: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<boolean> {
+  copyIn(record: ImageRecord, bytes: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<boolean> {
     return this.#untilClosed(async () => {
       if (record.size > this.context.limits.maxImageBytes) throw this.#tooLarge();
       await folded(this.checkWritable(record.size));

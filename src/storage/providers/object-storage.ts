@@ -1,6 +1,6 @@
 /** Images in a bucket: the record is the commit, the catalog an index over the records. */
 
-import { takeOver } from '../bucket/copy-in.ts';
+import { copyIn } from '../bucket/copy-in.ts';
 import { deleteImage } from '../bucket/delete.ts';
 import { failedWith, type StoredObject } from '../bucket/object-store.ts';
 import { type BucketOptions, type OpenBucket, openBucket } from '../bucket/open.ts';
@@ -142,7 +142,7 @@ export class ObjectStorage extends BaseProvider {
       discard: () => bytes.discard(),
       commit: async (record) => {
         try {
-          return await this.#folded(takeOver(this.#store, record, bytes.payload(record.sha256)));
+          return await this.#folded(copyIn(this.#store, record, bytes.payload(record.sha256)));
         } finally {
           await bytes.discard();
         }
