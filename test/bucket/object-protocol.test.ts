@@ -6,7 +6,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { type OpenBucket, openBucket } from '../../src/storage/bucket/open.ts';
 import { resolveOperations } from '../../src/storage/bucket/recover.ts';
-import { sweep, TOMBSTONE_MS } from '../../src/storage/bucket/sweep.ts';
+import { BUCKET_TOMBSTONE_MS, sweep } from '../../src/storage/bucket/sweep.ts';
 import type { MemoryBucket } from '../../src/storage/domain/config.ts';
 import { StoreOpenError } from '../../src/storage/index.ts';
 import { memoryObjects, memoryStorage } from '../../src/storage/providers/memory-storage.ts';
@@ -101,7 +101,7 @@ class Daemon {
     const chores = [
       () => resolveOperations(store, [...store.unsettled.values()]),
       () => store.synchronizer.run(),
-      () => sweep(store, TOMBSTONE_MS),
+      () => sweep(store, BUCKET_TOMBSTONE_MS),
     ];
     await this.call(oneOf(chores) as () => Promise<void>).catch(() => {});
   }
@@ -181,12 +181,12 @@ async function comeToRest(world: World, daemons: Daemon[]): Promise<void> {
   for (const { store } of daemons) await resolveOperations(store, [...store.unsettled.values()]);
   for (const { store } of daemons) await store.synchronizer.run();
   world.now += HOUR + MINUTE;
-  for (const { store } of daemons) while (await sweep(store, TOMBSTONE_MS));
+  for (const { store } of daemons) while (await sweep(store, BUCKET_TOMBSTONE_MS));
 }
 
 async function expectTombstonesToExpire(world: World, daemons: Daemon[], subjects: Subject[]): Promise<void> {
-  world.now += TOMBSTONE_MS;
-  for (const { store } of daemons) while (await sweep(store, TOMBSTONE_MS));
+  world.now += BUCKET_TOMBSTONE_MS;
+  for (const { store } of daemons) while (await sweep(store, BUCKET_TOMBSTONE_MS));
   const left = await recordsIn(world.bucket);
   expect(left.every(({ kind }) => kind === 'live')).toBe(true);
   expect(liveNames(left)).toEqual(

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { connect, type ImageStorageClient } from '../../src/client.ts';
 import type { OpenBucket } from '../../src/storage/bucket/open.ts';
 import { resolveOperations } from '../../src/storage/bucket/recover.ts';
-import { sweep, TOMBSTONE_MS } from '../../src/storage/bucket/sweep.ts';
+import { BUCKET_TOMBSTONE_MS, sweep } from '../../src/storage/bucket/sweep.ts';
 import type { StorageProvider } from '../../src/storage/index.ts';
 import { strayObjects } from '../support/bucket.ts';
 import { startBucketDaemon } from '../support/bucket-daemon.ts';
@@ -104,7 +104,7 @@ describe('a Delete', () => {
     expect(await save()).toMatchObject({ filename, replayed: true });
     expect(await listed()).toEqual([]);
     world.now += HOUR;
-    await sweep(store, TOMBSTONE_MS);
+    await sweep(store, BUCKET_TOMBSTONE_MS);
     expect(strayObjects(server.bucket)).toEqual([]);
   });
 });

@@ -2,7 +2,7 @@
 import { checkIdentity } from './format.ts';
 import type { OpenBucket } from './open.ts';
 import { resolveOperations } from './recover.ts';
-import { sweep, TOMBSTONE_MS } from './sweep.ts';
+import { BUCKET_TOMBSTONE_MS, sweep } from './sweep.ts';
 
 const SETTLE_EVERY_MS = 5_000;
 const SWEEP_EVERY_MS = 60_000;
@@ -23,7 +23,7 @@ interface Chore {
 /** Begins all of it; what is returned ends it, after the piece of work in hand. */
 export function startUpkeep(store: OpenBucket, syncSeconds: number = DEFAULT_SYNC_SECONDS): () => Promise<void> {
   // Each daemon at another time, so that two hardly ever drop the same tombstone at once.
-  const expireAfterMs = TOMBSTONE_MS + Math.floor(Math.random() * DAY_MS);
+  const expireAfterMs = BUCKET_TOMBSTONE_MS + Math.floor(Math.random() * DAY_MS);
   const chores: Chore[] = [
     // Once at the start also where nobody else writes: it finds what was done by hand, or by a crash that lost the disk.
     { name: 'sync', work: () => store.synchronizer.run(), ...(store.shared && { everyMs: syncSeconds * 1000 }) },

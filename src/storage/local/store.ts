@@ -10,8 +10,8 @@ import type { AuditLog } from './audit-log.ts';
 import type { Committer } from './committer.ts';
 import type { Layout } from './layout.ts';
 
-/** How long at least the name and the key of a deleted image are kept. */
-export const TOMBSTONE_MS: number = 24 * 60 * 60 * 1000;
+/** How long at least a catalog keeps the filename and the idempotency key of a deleted image. */
+export const LOCAL_TOMBSTONE_MS: number = 24 * 60 * 60 * 1000;
 
 export interface LocalStore {
   storeId: string;

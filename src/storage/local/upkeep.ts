@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { syncFile, unlinkIfPresent } from '../disk/files.ts';
 import { finishUnlinks, restoreRecord, syncFolders } from './recover.ts';
 import { takeReserve } from './reserve.ts';
-import { type LocalStore, TOMBSTONE_MS, unlinkImage } from './store.ts';
+import { LOCAL_TOMBSTONE_MS, type LocalStore, unlinkImage } from './store.ts';
 
 const TICK_MS = 1000;
 /** By then the kernel has written a record on its own, and syncing it costs next to nothing. */
@@ -74,7 +74,7 @@ export class Upkeep {
     while (!this.#stopping && (await this.#syncRecords({ from: now - RECORD_AGE_MS, to: now + TICK_MS })));
     if (!isSlow) return;
     this.#nextSlowTick = now + SLOW_TICK_MS;
-    await catalog.purgeTombstones(now - TOMBSTONE_MS);
+    await catalog.purgeTombstones(now - LOCAL_TOMBSTONE_MS);
     await takeReserve(layout);
   }
 
