@@ -1,4 +1,4 @@
-/** Verifies a store in a bucket: judges at each place whether image, record and catalog fit together. */
+/** Verifies a store in a bucket: judges for each image whether object, record and catalog fit together. */
 import { createHash } from 'node:crypto';
 import { mapInParallel } from '../async/parallel.ts';
 import type { FoundRecord, RecordTombstone } from '../catalog/bucket-catalog.ts';
@@ -10,13 +10,13 @@ import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
 import { mostAreMissing } from '../maintenance/verify.ts';
 import { adoptObject, copyAside, quarantineForeign, quarantineImage } from './adopt.ts';
 import { checkIdentity } from './format.ts';
-import { type Place, placesIn } from './inventory.ts';
+import { type InventoryEntry, takeInventory } from './inventory.ts';
 import { failedWith, type ListedObject } from './object-store.ts';
 import { readHeaders, readRange } from './reading.ts';
 import { putRecord, readRecord, replaceRecord } from './record-object.ts';
 import { type BucketStore, createAndNote, discovery, SWEEP_AFTER_MS } from './store.ts';
 
-const PLACES_AT_ONCE = 8;
+const ENTRIES_AT_ONCE = 8;
 /** How long an object waits for its record: for a save of another daemon, or the next attempt of a copy that was stopped. */
 const UNDECIDED_MS = 24 * 60 * 60 * 1000;
 
@@ -29,7 +29,7 @@ export async function* verifyObjects(
   await checkIdentity(store);
   if (options.forgetMissing) await checkMostBytes(store, options);
   const check = new BucketCheck(store, options, forget);
-  yield* mapInParallel(PLACES_AT_ONCE, placesIn(store), (place) => options.run(() => check.place(place)));
+  yield* mapInParallel(ENTRIES_AT_ONCE, takeInventory(store), (entry) => options.run(() => check.entry(entry)));
 }
 
 /** STORE_REPLACED where most images have no bytes; CATALOG_REBUILDING where it cannot be told yet. */
@@ -37,9 +37,9 @@ async function checkMostBytes(store: BucketStore, { run }: CheckOptions): Promis
   if (!(await store.catalog.isFilled())) throw new StorageError('CATALOG_REBUILDING', 'the catalog is being built');
   const { count } = await store.catalog.statistics();
   let there = 0;
-  for await (const place of placesIn(store)) {
+  for await (const entry of takeInventory(store)) {
     await run(async () => {
-      if ('image' in place && place.image !== undefined) there += 1;
+      if ('image' in entry && entry.image !== undefined) there += 1;
     });
   }
   if (count > 2 * there) throw mostAreMissing('objects');
@@ -56,9 +56,9 @@ class BucketCheck {
     this.#forget = forget;
   }
 
-  async place(place: Place): Promise<Checked> {
-    if ('foreign' in place) return { findings: await this.#quarantined('foreign', place.foreign) };
-    const { filename, image, record } = place;
+  async entry(entry: InventoryEntry): Promise<Checked> {
+    if ('foreign' in entry) return { findings: await this.#quarantined('foreign', entry.foreign) };
+    const { filename, image, record } = entry;
     const found = await this.#recordOf(filename, record?.etag);
     switch (found.kind) {
       case 'live':
