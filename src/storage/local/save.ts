@@ -165,7 +165,7 @@ class LocalUpload implements Upload {
         context.failpoint('part-unlinked');
       } catch (error) {
         context.log.warn({ err: error, provider: context.name, filename }, 'a record stays in staging for now');
-        await condition.foldCommitError(error);
+        await condition.fold(error);
       }
     });
   }
@@ -176,7 +176,7 @@ class LocalUpload implements Upload {
       await this.discard();
       return error;
     }
-    const folded = await this.#store.condition.foldCommitError(error);
+    const folded = await this.#store.condition.fold(error);
     if (folded.outcomeUnknown) return folded;
     try {
       await this.discard();

@@ -63,7 +63,7 @@ export class Upkeep {
     } catch (error) {
       this.#pausedUntil = now + SLOW_TICK_MS;
       context.log.warn({ err: error, provider: context.name }, 'upkeep failed; it is tried again in a minute');
-      await condition.foldCommitError(error);
+      await condition.fold(error);
     }
   }
 
