@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect, it } from 'vitest';
-import { type OpenBucket, openBucket } from '../../src/storage/bucket/open.ts';
+import { type OpenStore, openStore } from '../../src/storage/bucket/open.ts';
 import { resolveOperations } from '../../src/storage/bucket/recover.ts';
 import { BUCKET_TOMBSTONE_MS, sweep } from '../../src/storage/bucket/sweep.ts';
 import type { MemoryBucket } from '../../src/storage/domain/config.ts';
@@ -45,7 +45,7 @@ class Daemon {
   readonly #world: World;
   readonly #stateDir: string;
   network!: FaultyObjects;
-  store!: OpenBucket;
+  store!: OpenStore;
   provider!: ObjectStorage;
 
   constructor(world: World, stateDir: string) {
@@ -72,7 +72,7 @@ class Daemon {
     this.network.rate = 0.1;
     const retry = { random, sleep: () => turn() };
     const options = { objects: this.network, retry, stateDir: this.#stateDir, shared: true, lockWaitSeconds: 0 };
-    this.store = await openBucket(options, contextOf({ now: () => this.#world.now }));
+    this.store = await openStore(options, contextOf({ now: () => this.#world.now }));
     this.provider = new ObjectStorage(this.store, memoryStorage(this.network), async () => {});
   }
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { connect, type ImageStorageClient } from '../../src/client.ts';
-import type { OpenBucket } from '../../src/storage/bucket/open.ts';
+import type { OpenStore } from '../../src/storage/bucket/open.ts';
 import { resolveOperations } from '../../src/storage/bucket/recover.ts';
 import { BUCKET_TOMBSTONE_MS, sweep } from '../../src/storage/bucket/sweep.ts';
 import type { StorageProvider } from '../../src/storage/index.ts';
@@ -25,7 +25,7 @@ const LARGE_BYTES = 9_000_000;
 
 let world: S3World;
 let server: S3FaultServer;
-let store: OpenBucket;
+let store: OpenStore;
 let storage: StorageProvider;
 let image: TestImage;
 let count = 0;

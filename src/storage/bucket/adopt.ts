@@ -21,7 +21,7 @@ import { type BucketStore, createAndNote, settle, withdraw } from './store.ts';
  * What stands at the key of the record then. The StorageErrors of a save where the bytes are no whole image of the type
  * that the name says: nothing has changed then.
  */
-export async function adoptObject(store: BucketStore, filename: string, object: ListedObject): Promise<FoundRecord> {
+export async function adoptImage(store: BucketStore, filename: string, object: ListedObject): Promise<FoundRecord> {
   const { catalog, objects } = store;
   const image = await inspectOrphan(
     filename,

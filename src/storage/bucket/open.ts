@@ -29,7 +29,7 @@ export interface BucketOptions extends BucketSettings {
   retry?: RetryOptions;
 }
 
-export interface OpenBucket extends BucketStore {
+export interface OpenStore extends BucketStore {
   catalog: WorkerCatalog;
   synchronizer: Synchronizer;
   stateDir: string;
@@ -47,7 +47,7 @@ export interface StateFiles {
 }
 
 /** Rejects with a StoreOpenError that says what to change. */
-export async function openBucket(options: BucketOptions, context: ProviderContext): Promise<OpenBucket> {
+export async function openStore(options: BucketOptions, context: ProviderContext): Promise<OpenStore> {
   const files = stateFiles(context.name, options.stateDir);
   let lock: Lock | undefined;
   try {
@@ -66,7 +66,7 @@ async function openLocked(
   context: ProviderContext,
   files: StateFiles,
   lock: Lock,
-): Promise<OpenBucket> {
+): Promise<OpenStore> {
   const condition = new BucketCondition(context);
   const closing = new AbortController();
   const trying = { ...retry, signal: closing.signal };

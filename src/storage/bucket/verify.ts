@@ -8,7 +8,7 @@ import { recordKey } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
 import { mostAreMissing } from '../maintenance/verify.ts';
-import { adoptObject, copyAside, quarantineForeign, quarantineImage } from './adopt.ts';
+import { adoptImage, copyAside, quarantineForeign, quarantineImage } from './adopt.ts';
 import { checkIdentity } from './format.ts';
 import { type InventoryEntry, takeInventory } from './inventory.ts';
 import { failedWith, type ListedObject } from './object-store.ts';
@@ -21,7 +21,7 @@ const ENTRIES_AT_ONCE = 8;
 const UNDECIDED_MS = 24 * 60 * 60 * 1000;
 
 /** The catalog learns of records that are others than it knew, and keeps what it has of those that are gone. */
-export async function* verifyObjects(
+export async function* verifyStore(
   store: BucketStore,
   options: CheckOptions,
   forget: (filename: string) => Promise<boolean>,
@@ -215,7 +215,7 @@ class BucketCheck {
 
   async #adopted(filename: string, image: ListedObject): Promise<Pick<Finding, 'remedy' | 'detail'>> {
     try {
-      const found = await adoptObject(this.#store, filename, image);
+      const found = await adoptImage(this.#store, filename, image);
       return { remedy: found.kind === 'live' ? 'adopted' : 'none' };
     } catch (error) {
       if (!(error instanceof StorageError) || error.code !== 'invalid_argument') throw error;

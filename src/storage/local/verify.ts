@@ -26,7 +26,7 @@ const MISSING = 'it is missing';
  * A finding may be told once its remedy is done. Files that a save or a delete has in hand are none: each is judged in the
  * queue of its filename, and a save in flight has a part in staging.
  */
-export async function* verifyFiles(
+export async function* verifyStore(
   store: LocalStore,
   options: CheckOptions,
   forget: (filename: string) => Promise<boolean>,

@@ -12,7 +12,7 @@ import { giveUpReserve } from '../local/reserve.ts';
 import { FilenameTaken, openUpload } from '../local/save.ts';
 import { unlinkImage } from '../local/store.ts';
 import { Upkeep } from '../local/upkeep.ts';
-import { verifyFiles } from '../local/verify.ts';
+import { verifyStore } from '../local/verify.ts';
 import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
 import type { CopyUpload, ProviderContext, StorageProvider, Upload } from '../types.ts';
 import { BaseProvider, notFound } from './base-provider.ts';
@@ -157,7 +157,7 @@ class LocalStorage extends BaseProvider {
   }
 
   protected check(options: CheckOptions, forget: (filename: string) => Promise<boolean>): AsyncIterable<Checked> {
-    return verifyFiles(this.#store, options, forget);
+    return verifyStore(this.#store, options, forget);
   }
 
   protected locate(record: ImageRecord): { url: string; path: string } {
