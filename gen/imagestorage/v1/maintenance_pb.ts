@@ -195,8 +195,8 @@ export type VerifySummary = Message<"imagestorage.v1.VerifySummary"> & {
   remedied: bigint;
 
   /**
-   * Objects without a record that are too young to judge: a save through another daemon may not have ended. Verify again
-   * an hour later. Only of a shared bucket.
+   * Objects without a record that are younger than a day: a save or a copy may not have ended, or a copy that was
+   * stopped may go on. They are judged when verified a day later. Only of buckets.
    *
    * @generated from field: uint64 undecided = 5;
    */

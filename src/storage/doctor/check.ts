@@ -35,13 +35,13 @@ export async function* step(name: string, work: () => Promise<Finding>): AsyncGe
     yield typeof finding === 'string' ? { name, verdict: 'ok', message: finding } : { name, ...finding };
     return undefined;
   } catch (error) {
-    if (!isTold(error)) throw error;
+    if (!isUserFacing(error)) throw error;
     yield { name, verdict: 'failed', message: error.message };
     return error;
   }
 }
 
 /** Those whose message is for people. */
-function isTold(error: unknown): error is Error {
+function isUserFacing(error: unknown): error is Error {
   return error instanceof Shortcoming || error instanceof ObjectStoreError || error instanceof StoreOpenError;
 }

@@ -2,12 +2,12 @@
 import { unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Outcome } from '../catalog/catalog.ts';
-import { ifPresent } from '../disk/files.ts';
+import { ifPresent, isOfOneFile } from '../disk/files.ts';
 import { toStorageError } from '../domain/errors.ts';
 import type { Logger } from '../domain/logger.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import type { ProviderContext } from '../types.ts';
-import { isOfOneFile, syncFolders } from './recover.ts';
+import { syncFolders } from './recover.ts';
 import { giveUpReserve } from './reserve.ts';
 import type { LocalStore } from './store.ts';
 
