@@ -21,13 +21,14 @@ export function* walkBoxes(visit: Visit): Walk {
   for (;;) {
     const header = yield readUnlessEnd(at, HEADER_BYTES);
     if (header.length === 0) return;
+    const size = header.readUInt32BE(0);
     const type = header.toString('latin1', 4, HEADER_BYTES);
-    let lengthBytes = header.readUInt32BE(0) - HEADER_BYTES;
+    let lengthBytes = size === OPEN ? Infinity : size - HEADER_BYTES;
     at += HEADER_BYTES;
-    if (lengthBytes === LARGE - HEADER_BYTES) {
+    if (size === LARGE) {
       lengthBytes = Number((yield read(at, LARGE_SIZE_BYTES)).readBigUInt64BE()) - HEADER_BYTES - LARGE_SIZE_BYTES;
       at += LARGE_SIZE_BYTES;
-    } else if (lengthBytes === OPEN - HEADER_BYTES) lengthBytes = Infinity;
+    }
     if (lengthBytes < 0) throw damaged('an AVIF box with an impossible length');
     const reading = visit({ type, at, lengthBytes });
     if (reading !== undefined) yield* reading;
