@@ -8,6 +8,8 @@ import {
   box,
   fullBox,
   ilocOf,
+  jpegOf,
+  jpegSegment,
   noise,
   pngChunk,
   pngOf,
@@ -338,6 +340,17 @@ describe('EXIF and XMP', () => {
     expect(await read(Buffer.concat([before, metaFor(offset), box('mdat', exif)]))).toMatchObject({
       prompt: 'a fox, 狐',
     });
+  });
+
+  it('never hold what lies behind them in memory, whatever length a text claims', async () => {
+    const exif = exifOf({ make: PARAMETERS });
+    // Behind tag and type of the first entry: its count, which is the length of the text.
+    exif.writeUInt32BE(4000, 8 + 2 + 4);
+    const segment = jpegSegment(0xe1, Buffer.concat([Buffer.from('Exif\0\0', 'latin1'), exif]));
+    const plain = jpegOf(SIZE);
+    const secret = jpegSegment(0xfe, Buffer.from(`, Leaked: secret of another ${'x'.repeat(5000)}`));
+    const found = await read(Buffer.concat([plain.subarray(0, 2), segment, secret, plain.subarray(2)]));
+    expect(JSON.stringify(found)).not.toContain('secret of another');
   });
 
   it('take no caption for a prompt', async () => {
