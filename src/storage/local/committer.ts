@@ -1,6 +1,6 @@
 /** Commits changes to the catalog of a folder in groups, each after the names of its files are on stable storage. */
 import { GroupCommit } from '../async/group-commit.ts';
-import type { Change, LocalCatalog, Outcome } from '../catalog/catalog.ts';
+import type { Change, ChangeOutcome, LocalCatalog } from '../catalog/catalog.ts';
 import { FolderSyncError } from '../disk/files.ts';
 import type { StorageError } from '../domain/errors.ts';
 
@@ -21,7 +21,7 @@ export interface CommitterOptions {
 
 export class Committer {
   readonly #options: CommitterOptions;
-  readonly #groups = new GroupCommit<Submitted, Outcome>({ commit: (group) => this.#commitOrFold(group) });
+  readonly #groups = new GroupCommit<Submitted, ChangeOutcome>({ commit: (group) => this.#commitOrFold(group) });
 
   constructor(options: CommitterOptions) {
     this.#options = options;
@@ -31,7 +31,7 @@ export class Committer {
    * Commits a change after the names in these folders are on stable storage. Rejects with what `fold` makes of the
    * failure of its group.
    */
-  submit(change: Change, folders: readonly string[]): Promise<Outcome> {
+  submit(change: Change, folders: readonly string[]): Promise<ChangeOutcome> {
     return this.#groups.submit({ change, folders });
   }
 
@@ -40,7 +40,7 @@ export class Committer {
     return this.#groups.idle();
   }
 
-  async #commitOrFold(group: Submitted[]): Promise<Outcome[]> {
+  async #commitOrFold(group: Submitted[]): Promise<ChangeOutcome[]> {
     try {
       return await this.#commit(group);
     } catch (error) {
@@ -48,7 +48,7 @@ export class Committer {
     }
   }
 
-  async #commit(group: Submitted[]): Promise<Outcome[]> {
+  async #commit(group: Submitted[]): Promise<ChangeOutcome[]> {
     const { catalog, check, syncFolder, failpoint } = this.#options;
     await check();
     const folders = new Set(group.flatMap((submitted) => submitted.folders));

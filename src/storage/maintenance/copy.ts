@@ -24,7 +24,7 @@ const MAX_NAMES = 16;
 /** Deletes from sources, by filename: two moves in opposite directions must not each rely on what the other deletes. */
 const sourceDeletes = new KeyedQueue();
 
-type Outcome =
+type CopyOutcome =
   | { outcome: 'copied' | 'present'; deleted: boolean }
   | { outcome: 'failed'; failure: CopyFailure }
   /** Deleted from the source meanwhile. */
@@ -95,7 +95,7 @@ function failureOf({ name }: Maintainable, cause: unknown): unknown {
   return hasReason(cause, 'CANCELLED') ? cause : namedError(name, cause);
 }
 
-function count(summary: CopySummary, { size }: ImageRecord, result: Outcome): void {
+function count(summary: CopySummary, { size }: ImageRecord, result: CopyOutcome): void {
   if (result.outcome === 'failed') summary.failed += 1;
   else if (result.outcome !== 'gone') {
     summary[result.outcome] += 1;
@@ -133,7 +133,7 @@ class ImageCopy {
     this.#failing = target;
   }
 
-  async run(): Promise<Outcome> {
+  async run(): Promise<CopyOutcome> {
     throwIfCancelled(this.#options.signal);
     try {
       return await this.#copy();
@@ -148,7 +148,7 @@ class ImageCopy {
     }
   }
 
-  async #copy(): Promise<Outcome> {
+  async #copy(): Promise<CopyOutcome> {
     const { dryRun, deleteSource = false, signal } = this.#options;
     const stored = await this.#stateInTarget();
     if (stored.state === 'deleted') {
@@ -175,7 +175,7 @@ class ImageCopy {
     }
   }
 
-  async #deleteFromSource(outcome: 'copied' | 'present'): Promise<Outcome> {
+  async #deleteFromSource(outcome: 'copied' | 'present'): Promise<CopyOutcome> {
     const flaw = await this.#flawInTarget();
     if (flaw !== undefined) return flaw;
     this.#failing = this.#source;
@@ -196,7 +196,7 @@ class ImageCopy {
   }
 
   /** Reads all of it back. */
-  async #flawInTarget(): Promise<Outcome | undefined> {
+  async #flawInTarget(): Promise<CopyOutcome | undefined> {
     const deleted = () => this.#failed('DELETED_BEFORE', 'the target has deleted it meanwhile');
     try {
       // The bytes alone tell nothing: they outlive a delete for a moment.
@@ -210,11 +210,11 @@ class ImageCopy {
     }
   }
 
-  #taken(): Outcome {
+  #taken(): CopyOutcome {
     return this.#failed('FILENAME_TAKEN', 'the target has another image of that name');
   }
 
-  #failed(reason: CopyFailure['reason'], message: string): Outcome {
+  #failed(reason: CopyFailure['reason'], message: string): CopyOutcome {
     return { outcome: 'failed', failure: { filename: this.#record.filename, reason, message } };
   }
 }

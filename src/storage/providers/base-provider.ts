@@ -1,6 +1,6 @@
 /** What every provider does, once: checks, lists, cleanup and statistics over its catalog, and an orderly close. */
 import { Slots } from '../async/slots.ts';
-import type { ImageIndex, Outcome } from '../catalog/catalog.ts';
+import type { ChangeOutcome, ImageIndex } from '../catalog/catalog.ts';
 import { folded, StorageError, throwIfCancelled } from '../domain/errors.ts';
 import type { ImageMetadata, StorageItem, StorageResult, StoredImage } from '../domain/image.ts';
 import type { StoredState, VerifyEvent, VerifyOptions } from '../domain/maintenance.ts';
@@ -69,7 +69,7 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
   protected abstract openUpload(filename: string, expectedBytes?: number): Promise<Upload>;
   /** Exactly these bytes, or BYTES_MISSING, BYTES_CORRUPT. */
   protected abstract readBytes(record: ImageRecord, offset: number, length: number): AsyncIterable<Uint8Array>;
-  protected abstract remove(filename: string, sparePinned: boolean): Promise<Outcome>;
+  protected abstract remove(filename: string, sparePinned: boolean): Promise<ChangeOutcome>;
   /** Where a caller finds the bytes. */
   protected abstract locate(record: ImageRecord): Location | Promise<Location>;
   /** Whether the name is taken by an image that is no more. */

@@ -1,6 +1,6 @@
 /** Images in a directory: the Save and Delete protocol over files, with the catalog as the commit point. */
 import { open } from 'node:fs/promises';
-import type { LocalCatalog, Outcome } from '../catalog/catalog.ts';
+import type { ChangeOutcome, LocalCatalog } from '../catalog/catalog.ts';
 import { capacityOf, spaceCheck } from '../disk/file-system.ts';
 import { ifPresent, isOfOneFile } from '../disk/files.ts';
 import type { LocalConfig } from '../domain/config.ts';
@@ -99,7 +99,7 @@ class LocalProvider extends BaseProvider {
     return new StorageError('BYTES_MISSING', 'the image was saved, and its file is gone');
   }
 
-  protected remove(filename: string, sparePinned: boolean): Promise<Outcome> {
+  protected remove(filename: string, sparePinned: boolean): Promise<ChangeOutcome> {
     return deleteImage(this.#store, filename, sparePinned);
   }
 
