@@ -1,4 +1,4 @@
-/** The facade: all providers of a configuration behind one door, chosen by name, merged where all are meant. */
+/** The facade: opens all providers of a configuration, and forwards each call to one by name or to all of them. */
 
 import { examineProviders, type ProviderCheck } from './doctor/doctor.ts';
 import type { BucketSettings, ProviderConfig, StorageConfig } from './domain/config.ts';
@@ -19,26 +19,29 @@ import type { PageReader, ProviderContext, Storage, StorageProvider } from './ty
 
 const ALL = '*';
 
-/** What a storage takes from its surroundings; all of it has a default. */
+/** The dependencies that a user of the library may inject; each has a default. */
 export type StorageDependencies = Partial<
   Pick<ProviderContext, 'log' | 'now' | 'shortId' | 'onFatal' | 'closeGraceMs'>
 >;
 
-/** What opening a storage takes besides, in this project. */
+/** The dependencies that this project may inject, which include those of its tests. */
 export type Surroundings = Partial<Omit<ProviderContext, 'name' | 'publicUrl' | 'limits'>>;
 
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
 /**
- * Opens every provider of the configuration. Rejects with a StoreOpenError, leaving none open, when one that is required
- * (the default) cannot be opened; its message begins with `providers.<name>` and says which setting to change. One that
- * is not required, whatever keeps it from being opened, refuses its own calls only and is tried again until it opens.
+ * Opens every provider of the configuration. Rejects with a StoreOpenError, and leaves none open, when a required
+ * provider (the default) cannot be opened; the message begins with `providers.<name>` and says which setting to change.
+ * A provider that is not required rejects only its own calls until it opens, and opening is retried whatever the
+ * failure.
  */
 export function createStorage(config: StorageConfig = {}, dependencies: StorageDependencies = {}): Promise<Storage> {
   return openStorage(config, dependencies);
 }
 
-/** The same, for the daemon's own commands and for tests, which may ask for what no user of the library should. */
+/**
+ * As `createStorage`, for the daemon's own commands and for tests, with options that no user of the library should set.
+ */
 export async function openStorage(config: StorageConfig, dependencies: Surroundings = {}): Promise<Storage> {
   const settings = withDefaults(config);
   const duplicates = new DuplicateStores();
@@ -57,8 +60,8 @@ export async function openStorage(config: StorageConfig, dependencies: Surroundi
 }
 
 /**
- * Proves, on each provider of the configuration or on one, what a daemon will need; takes no lock and may run beside one.
- * Throws PROVIDER_NOT_FOUND, or a StoreOpenError `config`.
+ * Checks on each provider of the configuration, or on one, what a daemon needs. Takes no lock, and may run beside a
+ * daemon. Throws PROVIDER_NOT_FOUND, or a StoreOpenError `config`.
  */
 export async function* examineStorage(config: StorageConfig, provider?: string): AsyncGenerator<ProviderCheck> {
   const { providers, limits } = withDefaults(config);
@@ -109,11 +112,16 @@ async function openNamed(
   }
 }
 
-/** Buckets that are one store, though nothing in their settings shows it: by another endpoint, or copied with its FORMAT. */
+/**
+ * Detects buckets that hold one store although their settings differ: behind another endpoint, or copied with its
+ * FORMAT.
+ */
 class DuplicateStores {
   readonly #first = new Map<string, { name: string; shared: boolean }>();
 
-  /** Warns where one would miss what the other does. A copy is as good as any other store, and refusing it would be wrong. */
+  /**
+   * Warns when one provider would miss the changes of another. Does not refuse it: a copy is a valid store of its own.
+   */
   add({ name, storeId }: StorageProvider, shared: boolean, log: Logger): void {
     const first = this.#first.get(storeId);
     if (first === undefined) this.#first.set(storeId, { name, shared });
@@ -174,7 +182,7 @@ function facade(handles: Map<string, ProviderHandle>, defaultProvider: string, n
   };
 }
 
-/** Throws why it is not open, in these words. */
+/** Returns the open provider. Throws the reason why it is not open, as `told` puts it. */
 function opened(handle: ProviderHandle, told: (provider: string, cause: unknown) => unknown): StorageProvider {
   try {
     return handle.opened();
@@ -196,7 +204,7 @@ async function cleanUpAll(all: () => StorageProvider[], options: CleanupOptions)
   }
 }
 
-/** Rejects unless it can delete and knows all its images. */
+/** Rejects unless the provider serves and its catalog is complete. */
 async function checkServing(provider: StorageProvider): Promise<void> {
   const { health } = provider;
   if (!health.serving) throw new StorageError('BACKEND_UNAVAILABLE', health.why);
@@ -224,7 +232,9 @@ async function* verifyNamed(provider: StorageProvider, options: VerifyOptions): 
   }
 }
 
-/** Of several providers, the failure of one is UNAVAILABLE by its name. */
+/**
+ * Returns the failure of one of several providers as `unavailable`, with the provider's name; a cancellation as it is.
+ */
 function namedAmongAll(provider: string, cause: unknown): unknown {
   const error = namedError(provider, cause);
   if (error.code === 'cancelled') return cause;
