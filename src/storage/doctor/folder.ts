@@ -1,4 +1,4 @@
-/** Proves on a folder what a catalog and files of images rest on, with scratch files that are gone afterwards. */
+/** Checks that a folder offers what a catalog and image files need, with scratch files that are removed afterwards. */
 import { access, constants, mkdtemp, open, rm, stat, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { performance } from 'node:perf_hooks';
@@ -8,17 +8,17 @@ import { type Check, type CheckResult, note, Shortcoming, skipped, step } from '
 import { lockHolder } from './lock-holder.ts';
 
 const MIB = 1024 * 1024;
-/** With less, not even the reserve is taken. */
+/** With less, not even the reserve can be allocated. */
 const MIN_FREE_BYTES = 8 * MIB;
 /** An image is two files, and its folders may be new. */
 const MIN_FREE_INODES = 10;
 const SYNCS = 5;
 const SYNCED_BYTES = 64 * 1024;
 const SLOW_SYNC_MS = 50;
-/** No disk answers as fast. */
+/** Faster than any disk. */
 const SUSPICIOUS_SYNC_MS = 0.05;
 
-/** What the user can change. */
+/** The folder, and the setting with which the user changes it. */
 export interface FolderSetting {
   /** The folder that the configuration names. */
   root: string;
@@ -28,12 +28,12 @@ export interface FolderSetting {
 export interface ExaminedFolder extends FolderSetting {
   /** The root, or a folder in it. */
   path: string;
-  /** What may be there already, and must be writable. */
+  /** Files and folders that must be writable if they exist. */
   files: readonly string[];
   lock: string;
-  /** Room that an image may take. */
+  /** The largest size of an image. */
   maxImageBytes: number;
-  /** Further checks, with a folder to try things in. */
+  /** Further checks, with a scratch folder. */
   also?: (scratch: string) => AsyncGenerator<Check>;
 }
 
@@ -59,7 +59,7 @@ export async function* examineFolder(folder: ExaminedFolder): AsyncGenerator<Che
   }
 }
 
-/** The deepest folder of a path that is there. A Shortcoming where a file is in its place. */
+/** Returns the deepest existing folder of a path. Throws a Shortcoming when a file is in its place. */
 export async function nearestFolder(path: string, place: FolderSetting): Promise<string> {
   const found = await toldAs(path, place, () => ifPresent(stat(path)));
   if (found === undefined) return nearestFolder(dirname(path), place);
@@ -67,7 +67,7 @@ export async function nearestFolder(path: string, place: FolderSetting): Promise
   return path;
 }
 
-/** Runs the work on that path; what the file system refuses becomes a Shortcoming. */
+/** Runs the work on a path. Converts errors of the file system to Shortcomings. */
 export async function toldAs<T>(path: string, place: FolderSetting, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -100,7 +100,7 @@ async function makeScratch(path: string, place: FolderSetting): Promise<string> 
   return toldAs(base, place, () => mkdtemp(join(base, '.doctor-')));
 }
 
-/** Asks by name: opening `lock.db` or a catalog could drop a lock. */
+/** Checks by path: opening `lock.db` or a catalog could drop a lock. */
 async function checkWritable(files: readonly string[], place: FolderSetting): Promise<void> {
   for (const file of files) {
     await toldAs(file, place, () => ifPresent(access(file, constants.R_OK | constants.W_OK)));
@@ -127,7 +127,7 @@ async function examineSpace(path: string, maxImageBytes: number): Promise<CheckR
   const freeBytes = bavail * bsize;
   const told = `${Math.floor(freeBytes / MIB).toLocaleString('en')} MiB free`;
   if (freeBytes < MIN_FREE_BYTES) throw new Shortcoming(`${told}: the disk is full: make room`);
-  // Some file systems make inodes as they need them, and count none.
+  // Some file systems allocate inodes on demand, and report none.
   if (files > 0 && ffree < MIN_FREE_INODES) throw new Shortcoming(`${told}, but no inodes: remove files`);
   if (freeBytes < maxImageBytes) return note(`${told}: less than one image may take (limits.maxImageBytes)`);
   return files > 0 ? `${told}, ${ffree.toLocaleString('en')} inodes` : told;

@@ -1,4 +1,4 @@
-/** Proves on the root of a local store what its promises rest on. */
+/** Checks that the root of a local store offers what the store's guarantees depend on. */
 import { join } from 'node:path';
 import { checkLinks } from '../disk/file-system.ts';
 import { inodeOf } from '../disk/files.ts';
@@ -14,7 +14,7 @@ export async function* examineLocal({ basePath }: LocalConfig, maxImageBytes: nu
   const place = { root: layout.basePath, setting: 'basePath' };
   yield* examineFolder({
     ...place,
-    // Where both are mounts of their own, links between them fail below.
+    // When images and metadata are separate mounts, the check of links below fails.
     path: metadata,
     files: [staging, logs, records, images, catalog, lock, format],
     lock,

@@ -1,4 +1,4 @@
-/** The scratch objects of one examination of a bucket, and what is tried with them. */
+/** The scratch objects of one examination of a bucket, and the operations that are tried on them. */
 import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { nanoid } from 'nanoid';
@@ -18,7 +18,7 @@ import { payloadOf } from '../bucket/record-object.ts';
 import { KEY_ROOT } from '../domain/naming.ts';
 import { type CheckResult, Shortcoming } from './check.ts';
 
-/** Neither an image's folder nor a record's: nobody takes what lies there for one. */
+/** Neither an image's folder nor a record's, so that no reader takes a scratch object for one. */
 const SCRATCH = `${KEY_ROOT}metadata/doctor/`;
 const HEADERS: ObjectHeaders = {
   contentType: 'text/plain',
@@ -29,11 +29,14 @@ const NO_ETAG = '00000000000000000000000000000000';
 const PART: ByteRange = { offset: 3, length: 5 };
 const WRITERS = 8;
 
-/** The objects of one examination; each method tries one thing, and a Shortcoming says how it differs from what it must be. */
+/**
+ * The objects of one examination. Each method tries one operation, and throws a Shortcoming when it does not work as
+ * needed.
+ */
 export class Scratch {
   readonly #objects: ObjectStore;
   readonly #id = nanoid();
-  /** What may be there. */
+  /** The keys of objects that may exist. */
   readonly #keys = new Set<string>();
   readonly key: string = `${SCRATCH}${this.#id}`;
   #text = '';
@@ -43,7 +46,7 @@ export class Scratch {
     this.#objects = objects;
   }
 
-  /** What the object holds now. */
+  /** The current content of the object. */
   get text(): string {
     return this.#text;
   }
@@ -98,7 +101,7 @@ export class Scratch {
     return 'a new object is listed at once';
   }
 
-  /** Puts an image where the public may look; gives its key. */
+  /** Puts an image where public access is allowed. Returns its key. */
   async putImage(bytes: Buffer): Promise<string> {
     const key = `${SCRATCH_IMAGES}${this.#id}.png`;
     const sha256 = createHash('sha256').update(bytes).digest('hex');
@@ -107,7 +110,7 @@ export class Scratch {
     return key;
   }
 
-  /** Also where nothing could be written: whether it may delete is of interest. */
+  /** Also when nothing could be written, to find out whether the credentials may delete. */
   async delete(): Promise<CheckResult> {
     try {
       for (const key of new Set([this.key, ...this.#keys])) {
@@ -122,7 +125,7 @@ export class Scratch {
     return 'what was written is gone';
   }
 
-  /** Takes away what an examination that ended early left. */
+  /** Removes what an examination that ended early has left. */
   async discard(): Promise<void> {
     await Promise.allSettled([...this.#keys].map((key) => this.#objects.remove(key)));
   }
@@ -157,7 +160,7 @@ export class Scratch {
   }
 }
 
-/** Whether its precondition stopped the write. */
+/** Returns whether the write was refused by its precondition. */
 async function isRefused(write: Promise<unknown>): Promise<boolean> {
   try {
     await write;
