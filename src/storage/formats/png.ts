@@ -1,4 +1,4 @@
-/** PNG (also animated): the chunks from IHDR to IEND. CRCs are not checked. */
+/** Parses PNG, also animated: the chunks from IHDR to IEND. Does not check CRCs. */
 import { type Dimensions, dimensions, type Format, type Parser } from './parser.ts';
 import { damaged, reach, read, readInto, type Visit, type Walk } from './walk.ts';
 
@@ -17,7 +17,7 @@ export const png: Format = {
   parse,
 };
 
-/** Walks the chunks behind the signature, IEND included. */
+/** Walks the chunks after the signature, IEND included. */
 export function* walkPng(visit: Visit): Walk {
   let at = SIGNATURE.length;
   let type: string;
