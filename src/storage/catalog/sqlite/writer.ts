@@ -21,12 +21,12 @@ import {
 import { Rollups } from './rollups.ts';
 import { INSERT_IMAGE, RECORD_COLUMNS, toRecord, toRow } from './rows.ts';
 
-/** How much the WAL grows before it is copied into the database. */
+/** How far the WAL grows before it is copied into the database. */
 const CHECKPOINT_BYTES = 4 * 1024 * 1024;
 const MAX_WAL_BYTES = 32 * 1024 * 1024;
 const PURGED_AT_ONCE = 1000;
 
-/** The methods mean what the contract says; a generator returns it after pauses, at which other calls may run. */
+/** The methods follow the contract; a generator returns the result after pauses, during which other calls may run. */
 export class CatalogWriter {
   readonly #file: CatalogFile;
   readonly #db: Connection;
@@ -95,7 +95,7 @@ export class CatalogWriter {
     return { done: true, record };
   }
 
-  /** Takes the image out of lists and totals. */
+  /** Removes the image from lists and totals. */
   #unindex(seq: number, record: ImageRecord, rollups: Rollups): void {
     this.#db.run('DELETE FROM prompts WHERE rowid = ?', seq);
     for (const tag of record.tags) this.#db.run('DELETE FROM image_tags WHERE tag = ? AND seq = ?', tag, seq);
@@ -201,7 +201,7 @@ export class CatalogWriter {
     this.#db.transaction(() => this.#db.run(sql, sequence));
   }
 
-  /** Adds images; a filename that is taken is passed over, and a key that is taken stays with the first. */
+  /** Adds images. Skips one whose filename is taken; an idempotency key that is taken stays with the first image. */
   load(records: readonly ImageRecord[]): void {
     this.#db.transaction(() => {
       const rollups = new Rollups();
@@ -227,13 +227,13 @@ export class CatalogWriter {
   }
 
   /**
-   * Builds the table of searches again from the prompts, once in the life of a process; later calls do nothing. Throws
-   * a CatalogError `corrupt` when anything else is damaged, too.
+   * Rebuilds the search table from the prompts, once per process; later calls do nothing. Throws a CatalogError
+   * `corrupt` when anything else is damaged, too.
    */
   repairSearch(): void {
     if (this.#searchRepaired) return;
     this.#searchRepaired = true;
-    // Dropping a table of a damaged file could free pages that others use.
+    // Dropping a table of a damaged file could free pages that other tables use.
     this.#checkSound("PRAGMA quick_check('images')");
     this.#db.transaction(() => {
       this.#db.exec(`DROP TABLE prompts; ${SEARCH_TABLE}`);
@@ -269,7 +269,7 @@ export class CatalogWriter {
       checkpoint(this.#db, bytes > MAX_WAL_BYTES ? 'TRUNCATE' : 'PASSIVE');
       this.#checkpointedBytes = this.#walBytes();
     } catch (error) {
-      // The commit before stands. Without room it is tried again; any other failure leaves a sync that must not be trusted.
+      // The commit before is safe. A lack of space is retried later; after any other failure no sync may be trusted.
       if (!isPassing(error)) this.#db.doubt(error);
     }
   }
@@ -279,7 +279,7 @@ export class CatalogWriter {
   }
 }
 
-/** Keeps only what answers a repeated save. */
+/** Keeps only the fields that the answer to a repeated save needs. */
 function recordOfDeleted({
   filename,
   idempotencyKey,
