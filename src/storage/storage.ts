@@ -182,7 +182,7 @@ function facade(handles: Map<string, ProviderHandle>, defaultProvider: string, n
   };
 }
 
-/** Returns the open provider. Throws the reason why it is not open, as `told` puts it. */
+/** Returns the open provider. Throws the reason why it is not open, converted by `told`. */
 function opened(handle: ProviderHandle, told: (provider: string, cause: unknown) => unknown): StorageProvider {
   try {
     return handle.opened();

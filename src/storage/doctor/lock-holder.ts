@@ -1,4 +1,4 @@
-/** Finds the process that holds the lock of a store, from /proc: to open the file could drop the lock. */
+/** Finds the process that holds the lock of a store, from /proc: opening the file could drop the lock. */
 import { readFile, realpath, stat } from 'node:fs/promises';
 import { ifPresent } from '../disk/files.ts';
 

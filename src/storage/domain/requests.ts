@@ -97,7 +97,7 @@ export interface Page {
 export interface CleanupOptions<T = Date> {
   /** Protects images with this timestamp or a later one. */
   olderThan?: T;
-  /** Protects the newest images that match the filters, this many. */
+  /** Protects this many of the newest images that match the filters. */
   keepCount?: number;
   /** Protects the newest images that match the filters and together fit into this many bytes. */
   keepBytes?: number;

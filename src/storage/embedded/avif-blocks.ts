@@ -5,7 +5,7 @@ import { type Blocks, MAX_BLOCK_BYTES } from './metadata-blocks.ts';
 import { partsOf } from './parts.ts';
 import type { ReadAt } from './read-at.ts';
 
-/** The most boxes to search for `meta`, which one or two precede. */
+/** The most boxes to search for `meta`; usually one or two precede it. */
 const MAX_BOXES = 16;
 
 /** Rejects when the structure is broken. */

@@ -44,7 +44,7 @@ function* parse(position: () => number): Parser {
 }
 
 interface Picture extends Dimensions {
-  /** The offset behind the last byte that `meta` points to. */
+  /** The offset after the last byte that `meta` points to. */
   end: number;
 }
 

@@ -42,7 +42,7 @@ export function* walkJpeg(visit: Visit<number>): Walk {
 
 interface Marker {
   code: number;
-  /** The offset behind it. */
+  /** The offset after it. */
   end: number;
 }
 

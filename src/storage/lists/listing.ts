@@ -25,7 +25,7 @@ export function createListing(providers: () => readonly PageReader[], options: O
     async *[Symbol.asyncIterator]() {
       for await (const page of pages()) yield* page.items;
     },
-    // biome-ignore lint/suspicious/noThenProperty: the seed's `await storage.list()` is this contract's
+    // biome-ignore lint/suspicious/noThenProperty: `await storage.list()` is part of the contract
     then(resolve, reject) {
       return all(pages()).then(resolve, reject);
     },
