@@ -62,15 +62,14 @@ export interface Maintainable {
   /** Returns what the store holds under this filename. */
   storedState(filename: string): Promise<StoredState>;
   /**
-   * Yields all bytes of the image. Throws BYTES_MISSING, IMAGE_NOT_FOUND when the image was deleted, or BYTES_CORRUPT,
-   * at the latest after the last byte, when the bytes are not those of the record.
+   * Yields all bytes of the image. Throws BYTES_MISSING, IMAGE_NOT_FOUND when the image was deleted, or BYTES_CORRUPT
+   * when the file cannot be read or, after the last byte, when the bytes are not those of the record.
    */
   bytesOf(record: ImageRecord): AsyncIterable<Uint8Array>;
   /**
    * Stores the image of another store under the same filename, with the same record. Returns false when the filename is
-   * taken; replaces a record that `verify` derived from the same bytes in a bucket. Once this resolves, the image is as
-   * durable and visible as a saved one. A failure may leave bytes that the next attempt reuses; errors of `bytes` are
-   * passed on unchanged.
+   * taken. Once this resolves, the image is as durable and visible as a saved one. A failure may leave bytes that the
+   * next attempt reuses; errors of `bytes` are passed on unchanged.
    */
   copyIn(record: ImageRecord, bytes: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<boolean>;
   delete(filename: string): Promise<boolean>;
