@@ -110,6 +110,6 @@ function summaryLine({ images, bytes, findings, remedied, undecided }: VerifySum
   const parts = [`${deep ? 'read' : 'checked'} ${countOf(images, 'image')}, ${formatBytes(bytes)}`];
   parts.push(findings === 0 ? 'all sound' : countOf(findings, 'finding'));
   if (remedied > 0) parts.push(`${remedied} remedied`);
-  if (undecided > 0) parts.push(`${undecided} too young to judge: verify again in an hour`);
+  if (undecided > 0) parts.push(`${undecided} too young to judge: verify again in a day`);
   return parts.join('; ');
 }

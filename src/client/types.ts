@@ -231,7 +231,7 @@ export interface VerifySummary {
   bytes: number;
   findings: number;
   remedied: number;
-  /** Objects too young to judge; only of a shared bucket. */
+  /** Objects without a record that are younger than a day, and so not judged yet; of buckets only. */
   undecided: number;
 }
 

@@ -12,7 +12,7 @@ import { openProvider, providerTypeOf } from './factory.ts';
 import { createListing } from './lists/listing.ts';
 import { copyImages } from './maintenance/copy.ts';
 import { inTurn } from './maintenance/verify.ts';
-import { openOptional, type Place } from './providers/optional-provider.ts';
+import { openOptional, type ProviderHandle } from './providers/optional-provider.ts';
 import { checkCleanup, sumOf } from './retention/cleanup.ts';
 import { type Settings, withDefaults, withoutAlias } from './settings.ts';
 import type { PageReader, ProviderContext, Storage, StorageProvider } from './types.ts';
@@ -41,19 +41,19 @@ export function createStorage(config: StorageConfig = {}, dependencies: StorageD
 /** The same, for the daemon's own commands and for tests, which may ask for what no user of the library should. */
 export async function openStorage(config: StorageConfig, dependencies: Surroundings = {}): Promise<Storage> {
   const settings = withDefaults(config);
-  const twins = new Twins();
+  const duplicates = new DuplicateStores();
   const opening = [...settings.providers].map(([name, provider]) =>
-    open(provider, contextOf(name, settings, dependencies), twins),
+    open(provider, contextOf(name, settings, dependencies), duplicates),
   );
   const results = await Promise.allSettled(opening);
-  const places = new Map<string, Place>();
-  for (const result of results) if (result.status === 'fulfilled') places.set(result.value.name, result.value);
+  const handles = new Map<string, ProviderHandle>();
+  for (const result of results) if (result.status === 'fulfilled') handles.set(result.value.name, result.value);
   const failed = results.find((result) => result.status === 'rejected');
   if (failed !== undefined) {
-    await closeAll(places);
+    await closeAll(handles);
     throw failed.reason;
   }
-  return facade(places, settings.defaultProvider, dependencies.now ?? Date.now);
+  return facade(handles, settings.defaultProvider, dependencies.now ?? Date.now);
 }
 
 /**
@@ -72,12 +72,16 @@ export async function* examineStorage(config: StorageConfig, provider?: string):
   );
 }
 
-async function open(config: ProviderConfig, context: ProviderContext, twins: Twins): Promise<Place> {
+async function open(
+  config: ProviderConfig,
+  context: ProviderContext,
+  duplicates: DuplicateStores,
+): Promise<ProviderHandle> {
   const { name, log } = context;
   if (config.required === false) {
-    return openOptional({ name, log, open: (signal) => openNamed(config, { ...context, signal }, twins) });
+    return openOptional({ name, log, open: (signal) => openNamed(config, { ...context, signal }, duplicates) });
   }
-  const provider = await openNamed(config, context, twins);
+  const provider = await openNamed(config, context, duplicates);
   return {
     name,
     get health() {
@@ -88,11 +92,15 @@ async function open(config: ProviderConfig, context: ProviderContext, twins: Twi
   };
 }
 
-async function openNamed(config: ProviderConfig, context: ProviderContext, twins: Twins): Promise<StorageProvider> {
+async function openNamed(
+  config: ProviderConfig,
+  context: ProviderContext,
+  duplicates: DuplicateStores,
+): Promise<StorageProvider> {
   try {
     const provider = await openProvider(config, context);
     const { shared } = config as BucketSettings;
-    if (shared !== undefined) twins.add(provider, shared, context.log);
+    if (shared !== undefined) duplicates.add(provider, shared, context.log);
     return provider;
   } catch (error) {
     if (!(error instanceof StoreOpenError)) throw error;
@@ -102,7 +110,7 @@ async function openNamed(config: ProviderConfig, context: ProviderContext, twins
 }
 
 /** Buckets that are one store, though nothing in their settings shows it: by another endpoint, or copied with its FORMAT. */
-class Twins {
+class DuplicateStores {
   readonly #first = new Map<string, { name: string; shared: boolean }>();
 
   /** Warns where one would miss what the other does. A copy is as good as any other store, and refusing it would be wrong. */
@@ -130,17 +138,17 @@ function contextOf(name: string, settings: Settings, dependencies: Surroundings)
   };
 }
 
-function facade(places: Map<string, Place>, defaultProvider: string, now: () => number): Storage {
+function facade(handles: Map<string, ProviderHandle>, defaultProvider: string, now: () => number): Storage {
   const one = (name = '', field = 'provider'): StorageProvider => {
     if (name === ALL) throw invalidField(field, 'one provider is meant here, not all of them');
-    const place = places.get(name === '' ? defaultProvider : withoutAlias(name));
-    if (place === undefined) {
+    const handle = handles.get(name === '' ? defaultProvider : withoutAlias(name));
+    if (handle === undefined) {
       const which = field === 'provider' ? '' : `${field}: `;
       throw new StorageError('PROVIDER_NOT_FOUND', `${which}no provider of that name`, { field });
     }
-    return opened(place, namedError);
+    return opened(handle, namedError);
   };
-  const all = (): StorageProvider[] => [...places.values()].map((place) => opened(place, namedAmongAll));
+  const all = (): StorageProvider[] => [...handles.values()].map((handle) => opened(handle, namedAmongAll));
   const readers = (choice?: string): PageReader[] => (choice === ALL ? all().map(naming) : [one(choice)]);
   return {
     save: async (source, metadata, options) => one(options?.provider).save(source, metadata, options),
@@ -161,17 +169,17 @@ function facade(places: Map<string, Place>, defaultProvider: string, now: () => 
       return inTurn(all().map((provider) => verifyNamed(provider, options)));
     },
     copy: ({ from, to, ...options }) => copyImages(one(from, 'from'), one(to, 'to'), options),
-    health: () => Object.fromEntries([...places].map(([name, place]) => [name, place.health])),
-    close: () => closeAll(places),
+    health: () => Object.fromEntries([...handles].map(([name, handle]) => [name, handle.health])),
+    close: () => closeAll(handles),
   };
 }
 
 /** Throws why it is not open, in these words. */
-function opened(place: Place, told: (provider: string, cause: unknown) => unknown): StorageProvider {
+function opened(handle: ProviderHandle, told: (provider: string, cause: unknown) => unknown): StorageProvider {
   try {
-    return place.opened();
+    return handle.opened();
   } catch (cause) {
-    throw told(place.name, cause);
+    throw told(handle.name, cause);
   }
 }
 
@@ -224,6 +232,6 @@ function namedAmongAll(provider: string, cause: unknown): unknown {
   return new StorageError('BACKEND_UNAVAILABLE', error.message, error);
 }
 
-async function closeAll(places: Map<string, Place>): Promise<void> {
-  await Promise.all([...places.values()].map((place) => place.close()));
+async function closeAll(handles: Map<string, ProviderHandle>): Promise<void> {
+  await Promise.all([...handles.values()].map((handle) => handle.close()));
 }

@@ -3,7 +3,7 @@
 import type { StorageLimits } from './domain/config.ts';
 import type { ImageMetadata, StorageItem, StorageResult, StoredImage } from './domain/image.ts';
 import type { Logger } from './domain/logger.ts';
-import type { CopyEvent, CopyOptions, Held, VerifyEvent, VerifyOptions } from './domain/maintenance.ts';
+import type { CopyEvent, CopyOptions, StoredState, VerifyEvent, VerifyOptions } from './domain/maintenance.ts';
 import type { ImageRecord } from './domain/record.ts';
 import type {
   ByteSource,
@@ -54,15 +54,15 @@ export interface Maintainable {
   records(filter: ImageFilter): AsyncIterable<ImageRecord>;
   /** Of all that match. */
   measure(filter: ImageFilter): Promise<{ images: number; bytes: number }>;
-  held(filename: string): Promise<Held>;
-  /** All bytes of the image; BYTES_MISSING, and BYTES_CORRUPT at the end when they are not those of the record. */
+  storedState(filename: string): Promise<StoredState>;
+  /** All bytes of the image. BYTES_MISSING; BYTES_CORRUPT where they cannot be read, or at the end are not the record's. */
   bytesOf(record: ImageRecord): AsyncIterable<Uint8Array>;
   /**
    * Stores the image of another store under the same filename, with the same record. False when the name is not free any
-   * more; a record that a bucket has made of the same bytes makes way. Afterwards it is as durable and visible as a saved
-   * one. A failure may leave bytes that another attempt uses; what the source throws is passed on.
+   * more. Afterwards it is as durable and visible as a saved one. A failure may leave bytes that another attempt uses;
+   * what the source throws is passed on.
    */
-  takeOver(record: ImageRecord, bytes: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<boolean>;
+  copyIn(record: ImageRecord, bytes: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<boolean>;
   delete(filename: string): Promise<boolean>;
 }
 

@@ -195,8 +195,8 @@ export type VerifySummary = Message<"imagestorage.v1.VerifySummary"> & {
   remedied: bigint;
 
   /**
-   * Objects without a record that are too young to judge, since another daemon may still be saving them. Verify again
-   * an hour later. Only for a shared bucket.
+   * Objects without a record that are younger than a day: their save or copy may not have ended, or a stopped copy may
+   * resume. Verify again a day later. Only for buckets.
    *
    * @generated from field: uint64 undecided = 5;
    */

@@ -2,11 +2,9 @@
 import { createHash } from 'node:crypto';
 import { nanoid } from 'nanoid';
 import type { FoundRecord } from '../catalog/bucket-catalog.ts';
-import { fingerprint } from '../domain/fingerprint.ts';
 import { KEY_ROOT } from '../domain/naming.ts';
-import type { ImageRecord } from '../domain/record.ts';
 import type { ReadAt } from '../embedded/read-at.ts';
-import { inspectFoundling, recordOfFoundling } from '../maintenance/orphan.ts';
+import { inspectOrphan, recordOfOrphan } from '../maintenance/orphan.ts';
 import {
   failedWith,
   type ListedObject,
@@ -23,28 +21,19 @@ import { type BucketStore, createAndNote, settle, withdraw } from './store.ts';
  * What stands at the key of the record then. The StorageErrors of a save where the bytes are no whole image of the type
  * that the name says: nothing has changed then.
  */
-export async function adoptObject(store: BucketStore, filename: string, object: ListedObject): Promise<FoundRecord> {
+export async function adoptImage(store: BucketStore, filename: string, object: ListedObject): Promise<FoundRecord> {
   const { catalog, objects } = store;
-  const image = await inspectFoundling(
+  const image = await inspectOrphan(
     filename,
     readRange(objects, object.key, { offset: 0, length: object.size }, () => {}),
   );
   const nonce = (await readHeaders(objects, object.key))?.metadata.nonce ?? nanoid();
-  const record = await recordOfFoundling(filename, image, readerOfObject(store, object), object.lastModified);
+  const record = await recordOfOrphan(filename, image, readerOfObject(store, object), object.lastModified);
   const over = (await catalog.known(filename))?.etag;
   return createAndNote(store, { filename, over }, () => putRecord(objects, { ...record, nonce }));
 }
 
-/** Whether the record of an object tells what `adoptObject` would make of it, and nothing more. */
-export async function tellsOnlyOfBytes(store: BucketStore, record: ImageRecord): Promise<boolean> {
-  if (record.pinned || record.idempotencyKey !== '') return false;
-  const { filename, createTime } = record;
-  const made = await recordOfFoundling(filename, record, readerOfObject(store, record), createTime);
-  // Of what it tells now: somebody may have written more into it since.
-  return made.fingerprint === fingerprint(record.sha256, record);
-}
-
-function readerOfObject({ objects }: BucketStore, { key, size }: Pick<ListedObject, 'key' | 'size'>): ReadAt {
+function readerOfObject({ objects }: BucketStore, { key, size }: ListedObject): ReadAt {
   return async (offset, lengthBytes) => {
     const length = Math.min(lengthBytes, size - offset);
     const chunks: Uint8Array[] = [];

@@ -1,7 +1,7 @@
 /** One delete in a bucket: a tombstone in the place of the record is the commit, then the object goes. */
 import { nanoid } from 'nanoid';
 import type { FoundRecord, PendingOperation } from '../catalog/bucket-catalog.ts';
-import type { Outcome } from '../catalog/catalog.ts';
+import type { ChangeOutcome } from '../catalog/catalog.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import { failedWith, ObjectStoreError } from './object-store.ts';
 import { buryRecord, readRecord, tombstoneOfDeleted } from './record-object.ts';
@@ -10,7 +10,7 @@ import { type BucketStore, discovery, isInDoubt, settle } from './store.ts';
 const MAX_ROUNDS = 5;
 
 /** Rejects with a StorageError, `outcomeUnknown` where the image may be gone. */
-export async function deleteImage(store: BucketStore, filename: string, sparePinned: boolean): Promise<Outcome> {
+export async function deleteImage(store: BucketStore, filename: string, sparePinned: boolean): Promise<ChangeOutcome> {
   const known = await store.catalog.known(filename);
   const record = known && (await store.catalog.find(filename));
   const found: FoundRecord =
@@ -24,7 +24,7 @@ export async function deleteImage(store: BucketStore, filename: string, sparePin
 }
 
 /** Another daemon deleted it; the catalog learns of it, so that the image is not listed after this answer. */
-async function notFound({ journal }: BucketStore, filename: string, found: FoundRecord): Promise<Outcome> {
+async function notFound({ journal }: BucketStore, filename: string, found: FoundRecord): Promise<ChangeOutcome> {
   if (found.kind === 'tombstone') await journal.write(discovery(filename, found));
   return { done: false, why: 'not_found' };
 }
@@ -35,7 +35,7 @@ export async function finishDelete(
   operation: PendingOperation,
   found: FoundRecord,
   over?: string,
-): Promise<Outcome> {
+): Promise<ChangeOutcome> {
   const { stands, record } = await bury(store, operation, found);
   await settle(store, operation, stands, over).catch((error) => {
     throw store.condition.fold(error, true);

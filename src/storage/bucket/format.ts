@@ -1,13 +1,12 @@
 /** The identity of a store in a bucket, kept in its FORMAT object, and whether the bucket keeps preconditions. */
-import { nanoid } from 'nanoid';
 import { StoreOpenError } from '../domain/errors.ts';
 import { KEY_ROOT } from '../domain/naming.ts';
+import { newStoreFormat, storeIdIn } from '../domain/store-format.ts';
 import { failedWith, type ObjectHeaders, type ObjectStore } from './object-store.ts';
 import { readSmall } from './reading.ts';
 import { payloadOf } from './record-object.ts';
 import type { BucketStore } from './store.ts';
 
-const LAYOUT_VERSION = 1;
 const FORMAT_KEY = `${KEY_ROOT}metadata/FORMAT`;
 const HEADERS: ObjectHeaders = { contentType: 'application/json', cacheControl: 'no-store' };
 const NO_ETAG = '00000000000000000000000000000000';
@@ -17,13 +16,10 @@ export async function readOrCreateFormat(objects: ObjectStore, expectedId?: stri
   let text = await readFormat(objects);
   if (text === undefined) {
     if (expectedId !== undefined) throw replaced(objects);
-    await createIfAbsent(
-      objects,
-      `${JSON.stringify({ format: 'image-storage', version: LAYOUT_VERSION, storeId: nanoid() })}\n`,
-    );
+    await createIfAbsent(objects, newStoreFormat().text);
     text = (await readFormat(objects)) ?? '';
   }
-  const storeId = parseFormat(text, objects);
+  const storeId = storeIdOf(text, objects);
   if (expectedId !== undefined && storeId !== expectedId) throw replaced(objects);
   await checkPreconditions(objects, text);
   return storeId;
@@ -32,7 +28,7 @@ export async function readOrCreateFormat(objects: ObjectStore, expectedId?: stri
 /** The store's id; undefined where there is none yet. Writes nothing. Throws a StoreOpenError `config`, also where it is not `expectedId`. */
 export async function readStoreId(objects: ObjectStore, expectedId?: string): Promise<string | undefined> {
   const text = await readFormat(objects);
-  const storeId = text === undefined ? undefined : parseFormat(text, objects);
+  const storeId = text === undefined ? undefined : storeIdOf(text, objects);
   if (expectedId !== undefined && storeId !== expectedId) throw replaced(objects);
   return storeId;
 }
@@ -61,23 +57,9 @@ async function createIfAbsent(objects: ObjectStore, text: string): Promise<boole
   }
 }
 
-function parseFormat(text: string, { location }: ObjectStore): string {
-  let format: { version?: unknown; storeId?: unknown } = {};
-  try {
-    format = JSON.parse(text) as object;
-  } catch {
-    // Told below, like a FORMAT that lacks what it must have.
-  }
-  if (typeof format?.version !== 'number' || typeof format.storeId !== 'string') {
-    throw new StoreOpenError('config', `${FORMAT_KEY} in ${location} is damaged or none of ours; use another prefix`);
-  }
-  if (format.version > LAYOUT_VERSION) {
-    throw new StoreOpenError(
-      'config',
-      `the store in ${location} has layout ${format.version}, this program knows ${LAYOUT_VERSION}; use a newer one`,
-    );
-  }
-  return format.storeId;
+function storeIdOf(text: string, { location }: ObjectStore): string {
+  const damaged = `${FORMAT_KEY} in ${location} is damaged or none of ours; use another prefix`;
+  return storeIdIn(text, { store: `the store in ${location}`, damaged });
 }
 
 /** A bucket that ignores preconditions would overwrite images; what is written to find out is what is there already. */

@@ -11,12 +11,15 @@ export const SCRATCH_IMAGES = `${IMAGES}doctor/`;
 const KNOWN_AT_ONCE = 2_000;
 
 /** What the listings have of one image, or the catalog alone; `foreign`: an object that is none of an image's. */
-export type Place =
+export type InventoryEntry =
   | { filename: string; image: ListedObject | undefined; record: ListedObject | undefined }
   | { foreign: ListedObject };
 
 /** In the order of their keys. What is saved or deleted meanwhile may be missing, or half of it. */
-export function placesIn({ catalog, objects }: Pick<BucketStore, 'catalog' | 'objects'>): AsyncGenerator<Place> {
+export function takeInventory({
+  catalog,
+  objects,
+}: Pick<BucketStore, 'catalog' | 'objects'>): AsyncGenerator<InventoryEntry> {
   return sideBySide(listed(objects, IMAGES, imageKey), listed(objects, RECORDS, recordKey), knownTo(catalog));
 }
 
@@ -70,7 +73,7 @@ async function* sideBySide(
   images: AsyncGenerator<Listed>,
   records: AsyncGenerator<Listed>,
   known: AsyncGenerator<Named>,
-): AsyncGenerator<Place> {
+): AsyncGenerator<InventoryEntry> {
   const [nextImage, nextRecord, nextKnown] = [new Head(images), new Head(records), new Head(known)];
   await Promise.all([nextImage, nextRecord, nextKnown].map((head) => head.next()));
   for (;;) {
@@ -111,12 +114,12 @@ class Head<T extends Named> {
   }
 }
 
-/** By place. */
+/** By folder, then by name. */
 function firstOf(filenames: (string | undefined)[]): string | undefined {
-  const placeOf = (filename: string) => `${folderOf(filename)}/${filename}`;
+  const pathOf = (filename: string) => `${folderOf(filename)}/${filename}`;
   const given = filenames.filter((filename) => filename !== undefined);
   return given.reduce<string | undefined>(
-    (first, filename) => (first !== undefined && placeOf(first) <= placeOf(filename) ? first : filename),
+    (first, filename) => (first !== undefined && pathOf(first) <= pathOf(filename) ? first : filename),
     undefined,
   );
 }

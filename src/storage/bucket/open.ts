@@ -28,7 +28,7 @@ export interface BucketOptions extends BucketSettings {
   retry?: RetryOptions;
 }
 
-export interface OpenBucket extends BucketStore {
+export interface OpenStore extends BucketStore {
   synchronizer: Synchronizer;
   stateDir: string;
   lock: Lock;
@@ -45,7 +45,7 @@ export interface StateFiles {
 }
 
 /** Opens the store, creating it on first use. Rejects with a StoreOpenError that says what to change. */
-export async function openBucket(options: BucketOptions, context: ProviderContext): Promise<OpenBucket> {
+export async function openStore(options: BucketOptions, context: ProviderContext): Promise<OpenStore> {
   const files = stateFiles(context.name, options.stateDir);
   let lock: Lock | undefined;
   try {
@@ -64,7 +64,7 @@ async function openLocked(
   context: ProviderContext,
   files: StateFiles,
   lock: Lock,
-): Promise<OpenBucket> {
+): Promise<OpenStore> {
   const condition = new BucketCondition(context);
   const closing = new AbortController();
   const trying = { ...retry, signal: closing.signal };
@@ -85,7 +85,7 @@ async function openLocked(
     catalog = await openOrCreateCatalog(files, storeId, context);
     const journal = new Journal(catalog);
     const parts = { objects, catalog, journal, condition, context, spool, storeId, shared };
-    const store = { ...parts, unsettled: new Map(), takingOver: new Set<string>(), byKey: new KeyedQueue(), closing };
+    const store = { ...parts, unsettled: new Map(), byKey: new KeyedQueue(), closing };
     const synchronizer = new Synchronizer(store, await catalog.isFilled());
     await resolveOperations(store, await catalog.pendingOperations());
     signal?.throwIfAborted();

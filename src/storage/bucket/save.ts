@@ -2,6 +2,7 @@
 import { nanoid } from 'nanoid';
 import type { FoundRecord, PendingOperation, RecordTombstone } from '../catalog/bucket-catalog.ts';
 import { StorageError } from '../domain/errors.ts';
+import { checkReplay } from '../domain/fingerprint.ts';
 import { derivedShortId, imageKey, withShortId } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import type { Committed, Upload } from '../types.ts';
@@ -42,10 +43,7 @@ function filenameOf(wanted: ImageRecord, count: number, shortId: () => string): 
 
 /** The first result of that key; it differs from this one in nothing that the fingerprint covers. */
 function replay(first: ImageRecord | RecordTombstone, wanted: ImageRecord): Committed {
-  if (first.fingerprint !== wanted.fingerprint) {
-    const message = 'this key was used for another image';
-    throw new StorageError('IDEMPOTENCY_KEY_REUSED', message, { field: 'idempotency_key' });
-  }
+  checkReplay(first, wanted);
   const { filename, createTime, timestamp, pinned } = first;
   const record = { ...wanted, filename, key: imageKey(filename), createTime, timestamp, pinned };
   return { record, replayed: true, settled: Promise.resolve() };

@@ -28,8 +28,6 @@ export interface BucketStore {
   unsettled: Map<string, PendingOperation>;
   /** Saves and copies with one idempotency key, in order. */
   byKey: KeyedQueue;
-  /** The filenames of images that are being copied in, which have no pending operation. */
-  takingOver: Set<string>;
   /** Aborted when the store closes: long work in the background ends early. */
   closing: AbortController;
 }

@@ -9,8 +9,8 @@ import type { BucketStore } from './store.ts';
 const BATCH = 200;
 const AT_ONCE = 8;
 const HOUR_MS = 60 * 60 * 1000;
-/** How long a filename and an idempotency key stay taken after a delete. */
-export const TOMBSTONE_MS: number = 30 * 24 * HOUR_MS;
+/** How long the tombstone at a record's key keeps the filename and the idempotency key taken after a delete. */
+export const BUCKET_TOMBSTONE_MS: number = 30 * 24 * HOUR_MS;
 
 /** Handles what is due; true when there may be more. `expireAfterMs`: the age at which this process drops tombstones. */
 export async function sweep(store: BucketStore, expireAfterMs: number): Promise<boolean> {

@@ -1,9 +1,9 @@
 /** The background work of an open store in a bucket: following others, settling what is open, sweeping, its identity. */
 import { DEFAULT_SYNC_SECONDS } from '../domain/config.ts';
 import { checkIdentity } from './format.ts';
-import type { OpenBucket } from './open.ts';
+import type { OpenStore } from './open.ts';
 import { resolveOperations } from './recover.ts';
-import { sweep, TOMBSTONE_MS } from './sweep.ts';
+import { BUCKET_TOMBSTONE_MS, sweep } from './sweep.ts';
 
 const SETTLE_EVERY_MS = 5_000;
 const SWEEP_EVERY_MS = 60_000;
@@ -21,9 +21,9 @@ interface Chore {
 }
 
 /** Begins all of it; what is returned ends it, after the piece of work in hand. */
-export function startUpkeep(store: OpenBucket, syncSeconds: number = DEFAULT_SYNC_SECONDS): () => Promise<void> {
+export function startUpkeep(store: OpenStore, syncSeconds: number = DEFAULT_SYNC_SECONDS): () => Promise<void> {
   // Each daemon at another time, so that two hardly ever drop the same tombstone at once.
-  const expireAfterMs = TOMBSTONE_MS + Math.floor(Math.random() * DAY_MS);
+  const expireAfterMs = BUCKET_TOMBSTONE_MS + Math.floor(Math.random() * DAY_MS);
   const chores: Chore[] = [
     // Once at the start also where nobody else writes: it finds what was done by hand, or by a crash that lost the disk.
     { name: 'sync', work: () => store.synchronizer.run(), ...(store.shared && { everyMs: syncSeconds * 1000 }) },
@@ -39,15 +39,15 @@ export function startUpkeep(store: OpenBucket, syncSeconds: number = DEFAULT_SYN
   };
 }
 
-async function checkIfDown(store: OpenBucket): Promise<void> {
+async function checkIfDown(store: OpenStore): Promise<void> {
   if (!store.condition.health.serving) await checkIdentity(store);
 }
 
-async function sweepAll(store: OpenBucket, expireAfterMs: number): Promise<void> {
+async function sweepAll(store: OpenStore, expireAfterMs: number): Promise<void> {
   while (await sweep(store, expireAfterMs)) store.closing.signal.throwIfAborted();
 }
 
-function repeat({ name, work, everyMs }: Chore, { context, condition }: OpenBucket): () => Promise<void> {
+function repeat({ name, work, everyMs }: Chore, { context, condition }: OpenStore): () => Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
   const run = async () => {

@@ -1,4 +1,4 @@
-/** Verifies a store in a bucket: judges at each place whether image, record and catalog fit together. */
+/** Verifies a store in a bucket: judges for each image whether object, record and catalog fit together. */
 import { createHash } from 'node:crypto';
 import { mapInParallel } from '../async/parallel.ts';
 import type { FoundRecord, RecordTombstone } from '../catalog/bucket-catalog.ts';
@@ -8,18 +8,20 @@ import { recordKey } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
 import { mostAreMissing } from '../maintenance/verify.ts';
-import { adoptObject, copyAside, quarantineForeign, quarantineImage } from './adopt.ts';
+import { adoptImage, copyAside, quarantineForeign, quarantineImage } from './adopt.ts';
 import { checkIdentity } from './format.ts';
-import { type Place, placesIn } from './inventory.ts';
+import { type InventoryEntry, takeInventory } from './inventory.ts';
 import { failedWith, type ListedObject } from './object-store.ts';
 import { readHeaders, readRange } from './reading.ts';
 import { putRecord, readRecord, replaceRecord } from './record-object.ts';
 import { type BucketStore, createAndNote, discovery, SWEEP_AFTER_MS } from './store.ts';
 
-const PLACES_AT_ONCE = 8;
+const ENTRIES_AT_ONCE = 8;
+/** How long an object waits for its record: for a save of another daemon, or the next attempt of a copy that was stopped. */
+const UNDECIDED_MS = 24 * 60 * 60 * 1000;
 
 /** The catalog learns of records that are others than it knew, and keeps what it has of those that are gone. */
-export async function* verifyObjects(
+export async function* verifyStore(
   store: BucketStore,
   options: CheckOptions,
   forget: (filename: string) => Promise<boolean>,
@@ -27,7 +29,7 @@ export async function* verifyObjects(
   await checkIdentity(store);
   if (options.forgetMissing) await checkMostBytes(store, options);
   const check = new BucketCheck(store, options, forget);
-  yield* mapInParallel(PLACES_AT_ONCE, placesIn(store), (place) => options.run(() => check.place(place)));
+  yield* mapInParallel(ENTRIES_AT_ONCE, takeInventory(store), (entry) => options.run(() => check.entry(entry)));
 }
 
 /** STORE_REPLACED where most images have no bytes; CATALOG_REBUILDING where it cannot be told yet. */
@@ -35,9 +37,9 @@ async function checkMostBytes(store: BucketStore, { run }: CheckOptions): Promis
   if (!(await store.catalog.isFilled())) throw new StorageError('CATALOG_REBUILDING', 'the catalog is being built');
   const { count } = await store.catalog.statistics();
   let there = 0;
-  for await (const place of placesIn(store)) {
+  for await (const entry of takeInventory(store)) {
     await run(async () => {
-      if ('image' in place && place.image !== undefined) there += 1;
+      if ('image' in entry && entry.image !== undefined) there += 1;
     });
   }
   if (count > 2 * there) throw mostAreMissing('objects');
@@ -54,9 +56,9 @@ class BucketCheck {
     this.#forget = forget;
   }
 
-  async place(place: Place): Promise<Checked> {
-    if ('foreign' in place) return { findings: await this.#quarantined('foreign', place.foreign) };
-    const { filename, image, record } = place;
+  async entry(entry: InventoryEntry): Promise<Checked> {
+    if ('foreign' in entry) return { findings: await this.#quarantined('foreign', entry.foreign) };
+    const { filename, image, record } = entry;
     const found = await this.#recordOf(filename, record?.etag);
     switch (found.kind) {
       case 'live':
@@ -172,18 +174,19 @@ class BucketCheck {
 
   /** An object whose record was not listed. */
   async #alone(filename: string, listed: ListedObject): Promise<Checked> {
-    const { context, objects, shared } = this.#store;
-    if (shared && listed.lastModified > context.now() - SWEEP_AFTER_MS) return { findings: [], undecided: true };
+    const { context, objects } = this.#store;
     if (await this.#isInHand(filename)) return { findings: [] };
+    // Before the record is read: what is known only afterwards was committed meanwhile.
+    const known = await this.#known(filename);
     const found = await readRecord(objects, filename);
     // Committed or deleted since it was listed.
     if (found.kind !== 'absent' || (await readHeaders(objects, listed.key)) === undefined) return { findings: [] };
-    const known = await this.#known(filename);
     if (known !== undefined) {
       const remedy = this.#options.repair ? await this.#restored(known) : 'none';
       const finding = { problem: 'record_damaged', remedy, key: recordKey(filename), filename } as const;
       return { sizeBytes: listed.size, findings: [{ ...finding, detail: 'it is missing' }] };
     }
+    if (listed.lastModified > context.now() - UNDECIDED_MS) return { findings: [], undecided: true };
     const finding = { problem: 'not_committed', key: listed.key, filename } as const;
     if (!this.#options.repair) return { findings: [{ ...finding, remedy: 'none' }] };
     return { findings: [{ ...finding, ...(await this.#adopted(filename, listed)) }] };
@@ -191,7 +194,6 @@ class BucketCheck {
 
   /** Whether this daemon is about to write its record, or to remove it. */
   async #isInHand(filename: string): Promise<boolean> {
-    if (this.#store.takingOver.has(filename)) return true;
     const operations = await this.#store.catalog.pendingOperations();
     return operations.some((operation) => operation.filename === filename);
   }
@@ -213,7 +215,7 @@ class BucketCheck {
 
   async #adopted(filename: string, image: ListedObject): Promise<Pick<Finding, 'remedy' | 'detail'>> {
     try {
-      const found = await adoptObject(this.#store, filename, image);
+      const found = await adoptImage(this.#store, filename, image);
       return { remedy: found.kind === 'live' ? 'adopted' : 'none' };
     } catch (error) {
       if (!(error instanceof StorageError) || error.code !== 'invalid_argument') throw error;

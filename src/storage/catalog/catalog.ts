@@ -15,7 +15,7 @@ export type Change =
   | { kind: 'delete'; filename: string; deleteTime: number; sparePinned: boolean };
 
 /** The result of one change of a committed group. */
-export type Outcome =
+export type ChangeOutcome =
   | { done: true; record: ImageRecord }
   | { done: false; why: 'filename_taken' | 'not_found' | 'pinned' }
   | { done: false; why: 'key_taken'; record: ImageRecord };
@@ -103,7 +103,7 @@ export interface ImageIndex {
  */
 export interface LocalCatalog extends ImageIndex {
   /** Applies the changes in order. One that fails its check fails alone; the others stand. */
-  commit(changes: readonly Change[]): Promise<Outcome[]>;
+  commit(changes: readonly Change[]): Promise<ChangeOutcome[]>;
   /** Returns the state of each of the filenames, in their order. */
   rowStates(filenames: readonly string[]): Promise<RowState[]>;
 

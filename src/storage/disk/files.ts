@@ -5,6 +5,8 @@ import { type FileHandle, link, mkdir, open, readFile, rename, stat, unlink, wri
 import { dirname } from 'node:path';
 
 const READ_BYTES = 1024 * 1024;
+/** Codes of what is wrong with one file; any other is that of the disk or of the whole store. */
+const OF_ONE_FILE = ['EACCES', 'EBUSY', 'EIO', 'EISDIR', 'ELOOP', 'ENOENT', 'ENOTDIR', 'EPERM', 'EUCLEAN', 'EXDEV'];
 
 /** The identity of a file on this machine. */
 export interface Inode {
@@ -15,6 +17,11 @@ export interface Inode {
 /** Whether an error is of one of these system codes. */
 export function hasCode(error: unknown, ...codes: string[]): boolean {
   return codes.includes((error as NodeJS.ErrnoException | undefined)?.code ?? '');
+}
+
+/** Whether an error concerns one file only, so that the work on all others goes on. */
+export function isOfOneFile(error: unknown): error is NodeJS.ErrnoException & { code: string } {
+  return hasCode(error, ...OF_ONE_FILE);
 }
 
 /** `work`, or undefined where the file is not there. */

@@ -13,13 +13,13 @@ export interface Check {
 }
 
 /** Text alone means ok. */
-export type Finding = string | Omit<Check, 'name'>;
+export type CheckResult = string | Omit<Check, 'name'>;
 
-export function note(message: string): Finding {
+export function note(message: string): CheckResult {
   return { verdict: 'note', message };
 }
 
-export function skipped(message: string): Finding {
+export function skipped(message: string): CheckResult {
   return { verdict: 'skipped', message };
 }
 
@@ -29,19 +29,19 @@ export class Shortcoming extends Error {
 }
 
 /** Yields the check, and gives what made it fail. Rejects with a bug. */
-export async function* step(name: string, work: () => Promise<Finding>): AsyncGenerator<Check, Error | undefined> {
+export async function* step(name: string, work: () => Promise<CheckResult>): AsyncGenerator<Check, Error | undefined> {
   try {
     const finding = await work();
     yield typeof finding === 'string' ? { name, verdict: 'ok', message: finding } : { name, ...finding };
     return undefined;
   } catch (error) {
-    if (!isTold(error)) throw error;
+    if (!isUserFacing(error)) throw error;
     yield { name, verdict: 'failed', message: error.message };
     return error;
   }
 }
 
 /** Those whose message is for people. */
-function isTold(error: unknown): error is Error {
+function isUserFacing(error: unknown): error is Error {
   return error instanceof Shortcoming || error instanceof ObjectStoreError || error instanceof StoreOpenError;
 }

@@ -16,7 +16,7 @@ import {
 import { readHeaders, readRange, readSmall } from '../bucket/reading.ts';
 import { payloadOf } from '../bucket/record-object.ts';
 import { KEY_ROOT } from '../domain/naming.ts';
-import { type Finding, Shortcoming } from './check.ts';
+import { type CheckResult, Shortcoming } from './check.ts';
 
 /** Neither an image's folder nor a record's: nobody takes what lies there for one. */
 const SCRATCH = `${KEY_ROOT}metadata/doctor/`;
@@ -48,14 +48,14 @@ export class Scratch {
     return this.#text;
   }
 
-  async create(): Promise<Finding> {
+  async create(): Promise<CheckResult> {
     this.#text = `scratch of image-storage doctor, ${this.#id}\n`;
     this.#etag = await this.#putText(this.key, this.#text);
     if (!(await isRefused(this.#putText(this.key, this.#text)))) throw ignored(this.#objects, 'If-None-Match');
     return 'a second create of an object is refused (If-None-Match)';
   }
 
-  async race(): Promise<Finding> {
+  async race(): Promise<CheckResult> {
     const key = `${this.key}-race`;
     const writers = Array.from({ length: WRITERS }, (_, writer) => `writer ${writer}`);
     const answers = await Promise.allSettled(writers.map((text) => this.#putText(key, text)));
@@ -68,13 +68,13 @@ export class Scratch {
     );
   }
 
-  async overwrite(): Promise<Finding> {
+  async overwrite(): Promise<CheckResult> {
     if (!(await isRefused(this.#replace(NO_ETAG)))) throw ignored(this.#objects, 'If-Match');
     await this.#replace(this.#etag);
     return 'only the version that was read is overwritten (If-Match)';
   }
 
-  async read(): Promise<Finding> {
+  async read(): Promise<CheckResult> {
     const whole = await readSmall(this.#objects, this.key);
     if (whole?.bytes.toString() !== this.#text) throw new Shortcoming('an object does not read as it was written');
     const chunks: Uint8Array[] = [];
@@ -87,7 +87,7 @@ export class Scratch {
     return 'an object reads as it was written, whole, in part and with its metadata';
   }
 
-  async list(): Promise<Finding> {
+  async list(): Promise<CheckResult> {
     const { objects } = await this.#objects.list(this.key);
     const listed = objects.find(({ key }) => key === this.key);
     if (listed?.etag !== this.#etag) throw new Shortcoming('a new object is not listed at once, or with another ETag');
@@ -108,7 +108,7 @@ export class Scratch {
   }
 
   /** Also where nothing could be written: whether it may delete is of interest. */
-  async delete(): Promise<Finding> {
+  async delete(): Promise<CheckResult> {
     try {
       for (const key of new Set([this.key, ...this.#keys])) {
         await this.#objects.remove(key);

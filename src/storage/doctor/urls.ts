@@ -1,6 +1,6 @@
 /** Proves that a bucket is reached over HTTP: by this machine, by callers with the URLs they get, and by nobody else. */
 
-import { type Check, type Finding, note, Shortcoming, skipped, step } from './check.ts';
+import { type Check, type CheckResult, note, Shortcoming, skipped, step } from './check.ts';
 import { type Answer, request, withoutSecrets } from './request.ts';
 import type { Scratch } from './scratch.ts';
 
@@ -32,7 +32,7 @@ export async function* examineEndpoint({
   signedUrlOf,
   servedBy,
 }: BucketUrls): AsyncGenerator<Check, Error | undefined> {
-  let clock: Finding = skipped('the service does not tell its time');
+  let clock: CheckResult = skipped('the service does not tell its time');
   const unreachable = yield* step('endpoint', async () => {
     const { origin } = new URL(await signedUrlOf('any'));
     const askedAt = Date.now();
@@ -47,7 +47,7 @@ export async function* examineEndpoint({
 }
 
 /** A Date header counts whole seconds, so that `aheadSeconds` is right by one. */
-function clockFinding(aheadSeconds: number): Finding {
+function clockFinding(aheadSeconds: number): CheckResult {
   const skew = Math.abs(aheadSeconds);
   if (skew <= NOTEWORTHY_SKEW_SECONDS) return "the clock agrees with the service's";
   const message = `the clock of this machine is ${skew} s ${aheadSeconds > 0 ? 'ahead of' : 'behind'} the service's: set it (NTP)`;
@@ -67,7 +67,7 @@ export async function* examineUrls(urls: BucketUrls, scratch: Scratch): AsyncGen
   yield* step('privacy', () => examinePrivacy(urls, scratch));
 }
 
-async function examineSigned(urls: BucketUrls, { key, text }: Scratch): Promise<Finding> {
+async function examineSigned(urls: BucketUrls, { key, text }: Scratch): Promise<CheckResult> {
   const isGiven = urls.publicBy === undefined;
   const url = await (isGiven ? urls.urlOf(key) : urls.signedUrlOf(key));
   const setting = isGiven ? `urls.endpoint, ${urls.servedBy}` : urls.servedBy;
@@ -76,7 +76,7 @@ async function examineSigned(urls: BucketUrls, { key, text }: Scratch): Promise<
   throw new Shortcoming(`${withoutSecrets(url)}, signed, answers ${answer.status} instead of the object (${setting})`);
 }
 
-async function examinePublic(urlOf: BucketUrls['urlOf'], setting: string, scratch: Scratch): Promise<Finding> {
+async function examinePublic(urlOf: BucketUrls['urlOf'], setting: string, scratch: Scratch): Promise<CheckResult> {
   const url = await urlOf(await scratch.putImage(PNG));
   const { status, headers, bytes } = await request(url, setting);
   const type = headers.get('content-type') ?? 'no content type';
@@ -96,7 +96,7 @@ function whatToOpen(status: number, setting: string): string {
 }
 
 /** Asks for a neighbour of the records without a signature: of the bucket itself, and where the images are public. */
-async function examinePrivacy(urls: BucketUrls, { key, text }: Scratch): Promise<Finding> {
+async function examinePrivacy(urls: BucketUrls, { key, text }: Scratch): Promise<CheckResult> {
   const places = [withoutSecrets(await urls.signedUrlOf(key))];
   if (urls.publicBy !== undefined) places.push(await urls.urlOf(key));
   for (const url of places) {

@@ -1,5 +1,7 @@
-/** The fingerprint of a save: tells whether two saves with one idempotency key are the same. */
+/** The fingerprint of a save: tells whether two saves are the same. */
 import { createHash } from 'node:crypto';
+import { StorageError } from './errors.ts';
+import type { ImageRecord } from './record.ts';
 import type { CheckedMetadata } from './validation.ts';
 
 /**
@@ -24,4 +26,18 @@ export function fingerprint(sha256: string, metadata: CheckedMetadata): string {
   number(tags.length);
   for (const tag of tags) field(Buffer.from(tag));
   return hash.digest('hex');
+}
+
+/** Whether two records are of the same save: the same bytes, with the same metadata as sent. */
+export function isSameSave(
+  one: Pick<ImageRecord, 'sha256' | 'fingerprint'>,
+  other: Pick<ImageRecord, 'sha256' | 'fingerprint'>,
+): boolean {
+  return one.sha256 === other.sha256 && one.fingerprint === other.fingerprint;
+}
+
+/** Throws IDEMPOTENCY_KEY_REUSED unless the save repeats the first one with its idempotency key, and is answered by that. */
+export function checkReplay(first: Pick<ImageRecord, 'fingerprint'>, again: Pick<ImageRecord, 'fingerprint'>): void {
+  if (first.fingerprint === again.fingerprint) return;
+  throw new StorageError('IDEMPOTENCY_KEY_REUSED', 'this key was used for another image', { field: 'idempotency_key' });
 }

@@ -57,7 +57,7 @@ export interface VerifySummary {
   bytes: number;
   findings: number;
   remedied: number;
-  /** Objects too young to judge; only of a shared bucket. */
+  /** Objects without a record that are younger than a day, and so not judged yet; of buckets only. */
   undecided: number;
 }
 
@@ -106,4 +106,4 @@ export type CopyEvent =
   | { kind: 'summary'; summary: CopySummary };
 
 /** What a store holds under a filename; `deleted`: as long as it remembers. */
-export type Held = { state: 'live'; record: ImageRecord } | { state: 'deleted' | 'absent' };
+export type StoredState = { state: 'live'; record: ImageRecord } | { state: 'deleted' | 'absent' };

@@ -50,9 +50,11 @@ function itemIds(iinf: Buffer): Map<string, number> {
   return ids;
 }
 
-/** Where the items of this file lie, by their ids. */
+/** Where in the file the items lie, by their ids; those that lie in `meta` itself are left out. */
 function itemPlaces(iloc: Buffer): Map<number, Extent[]> {
   const places = new Map<number, Extent[]>();
-  for (const { id, isInFile, extents } of itemsIn(iloc)) if (isInFile) places.set(id, extents);
+  for (const { id, constructionMethod, extents } of itemsIn(iloc)) {
+    if (constructionMethod === 0) places.set(id, extents);
+  }
   return places;
 }

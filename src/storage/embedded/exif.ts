@@ -32,7 +32,8 @@ const ENTITIES: Record<string, string> = { lt: '<', gt: '>', quot: '"', apos: "'
 
 export async function readBlockTexts({ exif, xmp }: Blocks): Promise<BlockTexts> {
   const { parse, sidecar } = await loadExifr();
-  const fromExif = exif && readExif(await parse(exif, OPTIONS));
+  // A copy: of a tag that claims more than there is, exifr would read what lies behind a view in the pool of Buffers.
+  const fromExif = exif && readExif(await parse(new Uint8Array(exif), OPTIONS));
   const fromXmp = xmp && readXmp((await sidecar(xmp, OPTIONS, 'xmp')) as Record<string, Tags>);
   return {
     texts: new Map([...(fromXmp?.texts ?? []), ...(fromExif?.texts ?? [])]),

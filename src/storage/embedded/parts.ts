@@ -48,6 +48,7 @@ function answersFrom(readAt: ReadAt): (demand: Demand) => Promise<Buffer | undef
   let windowAt = 0;
   /** What the window holds from there on: so many bytes or more, fewer where the file ends. */
   const bytesAt = async (at: number, lengthBytes: number) => {
+    if (lengthBytes === 0) return NOTHING;
     if (at < windowAt || at + lengthBytes > windowAt + window.length) {
       window = await readAt(at, Math.max(lengthBytes, WINDOW_BYTES));
       windowAt = at;
@@ -63,7 +64,7 @@ function answersFrom(readAt: ReadAt): (demand: Demand) => Promise<Buffer | undef
     }
   };
   return async (demand) => {
-    if (demand.kind === 'rest' || (demand.kind === 'read' && demand.bytes === 0)) return undefined;
+    if (demand.kind === 'rest') return undefined;
     if (demand.kind === 'scan') return scanFrom(demand.at, demand.scan);
     const bytes = await bytesAt(demand.at, demand.bytes);
     return bytes.length < demand.bytes ? undefined : bytes.subarray(0, demand.bytes);

@@ -74,8 +74,9 @@ function readIspe(body: Buffer): Dimensions {
 /** The largest end of a piece that lies in this file. */
 function endOfItems(iloc: Buffer): number {
   let end = 0;
-  for (const { isInFile, extents } of itemsIn(iloc)) {
-    if (isInFile) for (const { at, lengthBytes } of extents) end = Math.max(end, at + lengthBytes);
+  for (const { constructionMethod, dataReference, extents } of itemsIn(iloc)) {
+    if (constructionMethod !== 0 || dataReference !== 0) continue;
+    for (const { at, lengthBytes } of extents) end = Math.max(end, at + lengthBytes);
   }
   return end;
 }

@@ -21,13 +21,14 @@ export function* walkBoxes(visit: Visit): Walk {
   for (;;) {
     const header = yield readUnlessEnd(at, HEADER_BYTES);
     if (header.length === 0) return;
+    const size = header.readUInt32BE(0);
     const type = header.toString('latin1', 4, HEADER_BYTES);
-    let lengthBytes = header.readUInt32BE(0) - HEADER_BYTES;
+    let lengthBytes = size === OPEN ? Infinity : size - HEADER_BYTES;
     at += HEADER_BYTES;
-    if (lengthBytes === LARGE - HEADER_BYTES) {
+    if (size === LARGE) {
       lengthBytes = Number((yield read(at, LARGE_SIZE_BYTES)).readBigUInt64BE()) - HEADER_BYTES - LARGE_SIZE_BYTES;
       at += LARGE_SIZE_BYTES;
-    } else if (lengthBytes === OPEN - HEADER_BYTES) lengthBytes = Infinity;
+    }
     if (lengthBytes < 0) throw damaged('an AVIF box with an impossible length');
     const reading = visit({ type, at, lengthBytes });
     if (reading !== undefined) yield* reading;
@@ -61,8 +62,10 @@ export interface Extent {
 
 export interface Item {
   id: number;
-  /** Not in another box or another file. */
-  isInFile: boolean;
+  /** What its extents count from; 0: the beginning of the file. */
+  constructionMethod: number;
+  /** 0: this file. */
+  dataReference: number;
   extents: Extent[];
 }
 
@@ -77,8 +80,8 @@ export function* itemsIn(iloc: Buffer): Generator<Item> {
   const idBytes = version < 2 ? 2 : 4;
   for (let items = fields.uint(idBytes); items > 0; items -= 1) {
     const id = fields.uint(idBytes);
-    const method = version === 0 ? 0 : fields.uint(2) & 15;
-    const otherFile = fields.uint(2);
+    const constructionMethod = version === 0 ? 0 : fields.uint(2) & 15;
+    const dataReference = fields.uint(2);
     const base = fields.uint(baseBytes);
     // Extents without fields would cost a loop and no bytes.
     const count = fields.uint(2) * Math.sign(indexBytes + offsetBytes + lengthBytes);
@@ -87,7 +90,7 @@ export function* itemsIn(iloc: Buffer): Generator<Item> {
       fields.skip(indexBytes);
       extents.push({ at: base + fields.uint(offsetBytes), lengthBytes: fields.uint(lengthBytes) });
     }
-    yield { id, isInFile: method === 0 && otherFile === 0, extents };
+    yield { id, constructionMethod, dataReference, extents };
   }
 }
 

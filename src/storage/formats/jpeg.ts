@@ -46,26 +46,28 @@ interface Marker {
   end: number;
 }
 
-/** Passes over entropy-coded data where there is some, and over fill bytes. NO_MARKER when neither leads to one. */
+/** Passes over entropy-coded data where there is some, and over fill bytes. NO_MARKER when another byte stands there. */
 function* nextMarker(at: number, inData: boolean): Generator<Demand, Marker, Buffer> {
   const marker = { code: NO_MARKER, end: at };
   let afterFF = false;
   const look: Scan = (chunk, from) => {
     let at = from;
     for (;;) {
-      if (!afterFF) {
-        if (inData) at = chunk.indexOf(FF, at);
-        if (at === -1 || at === chunk.length) return -1;
-        if (chunk[at] !== FF) return at + 1;
+      if (inData && !afterFF) {
+        at = chunk.indexOf(FF, at) + 1;
+        if (at === 0) return -1;
         afterFF = true;
       }
-      while (chunk[at] === FF) at += 1;
       if (at === chunk.length) return -1;
-      marker.code = chunk[at]!;
+      const code = chunk[at]!;
       at += 1;
       // FF00 is the byte FF itself, and a restart goes on with data.
-      if (!inData || (marker.code !== 0 && !isRestart(marker.code))) return at;
-      afterFF = false;
+      if (inData && (code === 0 || isRestart(code))) afterFF = false;
+      else if (code === FF) afterFF = true;
+      else {
+        if (afterFF) marker.code = code;
+        return at;
+      }
     }
   };
   yield scan(at, (chunk, from) => {

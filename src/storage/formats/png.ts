@@ -25,8 +25,8 @@ export function* walkPng(visit: Visit): Walk {
     const header = yield read(at, HEADER_BYTES);
     const lengthBytes = header.readUInt32BE(0);
     type = header.toString('latin1', 4, 8);
-    if (!/^[A-Za-z]{4}$/.test(type) || lengthBytes > MAX_CHUNK_BYTES)
-      throw damaged('no PNG chunk where one must begin');
+    const isChunk = /^[A-Za-z]{4}$/.test(type) && lengthBytes <= MAX_CHUNK_BYTES;
+    if (!isChunk) throw damaged('no PNG chunk where one must begin');
     at += HEADER_BYTES;
     const reading = visit({ type, at, lengthBytes });
     if (reading !== undefined) yield* reading;

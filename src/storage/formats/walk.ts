@@ -50,20 +50,26 @@ export function damaged(problem: string): StorageError {
   return new StorageError('IMAGE_TRUNCATED', `damaged or truncated: ${problem}`);
 }
 
-/** Walks over bytes in memory, as far as they go and are sound. Returns whether no part was left unseen. */
+/** Walks over bytes in memory, as far as they go and are sound. Returns false where something is cut or broken. */
 export function walkBytes(bytes: Buffer, walk: Walk): boolean {
   try {
     let step = walk.next(NOTHING);
     while (!step.done) {
-      const demand = step.value;
-      if (demand.kind === 'scan' || demand.kind === 'rest') return true;
-      const end = demand.at + demand.bytes;
-      if (end > bytes.length) return demand.kind === 'readUnlessEnd';
-      step = walk.next(bytes.subarray(demand.at, end));
+      const answer = answerFrom(bytes, step.value);
+      if (answer === undefined) return step.value.kind === 'readUnlessEnd';
+      step = walk.next(answer);
     }
     return true;
   } catch (error) {
     if (error instanceof StorageError) return false;
     throw error;
   }
+}
+
+/** Undefined where the bytes end before the demand is met. */
+function answerFrom(bytes: Buffer, demand: Demand): Buffer | undefined {
+  if (demand.kind === 'rest') return NOTHING;
+  if (demand.kind === 'scan') return demand.scan(bytes, demand.at) === -1 ? undefined : NOTHING;
+  const end = demand.at + demand.bytes;
+  return end > bytes.length ? undefined : bytes.subarray(demand.at, end);
 }

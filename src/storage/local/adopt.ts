@@ -7,7 +7,7 @@ import { placeFile, readText, syncFile, syncFolder } from '../disk/files.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import { formatRecord, parseRecord } from '../domain/record-file.ts';
 import { readerOfFile } from '../embedded/read-at.ts';
-import { inspectFoundling, recordOfFoundling } from '../maintenance/orphan.ts';
+import { inspectOrphan, recordOfOrphan } from '../maintenance/orphan.ts';
 import { quarantine } from './quarantine.ts';
 import type { LocalStore } from './store.ts';
 
@@ -40,11 +40,11 @@ export async function correctRecord({ catalog, folders, layout }: LocalStore, fi
 /** From the record file that fits the bytes, else from filename and embedded metadata. */
 async function recordFor({ layout }: LocalStore, filename: string): Promise<ImageRecord> {
   const path = layout.image(filename);
-  const image = await inspectFoundling(filename, createReadStream(path, { highWaterMark: CHUNK_BYTES }));
+  const image = await inspectOrphan(filename, createReadStream(path, { highWaterMark: CHUNK_BYTES }));
   const told = parseRecord((await readText(layout.record(filename))) ?? '', filename);
   if (told?.sha256 === image.sha256 && told.size === image.size) return told;
   const { mtimeMs } = await stat(path);
-  return recordOfFoundling(filename, image, readerOfFile(path), Math.round(mtimeMs));
+  return recordOfOrphan(filename, image, readerOfFile(path), Math.round(mtimeMs));
 }
 
 async function insert({ committer, layout }: LocalStore, record: ImageRecord): Promise<void> {

@@ -1,13 +1,13 @@
 /** One delete in a local store: a tombstone in the place of the row is the commit, then the files are unlinked. */
 import { unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { Outcome } from '../catalog/catalog.ts';
-import { ifPresent } from '../disk/files.ts';
+import type { ChangeOutcome } from '../catalog/catalog.ts';
+import { ifPresent, isOfOneFile } from '../disk/files.ts';
 import { toStorageError } from '../domain/errors.ts';
 import type { Logger } from '../domain/logger.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import type { ProviderContext } from '../types.ts';
-import { isOfOneFile, syncFolders } from './recover.ts';
+import { syncFolders } from './recover.ts';
 import { giveUpReserve } from './reserve.ts';
 import type { LocalStore } from './store.ts';
 
@@ -19,7 +19,7 @@ export type Unlinking = Pick<LocalStore, 'layout' | 'catalog' | 'byFilename'> & 
 };
 
 /** Rejects with a StorageError, `outcomeUnknown` where the image may be gone. */
-export async function deleteImage(store: LocalStore, filename: string, sparePinned: boolean): Promise<Outcome> {
+export async function deleteImage(store: LocalStore, filename: string, sparePinned: boolean): Promise<ChangeOutcome> {
   const deleteTime = store.context.now();
   const outcome = await commit(store, filename, deleteTime, sparePinned);
   if (!outcome.done) return outcome;
@@ -40,7 +40,7 @@ async function commit(
   filename: string,
   deleteTime: number,
   sparePinned: boolean,
-): Promise<Outcome> {
+): Promise<ChangeOutcome> {
   const submit = () => committer.submit({ kind: 'delete', filename, deleteTime, sparePinned }, []);
   try {
     return await submit();

@@ -13,13 +13,14 @@ import type { Logger } from '../domain/logger.ts';
 import type { ProviderContext } from '../types.ts';
 import { AuditLog } from './audit-log.ts';
 import { Committer } from './committer.ts';
+import { LocalCondition } from './condition.ts';
 import { finishUnlinks } from './delete.ts';
 import { readOrCreateFormat } from './format.ts';
 import { Layout } from './layout.ts';
 import { rebuildCatalog } from './rebuild.ts';
 import { restoreRecords, settleStaging } from './recover.ts';
 import { giveUpReserve, takeReserve } from './reserve.ts';
-import { type LocalStore, StoreCondition } from './store.ts';
+import type { LocalStore } from './store.ts';
 
 export interface OpenStore extends LocalStore {
   lock: Lock;
@@ -42,7 +43,7 @@ export async function openStore(config: LocalConfig, context: ProviderContext): 
 }
 
 async function openLocked(layout: Layout, folders: Folders, lock: Lock, context: ProviderContext): Promise<OpenStore> {
-  let condition: StoreCondition | undefined;
+  let condition: LocalCondition | undefined;
   const onFatal = (error: Error) => {
     condition?.stop(error);
     context.onFatal(error);
@@ -74,13 +75,13 @@ async function openLocked(layout: Layout, folders: Folders, lock: Lock, context:
     await takeReserve(layout).catch((error) => context.log.warn({ err: error }, 'no reserve could be taken'));
     context.failpoint('recovered');
     const [identity, images] = [(await inodeOf(layout.format))!, (await inodeOf(layout.images))!];
-    const opening = new StoreCondition(layout, context, { identity, images });
+    const opening = new LocalCondition(layout, context, { identity, images });
     condition = opening;
     const committer = new Committer({
       catalog,
       check: () => opening.checkWritable(),
       syncFolder,
-      fold: (error) => opening.foldCommitError(error),
+      fold: (error) => opening.fold(error),
       failpoint: context.failpoint,
     });
     const audit = new AuditLog(layout.auditLog);

@@ -13,7 +13,7 @@ import { parseRecord } from '../domain/record-file.ts';
 import { readAuditLog } from './audit-log.ts';
 import type { Layout } from './layout.ts';
 import { holds } from './recover.ts';
-import { TOMBSTONE_MS } from './store.ts';
+import { LOCAL_TOMBSTONE_MS } from './store.ts';
 
 const BATCH = 1000;
 const READS_IN_A_ROW = 32;
@@ -73,7 +73,7 @@ async function knownTombstones(builder: CatalogBuilder, layout: Layout): Promise
 
 /** Drops a key that upkeep would have purged by now. */
 function withoutOldKey(tombstone: Tombstone, now: number): Tombstone {
-  if (now - tombstone.deleteTime < TOMBSTONE_MS) return tombstone;
+  if (now - tombstone.deleteTime < LOCAL_TOMBSTONE_MS) return tombstone;
   return { ...tombstone, record: { ...tombstone.record, idempotencyKey: '' } };
 }
 

@@ -4,9 +4,9 @@ import { dirname } from 'node:path';
 import type { ImageIndex, LocalCatalog } from '../catalog/catalog.ts';
 import {
   type Folders,
-  hasCode,
   ifPresent,
   inodeOf,
+  isOfOneFile,
   linkNew,
   placeFile,
   readText,
@@ -16,6 +16,7 @@ import {
   unlinkIfPresent,
   unlinkIfSame,
 } from '../disk/files.ts';
+import { isSameSave } from '../domain/fingerprint.ts';
 import type { Logger } from '../domain/logger.ts';
 import { folderOf } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
@@ -57,7 +58,7 @@ export async function restoreRecord(
   if (record === undefined) return;
   const path = layout.record(filename);
   const found = parseRecord((await readText(path)) ?? '', record.filename);
-  if (found?.fingerprint === record.fingerprint && found.sha256 === record.sha256) {
+  if (found !== undefined && isSameSave(found, record)) {
     await syncFile(path);
     return;
   }
@@ -84,11 +85,6 @@ async function settleStaged(recovering: Recovering, filename: string): Promise<v
   const row = folderOf(filename) === undefined ? undefined : await recovering.catalog.find(filename);
   if (row === undefined) await dropStaged(recovering.layout, filename);
   else await placeStaged(recovering, row);
-}
-
-/** What somebody did to a single file is no reason to stop the store. */
-export function isOfOneFile(error: unknown): boolean {
-  return hasCode(error, 'EPERM', 'EACCES', 'EISDIR', 'ENOTDIR', 'EBUSY');
 }
 
 /** An upload that was never committed. */

@@ -4,6 +4,7 @@ import { type FileHandle, open, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { hasCode, type Inode, linkNew, unlinkIfPresent, unlinkIfSame, writeFully } from '../disk/files.ts';
 import { StorageError, throwIfCancelled } from '../domain/errors.ts';
+import { checkReplay } from '../domain/fingerprint.ts';
 import { imageKey, withShortId } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import { formatRecord } from '../domain/record-file.ts';
@@ -147,10 +148,7 @@ class LocalUpload implements Upload {
 
   async #replay(first: ImageRecord, wanted: ImageRecord): Promise<Committed> {
     await this.discard();
-    if (first.fingerprint !== wanted.fingerprint) {
-      const message = 'this key was used for another image';
-      throw new StorageError('IDEMPOTENCY_KEY_REUSED', message, { field: 'idempotency_key' });
-    }
+    checkReplay(first, wanted);
     return { record: first, replayed: true, settled: Promise.resolve() };
   }
 
@@ -167,7 +165,7 @@ class LocalUpload implements Upload {
         context.failpoint('part-unlinked');
       } catch (error) {
         context.log.warn({ err: error, provider: context.name, filename }, 'a record stays in staging for now');
-        await condition.foldCommitError(error);
+        await condition.fold(error);
       }
     });
   }
@@ -178,7 +176,7 @@ class LocalUpload implements Upload {
       await this.discard();
       return error;
     }
-    const folded = await this.#store.condition.foldCommitError(error);
+    const folded = await this.#store.condition.fold(error);
     if (folded.outcomeUnknown) return folded;
     try {
       await this.discard();

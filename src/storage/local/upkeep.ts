@@ -4,7 +4,7 @@ import { syncFile, unlinkIfPresent } from '../disk/files.ts';
 import { finishUnlinks } from './delete.ts';
 import { restoreRecord, syncFolders } from './recover.ts';
 import { takeReserve } from './reserve.ts';
-import { type LocalStore, TOMBSTONE_MS } from './store.ts';
+import { LOCAL_TOMBSTONE_MS, type LocalStore } from './store.ts';
 
 const TICK_MS = 1000;
 /** By then the kernel has written a record on its own, and syncing it costs next to nothing. */
@@ -58,7 +58,7 @@ export class Upkeep {
     } catch (error) {
       this.#pausedUntil = now + SLOW_TICK_MS;
       context.log.warn({ err: error, provider: context.name }, 'upkeep failed; it is tried again in a minute');
-      await condition.foldCommitError(error);
+      await condition.fold(error);
     }
   }
 
@@ -69,7 +69,7 @@ export class Upkeep {
     while (!this.#stopping && (await this.#syncRecords({ from: now - RECORD_AGE_MS, to: now + TICK_MS })));
     if (!isSlow) return;
     this.#nextSlowTick = now + SLOW_TICK_MS;
-    await catalog.purgeTombstones(now - TOMBSTONE_MS);
+    await catalog.purgeTombstones(now - LOCAL_TOMBSTONE_MS);
     await takeReserve(layout);
   }
 

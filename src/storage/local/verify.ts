@@ -5,7 +5,7 @@ import { basename, dirname, join, relative } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { mapInParallel } from '../async/parallel.ts';
 import type { ImageIndex } from '../catalog/catalog.ts';
-import { hasCode, ifPresent, inodeOf, readText, sha256Of } from '../disk/files.ts';
+import { hasCode, ifPresent, inodeOf, isOfOneFile, readText, sha256Of } from '../disk/files.ts';
 import { StorageError } from '../domain/errors.ts';
 import type { Finding, Problem } from '../domain/maintenance.ts';
 import { folderOf, imageKey, KEY_ROOT, recordKey } from '../domain/naming.ts';
@@ -21,14 +21,12 @@ import type { LocalStore } from './store.ts';
 const ROWS_AT_ONCE = 8;
 const FILES_AT_ONCE = 500;
 const MISSING = 'it is missing';
-/** What the file system says of one file; anything else is the matter of the whole store. */
-const OF_ONE_FILE = ['EPERM', 'EACCES', 'EISDIR', 'ENOTDIR', 'ENOENT', 'EBUSY', 'EXDEV', 'ELOOP', 'EIO'];
 
 /**
  * A finding may be told once its remedy is done. Files that a save or a delete has in hand are none: each is judged in the
  * queue of its filename, and a save in flight has a part in staging.
  */
-export async function* verifyFiles(
+export async function* verifyStore(
   store: LocalStore,
   options: CheckOptions,
   forget: (filename: string) => Promise<boolean>,
@@ -196,8 +194,8 @@ class LocalCheck {
 
 /** What is refused for one file is told with it; any other error is thrown on. */
 function refusalIn(error: unknown): string {
-  if (!hasCode(error, ...OF_ONE_FILE)) throw error;
-  return (error as NodeJS.ErrnoException).code!;
+  if (!isOfOneFile(error)) throw error;
+  return error.code;
 }
 
 /** The regular files of each folder in turn, 500 at most at once. Links are somebody's own arrangement. */

@@ -3,13 +3,14 @@
 import { KeyedQueue } from '../async/keyed-queue.ts';
 import { mapInParallel } from '../async/parallel.ts';
 import { invalidField, namedError, type Reason, StorageError, throwIfCancelled } from '../domain/errors.ts';
+import { isSameSave } from '../domain/fingerprint.ts';
 import type {
   CopyEvent,
   CopyFailure,
   CopyOptions,
   CopySummary,
-  Held,
   MaintenanceProgress,
+  StoredState,
 } from '../domain/maintenance.ts';
 import { derivedShortId, imageKey, withShortId } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
@@ -20,12 +21,10 @@ const DEFAULT_CONCURRENCY = 4;
 const MAX_CONCURRENCY = 64;
 /** How often an image may be brought back into one store while that remembers. */
 const MAX_NAMES = 16;
-/** What the file of one image can fail with while the rest of its folder is well. */
-const OF_ONE_FILE = new Set(['ELOOP', 'EACCES', 'EPERM', 'EISDIR', 'ENOTDIR', 'EIO', 'EUCLEAN']);
 /** Deletes from sources, by filename: two moves in opposite directions must not each rely on what the other deletes. */
 const sourceDeletes = new KeyedQueue();
 
-type Outcome =
+type CopyOutcome =
   | { outcome: 'copied' | 'present'; deleted: boolean }
   | { outcome: 'failed'; failure: CopyFailure }
   /** Deleted from the source meanwhile. */
@@ -96,7 +95,7 @@ function failureOf({ name }: Maintainable, cause: unknown): unknown {
   return hasReason(cause, 'CANCELLED') ? cause : namedError(name, cause);
 }
 
-function count(summary: CopySummary, { size }: ImageRecord, result: Outcome): void {
+function count(summary: CopySummary, { size }: ImageRecord, result: CopyOutcome): void {
   if (result.outcome === 'failed') summary.failed += 1;
   else if (result.outcome !== 'gone') {
     summary[result.outcome] += 1;
@@ -134,7 +133,7 @@ class ImageCopy {
     this.#failing = target;
   }
 
-  async run(): Promise<Outcome> {
+  async run(): Promise<CopyOutcome> {
     throwIfCancelled(this.#options.signal);
     try {
       return await this.#copy();
@@ -149,18 +148,16 @@ class ImageCopy {
     }
   }
 
-  async #copy(): Promise<Outcome> {
+  async #copy(): Promise<CopyOutcome> {
     const { dryRun, deleteSource = false, signal } = this.#options;
-    const held = await this.#heldByTarget();
-    if (held.state === 'deleted') {
+    const stored = await this.#stateInTarget();
+    if (stored.state === 'deleted') {
       return this.#failed('DELETED_BEFORE', 'the target has deleted it, and takes it back only when told to');
     }
-    const isThere = held.state === 'live';
-    if (isThere && held.record.sha256 !== this.#record.sha256) return this.#taken();
-    // The target knows whether it may put the record in the place of another of the same bytes.
-    const outcome = isThere && held.record.fingerprint === this.#record.fingerprint ? 'present' : 'copied';
+    if (stored.state === 'live' && !isSameSave(stored.record, this.#record)) return this.#taken();
+    const outcome = stored.state === 'live' ? 'present' : 'copied';
     if (dryRun) return { outcome, deleted: false };
-    if (outcome === 'copied' && !(await this.#target.takeOver(this.#copied, this.#counted(), signal))) {
+    if (outcome === 'copied' && !(await this.#target.copyIn(this.#copied, this.#counted(), signal))) {
       return this.#taken();
     }
     if (!deleteSource) return { outcome, deleted: false };
@@ -168,17 +165,17 @@ class ImageCopy {
   }
 
   /** Under the first name that the target has not deleted, where that is wanted. */
-  async #heldByTarget(): Promise<Held> {
+  async #stateInTarget(): Promise<StoredState> {
     const { filename } = this.#record;
     for (let count = 1; ; count += 1) {
-      const held = await this.#target.held(this.#copied.filename);
-      if (held.state !== 'deleted' || !this.#options.bringBack || count > MAX_NAMES) return held;
+      const stored = await this.#target.storedState(this.#copied.filename);
+      if (stored.state !== 'deleted' || !this.#options.bringBack || count > MAX_NAMES) return stored;
       const another = withShortId(filename, derivedShortId(`${count} ${filename}`));
       this.#copied = { ...this.#record, filename: another, key: imageKey(another) };
     }
   }
 
-  async #deleteFromSource(outcome: 'copied' | 'present'): Promise<Outcome> {
+  async #deleteFromSource(outcome: 'copied' | 'present'): Promise<CopyOutcome> {
     const flaw = await this.#flawInTarget();
     if (flaw !== undefined) return flaw;
     this.#failing = this.#source;
@@ -187,7 +184,7 @@ class ImageCopy {
 
   async *#counted(): AsyncGenerator<Uint8Array> {
     try {
-      for await (const chunk of bytesIn(this.#source, this.#record)) {
+      for await (const chunk of this.#source.bytesOf(this.#record)) {
         this.#bytes += chunk.length;
         this.#progress.bytes += chunk.length;
         yield chunk;
@@ -199,12 +196,12 @@ class ImageCopy {
   }
 
   /** Reads all of it back. */
-  async #flawInTarget(): Promise<Outcome | undefined> {
+  async #flawInTarget(): Promise<CopyOutcome | undefined> {
     const deleted = () => this.#failed('DELETED_BEFORE', 'the target has deleted it meanwhile');
     try {
       // The bytes alone tell nothing: they outlive a delete for a moment.
-      if ((await this.#target.held(this.#copied.filename)).state !== 'live') return deleted();
-      for await (const _ of bytesIn(this.#target, this.#copied)) throwIfCancelled(this.#options.signal);
+      if ((await this.#target.storedState(this.#copied.filename)).state !== 'live') return deleted();
+      for await (const _ of this.#target.bytesOf(this.#copied)) throwIfCancelled(this.#options.signal);
       return undefined;
     } catch (error) {
       if (isOfOneImage(error)) return this.#failed(error.reason, `in the target: ${error.message}`);
@@ -213,23 +210,12 @@ class ImageCopy {
     }
   }
 
-  #taken(): Outcome {
+  #taken(): CopyOutcome {
     return this.#failed('FILENAME_TAKEN', 'the target has another image of that name');
   }
 
-  #failed(reason: CopyFailure['reason'], message: string): Outcome {
+  #failed(reason: CopyFailure['reason'], message: string): CopyOutcome {
     return { outcome: 'failed', failure: { filename: this.#record.filename, reason, message } };
-  }
-}
-
-/** All bytes of the image. What keeps the file of one from being read keeps no other from it. */
-async function* bytesIn(store: Maintainable, record: ImageRecord): AsyncGenerator<Uint8Array> {
-  try {
-    yield* store.bytesOf(record);
-  } catch (error) {
-    const { syscall, code = '' } = error as NodeJS.ErrnoException;
-    if (syscall === undefined || !OF_ONE_FILE.has(code)) throw error;
-    throw new StorageError('BYTES_CORRUPT', `the stored file cannot be read (${code})`, { cause: error });
   }
 }
 

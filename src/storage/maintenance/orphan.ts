@@ -28,7 +28,7 @@ export async function inspectImage(chunks: Iterable<Uint8Array> | AsyncIterable<
 }
 
 /** The same, and TYPE_MISMATCH where the name says another type than the bytes. */
-export async function inspectFoundling(
+export async function inspectOrphan(
   filename: string,
   chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
 ): Promise<InspectedImage> {
@@ -44,9 +44,9 @@ export function modelInName(filename: string): string | undefined {
 }
 
 /** The record of an image in its place, from its filename, one of ours, and its embedded metadata. */
-export async function recordOfFoundling(
+export async function recordOfOrphan(
   filename: string,
-  { size, sha256, contentType, width, height }: Omit<InspectedImage, 'extension'>,
+  { size, sha256, contentType, width, height }: InspectedImage,
   readAt: ReadAt,
   createTime: number,
 ): Promise<ImageRecord> {

@@ -5,7 +5,7 @@ import type { VerifyEvent, VerifySummary } from '../domain/maintenance.ts';
 import type { Checked } from './maintenance.ts';
 
 /** `total`: of the images to be checked; 0 when not known. */
-export async function* tellOf(
+export async function* verifyEvents(
   provider: string,
   checks: AsyncIterable<Checked>,
   total: { images: number; bytes: number },

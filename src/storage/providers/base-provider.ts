@@ -1,9 +1,9 @@
 /** What every provider does, once: checks, lists, cleanup and statistics over its catalog, and an orderly close. */
 import { Slots } from '../async/slots.ts';
-import type { ImageIndex, Outcome } from '../catalog/catalog.ts';
+import type { ChangeOutcome, ImageIndex } from '../catalog/catalog.ts';
 import { folded, StorageError, throwIfCancelled } from '../domain/errors.ts';
 import type { ImageMetadata, StorageItem, StorageResult, StoredImage } from '../domain/image.ts';
-import type { Held, VerifyEvent, VerifyOptions } from '../domain/maintenance.ts';
+import type { StoredState, VerifyEvent, VerifyOptions } from '../domain/maintenance.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import type {
   ByteSource,
@@ -25,7 +25,7 @@ import { itemOf, type Location } from '../lists/item.ts';
 import { createListing } from '../lists/listing.ts';
 import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
 import { allRecords, measureRecords } from '../maintenance/records.ts';
-import { tellOf } from '../maintenance/verify.ts';
+import { verifyEvents } from '../maintenance/verify.ts';
 import { checkCleanup, cleanUp } from '../retention/cleanup.ts';
 import { bodyOf } from '../transfer/body.ts';
 import { receiveCopy, receiveImage } from '../transfer/receive.ts';
@@ -69,7 +69,7 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
   protected abstract openUpload(filename: string, expectedBytes?: number): Promise<Upload>;
   /** Exactly these bytes, or BYTES_MISSING, BYTES_CORRUPT. */
   protected abstract readBytes(record: ImageRecord, offset: number, length: number): AsyncIterable<Uint8Array>;
-  protected abstract remove(filename: string, sparePinned: boolean): Promise<Outcome>;
+  protected abstract remove(filename: string, sparePinned: boolean): Promise<ChangeOutcome>;
   /** Where a caller finds the bytes. */
   protected abstract locate(record: ImageRecord): Location | Promise<Location>;
   /** Whether the name is taken by an image that is no more. */
@@ -186,7 +186,7 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     const forget = async (filename: string) => (await this.remove(filename, false)).done;
     // A catalog that is being built is no reason not to look.
     const total = await this.#totals().catch(() => ({ images: 0, bytes: 0 }));
-    yield* tellOf(this.name, this.check({ ...options, run }, forget), total);
+    yield* verifyEvents(this.name, this.check({ ...options, run }, forget), total);
   }
 
   async #totals(): Promise<{ images: number; bytes: number }> {
@@ -202,7 +202,7 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     return folded(measureRecords(await this.completeCatalog(), toCatalogQuery(filter)));
   }
 
-  async held(filename: string): Promise<Held> {
+  async storedState(filename: string): Promise<StoredState> {
     const record = await folded(this.catalog.find(filename));
     if (record !== undefined) return { state: 'live', record };
     return { state: (await folded(this.isDeleted(filename))) ? 'deleted' : 'absent' };
@@ -212,7 +212,7 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     return bodyOf(record, this.readBytes(record, 0, record.size), record.size);
   }
 
-  takeOver(record: ImageRecord, bytes: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<boolean> {
+  copyIn(record: ImageRecord, bytes: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<boolean> {
     return this.#untilClosed(async () => {
       checkImageSize(record.size, this.context.limits);
       await folded(this.checkWritable(record.size));

@@ -1,8 +1,8 @@
 /** Images in a directory: the Save and Delete protocol over files, with the catalog as the commit point. */
 import { open } from 'node:fs/promises';
-import type { LocalCatalog, Outcome } from '../catalog/catalog.ts';
+import type { ChangeOutcome, LocalCatalog } from '../catalog/catalog.ts';
 import { capacityOf, spaceCheck } from '../disk/file-system.ts';
-import { ifPresent } from '../disk/files.ts';
+import { ifPresent, isOfOneFile } from '../disk/files.ts';
 import type { LocalConfig } from '../domain/config.ts';
 import { StorageError } from '../domain/errors.ts';
 import type { ImageRecord } from '../domain/record.ts';
@@ -12,7 +12,7 @@ import { deleteImage } from '../local/delete.ts';
 import { markClosed, type OpenStore, openStore } from '../local/open.ts';
 import { openUpload } from '../local/save.ts';
 import { Upkeep } from '../local/upkeep.ts';
-import { verifyFiles } from '../local/verify.ts';
+import { verifyStore } from '../local/verify.ts';
 import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
 import { CHUNK_BYTES } from '../transfer/body.ts';
 import type { CopyUpload, ProviderContext, StorageProvider, Upload } from '../types.ts';
@@ -83,13 +83,23 @@ class LocalProvider extends BaseProvider {
     }
   }
 
+  /** What keeps the file of one image from being read keeps no other from it. */
+  override async *bytesOf(record: ImageRecord): AsyncGenerator<Uint8Array> {
+    try {
+      yield* super.bytesOf(record);
+    } catch (error) {
+      if (!isOfOneFile(error)) throw error;
+      throw new StorageError('BYTES_CORRUPT', `the stored file cannot be read (${error.code})`, { cause: error });
+    }
+  }
+
   /** Deleted since its row was read, or gone without a delete. */
   async #missing(record: ImageRecord): Promise<StorageError> {
     if ((await this.catalog.find(record.filename)) === undefined) return notFound();
     return new StorageError('BYTES_MISSING', 'the image was saved, and its file is gone');
   }
 
-  protected remove(filename: string, sparePinned: boolean): Promise<Outcome> {
+  protected remove(filename: string, sparePinned: boolean): Promise<ChangeOutcome> {
     return deleteImage(this.#store, filename, sparePinned);
   }
 
@@ -103,7 +113,7 @@ class LocalProvider extends BaseProvider {
   }
 
   protected check(options: CheckOptions, forget: (filename: string) => Promise<boolean>): AsyncIterable<Checked> {
-    return verifyFiles(this.#store, options, forget);
+    return verifyStore(this.#store, options, forget);
   }
 
   protected locate(record: ImageRecord): { url: string; path: string } {

@@ -3,13 +3,13 @@
 import { openCopy } from '../bucket/copy-in.ts';
 import { deleteImage } from '../bucket/delete.ts';
 import { failedWith, type StoredObject } from '../bucket/object-store.ts';
-import { type BucketOptions, type OpenBucket, openBucket } from '../bucket/open.ts';
+import { type BucketOptions, type OpenStore, openStore } from '../bucket/open.ts';
 import { readRange } from '../bucket/reading.ts';
 import { readRecord } from '../bucket/record-object.ts';
 import { openUpload } from '../bucket/save.ts';
 import { startUpkeep } from '../bucket/upkeep.ts';
-import { verifyObjects } from '../bucket/verify.ts';
-import type { ImageIndex, Outcome } from '../catalog/catalog.ts';
+import { verifyStore } from '../bucket/verify.ts';
+import type { ChangeOutcome, ImageIndex } from '../catalog/catalog.ts';
 import { spaceCheck } from '../disk/file-system.ts';
 import { StorageError } from '../domain/errors.ts';
 import { folderOf } from '../domain/naming.ts';
@@ -37,7 +37,7 @@ export async function openObjectStorage(
   options: ObjectStorageOptions,
   context: ProviderContext,
 ): Promise<StorageProvider> {
-  const store = await openBucket(options, context);
+  const store = await openStore(options, context);
   const stopUpkeep = startUpkeep(store, options.syncSeconds);
   await store.synchronizer.settleWithin(FIRST_FILL_MS);
   return new ObjectStorage(store, options, stopUpkeep);
@@ -45,7 +45,7 @@ export async function openObjectStorage(
 
 export class ObjectStorage extends BaseProvider {
   readonly storageType: string;
-  readonly #store: OpenBucket;
+  readonly #store: OpenStore;
   readonly #urlOf: (key: string) => Promise<string>;
   readonly #stopUpkeep: () => Promise<void>;
   readonly #checkSpace: (sizeBytes: number) => Promise<void>;
@@ -53,7 +53,7 @@ export class ObjectStorage extends BaseProvider {
   #cut: NodeJS.Timeout | undefined;
 
   constructor(
-    store: OpenBucket,
+    store: OpenStore,
     { storageType, urlOf }: Pick<ObjectStorageOptions, 'storageType' | 'urlOf'>,
     stopUpkeep: () => Promise<void>,
   ) {
@@ -122,7 +122,7 @@ export class ObjectStorage extends BaseProvider {
     return new StorageError('BYTES_MISSING', 'the image was saved, and its object is gone');
   }
 
-  protected async remove(filename: string, sparePinned: boolean): Promise<Outcome> {
+  protected async remove(filename: string, sparePinned: boolean): Promise<ChangeOutcome> {
     if (folderOf(filename) === undefined) return { done: false, why: 'not_found' };
     this.#store.condition.checkWritable();
     return this.#folded(deleteImage(this.#store, filename, sparePinned));
@@ -143,7 +143,7 @@ export class ObjectStorage extends BaseProvider {
   ): AsyncGenerator<Checked> {
     const run = <T>(work: () => Promise<T>) => options.run(() => this.#folded(work()));
     try {
-      yield* verifyObjects(this.#store, { ...options, run }, forget);
+      yield* verifyStore(this.#store, { ...options, run }, forget);
     } catch (error) {
       throw this.#store.condition.fold(error);
     }

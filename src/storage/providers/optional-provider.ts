@@ -11,7 +11,7 @@ const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 60_000;
 
 /** A provider of a storage, open or not. */
-export interface Place {
+export interface ProviderHandle {
   readonly name: string;
   readonly health: ProviderHealth;
   /** Throws why it is not open: BACKEND_AUTH, BACKEND_UNAVAILABLE. */
@@ -27,13 +27,13 @@ export interface OptionalOptions {
 }
 
 /** Resolves when the provider is open, its first attempt has failed or 5 s have passed; never rejects. */
-export async function openOptional(options: OptionalOptions): Promise<Place> {
+export async function openOptional(options: OptionalOptions): Promise<ProviderHandle> {
   const provider = new OptionalProvider(options);
   await Promise.race([provider.firstAttempt, sleep(FIRST_WAIT_MS, undefined, { ref: false })]);
   return provider;
 }
 
-class OptionalProvider implements Place {
+class OptionalProvider implements ProviderHandle {
   readonly name: string;
   readonly firstAttempt: Promise<void>;
   readonly #options: OptionalOptions;

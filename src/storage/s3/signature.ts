@@ -21,7 +21,7 @@ export interface SignableRequest {
 }
 
 /** By whom, where and when; each signature is good for one request. */
-interface Occasion {
+interface SigningScope {
   credentials: Credentials;
   region: string;
   /** Such as `20240927T141522Z`. */
@@ -35,14 +35,14 @@ export function signedHeaders(
   region: string,
   date: Date,
 ): Record<string, string> {
-  const occasion = { credentials, region, time: timeOf(date) };
-  const signed: Record<string, string> = { ...headers, 'x-amz-date': occasion.time };
+  const scope = { credentials, region, time: timeOf(date) };
+  const signed: Record<string, string> = { ...headers, 'x-amz-date': scope.time };
   if (credentials.sessionToken !== undefined) signed['x-amz-security-token'] = credentials.sessionToken;
   const names = Object.keys(signed).sort();
   const lines = names.map((name) => `${name}:${signed[name]!.trim().replace(/\s+/g, ' ')}`);
   const canonical = [method, path, '', ...lines, '', names.join(';'), signed['x-amz-content-sha256']].join('\n');
-  const parts = [`Credential=${credentialOf(occasion)}`, `SignedHeaders=${names.join(';')}`];
-  signed.authorization = `${ALGORITHM} ${parts.join(', ')}, Signature=${signatureOf(canonical, occasion)}`;
+  const parts = [`Credential=${credentialOf(scope)}`, `SignedHeaders=${names.join(';')}`];
+  signed.authorization = `${ALGORITHM} ${parts.join(', ')}, Signature=${signatureOf(canonical, scope)}`;
   return signed;
 }
 
@@ -54,13 +54,13 @@ export function signedQuery(
   date: Date,
   expiresSeconds: number,
 ): string {
-  const occasion = { credentials, region, time: timeOf(date) };
+  const scope = { credentials, region, time: timeOf(date) };
   // In the order of their names, which is part of what is signed.
   const query = Object.entries({
     'X-Amz-Algorithm': ALGORITHM,
     'X-Amz-Content-Sha256': UNSIGNED,
-    'X-Amz-Credential': credentialOf(occasion),
-    'X-Amz-Date': occasion.time,
+    'X-Amz-Credential': credentialOf(scope),
+    'X-Amz-Date': scope.time,
     'X-Amz-Expires': `${expiresSeconds}`,
     ...(credentials.sessionToken !== undefined && { 'X-Amz-Security-Token': credentials.sessionToken }),
     'X-Amz-SignedHeaders': 'host',
@@ -68,26 +68,26 @@ export function signedQuery(
     .map(([name, value]) => `${name}=${escaped(value)}`)
     .join('&');
   const canonical = [method, path, query, `host:${headers.host}`, '', 'host', UNSIGNED].join('\n');
-  return `${query}&X-Amz-Signature=${signatureOf(canonical, occasion)}`;
+  return `${query}&X-Amz-Signature=${signatureOf(canonical, scope)}`;
 }
 
-function signatureOf(canonicalRequest: string, occasion: Occasion): string {
-  const text = [ALGORITHM, occasion.time, scopeOf(occasion), hash('sha256', canonicalRequest)].join('\n');
-  return createHmac('sha256', keyOf(occasion)).update(text).digest('hex');
+function signatureOf(canonicalRequest: string, scope: SigningScope): string {
+  const text = [ALGORITHM, scope.time, credentialScopeOf(scope), hash('sha256', canonicalRequest)].join('\n');
+  return createHmac('sha256', keyOf(scope)).update(text).digest('hex');
 }
 
-function credentialOf(occasion: Occasion): string {
-  return `${occasion.credentials.accessKeyId}/${scopeOf(occasion)}`;
+function credentialOf(scope: SigningScope): string {
+  return `${scope.credentials.accessKeyId}/${credentialScopeOf(scope)}`;
 }
 
-function scopeOf({ region, time }: Occasion): string {
+function credentialScopeOf({ region, time }: SigningScope): string {
   return `${dayOf(time)}/${region}/${SERVICE}/aws4_request`;
 }
 
 /** The last key: it is the same for a day. */
 let derived: { from: string; key: KeyObject } | undefined;
 
-function keyOf({ credentials: { secretAccessKey }, region, time }: Occasion): KeyObject {
+function keyOf({ credentials: { secretAccessKey }, region, time }: SigningScope): KeyObject {
   const from = JSON.stringify([secretAccessKey, region, dayOf(time)]);
   if (derived?.from !== from) {
     const steps = [dayOf(time), region, SERVICE, 'aws4_request'];

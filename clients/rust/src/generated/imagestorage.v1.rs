@@ -491,8 +491,8 @@ pub struct VerifySummary {
     /// Findings repaired.
     #[prost(uint64, tag = "4")]
     pub remedied: u64,
-    /// Objects without a record that are too young to judge, since another daemon may still be saving them. Verify again
-    /// an hour later. Only for a shared bucket.
+    /// Objects without a record that are younger than a day: their save or copy may not have ended, or a stopped copy may
+    /// resume. Verify again a day later. Only for buckets.
     #[prost(uint64, tag = "5")]
     pub undecided: u64,
 }

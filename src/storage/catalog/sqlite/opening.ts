@@ -40,7 +40,7 @@ export function openExisting(db: Connection, file: CatalogFile): Opened {
       return { state: 'lost', why: 'missing or empty' };
     db.open();
     const why = whyLost(db, file);
-    if (why === undefined) return takeOver(db, file);
+    if (why === undefined) return markInUse(db, file);
     db.close();
     return { state: 'lost', why };
   } catch (error) {
@@ -59,7 +59,7 @@ function whyLost(db: Connection, { storeId, suspect = false }: CatalogFile): str
   return found === 'ok' ? undefined : `damaged: ${found}`;
 }
 
-function takeOver(db: Connection, { path, synchronous = 'FULL' }: CatalogFile): Opened {
+function markInUse(db: Connection, { path, synchronous = 'FULL' }: CatalogFile): Opened {
   const clean = storeValue(db, 'clean') === 1;
   makeDurable(db, synchronous);
   migrate(db);

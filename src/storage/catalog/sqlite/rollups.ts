@@ -11,7 +11,7 @@ interface Sum {
   bytes: number;
 }
 
-export class Tally {
+export class Rollups {
   readonly #sums = new Map<string, Sum>();
 
   add(record: ImageRecord): void {
