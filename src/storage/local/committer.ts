@@ -1,4 +1,4 @@
-/** Commits changes to the catalog of a folder in groups, each after the names of its files are on stable storage. */
+/** Commits changes to the catalog of a local store in groups, once the names of their files are on stable storage. */
 import { GroupCommit } from '../async/group-commit.ts';
 import type { Change, ChangeOutcome, LocalCatalog } from '../catalog/catalog.ts';
 import { FolderSyncError } from '../disk/files.ts';
@@ -11,10 +11,10 @@ interface Submitted {
 
 export interface CommitterOptions {
   catalog: Pick<LocalCatalog, 'commit'>;
-  /** Runs before anything of a group; its failure is definite. */
+  /** Runs first in each group; when it rejects, nothing of the group was committed. */
   check: () => Promise<void>;
   syncFolder: (path: string) => Promise<void>;
-  /** What a failed group means to its callers; done before the next group is taken. */
+  /** Returns the error for the callers of a failed group; runs before the next group is taken. */
   fold: (error: unknown) => Promise<StorageError>;
   failpoint: (step: string) => void;
 }
@@ -28,14 +28,14 @@ export class Committer {
   }
 
   /**
-   * Commits a change after the names in these folders are on stable storage. Rejects with what `fold` makes of the
+   * Commits a change after the names in these folders are on stable storage. Rejects with what `fold` returns for the
    * failure of its group.
    */
   submit(change: Change, folders: readonly string[]): Promise<ChangeOutcome> {
     return this.#groups.submit({ change, folders });
   }
 
-  /** Resolves when nothing waits. */
+  /** Resolves when no change is waiting. */
   idle(): Promise<void> {
     return this.#groups.idle();
   }
@@ -60,7 +60,7 @@ export class Committer {
   }
 }
 
-/** Waits for all of them; of several failures, one that leaves a name in doubt counts before one that does not. */
+/** Waits for all syncs. Of several failures, throws one that leaves a name in doubt before one that does not. */
 async function syncAll(syncs: Promise<void>[]): Promise<void> {
   const failures = (await Promise.allSettled(syncs)).flatMap((sync) =>
     sync.status === 'rejected' ? [sync.reason] : [],

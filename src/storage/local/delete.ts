@@ -1,4 +1,4 @@
-/** One delete in a local store: a tombstone in the place of the row is the commit, then the files are unlinked. */
+/** One delete in a local store: the commit replaces the row with a tombstone, then the files are unlinked. */
 import { unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { ChangeOutcome } from '../catalog/catalog.ts';
@@ -13,7 +13,7 @@ import type { LocalStore } from './store.ts';
 
 const BATCH = 500;
 
-/** The part of LocalStore that unlinking works on; it exists before the store is open. */
+/** The part of LocalStore that unlinking needs; it exists before the store is open. */
 export type Unlinking = Pick<LocalStore, 'layout' | 'catalog' | 'byFilename'> & {
   context: Pick<ProviderContext, 'log' | 'failpoint'>;
 };
@@ -34,7 +34,7 @@ export async function deleteImage(store: LocalStore, filename: string, sparePinn
   return outcome;
 }
 
-/** Gives up the reserve and tries again when the disk is full. */
+/** Gives up the reserve and tries once more when the disk is full. */
 async function commit(
   { committer, layout }: LocalStore,
   filename: string,
@@ -46,7 +46,7 @@ async function commit(
     return await submit();
   } catch (error) {
     if (toStorageError(error).reason !== 'DISK_FULL') throw error;
-    // Another delete of the same group may have given it up already.
+    // Retried even if there was no reserve left: another delete of the same group may have given it up.
     await giveUpReserve(layout);
     return submit();
   }
@@ -65,7 +65,7 @@ async function note(
   }
 }
 
-/** Unlinks the files that deleted images still have, and clears that they were pending. What cannot be unlinked stays pending. */
+/** Unlinks the files left of deleted images and clears their pending marks. What cannot be unlinked stays pending. */
 export async function finishUnlinks(store: Unlinking): Promise<void> {
   const { layout, catalog, context } = store;
   for (;;) {
@@ -88,7 +88,7 @@ function warnOfUnlink(error: unknown, log: Logger): void {
   log.warn({ err: error }, 'a file of a deleted image cannot be unlinked; it is tried again');
 }
 
-/** Unlinks all names of a deleted image that exist, the record before the bytes. */
+/** Unlinks all names of a deleted image, the image last: while it exists, a rebuild takes unlinks as pending. */
 function unlinkInTurn({ byFilename, layout, context }: Unlinking, filename: string): Promise<void> {
   const record = layout.record(filename);
   const staged = [layout.stagedRecord(filename), layout.part(filename)];
