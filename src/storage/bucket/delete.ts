@@ -1,4 +1,4 @@
-/** One delete in a bucket: a tombstone in the place of the record is the commit, then the object goes. */
+/** One delete in a bucket: the commit replaces the record with a tombstone, then the object is removed. */
 import { nanoid } from 'nanoid';
 import type { FoundRecord, PendingOperation } from '../catalog/bucket-catalog.ts';
 import type { ChangeOutcome } from '../catalog/catalog.ts';
@@ -23,13 +23,13 @@ export async function deleteImage(store: BucketStore, filename: string, sparePin
   return finishDelete(store, operation, found, known?.etag);
 }
 
-/** Another daemon deleted it; the catalog learns of it, so that the image is not listed after this answer. */
+/** Reports a delete by another daemon to the catalog, so that the image is not listed after this answer. */
 async function notFound({ journal }: BucketStore, filename: string, found: FoundRecord): Promise<ChangeOutcome> {
   if (found.kind === 'tombstone') await journal.write(discovery(filename, found));
   return { done: false, why: 'not_found' };
 }
 
-/** Deletes what was found, or what has taken its place since; also for an operation that a crash left. */
+/** Deletes the record that was found, or its successor; also completes an operation that a crash left. */
 export async function finishDelete(
   store: BucketStore,
   operation: PendingOperation,
@@ -45,7 +45,7 @@ export async function finishDelete(
   return ours && record !== undefined ? { done: true, record } : { done: false, why: 'not_found' };
 }
 
-/** What stands at the key of the record in the end: live only when it is pinned and spared. */
+/** Returns what is at the record's key after the delete: `live` only for a pinned image that cleanup spares. */
 async function bury(
   store: BucketStore,
   operation: PendingOperation,
