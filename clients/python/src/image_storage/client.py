@@ -28,8 +28,8 @@ from .convert import (
 )
 from .dates import Instant
 from .errors import ImageStorageError
-from .methods import CLEANUP, DELETE, SAVE, STATS
 from .image_reader import ImageReader
+from .methods import CLEANUP, DELETE, SAVE, STATS
 from .resume import Download, Listing
 from .retry import DEFAULT_RETRIES, OnRetry
 from .save import Parameters, Progress, Saving
