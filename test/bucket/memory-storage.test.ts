@@ -12,9 +12,10 @@ import type { MemoryBucket } from '../../src/storage/providers/memory-storage.ts
 import { memoryObjects, memoryStorage } from '../../src/storage/providers/memory-storage.ts';
 import { type ObjectStorageOptions, openObjectStorage } from '../../src/storage/providers/object-storage.ts';
 import { foldS3Error } from '../../src/storage/s3/errors.ts';
+import { describeProvider, openMain } from '../providers/provider-suite.ts';
 import { contextOf, strayObjects } from '../support/bucket.ts';
+import { chunked, collect } from '../support/bytes.ts';
 import { pngOf } from '../support/images.ts';
-import { chunked, collect, describeProvider, openMain } from '../support/provider-suite.ts';
 
 function openMemory({ shortIds }: { shortIds?: string[] } = {}) {
   const bucket: MemoryBucket = new Map();

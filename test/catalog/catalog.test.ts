@@ -3,6 +3,8 @@ import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { CatalogQuery, ImageIndex, PageRequest } from '../../src/storage/catalog/catalog.ts';
 import type { ImageRecord } from '../../src/storage/domain/record.ts';
+import { full, seed } from '../support/scale.ts';
+import { anyQuery, anyStep, CatalogModel } from './catalog-model.ts';
 import {
   createWith,
   deleteOf,
@@ -13,9 +15,7 @@ import {
   T0,
   type TestedCatalog,
   temporaryCatalog,
-} from '../support/catalog.ts';
-import { anyQuery, anyStep, CatalogModel } from '../support/catalog-model.ts';
-import { full, seed } from '../support/scale.ts';
+} from './catalogs.ts';
 
 const NEWEST: CatalogQuery = { order: 'newest' };
 

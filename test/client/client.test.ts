@@ -26,7 +26,7 @@ import { startCuttingProxy } from '../support/cutting-proxy.ts';
 import { pngOf } from '../support/images.ts';
 import { requires } from '../support/requires.ts';
 import { runDaemon } from '../support/running-daemon.ts';
-import { refusal, startScripted } from '../support/scripted-daemon.ts';
+import { refusal, startScripted } from './scripted-daemon.ts';
 
 /** What arrived of one attempt. */
 interface Arrived {

@@ -5,13 +5,13 @@ import { expect, it } from 'vitest';
 import { memoryObjects, memoryStorage } from '../../src/storage/providers/memory-storage.ts';
 import { openObjectStorage } from '../../src/storage/providers/object-storage.ts';
 import { contextOf } from '../support/bucket.ts';
+import { collect, sha256Of } from '../support/bytes.ts';
 import { brokenPromises } from '../support/check-store.ts';
 import { filesBelow } from '../support/files.ts';
-import { type ForkedStore, forkStore } from '../support/forked-store.ts';
-import { imageOf, Ledger, sha256Of } from '../support/ledger.ts';
+import { imageOf, Ledger } from '../support/ledger.ts';
 import { canMountTmpfs, openTmpfs } from '../support/mounts.ts';
-import { collect } from '../support/provider-suite.ts';
 import { requires } from '../support/requires.ts';
+import { type ForkedStore, forkStore } from './forked-store.ts';
 
 const IMAGE_BYTES = 400_000;
 

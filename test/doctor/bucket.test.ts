@@ -15,6 +15,8 @@ import type { MemoryBucket } from '../../src/storage/providers/memory-storage.ts
 import { memoryObjects } from '../../src/storage/providers/memory-storage.ts';
 import { s3Objects } from '../../src/storage/s3/objects.ts';
 import { startDaemonProcess } from '../support/daemon-process.ts';
+import { requires } from '../support/requires.ts';
+import { type S3Server, startVersitygw, versitygwAvailable } from '../support/versitygw.ts';
 import {
   byName,
   configFile,
@@ -26,9 +28,7 @@ import {
   newFolder,
   PNG,
   thoseThat,
-} from '../support/doctor.ts';
-import { requires } from '../support/requires.ts';
-import { type S3Server, startVersitygw, versitygwAvailable } from '../support/versitygw.ts';
+} from './diagnosis.ts';
 
 const BUILD_TIMEOUT_MS = 600_000;
 

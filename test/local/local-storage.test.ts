@@ -3,9 +3,10 @@ import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { createStorage } from '../../src/storage/index.ts';
+import { describeProvider, openMain } from '../providers/provider-suite.ts';
+import { collect } from '../support/bytes.ts';
 import { filesBelow, loseCatalog, strayFiles } from '../support/files.ts';
 import { pngOf } from '../support/images.ts';
-import { collect, describeProvider, openMain } from '../support/provider-suite.ts';
 
 const openLocal = ({ shortIds }: { shortIds?: string[] } = {}) =>
   openMain({ settings: (basePath) => ({ type: 'local', basePath }), leftovers: strayFiles, shortIds });

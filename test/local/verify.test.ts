@@ -4,10 +4,10 @@ import { dirname, join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { recordKey } from '../../src/storage/domain/naming.ts';
 import { createStorage, type StorageResult } from '../../src/storage/index.ts';
+import { collect } from '../support/bytes.ts';
 import { loseCatalog, untilNothingIsStaged } from '../support/files.ts';
 import { pngOf } from '../support/images.ts';
 import { type MaintainedStore, openFolder, verified } from '../support/maintained-store.ts';
-import { collect } from '../support/provider-suite.ts';
 
 const FOX = {
   prompt: 'a red fox',

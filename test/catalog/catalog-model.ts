@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import type { CatalogQuery, Tombstone } from '../../src/storage/catalog/catalog.ts';
 import { isModelSlug, modelSlug, utcDay } from '../../src/storage/domain/naming.ts';
 import type { ImageRecord } from '../../src/storage/domain/record.ts';
-import { deleteOf, type insertOf, recordOf, T0 } from './catalog.ts';
+import { deleteOf, type insertOf, recordOf, T0 } from './catalogs.ts';
 
 const DAY = 24 * 60 * 60 * 1000;
 
