@@ -162,6 +162,13 @@ describe.each([
     expect(await count(1 << 20)).toBe(3);
   });
 
+  it('orders images of one timestamp by their filenames, whichever came first', async () => {
+    const images = [1, 2, 3].map((id) => recordOf(id, { timestamp: T0 }));
+    await insert(images[1]!, images[2]!, images[0]!);
+    expect(await listed({ order: 'oldest' })).toEqual(images);
+    expect(await listed({ order: 'newest' })).toEqual(images.toReversed());
+  });
+
   describe('search', () => {
     const prompts = [
       'A red fox, sitting in the snow',
