@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { readEmbeddedMetadata } from '../../src/storage/embedded/metadata.ts';
 import { readerOf } from '../../src/storage/embedded/read-at.ts';
 import { exifOf, imageWith } from '../support/exif.ts';
-import { noise, pngChunk, pngOf, sharedImages, webpOf } from '../support/images.ts';
+import { noise, pngChunk, pngOf, riff, riffChunk, sharedImages, webpOf } from '../support/images.ts';
 
 const SIZE = { width: 8, height: 8 };
 
@@ -307,6 +307,12 @@ describe('EXIF and XMP', () => {
       parametersJson: '{"steps":20,"seed":1}',
       timestamp: new Date('2024-09-27T12:15:22Z'),
     });
+  });
+
+  it('of a WebP are found behind a chunk of odd length', async () => {
+    const image = await imageWith('webp', { exif: exifOf({ comment: Buffer.from(`ASCII\0\0\0${PARAMETERS}`) }) });
+    const behind = riff(riffChunk('ICCP', noise(33, 1)), image.subarray(12));
+    expect(await read(behind)).toMatchObject({ prompt: 'a fox, 狐' });
   });
 
   it('take no caption for a prompt', async () => {
