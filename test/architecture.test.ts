@@ -216,6 +216,46 @@ it('reads every form of import', () => {
   expect(staticImports({ path: 'src/rpc/x.ts', text })).toEqual(['src/rpc/a.ts', 'src/rpc/c.ts', 'src/rpc/d.ts']);
 });
 
+describe('what docs say of the tree', () => {
+  it.each(['docs/architecture.md', 'docs/adding-a-provider.md'])('%s names only paths that exist', (page) => {
+    expect(missingPaths(readFileSync(`${root}/${page}`, 'utf8'))).toEqual([]);
+  });
+
+  it('would catch a path that was moved', () => {
+    const text =
+      'In `src/storage/`, `test/support/*.ts`, `src/storage/upload.ts` and `store.ts`, not in `staging/<filename>.part`.';
+    expect(missingPaths(text)).toEqual(['src/storage/upload.ts', 'store.ts']);
+  });
+
+  it('docs/architecture.md has the table of rooms', () => {
+    const table = roomTable(readFileSync(`${root}/docs/architecture.md`, 'utf8'));
+    const expected = Object.entries(ROOM_MAY_IMPORT).map(([room, others]) => [room, [...others].sort()]);
+    expect(table).toEqual(Object.fromEntries(expected));
+  });
+});
+
+/** Returns the paths and globs in backticks that match no file of the project. */
+function missingPaths(page: string): string[] {
+  const quoted = [...page.matchAll(/`([^`\s<>]+)`/g)].map(([, text]) => text!);
+  const paths = quoted.filter((text) =>
+    /^(bench|bin|clients|docs|examples|gen|proto|scripts|src|test)\/|\.ts$/.test(text),
+  );
+  return paths.filter((path) => globSync(path, { cwd: root }).length === 0);
+}
+
+/** Reads the rows `| room | holds | may import |`: the imports of each room, sorted. */
+function roomTable(page: string): Record<string, string[]> {
+  const table: Record<string, string[]> = {};
+  for (const [, room, allowed] of page.matchAll(/^\| `([a-z0-9]+)` +\|.*\| ([^|]+) \|$/gm)) {
+    const named = [...allowed!.matchAll(/`([a-z0-9]+)`/g)].map(([, other]) => other!);
+    const others = allowed!.startsWith('all above')
+      ? Object.keys(table).filter((above) => !named.includes(above))
+      : named;
+    table[room!] = others.sort();
+  }
+  return table;
+}
+
 /** `src/rpc/routes.ts` → `rpc`, `src/daemon.ts` → `daemon`. */
 function partOf(path: string): string {
   return path.split('/')[1]!.replace(/\.ts$/, '');

@@ -1,11 +1,11 @@
-/** Reads the bytes of a save from their source, chunk by chunk, until somebody cancels. */
+/** Reads the bytes of a save from their source, chunk by chunk, with cancellation. */
 
 import { StorageError, throwIfCancelled } from '../domain/errors.ts';
 import type { ByteSource } from '../domain/requests.ts';
 
 /**
- * Calls `take` with each chunk of the source, and asks for the next once that has resolved. Throws CANCELLED as soon as the
- * signal fires, also while the source gives nothing.
+ * Calls `take` with each chunk of the source, and requests the next once that has resolved (back-pressure). Rejects
+ * with CANCELLED as soon as the signal fires, also while the source is silent.
  */
 export async function forEachChunk(
   source: ByteSource,
@@ -22,14 +22,14 @@ export async function forEachChunk(
       await take(value);
     }
   } finally {
-    // Not awaited: a source that hangs never returns.
+    // Not awaited: `return` of a source that hangs never resolves.
     Promise.resolve(iterator.return?.()).catch(() => undefined);
   }
 }
 
 /**
- * Waits for the work; rejects with CANCELLED as soon as the signal fires. Promise.race would keep every chunk for as long
- * as the signal has not fired.
+ * Waits for the work. Rejects with CANCELLED as soon as the signal fires. Promise.race would retain every chunk until
+ * the signal fires.
  */
 export function unlessCancelled<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return work;

@@ -1,4 +1,4 @@
-/** Stores the image of another store in a bucket under the same name: the object, then the record, which is the commit. */
+/** Copies an image of another store into a bucket under the same name: the object, then the record as the commit. */
 import { nanoid } from 'nanoid';
 import { isSameSave } from '../domain/fingerprint.ts';
 import type { ImageRecord } from '../domain/record.ts';
@@ -14,8 +14,8 @@ export function openCopy(store: BucketStore, expectedBytes: number): CopyUpload 
 }
 
 /**
- * False when the name is not free. An attempt that fails leaves no tombstone: one that comes later finds the object of
- * the first, whose bytes are the same, and goes on from there.
+ * Returns false when the name is taken. A failed attempt leaves no tombstone: a later attempt finds its object, whose
+ * bytes are the same, and continues from there.
  */
 async function copyIn(store: BucketStore, wanted: ImageRecord, payload: Payload): Promise<boolean> {
   const { objects, catalog } = store;
@@ -30,7 +30,7 @@ async function copyIn(store: BucketStore, wanted: ImageRecord, payload: Payload)
   return found.kind === 'live' && isSameSave(found.record, record);
 }
 
-/** The key, unless another image has it here. */
+/** Returns the idempotency key, or '' where another image has it in this store. */
 async function freeKey({ catalog }: BucketStore, { idempotencyKey }: ImageRecord): Promise<string> {
   if (idempotencyKey === '') return '';
   return (await catalog.findByKey(idempotencyKey)) === undefined ? idempotencyKey : '';

@@ -1,4 +1,4 @@
-/** The identity of a store in a bucket, kept in its FORMAT object, and whether the bucket keeps preconditions. */
+/** Reads and creates FORMAT, the object with a store's identity, and checks that the bucket honours preconditions. */
 import { StoreOpenError } from '../domain/errors.ts';
 import { KEY_ROOT } from '../domain/naming.ts';
 import { newStoreFormat, storeIdIn } from '../domain/store-format.ts';
@@ -11,7 +11,7 @@ const FORMAT_KEY = `${KEY_ROOT}metadata/FORMAT`;
 const HEADERS: ObjectHeaders = { contentType: 'application/json', cacheControl: 'no-store' };
 const NO_ETAG = '00000000000000000000000000000000';
 
-/** The store's id, made on first use unless `expectedId` says that there must be one. Throws a StoreOpenError `config`. */
+/** Returns the store's id, created on first use unless `expectedId` is set. Rejects with a StoreOpenError `config`. */
 export async function readOrCreateFormat(objects: ObjectStore, expectedId?: string): Promise<string> {
   let text = await readFormat(objects);
   if (text === undefined) {
@@ -25,7 +25,10 @@ export async function readOrCreateFormat(objects: ObjectStore, expectedId?: stri
   return storeId;
 }
 
-/** The store's id; undefined where there is none yet. Writes nothing. Throws a StoreOpenError `config`, also where it is not `expectedId`. */
+/**
+ * Returns the store's id, or undefined where there is none yet. Writes nothing. Rejects with a StoreOpenError `config`,
+ * also where the id is not `expectedId`.
+ */
 export async function readStoreId(objects: ObjectStore, expectedId?: string): Promise<string | undefined> {
   const text = await readFormat(objects);
   const storeId = text === undefined ? undefined : storeIdOf(text, objects);
@@ -33,7 +36,7 @@ export async function readStoreId(objects: ObjectStore, expectedId?: string): Pr
   return storeId;
 }
 
-/** STORE_REPLACED when the bucket is no longer the store that was opened. */
+/** Rejects with STORE_REPLACED when the bucket is no longer the store that was opened. */
 export async function checkIdentity({ objects, storeId, condition }: BucketStore): Promise<void> {
   condition.checkWritable();
   const text = await readFormat(objects).catch((error) => {
@@ -62,7 +65,7 @@ function storeIdOf(text: string, { location }: ObjectStore): string {
   return storeIdIn(text, { store: `the store in ${location}`, damaged });
 }
 
-/** A bucket that ignores preconditions would overwrite images; what is written to find out is what is there already. */
+/** Rejects when the bucket ignores preconditions: images could be overwritten. Test writes leave FORMAT as it is. */
 async function checkPreconditions(objects: ObjectStore, text: string): Promise<void> {
   if (await createIfAbsent(objects, text)) throw ignored(objects, 'If-None-Match');
   try {
@@ -74,7 +77,7 @@ async function checkPreconditions(objects: ObjectStore, text: string): Promise<v
   throw ignored(objects, 'If-Match');
 }
 
-/** The error of a store that does not heed that header. */
+/** Returns the error for a bucket that ignores the header. */
 export function ignored({ location }: ObjectStore, header: string): StoreOpenError {
   return new StoreOpenError(
     'config',

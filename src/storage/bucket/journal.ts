@@ -1,16 +1,16 @@
-/** Writes changes to the catalog of a bucket: those that wait together share one transaction, and so one sync of the disk. */
+/** Writes changes to the catalog of a bucket in groups: those that wait share one transaction and one disk sync. */
 import { setImmediate } from 'node:timers/promises';
 import { GroupCommit } from '../async/group-commit.ts';
 import type { BucketCatalog, BucketChange } from '../catalog/bucket-catalog.ts';
 import type { ImageRecord } from '../domain/record.ts';
 
-/** What `apply` says to each of the changes that were written together. */
+/** The results of `apply`, one per change. */
 type Earlier = (ImageRecord | undefined)[];
 
 export class Journal {
   readonly #catalog: Pick<BucketCatalog, 'apply'>;
   readonly #groups = new GroupCommit<BucketChange[], Earlier>({
-    // What is asked for in this turn of the event loop goes together.
+    // Joins all writes of this turn of the event loop.
     gather: () => setImmediate(),
     commit: (group) => this.#apply(group),
   });
@@ -19,12 +19,12 @@ export class Journal {
     this.#catalog = catalog;
   }
 
-  /** Resolves when all of the changes are durable, together, with what `apply` says to them. Rejects with the catalog's CatalogError. */
+  /** Resolves with the results of `apply` once all changes are durable, together. Rejects with a CatalogError. */
   write(...changes: BucketChange[]): Promise<Earlier> {
     return this.#groups.submit(changes);
   }
 
-  /** Resolves when nothing waits. */
+  /** Resolves when no change is waiting. */
   idle(): Promise<void> {
     return this.#groups.idle();
   }

@@ -1,4 +1,4 @@
-/** The start of a store in a bucket: lock, identity, catalog (empty when it is lost), what a crash left open. */
+/** Opens a store in a bucket: lock, identity, catalog (empty when it is lost), operations that a crash left open. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KeyedQueue } from '../async/keyed-queue.ts';
@@ -20,7 +20,7 @@ import { Spool } from './spool.ts';
 import type { BucketStore } from './store.ts';
 import { Synchronizer } from './sync.ts';
 
-/** How long a bucket may take to say which store it holds. */
+/** How long a bucket may take to answer which store it holds. */
 const FIRST_ANSWER_MS = 30_000;
 
 export interface BucketOptions extends BucketSettings {
@@ -39,7 +39,7 @@ export interface StateFiles {
   folder: string;
   catalog: string;
   lock: string;
-  /** Names the store that the rest belongs to. */
+  /** Names the store that the other files belong to. */
   binding: string;
   spool: string;
 }
@@ -78,7 +78,7 @@ async function openLocked(
   if (signal?.aborted) giveUp();
   let catalog: BucketCatalog | undefined;
   try {
-    // What fails now is reported once, by whoever opens the store.
+    // Not through `condition`: a failure now is reported once, by the caller that opens the store.
     const storeId = await withinFirstAnswer(bindToStore(retrying(bare, trying), files), giveUp);
     const spool = new Spool(files.spool);
     await spool.prepare();
@@ -98,7 +98,7 @@ async function openLocked(
   }
 }
 
-/** Calls `giveUp` after a while, and waits for the work to end by it. */
+/** Waits for the work; calls `giveUp` after 30 s, which ends it. */
 async function withinFirstAnswer<T>(work: Promise<T>, giveUp: () => void): Promise<T> {
   const timer = setTimeout(giveUp, FIRST_ANSWER_MS);
   try {
@@ -121,7 +121,7 @@ export function stateFiles(name: string, folder: string = DEFAULT_STATE_DIR): St
 }
 
 /**
- * Returns the id of the store in the bucket. Requires that it is the one that the state was made for, if there is
+ * Returns the id of the store in the bucket. Requires that it is the store that the state was made for, if there is
  * state.
  */
 async function bindToStore(objects: ObjectStore, files: StateFiles): Promise<string> {

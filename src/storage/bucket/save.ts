@@ -32,8 +32,8 @@ async function saveImage(store: BucketStore, wanted: ImageRecord, payload: Paylo
 }
 
 /**
- * The name of that attempt. With an idempotency key all attempts of all daemons try the same names in the same order, so
- * that they meet at one record.
+ * Returns the name for an attempt. With an idempotency key all attempts of all daemons try the same names in the same
+ * order, so that they compete for one record.
  */
 function filenameOf(wanted: ImageRecord, count: number, shortId: () => string): string {
   if (wanted.idempotencyKey !== '')
@@ -41,7 +41,7 @@ function filenameOf(wanted: ImageRecord, count: number, shortId: () => string): 
   return count === 0 ? wanted.filename : withShortId(wanted.filename, shortId());
 }
 
-/** The first result of that key; it differs from this one in nothing that the fingerprint covers. */
+/** Returns the first result of the key. All other fields are those of `wanted`, since the fingerprints are equal. */
 function replay(first: ImageRecord | RecordTombstone, wanted: ImageRecord): Committed {
   checkReplay(first, wanted);
   const { filename, createTime, timestamp, pinned } = first;
@@ -55,7 +55,7 @@ class SaveAttempt {
   readonly #record: ImageRecord & { nonce: string };
   readonly #payload: Payload;
   readonly #operation: PendingOperation;
-  /** Each may be in the bucket or on its way there. */
+  /** True when the object, or the record, may be in the bucket or in flight. */
   #objectSent = false;
   #recordSent = false;
 
@@ -67,7 +67,7 @@ class SaveAttempt {
     this.#operation = { kind: 'save', nonce, filename, idempotencyKey, fingerprint };
   }
 
-  /** Undefined when the name is taken. */
+  /** Returns undefined when the name is taken. */
   async run(): Promise<Committed | undefined> {
     const [earlier] = await this.#store.journal.write({ kind: 'begin', operation: this.#operation });
     if (earlier !== undefined) return replay(earlier, this.#record);
@@ -85,7 +85,7 @@ class SaveAttempt {
     return committed;
   }
 
-  /** What stands at the key of the record once nothing of this attempt can change it any more. */
+  /** Returns what is at the record's key once nothing of this attempt can change it any more. */
   async #reachRecord(): Promise<FoundRecord> {
     if (!(await this.#placeObject())) return withdraw(this.#store, this.#operation);
     const put = () => putRecord(this.#store.objects, this.#record);
@@ -97,7 +97,7 @@ class SaveAttempt {
     );
   }
 
-  /** False when other bytes have the name. */
+  /** Returns false when other bytes have the name. */
   #placeObject(): Promise<boolean> {
     return placeObject(this.#store.objects, {
       key: this.#record.key,
@@ -110,7 +110,7 @@ class SaveAttempt {
     });
   }
 
-  /** Whether these are our bytes: from this attempt, or from another with our idempotency key. */
+  /** Returns whether these are our bytes: from this attempt, or from another with our idempotency key. */
   #accepts({ size, metadata }: StoredObject): boolean {
     const ours = imageHeaders(this.#record).metadata;
     const sameImage =
@@ -118,7 +118,7 @@ class SaveAttempt {
     return metadata.nonce === ours.nonce || (sameImage && size === this.#record.size);
   }
 
-  /** What stands at the key of the record after giving up. Rejects when that cannot be told, or nothing had been sent. */
+  /** Gives up. Returns what is at the record's key afterwards; rejects when that is unknown or nothing was sent. */
   async #withdraw(error: unknown): Promise<FoundRecord> {
     const { condition, journal, unsettled } = this.#store;
     try {

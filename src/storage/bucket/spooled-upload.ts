@@ -1,4 +1,4 @@
-/** Spools the bytes of an image until all of them are there, then commits it to a bucket. */
+/** Spools the bytes of an image until they are complete, then commits it to a bucket. */
 import { throwIfCancelled } from '../domain/errors.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import type { IncomingBytes } from '../types.ts';
@@ -9,7 +9,7 @@ export interface SpooledUpload<T> extends IncomingBytes {
   commit(record: ImageRecord, signal?: AbortSignal): Promise<T>;
 }
 
-/** Runs `commit` while no other with the same idempotency key runs, and folds its failures. */
+/** Runs commits with the same idempotency key one at a time, and folds their failures. */
 export function spooledUpload<T>(
   { byKey, condition, spool }: BucketStore,
   expectedBytes: number | undefined,

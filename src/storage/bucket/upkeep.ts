@@ -1,4 +1,4 @@
-/** The background work of an open store in a bucket: following others, settling what is open, sweeping, its identity. */
+/** The background work of an open store in a bucket: synchronizes, settles operations, sweeps, checks the identity. */
 import { DEFAULT_SYNC_SECONDS } from '../domain/config.ts';
 import { checkIdentity } from './format.ts';
 import type { OpenStore } from './open.ts';
@@ -20,17 +20,17 @@ interface Chore {
   everyMs?: number;
 }
 
-/** Begins all of it; what is returned ends it, after the piece of work in hand. */
+/** Starts the chores. Returns a function that stops them after the work in progress. */
 export function startUpkeep(store: OpenStore, syncSeconds: number = DEFAULT_SYNC_SECONDS): () => Promise<void> {
-  // Each daemon at another time, so that two hardly ever drop the same tombstone at once.
+  // Random for each daemon, so that two hardly ever remove the same tombstone at once.
   const expireAfterMs = BUCKET_TOMBSTONE_MS + Math.floor(Math.random() * DAY_MS);
   const chores: Chore[] = [
-    // Once at the start also where nobody else writes: it finds what was done by hand, or by a crash that lost the disk.
+    // Once at start even without other writers: it finds changes made by hand, or lost with the disk in a crash.
     { name: 'sync', work: () => store.synchronizer.run(), ...(store.shared && { everyMs: syncSeconds * 1000 }) },
     { name: 'settle', work: () => resolveOperations(store, [...store.unsettled.values()]), everyMs: SETTLE_EVERY_MS },
     { name: 'sweep', work: () => sweepAll(store, expireAfterMs), everyMs: SWEEP_EVERY_MS },
     { name: 'identity', work: () => checkIdentity(store), everyMs: IDENTITY_EVERY_MS },
-    // Whoever goes by health sends nothing that could show that the bucket is back.
+    // Callers that wait for health send no call that could show that the bucket is back.
     { name: 'recovery', work: () => checkIfDown(store), everyMs: RECOVERY_EVERY_MS },
   ];
   const stops = chores.map((chore) => repeat(chore, store));
@@ -56,7 +56,7 @@ function repeat({ name, work, everyMs }: Chore, { context, condition }: OpenStor
       await work();
     } catch (error) {
       pauseMs = TRY_AGAIN_MS;
-      // That the bucket is away, or another, was logged once.
+      // An unreachable or replaced bucket has been logged already.
       if (!stopped && condition.health.serving) {
         context.log.warn({ err: error, provider: context.name, chore: name }, 'upkeep failed; it is tried again');
       }

@@ -5,24 +5,24 @@ import type { ImageIndex } from './catalog.ts';
 /** Replaces the record of an image that was deleted, or whose save failed. */
 export interface RecordTombstone {
   filename: string;
-  /** `failed`: a save gave up; there never was an image. */
+  /** `failed`: a save gave up, and no image ever existed. */
   kind: 'deleted' | 'failed';
   /** ms since 1970. */
   deleteTime: number;
-  /** Of the save that made the image, or gave up. */
+  /** The nonce of the save that made the image, or gave up. */
   nonce: string;
-  /** Of the delete; empty when the save failed. */
+  /** The nonce of the delete; empty when the save failed. */
   deleteNonce: string;
   /** Empty means none. */
   idempotencyKey: string;
   fingerprint: string;
-  /** Of the image, like the next; ms since 1970. */
+  /** The image's, as the fields below; ms since 1970. */
   createTime: number;
   timestamp: number;
   pinned: boolean;
 }
 
-/** The object at the key of a record. `foreign`: in none of our formats. */
+/** The object at the key of a record; `foreign`: not in a format of ours. */
 export type FoundRecord =
   | { kind: 'absent' }
   | { kind: 'live'; etag: string; record: ImageRecord }
@@ -46,25 +46,26 @@ export interface PendingOperation {
   fingerprint: string;
 }
 
-/** A tombstone whose object is to be removed once more. */
+/** A tombstone whose object is due to be removed again. */
 export interface DueSweep extends KnownRecord {
   /** ms since 1970. */
   deleteTime: number;
 }
 
+/** A change of the catalog of an object store. */
 export type BucketChange =
   /**
-   * Written before anything is sent, for the next start to find. A save whose key an image has already is not begun.
+   * Written before the first request, for the next start to find. A save whose idempotency key is used is not begun.
    */
   | { kind: 'begin'; operation: PendingOperation }
   | { kind: 'end'; nonce: string }
   /**
-   * The object that was found at the key of a record. A tombstone always counts, and is swept at `sweepTime`; anything
-   * else counts only while the catalog knows the ETag `over` (unset: nothing) for that key. An image whose idempotency
-   * key another image has is indexed without it.
+   * The object that was found at the key of a record. A tombstone is always applied, and swept at `sweepTime`; anything
+   * else is applied only while `over` is the ETag that the catalog knows for that key (unset: none). An image whose
+   * idempotency key another image has is indexed without it.
    */
   | { kind: 'found'; filename: string; found: FoundRecord; over?: string; sweepTime?: number }
-  /** When the object of a tombstone is removed next; does nothing where no tombstone is known. */
+  /** Sets when the object of a tombstone is removed next; does nothing when no tombstone is known. */
   | { kind: 'sweep'; filename: string; sweepTime: number }
   /** The catalog has been compared with the whole bucket. */
   | { kind: 'filled' };
@@ -88,16 +89,16 @@ export interface BucketCatalog extends ImageIndex {
   isFilled(): Promise<boolean>;
   /** Returns all operations that were begun and not ended. */
   pendingOperations(): Promise<PendingOperation[]>;
-  /** Returns the record of this image as it was found last, or undefined where none was. */
+  /** Returns the record of this image as it was found last, or undefined when none was. */
   known(filename: string): Promise<KnownRecord | undefined>;
   /**
    * Returns the records with keys above `after` up to and including `upTo`, in the order of their keys; at most
    * `limit`.
    */
   knownBetween(range: { after?: string; upTo?: string; limit: number }): Promise<KnownRecord[]>;
-  /** Returns the tombstones whose time has come, the longest due first; at most `limit`. */
+  /** Returns the tombstones that are due, the longest due first; at most `limit`. */
   dueSweeps(now: number, limit: number): Promise<DueSweep[]>;
 
-  /** Waits for the reads that run, and frees the file. `clean` requires that no change is in doubt. */
+  /** Waits for running reads, and closes the file. `clean` requires that no change is in doubt. */
   close(clean: boolean): Promise<void>;
 }

@@ -2,11 +2,11 @@
 import type { ImageRecord } from '../domain/record.ts';
 import type { GroupStatistics, ImageFilter, Order, Position } from '../domain/requests.ts';
 
-/** A deleted image: keeps its filename and idempotency key taken for a while. */
+/** A deleted image, which reserves its filename and idempotency key for a while. */
 export interface Tombstone {
   record: ImageRecord;
   deleteTime: number;
-  /** Its files may still be there. */
+  /** True while its files may still exist. */
   unlinkPending: boolean;
 }
 
@@ -15,7 +15,7 @@ export type Change =
   | { kind: 'delete'; filename: string; deleteTime: number; sparePinned: boolean };
 
 /** The result of one change of a committed group. */
-export type Outcome =
+export type ChangeOutcome =
   | { done: true; record: ImageRecord }
   | { done: false; why: 'filename_taken' | 'not_found' | 'pinned' }
   | { done: false; why: 'key_taken'; record: ImageRecord };
@@ -29,17 +29,17 @@ export interface CatalogQuery extends Omit<ImageFilter, 'dateRange'> {
 }
 
 export interface PageRequest {
-  /** Returns only rows behind this position; with `inclusive` the one at it, too. */
+  /** Returns only rows after this position; with `inclusive` the one at it, too. */
   after?: Position & { inclusive?: boolean };
   /** The most rows to return. */
   limit: number;
-  /** The most bytes of metadata to return, save for a first row that exceeds them alone. */
+  /** The most bytes of metadata to return, except for a first row that exceeds them alone. */
   maxBytes: number;
 }
 
 export interface RecordPage {
   records: ImageRecord[];
-  /** At least one more row follows. */
+  /** True when at least one more row follows. */
   more: boolean;
 }
 
@@ -61,12 +61,12 @@ export interface CatalogStatistics {
   byDate: GroupStatistics[];
 }
 
-/** The state of the row of a filename; `unlinking`: deleted, and its files may still be there. */
+/** The state of the row of a filename; `unlinking`: deleted, while its files may still exist. */
 export type RowState = 'live' | 'unlinking' | 'deleted' | 'absent';
 
 /** A row whose record file is not yet known to be on stable storage. */
 export interface UnsyncedRecord {
-  /** Ascending; grows with every insert and is never used again. */
+  /** Ascending; grows with every insert and is never reused. */
   sequence: number;
   filename: string;
 }
@@ -99,17 +99,17 @@ export interface ImageIndex {
  *
  * A method that changes something runs in one transaction: it is atomic, and when it resolves it survives a power cut.
  * It rejects with a CatalogError. `full` and `definite` have changed nothing; after `unknown` every further change
- * rejects, since what is in doubt must not be built upon, and the next open decides.
+ * rejects, since nothing may build on an uncertain commit, and the next open decides.
  */
 export interface LocalCatalog extends ImageIndex {
-  /** Applies the changes in order. One that fails its check fails alone; the others stand. */
-  commit(changes: readonly Change[]): Promise<Outcome[]>;
+  /** Applies the changes in order. One that fails its check fails alone; the others are committed. */
+  commit(changes: readonly Change[]): Promise<ChangeOutcome[]>;
   /** Returns the state of each of the filenames, in their order. */
   rowStates(filenames: readonly string[]): Promise<RowState[]>;
 
-  /** Returns deleted images whose files may still be there; at most `limit`. */
+  /** Returns deleted images whose files may still exist; at most `limit`. */
   pendingUnlinks(limit: number): Promise<ImageRecord[]>;
-  /** Forgets that their files were pending. Requires that the files are gone and their folders synced. */
+  /** Clears the pending unlinks. Requires that the files are removed and their folders synced. */
   clearPendingUnlinks(filenames: readonly string[]): Promise<void>;
   /**
    * Forgets tombstones older than this, except those with files pending, a thousand a transaction. Returns how many.
@@ -125,19 +125,19 @@ export interface LocalCatalog extends ImageIndex {
   setRecordsSynced(sequence: number): Promise<void>;
 
   /**
-   * Waits for the reads that run, and frees the file. `clean` requires that all record files are synced and nothing is
-   * in doubt; it survives a power cut once this resolves, and the next open says `clean`.
+   * Waits for running reads, and closes the file. `clean` requires that all record files are synced and nothing is in
+   * doubt; it survives a power cut once this resolves, and the next open reports `clean`.
    */
   close(clean: boolean): Promise<void>;
 }
 
 /** Why a call of a catalog failed, in the terms a store decides by. */
 export type CatalogFailure =
-  /** No room: nothing of the call happened, and it may succeed once there is some. */
+  /** No space: nothing of the call was applied, and it may succeed once there is some. */
   | 'full'
-  /** Nothing of the call happened. */
+  /** Nothing of the call was applied. */
   | 'definite'
-  /** COMMIT itself failed or the thread died: what happened is known only once the catalog is opened again. */
+  /** COMMIT itself failed or the thread died: the outcome is known only once the catalog is opened again. */
   | 'unknown'
   /** The database is damaged: only a rebuild helps. */
   | 'corrupt';

@@ -1,4 +1,4 @@
-/** What a search compares: the words of a prompt and of a query, folded alike. */
+/** Folds the words of prompts and of queries alike, so that a search can compare them. */
 
 /** Scripts written without spaces: each character, with its marks, is a word of its own. */
 const UNSPACED =
@@ -12,8 +12,8 @@ export function searchText(prompt: string): string {
 }
 
 /**
- * Returns what must occur in a prompt: for each run of letters and digits of the query its words, folded, of which the
- * last may be a beginning. None for a query without letters and digits.
+ * Returns the terms that must occur in a prompt: for each run of letters and digits of the query its folded words, of
+ * which the last may be a prefix. Returns none for a query without letters and digits.
  */
 export function searchTerms(query: string): string[] {
   return [...new Set(runs(query))];
@@ -31,7 +31,7 @@ export function matchExpression(terms: readonly string[]): string {
 }
 
 function runs(text: string): string[] {
-  // Most prompts; several times faster.
+  // Most prompts are ASCII, which is several times faster.
   if (ASCII.test(text)) return text.toUpperCase().match(/[A-Z0-9]+/g) ?? [];
   return fold(text).match(RUN)?.map(wordsOf) ?? [];
 }

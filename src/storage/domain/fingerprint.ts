@@ -1,13 +1,13 @@
-/** The fingerprint of a save: tells whether two saves are the same. */
+/** The fingerprint of a save: decides whether two saves with one idempotency key are the same. */
 import { createHash } from 'node:crypto';
 import { StorageError } from './errors.ts';
 import type { ImageRecord } from './record.ts';
 import type { CheckedMetadata } from './validation.ts';
 
 /**
- * What makes two saves with one idempotency key the same save: sha256 over the bytes' sha256, then prompt, model,
- * timestamp (decimal ms, empty when not sent), category, parameters_json and each tag as sent; each as a 32-bit
- * big-endian length and its bytes, the tags behind their 32-bit count.
+ * Returns the fingerprint, lower-case hex: sha256 over the bytes' sha256, then prompt, model, timestamp (decimal ms,
+ * empty when not sent), category, parameters_json and each tag as sent. Each is preceded by its length in bytes, and
+ * the tags by their number, as 32-bit big-endian integers.
  */
 export function fingerprint(sha256: string, metadata: CheckedMetadata): string {
   const hash = createHash('sha256');

@@ -5,10 +5,10 @@ import { type Blocks, MAX_BLOCK_BYTES } from './metadata-blocks.ts';
 import { partsOf } from './parts.ts';
 import type { ReadAt } from './read-at.ts';
 
-/** Boxes before `meta`; there are one or two. */
+/** The most boxes to search for `meta`; usually one or two precede it. */
 const MAX_BOXES = 16;
 
-/** Rejects where the structure is broken. */
+/** Rejects when the structure is broken. */
 export async function findAvifBlocks(readAt: ReadAt): Promise<Blocks> {
   const { boxes } = boxesIn(await readMeta(readAt));
   const bodyOf = (type: string) => boxes.find((box) => box.type === type)?.body;
@@ -22,7 +22,7 @@ export async function findAvifBlocks(readAt: ReadAt): Promise<Blocks> {
     return Buffer.concat(await Promise.all(extents.map((extent) => readAt(extent.at, extent.lengthBytes))));
   };
   const exif = await read('Exif');
-  // Its first field is the length of what stands before the TIFF.
+  // The first field is the length of the data before the TIFF.
   return { exif: exif?.subarray(4 + exif.readUInt32BE(0)), xmp: await read('application/rdf+xml') };
 }
 
@@ -34,7 +34,7 @@ async function readMeta(readAt: ReadAt): Promise<Buffer> {
   return NOTHING;
 }
 
-/** Items by type, those of type `mime` by what they contain. */
+/** Returns the ids of items by item type, of `mime` items by content type. */
 function itemIds(iinf: Buffer): Map<string, number> {
   const ids = new Map<string, number>();
   const countBytes = iinf[0] === 0 ? 2 : 4;
@@ -43,16 +43,18 @@ function itemIds(iinf: Buffer): Map<string, number> {
     const idBytes = body[0] === 2 ? 2 : 4;
     const typeAt = FULL_BOX_BYTES + idBytes + 2;
     const itemType = body.toString('latin1', typeAt, typeAt + 4);
-    // Behind the type stand a name and, of a mime item, its content type, each with a NUL.
+    // The type is followed by a name and, for a mime item, its content type, each with a NUL.
     const contentType = body.toString('latin1', typeAt + 4).split('\0')[1] ?? '';
     ids.set(itemType === 'mime' ? contentType : itemType, body.readUIntBE(FULL_BOX_BYTES, idBytes));
   }
   return ids;
 }
 
-/** Where the items of this file lie, by their ids. */
+/** Returns the extents of the items in this file, by item id. */
 function itemPlaces(iloc: Buffer): Map<number, Extent[]> {
   const places = new Map<number, Extent[]>();
-  for (const { id, isInFile, extents } of itemsIn(iloc)) if (isInFile) places.set(id, extents);
+  for (const { id, constructionMethod, extents } of itemsIn(iloc)) {
+    if (constructionMethod === 0) places.set(id, extents);
+  }
   return places;
 }

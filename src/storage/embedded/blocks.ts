@@ -1,4 +1,4 @@
-/** Finds the EXIF and the XMP of a JPEG, WebP or AVIF, wherever in the file they lie. */
+/** Finds the EXIF and the XMP of a JPEG, WebP or AVIF, anywhere in the file. */
 import { isIsobmff } from '../formats/isobmff.ts';
 import { jpeg, SOS, walkJpeg } from '../formats/jpeg.ts';
 import { walkRiff } from '../formats/riff.ts';
@@ -12,7 +12,7 @@ const APP1 = 0xe1;
 const EXIF_PREFIX = Buffer.from('Exif\0\0', 'latin1');
 const XMP_PREFIX = Buffer.from('http://ns.adobe.com/xap/1.0/\0', 'latin1');
 
-/** Empty for other types. */
+/** Returns no blocks for other types. */
 export async function findBlocks(readAt: ReadAt): Promise<Blocks> {
   const head = await readAt(0, 12);
   if (jpeg.matches(head)) return findJpegBlocks(readAt);
@@ -20,7 +20,7 @@ export async function findBlocks(readAt: ReadAt): Promise<Blocks> {
   return isIsobmff(head) ? findAvifBlocks(readAt) : {};
 }
 
-/** Segments up to the one where the pixels begin. */
+/** Reads the segments before the pixels. */
 async function findJpegBlocks(readAt: ReadAt): Promise<Blocks> {
   const blocks: Blocks = {};
   for await (const { type: code, at, lengthBytes } of partsOf(readAt, walkJpeg)) {
@@ -33,7 +33,7 @@ async function findJpegBlocks(readAt: ReadAt): Promise<Blocks> {
   return blocks;
 }
 
-/** Chunks; metadata stands behind the pixels. */
+/** Reads all chunks, since metadata follows the pixels. */
 async function findWebpBlocks(readAt: ReadAt): Promise<Blocks> {
   const blocks: Blocks = {};
   for await (const { type, at, lengthBytes } of partsOf(readAt, walkRiff)) {
@@ -44,7 +44,7 @@ async function findWebpBlocks(readAt: ReadAt): Promise<Blocks> {
   return blocks;
 }
 
-/** Some writers put the prefix that JPEG wants before every EXIF. */
+/** Some writers put JPEG's prefix before every EXIF. */
 function withoutPrefix(exif: Buffer): Buffer {
   return startsWith(exif, EXIF_PREFIX) ? exif.subarray(EXIF_PREFIX.length) : exif;
 }

@@ -1,12 +1,12 @@
-/** Reads the JSON in which generators describe an image; numbers stay as they were written. */
+/** Parses the JSON in which generators describe an image; numbers stay as they were written. */
 
 export type Fields = Record<string, unknown>;
 
-/** A number as it was written: seeds have 64 bits, a double holds 53. */
+/** A number as it was written: seeds have 64 bits, doubles only 53. */
 export class ExactNumber {
   readonly text: string;
 
-  /** `text` is a number of JSON. */
+  /** Requires that `text` is a JSON number. */
   constructor(text: string) {
     this.text = text;
   }
@@ -16,7 +16,7 @@ export class ExactNumber {
   }
 }
 
-/** Of an object or an array; empty for null. Throws a SyntaxError for what is no JSON. */
+/** Returns the fields of a JSON object or array; none for null. Throws a SyntaxError for text that is not JSON. */
 export function parseFields(json: string): Fields {
   const exact = (_key: string, value: unknown, { source }: { source?: string }) =>
     typeof value === 'number' ? new ExactNumber(source!) : value;

@@ -1,8 +1,8 @@
-/** Reads the `parameters` of Fooocus: JSON with the settings side by side, as some others write it, too. */
+/** Reads the `parameters` of Fooocus: a flat JSON object of settings, which some other generators write, too. */
 import { asText, type Fields } from './fields.ts';
 import { type GeneratorMetadata, modelOfFile } from './generator-metadata.ts';
 
-/** Undefined when the parameters have no prompt. */
+/** Returns undefined when the parameters have no prompt. */
 export function readFooocus({ prompt, ...settings }: Fields): GeneratorMetadata | undefined {
   if (typeof prompt !== 'string') return undefined;
   const model = asText(settings.model) ?? asText(settings.base_model);

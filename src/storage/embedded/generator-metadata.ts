@@ -1,4 +1,4 @@
-/** What the readers of generators' dialects find in an image. */
+/** The metadata that the readers of generators' dialects find in an image. */
 
 export interface GeneratorMetadata {
   prompt?: string;
@@ -11,7 +11,7 @@ export interface GeneratorMetadata {
 
 const MODEL_FILE = /\.(safetensors|sft|ckpt|pth?|bin|gguf|onnx)$/i;
 
-/** The name of a model without folders and extension. */
+/** Returns the name of a model without folders and extension. */
 export function modelOfFile(path: string): string {
   return path.replace(/^.*[/\\]/s, '').replace(MODEL_FILE, '');
 }

@@ -1,4 +1,6 @@
-/** Reads what InvokeAI leaves in its PNGs: `invokeai_metadata`, before that `sd-metadata`, and at first a command line. */
+/**
+ * Reads the metadata of InvokeAI's PNGs: `invokeai_metadata`, formerly `sd-metadata`, and originally a command line.
+ */
 import { asText, ExactNumber, type Fields, parseFields } from './fields.ts';
 import type { GeneratorMetadata } from './generator-metadata.ts';
 
@@ -7,7 +9,7 @@ const COMMAND_LINE = /^"(.*)"(.*)$/s;
 const FLAGS: Record<string, string> = { s: 'steps', S: 'seed', W: 'width', H: 'height', C: 'cfg_scale', A: 'sampler' };
 const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?$/;
 
-/** Undefined when no text is InvokeAI's. */
+/** Returns undefined when no text is InvokeAI's. */
 export function readInvokeAI(texts: Map<string, string>): GeneratorMetadata | undefined {
   const newest = texts.get('invokeai_metadata');
   if (newest !== undefined) return readMetadata(newest);
@@ -42,13 +44,13 @@ function settingValue(value: string): unknown {
   return NUMBER.test(value) ? new ExactNumber(value) : value;
 }
 
-/** A name, or an object that has one. */
+/** Accepts a name, or an object that has one. */
 function modelName(model: unknown): string | undefined {
   const { name, model_name } = (model ?? {}) as Fields;
   return asText(model) ?? asText(name) ?? asText(model_name);
 }
 
-/** One text, or several with weights. */
+/** Accepts one text, or several with weights. */
 function weightedPrompt(prompt: unknown): string | undefined {
   if (!Array.isArray(prompt)) return asText(prompt);
   return prompt.map((part: Fields) => asText(part.prompt) ?? '').join(' ');

@@ -1,14 +1,14 @@
-/** Walks a container by reading its file here and there. */
+/** Walks a container by random access to its file. */
 import { StorageError } from '../domain/errors.ts';
 import { type Demand, NOTHING, type Part, type Scan, type Walk, type Walker } from '../formats/walk.ts';
 import type { ReadAt } from './read-at.ts';
 
-/** Where a file of ever so many small parts is given up. */
+/** The most parts to read of one file. */
 const MAX_PARTS = 20_000;
-/** Read at once: headers may lie close together, and each read may open a file or be a request. */
+/** The least bytes to read at once: headers may be close together, and each read may open a file or send a request. */
 const WINDOW_BYTES = 16 * 1024;
 
-/** The parts in their order, up to where the file ends or its structure is broken. */
+/** Yields the parts in order, up to the end of the file or the first damage. */
 export async function* partsOf<Type>(
   readAt: ReadAt,
   walker: Walker<Type>,
@@ -31,7 +31,7 @@ export async function* partsOf<Type>(
   }
 }
 
-/** Undefined where the walk has ended. */
+/** Returns undefined when the walk has ended. */
 function nextDemand(walk: Walk, bytes: Buffer): Demand | undefined {
   try {
     const step = walk.next(bytes);
@@ -42,12 +42,13 @@ function nextDemand(walk: Walk, bytes: Buffer): Demand | undefined {
   }
 }
 
-/** Undefined where the file ends before the demand is met. */
+/** Returns a function that serves demands; it returns undefined when the file ends before. */
 function answersFrom(readAt: ReadAt): (demand: Demand) => Promise<Buffer | undefined> {
   let window = NOTHING;
   let windowAt = 0;
-  /** What the window holds from there on: so many bytes or more, fewer where the file ends. */
+  /** Returns at least `lengthBytes` from `at` on; fewer at the end of the file. */
   const bytesAt = async (at: number, lengthBytes: number) => {
+    if (lengthBytes === 0) return NOTHING;
     if (at < windowAt || at + lengthBytes > windowAt + window.length) {
       window = await readAt(at, Math.max(lengthBytes, WINDOW_BYTES));
       windowAt = at;
@@ -63,7 +64,7 @@ function answersFrom(readAt: ReadAt): (demand: Demand) => Promise<Buffer | undef
     }
   };
   return async (demand) => {
-    if (demand.kind === 'rest' || (demand.kind === 'read' && demand.bytes === 0)) return undefined;
+    if (demand.kind === 'rest') return undefined;
     if (demand.kind === 'scan') return scanFrom(demand.at, demand.scan);
     const bytes = await bytesAt(demand.at, demand.bytes);
     return bytes.length < demand.bytes ? undefined : bytes.subarray(0, demand.bytes);

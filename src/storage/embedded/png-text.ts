@@ -1,13 +1,15 @@
-/** Reads the text chunks of a PNG, as far as there are any. */
+/** Reads the text chunks of a PNG. */
 import { isUtf8 } from 'node:buffer';
 import { inflateSync } from 'node:zlib';
 import { png, walkPng } from '../formats/png.ts';
 import { walkBytes } from '../formats/walk.ts';
 
-/** Compressed text that unfolds to more is skipped. */
+/** Compressed text that inflates to more is skipped. */
 const MAX_TEXT_BYTES = 16 * 1024 * 1024;
 
-/** Text by its keyword, from tEXt, zTXt and iTXt; of equal keywords the first counts. Empty when it is no PNG. */
+/**
+ * Returns text by keyword, from tEXt, zTXt and iTXt; of equal keywords the first counts. Empty when it is not a PNG.
+ */
 export function readPngTexts(bytes: Uint8Array): Map<string, string> {
   const file = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const texts = new Map<string, string>();
@@ -43,7 +45,7 @@ const DECODERS: Record<string, Decode> = {
   },
 };
 
-/** Latin-1 says the standard, UTF-8 write many; one is hardly ever taken for the other. */
+/** The standard requires Latin-1, but many write UTF-8; one is hardly ever mistaken for the other. */
 function latin1OrUtf8(bytes: Buffer): string {
   return bytes.toString(isUtf8(bytes) ? 'utf8' : 'latin1');
 }

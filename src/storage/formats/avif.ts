@@ -1,4 +1,6 @@
-/** AVIF, still and animated: the boxes of the file, and that all that `meta` points to lies inside it. */
+/**
+ * Parses AVIF, still and animated: walks the boxes, and checks that the file contains all data that `meta` points to.
+ */
 import { type Box, boxesIn, Fields, FULL_BOX_BYTES, isIsobmff, itemsIn, walkBoxes } from './isobmff.ts';
 import { type Dimensions, dimensions, type Format, type Parser } from './parser.ts';
 import { damaged, readInto } from './walk.ts';
@@ -15,13 +17,13 @@ export const avif: Format = {
   parse,
 };
 
-/** The major and the compatible brands as far as they have arrived; undefined when the file does not begin with `ftyp`. */
+/** Returns the major and compatible brands that have arrived; undefined when the file does not begin with `ftyp`. */
 export function brandsOf(head: Buffer): string[] | undefined {
   if (!isIsobmff(head)) return undefined;
   const brands: string[] = [];
   const end = Math.min(head.readUInt32BE(0), head.length);
   for (let at = 8; at + 4 <= end; at += 4) brands.push(head.toString('latin1', at, at + 4));
-  // Between them stands the minor version.
+  // The minor version comes between them.
   return brands.filter((_, at) => at !== 1);
 }
 
@@ -42,7 +44,7 @@ function* parse(position: () => number): Parser {
 }
 
 interface Picture extends Dimensions {
-  /** Where in the file the last byte that `meta` points to ends. */
+  /** The offset after the last byte that `meta` points to. */
   end: number;
 }
 
@@ -53,7 +55,7 @@ function readMeta(meta: Buffer): Picture {
     .filter(({ type }) => type === 'ipco')
     .flatMap(({ body }) => childrenOf(body))
     .filter(({ type }) => type === 'ispe');
-  // The tiles, thumbnails and auxiliary pictures of an image are not larger than itself.
+  // Tiles, thumbnails and auxiliary pictures are not larger than the image itself.
   const largest = ispes.map(({ body }) => readIspe(body)).sort((a, b) => b.width * b.height - a.width * a.height)[0];
   if (largest === undefined) throw damaged('an AVIF without dimensions (ispe)');
   const ends = boxes.filter(({ type }) => type === 'iloc').map(({ body }) => endOfItems(body));
@@ -71,11 +73,12 @@ function readIspe(body: Buffer): Dimensions {
   return dimensions(fields.uint(4), fields.uint(4));
 }
 
-/** The largest end of a piece that lies in this file. */
+/** Returns the largest end of an extent in this file. */
 function endOfItems(iloc: Buffer): number {
   let end = 0;
-  for (const { isInFile, extents } of itemsIn(iloc)) {
-    if (isInFile) for (const { at, lengthBytes } of extents) end = Math.max(end, at + lengthBytes);
+  for (const { constructionMethod, dataReference, extents } of itemsIn(iloc)) {
+    if (constructionMethod !== 0 || dataReference !== 0) continue;
+    for (const { at, lengthBytes } of extents) end = Math.max(end, at + lengthBytes);
   }
   return end;
 }

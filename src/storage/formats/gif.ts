@@ -1,4 +1,4 @@
-/** GIF, also animated: the blocks from the logical screen to the trailer. */
+/** Parses GIF, also animated: the blocks from the logical screen to the trailer. */
 import { dimensions, type Format, type Parser } from './parser.ts';
 import { type Demand, damaged, read } from './walk.ts';
 
@@ -35,7 +35,7 @@ function* parse(): Parser {
   return size;
 }
 
-/** Where a block ends that begins there. */
+/** Returns the offset at which a block ends. */
 type Block = Generator<Demand, number, Buffer>;
 
 function* imageData(at: number): Block {
@@ -43,7 +43,7 @@ function* imageData(at: number): Block {
   return yield* subBlocks(at + DESCRIPTOR_BYTES + colorTableBytes(descriptor[8]!) + 1);
 }
 
-/** Up to the empty one that ends them. */
+/** Skips sub-blocks, up to and including the empty one that ends them. */
 function* subBlocks(first: number): Block {
   let at = first;
   for (;;) {

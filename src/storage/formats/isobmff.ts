@@ -1,16 +1,19 @@
-/** ISO base media file format (ISO/IEC 14496-12), the container of AVIF: its boxes, and where its items lie. */
+/**
+ * Walks the ISO base media file format (ISO/IEC 14496-12), the container of AVIF: its boxes, and the extents of its
+ * items.
+ */
 import { damaged, read, readUnlessEnd, rest, type Visit, type Walk, walkBytes } from './walk.ts';
 
 const HEADER_BYTES = 8;
 const LARGE_SIZE_BYTES = 8;
-/** A size of 0: the box goes on to the end of what is around it. */
+/** A size of 0: the box extends to the end of its container. */
 const OPEN = 0;
-/** A size of 1: 64 bits behind the type tell the true one. */
+/** A size of 1: the true size follows the type, in 64 bits. */
 const LARGE = 1;
-/** Version and flags, with which the bodies of many boxes begin. */
+/** Version and flags, at the beginning of the bodies of many boxes. */
 export const FULL_BOX_BYTES = 4;
 
-/** Whether a file that begins like this names its type as files of this format do. */
+/** Returns whether a file that begins like this has an `ftyp` box first. */
 export function isIsobmff(head: Buffer): boolean {
   return head.toString('latin1', 4, HEADER_BYTES) === 'ftyp';
 }
@@ -21,13 +24,14 @@ export function* walkBoxes(visit: Visit): Walk {
   for (;;) {
     const header = yield readUnlessEnd(at, HEADER_BYTES);
     if (header.length === 0) return;
+    const size = header.readUInt32BE(0);
     const type = header.toString('latin1', 4, HEADER_BYTES);
-    let lengthBytes = header.readUInt32BE(0) - HEADER_BYTES;
+    let lengthBytes = size === OPEN ? Infinity : size - HEADER_BYTES;
     at += HEADER_BYTES;
-    if (lengthBytes === LARGE - HEADER_BYTES) {
+    if (size === LARGE) {
       lengthBytes = Number((yield read(at, LARGE_SIZE_BYTES)).readBigUInt64BE()) - HEADER_BYTES - LARGE_SIZE_BYTES;
       at += LARGE_SIZE_BYTES;
-    } else if (lengthBytes === OPEN - HEADER_BYTES) lengthBytes = Infinity;
+    }
     if (lengthBytes < 0) throw damaged('an AVIF box with an impossible length');
     const reading = visit({ type, at, lengthBytes });
     if (reading !== undefined) yield* reading;
@@ -42,7 +46,7 @@ export interface Box {
   body: Buffer;
 }
 
-/** The boxes in a body, up to one that does not fit into it, which comes cut. */
+/** Returns the boxes in a body, up to one that does not fit, which is truncated. */
 export function boxesIn(body: Buffer): { boxes: Box[]; allFit: boolean } {
   const boxes: Box[] = [];
   let allFit = true;
@@ -53,7 +57,7 @@ export function boxesIn(body: Buffer): { boxes: Box[]; allFit: boolean } {
   return { allFit: walkBytes(body, walk) && allFit, boxes };
 }
 
-/** A piece of an item. */
+/** A contiguous piece of an item. */
 export interface Extent {
   at: number;
   lengthBytes: number;
@@ -61,12 +65,14 @@ export interface Extent {
 
 export interface Item {
   id: number;
-  /** Not in another box or another file. */
-  isInFile: boolean;
+  /** The origin of its extents; 0: the beginning of the file. */
+  constructionMethod: number;
+  /** 0: this file. */
+  dataReference: number;
   extents: Extent[];
 }
 
-/** What the body of an `iloc` says (8.11.3). Throws IMAGE_TRUNCATED where it ends too early. */
+/** Yields the items in the body of an `iloc` (8.11.3). Throws IMAGE_TRUNCATED when it ends too early. */
 export function* itemsIn(iloc: Buffer): Generator<Item> {
   const fields = new Fields(iloc);
   const version = fields.uint(1);
@@ -77,21 +83,21 @@ export function* itemsIn(iloc: Buffer): Generator<Item> {
   const idBytes = version < 2 ? 2 : 4;
   for (let items = fields.uint(idBytes); items > 0; items -= 1) {
     const id = fields.uint(idBytes);
-    const method = version === 0 ? 0 : fields.uint(2) & 15;
-    const otherFile = fields.uint(2);
+    const constructionMethod = version === 0 ? 0 : fields.uint(2) & 15;
+    const dataReference = fields.uint(2);
     const base = fields.uint(baseBytes);
-    // Extents without fields would cost a loop and no bytes.
+    // Extents without fields take no bytes, so that a large count would loop for nothing.
     const count = fields.uint(2) * Math.sign(indexBytes + offsetBytes + lengthBytes);
     const extents: Extent[] = [];
     for (let extent = 0; extent < count; extent += 1) {
       fields.skip(indexBytes);
       extents.push({ at: base + fields.uint(offsetBytes), lengthBytes: fields.uint(lengthBytes) });
     }
-    yield { id, isInFile: method === 0 && otherFile === 0, extents };
+    yield { id, constructionMethod, dataReference, extents };
   }
 }
 
-/** Reads big-endian fields one after the other; IMAGE_TRUNCATED where there are none left. */
+/** Reads big-endian fields in sequence. Throws IMAGE_TRUNCATED when none is left. */
 export class Fields {
   readonly #bytes: Buffer;
   #at = 0;
@@ -105,7 +111,7 @@ export class Fields {
     if (this.#at > this.#bytes.length) throw damaged('an AVIF box that reaches beyond the one around it');
   }
 
-  /** Of 0 to 15 bytes; exact below 2^53. */
+  /** Reads an integer of 0 to 15 bytes; exact below 2^53. */
   uint(length: number): number {
     const from = this.#at;
     this.skip(length);

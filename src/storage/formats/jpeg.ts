@@ -1,4 +1,4 @@
-/** JPEG: the markers from SOI over the scans to EOI. */
+/** Parses JPEG: the markers from SOI through the scans to EOI. */
 import { type Dimensions, dimensions, type Format, type Parser } from './parser.ts';
 import { type Demand, damaged, read, readInto, type Scan, scan, type Visit, type Walk } from './walk.ts';
 
@@ -9,7 +9,7 @@ export const SOS = 0xda;
 const TEM = 0x01;
 const NO_MARKER = 0;
 const LENGTH_BYTES = 2;
-/** The frame headers; among their codes are DHT (C4), JPG (C8) and DAC (CC). */
+/** The frame headers; their range of codes includes DHT (C4), JPG (C8) and DAC (CC). */
 const isFrame = (code: number) => code >= 0xc0 && code <= 0xcf && code !== 0xc4 && code !== 0xc8 && code !== 0xcc;
 const isRestart = (code: number) => code >= 0xd0 && code <= 0xd7;
 const hasNoBody = (code: number) => code === TEM || isRestart(code);
@@ -24,7 +24,7 @@ export const jpeg: Format = {
   parse,
 };
 
-/** Walks the segments behind SOI, each by its code, and passes over entropy-coded data, up to EOI. */
+/** Walks the segments after SOI, each with its code as type, up to EOI; skips entropy-coded data. */
 export function* walkJpeg(visit: Visit<number>): Walk {
   let { code, end } = yield* nextMarker(2, false);
   while (code !== EOI) {
@@ -42,30 +42,34 @@ export function* walkJpeg(visit: Visit<number>): Walk {
 
 interface Marker {
   code: number;
-  /** Where in the file it ends. */
+  /** The offset after it. */
   end: number;
 }
 
-/** Passes over entropy-coded data where there is some, and over fill bytes. NO_MARKER when neither leads to one. */
+/**
+ * Finds the next marker; skips fill bytes and, with `inData`, entropy-coded data. Returns NO_MARKER when none follows.
+ */
 function* nextMarker(at: number, inData: boolean): Generator<Demand, Marker, Buffer> {
   const marker = { code: NO_MARKER, end: at };
   let afterFF = false;
   const look: Scan = (chunk, from) => {
     let at = from;
     for (;;) {
-      if (!afterFF) {
-        if (inData) at = chunk.indexOf(FF, at);
-        if (at === -1 || at === chunk.length) return -1;
-        if (chunk[at] !== FF) return at + 1;
+      if (inData && !afterFF) {
+        at = chunk.indexOf(FF, at) + 1;
+        if (at === 0) return -1;
         afterFF = true;
       }
-      while (chunk[at] === FF) at += 1;
       if (at === chunk.length) return -1;
-      marker.code = chunk[at]!;
+      const code = chunk[at]!;
       at += 1;
-      // FF00 is the byte FF itself, and a restart goes on with data.
-      if (!inData || (marker.code !== 0 && !isRestart(marker.code))) return at;
-      afterFF = false;
+      // FF00 is the byte FF itself, and data continues after a restart.
+      if (inData && (code === 0 || isRestart(code))) afterFF = false;
+      else if (code === FF) afterFF = true;
+      else {
+        if (afterFF) marker.code = code;
+        return at;
+      }
     }
   };
   yield scan(at, (chunk, from) => {

@@ -8,36 +8,36 @@ export interface Dimensions {
   height: number;
 }
 
-/** Returns once the image has ended; what follows is not looked at. Throws IMAGE_TRUNCATED (`damaged`). */
+/** Returns once the image has ended, and ignores what follows. Throws IMAGE_TRUNCATED (`damaged`). */
 export type Parser = Generator<Demand, Dimensions, Buffer>;
 
 export interface Format {
   contentType: string;
   extension: string;
-  /** As messages call it. */
+  /** The name in messages. */
   name: string;
-  /** What a cut file lacks, as in "it ends before its …". */
+  /** What a truncated file lacks, as in "it ends before its …". */
   end: string;
-  /** Whether a file may begin like this; `head` is 12 bytes or more unless the file is shorter. */
+  /** Returns whether a file may begin like this; `head` is 12 bytes or more unless the file is shorter. */
   matches(head: Buffer): boolean;
-  /** Reads from the first byte on. `position` is how many bytes have been read or passed over. */
+  /** Parses from the first byte on. `position` returns how many bytes were read or skipped. */
   parse(position: () => number): Parser;
 }
 
-/** The dimensions, unless one of them is zero. */
+/** Returns the dimensions. Throws IMAGE_TRUNCATED when one of them is zero. */
 export function dimensions(width: number, height: number): Dimensions {
   if (width === 0 || height === 0) throw damaged(`its header says ${width} × ${height} pixels`);
   return { width, height };
 }
 
-/** One image on its way through the parser of its format. */
+/** Feeds the chunks of one image to the parser of its format. */
 export class ParserRun {
   readonly #format: Format;
   readonly #parser: Parser;
   #demand: Demand = reach(0);
   #result: Dimensions | undefined;
   #position = 0;
-  /** Where a `read` that spans chunks is put together. */
+  /** The bytes of a `read` that spans chunks. */
   #joined: Buffer = NOTHING;
 
   constructor(format: Format) {
@@ -46,7 +46,7 @@ export class ParserRun {
     this.#resume(NOTHING);
   }
 
-  /** IMAGE_TRUNCATED where the structure is broken. */
+  /** Throws IMAGE_TRUNCATED when the structure is broken. */
   push(chunk: Buffer): void {
     let at = 0;
     while (this.#result === undefined) {
@@ -56,7 +56,7 @@ export class ParserRun {
     }
   }
 
-  /** IMAGE_TRUNCATED when the image goes on beyond the last byte. */
+  /** Returns the dimensions. Throws IMAGE_TRUNCATED when the image continues beyond the last byte. */
   finish(): Dimensions {
     const demand = this.#demand;
     const endIsFine = demand.kind === 'rest' || (demand.kind === 'readUnlessEnd' && demand.at === this.#position);
@@ -69,7 +69,7 @@ export class ParserRun {
     );
   }
 
-  /** Gives the parser what it asked for; returns where the chunk goes on, or -1 when it is used up. */
+  /** Serves the parser's demand. Returns the offset at which the chunk continues, or -1 when it is used up. */
   #serve(chunk: Buffer, at: number): number {
     const demand = this.#demand;
     const from = demand.kind === 'rest' ? Infinity : at + Math.max(0, demand.at - this.#position);
@@ -92,7 +92,7 @@ export class ParserRun {
     return found;
   }
 
-  /** What has arrived of `wanted` bytes; a view of the chunk where it holds all of them. */
+  /** Returns the bytes that have arrived of `wanted`; a view of the chunk when it holds all of them. */
   #join(piece: Buffer, arrived: number, wanted: number): Buffer {
     if (piece.length === wanted) return piece;
     if (arrived === 0) this.#joined = Buffer.allocUnsafe(wanted);
@@ -101,7 +101,7 @@ export class ParserRun {
   }
 
   #resume(bytes: Buffer): void {
-    // A parser that throws is over: nothing that still comes may reach it.
+    // A parser that throws has ended: no later chunk may reach it.
     this.#demand = rest;
     const step = this.#parser.next(bytes);
     if (step.done) this.#result = step.value;

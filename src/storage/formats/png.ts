@@ -1,4 +1,4 @@
-/** PNG (also animated): the chunks from IHDR to IEND. CRCs are not checked. */
+/** Parses PNG, also animated: the chunks from IHDR to IEND. Does not check CRCs. */
 import { type Dimensions, dimensions, type Format, type Parser } from './parser.ts';
 import { damaged, reach, read, readInto, type Visit, type Walk } from './walk.ts';
 
@@ -17,7 +17,7 @@ export const png: Format = {
   parse,
 };
 
-/** Walks the chunks behind the signature, IEND included. */
+/** Walks the chunks after the signature, IEND included. */
 export function* walkPng(visit: Visit): Walk {
   let at = SIGNATURE.length;
   let type: string;
@@ -25,8 +25,8 @@ export function* walkPng(visit: Visit): Walk {
     const header = yield read(at, HEADER_BYTES);
     const lengthBytes = header.readUInt32BE(0);
     type = header.toString('latin1', 4, 8);
-    if (!/^[A-Za-z]{4}$/.test(type) || lengthBytes > MAX_CHUNK_BYTES)
-      throw damaged('no PNG chunk where one must begin');
+    const isChunk = /^[A-Za-z]{4}$/.test(type) && lengthBytes <= MAX_CHUNK_BYTES;
+    if (!isChunk) throw damaged('no PNG chunk where one must begin');
     at += HEADER_BYTES;
     const reading = visit({ type, at, lengthBytes });
     if (reading !== undefined) yield* reading;

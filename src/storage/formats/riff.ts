@@ -1,15 +1,15 @@
-/** RIFF, the container of WebP: chunks, each padded to an even length. */
+/** Walks RIFF, the container of WebP: chunks, each padded to an even length. */
 import { damaged, reach, read, type Visit, type Walk } from './walk.ts';
 
 const FILE_HEADER_BYTES = 12;
 const HEADER_BYTES = 8;
 
-/** Whether the file is a RIFF of that form, such as `WEBP`. */
+/** Returns whether the file is a RIFF of that form, such as `WEBP`. */
 export function isRiff(head: Buffer, form: string): boolean {
   return head.toString('latin1', 0, 4) === 'RIFF' && head.toString('latin1', 8, 12) === form;
 }
 
-/** Walks the chunks up to the end that the header of the file says. */
+/** Walks the chunks up to the end that the file header declares. */
 export function* walkRiff(visit: Visit): Walk {
   const end = HEADER_BYTES + (yield read(0, FILE_HEADER_BYTES)).readUInt32LE(4);
   let at = FILE_HEADER_BYTES;

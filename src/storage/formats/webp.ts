@@ -1,9 +1,9 @@
-/** WebP, lossy, lossless, extended and animated: that its RIFF container is whole and holds an image. */
+/** Parses WebP, lossy, lossless, extended and animated: checks that its RIFF container is whole and holds an image. */
 import { type Dimensions, dimensions, type Format, type Parser } from './parser.ts';
 import { isRiff, walkRiff } from './riff.ts';
 import { damaged, readInto } from './walk.ts';
 
-/** So much of the first chunk tells the dimensions. */
+/** The beginning of the first chunk, which contains the dimensions. */
 const MAX_HEAD_BYTES = 10;
 const PIXELS = new Set(['VP8 ', 'VP8L', 'ANMF']);
 
@@ -29,7 +29,7 @@ function* parse(): Parser {
   return found.size;
 }
 
-/** The dimensions of the whole image, from its first chunk. */
+/** Returns the dimensions of the whole image from its first chunk. */
 function canvas(type: string, head: Buffer): Dimensions {
   if (type === 'VP8X' && head.length === MAX_HEAD_BYTES) {
     return dimensions(head.readUIntLE(4, 3) + 1, head.readUIntLE(7, 3) + 1);

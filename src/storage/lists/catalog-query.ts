@@ -1,4 +1,4 @@
-/** Puts a query of callers into the terms of a catalog. */
+/** Converts a query of callers to the terms of a catalog. */
 import type { CatalogQuery } from '../catalog/catalog.ts';
 import type { ImageQuery } from '../domain/requests.ts';
 

@@ -17,7 +17,7 @@ const MAX_QUERY_BYTES = 4096;
 
 type Options = ListOptions<Instant>;
 
-/** Returns the list over these providers. Asks nothing before it is awaited or iterated; ages count from then. */
+/** Returns the list over these providers. Reads nothing before it is awaited or iterated; ages count from then. */
 export function createListing(providers: () => readonly PageReader[], options: Options, now: () => number): ImageList {
   const pages = () => readPages(providers, options, now);
   return {
@@ -25,7 +25,7 @@ export function createListing(providers: () => readonly PageReader[], options: O
     async *[Symbol.asyncIterator]() {
       for await (const page of pages()) yield* page.items;
     },
-    // biome-ignore lint/suspicious/noThenProperty: the seed's `await storage.list()` is this contract's
+    // biome-ignore lint/suspicious/noThenProperty: `await storage.list()` is part of the contract
     then(resolve, reject) {
       return all(pages()).then(resolve, reject);
     },
@@ -70,7 +70,7 @@ async function* readPages(
 async function nextItems(heads: Head[], count: number, options: Options): Promise<StorageItem[]> {
   const items: StorageItem[] = [];
   for (let bytes = 0; items.length < count; ) {
-    // Promises only between pages: one for every item would be most of what a list costs.
+    // Awaits only between pages: a promise per item would be most of the cost of a list.
     if (heads.some((head) => head.isUnread)) await fill(heads);
     const first = firstOf(heads, options);
     if (first === undefined) break;
@@ -94,7 +94,7 @@ function firstOf(heads: Head[], options: Options): Head | undefined {
   return best;
 }
 
-/** The unread beginning of the images of one provider. */
+/** Reads the images of one provider page by page; `item` is the next unread one. */
 class Head {
   #items: StorageItem[] = [];
   #next = 0;
@@ -111,7 +111,7 @@ class Head {
     this.#after = after;
   }
 
-  /** Undefined at the end, and while `isUnread`. */
+  /** The next item; undefined at the end, and while `isUnread`. */
   get item(): StorageItem | undefined {
     return this.#items[this.#next];
   }
@@ -138,7 +138,7 @@ function positionOf(item: StorageItem): Position {
   return { timestamp: item.metadata.timestamp.getTime(), filename: item.filename };
 }
 
-/** By (timestamp, filename, provider), turned round for newest first. */
+/** Orders by (timestamp, filename, provider), descending for newest first. */
 function precedes(a: StorageItem, b: StorageItem, options: Options): boolean {
   const [x, y] = [positionOf(a), positionOf(b)];
   const order = x.timestamp - y.timestamp || compare(x.filename, y.filename) || compare(a.provider, b.provider);
@@ -166,7 +166,7 @@ function resumeOf(provider: string, [timestamp, filename, lastProvider]: PlaceIn
   return { timestamp, filename, inclusive: behind };
 }
 
-/** Returns the options with their dates resolved. Throws FIELD_INVALID by the name of the field. */
+/** Returns the options with their dates resolved. Throws FIELD_INVALID, which names the field. */
 function checkedQuery(options: Options, now: Date): ImageQuery {
   checkGroup(options);
   checkText('query', options.query ?? '', MAX_QUERY_BYTES);

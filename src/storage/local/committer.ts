@@ -1,6 +1,6 @@
-/** Commits changes to the catalog of a folder in groups, each after the names of its files are on stable storage. */
+/** Commits changes to the catalog of a local store in groups, once the names of their files are on stable storage. */
 import { GroupCommit } from '../async/group-commit.ts';
-import type { Change, LocalCatalog, Outcome } from '../catalog/catalog.ts';
+import type { Change, ChangeOutcome, LocalCatalog } from '../catalog/catalog.ts';
 import { FolderSyncError } from '../disk/files.ts';
 import type { StorageError } from '../domain/errors.ts';
 
@@ -11,36 +11,36 @@ interface Submitted {
 
 export interface CommitterOptions {
   catalog: Pick<LocalCatalog, 'commit'>;
-  /** Runs before anything of a group; its failure is definite. */
+  /** Runs first in each group; when it rejects, nothing of the group was committed. */
   check: () => Promise<void>;
   syncFolder: (path: string) => Promise<void>;
-  /** What a failed group means to its callers; done before the next group is taken. */
+  /** Returns the error for the callers of a failed group; runs before the next group is taken. */
   fold: (error: unknown) => Promise<StorageError>;
   failpoint: (step: string) => void;
 }
 
 export class Committer {
   readonly #options: CommitterOptions;
-  readonly #groups = new GroupCommit<Submitted, Outcome>({ commit: (group) => this.#commitOrFold(group) });
+  readonly #groups = new GroupCommit<Submitted, ChangeOutcome>({ commit: (group) => this.#commitOrFold(group) });
 
   constructor(options: CommitterOptions) {
     this.#options = options;
   }
 
   /**
-   * Commits a change after the names in these folders are on stable storage. Rejects with what `fold` makes of the
+   * Commits a change after the names in these folders are on stable storage. Rejects with what `fold` returns for the
    * failure of its group.
    */
-  submit(change: Change, folders: readonly string[]): Promise<Outcome> {
+  submit(change: Change, folders: readonly string[]): Promise<ChangeOutcome> {
     return this.#groups.submit({ change, folders });
   }
 
-  /** Resolves when nothing waits. */
+  /** Resolves when no change is waiting. */
   idle(): Promise<void> {
     return this.#groups.idle();
   }
 
-  async #commitOrFold(group: Submitted[]): Promise<Outcome[]> {
+  async #commitOrFold(group: Submitted[]): Promise<ChangeOutcome[]> {
     try {
       return await this.#commit(group);
     } catch (error) {
@@ -48,7 +48,7 @@ export class Committer {
     }
   }
 
-  async #commit(group: Submitted[]): Promise<Outcome[]> {
+  async #commit(group: Submitted[]): Promise<ChangeOutcome[]> {
     const { catalog, check, syncFolder, failpoint } = this.#options;
     await check();
     const folders = new Set(group.flatMap((submitted) => submitted.folders));
@@ -60,7 +60,7 @@ export class Committer {
   }
 }
 
-/** Waits for all of them; of several failures, one that leaves a name in doubt counts before one that does not. */
+/** Waits for all syncs. Of several failures, throws one that leaves a name in doubt before one that does not. */
 async function syncAll(syncs: Promise<void>[]): Promise<void> {
   const failures = (await Promise.allSettled(syncs)).flatMap((sync) =>
     sync.status === 'rejected' ? [sync.reason] : [],

@@ -1,4 +1,4 @@
-/** Whether a local store may be written, whether it is still the one that was opened, and what its failures mean to callers. */
+/** Decides whether a local store may be written and is the one that was opened, and folds its failures for callers. */
 import { CatalogError } from '../catalog/catalog.ts';
 import { FolderSyncError, type Inode, isSame } from '../disk/files.ts';
 import { StorageError, toStorageError } from '../domain/errors.ts';
@@ -13,7 +13,7 @@ export class LocalCondition {
   readonly #images: Inode;
   #stopped: StorageError | undefined;
 
-  /** `identity` of the store's FORMAT, `images` of the folder of all images. */
+  /** `identity`: the inode of FORMAT; `images`: the inode of the folder of all images. */
   constructor(layout: Layout, context: ProviderContext, { identity, images }: { identity: Inode; images: Inode }) {
     this.#layout = layout;
     this.#context = context;
@@ -25,7 +25,7 @@ export class LocalCondition {
     return this.#stopped === undefined ? { serving: true } : { serving: false, why: this.#stopped.message };
   }
 
-  /** STORE_READ_ONLY after a failure that left something in doubt, STORE_REPLACED when the folder is another. */
+  /** Rejects with STORE_READ_ONLY after a failure that left something in doubt, STORE_REPLACED on another folder. */
   async checkWritable(): Promise<void> {
     if (this.#stopped !== undefined) throw this.#stopped;
     if (await isSame(this.#layout.format, this.#identity)) return;
@@ -34,7 +34,7 @@ export class LocalCondition {
     throw this.#stopped;
   }
 
-  /** STORE_REPLACED, too, when the folder of the images is another: what is not in it was not removed. */
+  /** Also rejects with STORE_REPLACED on another images folder: an image missing from it was not removed. */
   async checkImages(): Promise<void> {
     await this.checkWritable();
     if (await isSame(this.#layout.images, this.#images)) return;
@@ -43,8 +43,8 @@ export class LocalCondition {
   }
 
   /**
-   * What a failed commit means to its caller. `outcomeUnknown`: no file may be touched, the restart decides; the store
-   * takes no more writes.
+   * Returns the error for the caller of a failed commit. With `outcomeUnknown` no file of the commit may be touched:
+   * the restart decides, and the store refuses writes until then.
    */
   async fold(error: unknown): Promise<StorageError> {
     if (error instanceof FolderSyncError) return this.stop(error);
@@ -60,7 +60,7 @@ export class LocalCondition {
     }
   }
 
-  /** Takes no more writes until a restart; gives what the call that met it is told. */
+  /** Refuses writes until a restart. Returns the error for the call that met the failure. */
   stop(cause: Error): StorageError {
     this.#context.log.error(
       { err: cause, provider: this.#context.name },

@@ -1,9 +1,9 @@
-/** Stores the image of another store in a folder under the same name, by the steps of a save. */
+/** Stores an image of another store in a local store under the same name, by the steps of a save. */
 import type { CopyUpload } from '../types.ts';
 import { FilenameTaken, openUpload } from './save.ts';
 import type { LocalStore } from './store.ts';
 
-/** Returns undefined when the name is not free. */
+/** Returns undefined when the name is taken. */
 export async function openCopy(store: LocalStore, filename: string): Promise<CopyUpload | undefined> {
   const upload = await unlessTaken(openUpload(store, filename, true));
   if (upload === undefined) return undefined;

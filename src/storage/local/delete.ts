@@ -1,7 +1,7 @@
-/** One delete in a local store: a tombstone in the place of the row is the commit, then the files are unlinked. */
+/** One delete in a local store: the commit replaces the row with a tombstone, then the files are unlinked. */
 import { unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { Outcome } from '../catalog/catalog.ts';
+import type { ChangeOutcome } from '../catalog/catalog.ts';
 import { ifPresent, isOfOneFile } from '../disk/files.ts';
 import { toStorageError } from '../domain/errors.ts';
 import type { Logger } from '../domain/logger.ts';
@@ -13,13 +13,13 @@ import type { LocalStore } from './store.ts';
 
 const BATCH = 500;
 
-/** The part of LocalStore that unlinking works on; it exists before the store is open. */
+/** The part of LocalStore that unlinking needs; it exists before the store is open. */
 export type Unlinking = Pick<LocalStore, 'layout' | 'catalog' | 'byFilename'> & {
   context: Pick<ProviderContext, 'log' | 'failpoint'>;
 };
 
 /** Rejects with a StorageError, `outcomeUnknown` where the image may be gone. */
-export async function deleteImage(store: LocalStore, filename: string, sparePinned: boolean): Promise<Outcome> {
+export async function deleteImage(store: LocalStore, filename: string, sparePinned: boolean): Promise<ChangeOutcome> {
   const deleteTime = store.context.now();
   const outcome = await commit(store, filename, deleteTime, sparePinned);
   if (!outcome.done) return outcome;
@@ -34,19 +34,19 @@ export async function deleteImage(store: LocalStore, filename: string, sparePinn
   return outcome;
 }
 
-/** Gives up the reserve and tries again when the disk is full. */
+/** Gives up the reserve and tries once more when the disk is full. */
 async function commit(
   { committer, layout }: LocalStore,
   filename: string,
   deleteTime: number,
   sparePinned: boolean,
-): Promise<Outcome> {
+): Promise<ChangeOutcome> {
   const submit = () => committer.submit({ kind: 'delete', filename, deleteTime, sparePinned }, []);
   try {
     return await submit();
   } catch (error) {
     if (toStorageError(error).reason !== 'DISK_FULL') throw error;
-    // Another delete of the same group may have given it up already.
+    // Retried even if there was no reserve left: another delete of the same group may have given it up.
     await giveUpReserve(layout);
     return submit();
   }
@@ -65,7 +65,7 @@ async function note(
   }
 }
 
-/** Unlinks the files that deleted images still have, and clears that they were pending. What cannot be unlinked stays pending. */
+/** Unlinks the files left of deleted images and clears their pending marks. What cannot be unlinked stays pending. */
 export async function finishUnlinks(store: Unlinking): Promise<void> {
   const { layout, catalog, context } = store;
   for (;;) {
@@ -88,7 +88,7 @@ function warnOfUnlink(error: unknown, log: Logger): void {
   log.warn({ err: error }, 'a file of a deleted image cannot be unlinked; it is tried again');
 }
 
-/** Unlinks all names of a deleted image that exist, the record before the bytes. */
+/** Unlinks all names of a deleted image, the image last: while it exists, a rebuild takes unlinks as pending. */
 function unlinkInTurn({ byFilename, layout, context }: Unlinking, filename: string): Promise<void> {
   const record = layout.record(filename);
   const staged = [layout.stagedRecord(filename), layout.part(filename)];

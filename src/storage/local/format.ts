@@ -1,9 +1,9 @@
-/** The identity of a local store and the version of its layout: the file FORMAT. */
+/** Reads and creates FORMAT, the file with the identity of a local store and the version of its layout. */
 import { readText, replaceFile } from '../disk/files.ts';
 import { newStoreFormat, storeIdIn } from '../domain/store-format.ts';
 import type { Layout } from './layout.ts';
 
-/** The store's identity, made on first use. `config` when the layout is newer or the file is none of ours. */
+/** Returns the store's id, created on first use. Rejects with `config` when FORMAT is damaged or the layout newer. */
 export async function readOrCreateFormat(layout: Layout): Promise<{ storeId: string; isNew: boolean }> {
   const found = await readStoreId(layout);
   if (found !== undefined) return { storeId: found, isNew: false };
@@ -12,7 +12,7 @@ export async function readOrCreateFormat(layout: Layout): Promise<{ storeId: str
   return { storeId, isNew: true };
 }
 
-/** Undefined where there is no store yet. `config` when the layout is newer or the file is none of ours. */
+/** Returns the store's id, or undefined where there is no store yet. Rejects like `readOrCreateFormat`. */
 export async function readStoreId({ format }: Layout): Promise<string | undefined> {
   const text = await readText(format);
   if (text === undefined) return undefined;

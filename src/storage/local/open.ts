@@ -1,4 +1,4 @@
-/** The start of a local store: lock, identity, catalog (rebuilt when it is lost), recovery. */
+/** Opens a local store: lock, identity, catalog (rebuilt when it is lost), recovery. */
 import { readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KeyedQueue } from '../async/keyed-queue.ts';
@@ -118,14 +118,14 @@ async function openOrRebuild(
   return opened;
 }
 
-/** A rebuild from no record at all would leave a store of images that nobody finds. */
+/** Rejects where there are images but no records: a rebuild would leave a store whose images nobody finds. */
 async function checkRecords({ images, records }: Layout): Promise<void> {
   const isEmpty = async (folder: string) => ((await ifPresent(readdir(folder))) ?? []).length === 0;
   if (!(await isEmpty(records)) || (await isEmpty(images))) return;
   throw new StoreOpenError('config', `${images} has images and ${records} has no records: mount or restore them first`);
 }
 
-/** Notes the size and time of the catalog at a clean stop. */
+/** Notes the size and mtime of the catalog at a clean stop. */
 export async function markClosed(layout: Layout): Promise<void> {
   await writeFile(layout.clean, await stampOf(layout));
 }
@@ -139,7 +139,7 @@ async function stampOf(layout: Layout): Promise<string> {
   return stats === undefined ? 'missing' : `${stats.size} ${stats.mtimeNs}\n`;
 }
 
-/** Gives up the reserve when there is no space left, and tries once more. */
+/** Gives up the reserve and tries once more when there is no space left. */
 async function withReserve<T>(layout: Layout, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -166,7 +166,7 @@ async function makeStoreFolders(layout: Layout, folders: Folders): Promise<void>
   for (const folder of [layout.staging, layout.logs, layout.records, layout.images]) await folders.ensure(folder);
 }
 
-/** Refuses network file systems, and images and metadata that cannot be linked to each other. */
+/** Refuses network file systems, and folders of images and metadata that allow no hard links between them. */
 async function checkFileSystem(layout: Layout, log: Logger): Promise<void> {
   if ((await checkLocal(layout.basePath)) === 'fuse') {
     log.warn(

@@ -1,4 +1,4 @@
-/** Builds a lost catalog again from the record files, with what is left of tombstones and keys. */
+/** Rebuilds a lost catalog from the record files, with the tombstones and idempotency keys that are left. */
 import { readFileSync } from 'node:fs';
 import { readdir, rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -26,11 +26,11 @@ export interface RebuildOptions {
   log: Logger;
   now: () => number;
   failpoint: (step: string) => void;
-  /** Ends the reading of records. */
+  /** Aborts the reading of records. */
   signal?: AbortSignal;
 }
 
-/** Leaves a whole catalog in place; a crash at any step, or the signal, leaves it to the next start. */
+/** Puts a complete catalog in place; a crash at any step, or an abort, leaves the work to the next start. */
 export async function rebuildCatalog(builder: CatalogBuilder, options: RebuildOptions): Promise<void> {
   const { layout, storeId, log, now, failpoint, signal } = options;
   const fresh = `${layout.catalog}.new`;
@@ -41,7 +41,7 @@ export async function rebuildCatalog(builder: CatalogBuilder, options: RebuildOp
     const deleted = new Set(tombstones.map(({ record }) => record.filename));
     const load = (records: ImageRecord[]) => catalog.load(records.filter(({ filename }) => !deleted.has(filename)));
     const count = await loadRecords(allRecords(layout, signal), log, load);
-    // Behind the live images, so that a key of both stays with the one that lives.
+    // After the live images, so that an idempotency key of both stays with the live one.
     await catalog.loadTombstones(tombstones.map((tombstone) => withoutOldKey(tombstone, now())));
     if (count + tombstones.length > 0)
       log.info({ images: count, tombstones: tombstones.length }, 'catalog built from the records');
@@ -58,8 +58,8 @@ export async function rebuildCatalog(builder: CatalogBuilder, options: RebuildOp
 }
 
 /**
- * A filename is never reused: what was deleted once, by any source, stays deleted, unless the same image was brought
- * back.
+ * Returns the tombstones of all sources. A filename is never reused: an image that any source has as deleted stays
+ * deleted, unless it was brought back since.
  */
 async function knownTombstones(builder: CatalogBuilder, layout: Layout): Promise<Tombstone[]> {
   const salvaged: Tombstone[][] = [];
@@ -71,13 +71,13 @@ async function knownTombstones(builder: CatalogBuilder, layout: Layout): Promise
   );
 }
 
-/** Drops a key that upkeep would have purged by now. */
+/** Drops an idempotency key that upkeep would have purged by now. */
 function withoutOldKey(tombstone: Tombstone, now: number): Tombstone {
   if (now - tombstone.deleteTime < LOCAL_TOMBSTONE_MS) return tombstone;
   return { ...tombstone, record: { ...tombstone.record, idempotencyKey: '' } };
 }
 
-/** The image is the last file that a delete unlinks: while it is there, so may be the others. */
+/** Marks unlinks as pending while the image exists: a delete unlinks it last, so its other files may exist, too. */
 async function findPendingUnlinks(layout: Layout, tombstones: Tombstone[]): Promise<void> {
   for (let start = 0; start < tombstones.length; start += BATCH) {
     const batch = tombstones.slice(start, start + BATCH);
@@ -95,7 +95,7 @@ async function loadRecords(
   let batch: ImageRecord[] = [];
   let reported = Date.now();
   let loading: Promise<void> = Promise.resolve();
-  // The next records are read while the catalog's thread takes these.
+  // Reads the next batch while the catalog's thread loads this one.
   const flush = async () => {
     const records = batch;
     batch = [];
@@ -116,7 +116,7 @@ async function loadRecords(
   return count;
 }
 
-/** Yields every record in its place, then every staged one whose bytes are whole. */
+/** Yields every record in its final folder, then every staged record whose bytes are complete. */
 async function* allRecords(layout: Layout, signal: AbortSignal | undefined): AsyncGenerator<ImageRecord> {
   for (const day of await namesIn(layout.records)) {
     for (const slug of await namesIn(join(layout.records, day))) {
@@ -136,7 +136,8 @@ async function* readRecords(
 ): AsyncGenerator<ImageRecord> {
   const files = names.filter((name) => name.endsWith('.json'));
   for (const [index, name] of files.entries()) {
-    // Nobody is served yet, and four turns in the thread pool for each file take several times longer; signals get theirs.
+    // Synchronous: no caller is served yet, and four thread pool jobs a file take several times longer. The pause after
+    // 32 files lets signals in.
     if (index % READS_IN_A_ROW === 0) await setImmediate(undefined, { signal });
     const record = parseRecord(readTextSync(join(folder, name)) ?? '', basename(name, '.json'));
     if (record !== undefined) yield record;
@@ -156,14 +157,14 @@ async function namesIn(folder: string): Promise<string[]> {
   return ((await ifPresent(readdir(folder))) ?? []).sort();
 }
 
-/** Keeps the newest two lost catalogs for whoever wants to look at them. */
+/** Moves the lost catalog aside, and keeps the newest two for inspection. */
 async function moveAside(layout: Layout): Promise<void> {
   const stamp = new Date().toISOString().replace(/[-:.]/g, '');
   await setAside(layout.catalog, join(layout.metadata, `catalog-lost-${stamp}.db`));
   for (const old of (await lostCatalogs(layout)).slice(0, -KEPT_LOST)) await removeDatabase(old);
 }
 
-/** Oldest first. */
+/** Returns their paths, oldest first. */
 async function lostCatalogs(layout: Layout): Promise<string[]> {
   const names = await namesIn(dirname(layout.catalog));
   return names.filter((name) => /^catalog-lost-\w+\.db$/.test(name)).map((name) => join(layout.metadata, name));

@@ -1,4 +1,4 @@
-/** What a start puts right after an unclean stop, from the catalog: records and staging. */
+/** Recovers a local store at its start, by the catalog: restores records and settles the uploads in staging. */
 import { readdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { ImageIndex, LocalCatalog } from '../catalog/catalog.ts';
@@ -25,7 +25,7 @@ import type { Layout } from './layout.ts';
 
 const BATCH = 500;
 
-/** What recovery works on; a part of LocalStore that exists before the store is open. */
+/** The part of LocalStore that recovery needs; it exists before the store is open. */
 export interface Recovering {
   layout: Layout;
   catalog: LocalCatalog;
@@ -34,7 +34,7 @@ export interface Recovering {
   failpoint: (step: string) => void;
 }
 
-/** Writes again and syncs the records of the last minute that a power cut may have torn. */
+/** Restores and syncs the records of the last minute before the stop, which a power cut may have torn. */
 export async function restoreRecords({ layout, catalog, folders, failpoint }: Recovering): Promise<void> {
   for (;;) {
     const rows = await catalog.unsyncedRecords(BATCH);
@@ -47,7 +47,7 @@ export async function restoreRecords({ layout, catalog, folders, failpoint }: Re
   }
 }
 
-/** Leaves a whole, synced record file of an image, unless it was deleted meanwhile. */
+/** Makes sure that the record file of an image is whole and synced, unless the image was deleted meanwhile. */
 export async function restoreRecord(
   layout: Layout,
   folders: Folders,
@@ -65,7 +65,7 @@ export async function restoreRecord(
   await folders.within(dirname(path), () => placeFile(path, formatRecord(record)));
 }
 
-/** Decides every upload in staging by the catalog. What cannot be removed stays, and is tried again by the next start. */
+/** Completes or removes every upload in staging, as the catalog decides. What fails is left to the next start. */
 export async function settleStaging(recovering: Recovering): Promise<void> {
   const { layout, log, failpoint } = recovering;
   const staged = (await readdir(layout.staging)).flatMap((name) => /^(.+)\.(?:part|json)$/.exec(name)?.[1] ?? []);
@@ -87,7 +87,7 @@ async function settleStaged(recovering: Recovering, filename: string): Promise<v
   else await placeStaged(recovering, row);
 }
 
-/** An upload that was never committed. */
+/** Removes an upload that was never committed. */
 async function dropStaged(layout: Layout, filename: string): Promise<void> {
   const part = layout.part(filename);
   const inode = await inodeOf(part);
@@ -96,7 +96,7 @@ async function dropStaged(layout: Layout, filename: string): Promise<void> {
   await unlinkIfPresent(part);
 }
 
-/** A committed image whose files had not all reached their places. */
+/** Brings the staged files of a committed image to their final paths. */
 async function placeStaged({ layout, folders, catalog }: Recovering, row: ImageRecord): Promise<void> {
   const [part, image] = [layout.part(row.filename), layout.image(row.filename)];
   if ((await inodeOf(image)) === undefined && (await holds(part, row))) {
@@ -108,13 +108,13 @@ async function placeStaged({ layout, folders, catalog }: Recovering, row: ImageR
   await unlinkIfPresent(part);
 }
 
-/** Whether the file has exactly the bytes that the record tells of. */
+/** Returns whether the file has the size and sha256 of the record. */
 export async function holds(path: string, record: ImageRecord): Promise<boolean> {
   if ((await ifPresent(stat(path)))?.size !== record.size) return false;
   return (await sha256Of(path)) === record.sha256;
 }
 
-/** Syncs each of the folders once; one that is gone has nothing to sync. */
+/** Syncs each folder once. A folder that is gone needs no sync. */
 export async function syncFolders(folders: readonly string[]): Promise<void> {
   await Promise.all([...new Set(folders)].map((folder) => ifPresent(syncFolder(folder))));
 }

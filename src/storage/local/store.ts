@@ -1,4 +1,4 @@
-/** What the parts of an open local store share. */
+/** The state that the parts of an open local store share. */
 import type { KeyedQueue } from '../async/keyed-queue.ts';
 import type { LocalCatalog } from '../catalog/catalog.ts';
 import type { Folders } from '../disk/files.ts';
@@ -8,7 +8,7 @@ import type { Committer } from './committer.ts';
 import type { LocalCondition } from './condition.ts';
 import type { Layout } from './layout.ts';
 
-/** How long at least a catalog keeps the filename and the idempotency key of a deleted image. */
+/** Minimum time that the catalog keeps the filename and the idempotency key of a deleted image. */
 export const LOCAL_TOMBSTONE_MS: number = 24 * 60 * 60 * 1000;
 
 export interface LocalStore {
@@ -20,10 +20,10 @@ export interface LocalStore {
   folders: Folders;
   audit: AuditLog;
   condition: LocalCondition;
-  /** Work on the files of one image, in order. */
+  /** Serializes work on the files of one image. */
   byFilename: KeyedQueue;
-  /** Commits with one idempotency key, in order. */
+  /** Serializes commits with the same idempotency key. */
   byKey: KeyedQueue;
-  /** Committed deletes have files or folders left to unlink or sync; upkeep does it and sets this back. */
+  /** Committed deletes have files to unlink or folders to sync; upkeep does so and resets this. */
   unlinksPending: boolean;
 }

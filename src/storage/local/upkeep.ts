@@ -1,4 +1,4 @@
-/** The slow background work of an open store: records to stable storage, ends of deletes, old tombstones, the reserve. */
+/** Background work of an open local store: syncs records, finishes deletes, purges tombstones, takes the reserve. */
 import { dirname } from 'node:path';
 import { syncFile, unlinkIfPresent } from '../disk/files.ts';
 import { finishUnlinks } from './delete.ts';
@@ -7,10 +7,10 @@ import { takeReserve } from './reserve.ts';
 import { LOCAL_TOMBSTONE_MS, type LocalStore } from './store.ts';
 
 const TICK_MS = 1000;
-/** By then the kernel has written a record on its own, and syncing it costs next to nothing. */
+/** At this age the kernel has written a record back on its own, and syncing it costs next to nothing. */
 const RECORD_AGE_MS = 60_000;
 const RECORD_BATCH = 500;
-/** How often tombstones, the reserve and what failed before are looked at. */
+/** Interval for tombstones, the reserve and work that failed before. */
 const SLOW_TICK_MS = 60_000;
 
 export class Upkeep {
@@ -26,7 +26,7 @@ export class Upkeep {
     this.#schedule();
   }
 
-  /** Ends the background work; with `finish`, syncs every record first, so that the stop may be called clean. */
+  /** Ends the background work; with `finish`, first completes unlinks and syncs records, as a clean stop requires. */
   async stop(finish: boolean): Promise<void> {
     this.#stopping = true;
     clearTimeout(this.#timer);
@@ -78,7 +78,7 @@ export class Upkeep {
     await finishUnlinks(this.#store);
   }
 
-  /** True when there may be more. Records created in the span are left to a later pass. */
+  /** Returns true when there may be more. Leaves records created in the span to a later pass. */
   async #syncRecords(young?: { from: number; to: number }): Promise<boolean> {
     const { layout, catalog } = this.#store;
     const rows = await catalog.unsyncedRecords(RECORD_BATCH, young);
@@ -98,7 +98,7 @@ export class Upkeep {
   }
 }
 
-/** False where the record is missing, or was removed because its sync failed: a second one would not tell the truth. */
+/** Returns false where the record is missing. Removes it where its sync fails: a second sync could falsely succeed. */
 async function isSynced(path: string): Promise<boolean> {
   try {
     return await syncFile(path);

@@ -1,4 +1,4 @@
-/** Verifies a local store: each row of the catalog with its files, then each file with the catalog. */
+/** Verifies a local store: each row of the catalog against its files, then each file against the catalog. */
 import type { Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
@@ -23,8 +23,8 @@ const FILES_AT_ONCE = 500;
 const MISSING = 'it is missing';
 
 /**
- * A finding may be told once its remedy is done. Files that a save or a delete has in hand are none: each is judged in the
- * queue of its filename, and a save in flight has a part in staging.
+ * Yields a finding once its remedy is done. Reports no file of a save or delete in progress: each file is checked in
+ * the queue of its filename, and a save in progress has a part in staging.
  */
 export async function* verifyStore(
   store: LocalStore,
@@ -42,7 +42,7 @@ export async function* verifyStore(
   }
 }
 
-/** STORE_REPLACED where most images have no bytes: then it is rather their disk that is missing. */
+/** Rejects with STORE_REPLACED where most images have no bytes: their disk is probably not mounted. */
 async function checkMostBytes({ layout }: LocalStore, rows: AsyncIterable<ImageRecord>): Promise<void> {
   let [there, missing] = [0, 0];
   for await (const { filename } of rows) {
@@ -66,7 +66,7 @@ class LocalCheck {
   async row(record: ImageRecord): Promise<Checked> {
     const { byFilename } = this.#store;
     const bytes = await this.#bytes(record);
-    // Its record went with it, and is no news.
+    // Forgetting the image removed its record, too.
     if (bytes?.remedy === 'forgotten') return { sizeBytes: record.size, findings: [bytes] };
     const text = await byFilename.run(record.filename, () => this.#record(record));
     return { sizeBytes: record.size, findings: [bytes, text].filter((finding) => finding !== undefined) };
@@ -99,14 +99,14 @@ class LocalCheck {
   async #record({ filename }: ImageRecord): Promise<Finding | undefined> {
     const { catalog, layout } = this.#store;
     const detail = await this.#flawInRecord(await catalog.find(filename));
-    // On its way into its place, or waiting there for the next start.
+    // A staged record is about to be placed, or waits for the next start.
     const isStaged = async () => (await inodeOf(layout.stagedRecord(filename))) !== undefined;
     if (detail === undefined || (detail === MISSING && (await isStaged()))) return undefined;
     const finding = { problem: 'record_damaged', remedy: 'none', key: recordKey(filename), filename, detail } as const;
     return this.#remedied(finding, 'restored', () => correctRecord(this.#store, filename));
   }
 
-  /** What is wrong with the file, in words. */
+  /** Returns what is wrong with the record file, in words, or undefined. */
   async #flawInRecord(record: ImageRecord | undefined): Promise<string | undefined> {
     if (record === undefined) return undefined;
     try {
@@ -120,7 +120,7 @@ class LocalCheck {
     }
   }
 
-  /** Of one folder: those that no row tells of. */
+  /** Checks the files of one folder that belong to no live row. */
   async *files(paths: string[]): AsyncGenerator<Checked> {
     const named = paths.map((path) => ({ path, filename: this.#filenameOf(path) }));
     const filenames = named.map(({ filename = '' }) => filename);
@@ -132,7 +132,7 @@ class LocalCheck {
     }
   }
 
-  /** The image that a file belongs to, when it lies in its place. */
+  /** Returns the filename of the image that owns this path, or undefined. */
   #filenameOf(path: string): string | undefined {
     const { layout } = this.#store;
     const name = basename(path);
@@ -159,7 +159,7 @@ class LocalCheck {
   }
 
   async #strayRecord(path: string, filename: string): Promise<Finding | undefined> {
-    // Where the bytes are, they are the finding.
+    // Where the image file exists, it is the finding.
     if ((await inodeOf(this.#store.layout.image(filename))) !== undefined) return undefined;
     return this.#quarantined(path, 'record_alone', { filename });
   }
@@ -192,13 +192,13 @@ class LocalCheck {
   }
 }
 
-/** What is refused for one file is told with it; any other error is thrown on. */
+/** Returns the code of an error that concerns one file only; rethrows any other. */
 function refusalIn(error: unknown): string {
   if (!isOfOneFile(error)) throw error;
   return error.code;
 }
 
-/** The regular files of each folder in turn, 500 at most at once. Links are somebody's own arrangement. */
+/** Yields the regular files of each folder in turn, at most 500 at once. Skips links, which are the operator's. */
 async function* filesBelow(folder: string): AsyncGenerator<string[]> {
   const entries: Dirent[] = (await ifPresent(readdir(folder, { withFileTypes: true }))) ?? [];
   const files = entries.filter((entry) => entry.isFile()).map((entry) => join(folder, entry.name));

@@ -1,6 +1,6 @@
-/** What every provider does, once: checks, lists, cleanup and statistics over its catalog, and an orderly close. */
+/** The common part of all providers: validation, lists, cleanup and statistics over a catalog, and an orderly close. */
 import { Slots } from '../async/slots.ts';
-import type { ImageIndex, Outcome } from '../catalog/catalog.ts';
+import type { ChangeOutcome, ImageIndex } from '../catalog/catalog.ts';
 import { folded, StorageError, throwIfCancelled } from '../domain/errors.ts';
 import type { ImageMetadata, StorageItem, StorageResult, StoredImage } from '../domain/image.ts';
 import type { StoredState, VerifyEvent, VerifyOptions } from '../domain/maintenance.ts';
@@ -48,35 +48,38 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
   abstract get health(): ProviderHealth;
   abstract readonly storeId: string;
   /**
-   * Begins a close, before calls under way are waited for: ends background work, and calls that would take long, which
-   * then reject with `reason`.
+   * Starts a close, before `close` waits for running calls: stops background work, and long calls, which then reject
+   * with `reason`.
    */
   protected async beginClose(_reason: StorageError): Promise<void> {}
-  /** Frees the root; no call runs any more. */
+  /** Releases the root, once no call runs any more. */
   protected abstract release(): Promise<void>;
 
-  /** The catalog, for answers about one image. */
+  /** The catalog, for lookups of one image. */
   protected abstract readonly catalog: Pick<ImageIndex, 'find'>;
-  /** The catalog once it is complete, for answers about all; CATALOG_REBUILDING until then. */
+  /** Returns the catalog, for reads over all images. Rejects with CATALOG_REBUILDING until it is complete. */
   protected abstract completeCatalog(): Promise<ImageIndex>;
-  /** The complete catalog, once it knows of all that was saved and deleted anywhere before the call. */
+  /** Returns the complete catalog, once it includes every save and delete of any process before the call. */
   protected currentCatalog(): Promise<ImageIndex> {
     return this.completeCatalog();
   }
-  /** Throws when nothing can be written now (STORE_READ_ONLY, DISK_FULL for so many bytes, …). */
+  /** Rejects when an image of this size cannot be written now (STORE_READ_ONLY, DISK_FULL, …). */
   protected abstract checkWritable(sizeBytes: number): Promise<void>;
-  /** `expectedBytes`: what the caller declared. */
+  /** `expectedBytes` is the size that the caller declared. */
   protected abstract openUpload(filename: string, expectedBytes?: number): Promise<Upload>;
-  /** Exactly these bytes, or BYTES_MISSING, BYTES_CORRUPT. */
+  /**
+   * Yields exactly these bytes. Throws BYTES_MISSING or BYTES_CORRUPT, or IMAGE_NOT_FOUND when the image was deleted.
+   */
   protected abstract readBytes(record: ImageRecord, offset: number, length: number): AsyncIterable<Uint8Array>;
-  protected abstract remove(filename: string, sparePinned: boolean): Promise<Outcome>;
-  /** Where a caller finds the bytes. */
+  /** Deletes an image. With `sparePinned`, a pinned one stays. */
+  protected abstract remove(filename: string, sparePinned: boolean): Promise<ChangeOutcome>;
+  /** Returns where callers fetch the bytes. */
   protected abstract locate(record: ImageRecord): Location | Promise<Location>;
-  /** Whether the name is taken by an image that is no more. */
+  /** Returns whether the filename belongs to an image that was deleted. */
   protected abstract isDeleted(filename: string): Promise<boolean>;
-  /** Undefined when the name is not free. */
+  /** Returns undefined when the filename is taken. */
   protected abstract openCopy(filename: string, expectedBytes: number): Promise<CopyUpload | undefined>;
-  /** Looks at each place of the store in turn. */
+  /** Checks each place of the store in turn. */
   protected abstract check(
     options: CheckOptions,
     forget: (filename: string) => Promise<boolean>,
@@ -88,7 +91,7 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     return this.#closed;
   }
 
-  /** Lets `close` wait for the work; BACKEND_UNAVAILABLE once it was called. */
+  /** Runs work that `close` waits for. Rejects with BACKEND_UNAVAILABLE once `close` was called. */
   async #untilClosed<T>(work: () => Promise<T>): Promise<T> {
     if (this.#closed !== undefined) throw closing();
     const running = work();
@@ -184,7 +187,7 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
       return this.#untilClosed(() => folded(work()));
     };
     const forget = async (filename: string) => (await this.remove(filename, false)).done;
-    // A catalog that is being built is no reason not to look.
+    // Without totals while the catalog is rebuilt: verifying does not depend on it.
     const total = await this.#totals().catch(() => ({ images: 0, bytes: 0 }));
     yield* verifyEvents(this.name, this.check({ ...options, run }, forget), total);
   }

@@ -1,6 +1,6 @@
-/** Images in a directory: the Save and Delete protocol over files, with the catalog as the commit point. */
+/** Stores images in a directory: the save and delete protocol over files, with the catalog as the commit point. */
 import { open } from 'node:fs/promises';
-import type { LocalCatalog, Outcome } from '../catalog/catalog.ts';
+import type { ChangeOutcome, LocalCatalog } from '../catalog/catalog.ts';
 import { capacityOf, spaceCheck } from '../disk/file-system.ts';
 import { ifPresent, isOfOneFile } from '../disk/files.ts';
 import type { LocalConfig } from '../domain/config.ts';
@@ -18,7 +18,7 @@ import { CHUNK_BYTES } from '../transfer/body.ts';
 import type { CopyUpload, ProviderContext, StorageProvider, Upload } from '../types.ts';
 import { BaseProvider, notFound } from './base-provider.ts';
 
-/** Room that a save leaves for its record and the catalog. */
+/** Space that a save leaves for its record and the catalog. */
 const HEADROOM_BYTES = 256 * 1024;
 
 /** Opens the store below `basePath`, creating it on first use. Rejects with a StoreOpenError. */
@@ -93,13 +93,13 @@ class LocalProvider extends BaseProvider {
     }
   }
 
-  /** Deleted since its row was read, or gone without a delete. */
+  /** Returns IMAGE_NOT_FOUND when the image was deleted since its row was read, else BYTES_MISSING. */
   async #missing(record: ImageRecord): Promise<StorageError> {
     if ((await this.catalog.find(record.filename)) === undefined) return notFound();
     return new StorageError('BYTES_MISSING', 'the image was saved, and its file is gone');
   }
 
-  protected remove(filename: string, sparePinned: boolean): Promise<Outcome> {
+  protected remove(filename: string, sparePinned: boolean): Promise<ChangeOutcome> {
     return deleteImage(this.#store, filename, sparePinned);
   }
 
@@ -141,7 +141,9 @@ class LocalProvider extends BaseProvider {
     }
   }
 
-  /** False when the next start has something to put right. Touches nothing of a store that is another by now. */
+  /**
+   * Returns false when the next start has to recover. Changes nothing when the folder was replaced by another store.
+   */
   async #finish(): Promise<boolean> {
     try {
       await this.#store.condition.checkWritable();

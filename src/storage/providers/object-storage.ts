@@ -1,4 +1,4 @@
-/** Images in a bucket: the record is the commit, the catalog an index over the records. */
+/** Stores images in a bucket: the record is the commit, the catalog an index over the records. */
 
 import { openCopy } from '../bucket/copy-in.ts';
 import { deleteImage } from '../bucket/delete.ts';
@@ -9,7 +9,7 @@ import { readRecord } from '../bucket/record-object.ts';
 import { openUpload } from '../bucket/save.ts';
 import { startUpkeep } from '../bucket/upkeep.ts';
 import { verifyStore } from '../bucket/verify.ts';
-import type { ImageIndex, Outcome } from '../catalog/catalog.ts';
+import type { ChangeOutcome, ImageIndex } from '../catalog/catalog.ts';
 import { spaceCheck } from '../disk/file-system.ts';
 import { StorageError } from '../domain/errors.ts';
 import { folderOf } from '../domain/naming.ts';
@@ -19,16 +19,16 @@ import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
 import type { CopyUpload, ProviderContext, StorageProvider, Upload } from '../types.ts';
 import { BaseProvider, notFound } from './base-provider.ts';
 
-/** Room that a save leaves on the disk of the state folder for the catalog. */
+/** Space that a save leaves for the catalog on the disk of the state folder. */
 const HEADROOM_BYTES = 1024 * 1024;
-/** A new or small bucket serves everything from the start. */
+/** How long opening waits for the first fill, so that a new or small bucket has a complete catalog from the start. */
 const FIRST_FILL_MS = 2_000;
 const DEFAULT_CLOSE_GRACE_MS = 60_000;
 
 export interface ObjectStorageOptions extends BucketOptions {
-  /** What the provider says it is: `s3`, … */
+  /** The type that the provider reports: `s3`, … */
   storageType: string;
-  /** Where callers find the object of that key. */
+  /** Returns the URL at which callers fetch the object of this key. */
   urlOf: (key: string) => Promise<string>;
 }
 
@@ -49,7 +49,7 @@ export class ObjectStorage extends BaseProvider {
   readonly #urlOf: (key: string) => Promise<string>;
   readonly #stopUpkeep: () => Promise<void>;
   readonly #checkSpace: (sizeBytes: number) => Promise<void>;
-  /** Ends requests that a close has waited for long enough. */
+  /** Aborts requests that outlast the grace period of a close. */
   #cut: NodeJS.Timeout | undefined;
 
   constructor(
@@ -77,7 +77,7 @@ export class ObjectStorage extends BaseProvider {
     return { find: (filename) => this.#folded(this.#find(filename)) };
   }
 
-  /** From the bucket where others write to it, or where the catalog knows nothing. */
+  /** Reads from the bucket when others write to it, or when the catalog has no such image. */
   async #find(filename: string): Promise<ImageRecord | undefined> {
     const { shared, catalog, objects } = this.#store;
     if (folderOf(filename) === undefined) return undefined;
@@ -115,14 +115,14 @@ export class ObjectStorage extends BaseProvider {
     }
   }
 
-  /** Deleted since its record was read, or gone without a delete. */
+  /** Returns IMAGE_NOT_FOUND when the image was deleted since its record was read, else BYTES_MISSING. */
   async #missing({ filename }: ImageRecord): Promise<StorageError> {
     const found = await this.#folded(readRecord(this.#store.objects, filename));
     if (found.kind !== 'live') return notFound();
     return new StorageError('BYTES_MISSING', 'the image was saved, and its object is gone');
   }
 
-  protected async remove(filename: string, sparePinned: boolean): Promise<Outcome> {
+  protected async remove(filename: string, sparePinned: boolean): Promise<ChangeOutcome> {
     if (folderOf(filename) === undefined) return { done: false, why: 'not_found' };
     this.#store.condition.checkWritable();
     return this.#folded(deleteImage(this.#store, filename, sparePinned));
@@ -188,7 +188,7 @@ export class ObjectStorage extends BaseProvider {
   }
 }
 
-/** The size and, where the object tells it, the sha256 are those of the record; else BYTES_CORRUPT. */
+/** Throws BYTES_CORRUPT unless the size and, when the object has it, the sha256 are those of the record. */
 function checkObject({ size, metadata }: StoredObject, record: ImageRecord): void {
   if (size === record.size && (metadata.sha256 ?? record.sha256) === record.sha256) return;
   throw new StorageError('BYTES_CORRUPT', 'the stored object is not the one that was saved');

@@ -6,7 +6,9 @@ import type { ImageRecord } from '../domain/record.ts';
 /** The largest chunk of a body: it fits into one message. */
 export const CHUNK_BYTES: number = 256 * 1024;
 
-/** Cuts the bytes to chunks of 256 KiB at most. Throws BYTES_CORRUPT at the end of a whole image whose sha256 differs. */
+/**
+ * Yields the bytes in chunks of at most 256 KiB. Throws BYTES_CORRUPT at the end of a whole image whose sha256 differs.
+ */
 export async function* bodyOf(
   record: ImageRecord,
   bytes: AsyncIterable<Uint8Array>,

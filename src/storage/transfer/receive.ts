@@ -17,11 +17,14 @@ type ReceivedBytes = Pick<ImageRecord, 'size' | 'sha256' | 'contentType' | 'widt
 /** The provider that a save is received for. */
 export interface Receiver {
   context: ProviderContext;
-  /** `expectedBytes`: what the caller declared. */
+  /** `expectedBytes` is the size that the caller declared. */
   openUpload(filename: string, expectedBytes?: number): Promise<Upload>;
 }
 
-/** Commits the source as an image once all of its bytes are there and sound. Leaves nothing behind when it throws. */
+/**
+ * Commits the source as an image once all of its bytes have arrived and are sound. Leaves nothing behind when it
+ * throws.
+ */
 export async function receiveImage(
   source: ByteSource,
   metadata: CheckedMetadata,
@@ -32,7 +35,7 @@ export async function receiveImage(
   try {
     await forEachChunk(source, options.signal, (chunk) => image.take(chunk));
     const bytes = image.finish();
-    // Node's gRPC client cancels with a half-close and a reset behind it: a turn later the reset has been read.
+    // Node's gRPC client cancels with a half-close followed by a reset: one turn later the reset has been read.
     await setImmediate();
     throwIfCancelled(options.signal);
     return await image.commit(bytes);
@@ -50,7 +53,7 @@ class IncomingImage {
   readonly #inspector = new ImageInspector();
   readonly #hash = createHash('sha256');
   #size = 0;
-  /** Arrived before the type was known, and so before there was a filename. */
+  /** Chunks that arrived before the type, and so the filename, was known. */
   readonly #undetected: Uint8Array[] = [];
   #upload: Upload | undefined;
 
@@ -92,7 +95,7 @@ class IncomingImage {
     return { size, sha256, ...format };
   }
 
-  /** Leaves nothing to discard: an upload takes back what it cannot commit. */
+  /** Leaves nothing to discard: an upload removes what it cannot commit. */
   commit(bytes: ReceivedBytes): Promise<Committed> {
     const upload = this.#upload;
     if (upload === undefined) throw new StorageError('IMAGE_TRUNCATED', 'the image ends before its type is known');
@@ -130,7 +133,9 @@ class IncomingImage {
   }
 }
 
-/** Commits the image of another store. Returns false when its name is not free; throws BYTES_CORRUPT for other bytes. */
+/**
+ * Commits the image of another store. Returns false when its filename is taken; throws BYTES_CORRUPT for other bytes.
+ */
 export async function receiveCopy(
   record: ImageRecord,
   bytes: AsyncIterable<Uint8Array>,

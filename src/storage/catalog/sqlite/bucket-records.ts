@@ -1,6 +1,4 @@
-/**
- * The tables that only object stores use, over one connection: keys of records, and operations that are not settled.
- */
+/** The tables that only object stores use, over one connection: keys of records, and pending operations. */
 import { recordKey } from '../../domain/naming.ts';
 import type { DueSweep, FoundRecord, KnownRecord, PendingOperation } from '../bucket-catalog.ts';
 import type { Connection } from './connection.ts';

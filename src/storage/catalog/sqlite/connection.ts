@@ -36,7 +36,7 @@ export class Connection {
   readonly #statements = new Map<string, StatementSync>();
   #inDoubt: CatalogError | undefined;
 
-  /** Nothing is opened before `open`. */
+  /** Opens nothing before `open` is called. */
   constructor(path: string, readOnly: boolean) {
     this.#db = new DatabaseSync(path, {
       open: false,
@@ -90,7 +90,7 @@ export class Connection {
 
   /**
    * Does all of the work, durably, or none of it. Throws a CatalogError; after `unknown` every further transaction
-   * throws the same, since what is in doubt must not be built upon.
+   * throws the same, since nothing may build on an uncertain commit.
    */
   transaction<T>(work: () => T): T {
     if (this.#inDoubt !== undefined) throw this.#inDoubt;
@@ -117,7 +117,7 @@ export class Connection {
     try {
       this.exec('BEGIN IMMEDIATE');
       const result = work();
-      // FTS5 writes as late as COMMIT otherwise, where a failure is not definite.
+      // Otherwise FTS5 writes only at COMMIT, where a failure is not definite.
       this.exec('SAVEPOINT written; RELEASE written');
       // SQLite ends a transaction on its own when the disk is full or fails.
       if (!this.#db.isTransaction) throw new CatalogError('definite', 'the transaction was rolled back');

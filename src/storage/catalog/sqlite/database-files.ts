@@ -3,13 +3,13 @@ import { rename, rm } from 'node:fs/promises';
 
 const SUFFIXES = ['', '-wal', '-shm'];
 
-/** Renames a lost catalog, for whoever wants to look at it, and removes what had that name. */
+/** Renames a lost catalog, so that it can be inspected, and removes an earlier one of that name. */
 export async function setAside(path: string, aside: string): Promise<void> {
   await removeDatabase(aside);
   for (const suffix of SUFFIXES) await renameIfPresent(path + suffix, aside + suffix);
 }
 
-/** Removes those of its files that exist. */
+/** Removes those files of the database that exist. */
 export async function removeDatabase(path: string): Promise<void> {
   for (const suffix of SUFFIXES) await rm(path + suffix, { force: true });
 }

@@ -11,7 +11,7 @@ export interface ThreadData {
   role: Role;
 }
 
-/** A message to the thread. `use` directs the calls behind it to the catalog in this file. */
+/** A message to the thread. `use` directs the calls after it to the catalog in this file. */
 export type Request = { use: CatalogFile } | Call;
 
 export interface Call {

@@ -25,7 +25,7 @@ const LISTED_GROUPS = 100;
 const LARGEST_FIRST = 'ORDER BY bytes DESC, name';
 const NEWEST_FIRST = 'ORDER BY name DESC';
 
-/** The methods mean what the contract says; the generators return it after pauses, at which other calls may run. */
+/** The methods follow the contract; a generator returns the result after pauses, during which other calls may run. */
 export class CatalogReader {
   readonly #db: Connection;
   readonly #walk: Walk;
@@ -209,7 +209,7 @@ function toTombstone(row: Row): Tombstone {
   return { record: toRecord(row), deleteTime: row.delete_time as number, unlinkPending: row.unlink_pending === 1 };
 }
 
-/** Yields rows until their text is too much memory together; at least one. */
+/** Yields rows until their text exceeds the memory of a batch; at least one. */
 function* withinBatch(rows: Iterable<Row>): Generator<Row> {
   let chars = 0;
   for (const row of rows) {

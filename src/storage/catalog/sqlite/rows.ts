@@ -31,7 +31,7 @@ export const RECORD_COLUMNS: string = Object.entries(COLUMNS)
   .map(([name, column]) => `${column} AS ${name}`)
   .join(', ');
 
-/** Takes what `toRow` gives, a `deleteTime` and an `unlinkPending`. */
+/** Takes the values of `toRow`, a `deleteTime` and an `unlinkPending`. */
 export const INSERT_IMAGE: string = `
   INSERT INTO images (${Object.values(COLUMNS).join(', ')}, model_slug, delete_time, unlink_pending)
   VALUES (${Object.keys(COLUMNS)

@@ -48,7 +48,7 @@ export class CatalogThread<R extends Role> {
   /** Calls `onDeath` when the thread ends without `stop`, once all its calls have rejected. */
   constructor(role: R, onDeath: (error: Error) => void) {
     this.#onDeath = onDeath;
-    // Flags of the program around us, such as --input-type, are not meant for this file.
+    // Flags of the host program, such as --input-type, must not apply to this file.
     const options = { workerData: { role } satisfies ThreadData, name: `catalog-${role}`, execArgv: [] };
     this.#worker = new Worker(WORKER, options);
     this.#worker.on('message', (answer: Answer) => this.#settle(answer));

@@ -1,4 +1,4 @@
-/** The two threads of a catalog: they outlive its file, so that a lost one is built again and opened without others. */
+/** The two threads of a catalog, which outlive its file: a lost catalog is rebuilt and opened in the same threads. */
 import type { ImageRecord } from '../../domain/record.ts';
 import type { Tombstone } from '../catalog.ts';
 import type { Role } from './messages.ts';
@@ -10,13 +10,13 @@ import { CatalogThread } from './thread.ts';
  */
 export type CatalogBuilder = Pick<CatalogThreads, 'salvage' | 'create'>;
 
-/** A catalog being built: not durable, and not to be opened, before it is sealed. */
+/** A catalog that is being built: neither durable nor ready to be opened before it is sealed. */
 export interface NewCatalog {
-  /** Adds images. A filename that is taken is passed over; a key that is taken stays with the first. */
+  /** Adds images. Skips one whose filename is taken; an idempotency key that is taken stays with the first image. */
   load(records: readonly ImageRecord[]): Promise<void>;
   /** Adds deleted images by the same rules. */
   loadTombstones(tombstones: readonly Tombstone[]): Promise<void>;
-  /** Puts the file on stable storage and closes it, marked clean. The name in its folder is the caller's to sync. */
+  /** Puts the file on stable storage and closes it, marked clean. The caller syncs its folder. */
   seal(): Promise<void>;
 }
 
@@ -59,7 +59,7 @@ export class CatalogThreads {
       return [];
     } finally {
       await this.#reader.call('close', []).catch(() => {});
-      // A damaged file may take all memory of the thread.
+      // A damaged file may exhaust the memory of the thread.
       if (this.#reader.isDead) this.#reader = this.#start('reader');
     }
   }

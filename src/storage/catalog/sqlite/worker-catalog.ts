@@ -5,7 +5,7 @@ import type { CatalogFile, Opened } from './opening.ts';
 import type { Around } from './thread.ts';
 import { type CatalogBuilder, CatalogThreads } from './threads.ts';
 
-/** The methods that the threads carry out as they are, by what a call to them needs besides. */
+/** The methods that the threads carry out unchanged, grouped by what a call needs besides. */
 const READS = [
   'find',
   'findByKey',
@@ -20,36 +20,37 @@ const READS = [
   'dueSweeps',
 ] as const;
 const WRITES = ['clearPendingUnlinks', 'purgeTombstones', 'setRecordsSynced'] as const;
-/** When a thread dies with one of these in hand, nobody knows whether it happened. */
+/** When a thread dies during one of these, its outcome is unknown. */
 const COMMITS = ['commit', 'apply'] as const;
 
 export interface OpenCatalogOptions extends CatalogFile {
-  /** Builds a lost catalog again at its path. Unset: a lost one is only reported. */
+  /** Rebuilds a lost catalog at its path. Unset: a lost catalog is only reported. */
   build?: (builder: CatalogBuilder, why: string) => Promise<void>;
   /** Treats the catalog as lost, whatever its file holds. */
   rebuild?: boolean;
-  /** Called when a thread of the catalog dies: what it had in hand is in doubt, and the process must end. */
+  /** Called when a thread of the catalog dies: its running calls are in doubt, and the process must end. */
   onDeath?: (error: Error) => void;
-  /** Called when the catalog is damaged, and awaited before the call that met it rejects. */
+  /** Called when the catalog is damaged, and awaited before the call that found it rejects. */
   onCorrupt?: (error: CatalogError) => Promise<void>;
 }
 
 /** One SQLite file serves either kind of store. */
 export interface WorkerCatalog extends LocalCatalog, BucketCatalog {}
 
-/** `lost`: only a rebuild helps. `clean`: closed so by the last process; until the next close it is not. */
+/**
+ * `lost`: only a rebuild helps. `clean`: the last process closed it clean; it is marked unclean until the next close.
+ */
 export type OpenedCatalog = { state: 'open'; catalog: WorkerCatalog; clean: boolean } | { state: 'lost'; why: string };
 
 /**
- * Opens a catalog, and first builds it again where it is lost, in the same two threads. Rejects with what the build
- * throws, with a StoreOpenError, or with a CatalogError `full` when there is no room to open it; these two never mean
- * lost.
+ * Opens a catalog, and first rebuilds it when it is lost, in the same two threads. Rejects with what the build throws,
+ * with a StoreOpenError, or with a CatalogError `full` when there is no space to open it; these two never mean lost.
  */
 export async function openCatalog(options: OpenCatalogOptions): Promise<OpenedCatalog> {
   const { build, rebuild = false, onDeath, onCorrupt, ...file } = options;
   let isBuilding = false;
   const threads = new CatalogThreads((error) => {
-    // That fails the build, and nothing else is in doubt.
+    // The build fails then, and nothing else is in doubt.
     if (!isBuilding) onDeath?.(error);
   });
   try {
@@ -82,7 +83,7 @@ function catalogOver(threads: CatalogThreads, onCorrupt: OpenCatalogOptions['onC
   };
 }
 
-/** Does what an open catalog owes its callers around the calls to its threads, and closes them. */
+/** Wraps the calls to the threads of an open catalog: reports damage, repairs searches, and closes the threads. */
 class Calls {
   readonly #threads: CatalogThreads;
   readonly #onCorrupt: OpenCatalogOptions['onCorrupt'];
@@ -114,7 +115,7 @@ class Calls {
     }
   };
 
-  /** Repeats a search that fails on a damaged table of searches, once that was built again. */
+  /** Repeats a search that fails on a damaged search table, once the table was rebuilt. */
   search<T>(query: CatalogQuery, call: () => Promise<T>): Promise<T> {
     return this.read(async () => {
       try {

@@ -1,4 +1,4 @@
-/** The thread of one SQLite connection: runs the calls that thread.ts sends, others while one of them pauses. */
+/** The thread of one SQLite connection: runs the calls that thread.ts sends, and others while one of them pauses. */
 import { setImmediate } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { StoreOpenError } from '../../domain/errors.ts';
