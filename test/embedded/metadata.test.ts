@@ -13,6 +13,8 @@ import {
   noise,
   pngChunk,
   pngOf,
+  riff,
+  riffChunk,
   sharedImages,
   uint16,
   uint32,
@@ -320,6 +322,12 @@ describe('EXIF and XMP', () => {
       parametersJson: '{"steps":20,"seed":1}',
       timestamp: new Date('2024-09-27T12:15:22Z'),
     });
+  });
+
+  it('of a WebP are found behind a chunk of odd length', async () => {
+    const image = await imageWith('webp', { exif: exifOf({ comment: Buffer.from(`ASCII\0\0\0${PARAMETERS}`) }) });
+    const behind = riff(riffChunk('ICCP', noise(33, 1)), image.subarray(12));
+    expect(await read(behind)).toMatchObject({ prompt: 'a fox, 狐' });
   });
 
   it('of a JPEG are found behind fill bytes', async () => {
