@@ -10,7 +10,7 @@ import { memoryObjects, memoryStorage } from '../../src/storage/providers/memory
 import { ObjectStorage } from '../../src/storage/providers/object-storage.ts';
 import { contextOf } from '../support/bucket.ts';
 import { imageOf } from '../support/ledger.ts';
-import { collect } from '../support/provider-suite.ts';
+import { collect } from '../providers/provider-suite.ts';
 
 it('spares an image that another daemon saved under the name of one deleted long ago', async () => {
   const bucket: MemoryBucket = new Map();

@@ -189,7 +189,7 @@ export function describeProvider(title: string, suite: ProviderSuite): void {
         const second = await saveAt(1, { timestamp: new Date(T0) });
         expect([first, second].map(idOf)).toEqual(['aaaaaa', 'bbbbbb']);
         for (const saved of [first, second]) {
-          expect(sha256(await collect((await storage.get(saved.filename)).body))).toBe(saved.sha256);
+          expect(sha256Of(await collect((await storage.get(saved.filename)).body))).toBe(saved.sha256);
         }
         await storage.delete(first.filename);
         expect(idOf(await saveAt(0))).toBe('cccccc');
