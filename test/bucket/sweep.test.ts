@@ -9,8 +9,8 @@ import type { MemoryBucket } from '../../src/storage/providers/memory-storage.ts
 import { memoryObjects, memoryStorage } from '../../src/storage/providers/memory-storage.ts';
 import { ObjectStorage } from '../../src/storage/providers/object-storage.ts';
 import { contextOf } from '../support/bucket.ts';
+import { collect } from '../support/bytes.ts';
 import { imageOf } from '../support/ledger.ts';
-import { collect } from '../providers/provider-suite.ts';
 
 it('spares an image that another daemon saved under the name of one deleted long ago', async () => {
   const bucket: MemoryBucket = new Map();
