@@ -1,4 +1,4 @@
-/** Plays the interop suite, and writes docs/interop.md where every client has passed every case that is meant for it. */
+/** Runs the interop suite, and writes docs/interop.md where every client has passed every case that applies to it. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { interopLanguages } from '../test/interop/languages.ts';
 import { interopTable } from '../test/interop/table.ts';

@@ -1,16 +1,16 @@
-/** Sets up the log: a JSON object a line for machines, readable lines on a terminal. */
+/** Sets up the log: one JSON object per line for machines, readable lines on a terminal. */
 import { type Logger, pino, stdTimeFunctions } from 'pino';
 import { prettyFactory } from 'pino-pretty';
 import type { Config } from './config.ts';
 
-/** Where log lines go: an open file, pipe or terminal. */
+/** The destination of log lines: an open file, pipe or terminal. */
 export interface LogDestination {
   fd: number;
   isTTY?: boolean;
   hasColors?(): boolean;
 }
 
-/** A logger that has written each line when it returns, so that none is missing after a crash. */
+/** Returns a logger that writes each line before its call returns, so that none is missing after a crash. */
 export function createLogger({ level, format }: Config['log'], destination: LogDestination = process.stderr): Logger {
   const lines = pino.destination({ fd: destination.fd, sync: true });
   const options = {

@@ -35,37 +35,32 @@ const MAY_IMPORT: Record<string, string[]> = {
   storage: [],
 };
 
+const BELOW_STORES = ['types', 'disk', 'maintenance', 'catalog', 'async', 'embedded', 'formats', 'domain'];
+const BELOW_PROVIDERS = ['local', 'bucket', 's3', 'doctor', 'lists', 'retention', 'transfer', ...BELOW_STORES];
+
 /** Each room of `src/storage/`, and the rooms it may import besides itself; what stands above it can be deleted. */
-const ROOM_MAY_IMPORT: Record<string, string[]> = (() => {
-  const disk = ['domain'];
-  const types = ['domain'];
-  const maintenance = ['types', 'catalog', 'async', 'embedded', 'formats', 'domain'];
-  const store = ['types', 'disk', 'maintenance', 'catalog', 'async', 'embedded', 'formats', 'domain'];
-  const doctor = ['types', 'domain', 'async', 'disk', 'local', 'bucket', 's3'];
-  const rooms = ['domain', 'async', 'disk', 'formats', 'embedded', 'catalog', 'retention', 'maintenance', 'lists'];
-  const providers = [...rooms, 'types', 'local', 'bucket', 's3', 'doctor'];
-  return {
-    domain: [],
-    async: ['domain'],
-    disk,
-    formats: ['domain'],
-    catalog: ['domain'],
-    embedded: ['formats'],
-    retention: ['catalog', 'domain'],
-    types,
-    maintenance,
-    lists: ['types', 'catalog', 'domain'],
-    local: store,
-    bucket: store,
-    s3: ['bucket', 'domain'],
-    doctor,
-    providers,
-    factory: ['providers', 'types', 'domain'],
-    settings: ['factory', 'domain'],
-    storage: ['factory', 'settings', ...providers, 'providers'],
-    index: ['storage', 'types', 'domain'],
-  };
-})();
+const ROOM_MAY_IMPORT: Record<string, string[]> = {
+  domain: [],
+  async: ['domain'],
+  disk: ['domain'],
+  formats: ['domain'],
+  catalog: ['domain'],
+  embedded: ['formats', 'domain'],
+  retention: ['catalog', 'domain'],
+  types: ['domain'],
+  maintenance: ['types', 'catalog', 'async', 'embedded', 'formats', 'domain'],
+  lists: ['types', 'catalog', 'domain'],
+  transfer: ['types', 'async', 'formats', 'domain'],
+  local: BELOW_STORES,
+  bucket: BELOW_STORES,
+  s3: ['bucket', 'domain'],
+  doctor: ['types', 'domain', 'async', 'disk', 'local', 'bucket', 's3'],
+  providers: BELOW_PROVIDERS,
+  factory: ['providers', 'types', 'domain'],
+  settings: ['factory', 'domain'],
+  storage: ['factory', 'settings', 'providers', ...BELOW_PROVIDERS],
+  index: ['storage', 'types', 'domain'],
+};
 
 const ENTRIES = ['src/main.ts', 'src/daemon.ts', 'src/client.ts', 'src/storage/index.ts'];
 const HEAVY = /^(@aws-sdk\/|@smithy\/|@modelcontextprotocol\/|exifr$|pg$|sharp$)/;
@@ -220,6 +215,46 @@ it('reads every form of import', () => {
   expect(imports({ path: 'src/rpc/x.ts', text })).toEqual(expected);
   expect(staticImports({ path: 'src/rpc/x.ts', text })).toEqual(['src/rpc/a.ts', 'src/rpc/c.ts', 'src/rpc/d.ts']);
 });
+
+describe('what docs say of the tree', () => {
+  it.each(['docs/architecture.md', 'docs/adding-a-provider.md'])('%s names only paths that exist', (page) => {
+    expect(missingPaths(readFileSync(`${root}/${page}`, 'utf8'))).toEqual([]);
+  });
+
+  it('would catch a path that was moved', () => {
+    const text =
+      'In `src/storage/`, `test/support/*.ts`, `src/storage/upload.ts` and `store.ts`, not in `staging/<filename>.part`.';
+    expect(missingPaths(text)).toEqual(['src/storage/upload.ts', 'store.ts']);
+  });
+
+  it('docs/architecture.md has the table of rooms', () => {
+    const table = roomTable(readFileSync(`${root}/docs/architecture.md`, 'utf8'));
+    const expected = Object.entries(ROOM_MAY_IMPORT).map(([room, others]) => [room, [...others].sort()]);
+    expect(table).toEqual(Object.fromEntries(expected));
+  });
+});
+
+/** Returns the paths and globs in backticks that match no file of the project. */
+function missingPaths(page: string): string[] {
+  const quoted = [...page.matchAll(/`([^`\s<>]+)`/g)].map(([, text]) => text!);
+  const paths = quoted.filter((text) =>
+    /^(bench|bin|clients|docs|examples|gen|proto|scripts|src|test)\/|\.ts$/.test(text),
+  );
+  return paths.filter((path) => globSync(path, { cwd: root }).length === 0);
+}
+
+/** Reads the rows `| room | holds | may import |`: the imports of each room, sorted. */
+function roomTable(page: string): Record<string, string[]> {
+  const table: Record<string, string[]> = {};
+  for (const [, room, allowed] of page.matchAll(/^\| `([a-z0-9]+)` +\|.*\| ([^|]+) \|$/gm)) {
+    const named = [...allowed!.matchAll(/`([a-z0-9]+)`/g)].map(([, other]) => other!);
+    const others = allowed!.startsWith('all above')
+      ? Object.keys(table).filter((above) => !named.includes(above))
+      : named;
+    table[room!] = others.sort();
+  }
+  return table;
+}
 
 /** `src/rpc/routes.ts` → `rpc`, `src/daemon.ts` → `daemon`. */
 function partOf(path: string): string {

@@ -1,4 +1,4 @@
-// Messages of the contract into the client's structs, and requests back.
+// Converts messages of the contract to the client's structs, and options to requests.
 
 package imagestorage
 

@@ -1,4 +1,4 @@
-/** `image-storage cleanup`: shows which images would go, asks, and deletes no more than was shown. */
+/** `image-storage cleanup`: shows which images would be deleted, asks, and deletes no more than was shown. */
 import { isDeepStrictEqual } from 'node:util';
 import type { Command } from 'commander';
 import type { CleanupOptions, CleanupResult } from '../client.ts';
@@ -59,7 +59,8 @@ async function cleanup({ client, signal }: Session, flags: CleanupFlags): Promis
       printError('nothing was deleted');
       return EXIT.NEGATIVE;
     }
-    // Images saved since may push others out of what is kept, or be older than they: those were not agreed to.
+    // Images saved since may push others out of the kept ones, or be older than the shown ones: the user agreed to
+    // neither.
     const now = await planUpTo(plan.deletedCount);
     if (isSame(plan, now)) break;
     say('that has changed meanwhile:');

@@ -34,7 +34,7 @@ async function mcp({ address = clientAddress(), allowDir, readOnly }: McpFlags, 
     await serveMcp({ client, address, version, dates, allowDir: folder, readOnly }, signal);
     return EXIT.OK;
   };
-  // With the client's own retries: an assistant can wait until a daemon has started again.
+  // Keeps the client's default retries: an assistant can wait until a daemon has restarted.
   await withClient({ address }, serve, {});
 }
 

@@ -1,4 +1,4 @@
-/** Messages of the contract into the client's plain objects, and requests back. */
+/** Converts messages of the contract to the client's plain objects, and options to requests. */
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { type Timestamp, timestampDate, timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { status } from '@grpc/grpc-js';

@@ -1,10 +1,10 @@
-/** Arguments that are points in time, read as the command line reads them. */
+/** Parses arguments that are points in time, as the command line does. */
 import { z } from 'zod';
 
-/** How texts become points in time; both throw an error whose message says what was expected. */
+/** Parses points in time; both methods throw an error whose message says what was expected. */
 export interface DateReader {
   parseInstant(text: string): Date;
-  /** The first instant after a range: a plain date includes that day. */
+  /** Returns the first instant after a range: a plain date includes that day. */
   parseRangeEnd(text: string): Date;
 }
 

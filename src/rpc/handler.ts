@@ -103,7 +103,7 @@ function closeWhenAnswered({ stream }: Http2ServerRequest): void {
   stream.once('wantTrailers', () => setImmediate(close, TRAILERS_PAUSE_MS));
 }
 
-/** A stream that is closed on both sides reports nothing but that it is idle. */
+/** A stream that is closed on both sides reports the state idle. */
 function isUnderWay({ state }: ServerHttp2Stream): boolean {
   return state.state !== constants.NGHTTP2_STREAM_STATE_IDLE && state.localClose === 0;
 }

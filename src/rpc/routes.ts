@@ -1,11 +1,7 @@
 /** The service ImageStorage on top of the storage library: one short method per rpc. */
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { ServiceImpl } from '@connectrpc/connect';
-import type {
-  DeleteResultSchema,
-  GetResponseSchema,
-  ImageStorage,
-} from '../../gen/imagestorage/v1/image_storage_pb.ts';
+import type { DeleteResultSchema, ImageStorage } from '../../gen/imagestorage/v1/image_storage_pb.ts';
 import { invalidField, toStorageError } from '../storage/domain/errors.ts';
 import type { Storage } from '../storage/types.ts';
 import {
@@ -21,7 +17,6 @@ import {
 import { receiveSave, type SaveStreamLimits } from './save-stream.ts';
 
 const MAX_FILENAMES = 1000;
-const GET_CHUNK_BYTES = 256 * 1024;
 
 export function createRoutes(storage: Storage, limits: SaveStreamLimits): ServiceImpl<typeof ImageStorage> {
   return {
@@ -36,7 +31,8 @@ export function createRoutes(storage: Storage, limits: SaveStreamLimits): Servic
       const part = { offset: numberOf(offset), limit: numberOf(limit) };
       const { item, body } = await storage.get(filename, { provider, ...part });
       yield { payload: { case: 'image', value: imageFrom(item) } };
-      if (!metadataOnly) yield* chunksOf(closedOn(signal, body));
+      if (metadataOnly) return;
+      for await (const value of closedOn(signal, body)) yield { payload: { case: 'chunk', value } };
     },
 
     async *list(request) {
@@ -59,22 +55,14 @@ export function createRoutes(storage: Storage, limits: SaveStreamLimits): Servic
   };
 }
 
-/** Ends the body, and with it its open file, when the reader goes away: what waits to write to it may never go on. */
+/** Ends the body, and closes its file, when the reader leaves: a write that waits for the reader may never go on. */
 function closedOn(signal: AbortSignal, body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
   const iterator = body[Symbol.asyncIterator]();
   signal.addEventListener('abort', () => void iterator.return?.().catch(() => undefined), { once: true });
   return { [Symbol.asyncIterator]: () => iterator };
 }
 
-async function* chunksOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<MessageInitShape<typeof GetResponseSchema>> {
-  for await (const bytes of body) {
-    for (let start = 0; start < bytes.length; start += GET_CHUNK_BYTES) {
-      yield { payload: { case: 'chunk', value: bytes.subarray(start, start + GET_CHUNK_BYTES) } };
-    }
-  }
-}
-
-/** Rejects when no filename met anything but an error: that is the store's, not the filename's. */
+/** Returns a result per filename. Rejects when all of them fail: that is an error of the store. */
 async function deleteEach(
   storage: Storage,
   filenames: string[],

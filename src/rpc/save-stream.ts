@@ -1,11 +1,15 @@
-/** Takes the request stream of a Save apart: header, bytes, trailer; and gives up on a client that stalls or leaves. */
+/**
+ * Splits the request stream of a Save into header, bytes and trailer, and gives up on a client that stalls or leaves.
+ */
 import type { SaveHeader, SaveRequest } from '../../gen/imagestorage/v1/image_storage_pb.ts';
+import { unlessCancelled } from '../storage/async/byte-source.ts';
 import { StorageError } from '../storage/domain/errors.ts';
 import type { Declared } from '../storage/domain/requests.ts';
 import { cancelled } from './call.ts';
 import { declaredOf } from './convert.ts';
+import { foldReadError } from './errors.ts';
 
-/** What Node never allocates from a shared pool. */
+/** The size from which Node allocates no buffer from a shared pool. */
 const RELEASED_BYTES = 64 * 1024;
 /** The tag and the length before the bytes of a chunk. */
 const MESSAGE_OVERHEAD_BYTES = 16;
@@ -21,102 +25,131 @@ export interface SaveStreamLimits {
   saveMs: number;
 }
 
-/** What a client sends in a Save. */
+/** The request of a Save. */
 export interface SaveStream {
   header: SaveHeader;
   /** The image's bytes, readable once; ends when the client has half-closed. */
   chunks: AsyncIterable<Uint8Array>;
-  /** What the client declared behind the last chunk; ask once `chunks` has ended. */
+  /** Returns what the client declared behind the last chunk; to be called once `chunks` has ended. */
   trailer: () => Declared;
   /** Aborted with a StorageError when the client leaves or takes too long. */
   signal: AbortSignal;
 }
 
-type Requests = AsyncIterable<SaveRequest>;
-/** The next request, or undefined at the end of the stream. */
-type ReadRequest = (waitMs: number) => Promise<SaveRequest | undefined>;
-
 /**
- * Hands the stream to `store` once the header is there. No timer runs beyond the end of the stream or of `store`.
- * Rejects with FIRST_MESSAGE_NOT_HEADER, MESSAGE_OUT_OF_ORDER, MESSAGE_TOO_LARGE, SAVE_STALLED or CANCELLED.
+ * Calls `store` with the stream once the header is there, and returns its result. No timer runs beyond the end of the
+ * stream or of `store`. Rejects with FIRST_MESSAGE_NOT_HEADER, MESSAGE_OUT_OF_ORDER, MESSAGE_TOO_LARGE, SAVE_STALLED or
+ * CANCELLED.
  */
 export async function receiveSave<T>(
-  requests: Requests,
+  requests: AsyncIterable<SaveRequest>,
   limits: SaveStreamLimits,
   callSignal: AbortSignal,
   store: (stream: SaveStream) => Promise<T>,
 ): Promise<T> {
   const stop = new AbortController();
+  const { signal } = stop;
   const onCallEnd = () => stop.abort(cancelled(callSignal.reason));
   callSignal.addEventListener('abort', onCallEnd, { once: true });
   if (callSignal.aborted) onCallEnd();
-  const wholeSave = setTimeout(() => stop.abort(stalled(limits.saveMs, 'the whole save')), limits.saveMs);
+  const messages = new SaveMessages(requests, limits, stop);
   try {
-    const read = readerOf(requests, stop.signal);
-    return await store(await openStream(read, limits, stop.signal, () => clearTimeout(wholeSave)));
+    const header = await unlessCancelled(messages.header(), signal);
+    return await store({ header, chunks: messages, trailer: () => messages.declared, signal });
   } catch (error) {
-    throw isCancelled(error) && stop.signal.aborted ? stop.signal.reason : error;
+    throw isCancelled(error) && signal.aborted ? signal.reason : error;
   } finally {
-    clearTimeout(wholeSave);
+    messages.stopTimers();
     callSignal.removeEventListener('abort', onCallEnd);
   }
 }
 
-async function openStream(
-  read: ReadRequest,
-  limits: SaveStreamLimits,
-  signal: AbortSignal,
-  onEnd: () => void,
-): Promise<SaveStream> {
-  const first = (await read(limits.firstMessageMs))?.payload;
-  if (first?.case !== 'header') throw new StorageError('FIRST_MESSAGE_NOT_HEADER', 'a Save begins with its header');
-  let declared: Declared = {};
+/**
+ * Reads the messages of one Save; iterates over its chunks. A read that takes too long aborts `stop` and does not settle
+ * by itself: its reader gives up by the signal.
+ */
+class SaveMessages implements AsyncIterableIterator<Uint8Array, undefined> {
+  /** Empty until the trailer has been read. */
+  declared: Declared = {};
+  readonly #iterator: AsyncIterator<SaveRequest>;
+  readonly #limits: SaveStreamLimits;
+  readonly #stop: AbortController;
+  readonly #wholeSave: NodeJS.Timeout;
+  #nextMessage: NodeJS.Timeout | undefined;
+  /** The last chunk; its buffer is freed when the next one is requested. */
+  #given: Uint8Array | undefined;
+  #hasTrailer = false;
 
-  async function* chunks(): AsyncGenerator<Uint8Array> {
-    let ended = false;
-    for (;;) {
-      const payload = (await read(limits.chunkGapMs))?.payload;
-      if (payload === undefined) break;
-      if (ended) throw outOfOrder('nothing follows a trailer');
-      if (payload.case === 'trailer') {
-        declared = declaredOf(payload.value);
-        ended = true;
-      } else if (payload.case === 'chunk') {
-        checkChunk(payload.value, limits.maxChunkBytes);
-        if (payload.value.length > 0) yield payload.value;
-        release(payload.value);
-      } else {
-        throw outOfOrder(payload.case === 'header' ? 'a Save has one header' : 'a message carries nothing');
-      }
-    }
-    onEnd();
+  constructor(requests: AsyncIterable<SaveRequest>, limits: SaveStreamLimits, stop: AbortController) {
+    this.#iterator = requests[Symbol.asyncIterator]();
+    this.#limits = limits;
+    this.#stop = stop;
+    this.#wholeSave = this.#stopAfter(limits.saveMs, 'the whole save');
   }
-  return { header: first.value, chunks: chunks(), trailer: () => declared, signal };
-}
 
-/** Reads on, for as long as the client may take and the signal allows. */
-function readerOf(requests: Requests, signal: AbortSignal): ReadRequest {
-  const iterator = requests[Symbol.asyncIterator]();
-  return (waitMs) =>
-    new Promise((resolve, reject) => {
-      const onAbort = () => reject(signal.reason);
-      if (signal.aborted) return onAbort();
-      signal.addEventListener('abort', onAbort, { once: true });
-      const timer = setTimeout(() => reject(stalled(waitMs, 'the next message')), waitMs);
-      const settled = () => {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', onAbort);
-      };
-      iterator
-        .next()
-        .then(({ done, value }) => resolve(done ? undefined : value), reject)
-        .finally(settled);
-    });
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async header(): Promise<SaveHeader> {
+    const payload = await this.#read(this.#limits.firstMessageMs);
+    if (payload?.case !== 'header') throw new StorageError('FIRST_MESSAGE_NOT_HEADER', 'a Save begins with its header');
+    return payload.value;
+  }
+
+  async next(): Promise<IteratorResult<Uint8Array, undefined>> {
+    if (this.#given !== undefined) release(this.#given);
+    for (;;) {
+      const payload = await this.#read(this.#limits.chunkGapMs);
+      if (payload === undefined) break;
+      this.#given = this.#chunkOf(payload);
+      if (this.#given !== undefined) return { done: false, value: this.#given };
+    }
+    this.stopTimers();
+    return { done: true, value: undefined };
+  }
+
+  stopTimers(): void {
+    clearTimeout(this.#wholeSave);
+    clearTimeout(this.#nextMessage);
+  }
+
+  /** Returns undefined at the end of the stream. */
+  async #read(waitMs: number): Promise<SaveRequest['payload'] | undefined> {
+    this.#nextMessage = this.#stopAfter(waitMs, 'the next message');
+    try {
+      const { done, value } = await this.#iterator.next();
+      return done ? undefined : value.payload;
+    } catch (error) {
+      throw foldReadError(error);
+    } finally {
+      clearTimeout(this.#nextMessage);
+    }
+  }
+
+  /** Returns undefined for a message without bytes. */
+  #chunkOf(payload: SaveRequest['payload']): Uint8Array | undefined {
+    if (this.#hasTrailer) throw outOfOrder('nothing follows a trailer');
+    if (payload.case === 'chunk') {
+      checkChunk(payload.value, this.#limits.maxChunkBytes);
+      return payload.value.length > 0 ? payload.value : undefined;
+    }
+    if (payload.case !== 'trailer') {
+      throw outOfOrder(payload.case === 'header' ? 'a Save has one header' : 'a message carries nothing');
+    }
+    this.declared = declaredOf(payload.value);
+    this.#hasTrailer = true;
+    return undefined;
+  }
+
+  #stopAfter(waitMs: number, forWhat: string): NodeJS.Timeout {
+    return setTimeout(() => this.#stop.abort(stalled(waitMs, forWhat)), waitMs);
+  }
 }
 
 /**
- * Frees a chunk that nobody reads any more at once: left to the garbage collector, chunks pile up by the 64 MB. Only one
- * that fills the buffer of its message: smaller ones may share theirs with others.
+ * Frees a used chunk at once: left to the garbage collector, chunks pile up, 64 MB at a time. Frees only one that fills
+ * the buffer of its message: smaller ones may share theirs with others.
  */
 function release({ buffer, byteLength }: Uint8Array): void {
   const isAlone = byteLength >= RELEASED_BYTES && buffer.byteLength - byteLength <= MESSAGE_OVERHEAD_BYTES;

@@ -1,4 +1,4 @@
-/** Which provider a type names. A new one is one more line. */
+/** Maps the types of a configuration to providers. A new provider adds one line. */
 import type { ProviderConfig } from './domain/config.ts';
 import { localStorage } from './providers/local-storage.ts';
 import { memoryStorageType } from './providers/memory-storage.ts';
@@ -8,12 +8,12 @@ import type { ProviderContext, StorageProvider } from './types.ts';
 
 export const PROVIDER_TYPES: ProviderType[] = [localStorage, s3Provider, memoryStorageType];
 
-/** Undefined where there is none of that name; an alias is none. */
+/** Returns the provider type of that name, or undefined. Does not resolve aliases. */
 export function providerTypeOf({ type }: Pick<ProviderConfig, 'type'>): ProviderType | undefined {
   return PROVIDER_TYPES.find((candidate) => candidate.type === type);
 }
 
-/** Opens the provider of that configuration. Rejects with a StoreOpenError that says what to change. */
+/** Opens the provider of this configuration. Rejects with a StoreOpenError that says what to change. */
 export function openProvider(config: ProviderConfig, context: ProviderContext): Promise<StorageProvider> {
   return providerTypeOf(config)!.open(config, context);
 }

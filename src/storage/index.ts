@@ -31,4 +31,4 @@ export type {
   SaveOptions,
 } from './domain/requests.ts';
 export { createStorage, type StorageDependencies } from './storage.ts';
-export type { ImageList, ProviderChoice, ProviderContext, Storage, StorageProvider } from './types.ts';
+export type { ImageList, ProviderChoice, Storage, StorageProvider } from './types.ts';

@@ -1,4 +1,4 @@
-/** The configuration of a storage as its user writes it, made whole: defaults filled in, names and folders checked. */
+/** Completes the configuration of a storage as its user writes it: fills in defaults, and checks names and folders. */
 import { resolve, sep } from 'node:path';
 import {
   type AnyProviderConfig,
@@ -19,9 +19,9 @@ export interface Settings {
   limits: StorageLimits;
 }
 
-/** A setting that no store can be opened with. */
+/** Thrown for a setting with which no store can be opened. */
 export class SettingError extends StoreOpenError {
-  /** `providers.archive.basePath` */
+  /** The path of the setting, such as `providers.archive.basePath`. */
   readonly key: string;
   readonly problem: string;
 
@@ -34,12 +34,12 @@ export class SettingError extends StoreOpenError {
 
 const NAME = /^[a-z][a-z0-9]*$/;
 
-/** The type of provider, or the provider of that name, which an alias stands for. */
+/** Returns the name that an alias stands for, or the name itself. */
 export function withoutAlias(name: string): string {
   return PROVIDER_TYPES.find(({ alias }) => alias === name)?.type ?? name;
 }
 
-/** Throws a SettingError that names the key at fault. Folders in the result are absolute. */
+/** Returns the complete settings, with absolute folders. Throws a SettingError that names the key at fault. */
 export function withDefaults({ defaultProvider, providers, publicUrl = '', limits }: StorageConfig): Settings {
   const checked = new Map<string, ProviderConfig>();
   for (const [key, settings] of Object.entries(providers ?? DEFAULT_PROVIDERS)) {
@@ -58,7 +58,10 @@ export function withDefaults({ defaultProvider, providers, publicUrl = '', limit
   };
 }
 
-/** The given one, where it is configured; else `fallbackOf` them. Throws a SettingError. */
+/**
+ * Returns the given provider, or `fallbackOf` the names when none is given. Throws a SettingError when it is not
+ * configured.
+ */
 export function defaultProviderOf(given: string | undefined, names: readonly string[]): string {
   const name = given === undefined ? fallbackOf(names) : withoutAlias(given);
   if (name !== undefined && names.includes(name)) return name;
@@ -67,7 +70,9 @@ export function defaultProviderOf(given: string | undefined, names: readonly str
   throw refused('defaultProvider', `${problem}; configured: ${names.join(', ')}`);
 }
 
-/** The provider of calls that name none where none was chosen: the only one, or `local`. */
+/**
+ * Returns the default of a configuration that chooses none: the only provider, or `local`; undefined without either.
+ */
 export function fallbackOf(names: readonly string[]): string | undefined {
   return names.length === 1 ? names[0] : names.find((name) => name === 'local');
 }
@@ -89,7 +94,7 @@ function checkProvider(path: string, name: string, given: ProviderSettings): Pro
   return withAbsoluteFolder(data as unknown as ProviderConfig, process.cwd());
 }
 
-/** Its folder starts from `cwd` where it is relative. */
+/** Resolves a relative folder against `cwd`. */
 export function withAbsoluteFolder(config: ProviderConfig, cwd: string): ProviderConfig {
   return { ...config, [providerTypeOf(config)!.folder]: resolve(cwd, folderOf(config)) };
 }
@@ -98,7 +103,7 @@ function folderOf(config: ProviderConfig): string {
   return (config as AnyProviderConfig)[providerTypeOf(config)!.folder] as string;
 }
 
-/** `verify --repair` would take the files of another for strays, and move them away. */
+/** Refuses a folder inside one that another provider owns: `verify --repair` would quarantine its files as foreign. */
 function checkFolders(providers: ReadonlyMap<string, ProviderConfig>): void {
   for (const [owner, config] of providers) {
     const own = providerTypeOf(config)!.ownFolders?.(folderOf(config)) ?? [];
@@ -115,7 +120,7 @@ function isWithin(folder: string, root: string): boolean {
   return folder === root || folder.startsWith(root + sep);
 }
 
-/** Each of two in one place would list what the other has deleted, unless both follow it. */
+/** Refuses two providers with one root unless both are shared: each would list images that the other has deleted. */
 function checkRoots(providers: ReadonlyMap<string, ProviderConfig>): void {
   const owners = new Map<string, { owner: string; isShared: boolean }>();
   for (const [name, config] of providers) {

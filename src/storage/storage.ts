@@ -1,64 +1,67 @@
-/** The facade: all providers of a configuration behind one door, chosen by name, merged where all are meant. */
+/** The facade: opens all providers of a configuration, and forwards each call to one by name or to all of them. */
 
 import { examineProviders, type ProviderCheck } from './doctor/doctor.ts';
 import type { BucketSettings, ProviderConfig, StorageConfig } from './domain/config.ts';
-import { resolveInstant, resolveRange } from './domain/dates.ts';
+import { resolveInstant } from './domain/dates.ts';
 import { invalidField, namedError, partlyDone, StorageError, StoreOpenError } from './domain/errors.ts';
 import type { Logger } from './domain/logger.ts';
 import type { VerifyEvent, VerifyOptions } from './domain/maintenance.ts';
 import { shortId } from './domain/naming.ts';
-import type { CleanupOptions, CleanupResult, Instant, ListOptions } from './domain/requests.ts';
+import type { CleanupOptions, CleanupResult } from './domain/requests.ts';
 import { openProvider, providerTypeOf } from './factory.ts';
 import { createListing } from './lists/listing.ts';
 import { copyImages } from './maintenance/copy.ts';
 import { inTurn } from './maintenance/verify.ts';
-import { openOptional, type Place } from './providers/optional-provider.ts';
+import { openOptional, type ProviderHandle } from './providers/optional-provider.ts';
 import { checkCleanup, sumOf } from './retention/cleanup.ts';
 import { type Settings, withDefaults, withoutAlias } from './settings.ts';
-import type { ListSource, ProviderChoice, ProviderContext, Storage, StorageProvider } from './types.ts';
+import type { PageReader, ProviderContext, Storage, StorageProvider } from './types.ts';
 
 const ALL = '*';
 
-/** What a storage takes from its surroundings; all of it has a default. */
+/** The dependencies that a user of the library may inject; each has a default. */
 export type StorageDependencies = Partial<
   Pick<ProviderContext, 'log' | 'now' | 'shortId' | 'onFatal' | 'closeGraceMs'>
 >;
 
-/** What opening a storage takes besides, in this project. */
+/** The dependencies that this project may inject, which include those of its tests. */
 export type Surroundings = Partial<Omit<ProviderContext, 'name' | 'publicUrl' | 'limits'>>;
 
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
 /**
- * Opens every provider of the configuration. Rejects with a StoreOpenError, leaving none open, when one that is required
- * (the default) cannot be opened; its message begins with `providers.<name>` and says which setting to change. One that
- * is not required, whatever keeps it from being opened, refuses its own calls only and is tried again until it opens.
+ * Opens every provider of the configuration. Rejects with a StoreOpenError, and leaves none open, when a required
+ * provider (the default) cannot be opened; the message begins with `providers.<name>` and says which setting to change.
+ * A provider that is not required rejects only its own calls until it opens, and opening is retried whatever the
+ * failure.
  */
 export function createStorage(config: StorageConfig = {}, dependencies: StorageDependencies = {}): Promise<Storage> {
   return openStorage(config, dependencies);
 }
 
-/** The same, for the daemon's own commands and for tests, which may ask for what no user of the library should. */
+/**
+ * As `createStorage`, for the daemon's own commands and for tests, with options that no user of the library should set.
+ */
 export async function openStorage(config: StorageConfig, dependencies: Surroundings = {}): Promise<Storage> {
   const settings = withDefaults(config);
-  const twins = new Twins();
+  const duplicates = new DuplicateStores();
   const opening = [...settings.providers].map(([name, provider]) =>
-    open(provider, contextOf(name, settings, dependencies), twins),
+    open(provider, contextOf(name, settings, dependencies), duplicates),
   );
   const results = await Promise.allSettled(opening);
-  const places = new Map<string, Place>();
-  for (const result of results) if (result.status === 'fulfilled') places.set(result.value.name, result.value);
+  const handles = new Map<string, ProviderHandle>();
+  for (const result of results) if (result.status === 'fulfilled') handles.set(result.value.name, result.value);
   const failed = results.find((result) => result.status === 'rejected');
   if (failed !== undefined) {
-    await closeAll(places);
+    await closeAll(handles);
     throw failed.reason;
   }
-  return facade(places, settings.defaultProvider, dependencies.now ?? Date.now);
+  return facade(handles, settings.defaultProvider, dependencies.now ?? Date.now);
 }
 
 /**
- * Proves, on each provider of the configuration or on one, what a daemon will need; takes no lock and may run beside one.
- * Throws PROVIDER_NOT_FOUND, or a StoreOpenError `config`.
+ * Checks on each provider of the configuration, or on one, what a daemon needs. Takes no lock, and may run beside a
+ * daemon. Throws PROVIDER_NOT_FOUND, or a StoreOpenError `config`.
  */
 export async function* examineStorage(config: StorageConfig, provider?: string): AsyncGenerator<ProviderCheck> {
   const { providers, limits } = withDefaults(config);
@@ -72,12 +75,16 @@ export async function* examineStorage(config: StorageConfig, provider?: string):
   );
 }
 
-async function open(config: ProviderConfig, context: ProviderContext, twins: Twins): Promise<Place> {
+async function open(
+  config: ProviderConfig,
+  context: ProviderContext,
+  duplicates: DuplicateStores,
+): Promise<ProviderHandle> {
   const { name, log } = context;
   if (config.required === false) {
-    return openOptional({ name, log, open: (signal) => openNamed(config, { ...context, signal }, twins) });
+    return openOptional({ name, log, open: (signal) => openNamed(config, { ...context, signal }, duplicates) });
   }
-  const provider = await openNamed(config, context, twins);
+  const provider = await openNamed(config, context, duplicates);
   return {
     name,
     get health() {
@@ -88,11 +95,15 @@ async function open(config: ProviderConfig, context: ProviderContext, twins: Twi
   };
 }
 
-async function openNamed(config: ProviderConfig, context: ProviderContext, twins: Twins): Promise<StorageProvider> {
+async function openNamed(
+  config: ProviderConfig,
+  context: ProviderContext,
+  duplicates: DuplicateStores,
+): Promise<StorageProvider> {
   try {
     const provider = await openProvider(config, context);
     const { shared } = config as BucketSettings;
-    if (shared !== undefined) twins.add(provider, shared, context.log);
+    if (shared !== undefined) duplicates.add(provider, shared, context.log);
     return provider;
   } catch (error) {
     if (!(error instanceof StoreOpenError)) throw error;
@@ -101,11 +112,16 @@ async function openNamed(config: ProviderConfig, context: ProviderContext, twins
   }
 }
 
-/** Buckets that are one store, though nothing in their settings shows it: by another endpoint, or copied with its FORMAT. */
-class Twins {
+/**
+ * Detects buckets that hold one store although their settings differ: behind another endpoint, or copied with its
+ * FORMAT.
+ */
+class DuplicateStores {
   readonly #first = new Map<string, { name: string; shared: boolean }>();
 
-  /** Warns where one would miss what the other does. A copy is as good as any other store, and refusing it would be wrong. */
+  /**
+   * Warns when one provider would miss the changes of another. Does not refuse it: a copy is a valid store of its own.
+   */
   add({ name, storeId }: StorageProvider, shared: boolean, log: Logger): void {
     const first = this.#first.get(storeId);
     if (first === undefined) this.#first.set(storeId, { name, shared });
@@ -130,27 +146,23 @@ function contextOf(name: string, settings: Settings, dependencies: Surroundings)
   };
 }
 
-function facade(places: Map<string, Place>, defaultProvider: string, now: () => number): Storage {
+function facade(handles: Map<string, ProviderHandle>, defaultProvider: string, now: () => number): Storage {
   const one = (name = '', field = 'provider'): StorageProvider => {
     if (name === ALL) throw invalidField(field, 'one provider is meant here, not all of them');
-    const place = places.get(name === '' ? defaultProvider : withoutAlias(name));
-    if (place === undefined) {
+    const handle = handles.get(name === '' ? defaultProvider : withoutAlias(name));
+    if (handle === undefined) {
       const which = field === 'provider' ? '' : `${field}: `;
       throw new StorageError('PROVIDER_NOT_FOUND', `${which}no provider of that name`, { field });
     }
-    return opened(place, namedError);
+    return opened(handle, namedError);
   };
-  const all = (): StorageProvider[] => [...places.values()].map((place) => opened(place, namedAmongAll));
-  const sourcesOf = (options: ListOptions<Instant> & ProviderChoice): ListSource[] => {
-    const dateRange = options.dateRange && resolveRange(options.dateRange, new Date(now()));
-    const sourcesIn = (provider: StorageProvider) => provider.list({ ...options, dateRange }).sources();
-    return options.provider === ALL ? all().flatMap(sourcesIn).map(naming) : sourcesIn(one(options.provider));
-  };
+  const all = (): StorageProvider[] => [...handles.values()].map((handle) => opened(handle, namedAmongAll));
+  const readers = (choice?: string): PageReader[] => (choice === ALL ? all().map(naming) : [one(choice)]);
   return {
     save: async (source, metadata, options) => one(options?.provider).save(source, metadata, options),
     get: async (filename, options) => one(options?.provider).get(filename, options),
     delete: async (filename, options) => one(options?.provider).delete(filename),
-    list: (options = {}) => createListing(() => sourcesOf(options), options),
+    list: (options = {}) => createListing(() => readers(options.provider), options, now),
     async cleanup({ olderThan: given, ...rest }) {
       const olderThan = given === undefined ? undefined : resolveInstant('older_than', given, new Date(now()));
       const options = { ...rest, olderThan };
@@ -165,17 +177,17 @@ function facade(places: Map<string, Place>, defaultProvider: string, now: () => 
       return inTurn(all().map((provider) => verifyNamed(provider, options)));
     },
     copy: ({ from, to, ...options }) => copyImages(one(from, 'from'), one(to, 'to'), options),
-    health: () => Object.fromEntries([...places].map(([name, place]) => [name, place.health])),
-    close: () => closeAll(places),
+    health: () => Object.fromEntries([...handles].map(([name, handle]) => [name, handle.health])),
+    close: () => closeAll(handles),
   };
 }
 
-/** Throws why it is not open, in these words. */
-function opened(place: Place, told: (provider: string, cause: unknown) => unknown): StorageProvider {
+/** Returns the open provider. Throws the reason why it is not open, converted by `told`. */
+function opened(handle: ProviderHandle, told: (provider: string, cause: unknown) => unknown): StorageProvider {
   try {
-    return place.opened();
+    return handle.opened();
   } catch (cause) {
-    throw told(place.name, cause);
+    throw told(handle.name, cause);
   }
 }
 
@@ -192,16 +204,16 @@ async function cleanUpAll(all: () => StorageProvider[], options: CleanupOptions)
   }
 }
 
-/** Rejects unless it can delete and knows all its images. */
+/** Rejects unless the provider serves and its catalog is complete. */
 async function checkServing(provider: StorageProvider): Promise<void> {
   const { health } = provider;
   if (!health.serving) throw new StorageError('BACKEND_UNAVAILABLE', health.why);
   await provider.getStatistics();
 }
 
-function naming(source: ListSource): ListSource {
-  const { provider } = source;
-  return { provider, read: (...request) => named(provider, source.read(...request)) };
+function naming(provider: StorageProvider): PageReader {
+  const { name } = provider;
+  return { name, readPage: (...request) => named(name, provider.readPage(...request)) };
 }
 
 async function named<T>(provider: string, work: Promise<T>): Promise<T> {
@@ -220,7 +232,9 @@ async function* verifyNamed(provider: StorageProvider, options: VerifyOptions): 
   }
 }
 
-/** Of several providers, the failure of one is UNAVAILABLE by its name. */
+/**
+ * Returns the failure of one of several providers as `unavailable`, with the provider's name; a cancellation as it is.
+ */
 function namedAmongAll(provider: string, cause: unknown): unknown {
   const error = namedError(provider, cause);
   if (error.code === 'cancelled') return cause;
@@ -228,6 +242,6 @@ function namedAmongAll(provider: string, cause: unknown): unknown {
   return new StorageError('BACKEND_UNAVAILABLE', error.message, error);
 }
 
-async function closeAll(places: Map<string, Place>): Promise<void> {
-  await Promise.all([...places.values()].map((place) => place.close()));
+async function closeAll(handles: Map<string, ProviderHandle>): Promise<void> {
+  await Promise.all([...handles.values()].map((handle) => handle.close()));
 }

@@ -1,9 +1,9 @@
-/** The contracts of the library, a storage and a provider, with the nouns that callers meet. */
+/** The contracts of the library: a provider, the storage over all providers, and the types that callers use. */
 
 import type { StorageLimits } from './domain/config.ts';
 import type { ImageMetadata, StorageItem, StorageResult, StoredImage } from './domain/image.ts';
 import type { Logger } from './domain/logger.ts';
-import type { CopyEvent, CopyOptions, Held, VerifyEvent, VerifyOptions } from './domain/maintenance.ts';
+import type { CopyEvent, CopyOptions, StoredState, VerifyEvent, VerifyOptions } from './domain/maintenance.ts';
 import type { ImageRecord } from './domain/record.ts';
 import type {
   ByteSource,
@@ -11,7 +11,9 @@ import type {
   CleanupResult,
   GetOptions,
   ImageFilter,
+  ImageQuery,
   Instant,
+  ItemPage,
   ListOptions,
   Page,
   ProviderHealth,
@@ -25,154 +27,195 @@ export * from './domain/image.ts';
 export * from './domain/logger.ts';
 export * from './domain/requests.ts';
 
-/** The part of a list that one provider has. */
-export interface ListSource {
-  provider: string;
-  /** The next items in the order of the list; at least one unless nothing is left. */
-  read(after: Resume | undefined, limit: number, maxBytes: number): Promise<{ items: StorageItem[]; more: boolean }>;
-}
-
-/** A list that is awaited for all items, iterated item by item, or read page by page. Nothing is read before. */
+/**
+ * A list of images: await it for all items, iterate it item by item, or read it page by page. Reads nothing before its
+ * first use, and starts anew on every use. Fails on use with FIELD_INVALID, PAGE_TOKEN_INVALID, PROVIDER_NOT_FOUND or
+ * CATALOG_REBUILDING.
+ */
 export interface ImageList extends PromiseLike<StorageItem[]>, AsyncIterable<StorageItem> {
-  /** Pages with at least one item each. */
+  /** Yields pages of at least one item each. */
   pages(): AsyncIterable<Page>;
 }
 
-/** A list that can be merged with others. */
-export interface Listing extends ImageList {
-  /** What it is merged from. */
-  sources(): ListSource[];
+/** Reads the images of one provider in pages; a list merges the pages of one or several readers. */
+export interface PageReader {
+  readonly name: string;
+  /**
+   * Returns the next items after `after` (unset: from the start), at most `limit`. Stops before the item that would
+   * exceed `maxBytes` of metadata, but returns at least one item unless none is left. Rejects with CATALOG_REBUILDING.
+   */
+  readPage(query: ImageQuery, after: Resume | undefined, limit: number, maxBytes: number): Promise<ItemPage>;
 }
 
-/** What maintenance asks of a provider, beyond its contract to callers. */
+/** The operations of a provider that verify and copy use, beyond its contract to callers. */
 export interface Maintainable {
   readonly name: string;
-  /** Equal for two providers only where they show the same store, or copies of one. */
+  /** The id of the store; equal for two providers only when they show the same store, or copies of one. */
   readonly storeId: string;
 
+  /** Verifies this provider, as `Storage.verify`. */
   verify(options: VerifyOptions): AsyncIterable<VerifyEvent>;
-  /** Oldest first. CATALOG_REBUILDING. */
+  /** Yields the records of all images that match, oldest first. Throws CATALOG_REBUILDING. */
   records(filter: ImageFilter): AsyncIterable<ImageRecord>;
-  /** Of all that match. */
+  /** Returns the number and the total size of all images that match. Rejects with CATALOG_REBUILDING. */
   measure(filter: ImageFilter): Promise<{ images: number; bytes: number }>;
-  held(filename: string): Promise<Held>;
-  /** All bytes of the image; BYTES_MISSING, and BYTES_CORRUPT at the end when they are not those of the record. */
+  /** Returns what the store holds under this filename. */
+  storedState(filename: string): Promise<StoredState>;
+  /**
+   * Yields all bytes of the image. Throws BYTES_MISSING, IMAGE_NOT_FOUND when the image was deleted, or BYTES_CORRUPT
+   * when the file cannot be read or, after the last byte, when the bytes are not those of the record.
+   */
   bytesOf(record: ImageRecord): AsyncIterable<Uint8Array>;
   /**
-   * Stores the image of another store under the same filename, with the same record. False when the name is not free any
-   * more; a record that a bucket has made of the same bytes makes way. Afterwards it is as durable and visible as a saved
-   * one. A failure may leave bytes that another attempt uses; what the source throws is passed on.
+   * Stores the image of another store under the same filename, with the same record. Returns false when the filename is
+   * taken. Once this resolves, the image is as durable and visible as a saved one. A failure may leave bytes that the
+   * next attempt reuses; errors of `bytes` are passed on unchanged.
    */
-  takeOver(record: ImageRecord, bytes: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<boolean>;
+  copyIn(record: ImageRecord, bytes: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<boolean>;
   delete(filename: string): Promise<boolean>;
 }
 
 /**
- * Keeps images under one root (a directory, a bucket).
+ * A provider: stores images under one root (a directory, a bucket).
  *
- * Promises, whatever the provider: an image exists if and only if it was committed. `save` resolves only when bytes and
- * metadata are on stable storage and visible; when it rejects nothing was kept, unless the error has `outcomeUnknown`.
- * A filename is never reused and its bytes never change. All failures are StorageErrors.
+ * Guarantees of every provider: an image exists if and only if its save was committed. `save` resolves only when bytes
+ * and metadata are on stable storage and visible; when it rejects, nothing was stored, unless the error has
+ * `outcomeUnknown`. A filename is never reused and its bytes never change. Every failure is a StorageError.
  */
-export interface StorageProvider extends Maintainable {
-  /** The key in the configuration. */
+export interface StorageProvider extends PageReader, Maintainable {
+  /** The provider's key in the configuration. */
   readonly name: string;
-  /** `local`, `s3`, … */
+  /** The provider's type: `local`, `s3`, … */
   readonly storageType: string;
   readonly health: ProviderHealth;
 
+  /**
+   * Stores one image. Returns the first result when the idempotency key was used for the same image before. Rejects
+   * with an error of code `invalid_argument` for unacceptable input, with IDEMPOTENCY_KEY_REUSED when the key was used
+   * for another image, or with TOO_MANY_SAVES, DISK_FULL, STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH,
+   * BACKEND_UNAVAILABLE or CANCELLED.
+   */
   save(source: ByteSource, metadata: ImageMetadata, options?: SaveOptions): Promise<StorageResult>;
-  /** IMAGE_NOT_FOUND, OFFSET_OUT_OF_RANGE. */
+  /**
+   * Returns the image's item and its bytes, or a range of them. Rejects with IMAGE_NOT_FOUND or OFFSET_OUT_OF_RANGE.
+   */
   get(filename: string, options?: GetOptions): Promise<StoredImage>;
-  /** True when this call deleted it, false when it was not there. Once true the image is never seen again. */
+  /**
+   * Deletes an image. Returns true when this call deleted it, false when there was none. After true, the image is never
+   * visible again.
+   */
   delete(filename: string): Promise<boolean>;
-  list(options?: ListOptions): Listing;
+  /** Lists the images that match, newest first by default. */
+  list(options?: ListOptions): ImageList;
+  /**
+   * Deletes the images that match the filters and that neither a criterion nor a pin protects, oldest first. Rejects
+   * with CLEANUP_WITHOUT_CRITERION, FIELD_INVALID or CATALOG_REBUILDING; an error after the first delete has
+   * `outcomeUnknown`.
+   */
   cleanup(options: CleanupOptions): Promise<CleanupResult>;
+  /** Returns counts and sizes of all images, in total and by group. Rejects with CATALOG_REBUILDING. */
   getStatistics(): Promise<ProviderStatistics>;
-  /** Lets what runs finish, then frees the root. Idempotent. */
+  /** Waits for running calls, then releases the root. Later writes reject with BACKEND_UNAVAILABLE. Idempotent. */
   close(): Promise<void>;
 }
 
-/** The bytes of one save on their way into a provider. Every method's failure is folded by the caller. */
-export interface Upload {
-  /** The name the image gets, unless `commit` finds it taken. */
-  readonly filename: string;
-  /** Takes the whole chunk; it may be reused once this resolves. */
+/**
+ * The destination of an image's bytes in a provider. The caller converts the errors of each method to StorageErrors.
+ */
+export interface IncomingBytes {
+  /** Writes the whole chunk. The caller may reuse its memory once this resolves. */
   write(chunk: Uint8Array): Promise<void>;
-  /**
-   * Makes the image exist, under another short id if the filename is taken, or finds that its idempotency key was used.
-   * CANCELLED when the signal fires before the commit has begun.
-   * On failure nothing is left behind, unless the error has `outcomeUnknown`.
-   */
-  commit(record: ImageRecord, signal?: AbortSignal): Promise<Committed>;
-  /** Leaves nothing behind. Only before `commit`. */
+  /** Removes everything that was written. Requires that `commit` was not called. */
   discard(): Promise<void>;
 }
 
+/** The upload of one save. */
+export interface Upload extends IncomingBytes {
+  /** The filename of the image, unless `commit` finds it taken. */
+  readonly filename: string;
+  /**
+   * Commits the image, under another short id when the filename is taken, or returns the earlier image when the
+   * idempotency key was used for the same one. Rejects with IDEMPOTENCY_KEY_REUSED, or with CANCELLED when the signal
+   * fires before the commit has begun. A failure leaves nothing behind, unless the error has `outcomeUnknown`.
+   */
+  commit(record: ImageRecord, signal?: AbortSignal): Promise<Committed>;
+}
+
+/** The result of a commit. */
 export interface Committed {
-  /** The stored record: ours, or the one that had the idempotency key first. */
+  /** The stored record: the new one, or the one that used the idempotency key first. */
   record: ImageRecord;
+  /** True when the idempotency key was used before. */
   replayed: boolean;
-  /** Resolves when the save needs its slot no longer. */
+  /** Resolves when the save no longer needs its slot. */
   settled: Promise<void>;
 }
 
-/** An image of another store on its way in, under the name that it has there. */
-export interface CopyUpload {
-  write(chunk: Uint8Array): Promise<void>;
-  /** False when the name is not free. */
+/** The upload of an image from another store, which keeps its filename. */
+export interface CopyUpload extends IncomingBytes {
+  /** Commits the image. Returns false when the filename is taken. */
   commit(record: ImageRecord): Promise<boolean>;
-  discard(): Promise<void>;
 }
 
-/** What a provider is built with besides its own settings. */
+/** What a provider is opened with besides its own settings. */
 export interface ProviderContext {
   name: string;
-  /** Prefix of local URLs; empty means `/outputs/…` alone. */
+  /** Prefix of local URLs; empty: the path alone, `/outputs/…`. */
   publicUrl: string;
   limits: StorageLimits;
   log: Logger;
-  /** Milliseconds since 1970. */
+  /** Returns the current time in ms since 1970. */
   now: () => number;
-  /** A fresh short id: 6 of `[0-9a-z]`. */
+  /** Returns a new short id: 6 characters of `[0-9a-z]`. */
   shortId: () => string;
-  /** The store must not go on; the daemon exits with 74. */
+  /** Called when the store must not continue; the daemon exits with 74. */
   onFatal: (error: Error) => void;
-  /** Called with the name of each step of the store's protocol; tests crash here. */
+  /** Called with the name of each step of the store's protocol; crash tests end the process here. */
   failpoint: (step: string) => void;
-  /** Build the catalog again from the records, though it may be sound. */
+  /** Rebuilds the catalog from the records, even when it is sound; default false. */
   rebuildCatalog?: boolean;
-  /** Fires when nobody waits for the provider to open any more: the attempt should fail soon. */
+  /** Fires when no caller waits for the provider to open any more; the attempt should then fail soon. */
   signal?: AbortSignal;
-  /** How long `close` lets calls to a bucket take; default 60 s. What is cut off is settled by the next start. */
+  /** How long `close` waits for requests to a bucket, in ms; default 60,000. The next start settles those it aborts. */
   closeGraceMs?: number;
-  /** `NORMAL` loses acknowledged saves at a power cut; the test of power cuts shows its teeth by it. Default: `FULL`. */
+  /**
+   * SQLite's `synchronous`; default `FULL`. `NORMAL` loses acknowledged saves in a power cut, by which the power-cut
+   * test proves that it detects a loss.
+   */
   synchronous?: 'FULL' | 'NORMAL';
 }
 
-/** Chooses a provider; unset or empty is the default, `*` is all of them where that makes sense. */
+/**
+ * Selects the provider of a call, by name or alias. Unset or empty: the default provider. `*`: all providers, for
+ * `list`, `cleanup`, `getStatistics` and `verify`.
+ */
 export interface ProviderChoice {
   provider?: string;
 }
 
-/** All providers of a configuration behind one door. */
+/**
+ * All providers of a configuration. A call goes to the selected provider and has its contract. A call also fails with
+ * PROVIDER_NOT_FOUND for an unknown name, and with BACKEND_AUTH or BACKEND_UNAVAILABLE while the provider is not open.
+ */
 export interface Storage {
   save(source: ByteSource, metadata: ImageMetadata, options?: SaveOptions & ProviderChoice): Promise<StorageResult>;
   get(filename: string, options?: GetOptions & ProviderChoice): Promise<StoredImage>;
   delete(filename: string, options?: ProviderChoice): Promise<boolean>;
   list(options?: ListOptions<Instant> & ProviderChoice): ImageList;
-  /** Over `*`, nothing is deleted unless every provider is up. */
+  /** With `*`, deletes nothing unless every provider serves. */
   cleanup(options: CleanupOptions<Instant> & ProviderChoice): Promise<CleanupResult>;
-  /** One entry for each provider meant. */
+  /** Returns one entry for each selected provider. */
   getStatistics(provider?: string): Promise<ProviderStatistics[]>;
   /**
-   * Compares records and bytes; the summary comes last. A store that cannot be reached, or is another than was opened,
-   * makes it throw: nothing is repaired or forgotten then.
+   * Compares records and bytes; yields the summary last. Throws when a store cannot be reached, or is not the one that
+   * was opened; it then repairs and forgets nothing.
    */
   verify(options?: VerifyOptions & ProviderChoice): AsyncIterable<VerifyEvent>;
-  /** Copies images as they are, under the same filenames; the summary comes last. What is there already is skipped. */
+  /**
+   * Copies images unchanged, under the same filenames, and skips those that the target has; yields the summary last.
+   */
   copy(options: CopyOptions & { from: string; to: string }): AsyncIterable<CopyEvent>;
-  /** One entry for each provider. */
+  /** Returns the health of each provider, by name. */
   health(): Record<string, ProviderHealth>;
   close(): Promise<void>;
 }

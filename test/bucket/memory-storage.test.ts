@@ -11,6 +11,7 @@ import type { StorageProvider } from '../../src/storage/index.ts';
 import type { MemoryBucket } from '../../src/storage/providers/memory-storage.ts';
 import { memoryObjects, memoryStorage } from '../../src/storage/providers/memory-storage.ts';
 import { type ObjectStorageOptions, openObjectStorage } from '../../src/storage/providers/object-storage.ts';
+import { foldS3Error } from '../../src/storage/s3/errors.ts';
 import { describeProvider, openMain } from '../providers/provider-suite.ts';
 import { contextOf, strayObjects } from '../support/bucket.ts';
 import { chunked, collect } from '../support/bytes.ts';
@@ -133,7 +134,7 @@ it('makes one image of a copy and a save with the same key that meet', async () 
   await source.save(PNG, SAVE, { idempotencyKey: 'k' });
   const { value: record } = await source.records({})[Symbol.asyncIterator]().next();
   // As it would come from a folder, whose names are not derived from keys.
-  const copying = target.takeOver({ ...record, filename, key: imageKey(filename) }, source.bytesOf(record));
+  const copying = target.copyIn({ ...record, filename, key: imageKey(filename) }, source.bytesOf(record));
   await arrived!.promise;
   const bytes = (async function* () {
     yield PNG;
@@ -288,7 +289,7 @@ it('shows in health that the bucket refuses all calls, until it does no more', a
   for (const failure of ['auth', 'misconfigured'] as const) {
     refusal = undefined;
     const { filename } = await provider.save(PNG, SAVE);
-    refusal = new ObjectStoreError('auth', 'not this', { scope: 'request' });
+    refusal = foldS3Error({ $metadata: { httpStatusCode: 403 } }, 'write');
     expect(await provider.delete(filename)).toBe(true);
     expect(provider.health).toEqual({ serving: true });
     refusal = new ObjectStoreError(failure, 'nothing at all');

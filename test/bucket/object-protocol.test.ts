@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect, it } from 'vitest';
-import { type OpenBucket, openBucket } from '../../src/storage/bucket/open.ts';
+import { type OpenStore, openStore } from '../../src/storage/bucket/open.ts';
 import { resolveOperations } from '../../src/storage/bucket/recover.ts';
-import { sweep, TOMBSTONE_MS } from '../../src/storage/bucket/sweep.ts';
+import { BUCKET_TOMBSTONE_MS, sweep } from '../../src/storage/bucket/sweep.ts';
 import { StoreOpenError } from '../../src/storage/index.ts';
 import type { MemoryBucket } from '../../src/storage/providers/memory-storage.ts';
 import { memoryObjects, memoryStorage } from '../../src/storage/providers/memory-storage.ts';
@@ -45,7 +45,7 @@ class Daemon {
   readonly #world: World;
   readonly #stateDir: string;
   network!: FaultyObjects;
-  store!: OpenBucket;
+  store!: OpenStore;
   provider!: ObjectStorage;
 
   constructor(world: World, stateDir: string) {
@@ -72,7 +72,7 @@ class Daemon {
     this.network.rate = 0.1;
     const retry = { random, sleep: () => turn() };
     const options = { objects: this.network, retry, stateDir: this.#stateDir, shared: true, lockWaitSeconds: 0 };
-    this.store = await openBucket(options, contextOf({ now: () => this.#world.now }));
+    this.store = await openStore(options, contextOf({ now: () => this.#world.now }));
     this.provider = new ObjectStorage(this.store, memoryStorage(this.network), async () => {});
   }
 
@@ -101,7 +101,7 @@ class Daemon {
     const chores = [
       () => resolveOperations(store, [...store.unsettled.values()]),
       () => store.synchronizer.run(),
-      () => sweep(store, TOMBSTONE_MS),
+      () => sweep(store, BUCKET_TOMBSTONE_MS),
     ];
     await this.call(oneOf(chores) as () => Promise<void>).catch(() => {});
   }
@@ -181,12 +181,12 @@ async function comeToRest(world: World, daemons: Daemon[]): Promise<void> {
   for (const { store } of daemons) await resolveOperations(store, [...store.unsettled.values()]);
   for (const { store } of daemons) await store.synchronizer.run();
   world.now += HOUR + MINUTE;
-  for (const { store } of daemons) while (await sweep(store, TOMBSTONE_MS));
+  for (const { store } of daemons) while (await sweep(store, BUCKET_TOMBSTONE_MS));
 }
 
 async function expectTombstonesToExpire(world: World, daemons: Daemon[], subjects: Subject[]): Promise<void> {
-  world.now += TOMBSTONE_MS;
-  for (const { store } of daemons) while (await sweep(store, TOMBSTONE_MS));
+  world.now += BUCKET_TOMBSTONE_MS;
+  for (const { store } of daemons) while (await sweep(store, BUCKET_TOMBSTONE_MS));
   const left = await recordsIn(world.bucket);
   expect(left.every(({ kind }) => kind === 'live')).toBe(true);
   expect(liveNames(left)).toEqual(

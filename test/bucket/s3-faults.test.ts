@@ -1,6 +1,6 @@
 /** The provider `s3`, over the real SDK and HTTP, against a service that fails in every way that services and networks do. */
 import { expect, it } from 'vitest';
-import { sweep, TOMBSTONE_MS } from '../../src/storage/bucket/sweep.ts';
+import { BUCKET_TOMBSTONE_MS, sweep } from '../../src/storage/bucket/sweep.ts';
 import { StorageError, type StorageProvider } from '../../src/storage/index.ts';
 import { strayObjects, unsweptObjects } from '../support/bucket.ts';
 import { randomOf } from '../support/load.ts';
@@ -108,7 +108,7 @@ it(`loses, doubles and resurrects nothing in ${OPERATIONS} saves and deletes`, {
   const settled = await Promise.all(['a', 'b'].map((daemon) => world.openQuietly(daemon)));
   expect(unsweptObjects(server.bucket), 'before any sweep').toEqual([]);
   world.now += HOUR + 1;
-  for (const { store } of settled) while (await sweep(store, TOMBSTONE_MS));
+  for (const { store } of settled) while (await sweep(store, BUCKET_TOMBSTONE_MS));
   expect(strayObjects(server.bucket), 'after the sweep').toEqual([]);
 
   const records = await recordsIn(server.bucket);

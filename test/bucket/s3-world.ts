@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type OpenBucket, openBucket } from '../../src/storage/bucket/open.ts';
+import { type OpenStore, openStore } from '../../src/storage/bucket/open.ts';
 import type { StorageProvider } from '../../src/storage/index.ts';
 import {
   ObjectStorage,
@@ -45,9 +45,9 @@ export class S3World implements AsyncDisposable {
   }
 
   /** Without: what was open is settled, and the catalog is that of the bucket as it is now. */
-  async openQuietly(daemon: string): Promise<{ store: OpenBucket; provider: StorageProvider }> {
+  async openQuietly(daemon: string): Promise<{ store: OpenStore; provider: StorageProvider }> {
     const options = this.#optionsOf(daemon);
-    const store = await openBucket(options, this.#context);
+    const store = await openStore(options, this.#context);
     await store.synchronizer.run();
     return { store, provider: new ObjectStorage(store, options, async () => {}) };
   }

@@ -42,16 +42,17 @@ async function openOver(
   return provider;
 }
 
-it('names what a kill -9 between object and record left, and adopts it', async () => {
+it('names what a kill -9 between object and record left, once it is a day old, and adopts it', async () => {
   await using server = await startS3FaultServer();
   const folder = await newFolder();
   const image = imageOf(1, { sizeBytes: 100_000 });
   const key = await leaveObjectWithoutRecord(server, folder, image);
-  const storage = await createStorage({
-    defaultProvider: 's3',
-    providers: { s3: { ...server.settings, stateDir: join(folder, 'another') } },
-  });
+  let aheadMs = 0;
+  const providers = { s3: { ...server.settings, stateDir: join(folder, 'another') } };
+  const storage = await createStorage({ defaultProvider: 's3', providers }, { now: () => Date.now() + aheadMs });
   onTestFinished(() => storage.close());
+  expect(await verified(storage, { repair: true })).toMatchObject({ findings: [], summary: { undecided: 1 } });
+  aheadMs = 24 * HOUR_MS;
   const found = { problem: 'not_committed', key, filename: key.split('/').at(-1) };
   expect((await verified(storage)).findings).toEqual([{ ...found, remedy: 'none' }]);
   expect(await storage.list()).toEqual([]);
@@ -85,7 +86,7 @@ it.each(['save', 'copy'] as const)('takes no %s that is between object and recor
   const [source, target] = [await openOver(new Map()), await openOver(bucket, { objects: { putNew: put } })];
   const { filename } = await source.save(BYTES, FOX);
   const copy = async () => {
-    for await (const record of source.records({})) await target.takeOver(record, source.bytesOf(record));
+    for await (const record of source.records({})) await target.copyIn(record, source.bytesOf(record));
     return filename;
   };
   const working = how === 'copy' ? copy() : target.save(BYTES, FOX).then((saved) => saved.filename);
@@ -96,39 +97,29 @@ it.each(['save', 'copy'] as const)('takes no %s that is between object and recor
   expect((await target.get(await working)).item.metadata.prompt).toBe('a red fox');
 });
 
-it('in a shared bucket leaves alone what may be the save of another daemon', async () => {
+it.each([true, false])('leaves alone for a day what may be a save or a copy under way, shared: %s', async (shared) => {
   const bucket: MemoryBucket = new Map();
-  const provider = await openOver(bucket, { shared: true });
+  const provider = await openOver(bucket, { shared });
   await handsOnObjects(memoryObjects(bucket)).write(imageKey(NAME), BYTES);
   const run = async () => verified(provider, { repair: true });
-  expect(await run()).toMatchObject({ findings: [], summary: { undecided: 1 } });
-  bucket.get(imageKey(NAME))!.lastModified -= 2 * HOUR_MS;
+  for (const hours of [0, 23]) {
+    bucket.get(imageKey(NAME))!.lastModified -= hours * HOUR_MS;
+    expect(await run()).toMatchObject({ findings: [], summary: { undecided: 1 } });
+    expect([...bucket.keys()].filter((key) => key.startsWith('outputs/images/'))).toEqual([imageKey(NAME)]);
+    expect(bucket.has(recordKey(NAME))).toBe(false);
+  }
+  bucket.get(imageKey(NAME))!.lastModified -= HOUR_MS;
   expect(await run()).toMatchObject({ findings: [{ remedy: 'adopted' }], summary: { undecided: 0 } });
 });
 
-it('lists what a copy put in the place of an adopted record, also where a sync met that one meanwhile', async () => {
-  const source = await openOver(new Map());
-  const { filename, key } = await source.save(BYTES, FOX);
-  const adopted = recordKey(filename);
+it.each([true, false])('restores at once a record that is known, shared: %s', async (shared) => {
   const bucket: MemoryBucket = new Map();
-  const objects = memoryObjects(bucket);
-  const replaceIf: ObjectStore['replaceIf'] = async (replaced, ...rest) => {
-    // It deletes nothing, but syncs first.
-    if (replaced === adopted) await target.cleanup({ keepCount: 1 });
-    return objects.replaceIf(replaced, ...rest);
-  };
-  const target = await openOver(bucket, { shared: true, syncSeconds: 3600, objects: { replaceIf } });
-  const headers = { contentType: 'image/png', metadata: { sha256: sha256Of(BYTES) } };
-  await objects.putNew(key, { size: BYTES.length, sha256: sha256Of(BYTES), open: () => [BYTES] }, headers);
-  bucket.get(key)!.lastModified -= 2 * HOUR_MS;
-  expect((await verified(target, { repair: true })).findings).toMatchObject([{ remedy: 'adopted' }]);
-  const hands = handsOnObjects(objects);
-  // The same with another ETag, which the next sync finds.
-  await hands.write(adopted, Buffer.from(`${await hands.read(adopted)}\n`));
-  for await (const record of source.records({})) {
-    expect(await target.takeOver(record, source.bytesOf(record))).toBe(true);
-  }
-  expect((await target.list()).map(({ metadata }) => metadata.prompt)).toEqual([FOX.prompt]);
+  const provider = await openOver(bucket, { shared });
+  const { filename } = await provider.save(BYTES, FOX);
+  bucket.delete(recordKey(filename));
+  const restored = { problem: 'record_damaged', remedy: 'restored', key: recordKey(filename) };
+  expect((await verified(provider, { repair: true })).findings).toMatchObject([restored]);
+  expect((await provider.get(filename)).item.metadata.prompt).toBe('a red fox');
 });
 
 it('follows a record that somebody edited', async () => {

@@ -1,10 +1,10 @@
 /** The contract of a catalog, over SQLite in the test's own thread and in worker threads. */
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { Catalog, CatalogQuery, PageRequest, Tombstone } from '../../src/storage/catalog/catalog.ts';
-import { isModelSlug, modelSlug, utcDay } from '../../src/storage/domain/naming.ts';
+import type { CatalogQuery, ImageIndex, PageRequest } from '../../src/storage/catalog/catalog.ts';
 import type { ImageRecord } from '../../src/storage/domain/record.ts';
 import { full, seed } from '../support/scale.ts';
+import { anyQuery, anyStep, CatalogModel } from './catalog-model.ts';
 import {
   createWith,
   deleteOf,
@@ -13,19 +13,19 @@ import {
   openInWorkers,
   recordOf,
   T0,
+  type TestedCatalog,
   temporaryCatalog,
 } from './catalogs.ts';
 
 const NEWEST: CatalogQuery = { order: 'newest' };
-const DAY = 24 * 60 * 60 * 1000;
 
 describe.each([
   { where: 'in its thread', open: openInThread, runs: full ? 200 : 20 },
-  { where: 'in workers', open: openInWorkers as (path: string) => Promise<Catalog>, runs: 3 },
+  { where: 'in workers', open: openInWorkers as (path: string) => Promise<TestedCatalog>, runs: 3 },
 ])('a SQLite catalog $where', ({ open, runs }) => {
   let path: string;
   let release: () => void;
-  let catalog: Catalog;
+  let catalog: TestedCatalog;
 
   beforeEach(async () => {
     ({ path, release } = temporaryCatalog());
@@ -162,6 +162,13 @@ describe.each([
     expect(await count(1 << 20)).toBe(3);
   });
 
+  it('orders images of one timestamp by their filenames, whichever came first', async () => {
+    const images = [1, 2, 3].map((id) => recordOf(id, { timestamp: T0 }));
+    await insert(images[1]!, images[2]!, images[0]!);
+    expect(await listed({ order: 'oldest' })).toEqual(images);
+    expect(await listed({ order: 'newest' })).toEqual(images.toReversed());
+  });
+
   describe('search', () => {
     const prompts = [
       'A red fox, sitting in the snow',
@@ -207,13 +214,14 @@ describe.each([
   });
 
   it('agrees with a simple model under any inserts, deletes and filters', async () => {
+    const count = { queries: 0, withHits: 0, onSeveralPages: 0 };
     await fc.assert(
       fc
         .asyncProperty(
-          fc.array(anyStep, { maxLength: 60 }),
-          fc.array(anyQuery, { minLength: 5, maxLength: 5 }),
+          fc.array(anyStep, { minLength: 30, maxLength: 60, size: 'max' }),
+          fc.array(anyQuery, { minLength: 10, maxLength: 10 }),
           async (steps, queries) => {
-            const model = new Model();
+            const model = new CatalogModel();
             for (const group of groupsOf(steps)) {
               const changes = group.map((step) => ('pick' in step ? model.deleteOf(step.pick) : insertOf(step)));
               expect((await catalog.commit(changes)).map(({ done }) => done)).toEqual(
@@ -222,7 +230,11 @@ describe.each([
             }
             for (const { query, limit, maxBytes } of queries) {
               const expected = model.list(query);
-              expect((await pagesOf(catalog, query, { limit, maxBytes })).flat()).toEqual(expected);
+              const pages = await pagesOf(catalog, query, { limit, maxBytes });
+              expect(pages.flat()).toEqual(expected);
+              count.queries += 1;
+              if (expected.length > 0) count.withHits += 1;
+              if (pages.length > 1) count.onSeveralPages += 1;
               const sizes = expected.map(({ timestamp, filename, size, pinned }) => ({
                 timestamp,
                 filename,
@@ -246,15 +258,18 @@ describe.each([
         }),
       { seed, numRuns: runs },
     );
+    // Where hardly any query finds something, hardly anything was compared.
+    expect(count.withHits).toBeGreaterThan(count.queries / 3);
+    expect(count.onSeveralPages).toBeGreaterThan(count.queries / 5);
   });
 });
 
 describe.each([
   { where: 'in its thread', open: openInThread },
-  { where: 'in workers', open: openInWorkers as (path: string) => Promise<Catalog> },
+  { where: 'in workers', open: openInWorkers as (path: string) => Promise<TestedCatalog> },
 ])('many images $where', ({ open }) => {
   const COUNT = 12_000;
-  let catalog: Catalog;
+  let catalog: TestedCatalog;
   let release: () => void;
 
   beforeAll(async () => {
@@ -323,7 +338,11 @@ describe.each([
 });
 
 /** All pages; checks on the way that each is full or the last. */
-async function pagesOf(catalog: Catalog, query: CatalogQuery, { limit, maxBytes } = { limit: 100, maxBytes: 1 << 20 }) {
+async function pagesOf(
+  catalog: ImageIndex,
+  query: CatalogQuery,
+  { limit, maxBytes } = { limit: 100, maxBytes: 1 << 20 },
+) {
   const pages: ImageRecord[][] = [];
   for (let after: PageRequest['after']; ; ) {
     const { records, more } = await catalog.page(query, { after, limit, maxBytes });
@@ -337,7 +356,7 @@ async function pagesOf(catalog: Catalog, query: CatalogQuery, { limit, maxBytes 
   }
 }
 
-async function sizesOf(catalog: Catalog, query: CatalogQuery, limit: number) {
+async function sizesOf(catalog: ImageIndex, query: CatalogQuery, limit: number) {
   const sizes = [];
   for (let after: { timestamp: number; filename: string } | undefined; ; ) {
     const rows = await catalog.pageSizes(query, { after, limit });
@@ -347,130 +366,6 @@ async function sizesOf(catalog: Catalog, query: CatalogQuery, limit: number) {
   }
 }
 
-type Step = ImageRecord | { pick: number };
-
-const WORDS = ['fox', 'foxes', 'red', 'Über'];
-const MODELS = ['flux-schnell', 'FLUX schnell', 'sdxl', '猫', '犬'];
-const anyWords = fc.array(fc.constantFrom(...WORDS), { maxLength: 3 });
-
-const anyStep: fc.Arbitrary<Step> = fc.oneof(
-  {
-    weight: 3,
-    arbitrary: fc.tuple(fc.nat(40), fc.nat(3), anyWords).chain(([id, hours, words]) => anyRecord(id, hours, words)),
-  },
-  { weight: 1, arbitrary: fc.record({ pick: fc.nat(40) }) },
-);
-
-function anyRecord(id: number, hours: number, words: string[]): fc.Arbitrary<ImageRecord> {
-  return fc
-    .record({
-      model: fc.constantFrom(...MODELS),
-      category: fc.constantFrom('', 'a', 'b'),
-      tags: fc.uniqueArray(fc.constantFrom('x', 'y', 'z')),
-      pinned: fc.boolean(),
-      idempotencyKey: fc.constantFrom('', '', `key-${id % 5}`),
-    })
-    .map((given) => recordOf(id, { ...given, timestamp: T0 + hours * (DAY / 2), prompt: words.join(', ') }));
-}
-
-const maybe = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined });
-const anyQuery = fc.record({
-  limit: fc.integer({ min: 1, max: 7 }),
-  maxBytes: fc.constantFrom(1, 3000, 1 << 20),
-  query: fc.record({
-    order: fc.constantFrom<CatalogQuery['order']>('newest', 'oldest'),
-    model: maybe(fc.constantFrom(...MODELS, 'unknown')),
-    category: maybe(fc.constantFrom('', 'a', 'b')),
-    tags: maybe(fc.subarray(['x', 'y'])),
-    pinned: maybe(fc.boolean()),
-    query: maybe(fc.constantFrom('', 'fo', 'fox', 'foxes red', 'uber', 'none')),
-    start: maybe(fc.nat(3).map((hours) => T0 + hours * (DAY / 2))),
-    end: maybe(fc.nat(4).map((hours) => T0 + hours * (DAY / 2))),
-  }),
-});
-
 function groupsOf<T>(items: T[]): T[][] {
   return Array.from({ length: Math.ceil(items.length / 7) }, (_, index) => items.slice(index * 7, index * 7 + 7));
-}
-
-/** What a catalog means, without an index. */
-class Model {
-  readonly #live: ImageRecord[] = [];
-  readonly #deleted: Pick<Tombstone, 'record'>[] = [];
-  readonly #seen: ImageRecord[] = [];
-
-  deleteOf(pick: number) {
-    return deleteOf(this.#seen[pick % Math.max(this.#seen.length, 1)] ?? recordOf(pick), {
-      sparePinned: pick % 2 === 0,
-    });
-  }
-
-  apply(change: ReturnType<typeof insertOf>): boolean {
-    if (change.kind === 'insert') return this.#insert(change.record);
-    const index = this.#live.findIndex(({ filename }) => filename === change.filename);
-    if (index === -1 || (change.sparePinned && this.#live[index]!.pinned)) return false;
-    this.#deleted.push({ record: this.#live.splice(index, 1)[0]! });
-    return true;
-  }
-
-  #insert(record: ImageRecord): boolean {
-    const known = [...this.#live, ...this.#deleted.map((tombstone) => tombstone.record)];
-    this.#seen.push(record);
-    if (known.some(({ filename }) => filename === record.filename)) return false;
-    if (record.idempotencyKey && known.some(({ idempotencyKey }) => idempotencyKey === record.idempotencyKey))
-      return false;
-    this.#live.push(record);
-    return true;
-  }
-
-  deletedFilenames(): string[] {
-    return this.#deleted.map(({ record }) => record.filename).sort();
-  }
-
-  list({ order, model, category, tags = [], pinned, query = '', start = -Infinity, end = Infinity }: CatalogQuery) {
-    const wanted = query.toLowerCase().split(' ').filter(Boolean);
-    const hits = this.#live.filter((record) => {
-      const words = record.prompt.toLowerCase().replace('ü', 'u').split(', ');
-      return (
-        (!model || record.model === model || (isModelSlug(model) && modelSlug(record.model) === model)) &&
-        (!category || record.category === category) &&
-        tags.every((tag) => record.tags.includes(tag)) &&
-        (pinned === undefined || record.pinned === pinned) &&
-        record.timestamp >= start &&
-        record.timestamp < end &&
-        wanted.every((word) => words.some((candidate) => candidate.startsWith(word)))
-      );
-    });
-    hits.sort((a, b) => a.timestamp - b.timestamp || (a.filename < b.filename ? -1 : 1));
-    return order === 'newest' ? hits.reverse() : hits;
-  }
-
-  statistics() {
-    const times = this.#live.map(({ timestamp }) => timestamp).sort((a, b) => a - b);
-    const byBytes = (a: { name: string; bytes: number }, b: { name: string; bytes: number }) =>
-      b.bytes - a.bytes || Buffer.compare(Buffer.from(a.name), Buffer.from(b.name));
-    return {
-      count: this.#live.length,
-      bytes: sum(this.#live),
-      pinnedCount: this.#live.filter(({ pinned }) => pinned).length,
-      ...(times.length > 0 && { oldest: times[0], newest: times.at(-1) }),
-      byModel: this.#groups(({ model }) => model).sort(byBytes),
-      byCategory: this.#groups(({ category }) => category).sort(byBytes),
-      byDate: this.#groups(({ timestamp }) => utcDay(timestamp)).sort((a, b) => (a.name < b.name ? 1 : -1)),
-    };
-  }
-
-  #groups(nameOf: (record: ImageRecord) => string) {
-    const groups = Object.groupBy(this.#live, nameOf);
-    return Object.entries(groups).map(([name, records = []]) => ({
-      name,
-      count: records.length,
-      bytes: sum(records),
-      rest: false,
-    }));
-  }
-}
-
-function sum(records: ImageRecord[]): number {
-  return records.reduce((bytes, { size }) => bytes + size, 0);
 }

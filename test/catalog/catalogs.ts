@@ -2,12 +2,18 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Catalog, Change } from '../../src/storage/catalog/catalog.ts';
+import type { Worker } from 'node:worker_threads';
+import type { BucketCatalog } from '../../src/storage/catalog/bucket-catalog.ts';
+import type { Change, LocalCatalog } from '../../src/storage/catalog/catalog.ts';
 import { CatalogReader } from '../../src/storage/catalog/sqlite/reader.ts';
+import { type CatalogBuilder, CatalogThreads } from '../../src/storage/catalog/sqlite/threads.ts';
 import { openCatalog, type WorkerCatalog } from '../../src/storage/catalog/sqlite/worker-catalog.ts';
 import { CatalogWriter } from '../../src/storage/catalog/sqlite/writer.ts';
 import { imageFilename, imageKey, modelSlug } from '../../src/storage/domain/naming.ts';
 import type { ImageRecord } from '../../src/storage/domain/record.ts';
+
+/** What one SQLite catalog is to a local store, and the keys that it keeps for both kinds. */
+export type TestedCatalog = LocalCatalog & Pick<BucketCatalog, 'findByKey'>;
 
 export const STORE_ID = 'a-store';
 export const T0: number = Date.UTC(2024, 8, 27, 14, 15, 22);
@@ -26,6 +32,16 @@ export function createWith(path: string, records: ImageRecord[] = []): void {
   created.seal();
 }
 
+/** Builds catalogs in threads that open none of them. */
+export async function buildInThreads<T>(work: (builder: CatalogBuilder) => Promise<T>): Promise<T> {
+  const threads = new CatalogThreads(() => {});
+  try {
+    return await work(threads);
+  } finally {
+    await threads.stop();
+  }
+}
+
 export async function openInWorkers(path: string, onDeath?: (error: Error) => void): Promise<WorkerCatalog> {
   const opened = await openCatalog({ path, storeId: STORE_ID, onDeath });
   if (opened.state === 'lost') throw new Error(`lost: ${opened.why}`);
@@ -33,7 +49,7 @@ export async function openInWorkers(path: string, onDeath?: (error: Error) => vo
 }
 
 /** The same in the thread of the test, where coverage sees it. */
-export async function openInThread(path: string): Promise<Catalog> {
+export async function openInThread(path: string): Promise<TestedCatalog> {
   const writer = new CatalogWriter({ path, storeId: STORE_ID });
   const reader = new CatalogReader({ path });
   const opened = writer.open();
@@ -43,7 +59,7 @@ export async function openInThread(path: string): Promise<Catalog> {
     commit: async (changes) => writer.commit(changes),
     find: async (filename) => reader.find(filename),
     findByKey: async (key) => reader.findByKey(key),
-    standing: async (filenames) => reader.standing(filenames),
+    rowStates: async (filenames) => reader.rowStates(filenames),
     page: async (query, request) => finish(reader.page(query, request)),
     pageSizes: async (query, request) => finish(reader.pageSizes(query, request)),
     statistics: async () => reader.statistics(),
@@ -64,6 +80,14 @@ function finish<T>(steps: Generator<void, T>): T {
     const step = steps.next();
     if (step.done) return step.value;
   }
+}
+
+/** The threads that are started until `stop`, in their order. */
+export function startedWorkers(): { workers: Worker[]; stop: () => void } {
+  const workers: Worker[] = [];
+  const onWorker = (worker: Worker) => workers.push(worker);
+  process.on('worker', onWorker);
+  return { workers, stop: () => process.off('worker', onWorker) };
 }
 
 /** The image number `id`, generated `id` seconds after T0 unless told otherwise. */

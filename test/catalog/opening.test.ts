@@ -2,13 +2,13 @@
 import { copyFileSync, existsSync, mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import type { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CatalogReader } from '../../src/storage/catalog/sqlite/reader.ts';
-import { createCatalog, openCatalog, salvageTombstones } from '../../src/storage/catalog/sqlite/worker-catalog.ts';
+import { openCatalog } from '../../src/storage/catalog/sqlite/worker-catalog.ts';
 import { CatalogWriter } from '../../src/storage/catalog/sqlite/writer.ts';
 import type { ImageRecord } from '../../src/storage/domain/record.ts';
 import {
+  buildInThreads,
   createWith,
   deleteOf,
   insertOf,
@@ -16,6 +16,7 @@ import {
   openInWorkers,
   recordOf,
   STORE_ID,
+  startedWorkers,
   T0,
   temporaryCatalog,
 } from './catalogs.ts';
@@ -139,15 +140,17 @@ describe('opening', () => {
 
 describe('creating', () => {
   it('keeps the first of two images with one name or one key, and what was deleted stays so', async () => {
-    const created = await createCatalog({ path, storeId: STORE_ID });
     const gone = recordOf(1, { idempotencyKey: 'gone' });
-    await created.loadTombstones([{ record: gone, deleteTime: T0, unlinkPending: true }]);
     const [kept, other] = [
       recordOf(2, { idempotencyKey: 'k', tags: ['t', 't'] }),
       recordOf(3, { idempotencyKey: 'k' }),
     ];
-    await created.load([gone, kept, other, { ...kept, prompt: 'again' }]);
-    await created.seal();
+    await buildInThreads(async (builder) => {
+      const created = await builder.create({ path, storeId: STORE_ID });
+      await created.loadTombstones([{ record: gone, deleteTime: T0, unlinkPending: true }]);
+      await created.load([gone, kept, other, { ...kept, prompt: 'again' }]);
+      await created.seal();
+    });
 
     const catalog = await openInWorkers(path);
     const { records } = await catalog.page({ order: 'oldest' }, PAGE);
@@ -160,7 +163,8 @@ describe('creating', () => {
 
   it('refuses to overwrite, and is not misled by the WAL of an earlier file', async () => {
     await killed(RECORDS);
-    await expect(createCatalog({ path, storeId: STORE_ID })).rejects.toMatchObject({ name: 'StoreOpenError' });
+    const created = buildInThreads((builder) => builder.create({ path, storeId: STORE_ID }));
+    await expect(created).rejects.toMatchObject({ name: 'StoreOpenError' });
     const fresh = `${path}.new`;
     copyFileSync(`${path}-wal`, `${fresh}-wal`);
     createWith(fresh);
@@ -178,6 +182,10 @@ async function closed(opened: Awaited<ReturnType<typeof openCatalog>>) {
   return { state: opened.state, count };
 }
 
+function salvageInWorker(from: string) {
+  return buildInThreads((builder) => builder.salvage(from));
+}
+
 function salvageInThread(from: string) {
   const reader = new CatalogReader({ path: from });
   reader.open();
@@ -189,7 +197,7 @@ function salvageInThread(from: string) {
 describe('salvage', () => {
   it.each([
     ['in its thread', salvageInThread],
-    ['in a worker', salvageTombstones],
+    ['in a worker', salvageInWorker],
   ])('reads the tombstones of a damaged catalog, %s', async (_, salvage) => {
     createWith(path, RECORDS);
     const catalog = await openInWorkers(path);
@@ -207,10 +215,10 @@ describe('salvage', () => {
   });
 
   it('finds none where nothing can be read, and creates nothing', async () => {
-    expect(await salvageTombstones(path)).toEqual([]);
+    expect(await salvageInWorker(path)).toEqual([]);
     expect(existsSync(path)).toBe(false);
     writeFileSync(path, 'garbage'.repeat(1000));
-    expect(await salvageTombstones(path)).toEqual([]);
+    expect(await salvageInWorker(path)).toEqual([]);
   });
 });
 
@@ -279,12 +287,10 @@ describe('while running', () => {
 
   it('lets every call end, and tells, when a thread dies', async () => {
     createWith(path, RECORDS);
-    const workers: Worker[] = [];
-    const onWorker = (worker: Worker) => workers.push(worker);
-    process.on('worker', onWorker);
+    const { workers, stop } = startedWorkers();
     const deaths: Error[] = [];
     const catalog = await openInWorkers(path, (error) => deaths.push(error));
-    process.off('worker', onWorker);
+    stop();
 
     const commit = catalog.commit(RECORDS.map((record) => deleteOf(record)));
     const page = catalog.page({ order: 'newest' }, PAGE);

@@ -4,7 +4,22 @@ import { describe, expect, it } from 'vitest';
 import { readEmbeddedMetadata } from '../../src/storage/embedded/metadata.ts';
 import { readerOf } from '../../src/storage/embedded/read-at.ts';
 import { exifOf, imageWith } from '../support/exif.ts';
-import { noise, pngChunk, pngOf, sharedImages, webpOf } from '../support/images.ts';
+import {
+  box,
+  fullBox,
+  ilocOf,
+  jpegOf,
+  jpegSegment,
+  noise,
+  pngChunk,
+  pngOf,
+  riff,
+  riffChunk,
+  sharedImages,
+  uint16,
+  uint32,
+  webpOf,
+} from '../support/images.ts';
 
 const SIZE = { width: 8, height: 8 };
 
@@ -307,6 +322,43 @@ describe('EXIF and XMP', () => {
       parametersJson: '{"steps":20,"seed":1}',
       timestamp: new Date('2024-09-27T12:15:22Z'),
     });
+  });
+
+  it('of a WebP are found behind a chunk of odd length', async () => {
+    const image = await imageWith('webp', { exif: exifOf({ comment: Buffer.from(`ASCII\0\0\0${PARAMETERS}`) }) });
+    const behind = riff(riffChunk('ICCP', noise(33, 1)), image.subarray(12));
+    expect(await read(behind)).toMatchObject({ prompt: 'a fox, 狐' });
+  });
+
+  it('of a JPEG are found behind fill bytes', async () => {
+    const image = await imageWith('jpeg', { exif: exifOf({ comment: unicode(Buffer.from(PARAMETERS, 'utf16le')) }) });
+    const filled = Buffer.concat([image.subarray(0, 2), Buffer.alloc(3, 0xff), image.subarray(2)]);
+    expect(await read(filled)).toMatchObject({ prompt: 'a fox, 狐' });
+  });
+
+  it('of an AVIF are found behind a box with a size of 64 bits', async () => {
+    const exif = Buffer.concat([uint32(0), exifOf({ comment: Buffer.from(`ASCII\0\0\0${PARAMETERS}`) })]);
+    const before = Buffer.concat([
+      box('ftyp', Buffer.from('avif\0\0\0\0avifmif1miaf')),
+      Buffer.concat([uint32(1), Buffer.from('free'), uint32(0), uint32(40), Buffer.alloc(24)]),
+    ]);
+    const items = fullBox('iinf', uint16(1), box('infe', Buffer.from('\x02\0\0\0\0\x01\0\0Exif\0')));
+    const metaFor = (offset: number) => fullBox('meta', items, ilocOf([{ offset, length: exif.length }]));
+    const offset = before.length + metaFor(0).length + 8;
+    expect(await read(Buffer.concat([before, metaFor(offset), box('mdat', exif)]))).toMatchObject({
+      prompt: 'a fox, 狐',
+    });
+  });
+
+  it('never hold what lies behind them in memory, whatever length a text claims', async () => {
+    const exif = exifOf({ make: PARAMETERS });
+    // Behind tag and type of the first entry: its count, which is the length of the text.
+    exif.writeUInt32BE(4000, 8 + 2 + 4);
+    const segment = jpegSegment(0xe1, Buffer.concat([Buffer.from('Exif\0\0', 'latin1'), exif]));
+    const plain = jpegOf(SIZE);
+    const secret = jpegSegment(0xfe, Buffer.from(`, Leaked: secret of another ${'x'.repeat(5000)}`));
+    const found = await read(Buffer.concat([plain.subarray(0, 2), segment, secret, plain.subarray(2)]));
+    expect(JSON.stringify(found)).not.toContain('secret of another');
   });
 
   it('take no caption for a prompt', async () => {

@@ -3,10 +3,10 @@ import type { Case, Kind } from './case.ts';
 
 const INTRODUCTION = `# Interop
 
-Every client against one real daemon, case by case: written by \`npm run interop\` from [\`test/interop/cases.json\`](../test/interop/cases.json) when all of them pass.
+Every client against one real daemon, case by case. \`npm run interop\` writes this page from [\`test/interop/cases.json\`](../test/interop/cases.json) when all cases pass.
 
-TypeScript, Python and Go are our own clients; the others are a gRPC library with the messages generated from the contract, and nothing else.
-\`–\`: not for that client. Our own clients declare sizes and checksums and follow page tokens by themselves, and resume what breaks; Java and Rust play only the cases of save, list and get.
+TypeScript, Python and Go are our own clients; the others are gRPC libraries with the messages generated from the contract only.
+\`–\`: not applicable. Our own clients declare sizes and checksums, follow page tokens and resume broken calls by themselves; Java and Rust run only the cases of save, list and get.
 
 `;
 

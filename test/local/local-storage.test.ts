@@ -1,5 +1,5 @@
 /** The provider `local` on a real folder: the conformance suite, and what only a folder has. */
-import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { createStorage } from '../../src/storage/index.ts';
@@ -97,6 +97,21 @@ it('gives up a save at once when it is cancelled while its source hangs', async 
   };
   const saving = store.storage.save(hanging(), SAVE, { signal: cancel.signal });
   await expect(saving).rejects.toMatchObject({ reason: 'CANCELLED' });
+  expect(await store.leftovers()).toEqual([]);
+  await store.close();
+});
+
+it('refuses a save whose bytes the disk did not keep in full, and leaves nothing of it', async () => {
+  const store = await openLocal();
+  const png = pngOf({ width: 8, height: 8 });
+  const cut = async function* () {
+    yield png;
+    const [part] = await filesBelow(store.folder, 'metadata/staging');
+    await truncate(join(store.folder, part!), png.length - 1);
+  };
+  const saving = store.storage.save(cut(), SAVE);
+  await expect(saving).rejects.toMatchObject({ reason: 'STORAGE_IO', outcomeUnknown: false });
+  expect(await store.storage.list()).toEqual([]);
   expect(await store.leftovers()).toEqual([]);
   await store.close();
 });

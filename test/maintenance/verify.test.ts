@@ -22,6 +22,7 @@ import { type S3Server, startVersitygw, versitygwAvailable } from '../support/ve
 const BUILD_TIMEOUT_MS = 600_000;
 const OPERATIONS = full ? 1_000 : 300;
 const HOUR_MS = 60 * 60 * 1000;
+const DAY_MS = 24 * HOUR_MS;
 const T0 = Date.UTC(2024, 8, 27, 14, 15, 22);
 const FOLDER = 'outputs/images/generations/2024-09-27/flux-schnell';
 /** A name that no image has. */
@@ -96,19 +97,19 @@ const DAMAGES: Damage[] = [
     what: 'an image without a record',
     problem: 'not_committed',
     remedy: 'adopted',
-    harm: putting(imageKey(NAME), pngOf({ width: 9, height: 9 })),
+    harm: leaving(pngOf({ width: 9, height: 9 })),
   },
   {
     what: 'half an image without a record',
     problem: 'not_committed',
     remedy: 'quarantined',
-    harm: putting(imageKey(NAME), pngOf({ width: 9, height: 9 }).subarray(0, -1)),
+    harm: leaving(pngOf({ width: 9, height: 9 }).subarray(0, -1)),
   },
   {
     what: 'an image of another type than its name says',
     problem: 'not_committed',
     remedy: 'quarantined',
-    harm: putting(imageKey(NAME), jpegOf({ width: 9, height: 9 })),
+    harm: leaving(jpegOf({ width: 9, height: 9 })),
   },
   {
     what: BROUGHT_BACK,
@@ -144,6 +145,21 @@ const DAMAGES: Damage[] = [
     harm: putting(`outputs/images/generations/2024-09-28/flux-schnell/${NAME}`, pngOf({ width: 9, height: 9 })),
   },
 ];
+
+/** What a save or a copy may have left more than a day ago. */
+function leaving(bytes: Uint8Array): Harm {
+  return async (hands, _, store) => {
+    await hands.write(imageKey(NAME), bytes);
+    await outlast(store, hands, imageKey(NAME));
+    return imageKey(NAME);
+  };
+}
+
+/** Lets a day and more pass over what was written there. */
+async function outlast(store: MaintainedStore, hands: Hands, key: string): Promise<void> {
+  if (hands.age) await hands.age(key, 2 * DAY_MS);
+  else store.aheadMs = 2 * DAY_MS;
+}
 
 function putting(key: string, bytes: Uint8Array): Harm {
   return async (hands) => {
@@ -239,7 +255,10 @@ function describeVerify(title: string, open: () => Promise<MaintainedStore>, dam
         const filename = imageFilename(T0 + at * 1000, 'some-model', `aaaaa${at}`, extension);
         return { ...image, filename };
       });
-      for (const { filename, bytes } of images) await store.hands.write(imageKey(filename), bytes);
+      for (const { filename, bytes } of images) {
+        await store.hands.write(imageKey(filename), bytes);
+        await outlast(store, store.hands, imageKey(filename));
+      }
       const { findings } = await verified(store.storage, { repair: true });
       expect(findings.map(({ remedy }) => remedy)).toEqual(images.map(() => 'adopted'));
       for (const [at, { filename, bytes }] of images.entries()) {
@@ -388,7 +407,12 @@ async function afterFirst(events: AsyncIterable<unknown>, work: () => Promise<vo
 /** The same hands, to which the name that no image has is another each time. */
 function aside(hands: Hands, at: number): Hands {
   const own = (key: string) => key.replaceAll('zzzzzz', `zzzzz${at}`);
-  return { ...hands, read: (key) => hands.read(own(key)), write: (key, bytes) => hands.write(own(key), bytes) };
+  return {
+    ...hands,
+    read: (key) => hands.read(own(key)),
+    write: (key, bytes) => hands.write(own(key), bytes),
+    ...(hands.age && { age: (key, ms) => hands.age!(own(key), ms) }),
+  };
 }
 
 function nameIn(key: string): string {

@@ -158,6 +158,18 @@ export function describeProvider(title: string, suite: ProviderSuite): void {
         });
       });
 
+      it('gives the bytes in chunks that fit into a message, whatever their size was in the save', async () => {
+        const bytes = pngOf({ width: 64, height: 64, sizeBytes: 1_000_000 });
+        const { filename } = await storage.save(bytes, META);
+        for (const range of [{}, { offset: 1, limit: 700_000 }]) {
+          const sizes: number[] = [];
+          for await (const chunk of (await storage.get(filename, range)).body) sizes.push(chunk.length);
+          expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(range.limit ?? bytes.length);
+          expect(Math.min(...sizes)).toBeGreaterThan(0);
+          expect(Math.max(...sizes)).toBeLessThanOrEqual(256 * 1024);
+        }
+      });
+
       it('does not know a name that was never given', async () => {
         for (const name of ['', 'x.png', '../../etc/passwd', '20240927_141522_m_000000.png', '\0']) {
           await expect(storage.get(name)).rejects.toMatchObject({ reason: 'IMAGE_NOT_FOUND' });
@@ -167,12 +179,21 @@ export function describeProvider(title: string, suite: ProviderSuite): void {
 
       it('never overwrites: a short id that is taken tries another', async () => {
         await opened.close();
-        opened = await suite.open({ shortIds: ['aaaaaa', 'aaaaaa', 'aaaaaa', 'bbbbbb', 'aaaaaa', 'cccccc'] });
+        const shortIds = 'aaaaaa aaaaaa aaaaaa bbbbbb aaaaaa cccccc dddddd dddddd eeeeee'.split(' ');
+        opened = await suite.open({ shortIds });
         storage = opened.storage;
-        const [first, second] = [await saveAt(0), await saveAt(0, { prompt: 'other' })];
-        expect([first.filename, second.filename].map((name) => name.slice(-10, -4))).toEqual(['aaaaaa', 'bbbbbb']);
+        const idOf = ({ filename }: StorageResult) => filename.slice(-10, -4);
+        const first = await saveAt(0);
+        // Nothing is staged under that name any more: the next save meets the image itself.
+        expect(await opened.leftovers()).toEqual([]);
+        const second = await saveAt(1, { timestamp: new Date(T0) });
+        expect([first, second].map(idOf)).toEqual(['aaaaaa', 'bbbbbb']);
+        for (const saved of [first, second]) {
+          expect(sha256Of(await collect((await storage.get(saved.filename)).body))).toBe(saved.sha256);
+        }
         await storage.delete(first.filename);
-        expect((await saveAt(0)).filename).toMatch(/_cccccc\.png$/);
+        expect(idOf(await saveAt(0))).toBe('cccccc');
+        expect((await Promise.all([saveAt(2), saveAt(2)])).map(idOf).sort()).toEqual(['dddddd', 'eeeeee']);
         expect(await opened.leftovers()).toEqual([]);
       });
     });

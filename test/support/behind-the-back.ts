@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import type { ObjectStore } from '../../src/storage/bucket/object-store.ts';
 import { KEY_ROOT } from '../../src/storage/domain/naming.ts';
+import { type MemoryBucket, memoryObjects } from '../../src/storage/providers/memory-storage.ts';
 import { sha256Of } from './bytes.ts';
 import { filesBelow } from './files.ts';
 
@@ -12,7 +13,7 @@ export interface Hands {
   /** Whatever lies there is replaced. */
   write(key: string, bytes: Uint8Array): Promise<void>;
   remove(key: string): Promise<void>;
-  /** Makes it older, where that can be. */
+  /** Makes it older, where that can be: the servers of buckets keep that time themselves. */
   age?(key: string, ms: number): Promise<void>;
   /** Of images, records and what was quarantined, in order. */
   keys(): Promise<string[]>;
@@ -30,6 +31,8 @@ export function handsOnFolder(basePath: string): Hands {
       await writeFile(pathOf(key), bytes);
     },
     remove: (key) => rm(pathOf(key)),
+    // A folder judges its files whatever their age.
+    age: async () => {},
     async keys() {
       const found = await Promise.all(FOLDERS.map((folder) => filesBelow(basePath, folder).catch(() => [])));
       return found
@@ -61,6 +64,16 @@ export function handsOnObjects(objects: ObjectStore): Hands {
         }
       }
       return found.sort();
+    },
+  };
+}
+
+/** On the objects of a bucket in memory. */
+export function handsOnBucket(bucket: MemoryBucket): Hands {
+  return {
+    ...handsOnObjects(memoryObjects(bucket)),
+    async age(key, ms) {
+      bucket.get(key)!.lastModified -= ms;
     },
   };
 }

@@ -6,10 +6,9 @@ import { onTestFinished } from 'vitest';
 import type { Finding, VerifyOptions, VerifySummary } from '../../src/storage/domain/maintenance.ts';
 import type { ProviderChoice, ProviderSettings, S3Config, Storage, StorageProvider } from '../../src/storage/index.ts';
 import type { MemoryBucket } from '../../src/storage/providers/memory-storage.ts';
-import { memoryObjects } from '../../src/storage/providers/memory-storage.ts';
 import { s3Objects } from '../../src/storage/s3/objects.ts';
 import { openStorage, type Surroundings } from '../../src/storage/storage.ts';
-import { type Hands, handsOnFolder, handsOnObjects } from './behind-the-back.ts';
+import { type Hands, handsOnBucket, handsOnFolder, handsOnObjects } from './behind-the-back.ts';
 
 export interface MaintainedStore {
   /** Its one provider is `main`. The storage that was opened last. */
@@ -61,12 +60,7 @@ export function openFolder(): Promise<MaintainedStore> {
 
 export function openMemoryBucket(): Promise<MaintainedStore> {
   const bucket: MemoryBucket = new Map();
-  const hands = {
-    ...handsOnObjects(memoryObjects(bucket)),
-    async age(key: string, ms: number) {
-      bucket.get(key)!.lastModified -= ms;
-    },
-  };
+  const hands = handsOnBucket(bucket);
   return openMaintained((stateDir) => ({ settings: { type: 'memory', bucket, stateDir }, hands }));
 }
 

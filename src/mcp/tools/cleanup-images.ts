@@ -1,4 +1,4 @@
-/** The tool `cleanup_images`: prunes old images, after showing which. */
+/** The tool `cleanup_images`: deletes old images, after showing which. */
 import { z } from 'zod';
 import type { CleanupResult, ImageStorageClient } from '../../client.ts';
 import { type Confirmations, confirmationOutput, confirmToken, plannedCount, planThenAct } from '../confirmation.ts';
@@ -6,12 +6,12 @@ import { natural } from '../image.ts';
 import { type DateReader, instant } from '../instant.ts';
 import { type AddTool, DELETES } from '../tool.ts';
 
-/** As many as a plan names: nothing goes that was not shown. */
+/** The number of images that a plan names: no other is deleted. */
 const MAX_DELETES = 1000;
 /** The contract counts in 32 bits. */
 const MAX_UINT32 = 0xffff_ffff;
 
-/** A plan over several providers could not name all that goes. */
+/** A plan over several providers could not name all images. */
 const oneAtATime = z
   .string()
   .refine((name) => name !== '*', 'one provider at a time; storage_stats with provider "*" names them')
@@ -53,7 +53,7 @@ export function addCleanupImages(
     }),
     async run({ older_than, keep_count, keep_bytes, confirm_token, ...filters }, signal) {
       const criteria = { ...filters, olderThan: older_than, keepCount: keep_count, keepBytes: keep_bytes, signal };
-      // What has joined it since, as each save does with keep_count, waits for a plan of its own.
+      // Images that have joined since, as after each save with keep_count, need a plan of their own.
       const maxDeletes = confirm_token === undefined ? MAX_DELETES : Math.min(plannedCount(confirm_token), MAX_DELETES);
       const { plan, remarks } = partsOf(await client.cleanup({ ...criteria, dryRun: true, maxDeletes }));
       const value = await planThenAct(confirmations, {

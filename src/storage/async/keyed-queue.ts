@@ -1,6 +1,6 @@
-/** Asynchronous work that runs one at a time by key. */
+/** Serializes asynchronous work by key. */
 
-/** Runs work of the same key one after the other, in the order it was asked for. */
+/** Runs work of the same key one at a time, in the order of the calls. */
 export class KeyedQueue {
   readonly #tails = new Map<string, Promise<unknown>>();
 
@@ -15,7 +15,7 @@ export class KeyedQueue {
     return result;
   }
 
-  /** Resolves when nothing is left to run. */
+  /** Resolves when no work is left. */
   async idle(): Promise<void> {
     while (this.#tails.size > 0) await Promise.all(this.#tails.values());
   }

@@ -1,6 +1,8 @@
-/** Works through a list, so many items at once. */
+/** Processes a list with bounded concurrency. */
 
-/** The first failure ends it, once what runs is done, and is what it rejects with. */
+/**
+ * Runs `work` for each item, at most `atOnce` at once. Rejects with the first failure, once all running work has ended.
+ */
 export async function inParallel<T>(
   atOnce: number,
   items: Iterable<T> | AsyncIterable<T>,
@@ -9,7 +11,10 @@ export async function inParallel<T>(
   for await (const _ of mapInParallel(atOnce, items, work));
 }
 
-/** What the work makes of each item, in their order. The first failure ends it, once what runs is done. */
+/**
+ * Yields the result of `work` for each item, in the order of the items. Throws the first failure, once all running work
+ * has ended.
+ */
 export async function* mapInParallel<T, R>(
   atOnce: number,
   items: Iterable<T> | AsyncIterable<T>,

@@ -1,10 +1,10 @@
-/** A bounded number of slots, for which asynchronous work waits its turn. */
+/** A semaphore: a fixed number of slots that asynchronous work waits for. */
 import { StorageError } from '../domain/errors.ts';
 
-/** Gives a slot back; calling it again does nothing. */
+/** Releases the slot. Idempotent. */
 export type Release = () => void;
 
-/** At most `size` holders at once; the others wait in order, up to `waitMs`. */
+/** Admits at most `size` holders at once; the others wait in order, up to `waitMs`. */
 export class Slots {
   #free: number;
   readonly #waitMs: number;
@@ -15,7 +15,7 @@ export class Slots {
     this.#waitMs = waitMs;
   }
 
-  /** TOO_MANY_SAVES when no slot came free in time, CANCELLED when the signal fires first. */
+  /** Rejects with TOO_MANY_SAVES when no slot is free in time, or with CANCELLED when the signal fires first. */
   async acquire(signal?: AbortSignal): Promise<Release> {
     if (this.#free > 0) this.#free -= 1;
     else await this.#turn(signal);

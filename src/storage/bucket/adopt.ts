@@ -1,12 +1,10 @@
-/** Gives an object without a record one, or puts it aside: what a crash between the two, or a hand, has left. */
+/** Adopts or quarantines objects without a record, left by a crash between object and record, or put there by hand. */
 import { createHash } from 'node:crypto';
 import { nanoid } from 'nanoid';
 import type { FoundRecord } from '../catalog/bucket-catalog.ts';
-import { fingerprint } from '../domain/fingerprint.ts';
 import { KEY_ROOT } from '../domain/naming.ts';
-import type { ImageRecord } from '../domain/record.ts';
 import type { ReadAt } from '../embedded/read-at.ts';
-import { inspectFoundling, recordOfFoundling } from '../maintenance/orphan.ts';
+import { inspectOrphan, recordOfOrphan } from '../maintenance/orphan.ts';
 import {
   failedWith,
   type ListedObject,
@@ -20,31 +18,22 @@ import type { SpooledBytes } from './spool.ts';
 import { type BucketStore, createAndNote, settle, withdraw } from './store.ts';
 
 /**
- * What stands at the key of the record then. The StorageErrors of a save where the bytes are no whole image of the type
- * that the name says: nothing has changed then.
+ * Creates the record of an object without one. Returns what is at the record's key afterwards. Rejects with the
+ * StorageErrors of a save where the bytes are not a whole image of the filename's type; nothing has changed then.
  */
-export async function adoptObject(store: BucketStore, filename: string, object: ListedObject): Promise<FoundRecord> {
+export async function adoptImage(store: BucketStore, filename: string, object: ListedObject): Promise<FoundRecord> {
   const { catalog, objects } = store;
-  const image = await inspectFoundling(
+  const image = await inspectOrphan(
     filename,
     readRange(objects, object.key, { offset: 0, length: object.size }, () => {}),
   );
   const nonce = (await readHeaders(objects, object.key))?.metadata.nonce ?? nanoid();
-  const record = await recordOfFoundling(filename, image, readerOfObject(store, object), object.lastModified);
+  const record = await recordOfOrphan(filename, image, readerOfObject(store, object), object.lastModified);
   const over = (await catalog.known(filename))?.etag;
   return createAndNote(store, { filename, over }, () => putRecord(objects, { ...record, nonce }));
 }
 
-/** Whether the record of an object tells what `adoptObject` would make of it, and nothing more. */
-export async function tellsOnlyOfBytes(store: BucketStore, record: ImageRecord): Promise<boolean> {
-  if (record.pinned || record.idempotencyKey !== '') return false;
-  const { filename, createTime } = record;
-  const made = await recordOfFoundling(filename, record, readerOfObject(store, record), createTime);
-  // Of what it tells now: somebody may have written more into it since.
-  return made.fingerprint === fingerprint(record.sha256, record);
-}
-
-function readerOfObject({ objects }: BucketStore, { key, size }: Pick<ListedObject, 'key' | 'size'>): ReadAt {
+function readerOfObject({ objects }: BucketStore, { key, size }: ListedObject): ReadAt {
   return async (offset, lengthBytes) => {
     const length = Math.min(lengthBytes, size - offset);
     const chunks: Uint8Array[] = [];
@@ -53,17 +42,17 @@ function readerOfObject({ objects }: BucketStore, { key, size }: Pick<ListedObje
   };
 }
 
-/** Puts an object without a record aside. False when a record has come meanwhile: then it stays. */
+/** Quarantines an object without a record. Returns false, and keeps the object, when it has a record by now. */
 export async function quarantineImage(store: BucketStore, filename: string, object: ListedObject): Promise<boolean> {
   if (!(await copyAside(store, object))) return false;
-  // A save whose record is still on its way must meet a tombstone before its object goes.
+  // A record of a save that is still in flight must meet a tombstone before the object is removed.
   const operation = { kind: 'save', nonce: nanoid(), filename, idempotencyKey: '', fingerprint: '' } as const;
   const found = await withdraw(store, operation);
   await settle(store, operation, found);
   return found.kind === 'tombstone';
 }
 
-/** Puts aside what is neither image nor record. False when it is another meanwhile, or gone. */
+/** Quarantines an object that is neither image nor record. Returns false when it was replaced or removed meanwhile. */
 export async function quarantineForeign(store: BucketStore, object: ListedObject): Promise<boolean> {
   if (!(await copyAside(store, object))) return false;
   await store.objects.remove(object.key);
@@ -71,8 +60,8 @@ export async function quarantineForeign(store: BucketStore, object: ListedObject
 }
 
 /**
- * To the same path below `metadata/quarantine`; what lies there already is never overwritten. False when the object is
- * another meanwhile, or gone.
+ * Copies an object to the same path below `metadata/quarantine`; never overwrites an existing one. Returns false when
+ * the object was replaced or removed meanwhile.
  */
 export async function copyAside({ objects, spool }: BucketStore, object: ListedObject): Promise<boolean> {
   const bytes = spool.open(object.size);
@@ -92,7 +81,7 @@ export async function copyAside({ objects, spool }: BucketStore, object: ListedO
   }
 }
 
-/** Undefined when it is no longer the object that was listed. */
+/** Returns undefined when the object is no longer the one that was listed. */
 async function readInto(
   bytes: SpooledBytes,
   objects: ObjectStore,

@@ -1,4 +1,4 @@
-/** Whether the store in a bucket serves and may be written, and what its failures mean to callers. */
+/** Tracks whether a store in a bucket serves and may be written, and folds its failures for callers. */
 import { CatalogError } from '../catalog/catalog.ts';
 import { StorageError, toStorageError } from '../domain/errors.ts';
 import type { ProviderHealth } from '../domain/requests.ts';
@@ -6,7 +6,7 @@ import type { ProviderContext } from '../types.ts';
 import { type ObjectFailure, ObjectStoreError } from './object-store.ts';
 
 const RETRY_AFTER_MS = 1_000;
-/** In words for callers: which setting it is, the log says. */
+/** Text for callers; only the log names the setting to change. */
 const WHY_DOWN: Partial<Record<ObjectFailure, string>> = {
   unavailable: 'the bucket cannot be reached',
   auth: 'the bucket refuses the credentials of the daemon',
@@ -16,7 +16,7 @@ const WHY_DOWN: Partial<Record<ObjectFailure, string>> = {
 export class BucketCondition {
   readonly #context: ProviderContext;
   #stopped: StorageError | undefined;
-  /** Why the bucket serves nobody, if it does not. */
+  /** Why the bucket does not serve; undefined when it does. */
   #down: string | undefined;
 
   constructor(context: ProviderContext) {
@@ -28,13 +28,13 @@ export class BucketCondition {
     return this.#down === undefined ? { serving: true } : { serving: false, why: this.#down };
   }
 
-  /** How a call to the bucket ended; without an error the bucket served it. */
+  /** Notes how a call to the bucket ended; without an error the bucket served it. */
   noteAnswer(error?: ObjectStoreError): void {
-    // What one call is refused others may be granted; whether FORMAT can be read is looked at each minute.
+    // A refused request says nothing about other requests; the identity check reads FORMAT every minute.
     if (error?.scope !== 'request') this.noteState(error);
   }
 
-  /** Why the bucket serves nobody, if it does not. */
+  /** Notes that the bucket does not serve, and why; without an error, that it does. */
   noteState(error?: ObjectStoreError): void {
     const why = error && WHY_DOWN[error.failure];
     if (why === this.#down) return;
@@ -44,19 +44,19 @@ export class BucketCondition {
     else log.warn({ err: error, provider }, why);
   }
 
-  /** STORE_REPLACED, or STORE_READ_ONLY after a failure that left the catalog in doubt. */
+  /** Throws STORE_REPLACED, or STORE_READ_ONLY after a failure that left the catalog in doubt. */
   checkWritable(): void {
     if (this.#stopped !== undefined) throw this.#stopped;
   }
 
-  /** The bucket is no longer the store that was opened: nothing more is written to it, nor does the catalog follow it. */
+  /** Stops writes and synchronization: the bucket is another store than was opened. Returns the error. */
   replaced(): StorageError {
     return this.#stop(
       new StorageError('STORE_REPLACED', 'the bucket holds another store than before; restart the daemon'),
     );
   }
 
-  /** What a failure means to a caller; `outcomeUnknown` where the write may have happened. */
+  /** Returns the StorageError for the caller; `outcomeUnknown` where the write may have happened. */
   fold(error: unknown, outcomeUnknown = false): StorageError {
     if (error instanceof CatalogError) return this.#foldCatalogError(error, outcomeUnknown);
     if (error instanceof ObjectStoreError) return foldObjectStoreError(error, outcomeUnknown);

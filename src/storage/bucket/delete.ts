@@ -1,7 +1,7 @@
-/** One delete in a bucket: a tombstone in the place of the record is the commit, then the object goes. */
+/** One delete in a bucket: the commit replaces the record with a tombstone, then the object is removed. */
 import { nanoid } from 'nanoid';
 import type { FoundRecord, PendingOperation } from '../catalog/bucket-catalog.ts';
-import type { Outcome } from '../catalog/catalog.ts';
+import type { ChangeOutcome } from '../catalog/catalog.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import { failedWith, ObjectStoreError } from './object-store.ts';
 import { buryRecord, readRecord, tombstoneOfDeleted } from './record-object.ts';
@@ -10,7 +10,7 @@ import { type BucketStore, discovery, isInDoubt, settle } from './store.ts';
 const MAX_ROUNDS = 5;
 
 /** Rejects with a StorageError, `outcomeUnknown` where the image may be gone. */
-export async function deleteImage(store: BucketStore, filename: string, sparePinned: boolean): Promise<Outcome> {
+export async function deleteImage(store: BucketStore, filename: string, sparePinned: boolean): Promise<ChangeOutcome> {
   const known = await store.catalog.known(filename);
   const record = known && (await store.catalog.find(filename));
   const found: FoundRecord =
@@ -23,19 +23,19 @@ export async function deleteImage(store: BucketStore, filename: string, sparePin
   return finishDelete(store, operation, found, known?.etag);
 }
 
-/** Another daemon deleted it; the catalog learns of it, so that the image is not listed after this answer. */
-async function notFound({ journal }: BucketStore, filename: string, found: FoundRecord): Promise<Outcome> {
+/** Reports a delete by another daemon to the catalog, so that the image is not listed after this answer. */
+async function notFound({ journal }: BucketStore, filename: string, found: FoundRecord): Promise<ChangeOutcome> {
   if (found.kind === 'tombstone') await journal.write(discovery(filename, found));
   return { done: false, why: 'not_found' };
 }
 
-/** Deletes what was found, or what has taken its place since; also for an operation that a crash left. */
+/** Deletes the record that was found, or its successor; also completes an operation that a crash left. */
 export async function finishDelete(
   store: BucketStore,
   operation: PendingOperation,
   found: FoundRecord,
   over?: string,
-): Promise<Outcome> {
+): Promise<ChangeOutcome> {
   const { stands, record } = await bury(store, operation, found);
   await settle(store, operation, stands, over).catch((error) => {
     throw store.condition.fold(error, true);
@@ -45,7 +45,7 @@ export async function finishDelete(
   return ours && record !== undefined ? { done: true, record } : { done: false, why: 'not_found' };
 }
 
-/** What stands at the key of the record in the end: live only when it is pinned and spared. */
+/** Returns what is at the record's key after the delete: `live` only for a pinned image that cleanup spares. */
 async function bury(
   store: BucketStore,
   operation: PendingOperation,

@@ -1,43 +1,42 @@
-/** The identity of a store in a bucket, kept in its FORMAT object, and whether the bucket keeps preconditions. */
-import { nanoid } from 'nanoid';
+/** Reads and creates FORMAT, the object with a store's identity, and checks that the bucket honours preconditions. */
 import { StoreOpenError } from '../domain/errors.ts';
 import { KEY_ROOT } from '../domain/naming.ts';
+import { newStoreFormat, storeIdIn } from '../domain/store-format.ts';
 import { failedWith, type ObjectHeaders, type ObjectStore } from './object-store.ts';
 import { readSmall } from './reading.ts';
 import { payloadOf } from './record-object.ts';
 import type { BucketStore } from './store.ts';
 
-const LAYOUT_VERSION = 1;
 const FORMAT_KEY = `${KEY_ROOT}metadata/FORMAT`;
 const HEADERS: ObjectHeaders = { contentType: 'application/json', cacheControl: 'no-store' };
 const NO_ETAG = '00000000000000000000000000000000';
 
-/** The store's id, made on first use unless `expectedId` says that there must be one. Throws a StoreOpenError `config`. */
+/** Returns the store's id, created on first use unless `expectedId` is set. Rejects with a StoreOpenError `config`. */
 export async function readOrCreateFormat(objects: ObjectStore, expectedId?: string): Promise<string> {
   let text = await readFormat(objects);
   if (text === undefined) {
     if (expectedId !== undefined) throw replaced(objects);
-    await createIfAbsent(
-      objects,
-      `${JSON.stringify({ format: 'image-storage', version: LAYOUT_VERSION, storeId: nanoid() })}\n`,
-    );
+    await createIfAbsent(objects, newStoreFormat().text);
     text = (await readFormat(objects)) ?? '';
   }
-  const storeId = parseFormat(text, objects);
+  const storeId = storeIdOf(text, objects);
   if (expectedId !== undefined && storeId !== expectedId) throw replaced(objects);
   await checkPreconditions(objects, text);
   return storeId;
 }
 
-/** The store's id; undefined where there is none yet. Writes nothing. Throws a StoreOpenError `config`, also where it is not `expectedId`. */
+/**
+ * Returns the store's id, or undefined where there is none yet. Writes nothing. Rejects with a StoreOpenError `config`,
+ * also where the id is not `expectedId`.
+ */
 export async function readStoreId(objects: ObjectStore, expectedId?: string): Promise<string | undefined> {
   const text = await readFormat(objects);
-  const storeId = text === undefined ? undefined : parseFormat(text, objects);
+  const storeId = text === undefined ? undefined : storeIdOf(text, objects);
   if (expectedId !== undefined && storeId !== expectedId) throw replaced(objects);
   return storeId;
 }
 
-/** STORE_REPLACED when the bucket is no longer the store that was opened. */
+/** Rejects with STORE_REPLACED when the bucket is no longer the store that was opened. */
 export async function checkIdentity({ objects, storeId, condition }: BucketStore): Promise<void> {
   condition.checkWritable();
   const text = await readFormat(objects).catch((error) => {
@@ -61,26 +60,12 @@ async function createIfAbsent(objects: ObjectStore, text: string): Promise<boole
   }
 }
 
-function parseFormat(text: string, { location }: ObjectStore): string {
-  let format: { version?: unknown; storeId?: unknown } = {};
-  try {
-    format = JSON.parse(text) as object;
-  } catch {
-    // Told below, like a FORMAT that lacks what it must have.
-  }
-  if (typeof format?.version !== 'number' || typeof format.storeId !== 'string') {
-    throw new StoreOpenError('config', `${FORMAT_KEY} in ${location} is damaged or none of ours; use another prefix`);
-  }
-  if (format.version > LAYOUT_VERSION) {
-    throw new StoreOpenError(
-      'config',
-      `the store in ${location} has layout ${format.version}, this program knows ${LAYOUT_VERSION}; use a newer one`,
-    );
-  }
-  return format.storeId;
+function storeIdOf(text: string, { location }: ObjectStore): string {
+  const damaged = `${FORMAT_KEY} in ${location} is damaged or none of ours; use another prefix`;
+  return storeIdIn(text, { store: `the store in ${location}`, damaged });
 }
 
-/** A bucket that ignores preconditions would overwrite images; what is written to find out is what is there already. */
+/** Rejects when the bucket ignores preconditions: images could be overwritten. Test writes leave FORMAT as it is. */
 async function checkPreconditions(objects: ObjectStore, text: string): Promise<void> {
   if (await createIfAbsent(objects, text)) throw ignored(objects, 'If-None-Match');
   try {
@@ -92,7 +77,7 @@ async function checkPreconditions(objects: ObjectStore, text: string): Promise<v
   throw ignored(objects, 'If-Match');
 }
 
-/** The error of a store that does not heed that header. */
+/** Returns the error for a bucket that ignores the header. */
 export function ignored({ location }: ObjectStore, header: string): StoreOpenError {
   return new StoreOpenError(
     'config',

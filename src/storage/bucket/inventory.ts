@@ -1,4 +1,4 @@
-/** Walks a bucket: the listings of images and records, and what the catalog knows, side by side. */
+/** Walks a bucket: merges the listings of images and records with what the catalog knows. */
 import type { BucketCatalog } from '../catalog/bucket-catalog.ts';
 import { folderOf, imageKey, KEY_ROOT, recordKey } from '../domain/naming.ts';
 import type { ListedObject, ObjectStore } from './object-store.ts';
@@ -6,17 +6,20 @@ import type { BucketStore } from './store.ts';
 
 const IMAGES = `${KEY_ROOT}images/`;
 const RECORDS = `${KEY_ROOT}metadata/generations/`;
-/** Where `doctor` puts what it tries a CDN with; it lies among the images, since only they are public. */
+/** Prefix of the objects that `doctor` tests a CDN with; among the images, since only they are public. */
 export const SCRATCH_IMAGES = `${IMAGES}doctor/`;
 const KNOWN_AT_ONCE = 2_000;
 
-/** What the listings have of one image, or the catalog alone; `foreign`: an object that is none of an image's. */
-export type Place =
+/** The listed objects of one image, both undefined when only the catalog knows it; `foreign`: an object of no image. */
+export type InventoryEntry =
   | { filename: string; image: ListedObject | undefined; record: ListedObject | undefined }
   | { foreign: ListedObject };
 
-/** In the order of their keys. What is saved or deleted meanwhile may be missing, or half of it. */
-export function placesIn({ catalog, objects }: Pick<BucketStore, 'catalog' | 'objects'>): AsyncGenerator<Place> {
+/** Yields the entries in the order of their keys. Images saved or deleted meanwhile may be missing or incomplete. */
+export function takeInventory({
+  catalog,
+  objects,
+}: Pick<BucketStore, 'catalog' | 'objects'>): AsyncGenerator<InventoryEntry> {
   return sideBySide(listed(objects, IMAGES, imageKey), listed(objects, RECORDS, recordKey), knownTo(catalog));
 }
 
@@ -24,7 +27,7 @@ interface Named {
   filename?: string;
 }
 
-/** An object of a listing, and the filename that its key is made of, if it is one of ours. */
+/** A listed object, with its filename if the key is that of an image or record. */
 interface Listed extends Named {
   object: ListedObject;
 }
@@ -48,13 +51,13 @@ async function* listed(
   }
 }
 
-/** What consoles make of a folder. */
+/** Returns whether the object is a folder marker, as consoles create them. */
 function isFolder({ key, size }: ListedObject): boolean {
   return size === 0 && key.endsWith('/');
 }
 
-/** In the order of the records, like the listings. */
-async function* knownTo(catalog: BucketCatalog): AsyncGenerator<Named> {
+/** Yields what the catalog knows in the order of record keys, like the listings. */
+async function* knownTo(catalog: Pick<BucketCatalog, 'knownBetween'>): AsyncGenerator<Named> {
   let after: string | undefined;
   for (let more = true; more; ) {
     const page = await catalog.knownBetween({ after, limit: KNOWN_AT_ONCE });
@@ -65,12 +68,12 @@ async function* knownTo(catalog: BucketCatalog): AsyncGenerator<Named> {
   }
 }
 
-/** All three are in the order of folders and filenames. */
+/** Merges three sequences, each in the order of folder and filename. */
 async function* sideBySide(
   images: AsyncGenerator<Listed>,
   records: AsyncGenerator<Listed>,
   known: AsyncGenerator<Named>,
-): AsyncGenerator<Place> {
+): AsyncGenerator<InventoryEntry> {
   const [nextImage, nextRecord, nextKnown] = [new Head(images), new Head(records), new Head(known)];
   await Promise.all([nextImage, nextRecord, nextKnown].map((head) => head.next()));
   for (;;) {
@@ -88,7 +91,7 @@ async function* sideBySide(
   }
 }
 
-/** The next of a generator. */
+/** Holds the next item of a generator. */
 class Head<T extends Named> {
   readonly #items: AsyncGenerator<T>;
   value: T | undefined;
@@ -102,7 +105,7 @@ class Head<T extends Named> {
     this.value = done ? undefined : value;
   }
 
-  /** The value where it has that filename, which makes way for the next. */
+  /** Returns the value and advances, if it has that filename. */
   async take(filename: string): Promise<T | undefined> {
     const { value } = this;
     if (value?.filename !== filename) return undefined;
@@ -111,12 +114,12 @@ class Head<T extends Named> {
   }
 }
 
-/** By place. */
+/** Returns the first filename, by folder, then by name. */
 function firstOf(filenames: (string | undefined)[]): string | undefined {
-  const placeOf = (filename: string) => `${folderOf(filename)}/${filename}`;
+  const pathOf = (filename: string) => `${folderOf(filename)}/${filename}`;
   const given = filenames.filter((filename) => filename !== undefined);
   return given.reduce<string | undefined>(
-    (first, filename) => (first !== undefined && placeOf(first) <= placeOf(filename) ? first : filename),
+    (first, filename) => (first !== undefined && pathOf(first) <= pathOf(filename) ? first : filename),
     undefined,
   );
 }

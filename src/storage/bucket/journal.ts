@@ -1,50 +1,36 @@
-/** Writes changes to the catalog of a bucket: those that wait together share one transaction, and so one sync of the disk. */
+/** Writes changes to the catalog of a bucket in groups: those that wait share one transaction and one disk sync. */
 import { setImmediate } from 'node:timers/promises';
+import { GroupCommit } from '../async/group-commit.ts';
 import type { BucketCatalog, BucketChange } from '../catalog/bucket-catalog.ts';
 import type { ImageRecord } from '../domain/record.ts';
 
-const MAX_GROUP = 64;
-
-interface Waiting {
-  changes: readonly BucketChange[];
-  resolve: (earlier: (ImageRecord | undefined)[]) => void;
-  reject: (error: unknown) => void;
-}
+/** The results of `apply`, one per change. */
+type Earlier = (ImageRecord | undefined)[];
 
 export class Journal {
-  readonly #catalog: BucketCatalog;
-  readonly #waiting: Waiting[] = [];
-  #running: Promise<void> | undefined;
+  readonly #catalog: Pick<BucketCatalog, 'apply'>;
+  readonly #groups = new GroupCommit<BucketChange[], Earlier>({
+    // Joins all writes of this turn of the event loop.
+    gather: () => setImmediate(),
+    commit: (group) => this.#apply(group),
+  });
 
-  constructor(catalog: BucketCatalog) {
+  constructor(catalog: Pick<BucketCatalog, 'apply'>) {
     this.#catalog = catalog;
   }
 
-  /** Resolves when all of the changes are durable, together, with what `apply` says to them. Rejects with the catalog's CatalogError. */
-  write(...changes: BucketChange[]): Promise<(ImageRecord | undefined)[]> {
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ changes, resolve, reject });
-      this.#running ??= this.#run();
-    });
+  /** Resolves with the results of `apply` once all changes are durable, together. Rejects with a CatalogError. */
+  write(...changes: BucketChange[]): Promise<Earlier> {
+    return this.#groups.submit(changes);
   }
 
-  /** Resolves when nothing waits. */
-  async idle(): Promise<void> {
-    await this.#running;
+  /** Resolves when no change is waiting. */
+  idle(): Promise<void> {
+    return this.#groups.idle();
   }
 
-  async #run(): Promise<void> {
-    while (this.#waiting.length > 0) {
-      // What is asked for in this turn of the event loop goes together.
-      await setImmediate();
-      const group = this.#waiting.splice(0, MAX_GROUP);
-      try {
-        const earlier = await this.#catalog.apply(group.flatMap(({ changes }) => changes));
-        for (const { changes, resolve } of group) resolve(earlier.splice(0, changes.length));
-      } catch (error) {
-        for (const { reject } of group) reject(error);
-      }
-    }
-    this.#running = undefined;
+  async #apply(group: BucketChange[][]): Promise<Earlier[]> {
+    const earlier = await this.#catalog.apply(group.flat());
+    return group.map((changes) => earlier.splice(0, changes.length));
   }
 }

@@ -1,16 +1,16 @@
 /** The contract of an object store: the five primitives that the protocol of object-storage.ts is built on. */
 import type { Readable } from 'node:stream';
 
-/** Bytes to be sent, as often as it takes. */
+/** Bytes to send, readable again for each attempt. */
 export interface Payload {
   size: number;
   /** Lower-case hex. */
   sha256: string;
-  /** The bytes from their beginning; each call gives them anew. */
+  /** Returns the bytes from their beginning, on every call. */
   open(): AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 }
 
-/** What is kept beside the bytes of an object. */
+/** The headers and metadata stored with an object. */
 export interface ObjectHeaders {
   contentType: string;
   cacheControl?: string;
@@ -22,7 +22,7 @@ export interface ObjectHeaders {
 export interface ByteRange {
   /** First byte. */
   offset: number;
-  /** At least 1; less is given where the object ends before. */
+  /** At least 1; fewer bytes come back where the object ends before. */
   length: number;
 }
 
@@ -31,7 +31,7 @@ export interface StoredObject {
   /** Of the whole object, whatever the range. */
   size: number;
   metadata: Record<string, string>;
-  /** To be read to its end or destroyed. Errors of the connection surface here as they are; it may also end early. */
+  /** Must be read to its end or destroyed. Connection errors surface here untranslated; it may also end early. */
   body: Readable;
 }
 
@@ -39,40 +39,43 @@ export interface ListedObject {
   key: string;
   etag: string;
   size: number;
-  /** ms since 1970, by the clock of the store. */
+  /** ms since 1970, by the store's clock. */
   lastModified: number;
 }
 
 export interface ObjectPage {
-  /** In the order of the bytes of their keys. */
+  /** In the byte order of their keys. */
   objects: ListedObject[];
-  /** Something may follow behind the last of them. */
+  /** More objects may follow the last one. */
   more: boolean;
 }
 
 /**
- * Objects by key, in one bucket below one prefix, which the keys here leave out.
+ * Objects by key, in one bucket below one prefix; keys do not include the prefix.
  *
- * Promises: a write is atomic, whole or not at all, and durable once its call resolves; reads and lists see every write
- * that had resolved before they were called. Of writes that race for one key, at most one wins each precondition. ETags
- * are opaque, equal in answers and lists, and differ where the bytes differ. Every method rejects with an
- * ObjectStoreError; a write that rejects with `maybeApplied` may have happened or may still happen, any other did not.
+ * Promises: a write is atomic, and durable once its call resolves; reads and lists see every write that resolved before
+ * they were called. Of concurrent writes to one key, at most one wins each precondition. ETags are opaque, equal in
+ * answers and lists, and differ where the bytes differ. Every method rejects with an ObjectStoreError; a write that
+ * rejects with `maybeApplied` may have happened or may still happen, any other did not.
  */
 export interface ObjectStore {
-  /** Which store this is, in words for people: endpoint, bucket and prefix, never a secret. */
+  /** Names the store for people: endpoint, bucket and prefix, never a secret. */
   readonly location: string;
 
-  /** Creates an object. `precondition`: there is one, which may be the fruit of an earlier attempt of the same call. */
+  /** Creates an object. Rejects with `precondition` on an existing one, perhaps from an earlier attempt of the call. */
   putNew(key: string, body: Payload, headers: ObjectHeaders): Promise<{ etag: string }>;
-  /** Overwrites the object of that ETag. `precondition`: another ETag, perhaps that of our own earlier attempt. `not_found`. */
+  /**
+   * Overwrites the object with this ETag. Rejects with `precondition` on another ETag, perhaps from an earlier attempt
+   * of the call, or with `not_found`.
+   */
   replaceIf(key: string, body: Payload, headers: ObjectHeaders, etag: string): Promise<{ etag: string }>;
-  /** `not_found`. A range that begins behind the end of the object is the caller's error. */
+  /** Rejects with `not_found`. Requires a range that begins before the end of the object. */
   get(key: string, range?: ByteRange): Promise<StoredObject>;
-  /** The next objects whose key begins with the prefix and lies behind `after`; usually 1,000. */
+  /** Returns the next objects whose keys have the prefix and follow `after`; usually 1,000. */
   list(prefix: string, after?: string): Promise<ObjectPage>;
-  /** Resolves also where there is no such object. */
+  /** Removes the object; resolves also where there is none. */
   remove(key: string): Promise<void>;
-  /** Ends what is under way, which may have been applied, and frees connections; later calls fail. Idempotent. */
+  /** Aborts calls in progress, which may have been applied, and frees connections; later calls fail. Idempotent. */
   close?(): void;
 }
 
@@ -80,9 +83,11 @@ export interface ObjectStore {
 export type ObjectFailure =
   | 'precondition'
   | 'not_found'
-  /** Unreachable, overloaded, timed out, failed within, or in conflict with another write to the key; trying again may help. */
+  /**
+   * Unreachable, overloaded, timed out, failed internally, or in conflict with a write to the key; a retry may help.
+   */
   | 'unavailable'
-  /** The credentials are wrong or do not permit it. */
+  /** The credentials are wrong or lack a permission. */
   | 'auth'
   /** No such bucket, or a store that lacks what the protocol needs. */
   | 'misconfigured';
@@ -98,9 +103,9 @@ export interface ObjectStoreErrorOptions {
 export class ObjectStoreError extends Error {
   override readonly name = 'ObjectStoreError';
   readonly failure: ObjectFailure;
-  /** The write may have happened, or may still. */
+  /** The write may have happened or may still happen. */
   readonly maybeApplied: boolean;
-  /** `request`: this one is refused, and others may be granted; for want of a permission, or as too large. */
+  /** `request`: only this request is refused, for lack of a permission or as too large; others may succeed. */
   readonly scope: 'request' | 'store';
 
   constructor(
@@ -115,7 +120,7 @@ export class ObjectStoreError extends Error {
   }
 }
 
-/** Whether it failed for this reason. */
+/** Returns whether the error is an ObjectStoreError with one of these failures. */
 export function failedWith(error: unknown, ...failures: ObjectFailure[]): error is ObjectStoreError {
   return error instanceof ObjectStoreError && failures.includes(error.failure);
 }

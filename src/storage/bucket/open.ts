@@ -1,9 +1,11 @@
-/** The start of a store in a bucket: lock, identity, catalog (empty when it is lost), what a crash left open. */
-import { mkdir, rename } from 'node:fs/promises';
+/** Opens a store in a bucket: lock, identity, catalog (empty when it is lost), operations that a crash left open. */
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KeyedQueue } from '../async/keyed-queue.ts';
-import { createCatalog, openCatalog, type WorkerCatalog } from '../catalog/sqlite/worker-catalog.ts';
-import { hasCode, ifPresent, readText, replaceFile, syncFolder, unlinkIfPresent } from '../disk/files.ts';
+import type { BucketCatalog } from '../catalog/bucket-catalog.ts';
+import { setAside } from '../catalog/sqlite/database-files.ts';
+import { openCatalog } from '../catalog/sqlite/worker-catalog.ts';
+import { hasCode, readText, replaceFile, syncFolder } from '../disk/files.ts';
 import { type Lock, openLock } from '../disk/lock.ts';
 import { type BucketSettings, DEFAULT_LOCK_WAIT_SECONDS, DEFAULT_STATE_DIR } from '../domain/config.ts';
 import { StoreOpenError } from '../domain/errors.ts';
@@ -18,34 +20,32 @@ import { Spool } from './spool.ts';
 import type { BucketStore } from './store.ts';
 import { Synchronizer } from './sync.ts';
 
-/** How long a bucket may take to say which store it holds. */
+/** How long a bucket may take to answer which store it holds. */
 const FIRST_ANSWER_MS = 30_000;
-const DATABASE_SUFFIXES = ['', '-wal', '-shm'];
 
 export interface BucketOptions extends BucketSettings {
   objects: ObjectStore;
   retry?: RetryOptions;
 }
 
-export interface OpenBucket extends BucketStore {
-  catalog: WorkerCatalog;
+export interface OpenStore extends BucketStore {
   synchronizer: Synchronizer;
   stateDir: string;
   lock: Lock;
 }
 
-/** Where the state of one provider lies. */
+/** The paths of the state of one provider. */
 export interface StateFiles {
   folder: string;
   catalog: string;
   lock: string;
-  /** Which store the rest belongs to. */
+  /** Names the store that the other files belong to. */
   binding: string;
   spool: string;
 }
 
-/** Rejects with a StoreOpenError that says what to change. */
-export async function openBucket(options: BucketOptions, context: ProviderContext): Promise<OpenBucket> {
+/** Opens the store, creating it on first use. Rejects with a StoreOpenError that says what to change. */
+export async function openStore(options: BucketOptions, context: ProviderContext): Promise<OpenStore> {
   const files = stateFiles(context.name, options.stateDir);
   let lock: Lock | undefined;
   try {
@@ -64,7 +64,7 @@ async function openLocked(
   context: ProviderContext,
   files: StateFiles,
   lock: Lock,
-): Promise<OpenBucket> {
+): Promise<OpenStore> {
   const condition = new BucketCondition(context);
   const closing = new AbortController();
   const trying = { ...retry, signal: closing.signal };
@@ -76,16 +76,16 @@ async function openLocked(
   const { signal } = context;
   signal?.addEventListener('abort', giveUp);
   if (signal?.aborted) giveUp();
-  let catalog: WorkerCatalog | undefined;
+  let catalog: BucketCatalog | undefined;
   try {
-    // What fails now is told by whoever opens it, once.
+    // Not through `condition`: a failure now is reported once, by the caller that opens the store.
     const storeId = await withinFirstAnswer(bindToStore(retrying(bare, trying), files), giveUp);
     const spool = new Spool(files.spool);
     await spool.prepare();
     catalog = await openOrCreateCatalog(files, storeId, context);
     const journal = new Journal(catalog);
     const parts = { objects, catalog, journal, condition, context, spool, storeId, shared };
-    const store = { ...parts, unsettled: new Map(), takingOver: new Set<string>(), byKey: new KeyedQueue(), closing };
+    const store = { ...parts, unsettled: new Map(), byKey: new KeyedQueue(), closing };
     const synchronizer = new Synchronizer(store, await catalog.isFilled());
     await resolveOperations(store, await catalog.pendingOperations());
     signal?.throwIfAborted();
@@ -98,7 +98,7 @@ async function openLocked(
   }
 }
 
-/** Gives up after a while; what then becomes of the work is waited for. */
+/** Waits for the work; calls `giveUp` after 30 s, which ends it. */
 async function withinFirstAnswer<T>(work: Promise<T>, giveUp: () => void): Promise<T> {
   const timer = setTimeout(giveUp, FIRST_ANSWER_MS);
   try {
@@ -108,7 +108,7 @@ async function withinFirstAnswer<T>(work: Promise<T>, giveUp: () => void): Promi
   }
 }
 
-/** Those of the provider of that name. */
+/** Returns the paths of the provider of that name. */
 export function stateFiles(name: string, folder: string = DEFAULT_STATE_DIR): StateFiles {
   return {
     folder,
@@ -120,7 +120,10 @@ export function stateFiles(name: string, folder: string = DEFAULT_STATE_DIR): St
   };
 }
 
-/** The id of the store in the bucket, which must be the one that the state was made for, if there is any. */
+/**
+ * Returns the id of the store in the bucket. Requires that it is the store that the state was made for, if there is
+ * state.
+ */
 async function bindToStore(objects: ObjectStore, files: StateFiles): Promise<string> {
   const bound = await readBinding(files);
   const storeId = await readOrCreateFormat(objects, bound?.storeId);
@@ -130,7 +133,7 @@ async function bindToStore(objects: ObjectStore, files: StateFiles): Promise<str
   return storeId;
 }
 
-/** Which store the state was made for, if it was. */
+/** Returns the store that the state was made for, or undefined. */
 export async function readBinding({
   binding,
 }: StateFiles): Promise<{ storeId?: string; location?: string } | undefined> {
@@ -146,29 +149,22 @@ async function openOrCreateCatalog(
   files: StateFiles,
   storeId: string,
   context: ProviderContext,
-): Promise<WorkerCatalog> {
-  const options = { path: files.catalog, storeId, onDeath: context.onFatal };
-  const opened = context.rebuildCatalog
-    ? { state: 'lost' as const, why: 'a rebuild was asked for' }
-    : await openCatalog(options);
-  if (opened.state === 'open') return opened.catalog;
-  context.log.info(
-    { provider: context.name, why: opened.why },
-    'the catalog is built from the bucket, in the background',
-  );
-  await setAside(files.catalog);
-  await (await createCatalog({ path: files.catalog, storeId })).seal();
-  await syncFolder(files.folder);
-  const created = await openCatalog(options);
-  if (created.state === 'lost')
-    throw new StoreOpenError('io', `the catalog was created and is not readable: ${created.why}`);
-  return created.catalog;
-}
-
-/** The last lost catalog is kept for whoever wants to look at it. */
-async function setAside(catalog: string): Promise<void> {
-  for (const suffix of DATABASE_SUFFIXES) await unlinkIfPresent(`${catalog}.lost${suffix}`);
-  for (const suffix of DATABASE_SUFFIXES) await ifPresent(rename(catalog + suffix, `${catalog}.lost${suffix}`));
+): Promise<BucketCatalog> {
+  const file = { path: files.catalog, storeId };
+  const opened = await openCatalog({
+    ...file,
+    onDeath: context.onFatal,
+    rebuild: context.rebuildCatalog,
+    build: async (builder, why) => {
+      context.log.info({ provider: context.name, why }, 'the catalog is built from the bucket, in the background');
+      await setAside(files.catalog, `${files.catalog}.lost`);
+      await (await builder.create(file)).seal();
+      await syncFolder(files.folder);
+    },
+  });
+  if (opened.state === 'lost')
+    throw new StoreOpenError('io', `the catalog was created and is not readable: ${opened.why}`);
+  return opened.catalog;
 }
 
 function toOpenError(error: unknown, folder: string, { location }: ObjectStore): StoreOpenError {

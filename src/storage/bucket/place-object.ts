@@ -1,4 +1,4 @@
-/** Puts the bytes of an image where they belong, once, whatever becomes of the answers. */
+/** Creates the object of an image exactly once, even when answers are lost. */
 import { hash } from 'node:crypto';
 import type { ImageRecord } from '../domain/record.ts';
 import type { ObjectHeaders, ObjectStore, Payload, StoredObject } from './object-store.ts';
@@ -9,7 +9,7 @@ const MAX_ROUNDS = 3;
 
 export type ImageHeaders = ObjectHeaders & { metadata: Record<string, string> };
 
-/** What is kept beside the bytes: how to serve them, and whose they are. */
+/** Returns what is stored with the bytes: how to serve them, and which save they are from. */
 export function imageHeaders({
   contentType,
   filename,
@@ -29,13 +29,13 @@ export interface Placing {
   key: string;
   payload: Payload;
   headers: ImageHeaders;
-  /** Whether an object that lies there may serve as this one. */
+  /** Returns whether an existing object may serve as this one. */
   accepts: (object: StoredObject) => boolean;
-  /** The object may be in the bucket, or on its way there. */
+  /** Called when the object may be in the bucket or in flight. */
   onSent?: () => void;
 }
 
-/** False when other bytes have the name. */
+/** Returns false when other bytes have the name. */
 export async function placeObject(
   objects: ObjectStore,
   { key, payload, headers, accepts, onSent }: Placing,

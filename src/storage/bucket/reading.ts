@@ -1,16 +1,16 @@
-/** Reads objects to their end, over connections that break on the way. */
+/** Reads objects to their end, across broken connections. */
 import { hash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { failedWith, type ObjectStore, ObjectStoreError, type StoredObject } from './object-store.ts';
 
-/** Far above what a record takes; of anything larger only the ETag is of interest. */
+/** Far above the size of a record; of a larger object only the ETag matters. */
 const MAX_SMALL_BYTES = 16 * 1024 * 1024;
 const MAX_BREAKS = 8;
-/** An overwrite is through by then. */
+/** By then an overwrite in progress is complete. */
 const PAUSE_MS = 100;
 const READS_TO_BELIEVE = 3;
 
-/** The object without its bytes; undefined where there is none. */
+/** Returns the object with its body unread, or undefined where there is none. */
 export async function readHeaders(objects: ObjectStore, key: string): Promise<StoredObject | undefined> {
   const object = await getIfPresent(objects, key);
   if (object !== undefined) abandon(object);
@@ -22,7 +22,7 @@ interface SmallObject {
   bytes: Buffer;
 }
 
-/** A whole object, without its bytes where they are more than 16 MiB; undefined where there is none. */
+/** Returns a whole object, without its bytes above 16 MiB, or undefined where there is none. */
 export async function readSmall(objects: ObjectStore, key: string): Promise<SmallObject | undefined> {
   const seen: SmallObject[] = [];
   for (let breaks = 0; breaks < MAX_BREAKS; breaks += 1) {
@@ -33,7 +33,7 @@ export async function readSmall(objects: ObjectStore, key: string): Promise<Smal
     const found = { etag: object.etag, bytes };
     if (object.size > MAX_SMALL_BYTES || mayBelongTogether(objects, found)) return found;
     const same = seen.filter((earlier) => earlier.etag === found.etag && earlier.bytes.equals(bytes));
-    // It stays so: in this store an ETag is something else.
+    // The mismatch persists: in this store an ETag is not an MD5.
     if (same.length === READS_TO_BELIEVE) otherEtags.add(objects);
     seen.push(found);
     await sleep(PAUSE_MS);
@@ -41,20 +41,21 @@ export async function readSmall(objects: ObjectStore, key: string): Promise<Smal
   throw broken();
 }
 
-/** Stores whose ETags look like an MD5 and are none, as those of encrypted buckets do. */
+/** Stores whose ETags look like an MD5 but are not, as in encrypted buckets. */
 const otherEtags = new WeakSet<ObjectStore>();
 
 /**
- * A service that keeps bytes and ETag apart, as versitygw does with a sidecar, may give the bytes of before an overwrite with
- * the ETag of after: who then writes with If-Match undoes what it has not seen.
+ * Returns whether bytes and ETag can be of one version. A service that stores them apart, as versitygw does with a
+ * sidecar, may return the old bytes with the new ETag during an overwrite: a write with If-Match would then undo a
+ * change that it never saw.
  */
 function mayBelongTogether(objects: ObjectStore, { etag, bytes }: SmallObject): boolean {
   return otherEtags.has(objects) || !/^[0-9a-f]{32}$/.test(etag) || hash('md5', bytes) === etag;
 }
 
 /**
- * Exactly these bytes, going on behind the last one that arrived when a connection breaks. `check` is asked of each answer
- * and throws where the object is not the one that is meant. `not_found`.
+ * Yields exactly these bytes; when a connection breaks, continues after the last byte that arrived. Calls `check` for
+ * each answer, which throws where the object is not the expected one. Rejects with `not_found`.
  */
 export async function* readRange(
   objects: ObjectStore,
@@ -75,7 +76,7 @@ export async function* readRange(
         yield wanted;
       }
     } catch {
-      // The next request goes on where this one broke, perhaps only because the caller made a long pause.
+      // The next request continues from here; the cause may be no more than a long pause of the caller.
     }
     breaks = done > before ? 0 : breaks + 1;
   }
@@ -90,7 +91,7 @@ async function getIfPresent(objects: ObjectStore, key: string): Promise<StoredOb
   }
 }
 
-/** Undefined when it broke or ended early. */
+/** Returns undefined when the connection broke or the body ended early. */
 async function wholeBody(object: StoredObject): Promise<Buffer | undefined> {
   if (object.size > MAX_SMALL_BYTES) {
     abandon(object);

@@ -1,4 +1,4 @@
-/** What lies at the key of a record in a bucket: the record of an image, or the tombstone in its place. */
+/** Reads and writes the object at the key of a record: the record of an image, or the tombstone that replaced it. */
 import { hash } from 'node:crypto';
 import type { FoundRecord, PendingOperation, RecordTombstone } from '../catalog/bucket-catalog.ts';
 import { recordKey } from '../domain/naming.ts';
@@ -9,7 +9,7 @@ import { readSmall } from './reading.ts';
 
 const VERSION = 1;
 
-/** Records change when their image is deleted: nobody may keep them. */
+/** A delete overwrites the record, so no cache may keep it. */
 const HEADERS: ObjectHeaders = { contentType: 'application/json', cacheControl: 'no-store' };
 
 /** Creates the record of an image: the commit of its save. */
@@ -18,21 +18,21 @@ export async function putRecord(objects: ObjectStore, record: ImageRecord): Prom
   return { kind: 'live', etag, record };
 }
 
-/** Puts the record of an image in the place of what has that ETag. */
+/** Replaces the object with the ETag `over` by the record of an image. */
 export async function replaceRecord(objects: ObjectStore, record: ImageRecord, over: string): Promise<FoundRecord> {
   const body = payloadOf(formatRecord(record));
   const { etag } = await objects.replaceIf(recordKey(record.filename), body, HEADERS, over);
   return { kind: 'live', etag, record };
 }
 
-/** Creates a tombstone where nothing is. */
+/** Creates a tombstone where there is no object. */
 export async function putTombstone(objects: ObjectStore, tombstone: RecordTombstone): Promise<FoundRecord> {
   const body = payloadOf(formatTombstone(tombstone));
   const { etag } = await objects.putNew(recordKey(tombstone.filename), body, HEADERS);
   return { kind: 'tombstone', etag, tombstone };
 }
 
-/** Puts a tombstone in the place of the record of that ETag: the commit of a delete. */
+/** Replaces the record with the ETag `over` by a tombstone: the commit of a delete. */
 export async function buryRecord(objects: ObjectStore, tombstone: RecordTombstone, over: string): Promise<FoundRecord> {
   const body = payloadOf(formatTombstone(tombstone));
   const { etag } = await objects.replaceIf(recordKey(tombstone.filename), body, HEADERS, over);
@@ -98,7 +98,6 @@ function parseTombstone(text: string, filename: string): RecordTombstone | undef
   };
 }
 
-/** A payload of text. */
 export function payloadOf(text: string): Payload {
   const bytes = Buffer.from(text);
   return { size: bytes.length, sha256: hash('sha256', bytes), open: () => [bytes] };

@@ -1,4 +1,4 @@
-/** Settles operations whose outcome a crash, or a bucket out of reach, left open. */
+/** Settles operations whose outcome was left open by a crash or an unreachable bucket. */
 
 import { inParallel } from '../async/parallel.ts';
 import type { PendingOperation } from '../catalog/bucket-catalog.ts';
@@ -8,7 +8,7 @@ import { type BucketStore, settle, withdraw } from './store.ts';
 
 const AT_ONCE = 8;
 
-/** What cannot be settled now stays among the unsettled. */
+/** An operation that cannot be settled now stays in `unsettled`. */
 export async function resolveOperations(store: BucketStore, operations: readonly PendingOperation[]): Promise<void> {
   await inParallel(AT_ONCE, operations, async (operation) => {
     store.unsettled.delete(operation.nonce);
@@ -21,7 +21,7 @@ export async function resolveOperations(store: BucketStore, operations: readonly
   });
 }
 
-/** A save that is not committed by now never will be; a delete is carried out. */
+/** Withdraws a save that is not committed by now, so that it never will be; carries out a delete. */
 async function resolve(store: BucketStore, operation: PendingOperation): Promise<void> {
   const over = (await store.catalog.known(operation.filename))?.etag;
   if (operation.kind === 'save') await settle(store, operation, await withdraw(store, operation), over);

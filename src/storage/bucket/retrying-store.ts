@@ -1,32 +1,33 @@
-/** Tries the calls of an object store again, with full jitter, as long as a budget shared by all calls lasts. */
+/** Retries the calls of an object store with exponential backoff and full jitter, within one budget for all calls. */
 import { setTimeout as wait } from 'node:timers/promises';
 import { failedWith, type ObjectStore, ObjectStoreError } from './object-store.ts';
 
 const MAX_ATTEMPTS = 6;
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5_000;
-/** No attempt begins later: one of a request that stalls takes half a minute, and its caller waits for all of them. */
+/** No attempt begins later: one that stalls takes half a minute, and the caller waits for all of them. */
 const LONGEST_TRYING_MS = 45_000;
-/** So many retries more than successes give back: an outage is not answered by a multiple of the load. */
+/** Retries beyond those that successes earn: an outage must not multiply the load. */
 const BUDGET = 200;
 const EARNED_BY_SUCCESS = 0.1;
 
 export interface RetryOptions {
-  /** Resolves after so many milliseconds. */
+  /** Waits that many milliseconds. */
   sleep?: (ms: number) => Promise<unknown>;
   /** In [0, 1). */
   random?: () => number;
-  /** Milliseconds since whenever. */
+  /** Milliseconds since an arbitrary origin. */
   now?: () => number;
-  /** Ends the pauses, and the trying. */
+  /** Ends pauses and retries. */
   signal?: AbortSignal;
-  /** Told of every call that ends, and how the store failed it: not, where an object is there or is not. */
+  /** Called at the end of each call, with the store's failure, if any; `precondition` and `not_found` count as none. */
   onAnswer?: (failure?: ObjectStoreError) => void;
 }
 
 /**
- * The same store; `unavailable` only after several attempts. Writes are tried again also when an attempt may have been
- * applied, which their preconditions make safe: the later attempt then meets `precondition`, and the caller reads back.
+ * Returns the same store, which rejects with `unavailable` only after several attempts. Retries a write even when an
+ * attempt may have been applied, which its precondition makes safe: the later attempt then rejects with `precondition`,
+ * and the caller reads back.
  */
 export function retrying(store: ObjectStore, options: RetryOptions = {}): ObjectStore {
   const attempts = new Attempts(options);

@@ -1,36 +1,23 @@
 /** One save into a bucket: the object, then the record, which is the commit. */
 import { nanoid } from 'nanoid';
 import type { FoundRecord, PendingOperation, RecordTombstone } from '../catalog/bucket-catalog.ts';
-import { StorageError, throwIfCancelled } from '../domain/errors.ts';
+import { StorageError } from '../domain/errors.ts';
+import { checkReplay } from '../domain/fingerprint.ts';
 import { derivedShortId, imageKey, withShortId } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import type { Committed, Upload } from '../types.ts';
 import type { Payload, StoredObject } from './object-store.ts';
 import { imageHeaders, placeObject } from './place-object.ts';
 import { putRecord } from './record-object.ts';
+import { spooledUpload } from './spooled-upload.ts';
 import { type BucketStore, createOrRead, isInDoubt, settle, withdraw } from './store.ts';
 
 const MAX_NAMES = 16;
 
 export function openUpload(store: BucketStore, filename: string, expectedBytes?: number): Upload {
-  const bytes = store.spool.open(expectedBytes);
   return {
     filename,
-    write: (chunk) => bytes.write(chunk),
-    discard: () => bytes.discard(),
-    async commit(record, signal) {
-      const save = async () => {
-        throwIfCancelled(signal);
-        return saveImage(store, record, bytes.payload(record.sha256));
-      };
-      try {
-        return await (record.idempotencyKey === '' ? save() : store.byKey.run(record.idempotencyKey, save));
-      } catch (error) {
-        throw store.condition.fold(error);
-      } finally {
-        await bytes.discard();
-      }
-    },
+    ...spooledUpload(store, expectedBytes, (record, payload) => saveImage(store, record, payload)),
   };
 }
 
@@ -45,8 +32,8 @@ async function saveImage(store: BucketStore, wanted: ImageRecord, payload: Paylo
 }
 
 /**
- * The name of that attempt. With an idempotency key all attempts of all daemons try the same names in the same order, so
- * that they meet at one record.
+ * Returns the name for an attempt. With an idempotency key all attempts of all daemons try the same names in the same
+ * order, so that they compete for one record.
  */
 function filenameOf(wanted: ImageRecord, count: number, shortId: () => string): string {
   if (wanted.idempotencyKey !== '')
@@ -54,12 +41,9 @@ function filenameOf(wanted: ImageRecord, count: number, shortId: () => string): 
   return count === 0 ? wanted.filename : withShortId(wanted.filename, shortId());
 }
 
-/** The first result of that key; it differs from this one in nothing that the fingerprint covers. */
+/** Returns the first result of the key. All other fields are those of `wanted`, since the fingerprints are equal. */
 function replay(first: ImageRecord | RecordTombstone, wanted: ImageRecord): Committed {
-  if (first.fingerprint !== wanted.fingerprint) {
-    const message = 'this key was used for another image';
-    throw new StorageError('IDEMPOTENCY_KEY_REUSED', message, { field: 'idempotency_key' });
-  }
+  checkReplay(first, wanted);
   const { filename, createTime, timestamp, pinned } = first;
   const record = { ...wanted, filename, key: imageKey(filename), createTime, timestamp, pinned };
   return { record, replayed: true, settled: Promise.resolve() };
@@ -71,7 +55,7 @@ class SaveAttempt {
   readonly #record: ImageRecord & { nonce: string };
   readonly #payload: Payload;
   readonly #operation: PendingOperation;
-  /** Each may be in the bucket or on its way there. */
+  /** True when the object, or the record, may be in the bucket or in flight. */
   #objectSent = false;
   #recordSent = false;
 
@@ -83,7 +67,7 @@ class SaveAttempt {
     this.#operation = { kind: 'save', nonce, filename, idempotencyKey, fingerprint };
   }
 
-  /** Undefined when the name is taken. */
+  /** Returns undefined when the name is taken. */
   async run(): Promise<Committed | undefined> {
     const [earlier] = await this.#store.journal.write({ kind: 'begin', operation: this.#operation });
     if (earlier !== undefined) return replay(earlier, this.#record);
@@ -101,7 +85,7 @@ class SaveAttempt {
     return committed;
   }
 
-  /** What stands at the key of the record once nothing of this attempt can change it any more. */
+  /** Returns what is at the record's key once nothing of this attempt can change it any more. */
   async #reachRecord(): Promise<FoundRecord> {
     if (!(await this.#placeObject())) return withdraw(this.#store, this.#operation);
     const put = () => putRecord(this.#store.objects, this.#record);
@@ -113,7 +97,7 @@ class SaveAttempt {
     );
   }
 
-  /** False when other bytes have the name. */
+  /** Returns false when other bytes have the name. */
   #placeObject(): Promise<boolean> {
     return placeObject(this.#store.objects, {
       key: this.#record.key,
@@ -126,7 +110,7 @@ class SaveAttempt {
     });
   }
 
-  /** Whether these are our bytes: from this attempt, or from another with our idempotency key. */
+  /** Returns whether these are our bytes: from this attempt, or from another with our idempotency key. */
   #accepts({ size, metadata }: StoredObject): boolean {
     const ours = imageHeaders(this.#record).metadata;
     const sameImage =
@@ -134,7 +118,7 @@ class SaveAttempt {
     return metadata.nonce === ours.nonce || (sameImage && size === this.#record.size);
   }
 
-  /** What stands at the key of the record after giving up. Rejects when that cannot be told, or nothing had been sent. */
+  /** Gives up. Returns what is at the record's key afterwards; rejects when that is unknown or nothing was sent. */
   async #withdraw(error: unknown): Promise<FoundRecord> {
     const { condition, journal, unsettled } = this.#store;
     try {

@@ -1,15 +1,16 @@
-/** The bytes of a save until they are sent: in memory while they are few and there is room, else in a file. */
+/** Holds the bytes of a save until they are sent: in memory while they are few and there is room, else in a file. */
 import { type FileHandle, mkdir, open, readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { nanoid } from 'nanoid';
 import { unlinkIfPresent, writeFully } from '../disk/files.ts';
+import type { IncomingBytes } from '../types.ts';
 import type { Payload } from './object-store.ts';
 
 const MIB = 1024 * 1024;
 const MAX_HELD_BYTES = 8 * MIB;
 const BLOCK_BYTES = 256 * 1024;
 
-/** Blocks of memory for bytes on their way; those given back are used again, which spares the kernel and the collector. */
+/** Memory blocks for spooled bytes; blocks given back are reused, which spares the kernel and the garbage collector. */
 export class BlockPool {
   readonly #idle: Buffer[] = [];
   #left: number;
@@ -18,7 +19,7 @@ export class BlockPool {
     this.#left = Math.floor(bytes / BLOCK_BYTES);
   }
 
-  /** So many blocks, with anything in them, or undefined when there are not enough left. */
+  /** Returns `count` blocks with arbitrary content, or undefined when fewer are left. */
   take(count: number): Buffer[] | undefined {
     if (count > this.#left) return undefined;
     this.#left -= count;
@@ -33,7 +34,7 @@ export class BlockPool {
   }
 }
 
-/** What all providers of the process may hold together, and keep: it counts even when nothing is held. */
+/** Memory that all providers of the process share. Blocks are never freed, so it counts even when nothing is held. */
 const HELD_BYTES = new BlockPool(32 * MIB);
 
 export class Spool {
@@ -45,19 +46,19 @@ export class Spool {
     this.#pool = pool;
   }
 
-  /** Makes the folder, and empties it of what a crash left. */
+  /** Creates the folder, and empties it of files that a crash left. */
   async prepare(): Promise<void> {
     await mkdir(this.#folder, { recursive: true });
     for (const name of await readdir(this.#folder)) await unlink(join(this.#folder, name));
   }
 
-  /** `expectedBytes`, where known: more than memory is meant for go to a file from the first one on. */
+  /** `expectedBytes`: above 8 MiB the bytes go to a file from the first one on. */
   open(expectedBytes = 0): SpooledBytes {
     return new SpooledBytes(join(this.#folder, nanoid()), this.#pool, expectedBytes);
   }
 }
 
-export class SpooledBytes {
+export class SpooledBytes implements IncomingBytes {
   readonly #path: string;
   readonly #pool: BlockPool;
   readonly #expectedBytes: number;
@@ -71,14 +72,13 @@ export class SpooledBytes {
     this.#expectedBytes = expectedBytes;
   }
 
-  /** Takes the whole chunk; it may be reused once this resolves. */
   async write(chunk: Uint8Array): Promise<void> {
     if (this.#file === undefined && !this.#hold(chunk)) await this.#moveToFile();
     if (this.#file !== undefined) await writeFully(this.#file, chunk, this.#size);
     this.#size += chunk.length;
   }
 
-  /** All that was written; readable until `discard`. */
+  /** Returns all that was written; readable until `discard`. */
   payload(sha256: string): Payload {
     return { size: this.#size, sha256, open: () => this.#read() };
   }
@@ -92,7 +92,7 @@ export class SpooledBytes {
     if (file !== undefined) await unlinkIfPresent(this.#path);
   }
 
-  /** Copies the chunk into blocks of one size, so that many small chunks take no more than few large ones. */
+  /** Returns false when there is no room. Equal blocks let many small chunks take no more than a few large ones. */
   #hold(chunk: Uint8Array): boolean {
     const end = this.#size + chunk.length;
     if (Math.max(end, this.#expectedBytes) > MAX_HELD_BYTES) return false;

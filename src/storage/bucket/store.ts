@@ -1,4 +1,4 @@
-/** What the parts of an open store in a bucket share, and how an operation on one record comes to its end. */
+/** The state that the parts of an open store in a bucket share, and how an operation on one record is settled. */
 
 import type { KeyedQueue } from '../async/keyed-queue.ts';
 import type { BucketCatalog, BucketChange, FoundRecord, PendingOperation } from '../catalog/bucket-catalog.ts';
@@ -10,7 +10,7 @@ import { failedWith, type ObjectStore, ObjectStoreError } from './object-store.t
 import { putTombstone, readRecord, tombstoneOfFailed } from './record-object.ts';
 import type { Spool } from './spool.ts';
 
-/** By then a write that was lost on its way has arrived or never will. */
+/** After this time a write that was delayed in flight has arrived or never will. */
 export const SWEEP_AFTER_MS: number = 60 * 60 * 1000;
 const MAX_ROUNDS = 3;
 
@@ -24,28 +24,26 @@ export interface BucketStore {
   storeId: string;
   /** Others write to the bucket, too. */
   shared: boolean;
-  /** Operations that gave up before their outcome was settled, by nonce; upkeep tries again. */
+  /** Operations whose outcome is not settled yet, by nonce; upkeep tries again. */
   unsettled: Map<string, PendingOperation>;
-  /** Saves and copies with one idempotency key, in order. */
+  /** Serializes saves and copies with the same idempotency key. */
   byKey: KeyedQueue;
-  /** The filenames of images that are being copied in, which have no pending operation. */
-  takingOver: Set<string>;
   /** Aborted when the store closes: long work in the background ends early. */
   closing: AbortController;
 }
 
-/** Whether the write that failed so may have happened, or met what an earlier attempt of ours wrote: reading back tells. */
+/** Returns whether the failed write may have happened, or met an earlier attempt of ours: reading back decides. */
 export function isInDoubt(error: unknown): error is ObjectStoreError {
   return failedWith(error, 'precondition') || (error instanceof ObjectStoreError && error.maybeApplied);
 }
 
-/** What the catalog learns of what stands at the key of a record; `over` is the ETag that it knew. */
+/** Returns the change that notes `found` at a record's key in the catalog; `over` is the ETag that the catalog knew. */
 export function discovery(filename: string, found: FoundRecord, over?: string): BucketChange {
   const sweepTime = found.kind === 'tombstone' ? found.tombstone.deleteTime + SWEEP_AFTER_MS : 0;
   return { kind: 'found', filename, found, sweepTime, ...(over !== undefined && { over }) };
 }
 
-/** What stands at the key of a record after `create`: what that wrote, or whatever was there before. Never `absent`. */
+/** Returns what is at a record's key after `create`: what that wrote, or what existed before. Never `absent`. */
 export async function createOrRead(
   { objects }: BucketStore,
   filename: string,
@@ -63,7 +61,7 @@ export async function createOrRead(
   }
 }
 
-/** `createOrRead`, and the catalog learns what it gives; `over` is the ETag that it knew. */
+/** Like `createOrRead`, and notes the result in the catalog; `over` is the ETag that the catalog knew. */
 export async function createAndNote(
   store: BucketStore,
   { filename, over }: { filename: string; over: string | undefined },
@@ -75,8 +73,8 @@ export async function createAndNote(
 }
 
 /**
- * Makes sure that no record of this save can come any more, unless it has come already, by a tombstone in its place.
- * Gives what stands there then.
+ * Puts a tombstone at the record's key, so that no record of this save can be created any more, unless it exists
+ * already. Returns what is there afterwards.
  */
 export function withdraw(store: BucketStore, operation: PendingOperation): Promise<FoundRecord> {
   const tombstone = tombstoneOfFailed(operation, store.context.now());
@@ -84,9 +82,9 @@ export function withdraw(store: BucketStore, operation: PendingOperation): Promi
 }
 
 /**
- * Ends an operation after which `found` stands at the key of the record: where that is a tombstone the object goes, and the
- * catalog learns of it; `over` is the ETag that it knew. What fails on the way is tried again by upkeep. Rejects only
- * with a CatalogError.
+ * Ends an operation that left `found` at the record's key: removes the object where that is a tombstone, and notes the
+ * result in the catalog; `over` is the ETag that the catalog knew. Upkeep retries what fails. Rejects only with a
+ * CatalogError.
  */
 export async function settle(
   store: BucketStore,
@@ -101,7 +99,7 @@ export async function settle(
   try {
     await store.journal.write(
       { kind: 'found', filename, found, ...(over !== undefined && { over }), sweepTime },
-      // The object that was removed just now may still be on its way.
+      // The object that was just removed may still be in flight.
       ...(found.kind === 'tombstone' ? [{ kind: 'sweep' as const, filename, sweepTime }] : []),
       ...(removed ? [{ kind: 'end' as const, nonce }] : []),
     );
@@ -111,7 +109,7 @@ export async function settle(
   }
 }
 
-/** False when it failed. Only where a tombstone stands: then no image can need the object. */
+/** Returns false when it failed. Requires a tombstone at the record's key: then no image can need the object. */
 async function removeObject({ objects, context }: BucketStore, filename: string): Promise<boolean> {
   try {
     await objects.remove(imageKey(filename));

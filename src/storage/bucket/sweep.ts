@@ -1,4 +1,4 @@
-/** Removes the objects of deleted images once more, for those that arrived late, and in the end the tombstones. */
+/** Removes the objects of tombstones once more, in case one arrived late, and finally the tombstones. */
 
 import { inParallel } from '../async/parallel.ts';
 import type { BucketChange, DueSweep } from '../catalog/bucket-catalog.ts';
@@ -9,10 +9,10 @@ import type { BucketStore } from './store.ts';
 const BATCH = 200;
 const AT_ONCE = 8;
 const HOUR_MS = 60 * 60 * 1000;
-/** How long a filename and an idempotency key stay taken after a delete. */
-export const TOMBSTONE_MS: number = 30 * 24 * HOUR_MS;
+/** How long a tombstone keeps the filename and the idempotency key taken after a delete. */
+export const BUCKET_TOMBSTONE_MS: number = 30 * 24 * HOUR_MS;
 
-/** Handles what is due; true when there may be more. `expireAfterMs`: the age at which this process drops tombstones. */
+/** Handles due sweeps. Returns true when more may be due. Removes tombstones older than `expireAfterMs`. */
 export async function sweep(store: BucketStore, expireAfterMs: number): Promise<boolean> {
   const due = await store.catalog.dueSweeps(store.context.now(), BATCH);
   await inParallel(AT_ONCE, due, async (each) => {
@@ -21,7 +21,7 @@ export async function sweep(store: BucketStore, expireAfterMs: number): Promise<
   return due.length === BATCH;
 }
 
-/** Looks at the record first: another daemon may have dropped the tombstone long ago, and an image have taken its place. */
+/** Reads the record first: another daemon may have removed the tombstone, and an image may have replaced it. */
 async function sweepOne(
   store: BucketStore,
   { filename, deleteTime, etag }: DueSweep,

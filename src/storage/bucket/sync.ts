@@ -1,4 +1,4 @@
-/** Makes the catalog follow the bucket: compares the listing of records with what is known, and reads what differs. */
+/** Synchronizes the catalog with the bucket: compares the listing of records with it, and reads what differs. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BucketChange } from '../catalog/bucket-catalog.ts';
 import { StorageError } from '../domain/errors.ts';
@@ -10,11 +10,11 @@ import { type BucketStore, discovery } from './store.ts';
 
 const RECORDS = `${KEY_ROOT}metadata/generations/`;
 const KNOWN_AT_ONCE = 2_000;
-/** Bounds the memory that records take on their way, whose metadata may have 1 MiB each. */
+/** Bounds the memory of records in flight, whose metadata may have 1 MiB each. */
 const READS_AT_ONCE = 16;
 const RETRY_AFTER_MS = 5_000;
 
-/** A record to be read again, and the ETag that the catalog has for it. */
+/** A record to read, and the ETag that the catalog has for it. */
 interface Difference {
   filename: string;
   over?: string;
@@ -27,7 +27,7 @@ export class Synchronizer {
   #running: Promise<void> | undefined;
   #next: Promise<void> | undefined;
 
-  /** `filled`: the catalog was once compared with the whole bucket. */
+  /** `filled`: the catalog has been compared with the whole bucket. */
   constructor(store: BucketStore, filled: boolean) {
     this.#store = store;
     this.#filled = filled;
@@ -37,20 +37,20 @@ export class Synchronizer {
     return this.#filled;
   }
 
-  /** CATALOG_REBUILDING before the first comparison is through. */
+  /** Throws CATALOG_REBUILDING until the first comparison is complete. */
   checkFilled(): void {
     if (this.#filled) return;
     const message = `the catalog is being built from the bucket: ${this.#compared} records so far`;
     throw new StorageError('CATALOG_REBUILDING', message, { retryAfterMs: RETRY_AFTER_MS });
   }
 
-  /** Waits for the first comparison, at most so long. */
+  /** Waits for the first comparison, at most `ms`. */
   async settleWithin(ms: number): Promise<void> {
     if (this.#filled || this.#running === undefined) return;
     await Promise.race([this.#running.catch(() => {}), sleep(ms, undefined, { ref: false })]);
   }
 
-  /** Resolves when a comparison that began after this call is through. Rejects with what the bucket or the catalog say. */
+  /** Resolves when a comparison that began after this call is complete. Rejects with errors of bucket or catalog. */
   run(): Promise<void> {
     if (this.#running === undefined) return this.#start();
     this.#next ??= this.#running.catch(() => {}).then(() => this.#start());
@@ -81,7 +81,7 @@ export class Synchronizer {
     await this.#noteFilled();
   }
 
-  /** One page of the listing with what is known of the same stretch of keys. */
+  /** Compares one page of the listing with the catalog's records in the same key range. */
   async #compare(objects: ListedObject[], { after, upTo }: { after?: string; upTo?: string }): Promise<void> {
     const listed = new Map(objects.map(({ key, etag }) => [key, etag]));
     for (let from = after, more = true; more; ) {
@@ -112,7 +112,7 @@ export class Synchronizer {
   async #changesOf({ filename, over }: Difference): Promise<BucketChange[]> {
     const found = await readRecord(this.#store.objects, filename);
     if (found.kind === 'foreign' && over !== undefined) {
-      // What the catalog knows is what `verify` restores the record from.
+      // The catalog keeps its record: `verify` restores from it.
       const { log, name: provider } = this.#store.context;
       log.warn({ provider, filename }, 'a record is damaged; verify --repair writes it again');
       return [];
@@ -129,7 +129,7 @@ export class Synchronizer {
   }
 }
 
-/** The image that a key is the record of; undefined for whatever else lies there. */
+/** Returns the filename of the image whose record has this key, or undefined for any other key. */
 function filenameOf(key: string): string | undefined {
   const filename = key.slice(key.lastIndexOf('/') + 1).replace(/\.json$/, '');
   return folderOf(filename) !== undefined && recordKey(filename) === key ? filename : undefined;

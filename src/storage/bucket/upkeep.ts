@@ -1,9 +1,9 @@
-/** The background work of an open store in a bucket: following others, settling what is open, sweeping, its identity. */
+/** The background work of an open store in a bucket: synchronizes, settles operations, sweeps, checks the identity. */
 import { DEFAULT_SYNC_SECONDS } from '../domain/config.ts';
 import { checkIdentity } from './format.ts';
-import type { OpenBucket } from './open.ts';
+import type { OpenStore } from './open.ts';
 import { resolveOperations } from './recover.ts';
-import { sweep, TOMBSTONE_MS } from './sweep.ts';
+import { BUCKET_TOMBSTONE_MS, sweep } from './sweep.ts';
 
 const SETTLE_EVERY_MS = 5_000;
 const SWEEP_EVERY_MS = 60_000;
@@ -20,17 +20,17 @@ interface Chore {
   everyMs?: number;
 }
 
-/** Begins all of it; what is returned ends it, after the piece of work in hand. */
-export function startUpkeep(store: OpenBucket, syncSeconds: number = DEFAULT_SYNC_SECONDS): () => Promise<void> {
-  // Each daemon at another time, so that two hardly ever drop the same tombstone at once.
-  const expireAfterMs = TOMBSTONE_MS + Math.floor(Math.random() * DAY_MS);
+/** Starts the chores. Returns a function that stops them after the work in progress. */
+export function startUpkeep(store: OpenStore, syncSeconds: number = DEFAULT_SYNC_SECONDS): () => Promise<void> {
+  // Random for each daemon, so that two hardly ever remove the same tombstone at once.
+  const expireAfterMs = BUCKET_TOMBSTONE_MS + Math.floor(Math.random() * DAY_MS);
   const chores: Chore[] = [
-    // Once at the start also where nobody else writes: it finds what was done by hand, or by a crash that lost the disk.
+    // Once at start even without other writers: it finds changes made by hand, or lost with the disk in a crash.
     { name: 'sync', work: () => store.synchronizer.run(), ...(store.shared && { everyMs: syncSeconds * 1000 }) },
     { name: 'settle', work: () => resolveOperations(store, [...store.unsettled.values()]), everyMs: SETTLE_EVERY_MS },
     { name: 'sweep', work: () => sweepAll(store, expireAfterMs), everyMs: SWEEP_EVERY_MS },
     { name: 'identity', work: () => checkIdentity(store), everyMs: IDENTITY_EVERY_MS },
-    // Whoever goes by health sends nothing that could show that the bucket is back.
+    // Callers that wait for health send no call that could show that the bucket is back.
     { name: 'recovery', work: () => checkIfDown(store), everyMs: RECOVERY_EVERY_MS },
   ];
   const stops = chores.map((chore) => repeat(chore, store));
@@ -39,15 +39,15 @@ export function startUpkeep(store: OpenBucket, syncSeconds: number = DEFAULT_SYN
   };
 }
 
-async function checkIfDown(store: OpenBucket): Promise<void> {
+async function checkIfDown(store: OpenStore): Promise<void> {
   if (!store.condition.health.serving) await checkIdentity(store);
 }
 
-async function sweepAll(store: OpenBucket, expireAfterMs: number): Promise<void> {
+async function sweepAll(store: OpenStore, expireAfterMs: number): Promise<void> {
   while (await sweep(store, expireAfterMs)) store.closing.signal.throwIfAborted();
 }
 
-function repeat({ name, work, everyMs }: Chore, { context, condition }: OpenBucket): () => Promise<void> {
+function repeat({ name, work, everyMs }: Chore, { context, condition }: OpenStore): () => Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
   const run = async () => {
@@ -56,7 +56,7 @@ function repeat({ name, work, everyMs }: Chore, { context, condition }: OpenBuck
       await work();
     } catch (error) {
       pauseMs = TRY_AGAIN_MS;
-      // That the bucket is away, or another, was logged once.
+      // An unreachable or replaced bucket has been logged already.
       if (!stopped && condition.health.serving) {
         context.log.warn({ err: error, provider: context.name, chore: name }, 'upkeep failed; it is tried again');
       }

@@ -1,4 +1,4 @@
-/** Verifies a store in a bucket: judges at each place whether image, record and catalog fit together. */
+/** Verifies a store in a bucket: checks for each image whether object, record and catalog agree. */
 import { createHash } from 'node:crypto';
 import { mapInParallel } from '../async/parallel.ts';
 import type { FoundRecord, RecordTombstone } from '../catalog/bucket-catalog.ts';
@@ -8,18 +8,20 @@ import { recordKey } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
 import { mostAreMissing } from '../maintenance/verify.ts';
-import { adoptObject, copyAside, quarantineForeign, quarantineImage } from './adopt.ts';
+import { adoptImage, copyAside, quarantineForeign, quarantineImage } from './adopt.ts';
 import { checkIdentity } from './format.ts';
-import { type Place, placesIn } from './inventory.ts';
+import { type InventoryEntry, takeInventory } from './inventory.ts';
 import { failedWith, type ListedObject } from './object-store.ts';
 import { readHeaders, readRange } from './reading.ts';
 import { putRecord, readRecord, replaceRecord } from './record-object.ts';
 import { type BucketStore, createAndNote, discovery, SWEEP_AFTER_MS } from './store.ts';
 
-const PLACES_AT_ONCE = 8;
+const ENTRIES_AT_ONCE = 8;
+/** How long an object may lack its record: another daemon's save, or a stopped copy's next attempt, may create it. */
+const UNDECIDED_MS = 24 * 60 * 60 * 1000;
 
-/** The catalog learns of records that are others than it knew, and keeps what it has of those that are gone. */
-export async function* verifyObjects(
+/** Updates the catalog with records that changed, and keeps what it has of records that are gone. */
+export async function* verifyStore(
   store: BucketStore,
   options: CheckOptions,
   forget: (filename: string) => Promise<boolean>,
@@ -27,17 +29,17 @@ export async function* verifyObjects(
   await checkIdentity(store);
   if (options.forgetMissing) await checkMostBytes(store, options);
   const check = new BucketCheck(store, options, forget);
-  yield* mapInParallel(PLACES_AT_ONCE, placesIn(store), (place) => options.run(() => check.place(place)));
+  yield* mapInParallel(ENTRIES_AT_ONCE, takeInventory(store), (entry) => options.run(() => check.entry(entry)));
 }
 
-/** STORE_REPLACED where most images have no bytes; CATALOG_REBUILDING where it cannot be told yet. */
+/** Rejects with STORE_REPLACED where most images have no bytes, and with CATALOG_REBUILDING while that is unknown. */
 async function checkMostBytes(store: BucketStore, { run }: CheckOptions): Promise<void> {
   if (!(await store.catalog.isFilled())) throw new StorageError('CATALOG_REBUILDING', 'the catalog is being built');
   const { count } = await store.catalog.statistics();
   let there = 0;
-  for await (const place of placesIn(store)) {
+  for await (const entry of takeInventory(store)) {
     await run(async () => {
-      if ('image' in place && place.image !== undefined) there += 1;
+      if ('image' in entry && entry.image !== undefined) there += 1;
     });
   }
   if (count > 2 * there) throw mostAreMissing('objects');
@@ -54,9 +56,9 @@ class BucketCheck {
     this.#forget = forget;
   }
 
-  async place(place: Place): Promise<Checked> {
-    if ('foreign' in place) return { findings: await this.#quarantined('foreign', place.foreign) };
-    const { filename, image, record } = place;
+  async entry(entry: InventoryEntry): Promise<Checked> {
+    if ('foreign' in entry) return { findings: await this.#quarantined('foreign', entry.foreign) };
+    const { filename, image, record } = entry;
     const found = await this.#recordOf(filename, record?.etag);
     switch (found.kind) {
       case 'live':
@@ -70,7 +72,7 @@ class BucketCheck {
     }
   }
 
-  /** What the catalog knows already need not be read again. */
+  /** Reads the record only where the catalog does not have it with this ETag. */
   async #recordOf(filename: string, etag: string | undefined): Promise<FoundRecord> {
     if (etag === undefined) return { kind: 'absent' };
     const { catalog, journal, objects } = this.#store;
@@ -87,7 +89,7 @@ class BucketCheck {
   async #compare(record: ImageRecord, listed: ListedObject | undefined): Promise<Finding[]> {
     const { filename, key, size } = record;
     const about = { remedy: 'none', key, filename } as const;
-    // It may have been listed before it was there.
+    // The listing may have passed its key before the object was created.
     const object = listed ?? (await readHeaders(this.#store.objects, key));
     if (object === undefined) return this.#missing(filename, key);
     if (object.size !== size) {
@@ -107,7 +109,7 @@ class BucketCheck {
     return (await this.#forget(filename)) ? [{ ...finding, remedy: 'forgotten' }] : [];
   }
 
-  /** Undefined where there is no such object any more. */
+  /** Returns undefined where the object no longer exists. */
   async #sha256Of(key: string, size: number): Promise<string | undefined> {
     const hash = createHash('sha256');
     try {
@@ -122,8 +124,8 @@ class BucketCheck {
   }
 
   /**
-   * What a delete or a failed save has left is removed by the sweeper; what came after that is somebody's. Both times are
-   * the store's, whose clock may not be ours.
+   * Reports an object newer than the sweep of its tombstone, which somebody uploaded; the sweeper removes what a delete
+   * or a failed save left. Both times are the store's, whose clock may differ from ours.
    */
   async #broughtBack(
     { filename, kind }: RecordTombstone,
@@ -137,8 +139,8 @@ class BucketCheck {
   }
 
   /**
-   * Something else lies where the record should be: it is kept aside, and the image gets another. What the catalog knows
-   * takes its place at once: a catalog that sees no record there forgets the image.
+   * Quarantines an object that is not a record but has a record's key, and restores or adopts the image. A record that
+   * the catalog knows replaces the object in one step: a catalog that found no record there would forget the image.
    */
   async #damaged(filename: string, record: ListedObject, image: ListedObject | undefined): Promise<Checked> {
     const known = await this.#known(filename);
@@ -152,7 +154,7 @@ class BucketCheck {
     return { sizeBytes, findings: [{ ...finding, ...remedied }] };
   }
 
-  /** Only the catalog has it: somebody removed the image and its record. */
+  /** Checks an image that only the catalog has: somebody removed its object and record. */
   async #vanished(filename: string): Promise<Checked> {
     const { journal, objects } = this.#store;
     const known = await this.#known(filename);
@@ -170,33 +172,33 @@ class BucketCheck {
     return { sizeBytes: size, findings: [finding] };
   }
 
-  /** An object whose record was not listed. */
+  /** Checks an object whose record was not listed. */
   async #alone(filename: string, listed: ListedObject): Promise<Checked> {
-    const { context, objects, shared } = this.#store;
-    if (shared && listed.lastModified > context.now() - SWEEP_AFTER_MS) return { findings: [], undecided: true };
+    const { context, objects } = this.#store;
     if (await this.#isInHand(filename)) return { findings: [] };
+    // Before the record is read: an entry that appears only afterwards was committed meanwhile.
+    const known = await this.#known(filename);
     const found = await readRecord(objects, filename);
     // Committed or deleted since it was listed.
     if (found.kind !== 'absent' || (await readHeaders(objects, listed.key)) === undefined) return { findings: [] };
-    const known = await this.#known(filename);
     if (known !== undefined) {
       const remedy = this.#options.repair ? await this.#restored(known) : 'none';
       const finding = { problem: 'record_damaged', remedy, key: recordKey(filename), filename } as const;
       return { sizeBytes: listed.size, findings: [{ ...finding, detail: 'it is missing' }] };
     }
+    if (listed.lastModified > context.now() - UNDECIDED_MS) return { findings: [], undecided: true };
     const finding = { problem: 'not_committed', key: listed.key, filename } as const;
     if (!this.#options.repair) return { findings: [{ ...finding, remedy: 'none' }] };
     return { findings: [{ ...finding, ...(await this.#adopted(filename, listed)) }] };
   }
 
-  /** Whether this daemon is about to write its record, or to remove it. */
+  /** Returns whether this daemon has a pending save or delete of the image. */
   async #isInHand(filename: string): Promise<boolean> {
-    if (this.#store.takingOver.has(filename)) return true;
     const operations = await this.#store.catalog.pendingOperations();
     return operations.some((operation) => operation.filename === filename);
   }
 
-  /** What the catalog still has of an image whose record somebody removed or overwrote. */
+  /** Returns the catalog's entry of an image whose record somebody removed or overwrote, or undefined. */
   async #known(filename: string): Promise<{ record: ImageRecord; etag: string } | undefined> {
     const known = await this.#store.catalog.known(filename);
     const record = known && (await this.#store.catalog.find(filename));
@@ -213,7 +215,7 @@ class BucketCheck {
 
   async #adopted(filename: string, image: ListedObject): Promise<Pick<Finding, 'remedy' | 'detail'>> {
     try {
-      const found = await adoptObject(this.#store, filename, image);
+      const found = await adoptImage(this.#store, filename, image);
       return { remedy: found.kind === 'live' ? 'adopted' : 'none' };
     } catch (error) {
       if (!(error instanceof StorageError) || error.code !== 'invalid_argument') throw error;

@@ -1,35 +1,35 @@
 /** The contract of the catalog of an object store: an index over records whose commit point is the bucket. */
 import type { ImageRecord } from '../domain/record.ts';
-import type { Catalog } from './catalog.ts';
+import type { ImageIndex } from './catalog.ts';
 
-/** What an object store keeps in place of the record of an image that is no more, or never came to be. */
+/** Replaces the record of an image that was deleted, or whose save failed. */
 export interface RecordTombstone {
   filename: string;
-  /** `failed`: a save gave up, there never was an image. */
+  /** `failed`: a save gave up, and no image ever existed. */
   kind: 'deleted' | 'failed';
   /** ms since 1970. */
   deleteTime: number;
-  /** Of the save that made the image, or gave up. */
+  /** The nonce of the save that made the image, or gave up. */
   nonce: string;
-  /** Of the delete; empty when the save failed. */
+  /** The nonce of the delete; empty when the save failed. */
   deleteNonce: string;
   /** Empty means none. */
   idempotencyKey: string;
   fingerprint: string;
-  /** Of the image, like the next; ms since 1970. */
+  /** The image's, as the fields below; ms since 1970. */
   createTime: number;
   timestamp: number;
   pinned: boolean;
 }
 
-/** What lies at the key of a record in a bucket. `foreign`: none of our formats. */
+/** The object at the key of a record; `foreign`: not in a format of ours. */
 export type FoundRecord =
   | { kind: 'absent' }
   | { kind: 'live'; etag: string; record: ImageRecord }
   | { kind: 'tombstone'; etag: string; tombstone: RecordTombstone }
   | { kind: 'foreign'; etag: string };
 
-/** The key of a record, as it was found last. */
+/** The record of an image, and the ETag that it was last found with. */
 export interface KnownRecord {
   filename: string;
   etag: string;
@@ -46,40 +46,59 @@ export interface PendingOperation {
   fingerprint: string;
 }
 
-/** A tombstone whose object is to be removed once more. */
+/** A tombstone whose object is due to be removed again. */
 export interface DueSweep extends KnownRecord {
   /** ms since 1970. */
   deleteTime: number;
 }
 
+/** A change of the catalog of an object store. */
 export type BucketChange =
-  /** Before anything is sent; the next start finds it. A save whose key an image has already is not begun. */
+  /**
+   * Written before the first request, for the next start to find. A save whose idempotency key is used is not begun.
+   */
   | { kind: 'begin'; operation: PendingOperation }
   | { kind: 'end'; nonce: string }
   /**
-   * What was found at the key of a record. A tombstone is always taken over, and is due for a sweep `sweepTime`; anything
-   * else only where the catalog still knows the ETag `over` (unset: nothing) for that key. An image whose idempotency key
-   * another has is indexed without it.
+   * The object that was found at the key of a record. A tombstone is always applied, and swept at `sweepTime`; anything
+   * else is applied only while `over` is the ETag that the catalog knows for that key (unset: none). An image whose
+   * idempotency key another image has is indexed without it.
    */
   | { kind: 'found'; filename: string; found: FoundRecord; over?: string; sweepTime?: number }
-  /** When the object of a known tombstone is to be removed next; nothing where none is known. */
+  /** Sets when the object of a tombstone is removed next; does nothing when no tombstone is known. */
   | { kind: 'sweep'; filename: string; sweepTime: number }
   /** The catalog has been compared with the whole bucket. */
   | { kind: 'filled' };
 
-/** The catalog of an object store: an index over records whose commit point is the bucket. */
-export interface BucketCatalog extends Catalog {
+/**
+ * The catalog of an object store: an index over its records, which the bucket can fill again, and the operations that a
+ * crash leaves open.
+ *
+ * `apply` is atomic, and when it resolves it survives a power cut. It rejects with a CatalogError. `full` and
+ * `definite` have changed nothing; after `unknown` every further change rejects, and the next open decides.
+ */
+export interface BucketCatalog extends ImageIndex {
   /**
-   * Applies the changes in order, atomic and durable. Rejects like `commit`. Gives for each of them, where it is a save
-   * that was not begun, the image that has its key, deleted or not.
+   * Applies the changes in order, in one transaction. Returns for each save that was not begun the image that has its
+   * key, deleted or not, and undefined for every other change.
    */
   apply(changes: readonly BucketChange[]): Promise<(ImageRecord | undefined)[]>;
-  /** Whether it was ever compared with the whole bucket. */
+  /** Returns the image that was saved with this key, deleted or not, or undefined. */
+  findByKey(idempotencyKey: string): Promise<{ record: ImageRecord; deleted: boolean } | undefined>;
+  /** Returns whether the catalog was ever compared with the whole bucket. */
   isFilled(): Promise<boolean>;
+  /** Returns all operations that were begun and not ended. */
   pendingOperations(): Promise<PendingOperation[]>;
+  /** Returns the record of this image as it was found last, or undefined when none was. */
   known(filename: string): Promise<KnownRecord | undefined>;
-  /** In the order of the keys of their records: behind `after`, up to and including `upTo`, which are keys; at most `limit`. */
+  /**
+   * Returns the records with keys above `after` up to and including `upTo`, in the order of their keys; at most
+   * `limit`.
+   */
   knownBetween(range: { after?: string; upTo?: string; limit: number }): Promise<KnownRecord[]>;
-  /** Those whose time has come, the longest due first. */
+  /** Returns the tombstones that are due, the longest due first; at most `limit`. */
   dueSweeps(now: number, limit: number): Promise<DueSweep[]>;
+
+  /** Waits for running reads, and closes the file. `clean` requires that no change is in doubt. */
+  close(clean: boolean): Promise<void>;
 }

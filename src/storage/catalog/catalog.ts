@@ -1,12 +1,12 @@
-/** The contract of a catalog: the index of a provider and, for local stores, its commit point. */
+/** The contracts of a catalog: the index that lists are read from, and the commit point of a local store. */
 import type { ImageRecord } from '../domain/record.ts';
 import type { GroupStatistics, ImageFilter, Order, Position } from '../domain/requests.ts';
 
-/** A deleted image: keeps its filename and idempotency key taken for a while. */
+/** A deleted image, which reserves its filename and idempotency key for a while. */
 export interface Tombstone {
   record: ImageRecord;
   deleteTime: number;
-  /** Its files may still be there. */
+  /** True while its files may still exist. */
   unlinkPending: boolean;
 }
 
@@ -14,8 +14,8 @@ export type Change =
   | { kind: 'insert'; record: ImageRecord }
   | { kind: 'delete'; filename: string; deleteTime: number; sparePinned: boolean };
 
-/** What became of one change of a committed group. */
-export type Outcome =
+/** The result of one change of a committed group. */
+export type ChangeOutcome =
   | { done: true; record: ImageRecord }
   | { done: false; why: 'filename_taken' | 'not_found' | 'pinned' }
   | { done: false; why: 'key_taken'; record: ImageRecord };
@@ -29,21 +29,21 @@ export interface CatalogQuery extends Omit<ImageFilter, 'dateRange'> {
 }
 
 export interface PageRequest {
-  /** Only what lies behind this in the order; with `inclusive` the position itself, too. */
+  /** Returns only rows after this position; with `inclusive` the one at it, too. */
   after?: Position & { inclusive?: boolean };
-  /** Rows at most. */
+  /** The most rows to return. */
   limit: number;
-  /** Stop before the row that would exceed this many bytes of metadata; one row is always given. */
+  /** The most bytes of metadata to return, except for a first row that exceeds them alone. */
   maxBytes: number;
 }
 
 export interface RecordPage {
   records: ImageRecord[];
-  /** At least one more row follows. */
+  /** True when at least one more row follows. */
   more: boolean;
 }
 
-/** The few columns that Cleanup decides by. */
+/** The columns that cleanup decides by. */
 export interface ImageSize extends Position {
   size: number;
   pinned: boolean;
@@ -61,12 +61,12 @@ export interface CatalogStatistics {
   byDate: GroupStatistics[];
 }
 
-/** What a catalog knows of a filename; `unlinking`: deleted, and its files may still be there. */
-export type Standing = 'live' | 'unlinking' | 'deleted' | 'absent';
+/** The state of the row of a filename; `unlinking`: deleted, while its files may still exist. */
+export type RowState = 'live' | 'unlinking' | 'deleted' | 'absent';
 
 /** A row whose record file is not yet known to be on stable storage. */
 export interface UnsyncedRecord {
-  /** Ascending; grows with every insert. */
+  /** Ascending; grows with every insert and is never reused. */
   sequence: number;
   filename: string;
 }
@@ -78,51 +78,68 @@ export interface Span {
 }
 
 /**
- * An index over the images of one provider.
+ * An index over the live images of one provider: all that lists, statistics, cleanup and copies read.
  *
- * `commit` is atomic and durable: when it resolves, every change that is `done` survives a power cut. Reads see all
- * that was committed before they were called. No read holds a transaction beyond its own call.
+ * A read sees every change that was committed before it was called. It holds no transaction beyond its own call:
+ * between two pages of a walk others may commit. Every method rejects with a CatalogError, `corrupt` or `definite`.
  */
-export interface Catalog {
-  /**
-   * Applies the changes in order in one transaction. A change that fails its check fails alone. Rejects with a
-   * CatalogError: `definite` nothing of the group happened, else the outcome is unknown until the catalog is opened again.
-   */
-  commit(changes: readonly Change[]): Promise<Outcome[]>;
-  /** The live image of that name. */
+export interface ImageIndex {
+  /** Returns the live image of that name, or undefined. */
   find(filename: string): Promise<ImageRecord | undefined>;
-  /** The image that was saved with this key, deleted or not. */
-  findByKey(idempotencyKey: string): Promise<{ record: ImageRecord; deleted: boolean } | undefined>;
-  /** Of each of the filenames, in their order. */
-  standing(filenames: readonly string[]): Promise<Standing[]>;
+  /** Returns the images that match, in the order of the query. */
   page(query: CatalogQuery, request: PageRequest): Promise<RecordPage>;
-  /** Like `page`, without the metadata; at most `limit` rows. */
+  /** Returns the same images as `page`, without their metadata; at most `limit`. */
   pageSizes(query: CatalogQuery, request: { after?: Position; limit: number }): Promise<ImageSize[]>;
+  /** Returns the totals of all live images and of their groups, in a time that does not grow with the images. */
   statistics(): Promise<CatalogStatistics>;
+}
 
-  /** Deleted images whose files may still be there. */
+/**
+ * The catalog of a local store and its commit point: an image exists if and only if its row is live.
+ *
+ * A method that changes something runs in one transaction: it is atomic, and when it resolves it survives a power cut.
+ * It rejects with a CatalogError. `full` and `definite` have changed nothing; after `unknown` every further change
+ * rejects, since nothing may build on an uncertain commit, and the next open decides.
+ */
+export interface LocalCatalog extends ImageIndex {
+  /** Applies the changes in order. One that fails its check fails alone; the others are committed. */
+  commit(changes: readonly Change[]): Promise<ChangeOutcome[]>;
+  /** Returns the state of each of the filenames, in their order. */
+  rowStates(filenames: readonly string[]): Promise<RowState[]>;
+
+  /** Returns deleted images whose files may still exist; at most `limit`. */
   pendingUnlinks(limit: number): Promise<ImageRecord[]>;
+  /** Clears the pending unlinks. Requires that the files are removed and their folders synced. */
   clearPendingUnlinks(filenames: readonly string[]): Promise<void>;
-  /** Forgets tombstones older than this, except those with files pending. Returns how many. */
+  /**
+   * Forgets tombstones older than this, except those with files pending, a thousand a transaction. Returns how many.
+   */
   purgeTombstones(deletedBefore: number): Promise<number>;
 
-  /** Live rows above `recordsSynced`, ascending, up to the first that was created in the span; at most `limit`. */
+  /**
+   * Returns live rows above the synced sequence, ascending, before the first that was created in the span; at most
+   * `limit`.
+   */
   unsyncedRecords(limit: number, young?: Span): Promise<UnsyncedRecord[]>;
-  /** All record files up to this sequence are on stable storage. Never moves backwards. */
+  /** Notes that all record files up to this sequence are on stable storage. Never moves backwards. */
   setRecordsSynced(sequence: number): Promise<void>;
 
-  /** `clean`: all record files are synced and nothing is in doubt; the next open says `clean`. */
+  /**
+   * Waits for running reads, and closes the file. `clean` requires that all record files are synced and nothing is in
+   * doubt; it survives a power cut once this resolves, and the next open reports `clean`.
+   */
   close(clean: boolean): Promise<void>;
 }
 
-/** Why a catalog failed, in the terms a store decides by. */
+/** Why a call of a catalog failed, in the terms a store decides by. */
 export type CatalogFailure =
-  /** Nothing of the call happened. */
+  /** No space: nothing of the call was applied, and it may succeed once there is some. */
   | 'full'
+  /** Nothing of the call was applied. */
   | 'definite'
-  /** COMMIT itself failed or the thread died: the restart decides. */
+  /** COMMIT itself failed or the thread died: the outcome is known only once the catalog is opened again. */
   | 'unknown'
-  /** The database is damaged. */
+  /** The database is damaged: only a rebuild helps. */
   | 'corrupt';
 
 export class CatalogError extends Error {

@@ -1,4 +1,4 @@
-/** What a search compares: the words of a prompt and of a query, folded alike. */
+/** Folds the words of prompts and of queries alike, so that a search can compare them. */
 
 /** Scripts written without spaces: each character, with its marks, is a word of its own. */
 const UNSPACED =
@@ -6,37 +6,37 @@ const UNSPACED =
 const RUN = /[\p{L}\p{N}\p{M}]+/gu;
 const ASCII = /^[\0-\x7f]*$/;
 
-/** The words of a prompt, folded, with a space before each. */
+/** Returns the words of a prompt, folded, with a space before each. */
 export function searchText(prompt: string): string {
   return ` ${runs(prompt).join(' ')}`;
 }
 
 /**
- * What must occur in a prompt: for each run of letters and digits of the query its words, folded, of which the last may
- * be a beginning. None for a query without letters and digits.
+ * Returns the terms that must occur in a prompt: for each run of letters and digits of the query its folded words, of
+ * which the last may be a prefix. Returns none for a query without letters and digits.
  */
 export function searchTerms(query: string): string[] {
   return [...new Set(runs(query))];
 }
 
-/** Whether each term occurs in a prompt; agrees with `matchExpression`. */
+/** Returns whether each term occurs in a prompt; agrees with `matchExpression`. */
 export function matchesTerms(prompt: string, terms: readonly string[]): boolean {
   const text = searchText(prompt);
   return terms.every((term) => text.includes(` ${term}`));
 }
 
-/** The terms as an FTS5 query: each a phrase whose last word is a prefix. */
+/** Returns the terms as an FTS5 query: each a phrase whose last word is a prefix. */
 export function matchExpression(terms: readonly string[]): string {
   return terms.map((term) => `"${term}" *`).join(' AND ');
 }
 
 function runs(text: string): string[] {
-  // Most prompts; several times faster.
+  // Most prompts are ASCII, which is several times faster.
   if (ASCII.test(text)) return text.toUpperCase().match(/[A-Z0-9]+/g) ?? [];
   return fold(text).match(RUN)?.map(wordsOf) ?? [];
 }
 
-/** The words of a run with a space between them. */
+/** Returns the words of a run with a space between them. */
 function wordsOf(run: string): string {
   return run.replace(UNSPACED, ' $1 ').replace(/ +/g, ' ').trim();
 }

@@ -1,12 +1,12 @@
-/** What the file system behind a folder offers: local or not, hard links, room. */
+/** Examines the file system of a folder: local or remote, hard links, free space. */
 import { link, statfs, writeFile } from 'node:fs/promises';
-import { StoreOpenError } from '../domain/errors.ts';
+import { StorageError, StoreOpenError } from '../domain/errors.ts';
 import { hasCode, ifPresent, unlinkIfPresent } from './files.ts';
 
-/** How long a look at the free space counts. */
+/** How long a measurement of the free space is reused. */
 const FRESH_MS = 100;
 
-/** statfs(2) magic numbers of file systems on which a lock or an fsync may not mean what it says. */
+/** statfs(2) magic numbers of file systems on which locks and fsync are not reliable. */
 const REMOTE = new Map([
   [0x6969, 'NFS'],
   [0x517b, 'SMB'],
@@ -17,7 +17,10 @@ const REMOTE = new Map([
 const FUSE = 0x65735546;
 const IN_MEMORY = new Set([0x01021994, 0x858458f6]);
 
-/** What is behind a folder, as far as Linux tells. `config` where it is a network file system. */
+/**
+ * Returns the kind of file system, as far as Linux reports it; `disk` elsewhere. Throws a StoreOpenError `config` for a
+ * network file system.
+ */
 export async function checkLocal(path: string): Promise<'disk' | 'fuse' | 'memory'> {
   if (process.platform !== 'linux') return 'disk';
   const { type } = await statfs(path);
@@ -32,7 +35,7 @@ export async function checkLocal(path: string): Promise<'disk' | 'fuse' | 'memor
   return type === FUSE ? 'fuse' : 'disk';
 }
 
-/** Links two names, which are gone afterwards. `config` where no hard link can be made. */
+/** Makes a hard link and removes both names again. Throws a StoreOpenError `config` when no hard link can be made. */
 export async function checkLinks(basePath: string, from: string, to: string): Promise<void> {
   await Promise.all([from, to].map(unlinkIfPresent));
   try {
@@ -47,24 +50,25 @@ export async function checkLinks(basePath: string, from: string, to: string): Pr
   }
 }
 
-/** Size and free space of the file system, as this user sees it. */
+/** Returns size and free space of the file system, as this user sees it; neither when the path does not exist. */
 export async function capacityOf(path: string): Promise<{ capacityBytes?: number; freeBytes?: number }> {
   const stats = await ifPresent(statfs(path));
   return stats ? { capacityBytes: stats.blocks * stats.bsize, freeBytes: stats.bavail * stats.bsize } : {};
 }
 
 /**
- * Gives the free bytes of the file system, as they were a moment ago: one look serves all saves that begin together, and
- * a write says what is true. Infinity where nothing is at the path.
+ * Returns a check that rejects with DISK_FULL and the message unless the file system has room for `sizeBytes` and
+ * `headroomBytes` more. Saves that begin together share one measurement, since the write itself decides. Resolves when
+ * the path does not exist.
  */
-export function freeSpaceOf(path: string): () => Promise<number> {
-  let last: { at: number; bytes: Promise<number> } | undefined;
-  return () => {
+export function spaceCheck(path: string, headroomBytes: number, message: string): (sizeBytes: number) => Promise<void> {
+  let last: { at: number; freeBytes: Promise<number> } | undefined;
+  return async (sizeBytes) => {
     const now = performance.now();
     if (last === undefined || now - last.at > FRESH_MS) {
-      const bytes = capacityOf(path).then(({ freeBytes = Number.POSITIVE_INFINITY }) => freeBytes);
-      last = { at: now, bytes };
+      const freeBytes = capacityOf(path).then((capacity) => capacity.freeBytes ?? Number.POSITIVE_INFINITY);
+      last = { at: now, freeBytes };
     }
-    return last.bytes;
+    if ((await last.freeBytes) < sizeBytes + headroomBytes) throw new StorageError('DISK_FULL', message);
   };
 }

@@ -1,10 +1,12 @@
-/** The few file operations that a local store's promises rest on. */
+/** The file operations that the guarantees of a local store depend on. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { type FileHandle, link, mkdir, open, readFile, rename, stat, unlink, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 const READ_BYTES = 1024 * 1024;
+/** Codes of what is wrong with one file; any other is that of the disk or of the whole store. */
+const OF_ONE_FILE = ['EACCES', 'EBUSY', 'EIO', 'EISDIR', 'ELOOP', 'ENOENT', 'ENOTDIR', 'EPERM', 'EUCLEAN', 'EXDEV'];
 
 /** The identity of a file on this machine. */
 export interface Inode {
@@ -12,12 +14,17 @@ export interface Inode {
   ino: bigint;
 }
 
-/** Whether an error is of one of these system codes. */
+/** Returns whether an error has one of these system codes. */
 export function hasCode(error: unknown, ...codes: string[]): boolean {
   return codes.includes((error as NodeJS.ErrnoException | undefined)?.code ?? '');
 }
 
-/** `work`, or undefined where the file is not there. */
+/** Returns whether an error concerns this one file only, so that the work on the others goes on. */
+export function isOfOneFile(error: unknown): error is NodeJS.ErrnoException & { code: string } {
+  return hasCode(error, ...OF_ONE_FILE);
+}
+
+/** Returns the result of the work, or undefined when the file does not exist. */
 export async function ifPresent<T>(work: Promise<T>): Promise<T | undefined> {
   try {
     return await work;
@@ -27,12 +34,12 @@ export async function ifPresent<T>(work: Promise<T>): Promise<T | undefined> {
   }
 }
 
-/** True when there was such a file. */
+/** Unlinks a file. Returns false when it does not exist. */
 export async function unlinkIfPresent(path: string): Promise<boolean> {
   return (await ifPresent(unlink(path).then(() => true))) ?? false;
 }
 
-/** False when the target exists; it is never overwritten. */
+/** Makes a hard link. Returns false when the target exists, which is never overwritten. */
 export async function linkNew(from: string, to: string): Promise<boolean> {
   try {
     await link(from, to);
@@ -48,18 +55,18 @@ export async function inodeOf(path: string): Promise<Inode | undefined> {
   return stats && { dev: stats.dev, ino: stats.ino };
 }
 
-/** Whether the name is that of this very file. */
+/** Returns whether the path names this very file. */
 export async function isSame(path: string, inode: Inode): Promise<boolean> {
   const found = await inodeOf(path);
   return found?.ino === inode.ino && found.dev === inode.dev;
 }
 
-/** Unlinks the name only where it is that of this very file. */
+/** Unlinks the path only when it names this very file. */
 export async function unlinkIfSame(path: string, inode: Inode): Promise<void> {
   if (await isSame(path, inode)) await unlinkIfPresent(path);
 }
 
-/** Writes all of it: a write on a nearly full disk may take less than asked without an error. */
+/** Writes all bytes: a single write on a nearly full disk may be short without an error. */
 export async function writeFully(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
   for (let done = 0; done < bytes.length; ) {
     const { bytesWritten } = await file.write(bytes, done, bytes.length - done, position + done);
@@ -68,12 +75,14 @@ export async function writeFully(file: FileHandle, bytes: Uint8Array, position: 
   }
 }
 
-/** A folder's fsync failed: whether its names are on stable storage is not known, and asking again would not tell. */
+/**
+ * Thrown when the fsync of a folder fails: whether its names are durable is unknown, and a second fsync would not tell.
+ */
 export class FolderSyncError extends Error {
   override readonly name = 'FolderSyncError';
 }
 
-/** Puts the names in a folder on stable storage; FolderSyncError when that fails. */
+/** Puts the names in a folder on stable storage. Throws FolderSyncError when the fsync fails. */
 export async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, 'r');
   try {
@@ -85,7 +94,7 @@ export async function syncFolder(path: string): Promise<void> {
   }
 }
 
-/** Puts the content of a file on stable storage; false where it is not there. */
+/** Puts the content of a file on stable storage. Returns false when the file does not exist. */
 export async function syncFile(path: string): Promise<boolean> {
   const file = await ifPresent(open(path, 'r+'));
   if (file === undefined) return false;
@@ -97,14 +106,14 @@ export async function syncFile(path: string): Promise<boolean> {
   return true;
 }
 
-/** Puts a small file in place at once: after a crash it is whole or the old one. Its folder is the caller's to sync. */
+/** Replaces a small file atomically: after a crash it is the old or the new one. The caller syncs the folder. */
 export async function placeFile(path: string, content: string): Promise<void> {
   const temporary = `${path}.tmp`;
   await writeFile(temporary, content, { flush: true });
   await rename(temporary, path);
 }
 
-/** Puts a small file in place at once and for good. */
+/** Replaces a small file atomically and durably. */
 export async function replaceFile(path: string, content: string): Promise<void> {
   await placeFile(path, content);
   await syncFolder(dirname(path));
@@ -114,14 +123,14 @@ export async function readText(path: string): Promise<string | undefined> {
   return ifPresent(readFile(path, 'utf8'));
 }
 
-/** Of the bytes in a file, lower-case hex. */
+/** Returns the sha256 of a file, lower-case hex. */
 export async function sha256Of(path: string): Promise<string> {
   const hash = createHash('sha256');
   for await (const chunk of createReadStream(path, { highWaterMark: READ_BYTES })) hash.update(chunk as Buffer);
   return hash.digest('hex');
 }
 
-/** False when it was there. */
+/** Returns false when the folder exists. */
 async function makeFolder(path: string): Promise<boolean> {
   try {
     await mkdir(path);
@@ -132,7 +141,10 @@ async function makeFolder(path: string): Promise<boolean> {
   }
 }
 
-/** Folders below a root that are created on first use; whoever needs one waits until its name and its ancestors' are on stable storage. */
+/**
+ * Creates folders below a root on first use. `ensure` resolves once the folder's name and those of its ancestors are on
+ * stable storage.
+ */
 export class Folders {
   readonly #root: string;
   readonly #ready = new Map<string, Promise<void>>();
@@ -156,11 +168,11 @@ export class Folders {
     if (parent === path) return;
     await this.ensure(parent);
     const made = await makeFolder(path);
-    // One of ours also when it was there: a process that was killed may have made it and not synced its name.
+    // Also for an existing folder of ours: a killed process may have made it without syncing its name.
     if (made || path.startsWith(`${this.#root}/`)) await syncFolder(parent);
   }
 
-  /** Runs `work`, which needs the folder, once more when somebody removed the folder. */
+  /** Runs work that needs the folder, and repeats it once when the folder was removed. */
   async within<T>(path: string, work: () => Promise<T>): Promise<T> {
     await this.ensure(path);
     try {

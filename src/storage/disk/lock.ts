@@ -1,4 +1,4 @@
-/** One process a store: an SQLite EXCLUSIVE lock, which the kernel frees even after kill -9. */
+/** The lock of a store, for one process: an SQLite EXCLUSIVE lock, which the kernel releases even after kill -9. */
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { StoreOpenError } from '../domain/errors.ts';
@@ -10,7 +10,10 @@ export interface Lock {
   release(): void;
 }
 
-/** Waits for another holder up to `waitSeconds`, then throws `locked`; rejects when the signal fires before. */
+/**
+ * Acquires the lock; waits up to `waitSeconds` for another holder. Rejects with a StoreOpenError `locked` after that,
+ * or with an AbortError when the signal fires.
+ */
 export async function openLock(path: string, waitSeconds: number, signal?: AbortSignal): Promise<Lock> {
   const deadline = Date.now() + waitSeconds * 1000;
   for (;;) {

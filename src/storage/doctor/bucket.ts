@@ -1,4 +1,4 @@
-/** Proves on a bucket what its store rests on, with scratch objects that are gone afterwards. */
+/** Checks that a bucket offers what a store needs, with scratch objects that are removed afterwards. */
 
 import { readStoreId } from '../bucket/format.ts';
 import { type ObjectStore, ObjectStoreError } from '../bucket/object-store.ts';
@@ -12,18 +12,18 @@ import { type BucketUrls, examineEndpoint, examineUrls } from './urls.ts';
 
 export interface ExaminedBucket {
   objects: ObjectStore;
-  /** Unset: its objects cannot be fetched over HTTP. */
+  /** Unset when its objects cannot be fetched over HTTP. */
   urls?: BucketUrls;
 }
 
-/** The credentials are known; one permission is missing, so that other calls may succeed. */
+/** Thrown when the credentials are valid and lack one permission, so that other calls may succeed. */
 export class MissingPermission extends ObjectStoreError {
   constructor(message: string, cause: unknown) {
     super('auth', message, { cause });
   }
 }
 
-/** The state folder of a provider of that name, then its bucket. */
+/** Examines the state folder of the provider of that name, then its bucket. */
 export async function* examineObjectStore(
   settings: BucketSettings,
   name: string,
@@ -34,9 +34,9 @@ export async function* examineObjectStore(
   yield* examineBucket(bucket(), boundId);
 }
 
-/** `boundId`: the store that the state folder was made for, if there is one. Closes the objects. */
+/** Examines a bucket, and closes `objects`. `boundId` is the store that the state folder belongs to, if any. */
 export async function* examineBucket({ objects: bare, urls }: ExaminedBucket, boundId?: string): AsyncGenerator<Check> {
-  // Some services answer 429 to quick writes of one object.
+  // Some services answer 429 to rapid writes of one object.
   const objects = retrying(bare);
   const scratch = new Scratch(objects);
   try {
@@ -52,7 +52,7 @@ export async function* examineBucket({ objects: bare, urls }: ExaminedBucket, bo
   }
 }
 
-/** False where all else would fail for the same reason. */
+/** Returns false when all other checks would fail for the same reason. */
 async function* isUsable({ objects, urls }: ExaminedBucket): AsyncGenerator<Check, boolean> {
   if (urls !== undefined && (yield* examineEndpoint(urls)) !== undefined) return false;
   const refused = yield* step('bucket', async () => {

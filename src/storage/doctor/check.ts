@@ -1,47 +1,52 @@
-/** One check of `doctor`: what was looked at, what was found, and how a failure becomes words that say what to change. */
+/**
+ * One check of `doctor`: its name, verdict and message, and how a failure becomes a message that says what to change.
+ */
 
 import { ObjectStoreError } from '../bucket/object-store.ts';
 import { StoreOpenError } from '../domain/errors.ts';
 
 export interface Check {
-  /** What was looked at: `create`, `clock`, … */
+  /** What was checked: `create`, `clock`, … */
   name: string;
-  /** `note`: it works, and somebody should know · `failed`: a daemon would not do its work. */
+  /** `note`: works, with something worth knowing · `failed`: a daemon would not work. */
   verdict: 'ok' | 'note' | 'skipped' | 'failed';
   /** What was found, or what to change; no secret. */
   message: string;
 }
 
-/** Text alone means ok. */
-export type Finding = string | Omit<Check, 'name'>;
+/** The result of a check; text alone means `ok`. */
+export type CheckResult = string | Omit<Check, 'name'>;
 
-export function note(message: string): Finding {
+export function note(message: string): CheckResult {
   return { verdict: 'note', message };
 }
 
-export function skipped(message: string): Finding {
+export function skipped(message: string): CheckResult {
   return { verdict: 'skipped', message };
 }
 
-/** It works differently than a daemon needs it; `message` says what to change. */
+/** Thrown when something works differently than a daemon needs it; `message` says what to change. */
 export class Shortcoming extends Error {
   override readonly name = 'Shortcoming';
 }
 
-/** Yields the check, and gives what made it fail. Rejects with a bug. */
-export async function* step(name: string, work: () => Promise<Finding>): AsyncGenerator<Check, Error | undefined> {
+/**
+ * Runs the check, yields its result, and returns the error that made it fail. Throws an error that is not for people: a
+ * bug.
+ */
+export async function* step(name: string, work: () => Promise<CheckResult>): AsyncGenerator<Check, Error | undefined> {
   try {
     const finding = await work();
     yield typeof finding === 'string' ? { name, verdict: 'ok', message: finding } : { name, ...finding };
     return undefined;
   } catch (error) {
-    if (!isTold(error)) throw error;
+    if (!isUserFacing(error)) throw error;
     yield { name, verdict: 'failed', message: error.message };
     return error;
   }
 }
 
-/** Those whose message is for people. */
-function isTold(error: unknown): error is Error {
+/** Returns whether the message of the error is for people. */
+function isUserFacing(error: unknown): error is Error {
   return error instanceof Shortcoming || error instanceof ObjectStoreError || error instanceof StoreOpenError;
 }

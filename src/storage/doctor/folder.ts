@@ -1,39 +1,39 @@
-/** Proves on a folder what a catalog and files of images rest on, with scratch files that are gone afterwards. */
+/** Checks that a folder offers what a catalog and image files need, with scratch files that are removed afterwards. */
 import { access, constants, mkdtemp, open, rm, stat, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { checkLocal } from '../disk/file-system.ts';
 import { FolderSyncError, hasCode, ifPresent, syncFolder, writeFully } from '../disk/files.ts';
-import { type Check, type Finding, note, Shortcoming, skipped, step } from './check.ts';
+import { type Check, type CheckResult, note, Shortcoming, skipped, step } from './check.ts';
 import { lockHolder } from './lock-holder.ts';
 
 const MIB = 1024 * 1024;
-/** With less, not even the reserve is taken. */
+/** With less, not even the reserve can be allocated. */
 const MIN_FREE_BYTES = 8 * MIB;
 /** An image is two files, and its folders may be new. */
 const MIN_FREE_INODES = 10;
 const SYNCS = 5;
 const SYNCED_BYTES = 64 * 1024;
 const SLOW_SYNC_MS = 50;
-/** No disk answers as fast. */
+/** Faster than any disk. */
 const SUSPICIOUS_SYNC_MS = 0.05;
 
-/** What the user can change. */
-export interface Place {
+/** The folder, and the setting with which the user changes it. */
+export interface FolderSetting {
   /** The folder that the configuration names. */
   root: string;
   setting: string;
 }
 
-export interface ExaminedFolder extends Place {
+export interface ExaminedFolder extends FolderSetting {
   /** The root, or a folder in it. */
   path: string;
-  /** What may be there already, and must be writable. */
+  /** Files and folders that must be writable if they exist. */
   files: readonly string[];
   lock: string;
-  /** Room that an image may take. */
+  /** The largest size of an image. */
   maxImageBytes: number;
-  /** Further checks, with a folder to try things in. */
+  /** Further checks, with a scratch folder. */
   also?: (scratch: string) => AsyncGenerator<Check>;
 }
 
@@ -59,16 +59,16 @@ export async function* examineFolder(folder: ExaminedFolder): AsyncGenerator<Che
   }
 }
 
-/** The deepest folder of a path that is there. A Shortcoming where a file is in its place. */
-export async function nearestFolder(path: string, place: Place): Promise<string> {
+/** Returns the deepest existing folder of a path. Throws a Shortcoming when a file is in its place. */
+export async function nearestFolder(path: string, place: FolderSetting): Promise<string> {
   const found = await toldAs(path, place, () => ifPresent(stat(path)));
   if (found === undefined) return nearestFolder(dirname(path), place);
   if (!found.isDirectory()) throw new Shortcoming(`${path} is not a folder: remove it, or change ${place.setting}`);
   return path;
 }
 
-/** Runs the work on that path; what the file system refuses becomes a Shortcoming. */
-export async function toldAs<T>(path: string, place: Place, work: () => Promise<T>): Promise<T> {
+/** Runs the work on a path. Converts errors of the file system to Shortcomings. */
+export async function toldAs<T>(path: string, place: FolderSetting, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
@@ -76,7 +76,7 @@ export async function toldAs<T>(path: string, place: Place, work: () => Promise<
   }
 }
 
-function toShortcoming(thrown: unknown, path: string, { root, setting }: Place): unknown {
+function toShortcoming(thrown: unknown, path: string, { root, setting }: FolderSetting): unknown {
   const error = thrown instanceof FolderSyncError ? thrown.cause : thrown;
   const { code, syscall } = error as NodeJS.ErrnoException;
   const options = { cause: error };
@@ -95,13 +95,13 @@ function toShortcoming(thrown: unknown, path: string, { root, setting }: Place):
   return new Shortcoming(`${path}: ${syscall} fails with ${code}: look at its disk, or change ${setting}`, options);
 }
 
-async function makeScratch(path: string, place: Place): Promise<string> {
+async function makeScratch(path: string, place: FolderSetting): Promise<string> {
   const base = await nearestFolder(path, place);
   return toldAs(base, place, () => mkdtemp(join(base, '.doctor-')));
 }
 
-/** Asks by name: opening `lock.db` or a catalog could drop a lock. */
-async function checkWritable(files: readonly string[], place: Place): Promise<void> {
+/** Checks by path: opening `lock.db` or a catalog could drop a lock. */
+async function checkWritable(files: readonly string[], place: FolderSetting): Promise<void> {
   for (const file of files) {
     await toldAs(file, place, () => ifPresent(access(file, constants.R_OK | constants.W_OK)));
   }
@@ -111,7 +111,7 @@ function asUser(): string {
   return process.geteuid ? ` by this user (uid ${process.geteuid()})` : '';
 }
 
-async function examineFileSystem(path: string): Promise<Finding> {
+async function examineFileSystem(path: string): Promise<CheckResult> {
   switch (await checkLocal(path)) {
     case 'memory':
       return note(`${dirname(path)} lies in memory (tmpfs): a restart of the machine loses all of it`);
@@ -122,18 +122,18 @@ async function examineFileSystem(path: string): Promise<Finding> {
   }
 }
 
-async function examineSpace(path: string, maxImageBytes: number): Promise<Finding> {
+async function examineSpace(path: string, maxImageBytes: number): Promise<CheckResult> {
   const { bavail, bsize, files, ffree } = await statfs(path);
   const freeBytes = bavail * bsize;
   const told = `${Math.floor(freeBytes / MIB).toLocaleString('en')} MiB free`;
   if (freeBytes < MIN_FREE_BYTES) throw new Shortcoming(`${told}: the disk is full: make room`);
-  // Some file systems make inodes as they need them, and count none.
+  // Some file systems allocate inodes on demand, and report none.
   if (files > 0 && ffree < MIN_FREE_INODES) throw new Shortcoming(`${told}, but no inodes: remove files`);
   if (freeBytes < maxImageBytes) return note(`${told}: less than one image may take (limits.maxImageBytes)`);
   return files > 0 ? `${told}, ${ffree.toLocaleString('en')} inodes` : told;
 }
 
-async function examineSync(scratch: string): Promise<Finding> {
+async function examineSync(scratch: string): Promise<CheckResult> {
   const ms = await medianSyncMs(join(scratch, 'synced'));
   await syncFolder(scratch);
   const told = `${ms.toFixed(ms < 10 ? 2 : 0)} ms (median of ${SYNCS})`;
@@ -158,7 +158,7 @@ async function medianSyncMs(path: string): Promise<number> {
   }
 }
 
-async function examineLock(path: string): Promise<Finding> {
+async function examineLock(path: string): Promise<CheckResult> {
   const holder = await lockHolder(path);
   if (holder === 'unknown') return skipped('this system does not tell who has the lock');
   if (holder === 'nobody') return 'no process that can be seen from here has the lock';

@@ -1,12 +1,12 @@
-/** Proves on the root of a local store what its promises rest on. */
+/** Checks that the root of a local store offers what the store's guarantees depend on. */
 import { join } from 'node:path';
 import { checkLinks } from '../disk/file-system.ts';
 import { inodeOf } from '../disk/files.ts';
 import type { LocalConfig } from '../domain/config.ts';
 import { readStoreId } from '../local/format.ts';
 import { Layout } from '../local/layout.ts';
-import { type Check, type Finding, note, step } from './check.ts';
-import { examineFolder, nearestFolder, type Place, toldAs } from './folder.ts';
+import { type Check, type CheckResult, note, step } from './check.ts';
+import { examineFolder, type FolderSetting, nearestFolder, toldAs } from './folder.ts';
 
 export async function* examineLocal({ basePath }: LocalConfig, maxImageBytes: number): AsyncGenerator<Check> {
   const layout = new Layout(basePath);
@@ -14,7 +14,7 @@ export async function* examineLocal({ basePath }: LocalConfig, maxImageBytes: nu
   const place = { root: layout.basePath, setting: 'basePath' };
   yield* examineFolder({
     ...place,
-    // Where both are mounts of their own, links between them fail below.
+    // When images and metadata are separate mounts, the check of links below fails.
     path: metadata,
     files: [staging, logs, records, images, catalog, lock, format],
     lock,
@@ -26,14 +26,14 @@ export async function* examineLocal({ basePath }: LocalConfig, maxImageBytes: nu
   });
 }
 
-async function examineLinks({ basePath, images }: Layout, scratch: string, place: Place): Promise<Finding> {
+async function examineLinks({ basePath, images }: Layout, scratch: string, place: FolderSetting): Promise<CheckResult> {
   const target = await nearestFolder(images, place);
   const name = `.doctor-${process.pid}`;
   await toldAs(target, place, () => checkLinks(basePath, join(scratch, name), join(target, name)));
   return 'images and metadata can be linked to each other';
 }
 
-async function examineStore(layout: Layout): Promise<Finding> {
+async function examineStore(layout: Layout): Promise<CheckResult> {
   const storeId = await readStoreId(layout);
   if (storeId === undefined) return 'no store yet: the first start makes one';
   const told = `it holds the store ${storeId}`;

@@ -1,9 +1,9 @@
-/** Asks a URL as callers would, and says in words why nothing came back. */
+/** Requests a URL as callers would, and says in words why no answer came. */
 import { Shortcoming } from './check.ts';
 
 const TIMEOUT_MS = 10_000;
 
-/** By the protocol and Node's code of the failure; the rest is told by its code. */
+/** By the protocol and Node's code of the failure; other failures are reported by their code. */
 const REASONS: [RegExp, string][] = [
   [/:(ENOTFOUND|EAI_AGAIN)$/, 'the name does not resolve'],
   [/:ECONNREFUSED$/, 'nothing listens there'],
@@ -19,7 +19,7 @@ export interface Answer {
   bytes: Buffer;
 }
 
-/** `setting`: the one that the URL comes from. A Shortcoming when no whole answer comes. */
+/** Requests a URL, which comes from `setting`. Throws a Shortcoming when no complete answer comes. */
 export async function request(url: string, setting: string, init: RequestInit = {}): Promise<Answer> {
   try {
     const answer = await fetch(url, { ...init, signal: AbortSignal.timeout(TIMEOUT_MS) });
@@ -30,7 +30,7 @@ export async function request(url: string, setting: string, init: RequestInit = 
   }
 }
 
-/** A signature is as good as the secret that made it. */
+/** Returns the URL without its query: a signature grants as much as the secret that made it. */
 export function withoutSecrets(url: string): string {
   const { origin, pathname } = new URL(url);
   return origin + pathname;

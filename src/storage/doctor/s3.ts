@@ -1,4 +1,4 @@
-/** What is examined of a bucket of S3: its objects, with the permission named that a refused call lacks, and its URLs. */
+/** What is examined of an S3 bucket: its objects, with errors that name the missing permission, and its URLs. */
 
 import { type ObjectStore, ObjectStoreError } from '../bucket/object-store.ts';
 import type { S3Config } from '../domain/config.ts';
@@ -31,7 +31,7 @@ function namingPermissions(store: ObjectStore): ObjectStore {
     putNew: (...args) => naming('s3:PutObject', store.putNew(...args)),
     // https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
     replaceIf: (...args) => naming('s3:PutObject and s3:GetObject', store.replaceIf(...args)),
-    // AWS answers 403 for what is not there, unless it may be listed.
+    // AWS answers 403 for a missing object, unless the credentials may list the bucket.
     get: (...args) => naming('s3:GetObject (and s3:ListBucket)', store.get(...args)),
     list: (...args) => naming('s3:ListBucket', store.list(...args)),
     remove: (...args) => naming('s3:DeleteObject', store.remove(...args)),

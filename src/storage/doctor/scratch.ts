@@ -1,4 +1,4 @@
-/** The scratch objects of one examination of a bucket, and what is tried with them. */
+/** The scratch objects of one examination of a bucket, and the operations that are tried on them. */
 import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { nanoid } from 'nanoid';
@@ -16,9 +16,9 @@ import {
 import { readHeaders, readRange, readSmall } from '../bucket/reading.ts';
 import { payloadOf } from '../bucket/record-object.ts';
 import { KEY_ROOT } from '../domain/naming.ts';
-import { type Finding, Shortcoming } from './check.ts';
+import { type CheckResult, Shortcoming } from './check.ts';
 
-/** Neither an image's folder nor a record's: nobody takes what lies there for one. */
+/** Neither an image's folder nor a record's, so that no reader takes a scratch object for one. */
 const SCRATCH = `${KEY_ROOT}metadata/doctor/`;
 const HEADERS: ObjectHeaders = {
   contentType: 'text/plain',
@@ -29,11 +29,14 @@ const NO_ETAG = '00000000000000000000000000000000';
 const PART: ByteRange = { offset: 3, length: 5 };
 const WRITERS = 8;
 
-/** The objects of one examination; each method tries one thing, and a Shortcoming says how it differs from what it must be. */
+/**
+ * The objects of one examination. Each method tries one operation, and throws a Shortcoming when it does not work as
+ * needed.
+ */
 export class Scratch {
   readonly #objects: ObjectStore;
   readonly #id = nanoid();
-  /** What may be there. */
+  /** The keys of objects that may exist. */
   readonly #keys = new Set<string>();
   readonly key: string = `${SCRATCH}${this.#id}`;
   #text = '';
@@ -43,19 +46,19 @@ export class Scratch {
     this.#objects = objects;
   }
 
-  /** What the object holds now. */
+  /** The current content of the object. */
   get text(): string {
     return this.#text;
   }
 
-  async create(): Promise<Finding> {
+  async create(): Promise<CheckResult> {
     this.#text = `scratch of image-storage doctor, ${this.#id}\n`;
     this.#etag = await this.#putText(this.key, this.#text);
     if (!(await isRefused(this.#putText(this.key, this.#text)))) throw ignored(this.#objects, 'If-None-Match');
     return 'a second create of an object is refused (If-None-Match)';
   }
 
-  async race(): Promise<Finding> {
+  async race(): Promise<CheckResult> {
     const key = `${this.key}-race`;
     const writers = Array.from({ length: WRITERS }, (_, writer) => `writer ${writer}`);
     const answers = await Promise.allSettled(writers.map((text) => this.#putText(key, text)));
@@ -68,13 +71,13 @@ export class Scratch {
     );
   }
 
-  async overwrite(): Promise<Finding> {
+  async overwrite(): Promise<CheckResult> {
     if (!(await isRefused(this.#replace(NO_ETAG)))) throw ignored(this.#objects, 'If-Match');
     await this.#replace(this.#etag);
     return 'only the version that was read is overwritten (If-Match)';
   }
 
-  async read(): Promise<Finding> {
+  async read(): Promise<CheckResult> {
     const whole = await readSmall(this.#objects, this.key);
     if (whole?.bytes.toString() !== this.#text) throw new Shortcoming('an object does not read as it was written');
     const chunks: Uint8Array[] = [];
@@ -87,7 +90,7 @@ export class Scratch {
     return 'an object reads as it was written, whole, in part and with its metadata';
   }
 
-  async list(): Promise<Finding> {
+  async list(): Promise<CheckResult> {
     const { objects } = await this.#objects.list(this.key);
     const listed = objects.find(({ key }) => key === this.key);
     if (listed?.etag !== this.#etag) throw new Shortcoming('a new object is not listed at once, or with another ETag');
@@ -98,7 +101,7 @@ export class Scratch {
     return 'a new object is listed at once';
   }
 
-  /** Puts an image where the public may look; gives its key. */
+  /** Puts an image where public access is allowed. Returns its key. */
   async putImage(bytes: Buffer): Promise<string> {
     const key = `${SCRATCH_IMAGES}${this.#id}.png`;
     const sha256 = createHash('sha256').update(bytes).digest('hex');
@@ -107,8 +110,8 @@ export class Scratch {
     return key;
   }
 
-  /** Also where nothing could be written: whether it may delete is of interest. */
-  async delete(): Promise<Finding> {
+  /** Also when nothing could be written, to find out whether the credentials may delete. */
+  async delete(): Promise<CheckResult> {
     try {
       for (const key of new Set([this.key, ...this.#keys])) {
         await this.#objects.remove(key);
@@ -122,7 +125,7 @@ export class Scratch {
     return 'what was written is gone';
   }
 
-  /** Takes away what an examination that ended early left. */
+  /** Removes what an examination that ended early has left. */
   async discard(): Promise<void> {
     await Promise.allSettled([...this.#keys].map((key) => this.#objects.remove(key)));
   }
@@ -157,7 +160,7 @@ export class Scratch {
   }
 }
 
-/** Whether its precondition stopped the write. */
+/** Returns whether the write was refused by its precondition. */
 async function isRefused(write: Promise<unknown>): Promise<boolean> {
   try {
     await write;

@@ -1,11 +1,11 @@
-/** Proves on the state folder of a bucket what its catalog, lock and spool rest on. */
+/** Checks that the state folder of a bucket offers what its catalog, lock and spool need. */
 import { resolve } from 'node:path';
 import { readBinding, stateFiles } from '../bucket/open.ts';
 import type { BucketSettings } from '../domain/config.ts';
 import type { Check } from './check.ts';
 import { examineFolder } from './folder.ts';
 
-/** Gives the id of the store that the state was made for, if it was. */
+/** Yields the checks of the state folder, and returns the id of the store that it belongs to, if any. */
 export async function* examineState(
   { stateDir }: BucketSettings,
   name: string,
@@ -22,6 +22,6 @@ export async function* examineState(
     lock,
     maxImageBytes,
   });
-  // What cannot be read has been told.
+  // A binding that cannot be read was reported above.
   return (await readBinding(files).catch(() => undefined))?.storeId;
 }

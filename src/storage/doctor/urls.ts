@@ -1,12 +1,14 @@
-/** Proves that a bucket is reached over HTTP: by this machine, by callers with the URLs they get, and by nobody else. */
+/**
+ * Checks that a bucket is reachable over HTTP by this machine, by callers with the URLs they get, and by no one else.
+ */
 
-import { type Check, type Finding, note, Shortcoming, skipped, step } from './check.ts';
+import { type Check, type CheckResult, note, Shortcoming, skipped, step } from './check.ts';
 import { type Answer, request, withoutSecrets } from './request.ts';
 import type { Scratch } from './scratch.ts';
 
 const OK = 200;
 const NOTEWORTHY_SKEW_SECONDS = 5;
-/** Presigned URLs are off by as much; AWS refuses signatures from 15 minutes on, others earlier. */
+/** Shifts the expiry of presigned URLs; AWS rejects signatures from 15 minutes on, others earlier. */
 const MAX_SKEW_SECONDS = 300;
 
 /** One pixel. */
@@ -15,24 +17,24 @@ const PNG = Buffer.from(
   'base64',
 );
 
-/** The URLs of objects by key. Both functions reject with an ObjectStoreError where there are no credentials. */
+/** The URLs of objects by key. Both functions reject with an ObjectStoreError when there are no credentials. */
 export interface BucketUrls {
-  /** What callers get. */
+  /** Returns the URL that callers get. */
   urlOf: (key: string) => Promise<string>;
-  /** The setting that makes them fixed URLs; unset where they expire. */
+  /** The setting that makes these URLs fixed; unset when they expire. */
   publicBy?: string;
   /** The setting that says where the service is. */
   servedBy: string;
-  /** One that expires, at the endpoint that this machine uses. */
+  /** Returns a presigned URL at the endpoint that this machine uses. */
   signedUrlOf: (key: string) => Promise<string>;
 }
 
-/** Gives what made the endpoint fail. */
+/** Checks endpoint and clock, and returns the error that made the endpoint fail. */
 export async function* examineEndpoint({
   signedUrlOf,
   servedBy,
 }: BucketUrls): AsyncGenerator<Check, Error | undefined> {
-  let clock: Finding = skipped('the service does not tell its time');
+  let clock: CheckResult = skipped('the service does not tell its time');
   const unreachable = yield* step('endpoint', async () => {
     const { origin } = new URL(await signedUrlOf('any'));
     const askedAt = Date.now();
@@ -46,8 +48,8 @@ export async function* examineEndpoint({
   return unreachable;
 }
 
-/** A Date header counts whole seconds, so that `aheadSeconds` is right by one. */
-function clockFinding(aheadSeconds: number): Finding {
+/** A Date header has whole seconds: `aheadSeconds` is exact to one second. */
+function clockFinding(aheadSeconds: number): CheckResult {
   const skew = Math.abs(aheadSeconds);
   if (skew <= NOTEWORTHY_SKEW_SECONDS) return "the clock agrees with the service's";
   const message = `the clock of this machine is ${skew} s ${aheadSeconds > 0 ? 'ahead of' : 'behind'} the service's: set it (NTP)`;
@@ -56,7 +58,7 @@ function clockFinding(aheadSeconds: number): Finding {
     : note(message);
 }
 
-/** The scratch object is there. */
+/** Requires that the scratch object exists. */
 export async function* examineUrls(urls: BucketUrls, scratch: Scratch): AsyncGenerator<Check> {
   yield* step('presign', () => examineSigned(urls, scratch));
   yield* step('cdn', async () =>
@@ -67,7 +69,7 @@ export async function* examineUrls(urls: BucketUrls, scratch: Scratch): AsyncGen
   yield* step('privacy', () => examinePrivacy(urls, scratch));
 }
 
-async function examineSigned(urls: BucketUrls, { key, text }: Scratch): Promise<Finding> {
+async function examineSigned(urls: BucketUrls, { key, text }: Scratch): Promise<CheckResult> {
   const isGiven = urls.publicBy === undefined;
   const url = await (isGiven ? urls.urlOf(key) : urls.signedUrlOf(key));
   const setting = isGiven ? `urls.endpoint, ${urls.servedBy}` : urls.servedBy;
@@ -76,7 +78,7 @@ async function examineSigned(urls: BucketUrls, { key, text }: Scratch): Promise<
   throw new Shortcoming(`${withoutSecrets(url)}, signed, answers ${answer.status} instead of the object (${setting})`);
 }
 
-async function examinePublic(urlOf: BucketUrls['urlOf'], setting: string, scratch: Scratch): Promise<Finding> {
+async function examinePublic(urlOf: BucketUrls['urlOf'], setting: string, scratch: Scratch): Promise<CheckResult> {
   const url = await urlOf(await scratch.putImage(PNG));
   const { status, headers, bytes } = await request(url, setting);
   const type = headers.get('content-type') ?? 'no content type';
@@ -95,12 +97,15 @@ function whatToOpen(status: number, setting: string): string {
   return `look at what is behind ${setting}`;
 }
 
-/** Asks for a neighbour of the records without a signature: of the bucket itself, and where the images are public. */
-async function examinePrivacy(urls: BucketUrls, { key, text }: Scratch): Promise<Finding> {
+/**
+ * Requests an object beside the records without a signature, from the bucket itself and from the public address of
+ * images.
+ */
+async function examinePrivacy(urls: BucketUrls, { key, text }: Scratch): Promise<CheckResult> {
   const places = [withoutSecrets(await urls.signedUrlOf(key))];
   if (urls.publicBy !== undefined) places.push(await urls.urlOf(key));
   for (const url of places) {
-    // Where nothing answers, nothing is public.
+    // An address that does not answer makes nothing public.
     const answer = await request(url, urls.servedBy).catch(() => undefined);
     if (answer === undefined || !gives(answer, text)) continue;
     const root = url.slice(0, url.indexOf(key));

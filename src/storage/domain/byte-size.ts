@@ -1,9 +1,9 @@
-/** Sizes as people type them. */
+/** Parses sizes as people type them. */
 
-/** `500MB`, `10GiB`, `1.5 T` or `4096`. Without flags, since it goes into the JSON Schema. */
+/** Matches `500MB`, `10GiB`, `1.5 T` or `4096`. Has no flags, since it goes into the JSON Schema. */
 export const SIZE = /^\d+(\.\d+)?\s*([kKmMgGtTpP][iI]?)?[bB]?$/;
 
-/** Bytes of such a size, rounded; NaN for what is none. */
+/** Returns the size in bytes, rounded; NaN when the text is not a size. */
 export function parseBytes(text: string): number {
   const size = text.trim();
   if (!SIZE.test(size)) return Number.NaN;

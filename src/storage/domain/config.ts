@@ -1,10 +1,10 @@
-/** What a storage is configured by: its providers, each with settings of its own, and its limits. Sizes are bytes. */
+/** The configuration of a storage: its providers, each with its own settings, and its limits. Sizes are bytes. */
 
-/** What `createStorage` is built from. */
+/** The configuration that `createStorage` takes. */
 export interface StorageConfig {
   /** The provider of calls that name none. Default: the only one, or `local`. */
   defaultProvider?: string;
-  /** By name: `[a-z][a-z0-9]*`; `project` is another name of `local`. Default: `local`, in `./outputs`. */
+  /** By name, `[a-z][a-z0-9]*`; `project` is an alias of `local`. Default: `local`, in `./outputs`. */
   providers?: Record<string, ProviderSettings>;
   /** Prefix of local URLs, such as `https://images.example.com`; empty: paths alone. */
   publicUrl?: string;
@@ -18,7 +18,7 @@ export interface StorageLimits {
   maxMetadataBytes: number;
   /** Saves in flight at once. */
   maxSaves: number;
-  /** How long a save waits for its turn before TOO_MANY_SAVES. */
+  /** How long a save waits for a slot before it rejects with TOO_MANY_SAVES. */
   saveQueueMs: number;
 }
 
@@ -30,7 +30,7 @@ export const DEFAULT_LIMITS: StorageLimits = {
   saveQueueMs: 10_000,
 };
 
-/** What is configured where nothing is. */
+/** The providers of a configuration that has none. */
 export const DEFAULT_PROVIDERS: Record<string, ProviderSettings> = { local: {} };
 export const DEFAULT_BASE_PATH = './outputs';
 export const DEFAULT_STATE_DIR = './outputs/metadata';
@@ -41,71 +41,75 @@ export const DEFAULT_URL_SECONDS = 3600;
 /** Settings of a `local` provider (alias `project`). */
 export interface LocalConfig {
   type: 'local';
-  /** The root folder, what is called `outputs` in keys; default `./outputs`. */
+  /** The root folder, which is called `outputs` in keys; default `./outputs`. */
   basePath: string;
-  /** How long to wait for another process to let go of the store; default 30. */
+  /** How long to wait for another process to release the store; default 30. */
   lockWaitSeconds?: number;
-  /** False: while the folder cannot be opened only the calls of this provider fail, and it is tried again; default true. */
+  /**
+   * False: while the folder cannot be opened, only calls of this provider fail, and opening is retried; default true.
+   */
   required?: boolean;
 }
 
-/** What every provider in a bucket may be told. */
+/** Settings of every provider in a bucket. */
 export interface BucketSettings {
-  /** Where its catalog, lock and spool lie; default `./outputs/metadata`. On a local disk. */
+  /** The folder of its catalog, lock and spool, on a local disk; default `./outputs/metadata`. */
   stateDir?: string;
-  /** Others save and delete in the bucket, too: the catalog follows them; default false. */
+  /** True: other daemons save and delete in the bucket, too, and the catalog follows their changes; default false. */
   shared?: boolean;
-  /** How often the catalog of a shared bucket follows the others; default 300. */
+  /** How often the catalog of a shared bucket is synchronized with the bucket; default 300. */
   syncSeconds?: number;
-  /** How long to wait for another process to let go of the state; default 30. */
+  /** How long to wait for another process to release the state folder; default 30. */
   lockWaitSeconds?: number;
-  /** False: while the bucket cannot be opened only the calls of this provider fail, and it is tried again; default true. */
+  /**
+   * False: while the bucket cannot be opened, only calls of this provider fail, and opening is retried; default true.
+   */
   required?: boolean;
 }
 
 /** How callers reach the bytes of an image in a bucket. */
 export interface UrlSettings {
-  /** `public`: by a fixed URL · `presigned`: by one that expires. Default: public with a `cdnUrl`, else presigned. */
+  /** `public`: fixed URLs · `presigned`: URLs that expire. Default: public with a `cdnUrl`, else presigned. */
   mode?: 'public' | 'presigned';
-  /** How long a presigned URL is good for, at most 7 days; default 3600. */
+  /** How long a presigned URL is valid, at most 7 days; default 3600. */
   expiresSeconds?: number;
-  /** The endpoint as callers reach it, where it is not the one that the daemon uses. */
+  /** The endpoint as callers reach it; default: the one that the daemon uses. */
   endpoint?: string;
 }
 
-/** Settings of an `s3` provider: AWS S3, Cloudflare R2, or whatever speaks S3 with conditional writes. */
+/** Settings of an `s3` provider: AWS S3, Cloudflare R2, or any service that speaks S3 with conditional writes. */
 export interface S3Config extends BucketSettings {
   type: 's3';
   bucket: string;
   /** Such as `eu-central-1`; `auto` for R2. */
   region: string;
-  /** Unset, with `secretKey`: the SDK's own chain of credentials. */
+  /** Unset together with `secretKey`: the SDK's own chain of credentials. */
   accessKey?: string;
   secretKey?: string;
   /** Unset: AWS in that region. */
   endpoint?: string;
   /** Where callers reach the bucket, with or without `https://`. */
   cdnUrl?: string;
-  /** What all keys begin with, such as `team-a`; default none. */
+  /** The prefix of all keys, such as `team-a`; default none. */
   prefix?: string;
-  /** `endpoint/bucket/key` instead of `bucket.endpoint/key`; default: true with an `endpoint`. */
+  /** True: `endpoint/bucket/key` in requests instead of `bucket.endpoint/key`; default: true with an `endpoint`. */
   forcePathStyle?: boolean;
   urls?: UrlSettings;
 }
 
-/** Settings of a provider, complete: what every type has; its own type adds the others. */
+/** Complete settings of a provider: those that every type has; each type adds its own. */
 export interface ProviderConfig {
   type: string;
-  /** False: while it cannot be opened only its own calls fail, and it is tried again; default true. */
+  /** False: while the provider cannot be opened, only its own calls fail, and opening is retried; default true. */
   required?: boolean;
-  /** How long to wait for another process to let go of its folder; default 30. */
+  /** How long to wait for another process to release its folder; default 30. */
   lockWaitSeconds?: number;
 }
 
-/** Settings of a provider of whatever type. */
+/** Settings of a provider of any type. */
 export type AnyProviderConfig = ProviderConfig & Record<string, unknown>;
 
-/** Settings of a provider as its user writes them; `type` defaults to the name. */
+/** Settings of a provider as the user writes them; `type` defaults to the provider's name. */
 export type ProviderSettings =
   | (Partial<Omit<LocalConfig, 'type'>> & { type?: 'local' | 'project' })
   | (Omit<S3Config, 'type'> & { type?: 's3' })

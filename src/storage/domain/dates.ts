@@ -1,4 +1,4 @@
-/** Points in time as people write them: RFC 3339, a plain date (UTC), or an age such as `30d`. */
+/** Parses points in time as people write them: RFC 3339, a plain date (UTC), or an age such as `30d`. */
 
 import { invalidField } from './errors.ts';
 import type { DateRange, Instant } from './requests.ts';
@@ -12,30 +12,33 @@ const AGE = /^(\d+)([mhdw])$/;
 const DATE = /^\d{4}-\d\d-\d\d$/;
 const RFC_3339 = /^(\d{4}-\d\d-\d\d)[T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/i;
 
-/** What would do, for the message about text that does not. */
+/** The accepted forms, for error messages. */
 export const DATE_FORMS =
   'RFC 3339 with its zone (2024-09-27T14:15:22Z), a date (2024-09-27, UTC) or an age (90m, 12h, 30d, 2w)';
 
-/** A date is its first instant. Undefined when the text has none of the forms. */
+/** Returns the instant, of a plain date the first one; undefined when the text has none of the forms. */
 export function parseInstant(text: string, now: Date = new Date()): Date | undefined {
   const instant = new Date(instantMs(text.trim(), now));
   return Number.isNaN(instant.getTime()) ? undefined : instant;
 }
 
-/** The first instant after the range; a date as its end includes that whole day. Undefined like `parseInstant`. */
+/** Returns the first instant after the range; a plain date includes that whole day. Undefined as in `parseInstant`. */
 export function parseRangeEnd(text: string, now: Date = new Date()): Date | undefined {
   const instant = parseInstant(text, now);
   return instant && DATE.test(text.trim()) ? new Date(instant.getTime() + DAY_MS) : instant;
 }
 
-/** FIELD_INVALID when it is neither a Date nor text that stands for one, or not in the years 1970 to 9999. */
+/**
+ * Returns the instant as a Date. Throws FIELD_INVALID for anything but a Date or one of the forms, and outside the
+ * years 1970 to 9999.
+ */
 export function resolveInstant(field: string, instant: Instant, now?: Date, parse = parseInstant): Date {
   const date = typeof instant === 'string' ? parse(instant, now) : instant;
   if (date === undefined) throw invalidField(field, `must be ${DATE_FORMS}`);
   return new Date(checkInstant(field, date));
 }
 
-/** FIELD_INVALID like `resolveInstant`. */
+/** Returns the range with its bounds as Dates. Throws FIELD_INVALID as `resolveInstant`. */
 export function resolveRange(range: DateRange<Instant>, now?: Date): DateRange {
   if (typeof range !== 'object' || range === null)
     throw invalidField('date_range', 'must have a start, an end or both');
@@ -54,7 +57,7 @@ function instantMs(text: string, now: Date): number {
   return Date.parse(text.toUpperCase().replace(' ', 'T'));
 }
 
-/** Date.parse takes 30 February for 1 March. */
+/** Date.parse accepts 30 February as 1 March. */
 function isDay(day: string): boolean {
   const date = new Date(`${day}T00:00:00Z`);
   return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(day);

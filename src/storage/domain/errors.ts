@@ -1,6 +1,6 @@
 /** The one error class of the storage library, with its closed list of reasons. */
 
-/** Every reason a caller may meet, and the class of failure it belongs to. */
+/** Every reason that a caller may receive, with its code. */
 const CODE_OF_REASON = {
   FIRST_MESSAGE_NOT_HEADER: 'invalid_argument',
   MESSAGE_OUT_OF_ORDER: 'invalid_argument',
@@ -37,17 +37,17 @@ export type Reason = keyof typeof CODE_OF_REASON;
 export type Code = (typeof CODE_OF_REASON)[Reason];
 
 export interface StorageErrorOptions {
-  /** What went wrong underneath; for the log only, never shown to a caller. */
+  /** The underlying error, for the log only; never sent to a caller. */
   cause?: unknown;
   /** The request field at fault, in the contract's snake_case (`metadata.prompt`). */
   field?: string;
-  /** Trying again after this many milliseconds may succeed. */
+  /** A retry after this many milliseconds may succeed. */
   retryAfterMs?: number;
-  /** The write may have happened all the same; a retry with the same idempotency key tells. */
+  /** The write may have been applied; a retry with the same idempotency key resolves the doubt. */
   outcomeUnknown?: boolean;
 }
 
-/** A failure a caller can act on. `message` is safe to show: no path, stack or secret. */
+/** A failure that a caller can act on. `message` is safe to show: it has no path, stack or secret. */
 export class StorageError extends Error {
   override readonly name = 'StorageError';
   readonly code: Code;
@@ -66,12 +66,14 @@ export class StorageError extends Error {
   }
 }
 
-/** A store that cannot be opened. `kind` decides the exit code of the daemon; `message` says what to change. */
+/** Thrown when a store cannot be opened. `kind` decides the exit code of the daemon; `message` says what to change. */
 export class StoreOpenError extends Error {
   override readonly name = 'StoreOpenError';
-  /** `locked`: another process has it (75) · `config`: set up wrongly or too new (78) · `permission` (77) · `io` (74). */
+  /**
+   * `locked`: another process holds it (75) · `config`: misconfigured or too new (78) · `permission` (77) · `io` (74).
+   */
   readonly kind: 'locked' | 'config' | 'permission' | 'io';
-  /** The backend refuses the credentials. */
+  /** True when the backend rejects the credentials. */
   readonly isAuth: boolean;
 
   constructor(kind: StoreOpenError['kind'], message: string, options: { cause?: unknown; isAuth?: boolean } = {}) {
@@ -81,29 +83,38 @@ export class StoreOpenError extends Error {
   }
 }
 
-/** The error of a request field, in the contract's snake_case. */
+/** Returns FIELD_INVALID for a request field, which is named in the contract's snake_case. */
 export function invalidField(field: string, problem: string): StorageError {
   return new StorageError('FIELD_INVALID', `${field}: ${problem}`, { field });
 }
 
-/** CANCELLED when the signal has fired. */
+/** Throws CANCELLED when the signal has fired. */
 export function throwIfCancelled(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw new StorageError('CANCELLED', 'the call was cancelled');
 }
 
-/** The failure of a provider, by its name. */
+/** Returns the failure of a provider, with the provider's name in the message. */
 export function namedError(provider: string, cause: unknown): StorageError {
   const { reason, message, retryAfterMs, outcomeUnknown } = toStorageError(cause);
   return new StorageError(reason, `${provider}: ${message}`, { cause, retryAfterMs, outcomeUnknown });
 }
 
-/** The failure of a call that had done some of its work. */
+/** Returns the failure of a call that had done part of its work, with `outcomeUnknown`. */
 export function partlyDone(cause: unknown): StorageError {
   const { reason, message, retryAfterMs } = toStorageError(cause);
   return new StorageError(reason, message, { cause, retryAfterMs, outcomeUnknown: true });
 }
 
-/** Folds whatever was thrown into a StorageError; what is not one becomes STORAGE_IO with generic text. */
+/** Waits for the work; rejects with its failure as a StorageError. */
+export async function folded<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw toStorageError(error);
+  }
+}
+
+/** Converts any thrown value to a StorageError; an unknown error becomes STORAGE_IO with generic text. */
 export function toStorageError(error: unknown): StorageError {
   if (error instanceof StorageError) return error;
   const code = (error as NodeJS.ErrnoException | undefined)?.code;

@@ -1,24 +1,24 @@
-/** An image as callers give and see it. Times are Dates; sizes are bytes. */
+/** An image as callers save and read it. Times are Dates; sizes are bytes. */
 
-/** What the generator knows of an image. Text is valid UTF-8 without NUL. */
+/** Metadata from the generator of an image. Text is valid UTF-8 without NUL. */
 export interface ImageMetadata {
   /** At most 64 KiB of UTF-8; may be empty. */
   prompt: string;
-  /** Kept verbatim; folders and filenames use its slug. At most 1 KiB. */
+  /** Stored verbatim; folders and filenames use its slug. At most 1 KiB. */
   model: string;
-  /** When the image was generated, years 1970 to 9999, kept to the millisecond. Default: the time of the save. */
+  /** When the image was generated: years 1970 to 9999, stored in milliseconds. Default: the time of the save. */
   timestamp?: Date;
   /** A free label of at most 256 bytes, matched exactly. */
   category?: string;
-  /** Generation parameters. On reading: `parametersJson` parsed, integers beyond 2^53 as bigint. */
+  /** Generation parameters. In results: the parsed `parametersJson`, with integers beyond 2^53 as bigint. */
   parameters?: Record<string, unknown>;
-  /** The parameters as one JSON object, kept byte for byte; wins over `parameters` when both are given. */
+  /** The parameters as one JSON object, stored byte for byte; takes precedence over `parameters`. */
   parametersJson?: string;
-  /** At most 64 labels of at most 256 bytes; repetitions are dropped. */
+  /** At most 64 labels of at most 256 bytes; duplicates are dropped. */
   tags?: string[];
 }
 
-/** An image as List and Get show it. */
+/** An image as `list` and `get` return it. */
 export interface StorageItem {
   /** Where to fetch the bytes. */
   url: string;
@@ -42,13 +42,13 @@ export interface StorageItem {
   height: number;
   /** When the store committed the image. */
   createTime: Date;
-  /** Spared by cleanup. */
+  /** True: cleanup never deletes the image. */
   pinned: boolean;
 }
 
-/** The answer to a save. */
+/** The result of a save. */
 export interface StorageResult extends StorageItem {
-  /** True when the idempotency key had been saved before: the rest is the first result. */
+  /** True when the idempotency key was used before; the item is then the first result. */
   replayed: boolean;
 }
 
@@ -56,8 +56,8 @@ export interface StorageResult extends StorageItem {
 export interface StoredImage {
   item: StorageItem;
   /**
-   * Opens the file on first use and closes it at the end or on return. A whole read throws BYTES_CORRUPT at its end when
-   * the sha256 differs. Readable once.
+   * The bytes in chunks of at most 256 KiB; can be read once. Opens the file on first use, and closes it at the end or
+   * when the reader returns early. Throws BYTES_MISSING or BYTES_CORRUPT; a whole read compares the sha256 at its end.
    */
   body: AsyncIterable<Uint8Array>;
 }

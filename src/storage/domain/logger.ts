@@ -1,6 +1,6 @@
-/** The log as the library writes it. */
+/** The logger that the library writes to. */
 
-/** Structured logging, as pino does it. */
+/** A structured logger with pino's signatures. */
 export interface Logger {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;

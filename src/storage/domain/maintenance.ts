@@ -1,36 +1,39 @@
-/** What verifying a store and copying between stores take and report. */
+/** Options and events of verifying a store and of copying between stores. */
 import type { ImageRecord } from './record.ts';
 import type { ImageFilter } from './requests.ts';
 
 export interface MaintenanceProgress {
   images: number;
-  /** 0 when not known; approximate beside saves and deletes. */
+  /** 0 when unknown; approximate while images are saved or deleted. */
   totalImages: number;
   bytes: number;
   totalBytes: number;
 }
 
-/** What does not fit together. */
+/** An inconsistency between image, record and catalog. */
 export type Problem =
-  /** The image was saved, and its bytes are gone. */
+  /** The bytes of a saved image are missing. */
   | 'bytes_missing'
-  /** Its bytes are others than were saved: in their size; in their sha256, which only `deep` reads. */
+  /** The bytes are not those that were saved, by size or by sha256; only `deep` compares the sha256. */
   | 'size_differs'
   | 'checksum_differs'
-  /** The record of a saved image is missing, torn, or tells something else than the catalog. */
+  /** The record of a saved image is missing, torn, or differs from the catalog. */
   | 'record_damaged'
   /** Bytes that no save committed. */
   | 'not_committed'
-  /** Bytes of a deleted image that somebody brought back. */
+  /** Bytes of a deleted image that were put back. */
   | 'deleted_before'
-  /** A record without image and bytes. */
+  /** A record without an image and without bytes. */
   | 'record_alone'
-  /** None of the store's files. */
+  /** A file or object that is not the store's. */
   | 'foreign';
 
-/** What was done about it; `adopted`: committed with what its record, or filename and embedded metadata tell. */
+/**
+ * The repair of a problem; `adopted`: committed with the data of its record, or of its filename and embedded metadata.
+ */
 export type Remedy = 'none' | 'restored' | 'adopted' | 'quarantined' | 'forgotten';
 
+/** One problem at one key, and its repair. */
 export interface Finding {
   problem: Problem;
   remedy: Remedy;
@@ -38,16 +41,19 @@ export interface Finding {
   key: string;
   /** Unset for foreign files. */
   filename?: string;
-  /** More in words. */
+  /** Details in words. */
   detail?: string;
 }
 
 export interface VerifyOptions {
-  /** Read all bytes and compare their sha256. */
+  /** Reads all bytes and compares their sha256. */
   deep?: boolean;
-  /** Write records again, adopt whole images without a record, quarantine what else does not belong here. */
+  /**
+   * Rewrites damaged records, adopts whole images without a record, and quarantines everything else that does not
+   * belong here.
+   */
   repair?: boolean;
-  /** Delete the records of images whose bytes are missing. */
+  /** Deletes the records of images whose bytes are missing. */
   forgetMissing?: boolean;
   signal?: AbortSignal;
 }
@@ -57,7 +63,7 @@ export interface VerifySummary {
   bytes: number;
   findings: number;
   remedied: number;
-  /** Objects too young to judge; only of a shared bucket. */
+  /** Objects that are too young to judge; shared buckets only. */
   undecided: number;
 }
 
@@ -67,14 +73,14 @@ export type VerifyEvent =
   | { kind: 'summary'; summary: VerifySummary };
 
 export interface CopyOptions extends Pick<ImageFilter, 'model' | 'category'> {
-  /** Only images with a timestamp before this. */
+  /** Copies only images with a timestamp before this. */
   before?: Date;
   dryRun?: boolean;
-  /** Delete each image from the source once the target has it and its bytes were read back. */
+  /** Deletes each image from the source once its bytes were read back from the target. */
   deleteSource?: boolean;
-  /** Copy also what the target has deleted, under another short id, the same in every run. */
+  /** Also copies images that the target has deleted, under another short id, which is the same in every run. */
   bringBack?: boolean;
-  /** Images at once, 1 to 64; default 4. */
+  /** Images copied at once, 1 to 64; default 4. */
   concurrency?: number;
   signal?: AbortSignal;
 }
@@ -87,13 +93,13 @@ export interface CopyFailure {
 }
 
 export interface CopySummary {
-  /** That were copied, or would be. */
+  /** Images that were copied, or would be in a dry run. */
   copied: number;
   copiedBytes: number;
-  /** That the target had already. */
+  /** Images that the target already had. */
   present: number;
   failed: number;
-  /** From the source. */
+  /** Images deleted from the source. */
   deleted: number;
   dryRun: boolean;
 }
@@ -101,9 +107,9 @@ export interface CopySummary {
 export type CopyEvent =
   | { kind: 'progress'; progress: MaintenanceProgress }
   | { kind: 'failed'; failure: CopyFailure }
-  /** A store failed, or the call was cancelled: what was done until then. The error follows. */
+  /** The work done before a store failed or the call was cancelled; the error follows. */
   | { kind: 'stopped'; summary: CopySummary }
   | { kind: 'summary'; summary: CopySummary };
 
-/** What a store holds under a filename; `deleted`: as long as it remembers. */
-export type Held = { state: 'live'; record: ImageRecord } | { state: 'deleted' | 'absent' };
+/** What a store holds under a filename; `deleted`: while its tombstone exists. */
+export type StoredState = { state: 'live'; record: ImageRecord } | { state: 'deleted' | 'absent' };

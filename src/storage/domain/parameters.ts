@@ -1,6 +1,6 @@
-/** Generation parameters as JSON text and back, with integers beyond 2^53 kept exact (seeds are 64-bit). */
+/** Converts generation parameters to JSON text and back, with integers beyond 2^53 exact (seeds are 64-bit). */
 
-/** Parses an object; integers that a double cannot hold become bigint. Throws SyntaxError. */
+/** Parses a JSON object; integers that a double cannot hold become bigint. Throws a SyntaxError. */
 export function parseParameters(json: string): Record<string, unknown> {
   if (json === '') return {};
   const value: unknown = JSON.parse(json, exactInteger);

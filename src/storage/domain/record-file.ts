@@ -1,4 +1,4 @@
-/** The record file: JSON beside every image that explains it to people and tools, and from which a catalog is rebuilt. */
+/** The record file: JSON beside every image, for people and tools to read and to rebuild a catalog from. */
 
 import { folderOf, imageKey } from './naming.ts';
 import type { ImageRecord } from './record.ts';
@@ -6,14 +6,14 @@ import type { ImageRecord } from './record.ts';
 const VERSION = 1;
 const SHA256 = /^[0-9a-f]{64}$/;
 
-/** The text of a record file; times are RFC 3339 in UTC. */
+/** Returns the text of a record file; times are RFC 3339 in UTC. */
 export function formatRecord(record: ImageRecord): string {
   const { createTime, timestamp, ...rest } = record;
   const text = { version: VERSION, ...rest, timestamp: rfc3339(timestamp), createTime: rfc3339(createTime) };
   return `${JSON.stringify(text, null, 2)}\n`;
 }
 
-/** The record in a file of that name, or undefined when it is torn, foreign or not about this image. */
+/** Returns the record in a record file, or undefined when the text is torn, foreign or about another image. */
 export function parseRecord(text: string, filename: string): ImageRecord | undefined {
   let json: Record<string, unknown>;
   try {

@@ -1,6 +1,6 @@
-/** The record of an image: all that a store keeps of it besides its bytes. */
+/** The record of an image: everything that a store keeps besides the bytes. */
 
-/** All that is kept of an image besides its bytes; the content of its record file. Times are ms since 1970. */
+/** The content of an image's record file. Times are ms since 1970. */
 export interface ImageRecord {
   filename: string;
   key: string;
@@ -22,6 +22,6 @@ export interface ImageRecord {
   idempotencyKey: string;
   /** Hex sha256 over the bytes' sha256 and the metadata as sent. */
   fingerprint: string;
-  /** Object stores only: tells our own object from another's. */
+  /** Object stores only: distinguishes the object of this save from any other writer's. */
   nonce?: string;
 }

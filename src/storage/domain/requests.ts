@@ -1,10 +1,10 @@
-/** What callers ask of a provider, and its answers. Times are Dates; sizes are bytes. */
+/** Options and results of a provider's methods. Times are Dates; sizes are bytes. */
 import type { StorageItem } from './image.ts';
 
 /** The bytes of an image, whole or in chunks. */
 export type ByteSource = Uint8Array | AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 
-/** What the caller says of the bytes; each is checked when given. */
+/** Size and sha256 of the bytes as the caller declares them; each is checked when given. */
 export interface Declared {
   size?: number;
   /** Lower-case hex. */
@@ -12,86 +12,99 @@ export interface Declared {
 }
 
 export interface SaveOptions extends Declared {
-  /** 1 to 256 bytes of UTF-8. A repeated save with it returns the first result instead of a second image. */
+  /** 1 to 256 bytes of UTF-8. A repeated save with the same key returns the first result and stores no second image. */
   idempotencyKey?: string;
   /** The expected type, such as `image/png`. */
   contentType?: string;
   pinned?: boolean;
-  /** Gives up and leaves nothing, as long as the commit has not begun. */
+  /** Cancels the save, which leaves nothing behind, unless the commit has begun. */
   signal?: AbortSignal;
-  /** Asked once the source has ended, for callers who know size or sha256 only then. */
+  /** Called once the source has ended, for callers that know size or sha256 only then. */
   trailer?: () => Declared;
 }
 
 export interface GetOptions {
-  /** First byte; default 0. */
+  /** The first byte to return; default 0. */
   offset?: number;
-  /** At most so many bytes; 0 or unset means to the end. */
+  /** The most bytes to return; 0 or unset: to the end. */
   limit?: number;
 }
 
-/** A point in time as people give it: a Date, RFC 3339, a plain date (UTC), or an age such as `30d`, `12h`. */
+/** A point in time as callers give it: a Date, RFC 3339, a plain date (UTC), or an age such as `30d`, `12h`. */
 export type Instant = Date | string;
 
 export interface DateRange<T = Date> {
-  /** First instant inside. */
+  /** The first instant inside. */
   start?: T;
-  /** First instant outside; a plain date includes that whole day. */
+  /** The first instant after; a plain date includes that whole day. */
   end?: T;
 }
 
-/** Which images are meant; all that are given must match. */
+/** Selects images; every field that is given must match. */
 export interface ImageFilter<T = Date> {
   dateRange?: DateRange<T>;
-  /** The name as it was sent, or its slug. */
+  /** The name as it was saved, or its slug. */
   model?: string;
   category?: string;
-  /** Words of the prompt, each as a word or the beginning of one. */
+  /** Words of the prompt, each a whole word or the beginning of one; all must occur. */
   query?: string;
-  /** All of them must be there. */
+  /** The image must have all of them. */
   tags?: string[];
   pinned?: boolean;
 }
 
 export type Order = 'newest' | 'oldest';
 
-export interface ListOptions<T = Date> extends ImageFilter<T> {
+/** Selects images and their order. */
+export interface ImageQuery<T = Date> extends ImageFilter<T> {
   /** Default `newest`. */
   order?: Order;
-  /** 0 or unset means all. */
+}
+
+export interface ListOptions<T = Date> extends ImageQuery<T> {
+  /** The most images to return; 0 or unset: all. */
   limit?: number;
   /** Resumes after the page that carried this token. */
   pageToken?: string;
-  /** Images a page at most, 1 to 1000; default 100. A page also stays below 1 MiB. */
+  /** The most images of a page, 1 to 1000; default 100. A page also stays below 1 MiB. */
   pageSize?: number;
 }
 
-/** The place of an image in the order of a list. */
+/** The position of an image in the order of a list: a keyset cursor. `timestamp` is ms since 1970. */
 export interface Position {
   timestamp: number;
   filename: string;
 }
 
-/** Where a list resumes: behind the position, or with `inclusive` at it. */
+/** Where a list resumes: after the position, or at it when `inclusive`. */
 export type Resume = Position & { inclusive?: boolean };
+
+/** A page of a list, read from one provider. */
+export interface ItemPage {
+  /** In the order of the list; empty only when nothing is left. */
+  items: StorageItem[];
+  /** True when at least one more item follows. */
+  more: boolean;
+}
 
 export interface Page {
   items: StorageItem[];
-  /** Resumes after this page; empty where nothing is left. */
+  /** Resumes after this page; empty when nothing is left. */
   nextPageToken: string;
 }
 
+/** Filters and criteria of a cleanup. At least one of `olderThan`, `keepCount` and `keepBytes` is required. */
 export interface CleanupOptions<T = Date> {
-  /** Protects images whose timestamp is not before this. */
+  /** Protects images with this timestamp or a later one. */
   olderThan?: T;
-  /** Protects the newest so many that match the filters. */
+  /** Protects this many of the newest images that match the filters. */
   keepCount?: number;
-  /** Protects the newest that match the filters and fit into so many bytes together. */
+  /** Protects the newest images that match the filters and together fit into this many bytes. */
   keepBytes?: number;
   model?: string;
   category?: string;
   dryRun?: boolean;
-  /** Stop after so many deletes. */
+  /** The most images to delete; default: no limit. */
   maxDeletes?: number;
   signal?: AbortSignal;
 }
@@ -99,12 +112,12 @@ export interface CleanupOptions<T = Date> {
 export interface CleanupResult {
   deletedCount: number;
   freedBytes: number;
-  /** The first 1,000, oldest first. */
+  /** The first 1,000 that were deleted, oldest first. */
   filenames: string[];
-  /** Images that would have gone, were they not pinned. */
+  /** Images that were kept only because they are pinned. */
   keptPinned: number;
   dryRun: boolean;
-  /** `maxDeletes` was reached and more would go. */
+  /** True when `maxDeletes` was reached and more images are unprotected. */
   more: boolean;
 }
 
@@ -112,7 +125,7 @@ export interface GroupStatistics {
   name: string;
   count: number;
   bytes: number;
-  /** The sum of all groups that are not listed. */
+  /** True for the sum of all groups that are not listed. */
   rest: boolean;
 }
 
@@ -135,5 +148,5 @@ export interface ProviderStatistics {
   freeBytes?: number;
 }
 
-/** Whether a provider serves, and if not, why in words that may be shown. */
+/** Whether a provider serves; `why` gives the reason when it does not, and is safe to show to callers. */
 export type ProviderHealth = { serving: true } | { serving: false; why: string };

@@ -1,4 +1,4 @@
-/** The kinds of values that settings have. Flags and variables are text: each kind is also read from its text. */
+/** The kinds of values that settings have. Each kind also parses text, since flags and variables are text. */
 import * as z from 'zod';
 import { parseBytes, SIZE } from './byte-size.ts';
 
@@ -6,7 +6,7 @@ const WEEK_SECONDS = 7 * 24 * 3600;
 
 export const NOT_PLAIN = 'must not contain control characters, such as a line break';
 
-/** Without control characters: the systems that get to see it would refuse them later, and in words that name no setting. */
+/** Text without control characters: other systems would reject them later, with messages that name no setting. */
 export const text = () =>
   z
     .string({ error: ({ input }) => (input === undefined ? 'must be set' : 'must be text') })
@@ -20,7 +20,7 @@ export function isPlain(value: string): boolean {
 export const folder = () =>
   text().refine((path) => !/^~(\/|$)/.test(path), 'must be written out: only a shell knows what ~ means');
 
-/** Text that is never shown again. */
+/** Text that is never displayed. */
 export const secret = (description: string) => text().optional().meta({ description, writeOnly: true });
 
 export const yesOrNo = () =>
@@ -33,7 +33,7 @@ export const list = () =>
     error: 'must be a list of text',
   });
 
-/** Told with the same words, whatever is wrong. */
+/** Reports every problem with the same message. */
 function number(kind: () => z.ZodNumber, min: number, max: number, error: string) {
   const accepted = kind().min(min, error).max(max, error);
   const written = z.string().regex(/^\d+(\.\d+)?$/, error);
@@ -45,7 +45,7 @@ export const seconds = (min: number) =>
 
 export const count = () => number(z.int, 1, 1_000_000, 'must be a whole number, 1 to 1000000');
 
-/** `max` is such a size, too. */
+/** `max` is a size in the same form. */
 export const byteSize = (max?: string) => {
   const bound = max === undefined ? '' : `, at most ${max}`;
   const error = `must be a number of bytes above 0, or a size such as 256MiB or 8MB${bound}`;
@@ -56,7 +56,7 @@ export const byteSize = (max?: string) => {
   return z.union([accepted, z.string().regex(SIZE, error).transform(parseBytes).pipe(accepted)], { error });
 };
 
-/** A place, never what opens it: configurations are shown and logged. */
+/** A URL without secrets: configurations are displayed and logged. */
 export const httpUrl = (example: string) =>
   z
     .url({ protocol: /^https?$/, error: `must be a URL such as ${example}` })
@@ -65,6 +65,6 @@ export const httpUrl = (example: string) =>
 
 function isBare(text: string): boolean {
   const url = URL.parse(text);
-  // What is no URL has been told already.
+  // An invalid URL is reported by the check above.
   return url === null || url.username + url.password + url.search + url.hash === '';
 }

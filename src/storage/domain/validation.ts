@@ -1,4 +1,4 @@
-/** Checks what a caller says of an image before a byte of it is kept. */
+/** Checks what a caller declares about an image before any byte of it is stored. */
 import { types } from 'node:util';
 import type { StorageLimits } from './config.ts';
 import { invalidField, StorageError } from './errors.ts';
@@ -14,7 +14,7 @@ const MAX_TYPE_BYTES = 256;
 const FIRST_INSTANT_MS = 0;
 const LAST_INSTANT_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
 
-/** Metadata that passed the checks; what was not sent is empty. */
+/** Metadata that passed the checks; fields that were not sent are empty. */
 export interface CheckedMetadata {
   prompt: string;
   model: string;
@@ -22,11 +22,11 @@ export interface CheckedMetadata {
   timestamp: number | undefined;
   category: string;
   parametersJson: string;
-  /** As sent, repetitions included. */
+  /** As sent, duplicates included. */
   tags: string[];
 }
 
-/** FIELD_INVALID names the field and the reason. */
+/** Returns the checked metadata. Throws FIELD_INVALID, which names the field and the problem. */
 export function checkMetadata(metadata: ImageMetadata, limits: StorageLimits): CheckedMetadata {
   if (typeof metadata !== 'object' || metadata === null) throw invalidField('metadata', 'must be an object');
   const checked: CheckedMetadata = {
@@ -48,7 +48,9 @@ export function checkMetadata(metadata: ImageMetadata, limits: StorageLimits): C
   return checked;
 }
 
-/** Text that is well-formed Unicode without NUL and not longer than that many bytes of UTF-8. */
+/**
+ * Returns the text. Throws FIELD_INVALID unless it is well-formed Unicode without NUL, of at most `maxBytes` of UTF-8.
+ */
 export function checkText(field: string, text: string, maxBytes: number): string {
   if (typeof text !== 'string') throw invalidField(field, 'must be text');
   if (!text.isWellFormed()) throw invalidField(field, 'is not valid Unicode (a lone surrogate)');
@@ -58,7 +60,7 @@ export function checkText(field: string, text: string, maxBytes: number): string
   return text;
 }
 
-/** An instant of the years 1970 to 9999, as ms. */
+/** Returns the instant in ms since 1970. Throws FIELD_INVALID outside the years 1970 to 9999. */
 export function checkInstant(field: string, instant: Date): number {
   if (!types.isDate(instant)) throw invalidField(field, 'must be a Date');
   const ms = instant.getTime();
@@ -67,7 +69,7 @@ export function checkInstant(field: string, instant: Date): number {
   return ms;
 }
 
-/** At most 64 labels, none empty. */
+/** Returns the tags. Throws FIELD_INVALID for more than 64, and for an empty one. */
 export function checkTags(field: string, tags: readonly string[]): string[] {
   if (!Array.isArray(tags)) throw invalidField(field, 'must be a list');
   if (tags.length > MAX_TAGS) throw invalidField(field, `${tags.length} tags, at most ${MAX_TAGS} are kept`);
@@ -77,12 +79,12 @@ export function checkTags(field: string, tags: readonly string[]): string[] {
   });
 }
 
-/** The idempotency key, empty when there is none. */
+/** Returns the idempotency key, empty when there is none. Throws FIELD_INVALID. */
 export function checkIdempotencyKey(options: SaveOptions): string {
   return checkText('idempotency_key', options.idempotencyKey ?? '', MAX_KEY_BYTES);
 }
 
-/** The filters that List and Cleanup have in common. */
+/** Checks the filters that list and cleanup have in common. Throws FIELD_INVALID. */
 export function checkGroup({ model = '', category = '' }: Pick<ImageFilter, 'model' | 'category'>): void {
   checkText('model', model, MAX_MODEL_BYTES);
   checkText('category', category, MAX_MODEL_BYTES);
@@ -96,7 +98,7 @@ export function checkDeclared(declared: Pick<SaveOptions, keyof Declared | 'cont
   }
 }
 
-/** TYPE_MISMATCH when the bytes are of another type than was declared. */
+/** Throws TYPE_MISMATCH when the bytes are of another type than was declared. */
 export function checkType(declared: string | undefined, actual: string): void {
   const wanted = declared === 'image/jpg' ? 'image/jpeg' : declared;
   if (wanted && wanted !== actual) {
@@ -107,13 +109,19 @@ export function checkType(declared: string | undefined, actual: string): void {
   }
 }
 
-/** A whole number that a double holds exactly, not negative. */
+/** Returns the value. Throws FIELD_INVALID unless it is a non-negative integer that a double holds exactly. */
 export function checkCount(field: string, value: number): number {
   if (!Number.isSafeInteger(value) || value < 0) throw invalidField(field, 'must be a whole number, not negative');
   return value;
 }
 
-/** SIZE_MISMATCH or CHECKSUM_MISMATCH when the bytes are not what was declared. */
+/** Throws IMAGE_TOO_LARGE when an image of that size is not accepted. */
+export function checkImageSize(sizeBytes: number, { maxImageBytes }: Pick<StorageLimits, 'maxImageBytes'>): void {
+  if (sizeBytes <= maxImageBytes) return;
+  throw new StorageError('IMAGE_TOO_LARGE', `an image may have at most ${maxImageBytes} bytes`);
+}
+
+/** Throws SIZE_MISMATCH or CHECKSUM_MISMATCH when the bytes are not what was declared. */
 export function checkAgainst(declared: Declared, actual: Required<Declared>): void {
   checkDeclared(declared);
   if (declared.size !== undefined && declared.size !== actual.size) {
@@ -137,7 +145,7 @@ function checkParameters(metadata: ImageMetadata, maxBytes: number): string {
   const json = metadata.parametersJson || jsonOf(metadata.parameters);
   checkText(field, json, maxBytes);
   try {
-    // Without a reviver: that one recurses, and deep graphs would pass for bad JSON.
+    // Without a reviver, which recurses: deep graphs would be reported as bad JSON.
     if (json !== '' && !isObject(JSON.parse(json))) throw new SyntaxError();
   } catch {
     throw invalidField(field, 'must be one JSON object');

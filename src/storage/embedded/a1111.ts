@@ -1,13 +1,17 @@
 /** Reads the `parameters` text of AUTOMATIC1111's web UI, which Forge and many others write too. */
-import { ExactNumber, type Traces } from './traces.ts';
+import { ExactNumber } from './fields.ts';
+import type { GeneratorMetadata } from './generator-metadata.ts';
 
 const NEGATIVE = 'Negative prompt:';
 const SETTINGS_LINE = /(^|, )(Steps|Sampler|Seed|Size|Model): /;
 const SETTING = /(\w[\w \-/]{0,60}): *("[^"\\]*(?:\\.[^"\\]*)*"|\{[^{}]*\}|[^,]*)(?:,|$)/g;
 const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?$/;
 
-/** The prompt, `Negative prompt: …`, and a line such as `Steps: 20, Sampler: Euler a, Seed: 1, Model: dreamshaper_8`. */
-export function readA1111(text: string): Traces {
+/**
+ * Reads a prompt, `Negative prompt: …`, and a line such as `Steps: 20, Sampler: Euler a, Seed: 1, Model:
+ * dreamshaper_8`.
+ */
+export function readA1111(text: string): GeneratorMetadata {
   const lines = text.split(/\r?\n/);
   const settingsAt = lines.findLastIndex((line) => SETTINGS_LINE.test(line));
   const [prompt, negative] = splitPrompts(lines.slice(0, settingsAt === -1 ? undefined : settingsAt).join('\n'));
@@ -26,7 +30,7 @@ function splitPrompts(text: string): [prompt: string, negative: string | undefin
   return at === -1 ? [text.trim(), undefined] : [text.slice(0, at).trim(), text.slice(at + NEGATIVE.length).trim()];
 }
 
-/** Names in snake case, as the other generators have them. */
+/** Returns the settings, with names in snake case as other generators have them. */
 function readSettings(line: string): [name: string, value: string | ExactNumber][] {
   return [...line.matchAll(SETTING)].map(([, name, value]) => [
     name!.toLowerCase().replace(/\W+/g, '_'),
@@ -36,7 +40,7 @@ function readSettings(line: string): [name: string, value: string | ExactNumber]
 
 function settingValue(name: string, value: string): string | ExactNumber {
   if (value.startsWith('"')) return unquoted(value);
-  // A hash is a name, even where it has no letters.
+  // A hash is text, even when it has digits only.
   return NUMBER.test(value) && !/hash/i.test(name) ? new ExactNumber(value) : value;
 }
 

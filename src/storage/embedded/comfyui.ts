@@ -1,22 +1,22 @@
-/** Finds prompt, model and settings in the graph of nodes that ComfyUI leaves in its images. */
-import { parseFields } from './fields.ts';
-import { ExactNumber, modelOfFile, type Traces } from './traces.ts';
+/** Finds prompt, model and settings in the graph of nodes that ComfyUI embeds in its images. */
+import { ExactNumber, parseFields } from './fields.ts';
+import { type GeneratorMetadata, modelOfFile } from './generator-metadata.ts';
 
 interface Node {
   class_type: string;
-  /** Values, and links to what computes them. */
+  /** Values, and links to the nodes that compute them. */
   inputs: Record<string, unknown>;
 }
 type Graph = Map<string, Node>;
 type Link = [node: string, output: ExactNumber];
 
-/** Inputs that hold the words of a text node; the first that has some counts. */
+/** Inputs that hold the text of a text node; the first that is not empty counts. */
 const TEXTS = [
   ...['text', 'prompt', 't5xxl', 'text_g', 'text_l', 'clip_g', 'clip_l', 'positive_prompt', 'text_positive'],
   ...['positive', 'populated_text', 'wildcard_text', 'string', 'value'],
 ];
 const TEXT_PART = /^(string|text)_[a-z]$/;
-/** Inputs that conditioning comes from, the surest first. */
+/** Inputs that conditioning comes from, the most reliable first. */
 const CONDITIONING = [
   'positive',
   'guider',
@@ -33,7 +33,7 @@ const NO_CONDITIONING =
   /negative|^(model|clip|clip_vision|clip_vision_output|vae|control_net|style_model|images?|pixels|mask|latent|latent_image|samples|noise|sampler|sigmas)$/;
 const MODEL_LINKS = /^(model|model\d|model_high_noise|base_model|unet|guider|pipe|basic_pipe)$/;
 const MODEL_NAMES = ['ckpt_name', 'unet_name', 'model_name'];
-/** What a sampler that is put together keeps its settings in. */
+/** Inputs that hold the settings of a sampler composed of several nodes. */
 const SAMPLER_PARTS = ['noise', 'sampler', 'sigmas', 'guider', 'pipe'];
 const SETTINGS: Record<string, string[]> = {
   seed: ['seed', 'noise_seed'],
@@ -42,11 +42,11 @@ const SETTINGS: Record<string, string[]> = {
   sampler_name: ['sampler_name'],
   scheduler: ['scheduler'],
 };
-/** What nodes that hold nothing but a value call it. */
+/** Names of the value in nodes that hold only a value. */
 const PLAIN_VALUES = ['value', 'int', 'float', 'number', 'string'];
 
-/** Undefined when the text is no graph. */
-export function readComfyUI(text: string): Traces | undefined {
+/** Returns undefined when the text is not a graph. */
+export function readComfyUI(text: string): GeneratorMetadata | undefined {
   const json = toJson(text);
   const graph = parseGraph(json);
   if (graph === undefined) return undefined;
@@ -61,7 +61,7 @@ export function readComfyUI(text: string): Traces | undefined {
 
 /** Python writes NaN and Infinity, which are not JSON. */
 function toJson(text: string): string {
-  // A string that never ends counts as one, or each quote in it would be searched again to the end.
+  // Matches an unterminated string, too: otherwise each quote in it would start another search to the end.
   return text.replace(/"[^"\\]*(?:\\.[^"\\]*)*"?|\bNaN\b|-?\bInfinity\b/gs, (found) =>
     found.startsWith('"') ? found : 'null',
   );
@@ -89,10 +89,10 @@ function follow(graph: Graph, value: unknown): Node | undefined {
   return isLink(value) ? graph.get(value[0]) : undefined;
 }
 
-/** Of these nodes and those that feed them the nearest that fits. */
+/** Returns the nearest node that fits, among these nodes and their sources. */
 function nearest(graph: Graph, nodes: Iterable<Node>, fits: (node: Node) => boolean): Node | undefined {
   const found = new Set(nodes);
-  // A set that grows while it is walked is a queue without repetitions.
+  // A set that grows while it is iterated is a queue without duplicates.
   for (const node of found) {
     if (fits(node)) return node;
     const sources = Object.values(node.inputs).map((value) => follow(graph, value));
@@ -101,7 +101,7 @@ function nearest(graph: Graph, nodes: Iterable<Node>, fits: (node: Node) => bool
   return undefined;
 }
 
-/** Of the samplers that the saved image went through the one that began it: later ones refine or enlarge. */
+/** Returns the first of the samplers that produced the saved image: later ones refine or enlarge it. */
 function firstSampler(graph: Graph): Node | undefined {
   const nodes = [...graph.values()];
   const saving = nodes.filter(({ class_type }) => /save/i.test(class_type));
@@ -130,7 +130,7 @@ function promptOf(graph: Graph, sampler: Node): string | undefined {
   return undefined;
 }
 
-/** The words that a node holds or is fed with; empty where it has a place for words and none in it. */
+/** Returns the text of a node or of its sources; empty when its inputs for text are empty. */
 function textOf(graph: Graph, node: Node | undefined, seen: Set<Node>): string | undefined {
   if (node === undefined || seen.has(node)) return undefined;
   seen.add(node);
@@ -158,7 +158,7 @@ function anyPrompt(graph: Graph): string | undefined {
   return encoders.map((node) => textOf(graph, node, seen)).find((text) => text?.trim());
 }
 
-/** The file that the model of a node was loaded from, on whatever way it came. */
+/** Returns the name of the file that a node's model was loaded from, through any chain of links. */
 function modelOf(graph: Graph, node: Node | undefined, seen: Set<Node>): string | undefined {
   if (node === undefined || seen.has(node)) return undefined;
   seen.add(node);

@@ -1,10 +1,12 @@
-/** Reads what generators leave in EXIF and XMP: their texts by the names that PNG has for them, and when it was made. */
+/**
+ * Reads generator metadata from EXIF and XMP: texts, by the keywords that PNGs have for them, and the creation date.
+ */
 import type { Blocks } from './metadata-blocks.ts';
 
 export interface BlockTexts {
-  /** `prompt`, `workflow` and `parameters`, as far as there are any. */
+  /** `prompt`, `workflow` and `parameters`, when present. */
   texts: Map<string, string>;
-  /** As written: EXIF and XMP each have a form of their own. */
+  /** As written, in the form of EXIF or of XMP. */
   date?: string;
 }
 
@@ -18,21 +20,22 @@ const OPTIONS = {
   gps: false,
   interop: false,
   ifd1: false,
-  // Its dates would be those of this machine's zone.
+  // exifr would read dates in this machine's time zone.
   reviveValues: false,
   translateValues: false,
   mergeOutput: false,
 };
-/** ComfyUI: `workflow:{…}` in Make, `prompt:{…}` in Model, or in any other tag of text. */
+/** ComfyUI: `workflow:{…}` in Make, `prompt:{…}` in Model, or in any other text tag. */
 const NAMED = /^(prompt|workflow):\s*(?=\{)/i;
-/** A description that is no caption. */
+/** Distinguishes settings from a caption in a description. */
 const SETTINGS = /\bSteps: \d+, /;
 const ENTITY = /&(?:(lt|gt|quot|apos|amp)|#(\d{1,7}|x[\da-f]{1,6}));/gi;
 const ENTITIES: Record<string, string> = { lt: '<', gt: '>', quot: '"', apos: "'", amp: '&' };
 
 export async function readBlockTexts({ exif, xmp }: Blocks): Promise<BlockTexts> {
   const { parse, sidecar } = await loadExifr();
-  const fromExif = exif && readExif(await parse(exif, OPTIONS));
+  // A copy: of a tag that claims more than there is, exifr would read what lies behind a view in the pool of Buffers.
+  const fromExif = exif && readExif(await parse(new Uint8Array(exif), OPTIONS));
   const fromXmp = xmp && readXmp((await sidecar(xmp, OPTIONS, 'xmp')) as Record<string, Tags>);
   return {
     texts: new Map([...(fromXmp?.texts ?? []), ...(fromExif?.texts ?? [])]),
@@ -40,10 +43,10 @@ export async function readBlockTexts({ exif, xmp }: Blocks): Promise<BlockTexts>
   };
 }
 
-/** On first use, since most files are PNGs. */
+/** Loads exifr on first use, since most files are PNGs. */
 async function loadExifr() {
   const exifr = await import('exifr');
-  // Of its CommonJS build Node sees nothing but `default`, which in its ES module is not complete.
+  // Node sees only `default` of its CommonJS build; in its ES module `default` is incomplete.
   return 'sidecar' in exifr ? exifr : (exifr as { default: typeof exifr }).default;
 }
 
@@ -69,12 +72,12 @@ function exifDate(ifd0: Tags, exif: Tags): string | undefined {
   return date ? `${date}${offset ?? ''}` : undefined;
 }
 
-/** Eight bytes name its code; UNICODE is UTF-16 of either byte order, whatever that of the file. */
+/** The first eight bytes name the encoding; UNICODE is UTF-16 of either byte order, whatever that of the file. */
 function decodeComment(comment: Buffer): string {
   const [code, text] = [comment.toString('latin1', 0, 8), comment.subarray(8)];
   if (!code.startsWith('UNICODE')) return text.toString('utf8');
   const even = text.subarray(0, text.length & ~1);
-  // The high byte of most characters is the same small number: of the two columns the one that has more zeros.
+  // Most characters have a high byte of zero: the high bytes are those, at even or odd offsets, with more zeros.
   const zeros = even.reduce((sum, byte, at) => sum + (byte === 0 ? (at % 2 === 0 ? 1 : -1) : 0), 0);
   return new TextDecoder(zeros >= 0 ? 'utf-16be' : 'utf-16le').decode(even);
 }
@@ -86,7 +89,7 @@ function readXmp({ xmp = {}, dc = {}, exif = {}, photoshop = {} }: Record<string
   return { texts, date: [exif.DateTimeOriginal, xmp.CreateDate, photoshop.DateCreated].find(isText) };
 }
 
-/** A text in one language comes as an object. */
+/** A text with a language is parsed to an object. */
 function plainText(tag: unknown): string | undefined {
   const text = isText(tag) ? tag : (tag as { value?: unknown } | undefined)?.value;
   return isText(text) ? text.replace(ENTITY, decodeEntity) : undefined;

@@ -1,9 +1,22 @@
-/** Reads the JSON in which generators describe an image; numbers stay as they were written. */
-import { ExactNumber } from './traces.ts';
+/** Parses the JSON in which generators describe an image; numbers stay as they were written. */
 
 export type Fields = Record<string, unknown>;
 
-/** Of an object or an array; empty for null. Throws a SyntaxError for what is no JSON. */
+/** A number as it was written: seeds have 64 bits, doubles only 53. */
+export class ExactNumber {
+  readonly text: string;
+
+  /** Requires that `text` is a JSON number. */
+  constructor(text: string) {
+    this.text = text;
+  }
+
+  toJSON(): unknown {
+    return JSON.rawJSON(this.text);
+  }
+}
+
+/** Returns the fields of a JSON object or array; none for null. Throws a SyntaxError for text that is not JSON. */
 export function parseFields(json: string): Fields {
   const exact = (_key: string, value: unknown, { source }: { source?: string }) =>
     typeof value === 'number' ? new ExactNumber(source!) : value;

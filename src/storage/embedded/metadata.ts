@@ -1,15 +1,20 @@
-/** Reads the prompt, model, parameters and date that a generator (ComfyUI, A1111, InvokeAI, NovelAI) left in its image. */
+/**
+ * Reads the prompt, model, parameters and date that a generator (ComfyUI, A1111, InvokeAI, NovelAI) embedded in its
+ * image.
+ */
 import { readA1111 } from './a1111.ts';
 import { findBlocks } from './blocks.ts';
 import { readComfyUI } from './comfyui.ts';
 import { parseEmbeddedDate } from './date.ts';
 import { type BlockTexts, readBlockTexts } from './exif.ts';
+import { type Fields, parseFields } from './fields.ts';
+import { readFooocus } from './fooocus.ts';
+import type { GeneratorMetadata } from './generator-metadata.ts';
 import { readInvokeAI } from './invokeai.ts';
-import { readJsonParameters } from './json-parameters.ts';
 import { readNovelAI } from './novelai.ts';
 import { readPngTexts } from './png-text.ts';
 import type { ReadAt } from './read-at.ts';
-import type { Traces } from './traces.ts';
+import { readSwarmUI } from './swarmui.ts';
 
 export interface EmbeddedMetadata {
   prompt?: string;
@@ -17,22 +22,24 @@ export interface EmbeddedMetadata {
   model?: string;
   /** One JSON object: the generator's settings, numbers as they were written, and ComfyUI's graph as `comfyui`. */
   parametersJson?: string;
-  /** When it was made; UTC where no zone is told. */
+  /** When the image was generated; UTC when no zone is given. */
   timestamp?: Date;
 }
 
-/** Where PNGs have their text: before the pixels, and all metadata of a save has 1 MiB. */
+/** The part of a PNG that is searched for text, which precedes the pixels; a save accepts 1 MiB of metadata. */
 export const HEAD_BYTES = 2 * 1024 * 1024;
 const MAX_PROMPT_BYTES = 64 * 1024;
 const MAX_MODEL_BYTES = 1024;
 /** The 1 MiB of all metadata, less room for the prompt, the model, category and tags. */
 const MAX_PARAMETERS_BYTES = 1024 * 1024 - MAX_PROMPT_BYTES - 32 * 1024;
 
-/** What is found within the limits of a save: text of a PNG, EXIF and XMP of others. Never rejects: garbage is nothing. */
+/**
+ * Returns what fits the limits of a save: text of a PNG, else EXIF and XMP. Never rejects: damaged data counts as none.
+ */
 export async function readEmbeddedMetadata(readAt: ReadAt): Promise<EmbeddedMetadata> {
   try {
     const { texts, date } = await readTexts(readAt);
-    return withinLimits(tracesIn(texts), parseEmbeddedDate(date));
+    return withinLimits(readDialects(texts), parseEmbeddedDate(date));
   } catch {
     return {};
   }
@@ -45,14 +52,11 @@ async function readTexts(readAt: ReadAt): Promise<BlockTexts> {
   return blocks.exif || blocks.xmp ? readBlockTexts(blocks) : { texts };
 }
 
-/** The graph says what was done; a text beside it fills in what the graph does not tell. */
-function tracesIn(texts: Map<string, string>): Traces {
+/** The graph takes precedence; other texts fill in what it lacks. */
+function readDialects(texts: Map<string, string>): GeneratorMetadata {
   const graph = readComfyUI(texts.get('prompt') ?? '');
   const parameters = texts.get('parameters');
-  const text =
-    parameters === undefined
-      ? (readInvokeAI(texts) ?? readNovelAI(texts))
-      : (readJsonParameters(parameters) ?? readA1111(parameters));
+  const text = parameters === undefined ? (readInvokeAI(texts) ?? readNovelAI(texts)) : readParameters(parameters);
   return {
     prompt: graph?.prompt || text?.prompt,
     model: graph?.model || text?.model,
@@ -61,7 +65,25 @@ function tracesIn(texts: Map<string, string>): Traces {
   };
 }
 
-function withinLimits({ prompt, model, settings, graph }: Traces, timestamp: Date | undefined): EmbeddedMetadata {
+/** Text that is not JSON may still be a prompt that begins with a brace. */
+function readParameters(text: string): GeneratorMetadata {
+  const fields = fieldsIn(text);
+  return readSwarmUI(fields) ?? readFooocus(fields) ?? readA1111(text);
+}
+
+/** Returns no fields for text that is not JSON. */
+function fieldsIn(text: string): Fields {
+  try {
+    return parseFields(text);
+  } catch {
+    return {};
+  }
+}
+
+function withinLimits(
+  { prompt, model, settings, graph }: GeneratorMetadata,
+  timestamp: Date | undefined,
+): EmbeddedMetadata {
   const settingsJson = JSON.stringify(settings);
   const candidates = graph === undefined ? [settingsJson] : [withGraph(settingsJson, graph), settingsJson];
   const found = {
@@ -73,13 +95,13 @@ function withinLimits({ prompt, model, settings, graph }: Traces, timestamp: Dat
   return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined));
 }
 
-/** Joined as text, so that every number of the graph stays as it was written. */
+/** Joins the JSON as text, so that every number of the graph stays as it was written. */
 function withGraph(settingsJson: string, graph: string): string {
   const settings = settingsJson.slice(1, -1);
   return `{${settings}${settings && ','}"comfyui":${graph}}`;
 }
 
-/** As a save accepts it: well-formed, without NUL; nothing where it is empty or too long. */
+/** Returns the text as a save accepts it, well-formed and without NUL; undefined when it is empty or too long. */
 function cleaned(text: string | undefined, maxBytes: number): string | undefined {
   const clean = text?.toWellFormed().replaceAll('\0', '').trim();
   return clean && Buffer.byteLength(clean) <= maxBytes ? clean : undefined;

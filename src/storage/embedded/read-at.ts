@@ -1,17 +1,17 @@
-/** Reading a file here and there: what the readers of embedded metadata need of one. */
+/** Random access to a file, for the readers of embedded metadata. */
 import type { PathLike } from 'node:fs';
 import { open } from 'node:fs/promises';
 
-/** Up to `lengthBytes` at that position; fewer where the file, or what is known of it, ends. */
+/** Returns up to `lengthBytes` at that position; fewer at the end of the file, or of its known part. */
 export type ReadAt = (position: number, lengthBytes: number) => Promise<Buffer>;
 
-/** Of bytes in memory; they may be the beginning of a file. */
+/** Reads bytes in memory, which may be only the beginning of a file. */
 export function readerOf(bytes: Uint8Array): ReadAt {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return async (position, lengthBytes) => buffer.subarray(position, position + lengthBytes);
 }
 
-/** Of a file, which is opened for each part. */
+/** Reads a file, which is opened for each read. */
 export function readerOfFile(path: PathLike): ReadAt {
   return async (position, lengthBytes) => {
     if (lengthBytes <= 0) return Buffer.alloc(0);

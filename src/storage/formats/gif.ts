@@ -1,6 +1,9 @@
-/** GIF, also animated: the blocks from the logical screen to the trailer. */
-import { type Demand, damaged, dimensions, type Format, type Parser, skip, take } from './parser.ts';
+/** Parses GIF, also animated: the blocks from the logical screen to the trailer. */
+import { dimensions, type Format, type Parser } from './parser.ts';
+import { type Demand, damaged, read } from './walk.ts';
 
+const SCREEN_BYTES = 13;
+const DESCRIPTOR_BYTES = 9;
 const EXTENSION = 0x21;
 const IMAGE = 0x2c;
 const TRAILER = 0x3b;
@@ -15,15 +18,16 @@ export const gif: Format = {
 };
 
 function* parse(): Parser {
-  const screen = yield take(13);
+  const screen = yield read(0, SCREEN_BYTES);
   const size = dimensions(screen.readUInt16LE(6), screen.readUInt16LE(8));
-  yield skip(colorTableBytes(screen[10]!));
+  let at = SCREEN_BYTES + colorTableBytes(screen[10]!);
   let hasImage = false;
   for (;;) {
-    const block = (yield take(1))[0];
+    const block = (yield read(at, 1))[0];
+    at += 1;
     if (block === TRAILER) break;
-    if (block === IMAGE) yield* imageData();
-    else if (block === EXTENSION) yield* subBlocks(1);
+    if (block === IMAGE) at = yield* imageData(at);
+    else if (block === EXTENSION) at = yield* subBlocks(at + 1);
     else throw damaged('no GIF block where one must begin');
     hasImage ||= block === IMAGE;
   }
@@ -31,18 +35,22 @@ function* parse(): Parser {
   return size;
 }
 
-function* imageData(): Generator<Demand, void, Buffer> {
-  const descriptor = yield take(9);
-  yield* subBlocks(colorTableBytes(descriptor[8]!) + 1);
+/** Returns the offset at which a block ends. */
+type Block = Generator<Demand, number, Buffer>;
+
+function* imageData(at: number): Block {
+  const descriptor = yield read(at, DESCRIPTOR_BYTES);
+  return yield* subBlocks(at + DESCRIPTOR_BYTES + colorTableBytes(descriptor[8]!) + 1);
 }
 
-/** The sub-blocks behind so many bytes, up to the empty one that ends them. */
-function* subBlocks(before: number): Generator<Demand, void, Buffer> {
-  let length = before;
-  do {
-    yield skip(length);
-    length = (yield take(1))[0]!;
-  } while (length > 0);
+/** Skips sub-blocks, up to and including the empty one that ends them. */
+function* subBlocks(first: number): Block {
+  let at = first;
+  for (;;) {
+    const length = (yield read(at, 1))[0]!;
+    at += 1 + length;
+    if (length === 0) return at;
+  }
 }
 
 function colorTableBytes(flags: number): number {

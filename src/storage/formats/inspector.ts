@@ -1,4 +1,4 @@
-/** Tells what image a stream of bytes is and whether it is whole, while the bytes go by. */
+/** Detects the type of an image in a stream of bytes, and checks that the image is whole, as the bytes pass. */
 import { StorageError } from '../domain/errors.ts';
 import { avif, brandsOf } from './avif.ts';
 import { gif } from './gif.ts';
@@ -22,23 +22,25 @@ export interface ImageFormat extends DetectedType {
 }
 
 const FORMATS: readonly Format[] = [png, jpeg, webp, gif, avif];
-/** What names every type but those of the `ftyp` family. */
+/** Enough bytes to detect every type except those of the `ftyp` family. */
 const MAGIC_BYTES = 12;
-/** Where the list of brands of an `ftyp` box is given up. */
+/** The most bytes of an `ftyp` box that are searched for brands. */
 const MAX_HEAD_BYTES = 256;
 
-/** One image on its way in. Chunks may have any size; the answers do not depend on it. Bytes are looked at, never kept. */
+/** Inspects one incoming image. Chunks may have any size, which does not change the results. Retains no chunk. */
 export class ImageInspector {
   #head: Buffer = Buffer.alloc(0);
   #format: Format | undefined;
   #run: ParserRun | undefined;
 
-  /** The type by its first bytes: 12 for most, the `ftyp` box for AVIF; undefined until they have been seen. */
+  /** The type, detected by the first 12 bytes, for AVIF by the `ftyp` box; undefined until they have arrived. */
   get detected(): DetectedType | undefined {
     return this.#format && { contentType: this.#format.contentType, extension: this.#format.extension };
   }
 
-  /** TYPE_NOT_ALLOWED as soon as the first bytes show it, IMAGE_TRUNCATED as soon as the structure is broken. */
+  /**
+   * Throws TYPE_NOT_ALLOWED as soon as the first bytes show it, and IMAGE_TRUNCATED as soon as the structure is broken.
+   */
   push(chunk: Uint8Array): void {
     const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
     if (this.#run === undefined) this.#begin(bytes);
@@ -54,7 +56,10 @@ export class ImageInspector {
     this.#run.push(bytes.subarray(missing));
   }
 
-  /** IMAGE_EMPTY, TYPE_NOT_ALLOWED when too short to be anything, IMAGE_TRUNCATED with what is missing. */
+  /**
+   * Returns type and dimensions. Throws IMAGE_EMPTY, TYPE_NOT_ALLOWED when the image is too short for any type, or
+   * IMAGE_TRUNCATED with what is missing.
+   */
   finish(): ImageFormat {
     if (this.#head.length === 0) throw new StorageError('IMAGE_EMPTY', 'no bytes arrived');
     this.#format ??= FORMATS.find((format) => format.matches(this.#head));
@@ -70,7 +75,10 @@ function runOver(format: Format, head: Buffer): ParserRun {
   return run;
 }
 
-/** The format once it is sure, undefined while more bytes may tell; TYPE_NOT_ALLOWED when none can be. */
+/**
+ * Returns the format once it is certain, undefined while it needs more bytes. Throws TYPE_NOT_ALLOWED when none can
+ * match.
+ */
 function detect(head: Buffer): Format | undefined {
   if (head.length < MAGIC_BYTES) return undefined;
   const format = FORMATS.find((candidate) => candidate.matches(head));
@@ -87,7 +95,9 @@ function notAllowed(what: string): StorageError {
   return new StorageError('TYPE_NOT_ALLOWED', `not an image of an allowed type (${what}); allowed are ${allowed}`);
 }
 
-/** In words for the caller, from the first 12 bytes alone, so that it is the same however they were cut. */
+/**
+ * Describes the bytes for the caller, by the first 12 alone, so that the text does not depend on the size of chunks.
+ */
 function appearance(head: Buffer): string {
   if (head.length < MAGIC_BYTES) return `${head.length} bytes, too few to be an image`;
   const start = head.toString('latin1', 0, MAGIC_BYTES);

@@ -1,22 +1,15 @@
-/** JPEG: the markers from SOI over the scans to EOI. */
-import {
-  type Dimensions,
-  damaged,
-  dimensions,
-  type Format,
-  type Parser,
-  type Scan,
-  scan,
-  skip,
-  take,
-} from './parser.ts';
+/** Parses JPEG: the markers from SOI through the scans to EOI. */
+import { type Dimensions, dimensions, type Format, type Parser } from './parser.ts';
+import { type Demand, damaged, read, readInto, type Scan, scan, type Visit, type Walk } from './walk.ts';
 
 const FF = 0xff;
 const SOI = 0xd8;
 const EOI = 0xd9;
-const SOS = 0xda;
+export const SOS = 0xda;
 const TEM = 0x01;
-/** The frame headers; among their codes are DHT (C4), JPG (C8) and DAC (CC). */
+const NO_MARKER = 0;
+const LENGTH_BYTES = 2;
+/** The frame headers; their range of codes includes DHT (C4), JPG (C8) and DAC (CC). */
 const isFrame = (code: number) => code >= 0xc0 && code <= 0xcf && code !== 0xc4 && code !== 0xc8 && code !== 0xcc;
 const isRestart = (code: number) => code >= 0xd0 && code <= 0xd7;
 const hasNoBody = (code: number) => code === TEM || isRestart(code);
@@ -31,72 +24,72 @@ export const jpeg: Format = {
   parse,
 };
 
-function* parse(): Parser {
-  yield skip(2);
-  let size: Dimensions | undefined;
-  let hasScan = false;
-  let code = yield* nextMarker();
+/** Walks the segments after SOI, each with its code as type, up to EOI; skips entropy-coded data. */
+export function* walkJpeg(visit: Visit<number>): Walk {
+  let { code, end } = yield* nextMarker(2, false);
   while (code !== EOI) {
     if (!hasNoBody(code)) {
-      const body = yield* bodyLength(code);
-      if (isFrame(code)) size = yield* frame(body);
-      else yield skip(body);
+      if (isReserved(code) || code === SOI) throw damaged('no JPEG marker where one must be');
+      const length = (yield read(end, LENGTH_BYTES)).readUInt16BE(0);
+      if (length < LENGTH_BYTES) throw damaged('a JPEG segment with an impossible length');
+      const reading = visit({ type: code, at: end + LENGTH_BYTES, lengthBytes: length - LENGTH_BYTES });
+      if (reading !== undefined) yield* reading;
+      end += length;
     }
-    if (code === SOS) {
-      hasScan = true;
-      code = yield* scanData();
-    } else {
-      code = yield* nextMarker();
-    }
+    ({ code, end } = yield* nextMarker(end, code === SOS));
   }
-  if (size === undefined || !hasScan) throw damaged('a JPEG without an image before its end');
-  return size;
 }
 
-type Part<T> = Generator<ReturnType<typeof take>, T, Buffer>;
-
-/** A marker may be preceded by any number of fill bytes. */
-function* nextMarker(): Part<number> {
-  if ((yield take(1))[0] !== FF) throw damaged('no JPEG marker where one must be');
-  let code = FF;
-  while (code === FF) code = (yield take(1))[0]!;
-  return code;
+interface Marker {
+  code: number;
+  /** The offset after it. */
+  end: number;
 }
 
-function* bodyLength(code: number): Part<number> {
-  if (isReserved(code) || code === SOI) throw damaged('no JPEG marker where one must be');
-  const length = (yield take(2)).readUInt16BE(0);
-  if (length < 2) throw damaged('a JPEG segment with an impossible length');
-  return length - 2;
-}
-
-function* frame(body: number): Part<Dimensions> {
-  if (body < 6) throw damaged('a JPEG frame header that is too short');
-  const header = yield take(body);
-  return dimensions(header.readUInt16BE(3), header.readUInt16BE(1));
-}
-
-/** Passes over entropy-coded data; answers the marker that ends it. */
-function* scanData(): Part<number> {
-  let code = 0;
+/**
+ * Finds the next marker; skips fill bytes and, with `inData`, entropy-coded data. Returns NO_MARKER when none follows.
+ */
+function* nextMarker(at: number, inData: boolean): Generator<Demand, Marker, Buffer> {
+  const marker = { code: NO_MARKER, end: at };
   let afterFF = false;
   const look: Scan = (chunk, from) => {
     let at = from;
     for (;;) {
-      if (!afterFF) {
-        const found = chunk.indexOf(FF, at);
-        if (found === -1) return -1;
-        at = found + 1;
+      if (inData && !afterFF) {
+        at = chunk.indexOf(FF, at) + 1;
+        if (at === 0) return -1;
         afterFF = true;
       }
-      if (at >= chunk.length) return -1;
-      code = chunk[at]!;
+      if (at === chunk.length) return -1;
+      const code = chunk[at]!;
       at += 1;
-      afterFF = code === FF;
-      // FF00 is the byte FF itself, a restart goes on with data, and FF may be filled up with more of them.
-      if (!afterFF && code !== 0 && !isRestart(code)) return at;
+      // FF00 is the byte FF itself, and data continues after a restart.
+      if (inData && (code === 0 || isRestart(code))) afterFF = false;
+      else if (code === FF) afterFF = true;
+      else {
+        if (afterFF) marker.code = code;
+        return at;
+      }
     }
   };
-  yield scan(look);
-  return code;
+  yield scan(at, (chunk, from) => {
+    const to = look(chunk, from);
+    marker.end += (to === -1 ? chunk.length : to) - from;
+    return to;
+  });
+  return marker;
+}
+
+function* parse(): Parser {
+  const found: { size?: Dimensions; hasScan?: boolean } = {};
+  yield* walkJpeg(({ type: code, at, lengthBytes }) => {
+    found.hasScan ||= code === SOS;
+    if (!isFrame(code)) return undefined;
+    if (lengthBytes < 6) throw damaged('a JPEG frame header that is too short');
+    return readInto(at, lengthBytes, (header) => {
+      found.size = dimensions(header.readUInt16BE(3), header.readUInt16BE(1));
+    });
+  });
+  if (found.size === undefined || !found.hasScan) throw damaged('a JPEG without an image before its end');
+  return found.size;
 }

@@ -1,11 +1,11 @@
-/** An image as callers see it, of its record and the place of its bytes. */
+/** Builds an image as callers see it, from its record and the location of its bytes. */
 
 import type { ImageMetadata, StorageItem } from '../domain/image.ts';
 import { parseParameters } from '../domain/parameters.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import type { StorageProvider } from '../types.ts';
 
-/** Where a caller finds the bytes. */
+/** Where callers fetch the bytes. */
 export interface Location {
   url: string;
   path?: string;
@@ -34,7 +34,7 @@ export function itemOf(
   };
 }
 
-/** Parses the parameters only for who looks at them; an accessor in each literal would be a closure for each image. */
+/** Parses the parameters only on access. A class, since an accessor in a literal would cost a closure per image. */
 class StoredMetadata implements Required<ImageMetadata> {
   readonly prompt: string;
   readonly model: string;

@@ -1,11 +1,10 @@
 /** Lists over one provider or several: merges their pages in one order and makes page tokens. */
-import type { CatalogQuery } from '../catalog/catalog.ts';
 import { resolveRange } from '../domain/dates.ts';
 import { invalidField } from '../domain/errors.ts';
 import type { StorageItem } from '../domain/image.ts';
-import type { ImageFilter, Instant, ListOptions, Page, Position, Resume } from '../domain/requests.ts';
+import type { ImageQuery, Instant, ListOptions, Page, Position, Resume } from '../domain/requests.ts';
 import { checkCount, checkGroup, checkTags, checkText } from '../domain/validation.ts';
-import type { Listing, ListSource } from '../types.ts';
+import type { ImageList, PageReader } from '../types.ts';
 import { decodeToken, encodeToken, type PlaceInOrder, scopeOf } from './page-token.ts';
 
 const DEFAULT_PAGE_SIZE = 100;
@@ -18,16 +17,15 @@ const MAX_QUERY_BYTES = 4096;
 
 type Options = ListOptions<Instant>;
 
-/** A listing over these sources; nothing is asked before it is awaited or iterated. */
-export function createListing(sources: () => ListSource[], options: Options): Listing {
-  const pages = () => readPages(sources, options);
+/** Returns the list over these providers. Reads nothing before it is awaited or iterated; ages count from then. */
+export function createListing(providers: () => readonly PageReader[], options: Options, now: () => number): ImageList {
+  const pages = () => readPages(providers, options, now);
   return {
-    sources,
     pages,
     async *[Symbol.asyncIterator]() {
       for await (const page of pages()) yield* page.items;
     },
-    // biome-ignore lint/suspicious/noThenProperty: the seed's `await storage.list()` is this contract's
+    // biome-ignore lint/suspicious/noThenProperty: `await storage.list()` is part of the contract
     then(resolve, reject) {
       return all(pages()).then(resolve, reject);
     },
@@ -40,16 +38,23 @@ async function all(pages: AsyncIterable<Page>): Promise<StorageItem[]> {
   return items;
 }
 
-async function* readPages(open: () => ListSource[], options: Options): AsyncGenerator<Page> {
-  checkOptions(options);
-  const sources = open();
+async function* readPages(
+  open: () => readonly PageReader[],
+  options: Options,
+  now: () => number,
+): AsyncGenerator<Page> {
+  const query = checkedQuery(options, new Date(now()));
+  const providers = open();
   const scope = scopeOf(
     options,
-    sources.map(({ provider }) => provider),
+    providers.map(({ name }) => name),
   );
   const place = options.pageToken ? decodeToken(options.pageToken, scope) : undefined;
   const pageSize = options.pageSize || DEFAULT_PAGE_SIZE;
-  const heads = sources.map((source) => new Head(source, pageSize, place && resumeOf(source.provider, place, options)));
+  const heads = providers.map((provider) => {
+    const after = place && resumeOf(provider.name, place, options);
+    return new Head(provider, query, pageSize, after);
+  });
   for (let left = options.limit || Number.POSITIVE_INFINITY; left > 0; ) {
     const items = await nextItems(heads, Math.min(pageSize, left), options);
     const last = items.at(-1);
@@ -65,7 +70,7 @@ async function* readPages(open: () => ListSource[], options: Options): AsyncGene
 async function nextItems(heads: Head[], count: number, options: Options): Promise<StorageItem[]> {
   const items: StorageItem[] = [];
   for (let bytes = 0; items.length < count; ) {
-    // Promises only between pages: one for every item would be most of what a list costs.
+    // Awaits only between pages: a promise per item would be most of the cost of a list.
     if (heads.some((head) => head.isUnread)) await fill(heads);
     const first = firstOf(heads, options);
     if (first === undefined) break;
@@ -89,22 +94,24 @@ function firstOf(heads: Head[], options: Options): Head | undefined {
   return best;
 }
 
-/** The unread beginning of one source. */
+/** Reads the images of one provider page by page; `item` is the next unread one. */
 class Head {
   #items: StorageItem[] = [];
   #next = 0;
   #after: Resume | undefined;
   #more = true;
-  readonly #source: ListSource;
+  readonly #provider: PageReader;
+  readonly #query: ImageQuery;
   readonly #pageSize: number;
 
-  constructor(source: ListSource, pageSize: number, after: Resume | undefined) {
-    this.#source = source;
+  constructor(provider: PageReader, query: ImageQuery, pageSize: number, after: Resume | undefined) {
+    this.#provider = provider;
+    this.#query = query;
     this.#pageSize = pageSize;
     this.#after = after;
   }
 
-  /** Undefined at the end, and while `isUnread`. */
+  /** The next item; undefined at the end, and while `isUnread`. */
   get item(): StorageItem | undefined {
     return this.#items[this.#next];
   }
@@ -118,7 +125,7 @@ class Head {
   }
 
   async read(): Promise<void> {
-    const { items, more } = await this.#source.read(this.#after, this.#pageSize, MAX_PAGE_BYTES);
+    const { items, more } = await this.#provider.readPage(this.#query, this.#after, this.#pageSize, MAX_PAGE_BYTES);
     this.#items = items;
     this.#next = 0;
     this.#more = more;
@@ -131,7 +138,7 @@ function positionOf(item: StorageItem): Position {
   return { timestamp: item.metadata.timestamp.getTime(), filename: item.filename };
 }
 
-/** By (timestamp, filename, provider), turned round for newest first. */
+/** Orders by (timestamp, filename, provider), descending for newest first. */
 function precedes(a: StorageItem, b: StorageItem, options: Options): boolean {
   const [x, y] = [positionOf(a), positionOf(b)];
   const order = x.timestamp - y.timestamp || compare(x.filename, y.filename) || compare(a.provider, b.provider);
@@ -159,40 +166,16 @@ function resumeOf(provider: string, [timestamp, filename, lastProvider]: PlaceIn
   return { timestamp, filename, inclusive: behind };
 }
 
-function checkOptions(options: Options): void {
-  checkFilter(options);
+/** Returns the options with their dates resolved. Throws FIELD_INVALID, which names the field. */
+function checkedQuery(options: Options, now: Date): ImageQuery {
+  checkGroup(options);
+  checkText('query', options.query ?? '', MAX_QUERY_BYTES);
+  checkTags('tags', options.tags ?? []);
+  const dateRange = options.dateRange === undefined ? undefined : resolveRange(options.dateRange, now);
   if (!['newest', 'oldest', undefined].includes(options.order)) throw invalidField('order', 'must be newest or oldest');
   checkCount('limit', options.limit ?? 0);
   if (checkCount('batch_size', options.pageSize ?? 0) > MAX_PAGE_SIZE) {
     throw invalidField('batch_size', `at most ${MAX_PAGE_SIZE}`);
   }
-}
-
-function checkFilter(filter: ImageFilter<Instant>): void {
-  checkGroup(filter);
-  checkText('query', filter.query ?? '', MAX_QUERY_BYTES);
-  checkTags('tags', filter.tags ?? []);
-  if (filter.dateRange !== undefined) resolveRange(filter.dateRange);
-}
-
-/** The same in the catalog's terms. */
-export function toQuery({
-  dateRange,
-  model,
-  category,
-  query,
-  tags,
-  pinned,
-  order = 'newest',
-}: ListOptions): CatalogQuery {
-  return {
-    ...(dateRange?.start && { start: dateRange.start.getTime() }),
-    ...(dateRange?.end && { end: dateRange.end.getTime() }),
-    model,
-    category,
-    query,
-    tags,
-    pinned,
-    order,
-  };
+  return { ...options, dateRange };
 }

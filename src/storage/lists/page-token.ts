@@ -1,17 +1,19 @@
-/** Page tokens: the place where a list resumes, bound to its filters, order and providers. */
+/**
+ * Encodes and decodes page tokens: where a list resumes (a keyset cursor), bound to its filters, order and providers.
+ */
 import { createHash } from 'node:crypto';
 import { StorageError } from '../domain/errors.ts';
 import type { Instant, ListOptions } from '../domain/requests.ts';
 
-/** Of the last item that was given. */
+/** The position of the last item that was returned. */
 export type PlaceInOrder = [timestamp: number, filename: string, provider: string];
 
-/** A token that resumes behind this place in a list of this scope. */
+/** Returns a token that resumes after this position in a list of this scope. */
 export function encodeToken(last: PlaceInOrder, scope: string): string {
   return Buffer.from(JSON.stringify([scope, ...last])).toString('base64url');
 }
 
-/** PAGE_TOKEN_INVALID when no list gave it, or one of another scope. */
+/** Throws PAGE_TOKEN_INVALID when the token is malformed, or belongs to another scope. */
 export function decodeToken(text: string, scope: string): PlaceInOrder {
   let token: unknown;
   try {
@@ -30,7 +32,9 @@ export function decodeToken(text: string, scope: string): PlaceInOrder {
   return [timestamp, filename, provider];
 }
 
-/** Stands for what a list is over. An age counts as it is written: it is the same filter when the next page is read. */
+/**
+ * Returns a digest of filters, order and providers. An age is digested as written: it is the same filter on every page.
+ */
 export function scopeOf(
   { dateRange, model, category, query, tags, pinned, order }: ListOptions<Instant>,
   providers: readonly string[],

@@ -1,4 +1,4 @@
-/** Commits an image whose bytes lie in their place without a row: what `verify` and hands that restore a backup leave. */
+/** Commits an image whose bytes are in place without a row in the catalog, such as one restored from a backup. */
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -7,23 +7,23 @@ import { placeFile, readText, syncFile, syncFolder } from '../disk/files.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import { formatRecord, parseRecord } from '../domain/record-file.ts';
 import { readerOfFile } from '../embedded/read-at.ts';
-import { inspectFoundling, recordOfFoundling } from '../maintenance/orphan.ts';
+import { inspectOrphan, recordOfOrphan } from '../maintenance/orphan.ts';
 import { quarantine } from './quarantine.ts';
 import type { LocalStore } from './store.ts';
 
 const CHUNK_BYTES = 256 * 1024;
 
-/** The StorageErrors of a save where the bytes are no whole image of the type that the name says: nothing has changed then. */
+/** Rejects with a save's StorageErrors, and no change, where the bytes are not a whole image of the filename's type. */
 export async function adoptImage(store: LocalStore, filename: string): Promise<void> {
   const record = await recordFor(store, filename);
-  // Before the commit: a rebuild must not take it for deleted, should it have been so once.
+  // Before the commit: after a crash between the two, a rebuild must not drop the image for an earlier delete.
   await store.audit.broughtBack(record, 'adopt', store.context.now());
   await syncFile(store.layout.image(filename));
   await insert(store, record);
   await correctRecord(store, filename);
 }
 
-/** Leaves a record file that tells what the catalog does, unless the image was deleted; another file goes to quarantine. */
+/** Makes the record file match the catalog, unless the image was deleted; moves a file that differs to quarantine. */
 export async function correctRecord({ catalog, folders, layout }: LocalStore, filename: string): Promise<void> {
   const record = await catalog.find(filename);
   if (record === undefined) return;
@@ -37,20 +37,20 @@ export async function correctRecord({ catalog, folders, layout }: LocalStore, fi
   await syncFolder(dirname(path));
 }
 
-/** From the record file that fits the bytes, else from filename and embedded metadata. */
+/** Returns what the record file says, if it matches the bytes, else what filename and embedded metadata say. */
 async function recordFor({ layout }: LocalStore, filename: string): Promise<ImageRecord> {
   const path = layout.image(filename);
-  const image = await inspectFoundling(filename, createReadStream(path, { highWaterMark: CHUNK_BYTES }));
+  const image = await inspectOrphan(filename, createReadStream(path, { highWaterMark: CHUNK_BYTES }));
   const told = parseRecord((await readText(layout.record(filename))) ?? '', filename);
   if (told?.sha256 === image.sha256 && told.size === image.size) return told;
   const { mtimeMs } = await stat(path);
-  return recordOfFoundling(filename, image, readerOfFile(path), Math.round(mtimeMs));
+  return recordOfOrphan(filename, image, readerOfFile(path), Math.round(mtimeMs));
 }
 
 async function insert({ committer, layout }: LocalStore, record: ImageRecord): Promise<void> {
   const folders = [dirname(layout.image(record.filename))];
   const outcome = await committer.submit({ kind: 'insert', record }, folders);
-  // The key has gone to another image meanwhile, and stays there.
+  // Another image has the idempotency key by now, and keeps it.
   if (!outcome.done && outcome.why === 'key_taken') {
     await committer.submit({ kind: 'insert', record: { ...record, idempotencyKey: '' } }, folders);
   }

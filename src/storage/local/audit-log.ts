@@ -1,4 +1,4 @@
-/** The audit log: a line of JSON for every image deleted, so that a rebuilt catalog does not bring it back, unless somebody did. */
+/** The audit log: a JSON line per image deleted or brought back, so that a rebuilt catalog knows what stays deleted. */
 import { appendFile, readdir, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Tombstone } from '../catalog/catalog.ts';
@@ -9,9 +9,9 @@ import type { ImageRecord } from '../domain/record.ts';
 const ROTATE_BYTES = 16 * 1024 * 1024;
 const KEPT_ROTATIONS = 4;
 
-/** What deleted an image. */
+/** The operation that deleted an image. */
 export type DeletedBy = 'delete' | 'cleanup';
-/** What committed an image under a name that may have been deleted before. */
+/** The operation that committed an image under a name that may have been deleted before. */
 export type BroughtBackBy = 'adopt' | 'copy';
 
 interface Entry {
@@ -27,7 +27,7 @@ interface Entry {
 
 export class AuditLog {
   readonly #path: string;
-  /** What the log names as deleted; read on the first question. */
+  /** The filenames that the log has as deleted; read on first use. */
   #deleted: Promise<Set<string>> | undefined;
   #queue: string[] = [];
   #writing: Promise<void> | undefined;
@@ -41,7 +41,7 @@ export class AuditLog {
     (await this.#deleted)?.add(record.filename);
   }
 
-  /** A line only where the log says that the image was deleted: many others would push its deletes out of it. */
+  /** Writes a line only for an image that the log has as deleted: lines for all would rotate its deletes out. */
   async broughtBack(record: ImageRecord, by: BroughtBackBy, time: number): Promise<void> {
     this.#deleted ??= deletedIn(this.#path).catch((error) => {
       this.#deleted = undefined;
@@ -53,7 +53,7 @@ export class AuditLog {
     deleted.delete(record.filename);
   }
 
-  /** Lines asked for together are written together. Prompts are left out. */
+  /** Writes all waiting lines together. Leaves prompts out. */
   #append(record: ImageRecord, action: Entry['action'], time: number): Promise<void> {
     const { filename, model, size, sha256, idempotencyKey, fingerprint } = record;
     const at = new Date(time).toISOString();
@@ -91,11 +91,11 @@ async function deletedIn(path: string): Promise<Set<string>> {
   return new Set(standing.map(({ record }) => record.filename));
 }
 
-/** What the log still knows. */
+/** The content of the log, as far back as it is kept. */
 export interface Audit {
-  /** Without the metadata that the log leaves out. */
+  /** Their records have only the fields of a log line. */
   deletes: Tombstone[];
-  /** When that filename was brought back last, ms since 1970. */
+  /** When each filename was last brought back, ms since 1970. */
   broughtBack: Map<string, number>;
 }
 
@@ -114,7 +114,7 @@ export async function readAuditLog(path: string): Promise<Audit> {
   return audit;
 }
 
-/** Oldest first, the current one last. */
+/** Returns the files of the log, oldest first, the current one last. */
 async function auditFiles(path: string): Promise<string[]> {
   const stem = basename(path, '.jsonl');
   const names = (await ifPresent(readdir(dirname(path)))) ?? [];

@@ -1,79 +1,66 @@
-/** Group commit: whatever waits while one group is on its way to the disk becomes the next group. */
-import type { Catalog, Change, Outcome } from '../catalog/catalog.ts';
+/** Commits changes to the catalog of a local store in groups, once the names of their files are on stable storage. */
+import { GroupCommit } from '../async/group-commit.ts';
+import type { Change, ChangeOutcome, LocalCatalog } from '../catalog/catalog.ts';
 import { FolderSyncError } from '../disk/files.ts';
 import type { StorageError } from '../domain/errors.ts';
 
-const MAX_GROUP = 64;
-
-interface Waiting {
+interface Submitted {
   change: Change;
   folders: readonly string[];
-  resolve: (outcome: Outcome) => void;
-  reject: (error: unknown) => void;
 }
 
 export interface CommitterOptions {
-  catalog: Catalog;
-  /** Runs before anything of a group; its failure is definite. */
+  catalog: Pick<LocalCatalog, 'commit'>;
+  /** Runs first in each group; when it rejects, nothing of the group was committed. */
   check: () => Promise<void>;
   syncFolder: (path: string) => Promise<void>;
-  /** What a failed group means to its callers; done before the next group is taken. */
+  /** Returns the error for the callers of a failed group; runs before the next group is taken. */
   fold: (error: unknown) => Promise<StorageError>;
   failpoint: (step: string) => void;
 }
 
 export class Committer {
   readonly #options: CommitterOptions;
-  #waiting: Waiting[] = [];
-  #running: Promise<void> | undefined;
+  readonly #groups = new GroupCommit<Submitted, ChangeOutcome>({ commit: (group) => this.#commitOrFold(group) });
 
   constructor(options: CommitterOptions) {
     this.#options = options;
   }
 
   /**
-   * Commits a change after the names in these folders are on stable storage. Rejects with what `fold` makes of the
+   * Commits a change after the names in these folders are on stable storage. Rejects with what `fold` returns for the
    * failure of its group.
    */
-  submit(change: Change, folders: readonly string[]): Promise<Outcome> {
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ change, folders, resolve, reject });
-      this.#running ??= this.#run();
-    });
+  submit(change: Change, folders: readonly string[]): Promise<ChangeOutcome> {
+    return this.#groups.submit({ change, folders });
   }
 
-  /** Resolves when nothing waits. */
-  async idle(): Promise<void> {
-    await this.#running;
+  /** Resolves when no change is waiting. */
+  idle(): Promise<void> {
+    return this.#groups.idle();
   }
 
-  async #run(): Promise<void> {
-    while (this.#waiting.length > 0) {
-      const group = this.#waiting.splice(0, MAX_GROUP);
-      try {
-        const outcomes = await this.#commit(group);
-        for (const [index, { resolve }] of group.entries()) resolve(outcomes[index]!);
-      } catch (error) {
-        const folded = await this.#options.fold(error);
-        for (const { reject } of group) reject(folded);
-      }
+  async #commitOrFold(group: Submitted[]): Promise<ChangeOutcome[]> {
+    try {
+      return await this.#commit(group);
+    } catch (error) {
+      throw await this.#options.fold(error);
     }
-    this.#running = undefined;
   }
 
-  async #commit(group: Waiting[]): Promise<Outcome[]> {
+  async #commit(group: Submitted[]): Promise<ChangeOutcome[]> {
     const { catalog, check, syncFolder, failpoint } = this.#options;
     await check();
-    const folders = new Set(group.flatMap((waiting) => waiting.folders));
+    const folders = new Set(group.flatMap((submitted) => submitted.folders));
     await syncAll([...folders].map(syncFolder));
     failpoint('folders-synced');
-    const outcomes = await catalog.commit(group.map((waiting) => waiting.change));
+    const outcomes = await catalog.commit(group.map(({ change }) => change));
     failpoint('committed');
     return outcomes;
   }
 }
 
-/** Waits for all of them; of several failures, one that leaves a name in doubt counts before one that does not. */
+/** Waits for all syncs. Of several failures, throws one that leaves a name in doubt before one that does not. */
 async function syncAll(syncs: Promise<void>[]): Promise<void> {
   const failures = (await Promise.allSettled(syncs)).flatMap((sync) =>
     sync.status === 'rejected' ? [sync.reason] : [],

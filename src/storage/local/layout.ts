@@ -1,4 +1,4 @@
-/** Where everything lies below the base path of a local store. */
+/** The paths of a local store below its base path. */
 import { join, resolve } from 'node:path';
 import { folderOf } from '../domain/naming.ts';
 
@@ -15,7 +15,7 @@ export class Layout {
   readonly lock: string;
   readonly format: string;
   readonly reserve: string;
-  /** Size and time of the catalog at the last clean stop: one that somebody touched since is looked through. */
+  /** Size and mtime of the catalog at the last clean stop: a catalog that differs was changed since, and is checked. */
   readonly clean: string;
   /** Its presence asks the next start to rebuild the catalog. */
   readonly rebuild: string;
@@ -38,7 +38,7 @@ export class Layout {
     this.rebuild = join(this.metadata, 'REBUILD');
   }
 
-  /** The final path of an image; the filename must be one of ours. */
+  /** Returns the final path of an image. Requires a filename in the format of a store. */
   image(filename: string): string {
     return join(this.images, folderOf(filename)!, filename);
   }

@@ -1,14 +1,9 @@
-/** The start of a local store: lock, identity, catalog (rebuilt when it is lost), recovery. */
+/** Opens a local store: lock, identity, catalog (rebuilt when it is lost), recovery. */
 import { readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KeyedQueue } from '../async/keyed-queue.ts';
 import { CatalogError } from '../catalog/catalog.ts';
-import {
-  type OpenCatalogOptions,
-  type OpenedCatalog,
-  openCatalog,
-  type WorkerCatalog,
-} from '../catalog/sqlite/worker-catalog.ts';
+import { type OpenCatalogOptions, type OpenedCatalog, openCatalog } from '../catalog/sqlite/worker-catalog.ts';
 import { checkLinks, checkLocal } from '../disk/file-system.ts';
 import { Folders, hasCode, ifPresent, inodeOf, readText, replaceFile, syncFolder } from '../disk/files.ts';
 import { type Lock, openLock } from '../disk/lock.ts';
@@ -18,19 +13,20 @@ import type { Logger } from '../domain/logger.ts';
 import type { ProviderContext } from '../types.ts';
 import { AuditLog } from './audit-log.ts';
 import { Committer } from './committer.ts';
+import { LocalCondition } from './condition.ts';
+import { finishUnlinks } from './delete.ts';
 import { readOrCreateFormat } from './format.ts';
 import { Layout } from './layout.ts';
 import { rebuildCatalog } from './rebuild.ts';
-import { finishUnlinks, restoreRecords, settleStaging } from './recover.ts';
+import { restoreRecords, settleStaging } from './recover.ts';
 import { giveUpReserve, takeReserve } from './reserve.ts';
-import { type LocalStore, StoreCondition } from './store.ts';
+import type { LocalStore } from './store.ts';
 
 export interface OpenStore extends LocalStore {
-  catalog: WorkerCatalog;
   lock: Lock;
 }
 
-/** Rejects with a StoreOpenError that says what to change. */
+/** Opens the store, creating it on first use. Rejects with a StoreOpenError that says what to change. */
 export async function openStore(config: LocalConfig, context: ProviderContext): Promise<OpenStore> {
   const layout = new Layout(config.basePath);
   const folders = new Folders(layout.basePath);
@@ -47,7 +43,7 @@ export async function openStore(config: LocalConfig, context: ProviderContext): 
 }
 
 async function openLocked(layout: Layout, folders: Folders, lock: Lock, context: ProviderContext): Promise<OpenStore> {
-  let condition: StoreCondition | undefined;
+  let condition: LocalCondition | undefined;
   const onFatal = (error: Error) => {
     condition?.stop(error);
     context.onFatal(error);
@@ -68,28 +64,29 @@ async function openLocked(layout: Layout, folders: Folders, lock: Lock, context:
     openOrRebuild(layout, storeId, isNew, context, { onDeath: onFatal, onCorrupt }),
   );
   const { catalog } = opened;
+  const queues = { byFilename: new KeyedQueue(), byKey: new KeyedQueue() };
   try {
     const recovering = { layout, catalog, folders, log: context.log, failpoint: context.failpoint };
     await withReserve(layout, async () => {
       if (!opened.clean) await restoreRecords(recovering);
       await settleStaging(recovering);
-      await finishUnlinks(recovering);
+      await finishUnlinks({ layout, catalog, context, ...queues });
     });
     await takeReserve(layout).catch((error) => context.log.warn({ err: error }, 'no reserve could be taken'));
     context.failpoint('recovered');
     const [identity, images] = [(await inodeOf(layout.format))!, (await inodeOf(layout.images))!];
-    const opening = new StoreCondition(layout, context, { identity, images });
+    const opening = new LocalCondition(layout, context, { identity, images });
     condition = opening;
     const committer = new Committer({
       catalog,
       check: () => opening.checkWritable(),
       syncFolder,
-      fold: (error) => opening.foldCommitError(error),
+      fold: (error) => opening.fold(error),
       failpoint: context.failpoint,
     });
     const audit = new AuditLog(layout.auditLog);
-    const queues = { byFilename: new KeyedQueue(), byKey: new KeyedQueue() };
-    return { storeId, layout, context, catalog, committer, folders, audit, condition: opening, lock, ...queues };
+    const parts = { layout, context, catalog, committer, folders, audit, condition: opening, lock };
+    return { storeId, ...parts, ...queues, unlinksPending: false };
   } catch (error) {
     await catalog.close(false);
     throw error;
@@ -103,32 +100,32 @@ async function openOrRebuild(
   context: ProviderContext,
   handlers: Pick<OpenCatalogOptions, 'onDeath' | 'onCorrupt'>,
 ): Promise<OpenedCatalog & { state: 'open' }> {
-  const options = {
+  const opened = await openCatalog({
     path: layout.catalog,
     storeId,
     suspect: !(await isAsClosed(layout)),
     ...handlers,
     ...(context.synchronous && { synchronous: context.synchronous }),
-  };
-  const asked = context.rebuildCatalog || (await inodeOf(layout.rebuild)) !== undefined;
-  const opened = asked ? { state: 'lost' as const, why: 'a rebuild was asked for' } : await openCatalog(options);
-  if (opened.state === 'open') return opened;
-  if (context.rebuildCatalog) await checkRecords(layout);
-  if (!isNew) context.log.warn({ provider: context.name, why: opened.why }, 'building the catalog from the records');
-  await rebuildCatalog({ ...context, layout, storeId });
-  const again = await openCatalog(options);
-  if (again.state === 'lost') throw new StoreOpenError('io', `the catalog was built and is not readable: ${again.why}`);
-  return again;
+    rebuild: context.rebuildCatalog || (await inodeOf(layout.rebuild)) !== undefined,
+    build: async (builder, why) => {
+      if (context.rebuildCatalog) await checkRecords(layout);
+      if (!isNew) context.log.warn({ provider: context.name, why }, 'building the catalog from the records');
+      await rebuildCatalog(builder, { ...context, layout, storeId });
+    },
+  });
+  if (opened.state === 'lost')
+    throw new StoreOpenError('io', `the catalog was built and is not readable: ${opened.why}`);
+  return opened;
 }
 
-/** A rebuild from no record at all would leave a store of images that nobody finds. */
+/** Rejects where there are images but no records: a rebuild would leave a store whose images nobody finds. */
 async function checkRecords({ images, records }: Layout): Promise<void> {
   const isEmpty = async (folder: string) => ((await ifPresent(readdir(folder))) ?? []).length === 0;
   if (!(await isEmpty(records)) || (await isEmpty(images))) return;
   throw new StoreOpenError('config', `${images} has images and ${records} has no records: mount or restore them first`);
 }
 
-/** Remembers what the catalog looked like at a clean stop. */
+/** Notes the size and mtime of the catalog at a clean stop. */
 export async function markClosed(layout: Layout): Promise<void> {
   await writeFile(layout.clean, await stampOf(layout));
 }
@@ -142,7 +139,7 @@ async function stampOf(layout: Layout): Promise<string> {
   return stats === undefined ? 'missing' : `${stats.size} ${stats.mtimeNs}\n`;
 }
 
-/** Gives up the reserve when there is no space left, and tries once more. */
+/** Gives up the reserve and tries once more when there is no space left. */
 async function withReserve<T>(layout: Layout, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -169,7 +166,7 @@ async function makeStoreFolders(layout: Layout, folders: Folders): Promise<void>
   for (const folder of [layout.staging, layout.logs, layout.records, layout.images]) await folders.ensure(folder);
 }
 
-/** Refuses network file systems, and images and metadata that cannot be linked to each other. */
+/** Refuses network file systems, and folders of images and metadata that allow no hard links between them. */
 async function checkFileSystem(layout: Layout, log: Logger): Promise<void> {
   if ((await checkLocal(layout.basePath)) === 'fuse') {
     log.warn(

@@ -1,9 +1,9 @@
-/** Where files go that do not belong into the store: below `metadata/quarantine`, under the path that they had. */
+/** The quarantine: files that do not belong in the store, below `metadata/quarantine` under the path they had. */
 import { dirname, join, relative } from 'node:path';
 import { type Folders, linkNew, syncFolder, unlinkIfPresent } from '../disk/files.ts';
 import type { Layout } from './layout.ts';
 
-/** Moves a file of the store there; one that lies there already is never overwritten. */
+/** Moves a file of the store into quarantine; never overwrites an existing file. */
 export async function quarantine(layout: Layout, folders: Folders, path: string): Promise<void> {
   const wanted = join(layout.quarantine, relative(layout.basePath, path));
   await folders.within(dirname(wanted), async () => {

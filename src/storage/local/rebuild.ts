@@ -1,10 +1,11 @@
-/** Builds a lost catalog again from the record files, with what is left of tombstones and keys. */
+/** Rebuilds a lost catalog from the record files, with the tombstones and idempotency keys that are left. */
 import { readFileSync } from 'node:fs';
-import { readdir, rename, unlink } from 'node:fs/promises';
+import { readdir, rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { Tombstone } from '../catalog/catalog.ts';
-import { createCatalog, salvageTombstones } from '../catalog/sqlite/worker-catalog.ts';
+import { removeDatabase, setAside } from '../catalog/sqlite/database-files.ts';
+import type { CatalogBuilder } from '../catalog/sqlite/threads.ts';
 import { hasCode, ifPresent, inodeOf, syncFolder, unlinkIfPresent } from '../disk/files.ts';
 import type { Logger } from '../domain/logger.ts';
 import type { ImageRecord } from '../domain/record.ts';
@@ -12,13 +13,12 @@ import { parseRecord } from '../domain/record-file.ts';
 import { readAuditLog } from './audit-log.ts';
 import type { Layout } from './layout.ts';
 import { holds } from './recover.ts';
-import { TOMBSTONE_MS } from './store.ts';
+import { LOCAL_TOMBSTONE_MS } from './store.ts';
 
 const BATCH = 1000;
 const READS_IN_A_ROW = 32;
 const KEPT_LOST = 2;
 const PROGRESS_MS = 2000;
-const DATABASE_SUFFIXES = ['', '-wal', '-shm'];
 
 export interface RebuildOptions {
   layout: Layout;
@@ -26,21 +26,22 @@ export interface RebuildOptions {
   log: Logger;
   now: () => number;
   failpoint: (step: string) => void;
-  /** Ends the reading of records. */
+  /** Aborts the reading of records. */
   signal?: AbortSignal;
 }
 
-/** Leaves a whole catalog in place; a crash at any step, or the signal, leaves it to the next start. */
-export async function rebuildCatalog({ layout, storeId, log, now, failpoint, signal }: RebuildOptions): Promise<void> {
+/** Puts a complete catalog in place; a crash at any step, or an abort, leaves the work to the next start. */
+export async function rebuildCatalog(builder: CatalogBuilder, options: RebuildOptions): Promise<void> {
+  const { layout, storeId, log, now, failpoint, signal } = options;
   const fresh = `${layout.catalog}.new`;
-  await unlinkDatabase(fresh);
-  const tombstones = await knownTombstones(layout);
-  const catalog = await createCatalog({ path: fresh, storeId });
+  await removeDatabase(fresh);
+  const tombstones = await knownTombstones(builder, layout);
+  const catalog = await builder.create({ path: fresh, storeId });
   try {
     const deleted = new Set(tombstones.map(({ record }) => record.filename));
     const load = (records: ImageRecord[]) => catalog.load(records.filter(({ filename }) => !deleted.has(filename)));
     const count = await loadRecords(allRecords(layout, signal), log, load);
-    // Behind the live images, so that a key of both stays with the one that lives.
+    // After the live images, so that an idempotency key of both stays with the live one.
     await catalog.loadTombstones(tombstones.map((tombstone) => withoutOldKey(tombstone, now())));
     if (count + tombstones.length > 0)
       log.info({ images: count, tombstones: tombstones.length }, 'catalog built from the records');
@@ -56,10 +57,13 @@ export async function rebuildCatalog({ layout, storeId, log, now, failpoint, sig
   if (await unlinkIfPresent(layout.rebuild)) await syncFolder(layout.metadata);
 }
 
-/** A filename is never reused: what was deleted once, by any source, stays deleted, unless the same image was brought back. */
-async function knownTombstones(layout: Layout): Promise<Tombstone[]> {
-  const paths = [layout.catalog, ...(await lostCatalogs(layout))];
-  const salvaged = await Promise.all(paths.map(salvageTombstones));
+/**
+ * Returns the tombstones of all sources. A filename is never reused: an image that any source has as deleted stays
+ * deleted, unless it was brought back since.
+ */
+async function knownTombstones(builder: CatalogBuilder, layout: Layout): Promise<Tombstone[]> {
+  const salvaged: Tombstone[][] = [];
+  for (const path of [layout.catalog, ...(await lostCatalogs(layout))]) salvaged.push(await builder.salvage(path));
   const { deletes, broughtBack } = await readAuditLog(layout.auditLog);
   await findPendingUnlinks(layout, deletes);
   return [...salvaged.flat(), ...deletes].filter(
@@ -67,13 +71,13 @@ async function knownTombstones(layout: Layout): Promise<Tombstone[]> {
   );
 }
 
-/** As if upkeep had purged it in time. */
+/** Drops an idempotency key that upkeep would have purged by now. */
 function withoutOldKey(tombstone: Tombstone, now: number): Tombstone {
-  if (now - tombstone.deleteTime < TOMBSTONE_MS) return tombstone;
+  if (now - tombstone.deleteTime < LOCAL_TOMBSTONE_MS) return tombstone;
   return { ...tombstone, record: { ...tombstone.record, idempotencyKey: '' } };
 }
 
-/** The image is the last file that a delete unlinks: while it is there, so may be the others. */
+/** Marks unlinks as pending while the image exists: a delete unlinks it last, so its other files may exist, too. */
 async function findPendingUnlinks(layout: Layout, tombstones: Tombstone[]): Promise<void> {
   for (let start = 0; start < tombstones.length; start += BATCH) {
     const batch = tombstones.slice(start, start + BATCH);
@@ -91,7 +95,7 @@ async function loadRecords(
   let batch: ImageRecord[] = [];
   let reported = Date.now();
   let loading: Promise<void> = Promise.resolve();
-  // The next records are read while the catalog's thread takes these.
+  // Reads the next batch while the catalog's thread loads this one.
   const flush = async () => {
     const records = batch;
     batch = [];
@@ -112,7 +116,7 @@ async function loadRecords(
   return count;
 }
 
-/** Every record in its place, then every staged one whose bytes are whole. */
+/** Yields every record in its final folder, then every staged record whose bytes are complete. */
 async function* allRecords(layout: Layout, signal: AbortSignal | undefined): AsyncGenerator<ImageRecord> {
   for (const day of await namesIn(layout.records)) {
     for (const slug of await namesIn(join(layout.records, day))) {
@@ -132,7 +136,8 @@ async function* readRecords(
 ): AsyncGenerator<ImageRecord> {
   const files = names.filter((name) => name.endsWith('.json'));
   for (const [index, name] of files.entries()) {
-    // Nobody is served yet, and four turns in the thread pool for each file take several times longer; signals get theirs.
+    // Synchronous: no caller is served yet, and four thread pool jobs a file take several times longer. The pause after
+    // 32 files lets signals in.
     if (index % READS_IN_A_ROW === 0) await setImmediate(undefined, { signal });
     const record = parseRecord(readTextSync(join(folder, name)) ?? '', basename(name, '.json'));
     if (record !== undefined) yield record;
@@ -152,20 +157,15 @@ async function namesIn(folder: string): Promise<string[]> {
   return ((await ifPresent(readdir(folder))) ?? []).sort();
 }
 
-/** Keeps the newest two lost catalogs for whoever wants to look at them. */
+/** Moves the lost catalog aside, and keeps the newest two for inspection. */
 async function moveAside(layout: Layout): Promise<void> {
   const stamp = new Date().toISOString().replace(/[-:.]/g, '');
-  const aside = join(layout.metadata, `catalog-lost-${stamp}.db`);
-  for (const suffix of DATABASE_SUFFIXES) await ifPresent(rename(layout.catalog + suffix, aside + suffix));
-  for (const old of (await lostCatalogs(layout)).slice(0, -KEPT_LOST)) await unlinkDatabase(old);
+  await setAside(layout.catalog, join(layout.metadata, `catalog-lost-${stamp}.db`));
+  for (const old of (await lostCatalogs(layout)).slice(0, -KEPT_LOST)) await removeDatabase(old);
 }
 
-/** Oldest first. */
+/** Returns their paths, oldest first. */
 async function lostCatalogs(layout: Layout): Promise<string[]> {
   const names = await namesIn(dirname(layout.catalog));
   return names.filter((name) => /^catalog-lost-\w+\.db$/.test(name)).map((name) => join(layout.metadata, name));
-}
-
-async function unlinkDatabase(path: string): Promise<void> {
-  for (const suffix of DATABASE_SUFFIXES) await ifPresent(unlink(path + suffix));
 }

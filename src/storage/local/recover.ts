@@ -1,12 +1,12 @@
-/** What a start puts right after an unclean stop, from the catalog: records, staging and half-done deletes. */
+/** Recovers a local store at its start, by the catalog: restores records and settles the uploads in staging. */
 import { readdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { Catalog } from '../catalog/catalog.ts';
+import type { ImageIndex, LocalCatalog } from '../catalog/catalog.ts';
 import {
   type Folders,
-  hasCode,
   ifPresent,
   inodeOf,
+  isOfOneFile,
   linkNew,
   placeFile,
   readText,
@@ -16,25 +16,25 @@ import {
   unlinkIfPresent,
   unlinkIfSame,
 } from '../disk/files.ts';
+import { isSameSave } from '../domain/fingerprint.ts';
 import type { Logger } from '../domain/logger.ts';
 import { folderOf } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import { formatRecord, parseRecord } from '../domain/record-file.ts';
 import type { Layout } from './layout.ts';
-import { unlinkImage } from './store.ts';
 
 const BATCH = 500;
 
-/** What recovery works on; a part of LocalStore that exists before the store is open. */
+/** The part of LocalStore that recovery needs; it exists before the store is open. */
 export interface Recovering {
   layout: Layout;
-  catalog: Catalog;
+  catalog: LocalCatalog;
   folders: Folders;
   log: Logger;
   failpoint: (step: string) => void;
 }
 
-/** Writes again and syncs the records of the last minute that a power cut may have torn. */
+/** Restores and syncs the records of the last minute before the stop, which a power cut may have torn. */
 export async function restoreRecords({ layout, catalog, folders, failpoint }: Recovering): Promise<void> {
   for (;;) {
     const rows = await catalog.unsyncedRecords(BATCH);
@@ -47,25 +47,25 @@ export async function restoreRecords({ layout, catalog, folders, failpoint }: Re
   }
 }
 
-/** Leaves a whole, synced record file of an image, unless it was deleted meanwhile. */
+/** Makes sure that the record file of an image is whole and synced, unless the image was deleted meanwhile. */
 export async function restoreRecord(
   layout: Layout,
   folders: Folders,
-  catalog: Catalog,
+  catalog: Pick<ImageIndex, 'find'>,
   filename: string,
 ): Promise<void> {
   const record = await catalog.find(filename);
   if (record === undefined) return;
   const path = layout.record(filename);
   const found = parseRecord((await readText(path)) ?? '', record.filename);
-  if (found?.fingerprint === record.fingerprint && found.sha256 === record.sha256) {
+  if (found !== undefined && isSameSave(found, record)) {
     await syncFile(path);
     return;
   }
   await folders.within(dirname(path), () => placeFile(path, formatRecord(record)));
 }
 
-/** Decides every upload in staging by the catalog. What cannot be removed stays, and is tried again by the next start. */
+/** Completes or removes every upload in staging, as the catalog decides. What fails is left to the next start. */
 export async function settleStaging(recovering: Recovering): Promise<void> {
   const { layout, log, failpoint } = recovering;
   const staged = (await readdir(layout.staging)).flatMap((name) => /^(.+)\.(?:part|json)$/.exec(name)?.[1] ?? []);
@@ -87,12 +87,7 @@ async function settleStaged(recovering: Recovering, filename: string): Promise<v
   else await placeStaged(recovering, row);
 }
 
-/** What somebody did to a single file is no reason to stop the store. */
-function isOfOneFile(error: unknown): boolean {
-  return hasCode(error, 'EPERM', 'EACCES', 'EISDIR', 'ENOTDIR', 'EBUSY');
-}
-
-/** An upload that was never committed. */
+/** Removes an upload that was never committed. */
 async function dropStaged(layout: Layout, filename: string): Promise<void> {
   const part = layout.part(filename);
   const inode = await inodeOf(part);
@@ -101,7 +96,7 @@ async function dropStaged(layout: Layout, filename: string): Promise<void> {
   await unlinkIfPresent(part);
 }
 
-/** A committed image whose files had not all reached their places. */
+/** Brings the staged files of a committed image to their final paths. */
 async function placeStaged({ layout, folders, catalog }: Recovering, row: ImageRecord): Promise<void> {
   const [part, image] = [layout.part(row.filename), layout.image(row.filename)];
   if ((await inodeOf(image)) === undefined && (await holds(part, row))) {
@@ -113,38 +108,13 @@ async function placeStaged({ layout, folders, catalog }: Recovering, row: ImageR
   await unlinkIfPresent(part);
 }
 
-/** Whether the file has exactly the bytes that the record tells of. */
+/** Returns whether the file has the size and sha256 of the record. */
 export async function holds(path: string, record: ImageRecord): Promise<boolean> {
   if ((await ifPresent(stat(path)))?.size !== record.size) return false;
   return (await sha256Of(path)) === record.sha256;
 }
 
-/** Unlinks what deleted images still have, and forgets that it was pending. What cannot be unlinked stays pending. */
-export async function finishUnlinks(
-  { layout, catalog, log, failpoint }: Omit<Recovering, 'folders'>,
-  unlink = (filename: string) => unlinkImage(layout, filename, failpoint),
-): Promise<void> {
-  for (;;) {
-    const pending = (await catalog.pendingUnlinks(BATCH)).map((record) => record.filename);
-    const unlinks = await Promise.allSettled(pending.map(unlink));
-    const done = pending.filter((_, index) => unlinks[index]!.status === 'fulfilled');
-    for (const unlinked of unlinks) if (unlinked.status === 'rejected') warnOfUnlink(unlinked.reason, log);
-    if (done.length === 0) return;
-    await syncFolders([
-      layout.staging,
-      ...done.flatMap((name) => [dirname(layout.image(name)), dirname(layout.record(name))]),
-    ]);
-    failpoint('unlinks-synced');
-    await catalog.clearPendingUnlinks(done);
-  }
-}
-
-function warnOfUnlink(error: unknown, log: Logger): void {
-  if (!isOfOneFile(error)) throw error;
-  log.warn({ err: error }, 'a file of a deleted image cannot be unlinked; it is tried again');
-}
-
-/** Syncs each of the folders once; one that is gone has nothing to sync. */
+/** Syncs each folder once. A folder that is gone needs no sync. */
 export async function syncFolders(folders: readonly string[]): Promise<void> {
   await Promise.all([...new Set(folders)].map((folder) => ifPresent(syncFolder(folder))));
 }

@@ -1,4 +1,4 @@
-/** Room that a store keeps to give up, so that Delete and the next start work on a full disk. */
+/** Disk space that a store gives up when the disk is full, so that Delete and the next start still work. */
 import { randomBytes } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { capacityOf } from '../disk/file-system.ts';
@@ -9,7 +9,7 @@ const RESERVE_BYTES = 1024 * 1024;
 /** Below this much free space the reserve is not taken. */
 const ROOM_FOR_RESERVE_BYTES = 8 * RESERVE_BYTES;
 
-/** Takes 1 MiB, unless it is taken or the disk is nearly full. */
+/** Allocates 1 MiB, unless it is allocated already or the disk is nearly full. */
 export async function takeReserve(layout: Layout): Promise<void> {
   const { freeBytes = 0 } = await capacityOf(layout.basePath);
   if (freeBytes < ROOM_FOR_RESERVE_BYTES) return;
@@ -29,7 +29,7 @@ export async function takeReserve(layout: Layout): Promise<void> {
   }
 }
 
-/** False when it was given up before. */
+/** Removes the reserve. Returns false when there was none. */
 export function giveUpReserve(layout: Layout): Promise<boolean> {
   return unlinkIfPresent(layout.reserve);
 }

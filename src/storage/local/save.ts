@@ -1,9 +1,10 @@
-/** One save on its way into a local store: steps 1 to 7 of the Save protocol (docs/architecture.md). */
+/** One save into a local store: steps 1 to 7 of the Save protocol (docs/architecture.md). */
 import { fstatSync } from 'node:fs';
 import { type FileHandle, open, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { hasCode, type Inode, linkNew, unlinkIfPresent, unlinkIfSame, writeFully } from '../disk/files.ts';
 import { StorageError, throwIfCancelled } from '../domain/errors.ts';
+import { checkReplay } from '../domain/fingerprint.ts';
 import { imageKey, withShortId } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import { formatRecord } from '../domain/record-file.ts';
@@ -11,14 +12,14 @@ import type { Committed, Upload } from '../types.ts';
 import type { Layout } from './layout.ts';
 import type { LocalStore } from './store.ts';
 
-/** Of an upload that takes no other name. Nothing of it is left. */
+/** The name of an `exact` upload is taken. Nothing of the upload is left. */
 export class FilenameTaken extends Error {
   override readonly name = 'FilenameTaken';
 }
 
 /**
- * Opens the part exclusively, under another short id while the name is taken. `exact`: that name or none, and an
- * idempotency key that another image has is left out; a taken name rejects with FilenameTaken, here or at the commit.
+ * Creates the part exclusively, under another short id while the name is taken. With `exact`, a taken name rejects with
+ * FilenameTaken, here or at the commit, and an idempotency key that another image has is left out.
  */
 export async function openUpload(store: LocalStore, wanted: string, exact = false): Promise<Upload> {
   for (let filename = wanted; ; filename = withShortId(filename, store.context.shortId())) {
@@ -33,7 +34,7 @@ export async function openUpload(store: LocalStore, wanted: string, exact = fals
   }
 }
 
-/** Where the files of an upload lie, as long as it has that name. */
+/** Returns the paths of an upload's files under this name. */
 function placesOf(layout: Layout, filename: string) {
   return {
     part: layout.part(filename),
@@ -86,7 +87,7 @@ class LocalUpload implements Upload {
     await this.#unlink();
   }
 
-  /** The part goes last: it tells the next start which image is ours. */
+  /** Unlinks the part last: by its inode the next start knows whether the image is this upload's. */
   async #unlink(): Promise<void> {
     const { stagedRecord, image, part } = this.#places;
     await unlinkIfPresent(stagedRecord);
@@ -96,7 +97,7 @@ class LocalUpload implements Upload {
 
   async #sync(size: number): Promise<void> {
     await this.#part.datasync();
-    // Answered from memory: a turn in the thread pool would take longer.
+    // Synchronous: the kernel answers from memory, and a thread pool job would take longer.
     const stats = fstatSync(this.#part.fd, { bigint: true });
     if (stats.size !== BigInt(size)) throw new Error(`${stats.size} bytes were kept of ${size} written`);
     this.#inode = { dev: stats.dev, ino: stats.ino };
@@ -122,7 +123,7 @@ class LocalUpload implements Upload {
     }
   }
 
-  /** Gives the bytes their final name; one that exists is never overwritten. */
+  /** Links the bytes to their final name; never overwrites an existing file. */
   async #link(): Promise<void> {
     const { folders } = this.#store;
     const link = () => linkNew(this.#places.part, this.#places.image);
@@ -132,7 +133,7 @@ class LocalUpload implements Upload {
     }
   }
 
-  /** Moves everything staged to another short id. */
+  /** Moves the upload to another short id. */
   async #rename(): Promise<void> {
     if (this.#exact) throw new FilenameTaken();
     const { layout, context } = this.#store;
@@ -147,14 +148,11 @@ class LocalUpload implements Upload {
 
   async #replay(first: ImageRecord, wanted: ImageRecord): Promise<Committed> {
     await this.discard();
-    if (first.fingerprint !== wanted.fingerprint) {
-      const message = 'this key was used for another image';
-      throw new StorageError('IDEMPOTENCY_KEY_REUSED', message, { field: 'idempotency_key' });
-    }
+    checkReplay(first, wanted);
     return { record: first, replayed: true, settled: Promise.resolve() };
   }
 
-  /** Step 7, behind the answer. What fails here is put right by the next start or the record pass. */
+  /** Step 7, after the answer. The next start or upkeep repairs what fails here. */
   #settle(): Promise<void> {
     const { folders, byFilename, condition, context } = this.#store;
     const { filename } = this;
@@ -167,18 +165,18 @@ class LocalUpload implements Upload {
         context.failpoint('part-unlinked');
       } catch (error) {
         context.log.warn({ err: error, provider: context.name, filename }, 'a record stays in staging for now');
-        await condition.foldCommitError(error);
+        await condition.fold(error);
       }
     });
   }
 
-  /** Leaves nothing behind, unless the outcome is unknown: then every file stays for the restart. */
+  /** Removes all files of the upload, unless the outcome is unknown: then they stay, and the restart decides. */
   async #withdraw(error: unknown): Promise<Error> {
     if (error instanceof FilenameTaken) {
       await this.discard();
       return error;
     }
-    const folded = await this.#store.condition.foldCommitError(error);
+    const folded = await this.#store.condition.fold(error);
     if (folded.outcomeUnknown) return folded;
     try {
       await this.discard();

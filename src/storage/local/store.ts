@@ -1,108 +1,29 @@
-/** What the parts of an open local store share, and how it stops when its promises are in doubt. */
-import { unlink } from 'node:fs/promises';
+/** The state that the parts of an open local store share. */
 import type { KeyedQueue } from '../async/keyed-queue.ts';
-import { type Catalog, CatalogError } from '../catalog/catalog.ts';
-import { FolderSyncError, type Folders, type Inode, ifPresent, isSame } from '../disk/files.ts';
-import { StorageError, toStorageError } from '../domain/errors.ts';
-import type { ProviderHealth } from '../domain/requests.ts';
+import type { LocalCatalog } from '../catalog/catalog.ts';
+import type { Folders } from '../disk/files.ts';
 import type { ProviderContext } from '../types.ts';
 import type { AuditLog } from './audit-log.ts';
 import type { Committer } from './committer.ts';
+import type { LocalCondition } from './condition.ts';
 import type { Layout } from './layout.ts';
 
-/** How long at least the name and the key of a deleted image are kept. */
-export const TOMBSTONE_MS: number = 24 * 60 * 60 * 1000;
+/** Minimum time that the catalog keeps the filename and the idempotency key of a deleted image. */
+export const LOCAL_TOMBSTONE_MS: number = 24 * 60 * 60 * 1000;
 
 export interface LocalStore {
   storeId: string;
   layout: Layout;
   context: ProviderContext;
-  catalog: Catalog;
+  catalog: LocalCatalog;
   committer: Committer;
   folders: Folders;
   audit: AuditLog;
-  condition: StoreCondition;
-  /** Work on the files of one image, in order. */
+  condition: LocalCondition;
+  /** Serializes work on the files of one image. */
   byFilename: KeyedQueue;
-  /** Commits with one idempotency key, in order. */
+  /** Serializes commits with the same idempotency key. */
   byKey: KeyedQueue;
-}
-
-/** Whether the store may be written, and whether it is still the one that was opened. */
-export class StoreCondition {
-  readonly #layout: Layout;
-  readonly #context: ProviderContext;
-  readonly #identity: Inode;
-  readonly #images: Inode;
-  #stopped: StorageError | undefined;
-
-  /** `identity` of the store's FORMAT, `images` of the folder of all images. */
-  constructor(layout: Layout, context: ProviderContext, { identity, images }: { identity: Inode; images: Inode }) {
-    this.#layout = layout;
-    this.#context = context;
-    this.#identity = identity;
-    this.#images = images;
-  }
-
-  get health(): ProviderHealth {
-    return this.#stopped === undefined ? { serving: true } : { serving: false, why: this.#stopped.message };
-  }
-
-  /** STORE_READ_ONLY after a failure that left something in doubt, STORE_REPLACED when the folder is another. */
-  async checkWritable(): Promise<void> {
-    if (this.#stopped !== undefined) throw this.#stopped;
-    if (await isSame(this.#layout.format, this.#identity)) return;
-    this.#stopped = new StorageError('STORE_REPLACED', 'the folder of the store was replaced; restart the daemon');
-    this.#context.log.error({ provider: this.#context.name }, this.#stopped.message);
-    throw this.#stopped;
-  }
-
-  /** STORE_REPLACED, too, when the folder of the images is another: what is not in it was not removed. */
-  async checkImages(): Promise<void> {
-    await this.checkWritable();
-    if (await isSame(this.#layout.images, this.#images)) return;
-    const message = 'the folder of the images is gone or was replaced; mount or restore it and restart the daemon';
-    throw new StorageError('STORE_REPLACED', message);
-  }
-
-  /**
-   * What a failed commit means to its caller. `outcomeUnknown`: no file may be touched, the restart decides; the store
-   * takes no more writes.
-   */
-  async foldCommitError(error: unknown): Promise<StorageError> {
-    if (error instanceof FolderSyncError) return this.stop(error);
-    if (!(error instanceof CatalogError)) return toStorageError(error);
-    switch (error.failure) {
-      case 'full':
-        return new StorageError('DISK_FULL', 'the disk of the store is full', { cause: error });
-      case 'definite':
-        return toStorageError(error);
-      case 'unknown':
-      case 'corrupt':
-        return this.stop(error);
-    }
-  }
-
-  /** Takes no more writes until a restart; gives what the call that met it is told. */
-  stop(cause: Error): StorageError {
-    this.#context.log.error(
-      { err: cause, provider: this.#context.name },
-      'the store takes no more writes until a restart',
-    );
-    this.#stopped ??= new StorageError(
-      'STORE_READ_ONLY',
-      'the store takes no writes after an I/O error; restart the daemon',
-    );
-    return new StorageError('STORAGE_IO', 'the disk failed during the commit', { cause, outcomeUnknown: true });
-  }
-}
-
-/** Unlinks all names of a deleted image, the record before the bytes; what is gone already is fine. */
-export async function unlinkImage(layout: Layout, filename: string, failpoint: (step: string) => void): Promise<void> {
-  const record = layout.record(filename);
-  const staged = [layout.stagedRecord(filename), layout.part(filename)];
-  for (const path of [...staged, `${record}.tmp`, record, layout.image(filename)]) {
-    await ifPresent(unlink(path));
-    failpoint('unlinked');
-  }
+  /** Committed deletes have files to unlink or folders to sync; upkeep does so and resets this. */
+  unlinksPending: boolean;
 }

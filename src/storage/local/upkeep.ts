@@ -1,15 +1,16 @@
-/** The slow background work of an open store: records to stable storage, ends of deletes, old tombstones, the reserve. */
+/** Background work of an open local store: syncs records, finishes deletes, purges tombstones, takes the reserve. */
 import { dirname } from 'node:path';
 import { syncFile, unlinkIfPresent } from '../disk/files.ts';
-import { finishUnlinks, restoreRecord, syncFolders } from './recover.ts';
+import { finishUnlinks } from './delete.ts';
+import { restoreRecord, syncFolders } from './recover.ts';
 import { takeReserve } from './reserve.ts';
-import { type LocalStore, TOMBSTONE_MS, unlinkImage } from './store.ts';
+import { LOCAL_TOMBSTONE_MS, type LocalStore } from './store.ts';
 
 const TICK_MS = 1000;
-/** By then the kernel has written a record on its own, and syncing it costs next to nothing. */
+/** At this age the kernel has written a record back on its own, and syncing it costs next to nothing. */
 const RECORD_AGE_MS = 60_000;
 const RECORD_BATCH = 500;
-/** How often tombstones, the reserve and what failed before are looked at. */
+/** Interval for tombstones, the reserve and work that failed before. */
 const SLOW_TICK_MS = 60_000;
 
 export class Upkeep {
@@ -17,7 +18,6 @@ export class Upkeep {
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> = Promise.resolve();
   #stopping = false;
-  #unlinksPending = false;
   #nextSlowTick = 0;
   #pausedUntil = 0;
 
@@ -26,12 +26,7 @@ export class Upkeep {
     this.#schedule();
   }
 
-  /** A delete was committed whose files are to be forgotten. */
-  unlinksArePending(): void {
-    this.#unlinksPending = true;
-  }
-
-  /** Ends the background work; with `finish`, syncs every record first, so that the stop may be called clean. */
+  /** Ends the background work; with `finish`, first completes unlinks and syncs records, as a clean stop requires. */
   async stop(finish: boolean): Promise<void> {
     this.#stopping = true;
     clearTimeout(this.#timer);
@@ -63,30 +58,27 @@ export class Upkeep {
     } catch (error) {
       this.#pausedUntil = now + SLOW_TICK_MS;
       context.log.warn({ err: error, provider: context.name }, 'upkeep failed; it is tried again in a minute');
-      await condition.foldCommitError(error);
+      await condition.fold(error);
     }
   }
 
   async #work(now: number): Promise<void> {
     const { layout, catalog } = this.#store;
     const isSlow = now >= this.#nextSlowTick;
-    if (this.#unlinksPending || isSlow) await this.#finishUnlinks();
+    if (this.#store.unlinksPending || isSlow) await this.#finishUnlinks();
     while (!this.#stopping && (await this.#syncRecords({ from: now - RECORD_AGE_MS, to: now + TICK_MS })));
     if (!isSlow) return;
     this.#nextSlowTick = now + SLOW_TICK_MS;
-    await catalog.purgeTombstones(now - TOMBSTONE_MS);
+    await catalog.purgeTombstones(now - LOCAL_TOMBSTONE_MS);
     await takeReserve(layout);
   }
 
   async #finishUnlinks(): Promise<void> {
-    const { byFilename, layout, catalog, context } = this.#store;
-    this.#unlinksPending = false;
-    const unlink = (filename: string) =>
-      byFilename.run(filename, () => unlinkImage(layout, filename, context.failpoint));
-    await finishUnlinks({ layout, catalog, log: context.log, failpoint: context.failpoint }, unlink);
+    this.#store.unlinksPending = false;
+    await finishUnlinks(this.#store);
   }
 
-  /** True when there may be more. Records created in the span are left to a later pass. */
+  /** Returns true when there may be more. Leaves records created in the span to a later pass. */
   async #syncRecords(young?: { from: number; to: number }): Promise<boolean> {
     const { layout, catalog } = this.#store;
     const rows = await catalog.unsyncedRecords(RECORD_BATCH, young);
@@ -106,7 +98,7 @@ export class Upkeep {
   }
 }
 
-/** False where the record is missing, or was removed because its sync failed: a second one would not tell the truth. */
+/** Returns false where the record is missing. Removes it where its sync fails: a second sync could falsely succeed. */
 async function isSynced(path: string): Promise<boolean> {
   try {
     return await syncFile(path);

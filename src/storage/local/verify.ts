@@ -1,11 +1,11 @@
-/** Verifies a local store: each row of the catalog with its files, then each file with the catalog. */
+/** Verifies a local store: each row of the catalog against its files, then each file against the catalog. */
 import type { Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { mapInParallel } from '../async/parallel.ts';
-import type { Catalog } from '../catalog/catalog.ts';
-import { hasCode, ifPresent, inodeOf, readText, sha256Of } from '../disk/files.ts';
+import type { ImageIndex } from '../catalog/catalog.ts';
+import { hasCode, ifPresent, inodeOf, isOfOneFile, readText, sha256Of } from '../disk/files.ts';
 import { StorageError } from '../domain/errors.ts';
 import type { Finding, Problem } from '../domain/maintenance.ts';
 import { folderOf, imageKey, KEY_ROOT, recordKey } from '../domain/naming.ts';
@@ -21,20 +21,18 @@ import type { LocalStore } from './store.ts';
 const ROWS_AT_ONCE = 8;
 const FILES_AT_ONCE = 500;
 const MISSING = 'it is missing';
-/** What the file system says of one file; anything else is the matter of the whole store. */
-const OF_ONE_FILE = ['EPERM', 'EACCES', 'EISDIR', 'ENOTDIR', 'ENOENT', 'EBUSY', 'EXDEV', 'ELOOP', 'EIO'];
 
 /**
- * A finding may be told once its remedy is done. Files that a save or a delete has in hand are none: each is judged in the
- * queue of its filename, and a save in flight has a part in staging.
+ * Yields a finding once its remedy is done. Reports no file of a save or delete in progress: each file is checked in
+ * the queue of its filename, and a save in progress has a part in staging.
  */
-export async function* verifyFiles(
+export async function* verifyStore(
   store: LocalStore,
   options: CheckOptions,
   forget: (filename: string) => Promise<boolean>,
 ): AsyncGenerator<Checked> {
   await store.condition.checkWritable();
-  const page: Catalog['page'] = (...request) => options.run(() => store.catalog.page(...request));
+  const page: ImageIndex['page'] = (...request) => options.run(() => store.catalog.page(...request));
   const rows = () => allRecords({ page }, { order: 'oldest' });
   if (options.forgetMissing) await checkMostBytes(store, rows());
   const check = new LocalCheck(store, options, forget);
@@ -44,7 +42,7 @@ export async function* verifyFiles(
   }
 }
 
-/** STORE_REPLACED where most images have no bytes: then it is rather their disk that is missing. */
+/** Rejects with STORE_REPLACED where most images have no bytes: their disk is probably not mounted. */
 async function checkMostBytes({ layout }: LocalStore, rows: AsyncIterable<ImageRecord>): Promise<void> {
   let [there, missing] = [0, 0];
   for await (const { filename } of rows) {
@@ -68,7 +66,7 @@ class LocalCheck {
   async row(record: ImageRecord): Promise<Checked> {
     const { byFilename } = this.#store;
     const bytes = await this.#bytes(record);
-    // Its record went with it, and is no news.
+    // Forgetting the image removed its record, too.
     if (bytes?.remedy === 'forgotten') return { sizeBytes: record.size, findings: [bytes] };
     const text = await byFilename.run(record.filename, () => this.#record(record));
     return { sizeBytes: record.size, findings: [bytes, text].filter((finding) => finding !== undefined) };
@@ -101,14 +99,14 @@ class LocalCheck {
   async #record({ filename }: ImageRecord): Promise<Finding | undefined> {
     const { catalog, layout } = this.#store;
     const detail = await this.#flawInRecord(await catalog.find(filename));
-    // On its way into its place, or waiting there for the next start.
+    // A staged record is about to be placed, or waits for the next start.
     const isStaged = async () => (await inodeOf(layout.stagedRecord(filename))) !== undefined;
     if (detail === undefined || (detail === MISSING && (await isStaged()))) return undefined;
     const finding = { problem: 'record_damaged', remedy: 'none', key: recordKey(filename), filename, detail } as const;
     return this.#remedied(finding, 'restored', () => correctRecord(this.#store, filename));
   }
 
-  /** What is wrong with the file, in words. */
+  /** Returns what is wrong with the record file, in words, or undefined. */
   async #flawInRecord(record: ImageRecord | undefined): Promise<string | undefined> {
     if (record === undefined) return undefined;
     try {
@@ -122,19 +120,19 @@ class LocalCheck {
     }
   }
 
-  /** Of one folder: those that no row tells of. */
+  /** Checks the files of one folder that belong to no live row. */
   async *files(paths: string[]): AsyncGenerator<Checked> {
     const named = paths.map((path) => ({ path, filename: this.#filenameOf(path) }));
     const filenames = named.map(({ filename = '' }) => filename);
-    const standing = await this.#options.run(() => this.#store.catalog.standing(filenames));
+    const states = await this.#options.run(() => this.#store.catalog.rowStates(filenames));
     for (const [index, { path, filename }] of named.entries()) {
-      if (standing[index] === 'live') continue;
+      if (states[index] === 'live') continue;
       const finding = await this.#options.run(() => this.#stray(path, filename));
       if (finding !== undefined) yield { findings: [finding] };
     }
   }
 
-  /** The image that a file belongs to, when it lies in its place. */
+  /** Returns the filename of the image that owns this path, or undefined. */
   #filenameOf(path: string): string | undefined {
     const { layout } = this.#store;
     const name = basename(path);
@@ -152,16 +150,16 @@ class LocalCheck {
       const { layout } = this.#store;
       const isImage = path === layout.image(filename);
       if (isImage && (await inodeOf(layout.part(filename))) !== undefined) return undefined;
-      const [standing] = await this.#store.catalog.standing([filename]);
-      if (standing === 'live' || standing === 'unlinking' || (await inodeOf(path)) === undefined) return undefined;
+      const [state] = await this.#store.catalog.rowStates([filename]);
+      if (state === 'live' || state === 'unlinking' || (await inodeOf(path)) === undefined) return undefined;
       if (!isImage) return this.#strayRecord(path, filename);
-      if (standing === 'deleted') return this.#quarantined(path, 'deleted_before', { filename });
+      if (state === 'deleted') return this.#quarantined(path, 'deleted_before', { filename });
       return this.#notCommitted(path, filename);
     });
   }
 
   async #strayRecord(path: string, filename: string): Promise<Finding | undefined> {
-    // Where the bytes are, they are the finding.
+    // Where the image file exists, it is the finding.
     if ((await inodeOf(this.#store.layout.image(filename))) !== undefined) return undefined;
     return this.#quarantined(path, 'record_alone', { filename });
   }
@@ -194,13 +192,13 @@ class LocalCheck {
   }
 }
 
-/** What is refused for one file is told with it; any other error is thrown on. */
+/** Returns the code of an error that concerns one file only; rethrows any other. */
 function refusalIn(error: unknown): string {
-  if (!hasCode(error, ...OF_ONE_FILE)) throw error;
-  return (error as NodeJS.ErrnoException).code!;
+  if (!isOfOneFile(error)) throw error;
+  return error.code;
 }
 
-/** The regular files of each folder in turn, 500 at most at once. Links are somebody's own arrangement. */
+/** Yields the regular files of each folder in turn, at most 500 at once. Skips links, which are the operator's. */
 async function* filesBelow(folder: string): AsyncGenerator<string[]> {
   const entries: Dirent[] = (await ifPresent(readdir(folder, { withFileTypes: true }))) ?? [];
   const files = entries.filter((entry) => entry.isFile()).map((entry) => join(folder, entry.name));

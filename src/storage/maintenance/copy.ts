@@ -1,15 +1,16 @@
-/** Copies images from one store to another, as they are; started again, it goes on where it ended. */
+/** Copies images unchanged from one store to another; a second run continues where the first one ended. */
 
 import { KeyedQueue } from '../async/keyed-queue.ts';
 import { mapInParallel } from '../async/parallel.ts';
 import { invalidField, namedError, type Reason, StorageError, throwIfCancelled } from '../domain/errors.ts';
+import { isSameSave } from '../domain/fingerprint.ts';
 import type {
   CopyEvent,
   CopyFailure,
   CopyOptions,
   CopySummary,
-  Held,
   MaintenanceProgress,
+  StoredState,
 } from '../domain/maintenance.ts';
 import { derivedShortId, imageKey, withShortId } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
@@ -18,20 +19,18 @@ import type { Maintainable } from '../types.ts';
 
 const DEFAULT_CONCURRENCY = 4;
 const MAX_CONCURRENCY = 64;
-/** How often an image may be brought back into one store while that remembers. */
+/** How many other names are tried for an image that the target has deleted. */
 const MAX_NAMES = 16;
-/** What the file of one image can fail with while the rest of its folder is well. */
-const OF_ONE_FILE = new Set(['ELOOP', 'EACCES', 'EPERM', 'EISDIR', 'ENOTDIR', 'EIO', 'EUCLEAN']);
-/** Deletes from sources, by filename: two moves in opposite directions must not each rely on what the other deletes. */
+/** Serializes source deletes by filename: two opposite moves must not each delete the copy that the other relies on. */
 const sourceDeletes = new KeyedQueue();
 
-type Outcome =
+type CopyOutcome =
   | { outcome: 'copied' | 'present'; deleted: boolean }
   | { outcome: 'failed'; failure: CopyFailure }
   /** Deleted from the source meanwhile. */
   | { outcome: 'gone' };
 
-/** FIELD_INVALID where the target is the source itself, or what would delete the source may be so. */
+/** Throws FIELD_INVALID where the target is the source, the same store with `deleteSource`, or `concurrency` is bad. */
 export function checkCopy(source: Maintainable, target: Maintainable, options: CopyOptions): void {
   if (source === target) throw invalidField('to', 'is the provider that is copied from');
   const { concurrency = DEFAULT_CONCURRENCY } = options;
@@ -43,7 +42,7 @@ export function checkCopy(source: Maintainable, target: Maintainable, options: C
   }
 }
 
-/** A store that fails ends the copy, with an error that names it. */
+/** Ends with an error that names the store when a store fails. */
 export async function* copyImages(
   source: Maintainable,
   target: Maintainable,
@@ -70,7 +69,7 @@ export async function* copyImages(
       yield { kind: 'progress', progress: { ...progress } };
     }
   } catch (error) {
-    // By now those that were under way are counted, too.
+    // By now the images that were in progress are counted, too.
     yield* failuresIn(untold);
     yield { kind: 'stopped', summary };
     throw error;
@@ -78,7 +77,7 @@ export async function* copyImages(
   yield { kind: 'summary', summary };
 }
 
-/** Takes them out, each once. */
+/** Yields each failure once and removes it. */
 function* failuresIn(untold: CopyFailure[]): Generator<CopyEvent> {
   for (let failure = untold.shift(); failure !== undefined; failure = untold.shift()) yield { kind: 'failed', failure };
 }
@@ -91,12 +90,12 @@ async function* recordsOf(source: Maintainable, filter: ImageFilter): AsyncGener
   }
 }
 
-/** The failure of a store, by its name. */
+/** Returns the error of a failed store, with the store's name; a cancellation unchanged. */
 function failureOf({ name }: Maintainable, cause: unknown): unknown {
   return hasReason(cause, 'CANCELLED') ? cause : namedError(name, cause);
 }
 
-function count(summary: CopySummary, { size }: ImageRecord, result: Outcome): void {
+function count(summary: CopySummary, { size }: ImageRecord, result: CopyOutcome): void {
   if (result.outcome === 'failed') summary.failed += 1;
   else if (result.outcome !== 'gone') {
     summary[result.outcome] += 1;
@@ -105,17 +104,17 @@ function count(summary: CopySummary, { size }: ImageRecord, result: Outcome): vo
   }
 }
 
-/** One image on its way. */
+/** Copies one image. */
 class ImageCopy {
   readonly #source: Maintainable;
   readonly #target: Maintainable;
   readonly #record: ImageRecord;
-  /** As the target has it: the same, unless it is brought back. */
+  /** The record for the target: the same, unless the image is brought back under another name. */
   #copied: ImageRecord;
   readonly #options: CopyOptions;
   readonly #progress: MaintenanceProgress;
   #bytes = 0;
-  /** Whose failure it is when one ends the copy. */
+  /** The store to name in an error that ends the copy. */
   #failing: Maintainable;
 
   constructor(
@@ -134,7 +133,7 @@ class ImageCopy {
     this.#failing = target;
   }
 
-  async run(): Promise<Outcome> {
+  async run(): Promise<CopyOutcome> {
     throwIfCancelled(this.#options.signal);
     try {
       return await this.#copy();
@@ -144,41 +143,39 @@ class ImageCopy {
       return this.#failed(error.reason, error.message);
     } finally {
       this.#progress.images += 1;
-      // What was present, or failed half-way, counts as done.
+      // An image that was present, or failed half-way, counts as done.
       this.#progress.bytes += this.#record.size - this.#bytes;
     }
   }
 
-  async #copy(): Promise<Outcome> {
+  async #copy(): Promise<CopyOutcome> {
     const { dryRun, deleteSource = false, signal } = this.#options;
-    const held = await this.#heldByTarget();
-    if (held.state === 'deleted') {
+    const stored = await this.#stateInTarget();
+    if (stored.state === 'deleted') {
       return this.#failed('DELETED_BEFORE', 'the target has deleted it, and takes it back only when told to');
     }
-    const isThere = held.state === 'live';
-    if (isThere && held.record.sha256 !== this.#record.sha256) return this.#taken();
-    // The target knows whether it may put the record in the place of another of the same bytes.
-    const outcome = isThere && held.record.fingerprint === this.#record.fingerprint ? 'present' : 'copied';
+    if (stored.state === 'live' && !isSameSave(stored.record, this.#record)) return this.#taken();
+    const outcome = stored.state === 'live' ? 'present' : 'copied';
     if (dryRun) return { outcome, deleted: false };
-    if (outcome === 'copied' && !(await this.#target.takeOver(this.#copied, this.#counted(), signal))) {
+    if (outcome === 'copied' && !(await this.#target.copyIn(this.#copied, this.#counted(), signal))) {
       return this.#taken();
     }
     if (!deleteSource) return { outcome, deleted: false };
     return sourceDeletes.run(this.#record.filename, () => this.#deleteFromSource(outcome));
   }
 
-  /** Under the first name that the target has not deleted, where that is wanted. */
-  async #heldByTarget(): Promise<Held> {
+  /** Returns what the target has under the filename; with `bringBack`, under the first name that it has not deleted. */
+  async #stateInTarget(): Promise<StoredState> {
     const { filename } = this.#record;
     for (let count = 1; ; count += 1) {
-      const held = await this.#target.held(this.#copied.filename);
-      if (held.state !== 'deleted' || !this.#options.bringBack || count > MAX_NAMES) return held;
+      const stored = await this.#target.storedState(this.#copied.filename);
+      if (stored.state !== 'deleted' || !this.#options.bringBack || count > MAX_NAMES) return stored;
       const another = withShortId(filename, derivedShortId(`${count} ${filename}`));
       this.#copied = { ...this.#record, filename: another, key: imageKey(another) };
     }
   }
 
-  async #deleteFromSource(outcome: 'copied' | 'present'): Promise<Outcome> {
+  async #deleteFromSource(outcome: 'copied' | 'present'): Promise<CopyOutcome> {
     const flaw = await this.#flawInTarget();
     if (flaw !== undefined) return flaw;
     this.#failing = this.#source;
@@ -187,7 +184,7 @@ class ImageCopy {
 
   async *#counted(): AsyncGenerator<Uint8Array> {
     try {
-      for await (const chunk of bytesIn(this.#source, this.#record)) {
+      for await (const chunk of this.#source.bytesOf(this.#record)) {
         this.#bytes += chunk.length;
         this.#progress.bytes += chunk.length;
         yield chunk;
@@ -198,13 +195,13 @@ class ImageCopy {
     }
   }
 
-  /** Reads all of it back. */
-  async #flawInTarget(): Promise<Outcome | undefined> {
+  /** Reads the whole image back from the target. Returns the failure, or undefined. */
+  async #flawInTarget(): Promise<CopyOutcome | undefined> {
     const deleted = () => this.#failed('DELETED_BEFORE', 'the target has deleted it meanwhile');
     try {
-      // The bytes alone tell nothing: they outlive a delete for a moment.
-      if ((await this.#target.held(this.#copied.filename)).state !== 'live') return deleted();
-      for await (const _ of bytesIn(this.#target, this.#copied)) throwIfCancelled(this.#options.signal);
+      // The bytes alone prove nothing: they outlive a delete for a moment.
+      if ((await this.#target.storedState(this.#copied.filename)).state !== 'live') return deleted();
+      for await (const _ of this.#target.bytesOf(this.#copied)) throwIfCancelled(this.#options.signal);
       return undefined;
     } catch (error) {
       if (isOfOneImage(error)) return this.#failed(error.reason, `in the target: ${error.message}`);
@@ -213,27 +210,16 @@ class ImageCopy {
     }
   }
 
-  #taken(): Outcome {
+  #taken(): CopyOutcome {
     return this.#failed('FILENAME_TAKEN', 'the target has another image of that name');
   }
 
-  #failed(reason: CopyFailure['reason'], message: string): Outcome {
+  #failed(reason: CopyFailure['reason'], message: string): CopyOutcome {
     return { outcome: 'failed', failure: { filename: this.#record.filename, reason, message } };
   }
 }
 
-/** All bytes of the image. What keeps the file of one from being read keeps no other from it. */
-async function* bytesIn(store: Maintainable, record: ImageRecord): AsyncGenerator<Uint8Array> {
-  try {
-    yield* store.bytesOf(record);
-  } catch (error) {
-    const { syscall, code = '' } = error as NodeJS.ErrnoException;
-    if (syscall === undefined || !OF_ONE_FILE.has(code)) throw error;
-    throw new StorageError('BYTES_CORRUPT', `the stored file cannot be read (${code})`, { cause: error });
-  }
-}
-
-/** Of one image; any other failure is that of a store, and ends the copy. */
+/** Returns whether the error concerns one image only; any other ends the copy. */
 function isOfOneImage(error: unknown): error is { reason: CopyFailure['reason']; message: string } {
   return hasReason(error, 'BYTES_MISSING', 'BYTES_CORRUPT', 'IMAGE_TOO_LARGE');
 }

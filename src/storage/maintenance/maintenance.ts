@@ -1,16 +1,16 @@
-/** What the checks of a store work by and find. */
+/** The options and results of a provider's checks. */
 import type { Finding, VerifyOptions } from '../domain/maintenance.ts';
 
-/** What a provider found at one place. */
+/** The result of checking one image, file or object. */
 export interface Checked {
-  /** Of the image that was checked there, if there is one. */
+  /** Of the image that was checked, if there was one. */
   sizeBytes?: number;
   findings: Finding[];
   undecided?: boolean;
 }
 
-/** What the check of a provider works by. */
+/** The options of a provider's check. */
 export interface CheckOptions extends Omit<VerifyOptions, 'signal'> {
-  /** Runs the work, which the close of the provider waits for, unless the call was cancelled or the provider closes. */
+  /** Runs work that `close` waits for. Rejects when the call was cancelled or the provider closes. */
   run<T>(work: () => Promise<T>): Promise<T>;
 }

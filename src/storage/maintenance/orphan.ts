@@ -1,4 +1,4 @@
-/** What can be told of bytes that no record tells of: that they are a whole image, and what its name and its maker say. */
+/** Inspects an orphan, an image without a record, and makes its record from filename and embedded metadata. */
 import { createHash } from 'node:crypto';
 import { StorageError } from '../domain/errors.ts';
 import { fingerprint } from '../domain/fingerprint.ts';
@@ -14,7 +14,7 @@ export interface InspectedImage extends ImageFormat {
   sha256: string;
 }
 
-/** Reads the bytes to their end; the StorageErrors of a save where they are no whole image of an allowed type. */
+/** Reads all bytes. Rejects with the StorageErrors of a save where they are no whole image of an allowed type. */
 export async function inspectImage(chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<InspectedImage> {
   const inspector = new ImageInspector();
   const hash = createHash('sha256');
@@ -27,8 +27,8 @@ export async function inspectImage(chunks: Iterable<Uint8Array> | AsyncIterable<
   return { ...inspector.finish(), size, sha256: hash.digest('hex') };
 }
 
-/** The same, and TYPE_MISMATCH where the name says another type than the bytes. */
-export async function inspectFoundling(
+/** Like `inspectImage`; also rejects with TYPE_MISMATCH where the filename has another type than the bytes. */
+export async function inspectOrphan(
   filename: string,
   chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
 ): Promise<InspectedImage> {
@@ -37,16 +37,16 @@ export async function inspectFoundling(
   throw new StorageError('TYPE_MISMATCH', `the name says another type, the bytes are ${image.contentType}`);
 }
 
-/** The model as the filename has it; undefined where that says nothing. */
+/** Returns the model slug in the filename, or undefined where it has none or the model is unknown. */
 export function modelInName(filename: string): string | undefined {
   const slug = folderOf(filename)?.split('/')[1];
   return slug === modelSlug('') ? undefined : slug;
 }
 
-/** The record of an image in its place, from its filename, one of ours, and its embedded metadata. */
-export async function recordOfFoundling(
+/** Returns a record made from the filename and the embedded metadata. Requires a filename in the format of a store. */
+export async function recordOfOrphan(
   filename: string,
-  { size, sha256, contentType, width, height }: Omit<InspectedImage, 'extension'>,
+  { size, sha256, contentType, width, height }: InspectedImage,
   readAt: ReadAt,
   createTime: number,
 ): Promise<ImageRecord> {
@@ -68,7 +68,7 @@ function isInName(model: string | undefined, filename: string): model is string 
   return model !== undefined && folderOf(filename)?.split('/')[1] === modelSlug(model);
 }
 
-/** To the second. */
+/** Returns the time in the filename, exact to the second, or 0. */
 function timeInName(filename: string): number {
   const [day = '', time = ''] = filename.split('_');
   const iso = `${day.slice(0, 4)}-${day.slice(4, 6)}-${day.slice(6)}T${time.replace(/\d\d(?=\d)/g, '$&:')}Z`;

@@ -1,13 +1,13 @@
-/** Reads all records of a catalog, page by page, so that memory stays constant and no read lasts. */
-import type { Catalog, CatalogQuery } from '../catalog/catalog.ts';
+/** Reads all records of a catalog page by page, so that memory stays constant and each read is short. */
+import type { CatalogQuery, ImageIndex } from '../catalog/catalog.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import type { Position } from '../domain/requests.ts';
 
 const PAGE = { limit: 500, maxBytes: 1024 * 1024 };
 const SIZES_AT_ONCE = 5_000;
 
-/** In the order of the query. What is committed meanwhile may be missing. */
-export async function* allRecords(catalog: Pick<Catalog, 'page'>, query: CatalogQuery): AsyncGenerator<ImageRecord> {
+/** Yields the records in the order of the query. Images committed meanwhile may be missing. */
+export async function* allRecords(catalog: Pick<ImageIndex, 'page'>, query: CatalogQuery): AsyncGenerator<ImageRecord> {
   let after: Position | undefined;
   for (let more = true; more; ) {
     const page = await catalog.page(query, { ...(after && { after }), ...PAGE });
@@ -18,9 +18,9 @@ export async function* allRecords(catalog: Pick<Catalog, 'page'>, query: Catalog
   }
 }
 
-/** Images and bytes of all that match. */
+/** Returns the count and the bytes of all matching images. */
 export async function measureRecords(
-  catalog: Pick<Catalog, 'pageSizes'>,
+  catalog: Pick<ImageIndex, 'pageSizes'>,
   query: CatalogQuery,
 ): Promise<{ images: number; bytes: number }> {
   const total = { images: 0, bytes: 0 };

@@ -1,11 +1,11 @@
-/** Turns what providers find at each place into the events of a verification. */
+/** Turns the results of providers' checks into the events of a verification. */
 
 import { StorageError } from '../domain/errors.ts';
 import type { VerifyEvent, VerifySummary } from '../domain/maintenance.ts';
 import type { Checked } from './maintenance.ts';
 
-/** `total`: of the images to be checked; 0 when not known. */
-export async function* tellOf(
+/** `total`: the images to be checked and their bytes; 0 when unknown. */
+export async function* verifyEvents(
   provider: string,
   checks: AsyncIterable<Checked>,
   total: { images: number; bytes: number },
@@ -27,7 +27,7 @@ export async function* tellOf(
   yield { kind: 'summary', summary };
 }
 
-/** One after the other, with one summary at the end. */
+/** Runs the verifications one after the other, with one summary at the end. */
 export async function* inTurn(verifications: Iterable<AsyncIterable<VerifyEvent>>): AsyncGenerator<VerifyEvent> {
   const sum = emptySummary();
   for (const events of verifications) {
@@ -47,7 +47,7 @@ function add(sum: VerifySummary, part: VerifySummary): void {
   for (const key of Object.keys(sum) as (keyof VerifySummary)[]) sum[key] += part[key];
 }
 
-/** What is told instead of forgetting them: it is rather their place that is missing. */
+/** Returns the error that refuses to forget most images: probably their `place` is missing. */
 export function mostAreMissing(place: string): StorageError {
   const message = `most images have no bytes: mount or restore their ${place}, or delete the images; none was forgotten`;
   return new StorageError('STORE_REPLACED', message);

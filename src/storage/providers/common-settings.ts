@@ -1,4 +1,4 @@
-/** Settings that several types of provider have. */
+/** Settings that several types of provider have in common. */
 import { DEFAULT_LOCK_WAIT_SECONDS, DEFAULT_STATE_DIR, DEFAULT_SYNC_SECONDS } from '../domain/config.ts';
 import { folder, seconds, yesOrNo } from '../domain/setting-kinds.ts';
 
@@ -7,13 +7,13 @@ export const required = () =>
     .default(true)
     .describe('False: while it cannot be opened only its own calls fail, and it is tried again. Default: true.');
 
-/** `what`: that which another process may have. */
+/** `what` names the resource that another process may hold. */
 export const lockWaitSeconds = (what: string) =>
   seconds(0)
     .default(DEFAULT_LOCK_WAIT_SECONDS)
     .describe(`How long to wait for another process to let go of the ${what}, in seconds. Default: 30.`);
 
-/** Of whatever keeps its images in an object store. */
+/** The settings of every provider over an object store. */
 export const bucketSettings = {
   stateDir: folder()
     .default(DEFAULT_STATE_DIR)

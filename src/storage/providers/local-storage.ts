@@ -1,4 +1,4 @@
-/** The type `local`: images in a directory. */
+/** The provider type `local`: images in a directory. */
 import { resolve } from 'node:path';
 import * as z from 'zod';
 import { DEFAULT_BASE_PATH, type LocalConfig } from '../domain/config.ts';

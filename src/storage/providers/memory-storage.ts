@@ -1,4 +1,4 @@
-/** The type `memory`: the five primitives on a Map, and what they mean, for tests. */
+/** The provider type `memory`: the five primitives of an object store over a Map, for tests and as their reference. */
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import * as z from 'zod';
@@ -50,7 +50,7 @@ export const memoryStorageType: ProviderType<MemoryConfig> = {
   },
 };
 
-/** What makes an object store a provider of the type `memory`. */
+/** Returns the options that make an object store a provider of the type `memory`. */
 export function memoryStorage(objects: ObjectStore): Pick<ObjectStorageOptions, 'objects' | 'storageType' | 'urlOf'> {
   return { objects, storageType: 'memory', urlOf: async (key) => `memory:///${key}` };
 }

@@ -1,16 +1,16 @@
-/** Images in a bucket: the record is the commit, the catalog an index over the records. */
+/** Stores images in a bucket: the record is the commit, the catalog an index over the records. */
 
-import { takeOver } from '../bucket/copy-in.ts';
+import { openCopy } from '../bucket/copy-in.ts';
 import { deleteImage } from '../bucket/delete.ts';
 import { failedWith, type StoredObject } from '../bucket/object-store.ts';
-import { type BucketOptions, type OpenBucket, openBucket } from '../bucket/open.ts';
+import { type BucketOptions, type OpenStore, openStore } from '../bucket/open.ts';
 import { readRange } from '../bucket/reading.ts';
 import { readRecord } from '../bucket/record-object.ts';
 import { openUpload } from '../bucket/save.ts';
 import { startUpkeep } from '../bucket/upkeep.ts';
-import { verifyObjects } from '../bucket/verify.ts';
-import type { Catalog, Outcome } from '../catalog/catalog.ts';
-import { freeSpaceOf } from '../disk/file-system.ts';
+import { verifyStore } from '../bucket/verify.ts';
+import type { ChangeOutcome, ImageIndex } from '../catalog/catalog.ts';
+import { spaceCheck } from '../disk/file-system.ts';
 import { StorageError } from '../domain/errors.ts';
 import { folderOf } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
@@ -19,16 +19,16 @@ import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
 import type { CopyUpload, ProviderContext, StorageProvider, Upload } from '../types.ts';
 import { BaseProvider, notFound } from './base-provider.ts';
 
-/** Room that a save leaves on the disk of the state folder for the catalog. */
+/** Space that a save leaves for the catalog on the disk of the state folder. */
 const HEADROOM_BYTES = 1024 * 1024;
-/** A new or small bucket serves everything from the start. */
+/** How long opening waits for the first fill, so that a new or small bucket has a complete catalog from the start. */
 const FIRST_FILL_MS = 2_000;
 const DEFAULT_CLOSE_GRACE_MS = 60_000;
 
 export interface ObjectStorageOptions extends BucketOptions {
-  /** What the provider says it is: `s3`, … */
+  /** The type that the provider reports: `s3`, … */
   storageType: string;
-  /** Where callers find the object of that key. */
+  /** Returns the URL at which callers fetch the object of this key. */
   urlOf: (key: string) => Promise<string>;
 }
 
@@ -37,7 +37,7 @@ export async function openObjectStorage(
   options: ObjectStorageOptions,
   context: ProviderContext,
 ): Promise<StorageProvider> {
-  const store = await openBucket(options, context);
+  const store = await openStore(options, context);
   const stopUpkeep = startUpkeep(store, options.syncSeconds);
   await store.synchronizer.settleWithin(FIRST_FILL_MS);
   return new ObjectStorage(store, options, stopUpkeep);
@@ -45,15 +45,15 @@ export async function openObjectStorage(
 
 export class ObjectStorage extends BaseProvider {
   readonly storageType: string;
-  readonly #store: OpenBucket;
+  readonly #store: OpenStore;
   readonly #urlOf: (key: string) => Promise<string>;
   readonly #stopUpkeep: () => Promise<void>;
-  readonly #freeBytes: () => Promise<number>;
-  /** Ends requests that a close has waited for long enough. */
+  readonly #checkSpace: (sizeBytes: number) => Promise<void>;
+  /** Aborts requests that outlast the grace period of a close. */
   #cut: NodeJS.Timeout | undefined;
 
   constructor(
-    store: OpenBucket,
+    store: OpenStore,
     { storageType, urlOf }: Pick<ObjectStorageOptions, 'storageType' | 'urlOf'>,
     stopUpkeep: () => Promise<void>,
   ) {
@@ -62,7 +62,7 @@ export class ObjectStorage extends BaseProvider {
     this.storageType = storageType;
     this.#urlOf = urlOf;
     this.#stopUpkeep = stopUpkeep;
-    this.#freeBytes = freeSpaceOf(store.stateDir);
+    this.#checkSpace = spaceCheck(store.stateDir, HEADROOM_BYTES, 'the disk of the state folder is full');
   }
 
   get storeId(): string {
@@ -73,11 +73,11 @@ export class ObjectStorage extends BaseProvider {
     return this.#store.condition.health;
   }
 
-  protected get catalog(): Pick<Catalog, 'find'> {
+  protected get catalog(): Pick<ImageIndex, 'find'> {
     return { find: (filename) => this.#folded(this.#find(filename)) };
   }
 
-  /** From the bucket where others write to it, or where the catalog knows nothing. */
+  /** Reads from the bucket when others write to it, or when the catalog has no such image. */
   async #find(filename: string): Promise<ImageRecord | undefined> {
     const { shared, catalog, objects } = this.#store;
     if (folderOf(filename) === undefined) return undefined;
@@ -87,12 +87,12 @@ export class ObjectStorage extends BaseProvider {
     return found.kind === 'live' ? found.record : undefined;
   }
 
-  protected async completeCatalog(): Promise<Catalog> {
+  protected async completeCatalog(): Promise<ImageIndex> {
     this.#store.synchronizer.checkFilled();
     return this.#store.catalog;
   }
 
-  protected override async currentCatalog(): Promise<Catalog> {
+  protected override async currentCatalog(): Promise<ImageIndex> {
     const catalog = await this.completeCatalog();
     if (this.#store.shared) await this.#folded(this.#store.synchronizer.run());
     return catalog;
@@ -100,9 +100,7 @@ export class ObjectStorage extends BaseProvider {
 
   protected async checkWritable(sizeBytes: number): Promise<void> {
     this.#store.condition.checkWritable();
-    if ((await this.#freeBytes()) < sizeBytes + HEADROOM_BYTES) {
-      throw new StorageError('DISK_FULL', 'the disk of the state folder is full');
-    }
+    await this.#checkSpace(sizeBytes);
   }
 
   protected async openUpload(filename: string, expectedBytes?: number): Promise<Upload> {
@@ -117,14 +115,14 @@ export class ObjectStorage extends BaseProvider {
     }
   }
 
-  /** Deleted since its record was read, or gone without a delete. */
+  /** Returns IMAGE_NOT_FOUND when the image was deleted since its record was read, else BYTES_MISSING. */
   async #missing({ filename }: ImageRecord): Promise<StorageError> {
     const found = await this.#folded(readRecord(this.#store.objects, filename));
     if (found.kind !== 'live') return notFound();
     return new StorageError('BYTES_MISSING', 'the image was saved, and its object is gone');
   }
 
-  protected async remove(filename: string, sparePinned: boolean): Promise<Outcome> {
+  protected async remove(filename: string, sparePinned: boolean): Promise<ChangeOutcome> {
     if (folderOf(filename) === undefined) return { done: false, why: 'not_found' };
     this.#store.condition.checkWritable();
     return this.#folded(deleteImage(this.#store, filename, sparePinned));
@@ -136,18 +134,7 @@ export class ObjectStorage extends BaseProvider {
   }
 
   protected async openCopy(_filename: string, expectedBytes: number): Promise<CopyUpload> {
-    const bytes = this.#store.spool.open(expectedBytes);
-    return {
-      write: (chunk) => bytes.write(chunk),
-      discard: () => bytes.discard(),
-      commit: async (record) => {
-        try {
-          return await this.#folded(takeOver(this.#store, record, bytes.payload(record.sha256)));
-        } finally {
-          await bytes.discard();
-        }
-      },
-    };
+    return openCopy(this.#store, expectedBytes);
   }
 
   protected async *check(
@@ -156,7 +143,7 @@ export class ObjectStorage extends BaseProvider {
   ): AsyncGenerator<Checked> {
     const run = <T>(work: () => Promise<T>) => options.run(() => this.#folded(work()));
     try {
-      yield* verifyObjects(this.#store, { ...options, run }, forget);
+      yield* verifyStore(this.#store, { ...options, run }, forget);
     } catch (error) {
       throw this.#store.condition.fold(error);
     }
@@ -201,7 +188,7 @@ export class ObjectStorage extends BaseProvider {
   }
 }
 
-/** The size and, where the object tells it, the sha256 are those of the record; else BYTES_CORRUPT. */
+/** Throws BYTES_CORRUPT unless the size and, when the object has it, the sha256 are those of the record. */
 function checkObject({ size, metadata }: StoredObject, record: ImageRecord): void {
   if (size === record.size && (metadata.sha256 ?? record.sha256) === record.sha256) return;
   throw new StorageError('BYTES_CORRUPT', 'the stored object is not the one that was saved');

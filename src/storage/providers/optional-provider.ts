@@ -1,20 +1,20 @@
-/** A provider that its storage can do without: while it cannot be opened its calls are refused, and it is tried again. */
+/** A provider that is not required: while it cannot be opened, its calls are refused, and opening is retried. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Reason, StorageError, StoreOpenError } from '../domain/errors.ts';
 import type { Logger } from '../domain/logger.ts';
 import type { ProviderHealth } from '../domain/requests.ts';
 import type { StorageProvider } from '../types.ts';
 
-/** Mostly it opens at once, and then the first call is served, too. */
+/** Usually enough for the provider to open, so that the first call is served, too. */
 const FIRST_WAIT_MS = 5_000;
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 60_000;
 
-/** A provider of a storage, open or not. */
-export interface Place {
+/** A provider of the configuration, open or not. */
+export interface ProviderHandle {
   readonly name: string;
   readonly health: ProviderHealth;
-  /** Throws why it is not open: BACKEND_AUTH, BACKEND_UNAVAILABLE. */
+  /** Returns the open provider. Throws BACKEND_AUTH or BACKEND_UNAVAILABLE while it is not open. */
   opened(): StorageProvider;
   close(): Promise<void>;
 }
@@ -22,18 +22,18 @@ export interface Place {
 export interface OptionalOptions {
   name: string;
   log: Logger;
-  /** Tries once; the signal tells that nobody waits for it any more. */
+  /** Makes one attempt. The signal fires when no caller waits for it any more. */
   open(signal: AbortSignal): Promise<StorageProvider>;
 }
 
 /** Resolves when the provider is open, its first attempt has failed or 5 s have passed; never rejects. */
-export async function openOptional(options: OptionalOptions): Promise<Place> {
+export async function openOptional(options: OptionalOptions): Promise<ProviderHandle> {
   const provider = new OptionalProvider(options);
   await Promise.race([provider.firstAttempt, sleep(FIRST_WAIT_MS, undefined, { ref: false })]);
   return provider;
 }
 
-class OptionalProvider implements Place {
+class OptionalProvider implements ProviderHandle {
   readonly name: string;
   readonly firstAttempt: Promise<void>;
   readonly #options: OptionalOptions;
@@ -41,7 +41,7 @@ class OptionalProvider implements Place {
   readonly #trying: Promise<void>;
   #provider: StorageProvider | undefined;
   #refusal = new StorageError('BACKEND_UNAVAILABLE', 'is still being opened');
-  /** What the log was told last. */
+  /** The failure that was logged last. */
   #why: string | undefined;
 
   constructor(options: OptionalOptions) {
@@ -70,7 +70,7 @@ class OptionalProvider implements Place {
     const { signal } = this.#closing;
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
       if (this.#provider !== undefined) return;
-      // Full jitter would now and then not pause at all.
+      // Full jitter would sometimes not pause at all.
       const jitteredMs = pauseMs * (0.5 + Math.random() / 2);
       await sleep(jitteredMs, undefined, { ref: false, signal }).catch(() => {});
       if (signal.aborted) return;
@@ -89,7 +89,7 @@ class OptionalProvider implements Place {
     }
   }
 
-  /** An outage is one line in the log, whatever the number of attempts. */
+  /** Logs an outage once, whatever the number of attempts. */
   #refuse(error: unknown): void {
     const { name: provider, log } = this.#options;
     const why = error instanceof Error ? error.message : String(error);
@@ -99,7 +99,7 @@ class OptionalProvider implements Place {
   }
 }
 
-/** What callers are told; which setting is wrong, and how, is for the log. */
+/** Returns the error for callers; only the log says which setting is wrong. */
 function refusalOf(error: unknown): StorageError {
   const reason: Reason = error instanceof StoreOpenError && error.isAuth ? 'BACKEND_AUTH' : 'BACKEND_UNAVAILABLE';
   return new StorageError(reason, 'cannot be opened now; the log of the daemon says why', { cause: error });

@@ -1,39 +1,43 @@
-/** The contract of a type of provider: what its settings are, and how one is opened and examined. */
+/** The contract of a provider type: its settings, and how to open and examine a provider. */
 import type * as z from 'zod';
 import type { Check } from '../doctor/check.ts';
 import type { ProviderConfig } from '../domain/config.ts';
 import type { ProviderContext, StorageProvider } from '../types.ts';
 
-/** Where the images of a provider lie, which no other provider of a configuration may have. */
+/** The location of a provider's images, which no other provider of a configuration may use. */
 export interface Root {
-  /** The setting that chose it. */
+  /** The setting that determines it. */
   setting: string;
   place: string;
-  /** What it is, in words. */
+  /** The noun for it in messages. */
   kind: 'folder' | 'store';
-  /** Whether it takes others beside it, who must say so too; unset: it cannot. */
+  /** Whether other providers may use it, which must be shared, too; unset: sharing is not supported. */
   shared?: boolean;
 }
 
+/** A type of provider: its settings, and the functions that open and examine one. */
 export interface ProviderType<C extends ProviderConfig = ProviderConfig> {
-  /** What `type` in the configuration says, and the name of a provider that says none. */
+  /** The value of `type` in the configuration, which defaults to the provider's name. */
   readonly type: string;
-  /** Another word for it. */
+  /** Another name for it. */
   readonly alias?: string;
-  /** Strict; with kind, bounds, default and meaning of each setting. A description ends in `Default: ….` */
+  /** A strict schema with kind, bounds, default and description of each setting. A description ends in `Default: ….` */
   readonly settings: z.ZodObject;
-  /** False: its settings are none that a configuration file can express. */
+  /** False: a configuration file cannot express its settings. */
   readonly isConfigurable?: false;
   /** The setting that names its folder on this machine. */
   readonly folder: string;
-  /** What nothing of another provider may lie in, below that folder. */
+  /** Returns the folders below `folder` in which no other provider may have its own. */
   ownFolders?(folder: string): string[];
-  /** Where images go, for people: `the bucket images`. */
+  /** Describes for people where images are stored: `the bucket images`. */
   where(config: C): string;
-  /** Undefined where no two configurations can mean the same. */
+  /** Returns the location of the images. Undefined when no two configurations can mean the same. */
   root?(config: C): Root;
-  /** Rejects with a StoreOpenError that says which setting to change. Loads on first use what it needs. */
+  /**
+   * Opens a provider. Imports its dependencies on first use. Rejects with a StoreOpenError that says which setting to
+   * change.
+   */
   open(config: C, context: ProviderContext): Promise<StorageProvider>;
-  /** Proves what a daemon will need of it; takes no lock, and removes what it writes. */
+  /** Checks what a daemon needs of it. Takes no lock, and removes what it writes. */
   examine(config: C, name: string, maxImageBytes: number): AsyncIterable<Check>;
 }

@@ -1,4 +1,4 @@
-/** The type `s3`: images in a bucket of AWS S3, Cloudflare R2, or whatever speaks S3 with conditional writes. */
+/** The provider type `s3`: images in a bucket of AWS S3, Cloudflare R2, or any S3 service with conditional writes. */
 import * as z from 'zod';
 import { DEFAULT_URL_SECONDS, type S3Config } from '../domain/config.ts';
 import { httpUrl, seconds, secret, text, yesOrNo } from '../domain/setting-kinds.ts';
@@ -72,14 +72,14 @@ const settings = z
   })
   .superRefine(checkTogether);
 
-/** What is wrong between settings of a bucket that are right by themselves. */
+/** Reports settings of a bucket that are valid by themselves but not together. */
 function checkTogether(config: Partial<S3Config>, context: z.RefinementCtx): void {
   const { bucket = '', endpoint, accessKey, secretKey } = config;
   const refuse = (key: string, message: string) => context.addIssue({ code: 'custom', path: [key], message });
-  // One alone would silently give way to whatever credentials the SDK finds.
+  // One alone would be ignored silently, in favour of any credentials that the SDK finds.
   if (accessKey !== undefined && secretKey === undefined) refuse('secretKey', 'must be set, too, where accessKey is');
   if (secretKey !== undefined && accessKey === undefined) refuse('accessKey', 'must be set, too, where secretKey is');
-  // As the dashboard of R2 shows it.
+  // The dashboard of R2 shows the endpoint in this form.
   if (endpoint && URL.parse(endpoint)?.pathname.split('/').includes(bucket)) {
     refuse('endpoint', `must be without the bucket: leave out /${bucket}`);
   }

@@ -1,5 +1,5 @@
-/** Cleanup over a catalog: finds what no criterion protects, oldest first, and removes it in groups. */
-import type { Catalog, ImageSize } from '../catalog/catalog.ts';
+/** Cleanup over a catalog: finds the images that no criterion protects, oldest first, and removes them in groups. */
+import type { ImageIndex, ImageSize } from '../catalog/catalog.ts';
 import { partlyDone, StorageError, throwIfCancelled } from '../domain/errors.ts';
 import type { CleanupOptions, CleanupResult } from '../domain/requests.ts';
 import { checkCount, checkGroup, checkInstant } from '../domain/validation.ts';
@@ -8,7 +8,7 @@ const SCAN_ROWS = 5_000;
 const GROUP_SIZE = 100;
 const MAX_NAMED = 1_000;
 
-/** CLEANUP_WITHOUT_CRITERION, or FIELD_INVALID by name. */
+/** Throws CLEANUP_WITHOUT_CRITERION, or FIELD_INVALID, which names the field. */
 export function checkCleanup(options: CleanupOptions): void {
   const { olderThan, keepCount, keepBytes, maxDeletes } = options;
   if (olderThan === undefined && keepCount === undefined && keepBytes === undefined) {
@@ -23,11 +23,11 @@ export function checkCleanup(options: CleanupOptions): void {
 }
 
 /**
- * Removes what the options leave unprotected; `remove` spares what is pinned by then and tells whether it removed. Where it
- * fails after some are gone, the error has `outcomeUnknown`: done again, it would remove up to `maxDeletes` more.
+ * Removes the images that no criterion protects. `remove` spares an image that is pinned by then, and returns whether
+ * it removed one. A failure after the first removal has `outcomeUnknown`: a retry would remove up to `maxDeletes` more.
  */
 export async function cleanUp(
-  catalog: Catalog,
+  catalog: ImageIndex,
   options: CleanupOptions,
   remove: (filename: string) => Promise<boolean>,
 ): Promise<CleanupResult> {
@@ -42,7 +42,7 @@ export async function cleanUp(
 }
 
 async function removeGroups(
-  catalog: Catalog,
+  catalog: ImageIndex,
   options: CleanupOptions,
   remove: (filename: string) => Promise<boolean>,
   result: CleanupResult,
@@ -52,7 +52,7 @@ async function removeGroups(
     throwIfCancelled(options.signal);
     const going = group.filter((image) => !image.pinned);
     const taken = going.slice(0, maxDeletes - result.deletedCount);
-    // Nothing runs any more when it fails.
+    // No removal runs any more when this throws.
     const outcomes = await Promise.allSettled(taken.map(({ filename }) => remove(filename)));
     for (const [at, outcome] of outcomes.entries()) {
       if (outcome.status === 'fulfilled' && outcome.value) count(taken[at]!, result);
@@ -65,7 +65,7 @@ async function removeGroups(
   }
 }
 
-/** The result of both together. */
+/** Returns the sum of two results. */
 export function sumOf(a: CleanupResult, b: CleanupResult): CleanupResult {
   return {
     deletedCount: a.deletedCount + b.deletedCount,
@@ -83,8 +83,8 @@ function count(image: ImageSize, result: CleanupResult): void {
   if (result.filenames.length < MAX_NAMED) result.filenames.push(image.filename);
 }
 
-/** Groups of the images that no criterion protects, oldest first, pinned ones among them. */
-async function* unprotected(catalog: Catalog, options: CleanupOptions): AsyncGenerator<ImageSize[]> {
+/** Yields the images that no criterion protects in groups, oldest first, pinned ones included. */
+async function* unprotected(catalog: ImageIndex, options: CleanupOptions): AsyncGenerator<ImageSize[]> {
   const newestToGo = await firstUnprotected(catalog, options);
   if (newestToGo === undefined) return;
   const query = { ...filterOf(options), ...(options.olderThan && { end: options.olderThan.getTime() }) };
@@ -99,8 +99,8 @@ async function* unprotected(catalog: Catalog, options: CleanupOptions): AsyncGen
   }
 }
 
-/** The newest image that neither keepCount nor keepBytes protects, nor would if it were not pinned. */
-async function firstUnprotected(catalog: Catalog, options: CleanupOptions): Promise<ImageSize | undefined> {
+/** Returns the newest image that neither keepCount nor keepBytes protects, or would protect if it were not pinned. */
+async function firstUnprotected(catalog: ImageIndex, options: CleanupOptions): Promise<ImageSize | undefined> {
   let countLeft = options.keepCount ?? 0;
   let bytesLeft = options.keepBytes ?? 0;
   let after: ImageSize | undefined;
@@ -112,7 +112,7 @@ async function firstUnprotected(catalog: Catalog, options: CleanupOptions): Prom
         if (countLeft <= 0 && bytesLeft <= 0) return row;
         continue;
       }
-      // The first that does not fit ends what keepBytes protects, also for smaller ones behind it.
+      // The first image that does not fit ends the protection by keepBytes, also for smaller ones after it.
       bytesLeft = row.size <= bytesLeft ? bytesLeft - row.size : -1;
       countLeft -= 1;
       if (countLeft < 0 && bytesLeft < 0) return row;

@@ -1,14 +1,14 @@
-/** The SDK's client for one bucket, set up so that nothing is retried, logged or added behind our back. */
+/** Creates the SDK's client for one bucket, configured so that it retries, logs and adds nothing by itself. */
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import type { S3Config } from '../domain/config.ts';
 
 const CONNECTION_TIMEOUT_MS = 5_000;
-/** How long a connection may carry nothing. */
+/** How long a connection may transfer nothing. */
 export const IDLE_TIMEOUT_MS = 30_000;
 const MAX_CONNECTIONS = 128;
 const SILENT = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
 
-/** `idleTimeoutMs`: how long a connection may carry nothing before what it was for fails. */
+/** `idleTimeoutMs` is how long a connection may transfer nothing before its request fails. */
 export function createClient(
   config: S3Config,
   endpoint: string | undefined,
@@ -18,11 +18,11 @@ export function createClient(
   const options: S3ClientConfig = {
     region,
     forcePathStyle,
-    // Retries are retrying-store.ts's, which knows what an attempt may have left behind.
+    // retrying-store.ts retries instead: it knows what an attempt may have left behind.
     maxAttempts: 1,
-    // Whatever goes wrong is told by whoever asked; the SDK would write to the console.
+    // The caller reports errors; the SDK would write them to the console.
     logger: SILENT,
-    // R2 and others refuse what the SDK adds by default; the payload's sha256 is signed instead.
+    // R2 and others reject the checksums that the SDK adds by default; the payload's sha256 is signed instead.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     requestHandler: {
@@ -39,7 +39,7 @@ export function createClient(
   return new S3Client(options);
 }
 
-/** What every key begins with: empty, or ending in a slash. */
+/** Returns the prefix of every key: empty, or ending in a slash. */
 export function prefixOf({ prefix = '' }: S3Config): string {
   const trimmed = prefix.replace(/^\/+|\/+$/g, '');
   return trimmed === '' ? '' : `${trimmed}/`;

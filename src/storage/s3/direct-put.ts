@@ -1,10 +1,10 @@
-/** What every save needs of S3, without the SDK's middleware, which takes longer than all else: Put, and URLs that expire. */
+/** Puts objects and presigns URLs without the SDK's middleware, which would take most of the time of a save. */
 import type { Readable } from 'node:stream';
 import { GetObjectCommand, type PutObjectCommandInput, type S3Client } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { escapedPath, signedHeaders, signedQuery } from './signature.ts';
 
-/** An object as it is to be put, all but its body. */
+/** The parameters of a put, without the body. */
 export type PutInput = Omit<PutObjectCommandInput, 'Bucket' | 'Key' | 'Body'> & { Key: string };
 
 export type DirectPut = (
@@ -14,10 +14,12 @@ export type DirectPut = (
   abortSignal?: AbortSignal,
 ) => Promise<DirectAnswer>;
 
-/** `unsure`: the service wants something that only the SDK may know how to give, such as another region or time. */
+/**
+ * `unsure`: the service requires something that only the SDK may be able to provide, such as another region or time.
+ */
 export type DirectAnswer = { kind: 'put'; etag: string | undefined } | { kind: 'unsure' };
 
-/** In the shape of the SDK's errors. */
+/** An error in the shape of the SDK's. */
 class RefusedPut extends Error {
   readonly $metadata: { httpStatusCode: number };
 
@@ -28,7 +30,10 @@ class RefusedPut extends Error {
   }
 }
 
-/** Puts by one signed request over the client's connections; rejects as the client does. */
+/**
+ * Returns a function that puts an object by one signed request over the client's connections, and rejects as the
+ * client.
+ */
 export function directPut(client: S3Client, bucket: string): DirectPut {
   const placed = once(() => placeOf(client, bucket));
   return async (input, sha256, body, abortSignal) => {
@@ -43,7 +48,7 @@ export function directPut(client: S3Client, bucket: string): DirectPut {
 }
 
 function judge(status: number, etag: string | undefined, body: string): DirectAnswer {
-  // Some services answer before they know.
+  // Some services answer 200 before they know the outcome.
   if (status === 200) return { kind: 'put', etag: codeOf(body) === undefined ? etag : undefined };
   if (status === 409 || status === 412 || status >= 500) throw new RefusedPut(status, body);
   return { kind: 'unsure' };
@@ -76,7 +81,7 @@ function headersOf(input: PutInput): Record<string, string> {
   return Object.fromEntries([...headers.filter(([, value]) => value !== undefined), ...metadata]);
 }
 
-/** Gives URLs of objects that end after so many seconds. */
+/** Returns a function from keys to URLs that expire after `expiresSeconds`. */
 export function presigner(client: S3Client, bucket: string, expiresSeconds: number): (key: string) => Promise<string> {
   const placed = once(() => placeOf(client, bucket));
   return async (key) => {
@@ -87,7 +92,7 @@ export function presigner(client: S3Client, bucket: string, expiresSeconds: numb
   };
 }
 
-/** Where a bucket is: the parts of its URL, whose path ends in a slash. */
+/** The URL of a bucket in parts; `path` ends in a slash. */
 interface Place {
   origin: string;
   host: string;
@@ -96,7 +101,7 @@ interface Place {
   region: string;
 }
 
-/** Only the SDK knows where its rules lead. */
+/** Asks the SDK, since only it knows its endpoint rules. */
 async function placeOf(client: S3Client, bucket: string): Promise<Place> {
   const url = await getSignedUrl(client, new GetObjectCommand({ Bucket: bucket, Key: 'key' }));
   const { origin, host, protocol, hostname, port, pathname: path } = new URL('.', url);
@@ -106,7 +111,7 @@ async function placeOf(client: S3Client, bucket: string): Promise<Place> {
   return { origin, host, address, path, region };
 }
 
-/** `work`, done once, or again after it failed. */
+/** Runs the work once, and again only after it failed. */
 function once<T>(work: () => Promise<T>): () => Promise<T> {
   let done: Promise<T> | undefined;
   return () => {

@@ -1,7 +1,9 @@
-/** What the failures of an S3 request mean, and which setting to look at; knows the SDK's errors by their shape only. */
+/**
+ * Converts the errors of S3 requests and names the setting to check; recognizes the SDK's errors by their shape only.
+ */
 import { type ObjectFailure, ObjectStoreError } from '../bucket/object-store.ts';
 
-/** The common part of what the SDK, its credential chain and Node throw. */
+/** The common fields of the errors of the SDK, its credential chain and Node. */
 interface S3Failure {
   name?: string;
   /** Node's code of a system error. */
@@ -11,11 +13,11 @@ interface S3Failure {
 
 const NEVER_SENT = ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ERR_INVALID_URL'];
 
-/** By the S3 error code, where the status alone does not say what to change. */
+/** By the S3 error code, when the status alone does not say what to change. */
 const BY_NAME: Record<string, [ObjectFailure, string]> = {
   NoSuchKey: ['not_found', 'no such object'],
   InvalidAccessKeyId: ['auth', 'the service does not know this access key (accessKey)'],
-  // What versitygw says for the same.
+  // The code of versitygw for the same error.
   XAdminUserNotFound: ['auth', 'the service does not know this access key (accessKey)'],
   SignatureDoesNotMatch: ['auth', 'the secret key does not fit the access key (secretKey)'],
   RequestTimeTooSkewed: ['auth', 'the clock of this machine is wrong: the service refuses its signatures'],
@@ -30,7 +32,7 @@ const BY_NAME: Record<string, [ObjectFailure, string]> = {
   AuthorizationHeaderMalformed: ['misconfigured', 'the bucket is in another region (region)'],
   IllegalLocationConstraintException: ['misconfigured', 'the bucket is in another region (region)'],
   NotImplemented: ['misconfigured', 'the service does not implement conditional writes'],
-  // Nothing was kept of a body that did not arrive as it was sent.
+  // The service stores nothing when the body does not arrive as it was sent.
   BadDigest: ['unavailable', 'the bytes arrived damaged'],
   XAmzContentSHA256Mismatch: ['unavailable', 'the bytes arrived damaged'],
   IncompleteBody: ['unavailable', 'the bytes did not arrive'],
@@ -41,15 +43,15 @@ const BY_STATUS: Record<number, [ObjectFailure, string]> = {
   301: ['misconfigured', 'the bucket is elsewhere (region, endpoint)'],
   401: ['auth', 'the service refuses the credentials (accessKey, secretKey)'],
   403: ['auth', 'the credentials do not permit this (accessKey, or the policy of the bucket)'],
-  // Of something else than an object, such as an address that is none of S3.
+  // Not a missing object, but for example an address that is not an S3 service.
   404: ['misconfigured', 'the service does not know what it was asked for (endpoint, bucket)'],
-  // Another write to the same key was faster; nothing happened.
+  // Another write to the same key was faster; this one was not applied.
   409: ['unavailable', 'another write to the object is under way'],
   412: ['precondition', 'the object is another'],
   501: ['misconfigured', 'the service does not implement conditional writes'],
 };
 
-/** Whether the service knows the credentials, and does not permit them what was asked. */
+/** Returns whether the service accepts the credentials but does not permit them this request. */
 export function lacksPermission({ cause }: ObjectStoreError): boolean {
   return isWithoutPermission((cause ?? {}) as S3Failure);
 }
@@ -62,7 +64,7 @@ function isRefusal(status: number): boolean {
   return status >= 400 && status < 500 && status !== 408 && status !== 429;
 }
 
-/** Whatever a request threw, as an ObjectStoreError. */
+/** Converts any error of a request to an ObjectStoreError. */
 export function foldS3Error(error: unknown, kind: 'read' | 'write'): ObjectStoreError {
   if (error instanceof ObjectStoreError) return error;
   const failure = (error ?? {}) as S3Failure;

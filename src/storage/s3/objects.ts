@@ -1,4 +1,4 @@
-/** The five primitives on the AWS SDK: AWS S3, Cloudflare R2, and whatever speaks S3 with conditional writes. */
+/** The five primitives of an object store over the AWS SDK, for any service that speaks S3 with conditional writes. */
 import { Readable } from 'node:stream';
 import {
   DeleteObjectCommand,
@@ -25,10 +25,10 @@ import { foldS3Error } from './errors.ts';
 
 const SETTLED = new Error('the request is settled');
 
-/** `idleTimeoutMs`: how long a connection may carry nothing before what it was for fails. */
+/** `idleTimeoutMs` is how long a connection may transfer nothing before its request fails. */
 export function s3Objects(config: S3Config, { idleTimeoutMs = IDLE_TIMEOUT_MS } = {}): ObjectStore {
   const client = createClient(config, config.endpoint, { idleTimeoutMs });
-  // Its time for a connection would run while a request waits for a caller who is slow to give one back.
+  // No connection timeout: it would count the time that a request waits for slow callers to free a connection.
   const reader = createClient(config, config.endpoint, { idleTimeoutMs, connectionTimeoutMs: 0 });
   return new S3Objects(client, reader, config);
 }
@@ -36,7 +36,7 @@ export function s3Objects(config: S3Config, { idleTimeoutMs = IDLE_TIMEOUT_MS } 
 class S3Objects implements ObjectStore {
   readonly location: string;
   readonly #client: S3Client;
-  /** For bytes that go to callers, who may hold its connections for as long as they like: saves do not wait for them. */
+  /** Reads bytes for callers, who may hold its connections for any time; saves have connections of their own. */
   readonly #reader: S3Client;
   readonly #bucket: string;
   readonly #prefix: string;
@@ -75,7 +75,7 @@ class S3Objects implements ObjectStore {
       const StartAfter = after && this.#at(after).Key;
       const command = new ListObjectsV2Command({ Bucket, Prefix, StartAfter });
       const output = await this.#client.send(command, { abortSignal });
-      // What has none of the fields of a listing is an error in the guise of a success.
+      // An answer without any field of a listing is an error with a success status.
       if (output.KeyCount === undefined && output.Name === undefined) throw badAnswer();
       const objects = (output.Contents ?? []).map(({ Key = '', ETag, Size = 0, LastModified }) => ({
         key: Key.slice(this.#prefix.length),
@@ -92,7 +92,7 @@ class S3Objects implements ObjectStore {
     return this.#folded('write', (abortSignal) => this.#client.send(command, { abortSignal })).then(
       () => {},
       (error) => {
-        // versitygw says so where two removals meet.
+        // versitygw reports this when two removals race.
         if (!failedWith(error, 'not_found')) throw error;
       },
     );
@@ -135,7 +135,7 @@ class S3Objects implements ObjectStore {
     return { Bucket: this.#bucket, Key: this.#prefix + key };
   }
 
-  /** The request ends with the signal. */
+  /** Runs a request, which the signal aborts, and converts its error. */
   async #folded<T>(kind: 'read' | 'write', request: (closing: AbortSignal) => Promise<T>): Promise<T> {
     try {
       return await request(this.#closing.signal);
@@ -145,7 +145,10 @@ class S3Objects implements ObjectStore {
   }
 }
 
-/** Sends the bytes: small ones whole, others as a stream whose failure ends the request, which nobody else sees to. */
+/**
+ * Sends the bytes: small ones whole, others as a stream. Aborts the request when the stream fails, which the SDK does
+ * not.
+ */
 async function sending<T>(
   payload: Payload,
   closing: AbortSignal,
@@ -159,12 +162,12 @@ async function sending<T>(
   try {
     return await send(body, AbortSignal.any([closing, aborter.signal]));
   } finally {
-    // An answer that came early leaves bytes that nobody waits for, in memory that others get next.
+    // After an early answer the rest would still be sent, from memory that is reused next.
     if (!body.readableEnded) aborter.abort(SETTLED);
   }
 }
 
-/** The bytes were hashed while they arrived: the SDK need not do it again, and the server refuses others. */
+/** Signs the sha256 that was computed on arrival: the SDK does not hash again, and the server rejects other bytes. */
 function signWith(command: PutObjectCommand, sha256: string): void {
   command.middlewareStack.add(
     (next) => (args) => {
@@ -194,7 +197,7 @@ function bareEtag(etag: string | undefined): string {
   return etag.replace(/^(W\/)?"|"$/g, '');
 }
 
-/** A proxy, or a service that answers 200 before it knows. */
+/** Returned for an answer of a proxy, or of a service that answers 200 before it knows the outcome. */
 function badAnswer(): ObjectStoreError {
   return new ObjectStoreError('unavailable', 'the service gave an answer that is none of S3', { maybeApplied: true });
 }

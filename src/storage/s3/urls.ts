@@ -1,15 +1,18 @@
-/** Where callers reach the objects of a bucket: by a fixed URL, or by one that expires. */
+/** The URLs at which callers fetch the objects of a bucket: fixed, or presigned. */
 import { DEFAULT_URL_SECONDS, type S3Config } from '../domain/config.ts';
 import { createClient, prefixOf } from './client.ts';
 import { presigner } from './direct-put.ts';
 import { escapedPath } from './signature.ts';
 
-/** Whether callers get fixed URLs rather than ones that expire. */
+/** Returns whether callers get fixed URLs rather than presigned ones. */
 export function hasPublicUrls({ cdnUrl, urls }: S3Config): boolean {
   return (urls?.mode ?? (cdnUrl === undefined ? 'presigned' : 'public')) === 'public';
 }
 
-/** Gives the URLs that callers get; one that expires takes credentials, and rejects with what the SDK throws without any. */
+/**
+ * Returns a function from keys to URLs. A presigned URL requires credentials; without any it rejects with the SDK's
+ * error.
+ */
 export function urlsOf(config: S3Config): (key: string) => Promise<string> {
   const { bucket, cdnUrl, urls = {} } = config;
   const prefix = prefixOf(config);

@@ -4,7 +4,7 @@ from .aio import AsyncImageStorage
 from .client import ImageStorage
 from .dates import Instant
 from .errors import ImageStorageError, RetryWith
-from .reader import AsyncImageReader, ImageReader
+from .image_reader import AsyncImageReader, ImageReader
 from .source import Source
 from .types import CleanupResult, DeleteResult, GroupStats, Image, ImageMetadata, ProviderStats
 

@@ -1,4 +1,4 @@
-"""Messages of the contract into the client's dataclasses, and the parts of requests back."""
+"""Converts messages of the contract to the client's dataclasses, and arguments to parts of requests."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def date_range(since: Instant | None, until: Instant | None) -> pb.DateRange | N
 
 
 def tags_of(tags: Iterable[str]) -> Iterable[str]:
-    """Refuses a single text: its letters would pass for tags."""
+    """Returns the tags. Raises TypeError for a single text, whose letters would pass for tags."""
     if isinstance(tags, str):
         raise TypeError(f"tags are several: [{tags!r}], not {tags!r}")
     return tags
@@ -75,7 +75,7 @@ def stats_from(message: pb.ProviderStats) -> ProviderStats:
 
 
 def _same(kind: type[T], message: Message, **converted: object) -> T:
-    """The fields that have the same name and type in both, and those that were converted."""
+    """Creates the dataclass from the fields that are equal in name and type in both, and from those converted."""
     names = {field.name for field in fields(kind)} - converted.keys()  # type: ignore[arg-type]
     same: dict[str, Any] = {name: getattr(message, name) for name in names}
     return kind(**same, **converted)

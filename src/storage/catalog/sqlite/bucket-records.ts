@@ -1,4 +1,4 @@
-/** The tables that only object stores use, over one connection: keys of records, and operations that are not settled. */
+/** The tables that only object stores use, over one connection: keys of records, and pending operations. */
 import { recordKey } from '../../domain/naming.ts';
 import type { DueSweep, FoundRecord, KnownRecord, PendingOperation } from '../bucket-catalog.ts';
 import type { Connection } from './connection.ts';
@@ -59,7 +59,7 @@ export class BucketRecords {
     this.#db.run(sql, sweepTime, recordKey(filename));
   }
 
-  /** From now on this is what lies there. */
+  /** Notes the object that was found at the key of a record. */
   note(filename: string, found: FoundRecord, sweepTime: number): void {
     const key = recordKey(filename);
     if (found.kind === 'absent') {

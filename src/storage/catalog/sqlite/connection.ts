@@ -16,14 +16,14 @@ const FAILURES = new Map<number, CatalogFailure>([
   [SQLITE.NOTADB, 'corrupt'],
 ]);
 
-/** The primary result code of what node:sqlite threw; undefined for any other error. */
+/** Returns the primary result code of what node:sqlite threw; undefined for any other error. */
 export function sqliteCode(error: unknown): number | undefined {
   const errcode = (error as { errcode?: number } | undefined)?.errcode;
   if (errcode === SQLITE_IOERR_SHMSIZE) return SQLITE.FULL;
   return errcode === undefined ? undefined : errcode & 0xff;
 }
 
-/** Whatever was thrown, as a CatalogError; `definite` unless SQLite says otherwise. */
+/** Converts whatever was thrown to a CatalogError; `definite` unless SQLite says otherwise. */
 export function toCatalogError(error: unknown): CatalogError {
   if (error instanceof CatalogError) return error;
   const message = error instanceof Error ? error.message : String(error);
@@ -36,7 +36,7 @@ export class Connection {
   readonly #statements = new Map<string, StatementSync>();
   #inDoubt: CatalogError | undefined;
 
-  /** Nothing is opened before `open`. */
+  /** Opens nothing before `open` is called. */
   constructor(path: string, readOnly: boolean) {
     this.#db = new DatabaseSync(path, {
       open: false,
@@ -64,7 +64,7 @@ export class Connection {
     return this.#prepare(sql).get(...values) as Row | undefined;
   }
 
-  /** The first column of the first row. */
+  /** Returns the first column of the first row. */
   value(sql: string, ...values: SQLInputValue[]): string | number | null | undefined {
     const row = this.get(sql, ...values);
     return row && Object.values(row)[0];
@@ -89,8 +89,8 @@ export class Connection {
   }
 
   /**
-   * All of the work, durably, or none of it. Throws a CatalogError; after an `unknown` one every further transaction
-   * throws the same, since what was in doubt must not be built upon.
+   * Does all of the work, durably, or none of it. Throws a CatalogError; after `unknown` every further transaction
+   * throws the same, since nothing may build on an uncertain commit.
    */
   transaction<T>(work: () => T): T {
     if (this.#inDoubt !== undefined) throw this.#inDoubt;
@@ -106,7 +106,7 @@ export class Connection {
     return result;
   }
 
-  /** From now on no transaction is begun; returns what they throw. */
+  /** Refuses all further transactions, and returns the error that they throw. */
   doubt(cause: unknown): CatalogError {
     const message = cause instanceof Error ? cause.message : String(cause);
     this.#inDoubt = new CatalogError('unknown', message, { cause });
@@ -117,7 +117,7 @@ export class Connection {
     try {
       this.exec('BEGIN IMMEDIATE');
       const result = work();
-      // FTS5 writes as late as COMMIT otherwise, where a failure is not definite.
+      // Otherwise FTS5 writes only at COMMIT, where a failure is not definite.
       this.exec('SAVEPOINT written; RELEASE written');
       // SQLite ends a transaction on its own when the disk is full or fails.
       if (!this.#db.isTransaction) throw new CatalogError('definite', 'the transaction was rolled back');

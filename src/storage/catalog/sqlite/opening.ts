@@ -1,4 +1,4 @@
-/** How a SQLite catalog begins and ends: creating, judging, migrating, sealing, and the flag of a clean stop. */
+/** Opens and closes a SQLite catalog: creates, checks, migrates and seals it, and keeps the flag of a clean close. */
 import { accessSync, closeSync, constants, existsSync, fsyncSync, openSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { StoreOpenError } from '../../domain/errors.ts';
@@ -10,29 +10,29 @@ import { BUCKETS } from './migrations/002-buckets.ts';
 /** Step n brings a catalog from `user_version` n - 1 to n. */
 const MIGRATIONS = [INITIAL, BUCKETS];
 
-/** What a lost catalog fails with; of the fixed statements here, ERROR means a schema that is not ours. */
+/** The codes that a lost catalog fails with; for the fixed statements here, ERROR means a schema that is not ours. */
 const LOST_CODES: readonly (number | undefined)[] = [SQLITE.CORRUPT, SQLITE.NOTADB, SQLITE.ERROR];
 const DENIED_CODES: readonly (number | undefined)[] = [SQLITE.CANTOPEN, SQLITE.READONLY];
 
 export interface CatalogFile {
   path: string;
-  /** The store that the catalog belongs to. */
+  /** The id of the store that the catalog belongs to. */
   storeId: string;
   /**
-   * Default FULL: what is committed survives a power cut. NORMAL exists so that the power-cut test can show that it
-   * would find the difference.
+   * Default FULL: what is committed survives a power cut. NORMAL exists for the power-cut test, which proves by it that
+   * it detects a loss.
    */
   synchronous?: 'FULL' | 'NORMAL';
-  /** Somebody may have changed the file since it was closed: look through it even if it was closed clean. */
+  /** The file may have been changed since it was closed: it is checked even if it was closed clean. */
   suspect?: boolean;
 }
 
-/** `lost`: only a rebuild helps. `clean`: the last process closed it so. */
+/** `lost`: only a rebuild helps. `clean`: the last process closed it clean. */
 export type Opened = { state: 'open'; clean: boolean } | { state: 'lost'; why: string };
 
 /**
  * Opens a catalog for writing and marks it as not closed clean, durably. Throws a StoreOpenError, or a CatalogError
- * `full`: the catalog may be sound, there is only no room to open it.
+ * `full` when there is no space to open a catalog that may be sound.
  */
 export function openExisting(db: Connection, file: CatalogFile): Opened {
   try {
@@ -40,7 +40,7 @@ export function openExisting(db: Connection, file: CatalogFile): Opened {
       return { state: 'lost', why: 'missing or empty' };
     db.open();
     const why = whyLost(db, file);
-    if (why === undefined) return takeOver(db, file);
+    if (why === undefined) return markInUse(db, file);
     db.close();
     return { state: 'lost', why };
   } catch (error) {
@@ -59,11 +59,11 @@ function whyLost(db: Connection, { storeId, suspect = false }: CatalogFile): str
   return found === 'ok' ? undefined : `damaged: ${found}`;
 }
 
-function takeOver(db: Connection, { path, synchronous = 'FULL' }: CatalogFile): Opened {
+function markInUse(db: Connection, { path, synchronous = 'FULL' }: CatalogFile): Opened {
   const clean = storeValue(db, 'clean') === 1;
   makeDurable(db, synchronous);
   migrate(db);
-  // Written even when nothing changes: it creates the WAL, whose name the folder must have before the first commit.
+  // Written even when nothing changes: it creates the WAL, whose name must be in the folder before the first commit.
   db.transaction(() => setStoreValue(db, 'clean', 0));
   syncFolder(dirname(path));
   if (!clean) checkpoint(db, 'TRUNCATE');
@@ -89,13 +89,13 @@ export function createEmpty(db: Connection, { path, storeId }: CatalogFile): voi
   }
 }
 
-/** Makes what was created durable, marks it clean and closes it. The name of the file is not synced. */
+/** Makes a created catalog durable, marks it clean and closes it. Does not sync the name of the file. */
 export function seal(db: Connection): void {
   makeDurable(db, 'FULL');
   closeCatalog(db, true);
 }
 
-/** Durable before it returns; the flag is the last thing written. */
+/** Closes a catalog, durably; the flag is written last. */
 export function closeCatalog(db: Connection, clean: boolean): void {
   try {
     if (clean) db.transaction(() => setStoreValue(db, 'clean', 1));
@@ -112,7 +112,10 @@ export function checkpoint(db: Connection, mode: 'PASSIVE' | 'TRUNCATE'): void {
   db.get(`PRAGMA wal_checkpoint(${mode})`);
 }
 
-/** A checkpoint that failed for want of space or because of a reader: the WAL stands, a later one may do it. */
+/**
+ * Returns whether a checkpoint failed for lack of space or because of a reader: the WAL remains, and a later one may
+ * succeed.
+ */
 export function isPassing(error: unknown): boolean {
   const code = sqliteCode(error);
   return code === SQLITE.FULL || code === SQLITE.BUSY;
@@ -140,7 +143,7 @@ function setStoreValue(db: Connection, name: string, value: string | number): vo
   db.run('INSERT INTO store (name, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value', name, value);
 }
 
-/** The folder's name for a new WAL; never the database's own files, closing which would drop SQLite's locks. */
+/** Syncs the name of a new WAL. Never opens the database's own files: to close them would drop SQLite's locks. */
 function syncFolder(path: string): void {
   const folder = openSync(path, 'r');
   try {
@@ -154,7 +157,7 @@ function closeDamaged(db: Connection): void {
   try {
     db.close();
   } catch {
-    // The error that led here is the one to tell.
+    // The error that led here is the one to report.
   }
 }
 
@@ -181,7 +184,7 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** False only where the permissions forbid it. */
+/** Returns false only when the permissions forbid it. */
 function mayWrite(path: string): boolean {
   try {
     accessSync(dirname(path), constants.W_OK | constants.X_OK);

@@ -1,4 +1,4 @@
-/** Finds the images that a query means, in its order, in pauses that let other calls run. */
+/** Finds the images that match a query, in its order, with pauses that let other calls run. */
 import type { SQLInputValue } from 'node:sqlite';
 import { isModelSlug, modelSlug } from '../../domain/naming.ts';
 import type { Position } from '../../domain/requests.ts';
@@ -6,7 +6,10 @@ import type { CatalogQuery, ImageSize } from '../catalog.ts';
 import { matchExpression, matchesTerms, searchTerms } from '../search-text.ts';
 import type { Connection } from './connection.ts';
 
-/** Words and tags with at most so many images are looked up and sorted; of more, the order is walked and each image tested. */
+/**
+ * Words and tags with at most this many images are looked up and sorted; for others an index is walked in order and
+ * each image tested.
+ */
 const RARE_IMAGES = 5000;
 const SLICE_MS = 10;
 const MAX_KNOWN_BROAD = 1000;
@@ -29,19 +32,19 @@ interface Plan {
   order: CatalogQuery['order'];
   start: number;
   end: number;
-  /** Which rows are read: behind FROM and WHERE. */
+  /** Which rows are read: the parts after FROM and WHERE. */
   source: string;
   scope: Fragment;
   /** Which of them are hits. */
   test: Fragment;
-  /** What their prompts must still be tested for. */
+  /** Terms that the prompts must still be tested for. */
   terms: string[];
 }
 
 /** Searches over one connection. */
 export class Walk {
   readonly #db: Connection;
-  /** Searches that once had many results, which saves counting them again. */
+  /** Searches that had many results, which are not counted again. */
   readonly #broad = new Set<string>();
 
   constructor(db: Connection) {
@@ -49,8 +52,8 @@ export class Walk {
   }
 
   /**
-   * The hits behind `after`. While one is handed out a read transaction is open, at a PAUSE none is. A query that is
-   * not blank and has no letter or digit finds nothing.
+   * Yields the hits after `after`. At a hit a read transaction is open, at a PAUSE none is. A query that is not blank
+   * and has no letter or digit finds nothing.
    */
   *hits(query: CatalogQuery, after: Start | undefined): Generator<Hit | typeof PAUSE, void> {
     const terms = searchTerms(query.query ?? '');
@@ -64,7 +67,7 @@ export class Walk {
     }
   }
 
-  /** Returns where to go on when its time is over. */
+  /** Returns where to continue once its time is over; undefined at the end. */
   *#slice(plan: Plan, after: Start | undefined): Generator<Hit, Start | undefined> {
     const { sql, values } = selection(plan, after);
     let deadline: number | undefined;
@@ -116,7 +119,10 @@ export class Walk {
   }
 }
 
-/** One row value on each side of the order: a second bound on `timestamp` could win over the position and be walked from. */
+/**
+ * One row value bounds each side: SQLite could walk the index from a second bound on `timestamp` instead of from the
+ * position.
+ */
 function selection({ order, start, end, source, scope, test }: Plan, after: Start | undefined): Fragment {
   let [lower, upper]: Start[] = [
     { timestamp: start, filename: '', inclusive: true },

@@ -9,8 +9,8 @@ import type {
   ImageSize,
   PageRequest,
   RecordPage,
+  RowState,
   Span,
-  Standing,
   Tombstone,
   UnsyncedRecord,
 } from '../catalog.ts';
@@ -25,7 +25,7 @@ const LISTED_GROUPS = 100;
 const LARGEST_FIRST = 'ORDER BY bytes DESC, name';
 const NEWEST_FIRST = 'ORDER BY name DESC';
 
-/** The methods mean what the contract says; the generators return it after pauses, at which other calls may run. */
+/** The methods follow the contract; a generator returns the result after pauses, during which other calls may run. */
 export class CatalogReader {
   readonly #db: Connection;
   readonly #walk: Walk;
@@ -59,7 +59,7 @@ export class CatalogReader {
     return row && { record: toRecord(row), deleted: row.delete_time !== null };
   }
 
-  standing(filenames: readonly string[]): Standing[] {
+  rowStates(filenames: readonly string[]): RowState[] {
     return filenames.map((filename) => {
       const row = this.#db.get('SELECT delete_time, unlink_pending FROM images WHERE filename = ?', filename);
       if (row === undefined) return 'absent';
@@ -165,7 +165,7 @@ export class CatalogReader {
     return [...withinBatch(this.#db.iterate(sql, limit))].map(toRecord);
   }
 
-  /** Ends before the first row that is too young, so that the sequence may move up to the last one given. */
+  /** Ends before the first row that is too young, so that the sequence may move up to the last one returned. */
   unsyncedRecords(limit: number, young: Span = { from: 0, to: 0 }): UnsyncedRecord[] {
     const sql = `
       SELECT seq AS sequence, filename, create_time AS createTime FROM images
@@ -180,7 +180,7 @@ export class CatalogReader {
     return unsynced;
   }
 
-  /** Of a damaged catalog, those that can still be read. */
+  /** Returns the deleted images; of a damaged catalog, those that can still be read. */
   tombstones(): Tombstone[] {
     const sql = `SELECT ${RECORD_COLUMNS}, delete_time, unlink_pending FROM images WHERE seq = ?`;
     const tombstones = this.#readableSequences().map((seq) => readable(() => toTombstone(this.#db.get(sql, seq)!)));
@@ -209,7 +209,7 @@ function toTombstone(row: Row): Tombstone {
   return { record: toRecord(row), deleteTime: row.delete_time as number, unlinkPending: row.unlink_pending === 1 };
 }
 
-/** Rows that are not too much memory together, one at least. */
+/** Yields rows until their text exceeds the memory of a batch; at least one. */
 function* withinBatch(rows: Iterable<Row>): Generator<Row> {
   let chars = 0;
   for (const row of rows) {

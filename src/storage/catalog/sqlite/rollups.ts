@@ -1,4 +1,4 @@
-/** The rollups that Stats reads: collects what a transaction adds and takes away, and writes it once. */
+/** The rollups that statistics are read from: collects what a transaction adds and removes, and writes it once. */
 
 import { utcDay } from '../../domain/naming.ts';
 import type { ImageRecord } from '../../domain/record.ts';
@@ -11,7 +11,7 @@ interface Sum {
   bytes: number;
 }
 
-export class Tally {
+export class Rollups {
   readonly #sums = new Map<string, Sum>();
 
   add(record: ImageRecord): void {
@@ -22,7 +22,7 @@ export class Tally {
     this.#count(record, -1);
   }
 
-  /** To be called inside the transaction, after its last change. */
+  /** Writes the sums. Requires that the transaction is open and has made its last change. */
   write(db: Connection): void {
     for (const { kind, name, count, bytes } of this.#sums.values()) {
       db.run(

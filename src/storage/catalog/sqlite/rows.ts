@@ -1,4 +1,4 @@
-/** Image records as rows of the table `images`. */
+/** Converts image records to rows of the table `images` and back. */
 
 import { modelSlug } from '../../domain/naming.ts';
 import type { ImageRecord } from '../../domain/record.ts';
@@ -31,7 +31,7 @@ export const RECORD_COLUMNS: string = Object.entries(COLUMNS)
   .map(([name, column]) => `${column} AS ${name}`)
   .join(', ');
 
-/** Takes what `toRow` gives, a `deleteTime` and an `unlinkPending`. */
+/** Takes the values of `toRow`, a `deleteTime` and an `unlinkPending`. */
 export const INSERT_IMAGE: string = `
   INSERT INTO images (${Object.values(COLUMNS).join(', ')}, model_slug, delete_time, unlink_pending)
   VALUES (${Object.keys(COLUMNS)
@@ -43,7 +43,7 @@ export function toRow(record: ImageRecord): Row {
   return { ...plain, pinned: Number(pinned), tags: JSON.stringify(tags), nonce, modelSlug: modelSlug(record.model) };
 }
 
-/** From a row that has RECORD_COLUMNS and perhaps others. */
+/** Converts a row that has RECORD_COLUMNS and perhaps others. */
 export function toRecord(row: Row): ImageRecord {
   const record: Row = {};
   for (const name in COLUMNS) record[name] = row[name] ?? null;

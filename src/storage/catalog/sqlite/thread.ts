@@ -3,58 +3,54 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { StoreOpenError } from '../../domain/errors.ts';
 import { CatalogError, type CatalogFailure } from '../catalog.ts';
+import type { Answer, PlainError, Request, Role, ThreadData } from './messages.ts';
 import type { CatalogFile } from './opening.ts';
 import type { CatalogReader } from './reader.ts';
 import type { CatalogWriter } from './writer.ts';
 
 /** The built package is flat; its worker is an entry of its own. */
-const WORKER = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './sqlite-worker.js', import.meta.url);
+const WORKER = import.meta.url.endsWith('.ts')
+  ? new URL('./worker.ts', import.meta.url)
+  : new URL('./sqlite-worker.js', import.meta.url);
 
-interface Roles {
+/** The class that a thread of each role runs. */
+interface Classes extends Record<Role, object> {
   writer: CatalogWriter;
   reader: CatalogReader;
 }
 
-export interface ThreadData {
-  role: keyof Roles;
-  file: CatalogFile;
-}
+type MethodName<R extends Role> = keyof Classes[R] & string;
 
-export interface Call {
-  id: number;
-  method: string;
-  args: unknown[];
-}
+/** The methods of a class, each made asynchronous; a generator's is its result. */
+type Remote<T> = {
+  [K in keyof T]: T[K] extends (...args: infer A) => infer R ? (...args: A) => Promise<Result<R>> : never;
+};
+type Result<R> = R extends Generator<void, infer T> ? T : R;
 
-export type Answer = { id: number; result: unknown } | { id: number; error: PlainError };
-
-type PlainError = { failure: CatalogFailure; message: string } | { kind: StoreOpenError['kind']; message: string };
-
-// biome-ignore lint/suspicious/noExplicitAny: matches every method
-type Method = (...args: any[]) => unknown;
-type Methods<T> = { [K in keyof T]: T[K] extends Method ? K : never }[keyof T];
-type Result<T> = T extends Generator<void, infer R> ? R : T;
+/** Makes a call, and does something before or after it. */
+export type Around = <T>(call: () => Promise<T>) => Promise<T>;
 
 interface Waiting {
-  resolve: (result: never) => void;
+  resolve: (result: unknown) => void;
   reject: (error: Error) => void;
-  /** What it means for this call that the thread dies. */
+  /** How the call fails when the thread dies. */
   ifDead: CatalogFailure;
 }
 
-/** The class of that role, with each method made asynchronous. */
-export class CatalogThread<R extends keyof Roles> {
+/** Serves one catalog after another. Calls run in their order; while one pauses, the next begin. */
+export class CatalogThread<R extends Role> {
   readonly #worker: Worker;
   readonly #waiting = new Map<number, Waiting>();
   readonly #onDeath: (error: Error) => void;
   #nextId = 0;
   #state: 'running' | 'stopping' | 'dead' = 'running';
 
-  /** `onDeath`: the thread ended though nobody stopped it; all its calls reject. */
-  constructor(role: R, file: CatalogFile, onDeath: (error: Error) => void) {
+  /** Calls `onDeath` when the thread ends without `stop`, once all its calls have rejected. */
+  constructor(role: R, onDeath: (error: Error) => void) {
     this.#onDeath = onDeath;
-    // Flags of the program around us, such as --input-type, are not meant for this file.
-    this.#worker = new Worker(WORKER, { workerData: { role, file } satisfies ThreadData, execArgv: [] });
+    // Flags of the host program, such as --input-type, must not apply to this file.
+    const options = { workerData: { role } satisfies ThreadData, name: `catalog-${role}`, execArgv: [] };
+    this.#worker = new Worker(WORKER, options);
     this.#worker.on('message', (answer: Answer) => this.#settle(answer));
     let cause: unknown;
     this.#worker.on('error', (error) => {
@@ -63,20 +59,47 @@ export class CatalogThread<R extends keyof Roles> {
     this.#worker.on('exit', () => this.#die(cause));
   }
 
-  call<M extends Methods<Roles[R]>>(
-    method: M,
-    args: Roles[R][M] extends Method ? Parameters<Roles[R][M]> : never,
-    ifDead: CatalogFailure = 'definite',
-  ): Promise<Roles[R][M] extends Method ? Result<ReturnType<Roles[R][M]>> : never> {
-    return new Promise((resolve, reject) => {
-      if (this.#state === 'dead') throw new CatalogError('definite', 'the thread of the catalog has ended');
-      const id = this.#nextId++;
-      this.#waiting.set(id, { resolve, reject, ifDead });
-      this.#worker.postMessage({ id, method: method as string, args } satisfies Call);
-    });
+  get isDead(): boolean {
+    return this.#state === 'dead';
   }
 
-  /** Ends the thread, which must have closed its connection. */
+  /** Directs the calls from now on to the catalog in this file. Requires that the one before is closed. */
+  use(file: CatalogFile): void {
+    this.#send({ use: file });
+  }
+
+  /**
+   * Calls a method of the role's class. Rejects with what that throws, or with a CatalogError `ifDead` when the thread
+   * dies.
+   */
+  call<M extends MethodName<R>>(
+    method: M,
+    args: Parameters<Remote<Classes[R]>[M]>,
+    ifDead: CatalogFailure = 'definite',
+  ): ReturnType<Remote<Classes[R]>[M]> {
+    const answer = new Promise((resolve, reject) => {
+      if (this.isDead) throw new CatalogError('definite', 'the thread of the catalog has ended');
+      const id = this.#nextId++;
+      this.#waiting.set(id, { resolve, reject, ifDead });
+      this.#send({ id, method, args });
+    });
+    return answer as ReturnType<Remote<Classes[R]>[M]>;
+  }
+
+  /** Returns functions that call these methods, each within `around`. */
+  methods<M extends MethodName<R>>(
+    names: readonly M[],
+    around: Around = (call) => call(),
+    ifDead?: CatalogFailure,
+  ): Pick<Remote<Classes[R]>, M> {
+    const entries = names.map((name) => [
+      name,
+      (...args: Parameters<Remote<Classes[R]>[M]>) => around(() => this.call(name, args, ifDead)),
+    ]);
+    return Object.fromEntries(entries) as Pick<Remote<Classes[R]>, M>;
+  }
+
+  /** Ends the thread. Requires that its connection is closed. */
   async stop(): Promise<void> {
     if (this.#state !== 'running') return;
     this.#state = 'stopping';
@@ -85,11 +108,15 @@ export class CatalogThread<R extends keyof Roles> {
     await exited;
   }
 
+  #send(request: Request): void {
+    this.#worker.postMessage(request);
+  }
+
   #settle(answer: Answer): void {
     const waiting = this.#waiting.get(answer.id);
     this.#waiting.delete(answer.id);
     if ('error' in answer) waiting?.reject(revive(answer.error));
-    else waiting?.resolve(answer.result as never);
+    else waiting?.resolve(answer.result);
   }
 
   #die(cause: unknown): void {

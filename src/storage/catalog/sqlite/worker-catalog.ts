@@ -1,198 +1,131 @@
-/** The catalog of the contract over two threads with a SQLite connection each: one that writes, one that reads. */
+/** The catalogs of the contracts over two threads with a SQLite connection each: one that writes, one that reads. */
+import type { BucketCatalog } from '../bucket-catalog.ts';
+import { CatalogError, type CatalogQuery, type LocalCatalog } from '../catalog.ts';
+import type { CatalogFile, Opened } from './opening.ts';
+import type { Around } from './thread.ts';
+import { type CatalogBuilder, CatalogThreads } from './threads.ts';
 
-import type { ImageRecord } from '../../domain/record.ts';
-import type { BucketCatalog, BucketChange, DueSweep, KnownRecord, PendingOperation } from '../bucket-catalog.ts';
-import type {
-  CatalogQuery,
-  CatalogStatistics,
-  Change,
-  ImageSize,
-  Outcome,
-  PageRequest,
-  RecordPage,
-  Span,
-  Standing,
-  Tombstone,
-  UnsyncedRecord,
-} from '../catalog.ts';
-import { CatalogError } from '../catalog.ts';
-import type { CatalogFile } from './opening.ts';
-import type { Start } from './query.ts';
-import { CatalogThread } from './thread.ts';
+/** The methods that the threads carry out unchanged, grouped by what a call needs besides. */
+const READS = [
+  'find',
+  'findByKey',
+  'rowStates',
+  'statistics',
+  'pendingUnlinks',
+  'unsyncedRecords',
+  'isFilled',
+  'pendingOperations',
+  'known',
+  'knownBetween',
+  'dueSweeps',
+] as const;
+const WRITES = ['clearPendingUnlinks', 'purgeTombstones', 'setRecordsSynced'] as const;
+/** When a thread dies during one of these, its outcome is unknown. */
+const COMMITS = ['commit', 'apply'] as const;
 
 export interface OpenCatalogOptions extends CatalogFile {
-  /** A thread of the catalog died: what it had in hand is in doubt, and the process must end. */
+  /** Rebuilds a lost catalog at its path. Unset: a lost catalog is only reported. */
+  build?: (builder: CatalogBuilder, why: string) => Promise<void>;
+  /** Treats the catalog as lost, whatever its file holds. */
+  rebuild?: boolean;
+  /** Called when a thread of the catalog dies: its running calls are in doubt, and the process must end. */
   onDeath?: (error: Error) => void;
-  /** The catalog is damaged; done before the call that met it rejects. */
+  /** Called when the catalog is damaged, and awaited before the call that found it rejects. */
   onCorrupt?: (error: CatalogError) => Promise<void>;
 }
 
-/** `lost`: only a rebuild helps. `clean`: closed so by the last process; until the next close it is not. */
+/** One SQLite file serves either kind of store. */
+export interface WorkerCatalog extends LocalCatalog, BucketCatalog {}
+
+/**
+ * `lost`: only a rebuild helps. `clean`: the last process closed it clean; it is marked unclean until the next close.
+ */
 export type OpenedCatalog = { state: 'open'; catalog: WorkerCatalog; clean: boolean } | { state: 'lost'; why: string };
 
-/** Rejects with a StoreOpenError, or a CatalogError `full` when there is no room to open it; neither means lost. */
-export async function openCatalog({
-  onDeath = () => {},
-  onCorrupt,
-  ...file
-}: OpenCatalogOptions): Promise<OpenedCatalog> {
-  const writer = new CatalogThread('writer', file, onDeath);
-  const reader = new CatalogThread('reader', file, onDeath);
+/**
+ * Opens a catalog, and first rebuilds it when it is lost, in the same two threads. Rejects with what the build throws,
+ * with a StoreOpenError, or with a CatalogError `full` when there is no space to open it; these two never mean lost.
+ */
+export async function openCatalog(options: OpenCatalogOptions): Promise<OpenedCatalog> {
+  const { build, rebuild = false, onDeath, onCorrupt, ...file } = options;
+  let isBuilding = false;
+  const threads = new CatalogThreads((error) => {
+    // The build fails then, and nothing else is in doubt.
+    if (!isBuilding) onDeath?.(error);
+  });
   try {
-    const opened = await writer.call('open', []);
-    if (opened.state === 'open') {
-      await reader.call('open', []);
-      return { ...opened, catalog: new WorkerCatalog(writer, reader, onCorrupt) };
+    let opened: Opened = rebuild ? { state: 'lost', why: 'a rebuild was asked for' } : await threads.open(file);
+    if (opened.state === 'lost' && build !== undefined) {
+      isBuilding = true;
+      await build(threads, opened.why);
+      isBuilding = false;
+      opened = await threads.open(file);
     }
-    await Promise.all([writer.stop(), reader.stop()]);
+    if (opened.state === 'open') return { ...opened, catalog: catalogOver(threads, onCorrupt) };
+    await threads.stop();
     return opened;
   } catch (error) {
-    await Promise.all([writer.stop(), reader.stop()]);
+    await threads.stop();
     throw error;
   }
 }
 
-/** Creates the file of an empty catalog, to be filled and sealed. Rejects with a StoreOpenError when there is one. */
-export async function createCatalog(file: Omit<CatalogFile, 'synchronous'>): Promise<NewCatalog> {
-  const writer = new CatalogThread('writer', file, () => {});
-  try {
-    await writer.call('create', []);
-    return new NewCatalog(writer);
-  } catch (error) {
-    await writer.stop();
-    throw error;
-  }
+function catalogOver(threads: CatalogThreads, onCorrupt: OpenCatalogOptions['onCorrupt']): WorkerCatalog {
+  const { writer, reader } = threads;
+  const calls = new Calls(threads, onCorrupt);
+  return {
+    ...reader.methods(READS, calls.read),
+    ...writer.methods(WRITES, calls.watch),
+    ...writer.methods(COMMITS, calls.watch, 'unknown'),
+    page: (query, request) => calls.search(query, () => reader.call('page', [query, request])),
+    pageSizes: (query, request) => calls.search(query, () => reader.call('pageSizes', [query, request])),
+    close: (clean) => calls.close(clean),
+  };
 }
 
-/** What a lost catalog still tells of deleted images; nothing when it tells nothing. */
-export async function salvageTombstones(path: string): Promise<Tombstone[]> {
-  const reader = new CatalogThread('reader', { path, storeId: '' }, () => {});
-  try {
-    await reader.call('open', []);
-    return await reader.call('tombstones', []);
-  } catch {
-    return [];
-  } finally {
-    await reader.call('close', []).catch(() => {});
-    await reader.stop();
-  }
-}
-
-/** A catalog being built: not durable, and not to be opened, before it is sealed. */
-export class NewCatalog {
-  readonly #writer: CatalogThread<'writer'>;
-
-  constructor(writer: CatalogThread<'writer'>) {
-    this.#writer = writer;
-  }
-
-  /** Adds images. A filename that is taken is passed over; a key that is taken stays with the first. */
-  load(records: readonly ImageRecord[]): Promise<void> {
-    return this.#writer.call('load', [records]);
-  }
-
-  /** Adds deleted images by the same rules. */
-  loadTombstones(tombstones: readonly Tombstone[]): Promise<void> {
-    return this.#writer.call('loadTombstones', [tombstones]);
-  }
-
-  /** Puts the file on stable storage and closes it, marked clean. The name in its folder is the caller's to sync. */
-  async seal(): Promise<void> {
-    try {
-      await this.#writer.call('seal', []);
-    } finally {
-      await this.#writer.stop();
-    }
-  }
-}
-
-export class WorkerCatalog implements BucketCatalog {
-  readonly #writer: CatalogThread<'writer'>;
-  readonly #reader: CatalogThread<'reader'>;
-  readonly #reads = new Set<Promise<unknown>>();
+/** Wraps the calls to the threads of an open catalog: reports damage, repairs searches, and closes the threads. */
+class Calls {
+  readonly #threads: CatalogThreads;
   readonly #onCorrupt: OpenCatalogOptions['onCorrupt'];
+  readonly #reads = new Set<Promise<unknown>>();
   #closed: Promise<void> | undefined;
 
-  constructor(
-    writer: CatalogThread<'writer'>,
-    reader: CatalogThread<'reader'>,
-    onCorrupt: OpenCatalogOptions['onCorrupt'],
-  ) {
-    this.#writer = writer;
-    this.#reader = reader;
+  constructor(threads: CatalogThreads, onCorrupt: OpenCatalogOptions['onCorrupt']) {
+    this.#threads = threads;
     this.#onCorrupt = onCorrupt;
   }
 
-  commit(changes: readonly Change[]): Promise<Outcome[]> {
-    return this.#watch(this.#writer.call('commit', [changes], 'unknown'));
-  }
+  readonly watch: Around = async (call) => {
+    try {
+      return await call();
+    } catch (error) {
+      if (isCorrupt(error)) await this.#onCorrupt?.(error);
+      throw error;
+    }
+  };
 
-  find(filename: string): Promise<ImageRecord | undefined> {
-    return this.#read(this.#reader.call('find', [filename]));
-  }
+  /** A read may pause, and its connection must not be closed before it ends. */
+  readonly read: Around = async (call) => {
+    const read = call();
+    this.#reads.add(read);
+    try {
+      return await this.watch(() => read);
+    } finally {
+      this.#reads.delete(read);
+    }
+  };
 
-  findByKey(idempotencyKey: string): Promise<{ record: ImageRecord; deleted: boolean } | undefined> {
-    return this.#read(this.#reader.call('findByKey', [idempotencyKey]));
-  }
-
-  standing(filenames: readonly string[]): Promise<Standing[]> {
-    return this.#read(this.#reader.call('standing', [filenames]));
-  }
-
-  page(query: CatalogQuery, request: PageRequest): Promise<RecordPage> {
-    return this.#read(this.#repairingSearch(query, () => this.#reader.call('page', [query, request])));
-  }
-
-  pageSizes(query: CatalogQuery, request: { after?: Start; limit: number }): Promise<ImageSize[]> {
-    return this.#read(this.#repairingSearch(query, () => this.#reader.call('pageSizes', [query, request])));
-  }
-
-  statistics(): Promise<CatalogStatistics> {
-    return this.#read(this.#reader.call('statistics', []));
-  }
-
-  pendingUnlinks(limit: number): Promise<ImageRecord[]> {
-    return this.#read(this.#reader.call('pendingUnlinks', [limit]));
-  }
-
-  clearPendingUnlinks(filenames: readonly string[]): Promise<void> {
-    return this.#watch(this.#writer.call('clearPendingUnlinks', [filenames]));
-  }
-
-  purgeTombstones(deletedBefore: number): Promise<number> {
-    return this.#watch(this.#writer.call('purgeTombstones', [deletedBefore]));
-  }
-
-  unsyncedRecords(limit: number, young?: Span): Promise<UnsyncedRecord[]> {
-    return this.#read(this.#reader.call('unsyncedRecords', [limit, young]));
-  }
-
-  setRecordsSynced(sequence: number): Promise<void> {
-    return this.#watch(this.#writer.call('setRecordsSynced', [sequence]));
-  }
-
-  apply(changes: readonly BucketChange[]): Promise<(ImageRecord | undefined)[]> {
-    return this.#writer.call('apply', [changes], 'unknown');
-  }
-
-  isFilled(): Promise<boolean> {
-    return this.#read(this.#reader.call('isFilled', []));
-  }
-
-  pendingOperations(): Promise<PendingOperation[]> {
-    return this.#read(this.#reader.call('pendingOperations', []));
-  }
-
-  known(filename: string): Promise<KnownRecord | undefined> {
-    return this.#read(this.#reader.call('known', [filename]));
-  }
-
-  knownBetween(range: { after?: string; upTo?: string; limit: number }): Promise<KnownRecord[]> {
-    return this.#read(this.#reader.call('knownBetween', [range]));
-  }
-
-  dueSweeps(now: number, limit: number): Promise<DueSweep[]> {
-    return this.#read(this.#reader.call('dueSweeps', [now, limit]));
+  /** Repeats a search that fails on a damaged search table, once the table was rebuilt. */
+  search<T>(query: CatalogQuery, call: () => Promise<T>): Promise<T> {
+    return this.read(async () => {
+      try {
+        return await call();
+      } catch (error) {
+        if (!query.query || !isCorrupt(error)) throw error;
+        await this.#threads.writer.call('repairSearch', []);
+        return call();
+      }
+    });
   }
 
   close(clean: boolean): Promise<void> {
@@ -201,41 +134,17 @@ export class WorkerCatalog implements BucketCatalog {
   }
 
   async #close(clean: boolean): Promise<void> {
+    const { reader, writer } = this.#threads;
     try {
       await Promise.allSettled(this.#reads);
-      await this.#reader.call('close', []);
-      await this.#writer.call('close', [clean]);
+      await reader.call('close', []);
+      await writer.call('close', [clean]);
     } finally {
-      await Promise.all([this.#reader.stop(), this.#writer.stop()]);
+      await this.#threads.stop();
     }
   }
+}
 
-  /** A read may pause, and its connection must not be closed before it ends. */
-  async #read<T>(read: Promise<T>): Promise<T> {
-    this.#reads.add(read);
-    try {
-      return await this.#watch(read);
-    } finally {
-      this.#reads.delete(read);
-    }
-  }
-
-  async #watch<T>(call: Promise<T>): Promise<T> {
-    try {
-      return await call;
-    } catch (error) {
-      if (error instanceof CatalogError && error.failure === 'corrupt') await this.#onCorrupt?.(error);
-      throw error;
-    }
-  }
-
-  async #repairingSearch<T>(query: CatalogQuery, read: () => Promise<T>): Promise<T> {
-    try {
-      return await read();
-    } catch (error) {
-      if (!query.query || !(error instanceof CatalogError) || error.failure !== 'corrupt') throw error;
-      await this.#writer.call('repairSearch', []);
-      return read();
-    }
-  }
+function isCorrupt(error: unknown): error is CatalogError {
+  return error instanceof CatalogError && error.failure === 'corrupt';
 }

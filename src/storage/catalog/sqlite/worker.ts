@@ -1,19 +1,22 @@
-/** The thread of one SQLite connection: runs the calls that thread.ts sends, others while one of them pauses. */
+/** The thread of one SQLite connection: runs the calls that thread.ts sends, and others while one of them pauses. */
 import { setImmediate } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { StoreOpenError } from '../../domain/errors.ts';
 import { toCatalogError } from './connection.ts';
+import type { Answer, Call, Request, ThreadData } from './messages.ts';
 import { CatalogReader } from './reader.ts';
-import type { Answer, Call, ThreadData } from './thread.ts';
 import { CatalogWriter } from './writer.ts';
 
-const { role, file } = workerData as ThreadData;
-const catalog = (role === 'writer' ? new CatalogWriter(file) : new CatalogReader(file)) as unknown as Record<
-  string,
-  (...args: unknown[]) => unknown
->;
+type Methods = Record<string, (...args: readonly unknown[]) => unknown>;
 
-parentPort!.on('message', async (call: Call) => parentPort!.postMessage(await answer(call)));
+const { role } = workerData as ThreadData;
+const Catalog = { writer: CatalogWriter, reader: CatalogReader }[role];
+let catalog: Methods = {};
+
+parentPort!.on('message', async (request: Request) => {
+  if ('use' in request) catalog = new Catalog(request.use) as unknown as Methods;
+  else parentPort!.postMessage(await answer(request));
+});
 
 async function answer({ id, method, args }: Call): Promise<Answer> {
   try {

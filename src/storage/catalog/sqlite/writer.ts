@@ -1,9 +1,9 @@
-/** All changes of the SQLite catalog, synchronous: group commit, housekeeping, loading and repair. */
+/** All changes of the SQLite catalog, synchronous: commits, housekeeping, loading and repair. */
 import { statSync } from 'node:fs';
 import { imageKey } from '../../domain/naming.ts';
 import type { ImageRecord } from '../../domain/record.ts';
 import type { BucketChange, FoundRecord, PendingOperation, RecordTombstone } from '../bucket-catalog.ts';
-import { CatalogError, type Change, type Outcome, type Tombstone } from '../catalog.ts';
+import { CatalogError, type Change, type ChangeOutcome, type Tombstone } from '../catalog.ts';
 import { searchText } from '../search-text.ts';
 import { BucketRecords } from './bucket-records.ts';
 import { Connection } from './connection.ts';
@@ -18,15 +18,15 @@ import {
   openExisting,
   seal,
 } from './opening.ts';
-import { Tally } from './rollups.ts';
+import { Rollups } from './rollups.ts';
 import { INSERT_IMAGE, RECORD_COLUMNS, toRecord, toRow } from './rows.ts';
 
-/** How much the WAL grows before it is copied into the database. */
+/** How far the WAL grows before it is copied into the database. */
 const CHECKPOINT_BYTES = 4 * 1024 * 1024;
 const MAX_WAL_BYTES = 32 * 1024 * 1024;
 const PURGED_AT_ONCE = 1000;
 
-/** The methods mean what the contract says; a generator returns it after pauses, at which other calls may run. */
+/** The methods follow the contract; a generator returns the result after pauses, during which other calls may run. */
 export class CatalogWriter {
   readonly #file: CatalogFile;
   readonly #db: Connection;
@@ -57,32 +57,32 @@ export class CatalogWriter {
     closeCatalog(this.#db, clean);
   }
 
-  commit(changes: readonly Change[]): Outcome[] {
+  commit(changes: readonly Change[]): ChangeOutcome[] {
     const outcomes = this.#repairingSearch(() => this.#apply(changes));
     this.#limitWal();
     return outcomes;
   }
 
-  #apply(changes: readonly Change[]): Outcome[] {
+  #apply(changes: readonly Change[]): ChangeOutcome[] {
     return this.#db.transaction(() => {
-      const tally = new Tally();
+      const rollups = new Rollups();
       const outcomes = changes.map((change) =>
-        change.kind === 'insert' ? this.#insert(change.record, tally) : this.#delete(change, tally),
+        change.kind === 'insert' ? this.#insert(change.record, rollups) : this.#delete(change, rollups),
       );
-      tally.write(this.#db);
+      rollups.write(this.#db);
       return outcomes;
     });
   }
 
-  #insert(record: ImageRecord, tally: Tally): Outcome {
+  #insert(record: ImageRecord, rollups: Rollups): ChangeOutcome {
     const earlier = this.#withKey(record.idempotencyKey);
     if (earlier !== undefined) return { done: false, why: 'key_taken', record: earlier };
     if (this.#isTaken(record.filename)) return { done: false, why: 'filename_taken' };
-    this.#add(record, tally);
+    this.#add(record, rollups);
     return { done: true, record };
   }
 
-  #delete({ filename, deleteTime, sparePinned }: Change & { kind: 'delete' }, tally: Tally): Outcome {
+  #delete({ filename, deleteTime, sparePinned }: Change & { kind: 'delete' }, rollups: Rollups): ChangeOutcome {
     const row = this.#db.get(
       `SELECT seq, ${RECORD_COLUMNS} FROM images WHERE filename = ? AND delete_time IS NULL`,
       filename,
@@ -90,16 +90,16 @@ export class CatalogWriter {
     if (row === undefined) return { done: false, why: 'not_found' };
     const record = toRecord(row);
     if (record.pinned && sparePinned) return { done: false, why: 'pinned' };
-    this.#unindex(row.seq as number, record, tally);
+    this.#unindex(row.seq as number, record, rollups);
     this.#db.run('UPDATE images SET delete_time = ?, unlink_pending = 1 WHERE seq = ?', deleteTime, row.seq!);
     return { done: true, record };
   }
 
-  /** Lists and totals no longer have the image. */
-  #unindex(seq: number, record: ImageRecord, tally: Tally): void {
+  /** Removes the image from lists and totals. */
+  #unindex(seq: number, record: ImageRecord, rollups: Rollups): void {
     this.#db.run('DELETE FROM prompts WHERE rowid = ?', seq);
     for (const tag of record.tags) this.#db.run('DELETE FROM image_tags WHERE tag = ? AND seq = ?', tag, seq);
-    tally.remove(record);
+    rollups.remove(record);
   }
 
   #withKey(idempotencyKey: string): ImageRecord | undefined {
@@ -113,20 +113,20 @@ export class CatalogWriter {
     return this.#db.value('SELECT 1 FROM images WHERE filename = ?', filename) === 1;
   }
 
-  #add(record: ImageRecord, tally: Tally): void {
+  #add(record: ImageRecord, rollups: Rollups): void {
     const row = { ...toRow(record), deleteTime: null, unlinkPending: 0 };
     const seq = this.#db.runNamed(INSERT_IMAGE, row).lastInsertRowid;
     this.#db.run('INSERT INTO prompts (rowid, text) VALUES (?, ?)', seq, searchText(record.prompt));
     for (const tag of record.tags) this.#db.run('INSERT OR IGNORE INTO image_tags (tag, seq) VALUES (?, ?)', tag, seq);
-    tally.add(record);
+    rollups.add(record);
   }
 
   apply(changes: readonly BucketChange[]): (ImageRecord | undefined)[] {
     const earlier = this.#repairingSearch(() =>
       this.#db.transaction(() => {
-        const tally = new Tally();
-        const found = changes.map((change) => this.#applyToBucket(change, tally));
-        tally.write(this.#db);
+        const rollups = new Rollups();
+        const found = changes.map((change) => this.#applyToBucket(change, rollups));
+        rollups.write(this.#db);
         return found;
       }),
     );
@@ -134,12 +134,12 @@ export class CatalogWriter {
     return earlier;
   }
 
-  #applyToBucket(change: BucketChange, tally: Tally): ImageRecord | undefined {
+  #applyToBucket(change: BucketChange, rollups: Rollups): ImageRecord | undefined {
     if (change.kind === 'begin') return this.#begin(change.operation);
     if (change.kind === 'end') this.#bucket.end(change.nonce);
     else if (change.kind === 'sweep') this.#bucket.setSweepTime(change.filename, change.sweepTime);
     else if (change.kind === 'filled') this.#bucket.setFilled();
-    else this.#takeOver(change, tally);
+    else this.#noteFound(change, rollups);
     return undefined;
   }
 
@@ -149,28 +149,28 @@ export class CatalogWriter {
     return earlier;
   }
 
-  #takeOver({ filename, found, over, sweepTime = 0 }: BucketChange & { kind: 'found' }, tally: Tally): void {
+  #noteFound({ filename, found, over, sweepTime = 0 }: BucketChange & { kind: 'found' }, rollups: Rollups): void {
     const known = this.#bucket.known(filename)?.etag;
     const isNews = found.kind === 'absent' ? known !== undefined : known !== found.etag;
     if (!isNews || (found.kind !== 'tombstone' && known !== over)) return;
-    this.#index(filename, found, tally);
+    this.#index(filename, found, rollups);
     this.#bucket.note(filename, found, sweepTime);
   }
 
-  #index(filename: string, found: FoundRecord, tally: Tally): void {
-    const record = this.#drop(filename, tally);
-    if (found.kind === 'live') this.#add(this.#withFreeKey(found.record), tally);
+  #index(filename: string, found: FoundRecord, rollups: Rollups): void {
+    const record = this.#drop(filename, rollups);
+    if (found.kind === 'live') this.#add(this.#withFreeKey(found.record), rollups);
     if (found.kind !== 'tombstone' || found.tombstone.kind === 'failed') return;
     const { deleteTime } = found.tombstone;
     this.#addTombstone({ record: record ?? recordOfDeleted(found.tombstone), deleteTime, unlinkPending: false });
   }
 
-  /** Forgets the image altogether; gives what was known of it. */
-  #drop(filename: string, tally: Tally): ImageRecord | undefined {
+  /** Removes the row of an image, live or deleted, and returns its record. */
+  #drop(filename: string, rollups: Rollups): ImageRecord | undefined {
     const row = this.#db.get(`SELECT seq, delete_time, ${RECORD_COLUMNS} FROM images WHERE filename = ?`, filename);
     if (row === undefined) return undefined;
     const record = toRecord(row);
-    if (row.delete_time === null) this.#unindex(row.seq as number, record, tally);
+    if (row.delete_time === null) this.#unindex(row.seq as number, record, rollups);
     this.#db.run('DELETE FROM images WHERE seq = ?', row.seq!);
     return record;
   }
@@ -201,12 +201,12 @@ export class CatalogWriter {
     this.#db.transaction(() => this.#db.run(sql, sequence));
   }
 
-  /** Adds images; a filename that is taken is passed over, and a key that is taken stays with the first. */
+  /** Adds images. Skips one whose filename is taken; an idempotency key that is taken stays with the first image. */
   load(records: readonly ImageRecord[]): void {
     this.#db.transaction(() => {
-      const tally = new Tally();
-      for (const record of records) if (!this.#isTaken(record.filename)) this.#add(this.#withFreeKey(record), tally);
-      tally.write(this.#db);
+      const rollups = new Rollups();
+      for (const record of records) if (!this.#isTaken(record.filename)) this.#add(this.#withFreeKey(record), rollups);
+      rollups.write(this.#db);
     });
   }
 
@@ -227,13 +227,13 @@ export class CatalogWriter {
   }
 
   /**
-   * Builds the table of searches again from the prompts, once in the life of a process; later calls do nothing. Throws a
-   * CatalogError `corrupt` when anything else is damaged, too.
+   * Rebuilds the search table from the prompts, once per process; later calls do nothing. Throws a CatalogError
+   * `corrupt` when anything else is damaged, too.
    */
   repairSearch(): void {
     if (this.#searchRepaired) return;
     this.#searchRepaired = true;
-    // Dropping a table of a damaged file could free pages that others use.
+    // Dropping a table of a damaged file could free pages that other tables use.
     this.#checkSound("PRAGMA quick_check('images')");
     this.#db.transaction(() => {
       this.#db.exec(`DROP TABLE prompts; ${SEARCH_TABLE}`);
@@ -260,8 +260,7 @@ export class CatalogWriter {
   }
 
   /**
-   * In place of SQLite's own checkpoints, which cannot reset the WAL under steady readers and keep a failed sync to
-   * themselves.
+   * Replaces SQLite's own checkpoints, which cannot reset the WAL under steady readers and do not report a failed sync.
    */
   #limitWal(): void {
     const bytes = this.#walBytes();
@@ -270,7 +269,7 @@ export class CatalogWriter {
       checkpoint(this.#db, bytes > MAX_WAL_BYTES ? 'TRUNCATE' : 'PASSIVE');
       this.#checkpointedBytes = this.#walBytes();
     } catch (error) {
-      // The commit before stands. Without room it is tried again; any other failure leaves a sync that must not be trusted.
+      // The commit before is safe. A lack of space is retried later; after any other failure no sync may be trusted.
       if (!isPassing(error)) this.#db.doubt(error);
     }
   }
@@ -280,7 +279,7 @@ export class CatalogWriter {
   }
 }
 
-/** A tombstone keeps only what answers a repeated save. */
+/** Keeps only the fields that the answer to a repeated save needs. */
 function recordOfDeleted({
   filename,
   idempotencyKey,

@@ -6,7 +6,7 @@ from imagestorage.v1 import image_storage_pb2 as imagestorage_dot_v1_dot_image__
 
 
 class ImageStorageStub(object):
-    """Keeps generated images with their prompt, model and parameters, and finds them again.
+    """Stores generated images with their prompt, model and parameters, and searches them.
     """
 
     def __init__(self, channel):
@@ -48,16 +48,17 @@ class ImageStorageStub(object):
 
 
 class ImageStorageServicer(object):
-    """Keeps generated images with their prompt, model and parameters, and finds them again.
+    """Stores generated images with their prompt, model and parameters, and searches them.
     """
 
     def Save(self, request_iterator, context):
-        """Stores one image: a header, then chunks in order, optionally a trailer; half-closing the stream commits.
+        """Stores one image: a header, then chunks in order, then an optional trailer. Half-closing the stream commits.
 
         OK means that size and sha256 (when declared) matched, that the bytes are one whole image of an allowed type,
-        that bytes and metadata are on stable storage, and that List and Get show it. Any other status that the daemon
-        answers means that nothing was kept, with one exception: where no answer came (deadline, cancel, lost connection)
-        or ErrorInfo.metadata has outcome=unknown, the image may exist; retry with the same idempotency_key to learn it.
+        that bytes and metadata are on stable storage, and that List and Get return the image. Any other status from the
+        daemon means that nothing was stored, unless ErrorInfo.metadata has outcome=unknown. Then, and without an answer
+        (deadline, cancellation, lost connection), the image may exist; retry with the same idempotency_key to learn
+        whether it does.
 
         INVALID_ARGUMENT: FIRST_MESSAGE_NOT_HEADER, MESSAGE_OUT_OF_ORDER, FIELD_INVALID, IMAGE_TOO_LARGE, IMAGE_EMPTY,
         IMAGE_TRUNCATED, TYPE_NOT_ALLOWED, TYPE_MISMATCH, SIZE_MISMATCH, CHECKSUM_MISMATCH.
@@ -73,8 +74,8 @@ class ImageStorageServicer(object):
     def Get(self, request, context):
         """Reads one image: first its description, then its bytes in chunks of at most 256 KiB.
 
-        A whole read is checked against the stored sha256 and ends in DATA_LOSS BYTES_CORRUPT when it differs; discard
-        what was read then. A range checks only the stored size.
+        A whole read is verified against the stored sha256 and ends in DATA_LOSS BYTES_CORRUPT on a mismatch; discard the
+        bytes then. A range verifies only the stored size.
 
         NOT_FOUND: IMAGE_NOT_FOUND, PROVIDER_NOT_FOUND. OUT_OF_RANGE: OFFSET_OUT_OF_RANGE.
         DATA_LOSS: BYTES_CORRUPT, BYTES_MISSING. INVALID_ARGUMENT: FIELD_INVALID. UNAVAILABLE: BACKEND_UNAVAILABLE.
@@ -84,9 +85,9 @@ class ImageStorageServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def List(self, request, context):
-        """Lists the images that match every given filter, newest first unless asked otherwise, in batches of at most 1 MiB
-        (or a single image). Stable while images are saved and deleted: no image present throughout is skipped or repeated.
-        No match, no batch.
+        """Lists the images that match every given filter, newest first by default, in batches of at most 1 MiB (or a single
+        image). Concurrent saves and deletes never cause an image present throughout to be skipped or repeated. Sends no
+        batch when nothing matches.
 
         INVALID_ARGUMENT: FIELD_INVALID, PAGE_TOKEN_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND.
         UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE.
@@ -96,7 +97,8 @@ class ImageStorageServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Delete(self, request, context):
-        """Deletes images by filename, pinned ones too. An unknown filename is not an error: its result says so.
+        """Deletes images by filename, pinned ones too. An unknown filename is no error; its result has the reason
+        IMAGE_NOT_FOUND.
 
         INVALID_ARGUMENT: FIELD_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND. FAILED_PRECONDITION: STORE_READ_ONLY.
         """
@@ -105,9 +107,9 @@ class ImageStorageServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Cleanup(self, request, context):
-        """Prunes images, oldest first. An image goes only if no given criterion (older_than, keep_count, keep_bytes)
-        protects it; pinned images are always spared and not counted. Groups of deletes that are done stay done when the
-        call is cancelled.
+        """Prunes images, oldest first. An image is deleted only if no given criterion (older_than, keep_count,
+        keep_bytes) protects it; pinned images are never deleted and not counted. Deletes are committed in groups;
+        cancelling the call keeps the groups already committed.
 
         INVALID_ARGUMENT: CLEANUP_WITHOUT_CRITERION, FIELD_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND.
         FAILED_PRECONDITION: STORE_READ_ONLY. UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE.
@@ -166,7 +168,7 @@ def add_ImageStorageServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ImageStorage(object):
-    """Keeps generated images with their prompt, model and parameters, and finds them again.
+    """Stores generated images with their prompt, model and parameters, and searches them.
     """
 
     @staticmethod

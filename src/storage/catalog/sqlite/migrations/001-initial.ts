@@ -1,6 +1,6 @@
 /** The first schema of the SQLite catalog. */
 
-/** Contentless: the prompt itself is in `images`. The text is folded before, so that the tokenizer only splits at spaces. */
+/** Contentless: the prompt itself is in `images`. The text is already folded: the tokenizer only splits at spaces. */
 export const SEARCH_TABLE = `
   CREATE VIRTUAL TABLE prompts USING fts5(text, content='', contentless_delete=1, tokenize='ascii');
 `;

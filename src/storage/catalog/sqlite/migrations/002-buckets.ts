@@ -1,4 +1,4 @@
-/** What the catalog of an object store keeps besides: the keys of records, and operations that are not settled. */
+/** The additional tables of an object store's catalog: the keys of records, and pending operations. */
 
 export const BUCKETS = `
   -- What lies at the key of a record; with a delete_time a tombstone, whose object is removed again at sweep_time.

@@ -1,0 +1,29 @@
+/** The messages between a program and a thread of its catalog. */
+import type { StoreOpenError } from '../../domain/errors.ts';
+import type { CatalogFailure } from '../catalog.ts';
+import type { CatalogFile } from './opening.ts';
+
+/** Which of the two threads of a catalog one is. */
+export type Role = 'writer' | 'reader';
+
+/** The data that a thread is started with. */
+export interface ThreadData {
+  role: Role;
+}
+
+/** A message to the thread. `use` directs the calls after it to the catalog in this file. */
+export type Request = { use: CatalogFile } | Call;
+
+export interface Call {
+  id: number;
+  method: string;
+  args: readonly unknown[];
+}
+
+/** A message to the program: one for each call, in any order. */
+export type Answer = { id: number; result: unknown } | { id: number; error: PlainError };
+
+/** A CatalogError or a StoreOpenError, without its class. */
+export type PlainError =
+  | { failure: CatalogFailure; message: string }
+  | { kind: StoreOpenError['kind']; message: string };

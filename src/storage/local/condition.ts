@@ -1,0 +1,75 @@
+/** Decides whether a local store may be written and is the one that was opened, and folds its failures for callers. */
+import { CatalogError } from '../catalog/catalog.ts';
+import { FolderSyncError, type Inode, isSame } from '../disk/files.ts';
+import { StorageError, toStorageError } from '../domain/errors.ts';
+import type { ProviderHealth } from '../domain/requests.ts';
+import type { ProviderContext } from '../types.ts';
+import type { Layout } from './layout.ts';
+
+export class LocalCondition {
+  readonly #layout: Layout;
+  readonly #context: ProviderContext;
+  readonly #identity: Inode;
+  readonly #images: Inode;
+  #stopped: StorageError | undefined;
+
+  /** `identity`: the inode of FORMAT; `images`: the inode of the folder of all images. */
+  constructor(layout: Layout, context: ProviderContext, { identity, images }: { identity: Inode; images: Inode }) {
+    this.#layout = layout;
+    this.#context = context;
+    this.#identity = identity;
+    this.#images = images;
+  }
+
+  get health(): ProviderHealth {
+    return this.#stopped === undefined ? { serving: true } : { serving: false, why: this.#stopped.message };
+  }
+
+  /** Rejects with STORE_READ_ONLY after a failure that left something in doubt, STORE_REPLACED on another folder. */
+  async checkWritable(): Promise<void> {
+    if (this.#stopped !== undefined) throw this.#stopped;
+    if (await isSame(this.#layout.format, this.#identity)) return;
+    this.#stopped = new StorageError('STORE_REPLACED', 'the folder of the store was replaced; restart the daemon');
+    this.#context.log.error({ provider: this.#context.name }, this.#stopped.message);
+    throw this.#stopped;
+  }
+
+  /** Also rejects with STORE_REPLACED on another images folder: an image missing from it was not removed. */
+  async checkImages(): Promise<void> {
+    await this.checkWritable();
+    if (await isSame(this.#layout.images, this.#images)) return;
+    const message = 'the folder of the images is gone or was replaced; mount or restore it and restart the daemon';
+    throw new StorageError('STORE_REPLACED', message);
+  }
+
+  /**
+   * Returns the error for the caller of a failed commit. With `outcomeUnknown` no file of the commit may be touched:
+   * the restart decides, and the store refuses writes until then.
+   */
+  async fold(error: unknown): Promise<StorageError> {
+    if (error instanceof FolderSyncError) return this.stop(error);
+    if (!(error instanceof CatalogError)) return toStorageError(error);
+    switch (error.failure) {
+      case 'full':
+        return new StorageError('DISK_FULL', 'the disk of the store is full', { cause: error });
+      case 'definite':
+        return toStorageError(error);
+      case 'unknown':
+      case 'corrupt':
+        return this.stop(error);
+    }
+  }
+
+  /** Refuses writes until a restart. Returns the error for the call that met the failure. */
+  stop(cause: Error): StorageError {
+    this.#context.log.error(
+      { err: cause, provider: this.#context.name },
+      'the store takes no more writes until a restart',
+    );
+    this.#stopped ??= new StorageError(
+      'STORE_READ_ONLY',
+      'the store takes no writes after an I/O error; restart the daemon',
+    );
+    return new StorageError('STORAGE_IO', 'the disk failed during the commit', { cause, outcomeUnknown: true });
+  }
+}

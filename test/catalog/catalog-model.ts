@@ -1,0 +1,134 @@
+/** What a catalog means, without an index, and any steps and queries to compare one with it. */
+import fc from 'fast-check';
+import type { CatalogQuery, Tombstone } from '../../src/storage/catalog/catalog.ts';
+import { isModelSlug, modelSlug, utcDay } from '../../src/storage/domain/naming.ts';
+import type { ImageRecord } from '../../src/storage/domain/record.ts';
+import { deleteOf, type insertOf, recordOf, T0 } from './catalogs.ts';
+
+const DAY = 24 * 60 * 60 * 1000;
+
+/** An insert of this record, or a delete of one of those before. */
+type Step = ImageRecord | { pick: number };
+
+const WORDS = ['fox', 'foxes', 'red', 'Über'];
+const MODELS = ['flux-schnell', 'FLUX schnell', 'sdxl', '猫', '犬'];
+const anyWords = fc.array(fc.constantFrom(...WORDS), { maxLength: 3 });
+
+export const anyStep: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 3,
+    arbitrary: fc.tuple(fc.nat(40), fc.nat(3), anyWords).chain(([id, hours, words]) => anyRecord(id, hours, words)),
+  },
+  { weight: 1, arbitrary: fc.record({ pick: fc.nat(40) }) },
+);
+
+function anyRecord(id: number, hours: number, words: string[]): fc.Arbitrary<ImageRecord> {
+  return fc
+    .record({
+      model: fc.constantFrom(...MODELS),
+      category: fc.constantFrom('', 'a', 'b'),
+      tags: fc.uniqueArray(fc.constantFrom('x', 'y', 'z')),
+      pinned: fc.boolean(),
+      idempotencyKey: fc.constantFrom('', '', `key-${id % 5}`),
+    })
+    .map((given) => recordOf(id, { ...given, timestamp: T0 + hours * (DAY / 2), prompt: words.join(', ') }));
+}
+
+/** Rarely, since each one that is there leaves fewer images: all together would leave none. */
+const maybe = <T>(arbitrary: fc.Arbitrary<T>) =>
+  fc.oneof({ weight: 3, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary });
+export const anyQuery = fc.record({
+  limit: fc.integer({ min: 1, max: 7 }),
+  maxBytes: fc.constantFrom(1, 3000, 1 << 20),
+  query: fc.record({
+    order: fc.constantFrom<CatalogQuery['order']>('newest', 'oldest'),
+    model: maybe(fc.constantFrom(...MODELS, 'unknown')),
+    category: maybe(fc.constantFrom('', 'a', 'b')),
+    tags: maybe(fc.subarray(['x', 'y'])),
+    pinned: maybe(fc.boolean()),
+    query: maybe(fc.constantFrom('', 'fo', 'fox', 'foxes red', 'uber', 'none')),
+    start: maybe(fc.nat(3).map((hours) => T0 + hours * (DAY / 2))),
+    end: maybe(fc.nat(4).map((hours) => T0 + hours * (DAY / 2))),
+  }),
+});
+
+export class CatalogModel {
+  readonly #live: ImageRecord[] = [];
+  readonly #deleted: Pick<Tombstone, 'record'>[] = [];
+  readonly #seen: ImageRecord[] = [];
+
+  deleteOf(pick: number) {
+    return deleteOf(this.#seen[pick % Math.max(this.#seen.length, 1)] ?? recordOf(pick), {
+      sparePinned: pick % 2 === 0,
+    });
+  }
+
+  apply(change: ReturnType<typeof insertOf>): boolean {
+    if (change.kind === 'insert') return this.#insert(change.record);
+    const index = this.#live.findIndex(({ filename }) => filename === change.filename);
+    if (index === -1 || (change.sparePinned && this.#live[index]!.pinned)) return false;
+    this.#deleted.push({ record: this.#live.splice(index, 1)[0]! });
+    return true;
+  }
+
+  #insert(record: ImageRecord): boolean {
+    const known = [...this.#live, ...this.#deleted.map((tombstone) => tombstone.record)];
+    this.#seen.push(record);
+    if (known.some(({ filename }) => filename === record.filename)) return false;
+    if (record.idempotencyKey && known.some(({ idempotencyKey }) => idempotencyKey === record.idempotencyKey))
+      return false;
+    this.#live.push(record);
+    return true;
+  }
+
+  deletedFilenames(): string[] {
+    return this.#deleted.map(({ record }) => record.filename).sort();
+  }
+
+  list({ order, model, category, tags = [], pinned, query = '', start = -Infinity, end = Infinity }: CatalogQuery) {
+    const wanted = query.toLowerCase().split(' ').filter(Boolean);
+    const hits = this.#live.filter((record) => {
+      const words = record.prompt.toLowerCase().replace('ü', 'u').split(', ');
+      return (
+        (!model || record.model === model || (isModelSlug(model) && modelSlug(record.model) === model)) &&
+        (!category || record.category === category) &&
+        tags.every((tag) => record.tags.includes(tag)) &&
+        (pinned === undefined || record.pinned === pinned) &&
+        record.timestamp >= start &&
+        record.timestamp < end &&
+        wanted.every((word) => words.some((candidate) => candidate.startsWith(word)))
+      );
+    });
+    hits.sort((a, b) => a.timestamp - b.timestamp || (a.filename < b.filename ? -1 : 1));
+    return order === 'newest' ? hits.reverse() : hits;
+  }
+
+  statistics() {
+    const times = this.#live.map(({ timestamp }) => timestamp).sort((a, b) => a - b);
+    const byBytes = (a: { name: string; bytes: number }, b: { name: string; bytes: number }) =>
+      b.bytes - a.bytes || Buffer.compare(Buffer.from(a.name), Buffer.from(b.name));
+    return {
+      count: this.#live.length,
+      bytes: sum(this.#live),
+      pinnedCount: this.#live.filter(({ pinned }) => pinned).length,
+      ...(times.length > 0 && { oldest: times[0], newest: times.at(-1) }),
+      byModel: this.#groups(({ model }) => model).sort(byBytes),
+      byCategory: this.#groups(({ category }) => category).sort(byBytes),
+      byDate: this.#groups(({ timestamp }) => utcDay(timestamp)).sort((a, b) => (a.name < b.name ? 1 : -1)),
+    };
+  }
+
+  #groups(nameOf: (record: ImageRecord) => string) {
+    const groups = Object.groupBy(this.#live, nameOf);
+    return Object.entries(groups).map(([name, records = []]) => ({
+      name,
+      count: records.length,
+      bytes: sum(records),
+      rest: false,
+    }));
+  }
+}
+
+function sum(records: ImageRecord[]): number {
+  return records.reduce((bytes, { size }) => bytes + size, 0);
+}
