@@ -7,7 +7,7 @@ import { LongestFirst } from './test/support/longest-first.ts';
 const WAITING = [
   'test/bucket/{s3-each-fault,s3-faults,shared-bucket,verify}.test.ts',
   'test/catalog/rebuild.test.ts',
-  'test/cli/{cli,import,maintenance-cli}.test.ts',
+  'test/cli/{checkout,cli,import,maintenance-cli}.test.ts',
   'test/client/client.test.ts',
   'test/crash/{crash,kill,s3-kill}.test.ts',
   'test/doctor/bucket.test.ts',
@@ -28,7 +28,7 @@ const PRIVILEGED = [
   'test/release/*.test.ts',
 ];
 /** Measure the memory of a daemon, or how soon it does something. */
-const ALONE = ['test/rpc/{bounds,daemon}.test.ts'];
+const ALONE = ['test/rpc/{bounds,killed-client}.test.ts'];
 
 /** Where most wait, more of them than there are processors. */
 const MANY = 5;
@@ -40,9 +40,10 @@ const withS3 = { globalSetup: ['test/support/global-setup.ts', 'test/support/s3-
 export default defineConfig({
   test: {
     // Real daemons, disks and kills: a limit is for what hangs, not for what is slow.
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     pool: 'forks',
+    expect: { requireAssertions: true },
     sequence: { sequencer: LongestFirst },
     reporters: ['default', countReporter],
     coverage: {
