@@ -14,7 +14,7 @@ import type { StoreProcessOptions } from './store-process.ts';
 
 const run = promisify(execFile);
 const TIMEOUT_MS = 10 * 60_000;
-const AT_ONCE = 2;
+const AT_ONCE = 4;
 
 interface Scenario {
   name: string;

@@ -1,6 +1,6 @@
 /** What is prepared once for all test processes: the bundle they start processes from, and whom those without root run as. */
 import { spawnSync } from 'node:child_process';
-import { chown, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, chown, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -26,10 +26,13 @@ declare module 'vitest' {
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const NOBODY = 65534;
 
-export default async function setup({ provide }: TestProject): Promise<() => Promise<void>> {
+export default async function setup({ provide, vitest }: TestProject): Promise<() => Promise<void>> {
   provide('bundle', await builtBundle());
   const user = await ordinaryUser();
   provide('ordinaryUser', user);
+  const { coverage } = vitest.config;
+  // Each test process writes what it covered.
+  if (user !== undefined && coverage.enabled) await chmod(join(coverage.reportsDirectory, '.tmp'), 0o1777);
   return async () => {
     if (user !== undefined) await rm(user.home, { recursive: true });
   };
