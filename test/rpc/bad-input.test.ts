@@ -120,6 +120,16 @@ describe('a Save', () => {
       () => about({ parametersJson: '[1]' }),
       'InvalidArgument FIELD_INVALID metadata.parameters_json',
     ],
+    [
+      'with parameters of 10,000 levels',
+      () => about({ parametersJson: `{"a":${'['.repeat(9_999)}${']'.repeat(9_999)}}` }),
+      'InvalidArgument FIELD_INVALID metadata.parameters_json',
+    ],
+    [
+      'with a parameter of a million digits',
+      () => about({ parametersJson: `{"seed":${'7'.repeat(1e6)}}` }),
+      'InvalidArgument FIELD_INVALID metadata.parameters_json',
+    ],
     ['before 1970', () => about({ timestamp: { seconds: -1n } }), 'InvalidArgument FIELD_INVALID metadata.timestamp'],
     [
       'after 9999',

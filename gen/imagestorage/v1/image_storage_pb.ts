@@ -60,7 +60,9 @@ export type ImageMetadata = Message<"imagestorage.v1.ImageMetadata"> & {
   category: string;
 
   /**
-   * One JSON object as text, or empty. Returned byte for byte, so that 64-bit seeds stay exact.
+   * One JSON object as text, or empty. Returned byte for byte, so that 64-bit seeds stay exact. What common readers of
+   * JSON cannot parse is refused: more than 64 levels of nesting, and numbers of more than 1,000 characters or outside
+   * the range of a double (1.8e308). Images that an older daemon saved may have more.
    *
    * @generated from field: string parameters_json = 5;
    */
