@@ -251,6 +251,20 @@ describe('cleanup', () => {
   });
 });
 
+it('cleanup names in its plan what is dated in the future, and leaves an age to the daemon', async () => {
+  await saveThree('future');
+  for (const year of [2098, 2099]) await saved(year, { model: 'future', timestamp: new Date(`${year}-01-01`) });
+  const criteria = ['cleanup', '--model', 'future', '--keep-count', '2'];
+  const dry = await run([...criteria, '--older-than', '1d', '--dry-run']);
+  const plan = /^would delete 1 image, .*; 2 images dated in the future spared and not counted:\n {2}20020101_\S+\n$/;
+  expect(dry.stdout).toMatch(plan);
+  expect((await runJson([...criteria, '--dry-run']))[0]).toMatchObject({ deletedCount: 1, keptFuture: 2 });
+  const ahead = await run([...criteria, '--older-than', '2036-01-01', '--yes']);
+  expect(ahead.exitCode).toBe(EXIT.USAGE);
+  expect(ahead.stderr).toMatch(/older_than: 2036-01-01T\S+ is after now, \S+ by the clock of the daemon/);
+  expect(await daysOf('future')).toHaveLength(5);
+});
+
 requires('script, of util-linux', hasScript)('cleanup on a terminal', () => {
   it('asks on a terminal, and takes anything but yes for no', async () => {
     await saveThree('asked');

@@ -3,7 +3,7 @@ import { types } from 'node:util';
 import type { StorageLimits } from './config.ts';
 import { invalidField, StorageError } from './errors.ts';
 import type { ImageMetadata } from './image.ts';
-import { stringifyParameters } from './parameters.ts';
+import { stringifyParameters, unreadableFor } from './parameters.ts';
 import type { Declared, ImageFilter, SaveOptions } from './requests.ts';
 
 const MAX_MODEL_BYTES = 1024;
@@ -150,6 +150,8 @@ function checkParameters(metadata: ImageMetadata, maxBytes: number): string {
   } catch {
     throw invalidField(field, 'must be one JSON object');
   }
+  const problem = unreadableFor(json);
+  if (problem !== undefined) throw invalidField(field, problem);
   return json;
 }
 

@@ -157,11 +157,12 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
   }
 
   async cleanup(options: CleanupOptions): Promise<CleanupResult> {
-    checkCleanup(options);
+    const now = this.context.now();
+    checkCleanup(options, now);
     const remove = async (filename: string) => (await this.remove(filename, true)).done;
     return this.#untilClosed(async () => {
       const catalog = await folded(this.currentCatalog());
-      return folded(cleanUp(catalog, options, remove));
+      return folded(cleanUp(catalog, options, now, remove));
     });
   }
 
