@@ -168,7 +168,8 @@ async function makeStoreFolders(layout: Layout, folders: Folders): Promise<void>
 
 /** Refuses network file systems, and folders of images and metadata that allow no hard links between them. */
 async function checkFileSystem(layout: Layout, log: Logger): Promise<void> {
-  if ((await checkLocal(layout.basePath)) === 'fuse') {
+  // Not the base path: `images` and `metadata` may be links to another disk.
+  if ((await checkLocal(layout.metadata)) === 'fuse') {
     log.warn(
       { basePath: layout.basePath },
       'the store is on FUSE or virtiofs: a power cut is as safe as that makes fsync',
