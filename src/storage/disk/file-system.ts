@@ -45,7 +45,7 @@ async function remoteFuseOf(path: string): Promise<string | undefined> {
 export async function checkLinks(basePath: string, from: string, to: string): Promise<void> {
   await Promise.all([from, to].map(unlinkIfPresent));
   try {
-    await writeFile(from, '');
+    await writeFile(from, '', { flag: 'wx' });
     await link(from, to);
   } catch (error) {
     if (!hasCode(error, 'EXDEV', 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK')) throw error;
