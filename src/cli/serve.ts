@@ -6,12 +6,15 @@ import { DEFAULT_ADDRESS } from '../address.ts';
 import { type Config, type Environment, loadConfig, processEnvironment } from '../config.ts';
 import type { Daemon } from '../daemon.ts';
 import { EXIT } from '../exit-codes.ts';
+import { openLineWriter } from '../logging/line-writer.ts';
 import type { Logger } from '../storage/domain/logger.ts';
 import { providerTypeOf } from '../storage/factory.ts';
 import { type SettingsFlags, withSettings } from './shared/settings.ts';
 
-/** What is left after the grace for closing the store. */
+/** What is left after delay and grace for closing the store. */
 const CLOSING_SECONDS = 5;
+/** What a failed start leaves open, such as its last words on a pipe that nobody reads, keeps the process no longer. */
+const LAST_WORDS_MS = 2_000;
 /** `npm start` passes Ctrl-C on to a process that the terminal has told already: that is one signal, not two. */
 const SAME_SIGNAL_MS = 500;
 
@@ -26,14 +29,15 @@ async function serve({ config: configFile, ...flags }: SettingsFlags): Promise<v
   const [{ startDaemon }, { createLogger }] = await Promise.all([import('../daemon.ts'), import('../logging.ts')]);
   const log = createLogger(config.log);
   process.on('uncaughtExceptionMonitor', (error) => log.fatal({ err: error }, 'a bug ended the daemon'));
-  const shutdown = listenForSignals(log, config.shutdownGraceSeconds);
+  const shutdown = listenForSignals(log, config.shutdownDelaySeconds + config.shutdownGraceSeconds);
   try {
     const daemon = await startDaemon(config, log, { onFatal: (exitCode) => process.exit(exitCode) });
     keepHeapSmall();
-    process.stdout.write(greeting(config, daemon.addresses, env));
+    openLineWriter(process.stdout).write(greeting(config, daemon.addresses, env));
     await shutdown.of(daemon);
   } catch (error) {
     log.debug({ err: error }, 'the daemon failed');
+    setTimeout(() => process.exit(), LAST_WORDS_MS).unref();
     throw error;
   }
   process.exit(EXIT.OK);
@@ -45,7 +49,7 @@ function keepHeapSmall(): void {
 }
 
 /** Before there is a daemon a signal ends the process; then the first one closes the daemon, and the next one does not wait. */
-function listenForSignals(log: Logger, graceSeconds: number): { of(daemon: Daemon): Promise<void> } {
+function listenForSignals(log: Logger, closingSeconds: number): { of(daemon: Daemon): Promise<void> } {
   const first = Promise.withResolvers<void>();
   let isServing = false;
   let signalledAt: number | undefined;
@@ -57,10 +61,10 @@ function listenForSignals(log: Logger, graceSeconds: number): { of(daemon: Daemo
     if (signalledAt !== undefined) return;
     signalledAt = now;
     log.info({ signal }, 'closing; a second signal does not wait');
-    setTimeout(exitNow, (graceSeconds + CLOSING_SECONDS) * 1000).unref();
+    setTimeout(exitNow, (closingSeconds + CLOSING_SECONDS) * 1000).unref();
     first.resolve();
   };
-  process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal).on('SIGINT', onSignal).on('SIGHUP', onSignal);
   return {
     async of(daemon) {
       isServing = true;
