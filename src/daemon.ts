@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isLocalAddress, parseAddress } from './address.ts';
 import type { Config } from './config.ts';
+import { warnOfFewFiles } from './daemon/open-files.ts';
 import { EXIT } from './exit-codes.ts';
 import { type Listener, openListener } from './http/listener.ts';
 import { createRouter } from './http/router.ts';
@@ -39,6 +40,7 @@ export async function startDaemon(config: Config, log: Logger, options: DaemonOp
     shutdown.abort();
     options.onFatal?.(EXIT.IO);
   };
+  warnOfFewFiles(config, log);
   const storage = await createStorage(config, { log, onFatal, closeGraceMs: CLOSE_GRACE_MS });
   let listener: Listener;
   try {

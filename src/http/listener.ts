@@ -101,6 +101,7 @@ async function listen(server: Http2Server, address: Address, options: ListenerOp
   try {
     if ('path' in address) await listenOnSocket(server, address.path, options);
     else await started(server, address);
+    server.on('error', (error) => options.log.warn({ err: error }, 'a connection could not be accepted'));
     return formatAddress('path' in address ? address : { ...address, port: (server.address() as AddressInfo).port });
   } catch (cause) {
     throw new Error(`cannot listen on ${formatAddress(address)}: ${(cause as Error).message}`, { cause });

@@ -2,16 +2,19 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { ConnectError } from '@connectrpc/connect';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { RetryInfoSchema } from '../../gen/google/rpc/error_details_pb.ts';
 import { HealthCheckResponse_ServingStatus as Status } from '../../gen/health/v1/health_pb.ts';
 import { EXIT } from '../../src/exit-codes.ts';
 import { filesBelow } from '../support/files.ts';
-import { chunk, header, outcomeOf, saveAt, storageAt, upload } from '../support/grpc.ts';
+import { all, chunk, header, outcomeOf, saveAt, storageAt, upload } from '../support/grpc.ts';
 import { pngOf } from '../support/images.ts';
 import { canMountTmpfs, openTmpfs, works } from '../support/mounts.ts';
 import { requires } from '../support/requires.ts';
@@ -54,6 +57,10 @@ async function beginSave({ address }: Served) {
   const saved = outcomeOf(storageAt(address).save(requests));
   while ((await filesBelow(join(folder, 'outputs'), 'metadata/staging')).length === 0) await sleep(5);
   return { finish, saved };
+}
+
+function socketOf({ address }: Served): string {
+  return address.slice('unix:'.length);
 }
 
 describe('a stderr that nobody reads', () => {
@@ -185,6 +192,46 @@ describe('a signal', () => {
     expect(performance.now() - signalledAt).toBeLessThan(1_900);
     expect(await stopped).toBe(EXIT.OK);
     expect(performance.now() - signalledAt).toBeGreaterThan(1_900);
+  });
+});
+
+requires('Linux', process.platform === 'linux')('a limit of open files', () => {
+  const limitedTo = (files: number) => ['sh', '-c', `ulimit -n ${files} && exec "$@"`, 'sh'];
+
+  it('below what the configuration may need is warned of at the start', async () => {
+    const stdio = ['ignore', 'ignore', 'pipe'] as const;
+    const flags = ['--log-level', 'warn'];
+    await using daemon = serve(folder, { stdio: [...stdio], through: limitedTo(1000), flags });
+    const log = text(daemon.process.stderr!);
+    await expectToServe(daemon);
+    expect(await daemon.stop('SIGTERM')).toBe(EXIT.OK);
+    expect(await log).toMatch(/"msg":"the limit of open files is 1000, and .* may need 2256: raise it/);
+  });
+
+  it('that is reached asks the callers to come again, and is none of their trouble later', async () => {
+    const env = { IMAGE_STORAGE_LIMITS_FIRST_MESSAGE_SECONDS: '600' };
+    const flags = ['--log-level', 'fatal'];
+    await using daemon = serve(folder, { through: limitedTo(80), flags, env });
+    await daemon.answers();
+    const storage = storageAt(daemon.address);
+    const { filename } = (await storage.save(upload(png))).image!;
+    const sockets: Socket[] = [];
+    const untilRefused = async (call: () => Promise<unknown>): Promise<ConnectError> => {
+      for (;;) {
+        for (let opened = 0; opened < 50; opened += 1) sockets.push(connect(socketOf(daemon)).on('error', () => {}));
+        const refused = await call().then(() => undefined, ConnectError.from);
+        if (refused !== undefined) return refused;
+      }
+    };
+    for (const call of [() => storage.save(upload(png)), () => all(storage.get({ filename }))]) {
+      const refused = await untilRefused(call);
+      expect(await outcomeOf(Promise.reject(refused))).toBe('ResourceExhausted TOO_MANY_OPEN_FILES');
+      expect(refused.findDetails(RetryInfoSchema)).toMatchObject([{ retryDelay: { seconds: 1n } }]);
+    }
+    for (const socket of sockets) socket.destroy();
+    while ((await outcomeOf(storage.save(upload(png)))) !== 'OK') await sleep(50);
+    expect(await outcomeOf(storage.get({ filename }))).toBe('OK');
+    expect(await daemon.stop('SIGTERM')).toBe(EXIT.OK);
   });
 });
 
