@@ -1,7 +1,7 @@
 /** `serve` as a process: whatever its streams, its limits and its signals are, it answers, and it ends when told to. */
 import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ import { all, chunk, header, outcomeOf, saveAt, storageAt, upload } from '../sup
 import { pngOf } from '../support/images.ts';
 import { canMountTmpfs, openTmpfs, works } from '../support/mounts.ts';
 import { requires } from '../support/requires.ts';
-import { openFifo, type Served, serve } from '../support/serve-process.ts';
+import { OTHER_UID, openFifo, type Served, serve } from '../support/serve-process.ts';
 
 const COMMAND = fileURLToPath(new URL('../../bin/image-storage.js', import.meta.url));
 
@@ -232,6 +232,54 @@ requires('Linux', process.platform === 'linux')('a limit of open files', () => {
     while ((await outcomeOf(storage.save(upload(png)))) !== 'OK') await sleep(50);
     expect(await outcomeOf(storage.get({ filename }))).toBe('OK');
     expect(await daemon.stop('SIGTERM')).toBe(EXIT.OK);
+  });
+});
+
+/** Root may write everywhere: another user runs the daemon then. */
+const uid = process.getuid?.() === 0 ? OTHER_UID : process.getuid?.();
+
+requires('users', uid !== undefined)('a folder that the user of the daemon may not write', () => {
+  const stdio = ['ignore', 'ignore', 'pipe'] as const;
+  const start = (flags: string[] = []) => serve(folder, { stdio: [...stdio], uid: uid!, flags });
+  beforeEach(() => chown(folder, uid!, uid!));
+
+  it.each(['metadata/staging', 'images/generations'])('turns health NOT_SERVING, and back (%s)', async (place) => {
+    await using daemon = start(['--log-level', 'warn', '--log-format', 'json']);
+    const log = text(daemon.process.stderr!);
+    await expectToServe(daemon);
+    const path = join(folder, 'outputs', place);
+    await rm(join(path, new Date().toISOString().slice(0, 10)), { recursive: true, force: true });
+    await chmod(path, 0o500);
+    expect(await daemon.health()).toBe(Status.SERVING);
+    const save = () => outcomeOf(storageAt(daemon.address).save(upload(png)));
+    expect(await save()).toBe('Internal STORAGE_IO');
+    while ((await daemon.health()) !== Status.NOT_SERVING) await sleep(50);
+    await chmod(path, 0o700);
+    while ((await daemon.health()) !== Status.SERVING) await sleep(50);
+    expect(await save()).toBe('OK');
+    expect(await daemon.stop('SIGTERM')).toBe(EXIT.OK);
+    expect(await log).toMatch(/"msg":"the disk takes no writes;.*\n.*"msg":"the disk takes writes again"/);
+  });
+
+  it.each([
+    { at: 'outputs', what: 'the folder itself', file: 'outputs/metadata' },
+    { at: 'outputs/metadata/lock.db', what: 'the lock', file: 'outputs/metadata/lock.db' },
+    { at: 'outputs/metadata/catalog.db', what: 'the catalog', file: 'outputs/metadata/catalog.db' },
+  ])('ends a start with 77, and names $what, the user and what to do', async ({ at, file }) => {
+    if (at === 'outputs') await mkdir(join(folder, at));
+    else {
+      await using before = start();
+      await before.answers();
+      expect(await before.stop('SIGTERM')).toBe(EXIT.OK);
+    }
+    await chmod(join(folder, at), 0o400);
+    await using daemon = start(['--log-level', 'silent']);
+    const [code, stderr] = await Promise.all([daemon.exited, text(daemon.process.stderr!)]);
+    await chmod(join(folder, at), 0o700);
+    const root = join(folder, 'outputs');
+    const fix = `sudo mkdir -p ${root} && sudo chown -R ${uid} ${root}, or change basePath`;
+    const why = `${join(folder, file)} cannot be written by this user (uid ${uid}): ${fix}`;
+    expect({ code, stderr }).toEqual({ code: EXIT.PERMISSION, stderr: `image-storage: providers.local: ${why}\n` });
   });
 });
 
