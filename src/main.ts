@@ -76,9 +76,18 @@ interface Failure {
 
 function report(error: unknown): number {
   const { exitCode, message } = failureOf(error);
-  if (message !== undefined) process.stderr.write(`image-storage: ${message}\n`);
+  if (message !== undefined) writeLastWords(`image-storage: ${message}\n`);
   if (exitCode === EXIT.BUG && wantsStack()) console.error(error);
   return exitCode;
+}
+
+/** The exit code stays when stderr is a file on a full disk, which throws. */
+function writeLastWords(text: string): void {
+  try {
+    process.stderr.write(text);
+  } catch {
+    // Nobody can be told.
+  }
 }
 
 function wantsStack(): boolean {

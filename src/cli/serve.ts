@@ -6,12 +6,15 @@ import { DEFAULT_ADDRESS } from '../address.ts';
 import { type Config, type Environment, loadConfig, processEnvironment } from '../config.ts';
 import type { Daemon } from '../daemon.ts';
 import { EXIT } from '../exit-codes.ts';
+import { openLineWriter } from '../logging/line-writer.ts';
 import type { Logger } from '../storage/domain/logger.ts';
 import { providerTypeOf } from '../storage/factory.ts';
 import { type SettingsFlags, withSettings } from './shared/settings.ts';
 
-/** The time to close the store after the grace. */
+/** The time to close the store after the delay and the grace. */
 const CLOSING_SECONDS = 5;
+/** How long a failed start may keep the process alive for what it leaves open, such as a message on a pipe that nobody reads. */
+const LAST_WORDS_MS = 2_000;
 /** `npm start` repeats a Ctrl-C that the process already had from the terminal: signals this close count as one. */
 const SAME_SIGNAL_MS = 500;
 
@@ -26,14 +29,15 @@ async function serve({ config: configFile, ...flags }: SettingsFlags): Promise<v
   const [{ startDaemon }, { createLogger }] = await Promise.all([import('../daemon.ts'), import('../logging.ts')]);
   const log = createLogger(config.log);
   process.on('uncaughtExceptionMonitor', (error) => log.fatal({ err: error }, 'a bug ended the daemon'));
-  const shutdown = listenForSignals(log, config.shutdownGraceSeconds);
+  const shutdown = listenForSignals(log, config.shutdownDelaySeconds + config.shutdownGraceSeconds);
   try {
     const daemon = await startDaemon(config, log, { onFatal: (exitCode) => process.exit(exitCode) });
     keepHeapSmall();
-    process.stdout.write(greeting(config, daemon.addresses, env));
+    openLineWriter(process.stdout).write(greeting(config, daemon.addresses, env));
     await shutdown.of(daemon);
   } catch (error) {
     log.debug({ err: error }, 'the daemon failed');
+    setTimeout(() => process.exit(), LAST_WORDS_MS).unref();
     throw error;
   }
   process.exit(EXIT.OK);
@@ -48,7 +52,7 @@ function keepHeapSmall(): void {
  * Ends the process on a signal before the daemon serves. Then the first signal closes the daemon, and the next one does
  * not wait.
  */
-function listenForSignals(log: Logger, graceSeconds: number): { of(daemon: Daemon): Promise<void> } {
+function listenForSignals(log: Logger, closingSeconds: number): { of(daemon: Daemon): Promise<void> } {
   const first = Promise.withResolvers<void>();
   let isServing = false;
   let signalledAt: number | undefined;
@@ -60,10 +64,10 @@ function listenForSignals(log: Logger, graceSeconds: number): { of(daemon: Daemo
     if (signalledAt !== undefined) return;
     signalledAt = now;
     log.info({ signal }, 'closing; a second signal does not wait');
-    setTimeout(exitNow, (graceSeconds + CLOSING_SECONDS) * 1000).unref();
+    setTimeout(exitNow, (closingSeconds + CLOSING_SECONDS) * 1000).unref();
     first.resolve();
   };
-  process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal).on('SIGINT', onSignal).on('SIGHUP', onSignal);
   return {
     async of(daemon) {
       isServing = true;

@@ -115,9 +115,14 @@ export const settings = z.strictObject({
     .describe(
       'Listen on addresses that other machines can reach, although nobody is asked who they are. Default: false.',
     ),
+  shutdownDelaySeconds: seconds(0)
+    .default(0)
+    .describe(
+      'How long calls are still accepted after SIGTERM, while health says NOT_SERVING, in seconds. Default: 0.',
+    ),
   shutdownGraceSeconds: seconds(0)
     .default(30)
-    .describe('How long calls that run may take to finish after SIGTERM, in seconds. Default: 30.'),
+    .describe('How long calls that run may take to finish after that, in seconds. Default: 30.'),
   limits: limits
     // A save that waits for its turn has sent its first message: one timer covers both.
     .transform((values) => ({ ...values, saveQueueMs: values.firstMessageSeconds * 1000 }))

@@ -3,7 +3,7 @@ import { mkdir, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { createStorage } from '../../src/storage/index.ts';
-import { diagnose, newFolder } from '../support/doctor.ts';
+import { diagnose, newFolder } from '../doctor/diagnosis.ts';
 import { hasFuse, hasSshfs, openSshfs } from '../support/mounts.ts';
 import { requires } from '../support/requires.ts';
 

@@ -62,7 +62,8 @@ export class BucketCondition {
     if (error instanceof ObjectStoreError) return foldObjectStoreError(error, outcomeUnknown);
     const folded = toStorageError(error);
     if (folded.outcomeUnknown === outcomeUnknown || folded.outcomeUnknown) return folded;
-    return new StorageError(folded.reason, folded.message, { cause: error, outcomeUnknown });
+    const { reason, message, retryAfterMs } = folded;
+    return new StorageError(reason, message, { cause: error, retryAfterMs, outcomeUnknown });
   }
 
   #foldCatalogError(error: CatalogError, outcomeUnknown: boolean): StorageError {

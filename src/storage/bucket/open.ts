@@ -5,7 +5,8 @@ import { KeyedQueue } from '../async/keyed-queue.ts';
 import type { BucketCatalog } from '../catalog/bucket-catalog.ts';
 import { setAside } from '../catalog/sqlite/database-files.ts';
 import { openCatalog } from '../catalog/sqlite/worker-catalog.ts';
-import { hasCode, readText, replaceFile, syncFolder } from '../disk/files.ts';
+import { readText, replaceFile, syncFolder } from '../disk/files.ts';
+import { toOpenError } from '../disk/folder-problem.ts';
 import { type Lock, openLock } from '../disk/lock.ts';
 import { type BucketSettings, DEFAULT_LOCK_WAIT_SECONDS, DEFAULT_STATE_DIR } from '../domain/config.ts';
 import { StoreOpenError } from '../domain/errors.ts';
@@ -55,7 +56,9 @@ export async function openStore(options: BucketOptions, context: ProviderContext
   } catch (error) {
     options.objects.close?.();
     lock?.release();
-    throw toOpenError(error, files.folder, options.objects);
+    const { folder: root, catalog, lock: lockFile, binding, spool } = files;
+    const place = { root, setting: 'stateDir' };
+    throw await toOpenError(toBucketError(error, options.objects), place, [catalog, lockFile, binding, spool]);
   }
 }
 
@@ -167,17 +170,8 @@ async function openOrCreateCatalog(
   return opened.catalog;
 }
 
-function toOpenError(error: unknown, folder: string, { location }: ObjectStore): StoreOpenError {
-  if (error instanceof StoreOpenError) return error;
-  const options = { cause: error };
-  if (error instanceof ObjectStoreError) {
-    const isAuth = error.failure === 'auth';
-    return new StoreOpenError('config', `${location}: ${error.message}`, { cause: error, isAuth });
-  }
-  if (hasCode(error, 'EACCES', 'EPERM', 'EROFS')) {
-    return new StoreOpenError('permission', `${folder} cannot be written by this user`, options);
-  }
-  if (hasCode(error, 'ENOTDIR', 'EEXIST')) return new StoreOpenError('config', `${folder} is not a folder`, options);
-  const why = error instanceof Error ? error.message : String(error);
-  return new StoreOpenError('io', `${folder} cannot be opened: ${why}`, options);
+function toBucketError(error: unknown, { location }: ObjectStore): unknown {
+  if (!(error instanceof ObjectStoreError)) return error;
+  const isAuth = error.failure === 'auth';
+  return new StoreOpenError('config', `${location}: ${error.message}`, { cause: error, isAuth });
 }

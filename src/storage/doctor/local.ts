@@ -2,22 +2,23 @@
 import { join } from 'node:path';
 import { checkLinks } from '../disk/file-system.ts';
 import { inodeOf } from '../disk/files.ts';
+import type { FolderSetting } from '../disk/folder-problem.ts';
 import type { LocalConfig } from '../domain/config.ts';
 import { readStoreId } from '../local/format.ts';
 import { Layout } from '../local/layout.ts';
 import { checkStoreFiles } from '../local/store-files.ts';
 import { type Check, type CheckResult, note, step } from './check.ts';
-import { examineFolder, type FolderSetting, nearestFolder, toldAs } from './folder.ts';
+import { examineFolder, nearestFolder, toldAs } from './folder.ts';
 
 export async function* examineLocal({ basePath }: LocalConfig, maxImageBytes: number): AsyncGenerator<Check> {
   const layout = new Layout(basePath);
-  const { metadata, staging, logs, records, images, catalog, lock, format } = layout;
+  const { metadata, lock, format, files } = layout;
   const place = { root: layout.basePath, setting: 'basePath' };
   yield* examineFolder({
     ...place,
     // When images and metadata are separate mounts, the check of links below fails.
     path: metadata,
-    files: [staging, logs, records, images, catalog, lock, format],
+    files,
     lock,
     maxImageBytes,
     also: async function* (scratch) {

@@ -20,6 +20,7 @@ const CODE_OF_REASON = {
   OFFSET_OUT_OF_RANGE: 'out_of_range',
   DISK_FULL: 'resource_exhausted',
   TOO_MANY_SAVES: 'resource_exhausted',
+  TOO_MANY_OPEN_FILES: 'resource_exhausted',
   MESSAGE_TOO_LARGE: 'resource_exhausted',
   SAVE_STALLED: 'deadline_exceeded',
   CANCELLED: 'cancelled',
@@ -114,12 +115,19 @@ export async function folded<T>(work: Promise<T>): Promise<T> {
   }
 }
 
+/** When descriptors are likely to be free again: calls and connections end all the time. */
+const OPEN_FILES_RETRY_MS = 1_000;
+
 /** Converts any thrown value to a StorageError; an unknown error becomes STORAGE_IO with generic text. */
 export function toStorageError(error: unknown): StorageError {
   if (error instanceof StorageError) return error;
   const code = (error as NodeJS.ErrnoException | undefined)?.code;
   if (code === 'ENOSPC' || code === 'EDQUOT') {
     return new StorageError('DISK_FULL', 'the disk of the store is full', { cause: error });
+  }
+  if (code === 'EMFILE' || code === 'ENFILE') {
+    const message = 'the daemon has too many files open; try again';
+    return new StorageError('TOO_MANY_OPEN_FILES', message, { cause: error, retryAfterMs: OPEN_FILES_RETRY_MS });
   }
   if (code === 'EROFS') return new StorageError('STORE_READ_ONLY', 'the store is read-only', { cause: error });
   return new StorageError('STORAGE_IO', 'the storage failed; see the log of the daemon', { cause: error });

@@ -38,6 +38,11 @@ export class Layout {
     this.rebuild = join(this.metadata, 'REBUILD');
   }
 
+  /** Files and folders that must be writable if they exist. */
+  get files(): string[] {
+    return [this.staging, this.logs, this.records, this.images, this.catalog, this.lock, this.format];
+  }
+
   /** Returns the final path of an image. Requires a filename in the format of a store. */
   image(filename: string): string {
     return join(this.images, folderOf(filename)!, filename);

@@ -6,6 +6,7 @@ import { CatalogError } from '../catalog/catalog.ts';
 import { type OpenCatalogOptions, type OpenedCatalog, openCatalog } from '../catalog/sqlite/worker-catalog.ts';
 import { checkLinks, checkLocal } from '../disk/file-system.ts';
 import { Folders, hasCode, ifPresent, inodeOf, readText, replaceFile, syncFolder } from '../disk/files.ts';
+import { toOpenError } from '../disk/folder-problem.ts';
 import { type Lock, openLock } from '../disk/lock.ts';
 import { writePlain } from '../disk/plain-files.ts';
 import { DEFAULT_LOCK_WAIT_SECONDS, type LocalConfig } from '../domain/config.ts';
@@ -41,7 +42,7 @@ export async function openStore(config: LocalConfig, context: ProviderContext): 
     return await openLocked(layout, folders, lock, context);
   } catch (error) {
     lock?.release();
-    throw toOpenError(error, layout.basePath);
+    throw await toOpenError(notPlain(error), { root: layout.basePath, setting: 'basePath' }, layout.files);
   }
 }
 
@@ -151,19 +152,6 @@ async function withReserve<T>(layout: Layout, work: () => Promise<T>): Promise<T
     if (full && (await giveUpReserve(layout))) return work();
     throw error;
   }
-}
-
-function toOpenError(thrown: unknown, basePath: string): StoreOpenError {
-  const error = notPlain(thrown);
-  if (error instanceof StoreOpenError) return error;
-  const options = { cause: error };
-  if (hasCode(error, 'EACCES', 'EPERM', 'EROFS')) {
-    return new StoreOpenError('permission', `${basePath} cannot be written by this user`, options);
-  }
-  if (hasCode(error, 'ENOTDIR', 'EEXIST')) return new StoreOpenError('config', `${basePath} is not a folder`, options);
-  if (hasCode(error, 'ENOSPC', 'EDQUOT')) return new StoreOpenError('io', `the disk of ${basePath} is full`, options);
-  const why = error instanceof Error ? error.message : String(error);
-  return new StoreOpenError('io', `${basePath} cannot be opened: ${why}`, options);
 }
 
 async function makeStoreFolders(layout: Layout, folders: Folders): Promise<void> {

@@ -7,14 +7,16 @@ import { ifPresent, isOfOneFile } from '../disk/files.ts';
 import { NotPlainError, openPlain } from '../disk/plain-files.ts';
 import type { LocalConfig } from '../domain/config.ts';
 import { StorageError } from '../domain/errors.ts';
+import type { ImageMetadata, StorageResult } from '../domain/image.ts';
 import type { ImageRecord } from '../domain/record.ts';
-import type { ProviderHealth } from '../domain/requests.ts';
+import type { ByteSource, ProviderHealth, SaveOptions } from '../domain/requests.ts';
 import { openCopy } from '../local/copy-in.ts';
 import { deleteImage } from '../local/delete.ts';
 import { markClosed, type OpenStore, openStore } from '../local/open.ts';
 import { openUpload } from '../local/save.ts';
 import { Upkeep } from '../local/upkeep.ts';
 import { verifyStore } from '../local/verify.ts';
+import { WriteTrials } from '../local/write-trials.ts';
 import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
 import { CHUNK_BYTES } from '../transfer/body.ts';
 import type { CopyUpload, ProviderContext, StorageProvider, Upload } from '../types.ts';
@@ -32,12 +34,14 @@ class LocalProvider extends BaseProvider {
   readonly storageType = 'local';
   readonly #store: OpenStore;
   readonly #upkeep: Upkeep;
+  readonly #trials: WriteTrials;
   readonly #checkSpace: (sizeBytes: number) => Promise<void>;
 
   constructor(store: OpenStore) {
     super(store.context);
     this.#store = store;
     this.#upkeep = new Upkeep(store);
+    this.#trials = new WriteTrials(store.layout, store.context);
     this.#checkSpace = spaceCheck(store.layout.basePath, HEADROOM_BYTES, 'the disk of the store is full');
   }
 
@@ -46,7 +50,21 @@ class LocalProvider extends BaseProvider {
   }
 
   get health(): ProviderHealth {
-    return this.#store.condition.health;
+    const { health } = this.#store.condition;
+    return health.serving ? this.#trials.health : health;
+  }
+
+  override save(source: ByteSource, metadata: ImageMetadata, options?: SaveOptions): Promise<StorageResult> {
+    return this.#noting(super.save(source, metadata, options));
+  }
+
+  async #noting<T>(write: Promise<T>): Promise<T> {
+    try {
+      return await write;
+    } catch (error) {
+      this.#trials.noteFailure(error);
+      throw error;
+    }
   }
 
   protected get catalog(): LocalCatalog {
@@ -113,7 +131,7 @@ class LocalProvider extends BaseProvider {
   }
 
   protected remove(filename: string, sparePinned: boolean): Promise<ChangeOutcome> {
-    return deleteImage(this.#store, filename, sparePinned);
+    return this.#noting(deleteImage(this.#store, filename, sparePinned));
   }
 
   protected async isDeleted(filename: string): Promise<boolean> {
@@ -140,6 +158,7 @@ class LocalProvider extends BaseProvider {
 
   protected async release(): Promise<void> {
     const { committer, byKey, byFilename, catalog, layout, lock } = this.#store;
+    this.#trials.stop();
     await byKey.idle();
     await committer.idle();
     await byFilename.idle();
