@@ -3,7 +3,8 @@ import { CatalogError } from '../catalog/catalog.ts';
 import { StorageError, toStorageError } from '../domain/errors.ts';
 import type { ProviderHealth } from '../domain/requests.ts';
 import type { ProviderContext } from '../types.ts';
-import { type ObjectFailure, ObjectStoreError } from './object-store.ts';
+import { isFinal, type ObjectFailure, ObjectStoreError } from './object-store.ts';
+import type { LongWait } from './retrying-store.ts';
 
 const RETRY_AFTER_MS = 1_000;
 /** Text for callers; only the log names the setting to change. */
@@ -34,6 +35,12 @@ export class BucketCondition {
     if (error?.scope !== 'request') this.noteState(error);
   }
 
+  /** Notes that a call to the bucket takes long. */
+  noteLongWait(wait: LongWait): void {
+    const { log, name: provider } = this.#context;
+    log.warn({ provider, ...wait }, 'the bucket has not answered for a while; the call waits on');
+  }
+
   /** Notes that the bucket does not serve, and why; without an error, that it does. */
   noteState(error?: ObjectStoreError): void {
     const why = error && WHY_DOWN[error.failure];
@@ -62,7 +69,7 @@ export class BucketCondition {
     if (error instanceof ObjectStoreError) return foldObjectStoreError(error, outcomeUnknown);
     const folded = toStorageError(error);
     if (folded.outcomeUnknown === outcomeUnknown || folded.outcomeUnknown) return folded;
-    return new StorageError(folded.reason, folded.message, { cause: error, outcomeUnknown });
+    return new StorageError(folded.reason, folded.message, { cause: error, outcomeUnknown, details: folded.details });
   }
 
   #foldCatalogError(error: CatalogError, outcomeUnknown: boolean): StorageError {
@@ -84,13 +91,27 @@ export class BucketCondition {
 }
 
 function foldObjectStoreError(cause: ObjectStoreError, outcomeUnknown: boolean): StorageError {
+  const options = { cause, outcomeUnknown, details: detailsOf(cause) };
   if (cause.failure === 'auth') {
-    return new StorageError('BACKEND_AUTH', 'the bucket refused what the daemon asked for', { cause, outcomeUnknown });
+    return new StorageError('BACKEND_AUTH', 'the bucket refused what the daemon asked for', options);
   }
   const message = WHY_DOWN[cause.failure] ?? WHY_DOWN.unavailable;
+  if (!mayPass(cause)) {
+    return new StorageError('BACKEND_UNAVAILABLE', `${message}; the log of the daemon says why`, options);
+  }
   return new StorageError('BACKEND_UNAVAILABLE', `${message}; try again later`, {
-    cause,
-    outcomeUnknown,
+    ...options,
     retryAfterMs: RETRY_AFTER_MS,
   });
+}
+
+/** Returns whether the same request may succeed later. */
+function mayPass({ failure, answer }: ObjectStoreError): boolean {
+  return failure !== 'misconfigured' && !(answer !== undefined && isFinal(answer.status));
+}
+
+/** Returns what the service said, for programs. */
+export function detailsOf({ answer }: ObjectStoreError): Record<string, string> {
+  if (answer === undefined) return {};
+  return { backend_status: `${answer.status}`, ...(answer.code !== undefined && { backend_code: answer.code }) };
 }

@@ -10,7 +10,7 @@ import { type Lock, openLock } from '../disk/lock.ts';
 import { type BucketSettings, DEFAULT_LOCK_WAIT_SECONDS, DEFAULT_STATE_DIR } from '../domain/config.ts';
 import { StoreOpenError } from '../domain/errors.ts';
 import type { ProviderContext } from '../types.ts';
-import { BucketCondition } from './condition.ts';
+import { BucketCondition, detailsOf } from './condition.ts';
 import { readOrCreateFormat } from './format.ts';
 import { Journal } from './journal.ts';
 import { type ObjectStore, ObjectStoreError } from './object-store.ts';
@@ -68,7 +68,11 @@ async function openLocked(
   const condition = new BucketCondition(context);
   const closing = new AbortController();
   const trying = { ...retry, signal: closing.signal };
-  const objects = retrying(bare, { ...trying, onAnswer: (failure) => condition.noteAnswer(failure) });
+  const objects = retrying(bare, {
+    ...trying,
+    onAnswer: (failure) => condition.noteAnswer(failure),
+    onLongWait: (wait) => condition.noteLongWait(wait),
+  });
   const giveUp = () => {
     closing.abort();
     bare.close?.();
@@ -84,7 +88,7 @@ async function openLocked(
     await spool.prepare();
     catalog = await openOrCreateCatalog(files, storeId, context);
     const journal = new Journal(catalog);
-    const parts = { objects, catalog, journal, condition, context, spool, storeId, shared };
+    const parts = { objects, patience: trying, catalog, journal, condition, context, spool, storeId, shared };
     const store = { ...parts, unsettled: new Map(), byKey: new KeyedQueue(), closing };
     const synchronizer = new Synchronizer(store, await catalog.isFilled());
     await resolveOperations(store, await catalog.pendingOperations());
@@ -172,7 +176,8 @@ function toOpenError(error: unknown, folder: string, { location }: ObjectStore):
   const options = { cause: error };
   if (error instanceof ObjectStoreError) {
     const isAuth = error.failure === 'auth';
-    return new StoreOpenError('config', `${location}: ${error.message}`, { cause: error, isAuth });
+    const kind = error.failure === 'unavailable' ? 'unavailable' : 'config';
+    return new StoreOpenError(kind, `${location}: ${error.message}`, { ...options, isAuth, details: detailsOf(error) });
   }
   if (hasCode(error, 'EACCES', 'EPERM', 'EROFS')) {
     return new StoreOpenError('permission', `${folder} cannot be written by this user`, options);

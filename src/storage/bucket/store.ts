@@ -8,6 +8,7 @@ import type { BucketCondition } from './condition.ts';
 import type { Journal } from './journal.ts';
 import { failedWith, type ObjectStore, ObjectStoreError } from './object-store.ts';
 import { putTombstone, readRecord, tombstoneOfFailed } from './record-object.ts';
+import type { RetryOptions } from './retrying-store.ts';
 import type { Spool } from './spool.ts';
 
 /** After this time a write that was delayed in flight has arrived or never will. */
@@ -16,6 +17,8 @@ const MAX_ROUNDS = 3;
 
 export interface BucketStore {
   objects: ObjectStore;
+  /** How long calls are tried, and by which clock. */
+  patience: RetryOptions;
   catalog: BucketCatalog;
   journal: Journal;
   condition: BucketCondition;
