@@ -83,14 +83,18 @@ async function openLocked(
   let catalog: BucketCatalog | undefined;
   try {
     // Not through `condition`: a failure now is reported once, by the caller that opens the store.
-    const storeId = await withinFirstAnswer(bindToStore(retrying(bare, trying), files), giveUp);
+    const { storeId, isNew } = await withinFirstAnswer(bindToStore(retrying(bare, trying), files), giveUp);
     const spool = new Spool(files.spool);
     await spool.prepare();
     catalog = await openOrCreateCatalog(files, storeId, context);
     const journal = new Journal(catalog);
     const parts = { objects, patience: trying, catalog, journal, condition, context, spool, storeId, shared };
     const store = { ...parts, unsettled: new Map(), byKey: new KeyedQueue(), closing };
-    const synchronizer = new Synchronizer(store, await catalog.isFilled());
+    if (isNew) {
+      await journal.write({ kind: 'probed' });
+      context.log.info({ provider: context.name, location: objects.location }, 'a new store was made in the bucket');
+    }
+    const synchronizer = await Synchronizer.over(store);
     await resolveOperations(store, await catalog.pendingOperations());
     signal?.throwIfAborted();
     return { ...store, synchronizer, stateDir: files.folder, lock };
@@ -125,16 +129,17 @@ export function stateFiles(name: string, folder: string = DEFAULT_STATE_DIR): St
 }
 
 /**
- * Returns the id of the store in the bucket. Requires that it is the store that the state was made for, if there is
+ * Returns the id of the store in the bucket, and whether it is new. Requires that it is the store that the state was made for, if there is
  * state.
  */
-async function bindToStore(objects: ObjectStore, files: StateFiles): Promise<string> {
+async function bindToStore(objects: ObjectStore, files: StateFiles): Promise<{ storeId: string; isNew: boolean }> {
   const bound = await readBinding(files);
-  const storeId = await readOrCreateFormat(objects, bound?.storeId);
+  const format = await readOrCreateFormat(objects, bound?.storeId);
+  const { storeId } = format;
   if (bound?.storeId !== storeId || bound.location !== objects.location) {
     await replaceFile(files.binding, `${JSON.stringify({ storeId, location: objects.location })}\n`);
   }
-  return storeId;
+  return format;
 }
 
 /** Returns the store that the state was made for, or undefined. */
