@@ -94,7 +94,13 @@ function wantsStack(): boolean {
   return /^(debug|trace)$/.test(processEnvironment().IMAGE_STORAGE_LOG_LEVEL ?? '');
 }
 
-const EXIT_OF_STORE = { locked: EXIT.LOCKED, config: EXIT.CONFIG, permission: EXIT.PERMISSION, io: EXIT.IO };
+const EXIT_OF_STORE: Record<StoreOpenError['kind'], number> = {
+  locked: EXIT.LOCKED,
+  config: EXIT.CONFIG,
+  permission: EXIT.PERMISSION,
+  io: EXIT.IO,
+  unavailable: EXIT.UNAVAILABLE,
+};
 
 function failureOf(error: unknown): Failure {
   if (error instanceof InvalidArgumentError) return { exitCode: EXIT.USAGE, message: error.message };

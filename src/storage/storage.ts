@@ -107,8 +107,8 @@ async function openNamed(
     return provider;
   } catch (error) {
     if (!(error instanceof StoreOpenError)) throw error;
-    const { kind, cause, isAuth } = error;
-    throw new StoreOpenError(kind, `providers.${context.name}: ${error.message}`, { cause, isAuth });
+    const { kind, cause, isAuth, details } = error;
+    throw new StoreOpenError(kind, `providers.${context.name}: ${error.message}`, { cause, isAuth, details });
   }
 }
 

@@ -6,12 +6,12 @@ import { basename, dirname, join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { recordKey } from '../../src/storage/domain/naming.ts';
 import type { StorageResult } from '../../src/storage/index.ts';
-import { startDaemonProcess } from '../support/daemon-process.ts';
 import { diagnose } from '../doctor/diagnosis.ts';
+import { collect } from '../support/bytes.ts';
+import { startDaemonProcess } from '../support/daemon-process.ts';
 import { loseCatalog, untilNothingIsStaged } from '../support/files.ts';
 import { pngOf } from '../support/images.ts';
 import { type MaintainedStore, openFolder, verified } from '../support/maintained-store.ts';
-import { collect } from '../providers/provider-suite.ts';
 
 const FOX = { prompt: 'a red fox', model: 'flux', timestamp: new Date('2024-09-27T14:15:22Z') };
 const BYTES = pngOf({ width: 8, height: 8, seed: 7 });
