@@ -1,7 +1,7 @@
 /** The file operations that the guarantees of a local store depend on. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { type FileHandle, link, mkdir, open, readFile, rename, stat, unlink, writeFile } from 'node:fs/promises';
+import { chmod, type FileHandle, link, mkdir, open, readFile, rename, stat, unlink, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 const READ_BYTES = 1024 * 1024;
@@ -147,10 +147,24 @@ async function makeFolder(path: string): Promise<boolean> {
  */
 export class Folders {
   readonly #root: string;
+  readonly #fileMode: number | undefined;
   readonly #ready = new Map<string, Promise<void>>();
 
-  constructor(root: string) {
+  /** `fileMode` is the mode of files, and decides who may enter folders; unset: what the umask of the process leaves. */
+  constructor(root: string, fileMode?: number) {
     this.#root = root;
+    this.#fileMode = fileMode;
+  }
+
+  /** Gives a new file of the caller the mode of files. */
+  async setFileMode(path: string): Promise<void> {
+    if (this.#fileMode !== undefined) await chmod(path, this.#fileMode);
+  }
+
+  /** Opens a folder to those who may read files, and closes it to others. */
+  async setFolderMode(path: string): Promise<void> {
+    // Who may read a file may list and enter its folder.
+    if (this.#fileMode !== undefined) await chmod(path, this.#fileMode | ((this.#fileMode & 0o444) >> 2));
   }
 
   ensure(path: string): Promise<void> {
@@ -168,8 +182,10 @@ export class Folders {
     if (parent === path) return;
     await this.ensure(parent);
     const made = await makeFolder(path);
+    const isOurs = path.startsWith(`${this.#root}/`);
+    if (made && (isOurs || path === this.#root)) await this.setFolderMode(path);
     // Also for an existing folder of ours: a killed process may have made it without syncing its name.
-    if (made || path.startsWith(`${this.#root}/`)) await syncFolder(parent);
+    if (made || isOurs) await syncFolder(parent);
   }
 
   /** Runs work that needs the folder, and repeats it once when the folder was removed. */
