@@ -8,6 +8,7 @@ import {
   httpUrl,
   isPlain,
   list,
+  mode,
   NOT_PLAIN,
   seconds,
   yesOrNo,
@@ -100,9 +101,7 @@ export const settings = z.strictObject({
     .pipe(z.array(listenAddress).min(1, 'must name an address').refine(areDistinct, 'must not name an address twice'))
     .default([DEFAULT_ADDRESS])
     .describe(`Addresses: ${ADDRESS_FORMS}; port 0 picks one. Default: ${DEFAULT_ADDRESS}.`),
-  socketMode: z
-    .string('must be quoted, such as "0660"')
-    .regex(/^0?[0-7]{3}$/, 'must be an octal mode such as "0660"')
+  socketMode: mode(/^0?[0-7]{3}$/, '0660')
     .default('0600')
     .describe('Permissions of Unix sockets, in octal. Default: 0600.'),
   publicUrl: httpUrl('https://images.example.com')

@@ -1,10 +1,10 @@
 /** `serve` as a process: whatever its streams, its limits and its signals are, it answers, and it ends when told to. */
 import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
-import { chmod, chown, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -90,6 +90,25 @@ describe('a stderr that nobody reads', () => {
     await writeFile(join(folder, 'outputs'), '');
     await using daemon = serve(folder, { stdio: ['ignore', 'ignore', fifo.fd] });
     expect(await daemon.exited).toBe(EXIT.CONFIG);
+  });
+});
+
+requires('python3 on Linux', process.platform === 'linux' && works('python3', '--version'))('a terminal', () => {
+  /** Runs a command on a terminal whose screen nobody looks at. */
+  const ON_TERMINAL = `
+import os, pty, sys
+screen, terminal = pty.openpty()
+os.set_inheritable(screen, True)
+for stream in (1, 2): os.dup2(terminal, stream)
+os.execvp(sys.argv[1], sys.argv[1:])
+`;
+
+  it('that takes nothing more keeps neither an answer nor SIGTERM waiting', async () => {
+    await using daemon = serve(folder, { through: ['python3', '-c', ON_TERMINAL] });
+    await daemon.answers();
+    await refuseSaves(daemon, 500);
+    await expectToServe(daemon);
+    expect(await daemon.stop('SIGTERM')).toBe(EXIT.OK);
   });
 });
 
@@ -280,6 +299,30 @@ requires('users', uid !== undefined)('a folder that the user of the daemon may n
     const fix = `sudo mkdir -p ${root} && sudo chown -R ${uid} ${root}, or change basePath`;
     const why = `${join(folder, file)} cannot be written by this user (uid ${uid}): ${fix}`;
     expect({ code, stderr }).toEqual({ code: EXIT.PERMISSION, stderr: `image-storage: providers.local: ${why}\n` });
+  });
+});
+
+describe('fileMode', () => {
+  it.each([
+    { fileMode: '0640', umask: '077', files: '640', folders: '750' },
+    { fileMode: '0600', umask: '022', files: '600', folders: '700' },
+    { fileMode: '', umask: '022', files: '644', folders: '755' },
+  ])('"$fileMode" under umask $umask gives $files and $folders', async ({ fileMode, umask, files, folders }) => {
+    const through = ['sh', '-c', `umask ${umask} && exec "$@"`, 'sh'];
+    const env = { IMAGE_STORAGE_PROVIDERS_LOCAL_FILE_MODE: fileMode };
+    await using daemon = serve(folder, { through, env, flags: ['--log-level', 'warn'] });
+    await expectToServe(daemon);
+    // Its end has the record in its place.
+    expect(await daemon.stop('SIGTERM')).toBe(EXIT.OK);
+    const modeOf = async (path: string) => ((await stat(path)).mode & 0o777).toString(8);
+    const outputs = join(folder, 'outputs');
+    for (const tree of ['images', 'metadata/generations']) {
+      const [path] = await filesBelow(outputs, tree);
+      expect(await modeOf(join(outputs, path!))).toBe(files);
+      for (let above = dirname(path!); above !== '.'; above = dirname(above)) {
+        expect([above, await modeOf(join(outputs, above))]).toEqual([above, folders]);
+      }
+    }
   });
 });
 

@@ -1,7 +1,7 @@
 /** The file operations that the guarantees of a local store depend on. */
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { type FileHandle, link, lstat, mkdir, open, rename, unlink, writeFile } from 'node:fs/promises';
+import { type FileHandle, link, lstat, mkdir, open, rename, unlink, writeFile, chmod } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { checkFolder, chunksOf, openPlain } from './plain-files.ts';
 
@@ -163,11 +163,25 @@ async function makeFolder(path: string): Promise<boolean> {
  */
 export class Folders {
   readonly #root: string;
+  readonly #fileMode: number | undefined;
   readonly #ready = new Map<string, Promise<void>>();
   readonly #seen = new Set<string>();
 
-  constructor(root: string) {
+  /** `fileMode` is the mode of files, and decides who may enter folders; unset: what the umask of the process leaves. */
+  constructor(root: string, fileMode?: number) {
     this.#root = root;
+    this.#fileMode = fileMode;
+  }
+
+  /** Gives a new file of the caller the mode of files. */
+  async setFileMode(path: string): Promise<void> {
+    if (this.#fileMode !== undefined) await chmod(path, this.#fileMode);
+  }
+
+  /** Opens a folder to those who may read files, and closes it to others. */
+  async setFolderMode(path: string): Promise<void> {
+    // Who may read a file may list and enter its folder.
+    if (this.#fileMode !== undefined) await chmod(path, this.#fileMode | ((this.#fileMode & 0o444) >> 2));
   }
 
   /** Rejects with NotPlainError when something else is in the place of the folder or of one above it. */
@@ -196,8 +210,10 @@ export class Folders {
     await this.ensure(parent);
     const made = await makeFolder(path);
     if (!made) await this.look(path);
+    const isOurs = path.startsWith(`${this.#root}/`);
+    if (made && (isOurs || path === this.#root)) await this.setFolderMode(path);
     // Also for an existing folder of ours: a killed process may have made it without syncing its name.
-    if (made || path.startsWith(`${this.#root}/`)) await syncFolder(parent);
+    if (made || isOurs) await syncFolder(parent);
   }
 
   /** Runs work that needs the folder, and repeats it once when the folder was removed. */

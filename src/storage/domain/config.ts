@@ -43,6 +43,8 @@ export interface LocalConfig {
   type: 'local';
   /** The root folder, which is called `outputs` in keys; default `./outputs`. */
   basePath: string;
+  /** The mode of images and records in octal, such as `0640`; default: what the umask of the process leaves. */
+  fileMode?: string;
   /** How long to wait for another process to release the store; default 30. */
   lockWaitSeconds?: number;
   /**

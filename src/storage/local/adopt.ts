@@ -32,6 +32,7 @@ export async function correctRecord({ catalog, folders, layout }: LocalStore, fi
   else {
     if (text !== undefined) await quarantine(layout, folders, path);
     await folders.within(dirname(path), () => placeFile(path, formatRecord(record)));
+    await folders.setFileMode(path);
   }
   await syncFolder(dirname(path));
 }

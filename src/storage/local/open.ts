@@ -1,6 +1,6 @@
 /** Opens a local store: lock, identity, catalog (rebuilt when it is lost), recovery. */
 import { readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, dirname } from 'node:path';
 import { KeyedQueue } from '../async/keyed-queue.ts';
 import { CatalogError } from '../catalog/catalog.ts';
 import { type OpenCatalogOptions, type OpenedCatalog, openCatalog } from '../catalog/sqlite/worker-catalog.ts';
@@ -32,7 +32,7 @@ export interface OpenStore extends LocalStore {
 /** Opens the store, creating it on first use. Rejects with a StoreOpenError that says what to change. */
 export async function openStore(config: LocalConfig, context: ProviderContext): Promise<OpenStore> {
   const layout = new Layout(config.basePath);
-  const folders = new Folders(layout.basePath);
+  const folders = new Folders(layout.basePath, modeOf(config));
   let lock: Lock | undefined;
   try {
     await makeStoreFolders(layout, folders);
@@ -156,6 +156,14 @@ async function withReserve<T>(layout: Layout, work: () => Promise<T>): Promise<T
 
 async function makeStoreFolders(layout: Layout, folders: Folders): Promise<void> {
   for (const folder of [layout.staging, layout.logs, layout.records, layout.images]) await folders.ensure(folder);
+  // Those that exist, too: whoever may not enter them reads neither old files nor the catalog.
+  for (const folder of [layout.metadata, layout.records, dirname(layout.images), layout.images]) {
+    await folders.setFolderMode(folder);
+  }
+}
+
+function modeOf({ fileMode }: LocalConfig): number | undefined {
+  return fileMode === undefined ? undefined : Number.parseInt(fileMode, 8);
 }
 
 /** Refuses network file systems, and folders of images and metadata that allow no hard links between them. */

@@ -76,6 +76,7 @@ export async function restoreRecord(
     return;
   }
   await folders.within(dirname(path), () => placeFile(path, formatRecord(record)));
+  await folders.setFileMode(path);
 }
 
 /** Completes or removes every upload in staging, as the catalog decides. What fails is left to the next start. */

@@ -97,6 +97,7 @@ class LocalUpload implements Upload {
   }
 
   async #sync(size: number): Promise<void> {
+    await this.#store.folders.setFileMode(this.#places.part);
     await this.#part.datasync();
     // Synchronous: the kernel answers from memory, and a thread pool job would take longer.
     const stats = fstatSync(this.#part.fd, { bigint: true });
@@ -114,6 +115,7 @@ class LocalUpload implements Upload {
       context.failpoint('linked');
       const record = { ...wanted, idempotencyKey, filename: this.filename, key: imageKey(this.filename) };
       await writePlain(this.#places.stagedRecord, formatRecord(record));
+      await this.#store.folders.setFileMode(this.#places.stagedRecord);
       context.failpoint('record-staged');
       const folders = [dirname(this.#places.image), layout.staging];
       const outcome = await committer.submit({ kind: 'insert', record }, folders);
