@@ -62,7 +62,7 @@ export function cleanupRequest(options: CleanupOptions): MessageInitShape<typeof
 
 /** Sends the date of an age, too: an older daemon ignores the age, and with it the protection. */
 function cutoffOf(olderThan: Date | Age | undefined): MessageInitShape<typeof CleanupRequestSchema> {
-  if (olderThan === undefined || olderThan instanceof Date) return { olderThan: timestampOf(olderThan) };
+  if (olderThan === undefined || !('ageMs' in olderThan)) return { olderThan: timestampOf(olderThan) };
   const { ageMs } = olderThan;
   return { olderThan: timestampFromMs(Date.now() - ageMs), olderThanAge: durationFromMs(ageMs) };
 }

@@ -98,7 +98,9 @@ type ImageMetadata struct {
 	Timestamp *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=timestamp,proto3" json:"timestamp,omitempty"`
 	// A free-form label, matched exactly by filters. At most 256 bytes.
 	Category string `protobuf:"bytes,4,opt,name=category,proto3" json:"category,omitempty"`
-	// One JSON object as text, or empty. Returned byte for byte, so that 64-bit seeds stay exact.
+	// One JSON object as text, or empty. Returned byte for byte, so that 64-bit seeds stay exact. What common readers of
+	// JSON cannot parse is refused: more than 64 levels of nesting, and numbers of more than 1,000 characters or outside
+	// the range of a double (1.8e308). Images that an older daemon saved may have more.
 	ParametersJson string `protobuf:"bytes,5,opt,name=parameters_json,json=parametersJson,proto3" json:"parameters_json,omitempty"`
 	// Labels: at most 64, each of 1 to 256 bytes. Duplicates are removed.
 	Tags          []string `protobuf:"bytes,6,rep,name=tags,proto3" json:"tags,omitempty"`

@@ -18,7 +18,9 @@ pub struct ImageMetadata {
     /// A free-form label, matched exactly by filters. At most 256 bytes.
     #[prost(string, tag = "4")]
     pub category: ::prost::alloc::string::String,
-    /// One JSON object as text, or empty. Returned byte for byte, so that 64-bit seeds stay exact.
+    /// One JSON object as text, or empty. Returned byte for byte, so that 64-bit seeds stay exact. What common readers of
+    /// JSON cannot parse is refused: more than 64 levels of nesting, and numbers of more than 1,000 characters or outside
+    /// the range of a double (1.8e308). Images that an older daemon saved may have more.
     #[prost(string, tag = "5")]
     pub parameters_json: ::prost::alloc::string::String,
     /// Labels: at most 64, each of 1 to 256 bytes. Duplicates are removed.
