@@ -7,42 +7,43 @@ import { LongestFirst } from './test/support/longest-first.ts';
 const WAITING = [
   'test/bucket/{s3-each-fault,s3-faults,shared-bucket,verify}.test.ts',
   'test/catalog/rebuild.test.ts',
-  'test/cli/{cli,import,main-job,maintenance-cli}.test.ts',
+  'test/cli/{checkout,cli,import,maintenance-cli}.test.ts',
   'test/client/client.test.ts',
   'test/crash/{crash,kill,s3-kill}.test.ts',
   'test/doctor/bucket.test.ts',
-  'test/examples/examples-python.test.ts',
   'test/maintenance/{copy,copy-many,verify}.test.ts',
-  'test/mcp/mcp.test.ts',
   'test/providers/optional-provider.test.ts',
   'test/rpc/*.test.ts',
   'test/s3/s3-storage.test.ts',
 ];
-/** Mount file systems, make files immutable, or build with what the user who runs the tests has installed. */
+/** Mount file systems, make files immutable, or use what is installed for the user who runs the tests. */
 const PRIVILEGED = [
+  'test/cli/main-job.test.ts',
   'test/crash/{disk-full,io-errors,power-cut}.test.ts',
   'test/doctor/doctor.test.ts',
-  'test/examples/examples.test.ts',
+  'test/examples/*.test.ts',
   'test/interop/interop.test.ts',
   'test/maintenance/copy-stopped.test.ts',
+  'test/mcp/mcp.test.ts',
   'test/release/*.test.ts',
 ];
 /** Measure the memory of a daemon, or how soon it does something. */
-const ALONE = ['test/rpc/{bounds,daemon}.test.ts'];
+const ALONE = ['test/rpc/{bounds,killed-client}.test.ts'];
 
 /** Where most wait, more of them than there are processors. */
 const MANY = 5;
 
 const COMPILE_CACHE = 'test/support/compile-cache.ts';
 const ordinary = { setupFiles: ['test/support/ordinary-user.ts', COMPILE_CACHE] };
-const prepared = { globalSetup: ['test/support/global-setup.ts', 'test/support/tools.ts'] };
+const withS3 = { globalSetup: ['test/support/global-setup.ts', 'test/support/s3-server.ts'] };
 
 export default defineConfig({
   test: {
     // Real daemons, disks and kills: a limit is for what hangs, not for what is slow.
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     pool: 'forks',
+    expect: { requireAssertions: true },
     sequence: { sequencer: LongestFirst },
     reporters: ['default', countReporter],
     coverage: {
@@ -60,7 +61,7 @@ export default defineConfig({
           include: WAITING,
           exclude: ALONE,
           ...ordinary,
-          ...prepared,
+          ...withS3,
           maxWorkers: MANY,
           sequence: { groupOrder: 1 },
         },
@@ -70,7 +71,7 @@ export default defineConfig({
           name: 'privileged',
           include: PRIVILEGED,
           setupFiles: [COMPILE_CACHE],
-          ...prepared,
+          ...withS3,
           maxWorkers: MANY,
           sequence: { groupOrder: 1 },
         },
@@ -92,7 +93,7 @@ export default defineConfig({
           name: 'alone',
           include: ALONE,
           ...ordinary,
-          ...prepared,
+          ...withS3,
           maxWorkers: 1,
           sequence: { groupOrder: 3 },
         },

@@ -5,7 +5,6 @@ import { lstat, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connect, type ImageMetadata, type ImageStorageClient, type SaveOptions } from '../../src/client.ts';
 import { EXIT } from '../../src/exit-codes.ts';
@@ -13,8 +12,6 @@ import { COMMAND } from '../support/command.ts';
 import { pngOf, sharedImages } from '../support/images.ts';
 import { requires } from '../support/requires.ts';
 import { type RunningDaemon, runDaemon } from '../support/running-daemon.ts';
-
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 const hasScript = spawnSync('script', ['--version']).stdout?.includes('util-linux') ?? false;
 
@@ -114,14 +111,6 @@ describe('save', () => {
     });
     expect(saved).toMatchObject({ sha256: sha256(bytes), size: bytes.length, width: 2, height: 2, prompt: 'piped' });
     expect(saved.parametersJson).toBe('{"seed":18446744073709551615,"sampler":"euler"}');
-  });
-
-  it('takes files from where somebody stands who runs it by npm', async () => {
-    await imageFile('near.png', { seed: 10 });
-    const command = ['run', '--silent', 'cli', '--', 'save', 'near.png', '--address', daemon.address];
-    // npm looks for the checkout itself, from a folder of it; here it is told.
-    const npm = spawn('npm', ['--prefix', ROOT, ...command], { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] });
-    expect(await text(npm.stdout)).toMatch(/^saved /);
   });
 
   it('tells which files failed, and saves the others in order', async () => {

@@ -217,6 +217,7 @@ it('a storage closes while it waits for a folder that another process has, and t
   await expect(waiting.save(PNG, FOX)).rejects.toMatchObject({ reason: 'BACKEND_UNAVAILABLE' });
   await holder.close();
   const next = await createStorage({ providers: { local: { basePath, lockWaitSeconds: 0 } } });
+  expect(await next.save(PNG, FOX)).toMatchObject({ provider: 'local' });
   await next.close();
 });
 
@@ -253,5 +254,7 @@ it('a required folder that cannot be used leaves nothing open', async () => {
   await expect(open()).rejects.toMatchObject(refused);
   await rm(join(folder, 'b'));
   await mkdir(join(folder, 'b'));
-  await (await open()).close();
+  const storage = await open();
+  expect(storage.health()).toEqual({ a: { serving: true }, b: { serving: true } });
+  await storage.close();
 });

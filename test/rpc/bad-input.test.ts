@@ -1,4 +1,5 @@
 /** Whatever a client does wrong: a clear answer, a daemon that goes on, and nothing on disk. */
+import { once } from 'node:events';
 import { connect as connectHttp2 } from 'node:http2';
 import { connect as connectSocket } from 'node:net';
 import { dirname, join } from 'node:path';
@@ -279,7 +280,8 @@ describe('on the wire', () => {
   it('a connection that never says anything', async () => {
     const [host, port] = daemon.address.split(':');
     const silent = connectSocket(Number(port), host);
-    await new Promise((resolve) => silent.once('close', resolve).resume());
+    const [hadError] = await once(silent.resume(), 'close');
+    expect({ hadError, ended: silent.readableEnded }).toEqual({ hadError: false, ended: true });
   });
 });
 

@@ -1,6 +1,6 @@
 /** What the exit code of `serve` says to whoever supervises it, when it cannot start. */
 import { spawn } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -8,6 +8,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { EXIT } from '../../src/exit-codes.ts';
 import { COMMAND } from '../support/command.ts';
 import { type DaemonProcess, startDaemonProcess } from '../support/daemon-process.ts';
+import { requires } from '../support/requires.ts';
 
 let folder: string;
 let basePath: string;
@@ -49,6 +50,15 @@ it.each([
   await stop();
   await writeFile(join(basePath, 'metadata/FORMAT'), format);
   expect(await serve({})).toMatchObject({ exitCode: EXIT.CONFIG, stderr: expect.stringContaining(why) });
+});
+
+requires('a user without root', process.getuid?.() !== 0)('77', () => {
+  it('when its user may not write into the folder', async () => {
+    await chmod(folder, 0o555);
+    const { exitCode, stderr } = await serve({ base: join(folder, 'other') });
+    await chmod(folder, 0o755);
+    expect([exitCode, stderr]).toEqual([EXIT.PERMISSION, expect.stringContaining('cannot be written by this user')]);
+  });
 });
 
 it('74 when it cannot listen: the port is taken, another daemon has the socket, or a file is in the way', async () => {

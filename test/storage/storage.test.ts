@@ -136,7 +136,10 @@ describe('the configuration', () => {
 });
 
 it('takes one bucket twice where both providers follow it, or have a prefix of their own', () => {
-  for (const b of [{ shared: true }, { prefix: 'b' }]) withDefaults(twoInABucket({ shared: true }, b));
+  for (const b of [{ shared: true }, { prefix: 'b' }]) {
+    const { providers } = withDefaults(twoInABucket({ shared: true }, b));
+    expect([...providers.keys()]).toEqual(['a', 'b']);
+  }
 });
 
 it.each(['catalog', 'lock'])('keeps a bucket named %s apart from the folder that its state shares', async (name) => {

@@ -1,0 +1,14 @@
+/** A provider that the storage does without is, once it is open, a provider like any other: the conformance suite. */
+import { strayFiles } from '../support/files.ts';
+import { describeProvider, openMain } from './provider-suite.ts';
+
+describeProvider('local, not required', {
+  open: ({ shortIds } = {}) =>
+    openMain({
+      settings: (basePath) => ({ type: 'local', basePath, required: false }),
+      leftovers: strayFiles,
+      shortIds,
+    }),
+  storageType: 'local',
+  urlOf: (key) => new RegExp(`^/${key}$`),
+});
