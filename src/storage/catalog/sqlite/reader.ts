@@ -16,7 +16,8 @@ import type {
 } from '../catalog.ts';
 import { BucketRecords } from './bucket-records.ts';
 import { Connection } from './connection.ts';
-import { PAUSE, type Start, Walk } from './query.ts';
+import { PAUSE } from './pause.ts';
+import { type Start, Walk } from './query.ts';
 import { RECORD_COLUMNS, type Row, toRecord } from './rows.ts';
 
 const ROW_OVERHEAD_BYTES = 1024;
