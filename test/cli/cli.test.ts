@@ -302,7 +302,7 @@ describe('what cannot be seen or drives a terminal', () => {
     ['a folder that is none', ['mcp', '--allow-dir', `/nowhere/${evil}`]],
     ['a provider that is not configured', ['doctor', '--provider', evil]],
   ])('is escaped in the error about %s', (_, command) => {
-    const { stderr, stdout, status } = spawnSync(process.execPath, [BIN, ...command], {
+    const { stderr, stdout, status } = spawnSync(process.execPath, [COMMAND, ...command], {
       encoding: 'utf8',
       cwd: folder,
     });
@@ -313,7 +313,7 @@ describe('what cannot be seen or drives a terminal', () => {
   });
 
   it('leaves a suggestion on its line', () => {
-    const { stderr } = spawnSync(process.execPath, [BIN, 'list', '--modle', 'x'], { encoding: 'utf8' });
+    const { stderr } = spawnSync(process.execPath, [COMMAND, 'list', '--modle', 'x'], { encoding: 'utf8' });
     expect(stderr).toBe("image-storage: unknown option '--modle'\n(Did you mean --model?)\n");
   });
 

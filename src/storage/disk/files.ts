@@ -1,7 +1,7 @@
 /** The file operations that the guarantees of a local store depend on. */
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { type FileHandle, link, lstat, mkdir, open, rename, unlink, writeFile, chmod } from 'node:fs/promises';
+import { chmod, type FileHandle, link, lstat, mkdir, open, rename, unlink, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { checkFolder, chunksOf, openPlain } from './plain-files.ts';
 

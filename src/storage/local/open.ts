@@ -1,6 +1,6 @@
 /** Opens a local store: lock, identity, catalog (rebuilt when it is lost), recovery. */
 import { readdir, stat } from 'node:fs/promises';
-import { join, dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { KeyedQueue } from '../async/keyed-queue.ts';
 import { CatalogError } from '../catalog/catalog.ts';
 import { type OpenCatalogOptions, type OpenedCatalog, openCatalog } from '../catalog/sqlite/worker-catalog.ts';
