@@ -15,6 +15,8 @@ const CLOSE_GRACE_MS = 2_000;
 export interface Daemon {
   /** `host:port`, `[v6]:port` or `unix:PATH`, with the actual port. */
   readonly addresses: readonly string[];
+  /** The places of the stores that its start made. */
+  readonly newStores: readonly string[];
   /** Stops accepting, lets calls finish within the grace, cuts the rest, and closes the storage. Idempotent. */
   close(): Promise<void>;
 }
@@ -32,7 +34,9 @@ export async function startDaemon(config: Config, log: Logger, options: DaemonOp
     shutdown.abort();
     options.onFatal?.(EXIT.IO);
   };
-  const storage = await createStorage(config, { log, onFatal, closeGraceMs: CLOSE_GRACE_MS });
+  const newStores: string[] = [];
+  const onNewStore = (place: string) => void newStores.push(place);
+  const storage = await createStorage(config, { log, onFatal, onNewStore, closeGraceMs: CLOSE_GRACE_MS });
   let listener: Listener;
   try {
     listener = await listen(config, log, storage, shutdown.signal);
@@ -48,7 +52,7 @@ export async function startDaemon(config: Config, log: Logger, options: DaemonOp
     log.info({}, 'closed');
   };
   let closed: Promise<void> | undefined;
-  return { addresses: listener.addresses, close: () => (closed ??= close()) };
+  return { addresses: listener.addresses, newStores, close: () => (closed ??= close()) };
 }
 
 function listen(config: Config, log: Logger, storage: Storage, shutdown: AbortSignal): Promise<Listener> {

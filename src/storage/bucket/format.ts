@@ -11,11 +11,20 @@ const FORMAT_KEY = `${KEY_ROOT}metadata/FORMAT`;
 const HEADERS: ObjectHeaders = { contentType: 'application/json', cacheControl: 'no-store' };
 const NO_ETAG = '00000000000000000000000000000000';
 
-/** Returns the store's id, created on first use unless `expectedId` is set. Rejects with a StoreOpenError `config`. */
-export async function readOrCreateFormat(objects: ObjectStore, expectedId?: string): Promise<string> {
+/**
+ * Returns the store's id, created on first use unless `expectedId` is set or `create` is false. Rejects with a
+ * StoreOpenError `config`.
+ */
+export async function readOrCreateFormat(
+  objects: ObjectStore,
+  expectedId?: string,
+  { create = true, onCreate }: { create?: boolean; onCreate?: () => void } = {},
+): Promise<string> {
   let text = await readFormat(objects);
   if (text === undefined) {
     if (expectedId !== undefined) throw replaced(objects);
+    if (!create) throw new StoreOpenError('config', noStore(objects));
+    onCreate?.();
     await createIfAbsent(objects, newStoreFormat().text);
     text = (await readFormat(objects)) ?? '';
   }
@@ -83,6 +92,11 @@ export function ignored({ location }: ObjectStore, header: string): StoreOpenErr
     'config',
     `${location} ignores ${header} on Put: two saves could overwrite each other; use a service or version with conditional writes`,
   );
+}
+
+/** Returns the message for a bucket without a store where none may be made. */
+export function noStore({ location }: ObjectStore): string {
+  return `there is no store in ${location}, and create: false forbids a new one: is it the right bucket and prefix?`;
 }
 
 function replaced({ location }: ObjectStore): StoreOpenError {

@@ -60,7 +60,7 @@ export async function openStore(options: BucketOptions, context: ProviderContext
 }
 
 async function openLocked(
-  { objects: bare, retry, shared = false }: BucketOptions,
+  { objects: bare, retry, shared = false, create }: BucketOptions,
   context: ProviderContext,
   files: StateFiles,
   lock: Lock,
@@ -79,7 +79,8 @@ async function openLocked(
   let catalog: BucketCatalog | undefined;
   try {
     // Not through `condition`: a failure now is reported once, by the caller that opens the store.
-    const storeId = await withinFirstAnswer(bindToStore(retrying(bare, trying), files), giveUp);
+    const onCreate = () => announceStore(bare, context);
+    const storeId = await withinFirstAnswer(bindToStore(retrying(bare, trying), files, { create, onCreate }), giveUp);
     const spool = new Spool(files.spool);
     await spool.prepare();
     catalog = await openOrCreateCatalog(files, storeId, context);
@@ -124,13 +125,22 @@ export function stateFiles(name: string, folder: string = DEFAULT_STATE_DIR): St
  * Returns the id of the store in the bucket. Requires that it is the store that the state was made for, if there is
  * state.
  */
-async function bindToStore(objects: ObjectStore, files: StateFiles): Promise<string> {
+async function bindToStore(
+  objects: ObjectStore,
+  files: StateFiles,
+  options: { create?: boolean; onCreate: () => void },
+): Promise<string> {
   const bound = await readBinding(files);
-  const storeId = await readOrCreateFormat(objects, bound?.storeId);
+  const storeId = await readOrCreateFormat(objects, bound?.storeId, options);
   if (bound?.storeId !== storeId || bound.location !== objects.location) {
     await replaceFile(files.binding, `${JSON.stringify({ storeId, location: objects.location })}\n`);
   }
   return storeId;
+}
+
+function announceStore({ location }: ObjectStore, { name: provider, log, onNewStore }: ProviderContext): void {
+  log.info({ provider }, `${location} has no store yet: a new one is made`);
+  onNewStore?.(location);
 }
 
 /** Returns the store that the state was made for, or undefined. */

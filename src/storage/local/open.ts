@@ -1,23 +1,27 @@
 /** Opens a local store: lock, identity, catalog (rebuilt when it is lost), recovery. */
-import { readdir, stat, writeFile } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KeyedQueue } from '../async/keyed-queue.ts';
-import { CatalogError } from '../catalog/catalog.ts';
+import { CatalogError, type LocalCatalog } from '../catalog/catalog.ts';
+import { readMainFile } from '../catalog/sqlite/main-file.ts';
 import { type OpenCatalogOptions, type OpenedCatalog, openCatalog } from '../catalog/sqlite/worker-catalog.ts';
 import { checkLinks, checkLocal } from '../disk/file-system.ts';
-import { Folders, hasCode, ifPresent, inodeOf, readText, replaceFile, syncFolder } from '../disk/files.ts';
+import { Folders, hasCode, ifPresent, inodeOf, placeFile, readText, replaceFile, syncFolder } from '../disk/files.ts';
 import { type Lock, openLock } from '../disk/lock.ts';
 import { DEFAULT_LOCK_WAIT_SECONDS, type LocalConfig } from '../domain/config.ts';
 import { StoreOpenError } from '../domain/errors.ts';
 import type { Logger } from '../domain/logger.ts';
 import type { ProviderContext } from '../types.ts';
 import { AuditLog } from './audit-log.ts';
+import { catchUp, reportStrays } from './catch-up.ts';
 import { Committer } from './committer.ts';
 import { LocalCondition } from './condition.ts';
 import { finishUnlinks } from './delete.ts';
-import { readOrCreateFormat } from './format.ts';
+import { readOrCreateFormat, requireStore } from './format.ts';
+import { isNewest, readGeneration, writeGeneration } from './generation.ts';
 import { Layout } from './layout.ts';
 import { rebuildCatalog } from './rebuild.ts';
+import { lacksRecords } from './record-files.ts';
 import { restoreRecords, settleStaging } from './recover.ts';
 import { giveUpReserve, takeReserve } from './reserve.ts';
 import type { LocalStore } from './store.ts';
@@ -32,6 +36,7 @@ export async function openStore(config: LocalConfig, context: ProviderContext): 
   const folders = new Folders(layout.basePath);
   let lock: Lock | undefined;
   try {
+    if (config.create === false) await requireStore(layout);
     await makeStoreFolders(layout, folders);
     lock = await openLock(layout.lock, config.lockWaitSeconds ?? DEFAULT_LOCK_WAIT_SECONDS, context.signal);
     context.failpoint('locked');
@@ -57,21 +62,28 @@ async function openLocked(layout: Layout, folders: Folders, lock: Lock, context:
     });
     onFatal(error);
   };
-  const { storeId, isNew } = await readOrCreateFormat(layout);
+  const { storeId, isNew } = await readOrCreateFormat(layout, context.log);
+  const generation = await readGeneration(layout);
+  const asClosed = await isAsClosed(layout);
   context.failpoint('format-read');
   await withReserve(layout, () => checkFileSystem(layout, context.log));
   const opened = await withReserve(layout, () =>
-    openOrRebuild(layout, storeId, isNew, context, { onDeath: onFatal, onCorrupt }),
+    openOrRebuild(layout, { storeId, isNew, asClosed }, context, { onDeath: onFatal, onCorrupt }),
   );
   const { catalog } = opened;
   const queues = { byFilename: new KeyedQueue(), byKey: new KeyedQueue() };
   try {
     const recovering = { layout, catalog, folders, log: context.log, failpoint: context.failpoint };
+    const isBehind = !opened.isBuilt && !isNewest(opened, generation, asClosed);
     await withReserve(layout, async () => {
+      if (isBehind) await catchUp({ layout, catalog, context });
       if (!opened.clean) await restoreRecords(recovering);
       await settleStaging(recovering);
       await finishUnlinks({ layout, catalog, context, ...queues });
     });
+    if (isBehind || opened.isBuilt || (await lacksRecords(layout))) await reportStrays({ layout, catalog, context });
+    await beginGeneration(layout, catalog, generation, context);
+    if (isNew) announceStore(layout, context);
     await takeReserve(layout).catch((error) => context.log.warn({ err: error }, 'no reserve could be taken'));
     context.failpoint('recovered');
     const [identity, images] = [(await inodeOf(layout.format))!, (await inodeOf(layout.images))!];
@@ -93,17 +105,35 @@ async function openLocked(layout: Layout, folders: Folders, lock: Lock, context:
   }
 }
 
+/** Raises the generation of a catalog that is the newest of its folder, there and in the folder. */
+async function beginGeneration(layout: Layout, catalog: LocalCatalog, known: number, context: ProviderContext) {
+  const generation = await catalog.raiseGeneration(known);
+  context.failpoint('generation-raised');
+  try {
+    await writeGeneration(layout, generation);
+  } catch (error) {
+    if (!hasCode(error, 'ENOSPC', 'EDQUOT')) throw error;
+    context.log.warn({ err: error, provider: context.name }, 'the generation of the catalog could not be noted');
+  }
+}
+
+/** Says that the store is new: below the mount point of a disk that is not mounted it hides the one that is missed. */
+function announceStore({ basePath }: Layout, { name: provider, log, onNewStore }: ProviderContext): void {
+  log.info({ provider, basePath }, `a new store was made in ${basePath}; if it had one, is its disk mounted?`);
+  onNewStore?.(basePath);
+}
+
 async function openOrRebuild(
   layout: Layout,
-  storeId: string,
-  isNew: boolean,
+  { storeId, isNew, asClosed }: { storeId: string; isNew: boolean; asClosed: boolean },
   context: ProviderContext,
   handlers: Pick<OpenCatalogOptions, 'onDeath' | 'onCorrupt'>,
-): Promise<OpenedCatalog & { state: 'open' }> {
+): Promise<OpenedCatalog & { state: 'open'; isBuilt: boolean }> {
+  let isBuilt = false;
   const opened = await openCatalog({
     path: layout.catalog,
     storeId,
-    suspect: !(await isAsClosed(layout)),
+    suspect: !asClosed,
     ...handlers,
     ...(context.synchronous && { synchronous: context.synchronous }),
     rebuild: context.rebuildCatalog || (await inodeOf(layout.rebuild)) !== undefined,
@@ -111,23 +141,26 @@ async function openOrRebuild(
       if (context.rebuildCatalog) await checkRecords(layout);
       if (!isNew) context.log.warn({ provider: context.name, why }, 'building the catalog from the records');
       await rebuildCatalog(builder, { ...context, layout, storeId });
+      isBuilt = true;
     },
   });
   if (opened.state === 'lost')
     throw new StoreOpenError('io', `the catalog was built and is not readable: ${opened.why}`);
-  return opened;
+  return { ...opened, isBuilt };
 }
 
 /** Rejects where there are images but no records: a rebuild would leave a store whose images nobody finds. */
-async function checkRecords({ images, records }: Layout): Promise<void> {
-  const isEmpty = async (folder: string) => ((await ifPresent(readdir(folder))) ?? []).length === 0;
-  if (!(await isEmpty(records)) || (await isEmpty(images))) return;
+async function checkRecords(layout: Layout): Promise<void> {
+  if (!(await lacksRecords(layout))) return;
+  const { images, records } = layout;
   throw new StoreOpenError('config', `${images} has images and ${records} has no records: mount or restore them first`);
 }
 
-/** Notes the size and mtime of the catalog at a clean stop. */
+/** Notes the generation, size and mtime of the catalog at a clean stop. Requires that the catalog is closed. */
 export async function markClosed(layout: Layout): Promise<void> {
-  await writeFile(layout.clean, await stampOf(layout));
+  await placeFile(layout.clean, await stampOf(layout));
+  const { generation = 0 } = readMainFile(layout.catalog) ?? {};
+  await writeGeneration(layout, generation);
 }
 
 async function isAsClosed(layout: Layout): Promise<boolean> {

@@ -5,7 +5,7 @@ import { DEFAULT_BASE_PATH, type LocalConfig } from '../domain/config.ts';
 import { folder } from '../domain/setting-kinds.ts';
 import { Layout } from '../local/layout.ts';
 import type { ProviderContext, StorageProvider } from '../types.ts';
-import { lockWaitSeconds, required } from './common-settings.ts';
+import { create, lockWaitSeconds, required } from './common-settings.ts';
 import type { ProviderType } from './provider-type.ts';
 
 const settings = z.strictObject({
@@ -13,6 +13,7 @@ const settings = z.strictObject({
   basePath: folder()
     .default(DEFAULT_BASE_PATH)
     .describe('The root folder, relative to the working directory. Default: ./outputs.'),
+  create: create('folder'),
   lockWaitSeconds: lockWaitSeconds('folder'),
   required: required(),
 });
