@@ -46,9 +46,12 @@ async function serve({ config: configFile, create, ...flags }: ServeFlags): Prom
   process.exit(EXIT.OK);
 }
 
-/** `--no-create` holds for every provider. */
+/** `--no-create` holds for every provider of a type that makes stores. */
 function withoutCreate(config: Config): Config {
-  const providers = Object.entries(config.providers).map(([name, provider]) => [name, { ...provider, create: false }]);
+  const providers = Object.entries(config.providers).map(([name, provider]) => {
+    const makesStores = 'create' in providerTypeOf(provider)!.settings.shape;
+    return [name, makesStores ? { ...provider, create: false } : provider];
+  });
   return { ...config, providers: Object.fromEntries(providers) };
 }
 

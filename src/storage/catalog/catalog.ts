@@ -121,6 +121,8 @@ export interface LocalCatalog extends ImageIndex {
    * `limit`.
    */
   unsyncedRecords(limit: number, young?: Span): Promise<UnsyncedRecord[]>;
+  /** Returns the highest sequence that a row ever had, or 0. */
+  lastSequence(): Promise<number>;
   /** Notes that all record files up to this sequence are on stable storage. Never moves backwards. */
   setRecordsSynced(sequence: number): Promise<void>;
 

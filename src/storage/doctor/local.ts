@@ -5,7 +5,7 @@ import { inodeOf } from '../disk/files.ts';
 import type { LocalConfig } from '../domain/config.ts';
 import { unrecorded } from '../local/catch-up.ts';
 import { noStore, readStoreId } from '../local/format.ts';
-import { readGenerations } from '../local/generation.ts';
+import { isMetadataOlder } from '../local/generation.ts';
 import { Layout } from '../local/layout.ts';
 import { lacksRecords, namesByFolder } from '../local/record-files.ts';
 import { type Check, type CheckResult, note, Shortcoming, step } from './check.ts';
@@ -48,8 +48,7 @@ async function examineStore(layout: Layout, create = true): Promise<CheckResult>
   if ((await inodeOf(layout.catalog)) === undefined) {
     return note(`${told}; its catalog is gone, and the next start rebuilds it from the records`);
   }
-  const { inMetadata, besideImages } = await readGenerations(layout);
-  if (inMetadata >= besideImages) return told;
+  if (!(await isMetadataOlder(layout))) return told;
   return note(`${told}; ${layout.metadata} is older than the images, and the next start compares them`);
 }
 

@@ -12,13 +12,13 @@ import { DEFAULT_LOCK_WAIT_SECONDS, type LocalConfig } from '../domain/config.ts
 import { StoreOpenError } from '../domain/errors.ts';
 import type { Logger } from '../domain/logger.ts';
 import type { ProviderContext } from '../types.ts';
-import { AuditLog } from './audit-log.ts';
+import { AuditLog, lastDeletes } from './audit-log.ts';
 import { catchUp, reportStrays } from './catch-up.ts';
 import { Committer } from './committer.ts';
 import { LocalCondition } from './condition.ts';
 import { finishUnlinks } from './delete.ts';
 import { readOrCreateFormat, requireStore } from './format.ts';
-import { isNewest, readGeneration, writeGeneration } from './generation.ts';
+import { isNewest, type Progress, readProgress, writeProgress } from './generation.ts';
 import { Layout } from './layout.ts';
 import { rebuildCatalog } from './rebuild.ts';
 import { lacksRecords } from './record-files.ts';
@@ -63,7 +63,7 @@ async function openLocked(layout: Layout, folders: Folders, lock: Lock, context:
     onFatal(error);
   };
   const { storeId, isNew } = await readOrCreateFormat(layout, context.log);
-  const generation = await readGeneration(layout);
+  const known = await readProgress(layout);
   const asClosed = await isAsClosed(layout);
   context.failpoint('format-read');
   await withReserve(layout, () => checkFileSystem(layout, context.log));
@@ -74,7 +74,7 @@ async function openLocked(layout: Layout, folders: Folders, lock: Lock, context:
   const queues = { byFilename: new KeyedQueue(), byKey: new KeyedQueue() };
   try {
     const recovering = { layout, catalog, folders, log: context.log, failpoint: context.failpoint };
-    const isBehind = !opened.isBuilt && !isNewest(opened, generation, asClosed);
+    const isBehind = !opened.isBuilt && !(await isCurrent(opened, layout, known, asClosed));
     await withReserve(layout, async () => {
       if (isBehind) await catchUp({ layout, catalog, context });
       if (!opened.clean) await restoreRecords(recovering);
@@ -82,7 +82,7 @@ async function openLocked(layout: Layout, folders: Folders, lock: Lock, context:
       await finishUnlinks({ layout, catalog, context, ...queues });
     });
     if (isBehind || opened.isBuilt || (await lacksRecords(layout))) await reportStrays({ layout, catalog, context });
-    await beginGeneration(layout, catalog, generation, context);
+    const generation = await beginGeneration(layout, catalog, known, context);
     if (isNew) announceStore(layout, context);
     await takeReserve(layout).catch((error) => context.log.warn({ err: error }, 'no reserve could be taken'));
     context.failpoint('recovered');
@@ -98,23 +98,41 @@ async function openLocked(layout: Layout, folders: Folders, lock: Lock, context:
     });
     const audit = new AuditLog(layout.auditLog);
     const parts = { layout, context, catalog, committer, folders, audit, condition: opening, lock };
-    return { storeId, ...parts, ...queues, unlinksPending: false };
+    return { storeId, generation, ...parts, ...queues, unlinksPending: false };
   } catch (error) {
     await catalog.close(false);
     throw error;
   }
 }
 
-/** Raises the generation of a catalog that is the newest of its folder, there and in the folder. */
-async function beginGeneration(layout: Layout, catalog: LocalCatalog, known: number, context: ProviderContext) {
-  const generation = await catalog.raiseGeneration(known);
-  context.failpoint('generation-raised');
+/** Returns whether the catalog is the newest of its folder, and has the last deletes of the audit log. */
+async function isCurrent(
+  opened: OpenedCatalog & { state: 'open' },
+  layout: Layout,
+  known: Progress,
+  asClosed: boolean,
+): Promise<boolean> {
+  const { catalog } = opened;
+  if (!isNewest({ ...opened, sequence: await catalog.lastSequence() }, known, asClosed)) return false;
+  return !(await catalog.rowStates(await lastDeletes(layout.auditLog))).includes('live');
+}
+
+/** Raises the generation of a catalog that is the newest of its folder, there and in the folder. Returns it. */
+async function beginGeneration(
+  layout: Layout,
+  catalog: LocalCatalog,
+  known: Progress,
+  { name: provider, log, failpoint }: ProviderContext,
+): Promise<number> {
+  const generation = await catalog.raiseGeneration(known.generation);
+  failpoint('generation-raised');
   try {
-    await writeGeneration(layout, generation);
+    await writeProgress(layout, { generation, sequence: await catalog.lastSequence() });
   } catch (error) {
     if (!hasCode(error, 'ENOSPC', 'EDQUOT')) throw error;
-    context.log.warn({ err: error, provider: context.name }, 'the generation of the catalog could not be noted');
+    log.warn({ err: error, provider }, 'the generation of the catalog could not be noted');
   }
+  return generation;
 }
 
 /** Says that the store is new: below the mount point of a disk that is not mounted it hides the one that is missed. */
@@ -159,8 +177,8 @@ async function checkRecords(layout: Layout): Promise<void> {
 /** Notes the generation, size and mtime of the catalog at a clean stop. Requires that the catalog is closed. */
 export async function markClosed(layout: Layout): Promise<void> {
   await placeFile(layout.clean, await stampOf(layout));
-  const { generation = 0 } = readMainFile(layout.catalog) ?? {};
-  await writeGeneration(layout, generation);
+  const closed = readMainFile(layout.catalog);
+  if (closed !== undefined) await writeProgress(layout, closed);
 }
 
 async function isAsClosed(layout: Layout): Promise<boolean> {

@@ -9,6 +9,8 @@ export interface StoreValues {
   clean: boolean;
   /** 0 in a catalog that only versions without a generation have written. */
   generation: number;
+  /** The highest sequence that a row ever had. */
+  sequence: number;
 }
 
 /** `missing`: there is no log, or it is empty. `foreign`: it belongs to another state of the database file. */
@@ -52,11 +54,13 @@ function readValues(file: string | URL): StoreValues | undefined {
     db = new DatabaseSync(file, { readOnly: true });
     const rows = db.prepare('SELECT name, value FROM store').all() as { name: string; value: unknown }[];
     const values = new Map(rows.map(({ name, value }) => [name, value]));
+    const last = db.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'images'").get();
     const [storeId, generation] = [values.get('store_id'), values.get('generation')];
     return {
       storeId: typeof storeId === 'string' ? storeId : undefined,
       clean: values.get('clean') === 1,
       generation: typeof generation === 'number' ? generation : 0,
+      sequence: Number(last?.seq ?? 0),
     };
   } catch {
     return undefined;

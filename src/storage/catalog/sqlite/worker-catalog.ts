@@ -13,6 +13,7 @@ const READS = [
   'statistics',
   'pendingUnlinks',
   'unsyncedRecords',
+  'lastSequence',
   'isFilled',
   'pendingOperations',
   'known',
