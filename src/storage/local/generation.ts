@@ -1,9 +1,10 @@
 /** Keeps outside of a catalog how far it has come, so that a start recognizes a catalog that is older than its folder. */
-import { mkdir, readdir, rename, rmdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rmdir, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { OpenState } from '../catalog/sqlite/opening.ts';
 import { ifPresent, readText, replaceFile, syncFolder } from '../disk/files.ts';
 import type { Layout } from './layout.ts';
+import { namesIn } from './record-files.ts';
 
 /** How far a catalog has come. */
 export interface Progress {
@@ -13,6 +14,8 @@ export interface Progress {
   sequence: number;
 }
 
+/** Enough for the saves of weeks, and cheap at every start. */
+const WATCHED_FOLDERS = 100;
 const NUMBERS = /^(\d{1,15}) (\d{1,15})\n$/;
 /** An empty folder beside the images: it stays when all of `metadata/` is restored from a backup. */
 const MARKER = /^\.generation-(\d{1,15})-(\d{1,15})$/;
@@ -71,6 +74,32 @@ export function isNewest(
 ): boolean {
   if (!whole || generation < known.generation || sequence < known.sequence) return false;
   return clean ? asClosed : generation > known.generation;
+}
+
+/**
+ * Returns whether the newest folders of images changed after the last clean stop, which a version that notes no progress
+ * may have done.
+ */
+export async function hasNewerImages(layout: Layout): Promise<boolean> {
+  const noted = (await mtimeOf(layout.generation)) ?? (await mtimeOf(layout.clean));
+  if (noted === undefined) return false;
+  const changes = await Promise.all((await newestFolders(layout.images)).map(mtimeOf));
+  return changes.some((change) => change !== undefined && change > noted);
+}
+
+async function newestFolders(root: string): Promise<string[]> {
+  // Without the root itself, which every start and the doctor change.
+  const folders: string[] = [];
+  for (const day of (await namesIn(root)).reverse()) {
+    const path = join(root, day);
+    folders.push(path, ...(await namesIn(path)).map((slug) => join(path, slug)));
+    if (folders.length > WATCHED_FOLDERS) break;
+  }
+  return folders;
+}
+
+async function mtimeOf(path: string): Promise<bigint | undefined> {
+  return (await ifPresent(stat(path, { bigint: true })))?.mtimeNs;
 }
 
 async function readWitnesses(layout: Layout): Promise<{ inMetadata: Progress; besideImages: Progress }> {

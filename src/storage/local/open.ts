@@ -18,7 +18,7 @@ import { Committer } from './committer.ts';
 import { LocalCondition } from './condition.ts';
 import { finishUnlinks } from './delete.ts';
 import { readOrCreateFormat, requireStore } from './format.ts';
-import { isNewest, type Progress, readProgress, writeProgress } from './generation.ts';
+import { hasNewerImages, isNewest, type Progress, readProgress, writeProgress } from './generation.ts';
 import { Layout } from './layout.ts';
 import { rebuildCatalog } from './rebuild.ts';
 import { lacksRecords } from './record-files.ts';
@@ -114,6 +114,7 @@ async function isCurrent(
 ): Promise<boolean> {
   const { catalog } = opened;
   if (!isNewest({ ...opened, sequence: await catalog.lastSequence() }, known, asClosed)) return false;
+  if (opened.clean && (await hasNewerImages(layout))) return false;
   return !(await catalog.rowStates(await lastDeletes(layout.auditLog))).includes('live');
 }
 
