@@ -18,6 +18,8 @@ const CLOSE_GRACE_MS = 2_000;
 export interface Daemon {
   /** `host:port`, `[v6]:port` or `unix:PATH`, with the actual port. */
   readonly addresses: readonly string[];
+  /** The places of the stores that this start created. */
+  readonly newStores: readonly string[];
   /**
    * Says NOT_SERVING and still accepts for `shutdownDelaySeconds`. Then stops accepting, lets calls finish within the
    * grace, cuts the rest, and closes the storage. Idempotent.
@@ -41,7 +43,9 @@ export async function startDaemon(config: Config, log: Logger, options: DaemonOp
     options.onFatal?.(EXIT.IO);
   };
   warnOfFewFiles(config, log);
-  const storage = await createStorage(config, { log, onFatal, closeGraceMs: CLOSE_GRACE_MS });
+  const newStores: string[] = [];
+  const onNewStore = (place: string) => void newStores.push(place);
+  const storage = await createStorage(config, { log, onFatal, onNewStore, closeGraceMs: CLOSE_GRACE_MS });
   let listener: Listener;
   try {
     listener = await listen(config, log, storage, { leaving: leaving.signal, shutdown: shutdown.signal });
@@ -59,7 +63,7 @@ export async function startDaemon(config: Config, log: Logger, options: DaemonOp
     log.info({}, 'closed');
   };
   let closed: Promise<void> | undefined;
-  return { addresses: listener.addresses, close: () => (closed ??= close()) };
+  return { addresses: listener.addresses, newStores, close: () => (closed ??= close()) };
 }
 
 function listen(

@@ -19,12 +19,19 @@ const LAST_WORDS_MS = 2_000;
 const SAME_SIGNAL_MS = 500;
 
 export function registerServe(program: Command): void {
-  withSettings(program.command('serve').description('run the daemon')).action(serve);
+  withSettings(program.command('serve').description('run the daemon'))
+    .option('--no-create', 'refuse to start where a store would be made, such as where a disk is not mounted')
+    .action(serve);
 }
 
-async function serve({ config: configFile, ...flags }: SettingsFlags): Promise<void> {
+interface ServeFlags extends SettingsFlags {
+  create: boolean;
+}
+
+async function serve({ config: configFile, create, ...flags }: ServeFlags): Promise<void> {
   const env = processEnvironment();
-  const config = loadConfig({ flags, env, configFile });
+  const given = loadConfig({ flags, env, configFile });
+  const config = create ? given : withoutCreate(given);
   // Loaded here, so that no other command waits for it.
   const [{ startDaemon }, { createLogger }] = await Promise.all([import('../daemon.ts'), import('../logging.ts')]);
   const log = createLogger(config.log);
@@ -33,7 +40,7 @@ async function serve({ config: configFile, ...flags }: SettingsFlags): Promise<v
   try {
     const daemon = await startDaemon(config, log, { onFatal: (exitCode) => process.exit(exitCode) });
     keepHeapSmall();
-    openLineWriter(process.stdout).write(greeting(config, daemon.addresses, env));
+    openLineWriter(process.stdout).write(greeting(config, daemon, env));
     await shutdown.of(daemon);
   } catch (error) {
     log.debug({ err: error }, 'the daemon failed');
@@ -41,6 +48,12 @@ async function serve({ config: configFile, ...flags }: SettingsFlags): Promise<v
     throw error;
   }
   process.exit(EXIT.OK);
+}
+
+/** `--no-create` holds for every provider. */
+function withoutCreate(config: Config): Config {
+  const providers = Object.entries(config.providers).map(([name, provider]) => [name, { ...provider, create: false }]);
+  return { ...config, providers: Object.fromEntries(providers) };
 }
 
 /** Keeps V8 from growing the young generation of a busy daemon to 128 MB; its size after the start is enough. */
@@ -78,10 +91,11 @@ function listenForSignals(log: Logger, closingSeconds: number): { of(daemon: Dae
 }
 
 /** Returns the lines for a user who starts the daemon by hand. */
-function greeting({ providers, defaultProvider }: Config, addresses: readonly string[], env: Environment): string {
+function greeting({ providers, defaultProvider }: Config, { addresses, newStores }: Daemon, env: Environment): string {
   const lines = addresses.map((address) => `ImageStorage listens on ${address}`);
   const provider = providers[defaultProvider]!;
   lines.push(`Images go to ${providerTypeOf(provider)!.where(provider)}`);
+  for (const place of newStores) lines.push(`A new store was made in ${place}`);
   lines.push(`Save one:  ${commandLine(env)} save picture.png --prompt "a red fox"${addressFlag(addresses)}`);
   return `${lines.join('\n')}\n`;
 }

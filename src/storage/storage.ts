@@ -21,7 +21,7 @@ const ALL = '*';
 
 /** The dependencies that a user of the library may inject; each has a default. */
 export type StorageDependencies = Partial<
-  Pick<ProviderContext, 'log' | 'now' | 'shortId' | 'onFatal' | 'closeGraceMs'>
+  Pick<ProviderContext, 'log' | 'now' | 'shortId' | 'onFatal' | 'onNewStore' | 'closeGraceMs'>
 >;
 
 /** The dependencies that this project may inject, which include those of its tests. */

@@ -171,6 +171,8 @@ export interface ProviderContext {
   shortId: () => string;
   /** Called when the store must not continue; the daemon exits with 74. */
   onFatal: (error: Error) => void;
+  /** Called with the place of a store that did not exist before. */
+  onNewStore?: (place: string) => void;
   /** Called with the name of each step of the store's protocol; crash tests end the process here. */
   failpoint: (step: string) => void;
   /** Rebuilds the catalog from the records, even when it is sound; default false. */

@@ -186,7 +186,11 @@ describe('verify that is to forget', () => {
     const another = await createStorage({ providers: { local: { basePath: store.folder } } });
     onTestFinished(() => another.close());
     await expect(verified(store.storage, forget)).rejects.toMatchObject(refused);
-    expect(await count(store)).toBe(2);
+    await expect(count(store)).rejects.toMatchObject(refused);
+    await store.close();
+    const away = await createStorage({ providers: { local: { basePath: `${store.folder}-away` } } });
+    onTestFinished(() => away.close());
+    expect(await away.list()).toHaveLength(2);
   });
 
   it('refuses when the images are gone, also when saves have made their folder again', async () => {

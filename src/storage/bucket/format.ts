@@ -14,19 +14,22 @@ const HEADERS: ObjectHeaders = { contentType: 'application/json', cacheControl: 
 const NO_ETAG = '00000000000000000000000000000000';
 
 /**
- * Returns the store's id, created on first use unless `expectedId` is set, and whether it is new: then the bucket has
- * been probed. Rejects with a StoreOpenError `config`.
+ * Returns the store's id, created on first use unless `expectedId` is set or `create` is false, and whether it is new:
+ * then the bucket has been probed. Rejects with a StoreOpenError `config`.
  */
 export async function readOrCreateFormat(
   objects: ObjectStore,
   expectedId?: string,
+  { create = true, onCreate }: { create?: boolean; onCreate?: () => void } = {},
 ): Promise<{ storeId: string; isNew: boolean }> {
   let text = await readFormat(objects);
   const isNew = text === undefined;
   if (text === undefined) {
     if (expectedId !== undefined) throw new StoreOpenError('config', missing(objects, expectedId));
+    if (!create) throw new StoreOpenError('config', noStore(objects));
     // Before the store exists: a bucket that fails is refused by the next start, too.
     await probe(objects);
+    onCreate?.();
     await createIfAbsent(objects, newStoreFormat().text);
     text = (await readFormat(objects)) ?? '';
   }
@@ -85,6 +88,11 @@ async function checkPreconditions(objects: ObjectStore, text: string): Promise<v
 function missing({ location }: ObjectStore, storeId: string): string {
   const text = formatOf(storeId).trim();
   return `${FORMAT_KEY} is missing in ${location}, which this state folder belongs to: if it is the right bucket, put the object back with the content ${text} (${HELP.format}); otherwise correct the bucket, or name another stateDir`;
+}
+
+/** Returns the message for a bucket without a store where none may be made. */
+export function noStore({ location }: ObjectStore): string {
+  return `there is no store in ${location}, and create: false forbids a new one: is it the right bucket and prefix?`;
 }
 
 function replaced({ location }: ObjectStore): StoreOpenError {

@@ -63,7 +63,7 @@ export async function openStore(options: BucketOptions, context: ProviderContext
 }
 
 async function openLocked(
-  { objects: bare, retry, shared = false }: BucketOptions,
+  { objects: bare, retry, shared = false, create }: BucketOptions,
   context: ProviderContext,
   files: StateFiles,
   lock: Lock,
@@ -86,7 +86,9 @@ async function openLocked(
   let catalog: BucketCatalog | undefined;
   try {
     // Not through `condition`: a failure now is reported once, by the caller that opens the store.
-    const { storeId, isNew } = await withinFirstAnswer(bindToStore(retrying(bare, trying), files), giveUp);
+    const binding = { create, onCreate: () => announceStore(bare, context) };
+    const bound = bindToStore(retrying(bare, trying), files, binding);
+    const { storeId, isNew } = await withinFirstAnswer(bound, giveUp);
     const spool = new Spool(files.spool);
     await spool.prepare();
     catalog = await openOrCreateCatalog(files, storeId, context);
@@ -135,14 +137,23 @@ export function stateFiles(name: string, folder: string = DEFAULT_STATE_DIR): St
  * Returns the id of the store in the bucket, and whether it is new. Requires that it is the store that the state was made for, if there is
  * state.
  */
-async function bindToStore(objects: ObjectStore, files: StateFiles): Promise<{ storeId: string; isNew: boolean }> {
+async function bindToStore(
+  objects: ObjectStore,
+  files: StateFiles,
+  options: { create?: boolean; onCreate: () => void },
+): Promise<{ storeId: string; isNew: boolean }> {
   const bound = await readBinding(files);
-  const format = await readOrCreateFormat(objects, bound?.storeId);
+  const format = await readOrCreateFormat(objects, bound?.storeId, options);
   const { storeId } = format;
   if (bound?.storeId !== storeId || bound.location !== objects.location) {
     await replaceFile(files.binding, `${JSON.stringify({ storeId, location: objects.location })}\n`);
   }
   return format;
+}
+
+function announceStore({ location }: ObjectStore, { name: provider, log, onNewStore }: ProviderContext): void {
+  log.info({ provider }, `${location} has no store yet: a new one is made`);
+  onNewStore?.(location);
 }
 
 /** Returns the store that the state was made for, or undefined. */

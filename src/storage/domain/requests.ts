@@ -158,5 +158,8 @@ export interface ProviderStatistics {
   freeBytes?: number;
 }
 
-/** Whether a provider serves; `why` gives the reason when it does not, and is safe to show to callers. */
-export type ProviderHealth = { serving: true } | { serving: false; why: string };
+/**
+ * Whether a provider serves; `why` gives the reason when it does not, and is safe to show to callers. `place` is the
+ * folder that is missing, for operators.
+ */
+export type ProviderHealth = { serving: true } | { serving: false; why: string; place?: string };

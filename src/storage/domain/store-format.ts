@@ -4,9 +4,8 @@ import { StoreOpenError } from './errors.ts';
 
 const LAYOUT_VERSION = 1;
 
-/** The FORMAT of a new store. */
-export function newStoreFormat(): { storeId: string; text: string } {
-  const storeId = nanoid();
+/** Returns the FORMAT of a new store, or of one whose id is known. */
+export function newStoreFormat(storeId: string = nanoid()): { storeId: string; text: string } {
   return { storeId, text: formatOf(storeId) };
 }
 

@@ -1,22 +1,18 @@
 /** Rebuilds a lost catalog from the record files, with the tombstones and idempotency keys that are left. */
-import { readdir, rename } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
-import { setImmediate } from 'node:timers/promises';
+import { rename } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import type { Tombstone } from '../catalog/catalog.ts';
 import { removeDatabase, setAside } from '../catalog/sqlite/database-files.ts';
 import type { CatalogBuilder } from '../catalog/sqlite/threads.ts';
-import { hasCode, ifPresent, inodeOf, syncFolder, unlinkIfPresent } from '../disk/files.ts';
-import { NotPlainError, readPlainSync } from '../disk/plain-files.ts';
+import { inodeOf, syncFolder, unlinkIfPresent } from '../disk/files.ts';
 import type { Logger } from '../domain/logger.ts';
 import type { ImageRecord } from '../domain/record.ts';
-import { parseRecord } from '../domain/record-file.ts';
-import { readAuditLog } from './audit-log.ts';
+import { type Audit, readAuditLog } from './audit-log.ts';
 import type { Layout } from './layout.ts';
-import { holds } from './recover.ts';
+import { namesByFolder, namesIn, readRecords, readStaged } from './record-files.ts';
 import { LOCAL_TOMBSTONE_MS } from './store.ts';
 
 const BATCH = 1000;
-const READS_IN_A_ROW = 32;
 const KEPT_LOST = 2;
 const PROGRESS_MS = 2000;
 
@@ -66,13 +62,16 @@ async function knownTombstones(builder: CatalogBuilder, layout: Layout): Promise
   for (const path of [layout.catalog, ...(await lostCatalogs(layout))]) salvaged.push(await builder.salvage(path));
   const { deletes, broughtBack } = await readAuditLog(layout.auditLog);
   await findPendingUnlinks(layout, deletes);
-  return [...salvaged.flat(), ...deletes].filter(
-    ({ record, deleteTime }) => deleteTime > (broughtBack.get(record.filename) ?? 0),
-  );
+  return standing([...salvaged.flat(), ...deletes], broughtBack);
+}
+
+/** Returns the tombstones of images that were not brought back since. */
+export function standing(tombstones: readonly Tombstone[], broughtBack: Audit['broughtBack']): Tombstone[] {
+  return tombstones.filter(({ record, deleteTime }) => deleteTime > (broughtBack.get(record.filename) ?? 0));
 }
 
 /** Drops an idempotency key that upkeep would have purged by now. */
-function withoutOldKey(tombstone: Tombstone, now: number): Tombstone {
+export function withoutOldKey(tombstone: Tombstone, now: number): Tombstone {
   if (now - tombstone.deleteTime < LOCAL_TOMBSTONE_MS) return tombstone;
   return { ...tombstone, record: { ...tombstone.record, idempotencyKey: '' } };
 }
@@ -119,55 +118,11 @@ async function loadRecords(
 type Reading = Pick<RebuildOptions, 'layout' | 'log' | 'signal'>;
 
 /** Yields every record in its final folder, then every staged record whose bytes are complete. */
-async function* allRecords(reading: Reading): AsyncGenerator<ImageRecord> {
-  const { layout, log } = reading;
-  for (const day of await foldersIn(layout.records, log)) {
-    for (const folder of await foldersIn(day, log)) yield* readRecords(folder, await namesIn(folder), reading);
+async function* allRecords({ layout, ...reading }: Reading): AsyncGenerator<ImageRecord> {
+  for await (const { folder, names } of namesByFolder(layout.records, reading.log)) {
+    yield* readRecords(folder, names, reading);
   }
-  for await (const record of readRecords(layout.staging, await namesIn(layout.staging), reading)) {
-    if (await holds(layout.part(record.filename), record)) yield record;
-  }
-}
-
-/** Returns the paths of the folders in a folder, sorted. Leaves links out, and says so. */
-async function foldersIn(path: string, log: Logger): Promise<string[]> {
-  const entries = (await ifPresent(readdir(path, { withFileTypes: true }))) ?? [];
-  for (const entry of entries) {
-    if (entry.isSymbolicLink()) log.warn({ path: join(path, entry.name) }, 'a link is no folder of records: left out');
-  }
-  const folders = entries.filter((entry) => entry.isDirectory());
-  return folders.map((entry) => join(path, entry.name)).sort();
-}
-
-async function* readRecords(
-  folder: string,
-  names: string[],
-  { log, signal }: Omit<Reading, 'layout'>,
-): AsyncGenerator<ImageRecord> {
-  const files = names.filter((name) => name.endsWith('.json'));
-  for (const [index, name] of files.entries()) {
-    // Synchronous: no caller is served yet, and four thread pool jobs a file take several times longer. The pause after
-    // 32 files lets signals in.
-    if (index % READS_IN_A_ROW === 0) await setImmediate(undefined, { signal });
-    const record = parseRecord(readTextSync(join(folder, name), log) ?? '', basename(name, '.json'));
-    if (record !== undefined) yield record;
-  }
-}
-
-function readTextSync(path: string, log: Logger): string | undefined {
-  try {
-    return readPlainSync(path);
-  } catch (error) {
-    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return undefined;
-    // An open that follows no link fails with ELOOP.
-    if (!(error instanceof NotPlainError || hasCode(error, 'ELOOP', 'ENXIO'))) throw error;
-    log.warn({ err: error }, 'a record is no plain file: left out');
-    return undefined;
-  }
-}
-
-async function namesIn(folder: string): Promise<string[]> {
-  return ((await ifPresent(readdir(folder))) ?? []).sort();
+  yield* readStaged(layout, reading);
 }
 
 /** Moves the lost catalog aside, and keeps the newest two for inspection. */

@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { syncFile, unlinkIfPresent } from '../disk/files.ts';
 import { NotPlainError } from '../disk/plain-files.ts';
 import { finishUnlinks } from './delete.ts';
+import { noteProgress } from './generation.ts';
 import { restoreRecord, syncFolders, unlessNotPlain } from './recover.ts';
 import { takeReserve } from './reserve.ts';
 import { LOCAL_TOMBSTONE_MS, type LocalStore } from './store.ts';
@@ -21,6 +22,7 @@ export class Upkeep {
   #stopping = false;
   #nextSlowTick = 0;
   #pausedUntil = 0;
+  #notedSequence: number | undefined;
 
   constructor(store: LocalStore) {
     this.#store = store;
@@ -67,11 +69,21 @@ export class Upkeep {
     const { layout, catalog } = this.#store;
     const isSlow = now >= this.#nextSlowTick;
     if (this.#store.unlinksPending || isSlow) await this.#finishUnlinks();
+    await this.#noteProgress();
     while (!this.#stopping && (await this.#syncRecords({ from: now - RECORD_AGE_MS, to: now + TICK_MS })));
     if (!isSlow) return;
     this.#nextSlowTick = now + SLOW_TICK_MS;
     await catalog.purgeTombstones(now - LOCAL_TOMBSTONE_MS);
     await takeReserve(layout);
+  }
+
+  /** Notes how far the catalog has come where a restored one could not hide it. */
+  async #noteProgress(): Promise<void> {
+    const { layout, catalog, generation } = this.#store;
+    const sequence = await catalog.lastSequence();
+    if (sequence === this.#notedSequence) return;
+    await noteProgress(layout, { generation, sequence });
+    this.#notedSequence = sequence;
   }
 
   async #finishUnlinks(): Promise<void> {

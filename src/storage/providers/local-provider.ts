@@ -67,11 +67,13 @@ class LocalProvider extends BaseProvider {
     }
   }
 
-  protected get catalog(): LocalCatalog {
-    return this.#store.catalog;
+  protected get catalog(): Pick<LocalCatalog, 'find'> {
+    return { find: async (filename) => (await this.completeCatalog()).find(filename) };
   }
 
+  /** Rejects with STORE_REPLACED for reads, too: the open catalog would go on to serve a folder that is gone. */
   protected async completeCatalog(): Promise<LocalCatalog> {
+    await this.#store.condition.checkPresent();
     return this.#store.catalog;
   }
 
@@ -124,9 +126,11 @@ class LocalProvider extends BaseProvider {
     }
   }
 
-  /** Returns IMAGE_NOT_FOUND when the image was deleted since its row was read, else BYTES_MISSING. */
+  /** Returns IMAGE_NOT_FOUND when the image was deleted since, BYTES_MISSING or STORE_REPLACED otherwise. */
   async #missing(record: ImageRecord): Promise<StorageError> {
-    if ((await this.catalog.find(record.filename)) === undefined) return notFound();
+    const { catalog, condition } = this.#store;
+    if ((await catalog.find(record.filename)) === undefined) return notFound();
+    await condition.checkImages();
     return new StorageError('BYTES_MISSING', 'the image was saved, and its file is gone');
   }
 
@@ -135,7 +139,7 @@ class LocalProvider extends BaseProvider {
   }
 
   protected async isDeleted(filename: string): Promise<boolean> {
-    const [state] = await this.catalog.rowStates([filename]);
+    const [state] = await this.#store.catalog.rowStates([filename]);
     return state === 'deleted' || state === 'unlinking';
   }
 

@@ -5,7 +5,7 @@ import { DEFAULT_BASE_PATH, type LocalConfig } from '../domain/config.ts';
 import { folder, mode } from '../domain/setting-kinds.ts';
 import { Layout } from '../local/layout.ts';
 import type { ProviderContext, StorageProvider } from '../types.ts';
-import { lockWaitSeconds, required } from './common-settings.ts';
+import { create, lockWaitSeconds, required } from './common-settings.ts';
 import type { ProviderType } from './provider-type.ts';
 
 const settings = z.strictObject({
@@ -17,6 +17,7 @@ const settings = z.strictObject({
     .optional()
     .describe('Permissions of images and records, in octal; 0600 keeps them to one user. Default: as the umask says.')
     .meta({ examples: ['0640'] }),
+  create: create('folder'),
   lockWaitSeconds: lockWaitSeconds('folder'),
   required: required(),
 });

@@ -60,6 +60,10 @@ export class CatalogReader {
     return row && { record: toRecord(row), deleted: row.delete_time !== null };
   }
 
+  lastSequence(): number {
+    return Number(this.#db.value("SELECT seq FROM sqlite_sequence WHERE name = 'images'") ?? 0);
+  }
+
   rowStates(filenames: readonly string[]): RowState[] {
     return filenames.map((filename) => {
       const row = this.#db.get('SELECT delete_time, unlink_pending FROM images WHERE filename = ?', filename);
