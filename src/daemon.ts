@@ -1,10 +1,13 @@
 /** The composition root: storage, services and listeners of one daemon, from its configuration to its end. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isLocalAddress, parseAddress } from './address.ts';
 import type { Config } from './config.ts';
+import { warnOfFewFiles } from './daemon/open-files.ts';
 import { EXIT } from './exit-codes.ts';
 import { type Listener, openListener } from './http/listener.ts';
 import { createRouter } from './http/router.ts';
 import { createHandlers } from './rpc/handler.ts';
+import type { ServiceOptions } from './rpc/services.ts';
 import type { Logger } from './storage/domain/logger.ts';
 import { createStorage } from './storage/index.ts';
 import type { Storage } from './storage/types.ts';
@@ -15,7 +18,12 @@ const CLOSE_GRACE_MS = 2_000;
 export interface Daemon {
   /** `host:port`, `[v6]:port` or `unix:PATH`, with the actual port. */
   readonly addresses: readonly string[];
-  /** Stops accepting, lets calls finish within the grace, cuts the rest, and closes the storage. Idempotent. */
+  /** The places of the stores that this start created. */
+  readonly newStores: readonly string[];
+  /**
+   * Says NOT_SERVING and still accepts for `shutdownDelaySeconds`. Then stops accepting, lets calls finish within the
+   * grace, cuts the rest, and closes the storage. Idempotent.
+   */
   close(): Promise<void>;
 }
 
@@ -26,32 +34,44 @@ export interface DaemonOptions {
 
 /** Starts a daemon. Rejects with a StoreOpenError, or when it cannot listen on an address; nothing stays open then. */
 export async function startDaemon(config: Config, log: Logger, options: DaemonOptions = {}): Promise<Daemon> {
+  const leaving = new AbortController();
   const shutdown = new AbortController();
   const onFatal = (error: Error) => {
     log.error({ err: error }, 'the store must not go on');
+    leaving.abort();
     shutdown.abort();
     options.onFatal?.(EXIT.IO);
   };
-  const storage = await createStorage(config, { log, onFatal, closeGraceMs: CLOSE_GRACE_MS });
+  warnOfFewFiles(config, log);
+  const newStores: string[] = [];
+  const onNewStore = (place: string) => void newStores.push(place);
+  const storage = await createStorage(config, { log, onFatal, onNewStore, closeGraceMs: CLOSE_GRACE_MS });
   let listener: Listener;
   try {
-    listener = await listen(config, log, storage, shutdown.signal);
+    listener = await listen(config, log, storage, { leaving: leaving.signal, shutdown: shutdown.signal });
   } catch (error) {
     await storage.close();
     throw error;
   }
   log.info({ addresses: listener.addresses }, 'listening');
   const close = async () => {
+    leaving.abort();
+    if (config.shutdownDelaySeconds > 0) await sleep(config.shutdownDelaySeconds * 1000);
     shutdown.abort();
     await listener.close(config.shutdownGraceSeconds * 1000);
     await storage.close();
     log.info({}, 'closed');
   };
   let closed: Promise<void> | undefined;
-  return { addresses: listener.addresses, close: () => (closed ??= close()) };
+  return { addresses: listener.addresses, newStores, close: () => (closed ??= close()) };
 }
 
-function listen(config: Config, log: Logger, storage: Storage, shutdown: AbortSignal): Promise<Listener> {
+function listen(
+  config: Config,
+  log: Logger,
+  storage: Storage,
+  signals: Pick<ServiceOptions, 'leaving' | 'shutdown'>,
+): Promise<Listener> {
   const { limits, defaultProvider } = config;
   const addresses = config.listen.map((address) => parseAddress(address)!);
   const firstMessageMs = limits.firstMessageSeconds * 1000;
@@ -60,7 +80,7 @@ function listen(config: Config, log: Logger, storage: Storage, shutdown: AbortSi
     defaultProvider,
     // A daemon that other machines reach does not describe itself to them.
     reflection: addresses.every(isLocalAddress),
-    shutdown,
+    ...signals,
     maxMetadataBytes: limits.maxMetadataBytes,
     save: {
       maxChunkBytes: limits.maxChunkBytes,

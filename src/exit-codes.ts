@@ -5,7 +5,7 @@ export const EXIT = {
   NEGATIVE: 1,
   /** The command line is wrong, or the daemon refused what it asks for. */
   USAGE: 64,
-  /** The daemon cannot be reached or has no room now; the same may succeed later. */
+  /** The daemon, or the bucket that it needs, cannot be reached or has no room now; the same may succeed later. */
   UNAVAILABLE: 69,
   /** An internal error, a bug. */
   BUG: 70,

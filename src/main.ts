@@ -15,6 +15,7 @@ import { registerMcp } from './cli/mcp.ts';
 import { registerSave } from './cli/save.ts';
 import { registerServe } from './cli/serve.ts';
 import { registerStats } from './cli/stats.ts';
+import { escapeText } from './cli/terminal/text.ts';
 import { registerVerify } from './cli/verify.ts';
 import { ConfigError, folderOfCaller, processEnvironment } from './config.ts';
 import { EXIT } from './exit-codes.ts';
@@ -40,7 +41,7 @@ function createProgram(): Command {
     .description('Keeps generated images: stream one in, find it again.')
     .version(version())
     .exitOverride()
-    .configureOutput({ outputError: (text, write) => write(text.replace(/^error:/, 'image-storage:')) });
+    .configureOutput({ outputError: (text, write) => write(usageError(text)) });
   registerServe(program);
   registerSave(program);
   registerImport(program);
@@ -57,6 +58,20 @@ function createProgram(): Command {
   registerMcp(program);
   registerConfig(program);
   return program;
+}
+
+/** Returns the message with what others wrote escaped: a path or a value of a flag must not drive the terminal. */
+function messageOf(error: Error): string {
+  if (error instanceof ConfigError) return new ConfigError(error.problems.map(escapeText)).message;
+  return escapeText(error.message);
+}
+
+/** Returns commander's message without what an argument in it could do to a terminal; a suggestion has its own line. */
+function usageError(text: string): string {
+  const message = text.replace(/^error:/, 'image-storage:').replace(/\n$/, '');
+  const suggestion = message.search(/\n\(Did you mean [\w, -]+\?\)$/);
+  if (suggestion === -1) return `${escapeText(message)}\n`;
+  return `${escapeText(message.slice(0, suggestion))}${message.slice(suggestion)}\n`;
 }
 
 function version(): string {
@@ -76,29 +91,44 @@ interface Failure {
 
 function report(error: unknown): number {
   const { exitCode, message } = failureOf(error);
-  if (message !== undefined) process.stderr.write(`image-storage: ${message}\n`);
+  if (message !== undefined) writeLastWords(`image-storage: ${message}\n`);
   if (exitCode === EXIT.BUG && wantsStack()) console.error(error);
   return exitCode;
+}
+
+/** The exit code stays when stderr is a file on a full disk, which throws. */
+function writeLastWords(text: string): void {
+  try {
+    process.stderr.write(text);
+  } catch {
+    // Nobody can be told.
+  }
 }
 
 function wantsStack(): boolean {
   return /^(debug|trace)$/.test(processEnvironment().IMAGE_STORAGE_LOG_LEVEL ?? '');
 }
 
-const EXIT_OF_STORE = { locked: EXIT.LOCKED, config: EXIT.CONFIG, permission: EXIT.PERMISSION, io: EXIT.IO };
+const EXIT_OF_STORE: Record<StoreOpenError['kind'], number> = {
+  locked: EXIT.LOCKED,
+  config: EXIT.CONFIG,
+  permission: EXIT.PERMISSION,
+  io: EXIT.IO,
+  unavailable: EXIT.UNAVAILABLE,
+};
 
 function failureOf(error: unknown): Failure {
-  if (error instanceof InvalidArgumentError) return { exitCode: EXIT.USAGE, message: error.message };
+  if (error instanceof InvalidArgumentError) return { exitCode: EXIT.USAGE, message: messageOf(error) };
   if (error instanceof CommanderError) return { exitCode: error.exitCode === 0 ? EXIT.OK : EXIT.USAGE };
-  if (error instanceof ConfigError) return { exitCode: EXIT.CONFIG, message: error.message };
-  if (error instanceof StoreOpenError) return { exitCode: EXIT_OF_STORE[error.kind], message: error.message };
-  if (error instanceof StorageError) return { exitCode: EXIT.IO, message: error.message };
+  if (error instanceof ConfigError) return { exitCode: EXIT.CONFIG, message: messageOf(error) };
+  if (error instanceof StoreOpenError) return { exitCode: EXIT_OF_STORE[error.kind], message: messageOf(error) };
+  if (error instanceof StorageError) return { exitCode: EXIT.IO, message: messageOf(error) };
   const code = systemErrorCode(error);
   if (code === undefined) {
     return { exitCode: EXIT.BUG, message: 'internal error (IMAGE_STORAGE_LOG_LEVEL=debug shows where)' };
   }
   const exitCode = code === 'EACCES' || code === 'EPERM' ? EXIT.PERMISSION : EXIT.IO;
-  return { exitCode, message: (error as Error).message };
+  return { exitCode, message: messageOf(error as Error) };
 }
 
 /** Returns the code of the error of the operating system, such as `EADDRINUSE`, among this error and its causes. */

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/peer"
 
 	pb "github.com/imagestorage/imagestorage/clients/go/imagestoragev1"
@@ -76,6 +77,11 @@ func (c *Client) Delete(ctx context.Context, filenames []string, opts ...DeleteO
 // Cleanup deletes old images, oldest first. It is retried only when it is certain that nothing was deleted, or for a
 // dry run. It fails with CLEANUP_WITHOUT_CRITERION without any criterion.
 func (c *Client) Cleanup(ctx context.Context, options CleanupOptions) (*CleanupResult, error) {
+	if !options.OlderThan.IsZero() && options.OlderThanAge != 0 {
+		// The daemon would heed the age only.
+		const message = "OlderThan and OlderThanAge are two cutoffs; give one of them"
+		return nil, &Error{Code: codes.InvalidArgument, Field: "older_than_age", Message: message}
+	}
 	ctx, cancel := c.bounded(ctx, defaultTimeout)
 	defer cancel()
 	answer, err := ask(ctx, c, c.rpc.Cleanup, cleanupRequest(options), options.DryRun)

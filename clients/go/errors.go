@@ -5,6 +5,7 @@ package imagestorage
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -29,6 +30,8 @@ type Error struct {
 	RetryAfter time.Duration
 	// OutcomeUnknown: the write may have happened; a Save with [Error.RetryWith] returns its outcome.
 	OutcomeUnknown bool
+	// HTTPStatus is what a proxy answered with, in place of a gRPC answer; else 0.
+	HTTPStatus int
 	// IdempotencyKey is that of the Save that failed; empty for other calls.
 	IdempotencyKey string
 	// Timestamp is that of the Save that failed.
@@ -77,7 +80,14 @@ func errorFrom(err error, sent bool) *Error {
 	for _, detail := range answer.Details() {
 		failed.read(detail)
 	}
-	if failed.Reason == "" && mayBeUnanswered(failed.Code) {
+	if failed.Reason != "" {
+		return failed
+	}
+	if failed.HTTPStatus = httpStatusIn(failed.Message); failed.HTTPStatus != 0 {
+		failed.Message = explanation(failed.HTTPStatus)
+	}
+	// With 413 a proxy ends a call before it has passed on the whole request.
+	if mayBeUnanswered(failed.Code) && failed.HTTPStatus != http.StatusRequestEntityTooLarge {
 		failed.OutcomeUnknown = sent
 	}
 	return failed

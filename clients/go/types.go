@@ -87,13 +87,16 @@ type DeleteResult struct {
 	Reason string
 }
 
-// CleanupOptions are the criteria and filters of a Cleanup. It requires at least one of OlderThan, KeepCount and
-// KeepBytes; each given one protects images.
+// CleanupOptions are the criteria and filters of a Cleanup. It requires at least one of OlderThan, OlderThanAge,
+// KeepCount and KeepBytes; each given one protects images.
 type CleanupOptions struct {
 	// Provider: empty means the default provider, "*" means each of them on its own.
 	Provider string
-	// OlderThan protects images whose timestamp is not before it. Zero: unset.
+	// OlderThan protects images whose timestamp is not before it. Zero: unset. More than five minutes after the daemon's
+	// clock is refused.
 	OlderThan time.Time
+	// OlderThanAge is OlderThan as an age, resolved by the daemon's clock. Zero: unset. Not together with OlderThan.
+	OlderThanAge time.Duration
 	// KeepCount protects this many of the newest images that match the filters.
 	KeepCount *uint32
 	// KeepBytes protects the newest images that match the filters and together fit into this many bytes.
@@ -115,6 +118,8 @@ type CleanupResult struct {
 	Filenames []string
 	// KeptPinned counts images that would have been deleted but are pinned.
 	KeptPinned uint64
+	// KeptFuture counts images dated after the daemon's clock: kept, and not counted by KeepCount and KeepBytes.
+	KeptFuture uint64
 	DryRun     bool
 	// More: MaxDeletes was reached and more images would be deleted.
 	More bool

@@ -6,37 +6,54 @@ import { DEFAULT_ADDRESS } from '../address.ts';
 import { type Config, type Environment, loadConfig, processEnvironment } from '../config.ts';
 import type { Daemon } from '../daemon.ts';
 import { EXIT } from '../exit-codes.ts';
+import { openLineWriter } from '../logging/line-writer.ts';
 import type { Logger } from '../storage/domain/logger.ts';
 import { providerTypeOf } from '../storage/factory.ts';
 import { type SettingsFlags, withSettings } from './shared/settings.ts';
 
-/** The time to close the store after the grace. */
+/** The time to close the store after the delay and the grace. */
 const CLOSING_SECONDS = 5;
+/** How long a failed start may keep the process alive for what it leaves open, such as a message on a pipe that nobody reads. */
+const LAST_WORDS_MS = 2_000;
 /** `npm start` repeats a Ctrl-C that the process already had from the terminal: signals this close count as one. */
 const SAME_SIGNAL_MS = 500;
 
 export function registerServe(program: Command): void {
-  withSettings(program.command('serve').description('run the daemon')).action(serve);
+  withSettings(program.command('serve').description('run the daemon'))
+    .option('--no-create', 'refuse to start where a store would be made, such as where a disk is not mounted')
+    .action(serve);
 }
 
-async function serve({ config: configFile, ...flags }: SettingsFlags): Promise<void> {
+interface ServeFlags extends SettingsFlags {
+  create: boolean;
+}
+
+async function serve({ config: configFile, create, ...flags }: ServeFlags): Promise<void> {
   const env = processEnvironment();
-  const config = loadConfig({ flags, env, configFile });
+  const given = loadConfig({ flags, env, configFile });
+  const config = create ? given : withoutCreate(given);
   // Loaded here, so that no other command waits for it.
   const [{ startDaemon }, { createLogger }] = await Promise.all([import('../daemon.ts'), import('../logging.ts')]);
   const log = createLogger(config.log);
   process.on('uncaughtExceptionMonitor', (error) => log.fatal({ err: error }, 'a bug ended the daemon'));
-  const shutdown = listenForSignals(log, config.shutdownGraceSeconds);
+  const shutdown = listenForSignals(log, config.shutdownDelaySeconds + config.shutdownGraceSeconds);
   try {
     const daemon = await startDaemon(config, log, { onFatal: (exitCode) => process.exit(exitCode) });
     keepHeapSmall();
-    process.stdout.write(greeting(config, daemon.addresses, env));
+    openLineWriter(process.stdout).write(greeting(config, daemon, env));
     await shutdown.of(daemon);
   } catch (error) {
     log.debug({ err: error }, 'the daemon failed');
+    setTimeout(() => process.exit(), LAST_WORDS_MS).unref();
     throw error;
   }
   process.exit(EXIT.OK);
+}
+
+/** `--no-create` holds for every provider. */
+function withoutCreate(config: Config): Config {
+  const providers = Object.entries(config.providers).map(([name, provider]) => [name, { ...provider, create: false }]);
+  return { ...config, providers: Object.fromEntries(providers) };
 }
 
 /** Keeps V8 from growing the young generation of a busy daemon to 128 MB; its size after the start is enough. */
@@ -48,7 +65,7 @@ function keepHeapSmall(): void {
  * Ends the process on a signal before the daemon serves. Then the first signal closes the daemon, and the next one does
  * not wait.
  */
-function listenForSignals(log: Logger, graceSeconds: number): { of(daemon: Daemon): Promise<void> } {
+function listenForSignals(log: Logger, closingSeconds: number): { of(daemon: Daemon): Promise<void> } {
   const first = Promise.withResolvers<void>();
   let isServing = false;
   let signalledAt: number | undefined;
@@ -60,10 +77,10 @@ function listenForSignals(log: Logger, graceSeconds: number): { of(daemon: Daemo
     if (signalledAt !== undefined) return;
     signalledAt = now;
     log.info({ signal }, 'closing; a second signal does not wait');
-    setTimeout(exitNow, (graceSeconds + CLOSING_SECONDS) * 1000).unref();
+    setTimeout(exitNow, (closingSeconds + CLOSING_SECONDS) * 1000).unref();
     first.resolve();
   };
-  process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal).on('SIGINT', onSignal).on('SIGHUP', onSignal);
   return {
     async of(daemon) {
       isServing = true;
@@ -74,10 +91,11 @@ function listenForSignals(log: Logger, graceSeconds: number): { of(daemon: Daemo
 }
 
 /** Returns the lines for a user who starts the daemon by hand. */
-function greeting({ providers, defaultProvider }: Config, addresses: readonly string[], env: Environment): string {
+function greeting({ providers, defaultProvider }: Config, { addresses, newStores }: Daemon, env: Environment): string {
   const lines = addresses.map((address) => `ImageStorage listens on ${address}`);
   const provider = providers[defaultProvider]!;
   lines.push(`Images go to ${providerTypeOf(provider)!.where(provider)}`);
+  for (const place of newStores) lines.push(`A new store was made in ${place}`);
   lines.push(`Save one:  ${commandLine(env)} save picture.png --prompt "a red fox"${addressFlag(addresses)}`);
   return `${lines.join('\n')}\n`;
 }

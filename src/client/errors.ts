@@ -4,6 +4,7 @@ import { type Any, anyUnpack } from '@bufbuild/protobuf/wkt';
 import { type ServiceError, status } from '@grpc/grpc-js';
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from '../../gen/google/rpc/error_details_pb.ts';
 import { type Status, StatusSchema } from '../../gen/google/rpc/status_pb.ts';
+import { explainHttpStatus, httpStatusIn } from './proxy.ts';
 
 export interface ErrorDetails {
   /** The contract's reason in UPPER_SNAKE; unset when the error did not come from the daemon. */
@@ -14,6 +15,8 @@ export interface ErrorDetails {
   retryAfterMs?: number;
   /** The write may have happened; a retry with the same idempotency key returns its outcome. */
   outcomeUnknown?: boolean;
+  /** The HTTP status that a proxy answered with, in place of a gRPC answer. */
+  httpStatus?: number;
   /** The values to send again to learn the outcome of a save. */
   retryWith?: { idempotencyKey: string; timestamp: Date };
   cause?: unknown;
@@ -27,6 +30,7 @@ export class ImageStorageError extends Error {
   readonly field: string | undefined;
   readonly retryAfterMs: number | undefined;
   readonly outcomeUnknown: boolean;
+  readonly httpStatus: number | undefined;
   readonly retryWith: ErrorDetails['retryWith'];
 
   constructor(code: number, message: string, details: ErrorDetails = {}) {
@@ -36,6 +40,7 @@ export class ImageStorageError extends Error {
     this.field = details.field;
     this.retryAfterMs = details.retryAfterMs;
     this.outcomeUnknown = details.outcomeUnknown ?? false;
+    this.httpStatus = details.httpStatus;
     this.retryWith = details.retryWith;
   }
 
@@ -44,6 +49,9 @@ export class ImageStorageError extends Error {
     return this.code === status.UNAVAILABLE || this.retryAfterMs !== undefined;
   }
 }
+
+/** A proxy gives it before it has passed on the whole request. */
+const PAYLOAD_TOO_LARGE = 413;
 
 /** Codes that the connection itself reports when no answer came. */
 const MAY_BE_UNANSWERED = new Set([
@@ -60,10 +68,12 @@ const MAY_BE_UNANSWERED = new Set([
 export function errorFromStatus(error: ServiceError, sent: boolean): ImageStorageError {
   const told = readStatus(error.metadata?.get('grpc-status-details-bin')[0]);
   const details: ErrorDetails = Object.assign({}, ...(told?.details ?? []).map(readDetail));
+  const httpStatus = details.reason === undefined ? httpStatusIn(error.details) : undefined;
   const unanswered = details.reason === undefined && MAY_BE_UNANSWERED.has(error.code);
-  const outcomeUnknown = details.outcomeUnknown || (sent && unanswered);
+  const outcomeUnknown = details.outcomeUnknown || (sent && unanswered && httpStatus !== PAYLOAD_TOO_LARGE);
   // grpc-js leaves characters such as commas percent-encoded in its own copy of the message.
-  return new ImageStorageError(error.code, told?.message || error.details, { ...details, outcomeUnknown });
+  const message = httpStatus === undefined ? told?.message || error.details : explainHttpStatus(httpStatus);
+  return new ImageStorageError(error.code, message, { ...details, httpStatus, outcomeUnknown });
 }
 
 function readStatus(bytes: unknown): Status | undefined {

@@ -126,10 +126,18 @@ export interface DeleteResult {
   reason: string;
 }
 
+/** A point in time as its distance before now, by the daemon's clock. */
+export interface Age {
+  ageMs: number;
+}
+
 /** Requires at least one of olderThan, keepCount and keepBytes; each given one protects images. */
 export interface CleanupOptions extends CallOptions, ProviderChoice {
-  /** Protects images whose timestamp is not before this. */
-  olderThan?: Date;
+  /**
+   * Protects images whose timestamp is not before this. Prefer an age, which does not depend on the clock of this
+   * machine; a Date more than five minutes after the daemon's clock is refused.
+   */
+  olderThan?: Date | Age;
   /** Protects this many of the newest images that match the filters. */
   keepCount?: number;
   /** Protects the newest images that match the filters and together fit into this many bytes. */
@@ -148,6 +156,8 @@ export interface CleanupResult {
   filenames: string[];
   /** Images that would have been deleted but are pinned. */
   keptPinned: number;
+  /** Images dated after the daemon's clock: kept, and not counted by keepCount and keepBytes. */
+  keptFuture: number;
   dryRun: boolean;
   /** True when `maxDeletes` was reached and more images would be deleted. */
   more: boolean;

@@ -8,6 +8,7 @@ import {
   httpUrl,
   isPlain,
   list,
+  mode,
   NOT_PLAIN,
   seconds,
   yesOrNo,
@@ -100,9 +101,7 @@ export const settings = z.strictObject({
     .pipe(z.array(listenAddress).min(1, 'must name an address').refine(areDistinct, 'must not name an address twice'))
     .default([DEFAULT_ADDRESS])
     .describe(`Addresses: ${ADDRESS_FORMS}; port 0 picks one. Default: ${DEFAULT_ADDRESS}.`),
-  socketMode: z
-    .string('must be quoted, such as "0660"')
-    .regex(/^0?[0-7]{3}$/, 'must be an octal mode such as "0660"')
+  socketMode: mode(/^0?[0-7]{3}$/, '0660')
     .default('0600')
     .describe('Permissions of Unix sockets, in octal. Default: 0600.'),
   publicUrl: httpUrl('https://images.example.com')
@@ -115,9 +114,14 @@ export const settings = z.strictObject({
     .describe(
       'Listen on addresses that other machines can reach, although nobody is asked who they are. Default: false.',
     ),
+  shutdownDelaySeconds: seconds(0)
+    .default(0)
+    .describe(
+      'How long calls are still accepted after SIGTERM, while health says NOT_SERVING, in seconds. Default: 0.',
+    ),
   shutdownGraceSeconds: seconds(0)
     .default(30)
-    .describe('How long calls that run may take to finish after SIGTERM, in seconds. Default: 30.'),
+    .describe('How long calls that run may take to finish after that, in seconds. Default: 30.'),
   limits: limits
     // A save that waits for its turn has sent its first message: one timer covers both.
     .transform((values) => ({ ...values, saveQueueMs: values.firstMessageSeconds * 1000 }))

@@ -15,6 +15,8 @@ const CONNECTION_WINDOW_BYTES = 16 * 1024 * 1024;
 const MAX_SESSION_MEMORY_MB = 1000;
 /** Keeps a new socket to the daemon's user until it has its final mode. */
 const UMASK_OF_SOCKETS = 0o177;
+/** What chmod fails with on file systems where sockets have no permissions of their own, such as virtiofs. */
+const HAVE_NO_MODES = new Set<string | undefined>(['EINVAL', 'ENOTSUP', 'EOPNOTSUPP']);
 
 export interface ListenerOptions {
   addresses: readonly Address[];
@@ -54,9 +56,10 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     const addresses: string[] = [];
     for (const address of options.addresses) {
       const server = createHttp2Server(options, connections);
-      windows.govern(server);
-      addresses.push(await listen(server, address, options.socketMode));
+      // Before it listens: one that fails after that is closed, too.
       servers.push(server);
+      windows.govern(server);
+      addresses.push(await listen(server, address, options));
     }
     return { addresses, close };
   } catch (error) {
@@ -94,17 +97,18 @@ function closeIfSilent(session: ServerHttp2Session, prefaceMs: number): void {
 }
 
 /** Returns the address as text, with the actual port. */
-async function listen(server: Http2Server, address: Address, socketMode: number): Promise<string> {
+async function listen(server: Http2Server, address: Address, options: ListenerOptions): Promise<string> {
   try {
-    if ('path' in address) await listenOnSocket(server, address.path, socketMode);
+    if ('path' in address) await listenOnSocket(server, address.path, options);
     else await started(server, address);
+    server.on('error', (error) => options.log.warn({ err: error }, 'a connection could not be accepted'));
     return formatAddress('path' in address ? address : { ...address, port: (server.address() as AddressInfo).port });
   } catch (cause) {
     throw new Error(`cannot listen on ${formatAddress(address)}: ${(cause as Error).message}`, { cause });
   }
 }
 
-async function listenOnSocket(server: Http2Server, path: string, mode: number): Promise<void> {
+async function listenOnSocket(server: Http2Server, path: string, { socketMode, log }: ListenerOptions): Promise<void> {
   // libuv reports a missing folder as EACCES when it binds.
   await access(dirname(path));
   await removeStaleSocket(path);
@@ -113,7 +117,15 @@ async function listenOnSocket(server: Http2Server, path: string, mode: number): 
   const listening = started(server, { path });
   process.umask(umask);
   await listening;
-  await chmod(path, mode);
+  try {
+    await chmod(path, socketMode);
+  } catch (error) {
+    if (!HAVE_NO_MODES.has((error as NodeJS.ErrnoException).code)) throw error;
+    log.warn(
+      { err: error, path },
+      'socketMode cannot be set on this file system; the socket has the mode that it gives',
+    );
+  }
 }
 
 async function started(server: Http2Server, options: ListenOptions): Promise<void> {

@@ -34,8 +34,9 @@ export function explain(error: unknown, address: string): string {
 }
 
 /** Returns the message, without gRPC's texts about connections, which mean little to users. */
-function messageOf({ code, reason, message }: ImageStorageError, address: string): string {
+function messageOf({ code, reason, httpStatus, message }: ImageStorageError, address: string): string {
   if (reason !== undefined) return message.endsWith('.') ? message : `${message}.`;
+  if (httpStatus !== undefined) return `${address} answered with ${message}.`;
   if (code === UNAVAILABLE) return `The ImageStorage daemon at ${address} cannot be reached.`;
   if (code === DEADLINE_EXCEEDED) return `The ImageStorage daemon at ${address} did not answer in time.`;
   return `The ImageStorage daemon at ${address} did not do it: ${message}.`;
@@ -44,6 +45,7 @@ function messageOf({ code, reason, message }: ImageStorageError, address: string
 function adviceFor(error: ImageStorageError): string {
   if (error.outcomeUnknown)
     return 'Whatever it was to change may be changed all the same: look with list_images before you try again.';
+  if (error.httpStatus !== undefined) return 'Tell the user, who can change that.';
   if (error.reason === undefined) return adviceWithoutAnswer(error.code);
   const advice = ADVICE[error.reason];
   if (advice !== undefined) return advice;

@@ -7,17 +7,24 @@ import type { Storage } from '../storage/types.ts';
 
 const POLL_MS = 1000;
 
+export interface HealthSignals {
+  /** Fires when the daemon is about to stop accepting: nothing serves from then on. */
+  leaving: AbortSignal;
+  /** Ends the watches. */
+  shutdown: AbortSignal;
+}
+
 /**
  * The empty name and `imagestorage.v1.ImageStorage` have the health of the default provider, and
  * `imagestorage.v1.ImageStorage/<provider>` has that of one provider. So a probe restarts or hides the daemon only for
  * its default provider: another one that is down fails only its own calls.
  *
- * Asks the storage at each call, and each second of a watch; `shutdown` ends the watches.
+ * Asks the storage at each call, and each second of a watch.
  */
 export function createHealth(
   storage: Storage,
   defaultProvider: string,
-  shutdown: AbortSignal,
+  { leaving, shutdown }: HealthSignals,
 ): ServiceImpl<typeof Health> {
   const providers = new Map([
     ['', defaultProvider],
@@ -27,7 +34,7 @@ export function createHealth(
   const statusOf = (service: string): Status => {
     const provider = providers.get(service);
     if (provider === undefined) return Status.SERVICE_UNKNOWN;
-    return !shutdown.aborted && storage.health()[provider]!.serving ? Status.SERVING : Status.NOT_SERVING;
+    return !leaving.aborted && storage.health()[provider]!.serving ? Status.SERVING : Status.NOT_SERVING;
   };
   return {
     check({ service }) {

@@ -3,10 +3,12 @@ import type { Interceptor, StreamRequest, StreamResponse } from '@connectrpc/con
 import type { Logger } from '../storage/domain/logger.ts';
 import { type Call, cancelled, startCall } from './call.ts';
 import { connectStatusOf, foldReadError, toConnectError } from './errors.ts';
+import { isRead } from './unread-request.ts';
 
 export function callInterceptor(log: Logger): Interceptor {
   return (next) => async (request) => {
     const { method, signal } = request;
+    request.contextValues.set(isRead, true);
     const call = startCall({ log, method: method.name, signal, statusOf: connectStatusOf });
     try {
       const response = await next(request.stream ? withFoldedErrors(request) : request);

@@ -21,16 +21,18 @@ export interface ServiceOptions {
   defaultProvider: string;
   /** Whether clients may ask for the descriptors. */
   reflection: boolean;
+  /** Fires when the daemon is about to stop accepting; health says so from then on. */
+  leaving: AbortSignal;
   /** Ends the streams that never end by themselves. */
   shutdown: AbortSignal;
 }
 
 export function addServices(router: ConnectRouter, options: ServiceOptions): void {
-  const { storage, defaultProvider, save, maxMetadataBytes, reflection, shutdown } = options;
+  const { storage, defaultProvider, save, maxMetadataBytes, reflection, leaving, shutdown } = options;
   const routes = createRoutes(storage, save);
   const readMaxBytes = Math.max(save.maxChunkBytes, maxMetadataBytes) + FRAMING_BYTES;
   router.service(ImageStorage, routes).rpc(ImageStorage.method.save, routes.save, { readMaxBytes });
   router.service(Maintenance, createMaintenance(storage));
-  router.service(Health, createHealth(storage, defaultProvider, shutdown));
+  router.service(Health, createHealth(storage, defaultProvider, { leaving, shutdown }));
   if (reflection) addReflection(router, [ImageStorage, Maintenance, Health], shutdown);
 }

@@ -102,7 +102,8 @@ export interface StorageProvider extends PageReader, Maintainable {
   get(filename: string, options?: GetOptions): Promise<StoredImage>;
   /**
    * Deletes an image. Returns true when this call deleted it, false when there was none. After true, the image is never
-   * visible again.
+   * visible again. Rejects with BYTES_REMAIN when the image is never visible again, but the store refuses to remove its
+   * bytes, as a bucket with Object Lock does.
    */
   delete(filename: string): Promise<boolean>;
   /** Lists the images that match, newest first by default. */
@@ -170,6 +171,8 @@ export interface ProviderContext {
   shortId: () => string;
   /** Called when the store must not continue; the daemon exits with 74. */
   onFatal: (error: Error) => void;
+  /** Called with the place of a store that did not exist before. */
+  onNewStore?: (place: string) => void;
   /** Called with the name of each step of the store's protocol; crash tests end the process here. */
   failpoint: (step: string) => void;
   /** Rebuilds the catalog from the records, even when it is sound; default false. */

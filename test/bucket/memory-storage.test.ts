@@ -290,7 +290,8 @@ it('shows in health that the bucket refuses all calls, until it does no more', a
     refusal = undefined;
     const { filename } = await provider.save(PNG, SAVE);
     refusal = foldS3Error({ $metadata: { httpStatusCode: 403 } }, 'write');
-    expect(await provider.delete(filename)).toBe(true);
+    await expect(provider.delete(filename)).rejects.toMatchObject({ reason: 'BYTES_REMAIN' });
+    await expect(provider.get(filename)).rejects.toMatchObject({ reason: 'IMAGE_NOT_FOUND' });
     expect(provider.health).toEqual({ serving: true });
     refusal = new ObjectStoreError(failure, 'nothing at all');
     await expect(provider.save(PNG, SAVE)).rejects.toMatchObject({ reason: expect.stringMatching(/^BACKEND_/) });

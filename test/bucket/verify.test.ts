@@ -194,7 +194,8 @@ it('restores a record without a moment in which another daemon could see none', 
   await handsOnObjects(memoryObjects(bucket)).write(recordKey(filename), Buffer.from('scribble'));
   const runs = await Promise.all([verified(provider, { repair: true }), verified(provider, { repair: true })]);
   expect(runs.flatMap(({ findings }) => findings.map(({ remedy }) => remedy))).toContain('restored');
-  expect(removed).toEqual([]);
+  // The first start tries the bucket.
+  expect(removed.filter((key) => !key.startsWith('outputs/metadata/doctor/'))).toEqual([]);
   expect(String(bucket.get(recordKey(filename))?.bytes)).toContain('a red fox');
   expect([...bucket.keys()].filter((key) => key.includes('/quarantine/'))).not.toEqual([]);
 });

@@ -67,7 +67,12 @@ export async function openInThread(path: string): Promise<TestedCatalog> {
     clearPendingUnlinks: async (filenames) => writer.clearPendingUnlinks(filenames),
     purgeTombstones: async (deletedBefore) => finish(writer.purgeTombstones(deletedBefore)),
     unsyncedRecords: async (limit, young) => reader.unsyncedRecords(limit, young),
+    lastSequence: async () => reader.lastSequence(),
     setRecordsSynced: async (sequence) => writer.setRecordsSynced(sequence),
+    load: async (records) => writer.load(records),
+    loadDeletes: async (tombstones) => writer.loadDeletes(tombstones),
+    forgetDeletes: async (broughtBack) => writer.forgetDeletes(broughtBack),
+    raiseGeneration: async (above) => writer.raiseGeneration(above),
     async close(clean) {
       reader.close();
       writer.close(clean);

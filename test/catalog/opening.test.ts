@@ -139,6 +139,75 @@ describe('opening', () => {
   });
 });
 
+describe('a write-ahead log', () => {
+  const SAVES = 60;
+  /** Its commits fill the log often enough for several checkpoints. */
+  const large = (id: number) => recordOf(1000 + id, { parametersJson: `"${'x'.repeat(1 << 18)}"` });
+  const copy = (from: string, to: string) => {
+    for (const suffix of ['', '-wal']) copyFileSync(from + suffix, to + suffix);
+  };
+
+  /** Copies of a running catalog before and after several checkpoints. */
+  async function copiesOfRunning(): Promise<{ early: string; late: string; filenames: string[] }> {
+    const [running, early, late] = [`${path}.running`, `${path}.early`, `${path}.late`];
+    createWith(running);
+    const catalog = await openInWorkers(running);
+    await catalog.raiseGeneration(0);
+    await catalog.commit([insertOf(large(0))]);
+    copy(running, early);
+    for (let id = 1; id < SAVES; id += 1) await catalog.commit([insertOf(large(id))]);
+    copy(running, late);
+    await catalog.close(false);
+    return { early, late, filenames: Array.from({ length: SAVES }, (_, id) => large(id).filename) };
+  }
+
+  const opened = async () => {
+    const found = await open();
+    if (found.state === 'lost') throw new Error(found.why);
+    const { records } = await found.catalog.page({ order: 'oldest' }, PAGE);
+    await found.catalog.close(false);
+    return { whole: found.whole, filenames: records.map(({ filename }) => filename) };
+  };
+
+  it('of the same moment is replayed', async () => {
+    const { early, late, filenames } = await copiesOfRunning();
+    copy(early, path);
+    expect(await opened()).toEqual({ whole: true, filenames: filenames.slice(0, 1) });
+    copy(late, path);
+    expect(await opened()).toEqual({ whole: true, filenames });
+  });
+
+  it.each([
+    ['newer', 'early', 'late'],
+    ['older', 'late', 'early'],
+  ] as const)('that is %s than the database is put aside instead of replayed', async (_, main, log) => {
+    const { filenames, ...copies } = await copiesOfRunning();
+    copyFileSync(copies[main], path);
+    copyFileSync(`${copies[log]}-wal`, `${path}-wal`);
+    const found = await opened();
+    expect(found.whole).toBe(false);
+    expect(filenames.slice(0, found.filenames.length)).toEqual(found.filenames);
+    expect(existsSync(`${path}-wal.aside`)).toBe(true);
+  });
+
+  it('that is left beside a catalog that was closed clean is put aside', async () => {
+    const { early } = await copiesOfRunning();
+    createWith(path, RECORDS);
+    tamper("DELETE FROM store WHERE name = 'generation'");
+    copyFileSync(`${early}-wal`, `${path}-wal`);
+    expect((await opened()).filenames).toHaveLength(RECORDS.length);
+  });
+
+  it('that is gone after a crash is told from one that a clean close removed', async () => {
+    const { early } = await copiesOfRunning();
+    copyFileSync(early, path);
+    expect(await opened()).toMatchObject({ whole: false });
+    createWith(`${path}.clean`, RECORDS);
+    copyFileSync(`${path}.clean`, path);
+    expect(await opened()).toMatchObject({ whole: true });
+  });
+});
+
 describe('creating', () => {
   it('keeps the first of two images with one name or one key, and what was deleted stays so', async () => {
     const gone = recordOf(1, { idempotencyKey: 'gone' });

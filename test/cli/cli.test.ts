@@ -240,6 +240,21 @@ describe('cleanup', () => {
   });
 });
 
+it('cleanup names in its plan what is dated in the future, and leaves an age to the daemon', async () => {
+  await saveThree('future');
+  for (const year of [2098, 2099]) await saved(year, { model: 'future', timestamp: new Date(`${year}-01-01`) });
+  const criteria = ['cleanup', '--model', 'future', '--keep-count', '2'];
+  const dry = await run([...criteria, '--older-than', '1d', '--dry-run']);
+  const plan = /^would delete 1 image, .*; 2 images dated in the future spared and not counted:\n {2}20020101_\S+\n$/;
+  expect(dry.stdout).toMatch(plan);
+  const json = await run([...criteria, '--dry-run', '--json']);
+  expect(JSON.parse(json.stdout)).toMatchObject({ deletedCount: 1, keptFuture: 2 });
+  const ahead = await run([...criteria, '--older-than', '2036-01-01', '--yes']);
+  expect(ahead.exitCode).toBe(EXIT.USAGE);
+  expect(ahead.stderr).toMatch(/older_than: 2036-01-01T\S+ is after now, \S+ by the clock of the daemon/);
+  expect(await daysOf('future')).toHaveLength(5);
+});
+
 requires('script, of util-linux', hasScript)('cleanup on a terminal', () => {
   it('asks on a terminal, and takes anything but yes for no', async () => {
     await saveThree('asked');
@@ -270,6 +285,44 @@ requires('script, of util-linux', hasScript)('cleanup on a terminal', () => {
     expect(stdout.match(/would delete \d/g)).toEqual(['would delete 2', 'would delete 2']);
     expect(exitCode).toBe(EXIT.OK);
     expect(await daysOf(model)).toEqual(['2003-01-01', '2002-01-03', '2002-01-02']);
+  });
+});
+
+describe('what cannot be seen or drives a terminal', () => {
+  const evil = '\x1b[2J\x9b31m\u202egnp\u2028\u200b\nimage-storage: all is well';
+  const shown = String.raw`\u001b[2J\u009b31m\u202egnp\u2028\u200b\u000aimage-storage: all is well`;
+
+  it.each([
+    ['an unknown command', [evil]],
+    ['an unknown option', ['list', `--${evil}`]],
+    ['too many arguments', ['stats', evil, 'b']],
+    ['a value that is no time', ['list', '--since', evil]],
+    ['a value that is no address', ['stats', '--address', evil]],
+    ['a file that is not there', ['config', 'check', '--config', `/nowhere/${evil}`]],
+    ['a folder that is none', ['mcp', '--allow-dir', `/nowhere/${evil}`]],
+    ['a provider that is not configured', ['doctor', '--provider', evil]],
+  ])('is escaped in the error about %s', (_, command) => {
+    const { stderr, stdout, status } = spawnSync(process.execPath, [COMMAND, ...command], {
+      encoding: 'utf8',
+      cwd: folder,
+    });
+    expect(status).not.toBe(0);
+    expect(stdout).toBe('');
+    expect(stderr).toContain(shown);
+    expect(stderr).toMatch(/^[^\p{Cc}\p{Cf}\p{Zl}]+\n$/u);
+  });
+
+  it('leaves a suggestion on its line', () => {
+    const { stderr } = spawnSync(process.execPath, [COMMAND, 'list', '--modle', 'x'], { encoding: 'utf8' });
+    expect(stderr).toBe("image-storage: unknown option '--modle'\n(Did you mean --model?)\n");
+  });
+
+  it('is escaped by --json, and stays the same value', async () => {
+    const prompt = evil.replace('\n', ' ');
+    await saved(40, { model: 'unseen', prompt });
+    const { stdout } = await run(['list', '--model', 'unseen', '--json']);
+    expect(stdout).toMatch(/^[^\p{Cc}\p{Cf}\p{Zl}]+\n$/u);
+    expect(JSON.parse(stdout).prompt).toBe(prompt);
   });
 });
 

@@ -3,12 +3,22 @@ import { describe, expect, it } from 'vitest';
 import { collectParameter, parametersText, parseSize } from '../../src/cli/shared/flags.ts';
 import { progressLine } from '../../src/cli/terminal/progress.ts';
 import { tableFormatter } from '../../src/cli/terminal/table.ts';
-import { displayText, displayWidth, formatBytes, shorten } from '../../src/cli/terminal/text.ts';
+import { displayText, displayWidth, escapeText, formatBytes, shorten } from '../../src/cli/terminal/text.ts';
 
 describe('text that others wrote', () => {
   it('cannot drive the terminal', () => {
     expect(displayText('a\x1b[2Jb\r\nc\x9b31md\u202egnp')).toBe('a [2Jb c 31mdgnp');
     expect(displayText('👩‍🎨 \ud800')).toBe('👩‍🎨 \ufffd');
+  });
+
+  it('is the same JSON when every character is escaped that drives a terminal or cannot be seen', () => {
+    const hidden = [0x7f, 0x9b, 0x85, 0x200b, 0x200d, 0x200e, 0x202e, 0x2028, 0x2029, 0x2066, 0xfeff, 0xe0041, 0x3164];
+    const value = { text: String.fromCodePoint(0x1b, 0x0a, ...hidden), plain: '猫 é "\\" 🦊' };
+    const json = escapeText(JSON.stringify(value));
+    expect(JSON.parse(json)).toEqual(value);
+    for (const code of hidden) expect(json).not.toContain(String.fromCodePoint(code));
+    expect(json).toContain('\\udb40\\udc41');
+    expect(json).toContain('猫 é');
   });
 
   it('is measured and cut in columns', () => {

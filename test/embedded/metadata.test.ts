@@ -382,10 +382,16 @@ it.each([
   ['JSON that is no graph', pngOf({ ...SIZE, text: { prompt: '{"a":[1,null]}' } })],
   ['broken JSON', pngOf({ ...SIZE, text: { prompt: '{"1":{"class_type":"KSampler","inputs":{' } })],
   ['JSON as deep as it is long', pngOf({ ...SIZE, text: { prompt: '['.repeat(1_000_000) } })],
+  ['a graph too deep for a save', pngOf({ ...SIZE, text: { prompt: deepGraph(100) } })],
   ['a prompt that no save takes', pngOf({ ...SIZE, text: { parameters: 'fox '.repeat(20_000) } })],
 ])('finds nothing in %s', async (_name, bytes) => {
   expect(await read(bytes)).toEqual({});
 });
+
+function deepGraph(levels: number): string {
+  const value = `${'['.repeat(levels)}${']'.repeat(levels)}`;
+  return `{"1":{"class_type":"Note","inputs":{"text":${value}}}}`;
+}
 
 function read(bytes: Uint8Array) {
   return readEmbeddedMetadata(readerOf(bytes));

@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type DaemonProcess, startDaemonProcess } from '../support/daemon-process.ts';
 import { untilNothingIsStaged } from '../support/files.ts';
+import { proxyWords } from '../support/proxy-words.ts';
+import { startRefusing } from '../support/refusing-proxy.ts';
 import { requires } from '../support/requires.ts';
 import { type Case, play, type Values } from './case.ts';
 import { interopFiles, seededImages } from './files.ts';
@@ -20,16 +22,22 @@ let folder: string;
 let daemon: DaemonProcess;
 /** What every case may name. */
 let values: Values;
+const proxies = new AsyncDisposableStack();
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'image-storage-interop-'));
   const seeded = seededImages(join(folder, 'outputs'));
   const unix = `unix:${join(folder, 'socket')}`;
   daemon = await startDaemonProcess(join(folder, 'outputs'), { flags: ['--listen', unix] });
-  values = { tcp: daemon.address, unix, seeded, ...(await interopFiles(folder)) };
+  const refusing: Values[] = [];
+  for (const words of await proxyWords()) {
+    refusing.push({ ...words, address: proxies.use(await startRefusing(words.status)).address });
+  }
+  values = { tcp: daemon.address, unix, seeded, proxies: refusing, ...(await interopFiles(folder)) };
 });
 afterAll(async () => {
   await daemon.stop('SIGTERM');
+  await proxies.disposeAsync();
   await rm(folder, { recursive: true });
 });
 

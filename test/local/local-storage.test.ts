@@ -36,6 +36,22 @@ it('explains every image by a record file beside it, in a folder of the day and 
   await store.close();
 });
 
+it('lists, serves and rebuilds what an older daemon saved with parameters that no save takes today', async () => {
+  const store = await openLocal();
+  const { filename } = await store.storage.save(pngOf({ width: 8, height: 8 }), SAVE);
+  await store.storage.close();
+  const path = join(store.folder, `metadata/generations/2024-09-27/flux-schnell/${filename}.json`);
+  const parametersJson = `{"a":${'['.repeat(10_000)}${'7'.repeat(10_000)}${']'.repeat(10_000)}}`;
+  await writeFile(path, JSON.stringify({ ...JSON.parse(await readFile(path, 'utf8')), parametersJson }));
+  await loseCatalog(store.folder);
+  const storage = await createStorage(store.config);
+  const [item] = await storage.list();
+  expect(item).toMatchObject({ filename, metadata: { parametersJson } });
+  expect((await storage.get(filename)).item.metadata.parametersJson).toBe(parametersJson);
+  await storage.close();
+  await store.close();
+});
+
 it('refuses a second process on the same folder', async () => {
   const store = await openLocal();
   await expect(createStorage(store.config)).rejects.toMatchObject({ name: 'StoreOpenError', kind: 'locked' });

@@ -304,6 +304,20 @@ it('opens nothing outside, however fast a folder on the way becomes a link', asy
   expect([...read]).toEqual(['inside']);
 });
 
+it('the plan of a cleanup counts what is dated in the future', async () => {
+  const assistant = await typeScriptAssistant(flags);
+  const [oldest, ...others] = await saveSome();
+  const bytes = pngOf({ width: 16, height: 16, seed: 30 });
+  const future = await client.save(bytes, { model: 'test', timestamp: new Date('2099-01-01') });
+  const plan = structureOf(await assistant.call('cleanup_images', { keep_count: 2 }));
+  expect(plan).toMatchObject({ count: 1, filenames: [oldest], kept_future: 1 });
+  const { confirm_token } = plan;
+  const done = structureOf(await assistant.call('cleanup_images', { keep_count: 2, confirm_token }));
+  expect(done).toMatchObject({ deleted: true, filenames: [oldest], kept_future: 1 });
+  expect(await stored()).toEqual([...others, future.filename].sort());
+  await assistant.close();
+});
+
 it('a cleanup that was confirmed deletes what was shown, though images are saved meanwhile', async () => {
   const assistant = await typeScriptAssistant(flags);
   const shown = await saveSome(2);

@@ -415,6 +415,14 @@ export function describeProvider(title: string, suite: ProviderSuite): void {
         expect(await storage.cleanup({ keepCount: 1 })).toMatchObject({ deletedCount: 0, keptPinned: 0 });
       });
 
+      it('keeps what is dated after now, and counts it for no criterion', async () => {
+        for (const at of [6, 7, 8]) await saveAt(at, { timestamp: new Date(Date.UTC(2099, 0, at)) });
+        expect(await storage.cleanup({ keepCount: 2 })).toMatchObject({ deletedCount: 2, keptFuture: 3 });
+        expect((await left()).slice(0, 3)).toEqual([1, 3, 4]);
+        expect(await storage.cleanup({ keepCount: 0 })).toMatchObject({ deletedCount: 2, keptFuture: 3 });
+        expect(await storage.list()).toHaveLength(4);
+      });
+
       it('refuses filters without a criterion', async () => {
         await expect(storage.cleanup({ model: 'even' })).rejects.toMatchObject({ reason: 'CLEANUP_WITHOUT_CRITERION' });
       });

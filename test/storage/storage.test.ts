@@ -57,7 +57,7 @@ function twoInABucket(a: object, b: object): StorageConfig {
 }
 
 describe('the configuration', () => {
-  const DEFAULTS = { type: 'local', lockWaitSeconds: 30, required: true };
+  const DEFAULTS = { type: 'local', create: true, lockWaitSeconds: 30, required: true };
   const refusal = (config: object) => {
     try {
       withDefaults(config);

@@ -52,7 +52,8 @@ type ImageStorageClient interface {
 	// INVALID_ARGUMENT: FIRST_MESSAGE_NOT_HEADER, MESSAGE_OUT_OF_ORDER, FIELD_INVALID, IMAGE_TOO_LARGE, IMAGE_EMPTY,
 	// IMAGE_TRUNCATED, TYPE_NOT_ALLOWED, TYPE_MISMATCH, SIZE_MISMATCH, CHECKSUM_MISMATCH.
 	// ALREADY_EXISTS: IDEMPOTENCY_KEY_REUSED. NOT_FOUND: PROVIDER_NOT_FOUND.
-	// RESOURCE_EXHAUSTED: DISK_FULL, TOO_MANY_SAVES (with RetryInfo), MESSAGE_TOO_LARGE. DEADLINE_EXCEEDED: SAVE_STALLED.
+	// RESOURCE_EXHAUSTED: DISK_FULL, MESSAGE_TOO_LARGE, with RetryInfo TOO_MANY_SAVES, TOO_MANY_OPEN_FILES.
+	// DEADLINE_EXCEEDED: SAVE_STALLED.
 	// FAILED_PRECONDITION: STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH. UNAVAILABLE: BACKEND_UNAVAILABLE.
 	// INTERNAL: STORAGE_IO.
 	Save(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[SaveRequest, SaveResponse], error)
@@ -63,6 +64,7 @@ type ImageStorageClient interface {
 	//
 	// NOT_FOUND: IMAGE_NOT_FOUND, PROVIDER_NOT_FOUND. OUT_OF_RANGE: OFFSET_OUT_OF_RANGE.
 	// DATA_LOSS: BYTES_CORRUPT, BYTES_MISSING. INVALID_ARGUMENT: FIELD_INVALID. UNAVAILABLE: BACKEND_UNAVAILABLE.
+	// RESOURCE_EXHAUSTED: TOO_MANY_OPEN_FILES (with RetryInfo).
 	Get(ctx context.Context, in *GetRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[GetResponse], error)
 	// Lists the images that match every given filter, newest first by default, in batches of at most 1 MiB (or a single
 	// image). Concurrent saves and deletes never cause an image present throughout to be skipped or repeated. Sends no
@@ -195,7 +197,8 @@ type ImageStorageServer interface {
 	// INVALID_ARGUMENT: FIRST_MESSAGE_NOT_HEADER, MESSAGE_OUT_OF_ORDER, FIELD_INVALID, IMAGE_TOO_LARGE, IMAGE_EMPTY,
 	// IMAGE_TRUNCATED, TYPE_NOT_ALLOWED, TYPE_MISMATCH, SIZE_MISMATCH, CHECKSUM_MISMATCH.
 	// ALREADY_EXISTS: IDEMPOTENCY_KEY_REUSED. NOT_FOUND: PROVIDER_NOT_FOUND.
-	// RESOURCE_EXHAUSTED: DISK_FULL, TOO_MANY_SAVES (with RetryInfo), MESSAGE_TOO_LARGE. DEADLINE_EXCEEDED: SAVE_STALLED.
+	// RESOURCE_EXHAUSTED: DISK_FULL, MESSAGE_TOO_LARGE, with RetryInfo TOO_MANY_SAVES, TOO_MANY_OPEN_FILES.
+	// DEADLINE_EXCEEDED: SAVE_STALLED.
 	// FAILED_PRECONDITION: STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH. UNAVAILABLE: BACKEND_UNAVAILABLE.
 	// INTERNAL: STORAGE_IO.
 	Save(grpc.ClientStreamingServer[SaveRequest, SaveResponse]) error
@@ -206,6 +209,7 @@ type ImageStorageServer interface {
 	//
 	// NOT_FOUND: IMAGE_NOT_FOUND, PROVIDER_NOT_FOUND. OUT_OF_RANGE: OFFSET_OUT_OF_RANGE.
 	// DATA_LOSS: BYTES_CORRUPT, BYTES_MISSING. INVALID_ARGUMENT: FIELD_INVALID. UNAVAILABLE: BACKEND_UNAVAILABLE.
+	// RESOURCE_EXHAUSTED: TOO_MANY_OPEN_FILES (with RetryInfo).
 	Get(*GetRequest, grpc.ServerStreamingServer[GetResponse]) error
 	// Lists the images that match every given filter, newest first by default, in batches of at most 1 MiB (or a single
 	// image). Concurrent saves and deletes never cause an image present throughout to be skipped or repeated. Sends no

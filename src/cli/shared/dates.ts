@@ -1,6 +1,12 @@
 /** Parses points in time of flags as the storage library does, with commander's error. */
 import { InvalidArgumentError } from 'commander';
 import * as dates from '../../storage/domain/dates.ts';
+import type { Age } from '../../storage/domain/requests.ts';
+
+/** Returns an age as it is, for the daemon to resolve by its own clock, and any other instant like `parseInstant`. */
+export function parseCutoff(text: string): Date | Age {
+  return dates.parseAge(text) ?? parseInstant(text);
+}
 
 /** Returns the instant; a date is its first one. Throws commander's InvalidArgumentError. */
 export function parseInstant(text: string): Date {

@@ -39,6 +39,7 @@ export function outcomeHint(error: unknown): string | undefined {
 
 /** Returns the message, without gRPC's texts about connections, which mean little to users. */
 function clientMessage(error: ImageStorageError, address: string): string {
+  if (error.httpStatus !== undefined) return error.message;
   if (isUnreachable(error)) return `cannot reach ${address}: is the daemon running?`;
   if (error.code === DEADLINE_EXCEEDED && error.reason === undefined) return `no answer from ${address} in time`;
   return error.message;
@@ -69,6 +70,7 @@ const EXIT_OF_REASON: Record<string, number> = {
   BACKEND_AUTH: EXIT.PERMISSION,
 };
 
-function clientExitCode({ code, reason = '' }: ImageStorageError): number {
-  return EXIT_OF_REASON[reason] ?? EXIT_OF_CODE[code] ?? EXIT.BUG;
+function clientExitCode({ code, reason = '', httpStatus }: ImageStorageError): number {
+  const ofOthers = httpStatus === undefined ? EXIT.BUG : EXIT.UNAVAILABLE;
+  return EXIT_OF_REASON[reason] ?? EXIT_OF_CODE[code] ?? ofOthers;
 }

@@ -77,10 +77,22 @@ export async function printLine(line: string): Promise<void> {
   if (!process.stdout.write(`${line}\n`)) await once(process.stdout, 'drain');
 }
 
-/** Prints one JSON value per line; escapes characters that control a terminal, which leaves the value the same. */
+/**
+ * Returns the text with every character escaped as in JSON that controls a terminal, reorders text, breaks a line or is
+ * invisible.
+ */
+export function escapeText(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu, escapedUnits).toWellFormed();
+}
+
+function escapedUnits(character: string): string {
+  const units = Array.from({ length: character.length }, (_, at) => character.charCodeAt(at));
+  return units.map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`).join('');
+}
+
+/** Prints one JSON value per line, escaped so that no terminal obeys it; the value stays the same. */
 export async function printJson(value: unknown): Promise<void> {
-  const escaped = (character: string) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
-  await printLine(JSON.stringify(value).replace(/[\u007f-\u009f]/g, escaped));
+  await printLine(escapeText(JSON.stringify(value)));
 }
 
 /** Prints a line for people on stderr, with the program's name. */

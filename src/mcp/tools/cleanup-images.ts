@@ -29,10 +29,11 @@ export function addCleanupImages(
     title: 'Clean up old images',
     description:
       'Deletes old images for good, oldest first, at most 1,000 a call. Each criterion that is given (older_than, ' +
-      'keep_count, keep_bytes) protects; pinned images are spared. The first call only answers with the plan.',
+      'keep_count, keep_bytes) protects; pinned images and those dated in the future are spared and not counted. The ' +
+      'first call only answers with the plan.',
     annotations: { ...DELETES, idempotentHint: false },
     input: z.strictObject({
-      older_than: instant(dates.parseInstant, 'Criterion: protects what was not generated before this'),
+      older_than: instant(dates.parseCutoff, 'Criterion: protects what was not generated before this'),
       keep_count: natural
         .max(MAX_UINT32)
         .optional()
@@ -49,6 +50,7 @@ export function addCleanupImages(
       bytes: natural.describe('What they had'),
       filenames: z.array(z.string()).describe('Oldest first'),
       kept_pinned: natural.describe('Images that would have gone, were they not pinned'),
+      kept_future: natural.describe('Images dated after the clock of the daemon: spared, and no criterion counts them'),
       more: z.boolean().describe('More would go: call again for the next ones'),
     }),
     async run({ older_than, keep_count, keep_bytes, confirm_token, ...filters }, signal) {
@@ -71,6 +73,6 @@ export function addCleanupImages(
   });
 }
 
-function partsOf({ deletedCount: count, freedBytes: bytes, filenames, keptPinned, more }: CleanupResult) {
-  return { plan: { count, bytes, filenames }, remarks: { keptPinned, more } };
+function partsOf({ deletedCount: count, freedBytes: bytes, filenames, keptPinned, keptFuture, more }: CleanupResult) {
+  return { plan: { count, bytes, filenames }, remarks: { keptPinned, keptFuture, more } };
 }

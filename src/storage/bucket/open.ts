@@ -5,12 +5,13 @@ import { KeyedQueue } from '../async/keyed-queue.ts';
 import type { BucketCatalog } from '../catalog/bucket-catalog.ts';
 import { setAside } from '../catalog/sqlite/database-files.ts';
 import { openCatalog } from '../catalog/sqlite/worker-catalog.ts';
-import { hasCode, readText, replaceFile, syncFolder } from '../disk/files.ts';
+import { readText, replaceFile, syncFolder } from '../disk/files.ts';
+import { toOpenError } from '../disk/folder-problem.ts';
 import { type Lock, openLock } from '../disk/lock.ts';
 import { type BucketSettings, DEFAULT_LOCK_WAIT_SECONDS, DEFAULT_STATE_DIR } from '../domain/config.ts';
 import { StoreOpenError } from '../domain/errors.ts';
 import type { ProviderContext } from '../types.ts';
-import { BucketCondition } from './condition.ts';
+import { BucketCondition, detailsOf } from './condition.ts';
 import { readOrCreateFormat } from './format.ts';
 import { Journal } from './journal.ts';
 import { type ObjectStore, ObjectStoreError } from './object-store.ts';
@@ -55,12 +56,14 @@ export async function openStore(options: BucketOptions, context: ProviderContext
   } catch (error) {
     options.objects.close?.();
     lock?.release();
-    throw toOpenError(error, files.folder, options.objects);
+    const { folder: root, catalog, lock: lockFile, binding, spool } = files;
+    const place = { root, setting: 'stateDir' };
+    throw await toOpenError(toBucketError(error, options.objects), place, [catalog, lockFile, binding, spool]);
   }
 }
 
 async function openLocked(
-  { objects: bare, retry, shared = false }: BucketOptions,
+  { objects: bare, retry, shared = false, create }: BucketOptions,
   context: ProviderContext,
   files: StateFiles,
   lock: Lock,
@@ -68,7 +71,11 @@ async function openLocked(
   const condition = new BucketCondition(context);
   const closing = new AbortController();
   const trying = { ...retry, signal: closing.signal };
-  const objects = retrying(bare, { ...trying, onAnswer: (failure) => condition.noteAnswer(failure) });
+  const objects = retrying(bare, {
+    ...trying,
+    onAnswer: (failure) => condition.noteAnswer(failure),
+    onLongWait: (wait) => condition.noteLongWait(wait),
+  });
   const giveUp = () => {
     closing.abort();
     bare.close?.();
@@ -79,14 +86,20 @@ async function openLocked(
   let catalog: BucketCatalog | undefined;
   try {
     // Not through `condition`: a failure now is reported once, by the caller that opens the store.
-    const storeId = await withinFirstAnswer(bindToStore(retrying(bare, trying), files), giveUp);
+    const binding = { create, onCreate: () => announceStore(bare, context) };
+    const bound = bindToStore(retrying(bare, trying), files, binding);
+    const { storeId, isNew } = await withinFirstAnswer(bound, giveUp);
     const spool = new Spool(files.spool);
     await spool.prepare();
     catalog = await openOrCreateCatalog(files, storeId, context);
     const journal = new Journal(catalog);
-    const parts = { objects, catalog, journal, condition, context, spool, storeId, shared };
+    const parts = { objects, patience: trying, catalog, journal, condition, context, spool, storeId, shared };
     const store = { ...parts, unsettled: new Map(), byKey: new KeyedQueue(), closing };
-    const synchronizer = new Synchronizer(store, await catalog.isFilled());
+    if (isNew) {
+      await journal.write({ kind: 'probed' });
+      context.log.info({ provider: context.name, location: objects.location }, 'a new store was made in the bucket');
+    }
+    const synchronizer = await Synchronizer.over(store);
     await resolveOperations(store, await catalog.pendingOperations());
     signal?.throwIfAborted();
     return { ...store, synchronizer, stateDir: files.folder, lock };
@@ -121,16 +134,26 @@ export function stateFiles(name: string, folder: string = DEFAULT_STATE_DIR): St
 }
 
 /**
- * Returns the id of the store in the bucket. Requires that it is the store that the state was made for, if there is
+ * Returns the id of the store in the bucket, and whether it is new. Requires that it is the store that the state was made for, if there is
  * state.
  */
-async function bindToStore(objects: ObjectStore, files: StateFiles): Promise<string> {
+async function bindToStore(
+  objects: ObjectStore,
+  files: StateFiles,
+  options: { create?: boolean; onCreate: () => void },
+): Promise<{ storeId: string; isNew: boolean }> {
   const bound = await readBinding(files);
-  const storeId = await readOrCreateFormat(objects, bound?.storeId);
+  const format = await readOrCreateFormat(objects, bound?.storeId, options);
+  const { storeId } = format;
   if (bound?.storeId !== storeId || bound.location !== objects.location) {
     await replaceFile(files.binding, `${JSON.stringify({ storeId, location: objects.location })}\n`);
   }
-  return storeId;
+  return format;
+}
+
+function announceStore({ location }: ObjectStore, { name: provider, log, onNewStore }: ProviderContext): void {
+  log.info({ provider }, `${location} has no store yet: a new one is made`);
+  onNewStore?.(location);
 }
 
 /** Returns the store that the state was made for, or undefined. */
@@ -167,17 +190,9 @@ async function openOrCreateCatalog(
   return opened.catalog;
 }
 
-function toOpenError(error: unknown, folder: string, { location }: ObjectStore): StoreOpenError {
-  if (error instanceof StoreOpenError) return error;
-  const options = { cause: error };
-  if (error instanceof ObjectStoreError) {
-    const isAuth = error.failure === 'auth';
-    return new StoreOpenError('config', `${location}: ${error.message}`, { cause: error, isAuth });
-  }
-  if (hasCode(error, 'EACCES', 'EPERM', 'EROFS')) {
-    return new StoreOpenError('permission', `${folder} cannot be written by this user`, options);
-  }
-  if (hasCode(error, 'ENOTDIR', 'EEXIST')) return new StoreOpenError('config', `${folder} is not a folder`, options);
-  const why = error instanceof Error ? error.message : String(error);
-  return new StoreOpenError('io', `${folder} cannot be opened: ${why}`, options);
+function toBucketError(error: unknown, { location }: ObjectStore): unknown {
+  if (!(error instanceof ObjectStoreError)) return error;
+  const isAuth = error.failure === 'auth';
+  const kind = error.failure === 'unavailable' ? 'unavailable' : 'config';
+  return new StoreOpenError(kind, `${location}: ${error.message}`, { cause: error, isAuth, details: detailsOf(error) });
 }

@@ -121,8 +121,24 @@ export interface LocalCatalog extends ImageIndex {
    * `limit`.
    */
   unsyncedRecords(limit: number, young?: Span): Promise<UnsyncedRecord[]>;
+  /** Returns the highest sequence that a row ever had, or 0. */
+  lastSequence(): Promise<number>;
   /** Notes that all record files up to this sequence are on stable storage. Never moves backwards. */
   setRecordsSynced(sequence: number): Promise<void>;
+
+  /**
+   * Adds images that have no row. Skips one whose filename is taken; an idempotency key that is taken stays with the
+   * first image.
+   */
+  load(records: readonly ImageRecord[]): Promise<void>;
+  /**
+   * Adds deleted images by the same rules, and replaces the rows of those that are live. Returns how many were live.
+   */
+  loadDeletes(tombstones: readonly Tombstone[]): Promise<number>;
+  /** Forgets deletes of these filenames before a time, ms since 1970. Returns how many. */
+  forgetDeletes(broughtBack: readonly { filename: string; time: number }[]): Promise<number>;
+  /** Raises the catalog's generation above this one. Returns it once it survives a power cut. */
+  raiseGeneration(above: number): Promise<number>;
 
   /**
    * Waits for running reads, and closes the file. `clean` requires that all record files are synced and nothing is in

@@ -1,7 +1,9 @@
 /** The lock of a store, for one process: an SQLite EXCLUSIVE lock, which the kernel releases even after kill -9. */
+import { access, constants } from 'node:fs/promises';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { StoreOpenError } from '../domain/errors.ts';
+import { ifPresent } from './files.ts';
 
 const RETRY_MS = 100;
 const SQLITE_BUSY = 5;
@@ -12,9 +14,11 @@ export interface Lock {
 
 /**
  * Acquires the lock; waits up to `waitSeconds` for another holder. Rejects with a StoreOpenError `locked` after that,
- * or with an AbortError when the signal fires.
+ * with EACCES when this user may not write the file, or with an AbortError when the signal fires.
  */
 export async function openLock(path: string, waitSeconds: number, signal?: AbortSignal): Promise<Lock> {
+  // A file that it may not write SQLite opens for reading, and then grants BEGIN EXCLUSIVE without a lock.
+  await ifPresent(access(path, constants.R_OK | constants.W_OK));
   const deadline = Date.now() + waitSeconds * 1000;
   for (;;) {
     const lock = tryLock(path);

@@ -1,11 +1,11 @@
 /** Checks that a bucket offers what a store needs, with scratch objects that are removed afterwards. */
 
-import { readStoreId } from '../bucket/format.ts';
+import { noStore, readStoreId } from '../bucket/format.ts';
 import { type ObjectStore, ObjectStoreError } from '../bucket/object-store.ts';
 import { retrying } from '../bucket/retrying-store.ts';
 import type { BucketSettings } from '../domain/config.ts';
 import { KEY_ROOT } from '../domain/naming.ts';
-import { type Check, step } from './check.ts';
+import { type Check, Shortcoming, step } from './check.ts';
 import { Scratch } from './scratch.ts';
 import { examineState } from './state-folder.ts';
 import { type BucketUrls, examineEndpoint, examineUrls } from './urls.ts';
@@ -18,8 +18,8 @@ export interface ExaminedBucket {
 
 /** Thrown when the credentials are valid and lack one permission, so that other calls may succeed. */
 export class MissingPermission extends ObjectStoreError {
-  constructor(message: string, cause: unknown) {
-    super('auth', message, { cause });
+  constructor(guess: string, cause: ObjectStoreError) {
+    super('auth', guess, { answer: cause.answer, scope: cause.scope, cause });
   }
 }
 
@@ -31,11 +31,15 @@ export async function* examineObjectStore(
   bucket: () => ExaminedBucket,
 ): AsyncGenerator<Check> {
   const boundId = yield* examineState(settings, name, maxImageBytes);
-  yield* examineBucket(bucket(), boundId);
+  yield* examineBucket(bucket(), boundId, settings.create);
 }
 
 /** Examines a bucket, and closes `objects`. `boundId` is the store that the state folder belongs to, if any. */
-export async function* examineBucket({ objects: bare, urls }: ExaminedBucket, boundId?: string): AsyncGenerator<Check> {
+export async function* examineBucket(
+  { objects: bare, urls }: ExaminedBucket,
+  boundId?: string,
+  create = true,
+): AsyncGenerator<Check> {
   // Some services answer 429 to rapid writes of one object.
   const objects = retrying(bare);
   const scratch = new Scratch(objects);
@@ -43,6 +47,7 @@ export async function* examineBucket({ objects: bare, urls }: ExaminedBucket, bo
     if (!(yield* isUsable({ objects, urls }))) return;
     yield* step('store', async () => {
       const storeId = await readStoreId(objects, boundId);
+      if (storeId === undefined && !create) throw new Shortcoming(noStore(objects));
       return storeId === undefined ? 'no store yet: the first start makes one' : `it holds the store ${storeId}`;
     });
     yield* examineObjects(scratch, urls);

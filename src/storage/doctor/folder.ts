@@ -1,9 +1,10 @@
 /** Checks that a folder offers what a catalog and image files need, with scratch files that are removed afterwards. */
-import { access, constants, mkdtemp, open, rm, stat, statfs } from 'node:fs/promises';
+import { mkdtemp, open, rm, stat, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { checkLocal } from '../disk/file-system.ts';
-import { FolderSyncError, hasCode, ifPresent, syncFolder, writeFully } from '../disk/files.ts';
+import { ifPresent, syncFolder, writeFully } from '../disk/files.ts';
+import { asUser, checkAccess, type FolderSetting, folderProblem, notFolder } from '../disk/folder-problem.ts';
 import { type Check, type CheckResult, note, Shortcoming, skipped, step } from './check.ts';
 import { lockHolder } from './lock-holder.ts';
 
@@ -17,13 +18,6 @@ const SYNCED_BYTES = 64 * 1024;
 const SLOW_SYNC_MS = 50;
 /** Faster than any disk. */
 const SUSPICIOUS_SYNC_MS = 0.05;
-
-/** The folder, and the setting with which the user changes it. */
-export interface FolderSetting {
-  /** The folder that the configuration names. */
-  root: string;
-  setting: string;
-}
 
 export interface ExaminedFolder extends FolderSetting {
   /** The root, or a folder in it. */
@@ -63,7 +57,7 @@ export async function* examineFolder(folder: ExaminedFolder): AsyncGenerator<Che
 export async function nearestFolder(path: string, place: FolderSetting): Promise<string> {
   const found = await toldAs(path, place, () => ifPresent(stat(path)));
   if (found === undefined) return nearestFolder(dirname(path), place);
-  if (!found.isDirectory()) throw new Shortcoming(`${path} is not a folder: remove it, or change ${place.setting}`);
+  if (!found.isDirectory()) throw new Shortcoming(notFolder(path, place));
   return path;
 }
 
@@ -76,23 +70,9 @@ export async function toldAs<T>(path: string, place: FolderSetting, work: () => 
   }
 }
 
-function toShortcoming(thrown: unknown, path: string, { root, setting }: FolderSetting): unknown {
-  const error = thrown instanceof FolderSyncError ? thrown.cause : thrown;
-  const { code, syscall } = error as NodeJS.ErrnoException;
-  const options = { cause: error };
-  if (hasCode(error, 'EACCES', 'EPERM')) {
-    const user = process.geteuid?.();
-    const command = user === undefined ? '' : `sudo mkdir -p ${root} && sudo chown -R ${user} ${root}, or `;
-    return new Shortcoming(`${path} cannot be written${asUser()}: ${command}change ${setting}`, options);
-  }
-  if (hasCode(error, 'EROFS')) {
-    return new Shortcoming(`${path} is mounted read-only: mount it writable, or change ${setting}`, options);
-  }
-  if (hasCode(error, 'ENOSPC', 'EDQUOT')) {
-    return new Shortcoming(`the disk of ${path} is full: make room, or change ${setting}`, options);
-  }
-  if (syscall === undefined) return error;
-  return new Shortcoming(`${path}: ${syscall} fails with ${code}: look at its disk, or change ${setting}`, options);
+function toShortcoming(thrown: unknown, path: string, place: FolderSetting): unknown {
+  const problem = folderProblem(thrown, path, place);
+  return problem === undefined ? thrown : new Shortcoming(problem.message, { cause: problem.cause });
 }
 
 async function makeScratch(path: string, place: FolderSetting): Promise<string> {
@@ -100,15 +80,8 @@ async function makeScratch(path: string, place: FolderSetting): Promise<string> 
   return toldAs(base, place, () => mkdtemp(join(base, '.doctor-')));
 }
 
-/** Checks by path: opening `lock.db` or a catalog could drop a lock. */
 async function checkWritable(files: readonly string[], place: FolderSetting): Promise<void> {
-  for (const file of files) {
-    await toldAs(file, place, () => ifPresent(access(file, constants.R_OK | constants.W_OK)));
-  }
-}
-
-function asUser(): string {
-  return process.geteuid ? ` by this user (uid ${process.geteuid()})` : '';
+  for (const file of files) await toldAs(file, place, () => checkAccess(file));
 }
 
 async function examineFileSystem(path: string): Promise<CheckResult> {

@@ -43,6 +43,10 @@ export interface LocalConfig {
   type: 'local';
   /** The root folder, which is called `outputs` in keys; default `./outputs`. */
   basePath: string;
+  /** The mode of images and records in octal, such as `0640`; default: what the umask of the process leaves. */
+  fileMode?: string;
+  /** False: a folder without a store is refused, such as one whose disk is not mounted; default true. */
+  create?: boolean;
   /** How long to wait for another process to release the store; default 30. */
   lockWaitSeconds?: number;
   /**
@@ -55,6 +59,8 @@ export interface LocalConfig {
 export interface BucketSettings {
   /** The folder of its catalog, lock and spool, on a local disk; default `./outputs/metadata`. */
   stateDir?: string;
+  /** False: a bucket without a store is refused; default true. */
+  create?: boolean;
   /** True: other daemons save and delete in the bucket, too, and the catalog follows their changes; default false. */
   shared?: boolean;
   /** How often the catalog of a shared bucket is synchronized with the bucket; default 300. */

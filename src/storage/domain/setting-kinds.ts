@@ -23,6 +23,10 @@ export const folder = () =>
 /** Text that is never displayed. */
 export const secret = (description: string) => text().optional().meta({ description, writeOnly: true });
 
+/** Permissions in octal. YAML reads 0640 without quotes as the number 640. */
+export const mode = (pattern: RegExp, example: string) =>
+  z.string(`must be quoted, such as "${example}"`).regex(pattern, `must be an octal mode such as "${example}"`);
+
 export const yesOrNo = () =>
   z.union([z.boolean(), z.enum(['true', 'false', '1', '0']).transform((value) => /^(true|1)$/.test(value))], {
     error: 'must be true or false',

@@ -4,10 +4,14 @@ import { StoreOpenError } from './errors.ts';
 
 const LAYOUT_VERSION = 1;
 
-/** The FORMAT of a new store. */
-export function newStoreFormat(): { storeId: string; text: string } {
-  const storeId = nanoid();
-  return { storeId, text: `${JSON.stringify({ format: 'image-storage', version: LAYOUT_VERSION, storeId })}\n` };
+/** Returns the FORMAT of a new store, or of one whose id is known. */
+export function newStoreFormat(storeId: string = nanoid()): { storeId: string; text: string } {
+  return { storeId, text: formatOf(storeId) };
+}
+
+/** Returns the FORMAT of the store with this id. */
+export function formatOf(storeId: string): string {
+  return `${JSON.stringify({ format: 'image-storage', version: LAYOUT_VERSION, storeId })}\n`;
 }
 
 /**

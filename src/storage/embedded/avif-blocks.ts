@@ -10,7 +10,7 @@ const MAX_BOXES = 16;
 
 /** Rejects when the structure is broken. */
 export async function findAvifBlocks(readAt: ReadAt): Promise<Blocks> {
-  const { boxes } = boxesIn(await readMeta(readAt));
+  const { boxes } = boxesIn(await readMeta(readAt), ['iinf', 'iloc']);
   const bodyOf = (type: string) => boxes.find((box) => box.type === type)?.body;
   const ids = itemIds(bodyOf('iinf') ?? NOTHING);
   const iloc = bodyOf('iloc');
@@ -38,8 +38,8 @@ async function readMeta(readAt: ReadAt): Promise<Buffer> {
 function itemIds(iinf: Buffer): Map<string, number> {
   const ids = new Map<string, number>();
   const countBytes = iinf[0] === 0 ? 2 : 4;
-  for (const { type, body } of boxesIn(iinf.subarray(FULL_BOX_BYTES + countBytes)).boxes) {
-    if (type !== 'infe' || body[0]! < 2) continue;
+  for (const { body } of boxesIn(iinf.subarray(FULL_BOX_BYTES + countBytes), ['infe']).boxes) {
+    if (body[0]! < 2) continue;
     const idBytes = body[0] === 2 ? 2 : 4;
     const typeAt = FULL_BOX_BYTES + idBytes + 2;
     const itemType = body.toString('latin1', typeAt, typeAt + 4);

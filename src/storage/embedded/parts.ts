@@ -1,6 +1,6 @@
 /** Walks a container by random access to its file. */
 import { StorageError } from '../domain/errors.ts';
-import { type Demand, NOTHING, type Part, type Scan, type Walk, type Walker } from '../formats/walk.ts';
+import { type Demand, NOTHING, type Part, type Walk, type Walker } from '../formats/walk.ts';
 import type { ReadAt } from './read-at.ts';
 
 /** The most parts to read of one file. */
@@ -55,18 +55,9 @@ function answersFrom(readAt: ReadAt): (demand: Demand) => Promise<Buffer | undef
     }
     return window.subarray(at - windowAt);
   };
-  const scanFrom = async (start: number, scan: Scan) => {
-    for (let at = start; ; ) {
-      const chunk = await bytesAt(at, 1);
-      if (chunk.length === 0) return undefined;
-      if (scan(chunk, 0) !== -1) return NOTHING;
-      at += chunk.length;
-    }
-  };
   return async (demand) => {
     if (demand.kind === 'rest') return undefined;
-    if (demand.kind === 'scan') return scanFrom(demand.at, demand.scan);
     const bytes = await bytesAt(demand.at, demand.bytes);
-    return bytes.length < demand.bytes ? undefined : bytes.subarray(0, demand.bytes);
+    return bytes.length < demand.bytes ? undefined : bytes;
   };
 }

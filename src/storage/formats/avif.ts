@@ -1,9 +1,9 @@
 /**
  * Parses AVIF, still and animated: walks the boxes, and checks that the file contains all data that `meta` points to.
  */
-import { type Box, boxesIn, Fields, FULL_BOX_BYTES, isIsobmff, itemsIn, walkBoxes } from './isobmff.ts';
+import { boxesIn, FULL_BOX_BYTES, isIsobmff, itemsIn, walkBoxes } from './isobmff.ts';
 import { type Dimensions, dimensions, type Format, type Parser } from './parser.ts';
-import { damaged, readInto } from './walk.ts';
+import { damaged, NOTHING, readInto } from './walk.ts';
 
 const BRANDS = new Set(['avif', 'avis']);
 const MAX_META_BYTES = 1024 * 1024;
@@ -30,7 +30,8 @@ export function brandsOf(head: Buffer): string[] | undefined {
 function* parse(position: () => number): Parser {
   const found: { picture?: Picture } = {};
   yield* walkBoxes(({ type, at, lengthBytes }) => {
-    if (type !== 'meta' || lengthBytes === Infinity) return undefined;
+    // A file has one; another counts for nothing.
+    if (type !== 'meta' || lengthBytes === Infinity || found.picture !== undefined) return undefined;
     if (lengthBytes < FULL_BOX_BYTES || lengthBytes > MAX_META_BYTES) {
       throw damaged('an AVIF box (meta) with an impossible length');
     }
@@ -49,28 +50,32 @@ interface Picture extends Dimensions {
 }
 
 function readMeta(meta: Buffer): Picture {
-  const boxes = childrenOf(meta);
-  const properties = boxes.filter(({ type }) => type === 'iprp').flatMap(({ body }) => childrenOf(body));
-  const ispes = properties
-    .filter(({ type }) => type === 'ipco')
-    .flatMap(({ body }) => childrenOf(body))
-    .filter(({ type }) => type === 'ispe');
-  // Tiles, thumbnails and auxiliary pictures are not larger than the image itself.
-  const largest = ispes.map(({ body }) => readIspe(body)).sort((a, b) => b.width * b.height - a.width * a.height)[0];
-  if (largest === undefined) throw damaged('an AVIF without dimensions (ispe)');
-  const ends = boxes.filter(({ type }) => type === 'iloc').map(({ body }) => endOfItems(body));
-  return { ...largest, end: Math.max(0, ...ends) };
+  const properties = childOf(childOf(meta, 'iprp'), 'ipco');
+  const sizes = childrenOf(properties, 'ispe').map(readIspe);
+  if (sizes.length === 0) throw damaged('an AVIF without dimensions (ispe)');
+  const locations = childOf(meta, 'iloc');
+  return { ...largestOf(sizes), end: locations.length === 0 ? 0 : endOfItems(locations) };
 }
 
-function childrenOf(body: Buffer): Box[] {
-  const { boxes, allFit } = boxesIn(body);
+/** Tiles, thumbnails and auxiliary pictures are not larger than the image itself. */
+function largestOf(sizes: Dimensions[]): Dimensions {
+  return sizes.reduce((a, b) => (b.width * b.height > a.width * a.height ? b : a));
+}
+
+/** Returns the body of the first box of that type; empty when there is none. */
+function childOf(body: Buffer, type: string): Buffer {
+  return childrenOf(body, type, 1)[0] ?? NOTHING;
+}
+
+function childrenOf(body: Buffer, type: string, atMost = Infinity): Buffer[] {
+  const { boxes, allFit } = boxesIn(body, [type], atMost);
   if (!allFit) throw damaged('an AVIF box that reaches beyond the one around it');
-  return boxes;
+  return boxes.map((box) => box.body);
 }
 
 function readIspe(body: Buffer): Dimensions {
-  const fields = new Fields(body.subarray(FULL_BOX_BYTES));
-  return dimensions(fields.uint(4), fields.uint(4));
+  if (body.length < FULL_BOX_BYTES + 8) throw damaged('an AVIF box that reaches beyond the one around it');
+  return dimensions(body.readUInt32BE(FULL_BOX_BYTES), body.readUInt32BE(FULL_BOX_BYTES + 4));
 }
 
 /** Returns the largest end of an extent in this file. */

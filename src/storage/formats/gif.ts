@@ -1,6 +1,6 @@
 /** Parses GIF, also animated: the blocks from the logical screen to the trailer. */
 import { dimensions, type Format, type Parser } from './parser.ts';
-import { type Demand, damaged, read } from './walk.ts';
+import { checkParts, damaged, NOTHING, read } from './walk.ts';
 
 const SCREEN_BYTES = 13;
 const DESCRIPTOR_BYTES = 9;
@@ -17,40 +17,42 @@ export const gif: Format = {
   parse,
 };
 
+/** What the next byte is. */
+type Expected = 'block' | 'flags' | 'length';
+
 function* parse(): Parser {
   const screen = yield read(0, SCREEN_BYTES);
   const size = dimensions(screen.readUInt16LE(6), screen.readUInt16LE(8));
   let at = SCREEN_BYTES + colorTableBytes(screen[10]!);
+  let [bytes, bytesAt] = [NOTHING, at];
+  let expected: Expected = 'block';
   let hasImage = false;
-  for (;;) {
-    const block = (yield read(at, 1))[0];
+  for (let blocks = 0; ; ) {
+    if (at >= bytesAt + bytes.length) [bytes, bytesAt] = [yield read(at, 1), at];
+    const byte = bytes[at - bytesAt]!;
     at += 1;
-    if (block === TRAILER) break;
-    if (block === IMAGE) at = yield* imageData(at);
-    else if (block === EXTENSION) at = yield* subBlocks(at + 1);
+    if (expected === 'length') {
+      // An empty sub-block is the last.
+      if (byte === 0) expected = 'block';
+      else at += byte;
+    } else if (expected === 'flags') {
+      at += colorTableBytes(byte) + 1;
+      expected = 'length';
+    } else if (byte === EXTENSION) {
+      at += 1;
+      expected = 'length';
+      blocks += 1;
+    } else if (byte === IMAGE) {
+      at += DESCRIPTOR_BYTES - 1;
+      expected = 'flags';
+      hasImage = true;
+      blocks += 1;
+    } else if (byte === TRAILER) break;
     else throw damaged('no GIF block where one must begin');
-    hasImage ||= block === IMAGE;
+    checkParts(blocks);
   }
   if (!hasImage) throw damaged('a GIF without an image');
   return size;
-}
-
-/** Returns the offset at which a block ends. */
-type Block = Generator<Demand, number, Buffer>;
-
-function* imageData(at: number): Block {
-  const descriptor = yield read(at, DESCRIPTOR_BYTES);
-  return yield* subBlocks(at + DESCRIPTOR_BYTES + colorTableBytes(descriptor[8]!) + 1);
-}
-
-/** Skips sub-blocks, up to and including the empty one that ends them. */
-function* subBlocks(first: number): Block {
-  let at = first;
-  for (;;) {
-    const length = (yield read(at, 1))[0]!;
-    at += 1 + length;
-    if (length === 0) return at;
-  }
 }
 
 function colorTableBytes(flags: number): number {

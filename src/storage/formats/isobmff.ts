@@ -2,7 +2,18 @@
  * Walks the ISO base media file format (ISO/IEC 14496-12), the container of AVIF: its boxes, and the extents of its
  * items.
  */
-import { damaged, read, readUnlessEnd, rest, type Visit, type Walk, walkBytes } from './walk.ts';
+import {
+  checkParts,
+  damaged,
+  NOTHING,
+  read,
+  readUnlessEnd,
+  rest,
+  typeAt,
+  type Visit,
+  type Walk,
+  walkBytes,
+} from './walk.ts';
 
 const HEADER_BYTES = 8;
 const LARGE_SIZE_BYTES = 8;
@@ -21,20 +32,29 @@ export function isIsobmff(head: Buffer): boolean {
 /** Walks the boxes of a file, or of a body, up to its end. */
 export function* walkBoxes(visit: Visit): Walk {
   let at = 0;
-  for (;;) {
-    const header = yield readUnlessEnd(at, HEADER_BYTES);
-    if (header.length === 0) return;
-    const size = header.readUInt32BE(0);
-    const type = header.toString('latin1', 4, HEADER_BYTES);
+  let [bytes, bytesAt] = [NOTHING, at];
+  for (let parts = 1; ; parts += 1) {
+    if (at + HEADER_BYTES > bytesAt + bytes.length) {
+      [bytes, bytesAt] = [yield readUnlessEnd(at, HEADER_BYTES), at];
+      if (bytes.length === 0) return;
+    }
+    const size = bytes.readUInt32BE(at - bytesAt);
+    const type = typeAt(bytes, at - bytesAt + 4);
     let lengthBytes = size === OPEN ? Infinity : size - HEADER_BYTES;
     at += HEADER_BYTES;
     if (size === LARGE) {
-      lengthBytes = Number((yield read(at, LARGE_SIZE_BYTES)).readBigUInt64BE()) - HEADER_BYTES - LARGE_SIZE_BYTES;
+      if (at + LARGE_SIZE_BYTES > bytesAt + bytes.length) [bytes, bytesAt] = [yield read(at, LARGE_SIZE_BYTES), at];
+      const [high, low] = [bytes.readUInt32BE(at - bytesAt), bytes.readUInt32BE(at - bytesAt + 4)];
+      lengthBytes = high * 2 ** 32 + low - HEADER_BYTES - LARGE_SIZE_BYTES;
       at += LARGE_SIZE_BYTES;
     }
     if (lengthBytes < 0) throw damaged('an AVIF box with an impossible length');
+    checkParts(parts);
     const reading = visit({ type, at, lengthBytes });
-    if (reading !== undefined) yield* reading;
+    if (reading !== undefined) {
+      yield* reading;
+      bytes = NOTHING;
+    }
     if (lengthBytes === Infinity) break;
     at += lengthBytes;
   }
@@ -46,13 +66,13 @@ export interface Box {
   body: Buffer;
 }
 
-/** Returns the boxes in a body, up to one that does not fit, which is truncated. */
-export function boxesIn(body: Buffer): { boxes: Box[]; allFit: boolean } {
+/** Returns the first boxes of these types in a body, up to one that does not fit, which is truncated. */
+export function boxesIn(body: Buffer, types: readonly string[], atMost = Infinity): { boxes: Box[]; allFit: boolean } {
   const boxes: Box[] = [];
   let allFit = true;
   const walk = walkBoxes(({ type, at, lengthBytes }) => {
     allFit = lengthBytes === Infinity || at + lengthBytes <= body.length;
-    boxes.push({ type, body: body.subarray(at, at + lengthBytes) });
+    if (boxes.length < atMost && types.includes(type)) boxes.push({ type, body: body.subarray(at, at + lengthBytes) });
   });
   return { allFit: walkBytes(body, walk) && allFit, boxes };
 }
@@ -72,6 +92,9 @@ export interface Item {
   extents: Extent[];
 }
 
+/** The most items and extents of a file; an image of 256 tiles, each in one piece, has fewer than 1,000. */
+const MAX_EXTENTS = 65_536;
+
 /** Yields the items in the body of an `iloc` (8.11.3). Throws IMAGE_TRUNCATED when it ends too early. */
 export function* itemsIn(iloc: Buffer): Generator<Item> {
   const fields = new Fields(iloc);
@@ -81,6 +104,7 @@ export function* itemsIn(iloc: Buffer): Generator<Item> {
   const [offsetBytes, lengthBytes, baseBytes] = [sizes >> 12, (sizes >> 8) & 15, (sizes >> 4) & 15] as const;
   const indexBytes = version === 0 ? 0 : sizes & 15;
   const idBytes = version < 2 ? 2 : 4;
+  let left = MAX_EXTENTS;
   for (let items = fields.uint(idBytes); items > 0; items -= 1) {
     const id = fields.uint(idBytes);
     const constructionMethod = version === 0 ? 0 : fields.uint(2) & 15;
@@ -88,6 +112,8 @@ export function* itemsIn(iloc: Buffer): Generator<Item> {
     const base = fields.uint(baseBytes);
     // Extents without fields take no bytes, so that a large count would loop for nothing.
     const count = fields.uint(2) * Math.sign(indexBytes + offsetBytes + lengthBytes);
+    left -= 1 + count;
+    if (left < 0) throw damaged(`an AVIF in more than ${MAX_EXTENTS} pieces`);
     const extents: Extent[] = [];
     for (let extent = 0; extent < count; extent += 1) {
       fields.skip(indexBytes);

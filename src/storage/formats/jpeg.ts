@@ -1,13 +1,12 @@
 /** Parses JPEG: the markers from SOI through the scans to EOI. */
 import { type Dimensions, dimensions, type Format, type Parser } from './parser.ts';
-import { type Demand, damaged, read, readInto, type Scan, scan, type Visit, type Walk } from './walk.ts';
+import { checkParts, damaged, NOTHING, read, readInto, type Visit, type Walk } from './walk.ts';
 
 const FF = 0xff;
 const SOI = 0xd8;
 const EOI = 0xd9;
 export const SOS = 0xda;
 const TEM = 0x01;
-const NO_MARKER = 0;
 const LENGTH_BYTES = 2;
 /** The frame headers; their range of codes includes DHT (C4), JPG (C8) and DAC (CC). */
 const isFrame = (code: number) => code >= 0xc0 && code <= 0xcf && code !== 0xc4 && code !== 0xc8 && code !== 0xcc;
@@ -26,58 +25,53 @@ export const jpeg: Format = {
 
 /** Walks the segments after SOI, each with its code as type, up to EOI; skips entropy-coded data. */
 export function* walkJpeg(visit: Visit<number>): Walk {
-  let { code, end } = yield* nextMarker(2, false);
-  while (code !== EOI) {
-    if (!hasNoBody(code)) {
-      if (isReserved(code) || code === SOI) throw damaged('no JPEG marker where one must be');
-      const length = (yield read(end, LENGTH_BYTES)).readUInt16BE(0);
-      if (length < LENGTH_BYTES) throw damaged('a JPEG segment with an impossible length');
-      const reading = visit({ type: code, at: end + LENGTH_BYTES, lengthBytes: length - LENGTH_BYTES });
-      if (reading !== undefined) yield* reading;
-      end += length;
+  let at = 2;
+  let [bytes, bytesAt] = [NOTHING, at];
+  let [inData, afterFF] = [false, false];
+  for (let parts = 0; ; ) {
+    if (at >= bytesAt + bytes.length) [bytes, bytesAt] = [yield read(at, 1), at];
+    if (inData && !afterFF) {
+      at = bytesAt + indexBehindFF(bytes, at - bytesAt);
+      afterFF = bytes[at - bytesAt - 1] === FF;
+      continue;
     }
-    ({ code, end } = yield* nextMarker(end, code === SOS));
+    const code = bytes[at - bytesAt]!;
+    at += 1;
+    if (code === FF) {
+      afterFF = true;
+      continue;
+    }
+    if (!afterFF) throw damaged('no JPEG marker where one must be');
+    afterFF = false;
+    // FF00 is the byte FF itself, and data continues after a restart.
+    if (inData && (code === 0 || isRestart(code))) continue;
+    inData = code === SOS;
+    if (code === EOI) break;
+    parts += 1;
+    checkParts(parts);
+    if (hasNoBody(code)) continue;
+    if (isReserved(code) || code === SOI) throw damaged('no JPEG marker where one must be');
+    if (at + LENGTH_BYTES > bytesAt + bytes.length) [bytes, bytesAt] = [yield read(at, LENGTH_BYTES), at];
+    const length = bytes.readUInt16BE(at - bytesAt);
+    if (length < LENGTH_BYTES) throw damaged('a JPEG segment with an impossible length');
+    const reading = visit({ type: code, at: at + LENGTH_BYTES, lengthBytes: length - LENGTH_BYTES });
+    if (reading !== undefined) {
+      yield* reading;
+      bytes = NOTHING;
+    }
+    at += length;
   }
 }
 
-interface Marker {
-  code: number;
-  /** The offset after it. */
-  end: number;
-}
+/** Up to here the next FF is searched without a call, which costs as much as so many bytes. */
+const NEAR_BYTES = 32;
 
-/**
- * Finds the next marker; skips fill bytes and, with `inData`, entropy-coded data. Returns NO_MARKER when none follows.
- */
-function* nextMarker(at: number, inData: boolean): Generator<Demand, Marker, Buffer> {
-  const marker = { code: NO_MARKER, end: at };
-  let afterFF = false;
-  const look: Scan = (chunk, from) => {
-    let at = from;
-    for (;;) {
-      if (inData && !afterFF) {
-        at = chunk.indexOf(FF, at) + 1;
-        if (at === 0) return -1;
-        afterFF = true;
-      }
-      if (at === chunk.length) return -1;
-      const code = chunk[at]!;
-      at += 1;
-      // FF00 is the byte FF itself, and data continues after a restart.
-      if (inData && (code === 0 || isRestart(code))) afterFF = false;
-      else if (code === FF) afterFF = true;
-      else {
-        if (afterFF) marker.code = code;
-        return at;
-      }
-    }
-  };
-  yield scan(at, (chunk, from) => {
-    const to = look(chunk, from);
-    marker.end += (to === -1 ? chunk.length : to) - from;
-    return to;
-  });
-  return marker;
+/** Returns the index behind the next FF, or the length where there is none. */
+function indexBehindFF(bytes: Buffer, from: number): number {
+  const near = Math.min(bytes.length, from + NEAR_BYTES);
+  for (let at = from; at < near; at += 1) if (bytes[at] === FF) return at + 1;
+  const found = near === bytes.length ? -1 : bytes.indexOf(FF, near);
+  return found === -1 ? bytes.length : found + 1;
 }
 
 function* parse(): Parser {
@@ -86,6 +80,8 @@ function* parse(): Parser {
     found.hasScan ||= code === SOS;
     if (!isFrame(code)) return undefined;
     if (lengthBytes < 6) throw damaged('a JPEG frame header that is too short');
+    // Decoders take the first.
+    if (found.size !== undefined) return undefined;
     return readInto(at, lengthBytes, (header) => {
       found.size = dimensions(header.readUInt16BE(3), header.readUInt16BE(1));
     });

@@ -1,6 +1,6 @@
 /** Runs the parser of an image format over bytes that arrive in chunks of any size. */
 import { StorageError } from '../domain/errors.ts';
-import { type Demand, damaged, NOTHING, reach, rest, type Scan } from './walk.ts';
+import { type Demand, damaged, NOTHING, reach, rest } from './walk.ts';
 
 /** Pixels. */
 export interface Dimensions {
@@ -20,7 +20,7 @@ export interface Format {
   end: string;
   /** Returns whether a file may begin like this; `head` is 12 bytes or more unless the file is shorter. */
   matches(head: Buffer): boolean;
-  /** Parses from the first byte on. `position` returns how many bytes were read or skipped. */
+  /** Parses from the first byte on. `position` returns how many bytes have passed; at the end of the file, all. */
   parse(position: () => number): Parser;
 }
 
@@ -36,8 +36,9 @@ export class ParserRun {
   readonly #parser: Parser;
   #demand: Demand = reach(0);
   #result: Dimensions | undefined;
+  /** The offset of the chunk in the file. */
   #position = 0;
-  /** The bytes of a `read` that spans chunks. */
+  /** The bytes of a demand that spans chunks. */
   #joined: Buffer = NOTHING;
 
   constructor(format: Format) {
@@ -48,12 +49,12 @@ export class ParserRun {
 
   /** Throws IMAGE_TRUNCATED when the structure is broken. */
   push(chunk: Buffer): void {
-    let at = 0;
     while (this.#result === undefined) {
-      const next = this.#serve(chunk, at);
-      if (next === -1) return;
-      at = next;
+      const answer = this.#answer(chunk);
+      if (answer === undefined) break;
+      this.#resume(answer);
     }
+    this.#position += chunk.length;
   }
 
   /** Returns the dimensions. Throws IMAGE_TRUNCATED when the image continues beyond the last byte. */
@@ -69,35 +70,17 @@ export class ParserRun {
     );
   }
 
-  /** Serves the parser's demand. Returns the offset at which the chunk continues, or -1 when it is used up. */
-  #serve(chunk: Buffer, at: number): number {
+  /** Returns a view of the chunk when it holds all of the demanded bytes; undefined until all have arrived. */
+  #answer(chunk: Buffer): Buffer | undefined {
     const demand = this.#demand;
-    const from = demand.kind === 'rest' ? Infinity : at + Math.max(0, demand.at - this.#position);
-    this.#position += Math.min(from, chunk.length) - at;
-    if (from > chunk.length || demand.kind === 'rest') return -1;
-    if (demand.kind === 'scan') return this.#scan(demand.scan, chunk, from);
-    const arrived = this.#position - demand.at;
-    const piece = chunk.subarray(from, from + demand.bytes - arrived);
-    this.#position += piece.length;
-    const bytes = this.#join(piece, arrived, demand.bytes);
-    if (arrived + piece.length < demand.bytes) return -1;
-    this.#resume(bytes);
-    return from + piece.length;
-  }
-
-  #scan(look: Scan, chunk: Buffer, at: number): number {
-    const found = look(chunk, at);
-    this.#position += (found === -1 ? chunk.length : found) - at;
-    if (found !== -1) this.#resume(NOTHING);
-    return found;
-  }
-
-  /** Returns the bytes that have arrived of `wanted`; a view of the chunk when it holds all of them. */
-  #join(piece: Buffer, arrived: number, wanted: number): Buffer {
-    if (piece.length === wanted) return piece;
-    if (arrived === 0) this.#joined = Buffer.allocUnsafe(wanted);
-    this.#joined.set(piece, arrived);
-    return this.#joined;
+    if (demand.kind === 'rest') return undefined;
+    const from = demand.at - this.#position;
+    const to = from + demand.bytes;
+    if (from >= 0 && to <= chunk.length) return chunk.subarray(from);
+    if (from >= chunk.length) return undefined;
+    if (from >= 0) this.#joined = Buffer.allocUnsafe(demand.bytes);
+    this.#joined.set(chunk.subarray(Math.max(0, from), to), Math.max(0, -from));
+    return to <= chunk.length ? this.#joined : undefined;
   }
 
   #resume(bytes: Buffer): void {

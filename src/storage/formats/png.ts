@@ -1,6 +1,6 @@
 /** Parses PNG, also animated: the chunks from IHDR to IEND. Does not check CRCs. */
 import { type Dimensions, dimensions, type Format, type Parser } from './parser.ts';
-import { damaged, reach, read, readInto, type Visit, type Walk } from './walk.ts';
+import { checkParts, damaged, NOTHING, reach, read, readInto, typeAt, type Visit, type Walk } from './walk.ts';
 
 const SIGNATURE = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1');
 const HEADER_BYTES = 8;
@@ -20,19 +20,34 @@ export const png: Format = {
 /** Walks the chunks after the signature, IEND included. */
 export function* walkPng(visit: Visit): Walk {
   let at = SIGNATURE.length;
-  let type: string;
-  do {
-    const header = yield read(at, HEADER_BYTES);
-    const lengthBytes = header.readUInt32BE(0);
-    type = header.toString('latin1', 4, 8);
-    const isChunk = /^[A-Za-z]{4}$/.test(type) && lengthBytes <= MAX_CHUNK_BYTES;
-    if (!isChunk) throw damaged('no PNG chunk where one must begin');
+  let [bytes, bytesAt] = [NOTHING, at];
+  let type = '';
+  for (let parts = 1; type !== 'IEND'; parts += 1) {
+    if (at + HEADER_BYTES > bytesAt + bytes.length) [bytes, bytesAt] = [yield read(at, HEADER_BYTES), at];
+    const lengthBytes = bytes.readUInt32BE(at - bytesAt);
+    if (!isChunkType(bytes, at - bytesAt + 4) || lengthBytes > MAX_CHUNK_BYTES) {
+      throw damaged('no PNG chunk where one must begin');
+    }
+    checkParts(parts);
+    type = typeAt(bytes, at - bytesAt + 4);
     at += HEADER_BYTES;
     const reading = visit({ type, at, lengthBytes });
-    if (reading !== undefined) yield* reading;
+    if (reading !== undefined) {
+      yield* reading;
+      bytes = NOTHING;
+    }
     at += lengthBytes + CRC_BYTES;
-  } while (type !== 'IEND');
+  }
   yield reach(at);
+}
+
+/** Returns whether the four bytes are letters. */
+function isChunkType(bytes: Buffer, at: number): boolean {
+  for (let letter = at; letter < at + 4; letter += 1) {
+    const upper = bytes[letter]! & ~0x20;
+    if (upper < 0x41 || upper > 0x5a) return false;
+  }
+  return true;
 }
 
 function* parse(): Parser {

@@ -1,13 +1,16 @@
 /** The audit log: a JSON line per image deleted or brought back, so that a rebuilt catalog knows what stays deleted. */
-import { appendFile, readdir, rename, stat, unlink } from 'node:fs/promises';
+import { open, readdir, rename, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Tombstone } from '../catalog/catalog.ts';
-import { ifPresent, readText } from '../disk/files.ts';
+import { ifPresent, readText, writeFully } from '../disk/files.ts';
+import { openPlain, statPlain } from '../disk/plain-files.ts';
 import { folderOf, imageKey } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
 
 const ROTATE_BYTES = 16 * 1024 * 1024;
 const KEPT_ROTATIONS = 4;
+/** About 200 lines. */
+const TAIL_BYTES = 64 * 1024;
 
 /** The operation that deleted an image. */
 export type DeletedBy = 'delete' | 'cleanup';
@@ -68,7 +71,7 @@ export class AuditLog {
     try {
       while (this.#queue.length > 0) {
         await this.#rotate();
-        await appendFile(this.#path, this.#queue.splice(0).join(''));
+        await appendWhole(this.#path, this.#queue.splice(0).join(''));
       }
     } finally {
       this.#writing = undefined;
@@ -76,7 +79,7 @@ export class AuditLog {
   }
 
   async #rotate(): Promise<void> {
-    const size = (await ifPresent(stat(this.#path)))?.size ?? 0;
+    const size = (await ifPresent(statPlain(this.#path)))?.size ?? 0;
     if (size < ROTATE_BYTES) return;
     const stamp = new Date().toISOString().replace(/[-:.]/g, '');
     await rename(this.#path, this.#path.replace(/\.jsonl$/, `-${stamp}.jsonl`));
@@ -85,10 +88,45 @@ export class AuditLog {
   }
 }
 
+/** Appends all of the text or nothing: a torn line would make the next one unreadable, too. */
+async function appendWhole(path: string, text: string): Promise<void> {
+  await using file = await openPlain(path, 'append');
+  const { size } = await file.stat();
+  try {
+    await writeFully(file, Buffer.from(text), size);
+  } catch (error) {
+    await file.truncate(size);
+    throw error;
+  }
+}
+
 async function deletedIn(path: string): Promise<Set<string>> {
   const { deletes, broughtBack } = await readAuditLog(path);
   const standing = deletes.filter(({ record, deleteTime }) => deleteTime > (broughtBack.get(record.filename) ?? 0));
   return new Set(standing.map(({ record }) => record.filename));
+}
+
+/** Returns the filenames whose last line in the newest part of the log is a delete. */
+export async function lastDeletes(path: string): Promise<string[]> {
+  const lastActions = new Map<string, Entry['action'] | undefined>();
+  for (const line of (await readTail(path)).split('\n')) {
+    const entry = parseEntry(line);
+    if (entry !== undefined) lastActions.set(entry.tombstone.record.filename, entry.action);
+  }
+  return [...lastActions].flatMap(([filename, action]) => (action === 'adopt' || action === 'copy' ? [] : filename));
+}
+
+async function readTail(path: string): Promise<string> {
+  const file = await ifPresent(open(path, 'r'));
+  if (file === undefined) return '';
+  try {
+    const { size } = await file.stat();
+    const buffer = Buffer.alloc(Math.min(size, TAIL_BYTES));
+    const { bytesRead } = await file.read(buffer, 0, buffer.length, size - buffer.length);
+    return buffer.toString('utf8', 0, bytesRead);
+  } finally {
+    await file.close();
+  }
 }
 
 /** The content of the log, as far back as it is kept. */

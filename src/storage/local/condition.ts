@@ -1,10 +1,15 @@
 /** Decides whether a local store may be written and is the one that was opened, and folds its failures for callers. */
 import { CatalogError } from '../catalog/catalog.ts';
-import { FolderSyncError, type Inode, isSame } from '../disk/files.ts';
+import { FolderSyncError, hasCode, type Inode, isSame } from '../disk/files.ts';
 import { StorageError, toStorageError } from '../domain/errors.ts';
 import type { ProviderHealth } from '../domain/requests.ts';
 import type { ProviderContext } from '../types.ts';
 import type { Layout } from './layout.ts';
+
+/** How long reads trust that the folder is the one that was opened. */
+const FRESH_MS = 1000;
+/** Codes of a mount that lost its file system. */
+const UNMOUNTED = ['ENOTCONN', 'ESTALE', 'ENODEV', 'ENXIO'];
 
 export class LocalCondition {
   readonly #layout: Layout;
@@ -12,6 +17,8 @@ export class LocalCondition {
   readonly #identity: Inode;
   readonly #images: Inode;
   #stopped: StorageError | undefined;
+  #replaced: StorageError | undefined;
+  #checkedAt = performance.now();
 
   /** `identity`: the inode of FORMAT; `images`: the inode of the folder of all images. */
   constructor(layout: Layout, context: ProviderContext, { identity, images }: { identity: Inode; images: Inode }) {
@@ -22,24 +29,42 @@ export class LocalCondition {
   }
 
   get health(): ProviderHealth {
-    return this.#stopped === undefined ? { serving: true } : { serving: false, why: this.#stopped.message };
+    const failure = this.#replaced ?? this.#stopped;
+    if (failure === undefined) return { serving: true };
+    return { serving: false, why: failure.message, ...(this.#replaced && { place: this.#layout.basePath }) };
+  }
+
+  /** Rejects with STORE_REPLACED when the folder is gone or another one; looks at most once a second. */
+  async checkPresent(): Promise<void> {
+    const now = performance.now();
+    if (this.#replaced === undefined && now - this.#checkedAt < FRESH_MS) return;
+    this.#checkedAt = now;
+    await this.#checkFolder();
   }
 
   /** Rejects with STORE_READ_ONLY after a failure that left something in doubt, STORE_REPLACED on another folder. */
   async checkWritable(): Promise<void> {
     if (this.#stopped !== undefined) throw this.#stopped;
-    if (await isSame(this.#layout.format, this.#identity)) return;
-    this.#stopped = new StorageError('STORE_REPLACED', 'the folder of the store was replaced; restart the daemon');
-    this.#context.log.error({ provider: this.#context.name }, this.#stopped.message);
-    throw this.#stopped;
+    await this.#checkFolder();
   }
 
   /** Also rejects with STORE_REPLACED on another images folder: an image missing from it was not removed. */
   async checkImages(): Promise<void> {
-    await this.checkWritable();
-    if (await isSame(this.#layout.images, this.#images)) return;
+    await this.#checkFolder();
+    if (await isThere(this.#layout.images, this.#images)) return;
     const message = 'the folder of the images is gone or was replaced; mount or restore it and restart the daemon';
     throw new StorageError('STORE_REPLACED', message);
+  }
+
+  async #checkFolder(): Promise<void> {
+    if (this.#replaced !== undefined) throw this.#replaced;
+    if (await isThere(this.#layout.format, this.#identity)) return;
+    const message = 'the folder of the store is gone or was replaced: is its disk mounted? then restart the daemon';
+    this.#replaced = new StorageError('STORE_REPLACED', message);
+    const { basePath } = this.#layout;
+    const told = `${basePath} is gone or another folder: is its disk mounted? mount it, then restart the daemon`;
+    this.#context.log.error({ provider: this.#context.name, basePath }, told);
+    throw this.#replaced;
   }
 
   /**
@@ -71,5 +96,15 @@ export class LocalCondition {
       'the store takes no writes after an I/O error; restart the daemon',
     );
     return new StorageError('STORAGE_IO', 'the disk failed during the commit', { cause, outcomeUnknown: true });
+  }
+}
+
+/** Returns whether the path names this very file; false also on a mount that lost its file system. */
+async function isThere(path: string, inode: Inode): Promise<boolean> {
+  try {
+    return await isSame(path, inode);
+  } catch (error) {
+    if (hasCode(error, ...UNMOUNTED)) return false;
+    throw error;
   }
 }

@@ -17,6 +17,8 @@ export class Layout {
   readonly reserve: string;
   /** Size and mtime of the catalog at the last clean stop: a catalog that differs was changed since, and is checked. */
   readonly clean: string;
+  /** The generation of the catalog at the last start or clean stop. */
+  readonly generation: string;
   /** Its presence asks the next start to rebuild the catalog. */
   readonly rebuild: string;
 
@@ -35,7 +37,13 @@ export class Layout {
     this.format = join(this.metadata, 'FORMAT');
     this.reserve = join(this.metadata, 'reserve');
     this.clean = join(this.metadata, 'CLEAN');
+    this.generation = join(this.metadata, 'GENERATION');
     this.rebuild = join(this.metadata, 'REBUILD');
+  }
+
+  /** Files and folders that must be writable if they exist. */
+  get files(): string[] {
+    return [this.staging, this.logs, this.records, this.images, this.catalog, this.lock, this.format];
   }
 
   /** Returns the final path of an image. Requires a filename in the format of a store. */

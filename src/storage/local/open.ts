@@ -1,26 +1,33 @@
 /** Opens a local store: lock, identity, catalog (rebuilt when it is lost), recovery. */
-import { readdir, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { KeyedQueue } from '../async/keyed-queue.ts';
-import { CatalogError } from '../catalog/catalog.ts';
+import { CatalogError, type LocalCatalog } from '../catalog/catalog.ts';
+import { readMainFile } from '../catalog/sqlite/main-file.ts';
 import { type OpenCatalogOptions, type OpenedCatalog, openCatalog } from '../catalog/sqlite/worker-catalog.ts';
 import { checkLinks, checkLocal } from '../disk/file-system.ts';
 import { Folders, hasCode, ifPresent, inodeOf, readText, replaceFile, syncFolder } from '../disk/files.ts';
+import { toOpenError } from '../disk/folder-problem.ts';
 import { type Lock, openLock } from '../disk/lock.ts';
+import { writePlain } from '../disk/plain-files.ts';
 import { DEFAULT_LOCK_WAIT_SECONDS, type LocalConfig } from '../domain/config.ts';
 import { StoreOpenError } from '../domain/errors.ts';
 import type { Logger } from '../domain/logger.ts';
 import type { ProviderContext } from '../types.ts';
-import { AuditLog } from './audit-log.ts';
+import { AuditLog, lastDeletes } from './audit-log.ts';
+import { catchUp, reportStrays } from './catch-up.ts';
 import { Committer } from './committer.ts';
 import { LocalCondition } from './condition.ts';
 import { finishUnlinks } from './delete.ts';
-import { readOrCreateFormat } from './format.ts';
+import { readOrCreateFormat, requireStore } from './format.ts';
+import { hasNewerImages, isNewest, type Progress, readProgress, writeProgress } from './generation.ts';
 import { Layout } from './layout.ts';
 import { rebuildCatalog } from './rebuild.ts';
+import { lacksRecords } from './record-files.ts';
 import { restoreRecords, settleStaging } from './recover.ts';
 import { giveUpReserve, takeReserve } from './reserve.ts';
 import type { LocalStore } from './store.ts';
+import { checkStoreFiles, notPlain } from './store-files.ts';
 
 export interface OpenStore extends LocalStore {
   lock: Lock;
@@ -29,16 +36,18 @@ export interface OpenStore extends LocalStore {
 /** Opens the store, creating it on first use. Rejects with a StoreOpenError that says what to change. */
 export async function openStore(config: LocalConfig, context: ProviderContext): Promise<OpenStore> {
   const layout = new Layout(config.basePath);
-  const folders = new Folders(layout.basePath);
+  const folders = new Folders(layout.basePath, modeOf(config));
   let lock: Lock | undefined;
   try {
+    if (config.create === false) await requireStore(layout);
     await makeStoreFolders(layout, folders);
+    await checkStoreFiles(layout);
     lock = await openLock(layout.lock, config.lockWaitSeconds ?? DEFAULT_LOCK_WAIT_SECONDS, context.signal);
     context.failpoint('locked');
     return await openLocked(layout, folders, lock, context);
   } catch (error) {
     lock?.release();
-    throw toOpenError(error, layout.basePath);
+    throw await toOpenError(notPlain(error), { root: layout.basePath, setting: 'basePath' }, layout.files);
   }
 }
 
@@ -57,21 +66,28 @@ async function openLocked(layout: Layout, folders: Folders, lock: Lock, context:
     });
     onFatal(error);
   };
-  const { storeId, isNew } = await readOrCreateFormat(layout);
+  const { storeId, isNew } = await readOrCreateFormat(layout, context.log);
+  const known = await readProgress(layout);
+  const asClosed = await isAsClosed(layout);
   context.failpoint('format-read');
   await withReserve(layout, () => checkFileSystem(layout, context.log));
   const opened = await withReserve(layout, () =>
-    openOrRebuild(layout, storeId, isNew, context, { onDeath: onFatal, onCorrupt }),
+    openOrRebuild(layout, { storeId, isNew, asClosed }, context, { onDeath: onFatal, onCorrupt }),
   );
   const { catalog } = opened;
   const queues = { byFilename: new KeyedQueue(), byKey: new KeyedQueue() };
   try {
     const recovering = { layout, catalog, folders, log: context.log, failpoint: context.failpoint };
+    const isBehind = !opened.isBuilt && !(await isCurrent(opened, layout, known, asClosed));
     await withReserve(layout, async () => {
+      if (isBehind) await catchUp({ layout, catalog, context });
       if (!opened.clean) await restoreRecords(recovering);
       await settleStaging(recovering);
       await finishUnlinks({ layout, catalog, context, ...queues });
     });
+    if (isBehind || opened.isBuilt || (await lacksRecords(layout))) await reportStrays({ layout, catalog, context });
+    const generation = await beginGeneration(layout, catalog, known, context);
+    if (isNew) announceStore(layout, context);
     await takeReserve(layout).catch((error) => context.log.warn({ err: error }, 'no reserve could be taken'));
     context.failpoint('recovered');
     const [identity, images] = [(await inodeOf(layout.format))!, (await inodeOf(layout.images))!];
@@ -86,24 +102,61 @@ async function openLocked(layout: Layout, folders: Folders, lock: Lock, context:
     });
     const audit = new AuditLog(layout.auditLog);
     const parts = { layout, context, catalog, committer, folders, audit, condition: opening, lock };
-    return { storeId, ...parts, ...queues, unlinksPending: false };
+    return { storeId, generation, ...parts, ...queues, unlinksPending: false };
   } catch (error) {
     await catalog.close(false);
     throw error;
   }
 }
 
+/** Returns whether the catalog is the newest of its folder, and has the last deletes of the audit log. */
+async function isCurrent(
+  opened: OpenedCatalog & { state: 'open' },
+  layout: Layout,
+  known: Progress,
+  asClosed: boolean,
+): Promise<boolean> {
+  const { catalog } = opened;
+  if (!isNewest({ ...opened, sequence: await catalog.lastSequence() }, known, asClosed)) return false;
+  if (opened.clean && (await hasNewerImages(layout))) return false;
+  return !(await catalog.rowStates(await lastDeletes(layout.auditLog))).includes('live');
+}
+
+/** Raises the generation of a catalog that is the newest of its folder, there and in the folder. Returns it. */
+async function beginGeneration(
+  layout: Layout,
+  catalog: LocalCatalog,
+  known: Progress,
+  { name: provider, log, failpoint }: ProviderContext,
+): Promise<number> {
+  const generation = await catalog.raiseGeneration(known.generation);
+  failpoint('generation-raised');
+  try {
+    await writeProgress(layout, { generation, sequence: await catalog.lastSequence() });
+  } catch (error) {
+    if (!hasCode(error, 'ENOSPC', 'EDQUOT')) throw error;
+    log.warn({ err: error, provider }, 'the generation of the catalog could not be noted');
+  }
+  return generation;
+}
+
+/** Says that the store is new: below the mount point of a disk that is not mounted it hides the one that is missed. */
+function announceStore({ basePath }: Layout, { name: provider, log, onNewStore }: ProviderContext): void {
+  log.info({ provider, basePath }, `a new store was made in ${basePath}; if it had one, is its disk mounted?`);
+  onNewStore?.(basePath);
+}
+
 async function openOrRebuild(
   layout: Layout,
-  storeId: string,
-  isNew: boolean,
+  { storeId, isNew, asClosed }: { storeId: string; isNew: boolean; asClosed: boolean },
   context: ProviderContext,
   handlers: Pick<OpenCatalogOptions, 'onDeath' | 'onCorrupt'>,
-): Promise<OpenedCatalog & { state: 'open' }> {
+): Promise<OpenedCatalog & { state: 'open'; isBuilt: boolean }> {
+  let isBuilt = false;
   const opened = await openCatalog({
     path: layout.catalog,
     storeId,
-    suspect: !(await isAsClosed(layout)),
+    suspect: !asClosed,
     ...handlers,
     ...(context.synchronous && { synchronous: context.synchronous }),
     rebuild: context.rebuildCatalog || (await inodeOf(layout.rebuild)) !== undefined,
@@ -111,23 +164,26 @@ async function openOrRebuild(
       if (context.rebuildCatalog) await checkRecords(layout);
       if (!isNew) context.log.warn({ provider: context.name, why }, 'building the catalog from the records');
       await rebuildCatalog(builder, { ...context, layout, storeId });
+      isBuilt = true;
     },
   });
   if (opened.state === 'lost')
     throw new StoreOpenError('io', `the catalog was built and is not readable: ${opened.why}`);
-  return opened;
+  return { ...opened, isBuilt };
 }
 
 /** Rejects where there are images but no records: a rebuild would leave a store whose images nobody finds. */
-async function checkRecords({ images, records }: Layout): Promise<void> {
-  const isEmpty = async (folder: string) => ((await ifPresent(readdir(folder))) ?? []).length === 0;
-  if (!(await isEmpty(records)) || (await isEmpty(images))) return;
+async function checkRecords(layout: Layout): Promise<void> {
+  if (!(await lacksRecords(layout))) return;
+  const { images, records } = layout;
   throw new StoreOpenError('config', `${images} has images and ${records} has no records: mount or restore them first`);
 }
 
-/** Notes the size and mtime of the catalog at a clean stop. */
+/** Notes the generation, size and mtime of the catalog at a clean stop. Requires that the catalog is closed. */
 export async function markClosed(layout: Layout): Promise<void> {
-  await writeFile(layout.clean, await stampOf(layout));
+  await writePlain(layout.clean, await stampOf(layout));
+  const closed = readMainFile(layout.catalog);
+  if (closed !== undefined) await writeProgress(layout, closed);
 }
 
 async function isAsClosed(layout: Layout): Promise<boolean> {
@@ -150,25 +206,22 @@ async function withReserve<T>(layout: Layout, work: () => Promise<T>): Promise<T
   }
 }
 
-function toOpenError(error: unknown, basePath: string): StoreOpenError {
-  if (error instanceof StoreOpenError) return error;
-  const options = { cause: error };
-  if (hasCode(error, 'EACCES', 'EPERM', 'EROFS')) {
-    return new StoreOpenError('permission', `${basePath} cannot be written by this user`, options);
-  }
-  if (hasCode(error, 'ENOTDIR', 'EEXIST')) return new StoreOpenError('config', `${basePath} is not a folder`, options);
-  if (hasCode(error, 'ENOSPC', 'EDQUOT')) return new StoreOpenError('io', `the disk of ${basePath} is full`, options);
-  const why = error instanceof Error ? error.message : String(error);
-  return new StoreOpenError('io', `${basePath} cannot be opened: ${why}`, options);
-}
-
 async function makeStoreFolders(layout: Layout, folders: Folders): Promise<void> {
   for (const folder of [layout.staging, layout.logs, layout.records, layout.images]) await folders.ensure(folder);
+  // Those that exist, too: whoever may not enter them reads neither old files nor the catalog.
+  for (const folder of [layout.metadata, layout.records, dirname(layout.images), layout.images]) {
+    await folders.setFolderMode(folder);
+  }
+}
+
+function modeOf({ fileMode }: LocalConfig): number | undefined {
+  return fileMode === undefined ? undefined : Number.parseInt(fileMode, 8);
 }
 
 /** Refuses network file systems, and folders of images and metadata that allow no hard links between them. */
 async function checkFileSystem(layout: Layout, log: Logger): Promise<void> {
-  if ((await checkLocal(layout.basePath)) === 'fuse') {
+  // Not the base path: `images` and `metadata` may be links to another disk.
+  if ((await checkLocal(layout.metadata)) === 'fuse') {
     log.warn(
       { basePath: layout.basePath },
       'the store is on FUSE or virtiofs: a power cut is as safe as that makes fsync',

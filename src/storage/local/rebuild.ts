@@ -1,22 +1,18 @@
 /** Rebuilds a lost catalog from the record files, with the tombstones and idempotency keys that are left. */
-import { readFileSync } from 'node:fs';
-import { readdir, rename } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
-import { setImmediate } from 'node:timers/promises';
+import { rename } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import type { Tombstone } from '../catalog/catalog.ts';
 import { removeDatabase, setAside } from '../catalog/sqlite/database-files.ts';
 import type { CatalogBuilder } from '../catalog/sqlite/threads.ts';
-import { hasCode, ifPresent, inodeOf, syncFolder, unlinkIfPresent } from '../disk/files.ts';
+import { inodeOf, syncFolder, unlinkIfPresent } from '../disk/files.ts';
 import type { Logger } from '../domain/logger.ts';
 import type { ImageRecord } from '../domain/record.ts';
-import { parseRecord } from '../domain/record-file.ts';
-import { readAuditLog } from './audit-log.ts';
+import { type Audit, readAuditLog } from './audit-log.ts';
 import type { Layout } from './layout.ts';
-import { holds } from './recover.ts';
+import { namesByFolder, namesIn, readRecords, readStaged } from './record-files.ts';
 import { LOCAL_TOMBSTONE_MS } from './store.ts';
 
 const BATCH = 1000;
-const READS_IN_A_ROW = 32;
 const KEPT_LOST = 2;
 const PROGRESS_MS = 2000;
 
@@ -32,7 +28,7 @@ export interface RebuildOptions {
 
 /** Puts a complete catalog in place; a crash at any step, or an abort, leaves the work to the next start. */
 export async function rebuildCatalog(builder: CatalogBuilder, options: RebuildOptions): Promise<void> {
-  const { layout, storeId, log, now, failpoint, signal } = options;
+  const { layout, storeId, log, now, failpoint } = options;
   const fresh = `${layout.catalog}.new`;
   await removeDatabase(fresh);
   const tombstones = await knownTombstones(builder, layout);
@@ -40,7 +36,7 @@ export async function rebuildCatalog(builder: CatalogBuilder, options: RebuildOp
   try {
     const deleted = new Set(tombstones.map(({ record }) => record.filename));
     const load = (records: ImageRecord[]) => catalog.load(records.filter(({ filename }) => !deleted.has(filename)));
-    const count = await loadRecords(allRecords(layout, signal), log, load);
+    const count = await loadRecords(allRecords(options), log, load);
     // After the live images, so that an idempotency key of both stays with the live one.
     await catalog.loadTombstones(tombstones.map((tombstone) => withoutOldKey(tombstone, now())));
     if (count + tombstones.length > 0)
@@ -66,13 +62,16 @@ async function knownTombstones(builder: CatalogBuilder, layout: Layout): Promise
   for (const path of [layout.catalog, ...(await lostCatalogs(layout))]) salvaged.push(await builder.salvage(path));
   const { deletes, broughtBack } = await readAuditLog(layout.auditLog);
   await findPendingUnlinks(layout, deletes);
-  return [...salvaged.flat(), ...deletes].filter(
-    ({ record, deleteTime }) => deleteTime > (broughtBack.get(record.filename) ?? 0),
-  );
+  return standing([...salvaged.flat(), ...deletes], broughtBack);
+}
+
+/** Returns the tombstones of images that were not brought back since. */
+export function standing(tombstones: readonly Tombstone[], broughtBack: Audit['broughtBack']): Tombstone[] {
+  return tombstones.filter(({ record, deleteTime }) => deleteTime > (broughtBack.get(record.filename) ?? 0));
 }
 
 /** Drops an idempotency key that upkeep would have purged by now. */
-function withoutOldKey(tombstone: Tombstone, now: number): Tombstone {
+export function withoutOldKey(tombstone: Tombstone, now: number): Tombstone {
   if (now - tombstone.deleteTime < LOCAL_TOMBSTONE_MS) return tombstone;
   return { ...tombstone, record: { ...tombstone.record, idempotencyKey: '' } };
 }
@@ -116,45 +115,14 @@ async function loadRecords(
   return count;
 }
 
+type Reading = Pick<RebuildOptions, 'layout' | 'log' | 'signal'>;
+
 /** Yields every record in its final folder, then every staged record whose bytes are complete. */
-async function* allRecords(layout: Layout, signal: AbortSignal | undefined): AsyncGenerator<ImageRecord> {
-  for (const day of await namesIn(layout.records)) {
-    for (const slug of await namesIn(join(layout.records, day))) {
-      const folder = join(layout.records, day, slug);
-      yield* readRecords(folder, await namesIn(folder), signal);
-    }
+async function* allRecords({ layout, ...reading }: Reading): AsyncGenerator<ImageRecord> {
+  for await (const { folder, names } of namesByFolder(layout.records, reading.log)) {
+    yield* readRecords(folder, names, reading);
   }
-  for await (const record of readRecords(layout.staging, await namesIn(layout.staging), signal)) {
-    if (await holds(layout.part(record.filename), record)) yield record;
-  }
-}
-
-async function* readRecords(
-  folder: string,
-  names: string[],
-  signal: AbortSignal | undefined,
-): AsyncGenerator<ImageRecord> {
-  const files = names.filter((name) => name.endsWith('.json'));
-  for (const [index, name] of files.entries()) {
-    // Synchronous: no caller is served yet, and four thread pool jobs a file take several times longer. The pause after
-    // 32 files lets signals in.
-    if (index % READS_IN_A_ROW === 0) await setImmediate(undefined, { signal });
-    const record = parseRecord(readTextSync(join(folder, name)) ?? '', basename(name, '.json'));
-    if (record !== undefined) yield record;
-  }
-}
-
-function readTextSync(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return undefined;
-    throw error;
-  }
-}
-
-async function namesIn(folder: string): Promise<string[]> {
-  return ((await ifPresent(readdir(folder))) ?? []).sort();
+  yield* readStaged(layout, reading);
 }
 
 /** Moves the lost catalog aside, and keeps the newest two for inspection. */

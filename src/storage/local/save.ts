@@ -1,8 +1,9 @@
 /** One save into a local store: steps 1 to 7 of the Save protocol (docs/architecture.md). */
 import { fstatSync } from 'node:fs';
-import { type FileHandle, open, rename, writeFile } from 'node:fs/promises';
+import { type FileHandle, open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { hasCode, type Inode, linkNew, unlinkIfPresent, unlinkIfSame, writeFully } from '../disk/files.ts';
+import { writePlain } from '../disk/plain-files.ts';
 import { StorageError, throwIfCancelled } from '../domain/errors.ts';
 import { checkReplay } from '../domain/fingerprint.ts';
 import { imageKey, withShortId } from '../domain/naming.ts';
@@ -96,6 +97,7 @@ class LocalUpload implements Upload {
   }
 
   async #sync(size: number): Promise<void> {
+    await this.#store.folders.setFileMode(this.#places.part);
     await this.#part.datasync();
     // Synchronous: the kernel answers from memory, and a thread pool job would take longer.
     const stats = fstatSync(this.#part.fd, { bigint: true });
@@ -112,7 +114,8 @@ class LocalUpload implements Upload {
       await this.#link();
       context.failpoint('linked');
       const record = { ...wanted, idempotencyKey, filename: this.filename, key: imageKey(this.filename) };
-      await writeFile(this.#places.stagedRecord, formatRecord(record));
+      await writePlain(this.#places.stagedRecord, formatRecord(record));
+      await this.#store.folders.setFileMode(this.#places.stagedRecord);
       context.failpoint('record-staged');
       const folders = [dirname(this.#places.image), layout.staging];
       const outcome = await committer.submit({ kind: 'insert', record }, folders);

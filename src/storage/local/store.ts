@@ -13,6 +13,8 @@ export const LOCAL_TOMBSTONE_MS: number = 24 * 60 * 60 * 1000;
 
 export interface LocalStore {
   storeId: string;
+  /** The generation of the catalog at this start. */
+  generation: number;
   layout: Layout;
   context: ProviderContext;
   catalog: LocalCatalog;

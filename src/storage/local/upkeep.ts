@@ -1,8 +1,10 @@
 /** Background work of an open local store: syncs records, finishes deletes, purges tombstones, takes the reserve. */
 import { dirname } from 'node:path';
 import { syncFile, unlinkIfPresent } from '../disk/files.ts';
+import { NotPlainError } from '../disk/plain-files.ts';
 import { finishUnlinks } from './delete.ts';
-import { restoreRecord, syncFolders } from './recover.ts';
+import { noteProgress } from './generation.ts';
+import { restoreRecord, syncFolders, unlessNotPlain } from './recover.ts';
 import { takeReserve } from './reserve.ts';
 import { LOCAL_TOMBSTONE_MS, type LocalStore } from './store.ts';
 
@@ -20,6 +22,7 @@ export class Upkeep {
   #stopping = false;
   #nextSlowTick = 0;
   #pausedUntil = 0;
+  #notedSequence: number | undefined;
 
   constructor(store: LocalStore) {
     this.#store = store;
@@ -66,11 +69,21 @@ export class Upkeep {
     const { layout, catalog } = this.#store;
     const isSlow = now >= this.#nextSlowTick;
     if (this.#store.unlinksPending || isSlow) await this.#finishUnlinks();
+    await this.#noteProgress();
     while (!this.#stopping && (await this.#syncRecords({ from: now - RECORD_AGE_MS, to: now + TICK_MS })));
     if (!isSlow) return;
     this.#nextSlowTick = now + SLOW_TICK_MS;
     await catalog.purgeTombstones(now - LOCAL_TOMBSTONE_MS);
     await takeReserve(layout);
+  }
+
+  /** Notes how far the catalog has come where a restored one could not hide it. */
+  async #noteProgress(): Promise<void> {
+    const { layout, catalog, generation } = this.#store;
+    const sequence = await catalog.lastSequence();
+    if (sequence === this.#notedSequence) return;
+    await noteProgress(layout, { generation, sequence });
+    this.#notedSequence = sequence;
   }
 
   async #finishUnlinks(): Promise<void> {
@@ -84,7 +97,8 @@ export class Upkeep {
     const rows = await catalog.unsyncedRecords(RECORD_BATCH, young);
     const last = rows.at(-1);
     if (last === undefined) return false;
-    await Promise.all(rows.map(({ filename }) => this.#syncRecord(filename)));
+    const { log } = this.#store.context;
+    await Promise.all(rows.map(({ filename }) => unlessNotPlain(this.#syncRecord(filename), log)));
     await syncFolders(rows.map(({ filename }) => dirname(layout.record(filename))));
     await catalog.setRecordsSynced(last.sequence);
     return rows.length === RECORD_BATCH;
@@ -98,11 +112,15 @@ export class Upkeep {
   }
 }
 
-/** Returns false where the record is missing. Removes it where its sync fails: a second sync could falsely succeed. */
+/**
+ * Returns false where the record is missing. Removes it where its sync fails: a second sync could falsely succeed.
+ * Rejects with NotPlainError.
+ */
 async function isSynced(path: string): Promise<boolean> {
   try {
     return await syncFile(path);
-  } catch {
+  } catch (error) {
+    if (error instanceof NotPlainError) throw error;
     await unlinkIfPresent(path);
     return false;
   }

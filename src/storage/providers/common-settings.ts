@@ -7,6 +7,10 @@ export const required = () =>
     .default(true)
     .describe('False: while it cannot be opened only its own calls fail, and it is tried again. Default: true.');
 
+/** `what` names the place of the store. */
+export const create = (what: string) =>
+  yesOrNo().default(true).describe(`False: a ${what} without a store is refused instead of made one. Default: true.`);
+
 /** `what` names the resource that another process may hold. */
 export const lockWaitSeconds = (what: string) =>
   seconds(0)
@@ -18,6 +22,7 @@ export const bucketSettings = {
   stateDir: folder()
     .default(DEFAULT_STATE_DIR)
     .describe('Local folder of its catalog, lock and spool. Default: ./outputs/metadata.'),
+  create: create('bucket'),
   shared: yesOrNo().default(false).describe('Other daemons use the bucket, too. Default: false.'),
   syncSeconds: seconds(1)
     .default(DEFAULT_SYNC_SECONDS)

@@ -1,18 +1,22 @@
 /** Stores images in a directory: the save and delete protocol over files, with the catalog as the commit point. */
-import { open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import type { ChangeOutcome, LocalCatalog } from '../catalog/catalog.ts';
 import { capacityOf, spaceCheck } from '../disk/file-system.ts';
 import { ifPresent, isOfOneFile } from '../disk/files.ts';
+import { NotPlainError, openPlain } from '../disk/plain-files.ts';
 import type { LocalConfig } from '../domain/config.ts';
 import { StorageError } from '../domain/errors.ts';
+import type { ImageMetadata, StorageResult } from '../domain/image.ts';
 import type { ImageRecord } from '../domain/record.ts';
-import type { ProviderHealth } from '../domain/requests.ts';
+import type { ByteSource, ProviderHealth, SaveOptions } from '../domain/requests.ts';
 import { openCopy } from '../local/copy-in.ts';
 import { deleteImage } from '../local/delete.ts';
 import { markClosed, type OpenStore, openStore } from '../local/open.ts';
 import { openUpload } from '../local/save.ts';
 import { Upkeep } from '../local/upkeep.ts';
 import { verifyStore } from '../local/verify.ts';
+import { WriteTrials } from '../local/write-trials.ts';
 import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
 import { CHUNK_BYTES } from '../transfer/body.ts';
 import type { CopyUpload, ProviderContext, StorageProvider, Upload } from '../types.ts';
@@ -30,12 +34,14 @@ class LocalProvider extends BaseProvider {
   readonly storageType = 'local';
   readonly #store: OpenStore;
   readonly #upkeep: Upkeep;
+  readonly #trials: WriteTrials;
   readonly #checkSpace: (sizeBytes: number) => Promise<void>;
 
   constructor(store: OpenStore) {
     super(store.context);
     this.#store = store;
     this.#upkeep = new Upkeep(store);
+    this.#trials = new WriteTrials(store.layout, store.context);
     this.#checkSpace = spaceCheck(store.layout.basePath, HEADROOM_BYTES, 'the disk of the store is full');
   }
 
@@ -44,14 +50,30 @@ class LocalProvider extends BaseProvider {
   }
 
   get health(): ProviderHealth {
-    return this.#store.condition.health;
+    const { health } = this.#store.condition;
+    return health.serving ? this.#trials.health : health;
   }
 
-  protected get catalog(): LocalCatalog {
-    return this.#store.catalog;
+  override save(source: ByteSource, metadata: ImageMetadata, options?: SaveOptions): Promise<StorageResult> {
+    return this.#noting(super.save(source, metadata, options));
   }
 
+  async #noting<T>(write: Promise<T>): Promise<T> {
+    try {
+      return await write;
+    } catch (error) {
+      this.#trials.noteFailure(error);
+      throw error;
+    }
+  }
+
+  protected get catalog(): Pick<LocalCatalog, 'find'> {
+    return { find: async (filename) => (await this.completeCatalog()).find(filename) };
+  }
+
+  /** Rejects with STORE_REPLACED for reads, too: the open catalog would go on to serve a folder that is gone. */
   protected async completeCatalog(): Promise<LocalCatalog> {
+    await this.#store.condition.checkPresent();
     return this.#store.catalog;
   }
 
@@ -65,7 +87,7 @@ class LocalProvider extends BaseProvider {
   }
 
   protected async *readBytes(record: ImageRecord, offset: number, length: number): AsyncGenerator<Uint8Array> {
-    const file = await ifPresent(open(this.#store.layout.image(record.filename), 'r'));
+    const file = await this.#openImage(this.#store.layout.image(record.filename));
     if (file === undefined) throw await this.#missing(record);
     try {
       if ((await file.stat()).size !== record.size) {
@@ -83,6 +105,17 @@ class LocalProvider extends BaseProvider {
     }
   }
 
+  /** Returns undefined where the file is missing. Rejects with BYTES_CORRUPT where a link, pipe or folder is in its way. */
+  async #openImage(path: string): Promise<FileHandle | undefined> {
+    try {
+      await this.#store.folders.look(dirname(path));
+      return await ifPresent(openPlain(path));
+    } catch (error) {
+      if (!(error instanceof NotPlainError)) throw error;
+      throw new StorageError('BYTES_CORRUPT', `the stored file cannot be read: ${error.found}`, { cause: error });
+    }
+  }
+
   /** What keeps the file of one image from being read keeps no other from it. */
   override async *bytesOf(record: ImageRecord): AsyncGenerator<Uint8Array> {
     try {
@@ -93,18 +126,20 @@ class LocalProvider extends BaseProvider {
     }
   }
 
-  /** Returns IMAGE_NOT_FOUND when the image was deleted since its row was read, else BYTES_MISSING. */
+  /** Returns IMAGE_NOT_FOUND when the image was deleted since, BYTES_MISSING or STORE_REPLACED otherwise. */
   async #missing(record: ImageRecord): Promise<StorageError> {
-    if ((await this.catalog.find(record.filename)) === undefined) return notFound();
+    const { catalog, condition } = this.#store;
+    if ((await catalog.find(record.filename)) === undefined) return notFound();
+    await condition.checkImages();
     return new StorageError('BYTES_MISSING', 'the image was saved, and its file is gone');
   }
 
   protected remove(filename: string, sparePinned: boolean): Promise<ChangeOutcome> {
-    return deleteImage(this.#store, filename, sparePinned);
+    return this.#noting(deleteImage(this.#store, filename, sparePinned));
   }
 
   protected async isDeleted(filename: string): Promise<boolean> {
-    const [state] = await this.catalog.rowStates([filename]);
+    const [state] = await this.#store.catalog.rowStates([filename]);
     return state === 'deleted' || state === 'unlinking';
   }
 
@@ -127,6 +162,7 @@ class LocalProvider extends BaseProvider {
 
   protected async release(): Promise<void> {
     const { committer, byKey, byFilename, catalog, layout, lock } = this.#store;
+    this.#trials.stop();
     await byKey.idle();
     await committer.idle();
     await byFilename.idle();

@@ -2,10 +2,10 @@
 import { resolve } from 'node:path';
 import * as z from 'zod';
 import { DEFAULT_BASE_PATH, type LocalConfig } from '../domain/config.ts';
-import { folder } from '../domain/setting-kinds.ts';
+import { folder, mode } from '../domain/setting-kinds.ts';
 import { Layout } from '../local/layout.ts';
 import type { ProviderContext, StorageProvider } from '../types.ts';
-import { lockWaitSeconds, required } from './common-settings.ts';
+import { create, lockWaitSeconds, required } from './common-settings.ts';
 import type { ProviderType } from './provider-type.ts';
 
 const settings = z.strictObject({
@@ -13,6 +13,11 @@ const settings = z.strictObject({
   basePath: folder()
     .default(DEFAULT_BASE_PATH)
     .describe('The root folder, relative to the working directory. Default: ./outputs.'),
+  fileMode: mode(/^0?6[0246]{2}$/, '0640')
+    .optional()
+    .describe('Permissions of images and records, in octal; 0600 keeps them to one user. Default: as the umask says.')
+    .meta({ examples: ['0640'] }),
+  create: create('folder'),
   lockWaitSeconds: lockWaitSeconds('folder'),
   required: required(),
 });

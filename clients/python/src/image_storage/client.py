@@ -18,6 +18,7 @@ from .connection import Connection
 from .convert import (
     ORDERS,
     Order,
+    age_of,
     cleanup_from,
     date_range,
     delete_result_from,
@@ -235,10 +236,11 @@ class ImageStorage:
         """Deletes old images, oldest first. Retried only when certainly nothing was deleted, or for a dry run.
 
         Requires at least one criterion (older_than, keep_count, keep_bytes); each given one protects images. Pinned
-        images are spared.
+        images and those dated after the daemon's clock are spared and not counted.
 
         Args:
-            older_than: Protects images whose timestamp is not before this: an age such as `30d`, a date, a datetime.
+            older_than: Protects images whose timestamp is not before this: a date, a datetime, or an age such as `30d`,
+                which the daemon resolves by its own clock. More than five minutes after that clock is refused.
             keep_count: Protects this many of the newest images that match the filters.
             keep_bytes: Protects the newest images that match the filters and together fit into this many bytes.
             model: Filter: the name as it was saved, or its slug.
@@ -248,7 +250,9 @@ class ImageStorage:
             max_deletes: The most images to delete.
         """
         request = pb.CleanupRequest(
+            # Beside an age, for daemons that know none: they would protect no image by its age.
             older_than=timestamp_of(older_than),
+            older_than_age=age_of(older_than),
             model=model,
             category=category,
             provider=provider,

@@ -7,12 +7,13 @@ from dataclasses import fields
 from datetime import datetime, timezone
 from typing import Any, Literal, TypeVar
 
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from imagestorage.v1 import image_storage_pb2 as pb
 
-from .dates import Instant, instant
+from .dates import Instant, age, instant
 from .types import CleanupResult, DeleteResult, GroupStats, Image, ImageMetadata, ProviderStats
 
 Order = Literal["newest", "oldest"]
@@ -27,6 +28,16 @@ def timestamp_of(moment: Instant | None, *, end: bool = False) -> Timestamp | No
     timestamp = Timestamp()
     timestamp.FromDatetime(instant(moment, end=end))
     return timestamp
+
+
+def age_of(moment: Instant | None) -> Duration | None:
+    """Returns the age for the daemon to resolve by its own clock; None for any other instant."""
+    since = None if moment is None else age(moment)
+    if since is None:
+        return None
+    duration = Duration()
+    duration.FromTimedelta(since)
+    return duration
 
 
 def date_range(since: Instant | None, until: Instant | None) -> pb.DateRange | None:

@@ -27,6 +27,13 @@ def instant(value: Instant, *, end: bool = False) -> datetime:
     return datetime.combine(value, time(), timezone.utc) + timedelta(days=1 if end else 0)
 
 
+def age(value: Instant) -> timedelta | None:
+    """Returns the age, also of one as text; None for any other instant. Raises ValueError."""
+    if isinstance(value, str):
+        value = _parse(value.strip())
+    return value if isinstance(value, timedelta) else None
+
+
 def aware(value: datetime) -> datetime:
     """Returns a datetime with its zone. Raises ValueError for one without, TypeError for anything else."""
     if not isinstance(value, datetime):

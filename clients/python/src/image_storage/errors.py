@@ -11,6 +11,8 @@ from google.protobuf.message import DecodeError
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
+from .proxy import explanation, http_status_in
+
 
 class RetryWith(TypedDict):
     """The values to send again to learn the outcome of a save: `client.save(source, **error.retry_with, …)`."""
@@ -29,6 +31,7 @@ class ImageStorageError(Exception):
         field: The request field at fault, such as `metadata.prompt`.
         retry_after: A retry after this many seconds may succeed.
         outcome_unknown: The write may have happened; a save with `retry_with` returns its outcome.
+        http_status: The HTTP status that a proxy answered with, in place of a gRPC answer.
         retry_with: The idempotency key and timestamp of the save that failed.
     """
 
@@ -40,6 +43,7 @@ class ImageStorageError(Exception):
         self.field: str | None = None
         self.retry_after: float | None = None
         self.outcome_unknown = False
+        self.http_status: int | None = None
         self.retry_with: RetryWith | None = None
 
     @property
@@ -50,6 +54,9 @@ class ImageStorageError(Exception):
     def __str__(self) -> str:
         return f"{self.reason or self.code.name}: {self.message}"
 
+
+# A proxy gives it before it has passed on the whole request.
+_PAYLOAD_TOO_LARGE = 413
 
 # Codes that the connection itself reports when no answer came.
 _MAY_BE_UNANSWERED = {
@@ -68,9 +75,18 @@ def error_from(failure: grpc.RpcError, sent: bool) -> ImageStorageError:
     # A traceback would begin with grpcio's, which is long and says no more.
     error.__suppress_context__ = True
     _read_details(error, call.trailing_metadata() or ())
-    if error.reason is None and error.code in _MAY_BE_UNANSWERED:
-        error.outcome_unknown = sent
+    if error.reason is None:
+        _read_http_status(error)
+        if error.code in _MAY_BE_UNANSWERED and error.http_status != _PAYLOAD_TOO_LARGE:
+            error.outcome_unknown = sent
     return error
+
+
+def _read_http_status(error: ImageStorageError) -> None:
+    error.http_status = http_status_in(error.message)
+    if error.http_status is not None:
+        error.message = explanation(error.http_status)
+        error.args = (error.code, error.message)
 
 
 def _read_details(error: ImageStorageError, metadata: Iterable[tuple[str, str | bytes]]) -> None:

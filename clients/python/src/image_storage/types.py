@@ -86,6 +86,8 @@ class CleanupResult:
     dry_run: bool
     #: True when `max_deletes` was reached and more images would be deleted.
     more: bool
+    #: Images dated after the daemon's clock: kept, and not counted by keep_count and keep_bytes.
+    kept_future: int = 0
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,12 @@ export function toCatalogError(error: unknown): CatalogError {
   return new CatalogError(FAILURES.get(sqliteCode(error) ?? 0) ?? 'definite', message, { cause: error });
 }
 
+/** Part of a SQL statement and the values of its parameters. */
+export interface Fragment {
+  sql: string;
+  values: SQLInputValue[];
+}
+
 /** All methods throw what node:sqlite throws, except `transaction`. */
 export class Connection {
   readonly #db: DatabaseSync;

@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { StoreOpenError } from '../../domain/errors.ts';
 import { CatalogError } from '../catalog.ts';
 import { type Connection, SQLITE, sqliteCode } from './connection.ts';
+import { examineWal, setWalAside } from './main-file.ts';
 import { INITIAL } from './migrations/001-initial.ts';
 import { BUCKETS } from './migrations/002-buckets.ts';
 
@@ -27,8 +28,18 @@ export interface CatalogFile {
   suspect?: boolean;
 }
 
-/** `lost`: only a rebuild helps. `clean`: the last process closed it clean. */
-export type Opened = { state: 'open'; clean: boolean } | { state: 'lost'; why: string };
+/** `lost`: only a rebuild helps. */
+export type Opened = OpenState | { state: 'lost'; why: string };
+
+export interface OpenState {
+  state: 'open';
+  /** The last process closed it clean. */
+  clean: boolean;
+  /** False: commits may be missing, since its write-ahead log is gone or belongs to another state of the file. */
+  whole: boolean;
+  /** Grows with every start, clean close and checkpoint; 0 in a catalog of a version that knows no generation. */
+  generation: number;
+}
 
 /**
  * Opens a catalog for writing and marks it as not closed clean, durably. Throws a StoreOpenError, or a CatalogError
@@ -38,9 +49,16 @@ export function openExisting(db: Connection, file: CatalogFile): Opened {
   try {
     if ((statSync(file.path, { throwIfNoEntry: false })?.size ?? 0) === 0)
       return { state: 'lost', why: 'missing or empty' };
+    const wal = examineWal(file.path);
+    if (wal === 'foreign') setWalAside(file.path);
     db.open();
     const why = whyLost(db, file);
-    if (why === undefined) return markInUse(db, file);
+    if (why === undefined) {
+      const clean = storeValue(db, 'clean') === 1;
+      const whole = wal === 'continues' || (clean && wal === 'missing');
+      markInUse(db, file, clean);
+      return { state: 'open', clean, whole, generation: generationOf(db) };
+    }
     db.close();
     return { state: 'lost', why };
   } catch (error) {
@@ -59,15 +77,13 @@ function whyLost(db: Connection, { storeId, suspect = false }: CatalogFile): str
   return found === 'ok' ? undefined : `damaged: ${found}`;
 }
 
-function markInUse(db: Connection, { path, synchronous = 'FULL' }: CatalogFile): Opened {
-  const clean = storeValue(db, 'clean') === 1;
+function markInUse(db: Connection, { path, synchronous = 'FULL' }: CatalogFile, clean: boolean): void {
   makeDurable(db, synchronous);
   migrate(db);
   // Written even when nothing changes: it creates the WAL, whose name must be in the folder before the first commit.
   db.transaction(() => setStoreValue(db, 'clean', 0));
   syncFolder(dirname(path));
   if (!clean) checkpoint(db, 'TRUNCATE');
-  return { state: 'open', clean };
 }
 
 /** Creates an empty catalog that is fast to fill and durable only once it is sealed. Throws a StoreOpenError. */
@@ -98,7 +114,12 @@ export function seal(db: Connection): void {
 /** Closes a catalog, durably; the flag is written last. */
 export function closeCatalog(db: Connection, clean: boolean): void {
   try {
-    if (clean) db.transaction(() => setStoreValue(db, 'clean', 1));
+    if (clean) {
+      db.transaction(() => {
+        setStoreValue(db, 'clean', 1);
+        setStoreValue(db, 'generation', generationOf(db) + 1);
+      });
+    }
     checkpoint(db, 'TRUNCATE');
   } catch (error) {
     if (!isPassing(error)) throw error;
@@ -107,9 +128,39 @@ export function closeCatalog(db: Connection, clean: boolean): void {
   }
 }
 
-/** Copies the WAL into the database; TRUNCATE waits for readers and empties it. */
-export function checkpoint(db: Connection, mode: 'PASSIVE' | 'TRUNCATE'): void {
-  db.get(`PRAGMA wal_checkpoint(${mode})`);
+/** Copies the WAL into the database; TRUNCATE waits for readers and empties it. Returns whether all of it was copied. */
+export function checkpoint(db: Connection, mode: 'PASSIVE' | 'TRUNCATE'): boolean {
+  const { busy, log, checkpointed } = db.get(`PRAGMA wal_checkpoint(${mode})`) ?? {};
+  return busy === 0 && log === checkpointed;
+}
+
+/**
+ * Raises the generation above this one, in the database file itself, and once more in the WAL after it. Returns the
+ * one in the file.
+ */
+export function raiseGeneration(db: Connection, above: number): number {
+  const generation = Math.max(generationOf(db), above) + 1;
+  db.transaction(() => setStoreValue(db, 'generation', generation));
+  try {
+    if (checkpoint(db, 'TRUNCATE')) noteCheckpoint(db);
+  } catch (error) {
+    if (!isPassing(error)) throw error;
+  }
+  return generation;
+}
+
+/** Begins the WAL after a complete checkpoint with the next generation, by which `examineWal` knows its database. */
+export function noteCheckpoint(db: Connection): void {
+  try {
+    db.transaction(() => setStoreValue(db, 'generation', generationOf(db) + 1));
+  } catch {
+    // Without space the next one raises it; an uncertain commit refuses every further transaction.
+  }
+}
+
+function generationOf(db: Connection): number {
+  const value = storeValue(db, 'generation');
+  return typeof value === 'number' ? value : 0;
 }
 
 /**

@@ -1,32 +1,19 @@
 /** Finds the images that match a query, in its order, with pauses that let other calls run. */
-import type { SQLInputValue } from 'node:sqlite';
 import { isModelSlug, modelSlug } from '../../domain/naming.ts';
 import type { Position } from '../../domain/requests.ts';
 import type { CatalogQuery, ImageSize } from '../catalog.ts';
-import { matchExpression, matchesTerms, searchTerms } from '../search-text.ts';
-import type { Connection } from './connection.ts';
+import { matchesTerms, searchTerms } from '../search-text.ts';
+import type { Connection, Fragment } from './connection.ts';
+import { PAUSE } from './pause.ts';
+import { RARE_IMAGES, TextLookup } from './text-lookup.ts';
 
-/**
- * Words and tags with at most this many images are looked up and sorted; for others an index is walked in order and
- * each image tested.
- */
-const RARE_IMAGES = 5000;
 const SLICE_MS = 10;
-const MAX_KNOWN_BROAD = 1000;
-
-export const PAUSE: unique symbol = Symbol('pause');
 
 export interface Hit extends ImageSize {
   seq: number;
 }
 
 export type Start = Position & { inclusive?: boolean };
-
-/** Part of a SQL statement and the values of its parameters. */
-interface Fragment {
-  sql: string;
-  values: SQLInputValue[];
-}
 
 interface Plan {
   order: CatalogQuery['order'];
@@ -44,11 +31,11 @@ interface Plan {
 /** Searches over one connection. */
 export class Walk {
   readonly #db: Connection;
-  /** Searches that had many results, which are not counted again. */
-  readonly #broad = new Set<string>();
+  readonly #lookup: TextLookup;
 
   constructor(db: Connection) {
     this.#db = db;
+    this.#lookup = new TextLookup(db);
   }
 
   /**
@@ -58,7 +45,7 @@ export class Walk {
   *hits(query: CatalogQuery, after: Start | undefined): Generator<Hit | typeof PAUSE, void> {
     const terms = searchTerms(query.query ?? '');
     if (terms.length === 0 && query.query?.trim()) return;
-    const plan = this.#plan(query, terms);
+    const plan = yield* this.#plan(query, terms);
     let from = after;
     for (;;) {
       from = yield* this.#slice(plan, from);
@@ -85,32 +72,17 @@ export class Walk {
     return matchesTerms(this.#db.value('SELECT prompt FROM images WHERE seq = ?', seq) as string, terms);
   }
 
-  #plan(query: CatalogQuery, terms: string[]): Plan {
+  *#plan(query: CatalogQuery, terms: string[]): Generator<typeof PAUSE, Plan> {
     const { order, start = Number.MIN_SAFE_INTEGER, end = Number.MAX_SAFE_INTEGER } = query;
     const all = { order, start, end, test: filterTest(query), terms };
-    const rare = this.#rareTerms(terms);
-    if (rare !== undefined) return { ...all, source: 'NOT INDEXED', scope: rare, terms: [] };
+    const lookup = yield* this.#lookup.find(terms);
+    if (lookup !== undefined) return { ...all, source: 'NOT INDEXED', scope: lookup.scope, terms: lookup.untested };
     const tag = (query.tags ?? []).find((candidate) => this.#isRareTag(candidate));
     if (tag !== undefined) {
       const scope = { sql: 'seq IN (SELECT seq FROM image_tags WHERE tag = ?)', values: [tag] };
       return { ...all, source: 'NOT INDEXED', scope };
     }
     return { ...all, ...indexWalk(query) };
-  }
-
-  #rareTerms(terms: string[]): Fragment | undefined {
-    if (terms.length === 0) return undefined;
-    const expression = matchExpression(terms);
-    if (this.#broad.has(expression)) return undefined;
-    const count = this.#db.value(
-      `SELECT count(*) FROM (SELECT 1 FROM prompts WHERE prompts MATCH ? LIMIT ${RARE_IMAGES + 1})`,
-      expression,
-    ) as number;
-    if (count <= RARE_IMAGES)
-      return { sql: 'seq IN (SELECT rowid FROM prompts WHERE prompts MATCH ?)', values: [expression] };
-    if (this.#broad.size === MAX_KNOWN_BROAD) this.#broad.clear();
-    this.#broad.add(expression);
-    return undefined;
   }
 
   #isRareTag(tag: string): boolean {

@@ -2,7 +2,7 @@
 
 import type { ImageRecord } from '../../domain/record.ts';
 import type { GroupStatistics } from '../../domain/requests.ts';
-import type { DueSweep, KnownRecord, PendingOperation } from '../bucket-catalog.ts';
+import type { BucketNotes, DueSweep, KnownRecord, ListedRecord, PendingOperation } from '../bucket-catalog.ts';
 import type {
   CatalogQuery,
   CatalogStatistics,
@@ -16,7 +16,8 @@ import type {
 } from '../catalog.ts';
 import { BucketRecords } from './bucket-records.ts';
 import { Connection } from './connection.ts';
-import { PAUSE, type Start, Walk } from './query.ts';
+import { PAUSE } from './pause.ts';
+import { type Start, Walk } from './query.ts';
 import { RECORD_COLUMNS, type Row, toRecord } from './rows.ts';
 
 const ROW_OVERHEAD_BYTES = 1024;
@@ -57,6 +58,10 @@ export class CatalogReader {
     const sql = `SELECT ${RECORD_COLUMNS}, delete_time FROM images WHERE idempotency_key = ? AND idempotency_key <> ''`;
     const row = this.#db.get(sql, idempotencyKey);
     return row && { record: toRecord(row), deleted: row.delete_time !== null };
+  }
+
+  lastSequence(): number {
+    return Number(this.#db.value("SELECT seq FROM sqlite_sequence WHERE name = 'images'") ?? 0);
   }
 
   rowStates(filenames: readonly string[]): RowState[] {
@@ -144,7 +149,7 @@ export class CatalogReader {
     return this.#bucket.known(filename);
   }
 
-  knownBetween(range: { after?: string; upTo?: string; limit: number }): KnownRecord[] {
+  knownBetween(range: { after?: string; upTo?: string; limit: number }): ListedRecord[] {
     return this.#bucket.knownBetween(range);
   }
 
@@ -154,6 +159,10 @@ export class CatalogReader {
 
   pendingOperations(): PendingOperation[] {
     return this.#bucket.pendingOperations();
+  }
+
+  notes(): BucketNotes {
+    return this.#bucket.notes();
   }
 
   isFilled(): boolean {

@@ -1,7 +1,7 @@
 /** The catalogs of the contracts over two threads with a SQLite connection each: one that writes, one that reads. */
 import type { BucketCatalog } from '../bucket-catalog.ts';
 import { CatalogError, type CatalogQuery, type LocalCatalog } from '../catalog.ts';
-import type { CatalogFile, Opened } from './opening.ts';
+import type { CatalogFile, Opened, OpenState } from './opening.ts';
 import type { Around } from './thread.ts';
 import { type CatalogBuilder, CatalogThreads } from './threads.ts';
 
@@ -13,13 +13,23 @@ const READS = [
   'statistics',
   'pendingUnlinks',
   'unsyncedRecords',
+  'lastSequence',
   'isFilled',
+  'notes',
   'pendingOperations',
   'known',
   'knownBetween',
   'dueSweeps',
 ] as const;
-const WRITES = ['clearPendingUnlinks', 'purgeTombstones', 'setRecordsSynced'] as const;
+const WRITES = [
+  'clearPendingUnlinks',
+  'purgeTombstones',
+  'setRecordsSynced',
+  'load',
+  'loadDeletes',
+  'forgetDeletes',
+  'raiseGeneration',
+] as const;
 /** When a thread dies during one of these, its outcome is unknown. */
 const COMMITS = ['commit', 'apply'] as const;
 
@@ -37,10 +47,8 @@ export interface OpenCatalogOptions extends CatalogFile {
 /** One SQLite file serves either kind of store. */
 export interface WorkerCatalog extends LocalCatalog, BucketCatalog {}
 
-/**
- * `lost`: only a rebuild helps. `clean`: the last process closed it clean; it is marked unclean until the next close.
- */
-export type OpenedCatalog = { state: 'open'; catalog: WorkerCatalog; clean: boolean } | { state: 'lost'; why: string };
+/** `lost`: only a rebuild helps. An open catalog is marked unclean until the next close. */
+export type OpenedCatalog = (OpenState & { catalog: WorkerCatalog }) | { state: 'lost'; why: string };
 
 /**
  * Opens a catalog, and first rebuilds it when it is lost, in the same two threads. Rejects with what the build throws,

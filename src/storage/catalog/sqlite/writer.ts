@@ -14,8 +14,10 @@ import {
   closeCatalog,
   createEmpty,
   isPassing,
+  noteCheckpoint,
   type Opened,
   openExisting,
+  raiseGeneration,
   seal,
 } from './opening.ts';
 import { Rollups } from './rollups.ts';
@@ -55,6 +57,10 @@ export class CatalogWriter {
 
   close(clean: boolean): void {
     closeCatalog(this.#db, clean);
+  }
+
+  raiseGeneration(above: number): number {
+    return raiseGeneration(this.#db, above);
   }
 
   commit(changes: readonly Change[]): ChangeOutcome[] {
@@ -138,7 +144,9 @@ export class CatalogWriter {
     if (change.kind === 'begin') return this.#begin(change.operation);
     if (change.kind === 'end') this.#bucket.end(change.nonce);
     else if (change.kind === 'sweep') this.#bucket.setSweepTime(change.filename, change.sweepTime);
-    else if (change.kind === 'filled') this.#bucket.setFilled();
+    else if (change.kind === 'filled') this.#bucket.setFilled(change.comparedAt);
+    else if (change.kind === 'probed') this.#bucket.setProbed();
+    else if (change.kind === 'missing') this.#bucket.setMissing(change.filename, change.over);
     else this.#noteFound(change, rollups);
     return undefined;
   }
@@ -208,6 +216,7 @@ export class CatalogWriter {
       for (const record of records) if (!this.#isTaken(record.filename)) this.#add(this.#withFreeKey(record), rollups);
       rollups.write(this.#db);
     });
+    this.#limitWal();
   }
 
   /** Adds deleted images by the same rules. */
@@ -215,6 +224,35 @@ export class CatalogWriter {
     this.#db.transaction(() => {
       for (const tombstone of tombstones) if (!this.#isTaken(tombstone.record.filename)) this.#addTombstone(tombstone);
     });
+    this.#limitWal();
+  }
+
+  loadDeletes(tombstones: readonly Tombstone[]): number {
+    const deleted = this.#db.transaction(() => {
+      const rollups = new Rollups();
+      const live = tombstones.filter((tombstone) => this.#replaceLive(tombstone, rollups));
+      rollups.write(this.#db);
+      return live.length;
+    });
+    this.loadTombstones(tombstones);
+    return deleted;
+  }
+
+  /** Replaces the row of a live image with the tombstone. Returns false when there is none. */
+  #replaceLive(tombstone: Tombstone, rollups: Rollups): boolean {
+    const { filename, idempotencyKey } = tombstone.record;
+    const isLive = this.#db.value('SELECT 1 FROM images WHERE filename = ? AND delete_time IS NULL', filename) === 1;
+    if (!isLive) return false;
+    const record = { ...this.#drop(filename, rollups)!, idempotencyKey };
+    this.#addTombstone({ ...tombstone, record });
+    return true;
+  }
+
+  forgetDeletes(broughtBack: readonly { filename: string; time: number }[]): number {
+    const sql = 'DELETE FROM images WHERE filename = ? AND delete_time < ?';
+    return this.#db.transaction(() =>
+      broughtBack.reduce((count, { filename, time }) => count + this.#db.run(sql, filename, time).changes, 0),
+    );
   }
 
   #addTombstone({ record, deleteTime, unlinkPending }: Tombstone): void {
@@ -266,7 +304,7 @@ export class CatalogWriter {
     const bytes = this.#walBytes();
     if (bytes < this.#checkpointedBytes + CHECKPOINT_BYTES) return;
     try {
-      checkpoint(this.#db, bytes > MAX_WAL_BYTES ? 'TRUNCATE' : 'PASSIVE');
+      if (checkpoint(this.#db, bytes > MAX_WAL_BYTES ? 'TRUNCATE' : 'PASSIVE')) noteCheckpoint(this.#db);
       this.#checkpointedBytes = this.#walBytes();
     } catch (error) {
       // The commit before is safe. A lack of space is retried later; after any other failure no sync may be trusted.

@@ -1,0 +1,43 @@
+// Explains an HTTP status in place of a gRPC answer: a proxy in front of the daemon gave it.
+
+package imagestorage
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+)
+
+// meanings says of each status what it means, and what to look at in nginx. docs/clients.md has the same table.
+var meanings = map[int]string{
+	401: "it asks for credentials; in nginx, check auth_basic and auth_request",
+	403: "it refuses this client; in nginx, check allow and deny",
+	404: "it does not know this call; in nginx, check the location of grpc_pass; with no proxy, the daemon is too old",
+	408: "the request took too long to arrive; in nginx, raise client_body_timeout",
+	413: "the request is too large for it; in nginx, raise client_max_body_size",
+	429: "it limits calls; in nginx, check limit_req and limit_conn",
+	502: "it cannot reach the daemon; in nginx, check grpc_pass, and that the daemon runs",
+	503: "it has no daemon for the call, or limits calls; in nginx, check upstream, limit_req and limit_conn",
+	504: "the daemon took too long for it; in nginx, raise grpc_read_timeout and grpc_send_timeout",
+}
+
+// httpStatusText is the text of grpc-go, which gives the status nowhere else.
+var httpStatusText = regexp.MustCompile(`^unexpected HTTP status code received from server: (\d{3}) `)
+
+// httpStatusIn returns the HTTP status in the text of grpc-go for a call without a gRPC answer; 0 where there is none.
+func httpStatusIn(text string) int {
+	found := httpStatusText.FindStringSubmatch(text)
+	if found == nil {
+		return 0
+	}
+	status, _ := strconv.Atoi(found[1])
+	return status
+}
+
+func explanation(httpStatus int) string {
+	meaning, known := meanings[httpStatus]
+	if !known {
+		meaning = "its log says why"
+	}
+	return fmt.Sprintf("HTTP %d instead of a gRPC answer, likely from a proxy: %s", httpStatus, meaning)
+}

@@ -1,0 +1,70 @@
+/** Reads a closed catalog's database file by itself, and finds out whether its write-ahead log continues it. */
+import { renameSync, rmSync, statSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
+import { pathToFileURL } from 'node:url';
+
+/** The values of the table `store` that decide whether a catalog is the newest of its folder. */
+export interface StoreValues {
+  storeId: string | undefined;
+  clean: boolean;
+  /** 0 in a catalog that only versions without a generation have written. */
+  generation: number;
+  /** The highest sequence that a row ever had. */
+  sequence: number;
+}
+
+/** `missing`: there is no log, or it is empty. `foreign`: it belongs to another state of the database file. */
+export type WalState = 'continues' | 'missing' | 'foreign';
+
+/**
+ * Returns the values in the database file alone, without its log; undefined when they cannot be read. Requires that the
+ * process has not opened the catalog: closing any descriptor of it would drop SQLite's locks.
+ */
+export function readMainFile(path: string): StoreValues | undefined {
+  const url = pathToFileURL(path);
+  url.searchParams.set('immutable', '1');
+  return readValues(url);
+}
+
+/**
+ * Compares a closed catalog's database file with its log, which SQLite would replay unseen. The generation is raised in
+ * the first commit after each complete checkpoint, so that a log is at most one ahead of its database file.
+ */
+export function examineWal(path: string): WalState {
+  if ((statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) === 0) return 'missing';
+  const main = readMainFile(path);
+  const replayed = readValues(path);
+  // A checkpoint that a power cut tore: replaying the log completes it, and the check of the open catalog follows.
+  if (main === undefined || replayed === undefined) return 'continues';
+  const ahead = replayed.generation - main.generation;
+  if (ahead !== 0 && ahead !== 1) return 'foreign';
+  // A clean close removes the log, and the first commit after it clears the flag.
+  return main.clean && replayed.clean ? 'foreign' : 'continues';
+}
+
+/** Moves a foreign log to `<path>-wal.aside`, for inspection, over an earlier one. */
+export function setWalAside(path: string): void {
+  renameSync(`${path}-wal`, `${path}-wal.aside`);
+  rmSync(`${path}-shm`, { force: true });
+}
+
+function readValues(file: string | URL): StoreValues | undefined {
+  let db: DatabaseSync | undefined;
+  try {
+    db = new DatabaseSync(file, { readOnly: true });
+    const rows = db.prepare('SELECT name, value FROM store').all() as { name: string; value: unknown }[];
+    const values = new Map(rows.map(({ name, value }) => [name, value]));
+    const last = db.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'images'").get();
+    const [storeId, generation] = [values.get('store_id'), values.get('generation')];
+    return {
+      storeId: typeof storeId === 'string' ? storeId : undefined,
+      clean: values.get('clean') === 1,
+      generation: typeof generation === 'number' ? generation : 0,
+      sequence: Number(last?.seq ?? 0),
+    };
+  } catch {
+    return undefined;
+  } finally {
+    db?.close();
+  }
+}

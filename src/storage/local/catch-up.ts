@@ -1,0 +1,130 @@
+/** Catches up a catalog that is older than its folder, and reports files that no catalog accounts for. */
+import type { LocalCatalog } from '../catalog/catalog.ts';
+import { folderOf } from '../domain/naming.ts';
+import type { ImageRecord } from '../domain/record.ts';
+import type { ProviderContext } from '../types.ts';
+import { readAuditLog } from './audit-log.ts';
+import type { Layout } from './layout.ts';
+import { standing, withoutOldKey } from './rebuild.ts';
+import { namesByFolder, readRecords, readStaged } from './record-files.ts';
+import { LOCAL_TOMBSTONE_MS } from './store.ts';
+
+const BATCH = 500;
+const PROGRESS_MS = 2000;
+
+/** The part of LocalStore that catching up needs; it exists before the store is open. */
+export interface CatchingUp {
+  layout: Layout;
+  catalog: LocalCatalog;
+  context: Pick<ProviderContext, 'name' | 'log' | 'now' | 'failpoint' | 'signal'>;
+}
+
+/**
+ * Takes in the deletes of the audit log, then every record without a row. Rows stay unless the log has them as deleted.
+ * Changes no file, and may be repeated: a crash leaves the rest to the next start.
+ */
+export async function catchUp(catching: CatchingUp): Promise<void> {
+  const { layout, context } = catching;
+  const { name: provider, log, failpoint } = context;
+  const { basePath } = layout;
+  log.warn({ provider, basePath }, 'the catalog may be older than the folder: comparing it with the records');
+  const { deleted, filenames } = await takeInDeletes(catching);
+  failpoint('deletes-taken-in');
+  const images = await takeInRecords(catching, filenames);
+  failpoint('records-taken-in');
+  if (images + deleted === 0) log.info({ provider }, 'the catalog has every record of the folder');
+  else log.warn({ provider, basePath, images, deletes: deleted }, 'the catalog was older: records were taken in');
+}
+
+/** Returns how many live images were deleted by it, and the filenames of all that the audit log has as deleted. */
+async function takeInDeletes({
+  layout,
+  catalog,
+  context,
+}: CatchingUp): Promise<{ deleted: number; filenames: Set<string> }> {
+  const now = context.now();
+  const { deletes, broughtBack } = await readAuditLog(layout.auditLog);
+  await catalog.forgetDeletes([...broughtBack].map(([filename, time]) => ({ filename, time })));
+  // A file that is there may have been restored from a backup: it stays, and verify reports it.
+  const tombstones = standing(deletes, broughtBack).map((tombstone) => ({ ...tombstone, unlinkPending: false }));
+  let deleted = 0;
+  for (const batch of batchesOf(tombstones)) {
+    deleted += await catalog.loadDeletes(batch.map((tombstone) => withoutOldKey(tombstone, now)));
+  }
+  // Before records are taken in: their idempotency keys may be those of old deletes.
+  await catalog.purgeTombstones(now - LOCAL_TOMBSTONE_MS);
+  return { deleted, filenames: new Set(tombstones.map(({ record }) => record.filename)) };
+}
+
+/** Returns how many records were taken in. */
+async function takeInRecords(catching: CatchingUp, deleted: Set<string>): Promise<number> {
+  const { layout, catalog, context } = catching;
+  const { name: provider, log, signal } = context;
+  let [seen, images, reported] = [0, 0, Date.now()];
+  const takeIn = async (folder: string, names: string[]) => {
+    const lacking = await absentOf(catching, names, deleted);
+    const records: ImageRecord[] = [];
+    for await (const record of readRecords(folder, lacking, context)) records.push(record);
+    if (records.length > 0) await catalog.load(records);
+    images += records.length;
+  };
+  for await (const { folder, names } of namesByFolder(layout.records, log)) {
+    for (const batch of batchesOf(names)) {
+      signal?.throwIfAborted();
+      await takeIn(folder, batch);
+      seen += batch.length;
+      if (Date.now() - reported < PROGRESS_MS) continue;
+      reported = Date.now();
+      log.info({ provider, records: seen, images }, 'comparing the catalog with the records');
+    }
+  }
+  for await (const record of readStaged(layout, context)) {
+    const [absent] = await absentOf(catching, [`${record.filename}.json`], deleted);
+    if (absent === undefined) continue;
+    await catalog.load([record]);
+    images += 1;
+  }
+  return images;
+}
+
+/** Returns those names of record files whose images have no row and were not deleted. */
+async function absentOf({ catalog }: CatchingUp, names: string[], deleted: Set<string>): Promise<string[]> {
+  const filenames = names.map((name) => name.replace(/\.json$/, ''));
+  const states = await catalog.rowStates(filenames);
+  return names.filter((_, index) => states[index] === 'absent' && !deleted.has(filenames[index]!));
+}
+
+/** Logs how many files of images no row accounts for, and how many rows have no file. */
+export async function reportStrays({ layout, catalog, context }: CatchingUp): Promise<void> {
+  const { name: provider, log } = context;
+  const { unknown, deleted, live } = await countImages({ layout, catalog, context });
+  const missing = (await catalog.statistics()).count - live;
+  const about = { provider, folder: layout.images };
+  if (unknown > 0) log.warn({ ...about, images: unknown }, unrecorded(unknown, layout.images));
+  if (deleted > 0)
+    log.warn({ ...about, images: deleted }, 'files of deleted images are there: `verify --repair` moves them away');
+  if (missing > 0) log.warn({ ...about, images: missing }, 'listed images have no file: `verify` names them');
+}
+
+/** Returns the message for images that have neither row nor record. */
+export function unrecorded(count: number, folder: string): string {
+  const images = count === 1 ? '1 image' : `${count} images`;
+  return `${images} in ${folder} without a record: put metadata/ back, or \`image-storage verify --repair\` adopts them`;
+}
+
+async function countImages({ layout, catalog, context }: CatchingUp) {
+  const counts = { unknown: 0, deleted: 0, live: 0 };
+  for await (const { names } of namesByFolder(layout.images)) {
+    for (const batch of batchesOf(names.filter((name) => folderOf(name) !== undefined))) {
+      context.signal?.throwIfAborted();
+      for (const state of await catalog.rowStates(batch)) {
+        counts[state === 'absent' ? 'unknown' : state === 'live' ? 'live' : 'deleted'] += 1;
+      }
+    }
+  }
+  return counts;
+}
+
+function* batchesOf<T>(items: readonly T[]): Generator<T[]> {
+  for (let start = 0; start < items.length; start += BATCH) yield items.slice(start, start + BATCH);
+}
