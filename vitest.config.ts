@@ -18,11 +18,12 @@ const WAITING = [
 ];
 /** Mount file systems, make files immutable, or use what is installed for the user who runs the tests. */
 const PRIVILEGED = [
-  'test/cli/main-job.test.ts',
+  'test/cli/{main-job,process}.test.ts',
   'test/crash/{disk-full,io-errors,power-cut}.test.ts',
   'test/doctor/doctor.test.ts',
   'test/examples/*.test.ts',
   'test/interop/interop.test.ts',
+  'test/local/{missing-store,network-mount}.test.ts',
   'test/maintenance/copy-stopped.test.ts',
   'test/mcp/mcp.test.ts',
   'test/release/*.test.ts',
