@@ -1,4 +1,6 @@
-/** The floor under a save into a bucket: a process that puts the same bytes by the bare SDK, one request an image. */
+/**
+ * The floor under a save into a bucket: a process that puts the same bytes with the bare SDK, one request per image.
+ */
 import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { pngOf } from '../test/support/images.ts';
 import type { S3Server } from '../test/support/versitygw.ts';

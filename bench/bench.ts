@@ -1,4 +1,7 @@
-/** `npm run bench [-- --quick] [-- --dir FOLDER]`: what saves, lists, starts and searches cost, and how that compares to the aims. */
+/**
+ * `npm run bench [-- --quick] [-- --dir FOLDER]`: measures saves, lists, starts and searches, and compares them with
+ * the aims.
+ */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,7 +25,7 @@ try {
   await rm(folder, { recursive: true, force: true });
 }
 
-/** What was measured, its value, what it should be. */
+/** The measure, its value, its aim. */
 type Aim = [string, string, string];
 
 async function benchSaves(): Promise<Aim[]> {

@@ -1,4 +1,4 @@
-/** How fast a store of many images starts, lists and counts, beside a small one. */
+/** Measures how fast a store of many images starts, lists and counts, beside a small one. */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connect, type ImageStorageClient } from '../src/client.ts';
@@ -13,7 +13,7 @@ export interface OpenedStore {
   daemon: Daemon;
   client: ImageStorageClient;
   rebuildSeconds: number;
-  /** How often the rebuild told in the log how far it was. */
+  /** The lines in the log in which the rebuild reported its progress. */
   progressLines: number;
   startSeconds: number;
   close(): Promise<void>;
@@ -44,12 +44,12 @@ export async function openStoreOf(images: number, folder: string): Promise<Opene
 
 export interface CatalogTimes {
   statsMs: number;
-  /** The newest 100. */
+  /** For the newest 100. */
   pageMs: number;
   listedPerSecond: number;
 }
 
-/** Asks the stores by turns. */
+/** Asks the stores in turns. */
 export async function measureCatalogs(stores: OpenedStore[], rounds: number): Promise<CatalogTimes[]> {
   const samples = stores.map(() => ({ stats: [] as number[], page: [] as number[] }));
   for (let round = 0; round < rounds; round += 1) {

@@ -1,4 +1,7 @@
-/** Processes that answer questions over IPC, one at a time, so that what is measured shares no event loop with anything else. */
+/**
+ * Starts processes that answer questions over IPC, one at a time, so that what is measured has an event loop of its
+ * own.
+ */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +11,7 @@ export function startChild(module: string): ChildProcess {
   return fork(fileURLToPath(new URL(module, import.meta.url)), { execArgv: [], serialization: 'advanced' });
 }
 
-/** Rejects when the child ends or fails instead. */
+/** Returns the answer of the child. Rejects when the child ends or fails instead. */
 export async function ask<A>(child: ChildProcess, question: object): Promise<A> {
   const answered = new AbortController();
   const ended = once(child, 'exit', answered).then(([code]) => Promise.reject(new Error(`a child ended with ${code}`)));
@@ -22,7 +25,7 @@ export async function ask<A>(child: ChildProcess, question: object): Promise<A> 
   }
 }
 
-/** The other end: a failure ends the process, as does the end of the parent. */
+/** Answers the questions of the parent. A failure ends the process, as does the end of the parent. */
 export function answerParent<Q>(answer: (question: Q) => Promise<unknown>): void {
   process.on('message', async (question: Q) => process.send!(await answer(question)));
   process.on('disconnect', () => process.exit());

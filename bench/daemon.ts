@@ -1,4 +1,4 @@
-/** The daemon as people start it, in a process of its own, with a probe inside. */
+/** Starts the daemon as users do, in a process of its own, with a probe inside. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
@@ -14,15 +14,15 @@ export interface Daemon {
   address: string;
   /** From its start until it listened. */
   startSeconds: number;
-  /** What it logged until now. */
+  /** The lines logged until now. */
   log: Record<string, unknown>[];
-  /** Since the last time. */
+  /** Returns the activity since the last call. */
   activity(): Promise<Activity>;
   /** Ends it by SIGTERM. */
   stop(): Promise<void>;
 }
 
-/** `env` holds further settings. Rejects when it ends before it listens. */
+/** `env` holds further settings. Rejects when the daemon ends before it listens. */
 export async function startDaemon(basePath: string, env: NodeJS.ProcessEnv = {}): Promise<Daemon> {
   const begun = performance.now();
   const args = [

@@ -69,7 +69,7 @@ async function writePart(path: string, image: Buffer): Promise<string> {
   return hash.digest('hex');
 }
 
-/** Whatever waits while one group is on its way to the disk becomes the next group. */
+/** Returns a group commit: what waits while one group is written becomes the next group. */
 function committerOf(thread: Worker, folders: string[]): Commit {
   let waiting: Waiting[] = [];
   let running = false;

@@ -1,4 +1,4 @@
-/** Whether other calls go on: the event loop of a daemon while saves, searches and counts come at the same time. */
+/** Measures the event loop of a daemon under saves, searches and counts at the same time. */
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { ImageStorageClient } from '../src/client.ts';
@@ -16,9 +16,9 @@ const SAVES = [
 const PROBE = fileURLToPath(new URL('./probe.ts', import.meta.url));
 
 export interface MixedResult {
-  /** Of the daemon's event loop. */
+  /** The delay of the daemon's event loop. */
   delay: Activity['delayMs'];
-  /** Of a process that does nothing, at the same time: what is the machine's. */
+  /** The delay of an idle process at the same time: the machine's share. */
   idleDelay: Activity['delayMs'];
   savesPerSecond: number;
   broadP99Ms: number;

@@ -1,9 +1,11 @@
-/** Loaded into a process before its main module: tells what its event loop and its CPU did since the last question. */
+/**
+ * Loaded into a process before its main module: reports the event-loop delay and the CPU time since the last question.
+ */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { isMainThread } from 'node:worker_threads';
 import { answerParent } from './child.ts';
 
-/** ms between two looks at the event loop; a delay is what goes beyond it. */
+/** ms between two samples of the event loop; a delay is the excess over it. */
 const LOOK_EVERY_MS = 1;
 
 export interface Activity {

@@ -1,16 +1,16 @@
-/** What is measured: rounds of concurrent work for a while, taken by turns, and the medians of them. */
+/** Runs rounds of concurrent work in turns, and computes their medians and percentiles. */
 
 export interface Round {
-  /** Pieces of work that were done. */
+  /** Pieces of work that were completed. */
   count: number;
   seconds: number;
   /** Of all threads of this process. */
   cpuSeconds: number;
-  /** Of each piece. */
+  /** The latency of each piece. */
   latenciesMs: number[];
 }
 
-/** Does `work` over and over, `concurrency` at a time, and begins none after `durationMs`. */
+/** Repeats `work`, `concurrency` at a time, and begins none after `durationMs`. */
 export async function runFor(durationMs: number, concurrency: number, work: () => Promise<unknown>): Promise<Round> {
   const latenciesMs: number[] = [];
   const cpuBefore = process.cpuUsage();
@@ -27,7 +27,10 @@ export async function runFor(durationMs: number, concurrency: number, work: () =
   return { count: latenciesMs.length, seconds, cpuSeconds: (user + system) / 1e6, latenciesMs };
 }
 
-/** So many rounds of each side, A B A B, so that a slow moment of the machine meets all; a first one of each is dropped. */
+/**
+ * Runs `rounds` rounds of each side in turns, A B A B, so that a slow moment of the machine affects all. Drops the
+ * first round of each.
+ */
 export async function byTurns<S extends Record<string, () => Promise<unknown>>>(
   rounds: number,
   sides: S,

@@ -1,4 +1,7 @@
-/** `npm run bench:s3 [-- --quick]`: what a save into a bucket costs beside a bare PutObject of the same bytes, by turns on one server. */
+/**
+ * `npm run bench:s3 [-- --quick]`: compares saves into a bucket with a bare PutObject of the same bytes, in turns on
+ * one server.
+ */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -73,7 +76,7 @@ function perSecond({ count, seconds }: Round): number {
   return count / seconds;
 }
 
-/** An image. */
+/** Returns the CPU time per image. */
 function cpuMs({ count, cpuSeconds }: Round): number {
   return (cpuSeconds * 1000) / count;
 }

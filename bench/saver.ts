@@ -8,7 +8,7 @@ import { answerParent } from './child.ts';
 import { type Round, runFor } from './rounds.ts';
 
 const CHUNK_BYTES = 256 * 1024;
-/** Whole images wait in it to be sent. */
+/** Whole images are queued in the session. */
 const MAX_SESSION_MEMORY_MB = 1000;
 
 export interface SaveLoad {
@@ -54,7 +54,7 @@ async function saveOn({ address, imageBytes, concurrency, durationMs }: SaveLoad
   return round;
 }
 
-/** Another image each time, as far as the daemon can tell. */
+/** Returns a header of another image each time, as far as the daemon can tell. */
 function header(): Buffer {
   saved += 1;
   const metadata = { prompt: promptOf(saved), model: 'flux-schnell', category: 'bench', parametersJson: '{"steps":4}' };

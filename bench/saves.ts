@@ -1,4 +1,4 @@
-/** How fast images are saved, beside the floor of the same run. */
+/** Measures how fast images are saved, beside the floor of the same run. */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ask, startChild } from './child.ts';
@@ -26,7 +26,7 @@ export const CASES: Case[] = SIZES.flatMap(([size, imageBytes]) =>
   [1, 4, 32].map((concurrency) => ({ name: `${size} × ${concurrency}`, imageBytes, concurrency })),
 );
 
-/** Those that have an aim. */
+/** The cases that have an aim. */
 export const QUICK_CASES: Case[] = CASES.filter(({ name }) => name === '8 MiB × 4' || name === '100 kB × 32');
 
 export interface SaveResult {
@@ -35,9 +35,9 @@ export interface SaveResult {
   p50Ms: number;
   p99Ms: number;
   floorPerSecond: number;
-  /** The median of the rounds' own ratios of daemon to floor. */
+  /** The median of the ratios of daemon to floor in each round. */
   ratio: number;
-  /** Of the CPU time that daemon and client took together. */
+  /** The client's share of the CPU time of daemon and client. */
   clientShare: number;
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** Checks Node's version, in words that old versions understand, then loads the sources of a checkout, or the bundle. */
+/** Checks Node's version, in syntax that old versions parse, then loads the sources of a checkout, or the bundle. */
 const MINIMUM = 24;
 const CONFIG = 78;
 
@@ -14,9 +14,10 @@ async function start() {
   const { existsSync } = await import('node:fs');
   const { enableCompileCache, getCompileCacheDir } = await import('node:module');
   enableCompileCache();
-  // Worker threads find the cache by this; else each compiles all of its modules, and in a checkout holds the TypeScript stripper.
+  // Worker threads find the cache by this variable; without it each compiles all of its modules and, in a checkout,
+  // loads the TypeScript stripper.
   process.env.NODE_COMPILE_CACHE ??= getCompileCacheDir();
-  // A checkout runs what is in its tree, also beside an older bundle; packages have no sources.
+  // A checkout runs its sources, also beside an older bundle; packages have none.
   const sources = new URL('../src/main.ts', import.meta.url);
   const { main } = await import(existsSync(sources) ? sources.href : '../dist/main.js');
   await main(process.argv);

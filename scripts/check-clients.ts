@@ -1,6 +1,6 @@
 /**
- * Checks the clients with their own tools and suites. A run in which everything passed is recorded in clients/CHECKED;
- * with `--unchanged` nothing runs, and the exit code is 0 where the record is that of the tree as it is.
+ * Checks the clients with their own tools and suites, and records a run in which everything passed in clients/CHECKED.
+ * With `--unchanged` runs nothing, and exits with 0 where the record matches the tree.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { CHECKED, clientsFingerprint } from './clients-fingerprint.ts';

@@ -1,4 +1,4 @@
-/** Fails when what is generated and committed is stale; works in a temporary folder, the tree stays as it is. */
+/** Fails when committed generated files are stale; works in a temporary folder and leaves the tree as it is. */
 import { spawnSync } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -20,7 +20,7 @@ try {
 }
 if (process.exitCode) console.error('generated files are stale: run `npm run generate` and commit the result');
 
-/** Nothing more once something has failed. */
+/** Does nothing once a command has failed. */
 function run(command: string, args: string[], outputFile?: string): void {
   if (process.exitCode) return;
   const stdout = outputFile === undefined ? 'inherit' : openSync(outputFile, 'w');

@@ -1,7 +1,10 @@
-/** Fails unless all packages have one version; with a tag, `node scripts/check-versions.ts v1.2.3`, unless they are released as that. */
+/**
+ * Fails unless all packages have one version, which a tag (`node scripts/check-versions.ts v1.2.3`) and the newest
+ * release must have, too.
+ */
 import { readFileSync } from 'node:fs';
 
-/** The files that name the version, and how. The Go module has none but its tag. */
+/** The files that name the version, with the pattern of each. The Go module has only its tag. */
 const PLACES = {
   'package.json': /^ {2}"version": "(.+)",$/m,
   'package-lock.json': /^ {6}"version": "(.+)",$/m,

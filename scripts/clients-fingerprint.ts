@@ -1,10 +1,10 @@
-/** What the checks of the clients depend on, as one hash. */
+/** Hashes everything that the checks of the clients depend on. */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Names the fingerprint for which the checks passed last. */
+/** The file that records the fingerprint for which the checks passed last. */
 export const CHECKED = 'clients/CHECKED';
 
 const INPUTS = [
@@ -18,7 +18,9 @@ const INPUTS = [
   'vitest.clients.config.ts',
 ];
 
-/** Covers the files that git tracks or would track, as they are in the work tree, and the generator that all share. */
+/**
+ * Returns a hash of the files that git tracks or would track, as they are in the work tree, and of the version of buf.
+ */
 export function clientsFingerprint(root: string): string {
   const hash = createHash('sha256');
   for (const path of inputFiles(root)) {
@@ -35,6 +37,6 @@ export function clientsFingerprint(root: string): string {
 function inputFiles(root: string): string[] {
   const args = ['ls-files', '-z', '--cached', '--others', '--exclude-standard', '--deduplicate', '--', ...INPUTS];
   const listed = execFileSync('git', args, { cwd: root, encoding: 'utf8' }).split('\0').filter(Boolean);
-  // What is tracked and deleted is listed, too.
+  // git lists tracked files that were deleted, too.
   return listed.filter((path) => existsSync(join(root, path))).sort();
 }

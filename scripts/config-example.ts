@@ -34,7 +34,7 @@ const lines = [
 ];
 process.stdout.write(`${lines.join('\n')}\n`);
 
-/** A provider by the name of its type: as it is where nothing is configured, else as a comment. */
+/** Returns the lines of a provider named after its type: in force where it is a default, else commented out. */
 function providerLines({ type, settings: { shape } }: (typeof PROVIDER_TYPES)[number]): string[] {
   const isDefault = type in DEFAULT_PROVIDERS;
   const body = Object.entries(shape).flatMap(([key, schema]) => example(key, schema, type));
@@ -45,7 +45,7 @@ function nested(name: string, shape: z.ZodRawShape): string[] {
   return ['', `${name}:`, ...indented(Object.entries(shape).flatMap(([key, schema]) => example(key, schema)))];
 }
 
-/** The lines of one setting; `type` is that of its provider. */
+/** Returns the lines of one setting; `type` is that of its provider. */
 function example(key: string, schema: z.ZodType | z.core.$ZodType, type?: string): string[] {
   const shape = shapeOf(schema);
   if (shape !== undefined) {
@@ -60,7 +60,7 @@ function example(key: string, schema: z.ZodType | z.core.$ZodType, type?: string
   return [...comment(described(schema as z.ZodType)), ...(shown === value ? text : text.map(commented))];
 }
 
-/** The default as people write it, such as 256MiB; undefined without one. */
+/** Returns the default as people write it, such as 256MiB; undefined without one. */
 function defaultOf(schema: z.ZodType): unknown {
   const parsed = schema.safeParse(undefined);
   if (!parsed.success || parsed.data === undefined) return undefined;
@@ -95,7 +95,7 @@ function comment(text: string): string[] {
   return wrapped;
 }
 
-/** As an example that is not in force: `#key: value`; explanations stay as they are. */
+/** Comments a setting out, `#key: value`; explanations stay as they are. */
 function commented(line: string): string {
   return /^\s*#/.test(line) ? line : line.replace(/^(\s*)/, '$1#');
 }

@@ -6,7 +6,7 @@ import { fileSettings } from '../src/config/schema.ts';
 const schema = z.toJSONSchema(fileSettings, { io: 'input', target: 'draft-07' });
 const { $schema, ...rest } = schema;
 const text = JSON.stringify({ $schema, title: 'Configuration of ImageStorage', ...rest });
-// Formatted like any other file, or the check of formats would refuse it.
+// Formatted, since the check of formats covers the committed file.
 const { status } = spawnSync('biome', ['format', '--stdin-file-path=image-storage.schema.json'], {
   input: text,
   stdio: ['pipe', 'inherit', 'inherit'],

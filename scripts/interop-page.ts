@@ -1,7 +1,7 @@
-/** Plays the interop suite, and writes docs/interop.md where every client has passed every case that is meant for it. */
+/** Runs the interop suite, and writes docs/interop.md where every client has passed every case that applies to it. */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { interopLanguages } from '../test/support/interop-languages.ts';
-import { interopTable } from '../test/support/interop-table.ts';
+import { interopLanguages } from '../test/interop/languages.ts';
+import { interopTable } from '../test/interop/table.ts';
 import { allPass } from './run-tests.ts';
 
 if (await allPass(['interop.test.ts'])) {

@@ -1,7 +1,7 @@
-/** Runs tests for a script that may go on only where every one of them has passed. */
+/** Runs tests for scripts that continue only where all of them have passed. */
 import { startVitest } from 'vitest/node';
 
-/** False where a test failed or was skipped, or where there was none. */
+/** Returns false where a test failed or was skipped, or where there was none. */
 export async function allPass(filters: string[], options: { config?: string } = {}): Promise<boolean> {
   const { state } = await startVitest(filters, { watch: false, ...options });
   const tests = state.getTestModules().flatMap((module) => [...module.children.allTests()]);

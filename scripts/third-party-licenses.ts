@@ -1,8 +1,8 @@
-/** Collects the license of every package that ends up in the bundle, as they ask, into one file beside it. */
+/** Collects the license of every package in the bundle into one file beside it, as the licenses require. */
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Rolldown } from 'tsdown';
 
-/** A plugin that writes `THIRD-PARTY-LICENSES.txt`. */
+/** Returns a plugin that writes `THIRD-PARTY-LICENSES.txt`. */
 export function thirdPartyLicenses(): Rolldown.Plugin {
   return {
     name: 'third-party-licenses',

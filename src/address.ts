@@ -1,17 +1,17 @@
 /** The addresses of daemons: `host:port`, `[v6]:port` and `unix:PATH`. */
 import { isIPv4 } from 'node:net';
 
-/** Where a daemon listens, and where clients look for it, unless told otherwise. */
+/** The default address of the daemon and of its clients. */
 export const DEFAULT_ADDRESS = '127.0.0.1:50051';
 
-/** Port 0 picks a free one; a path is that of a Unix socket. */
+/** Port 0 picks a free port; `path` is that of a Unix socket. */
 export type Address = { host: string; port: number } | { path: string };
 
 export const ADDRESS_FORMS = 'host:port, [v6]:port or unix:PATH';
 
-/** Undefined for what is none. */
+/** Returns the address, or undefined for any other text. */
 export function parseAddress(text: string): Address | undefined {
-  // A URL has a host between two slashes and the third; clients of gRPC know nothing of it, or take it for a folder.
+  // `unix://host/path` names a host, which gRPC clients do not support or take for a folder.
   const socket = /^unix:(?!\/\/(?!\/))(.+)$/.exec(text);
   if (socket) return { path: socket[1]! };
   const match = /^(?:\[([\da-f:.]+)\]|([\w.-]+)):(\d{1,5})$/i.exec(text);
@@ -25,7 +25,7 @@ export function formatAddress(address: Address): string {
   return `${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`;
 }
 
-/** Whether only this machine can reach it. */
+/** Returns whether only this machine can reach the address. */
 export function isLocalAddress(address: Address): boolean {
   if ('path' in address) return true;
   const { host } = address;

@@ -36,44 +36,50 @@ export { ImageStorageError } from './client/errors.ts';
 export type * from './client/types.ts';
 
 const DEFAULT_DEADLINE_MS = 10 * 60_000;
-/** The contract's bound on one Delete. */
+/** The contract's limit for one Delete. */
 const MAX_DELETES_PER_CALL = 1000;
 
-/** All calls reject with an ImageStorageError; UNAVAILABLE and what carries RetryInfo is retried before. */
+/** All calls reject with an ImageStorageError; UNAVAILABLE and errors with RetryInfo are retried first. */
 export interface ImageStorageClient {
   /**
-   * Stores one image; when it resolves the image is on stable storage. `timestamp` and `idempotencyKey` are fixed before
-   * the first attempt and the same on every retry, so that a retry never makes a second image. A stream is kept for a
-   * retry up to 64 MiB; beyond that it is not retried. When the error has `outcomeUnknown`, a later save with its
-   * `retryWith` tells. Errors of the source are passed on as they are.
+   * Stores one image; resolves when it is on stable storage. `timestamp` and `idempotencyKey` are fixed before the
+   * first attempt, so that a retry never makes a second image. Up to 64 MiB of a stream are kept for retries; a longer
+   * one is not retried. When the error has `outcomeUnknown`, a later save with its `retryWith` returns the outcome.
+   * Errors of the source are passed on unchanged.
    */
   save(source: Source, metadata?: ImageMetadata, options?: SaveOptions): Promise<SavedImage>;
-  /** IMAGE_NOT_FOUND, OFFSET_OUT_OF_RANGE. */
+  /** Returns an image and its bytes. Rejects with IMAGE_NOT_FOUND or OFFSET_OUT_OF_RANGE. */
   get(filename: string, options?: GetOptions): Promise<StoredImage>;
-  /** Nothing is asked before the first item; a lost connection resumes where it broke. */
+  /**
+   * Yields the images that match. Sends nothing before the first item is read; resumes a lost connection where it
+   * broke.
+   */
   list(options?: ListOptions): AsyncIterable<Image>;
   /**
-   * One result for each filename, in order; any number of them. Where an answer was lost, the retry reports what the lost
-   * attempt deleted as not found.
+   * Deletes any number of images, pinned ones too. Returns one result per filename, in order. After a lost answer the
+   * retry reports as not found what the lost attempt deleted.
    */
   delete(filenames: string | readonly string[], options?: ProviderChoice & CallOptions): Promise<DeleteResult[]>;
-  /** Retried only when it is certain that nothing was deleted, or for a dry run. */
+  /** Deletes old images, oldest first. Retried only when it is certain that nothing was deleted, or for a dry run. */
   cleanup(options: CleanupOptions): Promise<CleanupResult>;
-  /** One entry for each provider meant. */
+  /** Returns the counts of one provider, or of each for `*`; default: the default provider. */
   stats(provider?: string, options?: CallOptions): Promise<ProviderStats[]>;
-  /** Checks a store: findings and progress as they come, the summary last. Never retried; run it again. */
+  /** Checks a store. Yields findings and progress as they come, then the summary. Never retried; run it again. */
   verify(options?: VerifyOptions): AsyncIterable<VerifyEvent>;
-  /** Copies between stores: failures and progress as they come, the summary last. Never retried; run again, it goes on. */
+  /**
+   * Copies images between stores. Yields failures and progress as they come, then the summary. Never retried; another
+   * run continues.
+   */
   copy(options: CopyOptions): AsyncIterable<CopyEvent>;
-  /** Whether the daemon says SERVING. Never retried. */
+  /** Returns whether the daemon reports SERVING. Never retried. */
   health(options?: CallOptions): Promise<boolean>;
   /** Lets calls in flight finish and closes the connection. */
   close(): void;
 }
 
 /**
- * A client of the daemon at `host:port`, `[v6]:port` or `unix:PATH`; unset or empty means the environment's
- * IMAGE_STORAGE_ADDRESS, else 127.0.0.1:50051. It connects on the first call. TypeError for what is no address.
+ * Returns a client of the daemon at `host:port`, `[v6]:port` or `unix:PATH`; unset or empty means the variable
+ * IMAGE_STORAGE_ADDRESS, else 127.0.0.1:50051. Connects on the first call. Throws a TypeError for an invalid address.
  */
 export function connect(address?: string, options: ConnectOptions = {}): ImageStorageClient {
   const transport = openTransport(targetOf(address), options);
@@ -92,9 +98,9 @@ export function connect(address?: string, options: ConnectOptions = {}): ImageSt
     async get(filename, getOptions = {}) {
       const reading = readResuming(transport, filename, getOptions, limitsOf(getOptions, 0), options);
       const { value: image } = await reading.next();
-      // Nothing follows, and a call that nobody reads to its end is never let go.
+      // Nothing follows, and a call that is not read to its end stays open.
       if (getOptions.metadataOnly) await reading.next();
-      // Not another generator over it: one that was not begun ends nothing when it is returned.
+      // Not wrapped in another generator: returning one that was not started would not end this one.
       return { image: image as Image, body: reading as AsyncGenerator<Uint8Array> };
     },
 
@@ -153,7 +159,7 @@ function targetOf(address?: string): string {
   throw new TypeError(`"${target}" is no address: ${ADDRESS_FORMS}`);
 }
 
-/** The image, then its bytes, over as many calls as it takes. */
+/** Yields the image, then its bytes, over as many calls as needed. */
 async function* readResuming(
   transport: Transport,
   filename: string,
@@ -186,7 +192,7 @@ async function* readResuming(
       break;
     } catch (error) {
       await backoff.wait(error);
-      // There is nothing left to ask for, and limit 0 would mean to the end.
+      // Nothing is left to request, and limit 0 would mean to the end.
       if (limit > 0 && received >= limit) break;
     }
   }
@@ -205,7 +211,8 @@ async function* listResuming(
   const backoff = createBackoff(options, limits.deadline, limits.signal);
   const request = { ...listRequest(listOptions), pageToken: '' };
   let left = listOptions.limit || Number.POSITIVE_INFINITY;
-  // Read to its end all the same: a call that is left early is reset, and servers close a connection on which many are.
+  // A complete list is read to its end, too: a call that is left early is reset, and servers close connections with
+  // many resets.
   let complete = false;
   for (;;) {
     try {

@@ -25,7 +25,7 @@ import {
 
 export type { Config, EffectiveSetting, Environment, Flags };
 
-/** Everything that is wrong with a configuration; never a value that may be secret. */
+/** Lists every problem of a configuration; contains no value that may be secret. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
   readonly problems: readonly string[];
@@ -38,38 +38,43 @@ export class ConfigError extends Error {
 
 export interface ConfigSources {
   flags?: Flags;
-  /** Default: empty. `processEnvironment()` is that of the process. */
+  /** Default: empty. `processEnvironment()` returns that of the process. */
   env?: Environment;
-  /** What relative paths start from; default: the working directory. */
+  /** The folder that relative paths start from; default: the working directory. */
   cwd?: string;
   /** A YAML file; default: the one that IMAGE_STORAGE_CONFIG names, else none. */
   configFile?: string;
 }
 
-/** Variables of this process. */
+/** Returns the variables of this process. */
 export function processEnvironment(): Environment {
   return process.env;
 }
 
-/** Where somebody typed `npm run cli`, which npm leaves for the root of the checkout; elsewhere undefined. */
+/**
+ * Returns the folder in which `npm run cli` was called, which npm leaves for the root of the checkout; else undefined.
+ */
 export function folderOfCaller(env: Environment = processEnvironment()): string | undefined {
   const isOurs = env.npm_package_name === 'image-storage' && env.npm_lifecycle_event === 'cli';
   return isOurs ? env.INIT_CWD : undefined;
 }
 
-/** The daemon that clients talk to unless told otherwise. Throws a ConfigError for what is no address. */
+/** Returns the default address of clients. Throws a ConfigError where IMAGE_STORAGE_ADDRESS is not an address. */
 export function clientAddress(env: Environment = processEnvironment()): string {
   const address = env.IMAGE_STORAGE_ADDRESS || DEFAULT_ADDRESS;
   if (parseAddress(address)) return address;
   throw new ConfigError([`IMAGE_STORAGE_ADDRESS: "${address}" is no address: ${ADDRESS_FORMS}`]);
 }
 
-/** Throws one ConfigError that names every bad or unknown key and where it came from. Paths in the result are absolute. */
+/**
+ * Returns the configuration, with absolute paths. Throws one ConfigError that names every bad or unknown key and its
+ * origin.
+ */
 export function loadConfig(sources: ConfigSources): Config {
   return read(sources).config;
 }
 
-/** The same, setting by setting: what is in force and where it came from. Throws as `loadConfig` does. */
+/** Returns each effective setting with its origin. Throws as `loadConfig` does. */
 export function explainConfig(sources: ConfigSources): EffectiveSetting[] {
   const { config, given } = read(sources);
   return effectiveSettings(config, given);
@@ -88,13 +93,13 @@ function read({ flags = {}, env = {}, cwd = process.cwd(), configFile }: ConfigS
   ];
   if (!checked.success || problems.length > 0) throw new ConfigError(problems);
   const config = withAbsolutePaths(checked.data as unknown as Config, cwd);
-  // What is wrong between providers, such as two in one folder.
+  // Problems between providers, such as two in one folder.
   const together = problemsOf(() => asStorageTakesIt(config), given);
   if (together.length > 0) throw new ConfigError(together);
   return { config, given };
 }
 
-/** What the check of the storage refuses, and where it was said. */
+/** Returns the problem that the check of the storage finds, with the origin of the setting; empty when it passes. */
 function problemsOf(check: () => unknown, given: Given): string[] {
   try {
     check();
@@ -113,7 +118,7 @@ interface Raw {
   [key: string]: unknown;
 }
 
-/** `a.b` = 1 becomes { a: { b: 1 } }. */
+/** Nests settings by their paths: `a.b` = 1 becomes { a: { b: 1 } }. */
 function nested(given: Iterable<Setting>): Partial<Raw> {
   const root = Object.create(null);
   for (const { path, value } of given) {
@@ -126,7 +131,7 @@ function nested(given: Iterable<Setting>): Partial<Raw> {
   return root;
 }
 
-/** What the schema cannot say: the type of a provider is its name, and an alias stands for a type. */
+/** Applies what the schema cannot express: a provider's type defaults to its name, and aliases become types. */
 function withTypes(raw: Partial<Raw>): Raw {
   const providers: Raw['providers'] = {};
   for (const [name, provider] of Object.entries(raw.providers ?? DEFAULT_PROVIDERS)) {
@@ -138,7 +143,7 @@ function withTypes(raw: Partial<Raw>): Raw {
 const known = (name: unknown) => (typeof name === 'string' ? withoutAlias(name) : name);
 
 function describeIssue(issue: z.core.$ZodIssue, given: Given): string[] {
-  // The place in a list says less than its flag or variable.
+  // The index in a list helps less than the flag or the variable.
   const path = issue.path.filter((key) => typeof key === 'string').join('.');
   if (issue.code !== 'unrecognized_keys') return [problemAt(path, issue.message, given)];
   return issue.keys.map((key) => problemAt(`${path}.${key}`, 'unknown for a provider of this type', given));
@@ -149,14 +154,17 @@ function problemAt(path: string, problem: string, given: Given): string {
   return `${path}${origin ? ` (${origin})` : ''}: ${problem}`;
 }
 
-/** Beside what else was set of the provider: in the file, or in a variable of its own. */
+/**
+ * Returns the place for a missing setting: the file of its siblings, or a variable of its own where theirs are
+ * variables.
+ */
 function whereItBelongs(path: string, given: Given): string | undefined {
   const parent = path.slice(0, path.lastIndexOf('.') + 1);
   const sibling = [...given.values()].find((setting) => parent && setting.path.startsWith(parent));
   return sibling?.origin.startsWith(variableOf(parent)) ? variableOf(path) : sibling?.origin;
 }
 
-/** What is wrong between keys that are right by themselves. */
+/** Returns the problems between keys that are valid by themselves. */
 function crossCheck(raw: Raw, given: Given): string[] {
   const problems: string[] = [];
   const { providers, defaultProvider } = raw;
@@ -173,7 +181,7 @@ const EXPOSED =
   'can be reached from other machines, and nobody is asked who they are: ' +
   'listen on 127.0.0.1 or unix:PATH, or allow it by insecure: true (--insecure, IMAGE_STORAGE_INSECURE=true)';
 
-/** Without those whose check failed for another reason. */
+/** Returns the addresses that other machines can reach, unless `insecure` allows them; none where either is invalid. */
 function exposedAddresses(raw: Raw): string[] {
   const insecure = settings.shape.insecure.safeParse(raw.insecure);
   if (!insecure.success || insecure.data) return [];

@@ -12,7 +12,7 @@ import type { Logger } from './storage/domain/logger.ts';
 import { createStorage } from './storage/index.ts';
 import type { Storage } from './storage/types.ts';
 
-/** For what still runs after the drain; its callers are gone. */
+/** The grace for operations that still run after the drain; their callers have left. */
 const CLOSE_GRACE_MS = 2_000;
 
 export interface Daemon {
@@ -30,7 +30,7 @@ export interface DaemonOptions {
   onFatal?: (exitCode: number) => void;
 }
 
-/** Rejects with a StoreOpenError, or when an address cannot be listened on; nothing stays open then. */
+/** Starts a daemon. Rejects with a StoreOpenError, or when it cannot listen on an address; nothing stays open then. */
 export async function startDaemon(config: Config, log: Logger, options: DaemonOptions = {}): Promise<Daemon> {
   const leaving = new AbortController();
   const shutdown = new AbortController();

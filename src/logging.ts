@@ -1,10 +1,10 @@
-/** Sets up the log: a JSON object a line for machines, readable lines on a terminal. */
+/** Sets up the log: one JSON object per line for machines, readable lines on a terminal. */
 import { type Logger, pino, stdTimeFunctions } from 'pino';
 import { prettyFactory } from 'pino-pretty';
 import type { Config } from './config.ts';
 import { openLineWriter, type StandardStream } from './logging/line-writer.ts';
 
-/** Where log lines go. */
+/** The destination of log lines. */
 export interface LogDestination extends StandardStream {
   hasColors?(): boolean;
 }

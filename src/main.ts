@@ -23,7 +23,7 @@ import { StorageError, StoreOpenError } from './storage/domain/errors.ts';
 /** Runs a command line, as in `process.argv`. Sets the exit code of the process and never rejects. */
 export async function main(argv: readonly string[]): Promise<void> {
   process.on('uncaughtException', (error) => process.exit(report(error)));
-  // `list | head` closes our stdout; of a closed stderr nobody can be told.
+  // `list | head` closes stdout; with stderr closed, nothing can be reported.
   process.stdout.on('error', leaveQuietly);
   process.stderr.on('error', () => {});
   try {
@@ -70,7 +70,7 @@ function leaveQuietly(error: NodeJS.ErrnoException): void {
 
 interface Failure {
   exitCode: number;
-  /** Unset when it has been told already. */
+  /** Unset when it has been reported already. */
   message?: string;
 }
 
@@ -94,7 +94,13 @@ function wantsStack(): boolean {
   return /^(debug|trace)$/.test(processEnvironment().IMAGE_STORAGE_LOG_LEVEL ?? '');
 }
 
-const EXIT_OF_STORE = { locked: EXIT.LOCKED, config: EXIT.CONFIG, permission: EXIT.PERMISSION, io: EXIT.IO };
+const EXIT_OF_STORE: Record<StoreOpenError['kind'], number> = {
+  locked: EXIT.LOCKED,
+  config: EXIT.CONFIG,
+  permission: EXIT.PERMISSION,
+  io: EXIT.IO,
+  unavailable: EXIT.UNAVAILABLE,
+};
 
 function failureOf(error: unknown): Failure {
   if (error instanceof InvalidArgumentError) return { exitCode: EXIT.USAGE, message: error.message };
@@ -110,7 +116,7 @@ function failureOf(error: unknown): Failure {
   return { exitCode, message: (error as Error).message };
 }
 
-/** `EADDRINUSE` of an error of the operating system, or of one that was caused by it. */
+/** Returns the code of the error of the operating system, such as `EADDRINUSE`, among this error and its causes. */
 function systemErrorCode(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;
   const { code, syscall, cause } = error as NodeJS.ErrnoException;

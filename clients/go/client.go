@@ -1,10 +1,10 @@
 // Package imagestorage is the client of ImageStorage, the gRPC storage daemon for generated images: it streams images
-// with their prompt, model and parameters to the daemon, finds and reads them again, and retries without ever making
-// a second image.
+// with their prompt, model and parameters to the daemon, finds and reads them again, and retries without ever making a
+// second image.
 //
-// Calls fail with an [*Error], except that what a source's own Read returns is passed on as it is. UNAVAILABLE, and
-// whatever the daemon asks to repeat, is retried before. The messages and the stub it stands on are in the package
-// imagestoragev1 beside it.
+// Calls fail with an [*Error], except that errors of a source's Read are passed on unchanged. UNAVAILABLE, and calls
+// that the daemon asks to repeat, are retried first. The generated messages and the stub are in the package
+// imagestoragev1.
 package imagestorage
 
 import (
@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/peer"
 
 	pb "github.com/imagestorage/imagestorage/clients/go/imagestoragev1"
@@ -21,7 +22,7 @@ import (
 const (
 	defaultTimeout = 10 * time.Minute
 	noTimeout      = 0
-	// The contract's bound on one Delete.
+	// The contract's limit for one Delete.
 	maxDeletesPerCall = 1000
 )
 
@@ -32,9 +33,8 @@ type Client struct {
 	settings   settings
 }
 
-// Dial returns a client of the daemon at host:port, [v6]:port or unix:PATH; empty means the environment's
-// IMAGE_STORAGE_ADDRESS, else 127.0.0.1:50051. It fails only where the address is none of these; whether a daemon is
-// there shows on the first call.
+// Dial returns a client of the daemon at host:port, [v6]:port or unix:PATH; empty means the variable
+// IMAGE_STORAGE_ADDRESS, else 127.0.0.1:50051. It fails only for an invalid address; the first call connects.
 func Dial(address string, opts ...DialOption) (*Client, error) {
 	settings := settings{retries: defaultRetries}
 	for _, option := range opts {
@@ -51,9 +51,9 @@ func Dial(address string, opts ...DialOption) (*Client, error) {
 	return &Client{connection, pb.NewImageStorageClient(connection), settings}, nil
 }
 
-// Delete deletes images by filename, pinned ones too, and tells what became of each, in order; any number of them. An
-// unknown filename is not an error: its result says so. Where an answer was lost, the retry reports what the lost
-// attempt deleted as not found.
+// Delete deletes any number of images by filename, pinned ones too, and returns one result per filename, in order. An
+// unknown filename is not an error: its result says so. After a lost answer the retry reports as not found what the
+// lost attempt deleted.
 func (c *Client) Delete(ctx context.Context, filenames []string, opts ...DeleteOption) ([]DeleteResult, error) {
 	ctx, cancel := c.bounded(ctx, defaultTimeout)
 	defer cancel()
@@ -74,9 +74,14 @@ func (c *Client) Delete(ctx context.Context, filenames []string, opts ...DeleteO
 	return results, nil
 }
 
-// Cleanup prunes images, oldest first. It is retried only when it is certain that nothing was deleted, or for a dry
-// run. Without any criterion it is CLEANUP_WITHOUT_CRITERION.
+// Cleanup deletes old images, oldest first. It is retried only when it is certain that nothing was deleted, or for a
+// dry run. It fails with CLEANUP_WITHOUT_CRITERION without any criterion.
 func (c *Client) Cleanup(ctx context.Context, options CleanupOptions) (*CleanupResult, error) {
+	if !options.OlderThan.IsZero() && options.OlderThanAge != 0 {
+		// The daemon would heed the age only.
+		const message = "OlderThan and OlderThanAge are two cutoffs; give one of them"
+		return nil, &Error{Code: codes.InvalidArgument, Field: "older_than_age", Message: message}
+	}
 	ctx, cancel := c.bounded(ctx, defaultTimeout)
 	defer cancel()
 	answer, err := ask(ctx, c, c.rpc.Cleanup, cleanupRequest(options), options.DryRun)
@@ -86,7 +91,7 @@ func (c *Client) Cleanup(ctx context.Context, options CleanupOptions) (*CleanupR
 	return cleanupFrom(answer), nil
 }
 
-// Stats counts images and bytes, one entry for each provider meant: empty is the default provider, "*" is all of them.
+// Stats returns the counts of one provider, or of each for "*"; empty means the default provider.
 func (c *Client) Stats(ctx context.Context, provider string) ([]ProviderStats, error) {
 	ctx, cancel := c.bounded(ctx, defaultTimeout)
 	defer cancel()
@@ -100,7 +105,7 @@ func (c *Client) Stats(ctx context.Context, provider string) ([]ProviderStats, e
 // Close closes the connection; calls and bodies in flight fail.
 func (c *Client) Close() error { return c.connection.Close() }
 
-// bounded ends the call, with all its attempts, after the client's timeout.
+// bounded limits the call, with all its attempts, to the client's timeout.
 func (c *Client) bounded(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
 	if c.settings.timeout != nil {
 		timeout = *c.settings.timeout
@@ -111,7 +116,7 @@ func (c *Client) bounded(ctx context.Context, timeout time.Duration) (context.Co
 	return context.WithTimeout(ctx, timeout)
 }
 
-// ask makes a unary call with its retries. repeatable: does no harm where an attempt without an answer was carried out.
+// ask makes a unary call with its retries. repeatable: a retry does no harm after an attempt that was carried out.
 func ask[Request, Answer any](
 	ctx context.Context,
 	c *Client,

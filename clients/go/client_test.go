@@ -21,6 +21,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	pb "github.com/imagestorage/imagestorage/clients/go/imagestoragev1"
+
 	imagestorage "github.com/imagestorage/imagestorage/clients/go"
 )
 
@@ -189,6 +191,31 @@ func TestCleansUpWhatNothingProtects(t *testing.T) {
 	}
 	_, err = client.Cleanup(t.Context(), imagestorage.CleanupOptions{Model: modelOf(t)})
 	refused(t, err, codes.InvalidArgument, "CLEANUP_WITHOUT_CRITERION")
+}
+
+func TestSendsAnAgeAndItsDateBesideIt(t *testing.T) {
+	var got *pb.CleanupRequest
+	address := startScripted(t, scripted{cleanup: func(request *pb.CleanupRequest) (*pb.CleanupResponse, error) {
+		got = request
+		return &pb.CleanupResponse{KeptFuture: 3}, nil
+	}})
+	age := 30 * 24 * time.Hour
+	before := time.Now().Add(-age)
+	done, err := dial(t, address).Cleanup(t.Context(), imagestorage.CleanupOptions{OlderThanAge: age})
+	if err != nil || done.KeptFuture != 3 {
+		t.Fatalf("done %+v, %v", done, err)
+	}
+	date := got.OlderThan.AsTime()
+	if got.OlderThanAge.AsDuration() != age || date.Before(before) || date.After(time.Now().Add(-age)) {
+		t.Errorf("sent the age %v and the date %v", got.OlderThanAge.AsDuration(), date)
+	}
+}
+
+func TestTakesOneCutoffOnly(t *testing.T) {
+	client := dial(t, shared.address)
+	options := imagestorage.CleanupOptions{OlderThan: time.Now(), OlderThanAge: time.Hour}
+	_, err := client.Cleanup(t.Context(), options)
+	refused(t, err, codes.InvalidArgument, "")
 }
 
 func TestSaysInFullWhatTheDaemonRefuses(t *testing.T) {

@@ -1,4 +1,4 @@
-// Messages of the contract into the client's structs, and requests back.
+// Converts messages of the contract to the client's structs, and options to requests.
 
 package imagestorage
 
@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	pb "github.com/imagestorage/imagestorage/clients/go/imagestoragev1"
@@ -83,7 +84,7 @@ func listRequest(options ListOptions, pageToken string) *pb.ListRequest {
 }
 
 func cleanupRequest(options CleanupOptions) *pb.CleanupRequest {
-	return &pb.CleanupRequest{
+	request := &pb.CleanupRequest{
 		Provider:   options.Provider,
 		OlderThan:  timestampOf(options.OlderThan),
 		KeepCount:  options.KeepCount,
@@ -93,6 +94,12 @@ func cleanupRequest(options CleanupOptions) *pb.CleanupRequest {
 		DryRun:     options.DryRun,
 		MaxDeletes: options.MaxDeletes,
 	}
+	if age := options.OlderThanAge; age != 0 {
+		// The date goes with it: an older daemon ignores the age, and with it the protection.
+		request.OlderThan = timestamppb.New(time.Now().Add(-age))
+		request.OlderThanAge = durationpb.New(age)
+	}
+	return request
 }
 
 func cleanupFrom(message *pb.CleanupResponse) *CleanupResult {
@@ -101,6 +108,7 @@ func cleanupFrom(message *pb.CleanupResponse) *CleanupResult {
 		FreedBytes:   message.FreedBytes,
 		Filenames:    message.Filenames,
 		KeptPinned:   message.KeptPinned,
+		KeptFuture:   message.KeptFuture,
 		DryRun:       message.DryRun,
 		More:         message.More,
 	}

@@ -1,4 +1,4 @@
-// How a client reaches its daemon: addresses, credentials, and how long it tries.
+// Connects a client to its daemon: addresses, credentials, retries and timeouts.
 
 package imagestorage
 
@@ -32,7 +32,7 @@ type settings struct {
 	onRetry func(err *Error, delay time.Duration)
 }
 
-// WithToken sends a bearer token with every call, without TLS in the clear.
+// WithToken sends a bearer token with every call; unencrypted without TLS.
 func WithToken(token string) DialOption {
 	return func(s *settings) { s.token = token }
 }
@@ -42,19 +42,19 @@ func WithTLS(config *tls.Config) DialOption {
 	return func(s *settings) { s.tls = credentials.NewTLS(config) }
 }
 
-// WithRetries sets how often a failed attempt is repeated; 0 means never. Default 6, over 3 to 6 seconds where no daemon
-// is found. Progress of a List or a Get starts the count again.
+// WithRetries sets the most retries of a call; 0 means none. Default: 6, over 3 to 6 seconds where no daemon is found.
+// Progress of a List or a Get starts the count again.
 func WithRetries(retries int) DialOption {
 	return func(s *settings) { s.retries = retries }
 }
 
-// WithTimeout bounds one call with all its attempts, besides the deadline of its context; 0 means no end. Default 10
-// minutes, for List and Get no end.
+// WithTimeout limits one call with all its attempts, besides the deadline of its context; 0 means no limit. Default: 10
+// minutes; no limit for List and Get.
 func WithTimeout(timeout time.Duration) DialOption {
 	return func(s *settings) { s.timeout = &timeout }
 }
 
-// WithOnRetry is told before each wait for another attempt.
+// WithOnRetry sets a function that is called before each wait for another attempt.
 func WithOnRetry(onRetry func(err *Error, delay time.Duration)) DialOption {
 	return func(s *settings) { s.onRetry = onRetry }
 }
@@ -66,16 +66,17 @@ func (s settings) grpcOptions() []grpc.DialOption {
 	}
 	options := []grpc.DialOption{
 		grpc.WithTransportCredentials(transport),
-		// Retries are ours: they keep the idempotency key and know which source can be read again.
+		// The client itself retries: it keeps the idempotency key and knows which source can be read again.
 		grpc.WithDisableRetry(),
 		grpc.WithConnectParams(grpc.ConnectParams{
-			// An attempt between two connects fails unseen: MaxDelay is far below the time over which attempts are spread.
+			// An attempt between two connects fails at once: keep MaxDelay far below the time over which attempts are
+			// spread.
 			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 500 * time.Millisecond},
 			MinConnectTimeout: 20 * time.Second,
 		}),
-		// A daemon whose machine vanished never answers; this is how the connection learns it.
+		// Detects a daemon whose machine vanished, which never answers.
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
-		// A daemon beside its generator must not be looked for behind the proxy of the environment.
+		// The proxy of the environment must not apply to a daemon on the generator's machine.
 		grpc.WithNoProxy(),
 	}
 	if s.token != "" {
@@ -99,7 +100,7 @@ func targetOf(address string) (string, error) {
 
 func isSocket(address string) bool {
 	path, found := strings.CutPrefix(address, "unix:")
-	// A URL has a host between two slashes and the third; gRPC knows nothing of it.
+	// unix://host/path names a host, which gRPC does not support.
 	hasHost := strings.HasPrefix(path, "//") && !strings.HasPrefix(path, "///")
 	return found && path != "" && !hasHost
 }
@@ -119,5 +120,5 @@ func (b bearer) GetRequestMetadata(context.Context, ...string) (map[string]strin
 	return map[string]string{"authorization": "Bearer " + string(b)}, nil
 }
 
-// A daemon on the same machine or behind a proxy that ends TLS takes tokens, too.
+// Daemons on the same machine, or behind a proxy that terminates TLS, accept tokens, too.
 func (b bearer) RequireTransportSecurity() bool { return false }

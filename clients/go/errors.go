@@ -1,4 +1,4 @@
-// The one error of the client, and how a gRPC status with its details becomes one.
+// The one error of the client, and the conversion of a gRPC status with its details to it.
 
 package imagestorage
 
@@ -12,32 +12,32 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// An Error is a call that failed; find it with errors.As. errors.Is matches [context.Canceled] and
-// [context.DeadlineExceeded] where the call ended so.
+// An Error is a failed call; find it with errors.As. errors.Is matches [context.Canceled] and
+// [context.DeadlineExceeded] where they ended the call.
 type Error struct {
 	// Code is the gRPC status code.
 	Code codes.Code
-	// Reason is UPPER_SNAKE, as the contract names it; empty when the answer did not come from the daemon.
+	// Reason is the contract's reason in UPPER_SNAKE; empty when the error did not come from the daemon.
 	Reason string
 	// Field is the request field at fault, such as metadata.prompt.
 	Field string
-	// Message is what the daemon or the connection said.
+	// Message is the text of the daemon or the connection.
 	Message string
-	// Retryable: the same call may succeed later without any change.
+	// Retryable: the same call may succeed later, unchanged.
 	Retryable bool
-	// RetryAfter is how long the daemon asks to wait before.
+	// RetryAfter is how long the daemon asks to wait before a retry.
 	RetryAfter time.Duration
-	// OutcomeUnknown: the write may have happened all the same; a Save with [Error.RetryWith] tells.
+	// OutcomeUnknown: the write may have happened; a Save with [Error.RetryWith] returns its outcome.
 	OutcomeUnknown bool
-	// IdempotencyKey of the Save that failed; empty for other calls.
+	// IdempotencyKey is that of the Save that failed; empty for other calls.
 	IdempotencyKey string
-	// Timestamp of the Save that failed.
+	// Timestamp is that of the Save that failed.
 	Timestamp time.Time
 
 	cause error
 }
 
-// Error gives the reason and the message.
+// Error returns the reason and the message.
 func (e *Error) Error() string {
 	reason := e.Reason
 	if reason == "" {
@@ -46,10 +46,10 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("imagestorage: %s: %s", reason, e.Message)
 }
 
-// Unwrap gives the error of the gRPC library.
+// Unwrap returns the error of the gRPC library.
 func (e *Error) Unwrap() error { return e.cause }
 
-// Is matches the errors of contexts: the daemon may notice the end of a deadline before its context does.
+// Is matches the errors of contexts: the daemon may notice a deadline before the context does.
 func (e *Error) Is(target error) bool {
 	switch target {
 	case context.Canceled:
@@ -60,8 +60,8 @@ func (e *Error) Is(target error) bool {
 	return false
 }
 
-// RetryWith makes another Save of the same image and metadata a retry of the one that failed: it returns what that one
-// stored, or stores it.
+// RetryWith returns an option that makes another Save of the same image and metadata a retry of the one that failed: it
+// returns what that one stored, or stores the image.
 func (e *Error) RetryWith() SaveOption {
 	return saveOption(func(header *saveHeader) {
 		header.IdempotencyKey = e.IdempotencyKey
@@ -69,8 +69,8 @@ func (e *Error) RetryWith() SaveOption {
 	})
 }
 
-// errorFrom reads a status. sent: the request reached a connection whole, so that without an answer its outcome is
-// unknown.
+// errorFrom converts a status. sent: the whole request reached a connection, so that its outcome is unknown without an
+// answer.
 func errorFrom(err error, sent bool) *Error {
 	answer := status.Convert(err)
 	failed := &Error{Code: answer.Code(), Message: answer.Message(), Retryable: answer.Code() == codes.Unavailable, cause: err}
@@ -98,7 +98,7 @@ func (e *Error) read(detail any) {
 	}
 }
 
-// What a connection says by itself when no answer came.
+// mayBeUnanswered returns whether the connection itself reports this code when no answer came.
 func mayBeUnanswered(code codes.Code) bool {
 	switch code {
 	case codes.Canceled, codes.Unknown, codes.DeadlineExceeded, codes.Internal, codes.Unavailable:

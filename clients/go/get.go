@@ -1,4 +1,4 @@
-// Get from the client's side: a body that resumes where its connection broke, and is checked at its end.
+// Reads images: the body resumes where its connection broke, and is checked at its end.
 
 package imagestorage
 
@@ -16,10 +16,10 @@ import (
 	pb "github.com/imagestorage/imagestorage/clients/go/imagestoragev1"
 )
 
-// Get reads one image: its description and its bytes, which the caller must close. A whole read ends in BYTES_CORRUPT
-// instead of io.EOF when the sha256 differs: discard what was read then. The context governs the body, too.
+// Get returns an image and its bytes, which the caller must close. Reading a whole image ends with BYTES_CORRUPT
+// instead of io.EOF when the sha256 differs: discard what was read then. The context also ends the body.
 //
-// IMAGE_NOT_FOUND, OFFSET_OUT_OF_RANGE.
+// It fails with IMAGE_NOT_FOUND or OFFSET_OUT_OF_RANGE.
 func (c *Client) Get(ctx context.Context, filename string, opts ...GetOption) (*Image, io.ReadCloser, error) {
 	request := &pb.GetRequest{Filename: filename}
 	for _, option := range opts {
@@ -41,19 +41,19 @@ type body struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 	rpc     pb.ImageStorageClient
-	request *pb.GetRequest // what is still to come
+	request *pb.GetRequest // what is left to read
 	stream  grpc.ServerStreamingClient[pb.GetResponse]
 	backoff *retryBackoff
 
 	image *pb.Image
 	chunk []byte
-	sum   hash.Hash // nil for a part
-	// complete: there is nothing left to ask for, and a limit of 0 would mean to the end.
+	sum   hash.Hash // nil for a range
+	// complete: nothing is left to request; a limit of 0 would mean to the end.
 	complete bool
 	err      error
 }
 
-// Read gives the next bytes; none that are here already once the context has ended or the body was closed.
+// Read reads the next bytes. Once the context has ended or the body was closed it drops bytes that have arrived.
 func (b *body) Read(p []byte) (int, error) {
 	if ended := b.ctx.Err(); ended != nil && b.err == nil {
 		b.chunk, b.err = nil, errorFrom(status.FromContextError(ended).Err(), false)
@@ -75,7 +75,7 @@ func (b *body) Close() error {
 	return nil
 }
 
-// receive takes the next message, over as many calls as that takes; io.EOF after the last one.
+// receive reads the next message, over as many calls as needed. It returns io.EOF after the last one.
 func (b *body) receive() error {
 	for {
 		message, err := b.message()

@@ -1,4 +1,4 @@
-// List from the client's side: an iterator that goes on behind the last whole batch when its stream breaks.
+// Lists images: the iterator resumes behind the last whole batch when its stream breaks.
 
 package imagestorage
 
@@ -8,8 +8,8 @@ import (
 	"iter"
 )
 
-// List gives the images that match, newest first unless asked otherwise, in constant memory. Nothing is asked before
-// the first one; a lost connection resumes where it broke. An error comes once, with a nil image, and is the last.
+// List yields the images that match, newest first by default, in constant memory. It sends nothing before the first one
+// is read, and resumes a lost connection where it broke. An error is yielded once, with a nil image, and is the last.
 func (c *Client) List(ctx context.Context, options ListOptions) iter.Seq2[*Image, error] {
 	return func(yield func(*Image, error) bool) {
 		ctx, cancel := c.bounded(ctx, noTimeout)
@@ -34,14 +34,14 @@ type listing struct {
 	pageToken string
 	backoff   *retryBackoff
 	yield     func(*Image, error) bool
-	// complete: nothing is left. The stream is read to its end all the same: one that is left early is reset, and
-	// servers close a connection on which many are.
+	// complete: nothing is left. The stream is still read to its end: one that is left early is reset, and servers
+	// close connections with many resets.
 	complete bool
-	// done: it has ended, or nobody wants it.
+	// done: the list has ended, or its reader has stopped.
 	done bool
 }
 
-// read goes on until it is done or the stream breaks.
+// read yields images until the list is done or the stream breaks.
 func (l *listing) read(ctx context.Context) error {
 	stream, err := l.client.rpc.List(ctx, listRequest(l.options, l.pageToken))
 	if err != nil {

@@ -17,17 +17,17 @@ type GetOption interface{ applyGet(*pb.GetRequest) }
 // A DeleteOption adjusts a [Client.Delete].
 type DeleteOption interface{ applyDelete(*pb.DeleteRequest) }
 
-// A ProviderOption is made by [WithProvider].
+// A ProviderOption chooses the provider of a call; [WithProvider] returns it.
 type ProviderOption string
 
-// WithProvider chooses the provider by its name; unset or empty is the default provider.
+// WithProvider chooses the provider by its name; unset or empty means the default provider.
 func WithProvider(name string) ProviderOption { return ProviderOption(name) }
 
 func (p ProviderOption) applySave(header *saveHeader)          { header.Provider = string(p) }
 func (p ProviderOption) applyGet(request *pb.GetRequest)       { request.Provider = string(p) }
 func (p ProviderOption) applyDelete(request *pb.DeleteRequest) { request.Provider = string(p) }
 
-// saveHeader is what every attempt of a Save sends alike, so that the daemon recognises a retry.
+// saveHeader is the header that all attempts of a Save send, so that the daemon recognises a retry.
 type saveHeader struct {
 	*pb.SaveHeader
 	timestamp time.Time
@@ -38,8 +38,8 @@ type saveOption func(*saveHeader)
 
 func (o saveOption) applySave(header *saveHeader) { o(header) }
 
-// WithIdempotencyKey sets the key of 1 to 256 bytes of UTF-8 by which a repeated Save returns the first result; it must
-// come with the same Timestamp in the metadata each time. Default: a new one for each Save.
+// WithIdempotencyKey sets the key, 1 to 256 bytes of UTF-8, by which a repeated Save returns the first result. The
+// metadata must have the same Timestamp each time. Default: a new key for each Save.
 func WithIdempotencyKey(key string) SaveOption {
 	return saveOption(func(header *saveHeader) { header.IdempotencyKey = key })
 }
@@ -54,7 +54,8 @@ func WithPinned() SaveOption {
 	return saveOption(func(header *saveHeader) { header.Pinned = true })
 }
 
-// WithProgress is told how many bytes of the image were handed to the connection; it starts again at 0 with each attempt.
+// WithProgress sets a function that is called with the bytes of the image that were handed to the connection; they
+// start again at 0 with each attempt.
 func WithProgress(progress func(sentBytes int64)) SaveOption {
 	return saveOption(func(header *saveHeader) { header.progress = progress })
 }
@@ -63,7 +64,8 @@ type getOption func(*pb.GetRequest)
 
 func (o getOption) applyGet(request *pb.GetRequest) { o(request) }
 
-// WithRange reads at most limit bytes from offset; a limit of 0 means to the end. Beyond the end it is OFFSET_OUT_OF_RANGE.
+// WithRange reads at most limit bytes from offset; a limit of 0 means to the end. An offset beyond the end fails with
+// OFFSET_OUT_OF_RANGE.
 func WithRange(offset, limit uint64) GetOption {
 	return getOption(func(request *pb.GetRequest) { request.Offset, request.Limit = offset, limit })
 }

@@ -1,4 +1,4 @@
-// When a failed attempt is repeated: exponential backoff with jitter, bounded by attempts and by the deadline.
+// Repeats failed attempts: exponential backoff with jitter, bounded by attempts and by the deadline.
 
 package imagestorage
 
@@ -12,7 +12,7 @@ const (
 	defaultRetries = 6
 	firstDelay     = 100 * time.Millisecond
 	maxDelay       = 5 * time.Second
-	// Doubled so often, the first delay is beyond the longest.
+	// After this many doublings the first delay exceeds the longest.
 	maxDoublings = 6
 )
 
@@ -24,11 +24,11 @@ type retryBackoff struct {
 
 func (c *Client) newBackoff() *retryBackoff { return &retryBackoff{settings: c.settings} }
 
-// wait waits for the next attempt, or returns the error when there is none. Woken by the end of the context, the next
-// attempt says so.
+// wait waits before the next attempt, or returns the error when there is none. The end of the context ends the wait;
+// the next attempt returns its error.
 func (b *retryBackoff) wait(ctx context.Context, failed *Error) error {
 	step := min(maxDelay, firstDelay<<min(b.failures, maxDoublings))
-	// Half of it for certain: all of them together must outlast a daemon that restarts.
+	// At least half of the step: all steps together must outlast a restart of the daemon.
 	delay := failed.RetryAfter + step/2 + rand.N(step/2)
 	b.failures++
 	deadline, bounded := ctx.Deadline()
@@ -45,5 +45,5 @@ func (b *retryBackoff) wait(ctx context.Context, failed *Error) error {
 	return nil
 }
 
-// reset: there was progress, and the next failure is a first one again.
+// reset starts the count of failures again, after progress.
 func (b *retryBackoff) reset() { b.failures = 0 }

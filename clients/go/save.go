@@ -1,4 +1,4 @@
-// Save from the client's side: header, chunks, trailer, and the retry that sends the same again.
+// Sends a Save: header, chunks and trailer, and the same again on a retry.
 
 package imagestorage
 
@@ -19,11 +19,11 @@ import (
 // Save stores one image; when it returns without an error, the image is on stable storage. It reads r to its end and
 // does not close it.
 //
-// Timestamp and idempotency key are fixed before the first attempt and the same on every retry, so that a retry never
-// makes a second image. A source that can seek is rewound for it, another is kept up to 64 MiB; beyond that it is not
-// retried, and the error says so. When the error has OutcomeUnknown, a later Save with its RetryWith tells.
+// Timestamp and idempotency key are fixed before the first attempt, so that a retry never makes a second image. A
+// source that can seek is rewound for a retry. Of another up to 64 MiB are kept; a longer one is not retried, and the
+// error says so. When the error has OutcomeUnknown, a later Save with its RetryWith returns the outcome.
 //
-// When the call ends before r does, a Read of r may still be under way. When a Read panics, Save does.
+// When the call ends before r does, a Read of r may still be running. A panic of Read is passed on by Save.
 func (c *Client) Save(ctx context.Context, r io.Reader, metadata Metadata, opts ...SaveOption) (*Image, error) {
 	ctx, cancel := c.bounded(ctx, defaultTimeout)
 	defer cancel()
@@ -44,7 +44,7 @@ func (c *Client) Save(ctx context.Context, r io.Reader, metadata Metadata, opts 
 		}
 		failed := err.(*Error)
 		failed.IdempotencyKey, failed.Timestamp = header.IdempotencyKey, header.timestamp
-		// A later refusal says nothing of an earlier attempt that was never answered.
+		// A later refusal does not settle an earlier attempt that was never answered.
 		outcomeUnknown = outcomeUnknown || failed.OutcomeUnknown
 		failed.OutcomeUnknown = outcomeUnknown
 		if failed.Retryable && !source.rewindable() {
@@ -92,7 +92,7 @@ func (c *Client) saveOnce(ctx context.Context, source *source, header *saveHeade
 		close(answered)
 	}()
 	err = sendAll(stream, source, header, answered)
-	// An answer before the end is an error, or a save that was done before; either way nobody wants the rest.
+	// An early answer is an error or a replayed save; neither needs the rest.
 	if err != nil && err != io.EOF {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-// Makes the bytes of an image readable again for a second attempt, as far as that is possible.
+// Makes the bytes of an image readable again for a retry, as far as possible.
 
 package imagestorage
 
@@ -15,31 +15,31 @@ import (
 
 const (
 	chunkBytes = 256 * 1024
-	// What is kept of a stream that cannot be read twice.
+	// The most bytes to keep of a stream that can be read only once.
 	maxKeptBytes = 64 * 1024 * 1024
 )
 
-// errAtEnd: all was read. It is not io.EOF, by which a gRPC stream says that it was answered.
+// errAtEnd: the source was read to its end. Not io.EOF, by which a gRPC stream reports that it was answered.
 var errAtEnd = errors.New("at the end")
 
-// A sourceError is what the caller's reader says.
+// A sourceError is an error of the caller's reader.
 type sourceError struct{ error }
 
 // A source is read once for each attempt.
 type source struct {
 	reader io.Reader
-	// seeker is nil for what comes only once.
+	// seeker is nil where the bytes can be read only once.
 	seeker io.Seeker
 	start  int64
-	// declared is known before the first byte for bytes in memory only.
+	// declared is set for bytes in memory, whose size and digest are known before the first one is sent.
 	declared *pb.SaveTrailer
 
-	// kept is the beginning of what comes only once, as far as it was read; position is how far this attempt got in it.
+	// kept is what was read of bytes that can be read only once; position is how far this attempt got in it.
 	kept     []byte
 	position int
 	tooLong  bool
 
-	// pending is a read into buffer under way: an attempt that is over does not wait for it, the next one does.
+	// pending is a running read into buffer: an attempt that has ended does not wait for it, the next one does.
 	pending chan outcome
 	buffer  []byte
 	err     error
@@ -58,7 +58,7 @@ func openSource(r io.Reader) (*source, error) {
 	}
 	s := &source{reader: r, buffer: make([]byte, chunkBytes)}
 	if seeker, ok := r.(io.Seeker); ok {
-		// A pipe has the method and fails.
+		// A pipe has the method, which fails.
 		if start, err := seeker.Seek(0, io.SeekCurrent); err == nil {
 			s.seeker, s.start = seeker, start
 		}
@@ -76,7 +76,7 @@ func openSource(r io.Reader) (*source, error) {
 
 func (s *source) rewindable() bool { return !s.tooLong }
 
-// rewind starts again from the beginning; io.EOF when the call is answered before.
+// rewind starts again from the beginning. It fails with io.EOF when the call is answered first.
 func (s *source) rewind(answered <-chan struct{}) error {
 	s.position = 0
 	if s.seeker == nil {
@@ -97,8 +97,8 @@ func (s *source) rewind(answered <-chan struct{}) error {
 	return nil
 }
 
-// next gives the next bytes as they come, valid until the next call, and never waits to fill a chunk: the daemon times
-// the gaps. It fails with errAtEnd, with io.EOF when the call is answered before, or with a sourceError.
+// next returns the next bytes as they come, valid until the next call. It never waits to fill a chunk, since the daemon
+// limits the gaps. It fails with errAtEnd, with io.EOF when the call is answered first, or with a sourceError.
 func (s *source) next(answered <-chan struct{}) ([]byte, error) {
 	if s.position < len(s.kept) {
 		chunk := s.kept[s.position:min(s.position+chunkBytes, len(s.kept))]
@@ -142,7 +142,7 @@ func (s *source) keep(chunk []byte) {
 	s.position = len(s.kept)
 }
 
-// read leaves a panic to the goroutine that called Save, where it can be recovered.
+// read passes a panic on to the goroutine that called Save, where it can be recovered.
 func read(r io.Reader, buffer []byte, result chan<- outcome) {
 	var read outcome
 	defer func() {

@@ -5,6 +5,7 @@ package imagestorage_test
 import (
 	"bytes"
 	"compress/zlib"
+	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
@@ -189,14 +190,19 @@ func forward(from, to net.Conn, passed *atomic.Int64, isBroken func() bool) {
 	}
 }
 
-// scripted is a gRPC server that saves as the test says.
+// scripted is a gRPC server that saves and cleans up as the test says.
 type scripted struct {
 	pb.UnimplementedImageStorageServer
-	save func(grpc.ClientStreamingServer[pb.SaveRequest, pb.SaveResponse]) error
+	save    func(grpc.ClientStreamingServer[pb.SaveRequest, pb.SaveResponse]) error
+	cleanup func(*pb.CleanupRequest) (*pb.CleanupResponse, error)
 }
 
 func (s scripted) Save(stream grpc.ClientStreamingServer[pb.SaveRequest, pb.SaveResponse]) error {
 	return s.save(stream)
+}
+
+func (s scripted) Cleanup(_ context.Context, request *pb.CleanupRequest) (*pb.CleanupResponse, error) {
+	return s.cleanup(request)
 }
 
 func startScripted(t testing.TB, s scripted, opts ...grpc.ServerOption) string {

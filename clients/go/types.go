@@ -1,4 +1,4 @@
-// What callers of the client hand in and get back. Sizes are in bytes.
+// The arguments and results of the client. Sizes are in bytes.
 
 package imagestorage
 
@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Metadata is what the generator knows of an image. Text is valid UTF-8 without NUL.
+// Metadata is the generator's description of an image. Text is valid UTF-8 without NUL.
 type Metadata struct {
 	// Prompt has at most 64 KiB.
 	Prompt string
@@ -30,7 +30,7 @@ type Image struct {
 	URL string
 	// Filename is the image's identity within its provider, never reused.
 	Filename string
-	// Path is absolute where the daemon runs; empty for object stores.
+	// Path is absolute, on the daemon's machine; empty for object stores.
 	Path string
 	// Key is outputs/images/generations/<YYYY-MM-DD>/<model-slug>/<filename>.
 	Key string
@@ -52,13 +52,13 @@ type Image struct {
 	CreateTime time.Time
 	// Pinned images are spared by Cleanup.
 	Pinned bool
-	// Replayed, after a Save: the idempotency key had been saved before, and the rest is the first result.
+	// Replayed, after a Save: the idempotency key was used before, and the rest is the result of that Save.
 	Replayed bool
 }
 
-// ListOptions are the filters and the order of a List; an image must match all that are given.
+// ListOptions are the filters and the order of a List; an image must match all given filters.
 type ListOptions struct {
-	// Provider: empty is the default provider, "*" is all of them, merged.
+	// Provider: empty means the default provider, "*" means all of them, merged.
 	Provider string
 	// Since and Until bound the image's timestamp: the first instant inside, and the first one outside. Zero: no bound.
 	Since, Until time.Time
@@ -66,57 +66,62 @@ type ListOptions struct {
 	Model string
 	// Category is exact.
 	Category string
-	// Query is words of the prompt, each as a word or the beginning of one.
+	// Query is words of the prompt, or their beginnings; all must occur.
 	Query string
-	// Tags must all be there.
+	// Tags: the image must have all of them.
 	Tags []string
-	// Pinned: only those that are, or only those that are not; nil is both.
+	// Pinned: only pinned images, or only those that are not; nil means both.
 	Pinned *bool
-	// OldestFirst turns the order around.
+	// OldestFirst reverses the order.
 	OldestFirst bool
-	// Limit is how many images at most; 0 means all.
+	// Limit is the most images to list; 0 means all.
 	Limit uint32
 }
 
-// A DeleteResult is what became of one filename.
+// A DeleteResult is the result for one filename.
 type DeleteResult struct {
 	Filename string
-	// Deleted: by this call.
+	// Deleted by this call.
 	Deleted bool
-	// Reason is IMAGE_NOT_FOUND, or the reason of the error that this one met; empty when deleted.
+	// Reason is IMAGE_NOT_FOUND, or the reason of the error for this filename; empty when deleted.
 	Reason string
 }
 
-// CleanupOptions are the criteria and filters of a Cleanup. At least one of OlderThan, KeepCount and KeepBytes is
-// needed; each that is given protects.
+// CleanupOptions are the criteria and filters of a Cleanup. It requires at least one of OlderThan, OlderThanAge,
+// KeepCount and KeepBytes; each given one protects images.
 type CleanupOptions struct {
-	// Provider: empty is the default provider, "*" is each of them on its own.
+	// Provider: empty means the default provider, "*" means each of them on its own.
 	Provider string
-	// OlderThan protects images whose timestamp is not before it. Zero: unset.
+	// OlderThan protects images whose timestamp is not before it. Zero: unset. More than five minutes after the daemon's
+	// clock is refused.
 	OlderThan time.Time
-	// KeepCount protects the newest so many that match the filters.
+	// OlderThanAge is OlderThan as an age, resolved by the daemon's clock. Zero: unset. Not together with OlderThan.
+	OlderThanAge time.Duration
+	// KeepCount protects this many of the newest images that match the filters.
 	KeepCount *uint32
-	// KeepBytes protects the newest that match the filters and fit into so many bytes together.
+	// KeepBytes protects the newest images that match the filters and together fit into this many bytes.
 	KeepBytes *uint64
 	// Model is the name as it was sent, or its slug.
 	Model string
 	// Category is exact.
 	Category string
-	// DryRun only reports what would go.
+	// DryRun only reports what would be deleted.
 	DryRun bool
-	// MaxDeletes stops after so many.
+	// MaxDeletes is the most images to delete.
 	MaxDeletes *uint32
 }
 
-// A CleanupResult is what a Cleanup did, or would do.
+// A CleanupResult is what a Cleanup deleted, or would delete.
 type CleanupResult struct {
 	DeletedCount, FreedBytes uint64
 	// Filenames are the first 1,000, oldest first.
 	Filenames []string
-	// KeptPinned images would have gone, were they not pinned.
+	// KeptPinned counts images that would have been deleted but are pinned.
 	KeptPinned uint64
+	// KeptFuture counts images dated after the daemon's clock: kept, and not counted by KeepCount and KeepBytes.
+	KeptFuture uint64
 	DryRun     bool
-	// More: MaxDeletes was reached and more would go.
+	// More: MaxDeletes was reached and more images would be deleted.
 	More bool
 }
 
@@ -136,7 +141,7 @@ type ProviderStats struct {
 
 // GroupStats are the counts of one group.
 type GroupStats struct {
-	// Name is empty for images that have none, and for the rest.
+	// Name is empty for images without one, and for the rest.
 	Name         string
 	Count, Bytes uint64
 	// Rest: the sum of all groups that are not listed.

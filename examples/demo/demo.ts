@@ -1,4 +1,7 @@
-/** `npm run demo`: four savers, ten kill -9, and what is left of it all, beside a plain folder writer under the same kills. */
+/**
+ * `npm run demo`: counts the images that survive ten kill -9 under four savers, beside a plain folder writer under as
+ * many.
+ */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-/** What most generators do today: write the image into a folder as its bytes come in. */
+/** Writes images into a folder as their bytes come in, as most generators do today. */
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';

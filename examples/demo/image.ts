@@ -1,4 +1,4 @@
-/** A picture that looks like one: soft coloured light, a PNG of about 1 MB. */
+/** Draws a picture of soft coloured light, a PNG of about 1 MB. */
 import { crc32, deflateSync } from 'node:zlib';
 
 const SIDE = 640;
@@ -28,7 +28,7 @@ export function demoImage(seed: number): Buffer {
   ]);
 }
 
-/** Whether a PNG is whole: it ends with IEND. */
+/** Returns whether a PNG is whole: it ends with IEND. */
 export function isWhole(bytes: Uint8Array): boolean {
   return Buffer.from(bytes.subarray(-12)).equals(chunk('IEND', Buffer.alloc(0)));
 }

@@ -6,7 +6,10 @@ import { demoImage } from '../demo/image.ts';
 /** In this process (a folder, a bucket), or in the daemon at `host:port` or `unix:PATH`. */
 export type StoreConfig = { storage: StorageConfig } | { daemon: string };
 
-/** What the service needs of a StorageProvider; a client of the daemon has it, too, but takes parameters as JSON only. */
+/**
+ * The part of a StorageProvider that the service needs; a client of the daemon has it, too, but takes parameters as
+ * JSON only.
+ */
 export interface ImageStore {
   save(bytes: Uint8Array, metadata: Omit<ImageMetadata, 'parameters'>): Promise<GeneratedImage>;
   close(): void | Promise<void>;
@@ -22,7 +25,9 @@ export interface Generation {
   category?: string;
 }
 
-/** The storage factory. Rejects where a store cannot be opened; a daemon is first asked by the first save. */
+/**
+ * Opens the store of a configuration. Rejects where it cannot be opened; a daemon is first contacted by the first save.
+ */
 export async function openStore(config: StoreConfig): Promise<ImageStore> {
   return 'daemon' in config ? connect(config.daemon) : createStorage(config.storage);
 }
@@ -30,19 +35,19 @@ export async function openStore(config: StoreConfig): Promise<ImageStore> {
 export class ImageService {
   readonly #store: ImageStore;
 
-  /** The store stays the caller's to close. */
+  /** The caller closes the store. */
   constructor(store: ImageStore) {
     this.#store = store;
   }
 
-  /** When it resolves the image is on stable storage. */
+  /** Resolves when the image is on stable storage. */
   async generateImage({ prompt, model, seed, category }: Generation): Promise<GeneratedImage> {
     const bytes = draw(seed);
     return this.#store.save(bytes, { prompt, model, category, parametersJson: `{"seed":${seed}}` });
   }
 }
 
-/** Stands for a model. */
+/** Stands in for a model. */
 function draw(seed: bigint): Uint8Array {
   return demoImage(Number(BigInt.asUintN(32, seed)));
 }

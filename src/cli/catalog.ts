@@ -1,4 +1,4 @@
-/** `image-storage catalog rebuild`: builds the catalog of a stopped daemon again, from the records. */
+/** `image-storage catalog rebuild`: builds the catalog of a stopped daemon again from the records. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { type Config, loadConfig, processEnvironment } from '../config.ts';
@@ -30,7 +30,7 @@ export function registerCatalog(program: Command): void {
     });
 }
 
-/** Rejects with a StoreOpenError, such as one that says that a daemon has the store. */
+/** Rejects with a StoreOpenError, for example when a daemon has the store. */
 async function rebuild(config: Config): Promise<void> {
   const [{ openStorage }, { createLogger }] = await Promise.all([
     import('../storage/storage.ts'),
@@ -45,7 +45,7 @@ async function rebuild(config: Config): Promise<void> {
   }
 }
 
-/** The catalog of a bucket is filled in the background. */
+/** Returns the statistics once the catalog is complete: that of a bucket is filled in the background. */
 async function completeStatistics(storage: Storage) {
   for (;;) {
     try {

@@ -1,10 +1,10 @@
-/** `image-storage cleanup`: shows which images would go, asks, and deletes no more than was shown. */
+/** `image-storage cleanup`: shows which images would be deleted, asks, and deletes no more than was shown. */
 import { isDeepStrictEqual } from 'node:util';
 import type { Command } from 'commander';
 import type { CleanupOptions, CleanupResult } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
 import { type AddressFlags, type Session, withAddress, withClient } from './shared/connection.ts';
-import { parseInstant } from './shared/dates.ts';
+import { parseCutoff } from './shared/dates.ts';
 import { parseCount, parseSize } from './shared/flags.ts';
 import { ask, canAsk } from './terminal/ask.ts';
 import { countOf, displayText, formatBytes, printError, printJson } from './terminal/text.ts';
@@ -23,7 +23,7 @@ export function registerCleanup(program: Command): void {
     .option(
       '--older-than <time>',
       'protect what is not older: RFC 3339, a date (UTC) or an age such as 30d',
-      (text: string) => parseInstant(text),
+      parseCutoff,
     )
     .option('--keep-count <count>', 'protect the newest so many', parseCount)
     .option('--keep-bytes <size>', 'protect the newest that fit into so much, such as 10GiB', parseSize)
@@ -59,7 +59,8 @@ async function cleanup({ client, signal }: Session, flags: CleanupFlags): Promis
       printError('nothing was deleted');
       return EXIT.NEGATIVE;
     }
-    // Images saved since may push others out of what is kept, or be older than they: those were not agreed to.
+    // Images saved since may push others out of the kept ones, or be older than the shown ones: the user agreed to
+    // neither.
     const now = await planUpTo(plan.deletedCount);
     if (isSame(plan, now)) break;
     say('that has changed meanwhile:');
@@ -77,12 +78,18 @@ function isSame(one: CleanupResult, other: CleanupResult): boolean {
 }
 
 function planLines(plan: CleanupResult): string[] {
-  const spared = plan.keptPinned > 0 ? `; ${countOf(plan.keptPinned, 'pinned image')} spared` : '';
+  const spared = sparedBy(plan);
   if (plan.deletedCount === 0) return [`nothing would go${spared}`];
   const names = plan.filenames.slice(0, SHOWN_NAMES).map((name) => `  ${displayText(name)}`);
   const others = plan.deletedCount - names.length;
   if (others > 0) names.push(`  … and ${others.toLocaleString('en')} more`);
   return [`would delete ${amountOf(plan)}${spared}:`, ...names];
+}
+
+function sparedBy({ keptPinned, keptFuture }: CleanupResult): string {
+  const pinned = keptPinned > 0 ? `; ${countOf(keptPinned, 'pinned image')} spared` : '';
+  const future = keptFuture > 0 ? `; ${countOf(keptFuture, 'image')} dated in the future spared and not counted` : '';
+  return pinned + future;
 }
 
 function amountOf({ deletedCount, freedBytes, more }: CleanupResult): string {

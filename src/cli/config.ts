@@ -1,4 +1,4 @@
-/** `image-storage config`: whether the configuration is right, and what of it is in force. */
+/** `image-storage config`: checks the configuration, or prints the effective settings. */
 import type { Command } from 'commander';
 import { stringify } from 'yaml';
 import { type EffectiveSetting, explainConfig, processEnvironment } from '../config.ts';
@@ -41,10 +41,10 @@ async function print({ redact = false, json = false, ...flags }: PrintFlags): Pr
   else for (const line of yamlLines(settings)) await printLine(line);
 }
 
-/** Without what could tell whose configuration it is: the name of a provider stays, that of a file goes. */
+/** Hides what could identify the owner of the configuration: keeps names of providers, hides those of files. */
 function redacted(setting: EffectiveSetting): EffectiveSetting {
   const { value, origin, isPrivate, isSecret } = setting;
-  // A default is known to everybody, as long as it is not told as an absolute path.
+  // A default is public, but not as an absolute path.
   if (isPrivate && origin === undefined) return { ...setting, value: undefined };
   return {
     ...setting,
@@ -59,7 +59,7 @@ function jsonOf({ path, value, origin, isSecret, default: unset }: EffectiveSett
   return { path, value, origin: origin ?? 'default', ...(value === undefined && { default: unset }) };
 }
 
-/** A file that `--config` takes: what is not set, or hidden, is a comment. */
+/** Yields a file that `--config` accepts; settings that are unset or hidden are comments. */
 function* yamlLines(settings: EffectiveSetting[]): Generator<string> {
   let open: string[] = [];
   for (const setting of settings) {

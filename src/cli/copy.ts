@@ -1,4 +1,4 @@
-/** `image-storage copy`: copies images from one store to another; run again, it goes on where it ended. */
+/** `image-storage copy`: copies images from one store to another; another run continues where the last one ended. */
 import type { Command } from 'commander';
 import type { CopyEvent, CopyOptions, CopySummary } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -41,7 +41,7 @@ export function registerCopy(program: Command): void {
   withDaemonFlags(command);
 }
 
-/** Exit 1 when an image was not copied. */
+/** Returns exit code 1 when an image was not copied. */
 async function copy(session: Session, flags: CopyFlags): Promise<number> {
   const { address: _, config: __, yes, json, ...options } = flags;
   if (options.deleteSource && !options.dryRun && !yes) {
@@ -54,9 +54,9 @@ async function copy(session: Session, flags: CopyFlags): Promise<number> {
   return run(session, options, json);
 }
 
-/** What one run has told so far. */
+/** What one run has reported so far. */
 interface Told {
-  /** How far it was, in words; unset before it began. */
+  /** The last progress, in words; unset before the first. */
   reached?: string;
   failed: number;
   deletedBefore: number;
@@ -105,7 +105,7 @@ async function tell(
   }
   const { kind, summary } = event;
   told.failed = summary.failed;
-  // The summary says it better.
+  // The summary is more exact.
   if (kind === 'stopped') told.reached = '';
   if (json) await printJson({ summary: { ...summary, complete: kind === 'summary' } });
   else await printLine(summaryLine(summary, options));

@@ -1,4 +1,4 @@
-/** `image-storage doctor`: whether each provider has what a daemon needs, and what to change where it has not. */
+/** `image-storage doctor`: checks whether each provider has what a daemon needs, and says what to change. */
 import type { Command } from 'commander';
 import { loadConfig, processEnvironment } from '../config.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -14,7 +14,7 @@ interface DoctorFlags {
   json?: boolean;
 }
 
-/** Of the longest verdict, and of the longest name of a check. */
+/** The widths of the longest verdict and of the longest name of a check. */
 const VERDICT_WIDTH = 7;
 const NAME_WIDTH = 10;
 
@@ -33,14 +33,14 @@ export function registerDoctor(program: Command): void {
     });
 }
 
-/** Prints lines for people, the provider in so many columns; JSON without a width. */
+/** Prints lines, with the provider in `width` columns, or JSON without a width. Returns the exit code. */
 async function doctor(checks: AsyncIterable<ProviderCheck>, width?: number): Promise<number> {
   const signal = listenForInterrupt();
   let failed = 0;
   for await (const check of checks) {
     if (check.verdict === 'failed') failed += 1;
     await (width === undefined ? printJson(check) : printLine(lineOf(check, width)));
-    // Leaving the loop takes away what the checks have written.
+    // Leaving the loop removes what the checks have written.
     if (signal.aborted) return INTERRUPTED;
   }
   if (width !== undefined) await printLine(failed === 0 ? 'all is well' : `${countOf(failed, 'check')} failed`);

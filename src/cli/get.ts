@@ -47,17 +47,17 @@ async function getImage({ client, signal }: Session, filename: string, flags: Ge
     if (target !== STDOUT) process.stderr.write(`${displayText(output)}  ${formatBytes(stored.image.size)}\n`);
     return EXIT.OK;
   } finally {
-    // A body that nobody reads any more would keep its call open.
+    // A body that is not read to its end would keep its call open.
     stop.abort();
   }
 }
 
-/** Where a link points to, so that it is not replaced itself. */
+/** Returns the target of a link, so that the link itself is not replaced. */
 function resolveLinks(path: string): Promise<string> {
   return realpath(path).catch(() => path);
 }
 
-/** A pipe or a device is written into as it is; it must not be replaced by a file. */
+/** Returns what is at the path. A pipe or a device is a `stream`: written into, not replaced by a file. */
 async function kindOf(path: string): Promise<'none' | 'file' | 'folder' | 'stream'> {
   const stats = await stat(path).catch(() => undefined);
   if (stats === undefined) return 'none';
@@ -71,7 +71,9 @@ async function writeToStdout(body: StoredImage['body']): Promise<void> {
   }
 }
 
-/** Under another name until all of it is there and checked. False: the target has come into being meanwhile. */
+/**
+ * Writes under another name until all bytes are there and checked. Returns false when the target was created meanwhile.
+ */
 async function writeToFile(body: StoredImage['body'], target: string, overwrite: boolean): Promise<boolean> {
   const part = join(dirname(target), `.${nanoid()}.part`);
   try {

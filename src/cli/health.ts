@@ -1,4 +1,4 @@
-/** `image-storage health`: whether the daemon serves; for probes and containers. */
+/** `image-storage health`: checks whether the daemon serves; for probes and containers. */
 import type { Command } from 'commander';
 import { EXIT } from '../exit-codes.ts';
 import { type AddressFlags, type Session, withAddress, withClient } from './shared/connection.ts';

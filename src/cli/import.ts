@@ -1,4 +1,4 @@
-/** `image-storage import`: takes over a folder that another tool, or a store of ours, has filled. */
+/** `image-storage import`: saves the images of a folder that another tool, or a store of ImageStorage, has filled. */
 import { createHash } from 'node:crypto';
 import { realpath } from 'node:fs/promises';
 import { relative } from 'node:path';
@@ -24,13 +24,13 @@ interface ImportFlags extends AddressFlags {
   json?: boolean;
 }
 
-/** `filename` is unset in a dry run. */
+/** The result for one file; `filename` is unset in a dry run. */
 type Outcome =
   | ({ outcome: 'imported'; sizeBytes: number; sha256: string; filename?: string } & Description)
   | { outcome: 'skipped'; reason: SkipReason }
   | { outcome: 'failed'; error: unknown };
 
-/** What one run works with. */
+/** The parameters of one run, and the images that are stored already. */
 interface Run {
   session: Session;
   folder: string;
@@ -40,9 +40,9 @@ interface Run {
 
 const DEFAULT_CONCURRENCY = 8;
 const SHOWN_PROMPT_WIDTH = 60;
-/** gRPC's INVALID_ARGUMENT: another image may be accepted all the same. */
+/** gRPC's INVALID_ARGUMENT: concerns one image; others may be accepted. */
 const INVALID_ARGUMENT = 3;
-/** Worth a line of its own: somebody may want to look at the file. */
+/** Each is reported on a line of its own, since the user may want to look at the file. */
 const TOLD: ReadonlySet<SkipReason> = new Set(['IMAGE_TRUNCATED', 'IMAGE_TOO_LARGE', 'IMPORTED_BEFORE', 'CHANGED']);
 
 export function registerImport(program: Command): void {
@@ -63,7 +63,7 @@ export function registerImport(program: Command): void {
   withAddress(command);
 }
 
-/** A file that fails does not stop the others; where the store itself fails, it ends, and may be run again. */
+/** Continues after a file that fails; ends when the store itself fails, and can be run again. */
 async function importFolder(session: Session, named: string, flags: ImportFlags): Promise<number> {
   const { client, signal } = session;
   const folder = await realpath(named, RAW);
@@ -93,7 +93,7 @@ async function importFolder(session: Session, named: string, flags: ImportFlags)
   return exitCode;
 }
 
-/** Counted only where somebody sees it. */
+/** Counts files and bytes, where a terminal shows progress. */
 async function totalsFor(folder: string): Promise<{ totalItems: number; totalBytes: number }> {
   const total = { totalItems: 0, totalBytes: 0 };
   if (!process.stderr.isTTY) return total;
@@ -118,7 +118,7 @@ async function outcomeOf(run: Run, found: Found): Promise<Outcome> {
   }
 }
 
-/** Where a generator is at work, files come and go. */
+/** Skips a file that is gone: a running generator adds and removes files. */
 function failedOrGone(error: unknown): Outcome {
   const isGone = (error as NodeJS.ErrnoException).code === 'ENOENT';
   return isGone ? { outcome: 'skipped', reason: 'GONE' } : { outcome: 'failed', error };
@@ -138,7 +138,7 @@ async function importFile(run: Run, file: FoundFile): Promise<Outcome> {
     const idempotencyKey = keyOf(sha256, metadata);
     const saved = await client.save(source, metadata, { provider: flags.provider, idempotencyKey, pinned, signal });
     if (saved.replayed) return { outcome: 'skipped', reason: await reasonOfReplay(run, saved.filename) };
-    // What was learned is of other bytes than were sent.
+    // The metadata belongs to other bytes than were sent.
     if (saved.sha256 !== sha256) {
       await client.delete(saved.filename, { provider: flags.provider, signal });
       return { outcome: 'skipped', reason: 'CHANGED' };
@@ -150,7 +150,10 @@ async function importFile(run: Run, file: FoundFile): Promise<Outcome> {
   }
 }
 
-/** Another import may have saved it since this one began, or this one, by an attempt whose answer got lost. */
+/**
+ * Returns DUPLICATE where the image exists (another import saved it meanwhile, or this one by an attempt whose answer
+ * was lost), else IMPORTED_BEFORE.
+ */
 async function reasonOfReplay({ session, flags }: Run, filename: string): Promise<SkipReason> {
   try {
     await session.client.get(filename, { provider: flags.provider, metadataOnly: true, signal: session.signal });
@@ -166,7 +169,10 @@ function withFlags({ metadata, pinned }: Description, { category, tag = [] }: Im
   return { metadata: { ...metadata, category: category ?? metadata.category, tags }, pinned };
 }
 
-/** Of bytes and metadata: who deletes images to import them with another category means other saves. */
+/**
+ * Returns the idempotency key of bytes and metadata: an image that was deleted and is imported with another category is
+ * a new save.
+ */
 function keyOf(sha256: string, metadata: Description['metadata']): string {
   return `import:${sha256}:${createHash('sha256').update(JSON.stringify(metadata)).digest('hex').slice(0, 16)}`;
 }
@@ -184,7 +190,7 @@ function isTold(outcome: Outcome, { json, dryRun }: ImportFlags): boolean {
   return outcome.outcome === 'skipped' ? TOLD.has(outcome.reason) : dryRun === true;
 }
 
-/** Returns the exit code. */
+/** Prints the outcome. Returns its exit code. */
 async function tell({ session, folder, flags }: Run, { path }: Found, outcome: Outcome): Promise<number> {
   if (!isTold(outcome, flags)) return EXIT.OK;
   const file = textOf(relative(folder, path));

@@ -1,4 +1,4 @@
-/** `image-storage list`: finds images, as a table for people or a JSON object a line for programs. */
+/** `image-storage list`: finds images, as a table for people or one JSON object per line for programs. */
 import { type Command, Option } from 'commander';
 import type { Image, ListOptions } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -71,7 +71,7 @@ async function listTable({ client, signal }: Session, flags: ListFlags): Promise
   };
   let block: Image[] = [];
   let listed = 0;
-  // One more than is shown tells whether there are more.
+  // One more than is shown, to know whether there are more.
   for await (const image of client.list({ ...filtersOf(flags), limit: limit && limit + 1, signal })) {
     listed += 1;
     if (limit > 0 && listed > limit) break;

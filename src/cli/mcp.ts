@@ -4,7 +4,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { clientAddress } from '../config.ts';
 import { EXIT } from '../exit-codes.ts';
 import { type AddressFlags, type Session, withAddress, withClient } from './shared/connection.ts';
-import { parseInstant, parseRangeEnd } from './shared/dates.ts';
+import { parseCutoff, parseInstant, parseRangeEnd } from './shared/dates.ts';
 
 interface McpFlags extends AddressFlags {
   allowDir?: string;
@@ -12,6 +12,7 @@ interface McpFlags extends AddressFlags {
 }
 
 const dates = {
+  parseCutoff,
   parseInstant: (text: string) => parseInstant(text),
   parseRangeEnd: (text: string) => parseRangeEnd(text),
 };
@@ -34,7 +35,7 @@ async function mcp({ address = clientAddress(), allowDir, readOnly }: McpFlags, 
     await serveMcp({ client, address, version, dates, allowDir: folder, readOnly }, signal);
     return EXIT.OK;
   };
-  // With the client's own retries: an assistant can wait until a daemon has started again.
+  // Keeps the client's default retries: an assistant can wait until a daemon has restarted.
   await withClient({ address }, serve, {});
 }
 

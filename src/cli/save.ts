@@ -65,7 +65,7 @@ function checkUsage(command: Command, files: string[], flags: SaveFlags): void {
   if (flags.param && flags.paramsJson !== undefined) refuse('--param and --params-json exclude each other');
 }
 
-/** Saves a few at a time and tells of them in the order they were named; one that fails does not stop the others. */
+/** Saves a few files at a time, and reports them in the order given; one that fails does not stop the others. */
 async function saveAll(session: Session, files: string[], flags: SaveFlags): Promise<number> {
   const progress = createProgress(await totalBytes(files));
   const failures: number[] = [];
@@ -107,7 +107,7 @@ async function saveOne(
   return client.save(source, metadata, { provider, idempotencyKey, pinned, signal, onProgress });
 }
 
-/** What was typed wins over what the generator left in the file. */
+/** Returns the metadata of a file; flags take precedence over what the generator left in it. */
 async function metadataOf(flags: SaveFlags, readAt: ReadAt): Promise<ImageMetadata> {
   const complete =
     flags.prompt !== undefined && flags.model !== undefined && (flags.param || flags.paramsJson) !== undefined;

@@ -1,4 +1,4 @@
-/** `image-storage serve`: runs the daemon until it is told to stop. */
+/** `image-storage serve`: runs the daemon until a signal stops it. */
 import { constants } from 'node:os';
 import { setFlagsFromString } from 'node:v8';
 import type { Command } from 'commander';
@@ -11,11 +11,11 @@ import type { Logger } from '../storage/domain/logger.ts';
 import { providerTypeOf } from '../storage/factory.ts';
 import { type SettingsFlags, withSettings } from './shared/settings.ts';
 
-/** What is left after delay and grace for closing the store. */
+/** The time to close the store after the delay and the grace. */
 const CLOSING_SECONDS = 5;
-/** What a failed start leaves open, such as its last words on a pipe that nobody reads, keeps the process no longer. */
+/** How long a failed start may keep the process alive for what it leaves open, such as a message on a pipe that nobody reads. */
 const LAST_WORDS_MS = 2_000;
-/** `npm start` passes Ctrl-C on to a process that the terminal has told already: that is one signal, not two. */
+/** `npm start` repeats a Ctrl-C that the process already had from the terminal: signals this close count as one. */
 const SAME_SIGNAL_MS = 500;
 
 export function registerServe(program: Command): void {
@@ -43,12 +43,15 @@ async function serve({ config: configFile, ...flags }: SettingsFlags): Promise<v
   process.exit(EXIT.OK);
 }
 
-/** Else V8 lets the young generation of a busy daemon grow to 128 MB; what it has after the start is enough. */
+/** Keeps V8 from growing the young generation of a busy daemon to 128 MB; its size after the start is enough. */
 function keepHeapSmall(): void {
   setFlagsFromString('--semi-space-growth-factor=1');
 }
 
-/** Before there is a daemon a signal ends the process; then the first one closes the daemon, and the next one does not wait. */
+/**
+ * Ends the process on a signal before the daemon serves. Then the first signal closes the daemon, and the next one does
+ * not wait.
+ */
 function listenForSignals(log: Logger, closingSeconds: number): { of(daemon: Daemon): Promise<void> } {
   const first = Promise.withResolvers<void>();
   let isServing = false;
@@ -74,7 +77,7 @@ function listenForSignals(log: Logger, closingSeconds: number): { of(daemon: Dae
   };
 }
 
-/** What somebody who starts it by hand wants to know next. */
+/** Returns the lines for a user who starts the daemon by hand. */
 function greeting({ providers, defaultProvider }: Config, addresses: readonly string[], env: Environment): string {
   const lines = addresses.map((address) => `ImageStorage listens on ${address}`);
   const provider = providers[defaultProvider]!;
@@ -83,7 +86,7 @@ function greeting({ providers, defaultProvider }: Config, addresses: readonly st
   return `${lines.join('\n')}\n`;
 }
 
-/** How this very program was called: from its checkout, through npx, or by its name. */
+/** Returns how this program was called: from its checkout, through npx, or by its name. */
 function commandLine({ npm_package_name: name, npm_lifecycle_event: event }: Environment): string {
   if (event === 'npx') return 'npx image-storage';
   return event !== undefined && name === 'image-storage' ? 'npm run cli --' : 'image-storage';

@@ -1,4 +1,4 @@
-/** `image-storage verify`: whether records and bytes fit together, and what to do where they do not. */
+/** `image-storage verify`: checks whether records and bytes match, and says what to do where they do not. */
 import type { Command } from 'commander';
 import type { Finding, VerifyOptions, VerifySummary } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -64,7 +64,7 @@ async function verify(session: Session, flags: VerifyFlags): Promise<number> {
     return EXIT.NEGATIVE;
   }
   const second = await run(session, { provider, forgetMissing }, json);
-  // What the first run found besides is not looked for again, at least not as deep.
+  // The second run does not look for the other findings of the first, at least not as deep.
   return exitCodeOf(left - first.missing + second.missing);
 }
 
@@ -72,7 +72,9 @@ function exitCodeOf(left: number): number {
   return left > 0 ? EXIT.NEGATIVE : EXIT.OK;
 }
 
-/** `missing`: images whose bytes are gone and that were not forgotten. */
+/**
+ * Runs one verify and prints its findings. `missing` counts images whose bytes are gone and that were not forgotten.
+ */
 async function run(
   { client, signal }: Session,
   options: VerifyOptions,

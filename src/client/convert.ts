@@ -1,6 +1,6 @@
-/** Messages of the contract into the client's plain objects, and requests back. */
+/** Converts messages of the contract to the client's plain objects, and options to requests. */
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { type Timestamp, timestampDate, timestampFromMs } from '@bufbuild/protobuf/wkt';
+import { durationFromMs, type Timestamp, timestampDate, timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { status } from '@grpc/grpc-js';
 import {
   type CleanupRequestSchema,
@@ -12,7 +12,7 @@ import {
   type ProviderStats as ProviderStatsMessage,
 } from '../../gen/imagestorage/v1/image_storage_pb.ts';
 import { ImageStorageError } from './errors.ts';
-import type { CleanupOptions, CleanupResult, GroupStats, Image, ListOptions, ProviderStats } from './types.ts';
+import type { Age, CleanupOptions, CleanupResult, GroupStats, Image, ListOptions, ProviderStats } from './types.ts';
 
 export function imageFrom(message: ImageMessage | undefined): Image {
   if (!message) throw new ImageStorageError(status.INTERNAL, 'the daemon answered without an image');
@@ -55,9 +55,16 @@ export function cleanupRequest(options: CleanupOptions): MessageInitShape<typeof
   const { olderThan, keepBytes, signal: _, ...same } = options;
   return {
     ...same,
-    olderThan: timestampOf(olderThan),
+    ...cutoffOf(olderThan),
     keepBytes: keepBytes === undefined ? undefined : BigInt(keepBytes),
   };
+}
+
+/** Sends the date of an age, too: an older daemon ignores the age, and with it the protection. */
+function cutoffOf(olderThan: Date | Age | undefined): MessageInitShape<typeof CleanupRequestSchema> {
+  if (olderThan === undefined || olderThan instanceof Date) return { olderThan: timestampOf(olderThan) };
+  const { ageMs } = olderThan;
+  return { olderThan: timestampFromMs(Date.now() - ageMs), olderThanAge: durationFromMs(ageMs) };
 }
 
 export function cleanupFrom(message: CleanupResponse): CleanupResult {
@@ -66,6 +73,7 @@ export function cleanupFrom(message: CleanupResponse): CleanupResult {
     freedBytes: Number(message.freedBytes),
     filenames: message.filenames,
     keptPinned: Number(message.keptPinned),
+    keptFuture: Number(message.keptFuture),
     dryRun: message.dryRun,
     more: message.more,
   };

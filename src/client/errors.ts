@@ -1,4 +1,4 @@
-/** The one error class of the client, and how a gRPC status with its details becomes one. */
+/** The one error class of the client, and the conversion of a gRPC status with its details to it. */
 import { fromBinary } from '@bufbuild/protobuf';
 import { type Any, anyUnpack } from '@bufbuild/protobuf/wkt';
 import { type ServiceError, status } from '@grpc/grpc-js';
@@ -6,20 +6,20 @@ import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from '../../gen/go
 import { type Status, StatusSchema } from '../../gen/google/rpc/status_pb.ts';
 
 export interface ErrorDetails {
-  /** UPPER_SNAKE, as the contract names them; unset when the answer did not come from the daemon. */
+  /** The contract's reason in UPPER_SNAKE; unset when the error did not come from the daemon. */
   reason?: string;
   /** The request field at fault, such as `metadata.prompt`. */
   field?: string;
-  /** Trying again after this many ms may succeed. */
+  /** A retry after this many ms may succeed. */
   retryAfterMs?: number;
-  /** The write may have happened all the same; a retry with the same idempotency key tells. */
+  /** The write may have happened; a retry with the same idempotency key returns its outcome. */
   outcomeUnknown?: boolean;
-  /** What to send again to learn the outcome of a save. */
+  /** The values to send again to learn the outcome of a save. */
   retryWith?: { idempotencyKey: string; timestamp: Date };
   cause?: unknown;
 }
 
-/** A call that failed. `code` is the gRPC status code, `message` what the daemon or the connection said. */
+/** A failed call. `code` is the gRPC status code, `message` the text of the daemon or the connection. */
 export class ImageStorageError extends Error {
   override readonly name = 'ImageStorageError';
   readonly code: number;
@@ -39,13 +39,13 @@ export class ImageStorageError extends Error {
     this.retryWith = details.retryWith;
   }
 
-  /** The same call may succeed later without any change. */
+  /** True when the same call may succeed later, unchanged. */
   get retryable(): boolean {
     return this.code === status.UNAVAILABLE || this.retryAfterMs !== undefined;
   }
 }
 
-/** Codes that a connection gives by itself when no answer came. */
+/** Codes that the connection itself reports when no answer came. */
 const MAY_BE_UNANSWERED = new Set([
   status.CANCELLED,
   status.UNKNOWN,
@@ -54,7 +54,9 @@ const MAY_BE_UNANSWERED = new Set([
   status.UNAVAILABLE,
 ]);
 
-/** `sent`: the request reached a connection whole, so that without an answer its outcome is unknown. */
+/**
+ * Converts a status. `sent`: the whole request reached a connection, so that its outcome is unknown without an answer.
+ */
 export function errorFromStatus(error: ServiceError, sent: boolean): ImageStorageError {
   const told = readStatus(error.metadata?.get('grpc-status-details-bin')[0]);
   const details: ErrorDetails = Object.assign({}, ...(told?.details ?? []).map(readDetail));

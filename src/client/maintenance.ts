@@ -1,4 +1,4 @@
-/** The calls of the service Maintenance: streams of events, never retried, since who runs one looks on. */
+/** Calls the service Maintenance: streams of events, never retried, since a person watches each run. */
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { status } from '@grpc/grpc-js';
 import {
@@ -38,7 +38,7 @@ export async function* verify(
   throw cut();
 }
 
-/** The summary of a copy that a store ended comes before its error. */
+/** Yields the summary as `stopped` before it throws, where a store ended the copy. */
 export async function* copy(transport: Transport, options: CopyOptions, limits: CallLimits): AsyncGenerator<CopyEvent> {
   const messages = transport.download(Maintenance.method.copy, copyRequest(options), limits);
   let summary: CopySummary | undefined;
@@ -56,7 +56,7 @@ export async function* copy(transport: Transport, options: CopyOptions, limits: 
   yield { kind: 'summary', summary };
 }
 
-/** A stream that ends without its summary. */
+/** Returns the error of a stream that ended without its summary. */
 function cut(): ImageStorageError {
   return new ImageStorageError(status.UNAVAILABLE, 'the daemon ended before the work was done; run it again');
 }
@@ -111,7 +111,7 @@ function findingFrom({ provider, key, filename, problem, remedy, detail }: Findi
   };
 }
 
-/** In lower case; the number of what a newer daemon knows. */
+/** Returns the name in lower case, or the number of a value that only a newer daemon has. */
 function nameOf({ value }: { value: Record<number, { localName: string }> }, number: number): string {
   return value[number]?.localName.toLowerCase() ?? String(number);
 }

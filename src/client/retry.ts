@@ -1,4 +1,4 @@
-/** When a failed attempt is repeated: exponential backoff with jitter, bounded by attempts and by the deadline. */
+/** Repeats failed attempts: exponential backoff with jitter, bounded by attempts and by the deadline. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ImageStorageError } from './errors.ts';
 import type { ConnectOptions } from './types.ts';
@@ -8,9 +8,9 @@ const MAX_DELAY_MS = 5_000;
 const DEFAULT_RETRIES = 6;
 
 export interface Backoff {
-  /** Waits for the next attempt, or throws the error when there is none. */
+  /** Waits before the next attempt; rejects with the error when there is none. */
   wait(error: unknown): Promise<void>;
-  /** There was progress: the next failure is a first one again. */
+  /** Starts the count of failures again, after progress. */
   reset(): void;
 }
 
@@ -20,12 +20,12 @@ export function createBackoff(options: ConnectOptions, deadline: number, signal?
     async wait(error) {
       if (!(error instanceof ImageStorageError) || !error.retryable) throw error;
       const stepMs = Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** failures);
-      // Half of it for certain: all of them together must outlast a daemon that restarts.
+      // At least half of the step: all steps together must outlast a restart of the daemon.
       const delayMs = (error.retryAfterMs ?? 0) + stepMs * (0.5 + Math.random() / 2);
       failures += 1;
       if (failures > (options.retries ?? DEFAULT_RETRIES) || Date.now() + delayMs >= deadline) throw error;
       options.onRetry?.(error, delayMs);
-      // Woken by the signal, the next attempt says CANCELLED.
+      // The signal ends the wait; the next attempt rejects with CANCELLED.
       await sleep(delayMs, undefined, { signal }).catch(() => {});
     },
     reset() {

@@ -1,4 +1,4 @@
-/** Save from the client's side: header, chunks, trailer, and the retry that sends the same again. */
+/** Sends a Save: header, chunks and trailer, and the same again on a retry. */
 import { createHash } from 'node:crypto';
 import { nanoid } from 'nanoid';
 import { ImageStorage, type SaveResponse } from '../../gen/imagestorage/v1/image_storage_pb.ts';
@@ -9,7 +9,7 @@ import { type OpenSource, openSource } from './source.ts';
 import type { CallLimits, Transport } from './transport.ts';
 import type { ImageMetadata, SavedImage, SaveOptions, Source } from './types.ts';
 
-/** What every attempt sends alike, so that the daemon recognises a retry. */
+/** The header that all attempts send, so that the daemon recognises a retry. */
 type Header = ReturnType<typeof headerOf>;
 
 export async function save(
@@ -30,7 +30,7 @@ export async function save(
       return await saveOnce(transport, opened, header, limits, options.onProgress);
     } catch (error) {
       if (!(error instanceof ImageStorageError)) throw error;
-      // A later refusal says nothing of an earlier attempt that was never answered.
+      // A later refusal does not settle an earlier attempt that was never answered.
       outcomeUnknown ||= error.outcomeUnknown;
       const unreadable = error.retryable && !opened.rewindable();
       throw amended(error, { outcomeUnknown, retryWith: { idempotencyKey, timestamp } }, unreadable);
@@ -73,7 +73,7 @@ async function saveOnce(
   try {
     await call.write({ payload: { case: 'header', value: header } });
     for (;;) {
-      // An answer before the end is an error, or a save that was done before; either way nobody wants the rest.
+      // An early answer is an error or a replayed save; neither needs the rest.
       const next = await Promise.race([chunks.next(), call.answer]);
       if ('$typeName' in next) return next;
       if (next.done) break;

@@ -1,20 +1,20 @@
-/** Makes the bytes of an image readable again for a second attempt, as far as that is possible. */
+/** Makes the bytes of an image readable again for a retry, as far as possible. */
 import { createHash } from 'node:crypto';
 import { createReadStream, type PathLike } from 'node:fs';
 import type { Source } from './types.ts';
 
 export const CHUNK_BYTES = 256 * 1024;
-/** What is kept of a stream that cannot be read twice. */
+/** The most bytes to keep of a stream that can be read only once. */
 const MAX_BUFFERED_BYTES = 64 * 1024 * 1024;
 
 export interface OpenSource {
-  /** Known before the first byte for bytes in memory only. */
+  /** Set for bytes in memory, whose size and digest are known before the first one is sent. */
   declared: { size?: bigint; sha256?: Uint8Array };
   /** Reads from the beginning. Only one reading at a time. */
   read(): AsyncIterable<Uint8Array>;
-  /** Whether `read` may be called again. */
+  /** Returns whether `read` may be called again. */
   rewindable(): boolean;
-  /** Lets go of a stream that was not read to its end. */
+  /** Closes a stream that was not read to its end. */
   close(): void;
 }
 
@@ -38,7 +38,10 @@ function fileSource(path: PathLike): OpenSource {
   return { declared: {}, read, rewindable: () => true, close: () => {} };
 }
 
-/** Keeps what it has read until that is too much. A chunk that arrives after a reading was given up is for the next one. */
+/**
+ * Keeps what was read, up to MAX_BUFFERED_BYTES. A chunk that arrives after a reading was abandoned goes to the next
+ * one.
+ */
 function streamSource(stream: AsyncIterable<Uint8Array>): OpenSource {
   const iterator = stream[Symbol.asyncIterator]();
   const chunks: (Uint8Array | undefined)[] = [];
@@ -79,12 +82,12 @@ function streamSource(stream: AsyncIterable<Uint8Array>): OpenSource {
     declared: {},
     read: () => chunksOf(read()),
     rewindable,
-    // Not awaited: a generator answers only after the chunk it is waiting for, which may never come.
+    // Not awaited: a generator returns only after the chunk that it awaits, which may never come.
     close: () => void iterator.return?.()?.catch(() => {}),
   };
 }
 
-/** The same bytes in pieces that the daemon takes; never waits to fill one, the daemon times the gaps. */
+/** Yields the bytes in pieces that the daemon accepts. Never waits to fill one, since the daemon limits the gaps. */
 async function* chunksOf(source: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   for await (const bytes of source) {
     for (let start = 0; start < bytes.length; start += CHUNK_BYTES) yield bytes.subarray(start, start + CHUNK_BYTES);

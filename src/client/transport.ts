@@ -31,7 +31,9 @@ export interface CallLimits {
 
 /** A client-streaming call while its request is being sent. */
 export interface Upload<I, O> {
-  /** Hands one message over; resolves when there is room for the next one, or an answer. */
+  /**
+   * Sends one message. Resolves when there is room for the next one, or an answer; rejects with the error of the call.
+   */
   write(message: I): Promise<void>;
   end(): void;
   cancel(): void;
@@ -45,7 +47,7 @@ export interface Transport {
     request: MessageInitShape<I>,
     limits: CallLimits,
   ): Promise<MessageShape<O>>;
-  /** The call is cancelled when the reader stops. */
+  /** Yields the messages; cancels the call when the reader stops. */
   download<I extends DescMessage, O extends DescMessage>(
     method: DescMethodServerStreaming<I, O>,
     request: MessageInitShape<I>,
@@ -59,33 +61,33 @@ export interface Transport {
 }
 
 const CHANNEL_OPTIONS = {
-  // Retries are ours: they keep the idempotency key and know which source can be read again.
+  // The client itself retries: it keeps the idempotency key and knows which source can be read again.
   'grpc.enable_retries': 0,
   'grpc.initial_reconnect_backoff_ms': 100,
-  // An attempt between two connects fails unseen: far below the time over which attempts are spread.
+  // An attempt between two connects fails at once: keep this far below the time over which attempts are spread.
   'grpc.max_reconnect_backoff_ms': 500,
-  // A daemon whose machine vanished never answers; this is how the connection learns it.
+  // Detects a daemon whose machine vanished, which never answers.
   'grpc.keepalive_time_ms': 30_000,
   'grpc.keepalive_timeout_ms': 10_000,
   'grpc-node.flow_control_window': 2 * 1024 * 1024,
   'grpc.use_local_subchannel_pool': 1,
-  // A daemon beside its generator must not be looked for behind the http_proxy of the environment.
+  // The http_proxy of the environment must not apply to a daemon on the generator's machine.
   'grpc.enable_http_proxy': 0,
 };
 
-/** `address`: `host:port` or `unix:PATH`. Connects on the first call. */
+/** Returns a transport to `host:port` or `unix:PATH`, which connects on the first call. */
 export function openTransport(address: string, { token, tls }: Pick<ConnectOptions, 'token' | 'tls'>): Transport {
   const client = new Client(address, channelCredentials(tls), CHANNEL_OPTIONS);
   const target = client.getChannel().getTarget();
   let closed = false;
-  /** What is sent with every call. Throws where there can be no more calls. */
+  /** Returns the metadata of a call. Throws CANCELLED once the client is closed. */
   const metadata = () => {
     if (closed) throw new ImageStorageError(status.CANCELLED, 'the client was closed');
     const sent = new Metadata();
     if (token) sent.set('authorization', `Bearer ${token}`);
     return sent;
   };
-  /** The peer is the target itself as long as no connection was found. */
+  /** Returns whether the call had a connection; until then its peer is the target. */
   const connected = (call: { getPeer(): string }) => ![target, 'unknown'].includes(call.getPeer());
 
   return {
@@ -109,7 +111,7 @@ export function openTransport(address: string, { token, tls }: Pick<ConnectOptio
       const { path, serialize, deserialize } = codec(method);
       const message = create(method.input, request);
       const call = client.makeServerStreamRequest(path, serialize, deserialize, message, metadata(), limits);
-      // grpc-js emits the status of a cancelled call when nobody listens any more.
+      // grpc-js emits the status of a cancelled call after its reader has left.
       call.on('error', () => {});
       const cancel = () => call.cancel();
       limits.signal?.addEventListener('abort', cancel);
@@ -123,7 +125,7 @@ export function openTransport(address: string, { token, tls }: Pick<ConnectOptio
         throw failure(error as ServiceError, false, limits.signal);
       } finally {
         limits.signal?.removeEventListener('abort', cancel);
-        // A call that has ended would be reset by it, and servers close a connection on which many are.
+        // Cancelling a call that has ended resets it, and servers close connections with many resets.
         if (!ended) cancel();
       }
     },
@@ -135,7 +137,7 @@ export function openTransport(address: string, { token, tls }: Pick<ConnectOptio
       const call = client.makeClientStreamRequest(path, serialize, deserialize, metadata(), limits, (error, answer) =>
         error ? reject(failure(error, ended && connected(call), limits.signal)) : resolve(answer!),
       );
-      // What is written after an early answer fails; the answer says why.
+      // A write after an early answer fails; the answer has the reason.
       call.on('error', () => {});
       const answer = withAbort(limits.signal, () => call.cancel(), promise);
       answer.catch(() => {});

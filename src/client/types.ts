@@ -1,9 +1,9 @@
-/** What callers of the client hand in and get back: plain objects, times as Dates, sizes in bytes as numbers. */
+/** The arguments and results of the client: plain objects, times as Dates, sizes in bytes as numbers. */
 import type { PathLike } from 'node:fs';
 import type { SecureContextOptions } from 'node:tls';
 import type { ImageStorageError } from './errors.ts';
 
-/** What the generator knows of an image. Text is valid UTF-8 without NUL. */
+/** The generator's description of an image. Text is valid UTF-8 without NUL. */
 export interface ImageMetadata {
   /** At most 64 KiB of UTF-8. Default: empty. */
   prompt?: string;
@@ -25,7 +25,7 @@ export interface Image {
   url: string;
   /** The image's identity within its provider, never reused. */
   filename: string;
-  /** The absolute path where the daemon runs; empty for object stores. */
+  /** The absolute path on the daemon's machine; empty for object stores. */
   path: string;
   /** `outputs/images/generations/<YYYY-MM-DD>/<model-slug>/<filename>` */
   key: string;
@@ -50,22 +50,22 @@ export interface Image {
   pinned: boolean;
 }
 
-/** The answer to a save. */
+/** The result of a save. */
 export interface SavedImage extends Image {
-  /** True when the idempotency key had been saved before: the rest is the first result. */
+  /** True when the idempotency key was used before; the rest is the result of that save. */
   replayed: boolean;
 }
 
-/** The bytes of an image: in memory, in a file, or as they come. A stream is closed when the save is over. */
+/** The bytes of an image: in memory, in a file, or in a stream, which the save closes. */
 export type Source = Uint8Array | AsyncIterable<Uint8Array> | { file: PathLike };
 
 export interface CallOptions {
-  /** Ends the call with CANCELLED. */
+  /** Cancels the call, which then rejects with CANCELLED. */
   signal?: AbortSignal;
 }
 
 export interface ProviderChoice {
-  /** Unset is the default provider; `*` is all of them, for list, stats and cleanup. */
+  /** Unset means the default provider; `*` means all of them, for list, cleanup and verify. */
   provider?: string;
 }
 
@@ -74,18 +74,18 @@ export interface SaveOptions extends CallOptions, ProviderChoice {
   idempotencyKey?: string;
   /** The expected type, such as `image/png`, checked when given. */
   contentType?: string;
-  /** Keep the image out of every cleanup. */
+  /** Keeps the image out of every cleanup. */
   pinned?: boolean;
-  /** Told how many bytes of the image were handed to the connection; starts again at 0 with each attempt. */
+  /** Called with the bytes of the image that were handed to the connection; starts again at 0 with each attempt. */
   onProgress?: (sentBytes: number) => void;
 }
 
 export interface GetOptions extends CallOptions, ProviderChoice {
   /** First byte; default 0. */
   offset?: number;
-  /** At most so many bytes; 0 or unset means to the end. */
+  /** The most bytes to read; 0 or unset means to the end. */
   limit?: number;
-  /** Only the description; the body is empty. */
+  /** Returns the description only; the body is empty. */
   metadataOnly?: boolean;
 }
 
@@ -93,22 +93,23 @@ export interface GetOptions extends CallOptions, ProviderChoice {
 export interface StoredImage {
   image: Image;
   /**
-   * Readable once; resumes where a lost connection broke it. A whole read ends in DATA_LOSS when the sha256 differs:
-   * discard what was read then. The call stays open until the body is read, returned or aborted.
+   * Readable once; resumes a lost connection where it broke. Reading a whole image rejects with DATA_LOSS at its end
+   * when the sha256 differs: discard what was read then. The call stays open until the body is read to its end,
+   * returned or aborted.
    */
   body: AsyncIterable<Uint8Array>;
 }
 
-/** Filters and order of a list; an image must match all that are given. */
+/** Filters and order of a list; an image must match all given filters. */
 export interface ListOptions extends CallOptions, ProviderChoice {
   /** Half-open, on the image's timestamp: `start` is the first instant inside, `end` the first one outside. */
   dateRange?: { start?: Date; end?: Date };
   /** The name as it was sent, or its slug. */
   model?: string;
   category?: string;
-  /** Words of the prompt, each as a word or the beginning of one. */
+  /** Words of the prompt, or their beginnings; all must occur. */
   query?: string;
-  /** All of them must be there. */
+  /** The image must have all of them. */
   tags?: string[];
   pinned?: boolean;
   /** Default `newest`. */
@@ -121,22 +122,30 @@ export interface DeleteResult {
   filename: string;
   /** True when this call deleted it. */
   deleted: boolean;
-  /** IMAGE_NOT_FOUND, or the reason of the error this one met; empty when deleted. */
+  /** IMAGE_NOT_FOUND, or the reason of the error for this filename; empty when deleted. */
   reason: string;
 }
 
-/** At least one of olderThan, keepCount and keepBytes; each that is given protects. */
+/** A point in time as its distance before now, by the daemon's clock. */
+export interface Age {
+  ageMs: number;
+}
+
+/** Requires at least one of olderThan, keepCount and keepBytes; each given one protects images. */
 export interface CleanupOptions extends CallOptions, ProviderChoice {
-  /** Protects images whose timestamp is not before this. */
-  olderThan?: Date;
-  /** Protects the newest so many that match the filters. */
+  /**
+   * Protects images whose timestamp is not before this. Prefer an age, which does not depend on the clock of this
+   * machine; a Date more than five minutes after the daemon's clock is refused.
+   */
+  olderThan?: Date | Age;
+  /** Protects this many of the newest images that match the filters. */
   keepCount?: number;
-  /** Protects the newest that match the filters and fit into so many bytes together. */
+  /** Protects the newest images that match the filters and together fit into this many bytes. */
   keepBytes?: number;
   model?: string;
   category?: string;
   dryRun?: boolean;
-  /** Stop after so many deletes. */
+  /** The most images to delete. */
   maxDeletes?: number;
 }
 
@@ -145,19 +154,21 @@ export interface CleanupResult {
   freedBytes: number;
   /** The first 1,000, oldest first. */
   filenames: string[];
-  /** Images that would have gone, were they not pinned. */
+  /** Images that would have been deleted but are pinned. */
   keptPinned: number;
+  /** Images dated after the daemon's clock: kept, and not counted by keepCount and keepBytes. */
+  keptFuture: number;
   dryRun: boolean;
-  /** `maxDeletes` was reached and more would go. */
+  /** True when `maxDeletes` was reached and more images would be deleted. */
   more: boolean;
 }
 
 export interface GroupStats {
-  /** Empty for images that have none, and for the rest. */
+  /** Empty for images without one, and for the rest. */
   name: string;
   count: number;
   bytes: number;
-  /** The sum of all groups that are not listed. */
+  /** True for the sum of all groups that are not listed. */
   rest: boolean;
 }
 
@@ -179,50 +190,56 @@ export interface ProviderStats {
 }
 
 export interface ConnectOptions {
-  /** Sent as `authorization: Bearer` with every call, without TLS in the clear. */
+  /** Sent as `authorization: Bearer` with every call; unencrypted without TLS. */
   token?: string;
-  /** True trusts the usual roots; for your own, or a client certificate: `ca`, `cert`, `key` as in `node:tls`. Default: false. */
+  /**
+   * True trusts Node's default root certificates; for others, or a client certificate: `ca`, `cert`, `key` as in
+   * `node:tls`. Default: false.
+   */
   tls?: boolean | SecureContextOptions;
   /**
-   * How often a failed attempt is repeated; 0 means never. Default 6, over 3 to 6 seconds where no daemon is found.
-   * Progress of a list or a get starts the count again.
+   * The most retries of a call; 0 means none. Default: 6, over 3 to 6 seconds where no daemon is found. Progress of a
+   * list or a get starts the count again.
    */
   retries?: number;
-  /** ms for one call with all its attempts; 0 means no end. Default 10 minutes, for list and get no end. */
+  /**
+   * ms for one call with all its attempts; 0 means no limit. Default: 10 minutes; no limit for list, get, verify and
+   * copy.
+   */
   deadlineMs?: number;
-  /** Told before each wait for another attempt. */
+  /** Called before each wait for another attempt. */
   onRetry?: (error: ImageStorageError, delayMs: number) => void;
 }
 
 export interface MaintenanceProgress {
   images: number;
-  /** 0 when not known. */
+  /** 0 when unknown. */
   totalImages: number;
   bytes: number;
   totalBytes: number;
 }
 
 export interface VerifyOptions extends CallOptions, ProviderChoice {
-  /** Read all bytes and compare their sha256. */
+  /** Reads all bytes and compares their sha256. */
   deep?: boolean;
-  /** Write records again, adopt whole images without a record, quarantine what else does not belong here. */
+  /** Restores records, adopts whole images without a record, and quarantines all else that does not belong here. */
   repair?: boolean;
-  /** Delete the records of images whose bytes are missing. */
+  /** Deletes the records of images whose bytes are missing. */
   forgetMissing?: boolean;
 }
 
-/** Something in a store that does not fit together. */
+/** A part of a store that does not match the rest. */
 export interface Finding {
   provider: string;
   /** The full key, `outputs/…`. */
   key: string;
   /** Empty for foreign files. */
   filename: string;
-  /** In lower case, as the contract names them: `bytes_missing`, `not_committed`, … */
+  /** The contract's name in lower case: `bytes_missing`, `not_committed`, … */
   problem: string;
   /** `none`, `restored`, `adopted`, `quarantined` or `forgotten`. */
   remedy: string;
-  /** More in words, or empty. */
+  /** Details in words, or empty. */
   detail: string;
 }
 
@@ -231,7 +248,7 @@ export interface VerifySummary {
   bytes: number;
   findings: number;
   remedied: number;
-  /** Objects without a record that are younger than a day, and so not judged yet; of buckets only. */
+  /** Objects that are too young to judge; only in a shared bucket. */
   undecided: number;
 }
 
@@ -241,7 +258,7 @@ export type VerifyEvent =
   | { kind: 'summary'; summary: VerifySummary };
 
 export interface CopyOptions extends CallOptions {
-  /** The provider to read; empty is the default one. */
+  /** The provider to read; empty means the default one. */
   from: string;
   /** The provider to write. */
   to: string;
@@ -251,9 +268,9 @@ export interface CopyOptions extends CallOptions {
   /** Only images with a timestamp before this. */
   before?: Date;
   dryRun?: boolean;
-  /** Delete each image from the source once the target has it and its bytes were read back. */
+  /** Deletes each image from the source once the target has it and its bytes were read back. */
   deleteSource?: boolean;
-  /** Copy also what the target has deleted, under another short id, the same in every run. */
+  /** Copies also images that the target has deleted, under another short id, the same in every run. */
   bringBack?: boolean;
   /** Images at once, 1 to 64; default 4. */
   concurrency?: number;
@@ -267,13 +284,13 @@ export interface CopyFailure {
 }
 
 export interface CopySummary {
-  /** That were copied, or would be. */
+  /** Images that were copied, or would be in a dry run. */
   copied: number;
   copiedBytes: number;
-  /** That the target had already. */
+  /** Images that the target had already. */
   present: number;
   failed: number;
-  /** From the source. */
+  /** Images that were deleted from the source. */
   deleted: number;
   dryRun: boolean;
 }
@@ -281,6 +298,6 @@ export interface CopySummary {
 export type CopyEvent =
   | { kind: 'progress'; progress: MaintenanceProgress }
   | { kind: 'failed'; failure: CopyFailure }
-  /** A store failed: what was done until then. The error follows. */
+  /** A store failed; the summary of the work until then. The error follows. */
   | { kind: 'stopped'; summary: CopySummary }
   | { kind: 'summary'; summary: CopySummary };

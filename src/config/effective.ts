@@ -1,4 +1,4 @@
-/** Every setting that is in force: its value, unless it is a secret, and where it came from. */
+/** Reports every effective setting: its value, unless it is a secret, and its origin. */
 import * as z from 'zod';
 import type { Setting } from './layers.ts';
 import { type Config, PROVIDER_SETTINGS, SETTINGS } from './schema.ts';
@@ -10,15 +10,15 @@ export interface EffectiveSetting {
   value: string | number | boolean | string[] | undefined;
   /** The flag, the variable, or the file with its line; undefined for a default. */
   origin: string | undefined;
-  /** What holds where nothing is set, in words. */
+  /** The default, in words. */
   default: string;
-  /** It must not be shown, set or not. */
+  /** True for secret settings, set or not. */
   isSecret: boolean;
-  /** Chosen freely, and so perhaps telling of who uses it; not a number, a yes or no, or one of a few words. */
+  /** True for free text, which may identify its user; false for numbers, booleans and one of a few words. */
   isPrivate: boolean;
 }
 
-/** In the order of the schema. */
+/** Returns the settings in the order of the schema. */
 export function effectiveSettings(config: Config, given: ReadonlyMap<string, Setting>): EffectiveSetting[] {
   const providers = Object.entries(config.providers).flatMap(([name, { type }]) =>
     [...PROVIDER_SETTINGS[type]!].map(([key, schema]) => [`providers.${name}.${key}`, schema] as const),
@@ -43,7 +43,7 @@ function valueAt(config: Config, path: string): EffectiveSetting['value'] {
   return value as EffectiveSetting['value'];
 }
 
-/** Every description ends with it. */
+/** Returns the default from the description, which ends with it. */
 function defaultOf({ description = '' }: z.ZodType): string {
   return description.slice(description.indexOf('Default: ') + 'Default: '.length).replace(/\.$/, '');
 }

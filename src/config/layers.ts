@@ -1,4 +1,4 @@
-/** Reads what was configured where: in a YAML file, in variables and in flags, each as paths with values. */
+/** Reads the layers of the configuration (a YAML file, variables, flags), each as paths with values. */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type Document, isNode, LineCounter, parseDocument } from 'yaml';
@@ -10,11 +10,11 @@ export interface Setting {
   /** `limits.maxSaves` */
   path: string;
   value: unknown;
-  /** The flag, the variable, or the file with its line, as people know it. */
+  /** The flag, the variable, or the file with its line, for messages. */
   origin: string;
 }
 
-/** Settings, and what is wrong with those that could not be read. */
+/** The settings of one source, and the problems of those that could not be read. */
 export interface Layer {
   settings: Setting[];
   problems: string[];
@@ -22,7 +22,7 @@ export interface Layer {
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** What `serve` takes on its command line. */
+/** The settings that have a flag. */
 export interface Flags {
   listen?: string[];
   basePath?: string;
@@ -56,12 +56,12 @@ const PREFIX = 'IMAGE_STORAGE_';
 const FILE_SUFFIX = '_FILE';
 const MAX_VALUE_BYTES = 64 * 1024;
 const MAX_FILE_BYTES = 1024 * 1024;
-/** Names the YAML file, and the daemon for clients. */
+/** Variables that name the YAML file, and the daemon for clients. */
 const NOT_SETTINGS = new Set(['IMAGE_STORAGE_CONFIG', 'IMAGE_STORAGE_ADDRESS']);
-/** What Kubernetes sets for a Service whose name begins with image-storage. */
+/** Variables that Kubernetes sets for a Service whose name begins with image-storage. */
 const KUBERNETES = /^IMAGE_STORAGE_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)$/;
 
-/** Empty variables count as not set. */
+/** Reads the settings of variables; empty ones count as not set. */
 export function readEnvironment(env: Environment, cwd: string): Layer {
   const layer: Layer = { settings: [], problems: [] };
   const names = Object.keys(env).filter((name) => name.startsWith(PREFIX) && env[name] && !NOT_SETTINGS.has(name));
@@ -86,7 +86,10 @@ function readValueFile(layer: Layer, path: string, origin: string, file: string)
   }
 }
 
-/** EFBIG for what can be no configuration, such as a device that never ends; an error with another code for what is not UTF-8. */
+/**
+ * Throws EFBIG for more than `maxBytes`, such as a device that never ends, and an error with another code for bytes
+ * that are not UTF-8.
+ */
 function readText(file: string, maxBytes: number): string {
   const descriptor = openSync(file, 'r');
   try {
@@ -104,7 +107,7 @@ function readText(file: string, maxBytes: number): string {
 
 const upperSnake = (key: string) => key.replace(/[A-Z]/g, '_$&').toUpperCase();
 const inVariable = (path: string) => path.split('.').map(upperSnake).join('_');
-/** `limits.maxSaves` is IMAGE_STORAGE_LIMITS_MAX_SAVES. */
+/** Returns the variable of a path: IMAGE_STORAGE_LIMITS_MAX_SAVES for `limits.maxSaves`. */
 export const variableOf = (path: string) => PREFIX + inVariable(path);
 
 const PATH_OF_VARIABLE = new Map([...SETTINGS.keys()].map((path) => [variableOf(path), path]));
@@ -122,12 +125,12 @@ function variablesLike(name: string): string[] {
   return knownPaths(provider).map(variableOf);
 }
 
-/** Every path that can be set, with those of this provider. */
+/** Returns every path that can be set, including those of this provider. */
 function knownPaths(provider: string): string[] {
   return [...SETTINGS.keys(), ...PROVIDER_KEYS.map((key) => `providers.${provider}.${key}`)];
 }
 
-/** A YAML file. Messages of its parser may quote a line, and with it a secret: only the place and the code are told. */
+/** Reads a YAML file. Reports only place and code of a syntax error: the parser's message may quote a secret. */
 export function readFile(file: string, cwd: string): Layer {
   const lineCounter = new LineCounter();
   try {
@@ -158,21 +161,21 @@ function settingsOf(document: Document, file: string, lineCounter: LineCounter):
   return layer;
 }
 
-/** What was meant for a value may have become part of a key, or a key below it. */
+/** Returns the path for messages, without a value that became part of a key, or a key below one. */
 function shownPath(keys: string[]): string {
   const parts = keys.flatMap((key) => (KEY.test(key) ? key.split('.') : '…'));
   const setting = settingAround(parts);
   return setting === undefined ? parts.join('.') : `${setting}.…`;
 }
 
-/** The setting below whose name these keys go on. */
+/** Returns the setting that these keys nest below, or undefined. */
 function settingAround(keys: string[]): string | undefined {
   const known = knownPaths(keys[0] === 'providers' ? (keys[1] ?? 'local') : 'local');
   const paths = keys.slice(0, -1).map((_, last) => keys.slice(0, last + 1).join('.'));
   return paths.find((path) => known.includes(path));
 }
 
-/** Of the value or, where there is none of its own (`local:`, an alias), of what it lies in. */
+/** Returns the line of the value or, where it has none of its own (`local:`, an alias), of the node around it. */
 function lineOf(document: Document, keys: string[], lineCounter: LineCounter): number {
   for (let depth = keys.length; depth > 0; depth -= 1) {
     const node = document.getIn(keys.slice(0, depth), true);
@@ -186,12 +189,12 @@ function* leavesOf(value: unknown, keys: string[] = []): Generator<[keys: string
   for (const [key, child] of children) yield* leavesOf(child, [...keys, key]);
   if (children.length > 0 || keys.length === 0) return;
   const isProvider = keys[0] === 'providers' && keys.length === 2;
-  // `local:` with nothing below it is a provider with defaults; elsewhere nothing means not set.
+  // `local:` with nothing below it is a provider with defaults; any other empty value counts as not set.
   if (isProvider && isNothing(value)) yield [[...keys, 'type'], keys[1]];
   else yield [keys, value];
 }
 
-/** Of a leaf: `key:` or `key: {}`. */
+/** Returns whether a leaf is empty: `key:` or `key: {}`. */
 function isNothing(value: unknown): boolean {
   return value === null || isMapping(value);
 }

@@ -1,6 +1,9 @@
-/** Guesses which known name somebody meant. */
+/** Finds the known name that a misspelt one most likely means. */
 
-/** The most similar of the names, if one is similar enough. A key under the wrong parent counts as similar. */
+/**
+ * Returns the most similar name, or undefined where none is similar enough. A key under the wrong parent counts as
+ * similar.
+ */
 export function nearest(name: string, known: readonly string[]): string | undefined {
   const distances = known.map((candidate) => ({ candidate, distance: distanceOf(name, candidate) }));
   const [best] = distances.sort((a, b) => a.distance - b.distance);
@@ -16,7 +19,7 @@ function distanceOf(name: string, candidate: string): number {
 const letters = (name: string) => name.toLowerCase().replace(/[^a-z0-9]/g, '');
 const lastKey = (name: string) => name.slice(name.lastIndexOf('.') + 1);
 
-/** Levenshtein's: insertions, deletions and replacements. */
+/** Returns the Levenshtein distance: insertions, deletions and replacements. */
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, column) => column);
   for (let i = 1; i <= a.length; i++) {

@@ -17,7 +17,7 @@ import { PROVIDER_TYPES } from '../storage/factory.ts';
 
 const MIB = 1024 * 1024;
 
-/** What the address of a Unix socket has room for, in Linux. */
+/** The longest path of a Unix socket on Linux, see unix(7). */
 const MAX_SOCKET_PATH_BYTES = 107;
 
 const listenAddress = z
@@ -37,7 +37,7 @@ function hasRoom(text: string): boolean {
   return !('path' in address) || Buffer.byteLength(address.path) <= MAX_SOCKET_PATH_BYTES;
 }
 
-/** Port 0 is another one each time. */
+/** Returns whether no address occurs twice; port 0 is another port each time. */
 function areDistinct(addresses: string[]): boolean {
   const fixed = addresses.filter((address) => !address.endsWith(':0'));
   return new Set(fixed).size === fixed.length;
@@ -60,7 +60,7 @@ const limits = z.strictObject({
   maxPromptBytes: byteSize()
     .default(DEFAULT_LIMITS.maxPromptBytes)
     .describe('Bytes of a prompt in UTF-8. Default: 64KiB.'),
-  // Clients take answers of 4 MiB, in which it comes back.
+  // Metadata comes back in answers, of which clients accept 4 MiB.
   maxMetadataBytes: byteSize('3MiB')
     .default(DEFAULT_LIMITS.maxMetadataBytes)
     .describe('Bytes of the metadata of one image, at most 3MiB. Default: 1MiB.'),
@@ -131,7 +131,7 @@ export const settings = z.strictObject({
 
 export type Config = Omit<z.output<typeof settings>, 'providers'> & { providers: Record<string, AnyProviderConfig> };
 
-/** What a file may say: anything may be left out, since variables and flags may say it. For editors, and for nothing else. */
+/** The settings of providers in a file: all optional, since variables and flags may set them. For editors only. */
 const inFile = new Map(TYPES.map(({ type, settings }) => [type, partlyGiven(type, settings.shape)]));
 
 export const fileSettings = settings.partial().extend({
@@ -163,7 +163,7 @@ export const PROVIDER_SETTINGS: Readonly<Record<string, SettingsByPath>> = Objec
   TYPES.map((type) => [type.type, new Map(byPath(type.settings.shape))]),
 );
 
-/** The settings of a shape, with those of the objects in it, which have defaults of their own. */
+/** Yields the settings of a shape, including those of nested objects, which have defaults of their own. */
 function* byPath(shape: z.ZodRawShape, prefix = ''): Generator<[path: string, schema: z.ZodType]> {
   for (const [key, schema] of Object.entries(shape)) {
     const inner = schema instanceof z.ZodPrefault ? schema.unwrap() : schema;
@@ -172,7 +172,7 @@ function* byPath(shape: z.ZodRawShape, prefix = ''): Generator<[path: string, sc
   }
 }
 
-/** The paths that some type of provider knows, below its name. */
+/** The paths below a provider's name that at least one type of provider has. */
 export const PROVIDER_KEYS: readonly string[] = [
   ...new Set(Object.values(PROVIDER_SETTINGS).flatMap((known) => [...known.keys()])),
 ];

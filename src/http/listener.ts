@@ -9,7 +9,7 @@ import type { Logger } from '../storage/domain/logger.ts';
 import { createReceiveWindows } from './receive-windows.ts';
 import type { Handler } from './router.ts';
 
-/** The receive window of a connection; that of each stream is what holds a sender back. */
+/** The receive window of a connection; the window of each stream is what limits a sender. */
 const CONNECTION_WINDOW_BYTES = 16 * 1024 * 1024;
 /** Memory that Node may use for a connection, in MB; with its default, 64 parallel downloads fail. */
 const MAX_SESSION_MEMORY_MB = 1000;
@@ -134,7 +134,7 @@ async function started(server: Http2Server, options: ListenOptions): Promise<voi
   await listening;
 }
 
-/** Removes a socket file on which nobody answers: a process that died left it. */
+/** Removes a socket file without a listener, which a process that died has left. */
 async function removeStaleSocket(path: string): Promise<void> {
   const stats = await lstat(path).catch(() => undefined);
   if (stats === undefined) return;

@@ -1,12 +1,12 @@
-/** Opens files for assistants: only what really lies inside the one folder they were given. */
+/** Opens files for assistants, only inside the one folder that they were given. */
 import { constants } from 'node:fs';
 import { type FileHandle, open, readlink, realpath } from 'node:fs/promises';
 import { isAbsolute, relative, resolve, sep } from 'node:path';
 import { ToolError } from './errors.ts';
 
 /**
- * `path` is absolute or relative to `folder`, which is a real path. What lies elsewhere, also by a link, is refused in
- * the words for what does not exist: nothing is told of the world outside. The caller closes the file.
+ * Opens a file. `path` is absolute or relative to `folder`, which is a real path. Throws the same ToolError for a file
+ * outside, also by a link, as for a missing one: it reveals nothing outside the folder. The caller closes the file.
  */
 export async function openAllowed(folder: string, path: string): Promise<FileHandle> {
   const absolute = resolve(folder, path);
@@ -23,14 +23,17 @@ async function openInside(folder: string, path: string): Promise<FileHandle | un
   try {
     const real = await realpath(path);
     if (!isInside(folder, real)) return undefined;
-    // A link that took its place meanwhile is not followed, and a pipe does not wait for its writer.
+    // Follows no link that replaced the file meanwhile, and does not wait for the writer of a pipe.
     return await open(real, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch {
     return undefined;
   }
 }
 
-/** A folder on the way may have become a link meanwhile. Linux knows what was opened, elsewhere it is a second look. */
+/**
+ * Checks the open file, since a folder in its path may have become a link meanwhile. Linux reports what was opened;
+ * elsewhere the path is resolved again.
+ */
 async function liesInside(folder: string, { fd }: FileHandle, path: string): Promise<boolean> {
   const opened = await readlink(`/proc/self/fd/${fd}`)
     .catch(() => realpath(path))

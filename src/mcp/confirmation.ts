@@ -1,23 +1,28 @@
-/** Keeps destructive tools to what was shown: the first call answers with a plan, only a second one with its token acts. */
+/**
+ * Limits destructive tools to what was shown: the first call returns a plan, and only a second one with its token acts.
+ */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
 import { ToolError } from './errors.ts';
 
 const TOKEN_MINUTES = 10;
 
-/** What would go. */
+/** The images that would be deleted. */
 export interface Plan {
   count: number;
 }
 
-/** Tokens for plans: bound to this process, to everything in the plan, and to ten minutes. Nothing is stored. */
+/**
+ * Makes and checks tokens for plans, bound to this process, to everything in the plan, and to ten minutes. Stores
+ * nothing.
+ */
 export interface Confirmations {
   tokenFor(subject: unknown[], plan: Plan): string;
-  /** Throws a ToolError unless the token was made for this very plan and is still valid. */
+  /** Throws a ToolError unless the token was made for exactly this plan and is still valid. */
   check(token: string, subject: unknown[], plan: Plan): void;
 }
 
-/** `now` is in ms since 1970. */
+/** `now` returns ms since 1970. */
 export function createConfirmations(now: () => number = Date.now): Confirmations {
   const key = randomBytes(32);
   const tokenOf = (expires: string, subject: unknown[], plan: Plan) => {
@@ -38,7 +43,10 @@ export function createConfirmations(now: () => number = Date.now): Confirmations
   };
 }
 
-/** How many images the token's plan has, so that it can be made again for no more. Not checked; 0 for what is no token. */
+/**
+ * Returns how many images the token's plan has, so that the plan can be made again for no more. Does not check the
+ * token; returns 0 for a malformed one.
+ */
 export function plannedCount(token: string): number {
   return Number(/^\d{1,9}(?=\.)/.exec(token)?.[0] ?? 0);
 }
@@ -59,7 +67,7 @@ export const confirmToken = z
   .optional()
   .describe('Leave it out to get the plan; give the one of the plan, with the same arguments, to carry it out');
 
-/** What every destructive tool answers besides its plan. */
+/** The output of every destructive tool besides its plan. */
 export const confirmationOutput = {
   deleted: z.boolean().describe('False: this is the plan, nothing was deleted'),
   confirm_token: z.string().optional().describe('Confirms this plan; missing where nothing would be deleted'),
@@ -67,16 +75,16 @@ export const confirmationOutput = {
 };
 
 interface Deletion {
-  /** Names the tool and what it works on. */
+  /** Names the tool and its target. */
   subject: unknown[];
   token: string | undefined;
   plan: Plan;
-  /** What is said beside the plan, and may change without making it another. */
+  /** Output beside the plan, which may change without making it another plan. */
   remarks?: object;
   act(): Promise<object>;
 }
 
-/** Answers with the plan and its token; acts instead when it is given that token. */
+/** Returns the plan and its token; acts instead when it is given that token. */
 export async function planThenAct(
   confirmations: Confirmations,
   { subject, token, plan, remarks, act }: Deletion,

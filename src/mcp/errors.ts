@@ -1,7 +1,7 @@
-/** What went wrong, in words from which an assistant can go on. */
+/** Explains errors so that an assistant can act on them. */
 import { ImageStorageError } from '../client.ts';
 
-/** A refusal of ours; its message says how to go on. */
+/** A refusal by this server; its message says how to go on. */
 export class ToolError extends Error {
   override readonly name = 'ToolError';
 }
@@ -22,7 +22,10 @@ const ADVICE: Record<string, string> = {
   BYTES_MISSING: 'The stored bytes are gone; tell the user.',
 };
 
-/** Foreign errors are bugs or broken files: they go to stderr, which hosts keep as a log, and stay unnamed here. */
+/**
+ * Returns the text for an assistant. Other errors are bugs or broken files: they go to stderr, which hosts keep as a
+ * log, and are not named in the text.
+ */
 export function explain(error: unknown, address: string): string {
   if (error instanceof ToolError) return error.message;
   if (error instanceof ImageStorageError) return `${messageOf(error, address)} ${adviceFor(error)}`;
@@ -30,7 +33,7 @@ export function explain(error: unknown, address: string): string {
   return 'Internal error of the MCP server; its log says more. Trying again may help, otherwise tell the user.';
 }
 
-/** What gRPC says of a connection means little to anyone. */
+/** Returns the message, without gRPC's texts about connections, which mean little to users. */
 function messageOf({ code, reason, message }: ImageStorageError, address: string): string {
   if (reason !== undefined) return message.endsWith('.') ? message : `${message}.`;
   if (code === UNAVAILABLE) return `The ImageStorage daemon at ${address} cannot be reached.`;

@@ -1,8 +1,8 @@
-/** An image as tools describe it: short in lists, whole by itself. */
+/** Describes images for tools: short in lists, whole by themselves. */
 import { z } from 'zod';
 import type { Image } from '../client.ts';
 
-/** A prompt may have 64 KiB, which a list cannot afford in an assistant's context. */
+/** A prompt may have 64 KiB, too much for a list in an assistant's context. */
 const MAX_LISTED_PROMPT = 300;
 /** ComfyUI workflows have up to 1 MiB. */
 const MAX_PARAMETERS = 16_384;

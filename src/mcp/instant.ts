@@ -1,16 +1,19 @@
-/** Arguments that are points in time, read as the command line reads them. */
+/** Parses arguments that are points in time, as the command line does. */
 import { z } from 'zod';
+import type { Age } from '../client.ts';
 
-/** How texts become points in time; both throw an error whose message says what was expected. */
+/** Parses points in time; all methods throw an error whose message says what was expected. */
 export interface DateReader {
+  /** Leaves an age to the daemon's clock. */
+  parseCutoff(text: string): Date | Age;
   parseInstant(text: string): Date;
-  /** The first instant after a range: a plain date includes that day. */
+  /** Returns the first instant after a range: a plain date includes that day. */
   parseRangeEnd(text: string): Date;
 }
 
 const FORMS = 'RFC 3339, a date (UTC) or an age such as 12h, 30d, 2w';
 
-export function instant(parse: (text: string) => Date, meaning: string) {
+export function instant<T extends Date | Age>(parse: (text: string) => T, meaning: string) {
   return z
     .string()
     .transform((text, { issues }) => {

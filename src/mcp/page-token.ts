@@ -1,19 +1,24 @@
-/** Where a list goes on: a place in its order, which a time is not where many images are of one moment. */
+/** Makes and reads page tokens: positions in the order of a list, since several images may have the same time. */
 import type { Image, ListOptions } from '../client.ts';
 import { ToolError } from './errors.ts';
 
-/** Texts that sort as the images do: times of one length first, and no name has a space or less in it. */
+/**
+ * Returns a text that sorts as the images do: all times have one length, and no name has a character up to the space.
+ */
 export function pageToken({ metadata, filename, provider }: Image): string {
   return `${metadata.timestamp.toISOString()} ${filename} ${provider}`;
 }
 
-/** Whether an image comes after the one that the token was made of. */
+/** Returns whether an image comes after the one of the token. */
 export function isBehind(image: Image, token: string, order: ListOptions['order']): boolean {
   const place = pageToken(image);
   return order === 'oldest' ? place > token : place < token;
 }
 
-/** The part of the range in which all that is behind lies, and little of what is not. Throws a ToolError. */
+/**
+ * Returns the part of the range that contains all images behind the token, and few others. Throws a ToolError for a
+ * malformed token.
+ */
 export function restOf(
   { start, end }: NonNullable<ListOptions['dateRange']>,
   token: string,

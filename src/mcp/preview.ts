@@ -1,4 +1,6 @@
-/** A picture small enough for an assistant's context: the image itself, or a reduced JPEG where sharp is installed. */
+/**
+ * Makes pictures small enough for an assistant's context: the image itself, or a reduced JPEG where sharp is installed.
+ */
 import type { ImageContent } from '@modelcontextprotocol/server';
 import type sharp from 'sharp';
 import type { Image } from '../client.ts';
@@ -6,21 +8,21 @@ import type { Image } from '../client.ts';
 const MAX_PREVIEW_BYTES = 256 * 1024;
 /** Assistants refuse pictures with a longer side, however few bytes they have. */
 const MAX_PREVIEW_SIDE = 8000;
-/** What is read and decoded in memory to reduce it. */
+/** The largest image that is read and decoded in memory to be reduced. */
 const MAX_SOURCE_BYTES = 64 * 1024 * 1024;
 const MAX_SOURCE_PIXELS = 100_000_000;
 /** Longest sides in pixels, tried in turn until the JPEG is small enough. */
 const PREVIEW_SIDES = [1024, 512, 256];
-/** Assistants see these; an AVIF must become a JPEG first. */
+/** The types that assistants can view; an AVIF must become a JPEG first. */
 const VIEWABLE = new Set(['image/png', 'image/jpeg', 'image/webp', 'image/gif']);
 
 export interface Preview {
   picture?: ImageContent;
-  /** What the picture is, or why there is none. */
+  /** Says what the picture is, or why there is none. */
   note: string;
 }
 
-/** Of one image after the other: many at once would need the memory of all. */
+/** Makes previews one after the other: several at once would need the memory of all. */
 export function createPreviewer(): (image: Image, read: () => Promise<Buffer>) => Promise<Preview> {
   let last: Promise<unknown> = Promise.resolve();
   return (image, read) => {
@@ -53,9 +55,9 @@ function pictureOf(bytes: Buffer, mimeType: string): ImageContent {
   return { type: 'image', data: bytes.toString('base64'), mimeType };
 }
 
-/** Native, so that it is no part of the bundle and may be missing. */
+/** Returns undefined where sharp is not installed: it is native, so that it is not part of the bundle. */
 async function loadSharp(): Promise<typeof sharp | undefined> {
-  // In a variable, which the bundler does not follow.
+  // The bundler does not follow a variable.
   const specifier = 'sharp';
   try {
     return (await import(specifier)).default;
@@ -64,7 +66,9 @@ async function loadSharp(): Promise<typeof sharp | undefined> {
   }
 }
 
-/** Undefined for what sharp does not take: stored bytes are whole, but not necessarily a picture it can decode. */
+/**
+ * Returns undefined where sharp cannot decode the bytes: they are whole, but not necessarily a picture that it knows.
+ */
 async function reduce(decode: typeof sharp, bytes: Buffer): Promise<Buffer | undefined> {
   try {
     for (const side of PREVIEW_SIDES) {

@@ -1,4 +1,4 @@
-/** Images as resources: where a link to one leads, and reading one by `imagestorage://<provider>/<filename>`. */
+/** Serves images as resources: links to them, and reads of `imagestorage://<provider>/<filename>`. */
 import {
   type McpServer,
   ProtocolError,
@@ -10,10 +10,10 @@ import {
 import { type Image, type ImageStorageClient, ImageStorageError } from '../client.ts';
 import { explain } from './errors.ts';
 
-/** As base64 it must fit into one message, of which clients take 10 MiB. */
+/** An image must fit into one message as base64, and clients accept 10 MiB. */
 const MAX_READABLE_BYTES = 7 * 1024 * 1024;
 
-/** Leads to the image's URL; where no public one is configured, to the resource that this server reads. */
+/** Returns a link to the image's URL or, where no public one is configured, to the resource that this server reads. */
 export function resourceLink({ url, provider, filename, contentType, size }: Image): ResourceLink {
   const uri = URL.canParse(url) ? url : `imagestorage://${provider}/${filename}`;
   return { type: 'resource_link', uri, name: filename, mimeType: contentType, size };

@@ -1,4 +1,4 @@
-/** The MCP server: which tools an assistant gets, and serving them on stdin and stdout. */
+/** The MCP server: chooses the tools of an assistant, and serves them on stdin and stdout. */
 import { finished } from 'node:stream/promises';
 import { McpServer } from '@modelcontextprotocol/server';
 import { serveStdio } from '@modelcontextprotocol/server/stdio';
@@ -16,7 +16,7 @@ import { addStorageStats } from './tools/storage-stats.ts';
 
 export interface McpOptions {
   client: ImageStorageClient;
-  /** That of the daemon, for messages. */
+  /** The address of the daemon, for messages. */
   address: string;
   version: string;
   dates: DateReader;
@@ -34,11 +34,11 @@ const ABOUT_DELETING =
   'Deleting takes two calls: the first answers with the plan and a confirm_token, the second, with that token, ' +
   'carries it out. Ask the user in between.';
 
-/** Serves until the host closes stdin or the signal fires. Only the protocol is written to stdout. */
+/** Serves until the host closes stdin or the signal fires. Writes only the protocol to stdout. */
 export async function serveMcp(options: McpOptions, signal: AbortSignal): Promise<void> {
   const confirmations = createConfirmations();
   const connection = serveStdio(() => createServer(options, confirmations), { onerror: console.error });
-  // Rejects when the signal fires, or when the pipe breaks: the end either way.
+  // Rejects when the signal fires or the pipe breaks; either is the end.
   await finished(process.stdin, { writable: false, signal }).catch(() => {});
   await connection.close();
 }

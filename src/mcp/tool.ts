@@ -1,4 +1,6 @@
-/** What every tool has in common: schemas both ways, the same answer as structure and as text, errors as results. */
+/**
+ * What all tools have in common: schemas of input and output, the answer as structure and as text, errors as results.
+ */
 import type { ContentBlock, McpServer, ToolAnnotations } from '@modelcontextprotocol/server';
 import type { z } from 'zod';
 import { explain } from './errors.ts';
@@ -9,7 +11,7 @@ export interface Tool<Input extends z.ZodObject, Output extends z.ZodObject> {
   description: string;
   annotations: Required<Omit<ToolAnnotations, 'title'>>;
   input: Input;
-  /** In the contract's names; what it does not name is left out of the answer. */
+  /** In the contract's names; fields that it does not name are left out of the answer. */
   output: Output;
   run(input: z.output<Input>, signal: AbortSignal): Promise<Answer>;
 }
@@ -17,7 +19,7 @@ export interface Tool<Input extends z.ZodObject, Output extends z.ZodObject> {
 export interface Answer {
   /** In the client's names. */
   value: object;
-  /** What follows the text. */
+  /** Blocks that follow the text. */
   content?: ContentBlock[];
 }
 
@@ -27,7 +29,7 @@ export const READS = { readOnlyHint: true, destructiveHint: false, idempotentHin
 export const SAVES = { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: false };
 export const DELETES = { readOnlyHint: false, destructiveHint: true, idempotentHint: true, openWorldHint: false };
 
-/** `address` is that of the daemon, for messages. */
+/** Returns a function that registers a tool. `address` is that of the daemon, for messages. */
 export function toolAdder(server: McpServer, address: string): AddTool {
   return ({ name, input, output, run, ...about }) => {
     const schemas = { inputSchema: input as z.ZodObject, outputSchema: output as z.ZodObject };
@@ -44,7 +46,7 @@ export function toolAdder(server: McpServer, address: string): AddTool {
   };
 }
 
-/** Keys in snake case, as in the contract; times as RFC 3339. */
+/** Converts keys to snake case, as in the contract, and times to RFC 3339. */
 function contractNames(value: unknown): unknown {
   if (value instanceof Date) return value.toISOString();
   if (Array.isArray(value)) return value.map(contractNames);

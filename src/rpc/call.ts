@@ -1,11 +1,11 @@
-/** One call, whatever protocol carries it: what ended it, and its line in the log, which has nothing of its content. */
+/** One call, whatever protocol carries it: its status, and its line in the log, which has nothing of its content. */
 import { StorageError } from '../storage/domain/errors.ts';
 import type { Logger } from '../storage/domain/logger.ts';
 import type { Status, StatusCode } from './status.ts';
 
 type Level = 'info' | 'warn' | 'error';
 
-/** What an operator should look at; all else concerns only the caller. */
+/** Failures that an operator should look at; all others concern only the caller. */
 const LEVEL_OF_CODE: Partial<Record<StatusCode, Level>> = {
   Internal: 'error',
   Unknown: 'error',
@@ -18,7 +18,7 @@ const LEVEL_OF_CODE: Partial<Record<StatusCode, Level>> = {
 export interface CallOptions {
   log: Logger;
   method: string;
-  /** Fires when nobody waits for the answer any more; its reason has the status DeadlineExceeded after a deadline. */
+  /** Fires when the caller no longer waits; its reason has the status DeadlineExceeded after a deadline. */
   signal: AbortSignal;
   /** Returns the status of any error, including those of the protocol's library. */
   statusOf(error: unknown): Status;

@@ -1,6 +1,6 @@
 /** Converts messages of the contract to the domain's terms and back. */
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { type Timestamp, timestampFromDate } from '@bufbuild/protobuf/wkt';
+import { type Duration, type Timestamp, timestampFromDate } from '@bufbuild/protobuf/wkt';
 import {
   type CleanupRequest,
   type CleanupResponseSchema,
@@ -16,10 +16,12 @@ import {
 import { invalidField } from '../storage/domain/errors.ts';
 import type { ImageMetadata, StorageItem } from '../storage/domain/image.ts';
 import type {
+  Age,
   CleanupOptions,
   CleanupResult,
   Declared,
   GroupStatistics,
+  Instant,
   ListOptions,
   ProviderStatistics,
   SaveOptions,
@@ -29,6 +31,8 @@ import type { ProviderChoice } from '../storage/types.ts';
 const MAX_BATCH_SIZE = 1000;
 const SHA256_BYTES = 32;
 const LAST_SECOND = 253_402_300_799n;
+/** Of a Duration: 10,000 years. */
+const MAX_SECONDS = 315_576_000_000n;
 
 export function metadataOf(message: ImageMetadataMessage | undefined): ImageMetadata {
   return {
@@ -88,10 +92,11 @@ function orderOf(order: Order): ListOptions['order'] {
   throw invalidField('order', `${order} is none of the orders`);
 }
 
-export function cleanupOptionsOf(request: CleanupRequest): CleanupOptions & ProviderChoice {
+export function cleanupOptionsOf(request: CleanupRequest): CleanupOptions<Instant> & ProviderChoice {
   return {
     provider: request.provider,
-    olderThan: dateOf('older_than', request.olderThan),
+    // The age by this daemon's clock; the date beside it is that of the client's, for daemons that know no age.
+    olderThan: ageOf('older_than_age', request.olderThanAge) ?? dateOf('older_than', request.olderThan),
     keepCount: request.keepCount,
     keepBytes: request.keepBytes === undefined ? undefined : numberOf(request.keepBytes),
     model: request.model || undefined,
@@ -127,6 +132,7 @@ export function cleanupFrom(result: CleanupResult): MessageInitShape<typeof Clea
     deletedCount: BigInt(result.deletedCount),
     freedBytes: BigInt(result.freedBytes),
     keptPinned: BigInt(result.keptPinned),
+    keptFuture: BigInt(result.keptFuture),
   };
 }
 
@@ -165,4 +171,14 @@ export function dateOf(field: string, timestamp: Timestamp | undefined): Date | 
     throw invalidField(field, 'must lie in the years 1970 to 9999, with nanos of 0 to 999,999,999');
   }
   return new Date(Number(seconds) * 1000 + Math.floor(nanos / 1e6));
+}
+
+/** Returns the age, rounded up to the millisecond: a cleanup then protects more. Throws FIELD_INVALID. */
+function ageOf(field: string, duration: Duration | undefined): Age | undefined {
+  if (duration === undefined) return undefined;
+  const { seconds, nanos } = duration;
+  if (seconds < 0n || seconds > MAX_SECONDS || nanos < 0 || nanos > 999_999_999) {
+    throw invalidField(field, 'must not be negative, nor longer than 10,000 years');
+  }
+  return { ageMs: Number(seconds) * 1000 + Math.ceil(nanos / 1e6) };
 }

@@ -1,4 +1,4 @@
-/** Statuses as connect's errors and back, and errors of reading a request as errors of the storage. */
+/** Converts statuses to connect's errors and back, and errors of reading a request to errors of the storage. */
 import { Code, ConnectError } from '@connectrpc/connect';
 import { StorageError } from '../storage/domain/errors.ts';
 import { cancelled } from './call.ts';
@@ -16,7 +16,7 @@ export function toConnectError({ code, message, details, cause }: Status): Conne
   return new ConnectError(message, STATUS_CODES[code], undefined, details, cause);
 }
 
-/** Returns why a request stream could not be read on: too large, not what the contract says, or its client has left. */
+/** Returns the error of a request stream that cannot be read on: too large, malformed, or its client has left. */
 export function foldReadError(error: unknown): unknown {
   if (!(error instanceof ConnectError)) return cancelled(error);
   switch (error.code) {

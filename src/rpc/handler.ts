@@ -1,6 +1,6 @@
 /** Serves connect's routes to requests of node:http2, and works around what connect does not expect. */
 import { constants, type Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Stream } from 'node:http2';
-import { type ConnectRouter, createConnectRouter } from '@connectrpc/connect';
+import { type ConnectRouter, createConnectRouter, createContextValues } from '@connectrpc/connect';
 import {
   compressionGzip,
   universalRequestFromNodeRequest,
@@ -9,6 +9,7 @@ import {
 import type { Logger } from '../storage/domain/logger.ts';
 import { callInterceptor } from './interceptor.ts';
 import { addServices, type ServiceOptions } from './services.ts';
+import { isRead, unreadExplainer } from './unread-request.ts';
 
 /** The largest message of every rpc but Save; a Delete of 1,000 filenames fits in. */
 const READ_MAX_BYTES = 512 * 1024;
@@ -44,10 +45,10 @@ export function createHandlers(services: ServiceOptions, options: HandlerOptions
   return new Map(router.handlers.map((handler) => [handler.requestPath, handlerOf(handler, options)]));
 }
 
-function handlerOf(handler: UniversalHandler, { log, requestMs }: HandlerOptions): Handler {
+function handlerOf(handler: UniversalHandler, options: HandlerOptions): Handler {
   return (request, response) => {
-    serve(handler, request, response, requestMs).catch((error) => {
-      log.debug({ method: handler.method.name, err: error }, 'a response was not delivered');
+    serve(handler, request, response, options).catch((error) => {
+      options.log.debug({ method: handler.method.name, err: error }, 'a response was not delivered');
       request.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
     });
   };
@@ -57,13 +58,16 @@ async function serve(
   handler: UniversalHandler,
   request: Http2ServerRequest,
   response: Http2ServerResponse,
-  requestMs: number,
+  { log, requestMs }: HandlerOptions,
 ): Promise<void> {
   repairAuthority(request);
   forgetEndlessDeadline(request);
   if (!streamsRequests(handler)) closeIfUnsent(request, requestMs);
   closeWhenAnswered(request);
-  const answer = await handler(universalRequestFromNodeRequest(request, response, undefined, undefined));
+  const explain = unreadExplainer(handler.method, log);
+  const values = createContextValues();
+  const answer = await handler(universalRequestFromNodeRequest(request, response, undefined, values));
+  if (!values.get(isRead)) explain(answer.trailer);
   await universalResponseToNodeResponse(answer, response);
 }
 
@@ -103,7 +107,7 @@ function closeWhenAnswered({ stream }: Http2ServerRequest): void {
   stream.once('wantTrailers', () => setImmediate(close, TRAILERS_PAUSE_MS));
 }
 
-/** A stream that is closed on both sides reports nothing but that it is idle. */
+/** A stream that is closed on both sides reports the state idle. */
 function isUnderWay({ state }: ServerHttp2Stream): boolean {
   return state.state !== constants.NGHTTP2_STREAM_STATE_IDLE && state.localClose === 0;
 }

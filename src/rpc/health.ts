@@ -16,10 +16,10 @@ export interface HealthSignals {
 
 /**
  * The empty name and `imagestorage.v1.ImageStorage` have the health of the default provider, and
- * `imagestorage.v1.ImageStorage/<provider>` has that of one provider. So a probe of the daemon restarts or hides it for
- * its default provider alone: another one that is down fails only its own calls.
+ * `imagestorage.v1.ImageStorage/<provider>` has that of one provider. So a probe restarts or hides the daemon only for
+ * its default provider: another one that is down fails only its own calls.
  *
- * The storage is asked at each call, and each second while somebody watches.
+ * Asks the storage at each call, and each second of a watch.
  */
 export function createHealth(
   storage: Storage,

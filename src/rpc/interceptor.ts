@@ -3,10 +3,12 @@ import type { Interceptor, StreamRequest, StreamResponse } from '@connectrpc/con
 import type { Logger } from '../storage/domain/logger.ts';
 import { type Call, cancelled, startCall } from './call.ts';
 import { connectStatusOf, foldReadError, toConnectError } from './errors.ts';
+import { isRead } from './unread-request.ts';
 
 export function callInterceptor(log: Logger): Interceptor {
   return (next) => async (request) => {
     const { method, signal } = request;
+    request.contextValues.set(isRead, true);
     const call = startCall({ log, method: method.name, signal, statusOf: connectStatusOf });
     try {
       const response = await next(request.stream ? withFoldedErrors(request) : request);
@@ -19,7 +21,7 @@ export function callInterceptor(log: Logger): Interceptor {
   };
 }
 
-/** Leaves a client's stream as it is: who reads it folds its errors, so that no iterator is added for each chunk. */
+/** Leaves the stream of a Save as it is: its reader folds the errors, so that no iterator is added for each chunk. */
 function withFoldedErrors(request: StreamRequest): StreamRequest {
   if (request.method.methodKind === 'client_streaming') return request;
   return { ...request, message: mapError(request.message, foldReadError) };

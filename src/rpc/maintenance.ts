@@ -24,7 +24,7 @@ import type {
 import type { Storage } from '../storage/types.ts';
 import { dateOf } from './convert.ts';
 
-/** Progress that comes more often is read by nobody. */
+/** Progress that comes more often is of no use to a reader. */
 const PROGRESS_EVERY_MS = 200;
 
 const PROBLEMS: Record<Problem, ProblemMessage> = {

@@ -55,14 +55,14 @@ export function createRoutes(storage: Storage, limits: SaveStreamLimits): Servic
   };
 }
 
-/** Ends the body, and with it its open file, when the reader goes away: what waits to write to it may never go on. */
+/** Ends the body, and closes its file, when the reader leaves: a write that waits for the reader may never go on. */
 function closedOn(signal: AbortSignal, body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
   const iterator = body[Symbol.asyncIterator]();
   signal.addEventListener('abort', () => void iterator.return?.().catch(() => undefined), { once: true });
   return { [Symbol.asyncIterator]: () => iterator };
 }
 
-/** Rejects when no filename met anything but an error: that is the store's, not the filename's. */
+/** Returns a result per filename. Rejects when all of them fail: that is an error of the store. */
 async function deleteEach(
   storage: Storage,
   filenames: string[],

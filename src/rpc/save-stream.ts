@@ -1,4 +1,6 @@
-/** Takes the request stream of a Save apart: header, bytes, trailer; and gives up on a client that stalls or leaves. */
+/**
+ * Splits the request stream of a Save into header, bytes and trailer, and gives up on a client that stalls or leaves.
+ */
 import type { SaveHeader, SaveRequest } from '../../gen/imagestorage/v1/image_storage_pb.ts';
 import { unlessCancelled } from '../storage/async/byte-source.ts';
 import { StorageError } from '../storage/domain/errors.ts';
@@ -7,7 +9,7 @@ import { cancelled } from './call.ts';
 import { declaredOf } from './convert.ts';
 import { foldReadError } from './errors.ts';
 
-/** What Node never allocates from a shared pool. */
+/** The size from which Node allocates no buffer from a shared pool. */
 const RELEASED_BYTES = 64 * 1024;
 /** The tag and the length before the bytes of a chunk. */
 const MESSAGE_OVERHEAD_BYTES = 16;
@@ -23,20 +25,21 @@ export interface SaveStreamLimits {
   saveMs: number;
 }
 
-/** What a client sends in a Save. */
+/** The request of a Save. */
 export interface SaveStream {
   header: SaveHeader;
   /** The image's bytes, readable once; ends when the client has half-closed. */
   chunks: AsyncIterable<Uint8Array>;
-  /** What the client declared behind the last chunk; ask once `chunks` has ended. */
+  /** Returns what the client declared behind the last chunk; to be called once `chunks` has ended. */
   trailer: () => Declared;
   /** Aborted with a StorageError when the client leaves or takes too long. */
   signal: AbortSignal;
 }
 
 /**
- * Hands the stream to `store` once the header is there. No timer runs beyond the end of the stream or of `store`.
- * Rejects with FIRST_MESSAGE_NOT_HEADER, MESSAGE_OUT_OF_ORDER, MESSAGE_TOO_LARGE, SAVE_STALLED or CANCELLED.
+ * Calls `store` with the stream once the header is there, and returns its result. No timer runs beyond the end of the
+ * stream or of `store`. Rejects with FIRST_MESSAGE_NOT_HEADER, MESSAGE_OUT_OF_ORDER, MESSAGE_TOO_LARGE, SAVE_STALLED or
+ * CANCELLED.
  */
 export async function receiveSave<T>(
   requests: AsyncIterable<SaveRequest>,
@@ -73,7 +76,7 @@ class SaveMessages implements AsyncIterableIterator<Uint8Array, undefined> {
   readonly #stop: AbortController;
   readonly #wholeSave: NodeJS.Timeout;
   #nextMessage: NodeJS.Timeout | undefined;
-  /** The last chunk; its buffer is free once the next is asked for. */
+  /** The last chunk; its buffer is freed when the next one is requested. */
   #given: Uint8Array | undefined;
   #hasTrailer = false;
 
@@ -145,8 +148,8 @@ class SaveMessages implements AsyncIterableIterator<Uint8Array, undefined> {
 }
 
 /**
- * Frees a chunk that nobody reads any more at once: left to the garbage collector, chunks pile up by the 64 MB. Only one
- * that fills the buffer of its message: smaller ones may share theirs with others.
+ * Frees a used chunk at once: left to the garbage collector, chunks pile up, 64 MB at a time. Frees only one that fills
+ * the buffer of its message: smaller ones may share theirs with others.
  */
 function release({ buffer, byteLength }: Uint8Array): void {
   const isAlone = byteLength >= RELEASED_BYTES && buffer.byteLength - byteLength <= MESSAGE_OVERHEAD_BYTES;

@@ -5,6 +5,8 @@ import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from '../../gen/go
 import { type Code as StorageCode, type StorageError, toStorageError } from '../storage/domain/errors.ts';
 
 const DOMAIN = 'imagestorage.dev';
+const MAX_FACTS = 8;
+const MAX_FACT_CHARS = 128;
 
 /** The codes of a failed call, under the names that the log uses: https://grpc.io/docs/guides/status-codes */
 export const STATUS_CODES = {
@@ -65,7 +67,7 @@ export function statusOf(thrown: unknown): Status {
 
 function detailsOf(error: StorageError): StatusDetail[] {
   const { reason, message: description, field, retryAfterMs } = error;
-  const metadata: Record<string, string> = error.outcomeUnknown ? { outcome: 'unknown' } : {};
+  const metadata = { ...bounded(error.details), ...(error.outcomeUnknown && { outcome: 'unknown' }) };
   const details: StatusDetail[] = [
     { desc: ErrorInfoSchema, value: create(ErrorInfoSchema, { reason, domain: DOMAIN, metadata }) },
   ];
@@ -78,4 +80,10 @@ function detailsOf(error: StorageError): StatusDetail[] {
     details.push({ desc: RetryInfoSchema, value: create(RetryInfoSchema, { retryDelay }) });
   }
   return details;
+}
+
+/** A status travels in a trailer, which some clients limit to 8 KiB. */
+function bounded(details: Readonly<Record<string, string>>): Record<string, string> {
+  const facts = Object.entries(details).slice(0, MAX_FACTS);
+  return Object.fromEntries(facts.map(([name, value]) => [name, value.slice(0, MAX_FACT_CHARS)]));
 }

@@ -14,6 +14,7 @@ export { type Code, type Reason, StorageError, StoreOpenError } from './domain/e
 export type { ImageMetadata, StorageItem, StorageResult, StoredImage } from './domain/image.ts';
 export type { Logger } from './domain/logger.ts';
 export type {
+  Age,
   ByteSource,
   CleanupOptions,
   CleanupResult,

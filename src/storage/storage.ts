@@ -107,8 +107,8 @@ async function openNamed(
     return provider;
   } catch (error) {
     if (!(error instanceof StoreOpenError)) throw error;
-    const { kind, cause, isAuth } = error;
-    throw new StoreOpenError(kind, `providers.${context.name}: ${error.message}`, { cause, isAuth });
+    const { kind, cause, isAuth, details } = error;
+    throw new StoreOpenError(kind, `providers.${context.name}: ${error.message}`, { cause, isAuth, details });
   }
 }
 
@@ -166,7 +166,7 @@ function facade(handles: Map<string, ProviderHandle>, defaultProvider: string, n
     async cleanup({ olderThan: given, ...rest }) {
       const olderThan = given === undefined ? undefined : resolveInstant('older_than', given, new Date(now()));
       const options = { ...rest, olderThan };
-      return rest.provider === ALL ? cleanUpAll(all, options) : one(rest.provider).cleanup(options);
+      return rest.provider === ALL ? cleanUpAll(all, options, now()) : one(rest.provider).cleanup(options);
     },
     async getStatistics(choice) {
       if (choice !== ALL) return [await one(choice).getStatistics()];
@@ -191,8 +191,8 @@ function opened(handle: ProviderHandle, told: (provider: string, cause: unknown)
   }
 }
 
-async function cleanUpAll(all: () => StorageProvider[], options: CleanupOptions): Promise<CleanupResult> {
-  checkCleanup(options);
+async function cleanUpAll(all: () => StorageProvider[], options: CleanupOptions, now: number): Promise<CleanupResult> {
+  checkCleanup(options, now);
   const providers = all();
   await Promise.all(providers.map((provider) => named(provider.name, checkServing(provider))));
   const results: CleanupResult[] = [];

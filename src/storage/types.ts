@@ -102,7 +102,8 @@ export interface StorageProvider extends PageReader, Maintainable {
   get(filename: string, options?: GetOptions): Promise<StoredImage>;
   /**
    * Deletes an image. Returns true when this call deleted it, false when there was none. After true, the image is never
-   * visible again.
+   * visible again. Rejects with BYTES_REMAIN when the image is never visible again, but the store refuses to remove its
+   * bytes, as a bucket with Object Lock does.
    */
   delete(filename: string): Promise<boolean>;
   /** Lists the images that match, newest first by default. */

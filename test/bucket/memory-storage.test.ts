@@ -12,9 +12,10 @@ import type { MemoryBucket } from '../../src/storage/providers/memory-storage.ts
 import { memoryObjects, memoryStorage } from '../../src/storage/providers/memory-storage.ts';
 import { type ObjectStorageOptions, openObjectStorage } from '../../src/storage/providers/object-storage.ts';
 import { foldS3Error } from '../../src/storage/s3/errors.ts';
+import { describeProvider, openMain } from '../providers/provider-suite.ts';
 import { contextOf, strayObjects } from '../support/bucket.ts';
+import { chunked, collect } from '../support/bytes.ts';
 import { pngOf } from '../support/images.ts';
-import { chunked, collect, describeProvider, openMain } from '../support/provider-suite.ts';
 
 function openMemory({ shortIds }: { shortIds?: string[] } = {}) {
   const bucket: MemoryBucket = new Map();
@@ -289,7 +290,8 @@ it('shows in health that the bucket refuses all calls, until it does no more', a
     refusal = undefined;
     const { filename } = await provider.save(PNG, SAVE);
     refusal = foldS3Error({ $metadata: { httpStatusCode: 403 } }, 'write');
-    expect(await provider.delete(filename)).toBe(true);
+    await expect(provider.delete(filename)).rejects.toMatchObject({ reason: 'BYTES_REMAIN' });
+    await expect(provider.get(filename)).rejects.toMatchObject({ reason: 'IMAGE_NOT_FOUND' });
     expect(provider.health).toEqual({ serving: true });
     refusal = new ObjectStoreError(failure, 'nothing at all');
     await expect(provider.save(PNG, SAVE)).rejects.toMatchObject({ reason: expect.stringMatching(/^BACKEND_/) });

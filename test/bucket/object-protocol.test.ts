@@ -12,11 +12,11 @@ import type { MemoryBucket } from '../../src/storage/providers/memory-storage.ts
 import { memoryObjects, memoryStorage } from '../../src/storage/providers/memory-storage.ts';
 import { ObjectStorage } from '../../src/storage/providers/object-storage.ts';
 import { contextOf, strayObjects } from '../support/bucket.ts';
-import { liveNames, recordsIn, settleSubjects } from '../support/bucket-truth.ts';
-import { FaultyObjects, LateRequests } from '../support/faulty-objects.ts';
 import { randomOf } from '../support/load.ts';
-import { type Call, Died, Subject } from '../support/protocol-model.ts';
 import { full, seed } from '../support/scale.ts';
+import { liveNames, recordsIn, settleSubjects } from './bucket-truth.ts';
+import { FaultyObjects, LateRequests } from './faulty-objects.ts';
+import { type Call, Died, Subject } from './protocol-model.ts';
 
 const OPERATIONS = full ? 20_000 : 1_200;
 const BATCHES_TO_CHECK = 40;

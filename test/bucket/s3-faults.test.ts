@@ -2,14 +2,14 @@
 import { expect, it } from 'vitest';
 import { BUCKET_TOMBSTONE_MS, sweep } from '../../src/storage/bucket/sweep.ts';
 import { StorageError, type StorageProvider } from '../../src/storage/index.ts';
-import { strayObjects } from '../support/bucket.ts';
-import { holdsImageOf, liveNames, recordsIn, settleSubjects, unsweptObjects } from '../support/bucket-truth.ts';
+import { strayObjects, unsweptObjects } from '../support/bucket.ts';
 import { randomOf } from '../support/load.ts';
-import { type Call, Subject } from '../support/protocol-model.ts';
 import { requestsOf, type S3FaultServer } from '../support/s3-fault-server.ts';
 import { FAULTS_OF, randomFaults } from '../support/s3-faults.ts';
-import { S3World } from '../support/s3-world.ts';
 import { full, seed } from '../support/scale.ts';
+import { holdsImageOf, liveNames, recordsIn, settleSubjects } from './bucket-truth.ts';
+import { type Call, Subject } from './protocol-model.ts';
+import { S3World } from './s3-world.ts';
 
 const OPERATIONS = full ? 2_000 : 300;
 const CALLERS = 12;

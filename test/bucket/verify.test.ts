@@ -14,10 +14,10 @@ import { type ObjectStorageOptions, openObjectStorage } from '../../src/storage/
 import { handsOnObjects } from '../support/behind-the-back.ts';
 import { contextOf } from '../support/bucket.ts';
 import { leaveObjectWithoutRecord } from '../support/bucket-daemon.ts';
+import { collect, sha256Of } from '../support/bytes.ts';
 import { pngOf } from '../support/images.ts';
 import { imageOf } from '../support/ledger.ts';
 import { openMemoryBucket, verified } from '../support/maintained-store.ts';
-import { collect, sha256 } from '../support/provider-suite.ts';
 import { startS3FaultServer } from '../support/s3-fault-server.ts';
 
 const FOX = { prompt: 'a red fox', model: 'flux-schnell', timestamp: new Date('2024-09-27T14:15:22Z') };
@@ -58,7 +58,7 @@ it('names what a kill -9 between object and record left, once it is a day old, a
   expect(await storage.list()).toEqual([]);
   expect((await verified(storage, { repair: true })).findings).toEqual([{ ...found, remedy: 'adopted' }]);
   expect((await storage.list()).map((item) => item.filename)).toEqual([found.filename]);
-  expect(sha256(await collect((await storage.get(found.filename!)).body))).toBe(image.sha256);
+  expect(sha256Of(await collect((await storage.get(found.filename!)).body))).toBe(image.sha256);
   expect((await verified(storage, { deep: true })).findings).toEqual([]);
 });
 
@@ -194,7 +194,8 @@ it('restores a record without a moment in which another daemon could see none', 
   await handsOnObjects(memoryObjects(bucket)).write(recordKey(filename), Buffer.from('scribble'));
   const runs = await Promise.all([verified(provider, { repair: true }), verified(provider, { repair: true })]);
   expect(runs.flatMap(({ findings }) => findings.map(({ remedy }) => remedy))).toContain('restored');
-  expect(removed).toEqual([]);
+  // The first start tries the bucket.
+  expect(removed.filter((key) => !key.startsWith('outputs/metadata/doctor/'))).toEqual([]);
   expect(String(bucket.get(recordKey(filename))?.bytes)).toContain('a red fox');
   expect([...bucket.keys()].filter((key) => key.includes('/quarantine/'))).not.toEqual([]);
 });
@@ -206,7 +207,7 @@ it('quarantines what does not fit into memory, and passes over what consoles mak
   await hands.write('outputs/images/generations/', Buffer.alloc(0));
   expect((await verified(storage, { repair: true })).findings).toMatchObject([{ key: 'outputs/images/large.png' }]);
   const kept = await hands.read('outputs/metadata/quarantine/images/large.png');
-  expect(sha256(kept)).toBe(sha256(bytes));
+  expect(sha256Of(kept)).toBe(sha256Of(bytes));
   expect(await hands.keys()).toContain('outputs/images/generations/');
 });
 

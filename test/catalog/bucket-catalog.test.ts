@@ -4,7 +4,7 @@ import type { BucketChange, FoundRecord, RecordTombstone } from '../../src/stora
 import type { WorkerCatalog } from '../../src/storage/catalog/sqlite/worker-catalog.ts';
 import { recordKey } from '../../src/storage/domain/naming.ts';
 import type { ImageRecord } from '../../src/storage/domain/record.ts';
-import { createWith, openInWorkers, recordOf, T0, temporaryCatalog } from '../support/catalog.ts';
+import { createWith, openInWorkers, recordOf, T0, temporaryCatalog } from './catalogs.ts';
 
 let path: string;
 let release: () => void;

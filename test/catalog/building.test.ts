@@ -4,7 +4,7 @@ import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { CatalogBuilder } from '../../src/storage/catalog/sqlite/threads.ts';
 import { openCatalog } from '../../src/storage/catalog/sqlite/worker-catalog.ts';
-import { createWith, recordOf, STORE_ID, startedWorkers, temporaryCatalog } from '../support/catalog.ts';
+import { createWith, recordOf, STORE_ID, startedWorkers, temporaryCatalog } from './catalogs.ts';
 
 const RECORDS = Array.from({ length: 200 }, (_, id) => recordOf(id));
 

@@ -3,6 +3,8 @@ import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { CatalogQuery, ImageIndex, PageRequest } from '../../src/storage/catalog/catalog.ts';
 import type { ImageRecord } from '../../src/storage/domain/record.ts';
+import { full, seed } from '../support/scale.ts';
+import { anyQuery, anyStep, CatalogModel } from './catalog-model.ts';
 import {
   createWith,
   deleteOf,
@@ -13,9 +15,7 @@ import {
   T0,
   type TestedCatalog,
   temporaryCatalog,
-} from '../support/catalog.ts';
-import { anyQuery, anyStep, CatalogModel } from '../support/catalog-model.ts';
-import { full, seed } from '../support/scale.ts';
+} from './catalogs.ts';
 
 const NEWEST: CatalogQuery = { order: 'newest' };
 
@@ -162,6 +162,13 @@ describe.each([
     expect(await count(1 << 20)).toBe(3);
   });
 
+  it('orders images of one timestamp by their filenames, whichever came first', async () => {
+    const images = [1, 2, 3].map((id) => recordOf(id, { timestamp: T0 }));
+    await insert(images[1]!, images[2]!, images[0]!);
+    expect(await listed({ order: 'oldest' })).toEqual(images);
+    expect(await listed({ order: 'newest' })).toEqual(images.toReversed());
+  });
+
   describe('search', () => {
     const prompts = [
       'A red fox, sitting in the snow',
@@ -207,11 +214,12 @@ describe.each([
   });
 
   it('agrees with a simple model under any inserts, deletes and filters', async () => {
+    const count = { queries: 0, withHits: 0, onSeveralPages: 0 };
     await fc.assert(
       fc
         .asyncProperty(
-          fc.array(anyStep, { maxLength: 60 }),
-          fc.array(anyQuery, { minLength: 5, maxLength: 5 }),
+          fc.array(anyStep, { minLength: 30, maxLength: 60, size: 'max' }),
+          fc.array(anyQuery, { minLength: 10, maxLength: 10 }),
           async (steps, queries) => {
             const model = new CatalogModel();
             for (const group of groupsOf(steps)) {
@@ -222,7 +230,11 @@ describe.each([
             }
             for (const { query, limit, maxBytes } of queries) {
               const expected = model.list(query);
-              expect((await pagesOf(catalog, query, { limit, maxBytes })).flat()).toEqual(expected);
+              const pages = await pagesOf(catalog, query, { limit, maxBytes });
+              expect(pages.flat()).toEqual(expected);
+              count.queries += 1;
+              if (expected.length > 0) count.withHits += 1;
+              if (pages.length > 1) count.onSeveralPages += 1;
               const sizes = expected.map(({ timestamp, filename, size, pinned }) => ({
                 timestamp,
                 filename,
@@ -246,6 +258,9 @@ describe.each([
         }),
       { seed, numRuns: runs },
     );
+    // Where hardly any query finds something, hardly anything was compared.
+    expect(count.withHits).toBeGreaterThan(count.queries / 3);
+    expect(count.onSeveralPages).toBeGreaterThan(count.queries / 5);
   });
 });
 

@@ -19,7 +19,7 @@ import {
   startedWorkers,
   T0,
   temporaryCatalog,
-} from '../support/catalog.ts';
+} from './catalogs.ts';
 
 let path: string;
 let release: () => void;

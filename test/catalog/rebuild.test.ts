@@ -3,15 +3,13 @@ import { spawnSync } from 'node:child_process';
 import { mkdtemp, readdir, rename, rm, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { expect, it, onTestFinished } from 'vitest';
 import { EXIT } from '../../src/exit-codes.ts';
 import type { Storage, StorageConfig } from '../../src/storage/index.ts';
 import { openStorage } from '../../src/storage/storage.ts';
+import { COMMAND } from '../support/command.ts';
 import { startDaemonProcess } from '../support/daemon-process.ts';
 import { pngOf } from '../support/images.ts';
-
-const BIN = fileURLToPath(new URL('../../bin/image-storage.js', import.meta.url));
 
 it('is refused while a daemon has the store, and rebuilds it once that has stopped', async () => {
   const folder = await emptyFolder();
@@ -20,7 +18,7 @@ it('is refused while a daemon has the store, and rebuilds it once that has stopp
   const config = join(folder, 'config.yaml');
   await writeFile(config, `providers: { local: { basePath: ${JSON.stringify(basePath)} } }\n`);
   const rebuild = (...flags: string[]) =>
-    spawnSync(process.execPath, [BIN, 'catalog', 'rebuild', '--config', config, ...flags], { encoding: 'utf8' });
+    spawnSync(process.execPath, [COMMAND, 'catalog', 'rebuild', '--config', config, ...flags], { encoding: 'utf8' });
 
   const daemon = await startDaemonProcess(basePath);
   expect(rebuild()).toMatchObject({ status: EXIT.LOCKED, stderr: expect.stringContaining('another process has') });

@@ -9,12 +9,12 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connect, type ImageMetadata, type ImageStorageClient, type SaveOptions } from '../../src/client.ts';
 import { EXIT } from '../../src/exit-codes.ts';
+import { COMMAND } from '../support/command.ts';
 import { pngOf, sharedImages } from '../support/images.ts';
 import { requires } from '../support/requires.ts';
 import { type RunningDaemon, runDaemon } from '../support/running-daemon.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const BIN = join(ROOT, 'bin/image-storage.js');
 
 const hasScript = spawnSync('script', ['--version']).stdout?.includes('util-linux') ?? false;
 
@@ -44,7 +44,7 @@ async function run(
   command: string[],
   { input = '', address = daemon.address }: { input?: Uint8Array | string; address?: string } = {},
 ) {
-  const child = spawn(process.execPath, [BIN, ...command, '--address', address], { cwd: folder });
+  const child = spawn(process.execPath, [COMMAND, ...command, '--address', address], { cwd: folder });
   child.stdin.end(input);
   const [stdout, stderr, exitCode] = await Promise.all([
     text(child.stdout),
@@ -169,7 +169,7 @@ describe('get', () => {
   it('writes to stdout when that is no terminal, and overwrites no file unless told to', async () => {
     const bytes = pngOf({ width: 8, height: 6, seed: 5 });
     const filename = await saved(5, {});
-    const child = spawn(process.execPath, [BIN, 'get', filename, '--address', daemon.address]);
+    const child = spawn(process.execPath, [COMMAND, 'get', filename, '--address', daemon.address]);
     expect(Buffer.concat(await child.stdout.toArray())).toEqual(bytes);
 
     await writeFile(join(folder, 'target'), 'precious');
@@ -251,6 +251,20 @@ describe('cleanup', () => {
   });
 });
 
+it('cleanup names in its plan what is dated in the future, and leaves an age to the daemon', async () => {
+  await saveThree('future');
+  for (const year of [2098, 2099]) await saved(year, { model: 'future', timestamp: new Date(`${year}-01-01`) });
+  const criteria = ['cleanup', '--model', 'future', '--keep-count', '2'];
+  const dry = await run([...criteria, '--older-than', '1d', '--dry-run']);
+  const plan = /^would delete 1 image, .*; 2 images dated in the future spared and not counted:\n {2}20020101_\S+\n$/;
+  expect(dry.stdout).toMatch(plan);
+  expect((await runJson([...criteria, '--dry-run']))[0]).toMatchObject({ deletedCount: 1, keptFuture: 2 });
+  const ahead = await run([...criteria, '--older-than', '2036-01-01', '--yes']);
+  expect(ahead.exitCode).toBe(EXIT.USAGE);
+  expect(ahead.stderr).toMatch(/older_than: 2036-01-01T\S+ is after now, \S+ by the clock of the daemon/);
+  expect(await daysOf('future')).toHaveLength(5);
+});
+
 requires('script, of util-linux', hasScript)('cleanup on a terminal', () => {
   it('asks on a terminal, and takes anything but yes for no', async () => {
     await saveThree('asked');
@@ -287,13 +301,13 @@ requires('script, of util-linux', hasScript)('cleanup on a terminal', () => {
 describe('health', () => {
   it('asks the daemon that the environment names', async () => {
     const env = { ...process.env, IMAGE_STORAGE_ADDRESS: `unix:${daemon.socket}` };
-    const child = spawn(process.execPath, [BIN, 'health'], { env });
+    const child = spawn(process.execPath, [COMMAND, 'health'], { env });
     expect(await text(child.stdout)).toBe('serving\n');
   });
 
   it('names the variable that holds no address', () => {
     const env = { ...process.env, IMAGE_STORAGE_ADDRESS: 'localhost' };
-    const { status, stderr } = spawnSync(process.execPath, [BIN, 'health'], { env, encoding: 'utf8' });
+    const { status, stderr } = spawnSync(process.execPath, [COMMAND, 'health'], { env, encoding: 'utf8' });
     const problem = 'IMAGE_STORAGE_ADDRESS: "localhost" is no address: host:port, [v6]:port or unix:PATH';
     expect([status, stderr]).toEqual([EXIT.CONFIG, `image-storage: ${problem}\n`]);
   });
@@ -317,7 +331,9 @@ it('stats shows a table for each way to count', async () => {
 
 /** Behind a pseudo-terminal of util-linux's `script`, whose output is both stdout and stderr; one answer a question. */
 async function runInTerminal(command: string[], answers: (() => Promise<string>)[]) {
-  const line = [process.execPath, BIN, ...command, '--address', daemon.address].map((word) => `'${word}'`).join(' ');
+  const line = [process.execPath, COMMAND, ...command, '--address', daemon.address]
+    .map((word) => `'${word}'`)
+    .join(' ');
   const child = spawn('script', ['-qec', line, '/dev/null'], { cwd: folder });
   const exited = new Promise<number | null>((resolve) => child.on('close', resolve));
   let stdout = '';

@@ -8,8 +8,8 @@ import { Ajv, addFormats } from '@modelcontextprotocol/client/validators/ajv';
 import { afterAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { PROVIDER_SETTINGS, SETTINGS } from '../../src/config/schema.ts';
+import { COMMAND } from '../support/command.ts';
 
-const BIN = fileURLToPath(new URL('../../bin/image-storage.js', import.meta.url));
 const EXAMPLE = fileURLToPath(new URL('../../examples/image-storage.yaml', import.meta.url));
 const SCHEMA = new URL('../../examples/image-storage.schema.json', import.meta.url);
 
@@ -17,7 +17,7 @@ const cwd = mkdtempSync(join(tmpdir(), 'image-storage-config-'));
 afterAll(() => rmSync(cwd, { recursive: true }));
 
 function config(args: string[], env: Record<string, string> = {}) {
-  return spawnSync(process.execPath, [BIN, 'config', ...args], {
+  return spawnSync(process.execPath, [COMMAND, 'config', ...args], {
     cwd,
     encoding: 'utf8',
     env: { PATH: process.env.PATH, ...env },

@@ -6,7 +6,6 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { dateInPath } from '../../src/cli/import/path-date.ts';
@@ -15,6 +14,7 @@ import { timeLeft } from '../../src/cli/terminal/progress.ts';
 import { connect, type Image, type ImageStorageClient, type ListOptions } from '../../src/client.ts';
 import { EXIT } from '../../src/exit-codes.ts';
 import { readPngTexts } from '../../src/storage/embedded/png-text.ts';
+import { COMMAND } from '../support/command.ts';
 import { startCuttingProxy } from '../support/cutting-proxy.ts';
 import { startDaemonProcess } from '../support/daemon-process.ts';
 import { exifOf, imageWith } from '../support/exif.ts';
@@ -22,7 +22,6 @@ import { gifOf, noise, pngChunk, pngOf, riff, riffChunk, sharedImages } from '..
 import { type RunningDaemon, runDaemon } from '../support/running-daemon.ts';
 import { full } from '../support/scale.ts';
 
-const BIN = fileURLToPath(new URL('../../bin/image-storage.js', import.meta.url));
 const MANY = full ? 10_000 : 300;
 const MAX_RSS_BYTES = 300e6;
 const SIZE = { width: 8, height: 6 };
@@ -67,7 +66,7 @@ async function openStore(): Promise<Store> {
 
 function startImport({ daemon }: Served, source: string, flags: string[] = []) {
   const options = `--import=data:text/javascript,${encodeURIComponent(TELL_RSS)}`;
-  const command = [BIN, 'import', source, '--json', '--address', daemon.address, ...flags];
+  const command = [COMMAND, 'import', source, '--json', '--address', daemon.address, ...flags];
   return spawn(process.execPath, command, { env: { ...process.env, NODE_OPTIONS: options } });
 }
 

@@ -8,6 +8,7 @@ import { basename, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { COMMAND } from '../support/command.ts';
 import { type DaemonProcess, startDaemonProcess } from '../support/daemon-process.ts';
 import { sharedImages } from '../support/images.ts';
 import { pythonWithGrpc } from '../support/python.ts';
@@ -36,7 +37,7 @@ requires('../shared/images', images.length > 0)('real images', () => {
 
   /** What a command prints with --json. */
   const cli = async (...command: string[]) => {
-    const args = [join(root, 'bin/image-storage.js'), ...command, '--address', daemon.address, '--json'];
+    const args = [COMMAND, ...command, '--address', daemon.address, '--json'];
     const { stdout } = await run(process.execPath, args, { cwd: folder, maxBuffer: 64 << 20 });
     return stdout
       .split('\n')
@@ -63,15 +64,7 @@ requires('../shared/images', images.length > 0)('real images', () => {
       expect(saved[index]).toMatchObject({ category: 'real', size: bytes.length, replayed: false });
       await run(
         process.execPath,
-        [
-          join(root, 'bin/image-storage.js'),
-          'get',
-          filename,
-          '-o',
-          `${basename(path)}-again`,
-          '--address',
-          daemon.address,
-        ],
+        [COMMAND, 'get', filename, '-o', `${basename(path)}-again`, '--address', daemon.address],
         { cwd: folder },
       );
       expect(await sha256Of(join(folder, `${basename(path)}-again`))).toBe(sha256);
@@ -92,7 +85,7 @@ requires('../shared/images', images.length > 0)('real images', () => {
         `--grpc_python_out=${stubs}`,
         proto,
       ]);
-      const script = join(root, 'test/python/save_and_get.py');
+      const script = join(root, 'test/cli/save_and_get.py');
       const { stdout } = await run(python!, [script, stubs, daemon.address, ...images.map((image) => image.path)]);
       const results = stdout
         .trim()

@@ -4,17 +4,16 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { connect, type Image, type ImageStorageClient } from '../../src/client.ts';
 import { EXIT } from '../../src/exit-codes.ts';
 import { type Hands, handsOnFolder } from '../support/behind-the-back.ts';
+import { COMMAND } from '../support/command.ts';
 import { type DaemonProcess, startDaemonProcess } from '../support/daemon-process.ts';
 import { untilNothingIsStaged } from '../support/files.ts';
 import { pngOf } from '../support/images.ts';
 import { requires } from '../support/requires.ts';
 
-const BIN = fileURLToPath(new URL('../../bin/image-storage.js', import.meta.url));
 const hasScript = spawnSync('script', ['--version']).stdout?.includes('util-linux') ?? false;
 const COPY = ['copy', '--from', 'local', '--to', 'archive'];
 
@@ -49,7 +48,7 @@ function saved(seed: number): Promise<Image> {
 }
 
 async function run(command: string[], where = ['--address', daemon.address]) {
-  const child = spawn(process.execPath, [BIN, ...command, ...where], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [COMMAND, ...command, ...where], { stdio: ['ignore', 'pipe', 'pipe'] });
   const exited = new Promise<number | null>((resolve) => child.on('close', resolve));
   const [stdout, stderr, exitCode] = await Promise.all([text(child.stdout), text(child.stderr), exited]);
   return { stdout, stderr, exitCode };
@@ -57,7 +56,9 @@ async function run(command: string[], where = ['--address', daemon.address]) {
 
 /** Behind a pseudo-terminal, whose output is both stdout and stderr. */
 async function runInTerminal(command: string[], answer: string) {
-  const line = [process.execPath, BIN, ...command, '--address', daemon.address].map((word) => `'${word}'`).join(' ');
+  const line = [process.execPath, COMMAND, ...command, '--address', daemon.address]
+    .map((word) => `'${word}'`)
+    .join(' ');
   const child = spawn('script', ['-qec', line, '/dev/null']);
   child.stdin.write(`${answer}\n`);
   const exited = new Promise<number | null>((resolve) => child.on('close', resolve));

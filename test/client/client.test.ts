@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { getEventListeners } from 'node:events';
 import { relative } from 'node:path';
 import { Readable } from 'node:stream';
+import { timestampMs } from '@bufbuild/protobuf/wkt';
 import type {
   handleClientStreamingCall,
   handleServerStreamingCall,
@@ -26,7 +27,7 @@ import { startCuttingProxy } from '../support/cutting-proxy.ts';
 import { pngOf } from '../support/images.ts';
 import { requires } from '../support/requires.ts';
 import { runDaemon } from '../support/running-daemon.ts';
-import { refusal, startScripted } from '../support/scripted-daemon.ts';
+import { refusal, startScripted } from './scripted-daemon.ts';
 
 /** What arrived of one attempt. */
 interface Arrived {
@@ -315,6 +316,27 @@ describe('list', () => {
 });
 
 describe('cleanup', () => {
+  it('sends an age, and beside it its date for daemons that know no age', async () => {
+    const requests: CleanupRequest[] = [];
+    const cleanup: handleUnaryCall<CleanupRequest, CleanupResponse> = ({ request }, answer) => {
+      requests.push(request);
+      answer(null, { deletedCount: 0n, keptFuture: 3n } as CleanupResponse);
+    };
+    await using daemon = await startScripted({ cleanup });
+    using images = client(daemon.address);
+    const before = Date.now();
+    expect(await images.cleanup({ olderThan: { ageMs: 90_500 } })).toMatchObject({ keptFuture: 3 });
+    await images.cleanup({ olderThan: new Date(before) });
+
+    const [byAge, byDate] = requests;
+    expect(byAge!.olderThanAge).toMatchObject({ seconds: 90n, nanos: 500_000_000 });
+    const sentMs = timestampMs(byAge!.olderThan!);
+    expect(sentMs).toBeGreaterThanOrEqual(before - 90_500);
+    expect(sentMs).toBeLessThanOrEqual(Date.now() - 90_500);
+    expect(byDate!.olderThanAge).toBeUndefined();
+    expect(timestampMs(byDate!.olderThan!)).toBe(before);
+  });
+
   it('is not repeated when it may have happened', async () => {
     let calls = 0;
     const cleanup: handleUnaryCall<CleanupRequest, CleanupResponse> = () => {

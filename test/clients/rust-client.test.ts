@@ -3,11 +3,11 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 import { startCuttingProxy } from '../support/cutting-proxy.ts';
-import { generatedDiff } from '../support/generated.ts';
 import { sharedImages } from '../support/images.ts';
 import { requires } from '../support/requires.ts';
 import { runDaemon } from '../support/running-daemon.ts';
 import { cargo, rustAvailable, rustProgram } from '../support/rust.ts';
+import { generatedDiff } from './generated.ts';
 
 const [image] = sharedImages();
 const available = image !== undefined && (await rustAvailable());

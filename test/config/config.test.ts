@@ -3,11 +3,11 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { PROVIDER_SETTINGS, SETTINGS } from '../../src/config/schema.ts';
 import { ConfigError, type ConfigSources, loadConfig } from '../../src/config.ts';
 import type { StorageConfig } from '../../src/storage/domain/config.ts';
+import { COMMAND } from '../support/command.ts';
 
 const cwd = mkdtempSync(join(tmpdir(), 'image-storage-config-'));
 afterAll(() => rmSync(cwd, { recursive: true }));
@@ -332,9 +332,8 @@ it('explains every setting, and ends with its default', () => {
 });
 
 describe('the command', () => {
-  const bin = fileURLToPath(new URL('../../bin/image-storage.js', import.meta.url));
   const run = (args: string[], env: Record<string, string> = {}) =>
-    spawnSync(process.execPath, [bin, ...args], { cwd, encoding: 'utf8', env: { PATH: process.env.PATH, ...env } });
+    spawnSync(process.execPath, [COMMAND, ...args], { cwd, encoding: 'utf8', env: { PATH: process.env.PATH, ...env } });
 
   it('exits with 64 for what it cannot understand', () => {
     const wrong = run(['serve', '--bad']);

@@ -7,10 +7,10 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { brokenPromises, openStore } from '../support/check-store.ts';
 import { filesBelow, loseCatalog } from '../support/files.ts';
-import { type ForkedStore, forkStore, ProcessGone } from '../support/forked-store.ts';
 import { imageOf, Ledger } from '../support/ledger.ts';
 import { full } from '../support/scale.ts';
-import type { StoreProcessOptions } from '../support/store-process.ts';
+import { type ForkedStore, forkStore, ProcessGone } from './forked-store.ts';
+import type { StoreProcessOptions } from './store-process.ts';
 
 const run = promisify(execFile);
 const TIMEOUT_MS = 10 * 60_000;

@@ -1,19 +1,21 @@
 /** A full disk: saves are refused by name and leave nothing, reads and deletes go on, room is used again. */
-import { appendFile, rm } from 'node:fs/promises';
+import { appendFile, rm, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { createStorage } from '../../src/storage/index.ts';
 import { memoryObjects, memoryStorage } from '../../src/storage/providers/memory-storage.ts';
 import { openObjectStorage } from '../../src/storage/providers/object-storage.ts';
 import { contextOf } from '../support/bucket.ts';
+import { collect, sha256Of } from '../support/bytes.ts';
 import { brokenPromises } from '../support/check-store.ts';
 import { filesBelow } from '../support/files.ts';
-import { type ForkedStore, forkStore } from '../support/forked-store.ts';
-import { imageOf, Ledger, sha256Of } from '../support/ledger.ts';
+import { imageOf, Ledger } from '../support/ledger.ts';
 import { canMountTmpfs, openTmpfs } from '../support/mounts.ts';
-import { collect } from '../support/provider-suite.ts';
 import { requires } from '../support/requires.ts';
+import { type ForkedStore, forkStore } from './forked-store.ts';
 
 const IMAGE_BYTES = 400_000;
+const PAGE_BYTES = 4096;
 
 requires('root, to mount a tmpfs', canMountTmpfs)('a full disk', () => {
   it.each([
@@ -84,6 +86,23 @@ requires('root, to mount a tmpfs', canMountTmpfs)('a full disk', () => {
     await ledger.save(again, imageOf(12, { sizeBytes: IMAGE_BYTES }));
     await again.close();
     expect(await brokenPromises(basePath, ledger)).toEqual([]);
+  });
+
+  it('that takes only part of the last write refuses the save with DISK_FULL', async () => {
+    await using disk = await openTmpfs('size=24m');
+    const storage = await createStorage({ providers: { local: { basePath: join(disk.path, 'outputs') } } });
+    const { bytes, metadata } = imageOf(1, { sizeBytes: 7 * PAGE_BYTES });
+    const source = async function* () {
+      yield bytes.subarray(0, 4 * PAGE_BYTES);
+      const foreign = join(disk.path, 'foreign');
+      await fill(foreign);
+      // Of three pages two find room: the write takes them, and says so instead of failing.
+      await truncate(foreign, (await stat(foreign)).size - 2 * PAGE_BYTES);
+      yield bytes.subarray(4 * PAGE_BYTES);
+    };
+    await expect(storage.save(source(), metadata)).rejects.toMatchObject({ reason: 'DISK_FULL' });
+    expect(await storage.list()).toEqual([]);
+    await storage.close();
   });
 
   it('of the state of a bucket ends no daemon, and loses nothing', async () => {

@@ -5,12 +5,13 @@ import { mkdtemp, open, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { sha256Of } from '../support/bytes.ts';
 import { brokenPromises } from '../support/check-store.ts';
 import { filesBelow, loseCatalog } from '../support/files.ts';
-import { type ForkedStore, forkStore } from '../support/forked-store.ts';
-import { imageOf, Ledger, sha256Of } from '../support/ledger.ts';
+import { imageOf, Ledger } from '../support/ledger.ts';
 import { works } from '../support/mounts.ts';
 import { requires } from '../support/requires.ts';
+import { type ForkedStore, forkStore } from './forked-store.ts';
 
 const OUTCOME_UNKNOWN = { reason: 'STORAGE_IO', code: 'internal', outcomeUnknown: true };
 const EXIT_IO = 74;

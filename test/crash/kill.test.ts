@@ -8,10 +8,10 @@ import { connect, type ImageStorageClient } from '../../src/client.ts';
 import { brokenPromises } from '../support/check-store.ts';
 import { startDaemonProcess } from '../support/daemon-process.ts';
 import { loseCatalog } from '../support/files.ts';
-import { type ForkedStore, forkStore } from '../support/forked-store.ts';
 import { Ledger, type Target } from '../support/ledger.ts';
 import { endlessImages, putUnderLoad, random } from '../support/load.ts';
 import { full } from '../support/scale.ts';
+import { type ForkedStore, forkStore } from './forked-store.ts';
 
 const ROUNDS = full ? 100 : 20;
 const TIMEOUT_MS = 15 * 60_000;

@@ -4,13 +4,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { brokenPromises } from '../support/check-store.ts';
 import { loseCatalog } from '../support/files.ts';
-import { forkStore } from '../support/forked-store.ts';
 import { Ledger } from '../support/ledger.ts';
 import { endlessImages, putUnderLoad, random } from '../support/load.ts';
 import { canMountLoop, type Disk, type FileSystem, hasMkfs, openDisk } from '../support/mounts.ts';
 import { requires } from '../support/requires.ts';
 import { full } from '../support/scale.ts';
-import type { StoreProcessOptions } from '../support/store-process.ts';
+import { forkStore } from './forked-store.ts';
+import type { StoreProcessOptions } from './store-process.ts';
 
 const ROUNDS = full ? 60 : 20;
 const TEETH_ROUNDS = 3;

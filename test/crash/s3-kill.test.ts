@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { connect, type Image, type ImageStorageClient } from '../../src/client.ts';
-import { strayObjects } from '../support/bucket.ts';
+import { strayObjects, unsweptObjects } from '../support/bucket.ts';
 import {
   BETWEEN_OBJECT_AND_RECORD,
   killDuringSave,
@@ -13,10 +13,9 @@ import {
   type Moment,
   startBucketDaemon,
 } from '../support/bucket-daemon.ts';
-import { unsweptObjects } from '../support/bucket-truth.ts';
-import { imageOf, Ledger, sha256Of, type Target } from '../support/ledger.ts';
+import { collect, sha256Of } from '../support/bytes.ts';
+import { imageOf, Ledger, type Target } from '../support/ledger.ts';
 import { endlessImages, putUnderLoad, random } from '../support/load.ts';
-import { collect } from '../support/provider-suite.ts';
 import { requestsOf, type S3FaultServer, startS3FaultServer } from '../support/s3-fault-server.ts';
 import { randomFaults } from '../support/s3-faults.ts';
 import { full } from '../support/scale.ts';

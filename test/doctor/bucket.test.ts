@@ -15,6 +15,8 @@ import type { MemoryBucket } from '../../src/storage/providers/memory-storage.ts
 import { memoryObjects } from '../../src/storage/providers/memory-storage.ts';
 import { s3Objects } from '../../src/storage/s3/objects.ts';
 import { startDaemonProcess } from '../support/daemon-process.ts';
+import { requires } from '../support/requires.ts';
+import { type S3Server, startVersitygw, versitygwAvailable } from '../support/versitygw.ts';
 import {
   byName,
   configFile,
@@ -26,9 +28,7 @@ import {
   newFolder,
   PNG,
   thoseThat,
-} from '../support/doctor.ts';
-import { requires } from '../support/requires.ts';
-import { type S3Server, startVersitygw, versitygwAvailable } from '../support/versitygw.ts';
+} from './diagnosis.ts';
 
 const BUILD_TIMEOUT_MS = 600_000;
 
@@ -64,10 +64,10 @@ requires('Go, to build the S3 server versitygw', versitygwAvailable)('of a bucke
   });
 
   it.each<[string, RegExp, Partial<S3Config>]>([
-    ['bucket', /\(accessKey\)/, { accessKey: 'nobody' }],
-    ['bucket', /\(secretKey\)/, { secretKey: 'guessed-secret' }],
-    ['bucket', /\(bucket\)/, { bucket: 'no-such-bucket' }],
-    ['bucket', /\(region\)/, { region: 'eu-central-1' }],
+    ['bucket', /\(accessKey\); the service answered 403 InvalidAccessKeyId: [^;]+/, { accessKey: 'nobody' }],
+    ['bucket', /\(secretKey\); the service answered 403 SignatureDoesNotMatch: [^;]+/, { secretKey: 'guessed-secret' }],
+    ['bucket', /\(bucket\); the service answered 404 NoSuchBucket: [^;]+/, { bucket: 'no-such-bucket' }],
+    ['bucket', /\(region\); the service answered 400 AuthorizationHeaderMalformed: .+/, { region: 'eu-central-1' }],
     ['endpoint', /does not resolve \(endpoint\)/, { endpoint: 'http://no-such-host.invalid' }],
     ['endpoint', /nothing listens there \(endpoint\)/, { endpoint: 'http://127.0.0.1:2' }],
   ])('names the setting where the %s is refused: %s', async (name, message, settings) => {
@@ -94,7 +94,9 @@ requires('Go, to build the S3 server versitygw', versitygwAvailable)('of a bucke
       bucket: expect.stringMatching(/^failed: .*s3:ListBucket/),
       store: expect.stringMatching(/^failed: .*s3:GetObject/),
       create: expect.stringMatching(/^failed: .*s3:PutObject/),
-      delete: expect.stringMatching(/^failed: .*s3:DeleteObject on the bucket$/),
+      delete: expect.stringMatching(
+        /^failed: .*s3:DeleteObject on the bucket \(or Object Lock: .*#object-lock\); the service answered 403 AccessDenied/,
+      ),
     });
   });
 

@@ -6,6 +6,9 @@ import { loadConfig } from '../../src/config.ts';
 import { EXIT } from '../../src/exit-codes.ts';
 import { createStorage, type S3Config } from '../../src/storage/index.ts';
 import { startDaemonProcess } from '../support/daemon-process.ts';
+import { filesBelow } from '../support/files.ts';
+import { canMountOverlay, canMountTmpfs, openTmpfs, works } from '../support/mounts.ts';
+import { requires } from '../support/requires.ts';
 import {
   diagnose,
   doctor,
@@ -14,10 +17,7 @@ import {
   newFolder,
   type Providers,
   thoseThat,
-} from '../support/doctor.ts';
-import { filesBelow } from '../support/files.ts';
-import { canMountOverlay, canMountTmpfs, openTmpfs, works } from '../support/mounts.ts';
-import { requires } from '../support/requires.ts';
+} from './diagnosis.ts';
 
 describe('of a folder', () => {
   it('says ok where it can be made, and makes nothing', async () => {

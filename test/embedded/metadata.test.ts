@@ -13,6 +13,8 @@ import {
   noise,
   pngChunk,
   pngOf,
+  riff,
+  riffChunk,
   sharedImages,
   uint16,
   uint32,
@@ -322,6 +324,12 @@ describe('EXIF and XMP', () => {
     });
   });
 
+  it('of a WebP are found behind a chunk of odd length', async () => {
+    const image = await imageWith('webp', { exif: exifOf({ comment: Buffer.from(`ASCII\0\0\0${PARAMETERS}`) }) });
+    const behind = riff(riffChunk('ICCP', noise(33, 1)), image.subarray(12));
+    expect(await read(behind)).toMatchObject({ prompt: 'a fox, 狐' });
+  });
+
   it('of a JPEG are found behind fill bytes', async () => {
     const image = await imageWith('jpeg', { exif: exifOf({ comment: unicode(Buffer.from(PARAMETERS, 'utf16le')) }) });
     const filled = Buffer.concat([image.subarray(0, 2), Buffer.alloc(3, 0xff), image.subarray(2)]);
@@ -374,10 +382,16 @@ it.each([
   ['JSON that is no graph', pngOf({ ...SIZE, text: { prompt: '{"a":[1,null]}' } })],
   ['broken JSON', pngOf({ ...SIZE, text: { prompt: '{"1":{"class_type":"KSampler","inputs":{' } })],
   ['JSON as deep as it is long', pngOf({ ...SIZE, text: { prompt: '['.repeat(1_000_000) } })],
+  ['a graph too deep for a save', pngOf({ ...SIZE, text: { prompt: deepGraph(100) } })],
   ['a prompt that no save takes', pngOf({ ...SIZE, text: { parameters: 'fox '.repeat(20_000) } })],
 ])('finds nothing in %s', async (_name, bytes) => {
   expect(await read(bytes)).toEqual({});
 });
+
+function deepGraph(levels: number): string {
+  const value = `${'['.repeat(levels)}${']'.repeat(levels)}`;
+  return `{"1":{"class_type":"Note","inputs":{"text":${value}}}}`;
+}
 
 function read(bytes: Uint8Array) {
   return readEmbeddedMetadata(readerOf(bytes));

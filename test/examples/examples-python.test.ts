@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { COMMAND } from '../support/command.ts';
 import { examples, imagesIn, jsonLines, MAX_SEED, parseJsonLines, run } from '../support/examples.ts';
 import { sharedImages } from '../support/images.ts';
 import { pythonWith } from '../support/python.ts';
@@ -76,7 +77,7 @@ requires('python3 with venv and pip', python !== undefined)('Python', () => {
   requires('../shared/images', workflows.length > 0)('comfyui', () => {
     /** Runs the node in a stub of ComfyUI, once for each; what it gives to the page. */
     const saveAll = async (address: string, runs: object[]) => {
-      const host = [join(root, 'test/python/comfyui_host.py'), join(examples, 'comfyui'), join(folder, 'temp')];
+      const host = [join(root, 'test/examples/comfyui_host.py'), join(examples, 'comfyui'), join(folder, 'temp')];
       return parseJsonLines(await runPython(host, folder, address, jsonLines(runs)));
     };
     const [{ path: anyFile } = { path: '' }] = workflows;
@@ -88,7 +89,7 @@ requires('python3 with venv and pip', python !== undefined)('Python', () => {
       const images = await imagesIn(daemon);
       expect(images).toHaveLength(workflows.length);
       const command = ['save', ...workflows.map(({ path }) => path), '--json', '--address', daemon.address];
-      const originals = await run(process.execPath, [join(root, 'bin/image-storage.js'), ...command], { cwd: folder });
+      const originals = await run(process.execPath, [COMMAND, ...command], { cwd: folder });
       for (const [index, { prompt, model, parametersJson }] of parseJsonLines(originals).entries()) {
         const [shown] = outputs[index].ui.images;
         const image = images.find(({ filename }) => filename === shown.filename)!;

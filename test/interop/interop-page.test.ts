@@ -1,8 +1,8 @@
 /** docs/interop.md is the table of the cases and clients that interop.test.ts plays. */
 import { readFile } from 'node:fs/promises';
 import { expect, it } from 'vitest';
-import { interopLanguages } from '../support/interop-languages.ts';
-import { interopTable } from '../support/interop-table.ts';
+import { interopLanguages } from './languages.ts';
+import { interopTable } from './table.ts';
 
 it('docs/interop.md is what `npm run interop` writes', async () => {
   const cases = JSON.parse(await readFile(new URL('./cases.json', import.meta.url), 'utf8'));

@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type DaemonProcess, startDaemonProcess } from '../support/daemon-process.ts';
 import { untilNothingIsStaged } from '../support/files.ts';
-import { type Case, play, type Values } from '../support/interop-case.ts';
-import { interopFiles, seededImages } from '../support/interop-files.ts';
-import { interopLanguages } from '../support/interop-languages.ts';
-import { type RunnerProcess, startRunner } from '../support/interop-runner.ts';
 import { requires } from '../support/requires.ts';
+import { type Case, play, type Values } from './case.ts';
+import { interopFiles, seededImages } from './files.ts';
+import { interopLanguages } from './languages.ts';
+import { type RunnerProcess, startRunner } from './runner.ts';
 
 const cases: Case[] = JSON.parse(await readFile(new URL('./cases.json', import.meta.url), 'utf8'));
 // One after another: each compiler takes all processors.

@@ -57,7 +57,9 @@ def arguments(command: dict[str, Any]) -> dict[str, Any]:
     """The fields as people name and give them."""
     given = {}
     for name, value in command.items():
-        if name.endswith("Ms"):
+        if name.endswith("AgeMs"):
+            name, value = name.removesuffix("AgeMs"), value * MILLISECOND
+        elif name.endswith("Ms"):
             name, value = name.removesuffix("Ms"), EPOCH + value * MILLISECOND
         if name == "parametersJson" and value.startswith("{"):
             value = json.loads(value)

@@ -15,6 +15,7 @@ from uuid import uuid4
 sys.path.insert(0, sys.argv[1])
 
 import grpc
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
@@ -46,7 +47,7 @@ def perform(stub: rpc.ImageStorageStub, command: Command) -> Command:
             return {"results": [fields(each, "filename", "deleted", "reason") for each in answer.results]}
         case "cleanup":
             answer = started(stub.Cleanup.future, cleanup_request(command), command).result()
-            counts = fields(answer, "deleted_count", "freed_bytes", "kept_pinned", "dry_run", "more")
+            counts = fields(answer, "deleted_count", "freed_bytes", "kept_pinned", "kept_future", "dry_run", "more")
             return {**counts, "filenames": [*answer.filenames]}
         case "stats":
             [local] = started(stub.Stats.future, pb.StatsRequest(provider="local"), command).result().providers
@@ -112,6 +113,7 @@ def list_request(command: Command) -> pb.ListRequest:
 def cleanup_request(command: Command) -> pb.CleanupRequest:
     return pb.CleanupRequest(
         older_than=timestamp(command.get("olderThanMs")),
+        older_than_age=duration(command.get("olderThanAgeMs")),
         keep_count=command.get("keepCount"),
         keep_bytes=command.get("keepBytes"),
         dry_run=command.get("dryRun"),
@@ -144,6 +146,14 @@ def timestamp(milliseconds: int | None) -> Timestamp | None:
     if milliseconds is None:
         return None
     value = Timestamp()
+    value.FromMilliseconds(milliseconds)
+    return value
+
+
+def duration(milliseconds: int | None) -> Duration | None:
+    if milliseconds is None:
+        return None
+    value = Duration()
     value.FromMilliseconds(milliseconds)
     return value
 

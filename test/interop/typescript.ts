@@ -39,8 +39,8 @@ async function perform(client: ImageStorageClient, command: Command, signal?: Ab
     case 'delete':
       return { results: await client.delete(command.filenames, { signal }) };
     case 'cleanup': {
-      const { model, category, olderThanMs, keepCount, keepBytes, dryRun, maxDeletes } = command;
-      const criteria = { olderThan: date(olderThanMs), keepCount, keepBytes };
+      const { model, category, olderThanMs, olderThanAgeMs: ageMs, keepCount, keepBytes, dryRun, maxDeletes } = command;
+      const criteria = { olderThan: ageMs === undefined ? date(olderThanMs) : { ageMs }, keepCount, keepBytes };
       return await client.cleanup({ ...criteria, model, category, dryRun, maxDeletes, signal });
     }
     case 'stats': {

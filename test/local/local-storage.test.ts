@@ -1,11 +1,12 @@
 /** The provider `local` on a real folder: the conformance suite, and what only a folder has. */
-import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { createStorage } from '../../src/storage/index.ts';
+import { describeProvider, openMain } from '../providers/provider-suite.ts';
+import { collect } from '../support/bytes.ts';
 import { filesBelow, loseCatalog, strayFiles } from '../support/files.ts';
 import { pngOf } from '../support/images.ts';
-import { collect, describeProvider, openMain } from '../support/provider-suite.ts';
 
 const openLocal = ({ shortIds }: { shortIds?: string[] } = {}) =>
   openMain({ settings: (basePath) => ({ type: 'local', basePath }), leftovers: strayFiles, shortIds });
@@ -32,6 +33,22 @@ it('explains every image by a record file beside it, in a folder of the day and 
     sha256: saved.sha256,
   });
   expect(saved.path).toBe(join(store.folder, 'images/generations/2024-09-27/flux-schnell', saved.filename));
+  await store.close();
+});
+
+it('lists, serves and rebuilds what an older daemon saved with parameters that no save takes today', async () => {
+  const store = await openLocal();
+  const { filename } = await store.storage.save(pngOf({ width: 8, height: 8 }), SAVE);
+  await store.storage.close();
+  const path = join(store.folder, `metadata/generations/2024-09-27/flux-schnell/${filename}.json`);
+  const parametersJson = `{"a":${'['.repeat(10_000)}${'7'.repeat(10_000)}${']'.repeat(10_000)}}`;
+  await writeFile(path, JSON.stringify({ ...JSON.parse(await readFile(path, 'utf8')), parametersJson }));
+  await loseCatalog(store.folder);
+  const storage = await createStorage(store.config);
+  const [item] = await storage.list();
+  expect(item).toMatchObject({ filename, metadata: { parametersJson } });
+  expect((await storage.get(filename)).item.metadata.parametersJson).toBe(parametersJson);
+  await storage.close();
   await store.close();
 });
 
@@ -96,6 +113,21 @@ it('gives up a save at once when it is cancelled while its source hangs', async 
   };
   const saving = store.storage.save(hanging(), SAVE, { signal: cancel.signal });
   await expect(saving).rejects.toMatchObject({ reason: 'CANCELLED' });
+  expect(await store.leftovers()).toEqual([]);
+  await store.close();
+});
+
+it('refuses a save whose bytes the disk did not keep in full, and leaves nothing of it', async () => {
+  const store = await openLocal();
+  const png = pngOf({ width: 8, height: 8 });
+  const cut = async function* () {
+    yield png;
+    const [part] = await filesBelow(store.folder, 'metadata/staging');
+    await truncate(join(store.folder, part!), png.length - 1);
+  };
+  const saving = store.storage.save(cut(), SAVE);
+  await expect(saving).rejects.toMatchObject({ reason: 'STORAGE_IO', outcomeUnknown: false });
+  expect(await store.storage.list()).toEqual([]);
   expect(await store.leftovers()).toEqual([]);
   await store.close();
 });

@@ -4,10 +4,10 @@ import { dirname, join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { recordKey } from '../../src/storage/domain/naming.ts';
 import { createStorage, type StorageResult } from '../../src/storage/index.ts';
+import { collect } from '../support/bytes.ts';
 import { loseCatalog, untilNothingIsStaged } from '../support/files.ts';
 import { pngOf } from '../support/images.ts';
 import { type MaintainedStore, openFolder, verified } from '../support/maintained-store.ts';
-import { collect } from '../support/provider-suite.ts';
 
 const FOX = {
   prompt: 'a red fox',
@@ -121,7 +121,7 @@ describe('verify of a folder', () => {
     expect(await (await store.open()).list()).toEqual([]);
   });
 
-  it('leaves folders alone that are links, and checks the images behind them', async () => {
+  it('leaves folders alone that are links, and reports them and the images behind them', async () => {
     const store = await openFolder();
     const { key, filename } = await saveFox(store);
     const folder = join(store.folder, dirname(key.slice('outputs/'.length)));
@@ -129,10 +129,23 @@ describe('verify of a folder', () => {
     await rename(folder, elsewhere);
     await symlink(elsewhere, folder);
     await writeFile(join(elsewhere, 'notes.txt'), 'mine');
-    expect((await verified(store.storage, { deep: true, repair: true })).findings).toEqual([]);
+    const findings = [
+      { problem: 'checksum_differs', remedy: 'none', key, filename },
+      {
+        problem: 'foreign',
+        remedy: 'none',
+        key: dirname(key),
+        detail: 'it is a link, neither a plain file nor a folder',
+      },
+    ];
+    for (const options of [{}, { deep: true, repair: true, forgetMissing: true }]) {
+      expect((await verified(store.storage, options)).findings).toMatchObject(findings);
+    }
     expect(await readFile(join(elsewhere, 'notes.txt'), 'utf8')).toBe('mine');
-    await rm(join(elsewhere, filename));
-    expect((await verified(store.storage)).findings).toMatchObject([{ problem: 'bytes_missing', key }]);
+    await rm(folder);
+    await rename(elsewhere, folder);
+    await rm(join(folder, 'notes.txt'));
+    expect((await verified(store.storage, { deep: true })).findings).toEqual([]);
   });
 
   it('goes on behind a file that it cannot read', async () => {

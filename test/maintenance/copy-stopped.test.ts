@@ -5,19 +5,18 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
 import { expect, it, onTestFinished } from 'vitest';
 import { connect } from '../../src/client.ts';
 import { EXIT } from '../../src/exit-codes.ts';
 import type { ProviderSettings } from '../../src/storage/index.ts';
 import { handsOnFolder } from '../support/behind-the-back.ts';
+import { COMMAND } from '../support/command.ts';
 import { type DaemonProcess, startDaemonProcess } from '../support/daemon-process.ts';
 import { pngOf } from '../support/images.ts';
 import { canMountTmpfs, openTmpfs } from '../support/mounts.ts';
 import { requires } from '../support/requires.ts';
 import { requestsOf, type S3FaultServer, startS3FaultServer } from '../support/s3-fault-server.ts';
 
-const BIN = fileURLToPath(new URL('../../bin/image-storage.js', import.meta.url));
 const IMAGES = 6;
 const IMAGE_BYTES = 1_000_000;
 const INTERRUPTED = 130;
@@ -64,7 +63,7 @@ async function withBucket(): Promise<{ server: S3FaultServer; daemon: DaemonProc
 /** One after the other, so that it is known which has come how far. */
 function begin(daemon: DaemonProcess, to: string, ...flags: string[]) {
   const command = ['copy', '--from', 'local', '--to', to, '--concurrency', '1', '--address', daemon.address, ...flags];
-  const child: ChildProcess = spawn(process.execPath, [BIN, ...command], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child: ChildProcess = spawn(process.execPath, [COMMAND, ...command], { stdio: ['ignore', 'pipe', 'pipe'] });
   const exited = new Promise<number | null>((resolve) => child.on('close', resolve));
   const end = Promise.all([text(child.stdout!), text(child.stderr!), exited]).then(([stdout, stderr, exitCode]) => ({
     stdout,

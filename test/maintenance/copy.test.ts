@@ -18,10 +18,10 @@ import {
 } from '../../src/storage/index.ts';
 import type { MemoryBucket } from '../../src/storage/providers/memory-storage.ts';
 import { contentsOf, type Hands, handsOnBucket, handsOnFolder } from '../support/behind-the-back.ts';
+import { collect } from '../support/bytes.ts';
 import { loseCatalog, untilNothingIsStaged } from '../support/files.ts';
 import { pngOf } from '../support/images.ts';
 import { verified } from '../support/maintained-store.ts';
-import { collect } from '../support/provider-suite.ts';
 import { requestsOf, startS3FaultServer } from '../support/s3-fault-server.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;

@@ -4,6 +4,7 @@ import type { Finding, Problem, Remedy } from '../../src/storage/domain/maintena
 import { imageFilename, imageKey, recordKey } from '../../src/storage/domain/naming.ts';
 import type { StorageItem, StorageResult } from '../../src/storage/index.ts';
 import { contentsOf, type Hands } from '../support/behind-the-back.ts';
+import { collect, sha256Of } from '../support/bytes.ts';
 import { untilNothingIsStaged } from '../support/files.ts';
 import { jpegOf, pngOf, sharedImages } from '../support/images.ts';
 import { endlessImages, random } from '../support/load.ts';
@@ -14,7 +15,6 @@ import {
   openS3Bucket,
   verified,
 } from '../support/maintained-store.ts';
-import { collect, sha256 } from '../support/provider-suite.ts';
 import { requires } from '../support/requires.ts';
 import { full } from '../support/scale.ts';
 import { type S3Server, startVersitygw, versitygwAvailable } from '../support/versitygw.ts';
@@ -263,7 +263,7 @@ function describeVerify(title: string, open: () => Promise<MaintainedStore>, dam
       expect(findings.map(({ remedy }) => remedy)).toEqual(images.map(() => 'adopted'));
       for (const [at, { filename, bytes }] of images.entries()) {
         const { item, body } = await store.storage.get(filename);
-        expect(sha256(await collect(body))).toBe(sha256(bytes));
+        expect(sha256Of(await collect(body))).toBe(sha256Of(bytes));
         expect(item).toMatchObject({ size: bytes.length, key: imageKey(filename) });
         expect(item.metadata).toMatchObject({ timestamp: new Date(T0 + at * 1000), model: 'some-model' });
       }
@@ -428,7 +428,7 @@ function outlines(findings: Finding[]): string[] {
 }
 
 async function shaOf({ storage }: MaintainedStore, filename: string): Promise<string> {
-  return sha256(await collect((await storage.get(filename)).body));
+  return sha256Of(await collect((await storage.get(filename)).body));
 }
 
 /** URLs of buckets without an address of their own expire. */

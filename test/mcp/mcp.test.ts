@@ -5,7 +5,6 @@ import { once } from 'node:events';
 import { cp, mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { CallToolResult } from '@modelcontextprotocol/client';
 import sharp from 'sharp';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
@@ -13,19 +12,19 @@ import { connect, type ImageStorageClient } from '../../src/client.ts';
 import { EXIT } from '../../src/exit-codes.ts';
 import { openAllowed } from '../../src/mcp/allowed-file.ts';
 import { createConfirmations } from '../../src/mcp/confirmation.ts';
-import { type Assistant, pythonAssistant, typeScriptAssistant } from '../support/assistant.ts';
+import { COMMAND } from '../support/command.ts';
 import { avifOf, pngOf, sharedImages } from '../support/images.ts';
 import { pythonWith } from '../support/python.ts';
 import { requires } from '../support/requires.ts';
 import { type RunningDaemon, runDaemon } from '../support/running-daemon.ts';
+import { type Assistant, pythonAssistant, typeScriptAssistant } from './assistant.ts';
 
-const BIN = fileURLToPath(new URL('../../bin/image-storage.js', import.meta.url));
 const READING = ['list_images', 'get_image', 'storage_stats'];
 const TOOLS = [...READING, 'save_image', 'cleanup_images', 'delete_images'];
 const PREVIEW_BYTES = 256 * 1024;
 
 const images = sharedImages();
-const python = await pythonWith('test/python/requirements-mcp.txt');
+const python = await pythonWith('test/mcp/requirements.txt');
 
 let folder: string;
 /** What assistants may save. */
@@ -305,6 +304,20 @@ it('opens nothing outside, however fast a folder on the way becomes a link', asy
   expect([...read]).toEqual(['inside']);
 });
 
+it('the plan of a cleanup counts what is dated in the future', async () => {
+  const assistant = await typeScriptAssistant(flags);
+  const [oldest, ...others] = await saveSome();
+  const bytes = pngOf({ width: 16, height: 16, seed: 30 });
+  const future = await client.save(bytes, { model: 'test', timestamp: new Date('2099-01-01') });
+  const plan = structureOf(await assistant.call('cleanup_images', { keep_count: 2 }));
+  expect(plan).toMatchObject({ count: 1, filenames: [oldest], kept_future: 1 });
+  const { confirm_token } = plan;
+  const done = structureOf(await assistant.call('cleanup_images', { keep_count: 2, confirm_token }));
+  expect(done).toMatchObject({ deleted: true, filenames: [oldest], kept_future: 1 });
+  expect(await stored()).toEqual([...others, future.filename].sort());
+  await assistant.close();
+});
+
 it('a cleanup that was confirmed deletes what was shown, though images are saved meanwhile', async () => {
   const assistant = await typeScriptAssistant(flags);
   const shown = await saveSome(2);
@@ -423,7 +436,7 @@ it('without --allow-dir nothing can be saved', async () => {
 });
 
 it('takes no file for the folder', () => {
-  const args = [BIN, 'mcp', '--allow-dir', join(allowed, 'small.png')];
+  const args = [COMMAND, 'mcp', '--allow-dir', join(allowed, 'small.png')];
   const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
   expect(stderr).toContain('small.png is no folder');
   expect(status).toBe(EXIT.USAGE);
@@ -437,7 +450,7 @@ it('without a daemon it serves all the same, and says what is missing', async ()
 });
 
 it('writes nothing but the protocol to stdout, and ends with its host', async () => {
-  const server = spawn(process.execPath, [BIN, 'mcp', ...flags], { stdio: ['pipe', 'pipe', 'ignore'] });
+  const server = spawn(process.execPath, [COMMAND, 'mcp', ...flags], { stdio: ['pipe', 'pipe', 'ignore'] });
   const initialize = { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'test', version: '1' } };
   const requests = [
     { id: 1, method: 'initialize', params: initialize },

@@ -7,7 +7,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { ConnectError, createClient } from '@connectrpc/connect';
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
@@ -16,13 +15,13 @@ import { ImageStorage } from '../../gen/imagestorage/v1/image_storage_pb.ts';
 import { createStorage, type S3Config } from '../../src/storage/index.ts';
 import { openLocalStorage } from '../../src/storage/providers/local-storage.ts';
 import { contextOf } from '../support/bucket.ts';
+import { COMMAND } from '../support/command.ts';
 import { startDaemonProcess } from '../support/daemon-process.ts';
 import { outcomeOf, storageAt, transportTo, upload } from '../support/grpc.ts';
 import { pngOf } from '../support/images.ts';
 import { requires } from '../support/requires.ts';
 import { type S3Server, startVersitygw, versitygwAvailable } from '../support/versitygw.ts';
 
-const BIN = fileURLToPath(new URL('../../bin/image-storage.js', import.meta.url));
 const BUILD_TIMEOUT_MS = 600_000;
 const PNG = pngOf({ width: 8, height: 8 });
 const FOX = { prompt: 'a red fox', model: 'flux-schnell' };
@@ -80,7 +79,7 @@ async function createBucket({ settings }: S3Server, name: string): Promise<void>
 async function refusal(s3: Partial<S3Config>): Promise<{ code: number; stderr: string }> {
   const folder = await newFolder();
   const args = ['--config', await configOf(folder, s3), '--base-path', join(folder, 'outputs'), '--log-level', 'trace'];
-  const child = spawn(process.execPath, [BIN, 'serve', '--listen', '127.0.0.1:0', ...args]);
+  const child = spawn(process.execPath, [COMMAND, 'serve', '--listen', '127.0.0.1:0', ...args]);
   const [stderr, [code]] = await Promise.all([text(child.stderr), once(child, 'exit')]);
   return { code, stderr };
 }

@@ -6,8 +6,8 @@ import { expect, it, onTestFinished } from 'vitest';
 import { PROVIDER_TYPES } from '../../src/storage/factory.ts';
 import { examineStorage } from '../../src/storage/storage.ts';
 import { strayObjects } from '../support/bucket.ts';
-import { describeProvider, openMain } from '../support/provider-suite.ts';
 import { folderObjects, folderStorage } from './folder-storage.ts';
+import { describeProvider, openMain } from './provider-suite.ts';
 
 // What factory.ts has a line for.
 PROVIDER_TYPES.push(folderStorage);

@@ -6,10 +6,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type InstalledPackage, installPackage } from '../support/bundle.ts';
 import { snippets } from '../support/clients-page.ts';
 import { type DaemonProcess, startDaemonProcess } from '../support/daemon-process.ts';
 import { pngOf } from '../support/images.ts';
+import { type InstalledPackage, installPackage } from './installed-package.ts';
 
 const packages = fileURLToPath(new URL('../../node_modules/', import.meta.url));
 

@@ -3,6 +3,7 @@ import { connect as connectHttp2 } from 'node:http2';
 import { connect as connectSocket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { gzipSync } from 'node:zlib';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Order, SaveRequestSchema } from '../../gen/imagestorage/v1/image_storage_pb.ts';
@@ -15,6 +16,8 @@ import {
   type Header,
   header,
   outcomeOf,
+  type RawAnswer,
+  type RawCall,
   type Request,
   saveAt,
   storageAt,
@@ -118,6 +121,16 @@ describe('a Save', () => {
     [
       'with parameters that are no object',
       () => about({ parametersJson: '[1]' }),
+      'InvalidArgument FIELD_INVALID metadata.parameters_json',
+    ],
+    [
+      'with parameters of 10,000 levels',
+      () => about({ parametersJson: `{"a":${'['.repeat(9_999)}${']'.repeat(9_999)}}` }),
+      'InvalidArgument FIELD_INVALID metadata.parameters_json',
+    ],
+    [
+      'with a parameter of a million digits',
+      () => about({ parametersJson: `{"seed":${'7'.repeat(1e6)}}` }),
       'InvalidArgument FIELD_INVALID metadata.parameters_json',
     ],
     ['before 1970', () => about({ timestamp: { seconds: -1n } }), 'InvalidArgument FIELD_INVALID metadata.timestamp'],
@@ -227,7 +240,30 @@ describe('on the wire', () => {
       4,
     ],
   ])('%s', async (_, call, grpcStatus) => {
-    expect(await callRaw(daemon.address, call)).toEqual({ httpStatus: 200, grpcStatus });
+    const reason = { 3: 'FIELD_INVALID', 4: 'SAVE_STALLED', 8: 'MESSAGE_TOO_LARGE' }[grpcStatus];
+    expect(await callRaw(daemon.address, call)).toEqual({ httpStatus: 200, grpcStatus, reason });
+  });
+
+  const invalid = { grpcStatus: 3, reason: 'FIELD_INVALID' };
+  const tooLarge = { grpcStatus: 8, reason: 'MESSAGE_TOO_LARGE' };
+  const unread: [what: string, call: Omit<RawCall, 'path'>, answer: Partial<RawAnswer>][] = [
+    ['that is not protobuf', { body: framed(Buffer.from([0xff, 0xff])) }, invalid],
+    ['with a text that is not UTF-8', { body: framed(Buffer.from([0x0a, 0x01, 0xff])) }, invalid],
+    ['that claims to be gzip', { body: garbage, headers: gzip }, invalid],
+    ['of which half arrives', { body: framed(Buffer.from([0x0a, 0x01, 0x61])).subarray(0, -1) }, invalid],
+    ['that announces 4 GB', { body: Buffer.from([0, 0xff, 0xff, 0xff, 0xff]) }, tooLarge],
+    ['of 1 MiB', { body: framed(Buffer.alloc(MIB)) }, tooLarge],
+    [
+      'of 1 MiB, 1 kB as gzip',
+      { body: framed(gzipSync(Buffer.alloc(MIB)), { compressed: true }), headers: gzip },
+      tooLarge,
+    ],
+  ];
+  const rpcs = ['Stats', 'Delete', 'Cleanup', 'List', 'Get'].map((name) => `/imagestorage.v1.ImageStorage/${name}`);
+  it.each(unread)('a message %s is refused with its reason by every rpc', async (_, call, answer) => {
+    for (const path of [...rpcs, '/grpc.health.v1.Health/Check', '/imagestorage.v1.Maintenance/Verify']) {
+      expect(await callRaw(daemon.address, { path, ...call }), path).toEqual({ httpStatus: 200, ...answer });
+    }
   });
 
   it('an rpc that there is not', async () => {

@@ -3,10 +3,9 @@ import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it, onTestFinished } from 'vitest';
+import { afterEach, beforeEach, expect, it, onTestFinished } from 'vitest';
 import { connect } from '../../src/client.ts';
 import { startBucketDaemon } from '../support/bucket-daemon.ts';
-import { buildBundle } from '../support/bundle.ts';
 import { type DaemonProcess, startDaemonProcess } from '../support/daemon-process.ts';
 import { pngOf } from '../support/images.ts';
 import { layOutImages } from '../support/many-images.ts';
@@ -19,16 +18,8 @@ const IMAGE_BYTES = 8 * 1024 * 1024;
 const RECORDS = full ? 100_000 : 20_000;
 const SAVES = 64;
 
-let bundle: string;
-let command: string;
 let folder: string;
 let daemon: DaemonProcess | undefined;
-
-beforeAll(async () => {
-  bundle = await mkdtemp(join(tmpdir(), 'image-storage-bundle-'));
-  command = await buildBundle(bundle);
-});
-afterAll(() => rm(bundle, { recursive: true }));
 
 beforeEach(async () => {
   daemon = undefined;
@@ -42,9 +33,9 @@ afterEach(async () => {
 
 it(`streams a list of ${RECORDS} images in constant memory`, { timeout: 240_000 }, async () => {
   layOutImages(folder, RECORDS);
-  daemon = await startDaemonProcess(folder, { command });
+  daemon = await startDaemonProcess(folder);
   await daemon.stop('SIGTERM');
-  daemon = await startDaemonProcess(folder, { command });
+  daemon = await startDaemonProcess(folder);
   const client = connect(daemon.address);
   const countListed = async (limit?: number) => {
     let count = 0;
@@ -63,7 +54,7 @@ it.each([1, SAVES])(
   `takes ${SAVES} saves of 8 MiB at once over %i connections in 300 MB`,
   { timeout: 240_000 },
   async (connections) => {
-    daemon = await startDaemonProcess(folder, { command });
+    daemon = await startDaemonProcess(folder);
     const { address } = daemon;
     const image = pngOf({ width: 64, height: 64, sizeBytes: IMAGE_BYTES });
     const clients = Array.from({ length: connections }, () => connect(address));
@@ -83,7 +74,7 @@ requires('Go, to build the S3 server versitygw', versitygwAvailable)('a bucket',
     const server = await startVersitygw();
     onTestFinished(() => server.stop());
     const bucket = { ...server.settings, bucket: await server.createBucket() };
-    daemon = await startBucketDaemon(bucket, folder, { command });
+    daemon = await startBucketDaemon(bucket, folder);
     const client = connect(daemon.address);
     const image = pngOf({ width: 64, height: 64, sizeBytes: 64 * 1024 * 1024 });
     const saves = Array.from({ length: 16 }, (_, at) => client.save(image, { prompt: `image ${at}` }));

@@ -8,7 +8,6 @@ import { connect as connectSocket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { create, createFileRegistry, type DescService, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import { ConnectError, createClient } from '@connectrpc/connect';
@@ -22,12 +21,11 @@ import { Maintenance } from '../../gen/imagestorage/v1/maintenance_pb.ts';
 import { type Environment, loadConfig } from '../../src/config.ts';
 import { type Daemon, startDaemon } from '../../src/daemon.ts';
 import { createLogger } from '../../src/logging.ts';
+import { COMMAND } from '../support/command.ts';
 import { startDaemonProcess } from '../support/daemon-process.ts';
 import { filesBelow, untilNothingIsStaged } from '../support/files.ts';
 import { all, chunk, framed, header, outcomeOf, saveAt, storageAt, transportTo, upload } from '../support/grpc.ts';
 import { pngOf } from '../support/images.ts';
-
-const COMMAND = fileURLToPath(new URL('../../bin/image-storage.js', import.meta.url));
 
 const png = pngOf({ width: 16, height: 16, sizeBytes: 100_000 });
 

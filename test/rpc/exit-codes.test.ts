@@ -4,12 +4,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { EXIT } from '../../src/exit-codes.ts';
+import { COMMAND } from '../support/command.ts';
 import { type DaemonProcess, startDaemonProcess } from '../support/daemon-process.ts';
-
-const COMMAND = fileURLToPath(new URL('../../bin/image-storage.js', import.meta.url));
 
 let folder: string;
 let basePath: string;

@@ -6,7 +6,7 @@ import { buffer } from 'node:stream/consumers';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { ObjectStore, Payload } from '../../src/storage/bucket/object-store.ts';
 import { s3Objects } from '../../src/storage/s3/objects.ts';
-import { sha256Of } from '../support/ledger.ts';
+import { sha256Of } from '../support/bytes.ts';
 
 const BYTES = Buffer.alloc(3_000_000, 'image');
 const HEADERS = { contentType: 'image/png', metadata: { nonce: 'n' } };

@@ -8,9 +8,10 @@ import { readSmall } from '../../src/storage/bucket/reading.ts';
 import { payloadOf } from '../../src/storage/bucket/record-object.ts';
 import { createStorage, type S3Config } from '../../src/storage/index.ts';
 import { s3Objects } from '../../src/storage/s3/objects.ts';
+import { describeProvider, openMain } from '../providers/provider-suite.ts';
 import { strayObjects } from '../support/bucket.ts';
+import { chunked, collect, sha256Of } from '../support/bytes.ts';
 import { pngOf } from '../support/images.ts';
-import { chunked, collect, describeProvider, openMain, sha256 } from '../support/provider-suite.ts';
 import { requires } from '../support/requires.ts';
 import { type S3Server, startVersitygw, versitygwAvailable } from '../support/versitygw.ts';
 
@@ -52,7 +53,7 @@ requires('Go, to build the S3 server versitygw', versitygwAvailable)('S3', () =>
     const store = await openS3();
     const bytes = pngOf({ width: 8, height: 8, sizeBytes: 12_000_000 });
     const { filename } = await store.storage.save(chunked(bytes, 1 << 18), SAVE);
-    expect(sha256(await collect((await store.storage.get(filename)).body))).toBe(sha256(bytes));
+    expect(sha256Of(await collect((await store.storage.get(filename)).body))).toBe(sha256Of(bytes));
     const part = await collect((await store.storage.get(filename, { offset: 9_000_000, limit: 10 })).body);
     expect(part.equals(bytes.subarray(9_000_000, 9_000_010))).toBe(true);
     await store.close();
@@ -73,7 +74,7 @@ requires('Go, to build the S3 server versitygw', versitygwAvailable)('S3', () =>
 
   it('refuses bytes that are not those that were hashed', async () => {
     const store = await openS3();
-    const payload = { ...payloadOf('as it was sent'), sha256: sha256(Buffer.from('as it was hashed')) };
+    const payload = { ...payloadOf('as it was sent'), sha256: sha256Of(Buffer.from('as it was hashed')) };
     const put = store.objects.putNew('outputs/x', payload, { contentType: 'text/plain' });
     await expect(put).rejects.toMatchObject({ failure: 'unavailable', maybeApplied: false });
     expect(await readSmall(store.objects, 'outputs/x')).toBeUndefined();
@@ -96,16 +97,16 @@ requires('Go, to build the S3 server versitygw', versitygwAvailable)('S3', () =>
   it('says at the start which setting is wrong, and shows no secret', async () => {
     const bucket = await server.createBucket();
     const stateDir = await mkdtemp(join(tmpdir(), 'image-storage-'));
-    const wrong: [RegExp, Partial<S3Config>][] = [
-      [/accessKey/, { accessKey: 'nobody' }],
-      [/secretKey/, { secretKey: 'guessed-secret' }],
-      [/\(bucket\)/, { bucket: 'no-such-bucket' }],
-      [/endpoint/, { endpoint: 'http://127.0.0.1:9' }],
+    const wrong: [RegExp, Partial<S3Config>, string?][] = [
+      [/accessKey.*; the service answered 40\d \w+/, { accessKey: 'nobody' }],
+      [/secretKey.*; the service answered 403 SignatureDoesNotMatch: /, { secretKey: 'guessed-secret' }],
+      [/\(bucket\); the service answered 404 NoSuchBucket: /, { bucket: 'no-such-bucket' }],
+      [/endpoint/, { endpoint: 'http://127.0.0.1:9' }, 'unavailable'],
     ];
-    for (const [message, settings] of wrong) {
+    for (const [message, settings, kind = 'config'] of wrong) {
       const main: S3Config = { ...server.settings, bucket, stateDir, ...settings };
       const error = await createStorage({ defaultProvider: 'main', providers: { main } }).catch((thrown) => thrown);
-      expect(error).toMatchObject({ name: 'StoreOpenError', kind: 'config', message: expect.stringMatching(message) });
+      expect(error).toMatchObject({ name: 'StoreOpenError', kind, message: expect.stringMatching(message) });
       expect(error.message).not.toMatch(/secret$|guessed|test-secret|nobody/);
     }
     await rm(stateDir, { recursive: true });

@@ -4,10 +4,9 @@ import { dirname, join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import type { ObjectStore } from '../../src/storage/bucket/object-store.ts';
 import { KEY_ROOT } from '../../src/storage/domain/naming.ts';
-import type { MemoryBucket } from '../../src/storage/providers/memory-storage.ts';
-import { memoryObjects } from '../../src/storage/providers/memory-storage.ts';
+import { type MemoryBucket, memoryObjects } from '../../src/storage/providers/memory-storage.ts';
+import { sha256Of } from './bytes.ts';
 import { filesBelow } from './files.ts';
-import { sha256Of } from './ledger.ts';
 
 export interface Hands {
   read(key: string): Promise<Buffer>;

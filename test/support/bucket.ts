@@ -30,3 +30,11 @@ export function strayObjects(bucket: ReadonlyMap<string, { bytes: Buffer }>): st
   }
   return [...stray, ...[...bucket.keys()].filter((key) => key.startsWith('outputs/images/') && !live.has(key))];
 }
+
+/** Objects without an image that no tombstone stands for: those a sweep will not find. */
+export function unsweptObjects(bucket: ReadonlyMap<string, { bytes: Buffer }>): string[] {
+  return strayObjects(bucket).filter((key) => {
+    const record = bucket.get(recordKey(key.slice(key.lastIndexOf('/') + 1).replace(/\.json$/, '')));
+    return !key.startsWith('outputs/images/') || !record?.bytes.includes('"tombstone"');
+  });
+}

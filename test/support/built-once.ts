@@ -1,6 +1,6 @@
 /** What tests build or install on first use and keep below node_modules: one process does it, the others wait. */
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openLock } from '../../src/storage/disk/lock.ts';
@@ -16,18 +16,22 @@ export function cached(name: string): string {
 /** The folder of that name, filled by `build` where it is not there yet: beside it, so that none is ever half filled. */
 export async function builtOnce(name: string, build: (folder: string) => Promise<void>): Promise<string> {
   const folder = cached(name);
-  await oneAtATime(name, async () => {
-    if (existsSync(folder)) return;
-    const building = await mkdtemp(`${folder}-`);
-    try {
-      await build(building);
-      await rename(building, folder);
-    } catch (error) {
-      await rm(building, { recursive: true, force: true });
-      throw error;
-    }
-  });
+  if (!existsSync(folder)) await oneAtATime(name, () => fill(folder, build));
+  // Tests that gave root up read it, too.
+  if (process.getuid?.() === 0) await chmod(folder, 0o755);
   return folder;
+}
+
+async function fill(folder: string, build: (folder: string) => Promise<void>): Promise<void> {
+  if (existsSync(folder)) return;
+  const building = await mkdtemp(`${folder}-`);
+  try {
+    await build(building);
+    await rename(building, folder);
+  } catch (error) {
+    await rm(building, { recursive: true, force: true });
+    throw error;
+  }
 }
 
 /** Runs the work while no other process is in work of that name. */

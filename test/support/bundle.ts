@@ -1,49 +1,44 @@
-/** The package as it ships: the bundle in a folder of its own, without the sources and without node_modules. */
+/** The bundle that the tests start processes from: built once for a state of the sources. */
 import { execFile } from 'node:child_process';
-import { cp, mkdir, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { cp, glob, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-
-export interface InstalledPackage {
-  /** The folder of the user's program, which has the package and nothing else. */
-  app: string;
-  /** The command's path. */
-  command: string;
-  /** What the tarball holds. */
-  files: string[];
-}
+import { builtOnce, cached } from './built-once.ts';
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('../..', import.meta.url));
+const DAY_MS = 24 * 60 * 60 * 1000;
 const TSDOWN = join(root, 'node_modules/.bin/tsdown');
-/** More than the package holds, so that what it leaves out is seen. */
-const PACKED_FROM = ['CHANGELOG.md', 'LICENSE', 'README.md', 'bin', 'examples', 'package.json', 'proto', 'src'];
+/** All that it is made of. */
+const SOURCES = ['package-lock.json', '*.config.ts', '{bin,gen,scripts,src,test/crash,test/support}/**/*.{js,ts}'];
 
-/** Builds into the folder, without types; answers the command's path. */
-export async function buildBundle(folder: string): Promise<string> {
-  await build(folder, '--no-dts');
+/** Gives its folder. */
+export async function builtBundle(): Promise<string> {
+  const folder = await builtOnce(`bundle-${await fingerprint()}`, build);
+  await removeOld(folder);
+  return folder;
+}
+
+/** Those of earlier sources, unless a run may still use them. */
+async function removeOld(current: string): Promise<void> {
+  for await (const path of glob(cached('bundle-*'))) {
+    const { mtimeMs } = await stat(path);
+    if (!path.startsWith(current) && mtimeMs < Date.now() - DAY_MS) await rm(path, { recursive: true, force: true });
+  }
+}
+
+async function build(folder: string): Promise<void> {
+  const config = join(root, 'test/support/bundle.config.ts');
+  await run(process.execPath, [TSDOWN, '--config', config, '--out-dir', join(folder, 'dist')], { cwd: root });
   for (const name of ['bin', 'package.json']) await cp(join(root, name), join(folder, name), { recursive: true });
-  return join(folder, 'bin/image-storage.js');
 }
 
-/** Builds, packs as for publishing, and installs the tarball, all below the folder and without a network. */
-export async function installPackage(folder: string): Promise<InstalledPackage> {
-  const built = join(folder, 'built');
-  const app = join(folder, 'app');
-  for (const name of PACKED_FROM) await cp(join(root, name), join(built, name), { recursive: true });
-  await build(built);
-  const { stdout } = await run('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', folder], {
-    cwd: built,
-  });
-  const [{ filename, files }] = JSON.parse(stdout) as [{ filename: string; files: { path: string }[] }];
-  await mkdir(app);
-  await writeFile(join(app, 'package.json'), '{ "type": "module" }');
-  await run('npm', ['install', '--offline', '--no-audit', join(folder, filename)], { cwd: app });
-  const command = join(app, 'node_modules/image-storage/bin/image-storage.js');
-  return { app, command, files: files.map(({ path }) => path) };
-}
-
-async function build(folder: string, ...flags: string[]): Promise<void> {
-  await run(process.execPath, [TSDOWN, '--out-dir', join(folder, 'dist'), ...flags], { cwd: root });
+async function fingerprint(): Promise<string> {
+  const hash = createHash('sha256');
+  const paths: string[] = [];
+  for await (const path of glob(SOURCES, { cwd: root })) paths.push(path);
+  for (const path of paths.sort()) hash.update(`${path}\0`).update(await readFile(join(root, path)));
+  return hash.digest('hex').slice(0, 12);
 }

@@ -9,8 +9,9 @@ import {
   type Storage,
   type StorageItem,
 } from '../../src/storage/index.ts';
+import { sha256Of } from './bytes.ts';
 import { filesBelow } from './files.ts';
-import { type Ledger, sha256Of } from './ledger.ts';
+import type { Ledger } from './ledger.ts';
 
 export interface CheckOptions {
   /** Hold only answers before this moment (`process.hrtime.bigint()`) as promises. */

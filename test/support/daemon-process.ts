@@ -2,9 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
-
-const BIN = fileURLToPath(new URL('../../bin/image-storage.js', import.meta.url));
+import { COMMAND } from './command.ts';
 
 export interface DaemonProcess {
   /** `host:port` or `unix:PATH`, the first it listens on. */
@@ -27,7 +25,7 @@ export interface DaemonProcessOptions {
 /** Without a base path it has the stores of its configuration alone. Rejects when it ends before it listens. */
 export async function startDaemonProcess(
   basePath: string | undefined,
-  { listen = '127.0.0.1:0', flags = [], stderr = 'inherit', command = BIN }: DaemonProcessOptions = {},
+  { listen = '127.0.0.1:0', flags = [], stderr = 'inherit', command = COMMAND }: DaemonProcessOptions = {},
 ): Promise<DaemonProcess> {
   const store = basePath === undefined ? [] : ['--base-path', basePath];
   const args = [command, 'serve', '--listen', listen, ...store, '--log-level', 'warn', ...flags];

@@ -3,6 +3,7 @@ import { connect as connectHttp2 } from 'node:http2';
 import { connect as connectSocket } from 'node:net';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { Code, ConnectError, createClient, type Transport } from '@connectrpc/connect';
+import { findTrailerError } from '@connectrpc/connect/protocol-grpc';
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import { BadRequestSchema, ErrorInfoSchema } from '../../gen/google/rpc/error_details_pb.ts';
 import {
@@ -80,6 +81,8 @@ export interface RawAnswer {
   httpStatus: number | undefined;
   /** 0 is OK; unset when the stream was closed without one. */
   grpcStatus: number | undefined;
+  /** Of google.rpc.ErrorInfo; unset where the status has none. */
+  reason?: string;
 }
 
 /** One call over HTTP/2 as it is, until the daemon has closed its stream. */
@@ -90,7 +93,10 @@ export async function callRaw(address: string, { path, headers, body, leaveOpen 
     const call = session.request(fields, { endStream: false });
     const answer: RawAnswer = { httpStatus: undefined, grpcStatus: undefined };
     const read = (received: Record<string, unknown>) => {
-      if (received['grpc-status'] !== undefined) answer.grpcStatus = Number(received['grpc-status']);
+      if (received['grpc-status'] === undefined) return;
+      answer.grpcStatus = Number(received['grpc-status']);
+      const [info] = findTrailerError(new Headers(textsOf(received)))?.findDetails(ErrorInfoSchema) ?? [];
+      if (info !== undefined) answer.reason = info.reason;
     };
     call.on('response', (received) => {
       answer.httpStatus = received[':status'];
@@ -107,6 +113,10 @@ export async function callRaw(address: string, { path, headers, body, leaveOpen 
   } finally {
     session.destroy();
   }
+}
+
+function textsOf(headers: Record<string, unknown>): [string, string][] {
+  return Object.entries(headers).flatMap(([name, value]) => (name.startsWith(':') ? [] : [[name, String(value)]]));
 }
 
 /** A gRPC message as it goes over the wire. */

@@ -1,5 +1,4 @@
 /** What a test asked of a store and what it was answered: the promises that have to be found kept. */
-import { createHash } from 'node:crypto';
 import type {
   CleanupOptions,
   CleanupResult,
@@ -8,6 +7,7 @@ import type {
   Storage,
   StorageItem,
 } from '../../src/storage/index.ts';
+import { sha256Of } from './bytes.ts';
 import { pngOf } from './images.ts';
 
 export interface TestImage {
@@ -51,10 +51,6 @@ export function imageOf(
     parametersJson: `{"seed": 18446744073709551615, "number": ${number}}`,
   };
   return { bytes, sha256: sha256Of(bytes), metadata, options: { idempotencyKey: `key-${number}`, ...options } };
-}
-
-export function sha256Of(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex');
 }
 
 /** Images are told apart by their sha256, so that each may be asked for under one name only. */

@@ -1,12 +1,13 @@
-/** Small file systems of their own for a test: one on a loop device that can lose its power, one in memory that can fill up. */
+/** Small file systems of their own for a test: on a loop device that can lose its power, in memory that can fill up, over SFTP. */
 import { execFile, execFileSync, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm, rmdir, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, rmdir, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
+const SFTP_SERVER = '/usr/lib/openssh/sftp-server';
 const DISK_BYTES = 512 * 1024 * 1024;
 
 /** `EXT4_IOC_SHUTDOWN`, the same number on XFS; 2 drops even the log that was not flushed. Prints the moment before. */
@@ -40,6 +41,10 @@ export interface Disk extends Mount {
 export const canMountLoop: boolean = canMount() && existsSync('/dev/loop-control') && works('python3', '--version');
 export const canMountTmpfs: boolean = canMount();
 export const canMountOverlay: boolean = canMountTmpfs && works('unshare', '--mount', 'sh', '-c', MOUNT_OVERLAY);
+
+/** Whether the kernel has FUSE; nothing that can be installed brings it. */
+export const hasFuse: boolean = canMount() && existsSync('/dev/fuse');
+export const hasSshfs: boolean = works('sshfs', '-V') && existsSync(SFTP_SERVER);
 
 export function hasMkfs(type: FileSystem): boolean {
   return works(`mkfs.${type}`, '-V');
@@ -92,6 +97,23 @@ export async function openTmpfs(options: string): Promise<Mount> {
     async [Symbol.asyncDispose]() {
       unmount();
       await rmdir(path);
+    },
+  };
+}
+
+/** Mounts a folder over SFTP, whose server runs here: no network takes part. */
+export async function openSshfs(folder: string): Promise<Mount> {
+  const parent = await mkdtemp(join(tmpdir(), 'image-storage-sshfs-'));
+  const [path, command] = [join(parent, 'mounted'), join(parent, 'ssh')];
+  await mkdir(path);
+  await writeFile(command, `#!/bin/sh\nexec ${SFTP_SERVER}\n`, { mode: 0o755 });
+  await run('sshfs', ['-o', `ssh_command=${command}`, `here:${folder}`, path]);
+  const unmount = unmountAtExit(path);
+  return {
+    path,
+    async [Symbol.asyncDispose]() {
+      unmount();
+      await rm(parent, { recursive: true, force: true });
     },
   };
 }

@@ -12,7 +12,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** With grpcio and grpcio-tools. */
 export function pythonWithGrpc(): Promise<string | undefined> {
-  return pythonWith('test/python/requirements.txt');
+  return pythonWith('test/support/requirements-grpc.txt');
 }
 
 /**

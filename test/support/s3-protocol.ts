@@ -2,7 +2,7 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { failedWith, type ObjectHeaders, type ObjectStore } from '../../src/storage/bucket/object-store.ts';
-import { sha256Of } from './ledger.ts';
+import { sha256Of } from './bytes.ts';
 
 export type Operation = 'PUT' | 'GET' | 'DELETE' | 'LIST';
 

@@ -33,8 +33,13 @@ export interface S3Server {
   stop(): Promise<void>;
 }
 
-export async function startVersitygw(): Promise<S3Server> {
+/** Builds it where it has not been built yet. */
+export async function buildVersitygw(): Promise<void> {
   await builtOnce(NAME, install);
+}
+
+export async function startVersitygw(): Promise<S3Server> {
+  await buildVersitygw();
   const folder = await mkdtemp(join(tmpdir(), 'image-storage-s3-'));
   const [data, sidecar, users] = [join(folder, 'data'), join(folder, 'sidecar'), join(folder, 'users')];
   await Promise.all([data, sidecar, users].map((path) => mkdir(path)));

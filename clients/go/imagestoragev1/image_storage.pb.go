@@ -17,6 +17,7 @@ package imagestoragev1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -1237,12 +1238,14 @@ func (x *DeleteResponse) GetResults() []*DeleteResult {
 	return nil
 }
 
-// Criteria and filters of a Cleanup. At least one criterion is required: older_than, keep_count or keep_bytes.
+// Criteria and filters of a Cleanup. At least one criterion is required: older_than or older_than_age, keep_count or
+// keep_bytes.
 type CleanupRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The provider to clean; empty is the default provider, "*" is all of them, each on its own.
 	Provider string `protobuf:"bytes,1,opt,name=provider,proto3" json:"provider,omitempty"`
-	// Criterion: protects images with a timestamp at or after this.
+	// Criterion: protects images with a timestamp at or after this. A time up to five minutes after the daemon's clock is
+	// read as now; a later one is refused, since a wrong clock would lift the protection.
 	OlderThan *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=older_than,json=olderThan,proto3" json:"older_than,omitempty"`
 	// Criterion: protects this many of the newest images that match the filters, whatever their age.
 	KeepCount *uint32 `protobuf:"varint,3,opt,name=keep_count,json=keepCount,proto3,oneof" json:"keep_count,omitempty"`
@@ -1255,7 +1258,10 @@ type CleanupRequest struct {
 	// Report what would be deleted, and delete nothing.
 	DryRun bool `protobuf:"varint,7,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
 	// Stop after this many deletes; unset means no limit.
-	MaxDeletes    *uint32 `protobuf:"varint,8,opt,name=max_deletes,json=maxDeletes,proto3,oneof" json:"max_deletes,omitempty"`
+	MaxDeletes *uint32 `protobuf:"varint,8,opt,name=max_deletes,json=maxDeletes,proto3,oneof" json:"max_deletes,omitempty"`
+	// Criterion: as older_than, as an age by the daemon's clock; not negative. The daemon then ignores older_than. Send
+	// older_than with it nevertheless: an older daemon ignores this field, and would protect no image by its age.
+	OlderThanAge  *durationpb.Duration `protobuf:"bytes,9,opt,name=older_than_age,json=olderThanAge,proto3" json:"older_than_age,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1346,6 +1352,13 @@ func (x *CleanupRequest) GetMaxDeletes() uint32 {
 	return 0
 }
 
+func (x *CleanupRequest) GetOlderThanAge() *durationpb.Duration {
+	if x != nil {
+		return x.OlderThanAge
+	}
+	return nil
+}
+
 // The result of a Cleanup, or of a dry run.
 type CleanupResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1360,7 +1373,10 @@ type CleanupResponse struct {
 	// True when dry_run was requested and nothing was deleted.
 	DryRun bool `protobuf:"varint,5,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
 	// True when max_deletes was reached and more images would be deleted.
-	More          bool `protobuf:"varint,6,opt,name=more,proto3" json:"more,omitempty"`
+	More bool `protobuf:"varint,6,opt,name=more,proto3" json:"more,omitempty"`
+	// Number of images that match the filters and have a timestamp after the daemon's clock: kept, and not counted by
+	// keep_count and keep_bytes. An older daemon sends none.
+	KeptFuture    uint64 `protobuf:"varint,10,opt,name=kept_future,json=keptFuture,proto3" json:"kept_future,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1435,6 +1451,13 @@ func (x *CleanupResponse) GetMore() bool {
 		return x.More
 	}
 	return false
+}
+
+func (x *CleanupResponse) GetKeptFuture() uint64 {
+	if x != nil {
+		return x.KeptFuture
+	}
+	return 0
 }
 
 // The providers to count.
@@ -1751,7 +1774,7 @@ var File_imagestorage_v1_image_storage_proto protoreflect.FileDescriptor
 
 const file_imagestorage_v1_image_storage_proto_rawDesc = "" +
 	"\n" +
-	"#imagestorage/v1/image_storage.proto\x12\x0fimagestorage.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd0\x01\n" +
+	"#imagestorage/v1/image_storage.proto\x12\x0fimagestorage.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd0\x01\n" +
 	"\rImageMetadata\x12\x16\n" +
 	"\x06prompt\x18\x01 \x01(\tR\x06prompt\x12\x14\n" +
 	"\x05model\x18\x02 \x01(\tR\x05model\x128\n" +
@@ -1840,7 +1863,7 @@ const file_imagestorage_v1_image_storage_proto_rawDesc = "" +
 	"\adeleted\x18\x02 \x01(\bR\adeleted\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\"I\n" +
 	"\x0eDeleteResponse\x127\n" +
-	"\aresults\x18\x01 \x03(\v2\x1d.imagestorage.v1.DeleteResultR\aresults\"\xce\x02\n" +
+	"\aresults\x18\x01 \x03(\v2\x1d.imagestorage.v1.DeleteResultR\aresults\"\x8f\x03\n" +
 	"\x0eCleanupRequest\x12\x1a\n" +
 	"\bprovider\x18\x01 \x01(\tR\bprovider\x129\n" +
 	"\n" +
@@ -1853,10 +1876,11 @@ const file_imagestorage_v1_image_storage_proto_rawDesc = "" +
 	"\bcategory\x18\x06 \x01(\tR\bcategory\x12\x17\n" +
 	"\adry_run\x18\a \x01(\bR\x06dryRun\x12$\n" +
 	"\vmax_deletes\x18\b \x01(\rH\x02R\n" +
-	"maxDeletes\x88\x01\x01B\r\n" +
+	"maxDeletes\x88\x01\x01\x12?\n" +
+	"\x0eolder_than_age\x18\t \x01(\v2\x19.google.protobuf.DurationR\folderThanAgeB\r\n" +
 	"\v_keep_countB\r\n" +
 	"\v_keep_bytesB\x0e\n" +
-	"\f_max_deletes\"\xc3\x01\n" +
+	"\f_max_deletes\"\xe4\x01\n" +
 	"\x0fCleanupResponse\x12#\n" +
 	"\rdeleted_count\x18\x01 \x01(\x04R\fdeletedCount\x12\x1f\n" +
 	"\vfreed_bytes\x18\x02 \x01(\x04R\n" +
@@ -1865,7 +1889,10 @@ const file_imagestorage_v1_image_storage_proto_rawDesc = "" +
 	"\vkept_pinned\x18\x04 \x01(\x04R\n" +
 	"keptPinned\x12\x17\n" +
 	"\adry_run\x18\x05 \x01(\bR\x06dryRun\x12\x12\n" +
-	"\x04more\x18\x06 \x01(\bR\x04more\"*\n" +
+	"\x04more\x18\x06 \x01(\bR\x04more\x12\x1f\n" +
+	"\vkept_future\x18\n" +
+	" \x01(\x04R\n" +
+	"keptFuture\"*\n" +
 	"\fStatsRequest\x12\x1a\n" +
 	"\bprovider\x18\x01 \x01(\tR\bprovider\"M\n" +
 	"\rStatsResponse\x12<\n" +
@@ -1944,6 +1971,7 @@ var file_imagestorage_v1_image_storage_proto_goTypes = []any{
 	(*ProviderStats)(nil),         // 19: imagestorage.v1.ProviderStats
 	(*GroupStats)(nil),            // 20: imagestorage.v1.GroupStats
 	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 22: google.protobuf.Duration
 }
 var file_imagestorage_v1_image_storage_proto_depIdxs = []int32{
 	21, // 0: imagestorage.v1.ImageMetadata.timestamp:type_name -> google.protobuf.Timestamp
@@ -1961,29 +1989,30 @@ var file_imagestorage_v1_image_storage_proto_depIdxs = []int32{
 	2,  // 12: imagestorage.v1.ListResponse.images:type_name -> imagestorage.v1.Image
 	13, // 13: imagestorage.v1.DeleteResponse.results:type_name -> imagestorage.v1.DeleteResult
 	21, // 14: imagestorage.v1.CleanupRequest.older_than:type_name -> google.protobuf.Timestamp
-	19, // 15: imagestorage.v1.StatsResponse.providers:type_name -> imagestorage.v1.ProviderStats
-	21, // 16: imagestorage.v1.ProviderStats.oldest:type_name -> google.protobuf.Timestamp
-	21, // 17: imagestorage.v1.ProviderStats.newest:type_name -> google.protobuf.Timestamp
-	20, // 18: imagestorage.v1.ProviderStats.by_model:type_name -> imagestorage.v1.GroupStats
-	20, // 19: imagestorage.v1.ProviderStats.by_category:type_name -> imagestorage.v1.GroupStats
-	20, // 20: imagestorage.v1.ProviderStats.by_date:type_name -> imagestorage.v1.GroupStats
-	3,  // 21: imagestorage.v1.ImageStorage.Save:input_type -> imagestorage.v1.SaveRequest
-	7,  // 22: imagestorage.v1.ImageStorage.Get:input_type -> imagestorage.v1.GetRequest
-	10, // 23: imagestorage.v1.ImageStorage.List:input_type -> imagestorage.v1.ListRequest
-	12, // 24: imagestorage.v1.ImageStorage.Delete:input_type -> imagestorage.v1.DeleteRequest
-	15, // 25: imagestorage.v1.ImageStorage.Cleanup:input_type -> imagestorage.v1.CleanupRequest
-	17, // 26: imagestorage.v1.ImageStorage.Stats:input_type -> imagestorage.v1.StatsRequest
-	6,  // 27: imagestorage.v1.ImageStorage.Save:output_type -> imagestorage.v1.SaveResponse
-	8,  // 28: imagestorage.v1.ImageStorage.Get:output_type -> imagestorage.v1.GetResponse
-	11, // 29: imagestorage.v1.ImageStorage.List:output_type -> imagestorage.v1.ListResponse
-	14, // 30: imagestorage.v1.ImageStorage.Delete:output_type -> imagestorage.v1.DeleteResponse
-	16, // 31: imagestorage.v1.ImageStorage.Cleanup:output_type -> imagestorage.v1.CleanupResponse
-	18, // 32: imagestorage.v1.ImageStorage.Stats:output_type -> imagestorage.v1.StatsResponse
-	27, // [27:33] is the sub-list for method output_type
-	21, // [21:27] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	22, // 15: imagestorage.v1.CleanupRequest.older_than_age:type_name -> google.protobuf.Duration
+	19, // 16: imagestorage.v1.StatsResponse.providers:type_name -> imagestorage.v1.ProviderStats
+	21, // 17: imagestorage.v1.ProviderStats.oldest:type_name -> google.protobuf.Timestamp
+	21, // 18: imagestorage.v1.ProviderStats.newest:type_name -> google.protobuf.Timestamp
+	20, // 19: imagestorage.v1.ProviderStats.by_model:type_name -> imagestorage.v1.GroupStats
+	20, // 20: imagestorage.v1.ProviderStats.by_category:type_name -> imagestorage.v1.GroupStats
+	20, // 21: imagestorage.v1.ProviderStats.by_date:type_name -> imagestorage.v1.GroupStats
+	3,  // 22: imagestorage.v1.ImageStorage.Save:input_type -> imagestorage.v1.SaveRequest
+	7,  // 23: imagestorage.v1.ImageStorage.Get:input_type -> imagestorage.v1.GetRequest
+	10, // 24: imagestorage.v1.ImageStorage.List:input_type -> imagestorage.v1.ListRequest
+	12, // 25: imagestorage.v1.ImageStorage.Delete:input_type -> imagestorage.v1.DeleteRequest
+	15, // 26: imagestorage.v1.ImageStorage.Cleanup:input_type -> imagestorage.v1.CleanupRequest
+	17, // 27: imagestorage.v1.ImageStorage.Stats:input_type -> imagestorage.v1.StatsRequest
+	6,  // 28: imagestorage.v1.ImageStorage.Save:output_type -> imagestorage.v1.SaveResponse
+	8,  // 29: imagestorage.v1.ImageStorage.Get:output_type -> imagestorage.v1.GetResponse
+	11, // 30: imagestorage.v1.ImageStorage.List:output_type -> imagestorage.v1.ListResponse
+	14, // 31: imagestorage.v1.ImageStorage.Delete:output_type -> imagestorage.v1.DeleteResponse
+	16, // 32: imagestorage.v1.ImageStorage.Cleanup:output_type -> imagestorage.v1.CleanupResponse
+	18, // 33: imagestorage.v1.ImageStorage.Stats:output_type -> imagestorage.v1.StatsResponse
+	28, // [28:34] is the sub-list for method output_type
+	22, // [22:28] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_imagestorage_v1_image_storage_proto_init() }

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image as Pillow
-from support import Daemon, png
+from support import Daemon, Scripted, png
 
 from image_storage import ImageStorage, ImageStorageError
+from imagestorage.v1 import image_storage_pb2 as pb
 
 
 def saved(client: Any, model: str, *days: int, **metadata: Any) -> list[str]:
@@ -113,6 +114,21 @@ def test_cleanup_spares_what_any_criterion_protects(client: Any, model: str) -> 
         client.cleanup(model=model)
 
 
+@pytest.mark.parametrize("age", [timedelta(days=30), "30d"])
+def test_an_age_is_sent_and_its_date_beside_it(connect: Any, age: timedelta | str) -> None:
+    pruner = Pruner()
+    with pruner as address, connect(address) as client:
+        before = datetime.now(timezone.utc)
+        assert client.cleanup(older_than=age).kept_future == 3
+        client.cleanup(older_than="2024-01-01")
+    by_age, by_date = pruner.seen
+    assert by_age.older_than_age.ToTimedelta() == timedelta(days=30)
+    sent = by_age.older_than.ToDatetime(timezone.utc)
+    assert before <= sent + timedelta(days=30) <= datetime.now(timezone.utc)
+    assert not by_date.HasField("older_than_age")
+    assert by_date.older_than.ToDatetime(timezone.utc) == datetime(2024, 1, 1, tzinfo=timezone.utc)
+
+
 def test_stats_count_by_group(client: Any, model: str) -> None:
     saved(client, model, 1, 2, category=model)
     [provider] = client.stats()
@@ -122,3 +138,15 @@ def test_stats_count_by_group(client: Any, model: str) -> None:
     assert [group.count for group in provider.by_category if group.name == model] == [2]
     assert "2024-01-01" in {group.name for group in provider.by_date}
     assert provider.oldest <= datetime(2024, 1, 1, 12, tzinfo=timezone.utc) < provider.newest
+
+
+class Pruner(Scripted):
+    """Keeps the requests of cleanups."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[pb.CleanupRequest] = []
+
+    def Cleanup(self, request: pb.CleanupRequest, context: Any) -> pb.CleanupResponse:  # noqa: N802
+        self.seen.append(request)
+        return pb.CleanupResponse(kept_future=3)

@@ -1,4 +1,4 @@
-/** One file of a folder that is taken over: whether it is an image, and what can be learned of it. */
+/** Reads one file of an imported folder: whether it is an image, and its metadata. */
 import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, join, relative, sep } from 'node:path';
@@ -15,11 +15,11 @@ import type { FoundFile } from './walk.ts';
 
 export interface ImageFile {
   source: Source;
-  /** As it was read: it may have grown since it was found. */
+  /** The size as read; the file may have grown since it was found. */
   sizeBytes: number;
   /** Lower-case hex. */
   sha256: string;
-  /** The same for the same file, whenever it is read. */
+  /** Returns the metadata, the same in every run for the same file. */
   describe(): Promise<Description>;
 }
 
@@ -30,7 +30,7 @@ export interface Description {
 
 const CHUNK_BYTES = 256 * 1024;
 
-/** Reads the file once. The StorageErrors of a save, TYPE_NOT_ALLOWED before the second chunk. */
+/** Reads the file once. Rejects with the StorageErrors of a save; TYPE_NOT_ALLOWED before the second chunk. */
 export async function openImageFile(folder: string, file: FoundFile, signal: AbortSignal): Promise<ImageFile> {
   const path = bytesOf(file.path);
   const { source, readAt } = await openInput(path, signal);
@@ -44,7 +44,7 @@ export async function openImageFile(folder: string, file: FoundFile, signal: Abo
       const [embedded, record] = await Promise.all([readEmbeddedMetadata(readAt), findRecord(file.path, sha256)]);
       const timestamp =
         embedded.timestamp?.getTime() ??
-        // Its date may be that of the save alone.
+        // The record's date may be only that of the save.
         record?.timestamp ??
         dateInPath(relative(folder, file.path), file.modifiedAt) ??
         Math.max(0, file.modifiedAt);
@@ -65,7 +65,7 @@ function fileChunks(path: Buffer, signal: AbortSignal): AsyncIterable<Uint8Array
   return createReadStream(path, { highWaterMark: CHUNK_BYTES, signal });
 }
 
-/** The record of a store of ours, in the folder that mirrors that of the image, or beside it. */
+/** Returns the image's record in a store of ImageStorage, from the mirrored folder or from beside the image. */
 async function findRecord(path: string, sha256: string): Promise<ImageRecord | undefined> {
   const filename = basename(path);
   const place = folderOf(filename);

@@ -1,4 +1,4 @@
-/** The date that stands in the names of a file and its folders, as generators write it. */
+/** Reads the date that generators write into the names of files and folders. */
 
 /** `20240927_141522`, `2024-09-27 14.15.22`, `2024-09-27_14-15-22_1234`. */
 const MOMENT = /(?<!\d)(\d{4})[-_.]?(\d\d)[-_.]?(\d\d)[-_. T]+(\d\d)[-_.:h]?(\d\d)[-_.:m]?(\d\d)(?!\d)/g;
@@ -7,12 +7,12 @@ const DAY = /(?<!\d)(\d{4})-(\d\d)-(\d\d)(?!\d)/g;
 const FIRST_YEAR = 1970;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
-/** How far a zone may be from UTC. */
+/** The largest offset of a time zone from UTC. */
 const ZONE_MS = 14 * HOUR_MS;
 
 /**
- * In ms since 1970, read as UTC. Where only a day is told it is `modifiedAt` that tells the time, unless it lies on
- * another day: then the day begins it. Undefined where no date is told.
+ * Returns the date in the path, in ms since 1970, read as UTC; undefined without one. For a day without a time, returns
+ * `modifiedAt` if it is on that day in some time zone, else the start of the day.
  */
 export function dateInPath(relativePath: string, modifiedAt: number): number | undefined {
   const moment = lastDate(relativePath, MOMENT);
@@ -27,7 +27,7 @@ function lastDate(path: string, pattern: RegExp): number | undefined {
   return dates.findLast((date) => date !== undefined);
 }
 
-/** Undefined for what no calendar has, such as 30 February. */
+/** Returns undefined for a date that does not exist, such as 30 February. */
 function utc([year, month, day, ...time]: number[]): number | undefined {
   const [hour = 0, minute = 0, second = 0] = time;
   const date = new Date(Date.UTC(year!, month! - 1, day, hour, minute, second));

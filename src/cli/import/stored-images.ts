@@ -1,8 +1,8 @@
-/** Which images a store has already, by their sha256. */
+/** The images that a store already has, by their sha256. */
 import type { ImageStorageClient } from '../../client.ts';
 
 export interface StoredImages {
-  /** True when it was not there before. */
+  /** Returns true when it was not there before. */
   add(sha256: string): boolean;
   remove(sha256: string): void;
 }
@@ -10,7 +10,7 @@ export interface StoredImages {
 /** Half of a sha256 is enough to tell two images apart. */
 const KEPT_BYTES = 16;
 
-/** Lists the whole provider; takes about 70 bytes of memory for each image there. */
+/** Lists the whole provider; takes about 70 bytes of memory per image. */
 export async function listStoredImages(
   client: ImageStorageClient,
   provider: string | undefined,
@@ -27,7 +27,7 @@ export async function listStoredImages(
   };
 }
 
-/** Hex takes twice the room, and a part of a string keeps the whole alive. */
+/** Returns half of the bytes: hex takes twice the room, and a substring keeps the whole string alive. */
 function keyOf(sha256: string): string {
   return Buffer.from(sha256, 'hex').toString('latin1', 0, KEPT_BYTES);
 }

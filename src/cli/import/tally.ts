@@ -1,7 +1,7 @@
-/** What became of the files of an import: counted, and told at its end. */
+/** Counts the outcomes of an import, and formats the summary. */
 import { countOf, formatBytes } from '../terminal/text.ts';
 
-/** Why a file is left alone, by reason as programs read it. */
+/** The reasons for which a file is skipped, as programs and as people read them. */
 export const SKIPPED = {
   DUPLICATE: 'already stored, or equal to another file',
   IMPORTED_BEFORE: 'imported before and deleted since',
@@ -32,7 +32,7 @@ export function createSummary(dryRun = false): Summary {
   return { imported: 0, importedBytes: 0, skipped: {}, failed: 0, dryRun, complete: false };
 }
 
-/** `imported 9,990 images, 1.2 GB`, and a line for each reason to skip. */
+/** Returns `imported 9,990 images, 1.2 GB`, and a line for each reason to skip. */
 export function summaryLines({ imported, importedBytes, skipped, failed, dryRun, complete }: Summary): string[] {
   const lines = [
     `${dryRun ? 'would import' : 'imported'} ${countOf(imported, 'image')}, ${formatBytes(importedBytes)}`,

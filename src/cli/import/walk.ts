@@ -1,24 +1,26 @@
-/** Finds the files of a folder, one at a time, however many there are. Links are told, never followed. */
+/**
+ * Finds the files of a folder one at a time, so that any number of them fits into memory. Reports links, follows none.
+ */
 import type { Dirent } from 'node:fs';
 import { lstat, opendir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { bytesOf, RAW } from './raw-path.ts';
 
 export interface FoundFile {
-  /** Raw, as all paths here. */
+  /** A raw path, as are all paths in this file. */
   path: string;
   sizeBytes: number;
   /** ms since 1970. */
   modifiedAt: number;
 }
 
-/** `file`: what may be an image · `link`, `special`, `thumbnail`: what is left alone · `unreadable`: a folder or file. */
+/** `file`: may be an image · `link`, `special`, `thumbnail`: skipped · `unreadable`: a file or folder. */
 export type Found =
   | ({ kind: 'file' } & FoundFile)
   | { kind: 'link' | 'special' | 'thumbnail'; path: string }
   | { kind: 'unreadable'; path: string; error: unknown };
 
-/** In the order in which the system names them. What a store of ours keeps for itself is passed over. */
+/** Yields files in the order of the file system. Skips the metadata folder of a store of ImageStorage. */
 export async function* walk(folder: string): AsyncGenerator<Found> {
   try {
     for await (const entry of await opendir(bytesOf(folder), RAW)) yield* findingsOf(folder, entry);
@@ -46,12 +48,12 @@ async function fileAt(path: string): Promise<Found> {
   }
 }
 
-/** Saves in flight would be taken for images. */
+/** Returns whether a store keeps its metadata in the folder; its saves in flight would be taken for images. */
 async function isStoresOwn(folder: string): Promise<boolean> {
   return basename(folder) === 'metadata' && (await exists(join(folder, 'FORMAT')));
 }
 
-/** InvokeAI keeps `thumbnails/x.webp` for each `x.png`. */
+/** Returns whether it is one of InvokeAI, which keeps `thumbnails/x.webp` for each `x.png`. */
 async function isThumbnail(path: string): Promise<boolean> {
   if (basename(dirname(path)) !== 'thumbnails' || !path.endsWith('.webp')) return false;
   return exists(join(dirname(dirname(path)), `${basename(path, '.webp')}.png`));

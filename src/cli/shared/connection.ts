@@ -1,4 +1,4 @@
-/** What the client commands share: the address, the connection, and an end that says in one line what failed. */
+/** What the client commands share: the address, the connection, and the report of a failure in one line. */
 import { type Command, InvalidArgumentError } from 'commander';
 import { ADDRESS_FORMS, DEFAULT_ADDRESS, parseAddress } from '../../address.ts';
 import type { ConnectOptions, ImageStorageClient } from '../../client.ts';
@@ -10,22 +10,25 @@ export interface AddressFlags {
   address?: string;
 }
 
-/** What a command works with. */
+/** The connection of one command, its interrupt, and its report of failures. */
 export interface Session {
   client: ImageStorageClient;
   /** Fires when the user interrupts the command. */
   signal: AbortSignal;
-  /** Prints the failure and returns its exit code; a bug is thrown on. `subject`, such as a file, is named. */
+  /**
+   * Prints the failure and returns its exit code; throws it when it is a bug. `subject`, such as a file, names the
+   * cause.
+   */
   report(error: unknown, subject?: string): number;
 }
 
-/** Somebody waits for the answer; Save, which must not lose an image, tries longer. */
+/** Few, since the user waits for the answer; save, which must not lose an image, retries longer. */
 const COMMAND_RETRIES = 2;
-/** A wait that is worth a line. */
+/** Shorter waits are not reported. */
 const NOTICEABLE_MS = 1_000;
-/** npm passes Ctrl-C on to a process that the terminal has told already: that is one signal, not two. */
+/** npm repeats a Ctrl-C that the process already had from the terminal: signals this close count as one. */
 const SAME_SIGNAL_MS = 500;
-/** What shells expect of a command that was interrupted: 128 + SIGINT. */
+/** The exit code that shells expect of an interrupted command: 128 + SIGINT. */
 export const INTERRUPTED = 130;
 
 /** Adds `--address`. */
@@ -39,13 +42,13 @@ function checkAddress(text: string): string {
   return text;
 }
 
-/** Runs the work with a client and sets the process's exit code: what the work returns, or that of its failure. */
+/** Runs the work with a client and sets the process's exit code, to what the work returns or to that of its failure. */
 export async function withClient(
   flags: AddressFlags,
   work: (session: Session) => Promise<number>,
   options: ConnectOptions = { retries: COMMAND_RETRIES },
 ): Promise<void> {
-  // Loaded here, so that no command waits for gRPC that does not need it.
+  // Loaded here, so that only commands that need gRPC wait for it.
   const { connect } = await import('../../client.ts');
   const address = flags.address ?? clientAddress();
   const client = connect(address, { onRetry: noticeRetries(address), ...options });
@@ -53,7 +56,7 @@ export async function withClient(
   const report = (error: unknown, subject?: string) => {
     const failure = signal.aborted ? { message: 'interrupted', exitCode: INTERRUPTED } : failureOf(error, address);
     if (!failure) throw error;
-    // As the errors of Node name a file.
+    // Node's errors name their file like this.
     const named = subject === undefined || failure.message.includes(`${subject}'`);
     printError(named ? failure.message : `${subject}: ${failure.message}`);
     return failure.exitCode;
@@ -67,7 +70,9 @@ export async function withClient(
   }
 }
 
-/** The first signal lets the command tidy up, a later one ends it at once. */
+/**
+ * Returns a signal that fires at the first SIGINT or SIGTERM, so that the command can clean up; a later one ends it.
+ */
 export function listenForInterrupt(): AbortSignal {
   const interrupt = new AbortController();
   const onSignal = () => {
@@ -78,7 +83,7 @@ export function listenForInterrupt(): AbortSignal {
   return interrupt.signal;
 }
 
-/** Several files that wait for the same daemon are one notice. */
+/** Returns a callback that reports waits, once for several files that wait for the same daemon. */
 function noticeRetries(address: string): ConnectOptions['onRetry'] {
   let noticedAt = 0;
   return (error, delayMs) => {

@@ -1,13 +1,19 @@
-/** Points in time as flags: what the storage library reads, and commander's error for what it does not. */
+/** Parses points in time of flags as the storage library does, with commander's error. */
 import { InvalidArgumentError } from 'commander';
 import * as dates from '../../storage/domain/dates.ts';
+import type { Age } from '../../storage/domain/requests.ts';
 
-/** A date is its first instant. Throws commander's InvalidArgumentError. */
+/** Returns an age as it is, for the daemon to resolve by its own clock, and any other instant like `parseInstant`. */
+export function parseCutoff(text: string): Date | Age {
+  return dates.parseAge(text) ?? parseInstant(text);
+}
+
+/** Returns the instant; a date is its first one. Throws commander's InvalidArgumentError. */
 export function parseInstant(text: string): Date {
   return dates.parseInstant(text) ?? refuse();
 }
 
-/** The first instant after the range; a date as its end includes that whole day. Throws like `parseInstant`. */
+/** Returns the first instant after the range; a date as its end includes that whole day. Throws like `parseInstant`. */
 export function parseRangeEnd(text: string): Date {
   return dates.parseRangeEnd(text) ?? refuse();
 }

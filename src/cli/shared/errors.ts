@@ -1,4 +1,4 @@
-/** How a failure of a client command becomes one line and an exit code. */
+/** Converts a failure of a client command to one line and an exit code. */
 import type { ImageStorageError } from '../../client.ts';
 import { EXIT } from '../../exit-codes.ts';
 
@@ -11,7 +11,7 @@ export interface Failure {
 const DEADLINE_EXCEEDED = 4;
 const UNAVAILABLE = 14;
 
-/** The line and the exit code of a failed call or file; undefined for what is a bug. */
+/** Returns the line and the exit code of a failed call or file operation; undefined for a bug. */
 export function failureOf(error: unknown, address: string): Failure | undefined {
   if (isClientError(error)) return { message: clientMessage(error, address), exitCode: clientExitCode(error) };
   const { code, message, syscall } = error as NodeJS.ErrnoException;
@@ -23,13 +23,13 @@ function isClientError(error: unknown): error is ImageStorageError {
   return error instanceof Error && error.name === 'ImageStorageError';
 }
 
-/** No daemon answered at all. */
+/** Returns whether no daemon answered. */
 export function isUnreachable(error: unknown): boolean {
   const { code, reason } = error as Partial<ImageStorageError>;
   return code === UNAVAILABLE && reason === undefined;
 }
 
-/** How the user learns whether a save that failed is stored all the same; undefined where the failure tells. */
+/** Returns how to learn whether a failed save was stored; undefined where the failure is definite. */
 export function outcomeHint(error: unknown): string | undefined {
   if (!isClientError(error) || !error.outcomeUnknown || !error.retryWith) return undefined;
   const { idempotencyKey, timestamp } = error.retryWith;
@@ -37,14 +37,14 @@ export function outcomeHint(error: unknown): string | undefined {
   return `it may be stored all the same; to learn it, save it again with ${flags}`;
 }
 
-/** What gRPC says of a connection means little to people. */
+/** Returns the message, without gRPC's texts about connections, which mean little to users. */
 function clientMessage(error: ImageStorageError, address: string): string {
   if (isUnreachable(error)) return `cannot reach ${address}: is the daemon running?`;
   if (error.code === DEADLINE_EXCEEDED && error.reason === undefined) return `no answer from ${address} in time`;
   return error.message;
 }
 
-/** By gRPC status code; a reason in the second table goes before. */
+/** By gRPC status code; EXIT_OF_REASON takes precedence. */
 const EXIT_OF_CODE: Record<number, number> = {
   1: EXIT.UNAVAILABLE, // CANCELLED
   3: EXIT.USAGE, // INVALID_ARGUMENT

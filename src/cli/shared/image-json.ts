@@ -1,4 +1,4 @@
-/** An image as `--json` prints it: flat, with the keys of the record file and where to find it. */
+/** Formats an image for `--json`: flat, with the keys of the record file and the image's location. */
 import type { Image } from '../../client.ts';
 
 export function imageJson({ metadata, createTime, ...image }: Image): Record<string, unknown> {

@@ -1,4 +1,4 @@
-/** The files and pipes that a command line names as images. */
+/** Opens the files and pipes that a command line names as images. */
 import { createReadStream, type PathLike } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { addAbortSignal } from 'node:stream';
@@ -9,15 +9,15 @@ import { type ReadAt, readerOf, readerOfFile } from '../../storage/embedded/read
 /** The argument that means stdin. */
 export const STDIN = '-';
 
-/** What is to be sent of one argument. */
+/** The bytes of one argument. */
 export interface Input {
-  /** In memory where the head is all of it. */
+  /** In memory where the head is the whole image. */
   source: Source;
-  /** Of a pipe the head alone, of a file all of it. */
+  /** Reads within the head of a pipe, or anywhere in a file. */
   readAt: ReadAt;
 }
 
-/** Reads the head; the rest is left to who sends it. The signal ends the waiting for a pipe. */
+/** Reads the head and leaves the rest to the sender. The signal ends the wait for a pipe. */
 export async function openInput(file: PathLike, signal: AbortSignal): Promise<Input> {
   if (file === STDIN) return openStream(addAbortSignal(signal, process.stdin));
   const stats = await stat(file);
@@ -51,7 +51,7 @@ async function openStream(stream: AsyncIterable<Uint8Array>): Promise<Input> {
   return { source: source(), readAt };
 }
 
-/** Of the files that have a size; what is missing is told when its turn comes. */
+/** Returns the sum of the sizes. A missing file counts as 0 and is reported when its turn comes. */
 export async function totalBytes(files: readonly string[]): Promise<number> {
   const sizeOf = (file: string) => stat(file).then(({ size }) => size);
   const sizes = await Promise.allSettled(files.map(sizeOf));

@@ -1,4 +1,4 @@
-/** For commands that a daemon carries out: the one that runs, or, where none does, one of the command's own. */
+/** Runs a command on the running daemon or, with `--config`, on a daemon of the command's own. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -27,8 +27,8 @@ export function withDaemonFlags(command: Command): Command {
 }
 
 /**
- * Runs the work on these providers and sets the process's exit code. Rejects with a StoreOpenError, such as one that says
- * who has the lock.
+ * Runs the work on these providers and sets the process's exit code. Rejects with a StoreOpenError, such as one that
+ * names the holder of the lock.
  */
 export async function withDaemon(
   flags: DaemonFlags,
@@ -64,7 +64,9 @@ function isLocked(error: unknown): error is StoreOpenError {
   return error instanceof StoreOpenError && error.kind === 'locked';
 }
 
-/** No other is opened: it may be the one that is down. For `*`, and a name that the daemon will refuse, all are. */
+/**
+ * Keeps only these providers, since another may be down. Keeps all for `*`, and for a name that the daemon will refuse.
+ */
 function only(names: readonly string[], config: Config): Config {
   const wanted = names.map((name) => withoutAlias(name || config.defaultProvider));
   if (!wanted.every((name) => Object.hasOwn(config.providers, name))) return config;
@@ -73,7 +75,7 @@ function only(names: readonly string[], config: Config): Config {
   return { ...config, defaultProvider, providers: Object.fromEntries(providers) };
 }
 
-/** A daemon that has the lock keeps it: somebody who waits for the answer wants to know at once. */
+/** Shortens the wait for a lock: a daemon that has it keeps it, and the user waits. */
 export function notWaiting(config: Config): Config {
   const providers = Object.entries(config.providers).map(([name, provider]) => [
     name,

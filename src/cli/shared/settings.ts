@@ -22,7 +22,7 @@ export function withSettings(command: Command): Command {
     .addHelpText('after', '\nEvery setting has a variable, too: limits.maxSaves is IMAGE_STORAGE_LIMITS_MAX_SAVES.');
 }
 
-/** The name of that provider in the configuration; ends the command where there is none. */
+/** Returns the name of the provider in the configuration; ends the command where none has it. */
 export function providerNamed(command: Command, { providers }: Config, given: string): string {
   const name = withoutAlias(given);
   const names = Object.keys(providers);

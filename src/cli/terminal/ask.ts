@@ -1,8 +1,8 @@
-/** A question to whoever sits at the terminal. */
+/** Asks the user a question on the terminal. */
 import { once } from 'node:events';
 import { createInterface } from 'node:readline/promises';
 
-/** Whether somebody is there to answer. */
+/** Returns whether a user is there to answer. */
 export function canAsk(): boolean {
   return process.stdin.isTTY === true && process.stderr.isTTY === true;
 }
@@ -10,7 +10,7 @@ export function canAsk(): boolean {
 /** Asks on stderr; only `y` and `yes` mean yes. */
 export async function ask(question: string, signal?: AbortSignal): Promise<boolean> {
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  // End of input is no answer, and no answer is no.
+  // The end of input counts as no.
   const closed = once(terminal, 'close').then(() => '');
   try {
     const answer = await Promise.race([terminal.question(`${question} [y/N] `, { signal }), closed]);

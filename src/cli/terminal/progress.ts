@@ -1,18 +1,18 @@
-/** Progress on a terminal: a bar over bytes, and of a long run the count of its items and the time that is left. */
+/** Shows progress on a terminal: a bar over bytes and, for long runs, the count of items and the time left. */
 import type { WriteStream } from 'node:tty';
 import { countOf, formatBytes, shorten } from './text.ts';
 
 export interface Progress {
-  /** So many bytes of this item are done. */
+  /** Sets the bytes of this item that are done. */
   set(item: string, doneBytes: number): void;
-  /** Takes the bar away so that a line can be printed; the next `set` draws it again. */
+  /** Erases the bar so that a line can be printed; the next `set` draws it again. */
   clear(): void;
 }
 
 const REDRAW_MS = 100;
 const BAR_WIDTH = 24;
 
-/** A bar over the bytes of all items; draws nothing where the stream is no terminal. */
+/** Returns a bar over the bytes of all items; it draws nothing where the stream is not a terminal. */
 export function createProgress(totalBytes: number, stream: WriteStream = process.stderr): Progress {
   if (!stream.isTTY) return { set: () => {}, clear: () => {} };
   const done = new Map<string, number>();
@@ -32,13 +32,13 @@ export function createProgress(totalBytes: number, stream: WriteStream = process
   };
 }
 
-/** Puts the line in the place of the last one, cut to the width: one that wraps could not be taken away again. */
+/** Replaces the last line, and cuts the new one to the width: a wrapped line could not be erased. */
 export function redraw(stream: WriteStream, line: string): void {
-  // Some terminals say that they have no columns.
+  // Some terminals report 0 columns.
   stream.write(`\r\x1b[K${shorten(line, (stream.columns || Number.POSITIVE_INFINITY) - 1)}`);
 }
 
-/** `[████······]  42%  1.3 MB of 3.1 MB`; without a known total, the bytes alone. */
+/** Returns `[████······]  42%  1.3 MB of 3.1 MB`; without a known total, the bytes alone. */
 export function progressLine(doneBytes: number, totalBytes: number): string {
   if (totalBytes === 0) return `sent ${formatBytes(doneBytes)}`;
   const share = Math.min(1, doneBytes / totalBytes);
@@ -46,7 +46,7 @@ export function progressLine(doneBytes: number, totalBytes: number): string {
   return `[${bar}] ${String(Math.floor(share * 100)).padStart(3)}%  ${formatBytes(doneBytes)} of ${formatBytes(totalBytes)}`;
 }
 
-/** How far a run is; totals of 0 are not known. */
+/** The progress of a run; a total of 0 is unknown. */
 export interface Amount {
   items: number;
   totalItems: number;
@@ -56,14 +56,14 @@ export interface Amount {
 
 export interface RunProgress {
   set(done: Amount): void;
-  /** Takes the bar away so that a line can be printed; the next `set` draws it again. */
+  /** Erases the bar so that a line can be printed; the next `set` draws it again. */
   clear(): void;
 }
 
-/** Earlier there is no telling. */
+/** An earlier estimate would be a guess. */
 const FIRST_ESTIMATE_MS = 2_000;
 
-/** Draws nothing where the stream is no terminal. */
+/** Returns a bar over the items of a run; it draws nothing where the stream is not a terminal. */
 export function createRunProgress(noun: string, stream: WriteStream = process.stderr): RunProgress {
   const startedAt = Date.now();
   let drawnAt = 0;
@@ -81,7 +81,7 @@ export function createRunProgress(noun: string, stream: WriteStream = process.st
   };
 }
 
-/** `, 1:05 left` */
+/** Returns `, 1:05 left`, or nothing without an estimate. */
 export function timeLeft(share: number, elapsedMs: number): string {
   if (elapsedMs < FIRST_ESTIMATE_MS || !(share > 0) || share === Number.POSITIVE_INFINITY) return '';
   const seconds = Math.max(0, Math.round((elapsedMs * (1 / share - 1)) / 1000));

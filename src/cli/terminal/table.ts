@@ -1,12 +1,12 @@
-/** Tables in the width of the terminal. */
+/** Formats tables in the width of the terminal. */
 import { displayText, displayWidth, shorten } from './text.ts';
 
 export interface Column {
   title: string;
   align?: 'left' | 'right';
-  /** Longer cells are shortened to so many columns. */
+  /** Longer cells are shortened to this many columns. */
   maxWidth?: number;
-  /** Takes what is left of the terminal's width; the last column only. */
+  /** Takes the rest of the terminal's width; the last column only. */
   fill?: boolean;
 }
 
@@ -14,8 +14,9 @@ const GAP = '  ';
 const MIN_FILL_WIDTH = 20;
 
 /**
- * Formats rows block by block, so that a long table need not be known whole: the title comes with the first block, and
- * columns only grow. `totalWidth` is that of the terminal; Infinity shortens nothing but columns with a maxWidth.
+ * Returns a function that formats rows block by block, so that a long table need not be in memory: the first block
+ * includes the titles, and columns only grow. `totalWidth` is that of the terminal; Infinity shortens only columns with
+ * a maxWidth.
  */
 export function tableFormatter(
   columns: readonly Column[],
@@ -50,7 +51,7 @@ function formatRow(row: string[], columns: readonly Column[], widths: number[], 
   return line.trimEnd();
 }
 
-/** The width of the terminal behind stdout; Infinity when there is none. */
+/** Returns the width of the terminal on stdout; Infinity without one. */
 export function terminalWidth(): number {
   return process.stdout.isTTY ? process.stdout.columns : Number.POSITIVE_INFINITY;
 }

@@ -1,4 +1,4 @@
-/** Text for people: safe where others wrote it, measured in columns, and amounts and times in words. */
+/** Formats text for people: makes foreign text safe, measures columns, and writes amounts and times. */
 import { once } from 'node:events';
 
 const WIDE =
@@ -6,7 +6,10 @@ const WIDE =
 const ZERO_WIDTH = /^[\p{M}\p{Cf}]+$/u;
 const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
 
-/** One line without control characters, escape sequences and marks that reorder text: a prompt must not drive a terminal. */
+/**
+ * Returns one line without control characters, escape sequences and marks that reorder text: a prompt must not control
+ * the terminal.
+ */
 export function displayText(text: string): string {
   return text
     .replace(/\p{Cc}+/gu, ' ')
@@ -14,16 +17,16 @@ export function displayText(text: string): string {
     .toWellFormed();
 }
 
-/** Columns that the text takes in a terminal. */
+/** Returns the columns that the text takes in a terminal. */
 export function displayWidth(text: string): number {
   let width = 0;
   for (const { segment } of graphemes.segment(text)) width += graphemeWidth(segment);
   return width;
 }
 
-/** The text cut to so many columns, ending in `…` where something is missing. */
+/** Returns the text cut to `maxWidth` columns; a cut text ends in `…`. */
 export function shorten(text: string, maxWidth: number): string {
-  // A grapheme takes at most two columns and text is long: most of it need not be measured.
+  // A long text is measured only up to the cut, below.
   if (text.length <= maxWidth && displayWidth(text) <= maxWidth) return text;
   let width = 0;
   let kept = '';
@@ -49,7 +52,7 @@ function graphemeWidth(grapheme: string): number {
 
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
 
-/** `1.3 MB`: decimal units, as disks are sold. */
+/** Returns `1.3 MB`: decimal units, as for disks. */
 export function formatBytes(bytes: number): string {
   let value = bytes;
   let unit = 0;
@@ -60,12 +63,12 @@ export function formatBytes(bytes: number): string {
   return `${unit === 0 || value >= 99.95 ? Math.round(value) : value.toFixed(1)} ${UNITS[unit]}`;
 }
 
-/** `1 image`, `1,234 images`. */
+/** Returns `1 image`, `1,234 images`. */
 export function countOf(count: number, noun: string): string {
   return `${count.toLocaleString('en')} ${noun}${count === 1 ? '' : 's'}`;
 }
 
-/** `2024-09-27 14:15:22`, UTC. */
+/** Returns `2024-09-27 14:15:22`, in UTC. */
 export function formatTime(time: Date): string {
   return time.toISOString().slice(0, 19).replace('T', ' ');
 }
@@ -74,13 +77,13 @@ export async function printLine(line: string): Promise<void> {
   if (!process.stdout.write(`${line}\n`)) await once(process.stdout, 'drain');
 }
 
-/** One JSON value a line; characters that a terminal would obey are escaped, which changes nothing for a program. */
+/** Prints one JSON value per line; escapes characters that control a terminal, which leaves the value the same. */
 export async function printJson(value: unknown): Promise<void> {
   const escaped = (character: string) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
   await printLine(JSON.stringify(value).replace(/[\u007f-\u009f]/g, escaped));
 }
 
-/** A line for people on stderr, in the command's name. */
+/** Prints a line for people on stderr, with the program's name. */
 export function printError(message: string): void {
   process.stderr.write(`image-storage: ${displayText(message)}\n`);
 }

@@ -1,4 +1,4 @@
-/** The tool `cleanup_images`: prunes old images, after showing which. */
+/** The tool `cleanup_images`: deletes old images, after showing which. */
 import { z } from 'zod';
 import type { CleanupResult, ImageStorageClient } from '../../client.ts';
 import { type Confirmations, confirmationOutput, confirmToken, plannedCount, planThenAct } from '../confirmation.ts';
@@ -6,12 +6,12 @@ import { natural } from '../image.ts';
 import { type DateReader, instant } from '../instant.ts';
 import { type AddTool, DELETES } from '../tool.ts';
 
-/** As many as a plan names: nothing goes that was not shown. */
+/** The number of images that a plan names: no other is deleted. */
 const MAX_DELETES = 1000;
 /** The contract counts in 32 bits. */
 const MAX_UINT32 = 0xffff_ffff;
 
-/** A plan over several providers could not name all that goes. */
+/** A plan over several providers could not name all images. */
 const oneAtATime = z
   .string()
   .refine((name) => name !== '*', 'one provider at a time; storage_stats with provider "*" names them')
@@ -29,10 +29,11 @@ export function addCleanupImages(
     title: 'Clean up old images',
     description:
       'Deletes old images for good, oldest first, at most 1,000 a call. Each criterion that is given (older_than, ' +
-      'keep_count, keep_bytes) protects; pinned images are spared. The first call only answers with the plan.',
+      'keep_count, keep_bytes) protects; pinned images and those dated in the future are spared and not counted. The ' +
+      'first call only answers with the plan.',
     annotations: { ...DELETES, idempotentHint: false },
     input: z.strictObject({
-      older_than: instant(dates.parseInstant, 'Criterion: protects what was not generated before this'),
+      older_than: instant(dates.parseCutoff, 'Criterion: protects what was not generated before this'),
       keep_count: natural
         .max(MAX_UINT32)
         .optional()
@@ -49,11 +50,12 @@ export function addCleanupImages(
       bytes: natural.describe('What they had'),
       filenames: z.array(z.string()).describe('Oldest first'),
       kept_pinned: natural.describe('Images that would have gone, were they not pinned'),
+      kept_future: natural.describe('Images dated after the clock of the daemon: spared, and no criterion counts them'),
       more: z.boolean().describe('More would go: call again for the next ones'),
     }),
     async run({ older_than, keep_count, keep_bytes, confirm_token, ...filters }, signal) {
       const criteria = { ...filters, olderThan: older_than, keepCount: keep_count, keepBytes: keep_bytes, signal };
-      // What has joined it since, as each save does with keep_count, waits for a plan of its own.
+      // Images that have joined since, as after each save with keep_count, need a plan of their own.
       const maxDeletes = confirm_token === undefined ? MAX_DELETES : Math.min(plannedCount(confirm_token), MAX_DELETES);
       const { plan, remarks } = partsOf(await client.cleanup({ ...criteria, dryRun: true, maxDeletes }));
       const value = await planThenAct(confirmations, {
@@ -71,6 +73,6 @@ export function addCleanupImages(
   });
 }
 
-function partsOf({ deletedCount: count, freedBytes: bytes, filenames, keptPinned, more }: CleanupResult) {
-  return { plan: { count, bytes, filenames }, remarks: { keptPinned, more } };
+function partsOf({ deletedCount: count, freedBytes: bytes, filenames, keptPinned, keptFuture, more }: CleanupResult) {
+  return { plan: { count, bytes, filenames }, remarks: { keptPinned, keptFuture, more } };
 }

@@ -76,7 +76,7 @@ function outcomeOf({ images, notDeleted }: Found, results: DeleteResult[]): Foun
 
 function planOf({ images, notDeleted }: Found) {
   const bytes = images.reduce((sum, { size }) => sum + size, 0);
-  // Without URLs: one that is signed differs from call to call, and the plan would never be the same again.
+  // Without URLs: a signed one differs from call to call, and no second plan would match the first.
   return {
     count: images.length,
     bytes,

@@ -1,4 +1,4 @@
-/** The tool `get_image`: shows one image, and says all that is known of it. */
+/** The tool `get_image`: shows one image and all its metadata. */
 import { z } from 'zod';
 import type { ImageStorageClient } from '../../client.ts';
 import { detailsOf, detailsSchema, filename, oneProvider } from '../image.ts';

@@ -35,7 +35,7 @@ export function addListImages(addTool: AddTool, client: ImageStorageClient, date
     async run({ since: start, until: end, limit, page_token, ...filters }, signal) {
       const { order } = filters;
       const dateRange = page_token === undefined ? { start, end } : restOf({ start, end }, page_token, order);
-      // One more than is shown tells whether there are more. What was shown before may come again first.
+      // One more than is shown, to know whether there are more. Images that were shown before may come first again.
       const most = page_token === undefined ? limit + 1 : 0;
       const images: Image[] = [];
       for await (const image of client.list({ ...filters, dateRange, limit: most, signal })) {

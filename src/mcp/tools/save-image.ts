@@ -1,4 +1,4 @@
-/** The tool `save_image`: stores a file from the folder that assistants were given. */
+/** The tool `save_image`: saves a file of the folder that assistants were given. */
 import { z } from 'zod';
 import type { ImageStorageClient } from '../../client.ts';
 import { openAllowed } from '../allowed-file.ts';
@@ -12,7 +12,7 @@ const parametersSchema = z
   .optional()
   .describe('The generation parameters: an object, or its JSON text, which keeps integers beyond 2^53 exact');
 
-/** `folder` is a real path. */
+/** Adds the tool; `folder` is a real path. */
 export function addSaveImage(addTool: AddTool, client: ImageStorageClient, folder: string): void {
   addTool({
     name: 'save_image',

@@ -48,8 +48,8 @@ export async function quarantineImage(store: BucketStore, filename: string, obje
   // A record of a save that is still in flight must meet a tombstone before the object is removed.
   const operation = { kind: 'save', nonce: nanoid(), filename, idempotencyKey: '', fingerprint: '' } as const;
   const found = await withdraw(store, operation);
-  await settle(store, operation, found);
-  return found.kind === 'tombstone';
+  const refusal = await settle(store, operation, found);
+  return found.kind === 'tombstone' && refusal === undefined;
 }
 
 /** Quarantines an object that is neither image nor record. Returns false when it was replaced or removed meanwhile. */

@@ -3,7 +3,9 @@ import { CatalogError } from '../catalog/catalog.ts';
 import { StorageError, toStorageError } from '../domain/errors.ts';
 import type { ProviderHealth } from '../domain/requests.ts';
 import type { ProviderContext } from '../types.ts';
-import { type ObjectFailure, ObjectStoreError } from './object-store.ts';
+import { HELP } from './help.ts';
+import { isFinal, type ObjectFailure, ObjectStoreError } from './object-store.ts';
+import type { LongWait } from './retrying-store.ts';
 
 const RETRY_AFTER_MS = 1_000;
 /** Text for callers; only the log names the setting to change. */
@@ -18,6 +20,8 @@ export class BucketCondition {
   #stopped: StorageError | undefined;
   /** Why the bucket does not serve; undefined when it does. */
   #down: string | undefined;
+  /** Why the bucket serves no complete list. */
+  #loss: StorageError | undefined;
 
   constructor(context: ProviderContext) {
     this.#context = context;
@@ -25,13 +29,47 @@ export class BucketCondition {
 
   get health(): ProviderHealth {
     if (this.#stopped !== undefined) return { serving: false, why: this.#stopped.message };
-    return this.#down === undefined ? { serving: true } : { serving: false, why: this.#down };
+    const why = this.#down ?? this.#loss?.message;
+    return why === undefined ? { serving: true } : { serving: false, why };
+  }
+
+  /** Returns whether calls to the bucket fail. */
+  get isDown(): boolean {
+    return this.#stopped !== undefined || this.#down !== undefined;
+  }
+
+  /** Notes that most images are missing; without an error, that they are not. */
+  noteLoss(error?: StorageError): void {
+    if (error?.message === this.#loss?.message) return;
+    this.#loss = error;
+    const { log, name: provider } = this.#context;
+    if (error === undefined) log.warn({ provider }, 'most images have their records again');
+    else log.error({ provider }, `${error.message} (${HELP.emptied})`);
+  }
+
+  /** Throws STORE_REPLACED while most images are missing: nothing may be deleted by counting them. */
+  checkComplete(): void {
+    if (this.#loss !== undefined) throw this.#loss;
+  }
+
+  /** Notes that the bucket lacks what a store needs. It goes on: its images would be out of sight. */
+  noteUnfit(error: Error): void {
+    this.#context.log.error(
+      { err: error, provider: this.#context.name },
+      `the bucket is not fit for a store: ${error.message}`,
+    );
   }
 
   /** Notes how a call to the bucket ended; without an error the bucket served it. */
   noteAnswer(error?: ObjectStoreError): void {
     // A refused request says nothing about other requests; the identity check reads FORMAT every minute.
     if (error?.scope !== 'request') this.noteState(error);
+  }
+
+  /** Notes that a call to the bucket takes long. */
+  noteLongWait(wait: LongWait): void {
+    const { log, name: provider } = this.#context;
+    log.warn({ provider, ...wait }, 'the bucket has not answered for a while; the call waits on');
   }
 
   /** Notes that the bucket does not serve, and why; without an error, that it does. */
@@ -56,14 +94,20 @@ export class BucketCondition {
     );
   }
 
+  /** Stops writes and synchronization: the object that identifies the store is gone. Returns the error. */
+  lostFormat(message: string): StorageError {
+    const told = 'the bucket no longer says which store it holds; the log of the daemon says how to mend it';
+    return this.#stop(new StorageError('STORE_REPLACED', told, { cause: new Error(message) }), message);
+  }
+
   /** Returns the StorageError for the caller; `outcomeUnknown` where the write may have happened. */
   fold(error: unknown, outcomeUnknown = false): StorageError {
     if (error instanceof CatalogError) return this.#foldCatalogError(error, outcomeUnknown);
     if (error instanceof ObjectStoreError) return foldObjectStoreError(error, outcomeUnknown);
     const folded = toStorageError(error);
     if (folded.outcomeUnknown === outcomeUnknown || folded.outcomeUnknown) return folded;
-    const { reason, message, retryAfterMs } = folded;
-    return new StorageError(reason, message, { cause: error, retryAfterMs, outcomeUnknown });
+    const { reason, message, retryAfterMs, details } = folded;
+    return new StorageError(reason, message, { cause: error, retryAfterMs, outcomeUnknown, details });
   }
 
   #foldCatalogError(error: CatalogError, outcomeUnknown: boolean): StorageError {
@@ -77,21 +121,35 @@ export class BucketCondition {
     return new StorageError('STORAGE_IO', 'the catalog of the store failed', { cause: error, outcomeUnknown });
   }
 
-  #stop(reason: StorageError): StorageError {
-    this.#context.log.error({ err: reason.cause, provider: this.#context.name }, reason.message);
+  #stop(reason: StorageError, message = reason.message): StorageError {
+    this.#context.log.error({ err: reason.cause, provider: this.#context.name }, message);
     this.#stopped ??= reason;
     return this.#stopped;
   }
 }
 
 function foldObjectStoreError(cause: ObjectStoreError, outcomeUnknown: boolean): StorageError {
+  const options = { cause, outcomeUnknown, details: detailsOf(cause) };
   if (cause.failure === 'auth') {
-    return new StorageError('BACKEND_AUTH', 'the bucket refused what the daemon asked for', { cause, outcomeUnknown });
+    return new StorageError('BACKEND_AUTH', 'the bucket refused what the daemon asked for', options);
   }
   const message = WHY_DOWN[cause.failure] ?? WHY_DOWN.unavailable;
+  if (!mayPass(cause)) {
+    return new StorageError('BACKEND_UNAVAILABLE', `${message}; the log of the daemon says why`, options);
+  }
   return new StorageError('BACKEND_UNAVAILABLE', `${message}; try again later`, {
-    cause,
-    outcomeUnknown,
+    ...options,
     retryAfterMs: RETRY_AFTER_MS,
   });
+}
+
+/** Returns whether the same request may succeed later. */
+function mayPass({ failure, answer }: ObjectStoreError): boolean {
+  return failure !== 'misconfigured' && !(answer !== undefined && isFinal(answer.status));
+}
+
+/** Returns what the service said, for programs. */
+export function detailsOf({ answer }: ObjectStoreError): Record<string, string> {
+  if (answer === undefined) return {};
+  return { backend_status: `${answer.status}`, ...(answer.code !== undefined && { backend_code: answer.code }) };
 }

@@ -6,6 +6,7 @@ import type { CopyUpload } from '../types.ts';
 import type { Payload } from './object-store.ts';
 import { imageHeaders, placeObject } from './place-object.ts';
 import { putRecord } from './record-object.ts';
+import { untilSilent } from './retrying-store.ts';
 import { spooledUpload } from './spooled-upload.ts';
 import { type BucketStore, createAndNote } from './store.ts';
 
@@ -17,7 +18,8 @@ export function openCopy(store: BucketStore, expectedBytes: number): CopyUpload 
  * Returns false when the name is taken. A failed attempt leaves no tombstone: a later attempt finds its object, whose
  * bytes are the same, and continues from there.
  */
-async function copyIn(store: BucketStore, wanted: ImageRecord, payload: Payload): Promise<boolean> {
+async function copyIn(open: BucketStore, wanted: ImageRecord, payload: Payload): Promise<boolean> {
+  const store = { ...open, objects: untilSilent(open.objects, open.patience) };
   const { objects, catalog } = store;
   const { filename, sha256 } = wanted;
   const record = { ...wanted, idempotencyKey: await freeKey(store, wanted), nonce: nanoid() };

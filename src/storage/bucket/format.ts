@@ -1,8 +1,10 @@
 /** Reads and creates FORMAT, the object with a store's identity, and checks that the bucket honours preconditions. */
 import { StoreOpenError } from '../domain/errors.ts';
 import { KEY_ROOT } from '../domain/naming.ts';
-import { newStoreFormat, storeIdIn } from '../domain/store-format.ts';
-import { failedWith, type ObjectHeaders, type ObjectStore } from './object-store.ts';
+import { formatOf, newStoreFormat, storeIdIn } from '../domain/store-format.ts';
+import { HELP } from './help.ts';
+import type { ObjectHeaders, ObjectStore } from './object-store.ts';
+import { ignored, isRefused, probe } from './probe.ts';
 import { readSmall } from './reading.ts';
 import { payloadOf } from './record-object.ts';
 import type { BucketStore } from './store.ts';
@@ -11,18 +13,27 @@ const FORMAT_KEY = `${KEY_ROOT}metadata/FORMAT`;
 const HEADERS: ObjectHeaders = { contentType: 'application/json', cacheControl: 'no-store' };
 const NO_ETAG = '00000000000000000000000000000000';
 
-/** Returns the store's id, created on first use unless `expectedId` is set. Rejects with a StoreOpenError `config`. */
-export async function readOrCreateFormat(objects: ObjectStore, expectedId?: string): Promise<string> {
+/**
+ * Returns the store's id, created on first use unless `expectedId` is set, and whether it is new: then the bucket has
+ * been probed. Rejects with a StoreOpenError `config`.
+ */
+export async function readOrCreateFormat(
+  objects: ObjectStore,
+  expectedId?: string,
+): Promise<{ storeId: string; isNew: boolean }> {
   let text = await readFormat(objects);
+  const isNew = text === undefined;
   if (text === undefined) {
-    if (expectedId !== undefined) throw replaced(objects);
+    if (expectedId !== undefined) throw new StoreOpenError('config', missing(objects, expectedId));
+    // Before the store exists: a bucket that fails is refused by the next start, too.
+    await probe(objects);
     await createIfAbsent(objects, newStoreFormat().text);
     text = (await readFormat(objects)) ?? '';
   }
   const storeId = storeIdOf(text, objects);
   if (expectedId !== undefined && storeId !== expectedId) throw replaced(objects);
   await checkPreconditions(objects, text);
-  return storeId;
+  return { storeId, isNew };
 }
 
 /**
@@ -31,6 +42,9 @@ export async function readOrCreateFormat(objects: ObjectStore, expectedId?: stri
  */
 export async function readStoreId(objects: ObjectStore, expectedId?: string): Promise<string | undefined> {
   const text = await readFormat(objects);
+  if (text === undefined && expectedId !== undefined) {
+    throw new StoreOpenError('config', missing(objects, expectedId));
+  }
   const storeId = text === undefined ? undefined : storeIdOf(text, objects);
   if (expectedId !== undefined && storeId !== expectedId) throw replaced(objects);
   return storeId;
@@ -43,7 +57,8 @@ export async function checkIdentity({ objects, storeId, condition }: BucketStore
     condition.noteState(error);
     throw error;
   });
-  if (text === undefined || !text.includes(JSON.stringify(storeId))) throw condition.replaced();
+  if (text === undefined) throw condition.lostFormat(missing(objects, storeId));
+  if (!text.includes(JSON.stringify(storeId))) throw condition.replaced();
 }
 
 async function readFormat(objects: ObjectStore): Promise<string | undefined> {
@@ -51,43 +66,30 @@ async function readFormat(objects: ObjectStore): Promise<string | undefined> {
 }
 
 async function createIfAbsent(objects: ObjectStore, text: string): Promise<boolean> {
-  try {
-    await objects.putNew(FORMAT_KEY, payloadOf(text), HEADERS);
-    return true;
-  } catch (error) {
-    if (failedWith(error, 'precondition')) return false;
-    throw error;
-  }
+  return !(await isRefused(objects.putNew(FORMAT_KEY, payloadOf(text), HEADERS)));
 }
 
 function storeIdOf(text: string, { location }: ObjectStore): string {
-  const damaged = `${FORMAT_KEY} in ${location} is damaged or none of ours; use another prefix`;
+  const damaged = `${FORMAT_KEY} in ${location} is damaged or none of ours (${HELP.format}); use another prefix`;
   return storeIdIn(text, { store: `the store in ${location}`, damaged });
 }
 
 /** Rejects when the bucket ignores preconditions: images could be overwritten. Test writes leave FORMAT as it is. */
 async function checkPreconditions(objects: ObjectStore, text: string): Promise<void> {
   if (await createIfAbsent(objects, text)) throw ignored(objects, 'If-None-Match');
-  try {
-    await objects.replaceIf(FORMAT_KEY, payloadOf(text), HEADERS, NO_ETAG);
-  } catch (error) {
-    if (failedWith(error, 'precondition')) return;
-    throw error;
-  }
-  throw ignored(objects, 'If-Match');
+  const replacing = objects.replaceIf(FORMAT_KEY, payloadOf(text), HEADERS, NO_ETAG);
+  if (!(await isRefused(replacing))) throw ignored(objects, 'If-Match');
 }
 
-/** Returns the error for a bucket that ignores the header. */
-export function ignored({ location }: ObjectStore, header: string): StoreOpenError {
-  return new StoreOpenError(
-    'config',
-    `${location} ignores ${header} on Put: two saves could overwrite each other; use a service or version with conditional writes`,
-  );
+/** Says what is missing from the bucket, and how to put it back. */
+function missing({ location }: ObjectStore, storeId: string): string {
+  const text = formatOf(storeId).trim();
+  return `${FORMAT_KEY} is missing in ${location}, which this state folder belongs to: if it is the right bucket, put the object back with the content ${text} (${HELP.format}); otherwise correct the bucket, or name another stateDir`;
 }
 
 function replaced({ location }: ObjectStore): StoreOpenError {
   return new StoreOpenError(
     'config',
-    `${location} is not the store that the state folder belongs to; correct the bucket, or name another stateDir`,
+    `${location} is not the store that the state folder belongs to (${HELP.format}); correct the bucket, or name another stateDir`,
   );
 }

@@ -1,6 +1,7 @@
 /** Walks a bucket: merges the listings of images and records with what the catalog knows. */
 import type { BucketCatalog } from '../catalog/bucket-catalog.ts';
 import { folderOf, imageKey, KEY_ROOT, recordKey } from '../domain/naming.ts';
+import { listPages } from './listing.ts';
 import type { ListedObject, ObjectStore } from './object-store.ts';
 import type { BucketStore } from './store.ts';
 
@@ -37,17 +38,13 @@ async function* listed(
   prefix: string,
   keyOf: (filename: string) => string,
 ): AsyncGenerator<Listed> {
-  let after: string | undefined;
-  for (let more = true; more; ) {
-    const page = await objects.list(prefix, after);
+  for await (const page of listPages(objects, prefix)) {
     for (const object of page.objects) {
       if (isFolder(object) || object.key.startsWith(SCRATCH_IMAGES)) continue;
       const filename = object.key.slice(object.key.lastIndexOf('/') + 1).replace(/\.json$/, '');
       const isOurs = folderOf(filename) !== undefined && keyOf(filename) === object.key;
       yield { object, ...(isOurs && { filename }) };
     }
-    after = page.objects.at(-1)?.key;
-    more = page.more && after !== undefined;
   }
 }
 

@@ -92,14 +92,26 @@ export type ObjectFailure =
   /** No such bucket, or a store that lacks what the protocol needs. */
   | 'misconfigured';
 
+/** What the service itself said of a failed request. */
+export interface ServiceAnswer {
+  /** The HTTP status. */
+  status: number;
+  /** Such as `SlowDown`; letters, digits, `.`, `_` and `-`, at most 64. */
+  code?: string;
+  /** Names no key id, signature or canonical request; at most 300 characters. */
+  message?: string;
+}
+
 export interface ObjectStoreErrorOptions {
   maybeApplied?: boolean;
   /** Default `store`. */
   scope?: 'request' | 'store';
+  /** Follows the message in words. */
+  answer?: ServiceAnswer;
   cause?: unknown;
 }
 
-/** `message` says what to change; no path, stack or secret. */
+/** `message` says what to change, and then what the service said; no path, stack or secret. */
 export class ObjectStoreError extends Error {
   override readonly name = 'ObjectStoreError';
   readonly failure: ObjectFailure;
@@ -107,17 +119,36 @@ export class ObjectStoreError extends Error {
   readonly maybeApplied: boolean;
   /** `request`: only this request is refused, for lack of a permission or as too large; others may succeed. */
   readonly scope: 'request' | 'store';
+  /** The message without the words of the service. */
+  readonly guess: string;
+  readonly answer: ServiceAnswer | undefined;
 
   constructor(
     failure: ObjectFailure,
-    message: string,
-    { maybeApplied = false, scope = 'store', cause }: ObjectStoreErrorOptions = {},
+    guess: string,
+    { maybeApplied = false, scope = 'store', answer, cause }: ObjectStoreErrorOptions = {},
   ) {
-    super(message, cause === undefined ? undefined : { cause });
+    super(guess + inWords(answer), cause === undefined ? undefined : { cause });
+    this.guess = guess;
+    this.answer = answer;
     this.failure = failure;
     this.maybeApplied = maybeApplied;
     this.scope = scope;
   }
+}
+
+const MAY_PASS: readonly number[] = [408, 409, 425, 429];
+
+/** Returns whether a status says that the same request will be refused again. */
+export function isFinal(status: number): boolean {
+  return status >= 400 && status < 500 && !MAY_PASS.includes(status);
+}
+
+/** `; the service answered 403 AccessDenied: Access Denied` */
+function inWords(answer: ServiceAnswer | undefined): string {
+  if (answer === undefined) return '';
+  const { status, code, message } = answer;
+  return `; the service answered ${status}${code ? ` ${code}` : ''}${message ? `: ${message}` : ''}`;
 }
 
 /** Returns whether the error is an ObjectStoreError with one of these failures. */

@@ -11,7 +11,7 @@ import { type Lock, openLock } from '../disk/lock.ts';
 import { type BucketSettings, DEFAULT_LOCK_WAIT_SECONDS, DEFAULT_STATE_DIR } from '../domain/config.ts';
 import { StoreOpenError } from '../domain/errors.ts';
 import type { ProviderContext } from '../types.ts';
-import { BucketCondition } from './condition.ts';
+import { BucketCondition, detailsOf } from './condition.ts';
 import { readOrCreateFormat } from './format.ts';
 import { Journal } from './journal.ts';
 import { type ObjectStore, ObjectStoreError } from './object-store.ts';
@@ -71,7 +71,11 @@ async function openLocked(
   const condition = new BucketCondition(context);
   const closing = new AbortController();
   const trying = { ...retry, signal: closing.signal };
-  const objects = retrying(bare, { ...trying, onAnswer: (failure) => condition.noteAnswer(failure) });
+  const objects = retrying(bare, {
+    ...trying,
+    onAnswer: (failure) => condition.noteAnswer(failure),
+    onLongWait: (wait) => condition.noteLongWait(wait),
+  });
   const giveUp = () => {
     closing.abort();
     bare.close?.();
@@ -82,14 +86,18 @@ async function openLocked(
   let catalog: BucketCatalog | undefined;
   try {
     // Not through `condition`: a failure now is reported once, by the caller that opens the store.
-    const storeId = await withinFirstAnswer(bindToStore(retrying(bare, trying), files), giveUp);
+    const { storeId, isNew } = await withinFirstAnswer(bindToStore(retrying(bare, trying), files), giveUp);
     const spool = new Spool(files.spool);
     await spool.prepare();
     catalog = await openOrCreateCatalog(files, storeId, context);
     const journal = new Journal(catalog);
-    const parts = { objects, catalog, journal, condition, context, spool, storeId, shared };
+    const parts = { objects, patience: trying, catalog, journal, condition, context, spool, storeId, shared };
     const store = { ...parts, unsettled: new Map(), byKey: new KeyedQueue(), closing };
-    const synchronizer = new Synchronizer(store, await catalog.isFilled());
+    if (isNew) {
+      await journal.write({ kind: 'probed' });
+      context.log.info({ provider: context.name, location: objects.location }, 'a new store was made in the bucket');
+    }
+    const synchronizer = await Synchronizer.over(store);
     await resolveOperations(store, await catalog.pendingOperations());
     signal?.throwIfAborted();
     return { ...store, synchronizer, stateDir: files.folder, lock };
@@ -124,16 +132,17 @@ export function stateFiles(name: string, folder: string = DEFAULT_STATE_DIR): St
 }
 
 /**
- * Returns the id of the store in the bucket. Requires that it is the store that the state was made for, if there is
+ * Returns the id of the store in the bucket, and whether it is new. Requires that it is the store that the state was made for, if there is
  * state.
  */
-async function bindToStore(objects: ObjectStore, files: StateFiles): Promise<string> {
+async function bindToStore(objects: ObjectStore, files: StateFiles): Promise<{ storeId: string; isNew: boolean }> {
   const bound = await readBinding(files);
-  const storeId = await readOrCreateFormat(objects, bound?.storeId);
+  const format = await readOrCreateFormat(objects, bound?.storeId);
+  const { storeId } = format;
   if (bound?.storeId !== storeId || bound.location !== objects.location) {
     await replaceFile(files.binding, `${JSON.stringify({ storeId, location: objects.location })}\n`);
   }
-  return storeId;
+  return format;
 }
 
 /** Returns the store that the state was made for, or undefined. */
@@ -173,5 +182,6 @@ async function openOrCreateCatalog(
 function toBucketError(error: unknown, { location }: ObjectStore): unknown {
   if (!(error instanceof ObjectStoreError)) return error;
   const isAuth = error.failure === 'auth';
-  return new StoreOpenError('config', `${location}: ${error.message}`, { cause: error, isAuth });
+  const kind = error.failure === 'unavailable' ? 'unavailable' : 'config';
+  return new StoreOpenError(kind, `${location}: ${error.message}`, { cause: error, isAuth, details: detailsOf(error) });
 }

@@ -25,5 +25,5 @@ export async function resolveOperations(store: BucketStore, operations: readonly
 async function resolve(store: BucketStore, operation: PendingOperation): Promise<void> {
   const over = (await store.catalog.known(operation.filename))?.etag;
   if (operation.kind === 'save') await settle(store, operation, await withdraw(store, operation), over);
-  else await finishDelete(store, operation, await readRecord(store.objects, operation.filename), over);
+  else await finishDelete(store, operation, { found: await readRecord(store.objects, operation.filename) }, over);
 }

@@ -1,12 +1,15 @@
 /** Retries the calls of an object store with exponential backoff and full jitter, within one budget for all calls. */
 import { setTimeout as wait } from 'node:timers/promises';
+import { HELP } from './help.ts';
 import { failedWith, type ObjectStore, ObjectStoreError } from './object-store.ts';
 
 const MAX_ATTEMPTS = 6;
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5_000;
 /** No attempt begins later: one that stalls takes half a minute, and the caller waits for all of them. */
-const LONGEST_TRYING_MS = 45_000;
+export const LONGEST_TRYING_MS = 45_000;
+/** A call that takes longer is logged. */
+const LONG_WAIT_MS = 15_000;
 /** Retries beyond those that successes earn: an outage must not multiply the load. */
 const BUDGET = 200;
 const EARNED_BY_SUCCESS = 0.1;
@@ -22,6 +25,18 @@ export interface RetryOptions {
   signal?: AbortSignal;
   /** Called at the end of each call, with the store's failure, if any; `precondition` and `not_found` count as none. */
   onAnswer?: (failure?: ObjectStoreError) => void;
+  /** Called once for a call that has waited for long, with what it waits for. */
+  onLongWait?: (wait: LongWait) => void;
+  /** Default 45 s. */
+  longestTryingMs?: number;
+  /** Default 15 s. */
+  longWaitMs?: number;
+}
+
+/** Such as `PUT outputs/images/…`, for 15 seconds. */
+export interface LongWait {
+  waitsFor: string;
+  seconds: number;
 }
 
 /**
@@ -33,12 +48,45 @@ export function retrying(store: ObjectStore, options: RetryOptions = {}): Object
   const attempts = new Attempts(options);
   return {
     location: store.location,
-    putNew: (...args) => attempts.run(() => store.putNew(...args)),
-    replaceIf: (...args) => attempts.run(() => store.replaceIf(...args)),
-    get: (...args) => attempts.run(() => store.get(...args)),
-    list: (...args) => attempts.run(() => store.list(...args)),
-    remove: (...args) => attempts.run(() => store.remove(...args)),
+    putNew: (key, ...args) => attempts.run(`PUT ${key}`, () => store.putNew(key, ...args)),
+    replaceIf: (key, ...args) => attempts.run(`PUT ${key}`, () => store.replaceIf(key, ...args)),
+    get: (key, ...args) => attempts.run(`GET ${key}`, () => store.get(key, ...args)),
+    list: (prefix, ...args) => attempts.run(`LIST ${prefix}`, () => store.list(prefix, ...args)),
+    remove: (key) => attempts.run(`DELETE ${key}`, () => store.remove(key)),
     close: () => store.close?.(),
+  };
+}
+
+/**
+ * Returns the same store for one save: rejects every further call with `unavailable` once the store has failed to
+ * answer for so long. A save makes several calls in turn, which would each try again.
+ */
+export function untilSilent(
+  store: ObjectStore,
+  { longestTryingMs = LONGEST_TRYING_MS, now = () => performance.now() }: RetryOptions = {},
+): ObjectStore {
+  let silentSince = now();
+  const run = async <T>(call: () => Promise<T>): Promise<T> => {
+    const seconds = Math.round((now() - silentSince) / 1000);
+    if (now() - silentSince > longestTryingMs) {
+      throw new ObjectStoreError('unavailable', `the service has not answered for ${seconds} s (${HELP.silence})`);
+    }
+    try {
+      const result = await call();
+      silentSince = now();
+      return result;
+    } catch (error) {
+      if (!failedWith(error, 'unavailable') || error.answer !== undefined) silentSince = now();
+      throw error;
+    }
+  };
+  return {
+    location: store.location,
+    putNew: (...args) => run(() => store.putNew(...args)),
+    replaceIf: (...args) => run(() => store.replaceIf(...args)),
+    get: (...args) => run(() => store.get(...args)),
+    list: (...args) => run(() => store.list(...args)),
+    remove: (...args) => run(() => store.remove(...args)),
   };
 }
 
@@ -48,6 +96,9 @@ class Attempts {
   readonly #random: () => number;
   readonly #now: () => number;
   readonly #onAnswer: (failure?: ObjectStoreError) => void;
+  readonly #onLongWait: ((wait: LongWait) => void) | undefined;
+  readonly #longestTryingMs: number;
+  readonly #longWaitMs: number;
   #budget = BUDGET;
 
   constructor({
@@ -56,16 +107,38 @@ class Attempts {
     random = Math.random,
     now = () => performance.now(),
     onAnswer = () => {},
+    onLongWait,
+    longestTryingMs = LONGEST_TRYING_MS,
+    longWaitMs = LONG_WAIT_MS,
   }: RetryOptions) {
     this.#signal = signal;
     this.#sleep = sleep;
     this.#random = random;
     this.#now = now;
     this.#onAnswer = onAnswer;
+    this.#onLongWait = onLongWait;
+    this.#longestTryingMs = longestTryingMs;
+    this.#longWaitMs = longWaitMs;
   }
 
-  async run<T>(call: () => Promise<T>): Promise<T> {
-    const giveUpAt = this.#now() + LONGEST_TRYING_MS;
+  /** `name` says what is called, such as `GET outputs/metadata/FORMAT`. */
+  async run<T>(name: string, call: () => Promise<T>): Promise<T> {
+    const timer = this.#watch(name);
+    try {
+      return await this.#try(name, call);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #watch(waitsFor: string): NodeJS.Timeout | undefined {
+    if (this.#onLongWait === undefined) return undefined;
+    const wait = { waitsFor, seconds: Math.round(this.#longWaitMs / 1000) };
+    return setTimeout(() => this.#onLongWait?.(wait), this.#longWaitMs).unref();
+  }
+
+  async #try<T>(name: string, call: () => Promise<T>): Promise<T> {
+    const startedAt = this.#now();
     let maybeApplied = false;
     for (let attempt = 1; ; attempt += 1) {
       try {
@@ -76,7 +149,11 @@ class Attempts {
       } catch (thrown) {
         const error = toObjectStoreError(thrown);
         maybeApplied ||= error.maybeApplied;
-        if (this.#now() > giveUpAt || !this.#mayRetry(error, attempt)) throw this.#final(error, maybeApplied);
+        const triedMs = this.#now() - startedAt;
+        if (triedMs > this.#longestTryingMs || !this.#mayRetry(error, attempt)) {
+          const tries = `${attempt === 1 ? '1 attempt' : `${attempt} attempts`}, ${(triedMs / 1000).toFixed(1)} s`;
+          throw this.#final(error, maybeApplied, `waited for ${name} (${tries})`);
+        }
       }
       await this.#sleep(this.#random() * Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** attempt));
     }
@@ -93,10 +170,13 @@ class Attempts {
     this.#budget = Math.min(BUDGET, this.#budget + tokens);
   }
 
-  #final(error: ObjectStoreError, maybeApplied: boolean): ObjectStoreError {
+  #final(error: ObjectStoreError, maybeApplied: boolean, waiting: string): ObjectStoreError {
+    const { failure, guess, scope, answer, cause } = error;
     this.#onAnswer(failedWith(error, 'precondition', 'not_found') ? undefined : error);
-    if (error.maybeApplied === maybeApplied) return error;
-    return new ObjectStoreError(error.failure, error.message, { maybeApplied, cause: error });
+    const isWaited = failure === 'unavailable';
+    if (error.maybeApplied === maybeApplied && !isWaited) return error;
+    const message = isWaited ? `${guess}; ${waiting}` : guess;
+    return new ObjectStoreError(failure, message, { maybeApplied, scope, answer, cause });
   }
 }
 

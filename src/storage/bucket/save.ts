@@ -9,6 +9,7 @@ import type { Committed, Upload } from '../types.ts';
 import type { Payload, StoredObject } from './object-store.ts';
 import { imageHeaders, placeObject } from './place-object.ts';
 import { putRecord } from './record-object.ts';
+import { untilSilent } from './retrying-store.ts';
 import { spooledUpload } from './spooled-upload.ts';
 import { type BucketStore, createOrRead, isInDoubt, settle, withdraw } from './store.ts';
 
@@ -21,7 +22,8 @@ export function openUpload(store: BucketStore, filename: string, expectedBytes?:
   };
 }
 
-async function saveImage(store: BucketStore, wanted: ImageRecord, payload: Payload): Promise<Committed> {
+async function saveImage(open: BucketStore, wanted: ImageRecord, payload: Payload): Promise<Committed> {
+  const store = { ...open, objects: untilSilent(open.objects, open.patience) };
   for (let count = 0; count < MAX_NAMES; count += 1) {
     const filename = filenameOf(wanted, count, store.context.shortId);
     const record = { ...wanted, filename, key: imageKey(filename), nonce: nanoid() };

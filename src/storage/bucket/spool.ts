@@ -2,7 +2,8 @@
 import { type FileHandle, mkdir, open, readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { nanoid } from 'nanoid';
-import { unlinkIfPresent, writeFully } from '../disk/files.ts';
+import { isOfOneFile, unlinkIfPresent, writeFully } from '../disk/files.ts';
+import { checkFolder } from '../disk/plain-files.ts';
 import type { IncomingBytes } from '../types.ts';
 import type { Payload } from './object-store.ts';
 
@@ -46,16 +47,21 @@ export class Spool {
     this.#pool = pool;
   }
 
-  /** Creates the folder, and empties it of files that a crash left. */
+  /** Creates the folder, and empties it of files that a crash left. Rejects with NotPlainError where it is a link. */
   async prepare(): Promise<void> {
     await mkdir(this.#folder, { recursive: true });
-    for (const name of await readdir(this.#folder)) await unlink(join(this.#folder, name));
+    await checkFolder(this.#folder);
+    for (const name of await readdir(this.#folder)) await unlink(join(this.#folder, name)).catch(unlessOfOneFile);
   }
 
   /** `expectedBytes`: above 8 MiB the bytes go to a file from the first one on. */
   open(expectedBytes = 0): SpooledBytes {
     return new SpooledBytes(join(this.#folder, nanoid()), this.#pool, expectedBytes);
   }
+}
+
+function unlessOfOneFile(error: unknown): void {
+  if (!isOfOneFile(error)) throw error;
 }
 
 export class SpooledBytes implements IncomingBytes {

@@ -5,9 +5,11 @@ import type { BucketCatalog, BucketChange, FoundRecord, PendingOperation } from 
 import { imageKey } from '../domain/naming.ts';
 import type { ProviderContext } from '../types.ts';
 import type { BucketCondition } from './condition.ts';
+import { HELP } from './help.ts';
 import type { Journal } from './journal.ts';
 import { failedWith, type ObjectStore, ObjectStoreError } from './object-store.ts';
 import { putTombstone, readRecord, tombstoneOfFailed } from './record-object.ts';
+import type { RetryOptions } from './retrying-store.ts';
 import type { Spool } from './spool.ts';
 
 /** After this time a write that was delayed in flight has arrived or never will. */
@@ -16,6 +18,8 @@ const MAX_ROUNDS = 3;
 
 export interface BucketStore {
   objects: ObjectStore;
+  /** How long calls are tried, and by which clock. */
+  patience: RetryOptions;
   catalog: BucketCatalog;
   journal: Journal;
   condition: BucketCondition;
@@ -83,39 +87,54 @@ export function withdraw(store: BucketStore, operation: PendingOperation): Promi
 
 /**
  * Ends an operation that left `found` at the record's key: removes the object where that is a tombstone, and notes the
- * result in the catalog; `over` is the ETag that the catalog knew. Upkeep retries what fails. Rejects only with a
- * CatalogError.
+ * result in the catalog; `over` is the ETag that the catalog knew. Upkeep retries what fails. Returns the error when the
+ * bucket refused to remove the object: the sweep asks again. Rejects only with a CatalogError.
  */
 export async function settle(
   store: BucketStore,
   operation: PendingOperation,
   found: FoundRecord,
   over?: string,
-): Promise<void> {
+): Promise<ObjectStoreError | undefined> {
   const { filename, nonce } = operation;
+  const failure = found.kind === 'tombstone' ? await removeObject(store, filename) : undefined;
+  const refusal = failure !== undefined && isRefusal(failure) ? failure : undefined;
+  const isSettled = failure === refusal;
+  if (!isSettled) store.unsettled.set(nonce, operation);
   const sweepTime = store.context.now() + SWEEP_AFTER_MS;
-  const removed = found.kind !== 'tombstone' || (await removeObject(store, filename));
-  if (!removed) store.unsettled.set(nonce, operation);
   try {
     await store.journal.write(
       { kind: 'found', filename, found, ...(over !== undefined && { over }), sweepTime },
       // The object that was just removed may still be in flight.
       ...(found.kind === 'tombstone' ? [{ kind: 'sweep' as const, filename, sweepTime }] : []),
-      ...(removed ? [{ kind: 'end' as const, nonce }] : []),
+      ...(isSettled ? [{ kind: 'end' as const, nonce }] : []),
     );
+    return refusal;
   } catch (error) {
     store.unsettled.set(nonce, operation);
     throw error;
   }
 }
 
-/** Returns false when it failed. Requires a tombstone at the record's key: then no image can need the object. */
-async function removeObject({ objects, context }: BucketStore, filename: string): Promise<boolean> {
+/** Returns whether the bucket refuses this removal, by a lock or a policy, while other requests may succeed. */
+export function isRefusal({ failure, scope }: ObjectStoreError): boolean {
+  return scope === 'request' && (failure === 'auth' || failure === 'misconfigured');
+}
+
+/** Returns why it failed, if it did. Requires a tombstone at the record's key: then no image can need the object. */
+export async function removeObject(
+  { objects, context: { log, name: provider } }: BucketStore,
+  filename: string,
+): Promise<ObjectStoreError | undefined> {
   try {
     await objects.remove(imageKey(filename));
-    return true;
-  } catch (error) {
-    context.log.warn({ err: error, provider: context.name, filename }, 'the bytes of a deleted image stay for now');
-    return false;
+    return undefined;
+  } catch (thrown) {
+    const error = thrown instanceof ObjectStoreError ? thrown : new ObjectStoreError('unavailable', 'it failed');
+    const facts = { err: error, provider, filename };
+    if (isRefusal(error))
+      log.error(facts, `the bucket refuses to remove the bytes of a deleted image (${HELP.objectLock})`);
+    else log.warn(facts, 'the bytes of a deleted image stay for now');
+    return error;
   }
 }

@@ -3,8 +3,9 @@
 import { inParallel } from '../async/parallel.ts';
 import type { BucketChange, DueSweep } from '../catalog/bucket-catalog.ts';
 import { imageKey, recordKey } from '../domain/naming.ts';
+import { ObjectStoreError } from './object-store.ts';
 import { readRecord } from './record-object.ts';
-import type { BucketStore } from './store.ts';
+import { type BucketStore, isRefusal, SWEEP_AFTER_MS } from './store.ts';
 
 const BATCH = 200;
 const AT_ONCE = 8;
@@ -30,7 +31,13 @@ async function sweepOne(
   const { objects, context } = store;
   const found = await readRecord(objects, filename);
   if (found.kind !== 'tombstone') return { kind: 'found', filename, found, over: etag };
-  await objects.remove(imageKey(filename));
+  try {
+    await objects.remove(imageKey(filename));
+  } catch (error) {
+    // The tombstone has to outlast the object, which `verify` would adopt otherwise.
+    if (!(error instanceof ObjectStoreError) || !isRefusal(error)) throw error;
+    return { kind: 'sweep', filename, sweepTime: context.now() + SWEEP_AFTER_MS };
+  }
   const expiry = deleteTime + expireAfterMs;
   if (context.now() < expiry) return { kind: 'sweep', filename, sweepTime: expiry };
   await objects.remove(recordKey(filename));

@@ -1,10 +1,11 @@
 /** Synchronizes the catalog with the bucket: compares the listing of records with it, and reads what differs. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { BucketChange } from '../catalog/bucket-catalog.ts';
+import { type BucketChange, type KnownRecord, type ListedRecord, MISSING_ETAG } from '../catalog/bucket-catalog.ts';
 import { StorageError } from '../domain/errors.ts';
 import { folderOf, KEY_ROOT, recordKey } from '../domain/naming.ts';
 import { checkIdentity } from './format.ts';
-import type { ListedObject } from './object-store.ts';
+import { type ListedPage, listPages } from './listing.ts';
+import { isRecent, Losses } from './losses.ts';
 import { readRecord } from './record-object.ts';
 import { type BucketStore, discovery } from './store.ts';
 
@@ -13,24 +14,36 @@ const KNOWN_AT_ONCE = 2_000;
 /** Bounds the memory of records in flight, whose metadata may have 1 MiB each. */
 const READS_AT_ONCE = 16;
 const RETRY_AFTER_MS = 5_000;
+/** How far the noted time of the last comparison may be behind, which spares a commit for each. */
+const NOTED_EVERY_MS = 60 * 60 * 1000;
 
-/** A record to read, and the ETag that the catalog has for it. */
-interface Difference {
-  filename: string;
-  over?: string;
-}
+/** A record to read, with what the catalog knows of it, if anything. */
+type Difference = Pick<KnownRecord, 'filename'> & Partial<ListedRecord>;
 
 export class Synchronizer {
   readonly #store: BucketStore;
   #filled: boolean;
+  /** When the last whole comparison began, as noted in the catalog. */
+  #comparedAt: number | undefined;
   #compared = 0;
   #running: Promise<void> | undefined;
   #next: Promise<void> | undefined;
 
+  static async over(store: BucketStore): Promise<Synchronizer> {
+    const { comparedAt } = await store.catalog.notes();
+    return new Synchronizer(store, await store.catalog.isFilled(), comparedAt);
+  }
+
   /** `filled`: the catalog has been compared with the whole bucket. */
-  constructor(store: BucketStore, filled: boolean) {
+  private constructor(store: BucketStore, filled: boolean, comparedAt: number | undefined) {
     this.#store = store;
     this.#filled = filled;
+    this.#comparedAt = comparedAt;
+  }
+
+  /** Returns whether a live image of the catalog whose record is gone is missing, rather than deleted long ago. */
+  get keepsMissing(): boolean {
+    return isRecent(this.#comparedAt, this.#store.context.now());
   }
 
   get filled(): boolean {
@@ -68,27 +81,25 @@ export class Synchronizer {
   async #compareAll(): Promise<void> {
     await checkIdentity(this.#store);
     this.#compared = 0;
-    let after: string | undefined;
-    for (let more = true; more; ) {
+    const beganAt = this.#store.context.now();
+    const losses = new Losses(this.#store, this.keepsMissing);
+    for await (const page of listPages(this.#store.objects, RECORDS)) {
       this.#store.closing.signal.throwIfAborted();
-      const page = await this.#store.objects.list(RECORDS, after);
-      const last = page.objects.at(-1)?.key;
-      more = page.more && last !== undefined;
-      await this.#compare(page.objects, { after, ...(more && { upTo: last }) });
+      await this.#compare(page, losses);
       this.#compared += page.objects.length;
-      after = last;
     }
-    await this.#noteFilled();
+    await this.#noteCompared(beganAt);
+    await losses.report();
   }
 
   /** Compares one page of the listing with the catalog's records in the same key range. */
-  async #compare(objects: ListedObject[], { after, upTo }: { after?: string; upTo?: string }): Promise<void> {
+  async #compare({ objects, after, upTo }: ListedPage, losses: Losses): Promise<void> {
     const listed = new Map(objects.map(({ key, etag }) => [key, etag]));
     for (let from = after, more = true; more; ) {
       const known = await this.#store.catalog.knownBetween({ after: from, upTo, limit: KNOWN_AT_ONCE });
-      const changed = known.filter(({ filename, etag }) => listed.get(recordKey(filename)) !== etag);
+      const changed = known.filter((record) => isChanged(record, listed.get(recordKey(record.filename)), losses));
       for (const { filename } of known) listed.delete(recordKey(filename));
-      await this.#read(changed.map(({ filename, etag }) => ({ filename, over: etag })));
+      await this.#read(changed, losses);
       more = known.length === KNOWN_AT_ONCE;
       from = more ? recordKey(known.at(-1)!.filename) : from;
     }
@@ -97,20 +108,22 @@ export class Synchronizer {
         .map(filenameOf)
         .filter((filename) => filename !== undefined)
         .map((filename) => ({ filename })),
+      losses,
     );
   }
 
-  async #read(differences: Difference[]): Promise<void> {
+  async #read(differences: Difference[], losses: Losses): Promise<void> {
     for (let start = 0; start < differences.length; start += READS_AT_ONCE) {
       this.#store.closing.signal.throwIfAborted();
       const group = differences.slice(start, start + READS_AT_ONCE);
-      const changes = await Promise.all(group.map((difference) => this.#changesOf(difference)));
+      const changes = await Promise.all(group.map((difference) => this.#changesOf(difference, losses)));
       await this.#store.journal.write(...changes.flat());
     }
   }
 
-  async #changesOf({ filename, over }: Difference): Promise<BucketChange[]> {
+  async #changesOf({ filename, etag: over, deleted }: Difference, losses: Losses): Promise<BucketChange[]> {
     const found = await readRecord(this.#store.objects, filename);
+    if (found.kind === 'absent' && over !== undefined && !deleted) return [losses.gone(filename, found, over)];
     if (found.kind === 'foreign' && over !== undefined) {
       // The catalog keeps its record: `verify` restores from it.
       const { log, name: provider } = this.#store.context;
@@ -120,13 +133,23 @@ export class Synchronizer {
     return [discovery(filename, found, over)];
   }
 
-  async #noteFilled(): Promise<void> {
+  async #noteCompared(beganAt: number): Promise<void> {
+    const isNoted = this.#comparedAt !== undefined && Math.abs(beganAt - this.#comparedAt) < NOTED_EVERY_MS;
+    if (this.#filled && isNoted) return;
+    await this.#store.journal.write({ kind: 'filled', comparedAt: beganAt });
+    this.#comparedAt = beganAt;
     if (this.#filled) return;
-    await this.#store.journal.write({ kind: 'filled' });
     this.#filled = true;
     const { log, name } = this.#store.context;
     log.info({ provider: name, records: this.#compared }, 'the catalog was built from the bucket');
   }
+}
+
+/** Returns whether a record of the catalog is to be read; `etag` is that of the listing, if it is listed. */
+function isChanged(known: ListedRecord, etag: string | undefined, losses: Losses): boolean {
+  if (etag !== undefined || known.etag !== MISSING_ETAG) return etag !== known.etag;
+  losses.stays();
+  return false;
 }
 
 /** Returns the filename of the image whose record has this key, or undefined for any other key. */

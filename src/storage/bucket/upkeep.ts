@@ -1,7 +1,10 @@
 /** The background work of an open store in a bucket: synchronizes, settles operations, sweeps, checks the identity. */
 import { DEFAULT_SYNC_SECONDS } from '../domain/config.ts';
+import { StorageError, StoreOpenError } from '../domain/errors.ts';
 import { checkIdentity } from './format.ts';
+import { failedWith } from './object-store.ts';
 import type { OpenStore } from './open.ts';
+import { probe } from './probe.ts';
 import { resolveOperations } from './recover.ts';
 import { BUCKET_TOMBSTONE_MS, sweep } from './sweep.ts';
 
@@ -10,6 +13,7 @@ const SWEEP_EVERY_MS = 60_000;
 const IDENTITY_EVERY_MS = 60_000;
 const RECOVERY_EVERY_MS = 5_000;
 const TRY_AGAIN_MS = 5_000;
+const LOOK_AGAIN_MS = 60_000;
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 interface Chore {
@@ -25,8 +29,9 @@ export function startUpkeep(store: OpenStore, syncSeconds: number = DEFAULT_SYNC
   // Random for each daemon, so that two hardly ever remove the same tombstone at once.
   const expireAfterMs = BUCKET_TOMBSTONE_MS + Math.floor(Math.random() * DAY_MS);
   const chores: Chore[] = [
-    // Once at start even without other writers: it finds changes made by hand, or lost with the disk in a crash.
-    { name: 'sync', work: () => store.synchronizer.run(), ...(store.shared && { everyMs: syncSeconds * 1000 }) },
+    // Also without other writers: it finds what was changed by hand, expired by a rule, or lost with the disk in a crash.
+    { name: 'sync', work: () => compare(store), everyMs: store.shared ? syncSeconds * 1000 : DAY_MS },
+    { name: 'probe', work: () => probeOnce(store) },
     { name: 'settle', work: () => resolveOperations(store, [...store.unsettled.values()]), everyMs: SETTLE_EVERY_MS },
     { name: 'sweep', work: () => sweepAll(store, expireAfterMs), everyMs: SWEEP_EVERY_MS },
     { name: 'identity', work: () => checkIdentity(store), everyMs: IDENTITY_EVERY_MS },
@@ -39,8 +44,26 @@ export function startUpkeep(store: OpenStore, syncSeconds: number = DEFAULT_SYNC
   };
 }
 
+/** Rejects with STORE_REPLACED when most images are missing. */
+async function compare({ synchronizer, condition }: OpenStore): Promise<void> {
+  await synchronizer.run();
+  condition.checkComplete();
+}
+
+/** Probes a bucket whose store another daemon made, or an older version, which did not probe; once for a catalog. */
+async function probeOnce({ catalog, condition, journal, objects }: OpenStore): Promise<void> {
+  if ((await catalog.notes()).probed) return;
+  try {
+    await probe(objects);
+    await journal.write({ kind: 'probed' });
+  } catch (error) {
+    if (!(error instanceof StoreOpenError || failedWith(error, 'misconfigured'))) throw error;
+    condition.noteUnfit(error);
+  }
+}
+
 async function checkIfDown(store: OpenStore): Promise<void> {
-  if (!store.condition.health.serving) await checkIdentity(store);
+  if (store.condition.isDown) await checkIdentity(store);
 }
 
 async function sweepAll(store: OpenStore, expireAfterMs: number): Promise<void> {
@@ -55,8 +78,10 @@ function repeat({ name, work, everyMs }: Chore, { context, condition }: OpenStor
     try {
       await work();
     } catch (error) {
-      pauseMs = TRY_AGAIN_MS;
-      // An unreachable or replaced bucket has been logged already.
+      // Neither a replaced bucket nor lost images come back by themselves.
+      const isFinal = error instanceof StorageError || failedWith(error, 'misconfigured');
+      pauseMs = isFinal ? Math.min(LOOK_AGAIN_MS, everyMs ?? LOOK_AGAIN_MS) : TRY_AGAIN_MS;
+      // An unreachable or replaced bucket, or one without most images, has been logged already.
       if (!stopped && condition.health.serving) {
         context.log.warn({ err: error, provider: context.name, chore: name }, 'upkeep failed; it is tried again');
       }

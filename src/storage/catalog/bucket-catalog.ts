@@ -35,6 +35,23 @@ export interface KnownRecord {
   etag: string;
 }
 
+/** The ETag of an image whose record is gone from the bucket although no daemon deleted it. */
+export const MISSING_ETAG = '';
+
+/** A record of the catalog, in the order of its key. */
+export interface ListedRecord extends KnownRecord {
+  /** A tombstone. */
+  deleted: boolean;
+}
+
+/** What the catalog notes of its bucket. */
+export interface BucketNotes {
+  /** When the last comparison with the whole bucket began, in ms since 1970. Unset: never, or by an older version. */
+  comparedAt?: number;
+  /** The bucket passed the probe of conditional writes and listings. */
+  probed: boolean;
+}
+
 /** A save or delete in a bucket whose outcome is not settled yet; `cleanup` is a delete that spares what is pinned. */
 export interface PendingOperation {
   nonce: string;
@@ -67,8 +84,12 @@ export type BucketChange =
   | { kind: 'found'; filename: string; found: FoundRecord; over?: string; sweepTime?: number }
   /** Sets when the object of a tombstone is removed next; does nothing when no tombstone is known. */
   | { kind: 'sweep'; filename: string; sweepTime: number }
-  /** The catalog has been compared with the whole bucket. */
-  | { kind: 'filled' };
+  /** Marks a live image whose record is gone, while `over` is the ETag that the catalog knows. The image stays live. */
+  | { kind: 'missing'; filename: string; over: string }
+  /** The catalog has been compared with the whole bucket, beginning at `comparedAt`. */
+  | { kind: 'filled'; comparedAt?: number }
+  /** The bucket has passed the probe. */
+  | { kind: 'probed' };
 
 /**
  * The catalog of an object store: an index over its records, which the bucket can fill again, and the operations that a
@@ -87,6 +108,7 @@ export interface BucketCatalog extends ImageIndex {
   findByKey(idempotencyKey: string): Promise<{ record: ImageRecord; deleted: boolean } | undefined>;
   /** Returns whether the catalog was ever compared with the whole bucket. */
   isFilled(): Promise<boolean>;
+  notes(): Promise<BucketNotes>;
   /** Returns all operations that were begun and not ended. */
   pendingOperations(): Promise<PendingOperation[]>;
   /** Returns the record of this image as it was found last, or undefined when none was. */
@@ -95,7 +117,7 @@ export interface BucketCatalog extends ImageIndex {
    * Returns the records with keys above `after` up to and including `upTo`, in the order of their keys; at most
    * `limit`.
    */
-  knownBetween(range: { after?: string; upTo?: string; limit: number }): Promise<KnownRecord[]>;
+  knownBetween(range: { after?: string; upTo?: string; limit: number }): Promise<ListedRecord[]>;
   /** Returns the tombstones that are due, the longest due first; at most `limit`. */
   dueSweeps(now: number, limit: number): Promise<DueSweep[]>;
 

@@ -2,6 +2,7 @@
 import { link, statfs, writeFile } from 'node:fs/promises';
 import { StorageError, StoreOpenError } from '../domain/errors.ts';
 import { hasCode, ifPresent, unlinkIfPresent } from './files.ts';
+import { mountOf, remoteByFuse } from './mounts.ts';
 
 /** How long a measurement of the free space is reused. */
 const FRESH_MS = 100;
@@ -24,7 +25,7 @@ const IN_MEMORY = new Set([0x01021994, 0x858458f6]);
 export async function checkLocal(path: string): Promise<'disk' | 'fuse' | 'memory'> {
   if (process.platform !== 'linux') return 'disk';
   const { type } = await statfs(path);
-  const remote = REMOTE.get(type);
+  const remote = REMOTE.get(type) ?? (type === FUSE ? await remoteFuseOf(path) : undefined);
   if (remote !== undefined) {
     throw new StoreOpenError(
       'config',
@@ -35,11 +36,16 @@ export async function checkLocal(path: string): Promise<'disk' | 'fuse' | 'memor
   return type === FUSE ? 'fuse' : 'disk';
 }
 
+async function remoteFuseOf(path: string): Promise<string | undefined> {
+  const mount = await mountOf(path);
+  return mount && remoteByFuse(mount);
+}
+
 /** Makes a hard link and removes both names again. Throws a StoreOpenError `config` when no hard link can be made. */
 export async function checkLinks(basePath: string, from: string, to: string): Promise<void> {
   await Promise.all([from, to].map(unlinkIfPresent));
   try {
-    await writeFile(from, '');
+    await writeFile(from, '', { flag: 'wx' });
     await link(from, to);
   } catch (error) {
     if (!hasCode(error, 'EXDEV', 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK')) throw error;

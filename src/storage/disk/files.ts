@@ -1,12 +1,16 @@
 /** The file operations that the guarantees of a local store depend on. */
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { chmod, type FileHandle, link, mkdir, open, readFile, rename, stat, unlink, writeFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { chmod, type FileHandle, link, lstat, mkdir, open, rename, unlink, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { checkFolder, chunksOf, openPlain } from './plain-files.ts';
 
 const READ_BYTES = 1024 * 1024;
 /** Codes of what is wrong with one file; any other is that of the disk or of the whole store. */
-const OF_ONE_FILE = ['EACCES', 'EBUSY', 'EIO', 'EISDIR', 'ELOOP', 'ENOENT', 'ENOTDIR', 'EPERM', 'EUCLEAN', 'EXDEV'];
+const OF_ONE_FILE = [
+  ...['EACCES', 'EBUSY', 'EFTYPE', 'EIO', 'EISDIR', 'ELOOP', 'ENOENT', 'ENOTDIR', 'ENXIO', 'EPERM', 'EUCLEAN'],
+  'EXDEV',
+];
 
 /** The identity of a file on this machine. */
 export interface Inode {
@@ -50,8 +54,9 @@ export async function linkNew(from: string, to: string): Promise<boolean> {
   }
 }
 
+/** Returns the identity of what has this name; of a link, its own. */
 export async function inodeOf(path: string): Promise<Inode | undefined> {
-  const stats = await ifPresent(stat(path, { bigint: true }));
+  const stats = await ifPresent(lstat(path, { bigint: true }));
   return stats && { dev: stats.dev, ino: stats.ino };
 }
 
@@ -84,7 +89,7 @@ export class FolderSyncError extends Error {
 
 /** Puts the names in a folder on stable storage. Throws FolderSyncError when the fsync fails. */
 export async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
+  const folder = await open(path, constants.O_RDONLY | (constants.O_DIRECTORY ?? 0));
   try {
     await folder.sync();
   } catch (error) {
@@ -96,7 +101,7 @@ export async function syncFolder(path: string): Promise<void> {
 
 /** Puts the content of a file on stable storage. Returns false when the file does not exist. */
 export async function syncFile(path: string): Promise<boolean> {
-  const file = await ifPresent(open(path, 'r+'));
+  const file = await ifPresent(openPlain(path, 'change'));
   if (file === undefined) return false;
   try {
     await file.datasync();
@@ -109,7 +114,15 @@ export async function syncFile(path: string): Promise<boolean> {
 /** Replaces a small file atomically: after a crash it is the old or the new one. The caller syncs the folder. */
 export async function placeFile(path: string, content: string): Promise<void> {
   const temporary = `${path}.tmp`;
-  await writeFile(temporary, content, { flush: true });
+  // Exclusively: nothing that is in the way is written through.
+  const write = () => writeFile(temporary, content, { flush: true, flag: 'wx' });
+  try {
+    await write();
+  } catch (error) {
+    if (!hasCode(error, 'EEXIST')) throw error;
+    await unlinkIfPresent(temporary);
+    await write();
+  }
   await rename(temporary, path);
 }
 
@@ -119,14 +132,17 @@ export async function replaceFile(path: string, content: string): Promise<void> 
   await syncFolder(dirname(path));
 }
 
+/** Returns the content of a plain file, or undefined. Rejects with NotPlainError. */
 export async function readText(path: string): Promise<string | undefined> {
-  return ifPresent(readFile(path, 'utf8'));
+  await using file = await ifPresent(openPlain(path));
+  return file?.readFile('utf8');
 }
 
-/** Returns the sha256 of a file, lower-case hex. */
+/** Returns the sha256 of a plain file, lower-case hex. Rejects with NotPlainError. */
 export async function sha256Of(path: string): Promise<string> {
   const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path, { highWaterMark: READ_BYTES })) hash.update(chunk as Buffer);
+  await using file = await openPlain(path);
+  for await (const chunk of chunksOf(file, READ_BYTES)) hash.update(chunk);
   return hash.digest('hex');
 }
 
@@ -142,13 +158,14 @@ async function makeFolder(path: string): Promise<boolean> {
 }
 
 /**
- * Creates folders below a root on first use. `ensure` resolves once the folder's name and those of its ancestors are on
- * stable storage.
+ * Creates folders below a root on first use, and looks at those that exist: they must be no links, except directly below
+ * the root. `ensure` resolves once the folder's name and those of its ancestors are on stable storage.
  */
 export class Folders {
   readonly #root: string;
   readonly #fileMode: number | undefined;
   readonly #ready = new Map<string, Promise<void>>();
+  readonly #seen = new Set<string>();
 
   /** `fileMode` is the mode of files, and decides who may enter folders; unset: what the umask of the process leaves. */
   constructor(root: string, fileMode?: number) {
@@ -167,6 +184,7 @@ export class Folders {
     if (this.#fileMode !== undefined) await chmod(path, this.#fileMode | ((this.#fileMode & 0o444) >> 2));
   }
 
+  /** Rejects with NotPlainError when something else is in the place of the folder or of one above it. */
   ensure(path: string): Promise<void> {
     let ready = this.#ready.get(path);
     if (ready === undefined) {
@@ -177,11 +195,21 @@ export class Folders {
     return ready;
   }
 
+  /** Rejects as `ensure`, and creates nothing. A folder that is missing passes. */
+  async look(path: string): Promise<void> {
+    if (this.#seen.has(path) || !path.startsWith(`${this.#root}/`)) return;
+    const parent = dirname(path);
+    if (parent === this.#root) return;
+    await this.look(parent);
+    if ((await ifPresent(checkFolder(path).then(() => true))) === true) this.#seen.add(path);
+  }
+
   async #make(path: string): Promise<void> {
     const parent = dirname(path);
     if (parent === path) return;
     await this.ensure(parent);
     const made = await makeFolder(path);
+    if (!made) await this.look(path);
     const isOurs = path.startsWith(`${this.#root}/`);
     if (made && (isOurs || path === this.#root)) await this.setFolderMode(path);
     // Also for an existing folder of ours: a killed process may have made it without syncing its name.
@@ -196,6 +224,7 @@ export class Folders {
     } catch (error) {
       if (!hasCode(error, 'ENOENT')) throw error;
       this.#ready.clear();
+      this.#seen.clear();
       await this.ensure(path);
       return work();
     }

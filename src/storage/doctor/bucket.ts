@@ -18,8 +18,8 @@ export interface ExaminedBucket {
 
 /** Thrown when the credentials are valid and lack one permission, so that other calls may succeed. */
 export class MissingPermission extends ObjectStoreError {
-  constructor(message: string, cause: unknown) {
-    super('auth', message, { cause });
+  constructor(guess: string, cause: ObjectStoreError) {
+    super('auth', guess, { answer: cause.answer, scope: cause.scope, cause });
   }
 }
 

@@ -6,6 +6,7 @@ import type { FolderSetting } from '../disk/folder-problem.ts';
 import type { LocalConfig } from '../domain/config.ts';
 import { readStoreId } from '../local/format.ts';
 import { Layout } from '../local/layout.ts';
+import { checkStoreFiles } from '../local/store-files.ts';
 import { type Check, type CheckResult, note, step } from './check.ts';
 import { examineFolder, nearestFolder, toldAs } from './folder.ts';
 
@@ -35,6 +36,7 @@ async function examineLinks({ basePath, images }: Layout, scratch: string, place
 }
 
 async function examineStore(layout: Layout): Promise<CheckResult> {
+  await checkStoreFiles(layout);
   const storeId = await readStoreId(layout);
   if (storeId === undefined) return 'no store yet: the first start makes one';
   const told = `it holds the store ${storeId}`;

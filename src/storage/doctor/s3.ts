@@ -1,5 +1,6 @@
 /** What is examined of an S3 bucket: its objects, with errors that name the missing permission, and its URLs. */
 
+import { HELP } from '../bucket/help.ts';
 import { type ObjectStore, ObjectStoreError } from '../bucket/object-store.ts';
 import type { S3Config } from '../domain/config.ts';
 import { foldS3Error, lacksPermission } from '../s3/errors.ts';
@@ -34,16 +35,18 @@ function namingPermissions(store: ObjectStore): ObjectStore {
     // AWS answers 403 for a missing object, unless the credentials may list the bucket.
     get: (...args) => naming('s3:GetObject (and s3:ListBucket)', store.get(...args)),
     list: (...args) => naming('s3:ListBucket', store.list(...args)),
-    remove: (...args) => naming('s3:DeleteObject', store.remove(...args)),
+    remove: (...args) => naming('s3:DeleteObject', store.remove(...args), ` (or Object Lock: ${HELP.objectLock})`),
     close: () => store.close?.(),
   };
 }
 
-async function naming<T>(permission: string, answer: Promise<T>): Promise<T> {
+/** `other` is what else may be the cause. */
+async function naming<T>(permission: string, answer: Promise<T>, other = ''): Promise<T> {
   try {
     return await answer;
   } catch (error) {
     if (!(error instanceof ObjectStoreError) || !lacksPermission(error)) throw error;
-    throw new MissingPermission(`refused: the credentials (accessKey) need ${permission} on the bucket`, error);
+    const guess = `refused: the credentials (accessKey) need ${permission} on the bucket${other}`;
+    throw new MissingPermission(guess, error);
   }
 }

@@ -2,24 +2,21 @@
 import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { nanoid } from 'nanoid';
-import { ignored } from '../bucket/format.ts';
 import { SCRATCH_IMAGES } from '../bucket/inventory.ts';
+import { checkOrder } from '../bucket/listing.ts';
 import {
   type ByteRange,
-  failedWith,
   type ObjectHeaders,
   type ObjectStore,
   ObjectStoreError,
   type Payload,
   type StoredObject,
 } from '../bucket/object-store.ts';
+import { ignored, isRefused, race, raceKey, SCRATCH, WRITERS } from '../bucket/probe.ts';
 import { readHeaders, readRange, readSmall } from '../bucket/reading.ts';
 import { payloadOf } from '../bucket/record-object.ts';
-import { KEY_ROOT } from '../domain/naming.ts';
 import { type CheckResult, Shortcoming } from './check.ts';
 
-/** Neither an image's folder nor a record's, so that no reader takes a scratch object for one. */
-const SCRATCH = `${KEY_ROOT}metadata/doctor/`;
 const HEADERS: ObjectHeaders = {
   contentType: 'text/plain',
   cacheControl: 'no-store',
@@ -27,7 +24,6 @@ const HEADERS: ObjectHeaders = {
 };
 const NO_ETAG = '00000000000000000000000000000000';
 const PART: ByteRange = { offset: 3, length: 5 };
-const WRITERS = 8;
 
 /**
  * The objects of one examination. Each method tries one operation, and throws a Shortcoming when it does not work as
@@ -43,7 +39,7 @@ export class Scratch {
   #etag = '';
 
   constructor(objects: ObjectStore) {
-    this.#objects = objects;
+    this.#objects = { ...objects, putNew: (...args) => this.#put(objects, ...args) };
   }
 
   /** The current content of the object. */
@@ -59,16 +55,8 @@ export class Scratch {
   }
 
   async race(): Promise<CheckResult> {
-    const key = `${this.key}-race`;
-    const writers = Array.from({ length: WRITERS }, (_, writer) => `writer ${writer}`);
-    const answers = await Promise.allSettled(writers.map((text) => this.#putText(key, text)));
-    const winners = writers.filter((_, writer) => answers[writer]!.status === 'fulfilled');
-    if (winners.length === 0) throw (answers[0] as PromiseRejectedResult).reason;
-    const left = (await readSmall(this.#objects, key))?.bytes.toString();
-    if (winners.length === 1 && left === winners[0]) return `of ${WRITERS} writers at once one creates the object`;
-    throw new Shortcoming(
-      `of ${WRITERS} writers at once ${winners.length} created the object: saves could overwrite each other; use a service or version whose conditional writes are atomic`,
-    );
+    await race(this.#objects, raceKey(this.key));
+    return `of ${WRITERS} writers at once one creates the object`;
   }
 
   async overwrite(): Promise<CheckResult> {
@@ -95,9 +83,7 @@ export class Scratch {
     const listed = objects.find(({ key }) => key === this.key);
     if (listed?.etag !== this.#etag) throw new Shortcoming('a new object is not listed at once, or with another ETag');
     const behind = await this.#objects.list(SCRATCH, this.key);
-    if (behind.objects.some(({ key }) => key <= this.key)) {
-      throw new Shortcoming('a listing does not go on where the last one ended (StartAfter)');
-    }
+    checkOrder(behind.objects, this.key);
     return 'a new object is listed at once';
   }
 
@@ -106,7 +92,7 @@ export class Scratch {
     const key = `${SCRATCH_IMAGES}${this.#id}.png`;
     const sha256 = createHash('sha256').update(bytes).digest('hex');
     const payload = { size: bytes.length, sha256, open: () => [bytes] };
-    await this.#put(key, payload, { ...HEADERS, contentType: 'image/png' });
+    await this.#objects.putNew(key, payload, { ...HEADERS, contentType: 'image/png' });
     return key;
   }
 
@@ -138,15 +124,16 @@ export class Scratch {
     );
   }
 
-  #putText(key: string, text: string): Promise<string> {
-    return this.#put(key, payloadOf(text), HEADERS);
+  async #putText(key: string, text: string): Promise<string> {
+    return (await this.#objects.putNew(key, payloadOf(text), HEADERS)).etag;
   }
 
-  async #put(key: string, payload: Payload, headers: ObjectHeaders): Promise<string> {
+  /** Notes the key, so that the object is removed. */
+  async #put(objects: ObjectStore, key: string, payload: Payload, headers: ObjectHeaders): Promise<{ etag: string }> {
     try {
-      const { etag } = await this.#objects.putNew(key, payload, headers);
+      const answer = await objects.putNew(key, payload, headers);
       this.#keys.add(key);
-      return etag;
+      return answer;
     } catch (error) {
       if (error instanceof ObjectStoreError && error.maybeApplied) this.#keys.add(key);
       throw error;
@@ -157,16 +144,5 @@ export class Scratch {
     const text = `${this.#text}overwritten\n`;
     this.#etag = (await this.#objects.replaceIf(this.key, payloadOf(text), HEADERS, etag)).etag;
     this.#text = text;
-  }
-}
-
-/** Returns whether the write was refused by its precondition. */
-async function isRefused(write: Promise<unknown>): Promise<boolean> {
-  try {
-    await write;
-    return false;
-  } catch (error) {
-    if (failedWith(error, 'precondition')) return true;
-    throw error;
   }
 }

@@ -2,6 +2,7 @@
  * Checks that a bucket is reachable over HTTP by this machine, by callers with the URLs they get, and by no one else.
  */
 
+import { HELP } from '../bucket/help.ts';
 import { type Check, type CheckResult, note, Shortcoming, skipped, step } from './check.ts';
 import { type Answer, request, withoutSecrets } from './request.ts';
 import type { Scratch } from './scratch.ts';
@@ -54,7 +55,7 @@ function clockFinding(aheadSeconds: number): CheckResult {
   if (skew <= NOTEWORTHY_SKEW_SECONDS) return "the clock agrees with the service's";
   const message = `the clock of this machine is ${skew} s ${aheadSeconds > 0 ? 'ahead of' : 'behind'} the service's: set it (NTP)`;
   return skew > MAX_SKEW_SECONDS
-    ? { verdict: 'failed', message: `${message}, or signatures are refused` }
+    ? { verdict: 'failed', message: `${message}, or signatures are refused (${HELP.clock})` }
     : note(message);
 }
 

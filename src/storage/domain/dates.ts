@@ -1,7 +1,7 @@
 /** Parses points in time as people write them: RFC 3339, a plain date (UTC), or an age such as `30d`. */
 
 import { invalidField } from './errors.ts';
-import type { DateRange, Instant } from './requests.ts';
+import type { Age, DateRange, Instant } from './requests.ts';
 import { checkInstant } from './validation.ts';
 
 const HOUR_MS = 3_600_000;
@@ -16,6 +16,12 @@ const RFC_3339 = /^(\d{4}-\d\d-\d\d)[T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?
 export const DATE_FORMS =
   'RFC 3339 with its zone (2024-09-27T14:15:22Z), a date (2024-09-27, UTC) or an age (90m, 12h, 30d, 2w)';
 
+/** Returns the age, such as `30d`; undefined when the text is none. */
+export function parseAge(text: string): Age | undefined {
+  const age = AGE.exec(text.trim());
+  return age ? { ageMs: Number(age[1]) * UNIT_MS[age[2]!]! } : undefined;
+}
+
 /** Returns the instant, of a plain date the first one; undefined when the text has none of the forms. */
 export function parseInstant(text: string, now: Date = new Date()): Date | undefined {
   const instant = new Date(instantMs(text.trim(), now));
@@ -29,11 +35,11 @@ export function parseRangeEnd(text: string, now: Date = new Date()): Date | unde
 }
 
 /**
- * Returns the instant as a Date. Throws FIELD_INVALID for anything but a Date or one of the forms, and outside the
- * years 1970 to 9999.
+ * Returns the instant as a Date. Throws FIELD_INVALID for anything but a Date, an age or one of the forms, and outside
+ * the years 1970 to 9999.
  */
-export function resolveInstant(field: string, instant: Instant, now?: Date, parse = parseInstant): Date {
-  const date = typeof instant === 'string' ? parse(instant, now) : instant;
+export function resolveInstant(field: string, instant: Instant, now = new Date(), parse = parseInstant): Date {
+  const date = typeof instant === 'string' ? parse(instant, now) : isAge(instant) ? before(now, instant) : instant;
   if (date === undefined) throw invalidField(field, `must be ${DATE_FORMS}`);
   return new Date(checkInstant(field, date));
 }
@@ -49,9 +55,17 @@ export function resolveRange(range: DateRange<Instant>, now?: Date): DateRange {
   };
 }
 
+function isAge(instant: Date | Age): instant is Age {
+  return typeof instant === 'object' && instant !== null && 'ageMs' in instant;
+}
+
+function before(now: Date, { ageMs }: Age): Date {
+  return new Date(now.getTime() - ageMs);
+}
+
 function instantMs(text: string, now: Date): number {
-  const age = AGE.exec(text);
-  if (age) return now.getTime() - Number(age[1]) * UNIT_MS[age[2]!]!;
+  const age = parseAge(text);
+  if (age) return before(now, age).getTime();
   const day = DATE.test(text) ? text : RFC_3339.exec(text)?.[1];
   if (day === undefined || !isDay(day)) return Number.NaN;
   return Date.parse(text.toUpperCase().replace(' ', 'T'));

@@ -27,6 +27,7 @@ const CODE_OF_REASON = {
   STORE_READ_ONLY: 'failed_precondition',
   STORE_REPLACED: 'failed_precondition',
   BACKEND_AUTH: 'failed_precondition',
+  BYTES_REMAIN: 'failed_precondition',
   CATALOG_REBUILDING: 'unavailable',
   BACKEND_UNAVAILABLE: 'unavailable',
   BYTES_CORRUPT: 'data_loss',
@@ -46,6 +47,8 @@ export interface StorageErrorOptions {
   retryAfterMs?: number;
   /** The write may have been applied; a retry with the same idempotency key resolves the doubt. */
   outcomeUnknown?: boolean;
+  /** Facts for programs, such as `backend_code`; names in snake_case, values short and fit to show. */
+  details?: Readonly<Record<string, string>>;
 }
 
 /** A failure that a caller can act on. `message` is safe to show: it has no path, stack or secret. */
@@ -56,6 +59,7 @@ export class StorageError extends Error {
   readonly field: string | undefined;
   readonly retryAfterMs: number | undefined;
   readonly outcomeUnknown: boolean;
+  readonly details: Readonly<Record<string, string>>;
 
   constructor(reason: Reason, message: string, options: StorageErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -64,23 +68,32 @@ export class StorageError extends Error {
     this.field = options.field;
     this.retryAfterMs = options.retryAfterMs;
     this.outcomeUnknown = options.outcomeUnknown ?? false;
+    this.details = options.details ?? {};
   }
+}
+
+interface StoreOpenErrorOptions extends Pick<StorageErrorOptions, 'cause' | 'details'> {
+  isAuth?: boolean;
 }
 
 /** Thrown when a store cannot be opened. `kind` decides the exit code of the daemon; `message` says what to change. */
 export class StoreOpenError extends Error {
   override readonly name = 'StoreOpenError';
   /**
-   * `locked`: another process holds it (75) · `config`: misconfigured or too new (78) · `permission` (77) · `io` (74).
+   * `locked`: another process holds it (75) · `config`: misconfigured or too new (78) · `permission` (77) · `io` (74) ·
+   * `unavailable`: its service does not answer or is too busy, and the same may succeed later (69).
    */
-  readonly kind: 'locked' | 'config' | 'permission' | 'io';
+  readonly kind: 'locked' | 'config' | 'permission' | 'io' | 'unavailable';
   /** True when the backend rejects the credentials. */
   readonly isAuth: boolean;
+  /** As those of a StorageError. */
+  readonly details: Readonly<Record<string, string>>;
 
-  constructor(kind: StoreOpenError['kind'], message: string, options: { cause?: unknown; isAuth?: boolean } = {}) {
+  constructor(kind: StoreOpenError['kind'], message: string, options: StoreOpenErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.kind = kind;
     this.isAuth = options.isAuth ?? false;
+    this.details = options.details ?? {};
   }
 }
 
@@ -96,14 +109,14 @@ export function throwIfCancelled(signal: AbortSignal | undefined): void {
 
 /** Returns the failure of a provider, with the provider's name in the message. */
 export function namedError(provider: string, cause: unknown): StorageError {
-  const { reason, message, retryAfterMs, outcomeUnknown } = toStorageError(cause);
-  return new StorageError(reason, `${provider}: ${message}`, { cause, retryAfterMs, outcomeUnknown });
+  const { reason, message, retryAfterMs, outcomeUnknown, details } = toStorageError(cause);
+  return new StorageError(reason, `${provider}: ${message}`, { cause, retryAfterMs, outcomeUnknown, details });
 }
 
 /** Returns the failure of a call that had done part of its work, with `outcomeUnknown`. */
 export function partlyDone(cause: unknown): StorageError {
-  const { reason, message, retryAfterMs } = toStorageError(cause);
-  return new StorageError(reason, message, { cause, retryAfterMs, outcomeUnknown: true });
+  const { reason, message, retryAfterMs, details } = toStorageError(cause);
+  return new StorageError(reason, message, { cause, retryAfterMs, outcomeUnknown: true, details });
 }
 
 /** Waits for the work; rejects with its failure as a StorageError. */

@@ -30,8 +30,13 @@ export interface GetOptions {
   limit?: number;
 }
 
-/** A point in time as callers give it: a Date, RFC 3339, a plain date (UTC), or an age such as `30d`, `12h`. */
-export type Instant = Date | string;
+/** A point in time as its distance before now, by the clock of whoever resolves it. */
+export interface Age {
+  ageMs: number;
+}
+
+/** A point in time as callers give it: a Date, an age, or text: RFC 3339, a plain date (UTC), `30d`, `12h`. */
+export type Instant = Date | Age | string;
 
 export interface DateRange<T = Date> {
   /** The first instant inside. */
@@ -95,7 +100,10 @@ export interface Page {
 
 /** Filters and criteria of a cleanup. At least one of `olderThan`, `keepCount` and `keepBytes` is required. */
 export interface CleanupOptions<T = Date> {
-  /** Protects images with this timestamp or a later one. */
+  /**
+   * Protects images with this timestamp or a later one. At most five minutes after the clock of the storage, which is
+   * then read as now; an age is resolved by that clock.
+   */
   olderThan?: T;
   /** Protects this many of the newest images that match the filters. */
   keepCount?: number;
@@ -116,6 +124,8 @@ export interface CleanupResult {
   filenames: string[];
   /** Images that were kept only because they are pinned. */
   keptPinned: number;
+  /** Images that match the filters and are dated after now: kept, and counted by neither `keepCount` nor `keepBytes`. */
+  keptFuture: number;
   dryRun: boolean;
   /** True when `maxDeletes` was reached and more images are unprotected. */
   more: boolean;

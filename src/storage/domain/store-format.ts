@@ -7,7 +7,12 @@ const LAYOUT_VERSION = 1;
 /** The FORMAT of a new store. */
 export function newStoreFormat(): { storeId: string; text: string } {
   const storeId = nanoid();
-  return { storeId, text: `${JSON.stringify({ format: 'image-storage', version: LAYOUT_VERSION, storeId })}\n` };
+  return { storeId, text: formatOf(storeId) };
+}
+
+/** Returns the FORMAT of the store with this id. */
+export function formatOf(storeId: string): string {
+  return `${JSON.stringify({ format: 'image-storage', version: LAYOUT_VERSION, storeId })}\n`;
 }
 
 /**

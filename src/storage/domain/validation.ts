@@ -3,7 +3,7 @@ import { types } from 'node:util';
 import type { StorageLimits } from './config.ts';
 import { invalidField, StorageError } from './errors.ts';
 import type { ImageMetadata } from './image.ts';
-import { stringifyParameters } from './parameters.ts';
+import { stringifyParameters, unreadableFor } from './parameters.ts';
 import type { Declared, ImageFilter, SaveOptions } from './requests.ts';
 
 const MAX_MODEL_BYTES = 1024;
@@ -98,10 +98,18 @@ export function checkDeclared(declared: Pick<SaveOptions, keyof Declared | 'cont
   }
 }
 
-/** Throws TYPE_MISMATCH when the bytes are of another type than was declared. */
-export function checkType(declared: string | undefined, actual: string): void {
-  const wanted = declared === 'image/jpg' ? 'image/jpeg' : declared;
-  if (wanted && wanted !== actual) {
+/** The types of bytes of any kind, which HTTP libraries declare on their own. */
+const ANY_BYTES: readonly string[] = ['', 'application/octet-stream', 'binary/octet-stream'];
+
+/**
+ * Throws TYPE_MISMATCH when the bytes are of another type than was declared. Types are compared without case and
+ * parameters: https://www.rfc-editor.org/rfc/rfc9110#section-8.3.1
+ */
+export function checkType(declared = '', actual: string): void {
+  const type = declared.split(';', 1)[0]!.trim().toLowerCase();
+  if (ANY_BYTES.includes(type)) return;
+  const wanted = type === 'image/jpg' ? 'image/jpeg' : type;
+  if (wanted !== actual) {
     const shown = /^[\w.+-]{1,64}\/[\w.+-]{1,64}$/.test(wanted) ? wanted : 'another type';
     throw new StorageError('TYPE_MISMATCH', `${shown} was declared, the bytes are ${actual}`, {
       field: 'content_type',
@@ -150,6 +158,8 @@ function checkParameters(metadata: ImageMetadata, maxBytes: number): string {
   } catch {
     throw invalidField(field, 'must be one JSON object');
   }
+  const problem = unreadableFor(json);
+  if (problem !== undefined) throw invalidField(field, problem);
   return json;
 }
 

@@ -2,6 +2,7 @@
  * Reads the prompt, model, parameters and date that a generator (ComfyUI, A1111, InvokeAI, NovelAI) embedded in its
  * image.
  */
+import { unreadableFor } from '../domain/parameters.ts';
 import { readA1111 } from './a1111.ts';
 import { findBlocks } from './blocks.ts';
 import { readComfyUI } from './comfyui.ts';
@@ -89,10 +90,14 @@ function withinLimits(
   const found = {
     prompt: cleaned(prompt, MAX_PROMPT_BYTES),
     model: cleaned(model, MAX_MODEL_BYTES),
-    parametersJson: candidates.find((json) => json !== '{}' && Buffer.byteLength(json) <= MAX_PARAMETERS_BYTES),
+    parametersJson: candidates.find((json) => json !== '{}' && isAccepted(json)),
     timestamp,
   };
   return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined));
+}
+
+function isAccepted(parametersJson: string): boolean {
+  return Buffer.byteLength(parametersJson) <= MAX_PARAMETERS_BYTES && unreadableFor(parametersJson) === undefined;
 }
 
 /** Joins the JSON as text, so that every number of the graph stays as it was written. */

@@ -1,12 +1,11 @@
 /** Commits an image whose bytes are in place without a row in the catalog, such as one restored from a backup. */
-import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { placeFile, readText, syncFile, syncFolder } from '../disk/files.ts';
+import { chunksOf, NotPlainError, openPlain } from '../disk/plain-files.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import { formatRecord, parseRecord } from '../domain/record-file.ts';
-import { readerOfFile } from '../embedded/read-at.ts';
+import { readerOfHandle } from '../embedded/read-at.ts';
 import { inspectOrphan, recordOfOrphan } from '../maintenance/orphan.ts';
 import { quarantine } from './quarantine.ts';
 import type { LocalStore } from './store.ts';
@@ -28,7 +27,7 @@ export async function correctRecord({ catalog, folders, layout }: LocalStore, fi
   const record = await catalog.find(filename);
   if (record === undefined) return;
   const path = layout.record(filename);
-  const text = await readText(path);
+  const text = await readText(path).catch(unreadable);
   if (text !== undefined && isDeepStrictEqual(parseRecord(text, filename), record)) await syncFile(path);
   else {
     if (text !== undefined) await quarantine(layout, folders, path);
@@ -38,14 +37,21 @@ export async function correctRecord({ catalog, folders, layout }: LocalStore, fi
   await syncFolder(dirname(path));
 }
 
+/** Returns no text for what is no file but can be moved as one. */
+function unreadable(error: unknown): string {
+  if (error instanceof NotPlainError && error.code !== 'EISDIR') return '';
+  throw error;
+}
+
 /** Returns what the record file says, if it matches the bytes, else what filename and embedded metadata say. */
 async function recordFor({ layout }: LocalStore, filename: string): Promise<ImageRecord> {
-  const path = layout.image(filename);
-  const image = await inspectOrphan(filename, createReadStream(path, { highWaterMark: CHUNK_BYTES }));
-  const told = parseRecord((await readText(layout.record(filename))) ?? '', filename);
+  await using file = await openPlain(layout.image(filename));
+  const image = await inspectOrphan(filename, chunksOf(file, CHUNK_BYTES));
+  const text = await readText(layout.record(filename)).catch(unreadable);
+  const told = parseRecord(text ?? '', filename);
   if (told?.sha256 === image.sha256 && told.size === image.size) return told;
-  const { mtimeMs } = await stat(path);
-  return recordOfOrphan(filename, image, readerOfFile(path), Math.round(mtimeMs));
+  const { mtimeMs } = await file.stat();
+  return await recordOfOrphan(filename, image, readerOfHandle(file), Math.round(mtimeMs));
 }
 
 async function insert({ committer, layout }: LocalStore, record: ImageRecord): Promise<void> {

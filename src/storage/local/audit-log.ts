@@ -1,8 +1,9 @@
 /** The audit log: a JSON line per image deleted or brought back, so that a rebuilt catalog knows what stays deleted. */
-import { appendFile, readdir, rename, stat, unlink } from 'node:fs/promises';
+import { readdir, rename, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Tombstone } from '../catalog/catalog.ts';
-import { ifPresent, readText } from '../disk/files.ts';
+import { ifPresent, readText, writeFully } from '../disk/files.ts';
+import { openPlain, statPlain } from '../disk/plain-files.ts';
 import { folderOf, imageKey } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
 
@@ -68,7 +69,7 @@ export class AuditLog {
     try {
       while (this.#queue.length > 0) {
         await this.#rotate();
-        await appendFile(this.#path, this.#queue.splice(0).join(''));
+        await appendWhole(this.#path, this.#queue.splice(0).join(''));
       }
     } finally {
       this.#writing = undefined;
@@ -76,12 +77,24 @@ export class AuditLog {
   }
 
   async #rotate(): Promise<void> {
-    const size = (await ifPresent(stat(this.#path)))?.size ?? 0;
+    const size = (await ifPresent(statPlain(this.#path)))?.size ?? 0;
     if (size < ROTATE_BYTES) return;
     const stamp = new Date().toISOString().replace(/[-:.]/g, '');
     await rename(this.#path, this.#path.replace(/\.jsonl$/, `-${stamp}.jsonl`));
     const rotated = (await auditFiles(this.#path)).filter((path) => path !== this.#path);
     for (const path of rotated.slice(0, -KEPT_ROTATIONS)) await unlink(path);
+  }
+}
+
+/** Appends all of the text or nothing: a torn line would make the next one unreadable, too. */
+async function appendWhole(path: string, text: string): Promise<void> {
+  await using file = await openPlain(path, 'append');
+  const { size } = await file.stat();
+  try {
+    await writeFully(file, Buffer.from(text), size);
+  } catch (error) {
+    await file.truncate(size);
+    throw error;
   }
 }
 

@@ -1,5 +1,5 @@
 /** Opens a local store: lock, identity, catalog (rebuilt when it is lost), recovery. */
-import { readdir, stat, writeFile } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { KeyedQueue } from '../async/keyed-queue.ts';
 import { CatalogError } from '../catalog/catalog.ts';
@@ -8,6 +8,7 @@ import { checkLinks, checkLocal } from '../disk/file-system.ts';
 import { Folders, hasCode, ifPresent, inodeOf, readText, replaceFile, syncFolder } from '../disk/files.ts';
 import { toOpenError } from '../disk/folder-problem.ts';
 import { type Lock, openLock } from '../disk/lock.ts';
+import { writePlain } from '../disk/plain-files.ts';
 import { DEFAULT_LOCK_WAIT_SECONDS, type LocalConfig } from '../domain/config.ts';
 import { StoreOpenError } from '../domain/errors.ts';
 import type { Logger } from '../domain/logger.ts';
@@ -22,6 +23,7 @@ import { rebuildCatalog } from './rebuild.ts';
 import { restoreRecords, settleStaging } from './recover.ts';
 import { giveUpReserve, takeReserve } from './reserve.ts';
 import type { LocalStore } from './store.ts';
+import { checkStoreFiles, notPlain } from './store-files.ts';
 
 export interface OpenStore extends LocalStore {
   lock: Lock;
@@ -34,12 +36,13 @@ export async function openStore(config: LocalConfig, context: ProviderContext): 
   let lock: Lock | undefined;
   try {
     await makeStoreFolders(layout, folders);
+    await checkStoreFiles(layout);
     lock = await openLock(layout.lock, config.lockWaitSeconds ?? DEFAULT_LOCK_WAIT_SECONDS, context.signal);
     context.failpoint('locked');
     return await openLocked(layout, folders, lock, context);
   } catch (error) {
     lock?.release();
-    throw await toOpenError(error, { root: layout.basePath, setting: 'basePath' }, layout.files);
+    throw await toOpenError(notPlain(error), { root: layout.basePath, setting: 'basePath' }, layout.files);
   }
 }
 
@@ -128,7 +131,7 @@ async function checkRecords({ images, records }: Layout): Promise<void> {
 
 /** Notes the size and mtime of the catalog at a clean stop. */
 export async function markClosed(layout: Layout): Promise<void> {
-  await writeFile(layout.clean, await stampOf(layout));
+  await writePlain(layout.clean, await stampOf(layout));
 }
 
 async function isAsClosed(layout: Layout): Promise<boolean> {
@@ -165,7 +168,8 @@ function modeOf({ fileMode }: LocalConfig): number | undefined {
 
 /** Refuses network file systems, and folders of images and metadata that allow no hard links between them. */
 async function checkFileSystem(layout: Layout, log: Logger): Promise<void> {
-  if ((await checkLocal(layout.basePath)) === 'fuse') {
+  // Not the base path: `images` and `metadata` may be links to another disk.
+  if ((await checkLocal(layout.metadata)) === 'fuse') {
     log.warn(
       { basePath: layout.basePath },
       'the store is on FUSE or virtiofs: a power cut is as safe as that makes fsync',

@@ -1,5 +1,4 @@
 /** Rebuilds a lost catalog from the record files, with the tombstones and idempotency keys that are left. */
-import { readFileSync } from 'node:fs';
 import { readdir, rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
@@ -7,6 +6,7 @@ import type { Tombstone } from '../catalog/catalog.ts';
 import { removeDatabase, setAside } from '../catalog/sqlite/database-files.ts';
 import type { CatalogBuilder } from '../catalog/sqlite/threads.ts';
 import { hasCode, ifPresent, inodeOf, syncFolder, unlinkIfPresent } from '../disk/files.ts';
+import { NotPlainError, readPlainSync } from '../disk/plain-files.ts';
 import type { Logger } from '../domain/logger.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import { parseRecord } from '../domain/record-file.ts';
@@ -32,7 +32,7 @@ export interface RebuildOptions {
 
 /** Puts a complete catalog in place; a crash at any step, or an abort, leaves the work to the next start. */
 export async function rebuildCatalog(builder: CatalogBuilder, options: RebuildOptions): Promise<void> {
-  const { layout, storeId, log, now, failpoint, signal } = options;
+  const { layout, storeId, log, now, failpoint } = options;
   const fresh = `${layout.catalog}.new`;
   await removeDatabase(fresh);
   const tombstones = await knownTombstones(builder, layout);
@@ -40,7 +40,7 @@ export async function rebuildCatalog(builder: CatalogBuilder, options: RebuildOp
   try {
     const deleted = new Set(tombstones.map(({ record }) => record.filename));
     const load = (records: ImageRecord[]) => catalog.load(records.filter(({ filename }) => !deleted.has(filename)));
-    const count = await loadRecords(allRecords(layout, signal), log, load);
+    const count = await loadRecords(allRecords(options), log, load);
     // After the live images, so that an idempotency key of both stays with the live one.
     await catalog.loadTombstones(tombstones.map((tombstone) => withoutOldKey(tombstone, now())));
     if (count + tombstones.length > 0)
@@ -116,40 +116,53 @@ async function loadRecords(
   return count;
 }
 
+type Reading = Pick<RebuildOptions, 'layout' | 'log' | 'signal'>;
+
 /** Yields every record in its final folder, then every staged record whose bytes are complete. */
-async function* allRecords(layout: Layout, signal: AbortSignal | undefined): AsyncGenerator<ImageRecord> {
-  for (const day of await namesIn(layout.records)) {
-    for (const slug of await namesIn(join(layout.records, day))) {
-      const folder = join(layout.records, day, slug);
-      yield* readRecords(folder, await namesIn(folder), signal);
-    }
+async function* allRecords(reading: Reading): AsyncGenerator<ImageRecord> {
+  const { layout, log } = reading;
+  for (const day of await foldersIn(layout.records, log)) {
+    for (const folder of await foldersIn(day, log)) yield* readRecords(folder, await namesIn(folder), reading);
   }
-  for await (const record of readRecords(layout.staging, await namesIn(layout.staging), signal)) {
+  for await (const record of readRecords(layout.staging, await namesIn(layout.staging), reading)) {
     if (await holds(layout.part(record.filename), record)) yield record;
   }
+}
+
+/** Returns the paths of the folders in a folder, sorted. Leaves links out, and says so. */
+async function foldersIn(path: string, log: Logger): Promise<string[]> {
+  const entries = (await ifPresent(readdir(path, { withFileTypes: true }))) ?? [];
+  for (const entry of entries) {
+    if (entry.isSymbolicLink()) log.warn({ path: join(path, entry.name) }, 'a link is no folder of records: left out');
+  }
+  const folders = entries.filter((entry) => entry.isDirectory());
+  return folders.map((entry) => join(path, entry.name)).sort();
 }
 
 async function* readRecords(
   folder: string,
   names: string[],
-  signal: AbortSignal | undefined,
+  { log, signal }: Omit<Reading, 'layout'>,
 ): AsyncGenerator<ImageRecord> {
   const files = names.filter((name) => name.endsWith('.json'));
   for (const [index, name] of files.entries()) {
     // Synchronous: no caller is served yet, and four thread pool jobs a file take several times longer. The pause after
     // 32 files lets signals in.
     if (index % READS_IN_A_ROW === 0) await setImmediate(undefined, { signal });
-    const record = parseRecord(readTextSync(join(folder, name)) ?? '', basename(name, '.json'));
+    const record = parseRecord(readTextSync(join(folder, name), log) ?? '', basename(name, '.json'));
     if (record !== undefined) yield record;
   }
 }
 
-function readTextSync(path: string): string | undefined {
+function readTextSync(path: string, log: Logger): string | undefined {
   try {
-    return readFileSync(path, 'utf8');
+    return readPlainSync(path);
   } catch (error) {
     if (hasCode(error, 'ENOENT', 'ENOTDIR')) return undefined;
-    throw error;
+    // An open that follows no link fails with ELOOP.
+    if (!(error instanceof NotPlainError || hasCode(error, 'ELOOP', 'ENXIO'))) throw error;
+    log.warn({ err: error }, 'a record is no plain file: left out');
+    return undefined;
   }
 }
 

@@ -1,9 +1,10 @@
 /** Recovers a local store at its start, by the catalog: restores records and settles the uploads in staging. */
-import { readdir, stat } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { ImageIndex, LocalCatalog } from '../catalog/catalog.ts';
 import {
   type Folders,
+  hasCode,
   ifPresent,
   inodeOf,
   isOfOneFile,
@@ -16,6 +17,7 @@ import {
   unlinkIfPresent,
   unlinkIfSame,
 } from '../disk/files.ts';
+import { NotPlainError, statPlain } from '../disk/plain-files.ts';
 import { isSameSave } from '../domain/fingerprint.ts';
 import type { Logger } from '../domain/logger.ts';
 import { folderOf } from '../domain/naming.ts';
@@ -35,15 +37,26 @@ export interface Recovering {
 }
 
 /** Restores and syncs the records of the last minute before the stop, which a power cut may have torn. */
-export async function restoreRecords({ layout, catalog, folders, failpoint }: Recovering): Promise<void> {
+export async function restoreRecords({ layout, catalog, folders, log, failpoint }: Recovering): Promise<void> {
   for (;;) {
     const rows = await catalog.unsyncedRecords(BATCH);
-    await Promise.all(rows.map(({ filename }) => restoreRecord(layout, folders, catalog, filename)));
+    const restored = rows.map(({ filename }) => restoreRecord(layout, folders, catalog, filename));
+    await Promise.all(restored.map((work) => unlessNotPlain(work, log)));
     await syncFolders(rows.map(({ filename }) => dirname(layout.record(filename))));
     failpoint('records-restored');
     const last = rows.at(-1);
     if (last === undefined) return;
     await catalog.setRecordsSynced(last.sequence);
+  }
+}
+
+/** Waits for work on one record. Logs that something else is in its place, which `verify` reports, too. */
+export async function unlessNotPlain(work: Promise<void>, log: Logger): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    if (!(error instanceof NotPlainError)) throw error;
+    log.warn({ err: error }, 'a record cannot be written; verify reports it');
   }
 }
 
@@ -83,6 +96,9 @@ export async function settleStaging(recovering: Recovering): Promise<void> {
 }
 
 async function settleStaged(recovering: Recovering, filename: string): Promise<void> {
+  for (const path of [recovering.layout.part(filename), recovering.layout.stagedRecord(filename)]) {
+    await ifPresent(statPlain(path));
+  }
   const row = folderOf(filename) === undefined ? undefined : await recovering.catalog.find(filename);
   if (row === undefined) await dropStaged(recovering.layout, filename);
   else await placeStaged(recovering, row);
@@ -109,10 +125,14 @@ async function placeStaged({ layout, folders, catalog }: Recovering, row: ImageR
   await unlinkIfPresent(part);
 }
 
-/** Returns whether the file has the size and sha256 of the record. */
+/** Returns whether the path is a plain file with the size and sha256 of the record. */
 export async function holds(path: string, record: ImageRecord): Promise<boolean> {
-  if ((await ifPresent(stat(path)))?.size !== record.size) return false;
-  return (await sha256Of(path)) === record.sha256;
+  try {
+    return (await statPlain(path)).size === record.size && (await sha256Of(path)) === record.sha256;
+  } catch (error) {
+    if (error instanceof NotPlainError || hasCode(error, 'ENOENT', 'ENOTDIR')) return false;
+    throw error;
+  }
 }
 
 /** Syncs each folder once. A folder that is gone needs no sync. */

@@ -1,8 +1,9 @@
 /** One save into a local store: steps 1 to 7 of the Save protocol (docs/architecture.md). */
 import { fstatSync } from 'node:fs';
-import { type FileHandle, open, rename, writeFile } from 'node:fs/promises';
+import { type FileHandle, open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { hasCode, type Inode, linkNew, unlinkIfPresent, unlinkIfSame, writeFully } from '../disk/files.ts';
+import { writePlain } from '../disk/plain-files.ts';
 import { StorageError, throwIfCancelled } from '../domain/errors.ts';
 import { checkReplay } from '../domain/fingerprint.ts';
 import { imageKey, withShortId } from '../domain/naming.ts';
@@ -113,7 +114,7 @@ class LocalUpload implements Upload {
       await this.#link();
       context.failpoint('linked');
       const record = { ...wanted, idempotencyKey, filename: this.filename, key: imageKey(this.filename) };
-      await writeFile(this.#places.stagedRecord, formatRecord(record));
+      await writePlain(this.#places.stagedRecord, formatRecord(record));
       await this.#store.folders.setFileMode(this.#places.stagedRecord);
       context.failpoint('record-staged');
       const folders = [dirname(this.#places.image), layout.staging];

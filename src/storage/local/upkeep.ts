@@ -1,8 +1,9 @@
 /** Background work of an open local store: syncs records, finishes deletes, purges tombstones, takes the reserve. */
 import { dirname } from 'node:path';
 import { syncFile, unlinkIfPresent } from '../disk/files.ts';
+import { NotPlainError } from '../disk/plain-files.ts';
 import { finishUnlinks } from './delete.ts';
-import { restoreRecord, syncFolders } from './recover.ts';
+import { restoreRecord, syncFolders, unlessNotPlain } from './recover.ts';
 import { takeReserve } from './reserve.ts';
 import { LOCAL_TOMBSTONE_MS, type LocalStore } from './store.ts';
 
@@ -84,7 +85,8 @@ export class Upkeep {
     const rows = await catalog.unsyncedRecords(RECORD_BATCH, young);
     const last = rows.at(-1);
     if (last === undefined) return false;
-    await Promise.all(rows.map(({ filename }) => this.#syncRecord(filename)));
+    const { log } = this.#store.context;
+    await Promise.all(rows.map(({ filename }) => unlessNotPlain(this.#syncRecord(filename), log)));
     await syncFolders(rows.map(({ filename }) => dirname(layout.record(filename))));
     await catalog.setRecordsSynced(last.sequence);
     return rows.length === RECORD_BATCH;
@@ -98,11 +100,15 @@ export class Upkeep {
   }
 }
 
-/** Returns false where the record is missing. Removes it where its sync fails: a second sync could falsely succeed. */
+/**
+ * Returns false where the record is missing. Removes it where its sync fails: a second sync could falsely succeed.
+ * Rejects with NotPlainError.
+ */
 async function isSynced(path: string): Promise<boolean> {
   try {
     return await syncFile(path);
-  } catch {
+  } catch (error) {
+    if (error instanceof NotPlainError) throw error;
     await unlinkIfPresent(path);
     return false;
   }

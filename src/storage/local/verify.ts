@@ -1,11 +1,11 @@
 /** Verifies a local store: each row of the catalog against its files, then each file against the catalog. */
-import type { Dirent } from 'node:fs';
-import { readdir, stat } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { mapInParallel } from '../async/parallel.ts';
 import type { ImageIndex } from '../catalog/catalog.ts';
-import { hasCode, ifPresent, inodeOf, isOfOneFile, readText, sha256Of } from '../disk/files.ts';
+import { Folders, hasCode, ifPresent, inodeOf, isOfOneFile, readText, sha256Of } from '../disk/files.ts';
+import { NotPlainError, statPlain } from '../disk/plain-files.ts';
 import { StorageError } from '../domain/errors.ts';
 import type { Finding, Problem } from '../domain/maintenance.ts';
 import { folderOf, imageKey, KEY_ROOT, recordKey } from '../domain/naming.ts';
@@ -37,9 +37,14 @@ export async function* verifyStore(
   if (options.forgetMissing) await checkMostBytes(store, rows());
   const check = new LocalCheck(store, options, forget);
   yield* mapInParallel(ROWS_AT_ONCE, rows(), (record) => options.run(() => check.row(record)));
-  for (const root of [dirname(store.layout.images), store.layout.records]) {
-    for await (const files of filesBelow(root)) yield* check.files(files);
+  const { images, records, metadata, staging, logs } = store.layout;
+  for (const root of [dirname(images), records]) {
+    for await (const { files, others } of entriesBelow(root)) {
+      yield* check.files(files);
+      yield* check.others(others);
+    }
   }
+  for (const folder of [metadata, staging, logs]) yield* check.others((await entriesOf(folder)).others);
 }
 
 /** Rejects with STORE_REPLACED where most images have no bytes: their disk is probably not mounted. */
@@ -54,11 +59,14 @@ async function checkMostBytes({ layout }: LocalStore, rows: AsyncIterable<ImageR
 
 class LocalCheck {
   readonly #store: LocalStore;
+  /** Of this run: the store's own looks at each folder once. */
+  readonly #folders: Folders;
   readonly #options: CheckOptions;
   readonly #forget: (filename: string) => Promise<boolean>;
 
   constructor(store: LocalStore, options: CheckOptions, forget: (filename: string) => Promise<boolean>) {
     this.#store = store;
+    this.#folders = new Folders(store.layout.basePath);
     this.#options = options;
     this.#forget = forget;
   }
@@ -86,7 +94,8 @@ class LocalCheck {
 
   async #compare(path: string, record: ImageRecord): Promise<Pick<Finding, 'problem' | 'detail'> | undefined> {
     try {
-      const { size } = await stat(path);
+      await this.#folders.look(dirname(path));
+      const { size } = await statPlain(path);
       if (size !== record.size) return { problem: 'size_differs', detail: `${size} bytes instead of ${record.size}` };
       const isSound = !this.#options.deep || (await sha256Of(path)) === record.sha256;
       return isSound ? undefined : { problem: 'checksum_differs' };
@@ -130,6 +139,27 @@ class LocalCheck {
       const finding = await this.#options.run(() => this.#stray(path, filename));
       if (finding !== undefined) yield { findings: [finding] };
     }
+  }
+
+  /** Reports what is neither a plain file nor a folder, and leaves it alone. */
+  async *others(paths: string[]): AsyncGenerator<Checked> {
+    for (const path of paths) {
+      const finding = await this.#options.run(() => this.#other(path, this.#filenameOf(path)));
+      if (finding !== undefined) yield { findings: [finding] };
+    }
+  }
+
+  async #other(path: string, filename: string | undefined): Promise<Finding | undefined> {
+    const what = await notPlainAt(path);
+    if (what === undefined) return undefined;
+    // That of a live row was reported with the row.
+    if (filename !== undefined && (await this.#store.catalog.rowStates([filename]))[0] === 'live') return undefined;
+    const detail = `it is ${what}, neither a plain file nor a folder`;
+    return { problem: 'foreign', remedy: 'none', key: this.#keyOf(path), detail, ...(filename && { filename }) };
+  }
+
+  #keyOf(path: string): string {
+    return KEY_ROOT + relative(this.#store.layout.basePath, path).replaceAll('\\', '/');
   }
 
   /** Returns the filename of the image that owns this path, or undefined. */
@@ -176,8 +206,7 @@ class LocalCheck {
 
   #quarantined(path: string, problem: Problem, about: Pick<Finding, 'filename' | 'detail'>): Promise<Finding> {
     const { folders, layout } = this.#store;
-    const key = KEY_ROOT + relative(layout.basePath, path).replaceAll('\\', '/');
-    const finding: Finding = { problem, remedy: 'none', key, ...about };
+    const finding: Finding = { problem, remedy: 'none', key: this.#keyOf(path), ...about };
     return this.#remedied(finding, 'quarantined', () => quarantine(layout, folders, path));
   }
 
@@ -192,16 +221,48 @@ class LocalCheck {
   }
 }
 
-/** Returns the code of an error that concerns one file only; rethrows any other. */
+/** Returns the code of an error that concerns one file only, and what is in its place; rethrows any other. */
 function refusalIn(error: unknown): string {
+  if (error instanceof NotPlainError) return `${error.code}: ${error.found}`;
   if (!isOfOneFile(error)) throw error;
   return error.code;
 }
 
-/** Yields the regular files of each folder in turn, at most 500 at once. Skips links, which are the operator's. */
-async function* filesBelow(folder: string): AsyncGenerator<string[]> {
-  const entries: Dirent[] = (await ifPresent(readdir(folder, { withFileTypes: true }))) ?? [];
-  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(folder, entry.name));
-  for (let start = 0; start < files.length; start += FILES_AT_ONCE) yield files.slice(start, start + FILES_AT_ONCE);
-  for (const entry of entries) if (entry.isDirectory()) yield* filesBelow(join(folder, entry.name));
+/** Returns what a path is, such as `a link`; undefined for a plain file, or where nothing is. */
+async function notPlainAt(path: string): Promise<string | undefined> {
+  try {
+    await statPlain(path);
+    return undefined;
+  } catch (error) {
+    if (error instanceof NotPlainError) return error.what;
+    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return undefined;
+    throw error;
+  }
+}
+
+interface Entries {
+  files: string[];
+  folders: string[];
+  /** Links, pipes, sockets and devices. */
+  others: string[];
+}
+
+/** Returns the paths in a folder by their kind. */
+async function entriesOf(folder: string): Promise<Entries> {
+  const entries = (await ifPresent(readdir(folder, { withFileTypes: true }))) ?? [];
+  const kinds = Map.groupBy(entries, (entry) =>
+    entry.isFile() ? 'files' : entry.isDirectory() ? 'folders' : 'others',
+  );
+  const paths = (kind: keyof Entries) => (kinds.get(kind) ?? []).map(({ name }) => join(folder, name));
+  return { files: paths('files'), folders: paths('folders'), others: paths('others') };
+}
+
+/** Yields what each folder has in turn, at most 500 plain files at once. */
+async function* entriesBelow(folder: string): AsyncGenerator<Pick<Entries, 'files' | 'others'>> {
+  const { files, folders, others } = await entriesOf(folder);
+  for (let start = 0; start < files.length; start += FILES_AT_ONCE) {
+    yield { files: files.slice(start, start + FILES_AT_ONCE), others: [] };
+  }
+  if (others.length > 0) yield { files: [], others };
+  for (const below of folders) yield* entriesBelow(below);
 }

@@ -31,6 +31,8 @@ import { bodyOf } from '../transfer/body.ts';
 import { receiveCopy, receiveImage } from '../transfer/receive.ts';
 import type { CopyUpload, ImageList, Maintainable, ProviderContext, StorageProvider, Upload } from '../types.ts';
 
+type Removal = ChangeOutcome & { bytesRemain?: StorageError };
+
 export abstract class BaseProvider implements StorageProvider, Maintainable {
   readonly name: string;
   abstract readonly storageType: string;
@@ -63,6 +65,8 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
   protected currentCatalog(): Promise<ImageIndex> {
     return this.completeCatalog();
   }
+  /** Throws when so many images are missing that nothing may be deleted by counting them. */
+  protected checkCountable(): void {}
   /** Rejects when an image of this size cannot be written now (STORE_READ_ONLY, DISK_FULL, …). */
   protected abstract checkWritable(sizeBytes: number): Promise<void>;
   /** `expectedBytes` is the size that the caller declared. */
@@ -71,8 +75,8 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
    * Yields exactly these bytes. Throws BYTES_MISSING or BYTES_CORRUPT, or IMAGE_NOT_FOUND when the image was deleted.
    */
   protected abstract readBytes(record: ImageRecord, offset: number, length: number): AsyncIterable<Uint8Array>;
-  /** Deletes an image. With `sparePinned`, a pinned one stays. */
-  protected abstract remove(filename: string, sparePinned: boolean): Promise<ChangeOutcome>;
+  /** Deletes an image. With `sparePinned`, a pinned one stays. `bytesRemain`: it is deleted, but its bytes are there. */
+  protected abstract remove(filename: string, sparePinned: boolean): Promise<Removal>;
   /** Returns where callers fetch the bytes. */
   protected abstract locate(record: ImageRecord): Location | Promise<Location>;
   /** Returns whether the filename belongs to an image that was deleted. */
@@ -140,8 +144,14 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
   }
 
   async delete(filename: string): Promise<boolean> {
-    const outcome = await this.#untilClosed(() => folded(this.remove(filename, false)));
-    return outcome.done;
+    return this.#untilClosed(() => folded(this.#remove(filename, false)));
+  }
+
+  /** Returns whether it deleted the image. Rejects with BYTES_REMAIN when its bytes are still there. */
+  async #remove(filename: string, sparePinned: boolean): Promise<boolean> {
+    const { done, bytesRemain } = await this.remove(filename, sparePinned);
+    if (bytesRemain !== undefined) throw bytesRemain;
+    return done;
   }
 
   list(options: ListOptions = {}): ImageList {
@@ -157,11 +167,13 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
   }
 
   async cleanup(options: CleanupOptions): Promise<CleanupResult> {
-    checkCleanup(options);
-    const remove = async (filename: string) => (await this.remove(filename, true)).done;
+    const now = this.context.now();
+    checkCleanup(options, now);
+    const remove = (filename: string) => this.#remove(filename, true);
     return this.#untilClosed(async () => {
       const catalog = await folded(this.currentCatalog());
-      return folded(cleanUp(catalog, options, remove));
+      this.checkCountable();
+      return folded(cleanUp(catalog, options, now, remove));
     });
   }
 

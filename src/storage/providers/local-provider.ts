@@ -1,8 +1,10 @@
 /** Stores images in a directory: the save and delete protocol over files, with the catalog as the commit point. */
-import { open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import type { ChangeOutcome, LocalCatalog } from '../catalog/catalog.ts';
 import { capacityOf, spaceCheck } from '../disk/file-system.ts';
 import { ifPresent, isOfOneFile } from '../disk/files.ts';
+import { NotPlainError, openPlain } from '../disk/plain-files.ts';
 import type { LocalConfig } from '../domain/config.ts';
 import { StorageError } from '../domain/errors.ts';
 import type { ImageMetadata, StorageResult } from '../domain/image.ts';
@@ -83,7 +85,7 @@ class LocalProvider extends BaseProvider {
   }
 
   protected async *readBytes(record: ImageRecord, offset: number, length: number): AsyncGenerator<Uint8Array> {
-    const file = await ifPresent(open(this.#store.layout.image(record.filename), 'r'));
+    const file = await this.#openImage(this.#store.layout.image(record.filename));
     if (file === undefined) throw await this.#missing(record);
     try {
       if ((await file.stat()).size !== record.size) {
@@ -98,6 +100,17 @@ class LocalProvider extends BaseProvider {
       }
     } finally {
       await file.close();
+    }
+  }
+
+  /** Returns undefined where the file is missing. Rejects with BYTES_CORRUPT where a link, pipe or folder is in its way. */
+  async #openImage(path: string): Promise<FileHandle | undefined> {
+    try {
+      await this.#store.folders.look(dirname(path));
+      return await ifPresent(openPlain(path));
+    } catch (error) {
+      if (!(error instanceof NotPlainError)) throw error;
+      throw new StorageError('BYTES_CORRUPT', `the stored file cannot be read: ${error.found}`, { cause: error });
     }
   }
 

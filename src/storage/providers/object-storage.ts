@@ -1,7 +1,7 @@
 /** Stores images in a bucket: the record is the commit, the catalog an index over the records. */
 
 import { openCopy } from '../bucket/copy-in.ts';
-import { deleteImage } from '../bucket/delete.ts';
+import { type DeleteOutcome, deleteImage } from '../bucket/delete.ts';
 import { failedWith, type StoredObject } from '../bucket/object-store.ts';
 import { type BucketOptions, type OpenStore, openStore } from '../bucket/open.ts';
 import { readRange } from '../bucket/reading.ts';
@@ -9,7 +9,7 @@ import { readRecord } from '../bucket/record-object.ts';
 import { openUpload } from '../bucket/save.ts';
 import { startUpkeep } from '../bucket/upkeep.ts';
 import { verifyStore } from '../bucket/verify.ts';
-import type { ChangeOutcome, ImageIndex } from '../catalog/catalog.ts';
+import type { ImageIndex } from '../catalog/catalog.ts';
 import { spaceCheck } from '../disk/file-system.ts';
 import { StorageError } from '../domain/errors.ts';
 import { folderOf } from '../domain/naming.ts';
@@ -84,7 +84,9 @@ export class ObjectStorage extends BaseProvider {
     const record = shared ? undefined : await catalog.find(filename);
     if (record !== undefined) return record;
     const found = await readRecord(objects, filename);
-    return found.kind === 'live' ? found.record : undefined;
+    if (found.kind === 'live') return found.record;
+    // An image of which somebody removed the record is missing, not unknown.
+    return found.kind === 'absent' && this.#store.synchronizer.keepsMissing ? catalog.find(filename) : undefined;
   }
 
   protected async completeCatalog(): Promise<ImageIndex> {
@@ -96,6 +98,10 @@ export class ObjectStorage extends BaseProvider {
     const catalog = await this.completeCatalog();
     if (this.#store.shared) await this.#folded(this.#store.synchronizer.run());
     return catalog;
+  }
+
+  protected override checkCountable(): void {
+    this.#store.condition.checkComplete();
   }
 
   protected async checkWritable(sizeBytes: number): Promise<void> {
@@ -118,11 +124,11 @@ export class ObjectStorage extends BaseProvider {
   /** Returns IMAGE_NOT_FOUND when the image was deleted since its record was read, else BYTES_MISSING. */
   async #missing({ filename }: ImageRecord): Promise<StorageError> {
     const found = await this.#folded(readRecord(this.#store.objects, filename));
-    if (found.kind !== 'live') return notFound();
+    if (found.kind === 'tombstone') return notFound();
     return new StorageError('BYTES_MISSING', 'the image was saved, and its object is gone');
   }
 
-  protected async remove(filename: string, sparePinned: boolean): Promise<ChangeOutcome> {
+  protected async remove(filename: string, sparePinned: boolean): Promise<DeleteOutcome> {
     if (folderOf(filename) === undefined) return { done: false, why: 'not_found' };
     this.#store.condition.checkWritable();
     return this.#folded(deleteImage(this.#store, filename, sparePinned));
@@ -169,7 +175,7 @@ export class ObjectStorage extends BaseProvider {
     clearTimeout(this.#cut);
     await journal.idle();
     try {
-      await catalog.close(condition.health.serving);
+      await catalog.close(!condition.isDown);
     } catch (error) {
       const message = 'the catalog could not be closed clean; the next start puts it right';
       this.context.log.warn({ err: error, provider: this.name }, message);

@@ -101,6 +101,7 @@ class OptionalProvider implements ProviderHandle {
 
 /** Returns the error for callers; only the log says which setting is wrong. */
 function refusalOf(error: unknown): StorageError {
-  const reason: Reason = error instanceof StoreOpenError && error.isAuth ? 'BACKEND_AUTH' : 'BACKEND_UNAVAILABLE';
-  return new StorageError(reason, 'cannot be opened now; the log of the daemon says why', { cause: error });
+  const { isAuth, details } = error instanceof StoreOpenError ? error : {};
+  const reason: Reason = isAuth ? 'BACKEND_AUTH' : 'BACKEND_UNAVAILABLE';
+  return new StorageError(reason, 'cannot be opened now; the log of the daemon says why', { cause: error, details });
 }

@@ -1,4 +1,5 @@
 /** The provider type `s3`: images in a bucket of AWS S3, Cloudflare R2, or any S3 service with conditional writes. */
+import { isIP } from 'node:net';
 import * as z from 'zod';
 import { DEFAULT_URL_SECONDS, type S3Config } from '../domain/config.ts';
 import { httpUrl, seconds, secret, text, yesOrNo } from '../domain/setting-kinds.ts';
@@ -79,10 +80,19 @@ function checkTogether(config: Partial<S3Config>, context: z.RefinementCtx): voi
   // One alone would be ignored silently, in favour of any credentials that the SDK finds.
   if (accessKey !== undefined && secretKey === undefined) refuse('secretKey', 'must be set, too, where accessKey is');
   if (secretKey !== undefined && accessKey === undefined) refuse('accessKey', 'must be set, too, where secretKey is');
+  // Such a request would go to an address without the bucket in it.
+  const byAddress = [endpoint, config.urls?.endpoint].find((url) => url !== undefined && isAddress(url));
+  if (config.forcePathStyle === false && byAddress !== undefined) {
+    refuse('forcePathStyle', `must not be false with ${byAddress}: a bucket cannot be in front of an IP address`);
+  }
   // The dashboard of R2 shows the endpoint in this form.
   if (endpoint && URL.parse(endpoint)?.pathname.split('/').includes(bucket)) {
     refuse('endpoint', `must be without the bucket: leave out /${bucket}`);
   }
+}
+
+function isAddress(url: string): boolean {
+  return isIP((URL.parse(url)?.hostname ?? '').replace(/^\[|\]$/g, '')) !== 0;
 }
 
 function isHost(url: string): boolean {
@@ -97,7 +107,8 @@ export async function openS3Storage(config: S3Config, context: ProviderContext):
     import('../s3/urls.ts'),
     import('./object-storage.ts'),
   ]);
-  const options = { storageType: config.type, objects: s3Objects(config), urlOf: urlsOf(config) };
+  const clock = { offsetMs: 0 };
+  const options = { storageType: config.type, objects: s3Objects(config, { clock }), urlOf: urlsOf(config, clock) };
   return openObjectStorage({ ...config, ...options }, context);
 }
 

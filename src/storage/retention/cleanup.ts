@@ -1,40 +1,52 @@
 /** Cleanup over a catalog: finds the images that no criterion protects, oldest first, and removes them in groups. */
 import type { ImageIndex, ImageSize } from '../catalog/catalog.ts';
-import { partlyDone, StorageError, throwIfCancelled } from '../domain/errors.ts';
+import { invalidField, partlyDone, StorageError, throwIfCancelled } from '../domain/errors.ts';
 import type { CleanupOptions, CleanupResult } from '../domain/requests.ts';
 import { checkCount, checkGroup, checkInstant } from '../domain/validation.ts';
 
 const SCAN_ROWS = 5_000;
 const GROUP_SIZE = 100;
 const MAX_NAMED = 1_000;
+/** How far a caller's clock may be ahead. */
+const MAX_AHEAD_MS = 5 * 60_000;
 
-/** Throws CLEANUP_WITHOUT_CRITERION, or FIELD_INVALID, which names the field. */
-export function checkCleanup(options: CleanupOptions): void {
+/** Throws CLEANUP_WITHOUT_CRITERION, or FIELD_INVALID, which names the field. `now` is in ms since 1970. */
+export function checkCleanup(options: CleanupOptions, now: number): void {
   const { olderThan, keepCount, keepBytes, maxDeletes } = options;
   if (olderThan === undefined && keepCount === undefined && keepBytes === undefined) {
     const message = 'name older_than, keep_count or keep_bytes; filters alone are no criterion';
     throw new StorageError('CLEANUP_WITHOUT_CRITERION', message);
   }
-  if (olderThan !== undefined) checkInstant('older_than', olderThan);
+  if (olderThan !== undefined) checkCutoff(olderThan, now);
   checkCount('keep_count', keepCount ?? 0);
   checkCount('keep_bytes', keepBytes ?? 0);
   checkCount('max_deletes', maxDeletes ?? 0);
   checkGroup(options);
 }
 
+/** A cutoff in the future protects nothing: the clock of its caller is wrong, or that of the daemon. */
+function checkCutoff(olderThan: Date, now: number): void {
+  if (checkInstant('older_than', olderThan) <= now + MAX_AHEAD_MS) return;
+  const clocks = `${olderThan.toISOString()} is after now, ${new Date(now).toISOString()} by the clock of the daemon`;
+  throw invalidField('older_than', `${clocks}: compare the clocks`);
+}
+
 /**
- * Removes the images that no criterion protects. `remove` spares an image that is pinned by then, and returns whether
+ * Removes the images that no criterion protects, and never one dated after `now`. `remove` spares an image that is pinned by then, and returns whether
  * it removed one. A failure after the first removal has `outcomeUnknown`: a retry would remove up to `maxDeletes` more.
  */
 export async function cleanUp(
   catalog: ImageIndex,
   options: CleanupOptions,
+  now: number,
   remove: (filename: string) => Promise<boolean>,
 ): Promise<CleanupResult> {
   const { dryRun = false } = options;
-  const result: CleanupResult = { deletedCount: 0, freedBytes: 0, filenames: [], keptPinned: 0, dryRun, more: false };
+  const none = { deletedCount: 0, freedBytes: 0, filenames: [], keptPinned: 0, keptFuture: 0 };
+  const result: CleanupResult = { ...none, dryRun, more: false };
   try {
-    await removeGroups(catalog, options, dryRun ? async () => true : remove, result);
+    result.keptFuture = await countAfter(catalog, options, now);
+    await removeGroups(catalog, options, now, dryRun ? async () => true : remove, result);
     return result;
   } catch (error) {
     throw result.deletedCount > 0 && !dryRun ? partlyDone(error) : error;
@@ -44,11 +56,12 @@ export async function cleanUp(
 async function removeGroups(
   catalog: ImageIndex,
   options: CleanupOptions,
+  now: number,
   remove: (filename: string) => Promise<boolean>,
   result: CleanupResult,
 ): Promise<void> {
   const { maxDeletes = Number.POSITIVE_INFINITY } = options;
-  for await (const group of unprotected(catalog, options)) {
+  for await (const group of unprotected(catalog, options, now)) {
     throwIfCancelled(options.signal);
     const going = group.filter((image) => !image.pinned);
     const taken = going.slice(0, maxDeletes - result.deletedCount);
@@ -72,6 +85,7 @@ export function sumOf(a: CleanupResult, b: CleanupResult): CleanupResult {
     freedBytes: a.freedBytes + b.freedBytes,
     filenames: [...a.filenames, ...b.filenames].slice(0, MAX_NAMED),
     keptPinned: a.keptPinned + b.keptPinned,
+    keptFuture: a.keptFuture + b.keptFuture,
     dryRun: a.dryRun,
     more: a.more || b.more,
   };
@@ -84,10 +98,11 @@ function count(image: ImageSize, result: CleanupResult): void {
 }
 
 /** Yields the images that no criterion protects in groups, oldest first, pinned ones included. */
-async function* unprotected(catalog: ImageIndex, options: CleanupOptions): AsyncGenerator<ImageSize[]> {
-  const newestToGo = await firstUnprotected(catalog, options);
+async function* unprotected(catalog: ImageIndex, options: CleanupOptions, now: number): AsyncGenerator<ImageSize[]> {
+  const newestToGo = await firstUnprotected(catalog, options, now);
   if (newestToGo === undefined) return;
-  const query = { ...filterOf(options), ...(options.olderThan && { end: options.olderThan.getTime() }) };
+  const { olderThan } = options;
+  const query = { ...filterOf(options), ...(olderThan && { end: Math.min(olderThan.getTime(), now) }) };
   let after: ImageSize | undefined;
   for (;;) {
     const request = { ...(after && { after }), limit: GROUP_SIZE };
@@ -100,13 +115,17 @@ async function* unprotected(catalog: ImageIndex, options: CleanupOptions): Async
 }
 
 /** Returns the newest image that neither keepCount nor keepBytes protects, or would protect if it were not pinned. */
-async function firstUnprotected(catalog: ImageIndex, options: CleanupOptions): Promise<ImageSize | undefined> {
+async function firstUnprotected(
+  catalog: ImageIndex,
+  options: CleanupOptions,
+  now: number,
+): Promise<ImageSize | undefined> {
   let countLeft = options.keepCount ?? 0;
   let bytesLeft = options.keepBytes ?? 0;
   let after: ImageSize | undefined;
   for (;;) {
     const request = { ...(after && { after }), limit: SCAN_ROWS };
-    const rows = await catalog.pageSizes({ ...filterOf(options), order: 'newest' }, request);
+    const rows = await catalog.pageSizes({ ...filterOf(options), end: now + 1, order: 'newest' }, request);
     for (const row of rows) {
       if (row.pinned) {
         if (countLeft <= 0 && bytesLeft <= 0) return row;
@@ -119,6 +138,19 @@ async function firstUnprotected(catalog: ImageIndex, options: CleanupOptions): P
     }
     after = rows.at(-1);
     if (rows.length < SCAN_ROWS) return undefined;
+  }
+}
+
+/** Returns how many images that match the filters are dated after now. */
+async function countAfter(catalog: ImageIndex, options: CleanupOptions, now: number): Promise<number> {
+  let count = 0;
+  let after: ImageSize | undefined;
+  for (;;) {
+    const request = { ...(after && { after }), limit: SCAN_ROWS };
+    const rows = await catalog.pageSizes({ ...filterOf(options), start: now + 1, order: 'oldest' }, request);
+    count += rows.length;
+    if (rows.length < SCAN_ROWS) return count;
+    after = rows.at(-1);
   }
 }
 

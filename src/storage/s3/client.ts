@@ -8,11 +8,20 @@ export const IDLE_TIMEOUT_MS = 30_000;
 const MAX_CONNECTIONS = 128;
 const SILENT = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
 
+/** How far the clock of a service is ahead of ours, as its answers showed; the clients of one bucket share it. */
+export interface ServiceClock {
+  offsetMs: number;
+}
+
 /** `idleTimeoutMs` is how long a connection may transfer nothing before its request fails. */
 export function createClient(
   config: S3Config,
   endpoint: string | undefined,
-  { idleTimeoutMs = IDLE_TIMEOUT_MS, connectionTimeoutMs = CONNECTION_TIMEOUT_MS } = {},
+  {
+    idleTimeoutMs = IDLE_TIMEOUT_MS,
+    connectionTimeoutMs = CONNECTION_TIMEOUT_MS,
+    clock = { offsetMs: 0 } as ServiceClock,
+  } = {},
 ): S3Client {
   const { region, accessKey, secretKey, forcePathStyle = endpoint !== undefined } = config;
   const options: S3ClientConfig = {
@@ -36,7 +45,15 @@ export function createClient(
   if (accessKey !== undefined && secretKey !== undefined) {
     options.credentials = { accessKeyId: accessKey, secretAccessKey: secretKey };
   }
-  return new S3Client(options);
+  const client = new S3Client(options);
+  // The SDK keeps in its configuration what it learns from answers.
+  Object.defineProperty(client.config, 'systemClockOffset', {
+    get: () => clock.offsetMs,
+    set: (offsetMs: number) => {
+      clock.offsetMs = offsetMs;
+    },
+  });
+  return client;
 }
 
 /** Returns the prefix of every key: empty, or ending in a slash. */

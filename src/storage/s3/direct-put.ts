@@ -4,6 +4,8 @@ import { GetObjectCommand, type PutObjectCommandInput, type S3Client } from '@aw
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { escapedPath, signedHeaders, signedQuery } from './signature.ts';
 
+const TOO_SKEWED = 'RequestTimeTooSkewed';
+
 /** The parameters of a put, without the body. */
 export type PutInput = Omit<PutObjectCommandInput, 'Bucket' | 'Key' | 'Body'> & { Key: string };
 
@@ -21,11 +23,13 @@ export type DirectAnswer = { kind: 'put'; etag: string | undefined } | { kind: '
 
 /** An error in the shape of the SDK's. */
 class RefusedPut extends Error {
+  readonly $fault: 'client' | 'server';
   readonly $metadata: { httpStatusCode: number };
 
   constructor(status: number, body: string) {
-    super(`status ${status}`);
+    super(fieldOf(body, 'Message') ?? '');
     this.name = codeOf(body) ?? 'RefusedPut';
+    this.$fault = status < 500 ? 'client' : 'server';
     this.$metadata = { httpStatusCode: status };
   }
 }
@@ -40,17 +44,31 @@ export function directPut(client: S3Client, bucket: string): DirectPut {
     const { address, region, ...place } = await placed();
     const headers = { host: place.host, ...headersOf(input), 'x-amz-content-sha256': sha256 };
     const request = { method: 'PUT', path: place.path + escapedPath(input.Key), headers };
-    const now = new Date(Date.now() + client.config.systemClockOffset);
-    const signed = { ...request, headers: signedHeaders(request, await client.config.credentials(), region, now) };
+    const credentials = await client.config.credentials();
+    const signed = { ...request, headers: signedHeaders(request, credentials, region, timeOf(client)) };
     const { response } = await client.config.requestHandler.handle({ ...address, ...signed, body }, { abortSignal });
-    return judge(response.statusCode, response.headers.etag, await textOf(response.body));
+    const text = await textOf(response.body);
+    if (codeOf(text) === TOO_SKEWED) correctClock(client, response.headers.date);
+    return judge(response.statusCode, response.headers.etag, text);
   };
+}
+
+/** Returns the time of the service, as far as it is known. */
+function timeOf({ config }: S3Client): Date {
+  return new Date(Date.now() + config.systemClockOffset);
+}
+
+/** As the SDK does after its own requests. */
+function correctClock(client: S3Client, date = ''): void {
+  const serverMs = Date.parse(date);
+  if (!Number.isNaN(serverMs)) client.config.systemClockOffset = serverMs - Date.now();
 }
 
 function judge(status: number, etag: string | undefined, body: string): DirectAnswer {
   // Some services answer 200 before they know the outcome.
   if (status === 200) return { kind: 'put', etag: codeOf(body) === undefined ? etag : undefined };
-  if (status === 409 || status === 412 || status >= 500) throw new RefusedPut(status, body);
+  if (status === 409 || status === 412 || status >= 500 || codeOf(body) === TOO_SKEWED)
+    throw new RefusedPut(status, body);
   return { kind: 'unsure' };
 }
 
@@ -65,7 +83,15 @@ function textOf(body: Readable): Promise<string> {
 }
 
 function codeOf(body: string): string | undefined {
-  return /<Error[\s>].*<Code>(\w+)<\/Code>/s.exec(body)?.[1];
+  return /^\w+$/.exec(fieldOf(body, 'Code') ?? '')?.[0];
+}
+
+const ENTITIES: Record<string, string> = { '&lt;': '<', '&gt;': '>', '&quot;': '"', '&apos;': "'", '&amp;': '&' };
+
+/** Returns a field of an error document. */
+function fieldOf(body: string, name: 'Code' | 'Message'): string | undefined {
+  const text = new RegExp(`<Error[\\s>].*?<${name}>([^<]*)</${name}>`, 's').exec(body)?.[1];
+  return text?.replace(/&(lt|gt|quot|apos|amp);/g, (entity) => ENTITIES[entity]!);
 }
 
 function headersOf(input: PutInput): Record<string, string> {
@@ -87,7 +113,7 @@ export function presigner(client: S3Client, bucket: string, expiresSeconds: numb
   return async (key) => {
     const { origin, host, region, ...place } = await placed();
     const request = { method: 'GET', path: place.path + escapedPath(key), headers: { host } };
-    const query = signedQuery(request, await client.config.credentials(), region, new Date(), expiresSeconds);
+    const query = signedQuery(request, await client.config.credentials(), region, timeOf(client), expiresSeconds);
     return `${origin}${request.path}?${query}`;
   };
 }

@@ -19,17 +19,20 @@ import {
   type StoredObject,
 } from '../bucket/object-store.ts';
 import type { S3Config } from '../domain/config.ts';
-import { createClient, IDLE_TIMEOUT_MS, prefixOf } from './client.ts';
+import { createClient, IDLE_TIMEOUT_MS, prefixOf, type ServiceClock } from './client.ts';
 import { type DirectPut, directPut, type PutInput } from './direct-put.ts';
-import { foldS3Error } from './errors.ts';
+import { foldS3Error, isTooSkewed } from './errors.ts';
 
 const SETTLED = new Error('the request is settled');
 
 /** `idleTimeoutMs` is how long a connection may transfer nothing before its request fails. */
-export function s3Objects(config: S3Config, { idleTimeoutMs = IDLE_TIMEOUT_MS } = {}): ObjectStore {
-  const client = createClient(config, config.endpoint, { idleTimeoutMs });
+export function s3Objects(
+  config: S3Config,
+  { idleTimeoutMs = IDLE_TIMEOUT_MS, clock = { offsetMs: 0 } as ServiceClock } = {},
+): ObjectStore {
+  const client = createClient(config, config.endpoint, { idleTimeoutMs, clock });
   // No connection timeout: it would count the time that a request waits for slow callers to free a connection.
-  const reader = createClient(config, config.endpoint, { idleTimeoutMs, connectionTimeoutMs: 0 });
+  const reader = createClient(config, config.endpoint, { idleTimeoutMs, connectionTimeoutMs: 0, clock });
   return new S3Objects(client, reader, config);
 }
 
@@ -135,13 +138,21 @@ class S3Objects implements ObjectStore {
     return { Bucket: this.#bucket, Key: this.#prefix + key };
   }
 
-  /** Runs a request, which the signal aborts, and converts its error. */
+  /** Runs a request, which the signal aborts, once more when its time was refused, and converts its error. */
   async #folded<T>(kind: 'read' | 'write', request: (closing: AbortSignal) => Promise<T>): Promise<T> {
+    const once = () => request(this.#closing.signal);
     try {
-      return await request(this.#closing.signal);
+      // By now the Date of the answer has corrected the clock that requests are signed with.
+      return await once().catch((error) => (isTooSkewed(error) ? once() : Promise.reject(error)));
     } catch (error) {
-      throw foldS3Error(error, kind);
+      throw foldS3Error(error, kind, await this.#credentials());
     }
+  }
+
+  /** Returns what no message may repeat. */
+  async #credentials(): Promise<string[]> {
+    const known = await this.#client.config.credentials().catch(() => undefined);
+    return [known?.accessKeyId ?? '', known?.secretAccessKey ?? '', known?.sessionToken ?? ''];
   }
 }
 

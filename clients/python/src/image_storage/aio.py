@@ -1,6 +1,6 @@
 """The client for asyncio: the verbs of ImageStorage, awaited.
 
-They run in threads, over the one connection of an ImageStorage: grpc.aio loses the daemon's answer when it refuses a
+The calls run in threads, over the connection of one ImageStorage: grpc.aio loses the daemon's answer when it refuses a
 stream that is still being sent (grpc/grpc#36066), and files are read in threads in any case.
 """
 
@@ -27,9 +27,9 @@ from .retry import DEFAULT_RETRIES, OnRetry
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: Calls beyond these wait for their turn; the daemon, too, takes so many saves at a time.
+#: The most calls at once; further ones wait. The daemon accepts as many saves at once by default.
 MAX_CALLS = 64
-#: As many as the daemon puts into one message.
+#: The most images that the daemon puts into one message.
 IMAGES_PER_TURN = 100
 
 
@@ -64,7 +64,8 @@ def _iterated(
 class AsyncImageStorage:
     """ImageStorage for asyncio: the same verbs with the same arguments, awaited; `async for` over `list`.
 
-    Cancelling a task cancels its call; a save may have happened then. A thread reads sources and tells `progress`.
+    Cancelling a task cancels its call; a save may have happened then. Sources are read and `progress` is called in a
+    thread.
     """
 
     def __init__(
@@ -77,9 +78,9 @@ class AsyncImageStorage:
         timeout: float | None = None,
         on_retry: OnRetry | None = None,
     ) -> None:
-        """As ImageStorage."""
+        """Takes the arguments of ImageStorage."""
         self._client = ImageStorage(address, token=token, tls=tls, retries=retries, timeout=timeout, on_retry=on_retry)
-        # A semaphore belongs to the loop in which somebody waits for it.
+        # A semaphore belongs to the event loop that waits for it.
         self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
     save = _awaited(ImageStorage.save)
@@ -90,7 +91,11 @@ class AsyncImageStorage:
     stats = _awaited(ImageStorage.stats)
 
     async def open(self, filename: str, *, provider: str = "") -> AsyncImageReader:
-        """An image as a binary file whose `read` is awaited; `.image` describes it. IMAGE_NOT_FOUND."""
+        """Returns an image as a binary file whose `read` is awaited; `.image` describes it.
+
+        Raises:
+            ImageStorageError: IMAGE_NOT_FOUND.
+        """
         image = await self._describe(filename, provider=provider)
         return AsyncImageReader(
             image, lambda offset, limit: self.get(filename, provider=provider, offset=offset, limit=limit)
@@ -99,7 +104,7 @@ class AsyncImageStorage:
     _describe = _awaited(ImageStorage._describe)
 
     async def close(self) -> None:
-        """Closes the connection and cancels what still runs."""
+        """Closes the connection and cancels the calls that still run."""
         self._client.close()
 
     async def __aenter__(self) -> AsyncImageStorage:
@@ -116,17 +121,20 @@ class AsyncImageStorage:
             try:
                 await asyncio.wait([done])
             except asyncio.CancelledError:
-                # Whoever cancels twice goes on at once: nobody asks what became of it.
+                # After a second cancellation nothing retrieves the exception, which asyncio would log.
                 done.add_done_callback(lambda done: done.cancelled() or done.exception())
                 cancellation.cancel()
-                # The source must not be read any more when the caller goes on.
+                # The source must not be read any more when the caller continues.
                 await asyncio.wait([done])
                 raise
             return done.result()
 
 
 def _started(work: Callable[[], T]) -> Future[T]:
-    """Not by a ThreadPoolExecutor: its threads keep a program from ending, and a forked one waits for them in vain."""
+    """Runs the work in a thread of its own.
+
+    Those of a ThreadPoolExecutor keep a program from ending, and a forked process waits for them forever.
+    """
     running: Future[T] = Future()
 
     def run() -> None:

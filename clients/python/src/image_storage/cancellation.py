@@ -1,4 +1,4 @@
-"""Lets another thread end what a blocking call waits for."""
+"""Lets another thread end the waits of a blocking call."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ class Cancellable(Protocol):
 
 
 class Closing:
-    """Of a connection: ends what any of its verbs waits for."""
+    """Ends the waits of all verbs of a connection."""
 
     def __init__(self) -> None:
-        #: Notified when it is closed or any verb is cancelled.
+        #: Notified when the connection is closed or a verb is cancelled.
         self.changed = Condition()
         self.is_closed = False
 
@@ -26,7 +26,7 @@ class Closing:
 
 
 class Cancellation:
-    """Of one verb with all its attempts."""
+    """Cancels one verb with all its attempts."""
 
     def __init__(self, closing: Closing) -> None:
         self._closing = closing
@@ -34,7 +34,7 @@ class Cancellation:
         self._call: Cancellable | None = None
 
     def watch(self, call: Cancellable) -> None:
-        """Names the call that runs now."""
+        """Sets the call that runs now; cancels it when the verb was cancelled before."""
         self._call = call
         if self._is_cancelled:
             call.cancel()
@@ -47,7 +47,7 @@ class Cancellation:
             self._call.cancel()
 
     def sleep(self, seconds: float) -> None:
-        """Waits; CancelledError as soon as it is. Woken by the end of the connection, the next attempt says so."""
+        """Waits; raises CancelledError once cancelled. Closing ends the wait, and the next attempt reports it."""
         with self._closing.changed:
             self._closing.changed.wait_for(lambda: self._is_cancelled or self._closing.is_closed, seconds)
         if self._is_cancelled:

@@ -18,6 +18,7 @@ from .connection import Connection
 from .convert import (
     ORDERS,
     Order,
+    age_of,
     cleanup_from,
     date_range,
     delete_result_from,
@@ -28,8 +29,8 @@ from .convert import (
 )
 from .dates import Instant
 from .errors import ImageStorageError
-from .methods import CLEANUP, DELETE, SAVE, STATS
 from .image_reader import ImageReader
+from .methods import CLEANUP, DELETE, SAVE, STATS
 from .resume import Download, Listing
 from .retry import DEFAULT_RETRIES, OnRetry
 from .save import Parameters, Progress, Saving
@@ -37,10 +38,10 @@ from .source import Source
 from .types import CleanupResult, DeleteResult, Image, ProviderStats
 
 DEFAULT_ADDRESS = "127.0.0.1:50051"
-#: The contract's bound on one Delete.
+#: The contract's limit for one Delete.
 MAX_DELETES_PER_CALL = 1000
 
-# Inside the class `list` is a verb.
+# Inside the class `list` is the method.
 DeleteResults = list[DeleteResult]
 AllStats = list[ProviderStats]
 
@@ -48,7 +49,7 @@ AllStats = list[ProviderStats]
 class ImageStorage:
     """A client of the daemon at `host:port` or `unix:PATH`; it connects on the first call. Threads may share it.
 
-    All calls raise ImageStorageError; UNAVAILABLE and what carries RetryInfo is retried before.
+    All calls raise ImageStorageError; UNAVAILABLE and errors with RetryInfo are retried first.
     """
 
     def __init__(
@@ -61,15 +62,18 @@ class ImageStorage:
         timeout: float | None = None,
         on_retry: OnRetry | None = None,
     ) -> None:
-        """Asks nothing of the daemon yet. ValueError for what is no address.
+        """Sends nothing to the daemon yet.
 
         Args:
             address: Default: the variable IMAGE_STORAGE_ADDRESS, else 127.0.0.1:50051.
             token: Sent as `authorization: Bearer` with every call.
-            tls: True trusts the usual roots; for your own, or a client certificate: `grpc.ssl_channel_credentials(…)`.
-            retries: How often a failed attempt is repeated; progress of a list or a get starts the count again.
-            timeout: Seconds for one call with all its attempts; 0 is no end. Default: 600, for list and get no end.
-            on_retry: Told the error and the seconds before each wait for another attempt.
+            tls: True trusts grpcio's roots; for others, or a client certificate: `grpc.ssl_channel_credentials(…)`.
+            retries: The most retries of a call; progress of a list or a get starts the count again.
+            timeout: Seconds for one call with all its attempts; 0 means no limit. Default: 600; none for list and get.
+            on_retry: Called with the error and the seconds before each wait for another attempt.
+
+        Raises:
+            ValueError: The address is invalid.
         """
         self._connection = Connection(
             address or os.environ.get("IMAGE_STORAGE_ADDRESS") or DEFAULT_ADDRESS,
@@ -98,12 +102,12 @@ class ImageStorage:
     ) -> Image:
         """Stores one image; when it returns the image is on stable storage.
 
-        A retry never makes a second image. A stream that cannot seek is kept for a retry up to 64 MiB; beyond that it
-        is not retried. When the error has `outcome_unknown`, a later save with its `retry_with` tells.
+        A retry never makes a second image. Up to 64 MiB of a stream that cannot seek are kept for retries; a longer one
+        is not retried. When the error has `outcome_unknown`, a later save with its `retry_with` returns the outcome.
 
         Args:
-            source: Bytes, a path or a binary file (from where it stands), kept as they are; or a PIL image or uint8
-                array, whose pixels are kept as PNG, without metadata and further frames of the file they came from.
+            source: Bytes, a path or a binary file (read from its position), stored unchanged; or a PIL image or uint8
+                array, whose pixels are stored as PNG, without the metadata and further frames of their file.
             prompt: At most 64 KiB.
             model: Kept verbatim; folders and filenames use its slug.
             parameters: Numbers are kept exactly, a 64-bit seed too; a str is JSON text, kept byte for byte.
@@ -111,10 +115,10 @@ class ImageStorage:
             tags: At most 64.
             timestamp: When the image was generated, with its zone, kept to the millisecond. Default: now.
             provider: Default: the daemon's default provider.
-            pinned: Keep the image out of every cleanup.
+            pinned: Keeps the image out of every cleanup.
             content_type: The expected type, such as `image/png`, checked when given.
-            idempotency_key: Generated when there is none. A repeated save with it returns the first result, `replayed`.
-            progress: Told how many more bytes were sent, as `tqdm.update` is; negative when an attempt starts over.
+            idempotency_key: Default: a generated one. A repeated save with it returns the first result, `replayed`.
+            progress: Called with the further bytes sent, as `tqdm.update` is; negative when an attempt starts over.
         """
         saving = Saving(
             source,
@@ -142,9 +146,10 @@ class ImageStorage:
             saving.close()
 
     def get(self, filename: str, *, provider: str = "", offset: int = 0, limit: int = 0) -> bytes:
-        """The bytes of an image, checked against its sha256, or a range of them; limit 0 is to the end.
+        """Returns the bytes of an image, checked against its sha256, or a range of them; limit 0 means to the end.
 
-        IMAGE_NOT_FOUND, OFFSET_OUT_OF_RANGE, BYTES_CORRUPT.
+        Raises:
+            ImageStorageError: IMAGE_NOT_FOUND, OFFSET_OUT_OF_RANGE or BYTES_CORRUPT.
         """
         request = pb.GetRequest(filename=filename, provider=provider, offset=offset, limit=limit)
         data = BytesIO()
@@ -153,7 +158,11 @@ class ImageStorage:
         return data.getvalue()
 
     def open(self, filename: str, *, provider: str = "") -> ImageReader:
-        """An image as a binary file that reads ahead 1 MiB and seeks; `.image` describes it. IMAGE_NOT_FOUND."""
+        """Returns an image as a binary file that reads ahead 1 MiB and seeks; `.image` describes it.
+
+        Raises:
+            ImageStorageError: IMAGE_NOT_FOUND.
+        """
         return ImageReader(
             self._describe(filename, provider=provider),
             lambda offset, limit: self.get(filename, provider=provider, offset=offset, limit=limit),
@@ -173,19 +182,19 @@ class ImageStorage:
         order: Order = "newest",
         limit: int = 0,
     ) -> Iterator[Image]:
-        """The images that match all that is given. Nothing is asked before the first one; a lost connection resumes.
+        """Yields the images that match all filters. Sends nothing before the first; resumes a lost connection.
 
         Args:
-            provider: `*` is all of them.
+            provider: Default: the default provider; `*` means all of them.
             since: First instant of the image's timestamp: a datetime, a date (UTC), an age, or one of them as text.
             until: First instant after the range; a date includes that whole day.
             model: The name as it was saved, or its slug.
             category: The exact category.
-            query: Words of the prompt, each as a word or the beginning of one.
-            tags: All of them must be there.
-            pinned: Only pinned ones, or only those that are not.
+            query: Words of the prompt, or their beginnings; all must occur.
+            tags: The image must have all of them.
+            pinned: Only pinned images, or only those that are not; None means both.
             order: By timestamp.
-            limit: 0 is all.
+            limit: The most images; 0 means all.
         """
         request = pb.ListRequest(
             provider=provider,
@@ -201,9 +210,9 @@ class ImageStorage:
         return self._connection.read(Listing(request))
 
     def delete(self, filenames: str | Iterable[str], *, provider: str = "") -> DeleteResults:
-        """One result for each filename, in order; any number of them.
+        """Deletes any number of images, pinned ones too; returns one result per filename, in order.
 
-        Where an answer was lost, the retry reports what the lost attempt deleted as not found.
+        After a lost answer the retry reports as not found what the lost attempt deleted.
         """
         names = [filenames] if isinstance(filenames, str) else [*filenames]
         results: DeleteResults = []
@@ -224,23 +233,26 @@ class ImageStorage:
         dry_run: bool = False,
         max_deletes: int | None = None,
     ) -> CleanupResult:
-        """Prunes images, oldest first. Retried only when it is certain that nothing was deleted, or for a dry run.
+        """Deletes old images, oldest first. Retried only when certainly nothing was deleted, or for a dry run.
 
-        At least one criterion (older_than, keep_count, keep_bytes) must be given, and each that is given protects.
-        Pinned images are spared.
+        Requires at least one criterion (older_than, keep_count, keep_bytes); each given one protects images. Pinned
+        images and those dated after the daemon's clock are spared and not counted.
 
         Args:
-            older_than: Protects images whose timestamp is not before this: an age such as `30d`, a date, a datetime.
-            keep_count: Protects the newest so many that match the filters.
-            keep_bytes: Protects the newest that match the filters and fit into so many bytes together.
+            older_than: Protects images whose timestamp is not before this: a date, a datetime, or an age such as `30d`,
+                which the daemon resolves by its own clock. More than five minutes after that clock is refused.
+            keep_count: Protects this many of the newest images that match the filters.
+            keep_bytes: Protects the newest images that match the filters and together fit into this many bytes.
             model: Filter: the name as it was saved, or its slug.
             category: Filter: the exact category.
-            provider: `*` is each of them on its own.
-            dry_run: Only report what would go.
-            max_deletes: Stop after so many.
+            provider: Default: the default provider; `*` means each of them on its own.
+            dry_run: Only reports what would be deleted.
+            max_deletes: The most images to delete.
         """
         request = pb.CleanupRequest(
+            # Beside an age, for daemons that know none: they would protect no image by its age.
             older_than=timestamp_of(older_than),
+            older_than_age=age_of(older_than),
             model=model,
             category=category,
             provider=provider,
@@ -252,11 +264,11 @@ class ImageStorage:
         return cleanup_from(self._connection.ask(CLEANUP, request, repeatable=dry_run))
 
     def stats(self, provider: str = "") -> AllStats:
-        """One entry for each provider meant; `*` is all of them."""
+        """Returns the counts of one provider, or of each for `*`; default: the default provider."""
         return [*map(stats_from, self._connection.ask(STATS, pb.StatsRequest(provider=provider)).providers)]
 
     def close(self) -> None:
-        """Closes the connection and cancels what still runs."""
+        """Closes the connection and cancels the calls that still run."""
         self._connection.close()
 
     def __enter__(self) -> ImageStorage:

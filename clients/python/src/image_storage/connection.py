@@ -1,4 +1,4 @@
-"""One connection to a daemon: each call with its retries, ending in a message or an ImageStorageError."""
+"""One connection to a daemon: makes each call with its retries, ending in a message or an ImageStorageError."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from .retry import OnRetry, Retry
 DEFAULT_TIMEOUT_SECONDS = 600.0
 NO_END = 0.0
 
-# grpcio would look for anything else in DNS, again and again.
+# grpcio would look up anything else in DNS, again and again.
 _ADDRESS = re.compile(r"unix:(?!//(?!/)).+|(?:\[[\da-fA-F:.]+\]|[\w.-]+):(\d{1,5})")
 
 CallT = TypeVar("CallT", bound=Cancellable)
 
 CHANNEL_OPTIONS = (
-    # Retries are ours: they keep the idempotency key and know which source can be read again.
+    # The client itself retries: it keeps the idempotency key and knows which source can be read again.
     ("grpc.enable_retries", 0),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 500),
-    # A daemon whose machine vanished never answers; this is how the connection learns it.
+    # Detects a daemon whose machine vanished, which never answers.
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.use_local_subchannel_pool", 1),
-    # A daemon beside its generator must not be looked for behind the http_proxy of the environment.
+    # The http_proxy of the environment must not apply to a daemon on the generator's machine.
     ("grpc.enable_http_proxy", 0),
 )
 
@@ -66,12 +66,12 @@ class Connection:
         self._timeout_seconds = timeout
         self._on_retry = on_retry
         self._closing = Closing()
-        # A channel that is left open to the end of the program, after retries, keeps grpcio from ending.
+        # A channel that is still open at the end of the program, after retries, keeps grpcio from ending.
         self._close_channel = weakref.finalize(self._closing, self._channel.close)
         self._cancellation = Cancellation(self._closing)
 
     def cancellable(self) -> tuple[Connection, Cancellation]:
-        """The same connection for one verb, and what ends that verb from another thread."""
+        """Returns the same connection for one verb, and the means to cancel that verb from another thread."""
         connection = copy.copy(self)
         connection._cancellation = Cancellation(self._closing)
         return connection, connection._cancellation
@@ -81,7 +81,7 @@ class Connection:
         return Retry(self._retries, seconds, self._on_retry, self._sleep)
 
     def ask(self, method: Method[RequestT, ResponseT], request: RequestT, *, repeatable: bool = True) -> ResponseT:
-        """`repeatable`: does no harm where an attempt without an answer had been carried out."""
+        """Makes a call with its retries. `repeatable`: a retry does no harm after an attempt that was carried out."""
         retry = self.retry()
         while True:
             try:
@@ -90,7 +90,7 @@ class Connection:
                 retry.wait(error, repeatable or not error.outcome_unknown)
 
     def send(self, method: Method[RequestT, ResponseT], messages: Iterator[bytes], seconds: float | None) -> ResponseT:
-        """One attempt. A single message goes as a stream, too: only a stream tells whether all of it was sent."""
+        """Makes one attempt. A single message is a stream, too: only a stream shows whether all of it was sent."""
         feed = Feed()
         start: grpc.StreamUnaryMultiCallable[bytes, ResponseT] = self._channel.stream_unary(
             method.path, None, method.response.FromString
@@ -99,7 +99,7 @@ class Connection:
         call.add_done_callback(lambda _: feed.close())
         try:
             for message in messages:
-                # An answer before the end is an error, or a save that was done before: nobody wants the rest.
+                # An early answer is an error or a replayed save; neither needs the rest.
                 if not feed.put(message):
                     break
             else:
@@ -113,7 +113,7 @@ class Connection:
             feed.close()
 
     def read(self, reading: Reading[RequestT, ResponseT, ItemT]) -> Iterator[ItemT]:
-        """Resumes what broke until all of it was read."""
+        """Yields the items; resumes a broken call until all of them were read."""
         method, retry = reading.method, self.retry(NO_END)
         start = self._channel.unary_stream(method.path, method.request.SerializeToString, method.response.FromString)
         while (request := reading.request()) is not None:
@@ -137,7 +137,7 @@ class Connection:
         try:
             call = start()
         except ValueError as error:
-            # What grpcio says of a channel that is closed, and of other things.
+            # grpcio raises it for a closed channel, and for other reasons.
             if self._closing.is_closed:
                 raise ImageStorageError(grpc.StatusCode.CANCELLED, "the client was closed") from error
             raise
@@ -145,7 +145,7 @@ class Connection:
         return call
 
     def _sleep(self, seconds: float) -> None:
-        # Before grpcio 1.80 nothing connects while no call runs and nobody watches.
+        # Before grpcio 1.80 nothing connects while no call runs and nothing is subscribed.
         self._channel.subscribe(_ignore)
         try:
             self._cancellation.sleep(seconds)

@@ -1,4 +1,4 @@
-"""Messages of the contract into the client's dataclasses, and the parts of requests back."""
+"""Converts messages of the contract to the client's dataclasses, and arguments to parts of requests."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from dataclasses import fields
 from datetime import datetime, timezone
 from typing import Any, Literal, TypeVar
 
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from imagestorage.v1 import image_storage_pb2 as pb
 
-from .dates import Instant, instant
+from .dates import Instant, age, instant
 from .types import CleanupResult, DeleteResult, GroupStats, Image, ImageMetadata, ProviderStats
 
 Order = Literal["newest", "oldest"]
@@ -29,6 +30,16 @@ def timestamp_of(moment: Instant | None, *, end: bool = False) -> Timestamp | No
     return timestamp
 
 
+def age_of(moment: Instant | None) -> Duration | None:
+    """Returns the age for the daemon to resolve by its own clock; None for any other instant."""
+    since = None if moment is None else age(moment)
+    if since is None:
+        return None
+    duration = Duration()
+    duration.FromTimedelta(since)
+    return duration
+
+
 def date_range(since: Instant | None, until: Instant | None) -> pb.DateRange | None:
     if since is None and until is None:
         return None
@@ -36,7 +47,7 @@ def date_range(since: Instant | None, until: Instant | None) -> pb.DateRange | N
 
 
 def tags_of(tags: Iterable[str]) -> Iterable[str]:
-    """Refuses a single text: its letters would pass for tags."""
+    """Returns the tags. Raises TypeError for a single text, whose letters would pass for tags."""
     if isinstance(tags, str):
         raise TypeError(f"tags are several: [{tags!r}], not {tags!r}")
     return tags
@@ -75,7 +86,7 @@ def stats_from(message: pb.ProviderStats) -> ProviderStats:
 
 
 def _same(kind: type[T], message: Message, **converted: object) -> T:
-    """The fields that have the same name and type in both, and those that were converted."""
+    """Creates the dataclass from the fields that are equal in name and type in both, and from those converted."""
     names = {field.name for field in fields(kind)} - converted.keys()  # type: ignore[arg-type]
     same: dict[str, Any] = {name: getattr(message, name) for name in names}
     return kind(**same, **converted)

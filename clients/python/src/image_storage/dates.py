@@ -17,7 +17,7 @@ _EXPECTED = (
 
 
 def instant(value: Instant, *, end: bool = False) -> datetime:
-    """A date is its first instant or, as the end of a range, the first one after it. ValueError."""
+    """Returns the instant; a date is its first or, as the end of a range, the first after it. Raises ValueError."""
     if isinstance(value, str):
         value = _parse(value.strip())
     if isinstance(value, timedelta):
@@ -27,8 +27,15 @@ def instant(value: Instant, *, end: bool = False) -> datetime:
     return datetime.combine(value, time(), timezone.utc) + timedelta(days=1 if end else 0)
 
 
+def age(value: Instant) -> timedelta | None:
+    """Returns the age, also of one as text; None for any other instant. Raises ValueError."""
+    if isinstance(value, str):
+        value = _parse(value.strip())
+    return value if isinstance(value, timedelta) else None
+
+
 def aware(value: datetime) -> datetime:
-    """Refuses a datetime without a zone: nobody can tell whose clock it shows. ValueError, TypeError."""
+    """Returns a datetime with its zone. Raises ValueError for one without, TypeError for anything else."""
     if not isinstance(value, datetime):
         raise TypeError(f"{value!r} is no datetime")
     if value.utcoffset() is None:

@@ -1,4 +1,4 @@
-"""The one exception of the client, and how a gRPC status with its details becomes one."""
+"""The one exception of the client, and the conversion of a gRPC status with its details to it."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from google.rpc.status_pb2 import Status
 
 
 class RetryWith(TypedDict):
-    """What to send again to learn the outcome of a save: `client.save(source, **error.retry_with, …)`."""
+    """The values to send again to learn the outcome of a save: `client.save(source, **error.retry_with, …)`."""
 
     idempotency_key: str
     timestamp: datetime
 
 
 class ImageStorageError(Exception):
-    """A call that failed.
+    """A failed call.
 
     Attributes:
         code: The gRPC status code.
-        message: What the daemon or the connection said.
-        reason: UPPER_SNAKE, as the contract names it; None when the answer did not come from the daemon.
+        message: The text of the daemon or the connection.
+        reason: The contract's reason in UPPER_SNAKE; None when the error did not come from the daemon.
         field: The request field at fault, such as `metadata.prompt`.
-        retry_after: Trying again after this many seconds may succeed.
-        outcome_unknown: The write may have happened all the same; a save with `retry_with` tells.
+        retry_after: A retry after this many seconds may succeed.
+        outcome_unknown: The write may have happened; a save with `retry_with` returns its outcome.
         retry_with: The idempotency key and timestamp of the save that failed.
     """
 
@@ -44,14 +44,14 @@ class ImageStorageError(Exception):
 
     @property
     def retryable(self) -> bool:
-        """The same call may succeed later without any change."""
+        """True when the same call may succeed later, unchanged."""
         return self.code is grpc.StatusCode.UNAVAILABLE or self.retry_after is not None
 
     def __str__(self) -> str:
         return f"{self.reason or self.code.name}: {self.message}"
 
 
-# What a connection says by itself when no answer came.
+# Codes that the connection itself reports when no answer came.
 _MAY_BE_UNANSWERED = {
     grpc.StatusCode.CANCELLED,
     grpc.StatusCode.UNKNOWN,
@@ -62,10 +62,10 @@ _MAY_BE_UNANSWERED = {
 
 
 def error_from(failure: grpc.RpcError, sent: bool) -> ImageStorageError:
-    """`sent`: the whole request left for the daemon, so that without an answer its outcome is unknown."""
+    """Converts a status. `sent`: the whole request was sent, so that its outcome is unknown without an answer."""
     call = cast(grpc.Call, failure)
     error = ImageStorageError(call.code(), call.details() or "")
-    # A traceback would begin with grpcio's, which says the same at length.
+    # A traceback would begin with grpcio's, which is long and says no more.
     error.__suppress_context__ = True
     _read_details(error, call.trailing_metadata() or ())
     if error.reason is None and error.code in _MAY_BE_UNANSWERED:
@@ -86,5 +86,5 @@ def _read_details(error: ImageStorageError, metadata: Iterable[tuple[str, str | 
             elif detail.Unpack(retry):
                 error.retry_after = retry.retry_delay.ToTimedelta().total_seconds()
     except DecodeError:
-        # A proxy's doing; the status itself still holds.
+        # A proxy changed the details; the status itself still holds.
         return

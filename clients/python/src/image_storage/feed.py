@@ -1,28 +1,28 @@
-"""Hands requests to the thread in which gRPC sends them, and knows whether the last one has left."""
+"""Hands requests to the thread in which gRPC sends them, and records whether the last one was sent."""
 
 from __future__ import annotations
 
 from queue import SimpleQueue
 from threading import Semaphore
 
-#: How many requests may wait: the next ones are read and hashed while the thread sends.
+#: The most requests that wait: the next ones are read and hashed while the thread sends.
 AHEAD = 4
 _END = object()
 _CLOSED = object()
 
 
 class Feed:
-    """One side puts, gRPC iterates. It asks for the next item only when the one before was sent."""
+    """A queue: one side puts, gRPC iterates, and requests the next item only when the one before was sent."""
 
     def __init__(self) -> None:
         self._queue: SimpleQueue[object] = SimpleQueue()
         self._room = Semaphore(AHEAD)
         self._is_closed = False
-        #: gRPC is about to half-close. As long as this is False the daemon has not seen the end of the request.
+        #: True once gRPC is about to half-close; before, the daemon has not seen the end of the request.
         self.is_sent = False
 
     def put(self, item: bytes) -> bool:
-        """Waits for room; False when nobody takes items any more."""
+        """Waits for room and adds the item. Returns False when the call is over."""
         self._room.acquire()
         if self._is_closed:
             return False
@@ -33,7 +33,7 @@ class Feed:
         self._queue.put(_END)
 
     def close(self) -> None:
-        """The call is over: wakes both sides. Idempotent."""
+        """Wakes both sides when the call is over. Idempotent."""
         self._is_closed = True
         self._queue.put(_CLOSED)
         self._room.release()

@@ -1,4 +1,4 @@
-"""Stored images as files: seekable, and read by ranges as they are needed."""
+"""Stored images as files: seekable, and read in ranges as needed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ImageReader(io.BufferedReader):
 
 
 class _Ranges(io.RawIOBase):
-    """`fetch(offset, limit)` gives the bytes of a range; limit 0 is to the end."""
+    """Reads the ranges that `fetch(offset, limit)` returns; limit 0 means to the end."""
 
     def __init__(self, image: Image, fetch: Callable[[int, int], bytes]) -> None:
         self.image = image
@@ -72,12 +72,12 @@ class AsyncImageReader:
         self._window_start = 0
 
     async def read(self, size: int = -1) -> bytes:
-        """At most `size` bytes, fewer only at the end; all the rest by default."""
+        """Returns at most `size` bytes, fewer only at the end; by default all the rest."""
         end = self.image.size if size < 0 else min(self._at + size, self.image.size)
         data = self._windowed(end)
         if missing := max(end - self._at - len(data), 0):
             start = self._at + len(data)
-            # A whole read is the one that is checked against the sha256.
+            # Only a read of the whole image is checked against the sha256.
             limit = 0 if size < 0 else max(missing, READ_AHEAD_BYTES)
             self._window, self._window_start = await self._fetch(start, limit), start
             data += self._window[:missing]
@@ -97,7 +97,7 @@ class AsyncImageReader:
 
 
 def position(offset: int, whence: int, at: int, size: int) -> int:
-    """Where a seek leads. ValueError before the beginning."""
+    """Returns the position after a seek. Raises ValueError before the beginning."""
     target = offset + {os.SEEK_SET: 0, os.SEEK_CUR: at, os.SEEK_END: size}[whence]
     if target < 0:
         raise ValueError(f"cannot seek to {target}")

@@ -15,7 +15,7 @@ ResponseT = TypeVar("ResponseT", bound=Message)
 
 @dataclass(frozen=True)
 class Method(Generic[RequestT, ResponseT]):
-    """One rpc; whether its request is a stream is for the caller to know."""
+    """One rpc; the caller knows whether its request is a stream."""
 
     name: str
     request: type[RequestT]

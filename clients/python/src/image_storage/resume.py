@@ -1,4 +1,4 @@
-"""What is read in many messages, over as many calls as it takes: where to resume, and when it is complete."""
+"""The state of reads over many messages and calls: where to resume, and when they are complete."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ ItemT = TypeVar("ItemT", covariant=True)
 
 
 class Reading(Protocol, Generic[RequestT, ResponseT, ItemT]):
-    """The state of a resumable read; the calls themselves are the connection's."""
+    """The state of a resumable read; the connection makes the calls."""
 
     method: Method[RequestT, ResponseT]
 
     def request(self) -> RequestT | None:
-        """Asks for the rest; None when nothing is left to ask for."""
+        """Returns the request for the rest; None when nothing is left."""
 
     def accept(self, message: ResponseT) -> Iterable[ItemT]: ...
 
     def finish(self) -> None:
-        """The daemon said that this was all. Raises DATA_LOSS BYTES_CORRUPT when it is not what was stored."""
+        """Ends the read after the last message. Raises BYTES_CORRUPT when the bytes differ from those stored."""
 
 
 class Listing:
@@ -87,7 +87,7 @@ class Download:
         return (message.chunk,)
 
     def described(self) -> Image:
-        """What was read; the daemon always says."""
+        """Returns the image of the first message. Raises INTERNAL when the daemon sent none."""
         if self.image is None:
             raise ImageStorageError(grpc.StatusCode.INTERNAL, "the daemon answered without an image")
         return self.image

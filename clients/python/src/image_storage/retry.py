@@ -1,4 +1,4 @@
-"""When a failed attempt is repeated: exponential backoff with jitter, bounded by attempts and by the deadline."""
+"""Repeats failed attempts: exponential backoff with jitter, bounded by attempts and by the deadline."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Retry:
     def __init__(
         self, retries: int, timeout_seconds: float, on_retry: OnRetry | None, sleep: Callable[[float], None]
     ) -> None:
-        """A timeout of 0 is no end, as infinity is."""
+        """A timeout of 0 means no limit, as does infinity."""
         self._retries = retries
         self._deadline = monotonic() + timeout_seconds if timeout_seconds not in (0, math.inf) else None
         self._on_retry = on_retry
@@ -34,15 +34,15 @@ class Retry:
         return None if self._deadline is None else self._deadline - monotonic()
 
     def reset(self) -> None:
-        """There was progress: the next failure is a first one again."""
+        """Starts the count of failures again, after progress."""
         self._failures = 0
 
     def wait(self, error: ImageStorageError, repeatable: bool = True) -> None:
-        """Waits for the next attempt, or raises the error when there is none."""
+        """Waits before the next attempt, or raises the error when there is none."""
         if not (repeatable and error.retryable):
             raise error
         step = min(MAX_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2**self._failures)
-        # Half of it for certain: all of them together must outlast a daemon that restarts.
+        # At least half of the step: all steps together must outlast a restart of the daemon.
         seconds = (error.retry_after or 0) + random.uniform(step / 2, step)
         self._failures += 1
         left = self.seconds_left

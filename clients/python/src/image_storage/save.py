@@ -1,4 +1,4 @@
-"""One save over all its attempts: what each of them sends, and what is known of the outcome."""
+"""One save over all its attempts: the messages of each, and what is known of the outcome."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .dates import aware
 from .errors import ImageStorageError, RetryWith
 from .source import MAX_BUFFERED_BYTES, OpenSource, Source
 
-#: Told how many more bytes were handed to the connection, as `tqdm.update` is; negative when an attempt starts over.
+#: Called with the further bytes handed to the connection, as `tqdm.update` is; negative when an attempt starts over.
 Progress = Callable[[int], object]
 #: A mapping, or JSON text of one object that is kept byte for byte.
 Parameters = Mapping[str, Any] | str
@@ -67,7 +67,7 @@ class Saving:
         self._outcome_unknown = False
 
     def messages(self) -> Iterator[bytes]:
-        """One attempt: header, chunks, trailer, encoded."""
+        """Yields the messages of one attempt, encoded: header, chunks, trailer."""
         self._report(-self._reported_bytes)
         yield pb.SaveRequest(header=self._header).SerializeToString()
         sha256 = hashlib.sha256()
@@ -85,7 +85,7 @@ class Saving:
 
     def judge(self, error: ImageStorageError) -> ImageStorageError:
         """Adds to the error of an attempt what is known of the whole save."""
-        # A later refusal says nothing of an earlier attempt that was never answered.
+        # A later refusal does not settle an earlier attempt that was never answered.
         self._outcome_unknown |= error.outcome_unknown
         error.outcome_unknown = self._outcome_unknown
         error.retry_with = self._retry_with
@@ -103,7 +103,7 @@ class Saving:
 
 
 def _encoded_chunk(chunk: bytes) -> bytes:
-    """SaveRequest(chunk=chunk); protobuf would copy every chunk twice more."""
+    """Returns SaveRequest(chunk=chunk), encoded; protobuf would copy every chunk twice more."""
     length, varint = len(chunk), bytearray()
     while length > 0x7F:
         varint.append(length & 0x7F | 0x80)
@@ -119,7 +119,7 @@ def _json(parameters: Parameters | None) -> str:
 
 
 def _number(value: object) -> object:
-    """The scalars of NumPy and Torch are no JSON, but contain a number that is."""
+    """Returns the number in a scalar of NumPy or Torch, which is not JSON itself. Raises TypeError for other types."""
     number = value.item() if hasattr(value, "item") else value
     if isinstance(number, str | int | float):
         return number

@@ -1,4 +1,4 @@
-"""Makes the bytes of an image readable again for a second attempt, as far as that is possible."""
+"""Makes the bytes of an image readable again for a retry, as far as possible."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from io import BytesIO
 from typing import IO, Any, BinaryIO, Protocol, cast
 
 CHUNK_BYTES = 256 * 1024
-#: What is kept of a stream that cannot be read twice.
+#: The most bytes to keep of a stream that can be read only once.
 MAX_BUFFERED_BYTES = 64 * 1024 * 1024
 
 
@@ -31,24 +31,24 @@ class NumpyArray(Protocol):
     def __array_interface__(self) -> dict[str, Any]: ...
 
 
-#: The bytes of an image file, a path to one, an open one, or pixels, which are stored as PNG.
+#: The bytes of an image file, its path, an open file, or pixels, which are stored as PNG.
 Source = bytes | bytearray | memoryview | str | os.PathLike[str] | Readable | PillowImage | NumpyArray
 
 
 class OpenSource:
-    """One image to send. A file is read from where it stands; the caller's file is left open, and anywhere."""
+    """One image to send. A file is read from its position; the caller's file stays open, at any position."""
 
     def __init__(self, source: Source) -> None:
-        """OSError for a path, ValueError for a file that was read to its end before, TypeError for anything else."""
+        """Raises OSError for a path, ValueError for a file at its end, TypeError for an unknown type."""
         self._file, self._is_ours = _open(source)
         self._start = self._file.tell() if _can_seek(self._file) else None
         self._kept: list[bytes] = []
         self._read_bytes = 0
-        #: In bytes; None where only reading tells.
+        #: In bytes; None where it is unknown before all is read.
         self.size = None if self._start is None else self._remaining_bytes(self._start)
 
     def chunks(self) -> Iterator[bytes]:
-        """From the beginning; again only while `repeatable`. Does not wait for a pipe to fill a chunk."""
+        """Yields chunks from the beginning; again only while `repeatable`. Does not wait for a pipe to fill a chunk."""
         if self._start is not None:
             self._file.seek(self._start)
         yield from self._kept
@@ -118,7 +118,7 @@ def _png_of_array(pixels: NumpyArray) -> BytesIO:
 
 
 def _checked(chunk: object) -> bytes:
-    """A text file gives str, and a non-blocking one None while it has nothing, which is not its end."""
+    """Returns the bytes. Raises TypeError for str (a text file) and None (a non-blocking file, not its end)."""
     if isinstance(chunk, bytes | bytearray | memoryview):
         return bytes(chunk)
     raise TypeError(f"the source's read gives {type(chunk).__name__}, not bytes: it must be binary, and block")

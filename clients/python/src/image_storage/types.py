@@ -1,4 +1,4 @@
-"""What callers get back: frozen dataclasses, times as aware datetimes in UTC, sizes in bytes."""
+"""The results of the client: frozen dataclasses, times as aware datetimes in UTC, sizes in bytes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ImageMetadata:
-    """What the generator told of an image."""
+    """The generator's description of an image."""
 
     prompt: str
     model: str
@@ -23,7 +23,7 @@ class ImageMetadata:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The parameters, integers exact whatever their size."""
+        """The parameters, with exact integers of any size."""
         parameters: dict[str, Any] = json.loads(self.parameters_json or "{}")
         return parameters
 
@@ -36,7 +36,7 @@ class Image:
     url: str
     #: The image's identity within its provider, never reused.
     filename: str
-    #: The absolute path where the daemon runs; empty for object stores.
+    #: The absolute path on the daemon's machine; empty for object stores.
     path: str
     #: `outputs/images/generations/<YYYY-MM-DD>/<model-slug>/<filename>`
     key: str
@@ -58,45 +58,47 @@ class Image:
     create_time: datetime
     #: Spared by cleanup.
     pinned: bool
-    #: Of a save: its idempotency key had been saved before, and the rest is the first result.
+    #: True after a save whose idempotency key was used before; the rest is the result of that save.
     replayed: bool = False
 
 
 @dataclass(frozen=True)
 class DeleteResult:
-    """What became of one filename."""
+    """The result for one filename."""
 
     filename: str
     #: True when this call deleted it.
     deleted: bool
-    #: IMAGE_NOT_FOUND, or the reason of the error this one met; empty when deleted.
+    #: IMAGE_NOT_FOUND, or the reason of the error for this filename; empty when deleted.
     reason: str
 
 
 @dataclass(frozen=True)
 class CleanupResult:
-    """What a cleanup did, or would do."""
+    """What a cleanup deleted, or would delete."""
 
     deleted_count: int
     freed_bytes: int
     #: The first 1,000, oldest first.
     filenames: tuple[str, ...]
-    #: Images that would have gone, were they not pinned.
+    #: Images that would have been deleted but are pinned.
     kept_pinned: int
     dry_run: bool
-    #: `max_deletes` was reached and more would go.
+    #: True when `max_deletes` was reached and more images would be deleted.
     more: bool
+    #: Images dated after the daemon's clock: kept, and not counted by keep_count and keep_bytes.
+    kept_future: int = 0
 
 
 @dataclass(frozen=True)
 class GroupStats:
-    """The count of one group."""
+    """The counts of one group."""
 
-    #: Empty for images that have none, and for the rest.
+    #: Empty for images without one, and for the rest.
     name: str
     count: int
     bytes: int
-    #: The sum of all groups that are not listed.
+    #: True for the sum of all groups that are not listed.
     rest: bool
 
 

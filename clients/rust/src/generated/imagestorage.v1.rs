@@ -268,13 +268,15 @@ pub struct DeleteResponse {
     #[prost(message, repeated, tag = "1")]
     pub results: ::prost::alloc::vec::Vec<DeleteResult>,
 }
-/// Criteria and filters of a Cleanup. At least one criterion is required: older_than, keep_count or keep_bytes.
+/// Criteria and filters of a Cleanup. At least one criterion is required: older_than or older_than_age, keep_count or
+/// keep_bytes.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CleanupRequest {
     /// The provider to clean; empty is the default provider, "*" is all of them, each on its own.
     #[prost(string, tag = "1")]
     pub provider: ::prost::alloc::string::String,
-    /// Criterion: protects images with a timestamp at or after this.
+    /// Criterion: protects images with a timestamp at or after this. A time up to five minutes after the daemon's clock is
+    /// read as now; a later one is refused, since a wrong clock would lift the protection.
     #[prost(message, optional, tag = "2")]
     pub older_than: ::core::option::Option<::prost_types::Timestamp>,
     /// Criterion: protects this many of the newest images that match the filters, whatever their age.
@@ -295,6 +297,10 @@ pub struct CleanupRequest {
     /// Stop after this many deletes; unset means no limit.
     #[prost(uint32, optional, tag = "8")]
     pub max_deletes: ::core::option::Option<u32>,
+    /// Criterion: as older_than, as an age by the daemon's clock; not negative. The daemon then ignores older_than. Send
+    /// older_than with it nevertheless: an older daemon ignores this field, and would protect no image by its age.
+    #[prost(message, optional, tag = "9")]
+    pub older_than_age: ::core::option::Option<::prost_types::Duration>,
 }
 /// The result of a Cleanup, or of a dry run.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -317,6 +323,10 @@ pub struct CleanupResponse {
     /// True when max_deletes was reached and more images would be deleted.
     #[prost(bool, tag = "6")]
     pub more: bool,
+    /// Number of images that match the filters and have a timestamp after the daemon's clock: kept, and not counted by
+    /// keep_count and keep_bytes. An older daemon sends none.
+    #[prost(uint64, tag = "10")]
+    pub kept_future: u64,
 }
 /// The providers to count.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

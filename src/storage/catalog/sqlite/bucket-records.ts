@@ -1,6 +1,14 @@
 /** The tables that only object stores use, over one connection: keys of records, and pending operations. */
 import { recordKey } from '../../domain/naming.ts';
-import type { DueSweep, FoundRecord, KnownRecord, PendingOperation } from '../bucket-catalog.ts';
+import {
+  type BucketNotes,
+  type DueSweep,
+  type FoundRecord,
+  type KnownRecord,
+  type ListedRecord,
+  MISSING_ETAG,
+  type PendingOperation,
+} from '../bucket-catalog.ts';
 import type { Connection } from './connection.ts';
 import type { Row } from './rows.ts';
 
@@ -18,9 +26,17 @@ export class BucketRecords {
     return etag === undefined ? undefined : { filename, etag: etag as string };
   }
 
-  knownBetween({ after = '', upTo = MAX_KEY, limit }: { after?: string; upTo?: string; limit: number }): KnownRecord[] {
-    const sql = 'SELECT key, etag FROM bucket_records WHERE key > ? AND key <= ? ORDER BY key LIMIT ?';
-    return this.#db.all(sql, after, upTo, limit).map(toKnown);
+  knownBetween({
+    after = '',
+    upTo = MAX_KEY,
+    limit,
+  }: {
+    after?: string;
+    upTo?: string;
+    limit: number;
+  }): ListedRecord[] {
+    const sql = 'SELECT key, etag, delete_time FROM bucket_records WHERE key > ? AND key <= ? ORDER BY key LIMIT ?';
+    return this.#db.all(sql, after, upTo, limit).map((row) => ({ ...toKnown(row), deleted: row.delete_time !== null }));
   }
 
   dueSweeps(now: number, limit: number): DueSweep[] {
@@ -50,8 +66,28 @@ export class BucketRecords {
     this.#db.run('DELETE FROM pending_operations WHERE nonce = ?', nonce);
   }
 
-  setFilled(): void {
-    this.#db.run("INSERT OR REPLACE INTO store (name, value) VALUES ('filled', 1)");
+  notes(): BucketNotes {
+    const noteOf = (name: string) => this.#db.value('SELECT value FROM store WHERE name = ?', name);
+    const comparedAt = noteOf('compared') as number | undefined;
+    return { probed: noteOf('probed') === 1, ...(comparedAt !== undefined && { comparedAt }) };
+  }
+
+  setFilled(comparedAt?: number): void {
+    this.#setNote('filled', 1);
+    if (comparedAt !== undefined) this.#setNote('compared', comparedAt);
+  }
+
+  setProbed(): void {
+    this.#setNote('probed', 1);
+  }
+
+  #setNote(name: string, value: number): void {
+    this.#db.run('INSERT OR REPLACE INTO store (name, value) VALUES (?, ?)', name, value);
+  }
+
+  setMissing(filename: string, over: string): void {
+    const sql = 'UPDATE bucket_records SET etag = ? WHERE key = ? AND etag = ? AND delete_time IS NULL';
+    this.#db.run(sql, MISSING_ETAG, recordKey(filename), over);
   }
 
   setSweepTime(filename: string, sweepTime: number): void {

@@ -2,7 +2,7 @@
 
 import type { ImageRecord } from '../../domain/record.ts';
 import type { GroupStatistics } from '../../domain/requests.ts';
-import type { DueSweep, KnownRecord, PendingOperation } from '../bucket-catalog.ts';
+import type { BucketNotes, DueSweep, KnownRecord, ListedRecord, PendingOperation } from '../bucket-catalog.ts';
 import type {
   CatalogQuery,
   CatalogStatistics,
@@ -144,7 +144,7 @@ export class CatalogReader {
     return this.#bucket.known(filename);
   }
 
-  knownBetween(range: { after?: string; upTo?: string; limit: number }): KnownRecord[] {
+  knownBetween(range: { after?: string; upTo?: string; limit: number }): ListedRecord[] {
     return this.#bucket.knownBetween(range);
   }
 
@@ -154,6 +154,10 @@ export class CatalogReader {
 
   pendingOperations(): PendingOperation[] {
     return this.#bucket.pendingOperations();
+  }
+
+  notes(): BucketNotes {
+    return this.#bucket.notes();
   }
 
   isFilled(): boolean {

@@ -14,6 +14,7 @@ const READS = [
   'pendingUnlinks',
   'unsyncedRecords',
   'isFilled',
+  'notes',
   'pendingOperations',
   'known',
   'knownBetween',

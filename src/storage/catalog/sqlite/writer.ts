@@ -138,7 +138,9 @@ export class CatalogWriter {
     if (change.kind === 'begin') return this.#begin(change.operation);
     if (change.kind === 'end') this.#bucket.end(change.nonce);
     else if (change.kind === 'sweep') this.#bucket.setSweepTime(change.filename, change.sweepTime);
-    else if (change.kind === 'filled') this.#bucket.setFilled();
+    else if (change.kind === 'filled') this.#bucket.setFilled(change.comparedAt);
+    else if (change.kind === 'probed') this.#bucket.setProbed();
+    else if (change.kind === 'missing') this.#bucket.setMissing(change.filename, change.over);
     else this.#noteFound(change, rollups);
     return undefined;
   }

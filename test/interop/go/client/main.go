@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	imagestorage "github.com/imagestorage/imagestorage/clients/go"
 	"github.com/imagestorage/imagestorage/test/interop/go/runner"
@@ -115,7 +116,7 @@ func list(ctx context.Context, client *imagestorage.Client, command runner.Comma
 }
 
 func cleanup(ctx context.Context, client *imagestorage.Client, command runner.Command) (runner.Answer, error) {
-	done, err := client.Cleanup(ctx, imagestorage.CleanupOptions{
+	options := imagestorage.CleanupOptions{
 		OlderThan:  runner.Instant(command.OlderThanMs),
 		KeepCount:  command.KeepCount,
 		KeepBytes:  command.KeepBytes,
@@ -123,7 +124,11 @@ func cleanup(ctx context.Context, client *imagestorage.Client, command runner.Co
 		Category:   command.Category,
 		DryRun:     command.DryRun,
 		MaxDeletes: command.MaxDeletes,
-	})
+	}
+	if age := command.OlderThanAgeMs; age != nil {
+		options.OlderThanAge = time.Duration(*age) * time.Millisecond
+	}
+	done, err := client.Cleanup(ctx, options)
 	if err != nil {
 		return nil, err
 	}
@@ -132,6 +137,7 @@ func cleanup(ctx context.Context, client *imagestorage.Client, command runner.Co
 		"freedBytes":   done.FreedBytes,
 		"filenames":    done.Filenames,
 		"keptPinned":   done.KeptPinned,
+		"keptFuture":   done.KeptFuture,
 		"dryRun":       done.DryRun,
 		"more":         done.More,
 	}, nil

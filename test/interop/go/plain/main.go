@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	pb "github.com/imagestorage/imagestorage/clients/go/imagestoragev1"
@@ -194,19 +195,21 @@ func listRequest(command runner.Command) *pb.ListRequest {
 
 func cleanup(ctx context.Context, stub pb.ImageStorageClient, command runner.Command) (runner.Answer, error) {
 	done, err := stub.Cleanup(ctx, &pb.CleanupRequest{
-		OlderThan:  timestamp(command.OlderThanMs),
-		KeepCount:  command.KeepCount,
-		KeepBytes:  command.KeepBytes,
-		Model:      command.Model,
-		Category:   command.Category,
-		DryRun:     command.DryRun,
-		MaxDeletes: command.MaxDeletes,
+		OlderThan:    timestamp(command.OlderThanMs),
+		OlderThanAge: duration(command.OlderThanAgeMs),
+		KeepCount:    command.KeepCount,
+		KeepBytes:    command.KeepBytes,
+		Model:        command.Model,
+		Category:     command.Category,
+		DryRun:       command.DryRun,
+		MaxDeletes:   command.MaxDeletes,
 	})
 	return runner.Answer{
 		"deletedCount": done.GetDeletedCount(),
 		"freedBytes":   done.GetFreedBytes(),
 		"filenames":    done.GetFilenames(),
 		"keptPinned":   done.GetKeptPinned(),
+		"keptFuture":   done.GetKeptFuture(),
 		"dryRun":       done.GetDryRun(),
 		"more":         done.GetMore(),
 	}, err
@@ -248,6 +251,13 @@ func timestamp(ms *int64) *timestamppb.Timestamp {
 		return nil
 	}
 	return timestamppb.New(time.UnixMilli(*ms))
+}
+
+func duration(ms *int64) *durationpb.Duration {
+	if ms == nil {
+		return nil
+	}
+	return durationpb.New(time.Duration(*ms) * time.Millisecond)
 }
 
 func refusalOf(err error) runner.Refusal {

@@ -34,11 +34,12 @@ type Command struct {
 	StartMs, EndMs          *int64
 	BatchSize               uint32
 
-	OlderThanMs *int64
-	KeepCount   *uint32
-	KeepBytes   *uint64
-	DryRun      bool
-	MaxDeletes  *uint32
+	OlderThanMs    *int64
+	OlderThanAgeMs *int64
+	KeepCount      *uint32
+	KeepBytes      *uint64
+	DryRun         bool
+	MaxDeletes     *uint32
 }
 
 // An Answer is what a command came to.

@@ -12,10 +12,11 @@ from google.protobuf.internal import builder as _builder
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#imagestorage/v1/image_storage.proto\x12\x0fimagestorage.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x96\x01\n\rImageMetadata\x12\x0e\n\x06prompt\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12-\n\ttimestamp\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x63\x61tegory\x18\x04 \x01(\t\x12\x17\n\x0fparameters_json\x18\x05 \x01(\t\x12\x0c\n\x04tags\x18\x06 \x03(\t\"\xaf\x02\n\x05Image\x12\x0b\n\x03url\x18\x01 \x01(\t\x12\x10\n\x08\x66ilename\x18\x02 \x01(\t\x12\x0c\n\x04path\x18\x03 \x01(\t\x12\x0c\n\x04size\x18\x04 \x01(\x04\x12\x14\n\x0cstorage_type\x18\x05 \x01(\t\x12\x30\n\x08metadata\x18\x06 \x01(\x0b\x32\x1e.imagestorage.v1.ImageMetadata\x12\x10\n\x08provider\x18\x07 \x01(\t\x12\x0e\n\x06sha256\x18\x08 \x01(\x0c\x12\x14\n\x0c\x63ontent_type\x18\t \x01(\t\x12\r\n\x05width\x18\n \x01(\r\x12\x0e\n\x06height\x18\x0b \x01(\r\x12/\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06pinned\x18\r \x01(\x08\x12\x0b\n\x03key\x18\x0e \x01(\t\"\x89\x01\n\x0bSaveRequest\x12-\n\x06header\x18\x01 \x01(\x0b\x32\x1b.imagestorage.v1.SaveHeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x12/\n\x07trailer\x18\x03 \x01(\x0b\x32\x1c.imagestorage.v1.SaveTrailerH\x00\x42\t\n\x07payload\"\xbb\x01\n\nSaveHeader\x12\x30\n\x08metadata\x18\x01 \x01(\x0b\x32\x1e.imagestorage.v1.ImageMetadata\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x03 \x01(\t\x12\x11\n\x04size\x18\x04 \x01(\x04H\x00\x88\x01\x01\x12\x0e\n\x06sha256\x18\x05 \x01(\x0c\x12\x14\n\x0c\x63ontent_type\x18\x06 \x01(\t\x12\x0e\n\x06pinned\x18\x07 \x01(\x08\x42\x07\n\x05_size\"9\n\x0bSaveTrailer\x12\x11\n\x04size\x18\x01 \x01(\x04H\x00\x88\x01\x01\x12\x0e\n\x06sha256\x18\x02 \x01(\x0c\x42\x07\n\x05_size\"G\n\x0cSaveResponse\x12%\n\x05image\x18\x01 \x01(\x0b\x32\x16.imagestorage.v1.Image\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"f\n\nGetRequest\x12\x10\n\x08\x66ilename\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\x0e\n\x06offset\x18\x03 \x01(\x04\x12\r\n\x05limit\x18\x04 \x01(\x04\x12\x15\n\rmetadata_only\x18\x05 \x01(\x08\"R\n\x0bGetResponse\x12\'\n\x05image\x18\x01 \x01(\x0b\x32\x16.imagestorage.v1.ImageH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\t\n\x07payload\"_\n\tDateRange\x12)\n\x05start\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03\x65nd\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x8b\x02\n\x0bListRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\x12.\n\ndate_range\x18\x02 \x01(\x0b\x32\x1a.imagestorage.v1.DateRange\x12\r\n\x05model\x18\x03 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x04 \x01(\t\x12\r\n\x05query\x18\x05 \x01(\t\x12\x0c\n\x04tags\x18\x06 \x03(\t\x12\x13\n\x06pinned\x18\x07 \x01(\x08H\x00\x88\x01\x01\x12%\n\x05order\x18\x08 \x01(\x0e\x32\x16.imagestorage.v1.Order\x12\r\n\x05limit\x18\t \x01(\r\x12\x12\n\npage_token\x18\n \x01(\t\x12\x12\n\nbatch_size\x18\x0b \x01(\rB\t\n\x07_pinned\"O\n\x0cListResponse\x12&\n\x06images\x18\x01 \x03(\x0b\x32\x16.imagestorage.v1.Image\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"4\n\rDeleteRequest\x12\x11\n\tfilenames\x18\x01 \x03(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\"A\n\x0c\x44\x65leteResult\x12\x10\n\x08\x66ilename\x18\x01 \x01(\t\x12\x0f\n\x07\x64\x65leted\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\"@\n\x0e\x44\x65leteResponse\x12.\n\x07results\x18\x01 \x03(\x0b\x32\x1d.imagestorage.v1.DeleteResult\"\xfe\x01\n\x0e\x43leanupRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\x12.\n\nolder_than\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\nkeep_count\x18\x03 \x01(\rH\x00\x88\x01\x01\x12\x17\n\nkeep_bytes\x18\x04 \x01(\x04H\x01\x88\x01\x01\x12\r\n\x05model\x18\x05 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x06 \x01(\t\x12\x0f\n\x07\x64ry_run\x18\x07 \x01(\x08\x12\x18\n\x0bmax_deletes\x18\x08 \x01(\rH\x02\x88\x01\x01\x42\r\n\x0b_keep_countB\r\n\x0b_keep_bytesB\x0e\n\x0c_max_deletes\"\x84\x01\n\x0f\x43leanupResponse\x12\x15\n\rdeleted_count\x18\x01 \x01(\x04\x12\x13\n\x0b\x66reed_bytes\x18\x02 \x01(\x04\x12\x11\n\tfilenames\x18\x03 \x03(\t\x12\x13\n\x0bkept_pinned\x18\x04 \x01(\x04\x12\x0f\n\x07\x64ry_run\x18\x05 \x01(\x08\x12\x0c\n\x04more\x18\x06 \x01(\x08\" \n\x0cStatsRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\"B\n\rStatsResponse\x12\x31\n\tproviders\x18\x01 \x03(\x0b\x32\x1e.imagestorage.v1.ProviderStats\"\xaa\x03\n\rProviderStats\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x14\n\x0cstorage_type\x18\x02 \x01(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\x04\x12\r\n\x05\x62ytes\x18\x04 \x01(\x04\x12*\n\x06oldest\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06newest\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\x08\x62y_model\x18\x07 \x03(\x0b\x32\x1b.imagestorage.v1.GroupStats\x12\x30\n\x0b\x62y_category\x18\x08 \x03(\x0b\x32\x1b.imagestorage.v1.GroupStats\x12,\n\x07\x62y_date\x18\t \x03(\x0b\x32\x1b.imagestorage.v1.GroupStats\x12\x14\n\x0cpinned_count\x18\n \x01(\x04\x12\x1b\n\x0e\x63\x61pacity_bytes\x18\x0b \x01(\x04H\x00\x88\x01\x01\x12\x17\n\nfree_bytes\x18\x0c \x01(\x04H\x01\x88\x01\x01\x42\x11\n\x0f_capacity_bytesB\r\n\x0b_free_bytes\"F\n\nGroupStats\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x04\x12\r\n\x05\x62ytes\x18\x03 \x01(\x04\x12\x0c\n\x04rest\x18\x04 \x01(\x08*N\n\x05Order\x12\x15\n\x11ORDER_UNSPECIFIED\x10\x00\x12\x16\n\x12ORDER_NEWEST_FIRST\x10\x01\x12\x16\n\x12ORDER_OLDEST_FIRST\x10\x02\x32\xd5\x03\n\x0cImageStorage\x12\x45\n\x04Save\x12\x1c.imagestorage.v1.SaveRequest\x1a\x1d.imagestorage.v1.SaveResponse(\x01\x12G\n\x03Get\x12\x1b.imagestorage.v1.GetRequest\x1a\x1c.imagestorage.v1.GetResponse\"\x03\x90\x02\x01\x30\x01\x12J\n\x04List\x12\x1c.imagestorage.v1.ListRequest\x1a\x1d.imagestorage.v1.ListResponse\"\x03\x90\x02\x01\x30\x01\x12N\n\x06\x44\x65lete\x12\x1e.imagestorage.v1.DeleteRequest\x1a\x1f.imagestorage.v1.DeleteResponse\"\x03\x90\x02\x02\x12L\n\x07\x43leanup\x12\x1f.imagestorage.v1.CleanupRequest\x1a .imagestorage.v1.CleanupResponse\x12K\n\x05Stats\x12\x1d.imagestorage.v1.StatsRequest\x1a\x1e.imagestorage.v1.StatsResponse\"\x03\x90\x02\x01\x42u\n\x13\x64\x65v.imagestorage.v1P\x01ZJgithub.com/imagestorage/imagestorage/gen/go/imagestorage/v1;imagestoragev1\xaa\x02\x0fImageStorage.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#imagestorage/v1/image_storage.proto\x12\x0fimagestorage.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x96\x01\n\rImageMetadata\x12\x0e\n\x06prompt\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12-\n\ttimestamp\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x63\x61tegory\x18\x04 \x01(\t\x12\x17\n\x0fparameters_json\x18\x05 \x01(\t\x12\x0c\n\x04tags\x18\x06 \x03(\t\"\xaf\x02\n\x05Image\x12\x0b\n\x03url\x18\x01 \x01(\t\x12\x10\n\x08\x66ilename\x18\x02 \x01(\t\x12\x0c\n\x04path\x18\x03 \x01(\t\x12\x0c\n\x04size\x18\x04 \x01(\x04\x12\x14\n\x0cstorage_type\x18\x05 \x01(\t\x12\x30\n\x08metadata\x18\x06 \x01(\x0b\x32\x1e.imagestorage.v1.ImageMetadata\x12\x10\n\x08provider\x18\x07 \x01(\t\x12\x0e\n\x06sha256\x18\x08 \x01(\x0c\x12\x14\n\x0c\x63ontent_type\x18\t \x01(\t\x12\r\n\x05width\x18\n \x01(\r\x12\x0e\n\x06height\x18\x0b \x01(\r\x12/\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06pinned\x18\r \x01(\x08\x12\x0b\n\x03key\x18\x0e \x01(\t\"\x89\x01\n\x0bSaveRequest\x12-\n\x06header\x18\x01 \x01(\x0b\x32\x1b.imagestorage.v1.SaveHeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x12/\n\x07trailer\x18\x03 \x01(\x0b\x32\x1c.imagestorage.v1.SaveTrailerH\x00\x42\t\n\x07payload\"\xbb\x01\n\nSaveHeader\x12\x30\n\x08metadata\x18\x01 \x01(\x0b\x32\x1e.imagestorage.v1.ImageMetadata\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x03 \x01(\t\x12\x11\n\x04size\x18\x04 \x01(\x04H\x00\x88\x01\x01\x12\x0e\n\x06sha256\x18\x05 \x01(\x0c\x12\x14\n\x0c\x63ontent_type\x18\x06 \x01(\t\x12\x0e\n\x06pinned\x18\x07 \x01(\x08\x42\x07\n\x05_size\"9\n\x0bSaveTrailer\x12\x11\n\x04size\x18\x01 \x01(\x04H\x00\x88\x01\x01\x12\x0e\n\x06sha256\x18\x02 \x01(\x0c\x42\x07\n\x05_size\"G\n\x0cSaveResponse\x12%\n\x05image\x18\x01 \x01(\x0b\x32\x16.imagestorage.v1.Image\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"f\n\nGetRequest\x12\x10\n\x08\x66ilename\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\x0e\n\x06offset\x18\x03 \x01(\x04\x12\r\n\x05limit\x18\x04 \x01(\x04\x12\x15\n\rmetadata_only\x18\x05 \x01(\x08\"R\n\x0bGetResponse\x12\'\n\x05image\x18\x01 \x01(\x0b\x32\x16.imagestorage.v1.ImageH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\t\n\x07payload\"_\n\tDateRange\x12)\n\x05start\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03\x65nd\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x8b\x02\n\x0bListRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\x12.\n\ndate_range\x18\x02 \x01(\x0b\x32\x1a.imagestorage.v1.DateRange\x12\r\n\x05model\x18\x03 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x04 \x01(\t\x12\r\n\x05query\x18\x05 \x01(\t\x12\x0c\n\x04tags\x18\x06 \x03(\t\x12\x13\n\x06pinned\x18\x07 \x01(\x08H\x00\x88\x01\x01\x12%\n\x05order\x18\x08 \x01(\x0e\x32\x16.imagestorage.v1.Order\x12\r\n\x05limit\x18\t \x01(\r\x12\x12\n\npage_token\x18\n \x01(\t\x12\x12\n\nbatch_size\x18\x0b \x01(\rB\t\n\x07_pinned\"O\n\x0cListResponse\x12&\n\x06images\x18\x01 \x03(\x0b\x32\x16.imagestorage.v1.Image\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"4\n\rDeleteRequest\x12\x11\n\tfilenames\x18\x01 \x03(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\"A\n\x0c\x44\x65leteResult\x12\x10\n\x08\x66ilename\x18\x01 \x01(\t\x12\x0f\n\x07\x64\x65leted\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\"@\n\x0e\x44\x65leteResponse\x12.\n\x07results\x18\x01 \x03(\x0b\x32\x1d.imagestorage.v1.DeleteResult\"\xb1\x02\n\x0e\x43leanupRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\x12.\n\nolder_than\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\nkeep_count\x18\x03 \x01(\rH\x00\x88\x01\x01\x12\x17\n\nkeep_bytes\x18\x04 \x01(\x04H\x01\x88\x01\x01\x12\r\n\x05model\x18\x05 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x06 \x01(\t\x12\x0f\n\x07\x64ry_run\x18\x07 \x01(\x08\x12\x18\n\x0bmax_deletes\x18\x08 \x01(\rH\x02\x88\x01\x01\x12\x31\n\x0eolder_than_age\x18\t \x01(\x0b\x32\x19.google.protobuf.DurationB\r\n\x0b_keep_countB\r\n\x0b_keep_bytesB\x0e\n\x0c_max_deletes\"\x99\x01\n\x0f\x43leanupResponse\x12\x15\n\rdeleted_count\x18\x01 \x01(\x04\x12\x13\n\x0b\x66reed_bytes\x18\x02 \x01(\x04\x12\x11\n\tfilenames\x18\x03 \x03(\t\x12\x13\n\x0bkept_pinned\x18\x04 \x01(\x04\x12\x0f\n\x07\x64ry_run\x18\x05 \x01(\x08\x12\x0c\n\x04more\x18\x06 \x01(\x08\x12\x13\n\x0bkept_future\x18\n \x01(\x04\" \n\x0cStatsRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\"B\n\rStatsResponse\x12\x31\n\tproviders\x18\x01 \x03(\x0b\x32\x1e.imagestorage.v1.ProviderStats\"\xaa\x03\n\rProviderStats\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x14\n\x0cstorage_type\x18\x02 \x01(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\x04\x12\r\n\x05\x62ytes\x18\x04 \x01(\x04\x12*\n\x06oldest\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06newest\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\x08\x62y_model\x18\x07 \x03(\x0b\x32\x1b.imagestorage.v1.GroupStats\x12\x30\n\x0b\x62y_category\x18\x08 \x03(\x0b\x32\x1b.imagestorage.v1.GroupStats\x12,\n\x07\x62y_date\x18\t \x03(\x0b\x32\x1b.imagestorage.v1.GroupStats\x12\x14\n\x0cpinned_count\x18\n \x01(\x04\x12\x1b\n\x0e\x63\x61pacity_bytes\x18\x0b \x01(\x04H\x00\x88\x01\x01\x12\x17\n\nfree_bytes\x18\x0c \x01(\x04H\x01\x88\x01\x01\x42\x11\n\x0f_capacity_bytesB\r\n\x0b_free_bytes\"F\n\nGroupStats\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x04\x12\r\n\x05\x62ytes\x18\x03 \x01(\x04\x12\x0c\n\x04rest\x18\x04 \x01(\x08*N\n\x05Order\x12\x15\n\x11ORDER_UNSPECIFIED\x10\x00\x12\x16\n\x12ORDER_NEWEST_FIRST\x10\x01\x12\x16\n\x12ORDER_OLDEST_FIRST\x10\x02\x32\xd5\x03\n\x0cImageStorage\x12\x45\n\x04Save\x12\x1c.imagestorage.v1.SaveRequest\x1a\x1d.imagestorage.v1.SaveResponse(\x01\x12G\n\x03Get\x12\x1b.imagestorage.v1.GetRequest\x1a\x1c.imagestorage.v1.GetResponse\"\x03\x90\x02\x01\x30\x01\x12J\n\x04List\x12\x1c.imagestorage.v1.ListRequest\x1a\x1d.imagestorage.v1.ListResponse\"\x03\x90\x02\x01\x30\x01\x12N\n\x06\x44\x65lete\x12\x1e.imagestorage.v1.DeleteRequest\x1a\x1f.imagestorage.v1.DeleteResponse\"\x03\x90\x02\x02\x12L\n\x07\x43leanup\x12\x1f.imagestorage.v1.CleanupRequest\x1a .imagestorage.v1.CleanupResponse\x12K\n\x05Stats\x12\x1d.imagestorage.v1.StatsRequest\x1a\x1e.imagestorage.v1.StatsResponse\"\x03\x90\x02\x01\x42u\n\x13\x64\x65v.imagestorage.v1P\x01ZJgithub.com/imagestorage/imagestorage/gen/go/imagestorage/v1;imagestoragev1\xaa\x02\x0fImageStorage.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -31,48 +32,48 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _globals['_IMAGESTORAGE'].methods_by_name['Delete']._serialized_options = b'\220\002\002'
   _globals['_IMAGESTORAGE'].methods_by_name['Stats']._options = None
   _globals['_IMAGESTORAGE'].methods_by_name['Stats']._serialized_options = b'\220\002\001'
-  _globals['_ORDER']._serialized_start=2828
-  _globals['_ORDER']._serialized_end=2906
-  _globals['_IMAGEMETADATA']._serialized_start=90
-  _globals['_IMAGEMETADATA']._serialized_end=240
-  _globals['_IMAGE']._serialized_start=243
-  _globals['_IMAGE']._serialized_end=546
-  _globals['_SAVEREQUEST']._serialized_start=549
-  _globals['_SAVEREQUEST']._serialized_end=686
-  _globals['_SAVEHEADER']._serialized_start=689
-  _globals['_SAVEHEADER']._serialized_end=876
-  _globals['_SAVETRAILER']._serialized_start=878
-  _globals['_SAVETRAILER']._serialized_end=935
-  _globals['_SAVERESPONSE']._serialized_start=937
-  _globals['_SAVERESPONSE']._serialized_end=1008
-  _globals['_GETREQUEST']._serialized_start=1010
-  _globals['_GETREQUEST']._serialized_end=1112
-  _globals['_GETRESPONSE']._serialized_start=1114
-  _globals['_GETRESPONSE']._serialized_end=1196
-  _globals['_DATERANGE']._serialized_start=1198
-  _globals['_DATERANGE']._serialized_end=1293
-  _globals['_LISTREQUEST']._serialized_start=1296
-  _globals['_LISTREQUEST']._serialized_end=1563
-  _globals['_LISTRESPONSE']._serialized_start=1565
-  _globals['_LISTRESPONSE']._serialized_end=1644
-  _globals['_DELETEREQUEST']._serialized_start=1646
-  _globals['_DELETEREQUEST']._serialized_end=1698
-  _globals['_DELETERESULT']._serialized_start=1700
-  _globals['_DELETERESULT']._serialized_end=1765
-  _globals['_DELETERESPONSE']._serialized_start=1767
-  _globals['_DELETERESPONSE']._serialized_end=1831
-  _globals['_CLEANUPREQUEST']._serialized_start=1834
-  _globals['_CLEANUPREQUEST']._serialized_end=2088
-  _globals['_CLEANUPRESPONSE']._serialized_start=2091
-  _globals['_CLEANUPRESPONSE']._serialized_end=2223
-  _globals['_STATSREQUEST']._serialized_start=2225
-  _globals['_STATSREQUEST']._serialized_end=2257
-  _globals['_STATSRESPONSE']._serialized_start=2259
-  _globals['_STATSRESPONSE']._serialized_end=2325
-  _globals['_PROVIDERSTATS']._serialized_start=2328
-  _globals['_PROVIDERSTATS']._serialized_end=2754
-  _globals['_GROUPSTATS']._serialized_start=2756
-  _globals['_GROUPSTATS']._serialized_end=2826
-  _globals['_IMAGESTORAGE']._serialized_start=2909
-  _globals['_IMAGESTORAGE']._serialized_end=3378
+  _globals['_ORDER']._serialized_start=2932
+  _globals['_ORDER']._serialized_end=3010
+  _globals['_IMAGEMETADATA']._serialized_start=122
+  _globals['_IMAGEMETADATA']._serialized_end=272
+  _globals['_IMAGE']._serialized_start=275
+  _globals['_IMAGE']._serialized_end=578
+  _globals['_SAVEREQUEST']._serialized_start=581
+  _globals['_SAVEREQUEST']._serialized_end=718
+  _globals['_SAVEHEADER']._serialized_start=721
+  _globals['_SAVEHEADER']._serialized_end=908
+  _globals['_SAVETRAILER']._serialized_start=910
+  _globals['_SAVETRAILER']._serialized_end=967
+  _globals['_SAVERESPONSE']._serialized_start=969
+  _globals['_SAVERESPONSE']._serialized_end=1040
+  _globals['_GETREQUEST']._serialized_start=1042
+  _globals['_GETREQUEST']._serialized_end=1144
+  _globals['_GETRESPONSE']._serialized_start=1146
+  _globals['_GETRESPONSE']._serialized_end=1228
+  _globals['_DATERANGE']._serialized_start=1230
+  _globals['_DATERANGE']._serialized_end=1325
+  _globals['_LISTREQUEST']._serialized_start=1328
+  _globals['_LISTREQUEST']._serialized_end=1595
+  _globals['_LISTRESPONSE']._serialized_start=1597
+  _globals['_LISTRESPONSE']._serialized_end=1676
+  _globals['_DELETEREQUEST']._serialized_start=1678
+  _globals['_DELETEREQUEST']._serialized_end=1730
+  _globals['_DELETERESULT']._serialized_start=1732
+  _globals['_DELETERESULT']._serialized_end=1797
+  _globals['_DELETERESPONSE']._serialized_start=1799
+  _globals['_DELETERESPONSE']._serialized_end=1863
+  _globals['_CLEANUPREQUEST']._serialized_start=1866
+  _globals['_CLEANUPREQUEST']._serialized_end=2171
+  _globals['_CLEANUPRESPONSE']._serialized_start=2174
+  _globals['_CLEANUPRESPONSE']._serialized_end=2327
+  _globals['_STATSREQUEST']._serialized_start=2329
+  _globals['_STATSREQUEST']._serialized_end=2361
+  _globals['_STATSRESPONSE']._serialized_start=2363
+  _globals['_STATSRESPONSE']._serialized_end=2429
+  _globals['_PROVIDERSTATS']._serialized_start=2432
+  _globals['_PROVIDERSTATS']._serialized_end=2858
+  _globals['_GROUPSTATS']._serialized_start=2860
+  _globals['_GROUPSTATS']._serialized_end=2930
+  _globals['_IMAGESTORAGE']._serialized_start=3013
+  _globals['_IMAGESTORAGE']._serialized_end=3482
 # @@protoc_insertion_point(module_scope)

@@ -1,3 +1,4 @@
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -197,7 +198,7 @@ class DeleteResponse(_message.Message):
     def __init__(self, results: _Optional[_Iterable[_Union[DeleteResult, _Mapping]]] = ...) -> None: ...
 
 class CleanupRequest(_message.Message):
-    __slots__ = ("provider", "older_than", "keep_count", "keep_bytes", "model", "category", "dry_run", "max_deletes")
+    __slots__ = ("provider", "older_than", "keep_count", "keep_bytes", "model", "category", "dry_run", "max_deletes", "older_than_age")
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
     OLDER_THAN_FIELD_NUMBER: _ClassVar[int]
     KEEP_COUNT_FIELD_NUMBER: _ClassVar[int]
@@ -206,6 +207,7 @@ class CleanupRequest(_message.Message):
     CATEGORY_FIELD_NUMBER: _ClassVar[int]
     DRY_RUN_FIELD_NUMBER: _ClassVar[int]
     MAX_DELETES_FIELD_NUMBER: _ClassVar[int]
+    OLDER_THAN_AGE_FIELD_NUMBER: _ClassVar[int]
     provider: str
     older_than: _timestamp_pb2.Timestamp
     keep_count: int
@@ -214,23 +216,26 @@ class CleanupRequest(_message.Message):
     category: str
     dry_run: bool
     max_deletes: int
-    def __init__(self, provider: _Optional[str] = ..., older_than: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., keep_count: _Optional[int] = ..., keep_bytes: _Optional[int] = ..., model: _Optional[str] = ..., category: _Optional[str] = ..., dry_run: bool = ..., max_deletes: _Optional[int] = ...) -> None: ...
+    older_than_age: _duration_pb2.Duration
+    def __init__(self, provider: _Optional[str] = ..., older_than: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., keep_count: _Optional[int] = ..., keep_bytes: _Optional[int] = ..., model: _Optional[str] = ..., category: _Optional[str] = ..., dry_run: bool = ..., max_deletes: _Optional[int] = ..., older_than_age: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class CleanupResponse(_message.Message):
-    __slots__ = ("deleted_count", "freed_bytes", "filenames", "kept_pinned", "dry_run", "more")
+    __slots__ = ("deleted_count", "freed_bytes", "filenames", "kept_pinned", "dry_run", "more", "kept_future")
     DELETED_COUNT_FIELD_NUMBER: _ClassVar[int]
     FREED_BYTES_FIELD_NUMBER: _ClassVar[int]
     FILENAMES_FIELD_NUMBER: _ClassVar[int]
     KEPT_PINNED_FIELD_NUMBER: _ClassVar[int]
     DRY_RUN_FIELD_NUMBER: _ClassVar[int]
     MORE_FIELD_NUMBER: _ClassVar[int]
+    KEPT_FUTURE_FIELD_NUMBER: _ClassVar[int]
     deleted_count: int
     freed_bytes: int
     filenames: _containers.RepeatedScalarFieldContainer[str]
     kept_pinned: int
     dry_run: bool
     more: bool
-    def __init__(self, deleted_count: _Optional[int] = ..., freed_bytes: _Optional[int] = ..., filenames: _Optional[_Iterable[str]] = ..., kept_pinned: _Optional[int] = ..., dry_run: bool = ..., more: bool = ...) -> None: ...
+    kept_future: int
+    def __init__(self, deleted_count: _Optional[int] = ..., freed_bytes: _Optional[int] = ..., filenames: _Optional[_Iterable[str]] = ..., kept_pinned: _Optional[int] = ..., dry_run: bool = ..., more: bool = ..., kept_future: _Optional[int] = ...) -> None: ...
 
 class StatsRequest(_message.Message):
     __slots__ = ("provider",)

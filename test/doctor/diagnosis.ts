@@ -5,15 +5,13 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished } from 'vitest';
 import { connect } from '../../src/client.ts';
 import type { ProviderCheck } from '../../src/storage/doctor/doctor.ts';
 import { createStorage, type ProviderSettings } from '../../src/storage/index.ts';
 import { examineStorage } from '../../src/storage/storage.ts';
-import { pngOf } from './images.ts';
-
-const BIN = fileURLToPath(new URL('../../bin/image-storage.js', import.meta.url));
+import { COMMAND } from '../support/command.ts';
+import { pngOf } from '../support/images.ts';
 
 /** What can be saved. */
 export const PNG: Buffer = pngOf({ width: 8, height: 8 });
@@ -37,7 +35,7 @@ export async function configFile(providers: Providers): Promise<string> {
 
 /** Runs the command over these providers. */
 export async function doctor(providers: Providers, ...flags: string[]) {
-  const child = spawn(process.execPath, [BIN, 'doctor', '--config', await configFile(providers), ...flags]);
+  const child = spawn(process.execPath, [COMMAND, 'doctor', '--config', await configFile(providers), ...flags]);
   const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
   return { stdout, stderr, exitCode: child.exitCode };
 }

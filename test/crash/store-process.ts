@@ -12,7 +12,7 @@ import {
   StoreOpenError,
 } from '../../src/storage/index.ts';
 import { openStorage } from '../../src/storage/storage.ts';
-import { untilNothingIsStaged } from './files.ts';
+import { untilNothingIsStaged } from '../support/files.ts';
 
 export interface StoreProcessOptions {
   basePath: string;

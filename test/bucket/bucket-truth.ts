@@ -2,10 +2,8 @@
 
 import { readRecord } from '../../src/storage/bucket/record-object.ts';
 import type { FoundRecord } from '../../src/storage/catalog/bucket-catalog.ts';
-import { recordKey } from '../../src/storage/domain/naming.ts';
 import type { MemoryBucket } from '../../src/storage/providers/memory-storage.ts';
 import { memoryObjects } from '../../src/storage/providers/memory-storage.ts';
-import { strayObjects } from './bucket.ts';
 import type { Subject } from './protocol-model.ts';
 
 /** Whatever lies at the keys of records. */
@@ -37,14 +35,6 @@ export function settleSubjects(subjects: readonly Subject[], records: readonly F
 export function holdsImageOf(bucket: MemoryBucket, subject: Subject): boolean {
   const mark = JSON.stringify(subject.key || subject.variants[0]!.sha256);
   return [...bucket.values()].some(({ bytes }) => bytes.includes(mark) && !bytes.includes('"tombstone"'));
-}
-
-/** Objects without an image that no tombstone stands for: those a sweep will not find. */
-export function unsweptObjects(bucket: MemoryBucket): string[] {
-  return strayObjects(bucket).filter((key) => {
-    const record = bucket.get(recordKey(key.slice(key.lastIndexOf('/') + 1).replace(/\.json$/, '')));
-    return !key.startsWith('outputs/images/') || !record?.bytes.includes('"tombstone"');
-  });
 }
 
 /** What an image is told apart by: its key, where it has one. */

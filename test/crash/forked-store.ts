@@ -1,7 +1,8 @@
 /** The test's end of a store process: its commands as functions, its death as an error. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
+import { inject } from 'vitest';
 import { StorageError } from '../../src/storage/index.ts';
 import type { Call, Commands, Reply, StoreProcessOptions } from './store-process.ts';
 
@@ -71,8 +72,10 @@ export async function forkStore(options: StoreProcessOptions): Promise<ForkedSto
 }
 
 function startProcess(options: StoreProcessOptions): ChildProcess {
-  const module = fileURLToPath(new URL('./store-process.ts', import.meta.url));
-  return fork(module, [JSON.stringify(options)], { execArgv: [], serialization: 'advanced' });
+  return fork(join(inject('bundle'), 'dist/store-process.js'), [JSON.stringify(options)], {
+    execArgv: [],
+    serialization: 'advanced',
+  });
 }
 
 function callsTo(child: ChildProcess, waiting: Map<number, Waiting>): Commands {

@@ -11,8 +11,8 @@ import {
   openObjectStorage,
 } from '../../src/storage/providers/object-storage.ts';
 import { s3Objects } from '../../src/storage/s3/objects.ts';
-import { contextOf } from './bucket.ts';
-import { type S3FaultServer, type S3FaultServerOptions, startS3FaultServer } from './s3-fault-server.ts';
+import { contextOf } from '../support/bucket.ts';
+import { type S3FaultServer, type S3FaultServerOptions, startS3FaultServer } from '../support/s3-fault-server.ts';
 
 export interface S3WorldOptions extends S3FaultServerOptions {
   /** How long a connection may carry nothing; default as in production. */

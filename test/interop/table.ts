@@ -1,5 +1,5 @@
 /** The table of docs/interop.md: which client was shown to do what. */
-import type { Case, Kind } from './interop-case.ts';
+import type { Case, Kind } from './case.ts';
 
 const INTRODUCTION = `# Interop
 

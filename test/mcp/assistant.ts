@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { type CallToolResult, Client, type ReadResourceResult, type Tool } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
+import { COMMAND } from '../support/command.ts';
 
 export interface Assistant {
   tools(): Promise<Tool[]>;
@@ -14,13 +15,12 @@ export interface Assistant {
   close(): Promise<void>;
 }
 
-const BIN = fileURLToPath(new URL('../../bin/image-storage.js', import.meta.url));
-const BRIDGE = fileURLToPath(new URL('../python/mcp_bridge.py', import.meta.url));
+const BRIDGE = fileURLToPath(new URL('./mcp_bridge.py', import.meta.url));
 
 /** `revision` is that of the protocol: that of the first handshake, or the newest both sides know. */
 export async function typeScriptAssistant(flags: string[], revision: 'legacy' | 'auto' = 'legacy'): Promise<Assistant> {
   const client = new Client({ name: 'test', version: '1' }, { versionNegotiation: { mode: revision } });
-  await client.connect(new StdioClientTransport({ command: process.execPath, args: [BIN, 'mcp', ...flags] }));
+  await client.connect(new StdioClientTransport({ command: process.execPath, args: [COMMAND, 'mcp', ...flags] }));
   return {
     tools: async () => (await client.listTools()).tools,
     call: (name, args = {}) => client.callTool({ name, arguments: { ...args } }),
@@ -31,7 +31,7 @@ export async function typeScriptAssistant(flags: string[], revision: 'legacy' | 
 
 /** `python` is an interpreter with PyPI's mcp. */
 export async function pythonAssistant(python: string, flags: string[]): Promise<Assistant> {
-  const bridge = spawn(python, [BRIDGE, process.execPath, BIN, 'mcp', ...flags], {
+  const bridge = spawn(python, [BRIDGE, process.execPath, COMMAND, 'mcp', ...flags], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const lines = createInterface({ input: bridge.stdout })[Symbol.asyncIterator]();

@@ -1,8 +1,8 @@
 /** What is known of one image from the answers to all that was asked about it, and what a store must then show. */
 import { expect } from 'vitest';
 import { StorageError, type StorageProvider } from '../../src/storage/index.ts';
-import { imageOf, type TestImage } from './ledger.ts';
-import { collect, sha256 } from './provider-suite.ts';
+import { collect, sha256Of } from '../support/bytes.ts';
+import { imageOf, type TestImage } from '../support/ledger.ts';
 
 /** What a call came to, when not to an answer; `unknown` also where its daemon died. */
 type Failure = { reason: string; unknown: boolean };
@@ -110,7 +110,7 @@ export class Subject {
       });
       expect(wasDeleted, 'shown after its delete').toBe(false);
       expect(item.metadata.prompt).toBe(this.#image?.metadata.prompt);
-      if (bytes) expect(sha256(bytes)).toBe(this.#image?.sha256);
+      if (bytes) expect(sha256Of(bytes)).toBe(this.#image?.sha256);
     } catch (error) {
       const { reason } = failureOf(error);
       if (reason === 'IMAGE_NOT_FOUND') expect(this.isLive, 'not found though it is there').toBe(false);

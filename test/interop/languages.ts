@@ -4,11 +4,11 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { cached } from './built-once.ts';
-import type { Kind } from './interop-case.ts';
-import { javaRunner } from './java.ts';
-import { pythonWith, pythonWithGrpc } from './python.ts';
-import { rustRunner } from './rust.ts';
+import { cached } from '../support/built-once.ts';
+import { javaRunner } from '../support/java.ts';
+import { pythonWith, pythonWithGrpc } from '../support/python.ts';
+import { rustRunner } from '../support/rust.ts';
+import type { Kind } from './case.ts';
 
 export interface Language {
   /** As in the table. */

@@ -1,8 +1,8 @@
 /** What cases.json consists of, and how one of its cases is played. */
 import { status } from '@grpc/grpc-js';
 import { expect } from 'vitest';
-import { type Cut, startCuttingProxy } from './cutting-proxy.ts';
-import type { RunnerProcess } from './interop-runner.ts';
+import { type Cut, startCuttingProxy } from '../support/cutting-proxy.ts';
+import type { RunnerProcess } from './runner.ts';
 
 /** Who plays a case: our own clients, plain clients, or plain clients that know only the first verbs. */
 export type Kind = 'layers' | 'plain' | 'smoke';

@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import sharp from 'sharp';
-import { pngOf, sharedImages } from './images.ts';
-import { layOutImages, recordOf } from './many-images.ts';
+import { pngOf, sharedImages } from '../support/images.ts';
+import { layOutImages, recordOf } from '../support/many-images.ts';
 
 const MIB = 1024 * 1024;
 const CONTENT_TYPES: Record<string, string> = { '.png': 'image/png', '.jpg': 'image/jpeg', '.webp': 'image/webp' };

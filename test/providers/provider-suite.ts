@@ -1,5 +1,4 @@
 /** What every provider must do, written once: run over each of them with its own way to open a store. */
-import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,7 +13,8 @@ import {
   type StorageItem,
   type StorageResult,
 } from '../../src/storage/index.ts';
-import { pngOf, sharedImages } from './images.ts';
+import { chunked, collect, sha256Of } from '../support/bytes.ts';
+import { pngOf, sharedImages } from '../support/images.ts';
 
 export interface OpenedProvider {
   /** The one that was opened last. */
@@ -101,10 +101,15 @@ export function describeProvider(title: string, suite: ProviderSuite): void {
           expect(saved.filename).toMatch(new RegExp(`^20240927_141522_flux-1-schnell_[0-9a-z]{6}\\.${extension}$`));
           expect(saved.key).toBe(`outputs/images/generations/2024-09-27/flux-1-schnell/${saved.filename}`);
           expect(saved.url).toMatch(suite.urlOf(saved.key));
-          expect(saved).toMatchObject({ size: bytes.length, sha256: sha256(bytes), provider: 'main', replayed: false });
+          expect(saved).toMatchObject({
+            size: bytes.length,
+            sha256: sha256Of(bytes),
+            provider: 'main',
+            replayed: false,
+          });
           expect(saved.storageType).toBe(suite.storageType);
           const { item, body } = await storage.get(saved.filename);
-          expect(sha256(await collect(body))).toBe(saved.sha256);
+          expect(sha256Of(await collect(body))).toBe(saved.sha256);
           expect(plain(item)).toEqual(plain(saved));
         }
       });
@@ -113,7 +118,7 @@ export function describeProvider(title: string, suite: ProviderSuite): void {
         const bytes = pngOf({ width: 64, height: 64, seed: 1 });
         for (const chunkBytes of [1, 1000, bytes.length]) {
           const saved = await storage.save(chunked(bytes, chunkBytes), { prompt: '', model: 'm' });
-          expect(saved).toMatchObject({ sha256: sha256(bytes), width: 64, height: 64, contentType: 'image/png' });
+          expect(saved).toMatchObject({ sha256: sha256Of(bytes), width: 64, height: 64, contentType: 'image/png' });
         }
       });
 
@@ -174,12 +179,21 @@ export function describeProvider(title: string, suite: ProviderSuite): void {
 
       it('never overwrites: a short id that is taken tries another', async () => {
         await opened.close();
-        opened = await suite.open({ shortIds: ['aaaaaa', 'aaaaaa', 'aaaaaa', 'bbbbbb', 'aaaaaa', 'cccccc'] });
+        const shortIds = 'aaaaaa aaaaaa aaaaaa bbbbbb aaaaaa cccccc dddddd dddddd eeeeee'.split(' ');
+        opened = await suite.open({ shortIds });
         storage = opened.storage;
-        const [first, second] = [await saveAt(0), await saveAt(0, { prompt: 'other' })];
-        expect([first.filename, second.filename].map((name) => name.slice(-10, -4))).toEqual(['aaaaaa', 'bbbbbb']);
+        const idOf = ({ filename }: StorageResult) => filename.slice(-10, -4);
+        const first = await saveAt(0);
+        // Nothing is staged under that name any more: the next save meets the image itself.
+        expect(await opened.leftovers()).toEqual([]);
+        const second = await saveAt(1, { timestamp: new Date(T0) });
+        expect([first, second].map(idOf)).toEqual(['aaaaaa', 'bbbbbb']);
+        for (const saved of [first, second]) {
+          expect(sha256Of(await collect((await storage.get(saved.filename)).body))).toBe(saved.sha256);
+        }
         await storage.delete(first.filename);
-        expect((await saveAt(0)).filename).toMatch(/_cccccc\.png$/);
+        expect(idOf(await saveAt(0))).toBe('cccccc');
+        expect((await Promise.all([saveAt(2), saveAt(2)])).map(idOf).sort()).toEqual(['dddddd', 'eeeeee']);
         expect(await opened.leftovers()).toEqual([]);
       });
     });
@@ -401,6 +415,14 @@ export function describeProvider(title: string, suite: ProviderSuite): void {
         expect(await storage.cleanup({ keepCount: 1 })).toMatchObject({ deletedCount: 0, keptPinned: 0 });
       });
 
+      it('keeps what is dated after now, and counts it for no criterion', async () => {
+        for (const at of [6, 7, 8]) await saveAt(at, { timestamp: new Date(Date.UTC(2099, 0, at)) });
+        expect(await storage.cleanup({ keepCount: 2 })).toMatchObject({ deletedCount: 2, keptFuture: 3 });
+        expect((await left()).slice(0, 3)).toEqual([1, 3, 4]);
+        expect(await storage.cleanup({ keepCount: 0 })).toMatchObject({ deletedCount: 2, keptFuture: 3 });
+        expect(await storage.list()).toHaveLength(4);
+      });
+
       it('refuses filters without a criterion', async () => {
         await expect(storage.cleanup({ model: 'even' })).rejects.toMatchObject({ reason: 'CLEANUP_WITHOUT_CRITERION' });
       });
@@ -448,20 +470,6 @@ const ODD_MODELS: [model: string, slug: string][] = [
   ['Crème Brûlée', 'creme-brulee'],
   ['m'.repeat(300), 'm'.repeat(64)],
 ];
-
-export function sha256(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex');
-}
-
-export async function collect(body: AsyncIterable<Uint8Array>): Promise<Buffer> {
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of body) chunks.push(chunk);
-  return Buffer.concat(chunks);
-}
-
-export function* chunked(bytes: Uint8Array, size: number): Generator<Uint8Array> {
-  for (let start = 0; start < bytes.length; start += size) yield bytes.subarray(start, start + size);
-}
 
 /** An item without the answer to one save, and with its parameters evaluated. */
 function plain(item: StorageItem & { replayed?: boolean }): object {

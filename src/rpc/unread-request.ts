@@ -1,0 +1,28 @@
+/**
+ * Answers a unary call whose request cannot be read as the interceptor answers a stream: connect reads the request of a
+ * unary call before any interceptor, and answers without a reason.
+ */
+import type { DescMethod } from '@bufbuild/protobuf';
+import { createContextKey } from '@connectrpc/connect';
+import { findTrailerError, setTrailerStatus } from '@connectrpc/connect/protocol-grpc';
+import type { Logger } from '../storage/domain/logger.ts';
+import { startCall } from './call.ts';
+import { connectStatusOf, foldReadError, toConnectError } from './errors.ts';
+
+/** Whether the request was read, and given to the interceptor. */
+export const isRead = createContextKey(false, { description: 'whether the request was read' });
+
+const NEVER = new AbortController().signal;
+
+/**
+ * Starts a call. Returns a function that ends it with the reason, for an answer to a request that was not read; an
+ * answer that has its reason, or no trailers (which only gRPC has), stays as it is.
+ */
+export function unreadExplainer(method: DescMethod, log: Logger): (trailer: Headers | undefined) => void {
+  const call = startCall({ log, method: method.name, signal: NEVER, statusOf: connectStatusOf });
+  return (trailer) => {
+    const error = trailer && findTrailerError(trailer);
+    if (error === undefined || error.details.length > 0) return;
+    setTrailerStatus(trailer!, toConnectError(call.failed(foldReadError(error))));
+  };
+}

@@ -1,0 +1,72 @@
+/** Counts the images whose records a comparison no longer finds, and says what became of them. */
+import type { BucketChange, FoundRecord } from '../catalog/bucket-catalog.ts';
+import { mostAreMissing } from '../maintenance/verify.ts';
+import { HELP } from './help.ts';
+import { type BucketStore, discovery } from './store.ts';
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+/** Five days before the tombstones of other daemons expire. */
+const RECENT_MS = 25 * DAY_MS;
+const NAMED_FILES = 20;
+
+/**
+ * Returns whether no tombstone can have expired since the last whole comparison: then a record that is gone without one
+ * was not deleted by a daemon.
+ */
+export function isRecent(comparedAt: number | undefined, now: number): boolean {
+  return comparedAt !== undefined && comparedAt > now - RECENT_MS;
+}
+
+/** The losses of one comparison. */
+export class Losses {
+  readonly #store: BucketStore;
+  readonly #keeps: boolean;
+  /** Kept in the catalog without a record in the bucket. */
+  #missing = 0;
+  #forgotten = 0;
+  readonly #found: string[] = [];
+  #foundCount = 0;
+
+  /** `keeps`: a record that is gone was not deleted by a daemon. */
+  constructor(store: BucketStore, keeps: boolean) {
+    this.#store = store;
+    this.#keeps = keeps;
+  }
+
+  /** Notes an image that was known to be missing. */
+  stays(): void {
+    this.#missing += 1;
+  }
+
+  /** Returns the change for a live image whose record, last seen with the ETag `over`, is gone without a tombstone. */
+  gone(filename: string, absent: FoundRecord & { kind: 'absent' }, over: string): BucketChange {
+    if (!this.#keeps) {
+      this.#forgotten += 1;
+      return discovery(filename, absent, over);
+    }
+    this.#missing += 1;
+    this.#foundCount += 1;
+    if (this.#found.length < NAMED_FILES) this.#found.push(filename);
+    return { kind: 'missing', filename, over };
+  }
+
+  /** Logs the losses. When more than half of the images are missing, the store does not serve until they are back. */
+  async report(): Promise<void> {
+    const { catalog, condition, context } = this.#store;
+    const { log, name: provider } = context;
+    if (this.#forgotten > 0) {
+      const why =
+        'the catalog had not been compared with the bucket for 25 days, so they may have been deleted elsewhere';
+      log.warn({ provider, images: this.#forgotten }, `images are gone from the bucket and left the catalog: ${why}`);
+    }
+    if (this.#foundCount > 0) {
+      const facts = { provider, images: this.#foundCount, missing: this.#missing, filenames: this.#found };
+      log.error(
+        facts,
+        `records are gone from the bucket, and no daemon deleted them; verify names them (${HELP.emptied})`,
+      );
+    }
+    const most = this.#missing > 0 && 2 * this.#missing > (await catalog.statistics()).count;
+    condition.noteLoss(most ? mostAreMissing('objects') : undefined);
+  }
+}

@@ -1,0 +1,13 @@
+/** Bundles what the tests start in processes of their own: all that ships, and the store that crash tests drive. */
+import { fileURLToPath } from 'node:url';
+import { defineConfig, type UserConfig } from 'tsdown';
+import shipped from '../../tsdown.config.ts';
+
+const { entry, ...options } = shipped as UserConfig;
+
+export default defineConfig({
+  ...options,
+  cwd: fileURLToPath(new URL('../..', import.meta.url)),
+  entry: { ...(entry as Record<string, string>), 'store-process': 'test/crash/store-process.ts' },
+  dts: false,
+});

@@ -1,0 +1,48 @@
+/** What is prepared once for all test processes: the bundle they start processes from, and whom those without root run as. */
+import { spawnSync } from 'node:child_process';
+import { chown, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { TestProject } from 'vitest/node';
+import { builtBundle } from './bundle.ts';
+
+export interface OrdinaryUser {
+  /** Of the group, too. */
+  id: number;
+  /** A folder of its own, which goes with the run. */
+  home: string;
+}
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    /** Folder of the bundle. */
+    bundle: string;
+    /** Unset where the tests run as one anyway. */
+    ordinaryUser: OrdinaryUser | undefined;
+  }
+}
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const NOBODY = 65534;
+
+export default async function setup({ provide }: TestProject): Promise<() => Promise<void>> {
+  provide('bundle', await builtBundle());
+  const user = await ordinaryUser();
+  provide('ordinaryUser', user);
+  return async () => {
+    if (user !== undefined) await rm(user.home, { recursive: true });
+  };
+}
+
+async function ordinaryUser(): Promise<OrdinaryUser | undefined> {
+  if (process.getuid?.() !== 0) return undefined;
+  const reading = ['--eval', 'require("node:fs").accessSync("node_modules")'];
+  if (spawnSync(process.execPath, reading, { cwd: root, uid: NOBODY, gid: NOBODY }).status !== 0) {
+    console.warn(`all tests run as root: other users cannot read ${root}`);
+    return undefined;
+  }
+  const home = await mkdtemp(join(tmpdir(), 'image-storage-home-'));
+  await chown(home, NOBODY, NOBODY);
+  return { id: NOBODY, home };
+}
