@@ -1,12 +1,12 @@
 /** A full disk: saves are refused by name and leave nothing, reads and deletes go on, room is used again. */
-import { appendFile, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { memoryObjects, memoryStorage } from '../../src/storage/providers/memory-storage.ts';
 import { openObjectStorage } from '../../src/storage/providers/object-storage.ts';
 import { contextOf } from '../support/bucket.ts';
 import { brokenPromises } from '../support/check-store.ts';
-import { filesBelow } from '../support/files.ts';
+import { filesBelow, fill } from '../support/files.ts';
 import { type ForkedStore, forkStore } from '../support/forked-store.ts';
 import { imageOf, Ledger, sha256Of } from '../support/ledger.ts';
 import { canMountTmpfs, openTmpfs } from '../support/mounts.ts';
@@ -130,15 +130,4 @@ async function expectToServe(store: ForkedStore, basePath: string, ledger: Ledge
   await store.settled();
   expect(await filesBelow(basePath, 'images')).toHaveLength(live.length);
   expect(await filesBelow(basePath, 'metadata/generations')).toHaveLength(live.length);
-}
-
-/** Until not a page is left. */
-async function fill(path: string): Promise<void> {
-  for (const size of [1 << 20, 1 << 16, 1 << 12]) {
-    try {
-      for (;;) await appendFile(path, Buffer.alloc(size, 'x'));
-    } catch (error) {
-      expect(error).toMatchObject({ code: 'ENOSPC' });
-    }
-  }
 }

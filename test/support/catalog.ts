@@ -68,6 +68,7 @@ export async function openInThread(path: string): Promise<TestedCatalog> {
     purgeTombstones: async (deletedBefore) => finish(writer.purgeTombstones(deletedBefore)),
     unsyncedRecords: async (limit, young) => reader.unsyncedRecords(limit, young),
     setRecordsSynced: async (sequence) => writer.setRecordsSynced(sequence),
+    copyLog: async () => writer.copyLog(),
     async close(clean) {
       reader.close();
       writer.close(clean);

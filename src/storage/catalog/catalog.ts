@@ -71,6 +71,9 @@ export interface UnsyncedRecord {
   filename: string;
 }
 
+/** Whether the log is in the database; `busy`: readers still need a part of it; `full`: there is no space for it. */
+export type LogState = 'copied' | 'busy' | 'full';
+
 /** `[from, to)`, ms since 1970. */
 export interface Span {
   from: number;
@@ -123,6 +126,11 @@ export interface LocalCatalog extends ImageIndex {
   unsyncedRecords(limit: number, young?: Span): Promise<UnsyncedRecord[]>;
   /** Notes that all record files up to this sequence are on stable storage. Never moves backwards. */
   setRecordsSynced(sequence: number): Promise<void>;
+
+  /**
+   * Copies the log of the last changes into the database: the next ones then overwrite it, and need next to no space.
+   */
+  copyLog(): Promise<LogState>;
 
   /**
    * Waits for running reads, and closes the file. `clean` requires that all record files are synced and nothing is in

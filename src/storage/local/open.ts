@@ -2,7 +2,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KeyedQueue } from '../async/keyed-queue.ts';
-import { CatalogError } from '../catalog/catalog.ts';
 import { type OpenCatalogOptions, type OpenedCatalog, openCatalog } from '../catalog/sqlite/worker-catalog.ts';
 import { checkLinks, checkLocal } from '../disk/file-system.ts';
 import { Folders, hasCode, ifPresent, inodeOf, readText, replaceFile, syncFolder } from '../disk/files.ts';
@@ -20,7 +19,7 @@ import { readOrCreateFormat } from './format.ts';
 import { Layout } from './layout.ts';
 import { rebuildCatalog } from './rebuild.ts';
 import { restoreRecords, settleStaging } from './recover.ts';
-import { giveUpReserve, takeReserve } from './reserve.ts';
+import { Reserve } from './reserve.ts';
 import type { LocalStore } from './store.ts';
 import { checkStoreFiles, notPlain } from './store-files.ts';
 
@@ -60,22 +59,24 @@ async function openLocked(layout: Layout, folders: Folders, lock: Lock, context:
     });
     onFatal(error);
   };
-  const { storeId, isNew } = await readOrCreateFormat(layout);
+  const reserve = new Reserve(layout, context.limits);
+  const { storeId, isNew } = await reserve.lend(() => readOrCreateFormat(layout));
   context.failpoint('format-read');
-  await withReserve(layout, () => checkFileSystem(layout, context.log));
-  const opened = await withReserve(layout, () =>
+  await reserve.lend(() => checkFileSystem(layout, context.log));
+  const opened = await reserve.lend(() =>
     openOrRebuild(layout, storeId, isNew, context, { onDeath: onFatal, onCorrupt }),
   );
   const { catalog } = opened;
+  reserve.serve(catalog);
   const queues = { byFilename: new KeyedQueue(), byKey: new KeyedQueue() };
   try {
     const recovering = { layout, catalog, folders, log: context.log, failpoint: context.failpoint };
-    await withReserve(layout, async () => {
+    await reserve.lend(async () => {
       if (!opened.clean) await restoreRecords(recovering);
       await settleStaging(recovering);
       await finishUnlinks({ layout, catalog, context, ...queues });
     });
-    await takeReserve(layout).catch((error) => context.log.warn({ err: error }, 'no reserve could be taken'));
+    await takeReserve(reserve, context);
     context.failpoint('recovered');
     const [identity, images] = [(await inodeOf(layout.format))!, (await inodeOf(layout.images))!];
     const opening = new LocalCondition(layout, context, { identity, images });
@@ -88,11 +89,24 @@ async function openLocked(layout: Layout, folders: Folders, lock: Lock, context:
       failpoint: context.failpoint,
     });
     const audit = new AuditLog(layout.auditLog);
-    const parts = { layout, context, catalog, committer, folders, audit, condition: opening, lock };
+    const parts = { layout, context, catalog, committer, folders, audit, condition: opening, reserve, lock };
     return { storeId, ...parts, ...queues, unlinksPending: false };
   } catch (error) {
     await catalog.close(false);
     throw error;
+  }
+}
+
+/** Takes the reserve, as far as there is room. A start never fails for it. */
+async function takeReserve(reserve: Reserve, { log, name: provider }: ProviderContext): Promise<void> {
+  try {
+    if (await reserve.take()) return;
+    log.warn(
+      { provider },
+      'the disk is full: what becomes free goes to the reserve first, and saves are refused until then',
+    );
+  } catch (error) {
+    log.warn({ err: error, provider }, 'no reserve could be taken');
   }
 }
 
@@ -140,17 +154,6 @@ async function isAsClosed(layout: Layout): Promise<boolean> {
 async function stampOf(layout: Layout): Promise<string> {
   const stats = await ifPresent(stat(layout.catalog, { bigint: true }));
   return stats === undefined ? 'missing' : `${stats.size} ${stats.mtimeNs}\n`;
-}
-
-/** Gives up the reserve and tries once more when there is no space left. */
-async function withReserve<T>(layout: Layout, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    const full = hasCode(error, 'ENOSPC', 'EDQUOT') || (error instanceof CatalogError && error.failure === 'full');
-    if (full && (await giveUpReserve(layout))) return work();
-    throw error;
-  }
 }
 
 function toOpenError(thrown: unknown, basePath: string): StoreOpenError {

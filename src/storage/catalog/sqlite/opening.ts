@@ -64,9 +64,9 @@ function markInUse(db: Connection, { path, synchronous = 'FULL' }: CatalogFile):
   makeDurable(db, synchronous);
   migrate(db);
   // Written even when nothing changes: it creates the WAL, whose name must be in the folder before the first commit.
-  db.transaction(() => setStoreValue(db, 'clean', 0));
+  db.transactionInPlace(() => setStoreValue(db, 'clean', 0));
   syncFolder(dirname(path));
-  if (!clean) checkpoint(db, 'TRUNCATE');
+  if (!clean) tryCheckpoint(db);
   return { state: 'open', clean };
 }
 
@@ -98,12 +98,19 @@ export function seal(db: Connection): void {
 /** Closes a catalog, durably; the flag is written last. */
 export function closeCatalog(db: Connection, clean: boolean): void {
   try {
-    if (clean) db.transaction(() => setStoreValue(db, 'clean', 1));
+    if (clean) db.transactionInPlace(() => setStoreValue(db, 'clean', 1));
+    tryCheckpoint(db);
+  } finally {
+    db.close();
+  }
+}
+
+/** Without space, or beside a reader, the log stays: nothing is lost, and a later checkpoint may succeed. */
+function tryCheckpoint(db: Connection): void {
+  try {
     checkpoint(db, 'TRUNCATE');
   } catch (error) {
     if (!isPassing(error)) throw error;
-  } finally {
-    db.close();
   }
 }
 

@@ -19,7 +19,7 @@ const READS = [
   'knownBetween',
   'dueSweeps',
 ] as const;
-const WRITES = ['clearPendingUnlinks', 'purgeTombstones', 'setRecordsSynced'] as const;
+const WRITES = ['clearPendingUnlinks', 'purgeTombstones', 'setRecordsSynced', 'copyLog'] as const;
 /** When a thread dies during one of these, its outcome is unknown. */
 const COMMITS = ['commit', 'apply'] as const;
 
