@@ -4,9 +4,9 @@ import { DatabaseSync } from 'node:sqlite';
 import { expect, it } from 'vitest';
 import { imageKey, recordKey } from '../../src/storage/domain/naming.ts';
 import type { Logger } from '../../src/storage/index.ts';
+import { collect } from '../support/bytes.ts';
 import { pngOf } from '../support/images.ts';
 import { type MaintainedStore, openMemoryBucket, verified } from '../support/maintained-store.ts';
-import { collect } from '../support/provider-suite.ts';
 
 const FOX = { prompt: 'a red fox', model: 'flux-schnell', timestamp: new Date('2024-09-27T14:15:22Z') };
 const PNG = pngOf({ width: 8, height: 8 });

@@ -10,13 +10,13 @@ import { LONGEST_TRYING_MS } from '../../src/storage/bucket/retrying-store.ts';
 import { BUCKET_TOMBSTONE_MS, sweep } from '../../src/storage/bucket/sweep.ts';
 import { createStorage, type Logger } from '../../src/storage/index.ts';
 import { IDLE_TIMEOUT_MS } from '../../src/storage/s3/client.ts';
+import { diagnose } from '../doctor/diagnosis.ts';
 import { startBucketDaemon } from '../support/bucket-daemon.ts';
-import { diagnose } from '../support/doctor.ts';
 import { outcomeOf, storageAt, upload } from '../support/grpc.ts';
 import { pngOf } from '../support/images.ts';
 import { requestsOf, type S3FaultServer, startS3FaultServer } from '../support/s3-fault-server.ts';
 import { errorAnswer, type S3Request } from '../support/s3-protocol.ts';
-import { S3World } from '../support/s3-world.ts';
+import { S3World } from './s3-world.ts';
 
 const PNG = pngOf({ width: 8, height: 8 });
 const FOX = { prompt: 'a red fox', model: 'flux-schnell' };

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it, onTestFinished } from 'vitest';
 import { createStorage, type Logger } from '../../src/storage/index.ts';
-import { diagnose, thoseThat } from '../support/doctor.ts';
+import { diagnose, thoseThat } from '../doctor/diagnosis.ts';
 import { pngOf } from '../support/images.ts';
 import { verified } from '../support/maintained-store.ts';
 import { type S3FaultServerOptions, startS3FaultServer } from '../support/s3-fault-server.ts';
