@@ -11,6 +11,10 @@ interface DeleteFlags extends AddressFlags {
 }
 
 const NOT_THERE = 'IMAGE_NOT_FOUND';
+const IN_WORDS: Record<string, string> = {
+  [NOT_THERE]: 'not there',
+  BYTES_REMAIN: 'deleted, but the bucket refuses to remove its bytes (BYTES_REMAIN)',
+};
 
 export function registerDelete(program: Command): void {
   const command = program
@@ -36,5 +40,5 @@ async function deleteAll({ client, signal }: Session, filenames: string[], flags
 async function printResult(result: DeleteResult, { json }: DeleteFlags): Promise<void> {
   if (json) return printJson(result);
   if (result.deleted) return printLine(`deleted ${displayText(result.filename)}`);
-  printError(`${result.filename}: ${result.reason === NOT_THERE ? 'not there' : result.reason}`);
+  printError(`${result.filename}: ${IN_WORDS[result.reason] ?? result.reason}`);
 }

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type OpenStore, openStore } from '../../src/storage/bucket/open.ts';
-import type { StorageProvider } from '../../src/storage/index.ts';
+import type { RetryOptions } from '../../src/storage/bucket/retrying-store.ts';
+import type { Logger, StorageProvider } from '../../src/storage/index.ts';
 import {
   ObjectStorage,
   type ObjectStorageOptions,
@@ -17,6 +18,9 @@ import { type S3FaultServer, type S3FaultServerOptions, startS3FaultServer } fro
 export interface S3WorldOptions extends S3FaultServerOptions {
   /** How long a connection may carry nothing; default as in production. */
   idleTimeoutMs?: number;
+  /** As for the provider; the signal and the pauses are the world's. */
+  retry?: RetryOptions;
+  log?: Logger;
 }
 
 /** What else is not as in production: pauses between attempts are a tenth. */
@@ -26,17 +30,17 @@ export class S3World implements AsyncDisposable {
   readonly folder: string;
   /** ms since 1970. */
   now = Date.UTC(2026, 0, 1);
-  readonly #idleTimeoutMs: number | undefined;
+  readonly #options: S3WorldOptions;
 
-  static async create({ idleTimeoutMs, ...options }: S3WorldOptions = {}): Promise<S3World> {
+  static async create(options: S3WorldOptions = {}): Promise<S3World> {
     const folder = await mkdtemp(join(tmpdir(), 'image-storage-'));
-    return new S3World(await startS3FaultServer(options), folder, idleTimeoutMs);
+    return new S3World(await startS3FaultServer(options), folder, options);
   }
 
-  private constructor(server: S3FaultServer, folder: string, idleTimeoutMs: number | undefined) {
+  private constructor(server: S3FaultServer, folder: string, options: S3WorldOptions) {
     this.server = server;
     this.folder = folder;
-    this.#idleTimeoutMs = idleTimeoutMs;
+    this.#options = options;
   }
 
   /** With its work in the background. */
@@ -58,13 +62,14 @@ export class S3World implements AsyncDisposable {
   }
 
   get #context() {
-    return contextOf({ now: () => this.now });
+    const { log } = this.#options;
+    return contextOf({ now: () => this.now, ...(log && { log }) });
   }
 
   #optionsOf(daemon: string): ObjectStorageOptions {
     return {
-      objects: s3Objects(this.server.settings, { idleTimeoutMs: this.#idleTimeoutMs }),
-      retry: { sleep: (ms) => sleep(ms / 10) },
+      objects: s3Objects(this.server.settings, { idleTimeoutMs: this.#options.idleTimeoutMs }),
+      retry: { sleep: (ms) => sleep(ms / 10), ...this.#options.retry },
       storageType: 's3',
       urlOf: async (key) => key,
       stateDir: join(this.folder, daemon),

@@ -73,6 +73,7 @@ export async function openInThread(path: string): Promise<TestedCatalog> {
     loadDeletes: async (tombstones) => writer.loadDeletes(tombstones),
     forgetDeletes: async (broughtBack) => writer.forgetDeletes(broughtBack),
     raiseGeneration: async (above) => writer.raiseGeneration(above),
+    copyLog: async () => writer.copyLog(),
     async close(clean) {
       reader.close();
       writer.close(clean);

@@ -1,4 +1,5 @@
 /** `serve` as a process: whatever its streams, its limits and its signals are, it answers, and it ends when told to. */
+
 import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { chmod, chown, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
@@ -7,20 +8,18 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { ConnectError } from '@connectrpc/connect';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { RetryInfoSchema } from '../../gen/google/rpc/error_details_pb.ts';
 import { HealthCheckResponse_ServingStatus as Status } from '../../gen/health/v1/health_pb.ts';
 import { EXIT } from '../../src/exit-codes.ts';
+import { COMMAND } from '../support/command.ts';
 import { filesBelow } from '../support/files.ts';
 import { all, chunk, header, outcomeOf, saveAt, storageAt, upload } from '../support/grpc.ts';
 import { pngOf } from '../support/images.ts';
 import { canMountTmpfs, openTmpfs, works } from '../support/mounts.ts';
 import { requires } from '../support/requires.ts';
 import { OTHER_UID, openFifo, type Served, serve } from '../support/serve-process.ts';
-
-const COMMAND = fileURLToPath(new URL('../../bin/image-storage.js', import.meta.url));
 
 const png = pngOf({ width: 16, height: 16, sizeBytes: 100_000 });
 

@@ -131,6 +131,9 @@ describe('where settings come from', () => {
     [{ accessKey: 'id\n', secretKey: 's3cr3t' }, 'accessKey', 'must not contain control characters'],
     [{ accessKey: 'id', secretKey: 's3cr3t\ns3cr3t' }, 'secretKey', 'must not contain control characters'],
     [{ accessKey: 'id', secretKey: '' }, 'secretKey', 'must not be empty'],
+    [{ forcePathStyle: false, endpoint: 'http://10.0.0.7:9000' }, 'forcePathStyle', 'in front of an IP address'],
+    [{ forcePathStyle: 'false', endpoint: 'http://[::1]:9000' }, 'forcePathStyle', 'in front of an IP address'],
+    [{ forcePathStyle: false, urls: { endpoint: 'http://10.0.0.7' } }, 'forcePathStyle', 'must not be false with'],
     [{ pathStyle: true }, 'pathStyle', 'did you mean providers.s3.forcePathStyle?'],
   ])('refuses what no bucket can be opened with: %o', (wrong, key, problem) => {
     const s3 = { bucket: 'images', region: 'auto', ...wrong };

@@ -1,5 +1,5 @@
 /** A full disk: saves are refused by name and leave nothing, reads and deletes go on, room is used again. */
-import { appendFile, rm, stat, truncate } from 'node:fs/promises';
+import { rm, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { createStorage } from '../../src/storage/index.ts';
@@ -8,7 +8,7 @@ import { openObjectStorage } from '../../src/storage/providers/object-storage.ts
 import { contextOf } from '../support/bucket.ts';
 import { collect, sha256Of } from '../support/bytes.ts';
 import { brokenPromises } from '../support/check-store.ts';
-import { filesBelow } from '../support/files.ts';
+import { filesBelow, fill } from '../support/files.ts';
 import { imageOf, Ledger } from '../support/ledger.ts';
 import { canMountTmpfs, openTmpfs } from '../support/mounts.ts';
 import { requires } from '../support/requires.ts';
@@ -149,15 +149,4 @@ async function expectToServe(store: ForkedStore, basePath: string, ledger: Ledge
   await store.settled();
   expect(await filesBelow(basePath, 'images')).toHaveLength(live.length);
   expect(await filesBelow(basePath, 'metadata/generations')).toHaveLength(live.length);
-}
-
-/** Until not a page is left. */
-async function fill(path: string): Promise<void> {
-  for (const size of [1 << 20, 1 << 16, 1 << 12]) {
-    try {
-      for (;;) await appendFile(path, Buffer.alloc(size, 'x'));
-    } catch (error) {
-      expect(error).toMatchObject({ code: 'ENOSPC' });
-    }
-  }
 }

@@ -20,6 +20,8 @@ import { startDaemonProcess } from '../support/daemon-process.ts';
 import { outcomeOf, storageAt, transportTo, upload } from '../support/grpc.ts';
 import { pngOf } from '../support/images.ts';
 import { requires } from '../support/requires.ts';
+import { startS3FaultServer } from '../support/s3-fault-server.ts';
+import { errorAnswer } from '../support/s3-protocol.ts';
 import { type S3Server, startVersitygw, versitygwAvailable } from '../support/versitygw.ts';
 
 const BUILD_TIMEOUT_MS = 600_000;
@@ -95,12 +97,12 @@ requires('Go, to build the S3 server versitygw', versitygwAvailable)('a bucket',
   afterAll(() => server.stop());
 
   /** What is set wrong, the setting that must be named, and how a Save into the bucket ends. */
-  const CASES: [string, () => Partial<S3Config> | Promise<Partial<S3Config>>, RegExp, string][] = [
+  const CASES: [string, () => Partial<S3Config> | Promise<Partial<S3Config>>, RegExp, string, number?][] = [
     ['a wrong secret', () => ({ secretKey: 'xylophone-guess' }), /\(secretKey\)/, 'FailedPrecondition BACKEND_AUTH'],
     ['an unknown key', () => ({ accessKey: 'nobody' }), /\(accessKey\)/, 'FailedPrecondition BACKEND_AUTH'],
     ['no permission', strangerInABucket, /\(accessKey, or the policy/, 'FailedPrecondition BACKEND_AUTH'],
     ['no such bucket', () => ({ bucket: 'nowhere' }), /\(bucket\)/, 'Unavailable BACKEND_UNAVAILABLE'],
-    ['nobody there', () => ({ endpoint: 'http://127.0.0.1:9' }), /\(endpoint\)/, 'Unavailable BACKEND_UNAVAILABLE'],
+    ['nobody there', () => ({ endpoint: 'http://127.0.0.1:9' }), /\(endpoint\)/, 'Unavailable BACKEND_UNAVAILABLE', 69],
   ];
 
   async function strangerInABucket(): Promise<Partial<S3Config>> {
@@ -108,14 +110,17 @@ requires('Go, to build the S3 server versitygw', versitygwAvailable)('a bucket',
     return { bucket, ...(await server.createUser(bucket, [])) };
   }
 
-  it.each(CASES)('with %s ends a daemon that needs it with 78 and the setting', async (_, wrong, setting) => {
-    const s3 = { ...server.settings, bucket, ...(await wrong()) };
-    const { code, stderr } = await refusal(s3);
-    expect(code).toBe(78);
-    expect(stderr).toMatch(/^image-storage: providers\.s3: /m);
-    expect(stderr).toMatch(setting);
-    expect(stderr).not.toContain(s3.secretKey);
-  });
+  it.each(CASES)(
+    'with %s ends a daemon that needs it, and names the setting',
+    async (_, wrong, setting, __, exit = 78) => {
+      const s3 = { ...server.settings, bucket, ...(await wrong()) };
+      const { code, stderr } = await refusal(s3);
+      expect(code).toBe(exit);
+      expect(stderr).toMatch(/^image-storage: providers\.s3: /m);
+      expect(stderr).toMatch(setting);
+      expect(stderr).not.toContain(s3.secretKey);
+    },
+  );
 
   it.each(CASES)(
     'with %s leaves the other providers of a daemon that does without it',
@@ -167,9 +172,18 @@ requires('Go, to build the S3 server versitygw', versitygwAvailable)('a bucket',
 it('a bucket that never answers is given up at the start, and named', async () => {
   const s3 = { bucket: 'images', region: 'auto', accessKey: 'id', secretKey: 'xylophone' };
   const { code, stderr } = await refusal({ ...s3, endpoint: await silentEndpoint() });
-  expect(code).toBe(78);
+  expect(code).toBe(69);
   expect(stderr).toMatch(/providers\.s3: .*\(endpoint\)/);
+  expect(stderr).toContain('waited for GET outputs/metadata/FORMAT');
   expect(stderr).not.toContain('xylophone');
+});
+
+it('a bucket that throttles at the start is tried, and then said to be unavailable', async () => {
+  await using server = await startS3FaultServer();
+  server.refuse = () => errorAnswer(503, 'SlowDown', { message: 'Please reduce your request rate.' });
+  const { code, stderr } = await refusal(server.settings);
+  expect(code).toBe(69);
+  expect(stderr).toContain('; the service answered 503 SlowDown: Please reduce your request rate.');
 });
 
 it('a daemon ends clean although a bucket that it does without has yet to answer', async () => {

@@ -1,5 +1,5 @@
 /** What lies in the folder of a store. */
-import { readdir, rm } from 'node:fs/promises';
+import { appendFile, readdir, rm } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { KEY_ROOT, recordKey } from '../../src/storage/domain/naming.ts';
@@ -38,4 +38,15 @@ export async function filesBelow(basePath: string, folder = ''): Promise<string[
 /** Deletes the catalog of a store that is not open, its log and all. */
 export async function loseCatalog(basePath: string): Promise<void> {
   for (const suffix of ['', '-wal', '-shm']) await rm(join(basePath, `metadata/catalog.db${suffix}`), { force: true });
+}
+
+/** Writes to a file until not a page of its disk is left. */
+export async function fill(path: string): Promise<void> {
+  for (const size of [1 << 20, 1 << 16, 1 << 12]) {
+    try {
+      for (;;) await appendFile(path, Buffer.alloc(size, 'x'));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+    }
+  }
 }

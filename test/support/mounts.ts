@@ -61,11 +61,11 @@ export function works(command: string, ...args: string[]): boolean {
 }
 
 /** A disk of its own that can lose its power. */
-export async function openDisk(type: FileSystem): Promise<Disk> {
+export async function openDisk(type: FileSystem, sizeBytes = DISK_BYTES): Promise<Disk> {
   const folder = await mkdtemp(join(tmpdir(), 'image-storage-disk-'));
   const [image, path] = [join(folder, 'disk.img'), join(folder, 'mounted')];
   await writeFile(image, '');
-  await truncate(image, DISK_BYTES);
+  await truncate(image, sizeBytes);
   await run(`mkfs.${type}`, ['-q', image]);
   const mount = () => run('mount', ['--mkdir', '-o', 'loop', image, path]);
   await mount();

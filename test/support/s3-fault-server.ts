@@ -30,6 +30,8 @@ interface LateWrite {
 export interface S3FaultServerOptions {
   /** How many objects a List gives at once; default 1,000. */
   pageSize?: number;
+  /** What the service does otherwise than it should, whoever asks. */
+  otherwise?: (objects: ObjectStore, bucket: MemoryBucket) => Partial<ObjectStore>;
 }
 
 export async function startS3FaultServer(options: S3FaultServerOptions = {}): Promise<S3FaultServer> {
@@ -48,13 +50,18 @@ export class S3FaultServer implements AsyncDisposable {
   requests = 0;
   /** Default: nothing goes wrong. */
   plan: FaultPlan = () => undefined;
+  /** How far its clock is ahead of ours. */
+  aheadMs = 0;
+  /** The answer to a request that is not carried out. Default: none is refused. */
+  refuse: (request: S3Request) => S3Answer | undefined = () => undefined;
   readonly #objects: ObjectStore;
   readonly #server = createServer((request, response) => void this.#serve(request, response));
   #next: { fault: FaultName; matches: Matches; happens: (request: S3Request) => void }[] = [];
   #late: LateWrite[] = [];
 
-  constructor({ pageSize }: S3FaultServerOptions) {
-    this.#objects = memoryObjects(this.bucket, { pageSize });
+  constructor({ pageSize, otherwise }: S3FaultServerOptions) {
+    const objects = memoryObjects(this.bucket, { pageSize });
+    this.#objects = { ...objects, ...otherwise?.(objects, this.bucket) };
   }
 
   async listen(): Promise<void> {
@@ -78,6 +85,7 @@ export class S3FaultServer implements AsyncDisposable {
   /** From now on all goes well, and what was late has arrived. */
   async heal(): Promise<void> {
     this.plan = () => undefined;
+    this.refuse = () => undefined;
     this.dropConnections();
     await this.deliverLate();
   }
@@ -100,6 +108,7 @@ export class S3FaultServer implements AsyncDisposable {
   async #serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const request = requestOf(incoming);
     this.requests += 1;
+    response.setHeader('date', new Date(Date.now() + this.aheadMs).toUTCString());
     const { fault, happens } = this.#faultOf(request);
     try {
       const body = await receive(incoming, fault.receive);
@@ -126,6 +135,8 @@ export class S3FaultServer implements AsyncDisposable {
 
   async #carryOut(request: S3Request, body: Buffer, { apply }: Fault): Promise<S3Answer> {
     if (request.bucket !== BUCKET) return errorAnswer(404, 'NoSuchBucket');
+    const refusal = this.refuse(request);
+    if (refusal !== undefined) return refusal;
     const arrive = () => answerTo(this.#objects, request, body);
     const answer = apply === 'never' || apply === 'late' ? undefined : await arrive();
     if (answer !== undefined && changesObject(request, answer)) await this.#deliverLateTo(request.key);

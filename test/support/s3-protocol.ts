@@ -31,8 +31,12 @@ export function requestOf({ method, url = '', headers }: IncomingMessage): S3Req
   return { operation: operation as Operation, bucket, key, query, headers };
 }
 
-export function errorAnswer(status: number, code: string): S3Answer {
-  return xml(status, `<Error><Code>${code}</Code><Message>as the test wants it</Message></Error>`);
+export function errorAnswer(
+  status: number,
+  code: string,
+  { message = 'as the test wants it', rest = '' } = {},
+): S3Answer {
+  return xml(status, `<Error><Code>${code}</Code><Message>${message}</Message>${rest}</Error>`);
 }
 
 /** Carries the request out. */

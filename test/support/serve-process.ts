@@ -4,13 +4,12 @@ import { once } from 'node:events';
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { createClient } from '@connectrpc/connect';
 import { Health, type HealthCheckResponse_ServingStatus as Status } from '../../gen/health/v1/health_pb.ts';
+import { COMMAND } from './command.ts';
 import { transportTo } from './grpc.ts';
 import { works } from './mounts.ts';
 
-const BIN = fileURLToPath(new URL('../../bin/image-storage.js', import.meta.url));
 /** `nobody` on every Linux. */
 export const OTHER_UID = 65534;
 
@@ -40,7 +39,7 @@ export interface Served extends AsyncDisposable {
 export function serve(folder: string, options: ServeOptions = {}): Served {
   const { stdio = ['ignore', 'ignore', 'inherit'], flags = [], env = {}, through = [], uid } = options;
   const address = `unix:${join(folder, 'socket')}`;
-  const daemon = [process.execPath, BIN, 'serve', '--listen', address, '--base-path', join(folder, 'outputs')];
+  const daemon = [process.execPath, COMMAND, 'serve', '--listen', address, '--base-path', join(folder, 'outputs')];
   const [command, ...args] = [...through, ...daemon, ...flags] as [string, ...string[]];
   const child = spawn(command, args, {
     stdio,

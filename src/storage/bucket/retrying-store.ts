@@ -66,10 +66,12 @@ export function untilSilent(
   { longestTryingMs = LONGEST_TRYING_MS, now = () => performance.now() }: RetryOptions = {},
 ): ObjectStore {
   let silentSince = now();
+  let failure: unknown;
   const run = async <T>(call: () => Promise<T>): Promise<T> => {
     const seconds = Math.round((now() - silentSince) / 1000);
     if (now() - silentSince > longestTryingMs) {
-      throw new ObjectStoreError('unavailable', `the service has not answered for ${seconds} s (${HELP.silence})`);
+      const message = `the service has not answered for ${seconds} s (${HELP.silence})`;
+      throw new ObjectStoreError('unavailable', message, { cause: failure });
     }
     try {
       const result = await call();
@@ -77,6 +79,7 @@ export function untilSilent(
       return result;
     } catch (error) {
       if (!failedWith(error, 'unavailable') || error.answer !== undefined) silentSince = now();
+      failure = error;
       throw error;
     }
   };

@@ -71,6 +71,9 @@ export interface UnsyncedRecord {
   filename: string;
 }
 
+/** Whether the log is in the database; `busy`: readers still need a part of it; `full`: there is no space for it. */
+export type LogState = 'copied' | 'busy' | 'full';
+
 /** `[from, to)`, ms since 1970. */
 export interface Span {
   from: number;
@@ -139,6 +142,10 @@ export interface LocalCatalog extends ImageIndex {
   forgetDeletes(broughtBack: readonly { filename: string; time: number }[]): Promise<number>;
   /** Raises the catalog's generation above this one. Returns it once it survives a power cut. */
   raiseGeneration(above: number): Promise<number>;
+  /**
+   * Copies the log of the last changes into the database: the next ones then overwrite it, and need next to no space.
+   */
+  copyLog(): Promise<LogState>;
 
   /**
    * Waits for running reads, and closes the file. `clean` requires that all record files are synced and nothing is in

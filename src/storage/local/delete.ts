@@ -3,12 +3,10 @@ import { unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { ChangeOutcome } from '../catalog/catalog.ts';
 import { ifPresent, isOfOneFile } from '../disk/files.ts';
-import { toStorageError } from '../domain/errors.ts';
 import type { Logger } from '../domain/logger.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import type { ProviderContext } from '../types.ts';
 import { syncFolders } from './recover.ts';
-import { giveUpReserve } from './reserve.ts';
 import type { LocalStore } from './store.ts';
 
 const BATCH = 500;
@@ -21,45 +19,47 @@ export type Unlinking = Pick<LocalStore, 'layout' | 'catalog' | 'byFilename'> & 
 /** Rejects with a StorageError, `outcomeUnknown` where the image may be gone. */
 export async function deleteImage(store: LocalStore, filename: string, sparePinned: boolean): Promise<ChangeOutcome> {
   const deleteTime = store.context.now();
-  const outcome = await commit(store, filename, deleteTime, sparePinned);
-  if (!outcome.done) return outcome;
-  store.unlinksPending = true;
-  await note(store, outcome.record, deleteTime, sparePinned);
+  const { committer, reserve } = store;
+  const change = { kind: 'delete', filename, deleteTime, sparePinned } as const;
+  try {
+    const outcome = await reserve.lend(() => committer.submit(change, []));
+    if (!outcome.done) return outcome;
+    store.unlinksPending = true;
+    await note(store, outcome.record, deleteTime, sparePinned);
+    await unlinkOrWarn(store, filename);
+    return outcome;
+  } finally {
+    if (!reserve.isWhole) await takeBack(store);
+  }
+}
+
+/** What the delete has freed goes to the reserve before it goes to saves. */
+async function takeBack({ condition, reserve, context }: LocalStore): Promise<void> {
+  try {
+    await condition.checkWritable();
+    await reserve.take();
+  } catch (error) {
+    context.log.warn({ err: error, provider: context.name }, 'the reserve could not be taken again');
+  }
+}
+
+async function unlinkOrWarn(store: LocalStore, filename: string): Promise<void> {
   try {
     await unlinkInTurn(store, filename);
   } catch (error) {
     const { log, name: provider } = store.context;
     log.warn({ err: error, provider, filename }, 'the files of a deleted image stay for now');
   }
-  return outcome;
-}
-
-/** Gives up the reserve and tries once more when the disk is full. */
-async function commit(
-  { committer, layout }: LocalStore,
-  filename: string,
-  deleteTime: number,
-  sparePinned: boolean,
-): Promise<ChangeOutcome> {
-  const submit = () => committer.submit({ kind: 'delete', filename, deleteTime, sparePinned }, []);
-  try {
-    return await submit();
-  } catch (error) {
-    if (toStorageError(error).reason !== 'DISK_FULL') throw error;
-    // Retried even if there was no reserve left: another delete of the same group may have given it up.
-    await giveUpReserve(layout);
-    return submit();
-  }
 }
 
 async function note(
-  { audit, context }: LocalStore,
+  { audit, context, reserve }: LocalStore,
   record: ImageRecord,
   deleteTime: number,
   sparePinned: boolean,
 ): Promise<void> {
   try {
-    await audit.deleted(record, sparePinned ? 'cleanup' : 'delete', deleteTime);
+    await reserve.lend(() => audit.deleted(record, sparePinned ? 'cleanup' : 'delete', deleteTime));
   } catch (error) {
     context.log.warn({ err: error, provider: context.name }, 'a delete is missing in the audit log');
   }

@@ -2,7 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { KeyedQueue } from '../async/keyed-queue.ts';
-import { CatalogError, type LocalCatalog } from '../catalog/catalog.ts';
+import type { LocalCatalog } from '../catalog/catalog.ts';
 import { readMainFile } from '../catalog/sqlite/main-file.ts';
 import { type OpenCatalogOptions, type OpenedCatalog, openCatalog } from '../catalog/sqlite/worker-catalog.ts';
 import { checkLinks, checkLocal } from '../disk/file-system.ts';
@@ -25,7 +25,7 @@ import { Layout } from './layout.ts';
 import { rebuildCatalog } from './rebuild.ts';
 import { lacksRecords } from './record-files.ts';
 import { restoreRecords, settleStaging } from './recover.ts';
-import { giveUpReserve, takeReserve } from './reserve.ts';
+import { Reserve } from './reserve.ts';
 import type { LocalStore } from './store.ts';
 import { checkStoreFiles, notPlain } from './store-files.ts';
 
@@ -66,29 +66,31 @@ async function openLocked(layout: Layout, folders: Folders, lock: Lock, context:
     });
     onFatal(error);
   };
-  const { storeId, isNew } = await readOrCreateFormat(layout, context.log);
+  const reserve = new Reserve(layout, context.limits);
+  const { storeId, isNew } = await reserve.lend(() => readOrCreateFormat(layout, context.log));
   const known = await readProgress(layout);
   const asClosed = await isAsClosed(layout);
   context.failpoint('format-read');
-  await withReserve(layout, () => checkFileSystem(layout, context.log));
-  const opened = await withReserve(layout, () =>
+  await reserve.lend(() => checkFileSystem(layout, context.log));
+  const opened = await reserve.lend(() =>
     openOrRebuild(layout, { storeId, isNew, asClosed }, context, { onDeath: onFatal, onCorrupt }),
   );
   const { catalog } = opened;
+  reserve.serve(catalog);
   const queues = { byFilename: new KeyedQueue(), byKey: new KeyedQueue() };
   try {
     const recovering = { layout, catalog, folders, log: context.log, failpoint: context.failpoint };
     const isBehind = !opened.isBuilt && !(await isCurrent(opened, layout, known, asClosed));
-    await withReserve(layout, async () => {
+    await reserve.lend(async () => {
       if (isBehind) await catchUp({ layout, catalog, context });
       if (!opened.clean) await restoreRecords(recovering);
       await settleStaging(recovering);
       await finishUnlinks({ layout, catalog, context, ...queues });
     });
     if (isBehind || opened.isBuilt || (await lacksRecords(layout))) await reportStrays({ layout, catalog, context });
-    const generation = await beginGeneration(layout, catalog, known, context);
+    const generation = await reserve.lend(() => beginGeneration(layout, catalog, known, context));
     if (isNew) announceStore(layout, context);
-    await takeReserve(layout).catch((error) => context.log.warn({ err: error }, 'no reserve could be taken'));
+    await takeReserve(reserve, context);
     context.failpoint('recovered');
     const [identity, images] = [(await inodeOf(layout.format))!, (await inodeOf(layout.images))!];
     const opening = new LocalCondition(layout, context, { identity, images });
@@ -101,7 +103,7 @@ async function openLocked(layout: Layout, folders: Folders, lock: Lock, context:
       failpoint: context.failpoint,
     });
     const audit = new AuditLog(layout.auditLog);
-    const parts = { layout, context, catalog, committer, folders, audit, condition: opening, lock };
+    const parts = { layout, context, catalog, committer, folders, audit, condition: opening, reserve, lock };
     return { storeId, generation, ...parts, ...queues, unlinksPending: false };
   } catch (error) {
     await catalog.close(false);
@@ -144,6 +146,19 @@ async function beginGeneration(
 function announceStore({ basePath }: Layout, { name: provider, log, onNewStore }: ProviderContext): void {
   log.info({ provider, basePath }, `a new store was made in ${basePath}; if it had one, is its disk mounted?`);
   onNewStore?.(basePath);
+}
+
+/** Takes the reserve, as far as there is room. A start never fails for it. */
+async function takeReserve(reserve: Reserve, { log, name: provider }: ProviderContext): Promise<void> {
+  try {
+    if (await reserve.take()) return;
+    log.warn(
+      { provider },
+      'the disk is full: what becomes free goes to the reserve first, and saves are refused until then',
+    );
+  } catch (error) {
+    log.warn({ err: error, provider }, 'no reserve could be taken');
+  }
 }
 
 async function openOrRebuild(
@@ -193,17 +208,6 @@ async function isAsClosed(layout: Layout): Promise<boolean> {
 async function stampOf(layout: Layout): Promise<string> {
   const stats = await ifPresent(stat(layout.catalog, { bigint: true }));
   return stats === undefined ? 'missing' : `${stats.size} ${stats.mtimeNs}\n`;
-}
-
-/** Gives up the reserve and tries once more when there is no space left. */
-async function withReserve<T>(layout: Layout, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    const full = hasCode(error, 'ENOSPC', 'EDQUOT') || (error instanceof CatalogError && error.failure === 'full');
-    if (full && (await giveUpReserve(layout))) return work();
-    throw error;
-  }
 }
 
 async function makeStoreFolders(layout: Layout, folders: Folders): Promise<void> {

@@ -25,7 +25,8 @@ export class FilenameTaken extends Error {
 export async function openUpload(store: LocalStore, wanted: string, exact = false): Promise<Upload> {
   for (let filename = wanted; ; filename = withShortId(filename, store.context.shortId())) {
     try {
-      const part = await store.folders.within(store.layout.staging, () => open(store.layout.part(filename), 'wx'));
+      const create = () => store.folders.within(store.layout.staging, () => open(store.layout.part(filename), 'wx'));
+      const part = await store.reserve.write(create);
       store.context.failpoint('part-opened');
       return new LocalUpload(store, filename, part, exact);
     } catch (error) {
@@ -64,7 +65,7 @@ class LocalUpload implements Upload {
   }
 
   async write(chunk: Uint8Array): Promise<void> {
-    await writeFully(this.#part, chunk, this.#size);
+    await this.#store.reserve.write(() => writeFully(this.#part, chunk, this.#size));
     this.#size += chunk.length;
     this.#store.context.failpoint('chunk-written');
   }
@@ -74,7 +75,7 @@ class LocalUpload implements Upload {
       try {
         await this.#sync(record.size);
         throwIfCancelled(signal);
-        return await this.#commitOnce(record);
+        return await this.#store.reserve.write(() => this.#commitOnce(record));
       } catch (error) {
         throw await this.#withdraw(error);
       }

@@ -5,7 +5,6 @@ import { NotPlainError } from '../disk/plain-files.ts';
 import { finishUnlinks } from './delete.ts';
 import { noteProgress } from './generation.ts';
 import { restoreRecord, syncFolders, unlessNotPlain } from './recover.ts';
-import { takeReserve } from './reserve.ts';
 import { LOCAL_TOMBSTONE_MS, type LocalStore } from './store.ts';
 
 const TICK_MS = 1000;
@@ -66,15 +65,17 @@ export class Upkeep {
   }
 
   async #work(now: number): Promise<void> {
-    const { layout, catalog } = this.#store;
+    const { catalog, reserve } = this.#store;
     const isSlow = now >= this.#nextSlowTick;
+    if (!reserve.isWhole) await reserve.take();
     if (this.#store.unlinksPending || isSlow) await this.#finishUnlinks();
     await this.#noteProgress();
     while (!this.#stopping && (await this.#syncRecords({ from: now - RECORD_AGE_MS, to: now + TICK_MS })));
     if (!isSlow) return;
     this.#nextSlowTick = now + SLOW_TICK_MS;
     await catalog.purgeTombstones(now - LOCAL_TOMBSTONE_MS);
-    await takeReserve(layout);
+    // Also where a part of it was removed by hand.
+    await reserve.take();
   }
 
   /** Notes how far the catalog has come where a restored one could not hide it. */

@@ -79,6 +79,7 @@ class LocalProvider extends BaseProvider {
 
   protected async checkWritable(sizeBytes: number): Promise<void> {
     await this.#store.condition.checkWritable();
+    await this.#store.reserve.requireWhole();
     await this.#checkSpace(sizeBytes);
   }
 
@@ -161,15 +162,17 @@ class LocalProvider extends BaseProvider {
   }
 
   protected async release(): Promise<void> {
-    const { committer, byKey, byFilename, catalog, layout, lock } = this.#store;
+    const { committer, byKey, byFilename, catalog, layout, lock, reserve } = this.#store;
     this.#trials.stop();
     await byKey.idle();
     await committer.idle();
     await byFilename.idle();
     try {
       const clean = await this.#finish();
-      await catalog.close(clean);
-      if (clean) await markClosed(layout);
+      if (clean) {
+        await reserve.lendOnce(() => catalog.close(true));
+        await markClosed(layout);
+      } else await catalog.close(false);
     } catch (error) {
       this.#warnOfClose(error);
     } finally {

@@ -1,6 +1,6 @@
 /** One SQLite connection of a catalog: settings, cached statements, transactions, and errors in the catalog's terms. */
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
-import { CatalogError, type CatalogFailure } from '../catalog.ts';
+import { CatalogError, type CatalogFailure, type LogState } from '../catalog.ts';
 import type { Row } from './rows.ts';
 
 const BUSY_TIMEOUT_MS = 10_000;
@@ -110,6 +110,31 @@ export class Connection {
       throw this.doubt(error);
     }
     return result;
+  }
+
+  /**
+   * As `transaction`. On a full disk, copies the write-ahead log into the database and tries once more: a log that is
+   * copied is overwritten in place, and needs no space.
+   */
+  transactionInPlace<T>(work: () => T): T {
+    try {
+      return this.transaction(work);
+    } catch (error) {
+      if (!(error instanceof CatalogError) || error.failure !== 'full' || this.copyLog() !== 'copied') throw error;
+      return this.transaction(work);
+    }
+  }
+
+  /** Copies the write-ahead log into the database, as far as readers allow it. Throws a CatalogError `unknown`. */
+  copyLog(): LogState {
+    try {
+      const { busy, log, checkpointed } = this.get('PRAGMA wal_checkpoint(PASSIVE)') ?? {};
+      return busy === 0 && log === checkpointed ? 'copied' : 'busy';
+    } catch (error) {
+      // After any other failure no sync may be trusted.
+      if (sqliteCode(error) !== SQLITE.FULL) throw this.doubt(error);
+      return 'full';
+    }
   }
 
   /** Refuses all further transactions, and returns the error that they throw. */

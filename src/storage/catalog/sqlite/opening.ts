@@ -81,9 +81,9 @@ function markInUse(db: Connection, { path, synchronous = 'FULL' }: CatalogFile, 
   makeDurable(db, synchronous);
   migrate(db);
   // Written even when nothing changes: it creates the WAL, whose name must be in the folder before the first commit.
-  db.transaction(() => setStoreValue(db, 'clean', 0));
+  db.transactionInPlace(() => setStoreValue(db, 'clean', 0));
   syncFolder(dirname(path));
-  if (!clean) checkpoint(db, 'TRUNCATE');
+  if (!clean) tryCheckpoint(db);
 }
 
 /** Creates an empty catalog that is fast to fill and durable only once it is sealed. Throws a StoreOpenError. */
@@ -115,16 +115,23 @@ export function seal(db: Connection): void {
 export function closeCatalog(db: Connection, clean: boolean): void {
   try {
     if (clean) {
-      db.transaction(() => {
+      db.transactionInPlace(() => {
         setStoreValue(db, 'clean', 1);
         setStoreValue(db, 'generation', generationOf(db) + 1);
       });
     }
+    tryCheckpoint(db);
+  } finally {
+    db.close();
+  }
+}
+
+/** Without space, or beside a reader, the log stays: nothing is lost, and a later checkpoint may succeed. */
+function tryCheckpoint(db: Connection): void {
+  try {
     checkpoint(db, 'TRUNCATE');
   } catch (error) {
     if (!isPassing(error)) throw error;
-  } finally {
-    db.close();
   }
 }
 

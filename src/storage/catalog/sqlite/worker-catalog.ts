@@ -25,6 +25,7 @@ const WRITES = [
   'clearPendingUnlinks',
   'purgeTombstones',
   'setRecordsSynced',
+  'copyLog',
   'load',
   'loadDeletes',
   'forgetDeletes',

@@ -3,7 +3,7 @@ import { statSync } from 'node:fs';
 import { imageKey } from '../../domain/naming.ts';
 import type { ImageRecord } from '../../domain/record.ts';
 import type { BucketChange, FoundRecord, PendingOperation, RecordTombstone } from '../bucket-catalog.ts';
-import { CatalogError, type Change, type ChangeOutcome, type Tombstone } from '../catalog.ts';
+import { CatalogError, type Change, type ChangeOutcome, type LogState, type Tombstone } from '../catalog.ts';
 import { searchText } from '../search-text.ts';
 import { BucketRecords } from './bucket-records.ts';
 import { Connection } from './connection.ts';
@@ -70,7 +70,7 @@ export class CatalogWriter {
   }
 
   #apply(changes: readonly Change[]): ChangeOutcome[] {
-    return this.#db.transaction(() => {
+    return this.#db.transactionInPlace(() => {
       const rollups = new Rollups();
       const outcomes = changes.map((change) =>
         change.kind === 'insert' ? this.#insert(change.record, rollups) : this.#delete(change, rollups),
@@ -184,7 +184,7 @@ export class CatalogWriter {
   }
 
   clearPendingUnlinks(filenames: readonly string[]): void {
-    this.#db.transaction(() => {
+    this.#db.transactionInPlace(() => {
       for (const filename of filenames)
         this.#db.run('UPDATE images SET unlink_pending = 0 WHERE filename = ?', filename);
     });
@@ -196,7 +196,7 @@ export class CatalogWriter {
         SELECT seq FROM images INDEXED BY images_deleted
         WHERE delete_time < ? AND delete_time IS NOT NULL AND unlink_pending = 0 LIMIT ${PURGED_AT_ONCE})`;
     for (let purged = 0; ; ) {
-      const { changes } = this.#db.transaction(() => this.#db.run(sql, deletedBefore));
+      const { changes } = this.#db.transactionInPlace(() => this.#db.run(sql, deletedBefore));
       purged += changes;
       if (changes < PURGED_AT_ONCE) return purged;
       this.#limitWal();
@@ -206,7 +206,7 @@ export class CatalogWriter {
 
   setRecordsSynced(sequence: number): void {
     const sql = "UPDATE store SET value = max(value, ?) WHERE name = 'records_synced'";
-    this.#db.transaction(() => this.#db.run(sql, sequence));
+    this.#db.transactionInPlace(() => this.#db.run(sql, sequence));
   }
 
   /** Adds images. Skips one whose filename is taken; an idempotency key that is taken stays with the first image. */
@@ -295,6 +295,10 @@ export class CatalogWriter {
   #checkSound(check: string): void {
     const found = this.#db.value(check);
     if (found !== 'ok') throw new CatalogError('corrupt', String(found));
+  }
+
+  copyLog(): LogState {
+    return this.#db.copyLog();
   }
 
   /**
