@@ -1,4 +1,5 @@
 /** How the tests run and how much of the storage library they must reach. */
+import { globSync, readFileSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
 import { countReporter } from './test/support/count-reporter.ts';
 import { LongestFirst } from './test/support/longest-first.ts';
@@ -9,27 +10,26 @@ const WAITING = [
   'test/catalog/rebuild.test.ts',
   'test/cli/{checkout,cli,import,maintenance-cli}.test.ts',
   'test/client/client.test.ts',
-  'test/crash/{crash,kill,s3-kill}.test.ts',
+  'test/crash/{crash,kill,mixed-store,s3-kill}.test.ts',
   'test/doctor/bucket.test.ts',
   'test/maintenance/{copy,copy-many,verify}.test.ts',
   'test/providers/optional-provider.test.ts',
   'test/rpc/*.test.ts',
   'test/s3/s3-storage.test.ts',
 ];
-/** Mount file systems, make files immutable, or use what is installed for the user who runs the tests. */
+/** Mount file systems, make files immutable, or use what is installed for the user who runs the tests, as imports tell. */
 const PRIVILEGED = [
-  'test/cli/{main-job,process}.test.ts',
-  'test/crash/{disk-full,io-errors,power-cut}.test.ts',
-  'test/doctor/doctor.test.ts',
   'test/examples/*.test.ts',
-  'test/interop/interop.test.ts',
-  'test/local/{missing-store,network-mount}.test.ts',
-  'test/maintenance/copy-stopped.test.ts',
-  'test/mcp/mcp.test.ts',
   'test/release/*.test.ts',
+  ...globSync('test/**/*.test.ts').filter((path) =>
+    /'\.\.?\/(support\/(mounts|python)|languages)\.ts'/.test(readFileSync(path, 'utf8')),
+  ),
 ];
 /** Measure the memory of a daemon, or how soon it does something. */
 const ALONE = ['test/rpc/{bounds,killed-client}.test.ts'];
+
+/** Run by `npm run check:clients`. */
+const CLIENTS = ['test/clients/**'];
 
 /** Where most wait, more of them than there are processors. */
 const MANY = 5;
@@ -71,6 +71,7 @@ export default defineConfig({
         test: {
           name: 'privileged',
           include: PRIVILEGED,
+          exclude: CLIENTS,
           setupFiles: [COMPILE_CACHE],
           ...withS3,
           maxWorkers: MANY,
@@ -81,8 +82,7 @@ export default defineConfig({
         test: {
           name: 'computing',
           include: ['test/**/*.test.ts'],
-          // The clients are checked by `npm run check:clients`.
-          exclude: [...WAITING, ...PRIVILEGED, ...ALONE, 'test/clients/**'],
+          exclude: [...WAITING, ...PRIVILEGED, ...ALONE, ...CLIENTS],
           ...ordinary,
           globalSetup: ['test/support/global-setup.ts'],
           maxWorkers: 2,

@@ -5,6 +5,7 @@ import { expect, it } from 'vitest';
 import { connect, type ImageStorageError } from '../../src/client.ts';
 import { EXIT } from '../../src/exit-codes.ts';
 import { explain } from '../../src/mcp/errors.ts';
+import { COMMAND } from '../support/command.ts';
 import { pngOf } from '../support/images.ts';
 import { proxyWords } from '../support/proxy-words.ts';
 import { startRefusing } from '../support/refusing-proxy.ts';
@@ -50,7 +51,7 @@ it.each([
   [502, EXIT.UNAVAILABLE, /^HTTP 502 instead .* grpc_pass, and that the daemon runs$/],
 ])('the command says what HTTP %i means', async (httpStatus, exitCode, message) => {
   await using proxy = await startRefusing(httpStatus);
-  const child = spawn(process.execPath, ['bin/image-storage.js', 'stats', '--address', proxy.address]);
+  const child = spawn(process.execPath, [COMMAND, 'stats', '--address', proxy.address]);
   let stderr = '';
   child.stderr.setEncoding('utf8').on('data', (text) => (stderr += text));
   expect(await new Promise((resolve) => child.once('close', resolve))).toBe(exitCode);

@@ -7,19 +7,18 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { expect, it, onTestFinished } from 'vitest';
 import { EXIT } from '../../src/exit-codes.ts';
 import { createStorage, type Storage } from '../../src/storage/index.ts';
 import { openStorage } from '../../src/storage/storage.ts';
 import { diagnose } from '../doctor/diagnosis.ts';
 import { collect } from '../support/bytes.ts';
+import { COMMAND } from '../support/command.ts';
 import { filesBelow } from '../support/files.ts';
 import { pngOf } from '../support/images.ts';
 import { canMountTmpfs, openTmpfs, works } from '../support/mounts.ts';
 import { requires } from '../support/requires.ts';
 
-const COMMAND = fileURLToPath(new URL('../../bin/image-storage.js', import.meta.url));
 const PNG = pngOf({ width: 8, height: 8 });
 const FOX = { prompt: 'a red fox', model: 'flux-schnell' };
 /** For so long reads trust the last look at the folder. */
