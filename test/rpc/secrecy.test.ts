@@ -82,5 +82,5 @@ it('a disk that fails is told without its path, and nothing of the image stays',
   expect(await all(storage.list({}))).toEqual([]);
   expect(await filesBelow(basePath, 'metadata/staging')).toEqual([]);
   await daemon.stop('SIGTERM');
-  expect(await log).toMatch(/ENOTDIR|EEXIST/);
+  expect(await log).toContain('images/generations/2024-09-27: a file is in its place');
 });

@@ -3,6 +3,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import type { ObjectStore } from '../../src/storage/bucket/object-store.ts';
+import { ifPresent } from '../../src/storage/disk/files.ts';
 import { KEY_ROOT } from '../../src/storage/domain/naming.ts';
 import { type MemoryBucket, memoryObjects } from '../../src/storage/providers/memory-storage.ts';
 import { sha256Of } from './bytes.ts';
@@ -34,9 +35,9 @@ export function handsOnFolder(basePath: string): Hands {
     // A folder judges its files whatever their age.
     age: async () => {},
     async keys() {
-      const found = await Promise.all(FOLDERS.map((folder) => filesBelow(basePath, folder).catch(() => [])));
+      const found = await Promise.all(FOLDERS.map((folder) => ifPresent(filesBelow(basePath, folder))));
       return found
-        .flat()
+        .flatMap((paths) => paths ?? [])
         .map((path) => KEY_ROOT + path)
         .sort();
     },
