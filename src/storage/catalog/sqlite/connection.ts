@@ -57,6 +57,10 @@ export class Connection {
     this.exec('PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0');
   }
 
+  get isOpen(): boolean {
+    return this.#db.isOpen;
+  }
+
   close(): void {
     this.#statements.clear();
     if (this.#db.isOpen) this.#db.close();
@@ -110,6 +114,16 @@ export class Connection {
       throw this.doubt(error);
     }
     return result;
+  }
+
+  /** Runs work that fails at once where it would wait for another connection. */
+  withoutWaiting(work: () => void): void {
+    this.exec('PRAGMA busy_timeout = 0');
+    try {
+      work();
+    } finally {
+      this.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
+    }
   }
 
   /** Refuses all further transactions, and returns the error that they throw. */
