@@ -45,7 +45,7 @@ const ROOM_MAY_IMPORT: Record<string, string[]> = {
   disk: ['domain'],
   formats: ['domain'],
   catalog: ['domain'],
-  embedded: ['formats', 'domain'],
+  embedded: ['formats', 'async', 'domain'],
   retention: ['catalog', 'domain'],
   types: ['domain'],
   maintenance: ['types', 'catalog', 'async', 'embedded', 'formats', 'domain'],
@@ -63,7 +63,7 @@ const ROOM_MAY_IMPORT: Record<string, string[]> = {
 };
 
 const ENTRIES = ['src/main.ts', 'src/daemon.ts', 'src/client.ts', 'src/storage/index.ts'];
-const HEAVY = /^(@aws-sdk\/|@smithy\/|@modelcontextprotocol\/|exifr$|pg$|sharp$)/;
+const HEAVY = /^(@aws-sdk\/|@smithy\/|@modelcontextprotocol\/|pg$|sharp$)/;
 
 const rules: Rule[] = [
   {

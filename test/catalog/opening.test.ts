@@ -3,6 +3,7 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, statSync, truncateSy
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Connection } from '../../src/storage/catalog/sqlite/connection.ts';
 import { CatalogReader } from '../../src/storage/catalog/sqlite/reader.ts';
 import { openCatalog } from '../../src/storage/catalog/sqlite/worker-catalog.ts';
 import { CatalogWriter } from '../../src/storage/catalog/sqlite/writer.ts';
@@ -357,6 +358,27 @@ describe('while running', () => {
     writing = false;
     await Promise.all(reading);
     await catalog.close(true);
+  });
+
+  it('lets commits go on while somebody else reads on and on', async () => {
+    createWith(path, RECORDS);
+    const catalog = await openInWorkers(path);
+    const other = new Connection(path, true);
+    other.open();
+    other.exec('BEGIN');
+    other.value('SELECT count(*) FROM images');
+    // A checkpoint that waited for this reader would wait 10 s.
+    let waited = false;
+    const timer = setTimeout(() => {
+      waited = true;
+    }, 9000);
+    const parametersJson = `"${'x'.repeat(1 << 20)}"`;
+    for (let id = 0; id < 40; id += 1) await catalog.commit([insertOf(recordOf(10_000 + id, { parametersJson }))]);
+    clearTimeout(timer);
+    expect(waited).toBe(false);
+    other.close();
+    await catalog.close(true);
+    expect(existsSync(`${path}-wal`)).toBe(false);
   });
 
   it('lets every call end, and tells, when a thread dies', async () => {

@@ -3,7 +3,7 @@ import { createReadStream, type PathLike } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { addAbortSignal } from 'node:stream';
 import type { Source } from '../../client.ts';
-import { HEAD_BYTES } from '../../storage/embedded/metadata.ts';
+import { HEAD_BYTES } from '../../storage/embedded/png-text.ts';
 import { type ReadAt, readerOf, readerOfFile } from '../../storage/embedded/read-at.ts';
 
 /** The argument that means stdin. */

@@ -5,6 +5,10 @@ import type { GeneratorMetadata } from './generator-metadata.ts';
 const NEGATIVE = 'Negative prompt:';
 const SETTINGS_LINE = /(^|, )(Steps|Sampler|Seed|Size|Model): /;
 const SETTING = /(\w[\w \-/]{0,60}): *("[^"\\]*(?:\\.[^"\\]*)*"|\{[^{}]*\}|[^,]*)(?:,|$)/g;
+/** Longer texts are not taken apart; a save accepts 64 KiB of prompt. */
+const MAX_TEXT_CHARS = 256 * 1024;
+/** A longer line holds no settings. */
+const MAX_LINE_CHARS = 64 * 1024;
 const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?$/;
 
 /**
@@ -12,8 +16,9 @@ const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?$/;
  * dreamshaper_8`.
  */
 export function readA1111(text: string): GeneratorMetadata {
+  if (text.length > MAX_TEXT_CHARS) return { settings: {} };
   const lines = text.split(/\r?\n/);
-  const settingsAt = lines.findLastIndex((line) => SETTINGS_LINE.test(line));
+  const settingsAt = lines.findLastIndex((line) => line.length <= MAX_LINE_CHARS && SETTINGS_LINE.test(line));
   const [prompt, negative] = splitPrompts(lines.slice(0, settingsAt === -1 ? undefined : settingsAt).join('\n'));
   const settings = readSettings(lines[settingsAt] ?? '');
   if (negative !== undefined) settings.push(['negative_prompt', negative]);

@@ -8,6 +8,9 @@ import type { ReadAt } from './read-at.ts';
 /** The most boxes to search for `meta`; usually one or two precede it. */
 const MAX_BOXES = 16;
 
+/** The most pieces of an item to read; encoders write one. */
+const MAX_EXTENTS = 16;
+
 /** Rejects when the structure is broken. */
 export async function findAvifBlocks(readAt: ReadAt): Promise<Blocks> {
   const { boxes } = boxesIn(await readMeta(readAt), ['iinf', 'iloc']);
@@ -18,7 +21,7 @@ export async function findAvifBlocks(readAt: ReadAt): Promise<Blocks> {
   const read = async (type: string) => {
     const extents = places.get(ids.get(type) ?? -1) ?? [];
     const lengthBytes = extents.reduce((sum, extent) => sum + extent.lengthBytes, 0);
-    if (lengthBytes === 0 || lengthBytes > MAX_BLOCK_BYTES) return undefined;
+    if (lengthBytes === 0 || lengthBytes > MAX_BLOCK_BYTES || extents.length > MAX_EXTENTS) return undefined;
     return Buffer.concat(await Promise.all(extents.map((extent) => readAt(extent.at, extent.lengthBytes))));
   };
   const exif = await read('Exif');

@@ -10,11 +10,13 @@ import type { ReadAt } from './read-at.ts';
 
 const APP1 = 0xe1;
 const EXIF_PREFIX = Buffer.from('Exif\0\0', 'latin1');
+/** The most segments before the pixels, and the most of these to read; cameras write some 30, with one of either block. */
+const MAX_PARTS = 2000;
+const MAX_SEGMENTS = 64;
 const XMP_PREFIX = Buffer.from('http://ns.adobe.com/xap/1.0/\0', 'latin1');
 
-/** Returns no blocks for other types. */
-export async function findBlocks(readAt: ReadAt): Promise<Blocks> {
-  const head = await readAt(0, 12);
+/** Returns no blocks for other types. `head` is the beginning of the file. */
+export async function findBlocks(readAt: ReadAt, head: Buffer): Promise<Blocks> {
   if (jpeg.matches(head)) return findJpegBlocks(readAt);
   if (webp.matches(head)) return findWebpBlocks(readAt);
   return isIsobmff(head) ? findAvifBlocks(readAt) : {};
@@ -23,9 +25,11 @@ export async function findBlocks(readAt: ReadAt): Promise<Blocks> {
 /** Reads the segments before the pixels. */
 async function findJpegBlocks(readAt: ReadAt): Promise<Blocks> {
   const blocks: Blocks = {};
-  for await (const { type: code, at, lengthBytes } of partsOf(readAt, walkJpeg)) {
-    if (code === SOS) break;
+  let left = MAX_SEGMENTS;
+  for await (const { type: code, at, lengthBytes } of partsOf(readAt, walkJpeg, MAX_PARTS)) {
+    if (code === SOS || left === 0 || (blocks.exif && blocks.xmp)) break;
     if (code !== APP1) continue;
+    left -= 1;
     const body = await readAt(at, lengthBytes);
     if (startsWith(body, EXIF_PREFIX)) blocks.exif ??= body.subarray(EXIF_PREFIX.length);
     if (startsWith(body, XMP_PREFIX)) blocks.xmp ??= body.subarray(XMP_PREFIX.length);

@@ -1,5 +1,5 @@
 /** Finds prompt, model and settings in the graph of nodes that ComfyUI embeds in its images. */
-import { ExactNumber, parseFields } from './fields.ts';
+import { asFields, ExactNumber, type Fields } from './fields.ts';
 import { type GeneratorMetadata, modelOfFile } from './generator-metadata.ts';
 
 interface Node {
@@ -7,7 +7,6 @@ interface Node {
   /** Values, and links to the nodes that compute them. */
   inputs: Record<string, unknown>;
 }
-type Graph = Map<string, Node>;
 type Link = [node: string, output: ExactNumber];
 
 /** Inputs that hold the text of a text node; the first that is not empty counts. */
@@ -45,48 +44,63 @@ const SETTINGS: Record<string, string[]> = {
 /** Names of the value in nodes that hold only a value. */
 const PLAIN_VALUES = ['value', 'int', 'float', 'number', 'string'];
 
-/** Returns undefined when the text is not a graph. */
-export function readComfyUI(text: string): GeneratorMetadata | undefined {
-  const json = toJson(text);
-  const graph = parseGraph(json);
-  if (graph === undefined) return undefined;
+/** The most inputs that are looked at; those of a graph of a thousand nodes are some 10,000, looked at a few times. */
+const MAX_STEPS = 200_000;
+/** The most nodes between a sampler and what it is described by. */
+const MAX_CHAIN = 300;
+const MAX_TYPE_CHARS = 256;
+const MAX_DELIMITER_CHARS = 1024;
+/** Longer texts are no prompts that a save accepts. */
+const MAX_PROMPT_CHARS = 64 * 1024 + 1;
+
+/** A graph whose links lead nowhere once too many inputs were looked at. */
+export class Graph {
+  readonly #nodes: Map<string, Node>;
+  /** How many inputs were looked at. */
+  steps = 0;
+
+  constructor(fields: Fields) {
+    this.#nodes = new Map(Object.entries(fields).filter((entry): entry is [string, Node] => isNode(entry[1])));
+  }
+
+  get nodes(): Node[] {
+    return [...this.#nodes.values()];
+  }
+
+  follow(value: unknown): Node | undefined {
+    this.steps += 1;
+    return this.steps <= MAX_STEPS && isLink(value) ? this.#nodes.get(value[0]) : undefined;
+  }
+}
+
+/** Returns undefined when the fields are not a graph. `json` is its text. */
+export function readComfyUI(fields: Fields, json: string): GeneratorMetadata | undefined {
+  const graph = new Graph(fields);
+  return graph.nodes.length === 0 ? undefined : { ...describe(graph), graph: json };
+}
+
+/** Returns what the graph says of the image that it saves. */
+export function describe(graph: Graph): GeneratorMetadata {
   const sampler = firstSampler(graph);
   return {
     prompt: (sampler && promptOf(graph, sampler)) ?? anyPrompt(graph),
     model: (sampler && modelOf(graph, sampler, new Set())) ?? anyModel(graph),
     settings: sampler ? settingsOf(graph, sampler) : {},
-    graph: json,
   };
 }
 
-/** Python writes NaN and Infinity, which are not JSON. */
-function toJson(text: string): string {
-  // Matches an unterminated string, too: otherwise each quote in it would start another search to the end.
-  return text.replace(/"[^"\\]*(?:\\.[^"\\]*)*"?|\bNaN\b|-?\bInfinity\b/gs, (found) =>
-    found.startsWith('"') ? found : 'null',
+function isNode(value: unknown): value is Node {
+  const { class_type, inputs } = asFields(value);
+  return (
+    typeof class_type === 'string' &&
+    class_type.length <= MAX_TYPE_CHARS &&
+    typeof inputs === 'object' &&
+    inputs !== null
   );
-}
-
-function parseGraph(json: string): Graph | undefined {
-  try {
-    const nodes = Object.entries(parseFields(json) as Record<string, Partial<Node> | null>);
-    const graph = new Map(nodes.filter((entry): entry is [string, Node] => isNode(entry[1])));
-    return graph.size > 0 ? graph : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function isNode(value: Partial<Node> | null): value is Node {
-  return typeof value?.class_type === 'string' && typeof value.inputs === 'object' && value.inputs !== null;
 }
 
 function isLink(value: unknown): value is Link {
   return Array.isArray(value) && value.length === 2 && typeof value[0] === 'string' && value[1] instanceof ExactNumber;
-}
-
-function follow(graph: Graph, value: unknown): Node | undefined {
-  return isLink(value) ? graph.get(value[0]) : undefined;
 }
 
 /** Returns the nearest node that fits, among these nodes and their sources. */
@@ -95,21 +109,23 @@ function nearest(graph: Graph, nodes: Iterable<Node>, fits: (node: Node) => bool
   // A set that grows while it is iterated is a queue without duplicates.
   for (const node of found) {
     if (fits(node)) return node;
-    const sources = Object.values(node.inputs).map((value) => follow(graph, value));
-    for (const source of sources) if (source !== undefined) found.add(source);
+    for (const value of Object.values(node.inputs)) {
+      const source = graph.follow(value);
+      if (source !== undefined) found.add(source);
+    }
   }
   return undefined;
 }
 
 /** Returns the first of the samplers that produced the saved image: later ones refine or enlarge it. */
 function firstSampler(graph: Graph): Node | undefined {
-  const nodes = [...graph.values()];
+  const { nodes } = graph;
   const saving = nodes.filter(({ class_type }) => /save/i.test(class_type));
   let sampler = nearest(graph, saving, isSampler) ?? nodes.find(isSampler);
   const seen = new Set<Node>();
   while (sampler !== undefined && !seen.has(sampler)) {
     seen.add(sampler);
-    const latent = follow(graph, sampler.inputs.latent_image ?? sampler.inputs.samples);
+    const latent = graph.follow(sampler.inputs.latent_image ?? sampler.inputs.samples);
     sampler = (latent && nearest(graph, [latent], isSampler)) ?? sampler;
   }
   return sampler;
@@ -124,7 +140,7 @@ function isSampler({ class_type, inputs }: Node): boolean {
 function promptOf(graph: Graph, sampler: Node): string | undefined {
   const seen = new Set([sampler]);
   for (const name of CONDITIONING) {
-    const text = textOf(graph, follow(graph, sampler.inputs[name]), seen);
+    const text = textOf(graph, graph.follow(sampler.inputs[name]), seen);
     if (text !== undefined) return text;
   }
   return undefined;
@@ -132,11 +148,10 @@ function promptOf(graph: Graph, sampler: Node): string | undefined {
 
 /** Returns the text of a node or of its sources; empty when its inputs for text are empty. */
 function textOf(graph: Graph, node: Node | undefined, seen: Set<Node>): string | undefined {
-  if (node === undefined || seen.has(node)) return undefined;
-  seen.add(node);
+  if (node === undefined || !visits(seen, node)) return undefined;
   const read = (name: string) => {
     const value = node.inputs[name];
-    return typeof value === 'string' ? value : textOf(graph, follow(graph, value), seen);
+    return typeof value === 'string' ? value.slice(0, MAX_PROMPT_CHARS) : textOf(graph, graph.follow(value), seen);
   };
   const names = Object.keys(node.inputs);
   const parts = names.filter((name) => TEXT_PART.test(name));
@@ -147,12 +162,15 @@ function textOf(graph: Graph, node: Node | undefined, seen: Set<Node>): string |
 }
 
 function joined(parts: (string | undefined)[], delimiter: unknown): string {
-  return parts.filter(Boolean).join(typeof delimiter === 'string' ? delimiter : ' ');
+  const text = parts
+    .filter(Boolean)
+    .join(typeof delimiter === 'string' ? delimiter.slice(0, MAX_DELIMITER_CHARS) : ' ');
+  return text.slice(0, MAX_PROMPT_CHARS);
 }
 
 function anyPrompt(graph: Graph): string | undefined {
-  const nodes = [...graph.values()];
-  const negatives = new Set(nodes.map(({ inputs }) => follow(graph, inputs.negative)));
+  const { nodes } = graph;
+  const negatives = new Set(nodes.map(({ inputs }) => graph.follow(inputs.negative)));
   const encoders = nodes.filter((node) => /text.*encode/i.test(node.class_type) && !negatives.has(node));
   const seen = new Set<Node>();
   return encoders.map((node) => textOf(graph, node, seen)).find((text) => text?.trim());
@@ -160,19 +178,18 @@ function anyPrompt(graph: Graph): string | undefined {
 
 /** Returns the name of the file that a node's model was loaded from, through any chain of links. */
 function modelOf(graph: Graph, node: Node | undefined, seen: Set<Node>): string | undefined {
-  if (node === undefined || seen.has(node)) return undefined;
-  seen.add(node);
+  if (node === undefined || !visits(seen, node)) return undefined;
   const own = modelName(node, MODEL_NAMES);
   if (own !== undefined) return own;
   for (const [name, value] of Object.entries(node.inputs)) {
-    const model = MODEL_LINKS.test(name) ? modelOf(graph, follow(graph, value), seen) : undefined;
+    const model = MODEL_LINKS.test(name) ? modelOf(graph, graph.follow(value), seen) : undefined;
     if (model !== undefined) return model;
   }
   return undefined;
 }
 
 function anyModel(graph: Graph): string | undefined {
-  const loaders = [...graph.values()].filter(({ class_type }) => !/upscale/i.test(class_type));
+  const loaders = graph.nodes.filter(({ class_type }) => !/upscale/i.test(class_type));
   const names = MODEL_NAMES.flatMap((name) => loaders.map((node) => modelName(node, [name])));
   return names.find((name) => name !== undefined);
 }
@@ -188,16 +205,26 @@ function settingsOf(graph: Graph, sampler: Node): Record<string, unknown> {
 }
 
 function settingOf(graph: Graph, node: Node | undefined, names: string[], seen: Set<Node>): unknown {
-  if (node === undefined || seen.has(node)) return undefined;
-  seen.add(node);
+  if (node === undefined || !visits(seen, node)) return undefined;
   for (const value of names.map((name) => node.inputs[name])) {
     if (typeof value === 'string' || value instanceof ExactNumber) return value;
-    const linked = settingOf(graph, follow(graph, value), [...names, ...PLAIN_VALUES], seen);
+    const linked = settingOf(graph, graph.follow(value), withPlainValues(names), seen);
     if (linked !== undefined) return linked;
   }
   for (const part of SAMPLER_PARTS) {
-    const value = settingOf(graph, follow(graph, node.inputs[part]), names, seen);
+    const value = settingOf(graph, graph.follow(node.inputs[part]), names, seen);
     if (value !== undefined) return value;
   }
   return undefined;
+}
+
+function withPlainValues(names: string[]): string[] {
+  return names.includes(PLAIN_VALUES[0]!) ? names : [...names, ...PLAIN_VALUES];
+}
+
+/** Notes a visit. Returns false for a node that was visited before, and for one too far away. */
+function visits(seen: Set<Node>, node: Node): boolean {
+  if (seen.has(node) || seen.size >= MAX_CHAIN) return false;
+  seen.add(node);
+  return true;
 }

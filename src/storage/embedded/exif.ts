@@ -1,106 +1,101 @@
-/**
- * Reads generator metadata from EXIF and XMP: texts, by the keywords that PNGs have for them, and the creation date.
- */
-import type { Blocks } from './metadata-blocks.ts';
+/** Reads the texts and dates of EXIF (CIPA DC-008), a TIFF: of its first directory, and of the one that it points to. */
 
-export interface BlockTexts {
-  /** `prompt`, `workflow` and `parameters`, when present. */
-  texts: Map<string, string>;
-  /** As written, in the form of EXIF or of XMP. */
-  date?: string;
+const ASCII = 2;
+const EXIF_DIRECTORY = 0x8769;
+const ENTRY_BYTES = 12;
+const INLINE_BYTES = 4;
+/** Of both directories; cameras write some 60. */
+const MAX_ENTRIES = 1000;
+/** The most bytes of all values; entries may share them. */
+const MAX_VALUE_BYTES = 4 * 1024 * 1024;
+/** The sizes of the types 1 to 13, in bytes. */
+const TYPE_BYTES = [1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4];
+
+/** The tags that are read besides all texts of the first directory. */
+export const TAG = {
+  modifyDate: 0x0132,
+  originalDate: 0x9003,
+  createDate: 0x9004,
+  offset: 0x9010,
+  offsetOfOriginal: 0x9011,
+  offsetOfCreate: 0x9012,
+  userComment: 0x9286,
+} as const;
+const WANTED = new Set<number>(Object.values(TAG));
+
+export interface Exif {
+  /** The texts of the first directory, in its order, by tag. */
+  texts: Map<number, string>;
+  /** The texts of the other, by tag. */
+  inner: Map<number, string>;
+  userComment?: Buffer;
 }
 
-type Tags = Record<string, unknown>;
-
-const OPTIONS = {
-  ifd0: {},
-  exif: true,
-  xmp: true,
-  userComment: true,
-  gps: false,
-  interop: false,
-  ifd1: false,
-  // exifr would read dates in this machine's time zone.
-  reviveValues: false,
-  translateValues: false,
-  mergeOutput: false,
-};
-/** ComfyUI: `workflow:{…}` in Make, `prompt:{…}` in Model, or in any other text tag. */
-const NAMED = /^(prompt|workflow):\s*(?=\{)/i;
-/** Distinguishes settings from a caption in a description. */
-const SETTINGS = /\bSteps: \d+, /;
-const ENTITY = /&(?:(lt|gt|quot|apos|amp)|#(\d{1,7}|x[\da-f]{1,6}));/gi;
-const ENTITIES: Record<string, string> = { lt: '<', gt: '>', quot: '"', apos: "'", amp: '&' };
-
-export async function readBlockTexts({ exif, xmp }: Blocks): Promise<BlockTexts> {
-  const { parse, sidecar } = await loadExifr();
-  // A copy: of a tag that claims more than there is, exifr would read what lies behind a view in the pool of Buffers.
-  const fromExif = exif && readExif(await parse(new Uint8Array(exif), OPTIONS));
-  const fromXmp = xmp && readXmp((await sidecar(xmp, OPTIONS, 'xmp')) as Record<string, Tags>);
-  return {
-    texts: new Map([...(fromXmp?.texts ?? []), ...(fromExif?.texts ?? [])]),
-    date: fromExif?.date ?? fromXmp?.date,
-  };
-}
-
-/** Loads exifr on first use, since most files are PNGs. */
-async function loadExifr() {
-  const exifr = await import('exifr');
-  // Node sees only `default` of its CommonJS build; in its ES module `default` is incomplete.
-  return 'sidecar' in exifr ? exifr : (exifr as { default: typeof exifr }).default;
-}
-
-function readExif({ ifd0 = {}, exif = {}, userComment }: { ifd0?: Tags; exif?: Tags; userComment?: Uint8Array } = {}) {
-  const texts = new Map<string, string>();
-  const comment = userComment && decodeComment(Buffer.from(userComment));
-  for (const text of [...Object.values(ifd0), comment]) {
-    if (typeof text !== 'string') continue;
-    const name = NAMED.exec(text);
-    if (name) texts.set(name[1]!.toLowerCase(), text.slice(name[0].length));
-    else if (text === comment) texts.set(text.trimStart().startsWith('{') ? 'prompt' : 'parameters', text);
-    else if (SETTINGS.test(text)) texts.set('parameters', text);
+/** Reads as much as is there; damaged entries count as none. */
+export function parseExif(tiff: Buffer): Exif {
+  const reader = new TiffReader(tiff);
+  const exif: Exif = { texts: new Map(), inner: new Map() };
+  let innerAt: number | undefined;
+  for (const { tag, type, value } of reader.entries(reader.uint32(4))) {
+    if (tag === EXIF_DIRECTORY) innerAt = reader.uint32Of(value);
+    else if (type === ASCII && !exif.texts.has(tag)) exif.texts.set(tag, textOf(value));
   }
-  return { texts, date: exifDate(ifd0, exif) };
+  for (const { tag, value } of innerAt === undefined ? [] : reader.entries(innerAt)) {
+    if (tag === TAG.userComment) exif.userComment ??= value;
+    else if (WANTED.has(tag) && !exif.inner.has(tag)) exif.inner.set(tag, textOf(value));
+  }
+  return exif;
 }
 
-function exifDate(ifd0: Tags, exif: Tags): string | undefined {
-  const [date, offset] = [
-    [exif.DateTimeOriginal, exif.OffsetTimeOriginal],
-    [exif.CreateDate, exif.OffsetTimeDigitized],
-    [ifd0.ModifyDate, exif.OffsetTime],
-  ].find(([text]) => typeof text === 'string') ?? [''];
-  return date ? `${date}${offset ?? ''}` : undefined;
+function textOf(value: Buffer): string {
+  const end = value.findLastIndex((byte) => byte !== 0) + 1;
+  return value.toString('utf8', 0, end).trim();
 }
 
-/** The first eight bytes name the encoding; UNICODE is UTF-16 of either byte order, whatever that of the file. */
-function decodeComment(comment: Buffer): string {
-  const [code, text] = [comment.toString('latin1', 0, 8), comment.subarray(8)];
-  if (!code.startsWith('UNICODE')) return text.toString('utf8');
-  const even = text.subarray(0, text.length & ~1);
-  // Most characters have a high byte of zero: the high bytes are those, at even or odd offsets, with more zeros.
-  const zeros = even.reduce((sum, byte, at) => sum + (byte === 0 ? (at % 2 === 0 ? 1 : -1) : 0), 0);
-  return new TextDecoder(zeros >= 0 ? 'utf-16be' : 'utf-16le').decode(even);
+interface Entry {
+  tag: number;
+  type: number;
+  value: Buffer;
 }
 
-function readXmp({ xmp = {}, dc = {}, exif = {}, photoshop = {} }: Record<string, Tags> = {}) {
-  const candidates = [exif.UserComment, dc.description].map(plainText);
-  const parameters = candidates.find((text) => text !== undefined && SETTINGS.test(text));
-  const texts = new Map(parameters === undefined ? [] : [['parameters', parameters]]);
-  return { texts, date: [exif.DateTimeOriginal, xmp.CreateDate, photoshop.DateCreated].find(isText) };
-}
+class TiffReader {
+  readonly #bytes: Buffer;
+  readonly #isLittle: boolean;
+  #entriesLeft = MAX_ENTRIES;
+  #bytesLeft = MAX_VALUE_BYTES;
 
-/** A text with a language is parsed to an object. */
-function plainText(tag: unknown): string | undefined {
-  const text = isText(tag) ? tag : (tag as { value?: unknown } | undefined)?.value;
-  return isText(text) ? text.replace(ENTITY, decodeEntity) : undefined;
-}
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes;
+    this.#isLittle = bytes.toString('latin1', 0, 2) === 'II';
+  }
 
-function decodeEntity(entity: string, name: string | undefined, code = ''): string {
-  if (name !== undefined) return ENTITIES[name]!;
-  const point = code.startsWith('x') ? Number.parseInt(code.slice(1), 16) : Number(code);
-  return point <= 0x10ffff ? String.fromCodePoint(point) : entity;
-}
+  uint32(at: number): number {
+    return at + 4 > this.#bytes.length ? Infinity : this.uint32Of(this.#bytes.subarray(at, at + 4));
+  }
 
-function isText(value: unknown): value is string {
-  return typeof value === 'string';
+  uint32Of(value: Buffer): number {
+    if (value.length < 4) return Infinity;
+    return this.#isLittle ? value.readUInt32LE() : value.readUInt32BE();
+  }
+
+  #uint16(at: number): number {
+    return this.#isLittle ? this.#bytes.readUInt16LE(at) : this.#bytes.readUInt16BE(at);
+  }
+
+  /** Yields the entries of a directory whose values lie in the file; one that claims more than there is gets the rest. */
+  *entries(directoryAt: number): Generator<Entry> {
+    if (directoryAt + 2 > this.#bytes.length) return;
+    let at = directoryAt + 2;
+    for (let count = this.#uint16(directoryAt); count > 0; count -= 1, at += ENTRY_BYTES) {
+      if (this.#entriesLeft === 0 || at + ENTRY_BYTES > this.#bytes.length) return;
+      this.#entriesLeft -= 1;
+      const type = this.#uint16(at + 2);
+      const lengthBytes = (TYPE_BYTES[type - 1] ?? Infinity) * this.uint32(at + 4);
+      const valueAt = lengthBytes <= INLINE_BYTES ? at + 8 : this.uint32(at + 8);
+      const value = this.#bytes.subarray(valueAt, Math.min(valueAt + lengthBytes, this.#bytes.length));
+      this.#bytesLeft -= value.length;
+      if (this.#bytesLeft < 0) return;
+      if (lengthBytes !== Infinity) yield { tag: this.#uint16(at), type, value };
+    }
+  }
 }

@@ -1,4 +1,4 @@
-/** Parses the JSON in which generators describe an image; numbers stay as they were written. */
+/** The fields of the JSON in which generators describe an image; numbers stay as they were written. */
 
 export type Fields = Record<string, unknown>;
 
@@ -16,11 +16,9 @@ export class ExactNumber {
   }
 }
 
-/** Returns the fields of a JSON object or array; none for null. Throws a SyntaxError for text that is not JSON. */
-export function parseFields(json: string): Fields {
-  const exact = (_key: string, value: unknown, { source }: { source?: string }) =>
-    typeof value === 'number' ? new ExactNumber(source!) : value;
-  return (JSON.parse(json, exact) ?? {}) as Fields;
+/** Returns an object or array as fields; none for any other value. */
+export function asFields(value: unknown): Fields {
+  return typeof value === 'object' && value !== null && !(value instanceof ExactNumber) ? (value as Fields) : {};
 }
 
 export function asText(value: unknown): string | undefined {

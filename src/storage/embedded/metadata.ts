@@ -3,12 +3,12 @@
  * image.
  */
 import { unreadableFor } from '../domain/parameters.ts';
+import { png } from '../formats/png.ts';
 import { readA1111 } from './a1111.ts';
+import { type BlockTexts, readBlockTexts } from './block-texts.ts';
 import { findBlocks } from './blocks.ts';
 import { readComfyUI } from './comfyui.ts';
 import { parseEmbeddedDate } from './date.ts';
-import { type BlockTexts, readBlockTexts } from './exif.ts';
-import { type Fields, parseFields } from './fields.ts';
 import { readFooocus } from './fooocus.ts';
 import type { GeneratorMetadata } from './generator-metadata.ts';
 import { readInvokeAI } from './invokeai.ts';
@@ -16,6 +16,7 @@ import { readNovelAI } from './novelai.ts';
 import { readPngTexts } from './png-text.ts';
 import type { ReadAt } from './read-at.ts';
 import { readSwarmUI } from './swarmui.ts';
+import { parseTexts, type Texts } from './texts.ts';
 
 export interface EmbeddedMetadata {
   prompt?: string;
@@ -27,37 +28,38 @@ export interface EmbeddedMetadata {
   timestamp?: Date;
 }
 
-/** The part of a PNG that is searched for text, which precedes the pixels; a save accepts 1 MiB of metadata. */
-export const HEAD_BYTES = 2 * 1024 * 1024;
+/** Enough to detect the type. */
+const TYPE_BYTES = 12;
 const MAX_PROMPT_BYTES = 64 * 1024;
 const MAX_MODEL_BYTES = 1024;
 /** The 1 MiB of all metadata, less room for the prompt, the model, category and tags. */
 const MAX_PARAMETERS_BYTES = 1024 * 1024 - MAX_PROMPT_BYTES - 32 * 1024;
 
 /**
- * Returns what fits the limits of a save: text of a PNG, else EXIF and XMP. Never rejects: damaged data counts as none.
+ * Returns what fits the limits of a save: text of a PNG, else EXIF and XMP. Never rejects: what is damaged, or beyond the
+ * bounds of its reader, counts as none. Bounded in time, whatever the file holds.
  */
 export async function readEmbeddedMetadata(readAt: ReadAt): Promise<EmbeddedMetadata> {
   try {
     const { texts, date } = await readTexts(readAt);
-    return withinLimits(readDialects(texts), parseEmbeddedDate(date));
+    return withinLimits(readDialects(await parseTexts(texts)), parseEmbeddedDate(date));
   } catch {
     return {};
   }
 }
 
 async function readTexts(readAt: ReadAt): Promise<BlockTexts> {
-  const texts = readPngTexts(await readAt(0, HEAD_BYTES));
-  if (texts.size > 0) return { texts, date: texts.get('Creation Time') };
-  const blocks = await findBlocks(readAt);
-  return blocks.exif || blocks.xmp ? readBlockTexts(blocks) : { texts };
+  const head = await readAt(0, TYPE_BYTES);
+  if (!png.matches(head)) return readBlockTexts(await findBlocks(readAt, head));
+  const texts = await readPngTexts(readAt);
+  return { texts, date: texts.get('Creation Time') };
 }
 
 /** The graph takes precedence; other texts fill in what it lacks. */
-function readDialects(texts: Map<string, string>): GeneratorMetadata {
-  const graph = readComfyUI(texts.get('prompt') ?? '');
-  const parameters = texts.get('parameters');
-  const text = parameters === undefined ? (readInvokeAI(texts) ?? readNovelAI(texts)) : readParameters(parameters);
+function readDialects(texts: Texts): GeneratorMetadata {
+  const fields = texts.fieldsOf('prompt');
+  const graph = fields && readComfyUI(fields, texts.jsonOf('prompt')!);
+  const text = readParameters(texts) ?? readInvokeAI(texts) ?? readNovelAI(texts);
   return {
     prompt: graph?.prompt || text?.prompt,
     model: graph?.model || text?.model,
@@ -67,18 +69,11 @@ function readDialects(texts: Map<string, string>): GeneratorMetadata {
 }
 
 /** Text that is not JSON may still be a prompt that begins with a brace. */
-function readParameters(text: string): GeneratorMetadata {
-  const fields = fieldsIn(text);
+function readParameters(texts: Texts): GeneratorMetadata | undefined {
+  const text = texts.get('parameters');
+  if (text === undefined) return undefined;
+  const fields = texts.fieldsOf('parameters') ?? {};
   return readSwarmUI(fields) ?? readFooocus(fields) ?? readA1111(text);
-}
-
-/** Returns no fields for text that is not JSON. */
-function fieldsIn(text: string): Fields {
-  try {
-    return parseFields(text);
-  } catch {
-    return {};
-  }
 }
 
 function withinLimits(

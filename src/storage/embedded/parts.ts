@@ -1,4 +1,5 @@
 /** Walks a container by random access to its file. */
+import { Turn } from '../async/turn.ts';
 import { StorageError } from '../domain/errors.ts';
 import { type Demand, NOTHING, type Part, type Walk, type Walker } from '../formats/walk.ts';
 import type { ReadAt } from './read-at.ts';
@@ -19,6 +20,7 @@ export async function* partsOf<Type>(
     seen.push(part);
   });
   const answer = answersFrom(readAt);
+  const turn = new Turn();
   let left = maxParts;
   for (let bytes: Buffer | undefined = NOTHING; bytes !== undefined; ) {
     const demand = nextDemand(walk, bytes);
@@ -28,6 +30,7 @@ export async function* partsOf<Type>(
       if (left === 0) return;
     }
     bytes = demand && (await answer(demand));
+    await turn.giveBack();
   }
 }
 

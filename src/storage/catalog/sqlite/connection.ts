@@ -57,6 +57,10 @@ export class Connection {
     this.exec('PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0');
   }
 
+  get isOpen(): boolean {
+    return this.#db.isOpen;
+  }
+
   close(): void {
     this.#statements.clear();
     if (this.#db.isOpen) this.#db.close();
@@ -134,6 +138,16 @@ export class Connection {
       // After any other failure no sync may be trusted.
       if (sqliteCode(error) !== SQLITE.FULL) throw this.doubt(error);
       return 'full';
+    }
+  }
+
+  /** Runs work that fails at once where it would wait for another connection. */
+  withoutWaiting(work: () => void): void {
+    this.exec('PRAGMA busy_timeout = 0');
+    try {
+      work();
+    } finally {
+      this.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
     }
   }
 

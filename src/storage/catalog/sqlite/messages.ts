@@ -9,6 +9,8 @@ export type Role = 'writer' | 'reader';
 /** The data that a thread is started with. */
 export interface ThreadData {
   role: Role;
+  /** The memory of the Gate between the two threads. */
+  gate: SharedArrayBuffer;
 }
 
 /** A message to the thread. `use` directs the calls after it to the catalog in this file. */

@@ -4,10 +4,8 @@ import type { Position } from '../../domain/requests.ts';
 import type { CatalogQuery, ImageSize } from '../catalog.ts';
 import { matchesTerms, searchTerms } from '../search-text.ts';
 import type { Connection, Fragment } from './connection.ts';
-import { PAUSE } from './pause.ts';
+import { PAUSE, Slice } from './pause.ts';
 import { RARE_IMAGES, TextLookup } from './text-lookup.ts';
-
-const SLICE_MS = 10;
 
 export interface Hit extends ImageSize {
   seq: number;
@@ -57,12 +55,12 @@ export class Walk {
   /** Returns where to continue once its time is over; undefined at the end. */
   *#slice(plan: Plan, after: Start | undefined): Generator<Hit, Start | undefined> {
     const { sql, values } = selection(plan, after);
-    let deadline: number | undefined;
+    let slice: Slice | undefined;
     for (const row of this.#db.iterate(sql, ...values)) {
-      deadline ??= performance.now() + SLICE_MS;
+      slice ??= new Slice();
       const hit = toHit(row);
       if (row.hit === 1 && this.#promptMatches(hit.seq, plan.terms)) yield hit;
-      if (performance.now() > deadline) return { timestamp: hit.timestamp, filename: hit.filename };
+      if (slice.isOver) return { timestamp: hit.timestamp, filename: hit.filename };
     }
     return undefined;
   }

@@ -1,7 +1,7 @@
 /** Decides which terms of a query the text index looks up, by how much of the index it would read for them. */
 import { matchExpression } from '../search-text.ts';
 import type { Connection, Fragment } from './connection.ts';
-import { PAUSE } from './pause.ts';
+import { PAUSE, Slice } from './pause.ts';
 
 /** At most this many images are looked up and sorted; for more an index is walked in order and each image tested. */
 export const RARE_IMAGES = 5000;
@@ -63,6 +63,7 @@ export class TextLookup {
   /** Returns the candidates whose occurrences are within the bound. */
   *#count(terms: readonly string[]): Generator<typeof PAUSE, Counted[]> {
     const counted: Counted[] = [];
+    let slice = new Slice();
     let words = 0;
     for (const candidate of candidatesOf(terms)) {
       if (words >= MAX_COUNTED_WORDS) break;
@@ -71,8 +72,9 @@ export class TextLookup {
         const isPrefix = candidate.isWhole && at === candidate.words.length - 1;
         counts.push(this.#occurrencesOf(word, isPrefix));
         words += 1;
-        // Each count may take as long as a slice.
-        if (counts.at(-1)! > RARE_IMAGES) yield PAUSE;
+        if (!slice.isOver) continue;
+        yield PAUSE;
+        slice = new Slice();
       }
       const [images, occurrences] = [Math.min(...counts), counts.reduce((sum, count) => sum + count, 0)];
       if (occurrences <= MAX_OCCURRENCES) counted.push({ ...candidate, images, occurrences });

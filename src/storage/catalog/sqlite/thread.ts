@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { StoreOpenError } from '../../domain/errors.ts';
 import { CatalogError, type CatalogFailure } from '../catalog.ts';
+import type { Gate } from './gate.ts';
 import type { Answer, PlainError, Request, Role, ThreadData } from './messages.ts';
 import type { CatalogFile } from './opening.ts';
 import type { CatalogReader } from './reader.ts';
@@ -46,10 +47,14 @@ export class CatalogThread<R extends Role> {
   #state: 'running' | 'stopping' | 'dead' = 'running';
 
   /** Calls `onDeath` when the thread ends without `stop`, once all its calls have rejected. */
-  constructor(role: R, onDeath: (error: Error) => void) {
+  constructor(role: R, gate: Gate, onDeath: (error: Error) => void) {
     this.#onDeath = onDeath;
     // Flags of the host program, such as --input-type, must not apply to this file.
-    const options = { workerData: { role } satisfies ThreadData, name: `catalog-${role}`, execArgv: [] };
+    const options = {
+      workerData: { role, gate: gate.memory } satisfies ThreadData,
+      name: `catalog-${role}`,
+      execArgv: [],
+    };
     this.#worker = new Worker(WORKER, options);
     this.#worker.on('message', (answer: Answer) => this.#settle(answer));
     let cause: unknown;

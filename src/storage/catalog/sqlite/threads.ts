@@ -1,6 +1,7 @@
 /** The two threads of a catalog, which outlive its file: a lost catalog is rebuilt and opened in the same threads. */
 import type { ImageRecord } from '../../domain/record.ts';
 import type { Tombstone } from '../catalog.ts';
+import { Gate } from './gate.ts';
 import type { Role } from './messages.ts';
 import type { CatalogFile, Opened } from './opening.ts';
 import { CatalogThread } from './thread.ts';
@@ -22,6 +23,7 @@ export interface NewCatalog {
 
 export class CatalogThreads {
   readonly #onDeath: (error: Error) => void;
+  readonly #gate = new Gate();
   readonly writer: CatalogThread<'writer'>;
   #reader: CatalogThread<'reader'>;
 
@@ -60,7 +62,10 @@ export class CatalogThreads {
     } finally {
       await this.#reader.call('close', []).catch(() => {});
       // A damaged file may exhaust the memory of the thread.
-      if (this.#reader.isDead) this.#reader = this.#start('reader');
+      if (this.#reader.isDead) {
+        this.#gate.reset();
+        this.#reader = this.#start('reader');
+      }
     }
   }
 
@@ -76,6 +81,6 @@ export class CatalogThreads {
   }
 
   #start<R extends Role>(role: R): CatalogThread<R> {
-    return new CatalogThread(role, this.#onDeath);
+    return new CatalogThread(role, this.#gate, this.#onDeath);
   }
 }

@@ -7,6 +7,7 @@ import { CatalogError, type Change, type ChangeOutcome, type LogState, type Tomb
 import { searchText } from '../search-text.ts';
 import { BucketRecords } from './bucket-records.ts';
 import { Connection } from './connection.ts';
+import { Gate } from './gate.ts';
 import { SEARCH_TABLE } from './migrations/001-initial.ts';
 import {
   type CatalogFile,
@@ -25,7 +26,8 @@ import { INSERT_IMAGE, RECORD_COLUMNS, toRecord, toRow } from './rows.ts';
 
 /** How far the WAL grows before it is copied into the database. */
 const CHECKPOINT_BYTES = 4 * 1024 * 1024;
-const MAX_WAL_BYTES = 32 * 1024 * 1024;
+/** Emptying begins here; until the running slice of a read has ended, the WAL grows further. */
+const MAX_WAL_BYTES = 24 * 1024 * 1024;
 const PURGED_AT_ONCE = 1000;
 
 /** The methods follow the contract; a generator returns the result after pauses, during which other calls may run. */
@@ -33,12 +35,15 @@ export class CatalogWriter {
   readonly #file: CatalogFile;
   readonly #db: Connection;
   readonly #bucket: BucketRecords;
+  readonly #gate: Gate;
   #searchRepaired = false;
   /** The size of the WAL at the last checkpoint. */
   #checkpointedBytes = 0;
 
-  constructor(file: CatalogFile) {
+  /** `gate` is the one that the reads of this process pass. */
+  constructor(file: CatalogFile, gate: Gate = new Gate()) {
     this.#file = file;
+    this.#gate = gate;
     this.#db = new Connection(file.path, false);
     this.#bucket = new BucketRecords(this.#db);
   }
@@ -303,12 +308,23 @@ export class CatalogWriter {
 
   /**
    * Replaces SQLite's own checkpoints, which cannot reset the WAL under steady readers and do not report a failed sync.
+   * Never waits for a read: a large WAL is emptied between two slices.
    */
   #limitWal(): void {
     const bytes = this.#walBytes();
     if (bytes < this.#checkpointedBytes + CHECKPOINT_BYTES) return;
+    this.#checkpoint('PASSIVE');
+    if (bytes > MAX_WAL_BYTES) this.#gate.withoutReads(() => this.#emptyWal());
+  }
+
+  #emptyWal(): void {
+    if (!this.#db.isOpen || this.#walBytes() === 0) return;
+    this.#db.withoutWaiting(() => this.#checkpoint('TRUNCATE'));
+  }
+
+  #checkpoint(mode: 'PASSIVE' | 'TRUNCATE'): void {
     try {
-      if (checkpoint(this.#db, bytes > MAX_WAL_BYTES ? 'TRUNCATE' : 'PASSIVE')) noteCheckpoint(this.#db);
+      if (checkpoint(this.#db, mode)) noteCheckpoint(this.#db);
       this.#checkpointedBytes = this.#walBytes();
     } catch (error) {
       // The commit before is safe. A lack of space is retried later; after any other failure no sync may be trusted.

@@ -1,0 +1,121 @@
+/** How little of the text index a query reads, whatever its terms are, and that it finds what it should. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { matchesTerms, searchTerms } from '../../src/storage/catalog/search-text.ts';
+import { Connection } from '../../src/storage/catalog/sqlite/connection.ts';
+import { PAUSE } from '../../src/storage/catalog/sqlite/pause.ts';
+import { CatalogReader } from '../../src/storage/catalog/sqlite/reader.ts';
+import { type Lookup, TextLookup } from '../../src/storage/catalog/sqlite/text-lookup.ts';
+import { createWith, recordOf, temporaryCatalog } from './catalogs.ts';
+
+const COUNT = 6000;
+const SYMBOLS = [...'abcdefghijklmnopqrstuvwxyz0123456789'];
+/** Every prompt begins with these; the rest are words that a few share. */
+const FREQUENT = SYMBOLS.map((symbol) => `${symbol}ll`);
+
+function promptOf(id: number): string {
+  const own = [`x${id % 10}`, `every${id % 100}th`, `only${id}`, id % 2 === 0 ? '雪 の 中の狐' : '雪の狐'];
+  return [...FREQUENT, ...own].join(' ');
+}
+
+describe('a query', () => {
+  let path: string;
+  let release: () => void;
+  let db: Connection;
+  let reader: CatalogReader;
+
+  beforeAll(() => {
+    ({ path, release } = temporaryCatalog());
+    createWith(
+      path,
+      Array.from({ length: COUNT }, (_, id) => recordOf(id, { prompt: promptOf(id) })),
+    );
+    db = new Connection(path, true);
+    db.open();
+    reader = new CatalogReader({ path });
+    reader.open();
+  });
+  afterAll(() => {
+    db.close();
+    reader.close();
+    release();
+  });
+
+  /** Looks the query up in a connection that counts its statements. */
+  function lookUp(query: string): { lookup: Lookup | undefined; statements: number; occurrences: number } {
+    const work = { statements: 0, occurrences: 0 };
+    const counting = {
+      exec: (sql: string) => db.exec(sql),
+      value: (sql: string, ...values: string[]) => {
+        const count = db.value(sql, ...values) as number;
+        work.statements += 1;
+        work.occurrences += count;
+        return count;
+      },
+    };
+    const steps = new TextLookup(counting as Connection).find(searchTerms(query));
+    for (;;) {
+      const step = steps.next();
+      if (step.done) return { lookup: step.value, ...work };
+    }
+  }
+
+  it.each([
+    ['one letter', () => 'a'],
+    ['all letters and digits', () => SYMBOLS.join(' ')],
+    ['4 kB of frequent words', () => Array.from({ length: 1000 }, (_, at) => FREQUENT[at % 36]).join(' ')],
+    ['4 kB of rare words', () => Array.from({ length: 500 }, (_, at) => `only${at}`).join(' ')],
+    ['4 kB of a language without spaces', () => '雪の中の狐'.repeat(260)],
+    ['4 kB of its characters', () => [...'雪の中の狐'.repeat(200)].join(' ')],
+  ])('of %s counts a few words, each up to a bound', (_name, query) => {
+    const { statements, occurrences } = lookUp(query());
+    expect(statements).toBeLessThanOrEqual(12);
+    expect(occurrences).toBeLessThanOrEqual(12 * 200_001);
+  });
+
+  it('with one rare word looks no other up', () => {
+    const { lookup, statements } = lookUp(`${FREQUENT.join(' ')} only17`);
+    expect(statements).toBe(1);
+    expect(lookup!.scope.values).toEqual(['"ONLY17" *']);
+    expect(lookup!.untested).toHaveLength(36);
+  });
+
+  it('of frequent words that are rare together is looked up', () => {
+    expect(lookUp('x7 x8').lookup?.scope.values).toEqual(['"X7" * AND "X8" *']);
+    expect(lookUp('all bll').lookup).toBeUndefined();
+  });
+
+  it.each([
+    ...['only17', 'x7', 'x7 every', 'every17th x7 only', 'x7 x8', 'all bll cll', 'a b c d e f g h i j k l m n o p q'],
+    ...[
+      '雪',
+      '狐',
+      '雪の',
+      '中の狐',
+      '雪の中の狐',
+      '雪 中 狐',
+      '雪の狐 only5',
+      'の中 every50',
+      'nothing all',
+      'only1 only1',
+    ],
+    `${FREQUENT.join(' ')} every33th`,
+    `${FREQUENT.join(' ')} every33th ex`,
+    [...'雪の中の狐', 'only2'].join(' '),
+  ])('%j finds the images that have all its terms, in slices', (query) => {
+    const found: number[] = [];
+    const steps = reader.pageSizes({ order: 'oldest', query }, { limit: COUNT });
+    for (let step = steps.next(); ; step = steps.next()) {
+      if (!step.done) continue;
+      found.push(...step.value.map(({ size }) => size - 1000));
+      break;
+    }
+    const terms = searchTerms(query);
+    const expected = Array.from({ length: COUNT }, (_, id) => id).filter((id) => matchesTerms(promptOf(id), terms));
+    expect(found).toEqual(expected);
+  });
+
+  it('pauses outside of any transaction', () => {
+    const lookup = new TextLookup(db).find(searchTerms(FREQUENT.join(' ')));
+    for (let step = lookup.next(); !step.done; step = lookup.next()) expect(step.value).toBe(PAUSE);
+  });
+});
