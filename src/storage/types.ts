@@ -97,7 +97,8 @@ export interface StorageProvider extends PageReader, Maintainable {
    */
   save(source: ByteSource, metadata: ImageMetadata, options?: SaveOptions): Promise<StorageResult>;
   /**
-   * Returns the image's item and its bytes, or a range of them. Rejects with IMAGE_NOT_FOUND or OFFSET_OUT_OF_RANGE.
+   * Returns the image's item and its bytes, or a range of them. Rejects with IMAGE_NOT_FOUND, OFFSET_OUT_OF_RANGE or
+   * STORE_REPLACED.
    */
   get(filename: string, options?: GetOptions): Promise<StoredImage>;
   /**
@@ -106,7 +107,7 @@ export interface StorageProvider extends PageReader, Maintainable {
    * bytes, as a bucket with Object Lock does.
    */
   delete(filename: string): Promise<boolean>;
-  /** Lists the images that match, newest first by default. */
+  /** Lists the images that match, newest first by default. Rejects with CATALOG_REBUILDING or STORE_REPLACED. */
   list(options?: ListOptions): ImageList;
   /**
    * Deletes the images that match the filters and that neither a criterion nor a pin protects, oldest first. Rejects
@@ -114,7 +115,7 @@ export interface StorageProvider extends PageReader, Maintainable {
    * `outcomeUnknown`.
    */
   cleanup(options: CleanupOptions): Promise<CleanupResult>;
-  /** Returns counts and sizes of all images, in total and by group. Rejects with CATALOG_REBUILDING. */
+  /** Returns counts and sizes of all images, in total and by group. Rejects as `list` does. */
   getStatistics(): Promise<ProviderStatistics>;
   /** Waits for running calls, then releases the root. Later writes reject with BACKEND_UNAVAILABLE. Idempotent. */
   close(): Promise<void>;

@@ -41,6 +41,34 @@ describe.each([
   const listed = async (query: Partial<CatalogQuery> = {}) => (await pagesOf(catalog, { ...NEWEST, ...query })).flat();
   const found = async (query: string) => (await listed({ query })).map((record) => record.prompt);
 
+  it('takes in what an older copy of it lacks: images, deletes, and deletes that were taken back', async () => {
+    const [kept, gone, back, added] = [1, 2, 3, 4].map((id) => recordOf(id, { prompt: `fox${id}`, tags: ['t'] }));
+    await insert(kept!, gone!, back!);
+    await catalog.commit([deleteOf(back!)]);
+    expect(await catalog.forgetDeletes([{ filename: back!.filename, time: T0 }])).toBe(0);
+    expect(await catalog.forgetDeletes([back!, kept!].map(({ filename }) => ({ filename, time: T0 + 1 })))).toBe(1);
+    const never = recordOf(5, { idempotencyKey: 'never' });
+    const deletes = [gone!, never].map((record) => ({ record, deleteTime: T0, unlinkPending: false }));
+    expect(await catalog.loadDeletes(deletes)).toBe(1);
+    expect(await catalog.loadDeletes(deletes)).toBe(0);
+    await catalog.load([gone!, back!, added!, kept!]);
+    expect(await listed()).toEqual([added, back, kept]);
+    expect(await found('fox2')).toEqual([]);
+    expect(await listed({ tags: ['t'] })).toHaveLength(3);
+    expect(await catalog.statistics()).toMatchObject({ count: 3 });
+    expect(await catalog.findByKey('never')).toEqual({ record: never, deleted: true });
+    expect(await catalog.pendingUnlinks(10)).toEqual([]);
+    expect(await catalog.lastSequence()).toBeGreaterThan(4);
+  });
+
+  it('raises its generation above what is known, with every clean close, and never lowers it', async () => {
+    const first = await catalog.raiseGeneration(0);
+    expect(await catalog.raiseGeneration(first + 10)).toBe(first + 11);
+    await catalog.close(true);
+    catalog = await open(path);
+    expect(await catalog.raiseGeneration(0)).toBeGreaterThan(first + 12);
+  });
+
   it('gives back every field as it was, after a restart too', async () => {
     const record = recordOf(1, {
       prompt: 'a fox "quoted", ünïcödé 🦊 猫',

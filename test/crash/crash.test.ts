@@ -1,6 +1,6 @@
 /** A crash after every step of the store's protocol: whatever was acknowledged is there, nothing half is seen. */
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -27,7 +27,7 @@ interface Scenario {
   steps: string[];
 }
 
-const START = ['locked', 'format-read', 'recovered'];
+const START = ['locked', 'format-read', 'generation-raised', 'recovered'];
 const SAVE = [
   'part-opened',
   'chunk-written',
@@ -41,6 +41,7 @@ const SAVE = [
 ];
 const DELETE = ['folders-synced', 'committed', 'unlinked', 'unlinks-synced'];
 const RECOVERY = ['records-restored', 'staged-settled', 'unlinked', 'unlinks-synced'];
+const CATCH_UP = ['deletes-taken-in', 'records-taken-in'];
 const REBUILD = ['rebuilt', 'old-catalog-aside', 'new-catalog-in-place'];
 
 const scenarios: Scenario[] = [
@@ -83,6 +84,18 @@ const scenarios: Scenario[] = [
     name: 'start after a crash with images linked but not committed',
     steps: [...START, 'staged-settled'],
     prepare: (basePath, ledger) => crashUnderLoad(basePath, ledger, { step: 'record-staged', nth: 3 }),
+  },
+  {
+    name: 'start with a catalog that is older than its folder, after a crash under load',
+    steps: [...START, ...CATCH_UP, 'staged-settled'],
+    prepare: async (basePath, ledger) => {
+      await saveAll(basePath, ledger, 4);
+      const older = join(folder, 'older-catalog.db');
+      await copyFile(join(basePath, 'metadata/catalog.db'), older);
+      await crashUnderLoad(basePath, ledger, { step: 'record-placed', nth: 2 });
+      await loseCatalog(basePath);
+      await copyFile(older, join(basePath, 'metadata/catalog.db'));
+    },
   },
   {
     name: 'rebuild of a lost catalog',

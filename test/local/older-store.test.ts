@@ -7,8 +7,10 @@ import { fileURLToPath } from 'node:url';
 import { expect, it, onTestFinished } from 'vitest';
 import type { Storage } from '../../src/storage/index.ts';
 import { openStorage } from '../../src/storage/storage.ts';
+import { forkStore } from '../crash/forked-store.ts';
 import { diagnose } from '../doctor/diagnosis.ts';
 import { collect } from '../support/bytes.ts';
+import { loseCatalog, strayFiles } from '../support/files.ts';
 import { pngOf } from '../support/images.ts';
 import { verified } from '../support/maintained-store.ts';
 
@@ -107,6 +109,22 @@ it('keeps a row whose record and bytes are gone: Get is DATA_LOSS, and verify na
     expect(findings).toContainEqual(expect.objectContaining({ problem: 'bytes_missing', filename: lost[0] }));
   });
   expect(logged.join('\n')).toMatch(/listed images have no file: `verify` names them/);
+});
+
+it('finishes a delete that a crash interrupted before the catalog got older', async () => {
+  const [basePath, before] = [await newFolder(), await newFolder()];
+  await within(basePath, save(0, 3));
+  await cp(join(basePath, 'metadata/catalog.db'), join(before, 'catalog.db'));
+  const store = await forkStore({ basePath, crash: { step: 'unlinked', nth: 1 } });
+  const { filename } = (await store.list())[0]!;
+  await store.delete(filename).catch(() => {});
+  expect(await store.ended).toBe('SIGKILL');
+  await loseCatalog(basePath);
+  await cp(join(before, 'catalog.db'), join(basePath, 'metadata/catalog.db'));
+  await within(basePath, async (storage) => {
+    expect(await count(storage)).toBe(2);
+    expect(await strayFiles(storage, basePath)).toEqual([]);
+  });
 });
 
 it('does not bring back deletes, nor remove what a backup brought back to disk', async () => {

@@ -1,5 +1,7 @@
 /** Catches up a catalog that is older than its folder, and reports files that no catalog accounts for. */
-import type { LocalCatalog } from '../catalog/catalog.ts';
+import { stat } from 'node:fs/promises';
+import type { LocalCatalog, Tombstone } from '../catalog/catalog.ts';
+import { ifPresent } from '../disk/files.ts';
 import { folderOf } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import type { ProviderContext } from '../types.ts';
@@ -45,15 +47,24 @@ async function takeInDeletes({
   const now = context.now();
   const { deletes, broughtBack } = await readAuditLog(layout.auditLog);
   await catalog.forgetDeletes([...broughtBack].map(([filename, time]) => ({ filename, time })));
-  // A file that is there may have been restored from a backup: it stays, and verify reports it.
-  const tombstones = standing(deletes, broughtBack).map((tombstone) => ({ ...tombstone, unlinkPending: false }));
+  const tombstones = standing(deletes, broughtBack);
   let deleted = 0;
   for (const batch of batchesOf(tombstones)) {
-    deleted += await catalog.loadDeletes(batch.map((tombstone) => withoutOldKey(tombstone, now)));
+    const settled = await Promise.all(batch.map((tombstone) => withPendingUnlink(layout, tombstone)));
+    deleted += await catalog.loadDeletes(settled.map((tombstone) => withoutOldKey(tombstone, now)));
   }
   // Before records are taken in: their idempotency keys may be those of old deletes.
   await catalog.purgeTombstones(now - LOCAL_TOMBSTONE_MS);
   return { deleted, filenames: new Set(tombstones.map(({ record }) => record.filename)) };
+}
+
+/**
+ * Marks the unlink as pending where a crash left the image. One that changed after the delete was restored from a backup
+ * or copied: it stays, and verify reports it.
+ */
+async function withPendingUnlink(layout: Layout, tombstone: Tombstone): Promise<Tombstone> {
+  const image = await ifPresent(stat(layout.image(tombstone.record.filename)));
+  return { ...tombstone, unlinkPending: image !== undefined && image.ctimeMs <= tombstone.deleteTime };
 }
 
 /** Returns how many records were taken in. */

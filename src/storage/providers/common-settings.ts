@@ -9,7 +9,7 @@ export const required = () =>
 
 /** `what` names the place of the store. */
 export const create = (what: string) =>
-  yesOrNo().default(true).describe(`False: a ${what} without a store is refused instead of made one. Default: true.`);
+  yesOrNo().default(true).describe(`False: refuse a ${what} without a store instead of making one. Default: true.`);
 
 /** `what` names the resource that another process may hold. */
 export const lockWaitSeconds = (what: string) =>
