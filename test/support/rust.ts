@@ -1,11 +1,13 @@
 /** The programs in the examples of clients/rust, built by cargo. */
 import { execFile } from 'node:child_process';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 const folder = fileURLToPath(new URL('../../clients/rust', import.meta.url));
-const target = join(folder, 'target');
+// Kept for all checkouts of this machine: compiling the crates takes a minute.
+const target = process.env.CARGO_TARGET_DIR ?? join(tmpdir(), 'image-storage-cargo');
 // One folder for everything, so that the generators share what they can; debug symbols would take most of the time.
 const env = { ...process.env, CARGO_TARGET_DIR: target, CARGO_PROFILE_DEV_DEBUG: '0' };
 
