@@ -2,7 +2,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { matchesTerms, searchTerms } from '../../src/storage/catalog/search-text.ts';
 import { Connection } from '../../src/storage/catalog/sqlite/connection.ts';
-import { PAUSE } from '../../src/storage/catalog/sqlite/pause.ts';
 import { CatalogReader } from '../../src/storage/catalog/sqlite/reader.ts';
 import { type Lookup, TextLookup } from '../../src/storage/catalog/sqlite/text-lookup.ts';
 import { createWith, recordOf, temporaryCatalog } from './catalogs.ts';
@@ -112,10 +111,5 @@ describe('a query', () => {
     const terms = searchTerms(query);
     const expected = Array.from({ length: COUNT }, (_, id) => id).filter((id) => matchesTerms(promptOf(id), terms));
     expect(found).toEqual(expected);
-  });
-
-  it('pauses outside of any transaction', () => {
-    const lookup = new TextLookup(db).find(searchTerms(FREQUENT.join(' ')));
-    for (let step = lookup.next(); !step.done; step = lookup.next()) expect(step.value).toBe(PAUSE);
   });
 });
