@@ -1,4 +1,5 @@
 /** What people do to a store with other tools: files or objects read, written and removed by key, whatever kind of store. */
+import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
@@ -34,7 +35,8 @@ export function handsOnFolder(basePath: string): Hands {
     // A folder judges its files whatever their age.
     age: async () => {},
     async keys() {
-      const found = await Promise.all(FOLDERS.map((folder) => filesBelow(basePath, folder).catch(() => [])));
+      const there = FOLDERS.filter((folder) => existsSync(join(basePath, folder)));
+      const found = await Promise.all(there.map((folder) => filesBelow(basePath, folder)));
       return found
         .flat()
         .map((path) => KEY_ROOT + path)
