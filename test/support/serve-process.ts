@@ -31,7 +31,7 @@ export interface Served extends AsyncDisposable {
   /** Resolves once health answers; rejects when the process ends before. */
   answers(): Promise<void>;
   health(): Promise<Status>;
-  /** Resolves with the exit code; rejects when the process does not end within 10 s. */
+  /** Resolves with the exit code; rejects when the process does not end within 20 s. */
   stop(signal: NodeJS.Signals): Promise<number | null>;
 }
 
@@ -63,7 +63,7 @@ export function serve(folder: string, options: ServeOptions = {}): Served {
     },
     async stop(signal) {
       child.kill(signal);
-      const late = sleep(10_000, undefined, { ref: false }).then(() => Promise.reject(new Error('it does not end')));
+      const late = sleep(20_000, undefined, { ref: false }).then(() => Promise.reject(new Error('it does not end')));
       return Promise.race([exited, late]);
     },
     async [Symbol.asyncDispose]() {
