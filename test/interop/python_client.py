@@ -83,7 +83,8 @@ def described(image: Image) -> dict[str, Any]:
 async def answer(kind: str, command: dict[str, Any]) -> dict[str, Any]:
     verb, address, timeout = command.pop("do"), command.pop("address"), command.pop("timeoutMs", None)
     cancel_after = command.pop("cancelAfterMs", None)
-    client = (ImageStorage if kind == "sync" else AsyncImageStorage)(address, timeout=timeout and timeout / 1000)
+    options = {"retries": command.pop("retries")} if "retries" in command else {}
+    client = (ImageStorage if kind == "sync" else AsyncImageStorage)(address, timeout=timeout and timeout / 1000, **options)
     call = asyncio.ensure_future(perform(client, verb, command))
     if cancel_after and kind == "sync":
         # A call that blocks its thread is cancelled by another one that closes the client.

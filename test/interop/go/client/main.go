@@ -19,7 +19,11 @@ import (
 func main() { runner.Run(connected, refusalOf) }
 
 func connected(ctx context.Context, command runner.Command) (runner.Answer, error) {
-	client, err := imagestorage.Dial(command.Address)
+	var options []imagestorage.DialOption
+	if command.Retries != nil {
+		options = append(options, imagestorage.WithRetries(*command.Retries))
+	}
+	client, err := imagestorage.Dial(command.Address, options...)
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ import (
 type Command struct {
 	Do, Address              string
 	TimeoutMs, CancelAfterMs int64
+	Retries                  *int
 
 	File, Prompt, Model, Category       string
 	Tags                                []string
