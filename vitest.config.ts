@@ -26,7 +26,7 @@ const PRIVILEGED = [
   ),
 ];
 /** Measure the memory of a daemon, or how soon it does something. */
-const ALONE = ['test/rpc/{bounds,killed-client}.test.ts'];
+const ALONE = ['test/attack/*.test.ts', 'test/rpc/{bounds,killed-client}.test.ts'];
 
 /** Run by `npm run check:clients`. */
 const CLIENTS = ['test/clients/**'];

@@ -2,11 +2,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isLocalAddress, parseAddress } from './address.ts';
 import type { Config } from './config.ts';
+import { collectWhenIdle } from './daemon/idle-memory.ts';
 import { warnOfFewFiles } from './daemon/open-files.ts';
 import { EXIT } from './exit-codes.ts';
 import { type Listener, openListener } from './http/listener.ts';
 import { createRouter } from './http/router.ts';
 import { createHandlers } from './rpc/handler.ts';
+import { createCallMemory } from './rpc/memory.ts';
 import type { ServiceOptions } from './rpc/services.ts';
 import type { Logger } from './storage/domain/logger.ts';
 import { createStorage } from './storage/index.ts';
@@ -54,6 +56,7 @@ export async function startDaemon(config: Config, log: Logger, options: DaemonOp
     throw error;
   }
   log.info({ addresses: listener.addresses }, 'listening');
+  collectWhenIdle(shutdown.signal);
   const close = async () => {
     leaving.abort();
     if (config.shutdownDelaySeconds > 0) await sleep(config.shutdownDelaySeconds * 1000);
@@ -77,6 +80,8 @@ function listen(
   const firstMessageMs = limits.firstMessageSeconds * 1000;
   const services = {
     storage,
+    // Half of the time that a first message may take: a call that waits for memory is told so before it counts as silent.
+    memory: createCallMemory(firstMessageMs / 2),
     defaultProvider,
     // A daemon that other machines reach does not describe itself to them.
     reflection: addresses.every(isLocalAddress),

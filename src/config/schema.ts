@@ -67,6 +67,11 @@ const limits = z.strictObject({
   maxSaves: count()
     .default(DEFAULT_LIMITS.maxSaves)
     .describe('Saves in flight; the next ones queue for firstMessageSeconds. Default: 64.'),
+  leastBytesPerSecond: byteSize()
+    .default(DEFAULT_LIMITS.leastBytesPerSecond)
+    .describe(
+      'Bytes that an upload must send in a second to keep its place among maxSaves while another has waited for a second. Default: 4KiB.',
+    ),
   maxStreams: count().default(256).describe('Calls at once over one connection. Default: 256.'),
   maxConnections: count().default(1024).describe('Connections at once. Default: 1024.'),
   receiveBufferBytes: byteSize()

@@ -1,11 +1,23 @@
 /** Listens for HTTP/2 without TLS on TCP addresses and Unix sockets, within caps, and drains on close. */
 import { once } from 'node:events';
 import { access, chmod, lstat, unlink } from 'node:fs/promises';
-import { createServer, type Http2Server, type ServerHttp2Session } from 'node:http2';
+import {
+  constants,
+  createServer,
+  type Http2Server,
+  Http2ServerRequest,
+  Http2ServerResponse,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2';
 import { type AddressInfo, connect, type ListenOptions, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { type Address, formatAddress } from '../address.ts';
+import { turnOf } from '../storage/async/fair-turn.ts';
+import type { Caller } from '../storage/domain/caller.ts';
 import type { Logger } from '../storage/domain/logger.ts';
+import { type Connection, Connections } from './connections.ts';
 import { createReceiveWindows } from './receive-windows.ts';
 import type { Handler } from './router.ts';
 
@@ -13,6 +25,10 @@ import type { Handler } from './router.ts';
 const CONNECTION_WINDOW_BYTES = 16 * 1024 * 1024;
 /** Memory that Node may use for a connection, in MB; with its default, 64 parallel downloads fail. */
 const MAX_SESSION_MEMORY_MB = 1000;
+/** Streams that a peer may have open over all its connections, as a multiple of those of one. */
+const STREAMS_OF_A_PEER = 4;
+/** Streams that a client may reset for long; as many as it may have open at once come on top. */
+const RESETS_PER_SECOND = 100;
 /** Keeps a new socket to the daemon's user until it has its final mode. */
 const UMASK_OF_SOCKETS = 0o177;
 /** What chmod fails with on file systems where sockets have no permissions of their own, such as virtiofs. */
@@ -40,16 +56,10 @@ export interface Listener {
   close(graceMs: number): Promise<void>;
 }
 
-/** The open connections. */
-interface Connections {
-  sockets: Set<Socket>;
-  sessions: Set<ServerHttp2Session>;
-}
-
 /** Rejects when it cannot listen on one of the addresses, and leaves none open. */
 export async function openListener(options: ListenerOptions): Promise<Listener> {
   const windows = createReceiveWindows(options.receiveBufferBytes);
-  const connections: Connections = { sockets: new Set(), sessions: new Set() };
+  const connections = new Connections(options.maxConnections, options.log);
   const servers: Http2Server[] = [];
   const close = (graceMs: number) => drain(servers, connections, graceMs);
   try {
@@ -68,26 +78,56 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   }
 }
 
-function createHttp2Server(options: ListenerOptions, { sockets, sessions }: Connections): Http2Server {
-  const { maxStreams, maxConnections, prefaceMs, log, onRequest } = options;
+function createHttp2Server(options: ListenerOptions, connections: Connections): Http2Server {
+  const { maxStreams, prefaceMs, log } = options;
   const server = createServer({
     settings: { maxConcurrentStreams: maxStreams },
     maxSessionMemory: MAX_SESSION_MEMORY_MB,
+    // A client that resets more is sent away: each costs as much as a call, and none counts as open.
+    streamResetBurst: maxStreams,
+    streamResetRate: RESETS_PER_SECOND,
   });
-  server.on('connection', (socket: Socket) => {
-    if (sockets.size >= maxConnections) return socket.destroy();
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
+  let accepted: Connection;
+  // Runs before node:http2 makes the session of the connection.
+  server.prependListener('connection', (socket: Socket) => {
+    accepted = connections.add(socket);
   });
   server.on('session', (session) => {
-    sessions.add(session);
-    session.once('close', () => sessions.delete(session));
+    const connection = accepted;
+    connection.session = session;
+    session.on('stream', (stream, headers, _flags, rawHeaders) => {
+      if (stream.destroyed) return;
+      if (connections.addStream(connection, stream) > maxStreams * STREAMS_OF_A_PEER) {
+        stream.close(constants.NGHTTP2_REFUSED_STREAM);
+        return;
+      }
+      // Not by the event `request`, which makes both objects for streams, too, that are reset before their turn comes.
+      const serve = () => serveStream(stream, headers, rawHeaders, connection.caller, options.onRequest);
+      const turn = turnOf(connection.caller);
+      if (turn === undefined) serve();
+      else turn.then(serve);
+    });
     session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
     closeIfSilent(session, prefaceMs);
   });
   server.on('sessionError', (error) => log.debug({ err: error }, 'a connection failed'));
-  server.on('request', onRequest);
   return server;
+}
+
+function serveStream(
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  rawHeaders: string[],
+  caller: Caller,
+  onRequest: Handler,
+): void {
+  if (stream.destroyed) return;
+  if (headers[':path'] === undefined) {
+    // CONNECT has none.
+    stream.respond({ ':status': 405 }, { endStream: true });
+    return;
+  }
+  onRequest(new Http2ServerRequest(stream, headers, {}, rawHeaders), new Http2ServerResponse(stream), caller);
 }
 
 function closeIfSilent(session: ServerHttp2Session, prefaceMs: number): void {
@@ -162,11 +202,11 @@ function answers(path: string): Promise<boolean> {
 }
 
 /** Sends GOAWAY on every connection, which then closes behind its last stream; cuts those left after the grace. */
-async function drain(servers: Http2Server[], { sockets, sessions }: Connections, graceMs: number): Promise<void> {
+async function drain(servers: Http2Server[], connections: Connections, graceMs: number): Promise<void> {
   const closed = Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  for (const session of sessions) session.close();
+  for (const { session } of connections) session?.close();
   const cut = setTimeout(() => {
-    for (const socket of sockets) socket.destroy();
+    for (const { socket } of connections) socket.destroy();
   }, graceMs);
   await closed;
   clearTimeout(cut);

@@ -19,6 +19,7 @@ export function toConnectError({ code, message, details, cause }: Status): Conne
 /** Returns the error of a request stream that cannot be read on: too large, malformed, or its client has left. */
 export function foldReadError(error: unknown): unknown {
   if (!(error instanceof ConnectError)) return cancelled(error);
+  if (error.cause instanceof StorageError) return error.cause;
   switch (error.code) {
     case Code.ResourceExhausted:
       return new StorageError('MESSAGE_TOO_LARGE', 'a message is larger than the daemon accepts', { cause: error });

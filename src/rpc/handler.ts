@@ -1,18 +1,18 @@
 /** Serves connect's routes to requests of node:http2, and works around what connect does not expect. */
 import { constants, type Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Stream } from 'node:http2';
 import { type ConnectRouter, createConnectRouter, createContextValues } from '@connectrpc/connect';
-import {
-  compressionGzip,
-  universalRequestFromNodeRequest,
-  universalResponseToNodeResponse,
-} from '@connectrpc/connect-node';
+import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from '@connectrpc/connect-node';
+import type { Caller } from '../storage/domain/caller.ts';
 import type { Logger } from '../storage/domain/logger.ts';
+import { callerKey } from './caller-key.ts';
+import { gzip } from './inflate.ts';
 import { callInterceptor } from './interceptor.ts';
-import { addServices, type ServiceOptions } from './services.ts';
+import type { CallMemory } from './memory.ts';
+import { packingOf } from './packing.ts';
+import { type BodyFormat, type MessageRules, RequestBody } from './request-body.ts';
+import { addServices, MAX_MESSAGE_BYTES, messageRules, type ServiceOptions } from './services.ts';
 import { isRead, unreadExplainer } from './unread-request.ts';
 
-/** The largest message of every rpc but Save; a Delete of 1,000 filenames fits in. */
-const READ_MAX_BYTES = 512 * 1024;
 /** The longest wait of a timer in Node. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 const TRAILERS_PAUSE_MS = 10;
@@ -29,46 +29,70 @@ export interface HandlerOptions {
   requestMs: number;
 }
 
-export type Handler = (request: Http2ServerRequest, response: Http2ServerResponse) => void;
+export type Handler = (request: Http2ServerRequest, response: Http2ServerResponse, caller: Caller) => void;
 
 /** Returns the handler of each path, such as `/imagestorage.v1.ImageStorage/Save`. */
 export function createHandlers(services: ServiceOptions, options: HandlerOptions): ReadonlyMap<string, Handler> {
   const router = createConnectRouter({
-    acceptCompression: [compressionGzip],
+    acceptCompression: [gzip],
     // Images do not shrink, and nothing else is large.
     compressMinBytes: Number.POSITIVE_INFINITY,
-    readMaxBytes: READ_MAX_BYTES,
+    readMaxBytes: MAX_MESSAGE_BYTES,
     maxTimeoutMs: MAX_TIMEOUT_MS,
+    // Kept, each takes more than a hundred times its bytes.
+    binaryOptions: { readUnknownFields: false },
     interceptors: [callInterceptor(options.log)],
   });
   addServices(router, services);
-  return new Map(router.handlers.map((handler) => [handler.requestPath, handlerOf(handler, options)]));
+  const served = router.handlers.map((handler): Served => {
+    return { handler, rules: messageRules(handler.method, services), memory: services.memory, ...options };
+  });
+  return new Map(served.map((each) => [each.handler.requestPath, handlerOf(each)]));
 }
 
-function handlerOf(handler: UniversalHandler, options: HandlerOptions): Handler {
-  return (request, response) => {
-    serve(handler, request, response, options).catch((error) => {
-      options.log.debug({ method: handler.method.name, err: error }, 'a response was not delivered');
+/** A method, and what serving it takes. */
+interface Served extends HandlerOptions {
+  handler: UniversalHandler;
+  rules: MessageRules;
+  memory: CallMemory;
+}
+
+function handlerOf(served: Served): Handler {
+  const { log, handler } = served;
+  return (request, response, caller) => {
+    serve(served, request, response, caller).catch((error) => {
+      log.debug({ method: handler.method.name, err: error }, 'a response was not delivered');
       request.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
     });
   };
 }
 
 async function serve(
-  handler: UniversalHandler,
-  request: Http2ServerRequest,
+  { handler, rules, memory, log, requestMs }: Served,
+  nodeRequest: Http2ServerRequest,
   response: Http2ServerResponse,
-  { log, requestMs }: HandlerOptions,
+  caller: Caller,
 ): Promise<void> {
-  repairAuthority(request);
-  forgetEndlessDeadline(request);
-  if (!streamsRequests(handler)) closeIfUnsent(request, requestMs);
-  closeWhenAnswered(request);
+  repairAuthority(nodeRequest);
+  forgetEndlessDeadline(nodeRequest);
+  if (!streamsRequests(handler)) closeIfUnsent(nodeRequest, requestMs);
+  closeWhenAnswered(nodeRequest);
   const explain = unreadExplainer(handler.method, log);
-  const values = createContextValues();
-  const answer = await handler(universalRequestFromNodeRequest(request, response, undefined, values));
+  const values = createContextValues().set(callerKey, caller);
+  const request = universalRequestFromNodeRequest(nodeRequest, response, undefined, values);
+  const { signal } = request;
+  const body = new RequestBody(nodeRequest, formatOf(request.header), rules, { caller, memory, signal });
+  const answer = await handler({ ...request, body });
   if (!values.get(isRead)) explain(answer.trailer);
   await universalResponseToNodeResponse(answer, response);
+}
+
+/** Messages of a compression that is known reach connect without it. */
+function formatOf(header: Headers): BodyFormat {
+  const { encodingHeader, ...packing } = packingOf(header.get('content-type') ?? '');
+  const isGzip = header.get(encodingHeader) === gzip.name;
+  if (isGzip) for (const name of [encodingHeader, 'content-length']) header.delete(name);
+  return { ...packing, isGzip };
 }
 
 /** connect throws on an authority that is no host of a URL; C-core clients send one over a Unix socket. */

@@ -1,5 +1,4 @@
 /** grpc.reflection v1 and v1alpha: lets tools such as grpcurl call the daemon without the proto files. */
-import { addAbortListener } from 'node:events';
 import { createRegistry, type DescFile, type DescService, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
 import { Code, type ConnectRouter } from '@connectrpc/connect';
@@ -9,6 +8,8 @@ import {
   type ServerReflectionResponseSchema,
 } from '../../gen/grpc/reflection/v1/reflection_pb.ts';
 import { ServerReflection as ServerReflectionAlpha } from '../../gen/grpc/reflection/v1alpha/reflection_pb.ts';
+
+import { unlessCancelled } from '../storage/async/byte-source.ts';
 
 type Answer = MessageInitShape<typeof ServerReflectionResponseSchema>['messageResponse'];
 
@@ -57,8 +58,16 @@ function describe(file: DescFile | undefined): Answer {
   if (file === undefined) {
     return { case: 'errorResponse', value: { errorCode: Code.NotFound, errorMessage: 'not found' } };
   }
-  const fileDescriptorProto = withDependencies(file).map(({ proto }) => toBinary(FileDescriptorProtoSchema, proto));
-  return { case: 'fileDescriptorResponse', value: { fileDescriptorProto } };
+  return { case: 'fileDescriptorResponse', value: { fileDescriptorProto: withDependencies(file).map(encoded) } };
+}
+
+const encodings = new WeakMap<DescFile, Uint8Array<ArrayBuffer>>();
+
+/** Encodes a file once: a client may ask for it without end. */
+function encoded(file: DescFile): Uint8Array<ArrayBuffer> {
+  const bytes = encodings.get(file) ?? toBinary(FileDescriptorProtoSchema, file.proto);
+  encodings.set(file, bytes);
+  return bytes;
 }
 
 /** Returns the file, then each of its dependencies once. */
@@ -69,14 +78,14 @@ function withDependencies(file: DescFile): DescFile[] {
 /** Yields from the source until it ends or the signal fires; releases both. */
 async function* until<T>(stop: AbortSignal, source: AsyncIterable<T>): AsyncGenerator<T> {
   const iterator = source[Symbol.asyncIterator]();
-  const { promise: stopped, resolve } = Promise.withResolvers<undefined>();
-  using _listener = addAbortListener(stop, () => resolve(undefined));
   try {
     for (;;) {
-      const next = await Promise.race([iterator.next(), stopped]);
-      if (next === undefined || next.done) return;
-      yield next.value;
+      const { done, value } = await unlessCancelled(iterator.next(), stop);
+      if (done) return;
+      yield value;
     }
+  } catch (error) {
+    if (!stop.aborted) throw error;
   } finally {
     // Not awaited: the message that it waits for may never come.
     iterator.return?.().catch(() => undefined);

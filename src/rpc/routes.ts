@@ -2,8 +2,13 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { ServiceImpl } from '@connectrpc/connect';
 import type { DeleteResultSchema, ImageStorage } from '../../gen/imagestorage/v1/image_storage_pb.ts';
+import { Budget, type Hold } from '../storage/async/budget.ts';
 import { invalidField, toStorageError } from '../storage/domain/errors.ts';
-import type { Storage } from '../storage/types.ts';
+import type { StorageItem } from '../storage/domain/image.ts';
+import { CHUNK_BYTES } from '../storage/transfer/body.ts';
+import type { Page, Storage } from '../storage/types.ts';
+import { partByPart, withMemory } from './answers.ts';
+import { callerKey } from './caller-key.ts';
 import {
   cleanupFrom,
   cleanupOptionsOf,
@@ -14,38 +19,60 @@ import {
   saveOptionsOf,
   statisticsFrom,
 } from './convert.ts';
+import type { CallMemory } from './memory.ts';
 import { receiveSave, type SaveStreamLimits } from './save-stream.ts';
 
 const MAX_FILENAMES = 1000;
+/** Filenames of all Deletes that are worked on: what is committed beside them waits for a few groups at most. */
+const DELETES_AT_ONCE = 256;
+/** What a List takes for a full page: records, items and messages. */
+const MAX_PAGE_COST = 4 * 1024 * 1024;
+const COST_OF_A_CHARACTER = 4;
+/** Of an image without its texts. */
+const COST_OF_AN_IMAGE = 2048;
+/** As it is read, and in its message. */
+const COPIES_OF_A_CHUNK = 2;
 
-export function createRoutes(storage: Storage, limits: SaveStreamLimits): ServiceImpl<typeof ImageStorage> {
+export function createRoutes(
+  storage: Storage,
+  limits: SaveStreamLimits,
+  memory: CallMemory,
+): ServiceImpl<typeof ImageStorage> {
+  const deletes = new Budget(DELETES_AT_ONCE);
   return {
     save: (requests, context) =>
       receiveSave(requests, limits, context.signal, async ({ header, chunks, trailer, signal }) => {
-        const options = { ...saveOptionsOf(header), trailer, signal };
+        const options = { ...saveOptionsOf(header), trailer, signal, caller: context.values.get(callerKey) };
         const { replayed, ...item } = await storage.save(chunks, metadataOf(header.metadata), options);
         return { image: imageFrom(item), replayed };
       }),
 
-    async *get({ filename, provider, offset, limit, metadataOnly }, { signal }) {
+    async *get({ filename, provider, offset, limit, metadataOnly }, { signal, values }) {
       const part = { offset: numberOf(offset), limit: numberOf(limit) };
       const { item, body } = await storage.get(filename, { provider, ...part });
       yield { payload: { case: 'image', value: imageFrom(item) } };
       if (metadataOnly) return;
-      for await (const value of closedOn(signal, body)) yield { payload: { case: 'chunk', value } };
+      const receiver = { memory, caller: values.get(callerKey), signal };
+      const bytes = Math.min(item.size, CHUNK_BYTES) * COPIES_OF_A_CHUNK;
+      for await (const value of withMemory(closedOn(signal, body), bytes, receiver)) {
+        yield { payload: { case: 'chunk', value } };
+      }
     },
 
-    async *list(request) {
-      for await (const { items, nextPageToken } of storage.list(listOptionsOf(request)).pages()) {
+    async *list(request, { signal, values }) {
+      const pages = storage.list(listOptionsOf(request)).pages();
+      const receiver = { memory, caller: values.get(callerKey), signal };
+      for await (const { items, nextPageToken } of partByPart(pages, MAX_PAGE_COST, costOfPage, receiver)) {
         yield { images: items.map(imageFrom), nextPageToken };
       }
     },
 
-    async delete({ filenames, provider }) {
+    async delete({ filenames, provider }, { signal, values }) {
       if (filenames.length === 0 || filenames.length > MAX_FILENAMES) {
         throw invalidField('filenames', `${filenames.length} filenames, 1 to ${MAX_FILENAMES} are accepted`);
       }
-      return { results: await deleteEach(storage, filenames, provider) };
+      const hold = () => deletes.hold(values.get(callerKey), 1, { signal });
+      return { results: await deleteEach(storage, filenames, provider, hold) };
     },
 
     cleanup: async (request, { signal }) =>
@@ -62,13 +89,21 @@ function closedOn(signal: AbortSignal, body: AsyncIterable<Uint8Array>): AsyncIt
   return { [Symbol.asyncIterator]: () => iterator };
 }
 
-/** Returns a result per filename. Rejects when all of them fail: that is an error of the store. */
+/** Returns a result per filename; each waits for its hold. Rejects when all of them fail: that is an error of the store. */
 async function deleteEach(
   storage: Storage,
   filenames: string[],
   provider: string,
+  hold: () => Promise<Hold>,
 ): Promise<MessageInitShape<typeof DeleteResultSchema>[]> {
-  const outcomes = await Promise.allSettled(filenames.map((filename) => storage.delete(filename, { provider })));
+  const deletes: Promise<boolean>[] = [];
+  for (const filename of filenames) {
+    const { release } = await hold();
+    const deleted = storage.delete(filename, { provider });
+    deleted.then(release, release);
+    deletes.push(deleted);
+  }
+  const outcomes = await Promise.allSettled(deletes);
   const failures = outcomes.filter((outcome) => outcome.status === 'rejected');
   if (failures.length === filenames.length) throw failures[0]!.reason;
   return outcomes.map((outcome, i) => {
@@ -76,4 +111,9 @@ async function deleteEach(
     if (outcome.status === 'rejected') return { filename, reason: toStorageError(outcome.reason).reason };
     return outcome.value ? { filename, deleted: true } : { filename, reason: 'IMAGE_NOT_FOUND' };
   });
+}
+
+function costOfPage({ items }: Page): number {
+  const characters = ({ metadata: { prompt, parametersJson } }: StorageItem) => prompt.length + parametersJson.length;
+  return items.reduce((sum, item) => sum + COST_OF_AN_IMAGE + characters(item) * COST_OF_A_CHARACTER, 0);
 }

@@ -22,7 +22,8 @@ export function unreadExplainer(method: DescMethod, log: Logger): (trailer: Head
   const call = startCall({ log, method: method.name, signal: NEVER, statusOf: connectStatusOf });
   return (trailer) => {
     const error = trailer && findTrailerError(trailer);
-    if (error === undefined || error.details.length > 0) return;
-    setTrailerStatus(trailer!, toConnectError(call.failed(foldReadError(error))));
+    if (error === undefined) return;
+    if (error.details.length > 0) call.failed(error);
+    else setTrailerStatus(trailer!, toConnectError(call.failed(foldReadError(error))));
   };
 }

@@ -20,16 +20,21 @@ export interface DaemonProcessOptions {
   stderr?: 'pipe' | 'inherit';
   /** The script of the command; default that of this checkout. */
   command?: string;
+  /** Variables besides those of this process. */
+  env?: NodeJS.ProcessEnv;
 }
 
 /** Without a base path it has the stores of its configuration alone. Rejects when it ends before it listens. */
 export async function startDaemonProcess(
   basePath: string | undefined,
-  { listen = '127.0.0.1:0', flags = [], stderr = 'inherit', command = COMMAND }: DaemonProcessOptions = {},
+  { listen = '127.0.0.1:0', flags = [], stderr = 'inherit', command = COMMAND, env = {} }: DaemonProcessOptions = {},
 ): Promise<DaemonProcess> {
   const store = basePath === undefined ? [] : ['--base-path', basePath];
   const args = [command, 'serve', '--listen', listen, ...store, '--log-level', 'warn', ...flags];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', stderr] });
+  const child = spawn(process.execPath, args, {
+    stdio: ['ignore', 'pipe', stderr],
+    env: { ...process.env, ...env },
+  });
   const address = await new Promise<string>((resolve, reject) => {
     child.once('exit', (code) => reject(new Error(`the daemon ended with ${code} before it listened`)));
     createInterface({ input: child.stdout! }).on('line', (line) => {

@@ -20,6 +20,8 @@ export interface StorageLimits {
   maxSaves: number;
   /** How long a save waits for a slot before it rejects with TOO_MANY_SAVES. */
   saveQueueMs: number;
+  /** What a save must receive in a second to keep its place while others have waited for one as long. */
+  leastBytesPerSecond: number;
 }
 
 export const DEFAULT_LIMITS: StorageLimits = {
@@ -28,6 +30,7 @@ export const DEFAULT_LIMITS: StorageLimits = {
   maxMetadataBytes: 1024 * 1024,
   maxSaves: 64,
   saveQueueMs: 10_000,
+  leastBytesPerSecond: 4096,
 };
 
 /** The providers of a configuration that has none. */

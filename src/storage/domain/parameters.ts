@@ -1,5 +1,7 @@
 /** Converts generation parameters to JSON text and back, with integers beyond 2^53 exact (seeds are 64-bit). */
 
+import { jsonObjectProblem } from './json.ts';
+
 /** .NET reads 64 levels by default, Rust's serde_json 127, PHP 512, Jackson and Python about 1,000. */
 const MAX_DEPTH = 64;
 /** Jackson reads numbers of 1,000 characters, Python integers of 4,300. */
@@ -46,6 +48,11 @@ export function unreadableFor(json: string): string | undefined {
     }
   }
   return undefined;
+}
+
+/** Returns why a long text is not one JSON object that common readers parse; yields between parts of the work. */
+export function longParametersProblem(json: string): Generator<void, string | undefined> {
+  return jsonObjectProblem(json, { maxDepth: MAX_DEPTH, problemOfNumber: problemOf });
 }
 
 /** Returns the index after the closing quote of the string that begins there. */

@@ -1,4 +1,5 @@
 /** Options and results of a provider's methods. Times are Dates; sizes are bytes. */
+import type { Caller } from './caller.ts';
 import type { StorageItem } from './image.ts';
 
 /** The bytes of an image, whole or in chunks. */
@@ -21,6 +22,8 @@ export interface SaveOptions extends Declared {
   signal?: AbortSignal;
   /** Called once the source has ended, for callers that know size or sha256 only then. */
   trailer?: () => Declared;
+  /** Who saves; places are shared among callers. Default: this process. */
+  caller?: Caller;
 }
 
 export interface GetOptions {

@@ -3,7 +3,7 @@ import { types } from 'node:util';
 import type { StorageLimits } from './config.ts';
 import { invalidField, StorageError } from './errors.ts';
 import type { ImageMetadata } from './image.ts';
-import { stringifyParameters, unreadableFor } from './parameters.ts';
+import { longParametersProblem, stringifyParameters, unreadableFor } from './parameters.ts';
 import type { Declared, ImageFilter, SaveOptions } from './requests.ts';
 
 const MAX_MODEL_BYTES = 1024;
@@ -11,6 +11,8 @@ const MAX_LABEL_BYTES = 256;
 const MAX_TAGS = 64;
 const MAX_KEY_BYTES = 256;
 const MAX_TYPE_BYTES = 256;
+/** Longer parameters are checked in parts: parsing them would hold the thread, and take many times their memory. */
+const PARSED_AT_ONCE = 64 * 1024;
 const FIRST_INSTANT_MS = 0;
 const LAST_INSTANT_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
 
@@ -26,15 +28,22 @@ export interface CheckedMetadata {
   tags: string[];
 }
 
-/** Returns the checked metadata. Throws FIELD_INVALID, which names the field and the problem. */
-export function checkMetadata(metadata: ImageMetadata, limits: StorageLimits): CheckedMetadata {
+/**
+ * Returns the checked metadata. Throws FIELD_INVALID, which names the field and the problem. `pause` is called between the
+ * parts of what takes long, and waited for where it returns a promise.
+ */
+export async function checkMetadata(
+  metadata: ImageMetadata,
+  limits: StorageLimits,
+  pause: () => Promise<void> | undefined = () => undefined,
+): Promise<CheckedMetadata> {
   if (typeof metadata !== 'object' || metadata === null) throw invalidField('metadata', 'must be an object');
   const checked: CheckedMetadata = {
     prompt: checkText('metadata.prompt', metadata.prompt, limits.maxPromptBytes),
     model: checkText('metadata.model', metadata.model, MAX_MODEL_BYTES),
     timestamp: metadata.timestamp === undefined ? undefined : checkInstant('metadata.timestamp', metadata.timestamp),
     category: checkText('metadata.category', metadata.category ?? '', MAX_LABEL_BYTES),
-    parametersJson: checkParameters(metadata, limits.maxMetadataBytes),
+    parametersJson: await checkParameters(metadata, limits.maxMetadataBytes, pause),
     tags: checkTags('metadata.tags', metadata.tags ?? []),
   };
   const { prompt, model, category, parametersJson, tags } = checked;
@@ -148,19 +157,31 @@ export function checkAgainst(declared: Declared, actual: Required<Declared>): vo
   }
 }
 
-function checkParameters(metadata: ImageMetadata, maxBytes: number): string {
+async function checkParameters(
+  metadata: ImageMetadata,
+  maxBytes: number,
+  pause: () => Promise<void> | undefined,
+): Promise<string> {
   const field = 'metadata.parameters_json';
   const json = metadata.parametersJson || jsonOf(metadata.parameters);
   checkText(field, json, maxBytes);
-  try {
-    // Without a reviver, which recurses: deep graphs would be reported as bad JSON.
-    if (json !== '' && !isObject(JSON.parse(json))) throw new SyntaxError();
-  } catch {
-    throw invalidField(field, 'must be one JSON object');
-  }
-  const problem = unreadableFor(json);
+  if (json === '') return json;
+  const problem = json.length > PARSED_AT_ONCE ? await longProblemOf(json, pause) : problemOf(json);
   if (problem !== undefined) throw invalidField(field, problem);
   return json;
+}
+
+function problemOf(json: string): string | undefined {
+  return isObject(json) ? unreadableFor(json) : 'must be one JSON object';
+}
+
+async function longProblemOf(json: string, pause: () => Promise<void> | undefined): Promise<string | undefined> {
+  const steps = longParametersProblem(json);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+    await pause();
+  }
 }
 
 function jsonOf(parameters: ImageMetadata['parameters']): string {
@@ -172,6 +193,12 @@ function jsonOf(parameters: ImageMetadata['parameters']): string {
   }
 }
 
-function isObject(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+function isObject(json: string): boolean {
+  try {
+    // Without a reviver, which recurses: deep graphs would be reported as bad JSON.
+    const value: unknown = JSON.parse(json);
+    return typeof value === 'object' && value !== null && !Array.isArray(value);
+  } catch {
+    return false;
+  }
 }

@@ -1,6 +1,9 @@
 /** The common part of all providers: validation, lists, cleanup and statistics over a catalog, and an orderly close. */
+
+import { turnOf } from '../async/fair-turn.ts';
 import { Slots } from '../async/slots.ts';
 import type { ChangeOutcome, ImageIndex } from '../catalog/catalog.ts';
+import { THIS_PROCESS } from '../domain/caller.ts';
 import { folded, StorageError, throwIfCancelled } from '../domain/errors.ts';
 import type { ImageMetadata, StorageItem, StorageResult, StoredImage } from '../domain/image.ts';
 import type { StoredState, VerifyEvent, VerifyOptions } from '../domain/maintenance.ts';
@@ -44,7 +47,8 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
   constructor(context: ProviderContext) {
     this.context = context;
     this.name = context.name;
-    this.#slots = new Slots(context.limits.maxSaves, context.limits.saveQueueMs);
+    const { maxSaves: size, saveQueueMs: waitMs, leastBytesPerSecond } = context.limits;
+    this.#slots = new Slots({ size, waitMs, leastBytesPerSecond });
   }
 
   abstract get health(): ProviderHealth;
@@ -112,21 +116,22 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
   }
 
   async #save(source: ByteSource, metadata: ImageMetadata, options: SaveOptions): Promise<StorageResult> {
-    const checked = checkMetadata(metadata, this.context.limits);
+    const { caller = THIS_PROCESS } = options;
+    const checked = await checkMetadata(metadata, this.context.limits, () => turnOf(caller));
     const idempotencyKey = checkIdempotencyKey(options);
     checkDeclared(options);
     checkImageSize(options.size ?? 0, this.context.limits);
-    const release = await this.#slots.acquire(options.signal);
+    const slot = await this.#slots.acquire(caller, options.signal);
     try {
       await folded(this.checkWritable(options.size ?? 0));
-      const receiver = { context: this.context, openUpload: this.openUpload.bind(this) };
+      const receiver = { context: this.context, slot, openUpload: this.openUpload.bind(this) };
       const committed = await receiveImage(source, checked, { ...options, idempotencyKey }, receiver);
-      committed.settled.then(release, release);
+      committed.settled.then(slot.release, slot.release);
       const { record, replayed } = committed;
       return { ...(await this.#item(record)), replayed };
     } catch (error) {
-      release();
-      throw error;
+      slot.release();
+      throw slot.signal.aborted ? slot.signal.reason : error;
     }
   }
 

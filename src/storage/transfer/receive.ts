@@ -2,7 +2,9 @@
 import { createHash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import { forEachChunk } from '../async/byte-source.ts';
-import { Turn } from '../async/turn.ts';
+import { turnOf } from '../async/fair-turn.ts';
+import type { Slot } from '../async/slots.ts';
+import { THIS_PROCESS } from '../domain/caller.ts';
 import { folded, StorageError, throwIfCancelled } from '../domain/errors.ts';
 import { fingerprint } from '../domain/fingerprint.ts';
 import { imageFilename, imageKey, modelSlug } from '../domain/naming.ts';
@@ -21,6 +23,7 @@ type ReceivedBytes = Pick<ImageRecord, 'size' | 'sha256' | 'contentType' | 'widt
 /** The provider that a save is received for. */
 export interface Receiver {
   context: ProviderContext;
+  slot: Slot;
   /** `expectedBytes` is the size that the caller declared. */
   openUpload(filename: string, expectedBytes?: number): Promise<Upload>;
 }
@@ -36,8 +39,15 @@ export async function receiveImage(
   receiver: Receiver,
 ): Promise<Committed> {
   const image = new IncomingImage(metadata, options, receiver);
+  const { slot } = receiver;
+  const signal = options.signal === undefined ? slot.signal : AbortSignal.any([options.signal, slot.signal]);
   try {
-    await forEachChunk(source, options.signal, (chunk) => image.take(chunk));
+    await forEachChunk(source, signal, async (chunk) => {
+      slot.received(chunk.length);
+      await image.take(chunk);
+      slot.awaits();
+    });
+    slot.complete();
     const bytes = image.finish();
     // Node's gRPC client cancels with a half-close followed by a reset: one turn later the reset has been read.
     await setImmediate();
@@ -84,12 +94,12 @@ class IncomingImage {
 
   /** Gives the event loop back between pieces: parsing the worst image takes 20 ms a MB. */
   async #inspect(chunk: Uint8Array): Promise<void> {
-    const turn = new Turn();
+    const { caller = THIS_PROCESS } = this.#options;
     for (let at = 0; at < chunk.length; at += PIECE_BYTES) {
       const piece = chunk.subarray(at, at + PIECE_BYTES);
       this.#inspector.push(piece);
       this.#hash.update(piece);
-      if (at + PIECE_BYTES < chunk.length) await turn.giveBack();
+      if (at + PIECE_BYTES < chunk.length) await turnOf(caller);
     }
   }
 

@@ -1,0 +1,108 @@
+/** Chunks of an upload among enveloped messages: found without decoding them. */
+import { invalidField, StorageError } from '../storage/domain/errors.ts';
+import { COMPRESSED, PREFIX_BYTES, prefixOf } from './envelope.ts';
+import type { PieceReader } from './piece-reader.ts';
+
+const MAX_EMPTY_CHUNKS = 1_000;
+/** Chunks up to this size are joined where several have arrived, until they have the other. */
+const SMALL_BYTES = 4 * 1024;
+const JOINED_BYTES = 64 * 1024;
+const MAX_LENGTH_BYTES = 5;
+
+/** The field of a message that is nothing but a chunk. */
+export interface ChunkField {
+  /** Of its number and wire type; one byte. */
+  tag: number;
+  maxBytes: number;
+}
+
+/** Offsets of the chunk's bytes. */
+interface Found {
+  start: number;
+  end: number;
+}
+
+/** Finds the chunks of one upload. */
+export class ChunkMessages {
+  readonly #reader: PieceReader;
+  readonly #field: ChunkField;
+  #empty = 0;
+
+  constructor(reader: PieceReader, field: ChunkField) {
+    this.#reader = reader;
+    this.#field = field;
+  }
+
+  /** Takes the bytes of all the small chunks that have arrived; undefined where none comes next. */
+  takeSmall(): Buffer | undefined {
+    const { buffered } = this.#reader;
+    const chunks: Buffer[] = [];
+    let [at, bytes] = [0, 0];
+    while (bytes < JOINED_BYTES) {
+      const found = this.#find(buffered, at);
+      if (typeof found === 'string' || found.end > buffered.length || found.end - found.start > SMALL_BYTES) break;
+      this.#check(found);
+      chunks.push(buffered.subarray(found.start, found.end));
+      bytes += found.end - found.start;
+      at = found.end;
+    }
+    if (at === 0) return undefined;
+    this.#reader.skip(at);
+    return Buffer.concat(chunks);
+  }
+
+  /** Passes over what comes before the bytes of the next chunk and returns their number; undefined where none comes. */
+  async begin(): Promise<number | undefined> {
+    let buffered = await this.#reader.peek(PREFIX_BYTES);
+    let found = this.#find(buffered, 0);
+    while (found === 'unknown') {
+      const { length } = buffered;
+      buffered = await this.#reader.peek(length + 1);
+      if (buffered.length === length) return undefined;
+      found = this.#find(buffered, 0);
+    }
+    if (found === 'other') return undefined;
+    this.#check(found);
+    this.#reader.skip(found.start);
+    return found.end - found.start;
+  }
+
+  /** What comes before the bytes of a chunk in an envelope. */
+  head(bytes: number): Buffer {
+    const head = [this.#field.tag];
+    let rest = bytes;
+    for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) head.push((rest % 0x80) + 0x80);
+    head.push(rest);
+    return Buffer.concat([prefixOf(head.length + bytes), Buffer.from(head)]);
+  }
+
+  #find(buffer: Buffer, at: number): Found | 'other' | 'unknown' {
+    const begin = at + PREFIX_BYTES;
+    if (buffer.length <= begin) return 'unknown';
+    if ((buffer[at]! & COMPRESSED) !== 0 || buffer[begin] !== this.#field.tag) return 'other';
+    let length = 0;
+    for (let digit = 0; digit < MAX_LENGTH_BYTES; digit += 1) {
+      const byte = buffer[begin + 1 + digit];
+      if (byte === undefined) return 'unknown';
+      length += (byte & 0x7f) * 2 ** (7 * digit);
+      if (byte >= 0x80) continue;
+      const start = begin + 1 + digit + 1;
+      const end = start + length;
+      return end - begin === buffer.readUInt32BE(at + 1) ? { start, end } : 'other';
+    }
+    return 'other';
+  }
+
+  #check({ start, end }: Found): void {
+    const bytes = end - start;
+    const { maxBytes } = this.#field;
+    if (bytes > maxBytes) {
+      throw new StorageError('MESSAGE_TOO_LARGE', `a chunk of ${bytes} bytes, at most ${maxBytes} are accepted`);
+    }
+    if (bytes > 0) return;
+    this.#empty += 1;
+    if (this.#empty > MAX_EMPTY_CHUNKS) {
+      throw invalidField('chunk', `more than ${MAX_EMPTY_CHUNKS.toLocaleString('en')} of them are empty`);
+    }
+  }
+}

@@ -1,0 +1,103 @@
+/** Counts the fields of a protobuf message while its bytes pass, before anything is decoded. */
+import type { DescField, DescMessage } from '@bufbuild/protobuf';
+import { StorageError } from '../storage/domain/errors.ts';
+
+/** More than any message of the contract needs: a Delete names 1,000 files. */
+export const MAX_FIELDS = 10_000;
+
+const [VARINT, FIXED64, LENGTH, FIXED32] = [0, 1, 2, 5];
+const MAX_VARINT_BYTES = 10;
+
+/** Where a message ends whose fields are counted, too. */
+interface Level {
+  desc: DescMessage;
+  end: number;
+}
+
+/**
+ * Counts fields that are known and unknown, and those of known messages in it. Throws FIELD_INVALID where there are more
+ * than MAX_FIELDS, or where the bytes are no protobuf.
+ */
+export class FieldCounter {
+  readonly #levels: Level[];
+  #fields = 0;
+  /** Offset in the message of the next byte. */
+  #at = 0;
+  /** What the next byte belongs to. */
+  #expected: 'tag' | 'value' | 'length' = 'tag';
+  /** Bytes of the current value that are left; they mean nothing here. */
+  #skip = 0;
+  #varint = 0;
+  #varintBytes = 0;
+  /** Of the message whose length comes. */
+  #message: DescMessage | undefined;
+
+  constructor(desc: DescMessage) {
+    this.#levels = [{ desc, end: Number.POSITIVE_INFINITY }];
+  }
+
+  get fields(): number {
+    return this.#fields;
+  }
+
+  /** Takes the next bytes of the message. */
+  push(bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length; ) {
+      if (this.#skip > 0) {
+        const skipped = Math.min(this.#skip, bytes.length - at);
+        this.#skip -= skipped;
+        this.#at += skipped;
+        at += skipped;
+        continue;
+      }
+      this.#at += 1;
+      this.#take(bytes[at]!);
+      at += 1;
+    }
+  }
+
+  #take(byte: number): void {
+    this.#varint += (byte & 0x7f) * 2 ** (7 * this.#varintBytes);
+    this.#varintBytes += 1;
+    if (byte >= 0x80) {
+      if (this.#varintBytes === MAX_VARINT_BYTES) throw damaged();
+      return;
+    }
+    const value = this.#varint;
+    this.#varint = 0;
+    this.#varintBytes = 0;
+    if (this.#expected === 'tag') this.#field(value);
+    else if (this.#expected === 'length') this.#length(value);
+    else this.#expected = 'tag';
+  }
+
+  #field(tag: number): void {
+    while (this.#at > this.#levels.at(-1)!.end) this.#levels.pop();
+    this.#fields += 1;
+    if (this.#fields > MAX_FIELDS) {
+      throw new StorageError('FIELD_INVALID', `a message has more than ${MAX_FIELDS.toLocaleString('en')} fields`);
+    }
+    const type = tag % 8;
+    if (type === VARINT) this.#expected = 'value';
+    else if (type === FIXED64) this.#skip = 8;
+    else if (type === FIXED32) this.#skip = 4;
+    else if (type === LENGTH) {
+      this.#expected = 'length';
+      this.#message = messageOf(this.#levels.at(-1)!.desc.fields.find(({ number }) => number === (tag - type) / 8));
+    } else throw damaged();
+  }
+
+  #length(length: number): void {
+    this.#expected = 'tag';
+    if (this.#message === undefined) this.#skip = length;
+    else this.#levels.push({ desc: this.#message, end: this.#at + length });
+  }
+}
+
+function messageOf(field: DescField | undefined): DescMessage | undefined {
+  return field?.fieldKind === 'message' || field?.fieldKind === 'list' ? field.message : undefined;
+}
+
+function damaged(): StorageError {
+  return new StorageError('FIELD_INVALID', 'a message cannot be decoded: it is damaged');
+}

@@ -1,0 +1,116 @@
+/** A budget, of memory or else, that callers hold parts of: the more is held, the smaller the share that each may have. */
+import type { Caller } from '../domain/caller.ts';
+import { type Reason, StorageError, throwIfCancelled } from '../domain/errors.ts';
+import { FairQueue, Holdings } from './fair-queue.ts';
+
+const TOO_MUCH = 'the calls of this client hold too much memory; try again';
+
+export interface HoldOptions {
+  signal?: AbortSignal;
+  /** How it is refused when it waited too long; default BACKEND_UNAVAILABLE. */
+  refusal?: Reason;
+}
+
+/** A part of the budget. */
+export interface Hold {
+  /** Gives back what is held beyond that. */
+  shrink(rest: number): void;
+  /** Gives all back; calling it again does nothing. */
+  release(): void;
+}
+
+interface Waiting {
+  caller: Caller;
+  part: number;
+  enter: () => void;
+}
+
+/**
+ * A peer may hold as much as is left for others, so one alone half, two a third each; a connection as much as its peer
+ * has left, alone a third. Who holds nothing may have more than that, while there is room.
+ */
+export class Budget {
+  readonly #size: number;
+  readonly #waitMs: number | undefined;
+  readonly #holdings = new Holdings();
+  readonly #waiting = new FairQueue<Waiting>(this.#holdings);
+
+  /** Without `waitMs`, a hold waits as long as it takes. */
+  constructor(size: number, waitMs?: number) {
+    this.#size = size;
+    this.#waitMs = waitMs;
+  }
+
+  get held(): number {
+    return this.#holdings.total;
+  }
+
+  /**
+   * Waits for a part; who wants more than all gets all. Rejects with CANCELLED when the signal fires first, with the refusal
+   * when it waited too long.
+   */
+  async hold(caller: Caller, wanted: number, options: HoldOptions = {}): Promise<Hold> {
+    throwIfCancelled(options.signal);
+    let held = Math.min(wanted, this.#size);
+    if (this.#fits(caller, held)) this.#holdings.add(caller, held);
+    else await this.#turn(caller, held, options);
+    const shrink = (rest: number) => {
+      const freed = Math.max(held - rest, 0);
+      if (freed === 0) return;
+      held -= freed;
+      this.#holdings.add(caller, -freed);
+      this.#admit();
+    };
+    const hold = { shrink, release: () => shrink(0) };
+    // The signal may fire between its turn and now.
+    if (!options.signal?.aborted) return hold;
+    hold.release();
+    throw cancelled();
+  }
+
+  #fits(caller: Caller, part: number): boolean {
+    const left = this.#size - this.#holdings.total;
+    if (part > left) return false;
+    const ofPeer = this.#holdings.ofPeer(caller);
+    if (ofPeer > 0 && ofPeer + part > left) return false;
+    const ofConnection = this.#holdings.ofConnection(caller);
+    return ofConnection === 0 || ofConnection + part <= left - ofPeer;
+  }
+
+  #turn(caller: Caller, part: number, { signal, refusal = 'BACKEND_UNAVAILABLE' }: HoldOptions): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const settled = () => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', cancel);
+      };
+      const leave = (error: StorageError) => {
+        withdraw();
+        settled();
+        reject(error);
+      };
+      const enter = () => {
+        settled();
+        resolve();
+      };
+      const cancel = () => leave(cancelled());
+      const giveUp = () => leave(new StorageError(refusal, TOO_MUCH, { retryAfterMs: 1000 }));
+      const timer = this.#waitMs === undefined ? undefined : setTimeout(giveUp, this.#waitMs);
+      const withdraw = this.#waiting.push(caller, { caller, part, enter });
+      signal?.addEventListener('abort', cancel, { once: true });
+      if (signal?.aborted) cancel();
+    });
+  }
+
+  #admit(): void {
+    for (;;) {
+      const next = this.#waiting.shift(({ part }, caller) => this.#fits(caller, part));
+      if (next === undefined) return;
+      this.#holdings.add(next.caller, next.part);
+      next.enter();
+    }
+  }
+}
+
+function cancelled(): StorageError {
+  return new StorageError('CANCELLED', 'the call was cancelled');
+}

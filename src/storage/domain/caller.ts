@@ -1,0 +1,10 @@
+/** Who makes a call: what is scarce is shared among peers, then among the connections of a peer. */
+export interface Caller {
+  /** A remote address, or a connection of a Unix socket. */
+  readonly peer: string;
+  /** A connection of the peer; unique in the process. */
+  readonly connection: number;
+}
+
+/** The caller of what no client asked for. */
+export const THIS_PROCESS: Caller = { peer: '', connection: 0 };

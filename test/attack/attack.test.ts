@@ -1,0 +1,90 @@
+/**
+ * One client cannot stop the others: while it tries, another one's Stats and Save are answered in time, and the daemon's
+ * memory stays within its bound and comes back. `npm run test:attack` drives every row; `npm test` some of them.
+ */
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { COMMAND } from '../support/command.ts';
+import { attackDaemon, ELSEWHERE, type Figures, OWN, referenceMemory, type Stimulus } from './rig.ts';
+
+const STATS_P99_MS = 250;
+const SAVE_MS = 2_000;
+const PEAK_MB = 300;
+const LATER_MB = 60;
+
+const full = process.env.ATTACK_FULL === '1';
+
+interface Row extends Omit<Stimulus, 'localAddress'> {
+  /** Driven from the unhurt client's own address, too. */
+  own?: boolean;
+  /** Driven in every test run. */
+  always?: boolean;
+}
+
+const rows: Row[] = [
+  { attack: 'nothing' },
+  { attack: 'unknown fields in headers', always: true },
+  { attack: 'unknown fields in chunks' },
+  { attack: 'spaces in parameters' },
+  { attack: 'reflection' },
+  { attack: 'deletes of unknown names' },
+  { attack: 'resets', own: true, always: true },
+  { attack: 'empty chunks' },
+  { attack: 'one-byte chunks' },
+  { attack: 'lists unread', images: 30, parametersBytes: 200_000, always: true },
+  { attack: 'gets unread' },
+  { attack: 'dripping saves', own: true, always: true },
+  { attack: 'hello', own: true },
+  { attack: 'held saves', heapMb: 256 },
+  { attack: 'watches', heapMb: 256 },
+  { attack: 'gzip bomb' },
+];
+
+const only = process.env.ATTACK_ONLY?.split(',');
+const driven = rows
+  .filter(({ attack, always }) => only?.includes(attack) ?? (full || always))
+  .flatMap(({ own, ...row }): Stimulus[] => [
+    ...(own && !full && !only ? [] : [{ ...row, localAddress: ELSEWHERE }]),
+    ...(own ? [{ ...row, localAddress: OWN }] : []),
+  ]);
+
+let reference: Promise<number>;
+const measured: Figures[] = [];
+
+beforeAll(() => {
+  reference = referenceMemory(COMMAND);
+});
+
+afterAll(print, 60_000);
+
+it.each(driven)('$attack, from $localAddress', async (stimulus) => {
+  const figures = await attackDaemon(COMMAND, stimulus);
+  measured.push(figures);
+  expect(figures.died, figures.log.join('\n')).toBeUndefined();
+  expect(figures.statsP99).toBeLessThan(STATS_P99_MS);
+  expect(figures.save).toBeTypeOf('number');
+  expect(figures.save).toBeLessThan(SAVE_MS);
+  expect(figures.peak).toBeLessThan(PEAK_MB);
+});
+
+it('gives its memory back', async () => {
+  const bound = (await reference) + LATER_MB;
+  for (const { name, later } of measured) expect(await later, name).toBeLessThan(bound);
+});
+
+async function print(): Promise<void> {
+  const base = await reference;
+  const lines = [];
+  for (const { name, statsP99, statsMax, save, peak, later, died } of measured) {
+    const cells = [statsP99, statsMax, save, peak, (await later) - base, died ?? ''];
+    const text = cells.map((cell) => (typeof cell === 'number' ? Math.round(cell) : cell));
+    lines.push(`| ${name} | ${text.join(' | ')} |`);
+  }
+  console.info(
+    [
+      `reference ${Math.round(base)} MB`,
+      '| stimulus | Stats p99 ms | max ms | Save ms | peak MB | 10 s later, above the reference MB | died |',
+      '| --- | --- | --- | --- | --- | --- | --- |',
+      ...lines,
+    ].join('\n'),
+  );
+}

@@ -1,0 +1,181 @@
+/** Attacks a daemon that runs as it ships, and measures what another client and the daemon's memory notice of it. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { connect, type ImageStorageClient } from '../../src/client.ts';
+import { type DaemonProcess, startDaemonProcess } from '../support/daemon-process.ts';
+import { pngOf } from '../support/images.ts';
+import type { Target } from './attacks.ts';
+
+const ATTACKER = fileURLToPath(new URL('attacker.ts', import.meta.url));
+const MB = 1e6;
+const STATS_EVERY_MS = 10;
+const SAVE_AFTER_MS = 1_000;
+const ORDINARY_SAVES = 200;
+const SETTLE_MS = 10_000;
+
+/** Another machine's address, and that of the client beside it. */
+export const ELSEWHERE = '127.0.0.2';
+export const OWN = '127.0.0.1';
+
+export interface Stimulus {
+  /** Of attacks.ts. */
+  attack: string;
+  localAddress: string;
+  /** MB of the daemon's heap; default Node's. */
+  heapMb?: number;
+  /** Saved before the attack. */
+  images?: number;
+  /** Bytes of the parameters of each. */
+  parametersBytes?: number;
+}
+
+export interface Figures {
+  name: string;
+  /** Milliseconds that a call of Stats took beside the attack: 99 of 100, and the longest. */
+  statsP99: number;
+  statsMax: number;
+  /** Of the client's Save, in milliseconds; why it failed otherwise. */
+  save: number | string;
+  /** MB of the daemon. */
+  peak: number;
+  /** MB of the daemon 10 s behind the attack. */
+  later: Promise<number>;
+  /** What the daemon said at level warn and above. */
+  log: string[];
+  /** Its exit code, when it did not survive. */
+  died: number | string | undefined;
+}
+
+/** MB of a daemon that has served 200 ordinary saves, 10 s later. */
+export async function referenceMemory(command: string): Promise<number> {
+  await using daemon = await startDaemon(command);
+  const client = connect(daemon.address);
+  await saveMany(client, ORDINARY_SAVES);
+  client.close();
+  await sleep(SETTLE_MS);
+  return memoryOf(daemon, 'VmRSS');
+}
+
+/** Attacks a fresh daemon; `later` resolves once the memory has been read again, and the daemon stopped. */
+export async function attackDaemon(command: string, stimulus: Stimulus): Promise<Figures> {
+  const daemon = await startDaemon(command, stimulus.heapMb);
+  const client = connect(daemon.address, { deadlineMs: 30_000 });
+  const filename = await warmUp(client, stimulus);
+  const [host = '', port] = daemon.address.split(':');
+  const attack = runAttacker(stimulus.attack, {
+    host,
+    port: Number(port),
+    localAddress: stimulus.localAddress,
+    filename,
+  });
+  const [stats, save] = await Promise.all([
+    timeStats(client, attack),
+    sleep(SAVE_AFTER_MS).then(() => timeSave(daemon.address)),
+    attack,
+  ]);
+  client.close();
+  const died = daemon.died();
+  const peak = died === undefined ? memoryOf(daemon, 'VmHWM') : Number.NaN;
+  const later = (async () => {
+    await using _ = daemon;
+    await sleep(SETTLE_MS);
+    return daemon.died() === undefined ? memoryOf(daemon, 'VmRSS') : Number.NaN;
+  })();
+  const sorted = stats.toSorted((a, b) => a - b);
+  return {
+    name: `${stimulus.attack}${stimulus.localAddress === OWN ? ', from its own address' : ''}`,
+    statsP99: sorted[Math.ceil(sorted.length * 0.99) - 1]!,
+    statsMax: sorted.at(-1)!,
+    save,
+    peak,
+    later,
+    log: daemon.log,
+    died,
+  };
+}
+
+interface AttackedDaemon extends DaemonProcess, AsyncDisposable {
+  log: string[];
+  /** Its exit code or signal, once it has ended by itself. */
+  died(): number | string | undefined;
+}
+
+async function startDaemon(command: string, heapMb?: number): Promise<AttackedDaemon> {
+  const folder = await mkdtemp(join(tmpdir(), 'image-storage-attack-'));
+  const env = {
+    NODE_OPTIONS: `${process.env.ATTACK_NODE_OPTIONS ?? ''} ${heapMb ? `--max-old-space-size=${heapMb}` : ''}`,
+  };
+  const daemon = await startDaemonProcess(join(folder, 'outputs'), { command, stderr: 'pipe', env });
+  const log: string[] = [];
+  daemon.process.stderr!.setEncoding('utf8').on('data', (text: string) => log.push(...text.trim().split('\n')));
+  const died = () => daemon.process.exitCode ?? daemon.process.signalCode ?? undefined;
+  const stop = async () => {
+    if (died() === undefined) await daemon.stop('SIGTERM');
+    await rm(folder, { recursive: true });
+  };
+  return { ...daemon, log, died, [Symbol.asyncDispose]: stop };
+}
+
+/** The daemon and the client have done before what they will do beside the attack. Returns the name of an image. */
+async function warmUp(client: ImageStorageClient, { images = 1, parametersBytes = 0 }: Stimulus): Promise<string> {
+  await saveMany(client, 20);
+  const parametersJson = JSON.stringify({ workflow: 'x'.repeat(parametersBytes) });
+  const bytes = pngOf({ width: 64, height: 64, sizeBytes: 4_000_000 });
+  let filename = '';
+  for (let saved = 0; saved < images; saved += 1) ({ filename } = await client.save(bytes, { parametersJson }));
+  for (let asked = 0; asked < 100; asked += 1) await client.stats();
+  return filename;
+}
+
+async function saveMany(client: ImageStorageClient, count: number): Promise<void> {
+  for (let saved = 0; saved < count; saved += 1) {
+    const sizeBytes = 100_000 + (saved % 10) * 50_000;
+    await client.save(pngOf({ width: 64, height: 64, seed: saved, sizeBytes }), { prompt: `image ${saved}` });
+  }
+}
+
+async function runAttacker(name: string, target: Target): Promise<void> {
+  const attacker = spawn(process.execPath, [ATTACKER, name, JSON.stringify(target)], { stdio: 'inherit' });
+  await once(attacker, 'exit');
+}
+
+async function timeStats(client: ImageStorageClient, until: Promise<void>): Promise<number[]> {
+  const took: number[] = [];
+  let over = false;
+  until.then(() => {
+    over = true;
+  });
+  while (!over) {
+    const started = performance.now();
+    await client.stats().catch(() => undefined);
+    took.push(performance.now() - started);
+    await sleep(STATS_EVERY_MS);
+  }
+  return took;
+}
+
+/** By a connection of its own, as another client makes it. */
+async function timeSave(address: string): Promise<number | string> {
+  const client = connect(address, { deadlineMs: 20_000 });
+  const started = performance.now();
+  try {
+    await client.save(pngOf({ width: 64, height: 64, sizeBytes: 200_000 }), { prompt: 'beside an attack' });
+    return performance.now() - started;
+  } catch (error) {
+    return (error as Error).message;
+  } finally {
+    client.close();
+  }
+}
+
+/** MB that the daemon holds now, or held at most. */
+function memoryOf({ process: { pid } }: DaemonProcess, field: 'VmRSS' | 'VmHWM'): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  return (Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(status)![1]) * 1024) / MB;
+}
