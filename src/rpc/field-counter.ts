@@ -78,12 +78,14 @@ export class FieldCounter {
       throw new StorageError('FIELD_INVALID', `a message has more than ${MAX_FIELDS.toLocaleString('en')} fields`);
     }
     const type = tag % 8;
+    const number = (tag - type) / 8;
+    if (number === 0) throw damaged();
     if (type === VARINT) this.#expected = 'value';
     else if (type === FIXED64) this.#skip = 8;
     else if (type === FIXED32) this.#skip = 4;
     else if (type === LENGTH) {
       this.#expected = 'length';
-      this.#message = messageOf(this.#levels.at(-1)!.desc.fields.find(({ number }) => number === (tag - type) / 8));
+      this.#message = messageOf(this.#levels.at(-1)!.desc.fields.find((field) => field.number === number));
     } else throw damaged();
   }
 

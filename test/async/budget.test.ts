@@ -7,6 +7,8 @@ import type { Caller } from '../../src/storage/domain/caller.ts';
 const [a, b, c] = ['10.0.0.1', '10.0.0.2', '10.0.0.3'];
 const of = (peer: string, connection = Number(peer.slice(-1))): Caller => ({ peer, connection });
 
+const connectionsOf = (peer: string, count: number) => Array.from({ length: count }, (_, at) => of(peer, 100 + at));
+
 /** Asks for parts of one each until none is given at once; returns how many were. */
 async function takeAll(budget: Budget, callers: Caller[]): Promise<number> {
   for (let taken = 0; ; taken += 1) {
@@ -20,9 +22,9 @@ describe('a budget', () => {
   it('gives one connection a third, one peer a half, and what is left to others', async () => {
     const budget = new Budget(300);
     expect(await takeAll(budget, [of(a)])).toBe(100);
-    expect(await takeAll(budget, [of(a, 11), of(a, 12), of(a, 13)])).toBe(50);
-    expect(await takeAll(budget, [of(b, 21), of(b, 22), of(b, 23)])).toBeGreaterThan(60);
-    expect(await takeAll(budget, [of(c)])).toBeGreaterThan(20);
+    expect(await takeAll(budget, connectionsOf(a, 60))).toBe(50);
+    expect(await takeAll(budget, connectionsOf(b, 80))).toBe(75);
+    expect(await takeAll(budget, [of(c)])).toBe(25);
   });
 
   it('gives more than a share to who holds nothing, and all of it to who wants more', async () => {

@@ -45,7 +45,7 @@ describe('the next free slot', () => {
     ];
     for (const slot of held) slot.release();
     await Promise.all(waiting);
-    expect(order).toEqual(['c', 'b', 'a']);
+    expect(order).toEqual(['c', 'a', 'b']);
   });
 
   it('is refused after the wait, and to who leaves', async () => {

@@ -66,7 +66,9 @@ describe('a text', () => {
   );
 
   it('is an object where JSON.parse makes one of it', () => {
-    const check = (text: string) => expect(problemOf(text).problem === undefined, text).toBe(isObject(text));
+    const check = (text: string) => {
+      expect(problemOf(text).problem === undefined, text).toBe(isObject(text));
+    };
     fc.assert(
       fc.property(
         fc.array(pieces, { maxLength: 8 }).map((parts) => `{${parts.join('')}`),

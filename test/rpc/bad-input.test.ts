@@ -247,18 +247,16 @@ describe('on the wire', () => {
 
   const invalid = { grpcStatus: 3, reason: 'FIELD_INVALID' };
   const tooLarge = { grpcStatus: 8, reason: 'MESSAGE_TOO_LARGE' };
+  // An unknown field of that length.
+  const large = Buffer.concat([Buffer.from([0x7a, 0xfb, 0xff, 0x3f]), Buffer.alloc(MIB - 5)]);
   const unread: [what: string, call: Omit<RawCall, 'path'>, answer: Partial<RawAnswer>][] = [
     ['that is not protobuf', { body: framed(Buffer.from([0xff, 0xff])) }, invalid],
     ['with a text that is not UTF-8', { body: framed(Buffer.from([0x0a, 0x01, 0xff])) }, invalid],
     ['that claims to be gzip', { body: garbage, headers: gzip }, invalid],
     ['of which half arrives', { body: framed(Buffer.from([0x0a, 0x01, 0x61])).subarray(0, -1) }, invalid],
     ['that announces 4 GB', { body: Buffer.from([0, 0xff, 0xff, 0xff, 0xff]) }, tooLarge],
-    ['of 1 MiB', { body: framed(Buffer.alloc(MIB)) }, tooLarge],
-    [
-      'of 1 MiB, 1 kB as gzip',
-      { body: framed(gzipSync(Buffer.alloc(MIB)), { compressed: true }), headers: gzip },
-      tooLarge,
-    ],
+    ['of 1 MiB', { body: framed(large) }, tooLarge],
+    ['of 1 MiB, 1 kB as gzip', { body: framed(gzipSync(large), { compressed: true }), headers: gzip }, tooLarge],
   ];
   const rpcs = ['Stats', 'Delete', 'Cleanup', 'List', 'Get'].map((name) => `/imagestorage.v1.ImageStorage/${name}`);
   it.each(unread)('a message %s is refused with its reason by every rpc', async (_, call, answer) => {
