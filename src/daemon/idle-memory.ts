@@ -15,24 +15,19 @@ type Collect = (options: { type: 'major'; execution: 'async'; flavor: 'last-reso
 export function collectWhenIdle(stop: AbortSignal): void {
   let collect: Collect | undefined;
   let utilization = performance.eventLoopUtilization();
-  let least = usedBytes();
+  let settled = process.memoryUsage.rss();
   const look = async () => {
     const now = performance.eventLoopUtilization();
     const isIdle = performance.eventLoopUtilization(now, utilization).utilization < IDLE_UTILIZATION;
     utilization = now;
-    least = Math.min(least, usedBytes());
-    if (!isIdle || usedBytes() < least + WORTH_BYTES) return;
+    settled = Math.min(settled, process.memoryUsage.rss());
+    if (!isIdle || process.memoryUsage.rss() < settled + WORTH_BYTES) return;
     collect ??= collector();
     await collect({ type: 'major', execution: 'async', flavor: 'last-resort' });
-    least = usedBytes();
+    settled = process.memoryUsage.rss();
   };
   const timer = setInterval(look, LOOK_EVERY_MS).unref();
   stop.addEventListener('abort', () => clearInterval(timer), { once: true });
-}
-
-function usedBytes(): number {
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
 }
 
 function collector(): Collect {

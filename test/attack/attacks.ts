@@ -89,14 +89,14 @@ export const attacks: Record<string, Attack> = {
     });
   },
 
-  'deletes of unknown names': async (target) => {
+  'deletes of unknown names': inRounds(async (target) => {
     const filenames = Array.from(
       { length: 1_000 },
       (_, at) => `20240927_141522_nothing-there_${at.toString(36).padStart(6, '0')}.png`,
     );
     const request = framed(toBinary(DeleteRequestSchema, create(DeleteRequestSchema, { filenames })));
     await answered(target, DELETE, 250, request, { end: true });
-  },
+  }),
 
   resets: inRounds(async ({ host, port, localAddress }) => {
     const sockets: Socket[] = [];
@@ -115,8 +115,8 @@ export const attacks: Record<string, Attack> = {
     for (const socket of sockets) socket.destroy();
   }, 3),
 
-  'empty chunks': manyChunks(framed(chunk(Buffer.alloc(0))), 1_000_000, 4),
-  'one-byte chunks': manyChunks(framed(chunk(Buffer.alloc(1))), 100_000, 8),
+  'empty chunks': inRounds(manyChunks(framed(chunk(Buffer.alloc(0))), 1_000_000, 4)),
+  'one-byte chunks': inRounds(manyChunks(framed(chunk(Buffer.alloc(1))), 100_000, 8)),
 
   'lists unread': (target) => {
     const request = framed(toBinary(ListRequestSchema, create(ListRequestSchema, { batchSize: 1000 })));

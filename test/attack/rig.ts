@@ -18,6 +18,8 @@ const STATS_EVERY_MS = 10;
 const SAVE_AFTER_MS = 1_000;
 const ORDINARY_SAVES = 200;
 const SETTLE_MS = 10_000;
+/** In which the daemon sees that the attacker has gone. */
+const LEAVE_MS = 1_000;
 
 /** Another machine's address, and that of the client beside it. */
 export const ELSEWHERE = '127.0.0.2';
@@ -80,11 +82,12 @@ export async function attackDaemon(command: string, stimulus: Stimulus): Promise
     attack,
   ]);
   client.close();
+  await sleep(LEAVE_MS);
   const died = daemon.died();
   const peak = died === undefined ? memoryOf(daemon, 'VmHWM') : Number.NaN;
   const later = (async () => {
     await using _ = daemon;
-    await sleep(SETTLE_MS);
+    await sleep(SETTLE_MS - LEAVE_MS);
     return daemon.died() === undefined ? memoryOf(daemon, 'VmRSS') : Number.NaN;
   })();
   const sorted = stats.toSorted((a, b) => a - b);

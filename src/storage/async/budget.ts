@@ -34,6 +34,7 @@ export class Budget {
   readonly #waitMs: number | undefined;
   readonly #holdings = new Holdings();
   readonly #waiting = new FairQueue<Waiting>(this.#holdings);
+  #isAdmitting = false;
 
   /** Without `waitMs`, a hold waits as long as it takes. */
   constructor(size: number, waitMs?: number) {
@@ -59,7 +60,7 @@ export class Budget {
       if (freed === 0) return;
       held -= freed;
       this.#holdings.add(caller, -freed);
-      this.#admit();
+      this.#admitSoon();
     };
     const hold = { shrink, release: () => shrink(0) };
     // The signal may fire between its turn and now.
@@ -98,6 +99,16 @@ export class Budget {
       const withdraw = this.#waiting.push(caller, { caller, part, enter });
       signal?.addEventListener('abort', cancel, { once: true });
       if (signal?.aborted) cancel();
+    });
+  }
+
+  /** Once all calls of a connection that broke have left: none of them is to begin its work. */
+  #admitSoon(): void {
+    if (this.#isAdmitting || this.#waiting.size === 0) return;
+    this.#isAdmitting = true;
+    setImmediate(() => {
+      this.#isAdmitting = false;
+      this.#admit();
     });
   }
 
