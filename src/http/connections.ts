@@ -17,6 +17,9 @@ export interface Connection {
   streams: number;
   /** When a stream was opened or closed last. */
   activeAt: number;
+  /** Of this turn of the event loop: the stream that was opened last, and how many were reset before the next came. */
+  latest?: ServerHttp2Stream;
+  resets: number;
 }
 
 interface Peer {
@@ -45,7 +48,7 @@ export class Connections {
   add(socket: Socket): Connection {
     if (this.#open.size >= this.#max) this.#makeRoom();
     const caller = callerOf(socket);
-    const connection = { caller, socket, streams: 0, activeAt: performance.now() };
+    const connection = { caller, socket, streams: 0, activeAt: performance.now(), resets: 0 };
     const peer = this.#peers.get(caller.peer) ?? { connections: new Set(), streams: 0 };
     peer.connections.add(connection);
     this.#peers.set(caller.peer, peer);
@@ -65,6 +68,14 @@ export class Connections {
     count(1);
     stream.once('close', () => count(-1));
     return peer?.streams ?? 0;
+  }
+
+  /** Returns how many streams the connection has opened and reset since the event loop came round. */
+  resetsAtOnce(connection: Connection, opened: ServerHttp2Stream): number {
+    if (connection.latest === undefined) setImmediate(forgetResets, connection);
+    else if (connection.latest.closed) connection.resets += 1;
+    connection.latest = opened;
+    return connection.resets;
   }
 
   #remove(connection: Connection): void {
@@ -93,6 +104,11 @@ export class Connections {
     this.#warnedAt = performance.now();
     this.#closed = 0;
   }
+}
+
+function forgetResets(connection: Connection): void {
+  connection.latest = undefined;
+  connection.resets = 0;
 }
 
 /** One without streams is idler than one with; then the one that did nothing for longer. */

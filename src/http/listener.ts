@@ -29,6 +29,8 @@ const MAX_SESSION_MEMORY_MB = 1000;
 const STREAMS_OF_A_PEER = 4;
 /** Streams that a client may reset for long; as many as it may have open at once come on top. */
 const RESETS_PER_SECOND = 100;
+/** Node counts resets only behind all the bytes that it has read, with hundreds of streams in them. */
+const RESETS_AT_ONCE = 64;
 /** Keeps a new socket to the daemon's user until it has its final mode. */
 const UMASK_OF_SOCKETS = 0o177;
 /** What chmod fails with on file systems where sockets have no permissions of their own, such as virtiofs. */
@@ -97,6 +99,10 @@ function createHttp2Server(options: ListenerOptions, connections: Connections): 
     connection.session = session;
     session.on('stream', (stream, headers, _flags, rawHeaders) => {
       if (stream.destroyed) return;
+      if (connections.resetsAtOnce(connection, stream) > RESETS_AT_ONCE) {
+        session.destroy();
+        return;
+      }
       if (connections.addStream(connection, stream) > maxStreams * STREAMS_OF_A_PEER) {
         stream.close(constants.NGHTTP2_REFUSED_STREAM);
         return;

@@ -38,13 +38,13 @@ interface Entry<T> {
   item: T;
 }
 
-/** Of equals, the one that was served longest ago is next. */
+/** Of equals, the one that was served longest ago is next; without holdings, all are equals. */
 export class FairQueue<T> {
-  readonly #holdings: Holdings;
+  readonly #holdings: Holdings | undefined;
   readonly #peers = new Map<string, Map<number, Set<Entry<T>>>>();
   #size = 0;
 
-  constructor(holdings: Holdings = new Holdings()) {
+  constructor(holdings?: Holdings) {
     this.#holdings = holdings;
   }
 
@@ -85,13 +85,17 @@ export class FairQueue<T> {
     return undefined;
   }
 
-  #peersByShare(): Map<number, Set<Entry<T>>>[] {
-    const heldBy = (peer: string) => this.#holdings.ofPeer({ peer, connection: 0 });
+  #peersByShare(): Iterable<Map<number, Set<Entry<T>>>> {
+    const holdings = this.#holdings;
+    if (holdings === undefined) return this.#peers.values();
+    const heldBy = (peer: string) => holdings.ofPeer({ peer, connection: 0 });
     return [...this.#peers].sort(([a], [b]) => heldBy(a) - heldBy(b)).map(([, connections]) => connections);
   }
 
-  #connectionsByShare(connections: Map<number, Set<Entry<T>>>): Set<Entry<T>>[] {
-    const heldBy = (connection: number) => this.#holdings.ofConnection({ peer: '', connection });
+  #connectionsByShare(connections: Map<number, Set<Entry<T>>>): Iterable<Set<Entry<T>>> {
+    const holdings = this.#holdings;
+    if (holdings === undefined) return connections.values();
+    const heldBy = (connection: number) => holdings.ofConnection({ peer: '', connection });
     return [...connections].sort(([a], [b]) => heldBy(a) - heldBy(b)).map(([, entries]) => entries);
   }
 
