@@ -1,4 +1,7 @@
-/** `node bench/walkers.ts`: measures the CPU time that the worst images of each format cost their parser, and the longest push. */
+/**
+ * `node bench/walkers.ts`: measures the CPU time that the worst images of each format cost their parser, and the longest
+ * push. Exits with 1 when one costs more than 20 ms a MB.
+ */
 import { StorageError } from '../src/storage/domain/errors.ts';
 import { ImageInspector } from '../src/storage/formats/inspector.ts';
 import { worstImages } from '../test/support/worst-images.ts';
@@ -7,6 +10,7 @@ const SIZE_BYTES = 8 * 1024 * 1024;
 /** The largest chunk of a Save. */
 const CHUNK_BYTES = 2 * 1024 * 1024;
 const ROUNDS = 3;
+const MOST_MS_PER_MB = 20;
 
 console.log('  format  full of                      ms/MB   longest push ms');
 for (const { format, of, bytes } of worstImages(SIZE_BYTES)) {
@@ -14,6 +18,7 @@ for (const { format, of, bytes } of worstImages(SIZE_BYTES)) {
   const msPerMb = Math.min(...rounds.map(({ totalMs }) => totalMs)) / (bytes.length / 1e6);
   const longest = Math.min(...rounds.map(({ longestMs }) => longestMs));
   const verdict = rounds[0]!.verdict;
+  if (msPerMb > MOST_MS_PER_MB) process.exitCode = 1;
   console.log(
     `  ${format.padEnd(8)}${of.padEnd(26)}${msPerMb.toFixed(1).padStart(8)}${longest.toFixed(1).padStart(12)}   ${verdict}`,
   );

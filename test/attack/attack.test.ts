@@ -2,8 +2,14 @@
  * One client cannot stop the others: while it tries, another one's Stats and Save are answered in time, and the daemon's
  * memory stays within its bound and comes back. `npm run test:attack` drives every row; `npm test` some of them.
  */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
+import { imageFilename, imageKey, KEY_ROOT } from '../../src/storage/domain/naming.ts';
 import { COMMAND } from '../support/command.ts';
+import { hostileImages } from '../support/hostile-metadata.ts';
+import { layOutImages } from '../support/many-images.ts';
+import { full } from '../support/scale.ts';
 import { attackDaemon, ELSEWHERE, type Figures, OWN, referenceMemory, type Stimulus } from './rig.ts';
 
 const STATS_P99_MS = 250;
@@ -11,7 +17,6 @@ const SAVE_MS = 2_000;
 const PEAK_MB = 300;
 const LATER_MB = 60;
 
-const full = process.env.ATTACK_FULL === '1';
 
 interface Row extends Omit<Stimulus, 'localAddress'> {
   /** Driven from the unhurt client's own address, too. */
@@ -37,7 +42,31 @@ const rows: Row[] = [
   { attack: 'held saves', heapMb: 256 },
   { attack: 'watches', heapMb: 256 },
   { attack: 'gzip bomb' },
+  { attack: 'worst images' },
+  { attack: 'long queries', layOut: manyImages },
+  { attack: 'queries of a letter', layOut: manyImages },
+  { attack: 'hostile files', layOut: hostileOrphans },
 ];
+
+function manyImages(basePath: string): void {
+  layOutImages(basePath, 20_000);
+}
+
+/** Images without a record, which a repair reads. */
+function hostileOrphans(basePath: string): void {
+  for (const [at, { bytes }] of hostileImages().entries()) {
+    const filename = imageFilename(Date.UTC(2026, 0, 1), 'flux', at.toString(36).padStart(6, '0'), extensionOf(bytes));
+    const path = join(basePath, imageKey(filename).slice(KEY_ROOT.length));
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, bytes);
+  }
+}
+
+function extensionOf(bytes: Buffer): string {
+  if (bytes[0] === 0x89) return 'png';
+  if (bytes[0] === 0xff) return 'jpg';
+  return bytes.toString('latin1', 0, 4) === 'RIFF' ? 'webp' : 'avif';
+}
 
 const only = process.env.ATTACK_ONLY?.split(',');
 const driven = rows

@@ -11,8 +11,10 @@ import {
   ListRequestSchema,
   SaveRequestSchema,
 } from '../../gen/imagestorage/v1/image_storage_pb.ts';
+import { VerifyRequestSchema } from '../../gen/imagestorage/v1/maintenance_pb.ts';
 import { framed, type Request } from '../support/grpc.ts';
 import { pngOf } from '../support/images.ts';
+import { worstImages } from '../support/worst-images.ts';
 import { dataFrame, headersFrame, openRaw, resetFrame } from './frames.ts';
 
 const MIB = 1024 * 1024;
@@ -21,8 +23,11 @@ const STATS = '/imagestorage.v1.ImageStorage/Stats';
 const DELETE = '/imagestorage.v1.ImageStorage/Delete';
 const LIST = '/imagestorage.v1.ImageStorage/List';
 const GET = '/imagestorage.v1.ImageStorage/Get';
+const VERIFY = '/imagestorage.v1.Maintenance/Verify';
 const WATCH = '/grpc.health.v1.Health/Watch';
 const REFLECTION = '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo';
+
+const LETTERS = 'abcdefghijklmnopqrstuvwxyz0123456789';
 
 /** How long an attack that holds something holds it, and an attack in rounds goes on. */
 const ATTACK_MS = 4_000;
@@ -146,6 +151,30 @@ export const attacks: Record<string, Attack> = {
   'held saves': (target) => held(target, SAVE, 4, unknownFields, { headers: gzip }),
   watches: (target) => held(target, WATCH, 100, unknownFields, { headers: gzip, end: true }),
 
+  'worst images': inRounds((target) => {
+    const bodies = worstImages(2 * MIB).map(({ bytes }) => {
+      const pieces = [bytes.subarray(0, 2 * MIB), bytes.subarray(2 * MIB)].map((piece) => compressed(chunk(piece)));
+      return Buffer.concat([plainHeader, ...pieces]);
+    });
+    return withSessions(target, 1, async ([session]) => {
+      const calls = bodies.map((body) => {
+        const call = open(session!, SAVE, { headers: gzip });
+        const closed = closing(call);
+        send(call, body, { end: true });
+        return closed;
+      });
+      await Promise.race([Promise.all(calls), sleep(2 * ATTACK_MS)]);
+    });
+  }),
+
+  'long queries': searches([upTo(4096, (at) => `${LETTERS[at % LETTERS.length]}${at}`)]),
+  'queries of a letter': searches([...LETTERS]),
+
+  'hostile files': inRounds((target) => {
+    const verify = toBinary(VerifyRequestSchema, create(VerifyRequestSchema, { repair: true }));
+    return answered(target, VERIFY, 1, framed(verify), { end: true });
+  }),
+
   'gzip bomb': inRounds((target) => answered(target, SAVE, 8, Buffer.concat([plainHeader, bomb()]), { headers: gzip })),
 };
 
@@ -155,6 +184,29 @@ function bomb(): Buffer {
   const zeros = deflateRawSync(Buffer.alloc(MIB), { finishFlush: constants.Z_FULL_FLUSH });
   const end = Buffer.concat([deflateRawSync(Buffer.alloc(0)), Buffer.alloc(8)]);
   return framed(Buffer.concat([begin, ...Array<Buffer>(1024).fill(zeros), end]), { compressed: true });
+}
+
+/** Eight callers that each ask for one page after the other. */
+function searches(queries: string[]): Attack {
+  const requests = queries.map((query) =>
+    framed(toBinary(ListRequestSchema, create(ListRequestSchema, { query, limit: 100 }))),
+  );
+  const callers = Array.from({ length: 8 });
+  return async (target) => {
+    const end = performance.now() + ATTACK_MS;
+    const search = async () => {
+      for (let at = 0; performance.now() < end; at += 1) {
+        await answered(target, LIST, 1, requests[at % requests.length]!, { end: true });
+      }
+    };
+    await Promise.all(callers.map(search));
+  };
+}
+
+function upTo(bytes: number, wordAt: (at: number) => string): string {
+  let query = wordAt(0);
+  for (let at = 1; query.length + 1 + wordAt(at).length <= bytes; at += 1) query += ` ${wordAt(at)}`;
+  return query;
 }
 
 function manyChunks(one: Buffer, count: number, saves: number): Attack {

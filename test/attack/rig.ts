@@ -31,6 +31,8 @@ export interface Stimulus {
   localAddress: string;
   /** MB of the daemon's heap; default Node's. */
   heapMb?: number;
+  /** Fills the store before the daemon is started. */
+  layOut?: (basePath: string) => void;
   /** Saved before the attack. */
   images?: number;
   /** Bytes of the parameters of each. */
@@ -66,7 +68,7 @@ export async function referenceMemory(command: string): Promise<number> {
 
 /** Attacks a fresh daemon; `later` resolves once the memory has been read again, and the daemon stopped. */
 export async function attackDaemon(command: string, stimulus: Stimulus): Promise<Figures> {
-  const daemon = await startDaemon(command, stimulus.heapMb);
+  const daemon = await startDaemon(command, stimulus);
   const client = connect(daemon.address, { deadlineMs: 30_000 });
   const filename = await warmUp(client, stimulus);
   const [host = '', port] = daemon.address.split(':');
@@ -109,12 +111,18 @@ interface AttackedDaemon extends DaemonProcess, AsyncDisposable {
   died(): number | string | undefined;
 }
 
-async function startDaemon(command: string, heapMb?: number): Promise<AttackedDaemon> {
+async function startDaemon(command: string, { heapMb, layOut }: Partial<Stimulus> = {}): Promise<AttackedDaemon> {
   const folder = await mkdtemp(join(tmpdir(), 'image-storage-attack-'));
+  const basePath = join(folder, 'outputs');
+  if (layOut) {
+    layOut(basePath);
+    // The catalog is built now, not beside the attack.
+    await (await startDaemonProcess(basePath, { command })).stop('SIGTERM');
+  }
   const env = {
     NODE_OPTIONS: `${process.env.ATTACK_NODE_OPTIONS ?? ''} ${heapMb ? `--max-old-space-size=${heapMb}` : ''}`,
   };
-  const daemon = await startDaemonProcess(join(folder, 'outputs'), { command, stderr: 'pipe', env });
+  const daemon = await startDaemonProcess(basePath, { command, stderr: 'pipe', env });
   const log: string[] = [];
   daemon.process.stderr!.setEncoding('utf8').on('data', (text: string) => log.push(...text.trim().split('\n')));
   const died = () => daemon.process.exitCode ?? daemon.process.signalCode ?? undefined;
