@@ -36,19 +36,19 @@ export class ChunkMessages {
   /** Takes the bytes of all the small chunks that have arrived; undefined where none comes next. */
   takeSmall(): Buffer | undefined {
     const { buffered } = this.#reader;
-    const chunks: Buffer[] = [];
+    let joined: Buffer | undefined;
     let [at, bytes] = [0, 0];
     while (bytes < JOINED_BYTES) {
       const found = this.#find(buffered, at);
       if (typeof found === 'string' || found.end > buffered.length || found.end - found.start > SMALL_BYTES) break;
       this.#check(found);
-      chunks.push(buffered.subarray(found.start, found.end));
-      bytes += found.end - found.start;
+      // Views of single bytes would take a hundred times their memory.
+      joined ??= Buffer.allocUnsafe(Math.min(buffered.length, JOINED_BYTES + SMALL_BYTES));
+      bytes += buffered.copy(joined, bytes, found.start, found.end);
       at = found.end;
     }
-    if (at === 0) return undefined;
     this.#reader.skip(at);
-    return Buffer.concat(chunks);
+    return joined?.subarray(0, bytes);
   }
 
   /** Passes over what comes before the bytes of the next chunk and returns their number; undefined where none comes. */

@@ -20,7 +20,7 @@ const CALL_BYTES = 32 * 1024;
 /** As it was sent, and as text. */
 const COST_OF_A_BYTE = 2;
 /** Each name of a Delete, with what is done and answered for it. */
-const COST_OF_A_FIELD = 512;
+const COST_OF_A_FIELD = 1024;
 /** Bytes of the shortest field. */
 const FIELD_BYTES = 2;
 /** Larger chunks are handed on in parts, so that an upload holds no more than one of them. */
