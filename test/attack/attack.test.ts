@@ -17,8 +17,7 @@ const SAVE_MS = 2_000;
 const PEAK_MB = 300;
 const LATER_MB = 60;
 
-
-interface Row extends Omit<Stimulus, 'localAddress'> {
+interface Row extends Omit<Stimulus, 'localAddress' | 'settles'> {
   /** Driven from the unhurt client's own address, too. */
   own?: boolean;
   /** Driven in every test run. */
@@ -35,7 +34,7 @@ const rows: Row[] = [
   { attack: 'resets', own: true, always: true },
   { attack: 'empty chunks' },
   { attack: 'one-byte chunks' },
-  { attack: 'lists unread', images: 30, parametersBytes: 200_000, always: true },
+  { attack: 'lists unread', images: 30, parametersBytes: 200_000 },
   { attack: 'gets unread' },
   { attack: 'dripping saves', own: true, always: true },
   { attack: 'hello', own: true },
@@ -72,8 +71,8 @@ const only = process.env.ATTACK_ONLY?.split(',');
 const driven = rows
   .filter(({ attack, always }) => only?.includes(attack) ?? (full || always))
   .flatMap(({ own, ...row }): Stimulus[] => [
-    ...(own && !full && !only ? [] : [{ ...row, localAddress: ELSEWHERE }]),
-    ...(own ? [{ ...row, localAddress: OWN }] : []),
+    ...(own && !full && !only ? [] : [{ ...row, localAddress: ELSEWHERE, settles: full }]),
+    ...(own ? [{ ...row, localAddress: OWN, settles: full }] : []),
   ]);
 
 /** MB of a daemon that nobody attacked. */
@@ -92,22 +91,24 @@ it.each(driven)('$attack, from $localAddress', async (stimulus) => {
   expect(figures.peak).toBeLessThan(PEAK_MB);
 });
 
-it('gives its memory back', async () => {
-  reference = await referenceMemory(COMMAND);
-  for (const { name, later } of measured) expect(await later, name).toBeLessThan(reference + LATER_MB);
-});
+if (full) {
+  it('gives its memory back', async () => {
+    reference = await referenceMemory(COMMAND);
+    for (const { name, later } of measured) expect(await later, name).toBeLessThan(reference + LATER_MB);
+  });
+}
 
 async function print(): Promise<void> {
   const lines = [];
   for (const { name, statsP99, statsMax, save, peak, later, died } of measured) {
-    const cells = [statsP99, statsMax, save, peak, (await later) - reference, died ?? ''];
+    const cells = [statsP99, statsMax, save, peak, later === undefined ? '' : (await later) - reference, died ?? ''];
     const text = cells.map((cell) => (typeof cell === 'number' ? Math.round(cell) : cell));
     lines.push(`| ${name} | ${text.join(' | ')} |`);
   }
   console.info(
     [
-      `reference ${Math.round(reference)} MB`,
-      '| stimulus | Stats p99 ms | max ms | Save ms | peak MB | 10 s later, above the reference MB | died |',
+      full ? `unattacked: ${Math.round(reference)} MB` : '',
+      '| stimulus | Stats p99 ms | max ms | Save ms | peak MB | 10 s later, MB above one that nobody attacked | died |',
       '| --- | --- | --- | --- | --- | --- | --- |',
       ...lines,
     ].join('\n'),

@@ -31,6 +31,8 @@ export interface Stimulus {
   localAddress: string;
   /** MB of the daemon's heap; default Node's. */
   heapMb?: number;
+  /** Reads the memory again, 10 s later. */
+  settles: boolean;
   /** Fills the store before the daemon is started. */
   layOut?: (basePath: string) => void;
   /** Saved before the attack. */
@@ -48,8 +50,8 @@ export interface Figures {
   save: number | string;
   /** MB of the daemon. */
   peak: number;
-  /** MB of the daemon 10 s behind the attack. */
-  later: Promise<number>;
+  /** MB of the daemon 10 s behind the attack, where that is awaited. */
+  later?: Promise<number>;
   /** What the daemon said at level warn and above. */
   log: string[];
   /** Its exit code, when it did not survive. */
@@ -66,7 +68,7 @@ export async function referenceMemory(command: string): Promise<number> {
   return memoryOf(daemon, 'VmRSS');
 }
 
-/** Attacks a fresh daemon; `later` resolves once the memory has been read again, and the daemon stopped. */
+/** Attacks a fresh daemon, which is stopped then, or once its memory has been read again. */
 export async function attackDaemon(command: string, stimulus: Stimulus): Promise<Figures> {
   const daemon = await startDaemon(command, stimulus);
   const client = connect(daemon.address, { deadlineMs: 30_000 });
@@ -87,11 +89,8 @@ export async function attackDaemon(command: string, stimulus: Stimulus): Promise
   await sleep(LEAVE_MS);
   const died = daemon.died();
   const peak = died === undefined ? memoryOf(daemon, 'VmHWM') : Number.NaN;
-  const later = (async () => {
-    await using _ = daemon;
-    await sleep(SETTLE_MS - LEAVE_MS);
-    return daemon.died() === undefined ? memoryOf(daemon, 'VmRSS') : Number.NaN;
-  })();
+  const later = stimulus.settles ? settledMemory(daemon) : undefined;
+  if (later === undefined) await daemon[Symbol.asyncDispose]();
   const sorted = stats.toSorted((a, b) => a - b);
   return {
     name: `${stimulus.attack}${stimulus.localAddress === OWN ? ', from its own address' : ''}`,
@@ -103,6 +102,13 @@ export async function attackDaemon(command: string, stimulus: Stimulus): Promise
     log: daemon.log,
     died,
   };
+}
+
+/** MB of a daemon that was left alone; stops it. */
+async function settledMemory(daemon: AttackedDaemon): Promise<number> {
+  await using _ = daemon;
+  await sleep(SETTLE_MS - LEAVE_MS);
+  return daemon.died() === undefined ? memoryOf(daemon, 'VmRSS') : Number.NaN;
 }
 
 interface AttackedDaemon extends DaemonProcess, AsyncDisposable {
