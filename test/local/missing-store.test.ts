@@ -18,6 +18,7 @@ import { filesBelow } from '../support/files.ts';
 import { pngOf } from '../support/images.ts';
 import { canMountTmpfs, openTmpfs, works } from '../support/mounts.ts';
 import { requires } from '../support/requires.ts';
+import { startS3FaultServer } from '../support/s3-fault-server.ts';
 
 const PNG = pngOf({ width: 8, height: 8 });
 const FOX = { prompt: 'a red fox', model: 'flux-schnell' };
@@ -31,8 +32,12 @@ async function newFolder(): Promise<string> {
 }
 
 /** Runs `serve` until it greets or ends. */
-async function serve(basePath: string, flags: string[] = [], env: NodeJS.ProcessEnv = {}) {
-  const args = [COMMAND, 'serve', '--listen', '127.0.0.1:0', '--base-path', basePath, ...flags];
+function serve(basePath: string, flags: string[] = [], env: NodeJS.ProcessEnv = {}) {
+  return serveWith(['--base-path', basePath, ...flags], env);
+}
+
+async function serveWith(flags: string[], env: NodeJS.ProcessEnv = {}) {
+  const args = [COMMAND, 'serve', '--listen', '127.0.0.1:0', ...flags];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
   const exit = once(child, 'exit') as Promise<[number | null]>;
   const stderr = text(child.stderr);
@@ -66,7 +71,20 @@ it.each([
   expect(await readdir(basePath)).toEqual([]);
 });
 
-it('refuses a bucket without a store, too, when told so', async () => {
+it('refuses every bucket without a store by --no-create, and doctor by create: false', async () => {
+  await using server = await startS3FaultServer();
+  const [folder, s3] = [await newFolder(), { ...server.settings, stateDir: await newFolder() }];
+  const config = join(folder, 'config.json');
+  await writeFile(config, JSON.stringify({ providers: { s3 } }));
+  const refused = await serveWith(['--config', config, '--no-create']);
+  expect(refused).toMatchObject({ exitCode: EXIT.CONFIG, stdout: '' });
+  const told = /there is no store in .*, and none may be made: is it the right bucket and prefix\?/;
+  expect(refused.stderr).toMatch(told);
+  expect(Object.values(await diagnose({ ...s3, create: false }))).toContainEqual(expect.stringMatching(told));
+  expect(server.bucket.size).toBe(0);
+});
+
+it('refuses a bucket without a store in process, too, when told so', async () => {
   const stateDir = await newFolder();
   const bucket = new Map();
   const open = (create: boolean) =>

@@ -5,7 +5,7 @@ import { inodeOf } from '../disk/files.ts';
 import type { FolderSetting } from '../disk/folder-problem.ts';
 import type { LocalConfig } from '../domain/config.ts';
 import { unrecorded } from '../local/catch-up.ts';
-import { noStore, readStoreId } from '../local/format.ts';
+import { hasStore, noStore, readStoreId } from '../local/format.ts';
 import { isMetadataOlder } from '../local/generation.ts';
 import { Layout } from '../local/layout.ts';
 import { lacksRecords, namesByFolder } from '../local/record-files.ts';
@@ -41,11 +41,11 @@ async function examineLinks({ basePath, images }: Layout, scratch: string, place
 async function examineStore(layout: Layout, create = true): Promise<CheckResult> {
   await checkStoreFiles(layout);
   const storeId = await readStoreId(layout);
-  const isThere = storeId !== undefined || (await inodeOf(layout.catalog)) !== undefined;
-  if (!isThere && !create) throw new Shortcoming(noStore(layout));
+  const isThere = await hasStore(layout);
+  if (!isThere && !create) throw new Shortcoming(await noStore(layout));
   if (await lacksRecords(layout)) return note(unrecorded(await countImages(layout), layout.images));
   if (!isThere) return describeMissing(layout);
-  if (storeId === undefined) return note(`${layout.format} is gone; the next start writes it from the catalog`);
+  if (storeId === undefined) return note(`${layout.format} is gone; the next start writes it again`);
   const told = `it holds the store ${storeId}`;
   if ((await inodeOf(layout.rebuild)) !== undefined) return note(`${told}; the next start rebuilds its catalog`);
   if ((await inodeOf(layout.catalog)) === undefined) {
