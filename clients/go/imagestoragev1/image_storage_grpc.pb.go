@@ -64,30 +64,34 @@ type ImageStorageClient interface {
 	//
 	// NOT_FOUND: IMAGE_NOT_FOUND, PROVIDER_NOT_FOUND. OUT_OF_RANGE: OFFSET_OUT_OF_RANGE.
 	// DATA_LOSS: BYTES_CORRUPT, BYTES_MISSING. INVALID_ARGUMENT: FIELD_INVALID. UNAVAILABLE: BACKEND_UNAVAILABLE.
-	// RESOURCE_EXHAUSTED: TOO_MANY_OPEN_FILES (with RetryInfo).
+	// FAILED_PRECONDITION: STORE_REPLACED, BACKEND_AUTH. RESOURCE_EXHAUSTED: TOO_MANY_OPEN_FILES (with RetryInfo).
 	Get(ctx context.Context, in *GetRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[GetResponse], error)
 	// Lists the images that match every given filter, newest first by default, in batches of at most 1 MiB (or a single
 	// image). Concurrent saves and deletes never cause an image present throughout to be skipped or repeated. Sends no
 	// batch when nothing matches.
 	//
 	// INVALID_ARGUMENT: FIELD_INVALID, PAGE_TOKEN_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND.
-	// UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE.
+	// FAILED_PRECONDITION: STORE_REPLACED, BACKEND_AUTH. UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE.
 	List(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ListResponse], error)
 	// Deletes images by filename, pinned ones too. An unknown filename is no error; its result has the reason
 	// IMAGE_NOT_FOUND.
 	//
-	// INVALID_ARGUMENT: FIELD_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND. FAILED_PRECONDITION: STORE_READ_ONLY.
+	// INVALID_ARGUMENT: FIELD_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND. RESOURCE_EXHAUSTED: DISK_FULL.
+	// FAILED_PRECONDITION: STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH, BYTES_REMAIN (a bucket refuses to delete them).
+	// UNAVAILABLE: BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
 	Delete(ctx context.Context, in *DeleteRequest, opts ...grpc.CallOption) (*DeleteResponse, error)
 	// Prunes images, oldest first. An image is deleted only if no given criterion (older_than, keep_count,
 	// keep_bytes) protects it; pinned images are never deleted and not counted. Deletes are committed in groups;
 	// cancelling the call keeps the groups already committed.
 	//
 	// INVALID_ARGUMENT: CLEANUP_WITHOUT_CRITERION, FIELD_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND.
-	// FAILED_PRECONDITION: STORE_READ_ONLY. UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE.
+	// FAILED_PRECONDITION: STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH, BYTES_REMAIN (as for Delete).
+	// RESOURCE_EXHAUSTED: DISK_FULL. UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
 	Cleanup(ctx context.Context, in *CleanupRequest, opts ...grpc.CallOption) (*CleanupResponse, error)
 	// Counts images and bytes; constant time in the number of images.
 	//
-	// NOT_FOUND: PROVIDER_NOT_FOUND. UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE.
+	// NOT_FOUND: PROVIDER_NOT_FOUND. FAILED_PRECONDITION: STORE_REPLACED, BACKEND_AUTH.
+	// UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE.
 	Stats(ctx context.Context, in *StatsRequest, opts ...grpc.CallOption) (*StatsResponse, error)
 }
 
@@ -209,30 +213,34 @@ type ImageStorageServer interface {
 	//
 	// NOT_FOUND: IMAGE_NOT_FOUND, PROVIDER_NOT_FOUND. OUT_OF_RANGE: OFFSET_OUT_OF_RANGE.
 	// DATA_LOSS: BYTES_CORRUPT, BYTES_MISSING. INVALID_ARGUMENT: FIELD_INVALID. UNAVAILABLE: BACKEND_UNAVAILABLE.
-	// RESOURCE_EXHAUSTED: TOO_MANY_OPEN_FILES (with RetryInfo).
+	// FAILED_PRECONDITION: STORE_REPLACED, BACKEND_AUTH. RESOURCE_EXHAUSTED: TOO_MANY_OPEN_FILES (with RetryInfo).
 	Get(*GetRequest, grpc.ServerStreamingServer[GetResponse]) error
 	// Lists the images that match every given filter, newest first by default, in batches of at most 1 MiB (or a single
 	// image). Concurrent saves and deletes never cause an image present throughout to be skipped or repeated. Sends no
 	// batch when nothing matches.
 	//
 	// INVALID_ARGUMENT: FIELD_INVALID, PAGE_TOKEN_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND.
-	// UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE.
+	// FAILED_PRECONDITION: STORE_REPLACED, BACKEND_AUTH. UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE.
 	List(*ListRequest, grpc.ServerStreamingServer[ListResponse]) error
 	// Deletes images by filename, pinned ones too. An unknown filename is no error; its result has the reason
 	// IMAGE_NOT_FOUND.
 	//
-	// INVALID_ARGUMENT: FIELD_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND. FAILED_PRECONDITION: STORE_READ_ONLY.
+	// INVALID_ARGUMENT: FIELD_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND. RESOURCE_EXHAUSTED: DISK_FULL.
+	// FAILED_PRECONDITION: STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH, BYTES_REMAIN (a bucket refuses to delete them).
+	// UNAVAILABLE: BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
 	Delete(context.Context, *DeleteRequest) (*DeleteResponse, error)
 	// Prunes images, oldest first. An image is deleted only if no given criterion (older_than, keep_count,
 	// keep_bytes) protects it; pinned images are never deleted and not counted. Deletes are committed in groups;
 	// cancelling the call keeps the groups already committed.
 	//
 	// INVALID_ARGUMENT: CLEANUP_WITHOUT_CRITERION, FIELD_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND.
-	// FAILED_PRECONDITION: STORE_READ_ONLY. UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE.
+	// FAILED_PRECONDITION: STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH, BYTES_REMAIN (as for Delete).
+	// RESOURCE_EXHAUSTED: DISK_FULL. UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
 	Cleanup(context.Context, *CleanupRequest) (*CleanupResponse, error)
 	// Counts images and bytes; constant time in the number of images.
 	//
-	// NOT_FOUND: PROVIDER_NOT_FOUND. UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE.
+	// NOT_FOUND: PROVIDER_NOT_FOUND. FAILED_PRECONDITION: STORE_REPLACED, BACKEND_AUTH.
+	// UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE.
 	Stats(context.Context, *StatsRequest) (*StatsResponse, error)
 	mustEmbedUnimplementedImageStorageServer()
 }
