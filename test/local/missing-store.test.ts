@@ -16,6 +16,7 @@ import { collect } from '../support/bytes.ts';
 import { COMMAND } from '../support/command.ts';
 import { filesBelow } from '../support/files.ts';
 import { pngOf } from '../support/images.ts';
+import { verified } from '../support/maintained-store.ts';
 import { canMountTmpfs, openTmpfs, works } from '../support/mounts.ts';
 import { requires } from '../support/requires.ts';
 import { startS3FaultServer } from '../support/s3-fault-server.ts';
@@ -113,10 +114,16 @@ interface Vanishing {
 async function openWithImage(basePath: string): Promise<Vanishing> {
   const logged: string[] = [];
   const log = { debug() {}, info() {}, warn() {}, error: (_: object, message: string) => void logged.push(message) };
-  const storage = await openStorage({ providers: { local: { basePath, lockWaitSeconds: 0 } } }, { log });
+  const archive = { type: 'local', basePath: await newFolder() } as const;
+  const storage = await openStorage({ providers: { local: { basePath, lockWaitSeconds: 0 }, archive } }, { log });
   onTestFinished(() => storage.close());
   const { filename } = await storage.save(PNG, FOX);
+  await storage.save(PNG, FOX, { provider: 'archive' });
   return { storage, filename, logged };
+}
+
+async function collectEvents(events: AsyncIterable<unknown>): Promise<void> {
+  for await (const _ of events);
 }
 
 /** Every rpc that reads or changes images. */
@@ -128,6 +135,14 @@ async function expectReplaced({ storage, filename, logged }: Vanishing, basePath
   await expect(storage.getStatistics()).rejects.toMatchObject(replaced);
   await expect(storage.delete(filename)).rejects.toMatchObject(replaced);
   await expect(storage.cleanup({ keepCount: 0 })).rejects.toMatchObject(replaced);
+  await expect(verified(storage)).rejects.toMatchObject(replaced);
+  for (const [from, to] of [
+    ['local', 'archive'],
+    ['archive', 'local'],
+  ]) {
+    await expect(collectEvents(storage.copy({ from: from!, to: to! }))).rejects.toMatchObject(replaced);
+  }
+  expect(await storage.getStatistics('archive')).toMatchObject([{ count: 1 }]);
   const refusal: Error = await storage.save(PNG, FOX).catch((error) => error);
   expect(refusal).toMatchObject(replaced);
   expect(refusal.message).toContain('is its disk mounted?');
