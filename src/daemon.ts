@@ -20,8 +20,6 @@ const CLOSE_GRACE_MS = 2_000;
 export interface Daemon {
   /** `host:port`, `[v6]:port` or `unix:PATH`, with the actual port. */
   readonly addresses: readonly string[];
-  /** The places of the stores that this start created. */
-  readonly newStores: readonly string[];
   /**
    * Says NOT_SERVING and still accepts for `shutdownDelaySeconds`. Then stops accepting, lets calls finish within the
    * grace, cuts the rest, and closes the storage. Idempotent.
@@ -32,6 +30,8 @@ export interface Daemon {
 export interface DaemonOptions {
   /** Called when the store must stop; the process should exit with this code. */
   onFatal?: (exitCode: number) => void;
+  /** Called with the place of each store that the start made. */
+  onNewStore?: (place: string) => void;
 }
 
 /** Starts a daemon. Rejects with a StoreOpenError, or when it cannot listen on an address; nothing stays open then. */
@@ -45,8 +45,7 @@ export async function startDaemon(config: Config, log: Logger, options: DaemonOp
     options.onFatal?.(EXIT.IO);
   };
   warnOfFewFiles(config, log);
-  const newStores: string[] = [];
-  const onNewStore = (place: string) => void newStores.push(place);
+  const { onNewStore } = options;
   const storage = await createStorage(config, { log, onFatal, onNewStore, closeGraceMs: CLOSE_GRACE_MS });
   let listener: Listener;
   try {
@@ -66,7 +65,7 @@ export async function startDaemon(config: Config, log: Logger, options: DaemonOp
     log.info({}, 'closed');
   };
   let closed: Promise<void> | undefined;
-  return { addresses: listener.addresses, newStores, close: () => (closed ??= close()) };
+  return { addresses: listener.addresses, close: () => (closed ??= close()) };
 }
 
 function listen(

@@ -4,8 +4,8 @@ import type { Command } from 'commander';
 import { type Config, loadConfig, processEnvironment } from '../config.ts';
 import { StorageError } from '../storage/domain/errors.ts';
 import type { Storage } from '../storage/types.ts';
-import { notWaiting } from './shared/own-daemon.ts';
-import { providerNamed } from './shared/settings.ts';
+import { EXISTING } from './shared/own-daemon.ts';
+import { changeProviders, providerNamed } from './shared/settings.ts';
 import { countOf, formatBytes, printLine } from './terminal/text.ts';
 
 interface RebuildFlags {
@@ -23,10 +23,10 @@ export function registerCatalog(program: Command): void {
     .option('--provider <name>', 'default: the default provider')
     .option('--config <file>', 'a YAML file (default: IMAGE_STORAGE_CONFIG)')
     .action(async ({ config: configFile, provider }: RebuildFlags) => {
-      const config = notWaiting(loadConfig({ env: processEnvironment(), configFile }));
+      const config = loadConfig({ env: processEnvironment(), configFile });
       const name = providerNamed(command, config, provider ?? config.defaultProvider);
-      const chosen = { ...config.providers[name]!, required: true };
-      await rebuild({ ...config, defaultProvider: name, providers: { [name]: chosen } });
+      const chosen = { ...config, defaultProvider: name, providers: { [name]: config.providers[name]! } };
+      await rebuild(changeProviders(chosen, () => EXISTING));
     });
 }
 

@@ -36,7 +36,8 @@ export function registerCopy(program: Command): void {
       if (flags.deleteSource && !flags.dryRun && !flags.yes && !canAsk()) {
         command.error('error: nobody to ask: say --yes with --delete-source', { exitCode: EXIT.USAGE });
       }
-      return withDaemon(flags, [flags.from, flags.to], (session) => copy(session, flags));
+      const chosen = { existing: flags.from, target: flags.to };
+      return withDaemon(command, flags, chosen, (session) => copy(session, flags));
     });
   withDaemonFlags(command);
 }

@@ -9,7 +9,7 @@ import { EXIT } from '../exit-codes.ts';
 import { openLineWriter } from '../logging/line-writer.ts';
 import type { Logger } from '../storage/domain/logger.ts';
 import { providerTypeOf } from '../storage/factory.ts';
-import { type SettingsFlags, withSettings } from './shared/settings.ts';
+import { changeProviders, type SettingsFlags, withSettings } from './shared/settings.ts';
 
 /** The time to close the store after the delay and the grace. */
 const CLOSING_SECONDS = 5;
@@ -31,16 +31,20 @@ interface ServeFlags extends SettingsFlags {
 async function serve({ config: configFile, create, ...flags }: ServeFlags): Promise<void> {
   const env = processEnvironment();
   const given = loadConfig({ flags, env, configFile });
-  const config = create ? given : withoutCreate(given);
+  const config = create ? given : changeProviders(given, () => ({ create: false }));
   // Loaded here, so that no other command waits for it.
   const [{ startDaemon }, { createLogger }] = await Promise.all([import('../daemon.ts'), import('../logging.ts')]);
   const log = createLogger(config.log);
   process.on('uncaughtExceptionMonitor', (error) => log.fatal({ err: error }, 'a bug ended the daemon'));
   const shutdown = listenForSignals(log, config.shutdownDelaySeconds + config.shutdownGraceSeconds);
   try {
-    const daemon = await startDaemon(config, log, { onFatal: (exitCode) => process.exit(exitCode) });
+    const newStores: string[] = [];
+    const daemon = await startDaemon(config, log, {
+      onFatal: (exitCode) => process.exit(exitCode),
+      onNewStore: (place) => newStores.push(place),
+    });
     keepHeapSmall();
-    openLineWriter(process.stdout).write(greeting(config, daemon, env));
+    openLineWriter(process.stdout).write(greeting(config, daemon.addresses, newStores, env));
     await shutdown.of(daemon);
   } catch (error) {
     log.debug({ err: error }, 'the daemon failed');
@@ -48,12 +52,6 @@ async function serve({ config: configFile, create, ...flags }: ServeFlags): Prom
     throw error;
   }
   process.exit(EXIT.OK);
-}
-
-/** `--no-create` holds for every provider. */
-function withoutCreate(config: Config): Config {
-  const providers = Object.entries(config.providers).map(([name, provider]) => [name, { ...provider, create: false }]);
-  return { ...config, providers: Object.fromEntries(providers) };
 }
 
 /** Keeps V8 from growing the young generation of a busy daemon to 128 MB; its size after the start is enough. */
@@ -91,7 +89,12 @@ function listenForSignals(log: Logger, closingSeconds: number): { of(daemon: Dae
 }
 
 /** Returns the lines for a user who starts the daemon by hand. */
-function greeting({ providers, defaultProvider }: Config, { addresses, newStores }: Daemon, env: Environment): string {
+function greeting(
+  { providers, defaultProvider }: Config,
+  addresses: readonly string[],
+  newStores: readonly string[],
+  env: Environment,
+): string {
   const lines = addresses.map((address) => `ImageStorage listens on ${address}`);
   const provider = providers[defaultProvider]!;
   lines.push(`Images go to ${providerTypeOf(provider)!.where(provider)}`);

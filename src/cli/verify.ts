@@ -49,7 +49,7 @@ export function registerVerify(program: Command): void {
       if (flags.forgetMissing && !flags.yes && !canAsk()) {
         command.error('error: nobody to ask: say --yes with --forget-missing', { exitCode: EXIT.USAGE });
       }
-      return withDaemon(flags, [flags.provider ?? ''], (session) => verify(session, flags));
+      return withDaemon(command, flags, { existing: flags.provider ?? '' }, (session) => verify(session, flags));
     });
   withDaemonFlags(command);
 }

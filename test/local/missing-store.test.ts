@@ -16,8 +16,10 @@ import { collect } from '../support/bytes.ts';
 import { COMMAND } from '../support/command.ts';
 import { filesBelow } from '../support/files.ts';
 import { pngOf } from '../support/images.ts';
+import { verified } from '../support/maintained-store.ts';
 import { canMountTmpfs, openTmpfs, works } from '../support/mounts.ts';
 import { requires } from '../support/requires.ts';
+import { startS3FaultServer } from '../support/s3-fault-server.ts';
 
 const PNG = pngOf({ width: 8, height: 8 });
 const FOX = { prompt: 'a red fox', model: 'flux-schnell' };
@@ -31,8 +33,12 @@ async function newFolder(): Promise<string> {
 }
 
 /** Runs `serve` until it greets or ends. */
-async function serve(basePath: string, flags: string[] = [], env: NodeJS.ProcessEnv = {}) {
-  const args = [COMMAND, 'serve', '--listen', '127.0.0.1:0', '--base-path', basePath, ...flags];
+function serve(basePath: string, flags: string[] = [], env: NodeJS.ProcessEnv = {}) {
+  return serveWith(['--base-path', basePath, ...flags], env);
+}
+
+async function serveWith(flags: string[], env: NodeJS.ProcessEnv = {}) {
+  const args = [COMMAND, 'serve', '--listen', '127.0.0.1:0', ...flags];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
   const exit = once(child, 'exit') as Promise<[number | null]>;
   const stderr = text(child.stderr);
@@ -66,7 +72,20 @@ it.each([
   expect(await readdir(basePath)).toEqual([]);
 });
 
-it('refuses a bucket without a store, too, when told so', async () => {
+it('refuses every bucket without a store by --no-create, and doctor by create: false', async () => {
+  await using server = await startS3FaultServer();
+  const [folder, s3] = [await newFolder(), { ...server.settings, stateDir: await newFolder() }];
+  const config = join(folder, 'config.json');
+  await writeFile(config, JSON.stringify({ providers: { s3 } }));
+  const refused = await serveWith(['--config', config, '--no-create']);
+  expect(refused).toMatchObject({ exitCode: EXIT.CONFIG, stdout: '' });
+  const told = /there is no store in .*, and none may be made: is it the right bucket and prefix\?/;
+  expect(refused.stderr).toMatch(told);
+  expect(Object.values(await diagnose({ ...s3, create: false }))).toContainEqual(expect.stringMatching(told));
+  expect(server.bucket.size).toBe(0);
+});
+
+it('refuses a bucket without a store in process, too, when told so', async () => {
   const stateDir = await newFolder();
   const bucket = new Map();
   const open = (create: boolean) =>
@@ -95,10 +114,16 @@ interface Vanishing {
 async function openWithImage(basePath: string): Promise<Vanishing> {
   const logged: string[] = [];
   const log = { debug() {}, info() {}, warn() {}, error: (_: object, message: string) => void logged.push(message) };
-  const storage = await openStorage({ providers: { local: { basePath, lockWaitSeconds: 0 } } }, { log });
+  const archive = { type: 'local', basePath: await newFolder() } as const;
+  const storage = await openStorage({ providers: { local: { basePath, lockWaitSeconds: 0 }, archive } }, { log });
   onTestFinished(() => storage.close());
   const { filename } = await storage.save(PNG, FOX);
+  await storage.save(PNG, FOX, { provider: 'archive' });
   return { storage, filename, logged };
+}
+
+async function collectEvents(events: AsyncIterable<unknown>): Promise<void> {
+  for await (const _ of events);
 }
 
 /** Every rpc that reads or changes images. */
@@ -110,6 +135,14 @@ async function expectReplaced({ storage, filename, logged }: Vanishing, basePath
   await expect(storage.getStatistics()).rejects.toMatchObject(replaced);
   await expect(storage.delete(filename)).rejects.toMatchObject(replaced);
   await expect(storage.cleanup({ keepCount: 0 })).rejects.toMatchObject(replaced);
+  await expect(verified(storage)).rejects.toMatchObject(replaced);
+  for (const [from, to] of [
+    ['local', 'archive'],
+    ['archive', 'local'],
+  ]) {
+    await expect(collectEvents(storage.copy({ from: from!, to: to! }))).rejects.toMatchObject(replaced);
+  }
+  expect(await storage.getStatistics('archive')).toMatchObject([{ count: 1 }]);
   const refusal: Error = await storage.save(PNG, FOX).catch((error) => error);
   expect(refusal).toMatchObject(replaced);
   expect(refusal.message).toContain('is its disk mounted?');

@@ -34,8 +34,11 @@ async function within(basePath: string, work: (storage: Storage) => Promise<void
   return logged;
 }
 
-const saveOne = (storage: Storage, seed: number) =>
-  storage.save(pngOf({ width: 8, height: 8, seed }), SAVE, { idempotencyKey: `key-${seed}` });
+const DAY_MS = 24 * 60 * 60 * 1000;
+const saveOne = (storage: Storage, seed: number, day = 0) => {
+  const timestamp = new Date(SAVE.timestamp.getTime() + day * DAY_MS);
+  return storage.save(pngOf({ width: 8, height: 8, seed }), { ...SAVE, timestamp }, { idempotencyKey: `key-${seed}` });
+};
 const save = (from: number, to: number) => async (storage: Storage) => {
   for (let seed = from; seed < to; seed += 1) await saveOne(storage, seed);
 };
@@ -81,6 +84,38 @@ it('compares with the records when a version that notes nothing ran, and its com
     expect(await saveOne(storage, 5)).toMatchObject({ replayed: true });
   });
   expect(logged.join('\n')).toMatch(/the catalog was older: records were taken in/);
+  expect(await within(basePath)).toEqual([]);
+});
+
+it('does so in whatever folder such a version saved, after a stop and after a kill', async () => {
+  for (const how of ['stopped', 'killed']) {
+    const [basePath, before] = [await newFolder(), await newFolder()];
+    // More folders than anybody would look into, all newer than the one that is saved to later.
+    await within(basePath, async (storage) => {
+      await save(0, 2)(storage);
+      for (let day = 1; day <= 110; day += 1) await saveOne(storage, 100 + day, day);
+    });
+    if (how === 'killed') {
+      const store = await forkStore({ basePath });
+      await store.settled();
+      copy(basePath, before);
+      await store.kill();
+    } else copy(basePath, before);
+    await within(basePath, save(2, 4));
+    execFileSync('sh', ['-c', `rm -rf ${basePath}/metadata/catalog.db* ${basePath}/images/.gen*`]);
+    execFileSync('sh', ['-c', `cp -a ${before}/images/.gen* ${basePath}/images`]);
+    for (const name of ['catalog.db', 'CLEAN', 'GENERATION', ...(how === 'killed' ? ['catalog.db-wal'] : [])])
+      execFileSync('cp', ['-a', join(before, 'metadata', name), join(basePath, 'metadata', name)]);
+    const logged = await within(basePath, async (storage) => expect(await count(storage)).toBe(114));
+    expect(logged.join('\n'), how).toMatch(/the catalog was older: records were taken in/);
+    expect(await within(basePath)).toEqual([]);
+  }
+}, 60_000);
+
+it('does not take a doctor beside the store for such a version', async () => {
+  const basePath = await newFolder();
+  await within(basePath, save(0, 2));
+  expect((await diagnose({ type: 'local', basePath })).links).toMatch(/^ok/);
   expect(await within(basePath)).toEqual([]);
 });
 

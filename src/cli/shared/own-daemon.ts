@@ -6,13 +6,26 @@ import type { Command } from 'commander';
 import { type Config, loadConfig, processEnvironment } from '../../config.ts';
 import { EXIT } from '../../exit-codes.ts';
 import { StoreOpenError } from '../../storage/domain/errors.ts';
-import { withoutAlias } from '../../storage/settings.ts';
+import { printError } from '../terminal/text.ts';
 import { type AddressFlags, type Session, withAddress, withClient } from './connection.ts';
+import { changeProviders, providerNamed } from './settings.ts';
 
-const LOCK_WAIT_SECONDS = 1;
+const ALL = '*';
+/** A daemon that has the lock keeps it, and the user waits. */
+const NOT_WAITING = { lockWaitSeconds: 1, required: true };
+/** Settings of a provider that a command opens by itself: a mistyped path must not become a store. */
+export const EXISTING = { ...NOT_WAITING, create: false };
 
 export interface DaemonFlags extends AddressFlags {
   config?: string;
+}
+
+/** The providers that a command works on, as its user names them: `''` is the default, `*` all. */
+export interface Chosen {
+  /** Those that must hold a store. */
+  existing: string;
+  /** One whose store is made where there is none, which the user is told. */
+  target?: string;
 }
 
 /** Adds `--address` and `--config`. */
@@ -28,15 +41,16 @@ export function withDaemonFlags(command: Command): Command {
 
 /**
  * Runs the work on these providers and sets the process's exit code. Rejects with a StoreOpenError, such as one that
- * names the holder of the lock.
+ * names the holder of the lock, or a path without a store.
  */
 export async function withDaemon(
+  command: Command,
   flags: DaemonFlags,
-  providers: readonly string[],
+  chosen: Chosen,
   work: (session: Session) => Promise<number>,
 ): Promise<void> {
   if (flags.config === undefined) return withClient(flags, work);
-  const config = only(providers, notWaiting(loadConfig({ env: processEnvironment(), configFile: flags.config })));
+  const config = only(command, chosen, loadConfig({ env: processEnvironment(), configFile: flags.config }));
   const [{ startDaemon }, { createLogger }] = await Promise.all([
     import('../../daemon.ts'),
     import('../../logging.ts'),
@@ -45,7 +59,8 @@ export async function withDaemon(
   try {
     const listen = [`unix:${join(folder, 'socket')}`];
     const log = createLogger({ ...config.log, level: 'warn' });
-    const daemon = await startDaemon({ ...config, listen }, log).catch((error) => {
+    const onNewStore = (place: string) => printError(`a new store was made in ${place}`);
+    const daemon = await startDaemon({ ...config, listen }, log, { onNewStore }).catch((error) => {
       throw isLocked(error)
         ? new StoreOpenError('locked', `${error.message}; without --config the daemon that has it does the work`)
         : error;
@@ -64,22 +79,11 @@ function isLocked(error: unknown): error is StoreOpenError {
   return error instanceof StoreOpenError && error.kind === 'locked';
 }
 
-/**
- * Keeps only these providers, since another may be down. Keeps all for `*`, and for a name that the daemon will refuse.
- */
-function only(names: readonly string[], config: Config): Config {
-  const wanted = names.map((name) => withoutAlias(name || config.defaultProvider));
-  if (!wanted.every((name) => Object.hasOwn(config.providers, name))) return config;
-  const defaultProvider = wanted.includes(config.defaultProvider) ? config.defaultProvider : wanted[0]!;
-  const providers = Object.entries(config.providers).filter(([name]) => wanted.includes(name));
-  return { ...config, defaultProvider, providers: Object.fromEntries(providers) };
-}
-
-/** Shortens the wait for a lock: a daemon that has it keeps it, and the user waits. */
-export function notWaiting(config: Config): Config {
-  const providers = Object.entries(config.providers).map(([name, provider]) => [
-    name,
-    { ...provider, lockWaitSeconds: LOCK_WAIT_SECONDS },
-  ]);
-  return { ...config, providers: Object.fromEntries(providers) };
+/** Keeps only these providers, since another may be down. Ends the command where one of them is not configured. */
+function only(command: Command, { existing, target }: Chosen, config: Config): Config {
+  const named = (name: string) => providerNamed(command, config, name || config.defaultProvider);
+  const [from, to] = [existing === ALL ? undefined : named(existing), target === undefined ? undefined : named(target)];
+  const kept = Object.entries(config.providers).filter(([name]) => from === undefined || name === from || name === to);
+  const chosen = { ...config, defaultProvider: from ?? config.defaultProvider, providers: Object.fromEntries(kept) };
+  return changeProviders(chosen, (name) => (name === to && to !== from ? NOT_WAITING : EXISTING));
 }

@@ -1,7 +1,8 @@
-/** What commands that read the configuration share: the flags that set something, and the choice of a provider. */
+/** What commands that read the configuration share: the flags that set something, and changes to providers. */
 import type { Command } from 'commander';
 import type { Config, Flags } from '../../config.ts';
 import { EXIT } from '../../exit-codes.ts';
+import type { AnyProviderConfig } from '../../storage/domain/config.ts';
 import { withoutAlias } from '../../storage/settings.ts';
 import { collect } from './flags.ts';
 
@@ -20,6 +21,12 @@ export function withSettings(command: Command): Command {
     .option('--log-level <level>', 'trace, debug, info, warn, error, fatal or silent (default: info)')
     .option('--log-format <format>', 'auto, json or pretty (default: auto)')
     .addHelpText('after', '\nEvery setting has a variable, too: limits.maxSaves is IMAGE_STORAGE_LIMITS_MAX_SAVES.');
+}
+
+/** Returns the configuration with these settings of each provider replaced. */
+export function changeProviders(config: Config, change: (name: string) => Partial<AnyProviderConfig>): Config {
+  const providers = Object.entries(config.providers).map(([name, given]) => [name, { ...given, ...change(name) }]);
+  return { ...config, providers: Object.fromEntries(providers) };
 }
 
 /** Returns the name of the provider in the configuration; ends the command where none has it. */

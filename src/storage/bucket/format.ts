@@ -92,7 +92,7 @@ function missing({ location }: ObjectStore, storeId: string): string {
 
 /** Returns the message for a bucket without a store where none may be made. */
 export function noStore({ location }: ObjectStore): string {
-  return `there is no store in ${location}, and create: false forbids a new one: is it the right bucket and prefix?`;
+  return `there is no store in ${location}, and none may be made: is it the right bucket and prefix?`;
 }
 
 function replaced({ location }: ObjectStore): StoreOpenError {

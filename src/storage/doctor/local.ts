@@ -1,11 +1,12 @@
 /** Checks that the root of a local store offers what the store's guarantees depend on. */
+import { stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkLinks } from '../disk/file-system.ts';
 import { inodeOf } from '../disk/files.ts';
 import type { FolderSetting } from '../disk/folder-problem.ts';
 import type { LocalConfig } from '../domain/config.ts';
 import { unrecorded } from '../local/catch-up.ts';
-import { noStore, readStoreId } from '../local/format.ts';
+import { hasStore, noStore, readStoreId } from '../local/format.ts';
 import { isMetadataOlder } from '../local/generation.ts';
 import { Layout } from '../local/layout.ts';
 import { lacksRecords, namesByFolder } from '../local/record-files.ts';
@@ -34,18 +35,21 @@ export async function* examineLocal({ basePath, create }: LocalConfig, maxImageB
 async function examineLinks({ basePath, images }: Layout, scratch: string, place: FolderSetting): Promise<CheckResult> {
   const target = await nearestFolder(images, place);
   const name = `.doctor-${process.pid}`;
+  const { atime, mtime } = await stat(target);
   await toldAs(target, place, () => checkLinks(basePath, join(scratch, name), join(target, name)));
+  // A start would take the change for that of another version; only the owner may undo it.
+  await utimes(target, atime, mtime).catch(() => {});
   return 'images and metadata can be linked to each other';
 }
 
 async function examineStore(layout: Layout, create = true): Promise<CheckResult> {
   await checkStoreFiles(layout);
   const storeId = await readStoreId(layout);
-  const isThere = storeId !== undefined || (await inodeOf(layout.catalog)) !== undefined;
-  if (!isThere && !create) throw new Shortcoming(noStore(layout));
+  const isThere = await hasStore(layout);
+  if (!isThere && !create) throw new Shortcoming(await noStore(layout));
   if (await lacksRecords(layout)) return note(unrecorded(await countImages(layout), layout.images));
   if (!isThere) return describeMissing(layout);
-  if (storeId === undefined) return note(`${layout.format} is gone; the next start writes it from the catalog`);
+  if (storeId === undefined) return note(`${layout.format} is gone; the next start writes it again`);
   const told = `it holds the store ${storeId}`;
   if ((await inodeOf(layout.rebuild)) !== undefined) return note(`${told}; the next start rebuilds its catalog`);
   if ((await inodeOf(layout.catalog)) === undefined) {

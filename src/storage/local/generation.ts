@@ -4,7 +4,6 @@ import { dirname, join } from 'node:path';
 import type { OpenState } from '../catalog/sqlite/opening.ts';
 import { ifPresent, readText, replaceFile, syncFolder } from '../disk/files.ts';
 import type { Layout } from './layout.ts';
-import { namesIn } from './record-files.ts';
 
 /** How far a catalog has come. */
 export interface Progress {
@@ -14,8 +13,6 @@ export interface Progress {
   sequence: number;
 }
 
-/** Enough for the saves of weeks, and cheap at every start. */
-const WATCHED_FOLDERS = 100;
 const NUMBERS = /^(\d{1,15}) (\d{1,15})\n$/;
 /** An empty folder beside the images: it stays when all of `metadata/` is restored from a backup. */
 const MARKER = /^\.generation-(\d{1,15})-(\d{1,15})$/;
@@ -77,25 +74,13 @@ export function isNewest(
 }
 
 /**
- * Returns whether the newest folders of images changed after the last clean stop, which a version that notes no progress
- * may have done.
+ * Returns whether a store was opened after the last note, as by a version that notes no progress: the start of every
+ * version makes a link in the folder of the images. Requires that this start has not made its own.
  */
-export async function hasNewerImages(layout: Layout): Promise<boolean> {
+export async function wasOpenedSince(layout: Layout): Promise<boolean> {
   const noted = (await mtimeOf(layout.generation)) ?? (await mtimeOf(layout.clean));
-  if (noted === undefined) return false;
-  const changes = await Promise.all((await newestFolders(layout.images)).map(mtimeOf));
-  return changes.some((change) => change !== undefined && change > noted);
-}
-
-async function newestFolders(root: string): Promise<string[]> {
-  // Without the root itself, which every start and the doctor change.
-  const folders: string[] = [];
-  for (const day of (await namesIn(root)).reverse()) {
-    const path = join(root, day);
-    folders.push(path, ...(await namesIn(path)).map((slug) => join(path, slug)));
-    if (folders.length > WATCHED_FOLDERS) break;
-  }
-  return folders;
+  const opened = await mtimeOf(layout.images);
+  return noted !== undefined && opened !== undefined && opened > noted;
 }
 
 async function mtimeOf(path: string): Promise<bigint | undefined> {

@@ -20,7 +20,7 @@ import { Committer } from './committer.ts';
 import { LocalCondition } from './condition.ts';
 import { finishUnlinks } from './delete.ts';
 import { readOrCreateFormat, requireStore } from './format.ts';
-import { hasNewerImages, isNewest, type Progress, readProgress, writeProgress } from './generation.ts';
+import { isNewest, type Progress, readProgress, wasOpenedSince, writeProgress } from './generation.ts';
 import { Layout } from './layout.ts';
 import { rebuildCatalog } from './rebuild.ts';
 import { lacksRecords } from './record-files.ts';
@@ -69,6 +69,7 @@ async function openLocked(layout: Layout, folders: Folders, lock: Lock, context:
   const reserve = new Reserve(layout, context.limits);
   const { storeId, isNew } = await reserve.lend(() => readOrCreateFormat(layout, context.log));
   const known = await readProgress(layout);
+  const isNoted = !(await wasOpenedSince(layout));
   const asClosed = await isAsClosed(layout);
   context.failpoint('format-read');
   await reserve.lend(() => checkFileSystem(layout, context.log));
@@ -80,7 +81,7 @@ async function openLocked(layout: Layout, folders: Folders, lock: Lock, context:
   const queues = { byFilename: new KeyedQueue(), byKey: new KeyedQueue() };
   try {
     const recovering = { layout, catalog, folders, log: context.log, failpoint: context.failpoint };
-    const isBehind = !opened.isBuilt && !(await isCurrent(opened, layout, known, asClosed));
+    const isBehind = !opened.isBuilt && !(isNoted && (await isCurrent(opened, layout, known, asClosed)));
     await reserve.lend(async () => {
       if (isBehind) await catchUp({ layout, catalog, context });
       if (!opened.clean) await restoreRecords(recovering);
@@ -120,7 +121,6 @@ async function isCurrent(
 ): Promise<boolean> {
   const { catalog } = opened;
   if (!isNewest({ ...opened, sequence: await catalog.lastSequence() }, known, asClosed)) return false;
-  if (opened.clean && (await hasNewerImages(layout))) return false;
   return !(await catalog.rowStates(await lastDeletes(layout.auditLog))).includes('live');
 }
 

@@ -29,7 +29,7 @@ const bucket = text().regex(
   'must be the name alone; what follows it in a path is the prefix',
 );
 
-const { stateDir, shared, syncSeconds, lockWaitSeconds, required } = bucketSettings;
+const { stateDir, create, shared, syncSeconds, lockWaitSeconds, required } = bucketSettings;
 
 const settings = z
   .strictObject({
@@ -65,6 +65,7 @@ const settings = z
       .describe('endpoint/bucket/key in requests. Default: true with an endpoint.')
       .meta({ examples: [true] }),
     stateDir,
+    create,
     shared,
     syncSeconds,
     lockWaitSeconds,

@@ -88,7 +88,8 @@ pub mod save_request {
         /// The first message.
         #[prost(message, tag = "1")]
         Header(super::SaveHeader),
-        /// The next bytes of the image: at most 2 MiB, 256 KiB recommended. An image has at most 256 MiB.
+        /// The next bytes of the image: at most 2 MiB, 256 KiB recommended. An image has at most 256 MiB. Empty
+        /// chunks are skipped, more than 1,000 of them are FIELD_INVALID.
         #[prost(bytes, tag = "2")]
         Chunk(::prost::bytes::Bytes),
         /// The last message, for callers that know size or sha256 only at the end.

@@ -13,8 +13,11 @@ export interface StoreValues {
   sequence: number;
 }
 
-/** `missing`: there is no log, or it is empty. `foreign`: it belongs to another state of the database file. */
-export type WalState = 'continues' | 'missing' | 'foreign';
+/**
+ * `missing`: there is no log, or it is empty. `foreign`: it belongs to another state of the database file. `unproved`:
+ * it may, since it has no generation of its own; a version that raises none leaves it like this.
+ */
+export type WalState = 'continues' | 'unproved' | 'missing' | 'foreign';
 
 /**
  * Returns the values in the database file alone, without its log; undefined when they cannot be read. Requires that the
@@ -35,11 +38,12 @@ export function examineWal(path: string): WalState {
   const main = readMainFile(path);
   const replayed = readValues(path);
   // A checkpoint that a power cut tore: replaying the log completes it, and the check of the open catalog follows.
-  if (main === undefined || replayed === undefined) return 'continues';
+  if (main === undefined || replayed === undefined) return 'unproved';
   const ahead = replayed.generation - main.generation;
   if (ahead !== 0 && ahead !== 1) return 'foreign';
   // A clean close removes the log, and the first commit after it clears the flag.
-  return main.clean && replayed.clean ? 'foreign' : 'continues';
+  if (main.clean && replayed.clean) return 'foreign';
+  return ahead === 1 ? 'continues' : 'unproved';
 }
 
 /** Moves a foreign log to `<path>-wal.aside`, for inspection, over an earlier one. */

@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { StoreOpenError } from '../../domain/errors.ts';
 import { CatalogError } from '../catalog.ts';
 import { type Connection, SQLITE, sqliteCode } from './connection.ts';
-import { examineWal, setWalAside } from './main-file.ts';
+import { examineWal, setWalAside, type WalState } from './main-file.ts';
 import { INITIAL } from './migrations/001-initial.ts';
 import { BUCKETS } from './migrations/002-buckets.ts';
 
@@ -52,10 +52,10 @@ export function openExisting(db: Connection, file: CatalogFile): Opened {
     const wal = examineWal(file.path);
     if (wal === 'foreign') setWalAside(file.path);
     db.open();
-    const why = whyLost(db, file);
+    const why = whyLost(db, file, wal);
     if (why === undefined) {
       const clean = storeValue(db, 'clean') === 1;
-      const whole = wal === 'continues' || (clean && wal === 'missing');
+      const whole = wal === 'missing' ? clean : wal !== 'foreign';
       markInUse(db, file, clean);
       return { state: 'open', clean, whole, generation: generationOf(db) };
     }
@@ -67,14 +67,26 @@ export function openExisting(db: Connection, file: CatalogFile): Opened {
   }
 }
 
-function whyLost(db: Connection, { storeId, suspect = false }: CatalogFile): string | undefined {
+function whyLost(db: Connection, { storeId, suspect = false }: CatalogFile, wal: WalState): string | undefined {
   if ((db.value('PRAGMA user_version') as number) > MIGRATIONS.length) {
     throw new StoreOpenError('config', 'the catalog was written by a newer version of image-storage; run that one');
   }
   if (storeValue(db, 'store_id') !== storeId) return 'it belongs to another store';
   if (storeValue(db, 'clean') === 1 && !suspect) return undefined;
-  const found = db.value('PRAGMA quick_check(1)');
-  return found === 'ok' ? undefined : `damaged: ${found}`;
+  // A log of another moment may leave pages that are sound one by one, which quick_check does not compare.
+  const found = db.value(wal === 'unproved' ? 'PRAGMA integrity_check(1)' : 'PRAGMA quick_check(1)');
+  if (found !== 'ok') return `damaged: ${found}`;
+  return wal === 'unproved' && !isCounted(db) ? 'damaged: its totals are not those of its images' : undefined;
+}
+
+/** Returns whether the totals, which every commit writes, and the search texts are those of the images. */
+function isCounted(db: Connection): boolean {
+  const listed = db.get(
+    `SELECT count(*) AS count, ifnull(sum(size), 0) AS bytes FROM images WHERE delete_time IS NULL`,
+  );
+  const total = db.get(`SELECT count, bytes FROM rollups WHERE kind = 'total'`) ?? { count: 0, bytes: 0 };
+  const texts = db.value('SELECT count(*) FROM prompts_docsize');
+  return listed?.count === total.count && listed?.bytes === total.bytes && texts === total.count;
 }
 
 function markInUse(db: Connection, { path, synchronous = 'FULL' }: CatalogFile, clean: boolean): void {

@@ -64,7 +64,7 @@ class ImageStorageServicer(object):
         IMAGE_TRUNCATED, TYPE_NOT_ALLOWED, TYPE_MISMATCH, SIZE_MISMATCH, CHECKSUM_MISMATCH.
         ALREADY_EXISTS: IDEMPOTENCY_KEY_REUSED. NOT_FOUND: PROVIDER_NOT_FOUND.
         RESOURCE_EXHAUSTED: DISK_FULL, MESSAGE_TOO_LARGE, with RetryInfo TOO_MANY_SAVES, TOO_MANY_OPEN_FILES.
-        DEADLINE_EXCEEDED: SAVE_STALLED.
+        DEADLINE_EXCEEDED: SAVE_STALLED, also when the stream stands still while another save has waited for a second.
         FAILED_PRECONDITION: STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH. UNAVAILABLE: BACKEND_UNAVAILABLE.
         INTERNAL: STORAGE_IO.
         """
@@ -80,7 +80,7 @@ class ImageStorageServicer(object):
 
         NOT_FOUND: IMAGE_NOT_FOUND, PROVIDER_NOT_FOUND. OUT_OF_RANGE: OFFSET_OUT_OF_RANGE.
         DATA_LOSS: BYTES_CORRUPT, BYTES_MISSING. INVALID_ARGUMENT: FIELD_INVALID. UNAVAILABLE: BACKEND_UNAVAILABLE.
-        RESOURCE_EXHAUSTED: TOO_MANY_OPEN_FILES (with RetryInfo).
+        FAILED_PRECONDITION: STORE_REPLACED, BACKEND_AUTH. RESOURCE_EXHAUSTED: TOO_MANY_OPEN_FILES (with RetryInfo).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -92,7 +92,7 @@ class ImageStorageServicer(object):
         batch when nothing matches.
 
         INVALID_ARGUMENT: FIELD_INVALID, PAGE_TOKEN_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND.
-        UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE.
+        FAILED_PRECONDITION: STORE_REPLACED, BACKEND_AUTH. UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -102,7 +102,9 @@ class ImageStorageServicer(object):
         """Deletes images by filename, pinned ones too. An unknown filename is no error; its result has the reason
         IMAGE_NOT_FOUND.
 
-        INVALID_ARGUMENT: FIELD_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND. FAILED_PRECONDITION: STORE_READ_ONLY.
+        INVALID_ARGUMENT: FIELD_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND. RESOURCE_EXHAUSTED: DISK_FULL.
+        FAILED_PRECONDITION: STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH, BYTES_REMAIN (a bucket refuses to delete them).
+        UNAVAILABLE: BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -114,7 +116,8 @@ class ImageStorageServicer(object):
         cancelling the call keeps the groups already committed.
 
         INVALID_ARGUMENT: CLEANUP_WITHOUT_CRITERION, FIELD_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND.
-        FAILED_PRECONDITION: STORE_READ_ONLY. UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE.
+        FAILED_PRECONDITION: STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH, BYTES_REMAIN (as for Delete).
+        RESOURCE_EXHAUSTED: DISK_FULL. UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -123,7 +126,8 @@ class ImageStorageServicer(object):
     def Stats(self, request, context):
         """Counts images and bytes; constant time in the number of images.
 
-        NOT_FOUND: PROVIDER_NOT_FOUND. UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE.
+        NOT_FOUND: PROVIDER_NOT_FOUND. FAILED_PRECONDITION: STORE_REPLACED, BACKEND_AUTH.
+        UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
