@@ -79,8 +79,8 @@ function listen(
   const firstMessageMs = limits.firstMessageSeconds * 1000;
   const services = {
     storage,
-    // Half of the time that a first message may take: a call that waits for memory is told so before it counts as silent.
-    memory: createCallMemory(firstMessageMs / 2),
+    // Less than a first message may take: a call that waits for memory is told so before it counts as silent.
+    memory: createCallMemory(firstMessageMs * 0.9),
     defaultProvider,
     // A daemon that other machines reach does not describe itself to them.
     reflection: addresses.every(isLocalAddress),

@@ -6,6 +6,14 @@ import type { Logger } from '../storage/domain/logger.ts';
 import { callerOf } from './peers.ts';
 
 const WARN_EVERY_MS = 60_000;
+/** How often it is looked how much each connection moves. */
+const LOOK_EVERY_MS = 1_000;
+/** In a turn of the event loop. Node counts resets only behind all that it has read, with hundreds of streams in it. */
+const RESETS_AT_ONCE = 64;
+/** Clients send pieces of 16 KiB, or whole messages: in one turn, a message or two of each stream. A piece costs 10 us. */
+const CRUMB_BYTES = 64;
+const CRUMBS_AT_ONCE = 500;
+const CRUMBS_OF_A_PEER = 2_000;
 /** How long a client that is sent away may take to read why. */
 const FAREWELL_MS = 1_000;
 
@@ -17,14 +25,22 @@ export interface Connection {
   streams: number;
   /** When a stream was opened or closed last. */
   activeAt: number;
+  /** Bytes both ways: all that were counted, and those of the last second. */
+  counted: number;
+  moved: number;
   /** Of this turn of the event loop: the stream that was opened last, and how many were reset before the next came. */
   latest?: ServerHttp2Stream;
   resets: number;
+  /** Of this turn: pieces of a request of a few bytes. */
+  crumbs: number;
 }
 
 interface Peer {
   connections: Set<Connection>;
   streams: number;
+  /** Of this turn, over all its connections. */
+  resets: number;
+  crumbs: number;
 }
 
 /** Makes room for a new connection by closing the idlest of the peer that has most. */
@@ -33,12 +49,19 @@ export class Connections {
   readonly #log: Logger;
   readonly #open = new Set<Connection>();
   readonly #peers = new Map<string, Peer>();
+  readonly #looking: NodeJS.Timeout;
   #closed = 0;
   #warnedAt = Number.NEGATIVE_INFINITY;
 
   constructor(max: number, log: Logger) {
     this.#max = max;
     this.#log = log;
+    this.#looking = setInterval(() => this.#look(), LOOK_EVERY_MS).unref();
+  }
+
+  /** Ends the timer; what is open stays so. */
+  close(): void {
+    clearInterval(this.#looking);
   }
 
   [Symbol.iterator](): Iterator<Connection> {
@@ -48,8 +71,17 @@ export class Connections {
   add(socket: Socket): Connection {
     if (this.#open.size >= this.#max) this.#makeRoom();
     const caller = callerOf(socket);
-    const connection = { caller, socket, streams: 0, activeAt: performance.now(), resets: 0 };
-    const peer = this.#peers.get(caller.peer) ?? { connections: new Set(), streams: 0 };
+    const connection = {
+      caller,
+      socket,
+      streams: 0,
+      activeAt: performance.now(),
+      counted: 0,
+      moved: 0,
+      resets: 0,
+      crumbs: 0,
+    };
+    const peer = this.#peers.get(caller.peer) ?? { connections: new Set(), streams: 0, resets: 0, crumbs: 0 };
     peer.connections.add(connection);
     this.#peers.set(caller.peer, peer);
     this.#open.add(connection);
@@ -64,26 +96,53 @@ export class Connections {
       connection.streams += by;
       connection.activeAt = performance.now();
       if (peer !== undefined) peer.streams += by;
+      this.#forgetIfGone(connection.caller.peer);
     };
     count(1);
     stream.once('close', () => count(-1));
     return peer?.streams ?? 0;
   }
 
-  /** Returns how many streams the connection has opened and reset since the event loop came round. */
-  resetsAtOnce(connection: Connection, opened: ServerHttp2Stream): number {
-    if (connection.latest === undefined) setImmediate(forgetResets, connection);
-    else if (connection.latest.closed) connection.resets += 1;
+  /** Whether the connection opens and resets by the hundred: alone, or together with others of its peer. */
+  isResetting(connection: Connection, opened: ServerHttp2Stream): boolean {
+    const peer = this.#peers.get(connection.caller.peer);
+    if (connection.latest === undefined) setImmediate(forgetResets, connection, peer);
+    else if (connection.latest.closed) {
+      connection.resets += 1;
+      if (peer !== undefined) peer.resets += 1;
+    }
     connection.latest = opened;
-    return connection.resets;
+    return connection.resets > 0 && (peer?.resets ?? 0) > RESETS_AT_ONCE;
+  }
+
+  /** Whether the connection sends its requests in crumbs, while its peer does so by the thousand. */
+  isCrumbling(connection: Connection, piece: Uint8Array): boolean {
+    if (piece.length >= CRUMB_BYTES) return false;
+    const peer = this.#peers.get(connection.caller.peer);
+    if (connection.crumbs === 0) setImmediate(forgetCrumbs, connection, peer);
+    connection.crumbs += 1;
+    if (peer !== undefined) peer.crumbs += 1;
+    return connection.crumbs > CRUMBS_AT_ONCE && (peer?.crumbs ?? 0) > CRUMBS_OF_A_PEER;
   }
 
   #remove(connection: Connection): void {
     if (!this.#open.delete(connection)) return;
-    const { peer: name } = connection.caller;
-    const peer = this.#peers.get(name)!;
-    peer.connections.delete(connection);
-    if (peer.connections.size === 0) this.#peers.delete(name);
+    const { peer } = connection.caller;
+    this.#peers.get(peer)!.connections.delete(connection);
+    this.#forgetIfGone(peer);
+  }
+
+  #forgetIfGone(name: string): void {
+    const peer = this.#peers.get(name);
+    if (peer?.connections.size === 0 && peer.streams === 0) this.#peers.delete(name);
+  }
+
+  #look(): void {
+    for (const connection of this.#open) {
+      const { bytesRead, bytesWritten } = connection.socket;
+      connection.moved = bytesRead + bytesWritten - connection.counted;
+      connection.counted += connection.moved;
+    }
   }
 
   #makeRoom(): void {
@@ -106,15 +165,23 @@ export class Connections {
   }
 }
 
-function forgetResets(connection: Connection): void {
+function forgetResets(connection: Connection, peer: Peer | undefined): void {
   connection.latest = undefined;
   connection.resets = 0;
+  if (peer !== undefined) peer.resets = 0;
 }
 
-/** One without streams is idler than one with; then the one that did nothing for longer. */
+function forgetCrumbs(connection: Connection, peer: Peer | undefined): void {
+  connection.crumbs = 0;
+  if (peer !== undefined) peer.crumbs = 0;
+}
+
+/** One without streams is idler than one with; of those with, the one that moved less; then the one that is older. */
 function isIdler(a: Connection, b: Connection): boolean {
   const [aIdle, bIdle] = [a.streams === 0, b.streams === 0];
-  return aIdle === bIdle ? a.activeAt < b.activeAt : aIdle;
+  if (aIdle !== bIdle) return aIdle;
+  if (!aIdle && a.moved !== b.moved) return a.moved < b.moved;
+  return a.activeAt < b.activeAt;
 }
 
 function sendAway({ socket, session }: Connection): void {

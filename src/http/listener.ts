@@ -29,8 +29,6 @@ const MAX_SESSION_MEMORY_MB = 1000;
 const STREAMS_OF_A_PEER = 4;
 /** Streams that a client may reset for long; as many as it may have open at once come on top. */
 const RESETS_PER_SECOND = 100;
-/** Node counts resets only behind all the bytes that it has read, with hundreds of streams in them. */
-const RESETS_AT_ONCE = 64;
 /** Keeps a new socket to the daemon's user until it has its final mode. */
 const UMASK_OF_SOCKETS = 0o177;
 /** What chmod fails with on file systems where sockets have no permissions of their own, such as virtiofs. */
@@ -98,11 +96,14 @@ function createHttp2Server(options: ListenerOptions, connections: Connections): 
     const connection = accepted;
     connection.session = session;
     session.on('stream', (stream, headers, _flags, rawHeaders) => {
+      // A connection that fails ends its streams with its error; whoever serves one has a listener of its own.
+      stream.on('error', () => {});
       if (stream.destroyed) return;
-      if (connections.resetsAtOnce(connection, stream) > RESETS_AT_ONCE) {
+      if (connections.isResetting(connection, stream)) {
         session.destroy();
         return;
       }
+      watchCrumbs(stream, (piece) => connections.isCrumbling(connection, piece));
       if (connections.addStream(connection, stream) > maxStreams * STREAMS_OF_A_PEER) {
         stream.close(constants.NGHTTP2_REFUSED_STREAM);
         return;
@@ -118,6 +119,19 @@ function createHttp2Server(options: ListenerOptions, connections: Connections): 
   });
   server.on('sessionError', (error) => log.debug({ err: error }, 'a connection failed'));
   return server;
+}
+
+/** Ends the connection of a stream whose request comes in crumbs: each costs as much as a piece of many bytes. */
+function watchCrumbs(stream: ServerHttp2Stream, isTooMuch: (piece: Uint8Array) => boolean): void {
+  const { push } = stream;
+  let isEnding = false;
+  stream.push = (piece: Uint8Array | null) => {
+    if (isEnding) return true;
+    isEnding = piece !== null && isTooMuch(piece);
+    // Not within the reading of the connection, which goes on behind this.
+    if (isEnding) setImmediate(() => stream.session?.destroy());
+    return push.call(stream, piece);
+  };
 }
 
 function serveStream(
@@ -216,4 +230,5 @@ async function drain(servers: Http2Server[], connections: Connections, graceMs: 
   }, graceMs);
   await closed;
   clearTimeout(cut);
+  connections.close();
 }

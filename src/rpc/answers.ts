@@ -1,23 +1,22 @@
 /** Makes the parts of an answer only while there is memory for them, which an unread answer keeps. */
-import type { Hold } from '../storage/async/budget.ts';
+import type { Budget, Hold } from '../storage/async/budget.ts';
 import { turnOf } from '../storage/async/fair-turn.ts';
 import type { Caller } from '../storage/domain/caller.ts';
-import type { CallMemory } from './memory.ts';
 
 export interface Receiver {
-  memory: CallMemory;
+  budget: Budget;
   caller: Caller;
   /** Fires when the call has ended; what waits to be written may never go on. */
   signal: AbortSignal;
 }
 
-/** Holds so many bytes from the first part to the last. */
-export async function* withMemory<T>(
+/** Holds so much from the first part to the last. */
+export async function* withHold<T>(
   parts: AsyncIterable<T>,
-  bytes: number,
-  { memory, caller, signal }: Receiver,
+  amount: number,
+  { budget, caller, signal }: Receiver,
 ): AsyncGenerator<T> {
-  const hold = await memory.kept.hold(caller, bytes, { signal });
+  const hold = await budget.hold(caller, amount, { signal });
   signal.addEventListener('abort', hold.release, { once: true });
   try {
     yield* parts;
@@ -31,7 +30,7 @@ export async function* partByPart<T>(
   parts: AsyncIterable<T>,
   maxCost: number,
   costOf: (part: T) => number,
-  { memory, caller, signal }: Receiver,
+  { budget, caller, signal }: Receiver,
 ): AsyncGenerator<T> {
   const iterator = parts[Symbol.asyncIterator]();
   let hold: Hold | undefined;
@@ -39,7 +38,7 @@ export async function* partByPart<T>(
   signal.addEventListener('abort', release, { once: true });
   try {
     for (;;) {
-      hold = await memory.kept.hold(caller, maxCost, { signal });
+      hold = await budget.hold(caller, maxCost, { signal });
       const { done, value } = await iterator.next();
       if (done) return;
       hold.shrink(costOf(value));

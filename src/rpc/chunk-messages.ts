@@ -1,9 +1,9 @@
 /** Chunks of an upload among enveloped messages: found without decoding them. */
-import { invalidField, StorageError } from '../storage/domain/errors.ts';
+import { StorageError } from '../storage/domain/errors.ts';
+import { checkEmptyChunks } from './empty-chunks.ts';
 import { COMPRESSED, PREFIX_BYTES, prefixOf } from './envelope.ts';
 import type { PieceReader } from './piece-reader.ts';
 
-const MAX_EMPTY_CHUNKS = 1_000;
 /** Chunks up to this size are joined where several have arrived, until they have the other. */
 const SMALL_BYTES = 4 * 1024;
 const JOINED_BYTES = 64 * 1024;
@@ -36,14 +36,16 @@ export class ChunkMessages {
   /** Takes the bytes of all the small chunks that have arrived; undefined where none comes next. */
   takeSmall(): Buffer | undefined {
     const { buffered } = this.#reader;
+    const most = Math.min(JOINED_BYTES, this.#field.maxBytes);
     let joined: Buffer | undefined;
     let [at, bytes] = [0, 0];
-    while (bytes < JOINED_BYTES) {
+    for (;;) {
       const found = this.#find(buffered, at);
       if (typeof found === 'string' || found.end > buffered.length || found.end - found.start > SMALL_BYTES) break;
+      if (bytes + found.end - found.start > most) break;
       this.#check(found);
       // Views of single bytes would take a hundred times their memory.
-      joined ??= Buffer.allocUnsafe(Math.min(buffered.length, JOINED_BYTES + SMALL_BYTES));
+      joined ??= Buffer.allocUnsafe(Math.min(buffered.length, most));
       bytes += buffered.copy(joined, bytes, found.start, found.end);
       at = found.end;
     }
@@ -101,8 +103,6 @@ export class ChunkMessages {
     }
     if (bytes > 0) return;
     this.#empty += 1;
-    if (this.#empty > MAX_EMPTY_CHUNKS) {
-      throw invalidField('chunk', `more than ${MAX_EMPTY_CHUNKS.toLocaleString('en')} of them are empty`);
-    }
+    checkEmptyChunks(this.#empty);
   }
 }

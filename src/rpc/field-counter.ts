@@ -1,5 +1,5 @@
 /** Counts the fields of a protobuf message while its bytes pass, before anything is decoded. */
-import type { DescField, DescMessage } from '@bufbuild/protobuf';
+import { type DescField, type DescMessage, ScalarType } from '@bufbuild/protobuf';
 import { StorageError } from '../storage/domain/errors.ts';
 
 /** More than any message of the contract needs: a Delete names 1,000 files. */
@@ -7,6 +7,8 @@ export const MAX_FIELDS = 10_000;
 
 const [VARINT, FIXED64, LENGTH, FIXED32] = [0, 1, 2, 5];
 const MAX_VARINT_BYTES = 10;
+/** protobuf-es drops the bits of tags and lengths above it. */
+const MAX_UINT32 = 2 ** 32 - 1;
 
 /** Where a message ends whose fields are counted, too. */
 interface Level {
@@ -72,6 +74,7 @@ export class FieldCounter {
   }
 
   #field(tag: number): void {
+    if (tag > MAX_UINT32) throw damaged();
     while (this.#at > this.#levels.at(-1)!.end) this.#levels.pop();
     this.#fields += 1;
     if (this.#fields > MAX_FIELDS) {
@@ -79,20 +82,48 @@ export class FieldCounter {
     }
     const type = tag % 8;
     const number = (tag - type) / 8;
-    if (number === 0) throw damaged();
+    const field = this.#levels.at(-1)!.desc.fields.find((known) => known.number === number);
+    // protobuf-es goes by the field alone: what is skipped here as another type, it would decode.
+    if (number === 0 || (field !== undefined && !takes(field, type))) throw damaged();
     if (type === VARINT) this.#expected = 'value';
     else if (type === FIXED64) this.#skip = 8;
     else if (type === FIXED32) this.#skip = 4;
     else if (type === LENGTH) {
       this.#expected = 'length';
-      this.#message = messageOf(this.#levels.at(-1)!.desc.fields.find((field) => field.number === number));
+      this.#message = messageOf(field);
     } else throw damaged();
   }
 
   #length(length: number): void {
+    if (length > MAX_UINT32) throw damaged();
     this.#expected = 'tag';
     if (this.#message === undefined) this.#skip = length;
     else this.#levels.push({ desc: this.#message, end: this.#at + length });
+  }
+}
+
+/** Whether a field may have that wire type; lists of numbers may be packed. */
+function takes(field: DescField, type: number): boolean {
+  if (field.fieldKind === 'map' || messageOf(field) !== undefined) return type === LENGTH;
+  const isPacked = field.fieldKind === 'list' && type === LENGTH;
+  return isPacked || type === ('scalar' in field && field.scalar !== undefined ? wireTypeOf(field.scalar) : VARINT);
+}
+
+function wireTypeOf(scalar: ScalarType): number {
+  switch (scalar) {
+    case ScalarType.STRING:
+    case ScalarType.BYTES:
+      return LENGTH;
+    case ScalarType.DOUBLE:
+    case ScalarType.FIXED64:
+    case ScalarType.SFIXED64:
+      return FIXED64;
+    case ScalarType.FLOAT:
+    case ScalarType.FIXED32:
+    case ScalarType.SFIXED32:
+      return FIXED32;
+    default:
+      return VARINT;
   }
 }
 

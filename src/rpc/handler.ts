@@ -1,10 +1,12 @@
 /** Serves connect's routes to requests of node:http2, and works around what connect does not expect. */
 import { constants, type Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Stream } from 'node:http2';
 import { type ConnectRouter, createConnectRouter, createContextValues } from '@connectrpc/connect';
+import type { UniversalServerRequest, UniversalServerResponse } from '@connectrpc/connect/protocol';
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from '@connectrpc/connect-node';
+import type { Budget, Hold } from '../storage/async/budget.ts';
 import type { Caller } from '../storage/domain/caller.ts';
 import type { Logger } from '../storage/domain/logger.ts';
-import { callerKey } from './caller-key.ts';
+import { type Arrived, arrivedKey, callerKey } from './caller-key.ts';
 import { gzip } from './inflate.ts';
 import { callInterceptor } from './interceptor.ts';
 import type { CallMemory } from './memory.ts';
@@ -78,13 +80,75 @@ async function serve(
   if (!streamsRequests(handler)) closeIfUnsent(nodeRequest, requestMs);
   closeWhenAnswered(nodeRequest);
   const explain = unreadExplainer(handler.method, log);
-  const values = createContextValues().set(callerKey, caller);
+  const arrived: Arrived = { bytes: 0 };
+  const values = createContextValues().set(callerKey, caller).set(arrivedKey, arrived);
   const request = universalRequestFromNodeRequest(nodeRequest, response, undefined, values);
   const { signal } = request;
-  const body = new RequestBody(nodeRequest, formatOf(request.header), rules, { caller, memory, signal });
-  const answer = await handler({ ...request, body });
+  const turn = turnOf(handler, memory.atWork, caller, signal);
+  const body = new RequestBody(nodeRequest, formatOf(request.header), rules, {
+    caller,
+    memory,
+    signal,
+    arrived,
+    begin: turn.begin,
+  });
+  // Connect's GET has its message in the URL.
+  if (request.method === 'GET') await turn.begin();
+  const answer = await answered(handler, { ...request, body }, turn);
   if (!values.get(isRead)) explain(answer.trailer);
   await universalResponseToNodeResponse(answer, response);
+}
+
+/** Ends the turn with the answer, or with its first part. */
+async function answered(
+  handler: UniversalHandler,
+  request: UniversalServerRequest,
+  turn: Turn,
+): Promise<UniversalServerResponse> {
+  try {
+    const answer = await handler(request);
+    const isLater = handler.method.methodKind === 'server_streaming' && answer.body !== undefined;
+    if (isLater) return { ...answer, body: untilFirst(answer.body!, turn.end) };
+    turn.end();
+    return answer;
+  } catch (error) {
+    turn.end();
+    throw error;
+  }
+}
+
+/** A call's turn to work: from when its request has come. */
+interface Turn {
+  begin(): Promise<void>;
+  end(): void;
+}
+
+/** A Save has its slot instead, and what it waits for is its client. */
+function turnOf(handler: UniversalHandler, turns: Budget, caller: Caller, signal: AbortSignal): Turn {
+  let hold: Hold | undefined;
+  let isOver = false;
+  const begin = async () => {
+    if (handler.method.methodKind === 'client_streaming') return;
+    hold = await turns.hold(caller, 1, { signal });
+    if (isOver) hold.release();
+  };
+  const end = () => {
+    isOver = true;
+    hold?.release();
+  };
+  signal.addEventListener('abort', end, { once: true });
+  return { begin, end };
+}
+
+async function* untilFirst(body: AsyncIterable<Uint8Array>, begun: () => void): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const part of body) {
+      begun();
+      yield part;
+    }
+  } finally {
+    begun();
+  }
 }
 
 /** Messages of a compression that is known reach connect without it. */

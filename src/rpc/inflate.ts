@@ -27,13 +27,16 @@ export async function* inflate(bytes: Uint8Array, maxBytes: number): AsyncGenera
   }
 }
 
-/** Yields the pieces, and frees each once the next is asked for: left to the garbage collector, they pile up. */
-export function* freeing(pieces: readonly Uint8Array[]): Generator<Uint8Array> {
-  for (const [at, piece] of pieces.entries()) {
-    yield piece;
-    // Short neighbours share memory.
-    if (pieces[at + 1]?.buffer !== piece.buffer) (piece.buffer as ArrayBuffer).transfer(0);
+/** Returns the pieces as one, and frees them: left to the garbage collector, they pile up. */
+export function joined(pieces: readonly Uint8Array[], bytes: number): Uint8Array {
+  const whole = new Uint8Array(bytes);
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
   }
+  for (const { buffer } of pieces) if (buffer.byteLength > 0) (buffer as ArrayBuffer).transfer(0);
+  return whole;
 }
 
 export function tooLarge(): StorageError {

@@ -12,6 +12,7 @@ import {
   type VerifyRequest,
   type VerifyResponseSchema,
 } from '../../gen/imagestorage/v1/maintenance_pb.ts';
+import { Budget } from '../storage/async/budget.ts';
 import type {
   CopyEvent,
   CopyOptions,
@@ -22,6 +23,8 @@ import type {
   VerifyEvent,
 } from '../storage/domain/maintenance.ts';
 import type { Storage } from '../storage/types.ts';
+import { withHold } from './answers.ts';
+import { callerKey } from './caller-key.ts';
 import { dateOf } from './convert.ts';
 
 /** Progress that comes more often is of no use to a reader. */
@@ -38,6 +41,10 @@ const PROBLEMS: Record<Problem, ProblemMessage> = {
   foreign: ProblemMessage.FOREIGN,
 };
 
+/** Each run reads pages of records and several files at once. */
+const RUNS_OF_A_PEER = 2;
+const RUN_WAIT_MS = 5_000;
+
 const REMEDIES: Record<Remedy, RemedyMessage> = {
   none: RemedyMessage.UNSPECIFIED,
   restored: RemedyMessage.RESTORED,
@@ -47,15 +54,18 @@ const REMEDIES: Record<Remedy, RemedyMessage> = {
 };
 
 export function createMaintenance(storage: Storage): ServiceImpl<typeof Maintenance> {
+  const runs = new Budget(2 * RUNS_OF_A_PEER, { waitMs: RUN_WAIT_MS });
   return {
-    async *verify({ provider, deep, repair, forgetMissing }: VerifyRequest, { signal }) {
+    async *verify({ provider, deep, repair, forgetMissing }: VerifyRequest, { signal, values }) {
       const events = storage.verify({ provider, deep, repair, forgetMissing, signal });
-      for await (const event of thinned(events)) yield verifyResponse(event);
+      const receiver = { budget: runs, caller: values.get(callerKey), signal };
+      for await (const event of thinned(withHold(events, 1, receiver))) yield verifyResponse(event);
     },
 
-    async *copy(request: CopyRequest, { signal }) {
+    async *copy(request: CopyRequest, { signal, values }) {
       const events = storage.copy({ ...copyOptionsOf(request), signal });
-      for await (const event of thinned(events)) yield copyResponse(event);
+      const receiver = { budget: runs, caller: values.get(callerKey), signal };
+      for await (const event of thinned(withHold(events, 1, receiver))) yield copyResponse(event);
     },
   };
 }

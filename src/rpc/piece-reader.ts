@@ -1,13 +1,18 @@
 /** Reads bytes that arrive in pieces, as many as are asked for. */
+import type { Arrived } from './caller-key.ts';
 
 const NOTHING = Buffer.alloc(0);
+const FIRST_BYTES = 4096;
 
 export class PieceReader {
   readonly #pieces: AsyncIterator<Buffer>;
+  readonly #arrived: Arrived;
   #piece: Buffer = NOTHING;
 
-  constructor(pieces: AsyncIterable<Buffer>) {
+  /** Counts all bytes in `arrived` as they come. */
+  constructor(pieces: AsyncIterable<Buffer>, arrived: Arrived) {
     this.#pieces = pieces[Symbol.asyncIterator]();
+    this.#arrived = arrived;
   }
 
   /** The bytes that are there already. */
@@ -15,23 +20,36 @@ export class PieceReader {
     return this.#piece;
   }
 
-  /** Returns what is there, up to so many bytes, and waits where nothing is; undefined at the end. */
-  async some(maxBytes: number): Promise<Buffer | undefined> {
-    if (this.#piece.length === 0 && !(await this.#fetch())) return undefined;
-    return this.#take(maxBytes);
-  }
-
-  /** Returns so many bytes, fewer only at the end. */
+  /** Returns so many bytes, fewer only at the end: views of what is there, or a copy. */
   async exactly(bytes: number): Promise<Buffer> {
     if (this.#piece.length >= bytes) return this.#take(bytes);
-    const parts: Buffer[] = [];
-    for (let left = bytes; left > 0; ) {
-      const part = await this.some(left);
-      if (part === undefined) break;
-      parts.push(part);
-      left -= part.length;
+    const target = Buffer.allocUnsafe(bytes);
+    return target.subarray(0, await this.fill(target));
+  }
+
+  /** Copies the next bytes, and returns how many; fewer than there is room only at the end. */
+  async fill(target: Uint8Array): Promise<number> {
+    let filled = 0;
+    while (filled < target.length) {
+      if (this.#piece.length === 0 && !(await this.#fetch())) break;
+      const piece = this.#take(target.length - filled);
+      target.set(piece, filled);
+      filled += piece.length;
     }
-    return Buffer.concat(parts);
+    return filled;
+  }
+
+  /** Returns all bytes up to so many, in a buffer that grows with them. */
+  async upTo(bytes: number): Promise<Buffer> {
+    let target = Buffer.allocUnsafe(Math.min(bytes, FIRST_BYTES));
+    let filled = await this.fill(target);
+    while (filled === target.length && filled < bytes) {
+      const grown = Buffer.allocUnsafe(Math.min(bytes, 2 * filled));
+      target.copy(grown);
+      target = grown;
+      filled += await this.fill(target.subarray(filled));
+    }
+    return target.subarray(0, filled);
   }
 
   /** Returns at least so many bytes, fewer only at the end, and leaves them there. */
@@ -62,7 +80,9 @@ export class PieceReader {
 
   async #fetch(): Promise<boolean> {
     const { done, value } = await this.#pieces.next();
-    if (!done) this.#piece = value;
-    return !done;
+    if (done) return false;
+    this.#piece = value;
+    this.#arrived.bytes += value.length;
+    return true;
   }
 }

@@ -5,11 +5,12 @@ import { turnOf } from '../storage/async/fair-turn.ts';
 import type { Caller } from '../storage/domain/caller.ts';
 import { type Reason, StorageError, throwIfCancelled } from '../storage/domain/errors.ts';
 import { jsonObjectProblem } from '../storage/domain/json.ts';
+import type { Arrived } from './caller-key.ts';
 import { type ChunkField, ChunkMessages } from './chunk-messages.ts';
 import { COMPRESSED, PREFIX_BYTES, prefixOf } from './envelope.ts';
 import { toConnectError } from './errors.ts';
 import { FieldCounter, MAX_FIELDS } from './field-counter.ts';
-import { freeing, inflate, tooLarge } from './inflate.ts';
+import { inflate, joined, tooLarge } from './inflate.ts';
 import type { CallMemory } from './memory.ts';
 import type { Packing } from './packing.ts';
 import { PieceReader } from './piece-reader.ts';
@@ -17,20 +18,29 @@ import { statusOf } from './status.ts';
 
 /** What a call takes of memory besides its message. */
 const CALL_BYTES = 32 * 1024;
-/** As it was sent, and as text. */
+/** As it was sent, and as text; of a message that is decoded, the text is left. */
 const COST_OF_A_BYTE = 2;
 /** Each name of a Delete, with what is done and answered for it. */
 const COST_OF_A_FIELD = 1024;
-/** Bytes of the shortest field. */
-const FIELD_BYTES = 2;
+/** So many are within what a call takes. */
+const FEW_FIELDS = 32;
+/** Bytes of the shortest value in JSON, with its comma. */
+const JSON_VALUE_BYTES = 2;
 /** Larger chunks are handed on in parts, so that an upload holds no more than one of them. */
 const PART_BYTES = 256 * 1024;
+/** Inflating a message costs a tenth of a millisecond, however small it is. */
+const CRUMB_BYTES = 1024;
+const MAX_CRUMBS = 10_000;
+/** From here on, a message has a buffer of its own. */
+const ALONE_BYTES = 64 * 1024;
 const NOTHING = new Uint8Array(0);
 
 /** What a method takes. */
 export interface MessageRules {
   input: DescMessage;
   maxBytes: number;
+  /** Of the first message, where that may be less. */
+  maxFirstBytes?: number;
   /** Messages behind the first bring the bytes of an upload. */
   chunk?: ChunkField;
   /** How a call is refused that waits too long for memory. */
@@ -49,11 +59,16 @@ export interface Sender {
   memory: CallMemory;
   /** Fires when the call has ended. */
   signal: AbortSignal;
+  /** Counts what comes. */
+  arrived: Arrived;
+  /** Called when the first message has come, before it is handed on. */
+  begin(): Promise<void>;
 }
 
 /**
- * Yields the same messages, uncompressed; of an upload, small chunks may be joined, large ones divided and empty ones left
- * out. Throws a ConnectError with the details of MESSAGE_TOO_LARGE, FIELD_INVALID or TOO_MANY_SAVES.
+ * Yields the same messages, uncompressed and each in one piece, which is valid until the next is asked for; of an upload,
+ * small chunks may be joined, large ones divided and empty ones left out. Throws a ConnectError with the details of
+ * MESSAGE_TOO_LARGE, FIELD_INVALID or TOO_MANY_SAVES.
  */
 export class RequestBody implements AsyncIterableIterator<Uint8Array, undefined> {
   readonly #reader: PieceReader;
@@ -62,20 +77,19 @@ export class RequestBody implements AsyncIterableIterator<Uint8Array, undefined>
   readonly #sender: Sender;
   readonly #chunks: ChunkMessages | undefined;
   #last: 'nothing' | 'message' | 'chunk' = 'nothing';
-  /** Bytes of the current message, or part of a chunk, that are handed on as they come. */
-  #passing = 0;
-  #counter: FieldCounter | undefined;
-  #length = 0;
-  /** Of the current message, where it was looked through as a whole. */
-  #ready: Iterator<Uint8Array> | undefined;
-  /** Bytes of the current chunk behind that part. */
+  /** Bytes of the current chunk that are not handed on yet. */
   #parts = 0;
+  /** What was handed on, and its memory, which is freed when the next is asked for. */
+  #given: Uint8Array | undefined;
   /** For the first message, until the end of the call, and for the current one of those behind it. */
   #first: Hold | undefined;
+  #firstBytes = 0;
   #current: Hold | undefined;
+  readonly #decoded: Hold[] = [];
+  #crumbs = 0;
 
   constructor(source: AsyncIterable<Buffer>, format: BodyFormat, rules: MessageRules, sender: Sender) {
-    this.#reader = new PieceReader(source);
+    this.#reader = new PieceReader(source, sender.arrived);
     this.#format = format;
     this.#rules = rules;
     this.#sender = sender;
@@ -88,10 +102,14 @@ export class RequestBody implements AsyncIterableIterator<Uint8Array, undefined>
   }
 
   async next(): Promise<IteratorResult<Uint8Array, undefined>> {
+    this.#decodedGiven();
     try {
       for (;;) {
+        const isFirst = this.#last === 'nothing';
         const value = await this.#next();
         if (value === undefined) return { done: true, value };
+        if (isFirst) await this.#sender.begin();
+        this.#given = value;
         if (value.length > 0) return { done: false, value };
       }
     } catch (error) {
@@ -105,38 +123,26 @@ export class RequestBody implements AsyncIterableIterator<Uint8Array, undefined>
     return { done: true, value: undefined };
   }
 
+  /** connect has copied and decoded the message. Left to the garbage collector, messages pile up. */
+  #decodedGiven(): void {
+    const { buffer, byteLength } = this.#given ?? NOTHING;
+    if (byteLength >= ALONE_BYTES && buffer.byteLength === byteLength) (buffer as ArrayBuffer).transfer(0);
+    if (this.#given !== undefined && this.#last === 'message') this.#first?.shrink(CALL_BYTES + this.#firstBytes);
+    this.#given = undefined;
+  }
+
   #release(): void {
     this.#first?.release();
     this.#current?.release();
+    for (const hold of this.#decoded) hold.release();
   }
 
-  /** Returns the next bytes, possibly none, or undefined at the end. */
+  /** Returns the next message, possibly empty bytes, or undefined at the end. */
   async #next(): Promise<Uint8Array | undefined> {
-    const ready = this.#ready?.next();
-    if (ready?.done === false) return ready.value;
-    this.#ready = undefined;
-    if (this.#passing > 0) return this.#pass();
-    if (this.#parts > 0) return this.#beginPart();
     await turnOf(this.#sender.caller);
+    if (this.#parts > 0) return this.#part(this.#chunks!);
     if (!this.#format.isEnveloped) return this.#wholeBody();
     return this.#last === 'nothing' || this.#chunks === undefined ? this.#message() : this.#upload(this.#chunks);
-  }
-
-  async #pass(): Promise<Uint8Array | undefined> {
-    const piece = await this.#reader.some(this.#passing);
-    if (piece === undefined) return undefined;
-    this.#passing -= piece.length;
-    if (this.#counter !== undefined) this.#count(this.#counter, piece);
-    return piece;
-  }
-
-  #count(counter: FieldCounter, piece: Uint8Array): void {
-    counter.push(piece);
-    if (this.#passing === 0) this.#shrink(costOf(this.#length, counter.fields));
-  }
-
-  #shrink(bytes: number): void {
-    (this.#current ?? this.#first)?.shrink(bytes);
   }
 
   async #upload(chunks: ChunkMessages): Promise<Uint8Array | undefined> {
@@ -150,14 +156,13 @@ export class RequestBody implements AsyncIterableIterator<Uint8Array, undefined>
     if (bytes === 0 && isBehindChunk) return NOTHING;
     if (small !== undefined) return Buffer.concat([chunks.head(bytes), small]);
     this.#parts = bytes;
-    return this.#beginPart();
+    return this.#part(chunks);
   }
 
-  #beginPart(): Uint8Array {
-    this.#passing = Math.min(this.#parts, PART_BYTES);
-    this.#parts -= this.#passing;
-    this.#counter = undefined;
-    return this.#chunks!.head(this.#passing);
+  async #part(chunks: ChunkMessages): Promise<Uint8Array> {
+    const bytes = Math.min(this.#parts, PART_BYTES);
+    this.#parts -= bytes;
+    return this.#filled(chunks.head(bytes), bytes);
   }
 
   async #message(): Promise<Uint8Array | undefined> {
@@ -168,18 +173,39 @@ export class RequestBody implements AsyncIterableIterator<Uint8Array, undefined>
     const length = prefix.readUInt32BE(1);
     if (length > this.#rules.maxBytes) throw tooLarge();
     const isPacked = (prefix[0]! & COMPRESSED) !== 0;
-    this.#counter = undefined;
-    if (isPacked && !this.#format.isGzip) return this.#passOn(prefix, length);
-    await this.#holdFor(isPacked ? this.#rules.maxBytes : length);
-    this.#counter = new FieldCounter(this.#rules.input);
-    if (!isPacked && !this.#format.isJson) return this.#passOn(prefix, length);
-    return prefixOf(await this.#whole(await this.#reader.exactly(length), isPacked));
+    if (isPacked && !this.#format.isGzip) throw packedUnnamed();
+    if (isPacked && length < CRUMB_BYTES) this.#countCrumb();
+    const maxBytes = this.#maxBytes;
+    await this.#holdFor(isPacked ? maxBytes : length);
+    if (!isPacked) {
+      const message = await this.#filled(prefix, length);
+      await this.#look(message.subarray(PREFIX_BYTES));
+      return message;
+    }
+    const message = await this.#inflated(await this.#reader.exactly(length), maxBytes);
+    return enveloped(message);
   }
 
-  #passOn(prefix: Buffer, length: number): Buffer {
-    this.#passing = length;
-    this.#length = length;
-    return prefix;
+  #countCrumb(): void {
+    throwIfCancelled(this.#sender.signal);
+    this.#crumbs += 1;
+    if (this.#crumbs <= MAX_CRUMBS) return;
+    const most = MAX_CRUMBS.toLocaleString('en');
+    throw new StorageError('FIELD_INVALID', `more than ${most} messages of the call are small and compressed`);
+  }
+
+  /** Of the current message. */
+  get #maxBytes(): number {
+    const { maxBytes, maxFirstBytes = maxBytes } = this.#rules;
+    return this.#last === 'nothing' ? maxFirstBytes : maxBytes;
+  }
+
+  /** Returns the next bytes behind a head; fewer at the end, of which connect says that the rest is missing. */
+  async #filled(head: Uint8Array, bytes: number): Promise<Uint8Array> {
+    const target = allocate(head.length + bytes);
+    target.set(head);
+    const filled = await this.#reader.fill(target.subarray(head.length));
+    return filled === bytes ? target : target.subarray(0, head.length + filled);
   }
 
   /** Holds memory for the first message until the end of the call, for each later one until the next. */
@@ -189,29 +215,47 @@ export class RequestBody implements AsyncIterableIterator<Uint8Array, undefined>
     const isFirst = this.#last === 'nothing';
     this.#last = 'message';
     this.#current?.release();
-    if (isFirst) this.#first = await memory.kept.hold(caller, costOf(bytes), options);
-    else this.#current = await memory.passing.hold(caller, costOf(bytes, 0), options);
+    const cost = CALL_BYTES + bytes * COST_OF_A_BYTE;
+    if (isFirst) this.#first = await memory.kept.hold(caller, cost, options);
+    else this.#current = await memory.passing.hold(caller, cost, options);
+    if (isFirst) this.#firstBytes = bytes;
   }
 
-  /** Makes a message ready that has arrived whole; returns its length. */
-  async #whole(bytes: Uint8Array, isPacked: boolean): Promise<number> {
+  /** Looks through a message before it is decoded, and holds memory for what it becomes. */
+  async #look(message: Uint8Array): Promise<void> {
+    let fields = Math.min(message.length / JSON_VALUE_BYTES, MAX_FIELDS);
+    if (this.#format.isJson) await this.#checkJson(message);
+    else {
+      const counter = new FieldCounter(this.#rules.input);
+      counter.push(message);
+      fields = counter.fields;
+    }
+    if (fields <= FEW_FIELDS) return;
+    const { caller, memory, signal } = this.#sender;
+    const options = { signal, refusal: this.#rules.refusal };
+    this.#decoded.push(await memory.decoded.hold(caller, fields * COST_OF_A_FIELD, options));
+  }
+
+  async #inflated(bytes: Uint8Array, maxBytes: number): Promise<Uint8Array> {
     const pieces: Uint8Array[] = [];
-    const counter = new FieldCounter(this.#rules.input);
     let length = 0;
-    for await (const piece of isPacked ? inflate(bytes, this.#rules.maxBytes) : [bytes]) {
+    for await (const piece of inflate(bytes, maxBytes)) {
       throwIfCancelled(this.#sender.signal);
-      if (!this.#format.isJson) counter.push(piece);
       length += piece.length;
       pieces.push(piece);
     }
-    if (this.#format.isJson) await this.#checkJson(Buffer.concat(pieces));
-    this.#shrink(costOf(length, this.#format.isJson ? undefined : counter.fields));
-    this.#ready = isPacked ? freeing(pieces) : pieces.values();
-    return length;
+    const hold = this.#current ?? this.#first;
+    hold?.shrink(CALL_BYTES + length * COST_OF_A_BYTE);
+    if (hold === this.#first) this.#firstBytes = length;
+    const message = joined(pieces, length);
+    await this.#look(message);
+    return message;
   }
 
-  async #checkJson(message: Buffer): Promise<void> {
-    const steps = jsonObjectProblem(message.toString(), { maxValues: MAX_FIELDS });
+  async #checkJson(message: Uint8Array): Promise<void> {
+    const steps = jsonObjectProblem(Buffer.from(message.buffer, message.byteOffset, message.length).toString(), {
+      maxValues: MAX_FIELDS,
+    });
     for (;;) {
       const { done, value: problem } = steps.next();
       if (done && problem !== undefined) throw new StorageError('FIELD_INVALID', `a message ${problem}`);
@@ -223,15 +267,30 @@ export class RequestBody implements AsyncIterableIterator<Uint8Array, undefined>
   /** The body is one message, of a length that is known when it has arrived. */
   async #wholeBody(): Promise<Uint8Array | undefined> {
     if (this.#last !== 'nothing') return undefined;
-    await this.#holdFor(this.#rules.maxBytes);
-    const bytes = await this.#reader.exactly(this.#rules.maxBytes + 1);
-    if (bytes.length > this.#rules.maxBytes) throw tooLarge();
-    await this.#whole(bytes, this.#format.isGzip);
-    return NOTHING;
+    const { maxBytes } = this.#rules;
+    await this.#holdFor(maxBytes);
+    const bytes = await this.#reader.upTo(maxBytes + 1);
+    if (bytes.length > maxBytes) throw tooLarge();
+    if (this.#format.isGzip) return this.#inflated(bytes, maxBytes);
+    this.#first?.shrink(CALL_BYTES + bytes.length * COST_OF_A_BYTE);
+    this.#firstBytes = bytes.length;
+    await this.#look(bytes);
+    return bytes;
   }
 }
 
-/** Without their number, as many fields as the bytes may have. */
-function costOf(bytes: number, fields: number = Math.min(bytes / FIELD_BYTES, MAX_FIELDS)): number {
-  return CALL_BYTES + bytes * COST_OF_A_BYTE + fields * COST_OF_A_FIELD;
+function enveloped(message: Uint8Array): Uint8Array {
+  const envelope = allocate(PREFIX_BYTES + message.length);
+  envelope.set(prefixOf(message.length));
+  envelope.set(message, PREFIX_BYTES);
+  return envelope;
+}
+
+/** Returns bytes whose buffer is theirs alone where they are many. */
+function allocate(bytes: number): Uint8Array {
+  return bytes >= ALONE_BYTES ? new Uint8Array(bytes) : Buffer.allocUnsafe(bytes);
+}
+
+function packedUnnamed(): StorageError {
+  return new StorageError('FIELD_INVALID', 'a message is compressed, and the call names no compression');
 }

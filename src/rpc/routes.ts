@@ -7,8 +7,8 @@ import { invalidField, toStorageError } from '../storage/domain/errors.ts';
 import type { StorageItem } from '../storage/domain/image.ts';
 import { CHUNK_BYTES } from '../storage/transfer/body.ts';
 import type { Page, Storage } from '../storage/types.ts';
-import { partByPart, withMemory } from './answers.ts';
-import { callerKey } from './caller-key.ts';
+import { partByPart, withHold } from './answers.ts';
+import { arrivedKey, callerKey } from './caller-key.ts';
 import {
   cleanupFrom,
   cleanupOptionsOf,
@@ -42,26 +42,32 @@ export function createRoutes(
   return {
     save: (requests, context) =>
       receiveSave(requests, limits, context.signal, async ({ header, chunks, trailer, signal }) => {
-        const options = { ...saveOptionsOf(header), trailer, signal, caller: context.values.get(callerKey) };
+        const [caller, arrived] = [context.values.get(callerKey), context.values.get(arrivedKey)];
+        const options = { ...saveOptionsOf(header), trailer, signal, caller, arrived: () => arrived.bytes };
         const { replayed, ...item } = await storage.save(chunks, metadataOf(header.metadata), options);
         return { image: imageFrom(item), replayed };
       }),
 
     async *get({ filename, provider, offset, limit, metadataOnly }, { signal, values }) {
+      const receiver = { budget: memory.kept, caller: values.get(callerKey), signal };
       const part = { offset: numberOf(offset), limit: numberOf(limit) };
-      const { item, body } = await storage.get(filename, { provider, ...part });
-      yield { payload: { case: 'image', value: imageFrom(item) } };
+      const found = one(() => storage.get(filename, { provider, ...part }));
+      let body: AsyncIterable<Uint8Array> | undefined;
+      let bytes = 0;
+      for await (const image of partByPart(found, MAX_PAGE_COST, ({ item }) => costOf(item), receiver)) {
+        yield { payload: { case: 'image', value: imageFrom(image.item) } };
+        bytes = Math.min(image.item.size, CHUNK_BYTES) * COPIES_OF_A_CHUNK;
+        body = image.body;
+      }
       if (metadataOnly) return;
-      const receiver = { memory, caller: values.get(callerKey), signal };
-      const bytes = Math.min(item.size, CHUNK_BYTES) * COPIES_OF_A_CHUNK;
-      for await (const value of withMemory(closedOn(signal, body), bytes, receiver)) {
+      for await (const value of withHold(closedOn(signal, body!), bytes, receiver)) {
         yield { payload: { case: 'chunk', value } };
       }
     },
 
     async *list(request, { signal, values }) {
       const pages = storage.list(listOptionsOf(request)).pages();
-      const receiver = { memory, caller: values.get(callerKey), signal };
+      const receiver = { budget: memory.kept, caller: values.get(callerKey), signal };
       for await (const { items, nextPageToken } of partByPart(pages, MAX_PAGE_COST, costOfPage, receiver)) {
         yield { images: items.map(imageFrom), nextPageToken };
       }
@@ -113,7 +119,14 @@ async function deleteEach(
   });
 }
 
+async function* one<T>(make: () => Promise<T>): AsyncGenerator<T> {
+  yield await make();
+}
+
 function costOfPage({ items }: Page): number {
-  const characters = ({ metadata: { prompt, parametersJson } }: StorageItem) => prompt.length + parametersJson.length;
-  return items.reduce((sum, item) => sum + COST_OF_AN_IMAGE + characters(item) * COST_OF_A_CHARACTER, 0);
+  return items.reduce((sum, item) => sum + costOf(item), 0);
+}
+
+function costOf({ metadata: { prompt, parametersJson } }: StorageItem): number {
+  return COST_OF_AN_IMAGE + (prompt.length + parametersJson.length) * COST_OF_A_CHARACTER;
 }

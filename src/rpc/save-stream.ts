@@ -7,6 +7,7 @@ import { StorageError } from '../storage/domain/errors.ts';
 import type { Declared } from '../storage/domain/requests.ts';
 import { cancelled } from './call.ts';
 import { declaredOf } from './convert.ts';
+import { checkEmptyChunks } from './empty-chunks.ts';
 import { foldReadError } from './errors.ts';
 
 /** The size from which Node allocates no buffer from a shared pool. */
@@ -79,6 +80,7 @@ class SaveMessages implements AsyncIterableIterator<Uint8Array, undefined> {
   /** The last chunk; its buffer is freed when the next one is requested. */
   #given: Uint8Array | undefined;
   #hasTrailer = false;
+  #empty = 0;
 
   constructor(requests: AsyncIterable<SaveRequest>, limits: SaveStreamLimits, stop: AbortController) {
     this.#iterator = requests[Symbol.asyncIterator]();
@@ -132,7 +134,10 @@ class SaveMessages implements AsyncIterableIterator<Uint8Array, undefined> {
     if (this.#hasTrailer) throw outOfOrder('nothing follows a trailer');
     if (payload.case === 'chunk') {
       checkChunk(payload.value, this.#limits.maxChunkBytes);
-      return payload.value.length > 0 ? payload.value : undefined;
+      if (payload.value.length > 0) return payload.value;
+      this.#empty += 1;
+      checkEmptyChunks(this.#empty);
+      return undefined;
     }
     if (payload.case !== 'trailer') {
       throw outOfOrder(payload.case === 'header' ? 'a Save has one header' : 'a message carries nothing');

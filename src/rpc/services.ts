@@ -51,7 +51,8 @@ export function messageRules(method: DescMethod, options: ServiceOptions): Messa
   const { input } = method;
   if (method !== ImageStorage.method.save) return { input, maxBytes: MAX_MESSAGE_BYTES };
   const chunk = { tag: CHUNK_TAG, maxBytes: options.save.maxChunkBytes };
-  return { input, maxBytes: maxSaveMessageBytes(options), chunk, refusal: 'TOO_MANY_SAVES' };
+  const maxFirstBytes = options.maxMetadataBytes + FRAMING_BYTES;
+  return { input, maxBytes: maxSaveMessageBytes(options), maxFirstBytes, chunk, refusal: 'TOO_MANY_SAVES' };
 }
 
 function maxSaveMessageBytes({ save, maxMetadataBytes }: ServiceOptions): number {

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { Budget } from '../../src/storage/async/budget.ts';
 import type { Caller } from '../../src/storage/domain/caller.ts';
 
-const [a, b, c] = ['10.0.0.1', '10.0.0.2', '10.0.0.3'];
+const [a, b, c, d] = ['10.0.0.1', '10.0.0.2', '10.0.0.3', '10.0.0.4'];
 const of = (peer: string, connection = Number(peer.slice(-1))): Caller => ({ peer, connection });
 
 const connectionsOf = (peer: string, count: number) => Array.from({ length: count }, (_, at) => of(peer, 100 + at));
@@ -27,17 +27,26 @@ describe('a budget', () => {
     expect(await takeAll(budget, [of(c)])).toBe(25);
   });
 
-  it('gives more than a share to who holds nothing, and all of it to who wants more', async () => {
+  it('gives more than a share to who holds nothing, and half of it to who wants more', async () => {
     const budget = new Budget(100);
     const hold = await budget.hold(of(a), 1_000);
-    expect(budget.held).toBe(100);
+    expect(budget.held).toBe(50);
     hold.release();
     hold.release();
     expect(budget.held).toBe(0);
   });
 
+  it('gives a small part to a connection that has none, whatever its peer has', async () => {
+    const budget = new Budget(100, { smallPart: 2, waitMs: 20 });
+    await budget.hold(of(a, 11), 50);
+    await budget.hold(of(a, 12), 2);
+    await expect(budget.hold(of(a, 12), 2)).rejects.toMatchObject({ reason: 'BACKEND_UNAVAILABLE' });
+    await expect(budget.hold(of(a, 13), 3)).rejects.toMatchObject({ reason: 'BACKEND_UNAVAILABLE' });
+  });
+
   it('serves the peer that holds least first, then in the order of asking', async () => {
-    const budget = new Budget(90);
+    const budget = new Budget(120);
+    await budget.hold(of(d), 30);
     const first = await budget.hold(of(a), 30);
     const second = await budget.hold(of(b), 60);
     const order: string[] = [];
@@ -55,28 +64,30 @@ describe('a budget', () => {
 
   it('lets a smaller part pass one that does not fit yet', async () => {
     const budget = new Budget(100);
-    await budget.hold(of(a), 40);
-    const large = budget.hold(of(b), 90, { signal: AbortSignal.timeout(50) });
+    await budget.hold(of(a), 30);
+    await budget.hold(of(d), 30);
+    const large = budget.hold(of(b), 50, { signal: AbortSignal.timeout(50) });
     await budget.hold(of(c), 10);
     await expect(large).rejects.toMatchObject({ reason: 'CANCELLED' });
   });
 
   it('admits who waits as soon as a hold shrinks', async () => {
     const budget = new Budget(100);
-    const hold = await budget.hold(of(a), 100);
+    const hold = await budget.hold(of(a), 50);
+    await budget.hold(of(d), 50);
     const waiting = budget.hold(of(b), 40);
-    hold.shrink(60);
+    hold.shrink(10);
     await waiting;
     expect(budget.held).toBe(100);
   });
 
   it('refuses who waited too long, and forgets who left', async () => {
-    const budget = new Budget(100, 30);
-    const hold = await budget.hold(of(a), 100);
+    const budget = new Budget(100, { waitMs: 30 });
+    const holds = [await budget.hold(of(a), 50), await budget.hold(of(d), 50)];
     const refused = budget.hold(of(b), 1, { refusal: 'TOO_MANY_SAVES' });
     await expect(refused).rejects.toMatchObject({ reason: 'TOO_MANY_SAVES', retryAfterMs: 1000 });
     await expect(budget.hold(of(b), 1, { signal: AbortSignal.abort() })).rejects.toMatchObject({ reason: 'CANCELLED' });
-    hold.release();
+    for (const { release } of holds) release();
     await sleep(1);
     expect(budget.held).toBe(0);
   });

@@ -52,7 +52,7 @@ describe('the next free slot', () => {
     const slots = slotsOf(1, 30);
     await slots.acquire(a);
     await expect(slots.acquire(b)).rejects.toMatchObject({ reason: 'TOO_MANY_SAVES', retryAfterMs: 1000 });
-    await expect(slots.acquire(b, AbortSignal.abort())).rejects.toMatchObject({ reason: 'CANCELLED' });
+    await expect(slots.acquire(b, { signal: AbortSignal.abort() })).rejects.toMatchObject({ reason: 'CANCELLED' });
   });
 });
 
@@ -113,4 +113,30 @@ it('as many saves are ended as have waited, not more', async () => {
   await slots.acquire(b);
   await sleep(PATIENCE_MS);
   expect(held.filter(({ signal }) => signal.aborted)).toHaveLength(1);
+});
+
+it('more saves may wait than are in flight', async () => {
+  const slots = slotsOf(2, PATIENCE_MS * 2.5);
+  // They take their time to end.
+  const held = [await slots.acquire(a), await slots.acquire(a)];
+  const waiting = [slots.acquire(b), slots.acquire(b), slots.acquire(c)].map((slot) => slot.catch((error) => error));
+  await sleep(PATIENCE_MS * 2);
+  for (const slot of held) slot.release();
+  const outcomes = await Promise.all(waiting);
+  expect(held.map(({ signal }) => signal.aborted)).toEqual([true, true]);
+  expect(outcomes.map((outcome) => outcome.reason ?? 'in flight')).toEqual([
+    'in flight',
+    'TOO_MANY_SAVES',
+    'in flight',
+  ]);
+});
+
+it('a save moves by the bytes that come, also before a chunk of it is whole', async () => {
+  const slots = slotsOf(1, PATIENCE_MS * 2.5);
+  let bytes = 0;
+  const timer = setInterval(() => (bytes += 1_000), 100);
+  const held = await slots.acquire(a, { arrived: () => bytes });
+  await expect(slots.acquire(b)).rejects.toMatchObject({ reason: 'TOO_MANY_SAVES' });
+  clearInterval(timer);
+  expect(held.signal.aborted).toBe(false);
 });

@@ -33,7 +33,13 @@ async function* pieces(bytes: Buffer, ...lengths: number[]): AsyncGenerator<Buff
 function bodyOf(source: AsyncIterable<Buffer>, rules = UPLOAD, format = ENVELOPED): RequestBody {
   const { signal } = new AbortController();
   const caller = { peer: '10.0.0.1', connection: 1 };
-  return new RequestBody(source, format, rules, { caller, memory: createCallMemory(1_000), signal });
+  return new RequestBody(source, format, rules, {
+    caller,
+    memory: createCallMemory(1_000),
+    signal,
+    arrived: { bytes: 0 },
+    begin: async () => {},
+  });
 }
 
 /** The bytes that connect is given; each piece is valid until the next one is asked for. */

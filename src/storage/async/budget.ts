@@ -2,6 +2,7 @@
 import type { Caller } from '../domain/caller.ts';
 import { type Reason, StorageError, throwIfCancelled } from '../domain/errors.ts';
 import { FairQueue, Holdings } from './fair-queue.ts';
+import { cancelledCall, type Waiter, waitIn } from './waiting.ts';
 
 const TOO_MUCH = 'the calls of this client hold too much memory; try again';
 
@@ -9,6 +10,13 @@ export interface HoldOptions {
   signal?: AbortSignal;
   /** How it is refused when it waited too long; default BACKEND_UNAVAILABLE. */
   refusal?: Reason;
+}
+
+export interface BudgetOptions {
+  /** How long a hold waits before it is refused; default: as long as it takes. */
+  waitMs?: number;
+  /** A connection that holds nothing may have so much while there is room, whatever its peer has; default 0. */
+  smallPart?: number;
 }
 
 /** A part of the budget. */
@@ -19,27 +27,27 @@ export interface Hold {
   release(): void;
 }
 
-interface Waiting {
+interface Waiting extends Waiter {
   caller: Caller;
   part: number;
-  enter: () => void;
 }
 
 /**
  * A peer may hold as much as is left for others, so one alone half, two a third each; a connection as much as its peer
- * has left, alone a third. Who holds nothing may have more than that, while there is room.
+ * has left, alone a third. Who holds nothing may have more than that, while there is room: half of all.
  */
 export class Budget {
   readonly #size: number;
   readonly #waitMs: number | undefined;
+  readonly #smallPart: number;
   readonly #holdings = new Holdings();
   readonly #waiting = new FairQueue<Waiting>(this.#holdings);
   #isAdmitting = false;
 
-  /** Without `waitMs`, a hold waits as long as it takes. */
-  constructor(size: number, waitMs?: number) {
+  constructor(size: number, { waitMs, smallPart = 0 }: BudgetOptions = {}) {
     this.#size = size;
     this.#waitMs = waitMs;
+    this.#smallPart = smallPart;
   }
 
   get held(): number {
@@ -47,12 +55,12 @@ export class Budget {
   }
 
   /**
-   * Waits for a part; who wants more than all gets all. Rejects with CANCELLED when the signal fires first, with the refusal
+   * Waits for a part; who wants more than half of all gets half. Rejects with CANCELLED when the signal fires first, with the refusal
    * when it waited too long.
    */
   async hold(caller: Caller, wanted: number, options: HoldOptions = {}): Promise<Hold> {
     throwIfCancelled(options.signal);
-    let held = Math.min(wanted, this.#size);
+    let held = Math.min(wanted, this.#size / 2);
     if (this.#fits(caller, held)) this.#holdings.add(caller, held);
     else await this.#turn(caller, held, options);
     const shrink = (rest: number) => {
@@ -66,40 +74,22 @@ export class Budget {
     // The signal may fire between its turn and now.
     if (!options.signal?.aborted) return hold;
     hold.release();
-    throw cancelled();
+    throw cancelledCall();
   }
 
   #fits(caller: Caller, part: number): boolean {
     const left = this.#size - this.#holdings.total;
     if (part > left) return false;
     const ofPeer = this.#holdings.ofPeer(caller);
-    if (ofPeer > 0 && ofPeer + part > left) return false;
     const ofConnection = this.#holdings.ofConnection(caller);
+    if (ofConnection === 0 && part <= this.#smallPart) return true;
+    if (ofPeer > 0 && ofPeer + part > left) return false;
     return ofConnection === 0 || ofConnection + part <= left - ofPeer;
   }
 
   #turn(caller: Caller, part: number, { signal, refusal = 'BACKEND_UNAVAILABLE' }: HoldOptions): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const settled = () => {
-        clearTimeout(timer);
-        signal?.removeEventListener('abort', cancel);
-      };
-      const leave = (error: StorageError) => {
-        withdraw();
-        settled();
-        reject(error);
-      };
-      const enter = () => {
-        settled();
-        resolve();
-      };
-      const cancel = () => leave(cancelled());
-      const giveUp = () => leave(new StorageError(refusal, TOO_MUCH, { retryAfterMs: 1000 }));
-      const timer = this.#waitMs === undefined ? undefined : setTimeout(giveUp, this.#waitMs);
-      const withdraw = this.#waiting.push(caller, { caller, part, enter });
-      signal?.addEventListener('abort', cancel, { once: true });
-      if (signal?.aborted) cancel();
-    });
+    const tooLate = () => new StorageError(refusal, TOO_MUCH, { retryAfterMs: 1000 });
+    return waitIn(this.#waiting, caller, { caller, part }, { signal, waitMs: this.#waitMs, tooLate });
   }
 
   /** Once all calls of a connection that broke have left: none of them is to begin its work. */
@@ -120,8 +110,4 @@ export class Budget {
       next.enter();
     }
   }
-}
-
-function cancelled(): StorageError {
-  return new StorageError('CANCELLED', 'the call was cancelled');
 }

@@ -3,8 +3,12 @@ import type { Caller } from '../domain/caller.ts';
 import { FairQueue } from './fair-queue.ts';
 import { TURN_MS } from './turn.ts';
 
+/** Who asks at once may go on together before anybody has worked: their time is not known yet. */
+const MAX_TOGETHER = 8;
+
 let startedAt = 0;
 let isUnderWay = false;
+let together = 0;
 let isPumping = false;
 const waiting = new FairQueue<() => void>();
 
@@ -14,7 +18,10 @@ const waiting = new FairQueue<() => void>();
  */
 export function turnOf(caller: Caller): Promise<void> | undefined {
   if (!isUnderWay) begin();
-  if (waiting.size === 0 && hasTime()) return undefined;
+  if (waiting.size === 0 && together < MAX_TOGETHER && hasTime()) {
+    together += 1;
+    return undefined;
+  }
   return new Promise((resolve) => {
     waiting.push(caller, resolve);
     if (isPumping) return;
@@ -27,6 +34,7 @@ export function turnOf(caller: Caller): Promise<void> | undefined {
 function begin(): void {
   isUnderWay = true;
   startedAt = performance.now();
+  together = 0;
   setImmediate(() => {
     isUnderWay = false;
   });
@@ -45,6 +53,6 @@ function pump(): void {
   }
   waiting.shift()?.();
   isPumping = waiting.size > 0;
-  // Behind the microtasks in which the resumed work runs.
-  if (isPumping) process.nextTick(pump);
+  // Behind the microtasks in which the resumed work runs; a tick alone would come before them.
+  if (isPumping) queueMicrotask(() => process.nextTick(pump));
 }

@@ -2,6 +2,7 @@
 import type { Caller } from '../domain/caller.ts';
 import { StorageError } from '../domain/errors.ts';
 import { FairQueue, Holdings } from './fair-queue.ts';
+import { type Waiter, waitIn } from './waiting.ts';
 
 /** How long a save waits before another may be ended for it, and over which time that one is looked at. */
 const PATIENCE_MS = 1_000;
@@ -20,7 +21,7 @@ export interface SlotsOptions {
 export interface Slot {
   /** Fires with SAVE_STALLED when the slot went to another save, which it never does once the bytes are complete. */
   readonly signal: AbortSignal;
-  /** Counts bytes that arrived, before they are worked on. */
+  /** Called with each chunk, before it is worked on. */
   received(bytes: number): void;
   /** Called when the next bytes are waited for. */
   awaits(): void;
@@ -30,13 +31,18 @@ export interface Slot {
   release(): void;
 }
 
-interface Waiting {
-  caller: Caller;
-  since: number;
-  enter: () => void;
+export interface AcquireOptions {
+  signal?: AbortSignal;
+  /** Returns how many bytes have come, those of unfinished chunks too. Default: those of the chunks received. */
+  arrived?: () => number;
 }
 
-/** At most `size` holders at once. The next free slot goes to the caller that has fewest. */
+interface Waiting extends Waiter {
+  caller: Caller;
+  since: number;
+}
+
+/** At most `size` holders at once, seven eighths of them of one peer. The next free slot goes to the caller that has fewest. */
 export class Slots {
   readonly #options: SlotsOptions;
   readonly #holdings = new Holdings();
@@ -50,10 +56,10 @@ export class Slots {
   }
 
   /** Rejects with TOO_MANY_SAVES when no slot came free in time, CANCELLED when the signal fires first. */
-  async acquire(caller: Caller, signal?: AbortSignal): Promise<Slot> {
-    if (this.#holdings.total < this.#options.size) this.#holdings.add(caller, 1);
+  async acquire(caller: Caller, { signal, arrived }: AcquireOptions = {}): Promise<Slot> {
+    if (this.#holdings.total < this.#options.size && this.#mayHave(caller)) this.#holdings.add(caller, 1);
     else await this.#turn(caller, signal);
-    const slot = new HeldSlot(caller, () => this.#release(slot));
+    const slot = new HeldSlot(caller, arrived, () => this.#release(slot));
     this.#held.add(slot);
     return slot;
   }
@@ -61,37 +67,26 @@ export class Slots {
   #release(slot: HeldSlot): void {
     this.#held.delete(slot);
     this.#holdings.add(slot.caller, -1);
-    const next = this.#waiting.shift();
+    const next = this.#waiting.shift((_, caller) => this.#mayHave(caller));
     if (next === undefined) return;
     this.#holdings.add(next.caller, 1);
     next.enter();
   }
 
+  /** A peer leaves an eighth to others: saves that move are ended for nobody. */
+  #mayHave(caller: Caller): boolean {
+    const { size } = this.#options;
+    return this.#holdings.ofPeer(caller) < size - Math.floor(size / 8);
+  }
+
   #turn(caller: Caller, signal: AbortSignal | undefined): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const settled = () => {
-        clearTimeout(timer);
-        signal?.removeEventListener('abort', cancel);
-      };
-      const leave = (error: StorageError) => {
-        withdraw();
-        settled();
-        reject(error);
-      };
-      const enter = () => {
-        settled();
-        resolve();
-      };
-      const cancel = () => leave(new StorageError('CANCELLED', 'the save was cancelled'));
-      const timer = setTimeout(() => {
-        const message = 'too many saves are in flight; try again';
-        leave(new StorageError('TOO_MANY_SAVES', message, { retryAfterMs: 1000 }));
-      }, this.#options.waitMs);
-      const withdraw = this.#waiting.push(caller, { caller, since: performance.now(), enter });
-      signal?.addEventListener('abort', cancel);
-      if (signal?.aborted) cancel();
-      else this.#startTicking();
-    });
+    const tooLate = () => {
+      const message = 'too many saves are in flight; try again';
+      return new StorageError('TOO_MANY_SAVES', message, { retryAfterMs: 1000 });
+    };
+    this.#startTicking();
+    const { waitMs } = this.#options;
+    return waitIn(this.#waiting, caller, { caller, since: performance.now() }, { signal, waitMs, tooLate });
   }
 
   /** Begins to look at who moves; nobody is looked at while nobody waits. */
@@ -111,20 +106,23 @@ export class Slots {
     const longest = [...this.#waiting].filter(({ since }) => since <= now - PATIENCE_MS).length;
     for (const slot of this.#held) slot.tick(late);
     const ending = [...this.#held].filter((slot) => slot.signal.aborted).length;
-    for (let count = ending; count < longest; count += 1) this.#endOne();
+    for (let count = ending; count < longest && this.#endOne(); count += 1);
     if (this.#waiting.size > 0) return;
     clearInterval(this.#ticking);
     this.#ticking = undefined;
   }
 
-  /** Ends the save of the peer with most slots that received least, unless that one moves. */
-  #endOne(): void {
+  /** Ends the save of the peer with most slots that received least; returns false where that one moves, or none is left. */
+  #endOne(): boolean {
     const least = this.#options.leastBytesPerSecond;
     const running = [...this.#held].filter((slot) => !slot.signal.aborted);
+    if (running.length === 0) return false;
     const most = Math.max(...running.map(({ caller }) => this.#holdings.ofPeer(caller)));
     const candidates = running.filter(({ caller }) => this.#holdings.ofPeer(caller) === most);
     const slowest = candidates.reduce((a, b) => (b.lastSecond < a.lastSecond ? b : a));
-    if (slowest.lastSecond < least) slowest.end();
+    if (slowest.lastSecond >= least) return false;
+    slowest.end();
+    return true;
   }
 }
 
@@ -135,11 +133,15 @@ class HeldSlot implements Slot {
   /** Bytes of the last ticks; infinite where the save did not wait for its client all the time. */
   #ticks: number[] = [];
   #received = 0;
+  readonly #arrived: () => number;
+  /** Of them, what the ticks have counted. */
+  #counted = 0;
   #isWaiting = true;
   #isHeld = true;
 
-  constructor(caller: Caller, release: () => void) {
+  constructor(caller: Caller, arrived: (() => number) | undefined, release: () => void) {
     this.caller = caller;
+    this.#arrived = arrived ?? (() => this.#received);
     this.release = () => {
       if (this.#isHeld) release();
       this.#isHeld = false;
@@ -169,15 +171,16 @@ class HeldSlot implements Slot {
   }
 
   tick(late: boolean): void {
+    const bytes = this.#arrived() - this.#counted;
+    this.#counted += bytes;
     const counts = this.#isWaiting && !late;
-    this.#ticks = [...this.#ticks, counts ? this.#received : Number.POSITIVE_INFINITY].slice(-TICKS);
-    this.#received = 0;
+    this.#ticks = [...this.#ticks, counts ? bytes : Number.POSITIVE_INFINITY].slice(-TICKS);
   }
 
   /** Begins a new second. */
   forget(): void {
     this.#ticks = [];
-    this.#received = 0;
+    this.#counted = this.#arrived();
   }
 
   end(): void {

@@ -22,6 +22,8 @@ export interface SaveOptions extends Declared {
   signal?: AbortSignal;
   /** Called once the source has ended, for callers that know size or sha256 only then. */
   trailer?: () => Declared;
+  /** Returns how many bytes have come, those of unfinished chunks too: a save that moves keeps its place. */
+  arrived?: () => number;
   /** Who saves; places are shared among callers. Default: this process. */
   caller?: Caller;
 }

@@ -121,7 +121,7 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     const idempotencyKey = checkIdempotencyKey(options);
     checkDeclared(options);
     checkImageSize(options.size ?? 0, this.context.limits);
-    const slot = await this.#slots.acquire(caller, options.signal);
+    const slot = await this.#slots.acquire(caller, options);
     try {
       await folded(this.checkWritable(options.size ?? 0));
       const receiver = { context: this.context, slot, openUpload: this.openUpload.bind(this) };

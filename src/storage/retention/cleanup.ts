@@ -125,6 +125,7 @@ async function firstUnprotected(
   let after: ImageSize | undefined;
   for (;;) {
     const request = { ...(after && { after }), limit: SCAN_ROWS };
+    throwIfCancelled(options.signal);
     const rows = await catalog.pageSizes({ ...filterOf(options), end: now + 1, order: 'newest' }, request);
     for (const row of rows) {
       if (row.pinned) {
@@ -147,6 +148,7 @@ async function countAfter(catalog: ImageIndex, options: CleanupOptions, now: num
   let after: ImageSize | undefined;
   for (;;) {
     const request = { ...(after && { after }), limit: SCAN_ROWS };
+    throwIfCancelled(options.signal);
     const rows = await catalog.pageSizes({ ...filterOf(options), start: now + 1, order: 'oldest' }, request);
     count += rows.length;
     if (rows.length < SCAN_ROWS) return count;
