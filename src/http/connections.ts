@@ -1,5 +1,5 @@
 /** The open connections: how much each peer has, and which one is closed when there are too many. */
-import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
+import { constants, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Caller } from '../storage/domain/caller.ts';
 import type { Logger } from '../storage/domain/logger.ts';
@@ -49,6 +49,7 @@ export class Connections {
   readonly #log: Logger;
   readonly #open = new Set<Connection>();
   readonly #peers = new Map<string, Peer>();
+  readonly #refused = new WeakSet<ServerHttp2Stream>();
   readonly #looking: NodeJS.Timeout;
   #closed = 0;
   #warnedAt = Number.NEGATIVE_INFINITY;
@@ -89,6 +90,12 @@ export class Connections {
     return connection;
   }
 
+  /** Refuses a stream, which a client may try again. */
+  refuse(stream: ServerHttp2Stream): void {
+    this.#refused.add(stream);
+    stream.close(constants.NGHTTP2_REFUSED_STREAM);
+  }
+
   /** Counts a stream until it is closed; returns how many the peer has. */
   addStream(connection: Connection, stream: ServerHttp2Stream): number {
     const peer = this.#peers.get(connection.caller.peer);
@@ -107,7 +114,7 @@ export class Connections {
   isResetting(connection: Connection, opened: ServerHttp2Stream): boolean {
     const peer = this.#peers.get(connection.caller.peer);
     if (connection.latest === undefined) setImmediate(forgetResets, connection, peer);
-    else if (connection.latest.closed) {
+    else if (connection.latest.closed && !this.#refused.has(connection.latest)) {
       connection.resets += 1;
       if (peer !== undefined) peer.resets += 1;
     }

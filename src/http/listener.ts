@@ -2,7 +2,6 @@
 import { once } from 'node:events';
 import { access, chmod, lstat, unlink } from 'node:fs/promises';
 import {
-  constants,
   createServer,
   type Http2Server,
   Http2ServerRequest,
@@ -105,7 +104,7 @@ function createHttp2Server(options: ListenerOptions, connections: Connections): 
       }
       watchCrumbs(stream, (piece) => connections.isCrumbling(connection, piece));
       if (connections.addStream(connection, stream) > maxStreams * STREAMS_OF_A_PEER) {
-        stream.close(constants.NGHTTP2_REFUSED_STREAM);
+        connections.refuse(stream);
         return;
       }
       // Not by the event `request`, which makes both objects for streams, too, that are reset before their turn comes.

@@ -2,9 +2,9 @@
 import { connect, type Socket } from 'node:net';
 
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
-const [DATA, HEADERS, RST_STREAM, SETTINGS, PING] = [0x0, 0x1, 0x3, 0x4, 0x6];
+const [DATA, HEADERS, RST_STREAM, SETTINGS, PING, WINDOW_UPDATE] = [0x0, 0x1, 0x3, 0x4, 0x6, 0x8];
 const [ACK, END_STREAM, END_HEADERS] = [0x1, 0x1, 0x4];
-const CANCEL = 8;
+export const CANCEL = 8;
 const FRAME_HEADER_BYTES = 9;
 
 export function headersFrame(stream: number, path: string): Buffer {
@@ -24,11 +24,19 @@ export function dataFrame(stream: number, bytes: Uint8Array, endStream = false):
   return frame(DATA, endStream ? END_STREAM : 0, stream, bytes);
 }
 
-export function resetFrame(stream: number): Buffer {
-  const code = Buffer.alloc(4);
-  code.writeUInt32BE(CANCEL);
-  return frame(RST_STREAM, 0, stream, code);
+export function resetFrame(stream: number, code = CANCEL): Buffer {
+  const payload = Buffer.alloc(4);
+  payload.writeUInt32BE(code);
+  return frame(RST_STREAM, 0, stream, payload);
 }
+
+/** Frames that no connection may send. */
+export const ILLEGAL_FRAMES: Record<string, Buffer> = {
+  'bytes of no stream': frame(DATA, 0, 0, Buffer.from('x')),
+  'a ping of one byte': frame(PING, 0, 0, Buffer.from('x')),
+  'an empty window update': frame(WINDOW_UPDATE, 0, 0, Buffer.alloc(4)),
+  'headers that cannot be decoded': frame(HEADERS, END_HEADERS, 201, Buffer.from([0xff, 0xff, 0xff, 0xff, 0x0f])),
+};
 
 /** A connection that has said hello and answers what a connection must answer, and nothing else. */
 export async function openRaw(host: string, port: number, localAddress: string): Promise<Socket> {
