@@ -6,7 +6,7 @@ import { StorageError } from '../storage/domain/errors.ts';
 
 const PIECE_BYTES = 64 * 1024;
 /** Of a request in a URL, which connect inflates itself. */
-const MAX_URL_BYTES = 64 * 1024;
+const MAX_URL_BYTES = 16 * 1024;
 
 /** Yields the pieces as they come. Throws MESSAGE_TOO_LARGE beyond the limit, FIELD_INVALID for what is no gzip. */
 export async function* inflate(bytes: Uint8Array, maxBytes: number): AsyncGenerator<Uint8Array> {

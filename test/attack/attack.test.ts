@@ -20,6 +20,12 @@ const LATER_MB = 60;
 interface Row extends Omit<Stimulus, 'localAddress' | 'settles'> {
   /** Driven from the unhurt client's own address, too. */
   own?: boolean;
+  /** Where more is known to be needed (docs/robustness.md). */
+  statsMs?: number;
+  saveMs?: number;
+  peakMb?: number;
+  /** Some of its calls are in order. */
+  isAccepted?: boolean;
   /** Driven in every test run. */
   always?: boolean;
 }
@@ -41,7 +47,17 @@ const rows: Row[] = [
   { attack: 'held saves', heapMb: 256 },
   { attack: 'watches', heapMb: 256 },
   { attack: 'gzip bomb' },
-  { attack: 'worst images' },
+  { attack: 'worst images', isAccepted: true },
+  { attack: 'misread fields' },
+  { attack: 'small compressed chunks' },
+  { attack: 'saves that crawl' },
+  { attack: 'Stats at once', peakMb: 400 },
+  { attack: 'descriptions unread', images: 2, parametersBytes: 1_000_000 },
+  { attack: 'verifies at once', images: 30, parametersBytes: 900_000, statsMs: 500, peakMb: 600 },
+  { attack: 'held connect calls', own: true },
+  { attack: 'requests in URLs' },
+  { attack: 'resets over connections', statsMs: 500, saveMs: 5_000 },
+  { attack: 'bytes one by one' },
   { attack: 'long queries', layOut: manyImages },
   { attack: 'queries of a letter', layOut: manyImages },
   { attack: 'hostile files', layOut: hostileOrphans },
@@ -70,7 +86,7 @@ function extensionOf(bytes: Buffer): string {
 const only = process.env.ATTACK_ONLY?.split(',');
 const driven = rows
   .filter(({ attack, always }) => only?.includes(attack) ?? (full || always))
-  .flatMap(({ own, ...row }): Stimulus[] => [
+  .flatMap(({ own, ...row }): (Stimulus & Row)[] => [
     ...(own && !full && !only ? [] : [{ ...row, localAddress: ELSEWHERE, settles: full }]),
     ...(own ? [{ ...row, localAddress: OWN, settles: full }] : []),
   ]);
@@ -81,14 +97,17 @@ const measured: Figures[] = [];
 
 afterAll(print, 60_000);
 
-it.each(driven)('$attack, from $localAddress', async (stimulus) => {
+it.each(driven)('$attack, from $localAddress', async (row) => {
+  const { isAccepted, statsMs = STATS_P99_MS, saveMs = SAVE_MS, peakMb = PEAK_MB, ...stimulus } = row;
   const figures = await attackDaemon(COMMAND, stimulus);
   measured.push(figures);
   expect(figures.died, figures.log.join('\n')).toBeUndefined();
-  expect(figures.statsP99).toBeLessThan(STATS_P99_MS);
+  expect(figures.statsFailed).toBe(0);
+  if (isAccepted) expect(figures.answers['0']).toBeGreaterThan(0);
+  expect(figures.statsP99).toBeLessThan(statsMs);
   expect(figures.save).toBeTypeOf('number');
-  expect(figures.save).toBeLessThan(SAVE_MS);
-  expect(figures.peak).toBeLessThan(PEAK_MB);
+  expect(figures.save).toBeLessThan(saveMs);
+  expect(figures.peak).toBeLessThan(peakMb);
 });
 
 if (full) {
@@ -100,16 +119,24 @@ if (full) {
 
 async function print(): Promise<void> {
   const lines = [];
-  for (const { name, statsP99, statsMax, save, peak, later, died } of measured) {
-    const cells = [statsP99, statsMax, save, peak, later === undefined ? '' : (await later) - reference, died ?? ''];
+  for (const { name, statsP99, statsMax, save, peak, later, answers, died } of measured) {
+    const cells = [
+      statsP99,
+      statsMax,
+      save,
+      peak,
+      later === undefined ? '' : (await later) - reference,
+      JSON.stringify(answers),
+      died ?? '',
+    ];
     const text = cells.map((cell) => (typeof cell === 'number' ? Math.round(cell) : cell));
     lines.push(`| ${name} | ${text.join(' | ')} |`);
   }
   console.info(
     [
       full ? `unattacked: ${Math.round(reference)} MB` : '',
-      '| stimulus | Stats p99 ms | max ms | Save ms | peak MB | 10 s later, MB above one that nobody attacked | died |',
-      '| --- | --- | --- | --- | --- | --- | --- |',
+      '| stimulus | Stats p99 ms | max ms | Save ms | peak MB | 10 s later, MB above one that nobody attacked | answers | died |',
+      '| --- | --- | --- | --- | --- | --- | --- | --- |',
       ...lines,
     ].join('\n'),
   );

@@ -1,6 +1,6 @@
 /** What a rude client does, row by row: bounded in count and time, over loopback alone. */
-import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp2 } from 'node:http2';
-import { connect as connectSocket, type Socket } from 'node:net';
+import type { ClientHttp2Session } from 'node:http2';
+import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { constants, deflateRawSync, gzipSync } from 'node:zlib';
 import { create, toBinary } from '@bufbuild/protobuf';
@@ -15,6 +15,7 @@ import { VerifyRequestSchema } from '../../gen/imagestorage/v1/maintenance_pb.ts
 import { framed, type Request } from '../support/grpc.ts';
 import { pngOf } from '../support/images.ts';
 import { worstImages } from '../support/worst-images.ts';
+import { ATTACK_MS, type Attack, answered, closing, flood, held, inRounds, open, send, withSessions } from './calls.ts';
 import { dataFrame, headersFrame, openRaw, resetFrame } from './frames.ts';
 
 const MIB = 1024 * 1024;
@@ -28,21 +29,6 @@ const WATCH = '/grpc.health.v1.Health/Watch';
 const REFLECTION = '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo';
 
 const LETTERS = 'abcdefghijklmnopqrstuvwxyz0123456789';
-
-/** How long an attack that holds something holds it, and an attack in rounds goes on. */
-const ATTACK_MS = 4_000;
-const MAX_ROUNDS = 40;
-
-/** Whom to attack, and from where. */
-export interface Target {
-  host: string;
-  port: number;
-  localAddress: string;
-  /** An image of the store, for those that read. */
-  filename: string;
-}
-
-export type Attack = (target: Target) => Promise<void>;
 
 const gzip = { 'grpc-encoding': 'gzip' };
 const message = (request: Request) => Buffer.from(toBinary(SaveRequestSchema, create(SaveRequestSchema, request)));
@@ -106,15 +92,7 @@ export const attacks: Record<string, Attack> = {
   resets: inRounds(async ({ host, port, localAddress }) => {
     const sockets: Socket[] = [];
     for (let count = 0; count < 20; count += 1) sockets.push(await openRaw(host, port, localAddress));
-    const frames = Array.from({ length: 900 }, (_, at) => {
-      const stream = at * 2 + 1;
-      return Buffer.concat([
-        headersFrame(stream, STATS),
-        dataFrame(stream, framed(Buffer.alloc(0)), true),
-        resetFrame(stream),
-      ]);
-    });
-    const burst = Buffer.concat(frames);
+    const burst = resetCalls(900);
     for (const socket of sockets) socket.write(burst);
     await sleep(500);
     for (const socket of sockets) socket.destroy();
@@ -175,6 +153,93 @@ export const attacks: Record<string, Attack> = {
     return answered(target, VERIFY, 1, framed(verify), { end: true });
   }),
 
+  'misread fields': inRounds((target) => {
+    // `pinned`, a bool, as bytes: what a counter skips as its value, protobuf-es decodes as fields.
+    const pinned = lengthDelimited(7, Buffer.alloc(2_000_000, Buffer.from([0x78, 0x00])));
+    return answered(target, SAVE, 16, framed(lengthDelimited(1, pinned)), { end: true });
+  }),
+
+  'small compressed chunks': (target) =>
+    withSessions(target, 1, async ([session]) => {
+      const many = Buffer.concat(Array<Buffer>(5_000).fill(compressed(chunk(Buffer.alloc(0)))));
+      for (let count = 0; count < 8; count += 1) {
+        const call = open(session!, SAVE, { headers: gzip });
+        call.write(Buffer.concat([plainHeader, framed(chunk(endlessPng())), many]));
+      }
+      await sleep(ATTACK_MS);
+    }),
+
+  'saves that crawl': (target) =>
+    withSessions(target, 1, async ([session]) => {
+      const calls = Array.from({ length: 64 }, () => open(session!, SAVE));
+      for (const call of calls) call.write(Buffer.concat([plainHeader, framed(chunk(endlessPng()))]));
+      for (const end = performance.now() + 2 * ATTACK_MS; performance.now() < end; await sleep(200)) {
+        for (const call of calls) if (!call.destroyed) call.write(framed(chunk(Buffer.alloc(1_250))));
+      }
+    }),
+
+  'Stats at once': flood(4, 200, STATS),
+
+  'descriptions unread': (target) => {
+    const request = toBinary(
+      GetRequestSchema,
+      create(GetRequestSchema, { filename: target.filename, metadataOnly: true }),
+    );
+    return held(target, GET, 250, framed(request), { end: true, window: 0 });
+  },
+
+  'verifies at once': flood(1, 250, VERIFY),
+
+  'held connect calls': (target) =>
+    withSessions(target, 3, async (sessions) => {
+      const headers = { 'content-type': 'application/proto' };
+      for (const session of sessions) for (let count = 0; count < 2; count += 1) open(session, STATS, { headers });
+      await sleep(ATTACK_MS);
+    }),
+
+  'requests in URLs': (target) => {
+    const fields = gzipSync(Buffer.alloc(64_000, Buffer.from([0x78, 0x00]))).toString('base64url');
+    const path = `${STATS}?connect=v1&encoding=proto&base64=1&compression=gzip&message=${fields}`;
+    return withSessions(target, 4, async (sessions) => {
+      const end = performance.now() + ATTACK_MS;
+      const ask = async (session: ClientHttp2Session) => {
+        while (performance.now() < end && !session.destroyed) {
+          const call = session.request({ ':method': 'GET', ':path': path });
+          call.on('error', () => {}).resume();
+          await closing(call);
+        }
+      };
+      await Promise.race([
+        Promise.all(sessions.flatMap((session) => Array.from({ length: 50 }, () => ask(session)))),
+        sleep(2 * ATTACK_MS),
+      ]);
+    });
+  },
+
+  'resets over connections': inRounds(async ({ host, port, localAddress }) => {
+    const sockets = await Promise.all(Array.from({ length: 300 }, () => openRaw(host, port, localAddress)));
+    const burst = resetCalls(60);
+    for (const socket of sockets) socket.write(burst);
+    await sleep(400);
+    for (const socket of sockets) socket.destroy();
+  }, 5),
+
+  'bytes one by one': async ({ host, port, localAddress }) => {
+    const sockets = await Promise.all(Array.from({ length: 50 }, () => openRaw(host, port, localAddress)));
+    const begin = Buffer.concat([
+      headersFrame(1, SAVE),
+      dataFrame(1, Buffer.concat([plainHeader, framed(chunk(endlessPng()))])),
+    ]);
+    const crumbs = Buffer.concat(
+      [...framed(chunk(Buffer.alloc(3_000)))].map((byte) => dataFrame(1, Buffer.from([byte]))),
+    );
+    for (const socket of sockets) socket.write(begin);
+    for (const end = performance.now() + ATTACK_MS; performance.now() < end; await sleep(20)) {
+      for (const socket of sockets) if (socket.writable && socket.writableLength < MIB) socket.write(crumbs);
+    }
+    for (const socket of sockets) socket.destroy();
+  },
+
   'gzip bomb': inRounds((target) => answered(target, SAVE, 8, Buffer.concat([plainHeader, bomb()]), { headers: gzip })),
 };
 
@@ -184,6 +249,26 @@ function bomb(): Buffer {
   const zeros = deflateRawSync(Buffer.alloc(MIB), { finishFlush: constants.Z_FULL_FLUSH });
   const end = Buffer.concat([deflateRawSync(Buffer.alloc(0)), Buffer.alloc(8)]);
   return framed(Buffer.concat([begin, ...Array<Buffer>(1024).fill(zeros), end]), { compressed: true });
+}
+
+function resetCalls(count: number): Buffer {
+  const frames = Array.from({ length: count }, (_, at) => {
+    const stream = at * 2 + 1;
+    return Buffer.concat([
+      headersFrame(stream, STATS),
+      dataFrame(stream, framed(Buffer.alloc(0)), true),
+      resetFrame(stream),
+    ]);
+  });
+  return Buffer.concat(frames);
+}
+
+/** A field of a protobuf message, whatever its type is. */
+function lengthDelimited(field: number, bytes: Uint8Array): Buffer {
+  const head = [field * 8 + 2];
+  let rest = bytes.length;
+  for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) head.push((rest % 0x80) + 0x80);
+  return Buffer.concat([Buffer.from([...head, rest]), bytes]);
 }
 
 /** Eight callers that each ask for one page after the other. */
@@ -224,86 +309,4 @@ function manyChunks(one: Buffer, count: number, saves: number): Attack {
       });
       await Promise.race([Promise.all(calls), sleep(2 * ATTACK_MS)]);
     });
-}
-
-interface Options {
-  headers?: Record<string, string>;
-  /** Half-closes behind the body. */
-  end?: boolean;
-  /** The receive window of each stream; 0 reads nothing. */
-  window?: number;
-}
-
-/** Opens so many calls at once, sends the body in each, and holds them. */
-function held(target: Target, path: string, calls: number, body: Buffer, options: Options = {}): Promise<void> {
-  return withSessions(
-    target,
-    1,
-    async ([session]) => {
-      for (let count = 0; count < calls; count += 1) send(open(session!, path, options), body, options);
-      await sleep(ATTACK_MS);
-    },
-    options,
-  );
-}
-
-/** Opens so many calls at once, sends the body in each, and waits for their answers. */
-function answered(target: Target, path: string, calls: number, body: Buffer, options: Options = {}): Promise<void> {
-  return withSessions(
-    target,
-    1,
-    async ([session]) => {
-      const all = Array.from({ length: calls }, () => {
-        const call = open(session!, path, options);
-        const closed = closing(call);
-        send(call, body, options);
-        return closed;
-      });
-      await Promise.race([Promise.all(all), sleep(2 * ATTACK_MS)]);
-    },
-    options,
-  );
-}
-
-async function withSessions(
-  { host, port, localAddress }: Target,
-  count: number,
-  work: (sessions: ClientHttp2Session[]) => Promise<void>,
-  { window = 1 << 20 }: Options = {},
-): Promise<void> {
-  const sessions = Array.from({ length: count }, () =>
-    connectHttp2(`http://${host}:${port}`, {
-      createConnection: () => connectSocket({ host, port, localAddress }),
-      settings: { initialWindowSize: window },
-    }),
-  );
-  for (const session of sessions) session.on('error', () => session.destroy());
-  try {
-    await work(sessions);
-  } finally {
-    for (const session of sessions) session.destroy();
-  }
-}
-
-function open(session: ClientHttp2Session, path: string, { headers }: Options = {}): ClientHttp2Stream {
-  const fields = { ':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers', ...headers };
-  const call = session.request(fields, { endStream: false });
-  call.on('error', () => {}).resume();
-  return call;
-}
-
-function send(call: ClientHttp2Stream, body: Buffer, { end = false }: Options): void {
-  call.write(body);
-  if (end) call.end();
-}
-
-function closing(call: ClientHttp2Stream): Promise<void> {
-  return new Promise((resolve) => call.once('close', resolve));
-}
-
-function inRounds(round: Attack, rounds = MAX_ROUNDS): Attack {
-  return async (target) => {
-    const end = performance.now() + ATTACK_MS;
-    for (let count = 0; count < rounds && performance.now() < end; count += 1) await round(target);
-  };
 }

@@ -5,12 +5,13 @@ import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { connect, type ImageStorageClient } from '../../src/client.ts';
 import { type DaemonProcess, startDaemonProcess } from '../support/daemon-process.ts';
 import { pngOf } from '../support/images.ts';
-import type { Target } from './attacks.ts';
+import type { Target } from './calls.ts';
 
 const ATTACKER = fileURLToPath(new URL('attacker.ts', import.meta.url));
 const MB = 1e6;
@@ -46,6 +47,10 @@ export interface Figures {
   /** Milliseconds that a call of Stats took beside the attack: 99 of 100, and the longest. */
   statsP99: number;
   statsMax: number;
+  /** How many of them failed. */
+  statsFailed: number;
+  /** How many of the attacker's calls ended with each status. */
+  answers: Record<string, number>;
   /** Of the client's Save, in milliseconds; why it failed otherwise. */
   save: number | string;
   /** MB of the daemon. */
@@ -80,7 +85,7 @@ export async function attackDaemon(command: string, stimulus: Stimulus): Promise
     localAddress: stimulus.localAddress,
     filename,
   });
-  const [stats, save] = await Promise.all([
+  const [{ took, failed }, save, answers] = await Promise.all([
     timeStats(client, attack),
     sleep(SAVE_AFTER_MS).then(() => timeSave(daemon.address)),
     attack,
@@ -91,11 +96,13 @@ export async function attackDaemon(command: string, stimulus: Stimulus): Promise
   const peak = died === undefined ? memoryOf(daemon, 'VmHWM') : Number.NaN;
   const later = stimulus.settles ? settledMemory(daemon) : undefined;
   if (later === undefined) await daemon[Symbol.asyncDispose]();
-  const sorted = stats.toSorted((a, b) => a - b);
+  const sorted = took.toSorted((a, b) => a - b);
   return {
     name: `${stimulus.attack}${stimulus.localAddress === OWN ? ', from its own address' : ''}`,
     statsP99: sorted[Math.ceil(sorted.length * 0.99) - 1]!,
     statsMax: sorted.at(-1)!,
+    statsFailed: failed,
+    answers,
     save,
     peak,
     later,
@@ -157,24 +164,39 @@ async function saveMany(client: ImageStorageClient, count: number): Promise<void
   }
 }
 
-async function runAttacker(name: string, target: Target): Promise<void> {
-  const attacker = spawn(process.execPath, [ATTACKER, name, JSON.stringify(target)], { stdio: 'inherit' });
-  await once(attacker, 'exit');
+/** Returns how many of the attacker's calls ended with each status. */
+async function runAttacker(name: string, target: Target): Promise<Record<string, number>> {
+  const args = [ATTACKER, name, JSON.stringify(target)];
+  const attacker = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const exited = once(attacker, 'exit');
+  const said = await text(attacker.stdout);
+  await exited;
+  return JSON.parse(said || '{}');
 }
 
-async function timeStats(client: ImageStorageClient, until: Promise<void>): Promise<number[]> {
+interface Timed {
+  took: number[];
+  failed: number;
+}
+
+async function timeStats(client: ImageStorageClient, until: Promise<unknown>): Promise<Timed> {
   const took: number[] = [];
+  let failed = 0;
   let over = false;
   until.then(() => {
     over = true;
   });
   while (!over) {
     const started = performance.now();
-    await client.stats().catch(() => undefined);
+    const isAnswered = await client.stats().then(
+      () => true,
+      () => false,
+    );
     took.push(performance.now() - started);
+    if (!isAnswered) failed += 1;
     await sleep(STATS_EVERY_MS);
   }
-  return took;
+  return { took, failed };
 }
 
 /** By a connection of its own, as another client makes it. */
