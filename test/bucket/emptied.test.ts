@@ -135,6 +135,18 @@ it.each(['26 days', 'unknown'])(
   },
 );
 
+it('relies on a comparison of 24 days ago', async () => {
+  const store = await openMemoryBucket();
+  const saved = await savedIn(store, 4);
+  await store.close();
+  await expire(store, saved.slice(0, 1));
+  store.aheadMs = 24 * DAY_MS;
+  const told = linesOf();
+  await store.open({ log: told.log });
+  await expect.poll(() => told.of(/records are gone/)).toHaveLength(1);
+  expect(await namesIn(store)).toEqual(saved.sort());
+});
+
 /** As a catalog of a version that did not note it. */
 function forgetComparison(folder: string): void {
   const db = new DatabaseSync(join(folder, 'main.catalog.db'));
@@ -170,4 +182,25 @@ it('says what is missing where FORMAT is gone, and opens when it is put back as 
   await store.hands.write('outputs/metadata/FORMAT', Buffer.from(content!));
   await store.open();
   expect(await namesIn(store)).toEqual([filename]);
+});
+
+it('takes no writes once FORMAT is gone, serves reads, and logs how to put it back', async () => {
+  const store = await openMemoryBucket();
+  const [filename] = await savedIn(store, 1);
+  await store.close();
+  const told = linesOf();
+  await store.open({ log: told.log });
+  await store.hands.remove('outputs/metadata/FORMAT');
+  await expect(verified(store.storage)).rejects.toMatchObject({ reason: 'STORE_REPLACED' });
+  await expect(store.storage.save(PNG, FOX)).rejects.toMatchObject({ reason: 'STORE_REPLACED' });
+  await expect(store.storage.delete(filename!)).rejects.toMatchObject({ reason: 'STORE_REPLACED' });
+  expect(store.storage.health().main).toMatchObject({ serving: false });
+  expect((await bytesOf(store, filename!)).equals(PNG)).toBe(true);
+  const lines = told.of(/outputs\/metadata\/FORMAT is missing .*docs\/object-stores\.md#format/);
+  expect(lines).toMatchObject([{ level: 'error' }]);
+  await store.close();
+  const [, content] = / with the content (\{.*\}) \(/.exec(lines[0]!.message)!;
+  await store.hands.write('outputs/metadata/FORMAT', Buffer.from(content!));
+  await store.open();
+  expect((await verified(store.storage)).findings).toEqual([]);
 });

@@ -70,6 +70,7 @@ export async function openInThread(path: string): Promise<TestedCatalog> {
     lastSequence: async () => reader.lastSequence(),
     setRecordsSynced: async (sequence) => writer.setRecordsSynced(sequence),
     load: async (records) => writer.load(records),
+    loadStaged: async (records) => writer.loadStaged(records),
     loadDeletes: async (tombstones) => writer.loadDeletes(tombstones),
     forgetDeletes: async (broughtBack) => writer.forgetDeletes(broughtBack),
     raiseGeneration: async (above) => writer.raiseGeneration(above),

@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { EXISTING } from '../../src/cli/shared/own-daemon.ts';
 import { EXIT } from '../../src/exit-codes.ts';
+import { PROVIDER_TYPES } from '../../src/storage/factory.ts';
 import { createStorage, type ProviderSettings } from '../../src/storage/index.ts';
 import { COMMAND } from '../support/command.ts';
 import { loseCatalog } from '../support/files.ts';
@@ -57,6 +59,10 @@ async function saveTwo(): Promise<void> {
     await storage.save(pngOf({ width: 8, height: 8, seed, sizeBytes: 1000 }), { prompt: 'a fox', model: 'flux' });
   await storage.close();
 }
+
+it.each(PROVIDER_TYPES)('every setting that these commands change is one of the type $type', ({ settings }) => {
+  expect(Object.keys(settings.shape)).toEqual(expect.arrayContaining(Object.keys(EXISTING)));
+});
 
 describe('where there is no store', () => {
   it.each(COMMANDS.map((command) => [command.join(' '), command]))(

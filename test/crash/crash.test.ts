@@ -121,11 +121,13 @@ describe.each(scenarios)('$name', (scenario) => {
       const steps = await stepsOf(scenario, template, ledger());
       expect(steps).toEqual(expect.arrayContaining(scenario.steps));
       const findings: string[] = [];
-      await inParallel(crashesAt(steps), async (crash) => {
+      const crashes = crashesAt(steps);
+      await inParallel(crashes, async (crash) => {
         const at = `${crash.step} (${crash.nth})${crash.catalogLost ? ', catalog lost' : ''}`;
         for (const finding of await crashAndCheck(scenario, template, ledger(), crash))
           findings.push(`${at}: ${finding}`);
       });
+      console.info(`crashes: ${crashes.length}`);
       expect(findings).toEqual([]);
     },
     TIMEOUT_MS,

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { cp, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { expect, it, onTestFinished } from 'vitest';
 import type { Storage } from '../../src/storage/index.ts';
@@ -179,6 +180,27 @@ it('does not bring back deletes, nor remove what a backup brought back to disk',
     expect((await verified(storage)).findings).toMatchObject([{ problem: 'deleted_before', filename: deleted }]);
   });
   expect(logged.join('\n')).toMatch(/files of deleted images are there: `verify --repair` moves them away/);
+});
+
+it('does not bring back what was deleted after a copy of the running catalog, when nothing was saved since', async () => {
+  const [basePath, before] = [await newFolder(), await newFolder()];
+  const store = await forkStore({ basePath });
+  for (const seed of [0, 1, 2]) await store.save(pngOf({ width: 8, height: 8, seed }), SAVE);
+  await store.settled();
+  // Until the saves are noted beside the images.
+  await sleep(2500);
+  copy(join(basePath, 'metadata'), before);
+  const { filename } = (await store.list())[0]!;
+  await store.delete(filename);
+  await store.settled();
+  await store.kill();
+  for (const name of ['catalog.db', 'catalog.db-wal'])
+    execFileSync('cp', ['-a', join(before, name), join(basePath, 'metadata', name)]);
+  const logged = await within(basePath, async (storage) => {
+    expect(await count(storage)).toBe(2);
+    await expect(storage.get(filename)).rejects.toMatchObject({ reason: 'IMAGE_NOT_FOUND' });
+  });
+  expect(logged.join('\n')).toMatch(/the catalog was older/);
 });
 
 it('goes on where a start that takes records in was interrupted', async () => {

@@ -135,6 +135,11 @@ export interface LocalCatalog extends ImageIndex {
    */
   load(records: readonly ImageRecord[]): Promise<void>;
   /**
+   * Adds the images of uploads in staging by the same rules, but none whose idempotency key a live image has: the upload
+   * is a repeated save that was never committed. Returns how many.
+   */
+  loadStaged(records: readonly ImageRecord[]): Promise<number>;
+  /**
    * Adds deleted images by the same rules, and replaces the rows of those that are live. Returns how many were live.
    */
   loadDeletes(tombstones: readonly Tombstone[]): Promise<number>;

@@ -89,13 +89,8 @@ async function takeInRecords(catching: CatchingUp, deleted: Set<string>): Promis
       log.info({ provider, records: seen, images }, 'comparing the catalog with the records');
     }
   }
-  for await (const record of readStaged(layout, context)) {
-    const [absent] = await absentOf(catching, [`${record.filename}.json`], deleted);
-    if (absent === undefined) continue;
-    await catalog.load([record]);
-    images += 1;
-  }
-  return images;
+  const staged = await readStaged(layout, context);
+  return images + (await catalog.loadStaged(staged.filter(({ filename }) => !deleted.has(filename))));
 }
 
 /** Returns those names of record files whose images have no row and were not deleted. */

@@ -35,8 +35,9 @@ export async function rebuildCatalog(builder: CatalogBuilder, options: RebuildOp
   const catalog = await builder.create({ path: fresh, storeId });
   try {
     const deleted = new Set(tombstones.map(({ record }) => record.filename));
-    const load = (records: ImageRecord[]) => catalog.load(records.filter(({ filename }) => !deleted.has(filename)));
-    const count = await loadRecords(allRecords(options), log, load);
+    const kept = (records: ImageRecord[]) => records.filter(({ filename }) => !deleted.has(filename));
+    const placed = await loadRecords(placedRecords(options), log, (records) => catalog.load(kept(records)));
+    const count = placed + (await catalog.loadStaged(kept(await readStaged(layout, options))));
     // After the live images, so that an idempotency key of both stays with the live one.
     await catalog.loadTombstones(tombstones.map((tombstone) => withoutOldKey(tombstone, now())));
     if (count + tombstones.length > 0)
@@ -117,12 +118,11 @@ async function loadRecords(
 
 type Reading = Pick<RebuildOptions, 'layout' | 'log' | 'signal'>;
 
-/** Yields every record in its final folder, then every staged record whose bytes are complete. */
-async function* allRecords({ layout, ...reading }: Reading): AsyncGenerator<ImageRecord> {
+/** Yields every record in its final folder. */
+async function* placedRecords({ layout, ...reading }: Reading): AsyncGenerator<ImageRecord> {
   for await (const { folder, names } of namesByFolder(layout.records, reading.log)) {
     yield* readRecords(folder, names, reading);
   }
-  yield* readStaged(layout, reading);
 }
 
 /** Moves the lost catalog aside, and keeps the newest two for inspection. */

@@ -51,11 +51,13 @@ export async function* readRecords(
   }
 }
 
-/** Yields every staged record whose bytes are complete. */
-export async function* readStaged(layout: Layout, reading: Reading): AsyncGenerator<ImageRecord> {
+/** Returns every staged record whose bytes are complete: few, since a start settles them. */
+export async function readStaged(layout: Layout, reading: Reading): Promise<ImageRecord[]> {
+  const staged: ImageRecord[] = [];
   for await (const record of readRecords(layout.staging, await namesIn(layout.staging), reading)) {
-    if (await holds(layout.part(record.filename), record)) yield record;
+    if (await holds(layout.part(record.filename), record)) staged.push(record);
   }
+  return staged;
 }
 
 /** Returns whether there are images and no records at all. */

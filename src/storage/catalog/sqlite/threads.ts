@@ -15,6 +15,8 @@ export type CatalogBuilder = Pick<CatalogThreads, 'salvage' | 'create'>;
 export interface NewCatalog {
   /** Adds images. Skips one whose filename is taken; an idempotency key that is taken stays with the first image. */
   load(records: readonly ImageRecord[]): Promise<void>;
+  /** As that of a LocalCatalog. */
+  loadStaged(records: readonly ImageRecord[]): Promise<number>;
   /** Adds deleted images by the same rules. */
   loadTombstones(tombstones: readonly Tombstone[]): Promise<void>;
   /** Puts the file on stable storage and closes it, marked clean. The caller syncs its folder. */
@@ -73,7 +75,7 @@ export class CatalogThreads {
   async create(file: Pick<CatalogFile, 'path' | 'storeId'>): Promise<NewCatalog> {
     this.writer.use(file);
     await this.writer.call('create', []);
-    return this.writer.methods(['load', 'loadTombstones', 'seal']);
+    return this.writer.methods(['load', 'loadStaged', 'loadTombstones', 'seal']);
   }
 
   async stop(): Promise<void> {

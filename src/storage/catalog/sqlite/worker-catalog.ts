@@ -27,6 +27,7 @@ const WRITES = [
   'setRecordsSynced',
   'copyLog',
   'load',
+  'loadStaged',
   'loadDeletes',
   'forgetDeletes',
   'raiseGeneration',

@@ -224,6 +224,25 @@ export class CatalogWriter {
     this.#limitWal();
   }
 
+  loadStaged(records: readonly ImageRecord[]): number {
+    const added = this.#db.transaction(() => {
+      const rollups = new Rollups();
+      // Before any is added: of two with one key the later may be the one that was committed.
+      const wanted = records.filter((record) => !this.#isTaken(record.filename) && !this.#isLiveKey(record));
+      for (const record of wanted) this.#add(this.#withFreeKey(record), rollups);
+      rollups.write(this.#db);
+      return wanted.length;
+    });
+    this.#limitWal();
+    return added;
+  }
+
+  #isLiveKey({ idempotencyKey }: ImageRecord): boolean {
+    const sql = `
+      SELECT 1 FROM images WHERE idempotency_key = ? AND idempotency_key <> '' AND delete_time IS NULL`;
+    return this.#db.value(sql, idempotencyKey) === 1;
+  }
+
   /** Adds deleted images by the same rules. */
   loadTombstones(tombstones: readonly Tombstone[]): void {
     this.#db.transaction(() => {
