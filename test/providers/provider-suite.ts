@@ -122,6 +122,19 @@ export function describeProvider(title: string, suite: ProviderSuite): void {
         }
       });
 
+      it('takes a stream whose chunks are all in one buffer, as a file is read', async () => {
+        const bytes = pngOf({ width: 64, height: 64, seed: 1 });
+        const reused = Buffer.alloc(5);
+        const inOneBuffer = async function* () {
+          for (let at = 0; at < bytes.length; at += reused.length) {
+            yield reused.subarray(0, bytes.copy(reused, 0, at));
+            reused.fill(0);
+          }
+        };
+        const { filename } = await storage.save(inOneBuffer(), META);
+        expect((await collect((await storage.get(filename)).body)).equals(bytes)).toBe(true);
+      });
+
       it('returns the metadata as it was sent, a 64-bit seed and odd model names included', async () => {
         const parametersJson = '{"seed": 18446744073709551615, "steps":4.0}';
         const sent = {
