@@ -6,7 +6,9 @@ import { imageKey, recordKey } from '../../src/storage/domain/naming.ts';
 import type { Logger } from '../../src/storage/index.ts';
 import { collect } from '../support/bytes.ts';
 import { pngOf } from '../support/images.ts';
-import { type MaintainedStore, openMemoryBucket, verified } from '../support/maintained-store.ts';
+import { type MaintainedStore, openMemoryBucket, openS3Bucket, verified } from '../support/maintained-store.ts';
+import { startS3FaultServer } from '../support/s3-fault-server.ts';
+import { errorAnswer } from '../support/s3-protocol.ts';
 
 const FOX = { prompt: 'a red fox', model: 'flux-schnell', timestamp: new Date('2024-09-27T14:15:22Z') };
 const PNG = pngOf({ width: 8, height: 8 });
@@ -99,6 +101,34 @@ it('serves on when a few records are gone, names them once, and deletes them for
   expect(await namesIn(store)).toEqual(saved.slice(2).sort());
   expect((await verified(store.storage)).findings).toEqual([]);
   expect(await store.storage.delete(saved[0]!)).toBe(false);
+});
+
+it('names what is gone also where the comparison is throttled after that, and the daemon stops', async () => {
+  await using server = await startS3FaultServer({ pageSize: 20 });
+  const store = await openS3Bucket(server.settings);
+  const saved = (await savedIn(store, 110)).sort();
+  await store.close();
+  const gone = saved.slice(0, 50);
+  for (const filename of gone) server.bucket.delete(recordKey(filename));
+
+  const throttled = Promise.withResolvers<void>();
+  server.refuse = ({ operation, key, query }) => {
+    if (operation !== 'LIST' || !key.includes('metadata') || !query.has('start-after')) return undefined;
+    throttled.resolve();
+    return errorAnswer(503, 'SlowDown');
+  };
+  const told = linesOf();
+  await store.open({ log: told.log });
+  await throttled.promise;
+  await store.close();
+  expect(told.of(/records are gone/)).toMatchObject([{ level: 'error', facts: { images: 50, missing: 50 } }]);
+
+  await server.heal();
+  const again = linesOf();
+  await store.open({ log: again.log });
+  expect((await verified(store.storage)).findings).toHaveLength(50);
+  expect(again.of(/records are gone/)).toEqual([]);
+  expect(store.storage.health().main).toEqual({ serving: true });
 });
 
 it('takes a record that comes back', async () => {

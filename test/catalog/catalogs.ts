@@ -1,7 +1,8 @@
 /** Catalogs for tests: a temporary file, its two implementations, and records to put in. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import type { Worker } from 'node:worker_threads';
 import type { BucketCatalog } from '../../src/storage/catalog/bucket-catalog.ts';
 import type { Change, LocalCatalog } from '../../src/storage/catalog/catalog.ts';
@@ -95,6 +96,20 @@ export function startedWorkers(): { workers: Worker[]; stop: () => void } {
   const onWorker = (worker: Worker) => workers.push(worker);
   process.on('worker', onWorker);
   return { workers, stop: () => process.off('worker', onWorker) };
+}
+
+/** Changes a closed catalog behind its back. */
+export function tamper(path: string, sql: string): void {
+  const db = new DatabaseSync(path, { defensive: false });
+  db.exec(sql);
+  db.close();
+}
+
+/** Writes garbage over this part of a closed catalog, from 0 to 1. */
+export function overwrite(path: string, from: number, to: number): void {
+  const bytes = readFileSync(path);
+  bytes.fill(0x5a, Math.floor(bytes.length * from), Math.floor(bytes.length * to));
+  writeFileSync(path, bytes);
 }
 
 /** The image number `id`, generated `id` seconds after T0 unless told otherwise. */

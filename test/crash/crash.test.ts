@@ -1,5 +1,6 @@
 /** A crash after every step of the store's protocol: whatever was acknowledged is there, nothing half is seen. */
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,6 +16,8 @@ import type { StoreProcessOptions } from './store-process.ts';
 const run = promisify(execFile);
 const TIMEOUT_MS = 10 * 60_000;
 const AT_ONCE = 4;
+/** Where a log of another moment goes. */
+const LOG_ASIDE = 'metadata/catalog.db-wal.aside';
 
 interface Scenario {
   name: string;
@@ -27,7 +30,9 @@ interface Scenario {
   steps: string[];
 }
 
-const START = ['locked', 'format-read', 'generation-raised', 'recovered'];
+/** Here what is committed is in the log only. */
+const CHECKPOINT = 'log-to-be-emptied';
+const START = ['locked', 'format-read', CHECKPOINT, 'generation-raised', 'recovered'];
 const SAVE = [
   'part-opened',
   'chunk-written',
@@ -141,13 +146,17 @@ interface Crash {
   catalogLost: boolean;
 }
 
-/** Every step, each time it was reached; unless all are wanted, the first time, and the last one with the catalog lost. */
+/**
+ * Every step, each time it was reached; unless all are wanted, the first time, and the last one with the catalog lost,
+ * and each checkpoint, since a start and a stop have theirs at the same step.
+ */
 function crashesAt(steps: string[]): Crash[] {
   const counts = [...Map.groupBy(steps, (step) => step)].map(([step, times]) => ({ step, count: times.length }));
   return counts.flatMap(({ step, count }) => {
-    const times = full ? Array.from({ length: count }, (_, index) => index + 1) : [1, count];
-    const crashes = times.flatMap((nth) => [false, true].map((catalogLost) => ({ step, nth, catalogLost })));
-    return full ? crashes : [crashes[0]!, crashes.at(-1)!];
+    const each = Array.from({ length: count }, (_, index) => index + 1);
+    const crashes = each.flatMap((nth) => [false, true].map((catalogLost) => ({ step, nth, catalogLost })));
+    if (full) return crashes;
+    return step === CHECKPOINT ? crashes.filter(({ catalogLost }) => !catalogLost) : [crashes[0]!, crashes.at(-1)!];
   });
 }
 
@@ -172,6 +181,7 @@ async function crashAndCheck(scenario: Scenario, template: string, ledger: Ledge
   const basePath = await copyOf(template);
   if (await survives(perform(scenario, basePath, ledger, crash))) return ['the step was not reached'];
   if (crash.catalogLost) await loseCatalog(basePath);
+  const hadLog = existsSync(join(basePath, LOG_ASIDE));
   const unanswered = ledger.unanswered().filter(({ options }) => options.idempotencyKey !== undefined);
   const findings = await brokenPromises(basePath, ledger, {
     // What a caller does who got no answer: the same again, with the same key.
@@ -179,6 +189,7 @@ async function crashAndCheck(scenario: Scenario, template: string, ledger: Ledge
       for (const image of unanswered) await ledger.save(storage, image);
     },
   });
+  if (!hadLog && existsSync(join(basePath, LOG_ASIDE))) findings.push('the log that a kill left was put aside');
   findings.push(...(await brokenPromises(basePath, ledger)).map((finding) => `after the retry: ${finding}`));
   await rm(basePath, { recursive: true });
   return findings;

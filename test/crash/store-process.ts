@@ -2,7 +2,7 @@
 import { readlinkSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { buffer } from 'node:stream/consumers';
-import type { Worker } from 'node:worker_threads';
+import { setEnvironmentData, type Worker } from 'node:worker_threads';
 import { shortId } from '../../src/storage/domain/naming.ts';
 import {
   type ImageMetadata,
@@ -38,17 +38,27 @@ export type Reply =
   | { id: number; value: unknown }
   | { id: number; reason: StorageError['reason']; message: string; outcomeUnknown: boolean };
 
+/** What its catalog's threads share with it. */
+export interface Checkpoints {
+  /** How often a log was about to be emptied. */
+  reached: Int32Array<SharedArrayBuffer>;
+  /** The time (from 1) at which the process kills itself. */
+  crashAt: number | undefined;
+}
+
 export type Commands = ReturnType<typeof commandsOf>;
 
 const CHUNK_BYTES = 16 * 1024;
 const EXIT_IO = 74;
+/** Of the catalog's threads, where no failpoint is called. */
+const CHECKPOINT = 'log-to-be-emptied';
 
 const threads: Worker[] = [];
 process.on('worker', (thread) => threads.push(thread));
 
 let failingSync: string | undefined;
 
-function commandsOf(storage: Storage, basePath: string, steps: string[]) {
+function commandsOf(storage: Storage, basePath: string, stepsUntilNow: () => string[]) {
   return {
     save: (bytes: Uint8Array, metadata: ImageMetadata, options?: SaveOptions) =>
       storage.save(chunksOf(bytes), metadata, options),
@@ -65,10 +75,10 @@ function commandsOf(storage: Storage, basePath: string, steps: string[]) {
     pid: async () => process.pid,
     /** Resolves once what follows the last answer is done. */
     settled: () => untilNothingIsStaged(basePath),
-    /** Ends the process, too. Resolves with every step that was reached, in order. */
+    /** Ends the process, too. Resolves with every step that was reached, in order; those of the threads come last. */
     close: async () => {
       await storage.close();
-      return steps;
+      return stepsUntilNow();
     },
   };
 }
@@ -80,9 +90,13 @@ function* chunksOf(bytes: Uint8Array): Generator<Uint8Array> {
 async function serve(options: StoreProcessOptions): Promise<void> {
   const steps: string[] = [];
   await breakSyncs(options.withoutDatasync ?? false);
+  const { reached } = watchCheckpoints(options.crash);
   const storage = await openStore(options, steps);
   if (storage === undefined) return process.disconnect();
-  const commands = commandsOf(storage, options.basePath, steps);
+  const commands = commandsOf(storage, options.basePath, () => [
+    ...steps,
+    ...Array.from({ length: reached[0]! }, () => CHECKPOINT),
+  ]);
   process.on('message', async ({ id, method, args }: Call) => {
     const reply = await answer(id, () => (commands[method] as (...args: unknown[]) => Promise<unknown>)(...args));
     process.send!(reply, () => {
@@ -90,6 +104,17 @@ async function serve(options: StoreProcessOptions): Promise<void> {
     });
   });
   process.send!({ opened: true } satisfies Reply);
+}
+
+function watchCheckpoints(crash: StoreProcessOptions['crash']): Checkpoints {
+  const checkpoints = {
+    reached: new Int32Array(new SharedArrayBuffer(4)),
+    crashAt: crash?.step === CHECKPOINT ? crash.nth : undefined,
+  };
+  setEnvironmentData('checkpoints', checkpoints);
+  // The threads take this from the environment, and no flags of the process.
+  process.env.NODE_OPTIONS = `--import ${new URL('./checkpoint-steps.js', import.meta.url)}`;
+  return checkpoints;
 }
 
 async function openStore(options: StoreProcessOptions, steps: string[]): Promise<Storage | undefined> {

@@ -5,7 +5,7 @@ import { expect, it } from 'vitest';
 import { createStorage } from '../../src/storage/index.ts';
 import { describeProvider, openMain } from '../providers/provider-suite.ts';
 import { collect } from '../support/bytes.ts';
-import { filesBelow, loseCatalog, strayFiles } from '../support/files.ts';
+import { filesBelow, loseCatalog, strayFiles, untilNothingIsStaged } from '../support/files.ts';
 import { pngOf } from '../support/images.ts';
 
 const openLocal = ({ shortIds }: { shortIds?: string[] } = {}) =>
@@ -160,6 +160,7 @@ async function forgetDeletesOlderThanADay(basePath: string): Promise<void> {
 it('makes a folder again that somebody removed', async () => {
   const store = await openLocal();
   await store.storage.save(pngOf({ width: 8, height: 8 }), SAVE);
+  await untilNothingIsStaged(store.folder);
   await rm(join(store.folder, 'images/generations/2024-09-27'), { recursive: true });
   await rm(join(store.folder, 'metadata/generations/2024-09-27'), { recursive: true });
   await rm(join(store.folder, 'metadata/staging'), { recursive: true });

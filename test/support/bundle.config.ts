@@ -8,6 +8,10 @@ const { entry, ...options } = shipped as UserConfig;
 export default defineConfig({
   ...options,
   cwd: fileURLToPath(new URL('../..', import.meta.url)),
-  entry: { ...(entry as Record<string, string>), 'store-process': 'test/crash/store-process.ts' },
+  entry: {
+    ...(entry as Record<string, string>),
+    'store-process': 'test/crash/store-process.ts',
+    'checkpoint-steps': 'test/crash/checkpoint-steps.ts',
+  },
   dts: false,
 });

@@ -10,6 +10,7 @@ const LONG = [
   'crash/kill',
   'providers/optional-provider',
   'maintenance/copy',
+  'maintenance/copy-refusals',
   'cli/maintenance-cli',
   'crash/s3-kill',
   'bucket/s3-each-fault',

@@ -26,6 +26,8 @@ export class Losses {
   #forgotten = 0;
   readonly #found: string[] = [];
   #foundCount = 0;
+  /** Those whose changes are not written yet. */
+  readonly #gone: string[] = [];
 
   /** `keeps`: a record that is gone was not deleted by a daemon. */
   constructor(store: BucketStore, keeps: boolean) {
@@ -40,20 +42,25 @@ export class Losses {
 
   /** Returns the change for a live image whose record, last seen with the ETag `over`, is gone without a tombstone. */
   gone(filename: string, absent: FoundRecord & { kind: 'absent' }, over: string): BucketChange {
-    if (!this.#keeps) {
-      this.#forgotten += 1;
-      return discovery(filename, absent, over);
-    }
-    this.#missing += 1;
-    this.#foundCount += 1;
-    if (this.#found.length < NAMED_FILES) this.#found.push(filename);
-    return { kind: 'missing', filename, over };
+    this.#gone.push(filename);
+    return this.#keeps ? { kind: 'missing', filename, over } : discovery(filename, absent, over);
   }
 
-  /** Logs the losses. When more than half of the images are missing, the store does not serve until they are back. */
-  async report(): Promise<void> {
-    const { catalog, condition, context } = this.#store;
-    const { log, name: provider } = context;
+  /** Counts those whose changes were written: a comparison that failed before that finds them again. */
+  written(): void {
+    const gone = this.#gone.splice(0);
+    if (!this.#keeps) {
+      this.#forgotten += gone.length;
+      return;
+    }
+    this.#missing += gone.length;
+    this.#foundCount += gone.length;
+    this.#found.push(...gone.slice(0, NAMED_FILES - this.#found.length));
+  }
+
+  /** Logs the losses that were found. */
+  report(): void {
+    const { log, name: provider } = this.#store.context;
     if (this.#forgotten > 0) {
       const why =
         'the catalog had not been compared with the bucket for 25 days, so they may have been deleted elsewhere';
@@ -66,6 +73,11 @@ export class Losses {
         `records are gone from the bucket, and no daemon deleted them; verify names them (${HELP.emptied})`,
       );
     }
+  }
+
+  /** When more than half of the images are missing, the store does not serve until they are back. */
+  async judge(): Promise<void> {
+    const { catalog, condition } = this.#store;
     const most = this.#missing > 0 && 2 * this.#missing > (await catalog.statistics()).count;
     condition.noteLoss(most ? mostAreMissing('objects') : undefined);
   }

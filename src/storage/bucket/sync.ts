@@ -83,13 +83,18 @@ export class Synchronizer {
     this.#compared = 0;
     const beganAt = this.#store.context.now();
     const losses = new Losses(this.#store, this.keepsMissing);
-    for await (const page of listPages(this.#store.objects, RECORDS)) {
-      this.#store.closing.signal.throwIfAborted();
-      await this.#compare(page, losses);
-      this.#compared += page.objects.length;
+    try {
+      for await (const page of listPages(this.#store.objects, RECORDS)) {
+        this.#store.closing.signal.throwIfAborted();
+        await this.#compare(page, losses);
+        this.#compared += page.objects.length;
+      }
+      await this.#noteCompared(beganAt);
+    } finally {
+      // Also of a part: the next comparison takes what this one marked for what is known to be missing.
+      losses.report();
     }
-    await this.#noteCompared(beganAt);
-    await losses.report();
+    await losses.judge();
   }
 
   /** Compares one page of the listing with the catalog's records in the same key range. */
@@ -118,6 +123,7 @@ export class Synchronizer {
       const group = differences.slice(start, start + READS_AT_ONCE);
       const changes = await Promise.all(group.map((difference) => this.#changesOf(difference, losses)));
       await this.#store.journal.write(...changes.flat());
+      losses.written();
     }
   }
 

@@ -84,7 +84,7 @@ class IncomingImage {
     await this.#inspect(chunk);
     const { detected } = this.#inspector;
     if (detected === undefined) {
-      this.#undetected.push(chunk.slice());
+      this.#undetected.push(new Uint8Array(chunk));
       return;
     }
     this.#upload ??= await this.#open(detected);

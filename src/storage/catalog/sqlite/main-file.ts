@@ -9,6 +9,8 @@ export interface StoreValues {
   clean: boolean;
   /** 0 in a catalog that only versions without a generation have written. */
   generation: number;
+  /** The generation of the database file when its log began; undefined before a log that noted it. */
+  logOf: number | undefined;
   /** The highest sequence that a row ever had. */
   sequence: number;
 }
@@ -30,8 +32,9 @@ export function readMainFile(path: string): StoreValues | undefined {
 }
 
 /**
- * Compares a closed catalog's database file with its log, which SQLite would replay unseen. The generation is raised in
- * the first commit after each complete checkpoint, so that a log is at most one ahead of its database file.
+ * Compares a closed catalog's database file with its log, which SQLite would replay unseen. A log begins with the
+ * generation of its database file, and with a higher one of its own; a start or a clean stop whose checkpoint fails
+ * raises that again.
  */
 export function examineWal(path: string): WalState {
   if ((statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) === 0) return 'missing';
@@ -40,6 +43,10 @@ export function examineWal(path: string): WalState {
   // A checkpoint that a power cut tore: replaying the log completes it, and the check of the open catalog follows.
   if (main === undefined || replayed === undefined) return 'unproved';
   const ahead = replayed.generation - main.generation;
+  const isNoted = replayed.logOf === main.generation;
+  if (isNoted && ahead > 0) return 'continues';
+  // One whose first commit found no space repeats what the database file has from the log before.
+  if (!isNoted && replayed.logOf !== main.logOf) return 'foreign';
   if (ahead !== 0 && ahead !== 1) return 'foreign';
   // A clean close removes the log, and the first commit after it clears the flag.
   if (main.clean && replayed.clean) return 'foreign';
@@ -59,11 +66,12 @@ function readValues(file: string | URL): StoreValues | undefined {
     const rows = db.prepare('SELECT name, value FROM store').all() as { name: string; value: unknown }[];
     const values = new Map(rows.map(({ name, value }) => [name, value]));
     const last = db.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'images'").get();
-    const [storeId, generation] = [values.get('store_id'), values.get('generation')];
+    const [storeId, generation, logOf] = ['store_id', 'generation', 'log_of'].map((name) => values.get(name));
     return {
       storeId: typeof storeId === 'string' ? storeId : undefined,
       clean: values.get('clean') === 1,
       generation: typeof generation === 'number' ? generation : 0,
+      logOf: typeof logOf === 'number' ? logOf : undefined,
       sequence: Number(last?.seq ?? 0),
     };
   } catch {

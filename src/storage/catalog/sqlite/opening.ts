@@ -56,7 +56,7 @@ export function openExisting(db: Connection, file: CatalogFile): Opened {
     if (why === undefined) {
       const clean = storeValue(db, 'clean') === 1;
       const whole = wal === 'missing' ? clean : wal !== 'foreign';
-      markInUse(db, file, clean);
+      markInUse(db, file, { clean, wal });
       return { state: 'open', clean, whole, generation: generationOf(db) };
     }
     db.close();
@@ -89,13 +89,25 @@ function isCounted(db: Connection): boolean {
   return listed?.count === total.count && listed?.bytes === total.bytes && texts === total.count;
 }
 
-function markInUse(db: Connection, { path, synchronous = 'FULL' }: CatalogFile, clean: boolean): void {
+function markInUse(
+  db: Connection,
+  { path, synchronous = 'FULL' }: CatalogFile,
+  { clean, wal }: { clean: boolean; wal: WalState },
+): void {
   makeDurable(db, synchronous);
   migrate(db);
+  const isEmptied = !clean && tryCheckpoint(db);
   // Written even when nothing changes: it creates the WAL, whose name must be in the folder before the first commit.
-  db.transactionInPlace(() => setStoreValue(db, 'clean', 0));
+  db.transactionInPlace(() => {
+    setStoreValue(db, 'clean', 0);
+    if (isEmptied || wal !== 'continues') beginLog(db);
+  });
   syncFolder(dirname(path));
-  if (!clean) tryCheckpoint(db);
+}
+
+/** Notes in a new WAL the generation of its database file, by which `examineWal` knows that they belong together. */
+function beginLog(db: Connection): void {
+  setStoreValue(db, 'log_of', generationOf(db));
 }
 
 /** Creates an empty catalog that is fast to fill and durable only once it is sealed. Throws a StoreOpenError. */
@@ -138,12 +150,16 @@ export function closeCatalog(db: Connection, clean: boolean): void {
   }
 }
 
-/** Without space, or beside a reader, the log stays: nothing is lost, and a later checkpoint may succeed. */
-function tryCheckpoint(db: Connection): void {
+/**
+ * Returns whether the log was emptied. Without space, or beside a reader, it stays: nothing is lost, and a later
+ * checkpoint may succeed.
+ */
+function tryCheckpoint(db: Connection): boolean {
   try {
-    checkpoint(db, 'TRUNCATE');
+    return checkpoint(db, 'TRUNCATE');
   } catch (error) {
     if (!isPassing(error)) throw error;
+    return false;
   }
 }
 
@@ -160,18 +176,17 @@ export function checkpoint(db: Connection, mode: 'PASSIVE' | 'TRUNCATE'): boolea
 export function raiseGeneration(db: Connection, above: number): number {
   const generation = Math.max(generationOf(db), above) + 1;
   db.transaction(() => setStoreValue(db, 'generation', generation));
-  try {
-    if (checkpoint(db, 'TRUNCATE')) noteCheckpoint(db);
-  } catch (error) {
-    if (!isPassing(error)) throw error;
-  }
+  if (tryCheckpoint(db)) noteCheckpoint(db);
   return generation;
 }
 
-/** Begins the WAL after a complete checkpoint with the next generation, by which `examineWal` knows its database. */
+/** Begins the WAL after a complete checkpoint, with the next generation. */
 export function noteCheckpoint(db: Connection): void {
   try {
-    db.transaction(() => setStoreValue(db, 'generation', generationOf(db) + 1));
+    db.transaction(() => {
+      beginLog(db);
+      setStoreValue(db, 'generation', generationOf(db) + 1);
+    });
   } catch {
     // Without space the next one raises it; an uncertain commit refuses every further transaction.
   }

@@ -1,0 +1,124 @@
+/** Deletes and cleanups of an assistant: planned first, confirmed by a token, and nothing else than what was shown. */
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { createConfirmations } from '../../src/mcp/confirmation.ts';
+import { pngOf } from '../support/images.ts';
+import { type Assistant, typeScriptAssistant } from './assistant.ts';
+import { refusalOf, saveSome, stored, structureOf, useAssistedStore } from './assisted-store.ts';
+
+const READING = ['list_images', 'get_image', 'storage_stats'];
+const store = useAssistedStore();
+
+it('the plan of a cleanup counts what is dated in the future', async () => {
+  const assistant = await typeScriptAssistant(store.flags);
+  const [oldest, ...others] = await saveSome(store);
+  const bytes = pngOf({ width: 16, height: 16, seed: 30 });
+  const future = await store.client.save(bytes, { model: 'test', timestamp: new Date('2099-01-01') });
+  const plan = structureOf(await assistant.call('cleanup_images', { keep_count: 2 }));
+  expect(plan).toMatchObject({ count: 1, filenames: [oldest], kept_future: 1 });
+  const { confirm_token } = plan;
+  const done = structureOf(await assistant.call('cleanup_images', { keep_count: 2, confirm_token }));
+  expect(done).toMatchObject({ deleted: true, filenames: [oldest], kept_future: 1 });
+  expect(await stored(store)).toEqual([...others, future.filename].sort());
+  await assistant.close();
+});
+
+it('a cleanup that was confirmed deletes what was shown, though images are saved meanwhile', async () => {
+  const assistant = await typeScriptAssistant(store.flags);
+  const shown = await saveSome(store, 2);
+  const plan = structureOf(await assistant.call('cleanup_images', { keep_count: 0 }));
+  expect(plan.filenames).toEqual(shown);
+  const bytes = pngOf({ width: 16, height: 16, seed: 20 });
+  const { filename } = await store.client.save(bytes, { model: 'test' });
+
+  const { confirm_token } = plan;
+  const done = structureOf(await assistant.call('cleanup_images', { keep_count: 0, confirm_token }));
+  expect(done).toMatchObject({ deleted: true, filenames: shown, more: true });
+  expect(await stored(store)).toEqual([filename]);
+  await assistant.close();
+});
+
+describe('a destructive call changes nothing', () => {
+  let assistant: Assistant;
+  let filenames: string[];
+  beforeAll(async () => {
+    assistant = await typeScriptAssistant(store.flags);
+  });
+  afterAll(() => assistant.close());
+  beforeEach(async () => {
+    filenames = (await saveSome(store)).sort();
+  });
+
+  const calls = (): [string, object][] => [
+    ['delete_images', { filenames: [...filenames] }],
+    ['cleanup_images', { keep_count: 0 }],
+  ];
+  const planOf = async (name: string, args: object) => structureOf(await assistant.call(name, args)).confirm_token;
+
+  it('without its token, however often', async () => {
+    for (const [name, args] of [...calls(), ...calls()]) {
+      expect(structureOf(await assistant.call(name, args))).toMatchObject({ deleted: false, count: 3 });
+    }
+    expect(await stored(store)).toEqual(filenames);
+  });
+
+  it('with a token made up, of another call, or of another server', async () => {
+    const other = await typeScriptAssistant(store.flags);
+    for (const [name, args] of calls()) {
+      const foreign = structureOf(await other.call(name, args)).confirm_token;
+      const [otherName, otherArgs] = calls().find(([each]) => each !== name)!;
+      for (const confirm_token of ['', 'yes', foreign, await planOf(otherName, otherArgs)]) {
+        expect(refusalOf(await assistant.call(name, { ...args, confirm_token }))).toContain('without confirm_token');
+      }
+    }
+    await other.close();
+    expect(await stored(store)).toEqual(filenames);
+  });
+
+  it('with a stale token', async () => {
+    for (const [name, args] of calls()) {
+      const confirm_token = await planOf(name, args);
+      const [added] = await saveSome(store, 1);
+      await store.client.delete(filenames.shift()!);
+      filenames.push(added!);
+      const refusal = refusalOf(await assistant.call(name, { ...args, confirm_token }));
+      expect(refusal).toContain('Nothing was deleted');
+      expect(await stored(store)).toEqual(filenames.sort());
+    }
+  });
+
+  it('with a token that was used', async () => {
+    for (const [name, args] of calls()) {
+      const confirm_token = await planOf(name, args);
+      structureOf(await assistant.call(name, { ...args, confirm_token }));
+      filenames = (await saveSome(store)).sort();
+      refusalOf(await assistant.call(name, { ...args, confirm_token }));
+      expect(await stored(store)).toEqual(filenames.sort());
+    }
+  });
+
+  it('in read-only mode', async () => {
+    const token = await planOf('delete_images', { filenames });
+    const reader = await typeScriptAssistant([...store.flags, '--read-only']);
+    expect((await reader.tools()).map(({ name }) => name)).toEqual(READING);
+    for (const [name, args] of calls()) {
+      await expect(reader.call(name, args)).rejects.toThrow();
+      await expect(reader.call(name, { ...args, confirm_token: token })).rejects.toThrow();
+    }
+    await expect(reader.call('save_image', { path: 'small.png' })).rejects.toThrow();
+    await reader.close();
+    expect(await stored(store)).toEqual(filenames);
+  });
+});
+
+it('a token is good for ten minutes', () => {
+  let now = Date.UTC(2024, 0, 1);
+  const confirmations = createConfirmations(() => now);
+  const plan = { count: 1 };
+  const token = confirmations.tokenFor(['tool'], plan);
+  now += 10 * 60_000 - 1;
+  confirmations.check(token, ['tool'], plan);
+  now += 1;
+  expect(() => confirmations.check(token, ['tool'], plan)).toThrow('expired');
+  const [count, , seal] = token.split('.');
+  expect(() => confirmations.check(`${count}.${now + 60_000}.${seal}`, ['tool'], plan)).toThrow('Nothing was deleted');
+});

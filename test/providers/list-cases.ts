@@ -1,0 +1,129 @@
+/** What lists and counts of every provider must show. */
+import { describe, expect, it } from 'vitest';
+import type { StorageItem } from '../../src/storage/index.ts';
+import { DAY, plain, T0, type TestedProvider } from './tested-provider.ts';
+
+export function describeLists(tested: TestedProvider): void {
+  describe('list', () => {
+    it('shows the newest first, or the oldest, and at most as many as asked', async () => {
+      const saved = await Promise.all([3, 1, 2, 2].map((at) => tested.saveAt(at)));
+      const newest = saved.sort(byTimestamp).map((item) => item.filename);
+      expect(await names({})).toEqual(newest);
+      expect(await names({ order: 'oldest' })).toEqual(newest.toReversed());
+      expect(await names({ limit: 3 })).toEqual(newest.slice(0, 3));
+    });
+
+    it('finds by date, model, category, tags and pin', async () => {
+      const fox = await tested.saveAt(
+        0,
+        { model: 'black-forest-labs/FLUX.1 [dev]', category: 'fox', tags: ['a', 'b'] },
+        { pinned: true },
+      );
+      const owl = await tested.saveAt(DAY / 1000, { model: 'sdxl', category: 'owl', tags: ['b'] });
+      const day = (n: number) => new Date(Date.UTC(2024, 8, 27 + n));
+      expect(await names({ dateRange: { start: day(0), end: day(1) } })).toEqual([fox.filename]);
+      expect(await names({ dateRange: { start: new Date(T0 + DAY) } })).toEqual([owl.filename]);
+      expect(await names({ dateRange: { end: new Date(T0 + DAY) } })).toEqual([fox.filename]);
+      expect(await names({ model: 'black-forest-labs/FLUX.1 [dev]' })).toEqual([fox.filename]);
+      expect(await names({ model: 'black-forest-labs-flux-1-dev' })).toEqual([fox.filename]);
+      expect(await names({ model: 'black-forest-labs/flux.1 [dev]' })).toEqual([]);
+      expect(await names({ category: 'owl' })).toEqual([owl.filename]);
+      expect(await names({ tags: ['b'] })).toEqual([owl.filename, fox.filename]);
+      expect(await names({ tags: ['a', 'b'] })).toEqual([fox.filename]);
+      expect(await names({ pinned: true })).toEqual([fox.filename]);
+      expect(await names({ pinned: false, category: 'fox' })).toEqual([]);
+    });
+
+    it('never takes models of other scripts together', async () => {
+      const [one, two] = [await tested.saveAt(1, { model: '模型一' }), await tested.saveAt(2, { model: 'модель' })];
+      expect([one, two].map((saved) => saved.key.split('/')[4])).toEqual(['unknown', 'unknown']);
+      expect(await names({ model: 'unknown' })).toEqual([]);
+      expect(await names({ model: '模型一' })).toEqual([one.filename]);
+    });
+
+    it('finds words of the prompt: beginnings, any case, without accents, in scripts without spaces', async () => {
+      const fox = await tested.saveAt(1, { prompt: 'A Café terrace, red fox (masterpiece:1.2), 4k' });
+      const cat = await tested.saveAt(2, { prompt: '一只猫坐在窗台上' });
+      expect(await names({ query: 'cafe FOX' })).toEqual([fox.filename]);
+      expect(await names({ query: 'terr mast' })).toEqual([fox.filename]);
+      expect(await names({ query: 'fox owl' })).toEqual([]);
+      expect(await names({ query: '猫' })).toEqual([cat.filename]);
+      expect(await names({ query: '窗台' })).toEqual([cat.filename]);
+      expect(await names({ query: '台窗' })).toEqual([]);
+      for (const syntax of ['"', 'a AND', 'NEAR(', 'x*', '-fox', 'prompt:fox', '(((']) await names({ query: syntax });
+      await tested.storage.delete(fox.filename);
+      expect(await names({ query: 'fox' })).toEqual([]);
+    });
+
+    it('resumes by token, unmoved by saves and deletes in between', async () => {
+      const saved = (await Promise.all(Array.from({ length: 25 }, (_, at) => tested.saveAt(at)))).sort(byTimestamp);
+      const seen: string[] = [];
+      for (let pageToken: string | undefined; pageToken !== ''; ) {
+        const page = await firstPage({ pageSize: 10, pageToken });
+        seen.push(...page.items.map((item) => item.filename));
+        pageToken = page.nextPageToken;
+        await tested.saveAt(100 + seen.length);
+        await tested.storage.delete(saved[seen.length - 1]!.filename);
+      }
+      expect(seen).toEqual(saved.map((item) => item.filename));
+    });
+
+    it('refuses a token of other filters, and one that is none', async () => {
+      await Promise.all([1, 2].map((at) => tested.saveAt(at)));
+      const { nextPageToken } = await firstPage({ pageSize: 1 });
+      for (const options of [
+        { pageToken: nextPageToken, model: 'x' },
+        { pageToken: 'nonsense' },
+        { pageToken: 'W10' },
+      ]) {
+        await expect(firstPage(options)).rejects.toMatchObject({ reason: 'PAGE_TOKEN_INVALID' });
+      }
+    });
+
+    it('keeps a page below 1 MiB', async () => {
+      const parametersJson = JSON.stringify({ workflow: 'x'.repeat(300_000) });
+      await Promise.all(Array.from({ length: 8 }, (_, at) => tested.saveAt(at, { parametersJson })));
+      const sizes: number[] = [];
+      for await (const page of tested.storage.list().pages()) sizes.push(page.items.length);
+      expect(sizes).toEqual([3, 3, 2]);
+    });
+  });
+
+  it('counts by model, category and day, the same after a restart', async () => {
+    await tested.saveAt(0, { category: 'a' }, { pinned: true });
+    await tested.saveAt(1, { category: 'b', model: 'sdxl' });
+    const gone = await tested.saveAt(2, { category: 'b' });
+    const kept = await tested.saveAt(DAY / 1000, {});
+    await tested.storage.delete(gone.filename);
+    const items = await tested.storage.list();
+    const statistics = (await tested.storage.getStatistics())[0]!;
+    expect(statistics).toMatchObject({
+      count: 3,
+      bytes: items.reduce((sum, item) => sum + item.size, 0),
+      pinnedCount: 1,
+    });
+    expect(statistics).toMatchObject({ oldest: new Date(T0), newest: kept.metadata.timestamp });
+    expect(counts(statistics.byModel)).toEqual({ 'flux-schnell': 2, sdxl: 1 });
+    expect(counts(statistics.byCategory)).toEqual({ '': 1, a: 1, b: 1 });
+    expect(statistics.byDate.map((group) => group.name)).toEqual(['2024-09-28', '2024-09-27']);
+    await tested.reopen();
+    const { freeBytes: _, ...before } = statistics;
+    expect((await tested.storage.getStatistics())[0]).toMatchObject(before);
+    expect((await tested.storage.list()).map(plain)).toEqual(items.map(plain));
+  });
+
+  const names = async (options: object) => (await tested.storage.list(options)).map((item) => item.filename);
+  const firstPage = async (options: object) => {
+    for await (const page of tested.storage.list(options).pages()) return page;
+    throw new Error('no page');
+  };
+}
+
+function byTimestamp(a: StorageItem, b: StorageItem): number {
+  const order = b.metadata.timestamp.getTime() - a.metadata.timestamp.getTime();
+  return order || (a.filename < b.filename ? 1 : -1);
+}
+
+function counts(groups: { name: string; count: number }[]): Record<string, number> {
+  return Object.fromEntries(groups.map(({ name, count }) => [name, count]));
+}
