@@ -7,9 +7,10 @@ import { type Connection, SQLITE, sqliteCode } from './connection.ts';
 import { examineWal, setWalAside } from './main-file.ts';
 import { INITIAL } from './migrations/001-initial.ts';
 import { BUCKETS } from './migrations/002-buckets.ts';
+import { TIMELINE } from './migrations/003-timeline.ts';
 
 /** Step n brings a catalog from `user_version` n - 1 to n. */
-const MIGRATIONS = [INITIAL, BUCKETS];
+const MIGRATIONS = [INITIAL, BUCKETS, TIMELINE];
 
 /** The codes that a lost catalog fails with; for the fixed statements here, ERROR means a schema that is not ours. */
 const LOST_CODES: readonly (number | undefined)[] = [SQLITE.CORRUPT, SQLITE.NOTADB, SQLITE.ERROR];

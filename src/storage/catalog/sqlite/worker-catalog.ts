@@ -1,6 +1,7 @@
 /** The catalogs of the contracts over two threads with a SQLite connection each: one that writes, one that reads. */
 import type { BucketCatalog } from '../bucket-catalog.ts';
 import { CatalogError, type CatalogQuery, type LocalCatalog } from '../catalog.ts';
+import { Indexing } from './indexing.ts';
 import type { CatalogFile, Opened, OpenState } from './opening.ts';
 import type { Around } from './thread.ts';
 import { type CatalogBuilder, CatalogThreads } from './threads.ts';
@@ -82,13 +83,17 @@ export async function openCatalog(options: OpenCatalogOptions): Promise<OpenedCa
 function catalogOver(threads: CatalogThreads, onCorrupt: OpenCatalogOptions['onCorrupt']): WorkerCatalog {
   const { writer, reader } = threads;
   const calls = new Calls(threads, onCorrupt);
+  const indexing = new Indexing(() => calls.watch(() => writer.call('indexOlder', [])));
   return {
     ...reader.methods(READS, calls.read),
     ...writer.methods(WRITES, calls.watch),
     ...writer.methods(COMMITS, calls.watch, 'unknown'),
     page: (query, request) => calls.search(query, () => reader.call('page', [query, request])),
     pageSizes: (query, request) => calls.search(query, () => reader.call('pageSizes', [query, request])),
-    close: (clean) => calls.close(clean),
+    async close(clean) {
+      await indexing.stop();
+      await calls.close(clean);
+    },
   };
 }
 
