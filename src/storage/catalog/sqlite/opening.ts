@@ -27,6 +27,11 @@ export interface CatalogFile {
   synchronous?: 'FULL' | 'NORMAL';
   /** The file may have been changed since it was closed: it is checked even if it was closed clean. */
   suspect?: boolean;
+  /**
+   * One that was not closed clean is opened unchecked where its file is larger, in bytes: it is looked through behind
+   * the calls. Unset: none is.
+   */
+  checkLaterAbove?: number;
 }
 
 /** `lost`: only a rebuild helps. */
@@ -36,6 +41,8 @@ export interface OpenState {
   state: 'open';
   /** The last process closed it clean. */
   clean: boolean;
+  /** False: nobody has looked yet for damage that an unclean stop may have left. */
+  checked: boolean;
   /** False: commits may be missing, since its write-ahead log is gone or belongs to another state of the file. */
   whole: boolean;
   /** Grows with every start, clean close and checkpoint; 0 in a catalog of a version that knows no generation. */
@@ -56,9 +63,10 @@ export function openExisting(db: Connection, file: CatalogFile): Opened {
     const why = whyLost(db, file);
     if (why === undefined) {
       const clean = storeValue(db, 'clean') === 1;
+      const checked = !isCheckedLater(db, file);
       const whole = wal === 'continues' || (clean && wal === 'missing');
       markInUse(db, file, clean);
-      return { state: 'open', clean, whole, generation: generationOf(db) };
+      return { state: 'open', clean, checked, whole, generation: generationOf(db) };
     }
     db.close();
     return { state: 'lost', why };
@@ -68,12 +76,23 @@ export function openExisting(db: Connection, file: CatalogFile): Opened {
   }
 }
 
-function whyLost(db: Connection, { storeId, suspect = false }: CatalogFile): string | undefined {
+function whyLost(db: Connection, file: CatalogFile): string | undefined {
   if ((db.value('PRAGMA user_version') as number) > MIGRATIONS.length) {
     throw new StoreOpenError('config', 'the catalog was written by a newer version of image-storage; run that one');
   }
-  if (storeValue(db, 'store_id') !== storeId) return 'it belongs to another store';
-  if (storeValue(db, 'clean') === 1 && !suspect) return undefined;
+  if (storeValue(db, 'store_id') !== file.storeId) return 'it belongs to another store';
+  if (storeValue(db, 'clean') === 1 && !file.suspect) return undefined;
+  if (isCheckedLater(db, file)) return undefined;
+  return damageOf(db);
+}
+
+/** A large one takes seconds to look through, and a kill alone damages nothing. */
+function isCheckedLater(db: Connection, { path, checkLaterAbove = Number.POSITIVE_INFINITY }: CatalogFile): boolean {
+  return storeValue(db, 'clean') !== 1 && statSync(path).size > checkLaterAbove;
+}
+
+/** Looks through the whole file; returns undefined where it is sound. */
+export function damageOf(db: Connection): string | undefined {
   const found = db.value('PRAGMA quick_check(1)');
   return found === 'ok' ? undefined : `damaged: ${found}`;
 }

@@ -3,19 +3,21 @@
 import type { ImageRecord } from '../../domain/record.ts';
 import type { GroupStatistics } from '../../domain/requests.ts';
 import type { BucketNotes, DueSweep, KnownRecord, ListedRecord, PendingOperation } from '../bucket-catalog.ts';
-import type {
-  CatalogQuery,
-  CatalogStatistics,
-  ImageSize,
-  PageRequest,
-  RecordPage,
-  RowState,
-  Span,
-  Tombstone,
-  UnsyncedRecord,
+import {
+  CatalogError,
+  type CatalogQuery,
+  type CatalogStatistics,
+  type ImageSize,
+  type PageRequest,
+  type RecordPage,
+  type RowState,
+  type Span,
+  type Tombstone,
+  type UnsyncedRecord,
 } from '../catalog.ts';
 import { BucketRecords } from './bucket-records.ts';
 import { Connection } from './connection.ts';
+import { damageOf } from './opening.ts';
 import { PAUSE } from './pause.ts';
 import { type Start, Walk } from './query.ts';
 import { RECORD_COLUMNS, type Row, toRecord } from './rows.ts';
@@ -44,6 +46,12 @@ export class CatalogReader {
 
   close(): void {
     this.#db.close();
+  }
+
+  /** Throws a CatalogError `corrupt` where the file is damaged. Takes seconds for a large one. */
+  check(): void {
+    const damage = damageOf(this.#db);
+    if (damage !== undefined) throw new CatalogError('corrupt', damage);
   }
 
   find(filename: string): ImageRecord | undefined {

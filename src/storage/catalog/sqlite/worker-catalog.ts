@@ -50,7 +50,16 @@ export interface OpenCatalogOptions extends CatalogFile {
 export interface WorkerCatalog extends LocalCatalog, BucketCatalog {}
 
 /** `lost`: only a rebuild helps. An open catalog is marked unclean until the next close. */
-export type OpenedCatalog = (OpenState & { catalog: WorkerCatalog }) | { state: 'lost'; why: string };
+export type OpenedCatalog = OpenedState | { state: 'lost'; why: string };
+
+export interface OpenedState extends OpenState {
+  catalog: WorkerCatalog;
+  /**
+   * Resolves once an unchecked catalog was looked through: whether it is sound. `onCorrupt` is called where it is
+   * damaged. Never rejects.
+   */
+  whenChecked: Promise<boolean>;
+}
 
 /**
  * Opens a catalog, and first rebuilds it when it is lost, in the same two threads. Rejects with what the build throws,
@@ -71,7 +80,7 @@ export async function openCatalog(options: OpenCatalogOptions): Promise<OpenedCa
       isBuilding = false;
       opened = await threads.open(file);
     }
-    if (opened.state === 'open') return { ...opened, catalog: catalogOver(threads, onCorrupt) };
+    if (opened.state === 'open') return openedOver(threads, opened, options);
     await threads.stop();
     return opened;
   } catch (error) {
@@ -80,9 +89,18 @@ export async function openCatalog(options: OpenCatalogOptions): Promise<OpenedCa
   }
 }
 
-function catalogOver(threads: CatalogThreads, onCorrupt: OpenCatalogOptions['onCorrupt']): WorkerCatalog {
-  const { writer, reader } = threads;
+function openedOver(
+  threads: CatalogThreads,
+  state: OpenState,
+  { onCorrupt, ...file }: OpenCatalogOptions,
+): OpenedState {
   const calls = new Calls(threads, onCorrupt);
+  const whenChecked = state.checked ? Promise.resolve(true) : calls.check(file);
+  return { ...state, catalog: catalogOver(threads, calls), whenChecked };
+}
+
+function catalogOver(threads: CatalogThreads, calls: Calls): WorkerCatalog {
+  const { writer, reader } = threads;
   const indexing = new Indexing(() => calls.watch(() => writer.call('indexOlder', [])));
   return {
     ...reader.methods(READS, calls.read),
@@ -128,6 +146,16 @@ class Calls {
       this.#reads.delete(read);
     }
   };
+
+  /** Returns whether the catalog is sound. Its connection counts as a read. */
+  async check({ path, storeId }: CatalogFile): Promise<boolean> {
+    try {
+      await this.read(() => this.#threads.check({ path, storeId }));
+      return true;
+    } catch {
+      return false;
+    }
+  }
 
   /** Repeats a search that fails on a damaged search table, once the table was rebuilt. */
   search<T>(query: CatalogQuery, call: () => Promise<T>): Promise<T> {
