@@ -14,6 +14,7 @@ import {
   saveOptionsOf,
   statisticsFrom,
 } from './convert.ts';
+import { batchOf } from './list-batch.ts';
 import { receiveSave, type SaveStreamLimits } from './save-stream.ts';
 
 const MAX_FILENAMES = 1000;
@@ -35,10 +36,8 @@ export function createRoutes(storage: Storage, limits: SaveStreamLimits): Servic
       for await (const value of closedOn(signal, body)) yield { payload: { case: 'chunk', value } };
     },
 
-    async *list(request) {
-      for await (const { items, nextPageToken } of storage.list(listOptionsOf(request)).pages()) {
-        yield { images: items.map(imageFrom), nextPageToken };
-      }
+    async *list(request, { requestHeader }) {
+      for await (const page of storage.list(listOptionsOf(request)).pages()) yield batchOf(page, requestHeader);
     },
 
     async delete({ filenames, provider }) {
