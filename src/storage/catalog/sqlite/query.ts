@@ -6,6 +6,7 @@ import { fieldWords } from '../search-fields.ts';
 import { matchesTerms, searchTerms } from '../search-text.ts';
 import type { Connection, Fragment } from './connection.ts';
 import { PAUSE, Slice } from './pause.ts';
+import { RECORD_VALUES, type RowArray } from './rows.ts';
 import { indexedFrom } from './text-index.ts';
 import { type Lookup, TextLookup } from './text-lookup.ts';
 
@@ -17,7 +18,12 @@ const MIN_TIMESTAMP = -(2 ** 47);
 
 export interface Hit extends ImageSize {
   seq: number;
+  /** RECORD_VALUES, and perhaps others after them. Unset where only sizes were asked for. */
+  row?: RowArray | undefined;
 }
+
+/** What is read of the hits. */
+export type Wanted = 'records' | 'sizes';
 
 export type Start = Position & { inclusive?: boolean };
 
@@ -47,6 +53,7 @@ interface Plan {
   /** Which of the images that are read are hits. */
   test: Fragment;
   terms: string[];
+  wanted: Wanted;
 }
 
 /** Searches over one connection. */
@@ -63,10 +70,10 @@ export class Walk {
    * Yields the hits after `after`. At a hit a read transaction is open, at a PAUSE none is. A query that is not blank
    * and has no letter or digit finds nothing.
    */
-  *hits(query: CatalogQuery, after: Start | undefined): Generator<Hit | typeof PAUSE, void> {
+  *hits(query: CatalogQuery, after: Start | undefined, wanted: Wanted): Generator<Hit | typeof PAUSE, void> {
     const terms = searchTerms(query.query ?? '');
     if (terms.length === 0 && query.query?.trim()) return;
-    const plan = yield* this.#plan(query, terms);
+    const plan = yield* this.#plan(query, terms, wanted);
     let place: Place | undefined = firstPlace(plan, after);
     for (;;) {
       place = yield* this.#slice(plan, place);
@@ -75,7 +82,7 @@ export class Walk {
     }
   }
 
-  *#plan(query: CatalogQuery, terms: string[]): Generator<typeof PAUSE, Plan> {
+  *#plan(query: CatalogQuery, terms: string[], wanted: Wanted): Generator<typeof PAUSE, Plan> {
     const { order, start = MIN_TIMESTAMP, end = MAX_TIMESTAMP + 1 } = query;
     const [oldest, newest] = [Math.max(start, MIN_TIMESTAMP), Math.min(end - 1, MAX_TIMESTAMP)];
     // Before the words of the index are read: what is indexed meanwhile may have others.
@@ -90,6 +97,7 @@ export class Walk {
       walk: indexWalk(query),
       test: filterTest(query),
       terms,
+      wanted,
     };
   }
 
@@ -145,10 +153,12 @@ export class Walk {
 
   /** Reads images in their order, and tests each. */
   *#walked(plan: Plan, place: Place, to: number, slice: Slice): Generator<Hit, Place | undefined> {
-    const { sql, values } = selection(plan, place, to);
-    for (const row of this.#db.iterate(sql, ...values)) {
-      const hit = toHit(row);
-      if (row.hit === 1 && this.#promptMatches(hit.seq, plan.terms)) yield hit;
+    // Where images are passed over, the long columns are read of hits alone.
+    const columns = plan.test.sql === EVERY && plan.terms.length === 0 ? plan.wanted : 'sizes';
+    const { sql, values } = selection(plan, place, to, columns);
+    for (const row of this.#db.iterateArrays(sql, ...values)) {
+      const hit = toHit(row, columns);
+      if (isHit(row) && this.#promptMatches(hit.seq, plan.terms)) yield this.#complete(plan, hit);
       if (slice.isOver) return { timestamp: hit.timestamp, after: hit };
     }
     return { timestamp: next(plan, to) };
@@ -156,25 +166,31 @@ export class Walk {
 
   /** Reads what the text index finds, timestamp by timestamp: those of one are sorted by their filenames. */
   *#matched(plan: Plan, lookup: Lookup, { from, to }: Stretch, slice: Slice): Generator<Hit, Place | undefined> {
-    const { sql, values } = matching(plan, lookup, { from, to });
+    const columns = lookup.untested.length === 0 ? plan.wanted : 'sizes';
+    const { sql, values } = matching(plan, lookup, { from, to }, columns);
     let group: Hit[] = [];
     let found = 0;
     let timestamp = from;
-    for (const row of this.#db.iterate(sql, ...values)) {
-      if (row.timestamp !== timestamp) {
+    for (const row of this.#db.iterateArrays(sql, ...values)) {
+      const hit = toHit(row, columns);
+      if (hit.timestamp !== timestamp) {
         yield* sorted(group, plan.order);
-        timestamp = row.timestamp as number;
+        timestamp = hit.timestamp;
         if (found > 0 && slice.isOver) return { timestamp };
         [group, found] = [[], 0];
       }
       found += 1;
       if (found > MAX_SORTED) break;
-      const hit = toHit(row);
-      if (row.hit === 1 && this.#promptMatches(hit.seq, lookup.untested)) group.push(hit);
+      if (isHit(row) && this.#promptMatches(hit.seq, lookup.untested)) group.push(this.#complete(plan, hit));
     }
     if (found > MAX_SORTED) return yield* this.#walked(plan, { timestamp }, timestamp, slice);
     yield* sorted(group, plan.order);
     return { timestamp: next(plan, to) };
+  }
+
+  #complete({ wanted }: Plan, hit: Hit): Hit {
+    if (wanted === 'records') hit.row ??= this.#db.getArray(RECORD, hit.seq);
+    return hit;
   }
 
   #promptMatches(seq: number, terms: string[]): boolean {
@@ -201,13 +217,20 @@ function sorted(hits: Hit[], order: CatalogQuery['order']): Hit[] {
   return hits.length > 1 ? hits.sort((a, b) => (a.filename < b.filename ? -sign : sign)) : hits;
 }
 
+/** The last columns of every selection. */
 const HIT_COLUMNS = 'images.seq, timestamp, filename, size, pinned';
+/** These and the test. */
+const HIT_VALUES = 6;
+const COLUMNS: Record<Wanted, string> = { records: `${RECORD_VALUES}, ${HIT_COLUMNS}`, sizes: HIT_COLUMNS };
+const RECORD = `SELECT ${RECORD_VALUES} FROM images WHERE seq = ?`;
+/** The test that every image passes. */
+const EVERY = 'TRUE';
 
 /**
  * One row value bounds each side: SQLite could walk the index from a second bound on `timestamp` instead of from the
  * position.
  */
-function selection({ order, walk, test }: Plan, { timestamp, after }: Place, to: number): Fragment {
+function selection({ order, walk, test }: Plan, { timestamp, after }: Place, to: number, columns: Wanted): Fragment {
   const inclusive = after?.inclusive ? '=' : '';
   const [direction, begin, end] =
     order === 'oldest'
@@ -215,7 +238,7 @@ function selection({ order, walk, test }: Plan, { timestamp, after }: Place, to:
       : (['DESC', after ? `<${inclusive}` : '<', '>='] as const);
   const first = after ?? { timestamp: order === 'oldest' ? timestamp : timestamp + 1, filename: '' };
   const sql = `
-    SELECT ${HIT_COLUMNS}, (${test.sql}) AS hit
+    SELECT ${COLUMNS[columns]}, (${test.sql})
     FROM images INDEXED BY ${walk.index}
     WHERE delete_time IS NULL AND ${walk.scope.sql}
       AND (timestamp, filename) ${begin} (?, ?) AND (timestamp, filename) ${end} (?, ?)
@@ -224,9 +247,9 @@ function selection({ order, walk, test }: Plan, { timestamp, after }: Place, to:
   return { sql, values: [...test.values, ...walk.scope.values, ...bounds] };
 }
 
-function matching({ order, test }: Plan, { expression }: Lookup, { from, to }: Stretch): Fragment {
+function matching({ order, test }: Plan, { expression }: Lookup, { from, to }: Stretch, columns: Wanted): Fragment {
   const sql = `
-    SELECT ${HIT_COLUMNS}, (${test.sql}) AS hit
+    SELECT ${COLUMNS[columns]}, (${test.sql})
     FROM prompts CROSS JOIN timeline ON timeline.place = prompts.rowid CROSS JOIN images ON images.seq = timeline.seq
     WHERE prompts MATCH ? AND prompts.rowid >= ? << 15 AND prompts.rowid < ? << 15
     ORDER BY prompts.rowid ${order === 'oldest' ? 'ASC' : 'DESC'}`;
@@ -252,12 +275,23 @@ function filterTest({ model, category, pinned, tags = [] }: CatalogQuery): Fragm
   if (category) tests.push({ sql: 'category = ?', values: [category] });
   if (pinned !== undefined) tests.push({ sql: 'pinned = ?', values: [Number(pinned)] });
   return {
-    sql: tests.map((test) => test.sql).join(' AND ') || 'TRUE',
+    sql: tests.map((test) => test.sql).join(' AND ') || EVERY,
     values: tests.flatMap((test) => test.values),
   };
 }
 
-function toHit(row: Record<string, unknown>): Hit {
-  const { seq, timestamp, filename, size, pinned } = row;
-  return { seq, timestamp, filename, size, pinned: pinned === 1 } as Hit;
+function toHit(row: RowArray, columns: Wanted): Hit {
+  const at = row.length - HIT_VALUES;
+  return {
+    seq: row[at] as number,
+    timestamp: row[at + 1] as number,
+    filename: row[at + 2] as string,
+    size: row[at + 3] as number,
+    pinned: row[at + 4] === 1,
+    row: columns === 'records' ? row : undefined,
+  };
+}
+
+function isHit(row: RowArray): boolean {
+  return row.at(-1) === 1;
 }

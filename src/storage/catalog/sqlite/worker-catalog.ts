@@ -3,6 +3,7 @@ import type { BucketCatalog } from '../bucket-catalog.ts';
 import { CatalogError, type CatalogQuery, type LocalCatalog } from '../catalog.ts';
 import { Indexing } from './indexing.ts';
 import type { CatalogFile, Opened, OpenState } from './opening.ts';
+import { toPage } from './rows.ts';
 import type { Around } from './thread.ts';
 import { type CatalogBuilder, CatalogThreads } from './threads.ts';
 
@@ -106,7 +107,8 @@ function catalogOver(threads: CatalogThreads, calls: Calls): WorkerCatalog {
     ...reader.methods(READS, calls.read),
     ...writer.methods(WRITES, calls.watch),
     ...writer.methods(COMMITS, calls.watch, 'unknown'),
-    page: (query, request) => calls.search(query, () => reader.call('page', [query, request])),
+    page: async (query, request) =>
+      toPage(await calls.search(query, () => reader.call('packedPage', [query, request]))),
     pageSizes: (query, request) => calls.search(query, () => reader.call('pageSizes', [query, request])),
     async close(clean) {
       await indexing.stop();
