@@ -1,4 +1,5 @@
 /** Lists over one provider or several: merges their pages in one order and makes page tokens. */
+import { OneByOne } from '../async/one-by-one.ts';
 import { resolveRange } from '../domain/dates.ts';
 import { invalidField } from '../domain/errors.ts';
 import type { StorageItem } from '../domain/image.ts';
@@ -14,6 +15,9 @@ const MAX_PAGE_BYTES = 1000 * 1024;
 /** What an item takes besides its text: numbers, hash, times, and the tags and lengths of 64 labels. */
 const ITEM_OVERHEAD_BYTES = 512;
 const MAX_QUERY_BYTES = 4096;
+
+/** Of all lists of the process: calls that are soon done do not wait for several pages. */
+const turns = new OneByOne();
 
 type Options = ListOptions<Instant>;
 
@@ -55,7 +59,8 @@ async function* readPages(
     const after = place && resumeOf(provider.name, place, options);
     return new Head(provider, query, pageSize, after);
   });
-  for (let left = options.limit || Number.POSITIVE_INFINITY; left > 0; ) {
+  for (let left = options.limit || Number.POSITIVE_INFINITY, isFirst = true; left > 0; isFirst = false) {
+    await turns.next(isFirst);
     const items = await nextItems(heads, Math.min(pageSize, left), options);
     const last = items.at(-1);
     if (last === undefined) return;
