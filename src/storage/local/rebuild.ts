@@ -32,7 +32,7 @@ export async function rebuildCatalog(builder: CatalogBuilder, options: RebuildOp
   const fresh = `${layout.catalog}.new`;
   await removeDatabase(fresh);
   const tombstones = await knownTombstones(builder, layout);
-  const catalog = await builder.create({ path: fresh, storeId });
+  const catalog = await builder.create({ path: fresh, storeId, indexLater: true });
   try {
     const deleted = new Set(tombstones.map(({ record }) => record.filename));
     const load = (records: ImageRecord[]) => catalog.load(records.filter(({ filename }) => !deleted.has(filename)));

@@ -8,6 +8,7 @@ import { examineWal, setWalAside } from './main-file.ts';
 import { INITIAL } from './migrations/001-initial.ts';
 import { BUCKETS } from './migrations/002-buckets.ts';
 import { TIMELINE } from './migrations/003-timeline.ts';
+import { leaveToIndexing } from './text-index.ts';
 
 /** Step n brings a catalog from `user_version` n - 1 to n. */
 const MIGRATIONS = [INITIAL, BUCKETS, TIMELINE];
@@ -32,6 +33,8 @@ export interface CatalogFile {
    * the calls. Unset: none is.
    */
   checkLaterAbove?: number;
+  /** One that is created gets its text index once it is open, behind the calls. */
+  indexLater?: boolean;
 }
 
 /** `lost`: only a rebuild helps. */
@@ -107,7 +110,7 @@ function markInUse(db: Connection, { path, synchronous = 'FULL' }: CatalogFile, 
 }
 
 /** Creates an empty catalog that is fast to fill and durable only once it is sealed. Throws a StoreOpenError. */
-export function createEmpty(db: Connection, { path, storeId }: CatalogFile): void {
+export function createEmpty(db: Connection, { path, storeId, indexLater = false }: CatalogFile): void {
   if (existsSync(path)) throw new StoreOpenError('io', 'a new catalog would overwrite another');
   // SQLite would replay a WAL left by an earlier database over this one.
   for (const suffix of ['-wal', '-shm', '-journal']) rmSync(path + suffix, { force: true });
@@ -118,6 +121,7 @@ export function createEmpty(db: Connection, { path, storeId }: CatalogFile): voi
     db.transaction(() => {
       setStoreValue(db, 'store_id', storeId);
       setStoreValue(db, 'records_synced', 0);
+      if (indexLater) leaveToIndexing(db);
     });
   } catch (error) {
     closeDamaged(db);

@@ -121,7 +121,7 @@ export function indexedFrom(db: Connection): number {
 }
 
 /** Leaves all images to `indexOlder`. */
-export function indexLater(db: Connection): void {
+export function leaveToIndexing(db: Connection): void {
   const sql =
     "INSERT INTO store (name, value) VALUES ('indexed_from', ?) ON CONFLICT DO UPDATE SET value = excluded.value";
   db.run(sql, NO_TIMESTAMP);
@@ -130,5 +130,5 @@ export function indexLater(db: Connection): void {
 /** Replaces the tables of the text index with empty ones. */
 export function emptyIndex(db: Connection): void {
   db.exec(`DROP TABLE prompts; DROP TABLE timeline; DROP TABLE crowded; ${SEARCH_TABLES}`);
-  indexLater(db);
+  leaveToIndexing(db);
 }

@@ -84,7 +84,7 @@ export class CatalogThreads {
   }
 
   /** Creates the file of an empty catalog, to be filled and sealed. Rejects with a StoreOpenError when there is one. */
-  async create(file: Pick<CatalogFile, 'path' | 'storeId'>): Promise<NewCatalog> {
+  async create(file: Pick<CatalogFile, 'path' | 'storeId' | 'indexLater'>): Promise<NewCatalog> {
     this.writer.use(file);
     await this.writer.call('create', []);
     return this.writer.methods(['load', 'loadTombstones', 'seal']);
