@@ -12,7 +12,7 @@ import type { Layout } from './layout.ts';
 import { namesByFolder, namesIn, readRecords, readStaged } from './record-files.ts';
 import { LOCAL_TOMBSTONE_MS } from './store.ts';
 
-const BATCH = 1000;
+const BATCH = 200;
 const KEPT_LOST = 2;
 const PROGRESS_MS = 2000;
 
