@@ -48,8 +48,8 @@ interface Plan {
   indexedFrom: number;
   /** What the text index is asked; unset where it is of no use. */
   lookup: Lookup | 'nothing' | undefined;
-  /** Without the text index: which index is read. */
-  walk: { index: string; scope: Fragment };
+  /** Without the text index: which index is read. `isExact`: one filter alone would pass all images in it. */
+  walk: { index: string; scope: Fragment; isExact: boolean };
   /** Which of the images that are read are hits. */
   test: Fragment;
   terms: string[];
@@ -89,13 +89,14 @@ export class Walk {
     const from = indexedFrom(this.#db);
     const fields = fieldWords(query);
     const isIndexWalk = terms.length === 0 && fields.length <= 1 && !query.tags?.length;
+    const walk = indexWalk(query);
     return {
       order,
       ...(order === 'oldest' ? { first: oldest, last: newest } : { first: newest, last: oldest }),
       indexedFrom: from,
       lookup: isIndexWalk ? undefined : yield* this.#lookup.find(terms, fields),
-      walk: indexWalk(query),
-      test: filterTest(query),
+      walk,
+      test: isIndexWalk && walk.isExact ? { sql: EVERY, values: [] } : filterTest(query),
       terms,
       wanted,
     };
@@ -119,13 +120,12 @@ export class Walk {
 
   /** Returns where the next stretch begins, or where to continue once the time of the slice is over. */
   *#stretch(plan: Plan, place: Place, slice: Slice): Generator<Hit, Place | undefined> {
-    const { timestamp, after } = place;
+    const { timestamp } = place;
     const { lookup } = plan;
-    if (lookup !== undefined && after !== undefined) return yield* this.#walked(plan, place, timestamp, slice);
     const last = lookup === undefined ? undefined : this.#lastIndexed(plan, timestamp);
     if (last === undefined) return yield* this.#walked(plan, place, this.#lastWalked(plan, timestamp), slice);
     if (lookup === 'nothing') return { timestamp: next(plan, last) };
-    return yield* this.#matched(plan, lookup as Lookup, { from: timestamp, to: last }, slice);
+    return yield* this.#matched(plan, lookup as Lookup, place, last, slice);
   }
 
   /** Returns up to which timestamp, beginning with this one, the text index has all images; undefined where it lacks some. */
@@ -165,25 +165,26 @@ export class Walk {
   }
 
   /** Reads what the text index finds, timestamp by timestamp: those of one are sorted by their filenames. */
-  *#matched(plan: Plan, lookup: Lookup, { from, to }: Stretch, slice: Slice): Generator<Hit, Place | undefined> {
+  *#matched(plan: Plan, lookup: Lookup, place: Place, to: number, slice: Slice): Generator<Hit, Place | undefined> {
     const columns = lookup.untested.length === 0 ? plan.wanted : 'sizes';
-    const { sql, values } = matching(plan, lookup, { from, to }, columns);
+    const { sql, values } = matching(plan, lookup, { from: place.timestamp, to }, columns);
     let group: Hit[] = [];
     let found = 0;
-    let timestamp = from;
+    let { timestamp, after } = place;
     for (const row of this.#db.iterateArrays(sql, ...values)) {
       const hit = toHit(row, columns);
       if (hit.timestamp !== timestamp) {
         yield* sorted(group, plan.order);
         timestamp = hit.timestamp;
         if (found > 0 && slice.isOver) return { timestamp };
-        [group, found] = [[], 0];
+        [group, found, after] = [[], 0, undefined];
       }
       found += 1;
       if (found > MAX_SORTED) break;
+      if (after !== undefined && !isPast(hit, after, plan.order)) continue;
       if (isHit(row) && this.#promptMatches(hit.seq, lookup.untested)) group.push(this.#complete(plan, hit));
     }
-    if (found > MAX_SORTED) return yield* this.#walked(plan, { timestamp }, timestamp, slice);
+    if (found > MAX_SORTED) return yield* this.#walked(plan, { timestamp, after }, timestamp, slice);
     yield* sorted(group, plan.order);
     return { timestamp: next(plan, to) };
   }
@@ -210,6 +211,12 @@ function next({ order }: Plan, timestamp: number): number {
 
 function isBeyond({ order, last }: Plan, timestamp: number): boolean {
   return order === 'oldest' ? timestamp > last : timestamp < last;
+}
+
+/** Returns whether an image of the same timestamp comes after the position. */
+function isPast({ filename }: Hit, after: Start, order: CatalogQuery['order']): boolean {
+  if (filename === after.filename) return after.inclusive === true;
+  return order === 'oldest' ? filename > after.filename : filename < after.filename;
 }
 
 function sorted(hits: Hit[], order: CatalogQuery['order']): Hit[] {
@@ -257,12 +264,17 @@ function matching({ order, test }: Plan, { expression }: Lookup, { from, to }: S
 }
 
 function indexWalk({ model, category, pinned }: CatalogQuery): Plan['walk'] {
-  if (model) return { index: 'images_model', scope: { sql: 'model_slug = ?', values: [modelSlug(model)] } };
-  if (category) {
-    return { index: 'images_category', scope: { sql: "category = ? AND category <> ''", values: [category] } };
+  const isExact = pinned !== false;
+  if (model) {
+    const scope = { sql: 'model_slug = ?', values: [modelSlug(model)] };
+    return { index: 'images_model', scope, isExact: isExact && isModelSlug(model) };
   }
-  if (pinned) return { index: 'images_pinned', scope: { sql: 'pinned = 1', values: [] } };
-  return { index: 'images_time', scope: { sql: 'TRUE', values: [] } };
+  if (category) {
+    const scope = { sql: "category = ? AND category <> ''", values: [category] };
+    return { index: 'images_category', scope, isExact };
+  }
+  if (pinned) return { index: 'images_pinned', scope: { sql: 'pinned = 1', values: [] }, isExact };
+  return { index: 'images_time', scope: { sql: EVERY, values: [] }, isExact };
 }
 
 function filterTest({ model, category, pinned, tags = [] }: CatalogQuery): Fragment {
