@@ -1,6 +1,7 @@
 /** Starts the daemon as users do, in a process of its own, with a probe inside. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { ask } from './child.ts';
@@ -18,8 +19,12 @@ export interface Daemon {
   log: Record<string, unknown>[];
   /** Returns the activity since the last call. */
   activity(): Promise<Activity>;
+  /** The most memory that it had before it was ended; NaN where the kernel keeps no account of it. */
+  peakMemoryMb(): number;
   /** Ends it by SIGTERM. */
   stop(): Promise<void>;
+  /** Ends it by SIGKILL. */
+  kill(): Promise<void>;
 }
 
 /** `env` holds further settings. Rejects when the daemon ends before it listens. */
@@ -48,17 +53,32 @@ export async function startDaemon(basePath: string, env: NodeJS.ProcessEnv = {})
     else console.error(line);
   });
   const address = await addressOf(child);
+  let peakMemoryMb = Number.NaN;
+  const end = async (signal: 'SIGTERM' | 'SIGKILL') => {
+    peakMemoryMb = peakMemoryOf(child.pid!);
+    const exit = once(child, 'exit');
+    child.kill(signal);
+    await exit;
+  };
   return {
     address,
     startSeconds: (performance.now() - begun) / 1000,
     log,
     activity: () => ask(child, {}),
-    async stop() {
-      const exit = once(child, 'exit');
-      child.kill();
-      await exit;
-    },
+    peakMemoryMb: () => peakMemoryMb,
+    stop: () => end('SIGTERM'),
+    kill: () => end('SIGKILL'),
   };
+}
+
+/** Returns the most memory that the process had until now. */
+function peakMemoryOf(pid: number): number {
+  try {
+    const [, kilobytes] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))!;
+    return Number(kilobytes) / 1000;
+  } catch {
+    return Number.NaN;
+  }
 }
 
 function addressOf(child: ChildProcess): Promise<string> {

@@ -49,7 +49,7 @@ const ROOM_MAY_IMPORT: Record<string, string[]> = {
   retention: ['catalog', 'domain'],
   types: ['domain'],
   maintenance: ['types', 'catalog', 'async', 'embedded', 'formats', 'domain'],
-  lists: ['types', 'catalog', 'domain'],
+  lists: ['types', 'catalog', 'async', 'domain'],
   transfer: ['types', 'async', 'formats', 'domain'],
   local: BELOW_STORES,
   bucket: BELOW_STORES,

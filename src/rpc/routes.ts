@@ -19,6 +19,7 @@ import {
   saveOptionsOf,
   statisticsFrom,
 } from './convert.ts';
+import { batchOf } from './list-batch.ts';
 import type { CallMemory } from './memory.ts';
 import { receiveSave, type SaveStreamLimits } from './save-stream.ts';
 
@@ -65,12 +66,11 @@ export function createRoutes(
       }
     },
 
-    async *list(request, { signal, values }) {
+    async *list(request, { signal, values, requestHeader }) {
       const pages = storage.list(listOptionsOf(request)).pages();
       const receiver = { budget: memory.kept, caller: values.get(callerKey), signal };
-      for await (const { items, nextPageToken } of partByPart(pages, MAX_PAGE_COST, costOfPage, receiver)) {
-        yield { images: items.map(imageFrom), nextPageToken };
-      }
+      for await (const page of partByPart(pages, MAX_PAGE_COST, costOfPage, receiver))
+        yield batchOf(page, requestHeader);
     },
 
     async delete({ filenames, provider }, { signal, values }) {

@@ -187,6 +187,11 @@ export interface ProviderContext {
    * test proves that it detects a loss.
    */
   synchronous?: 'FULL' | 'NORMAL';
+  /**
+   * The size in bytes from which on the catalog of a local store is looked through behind the calls after an unclean stop;
+   * default 64 MiB.
+   */
+  checkLaterAbove?: number;
 }
 
 /**

@@ -340,9 +340,9 @@ describe.each([
   if (open !== openInThread)
     it('answers other calls while a search walks', async () => {
       const order: string[] = [];
-      // None of the newer half has the word: the walk needs many pauses before its first hit.
+      // So many images take many slices.
       const searching = catalog
-        .page({ order: 'newest', query: 'old castl' }, { limit: 1, maxBytes: 1 })
+        .page({ order: 'newest', query: 'old castl' }, { limit: COUNT, maxBytes: 1 << 30 })
         .then(() => order.push('search'));
       const asking = catalog.find('nothing').then(() => order.push('find'));
       await Promise.all([searching, asking]);

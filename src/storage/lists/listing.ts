@@ -1,8 +1,9 @@
 /** Lists over one provider or several: merges their pages in one order and makes page tokens. */
+import { OneByOne } from '../async/one-by-one.ts';
 import { resolveRange } from '../domain/dates.ts';
 import { invalidField } from '../domain/errors.ts';
 import type { StorageItem } from '../domain/image.ts';
-import type { ImageQuery, Instant, ListOptions, Page, Position, Resume } from '../domain/requests.ts';
+import type { ImageQuery, Instant, ItemPage, ListOptions, Page, Position, Resume } from '../domain/requests.ts';
 import { checkCount, checkGroup, checkTags, checkText } from '../domain/validation.ts';
 import type { ImageList, PageReader } from '../types.ts';
 import { decodeToken, encodeToken, type PlaceInOrder, scopeOf } from './page-token.ts';
@@ -14,6 +15,9 @@ const MAX_PAGE_BYTES = 1000 * 1024;
 /** What an item takes besides its text: numbers, hash, times, and the tags and lengths of 64 labels. */
 const ITEM_OVERHEAD_BYTES = 512;
 const MAX_QUERY_BYTES = 4096;
+
+/** Of all lists of the process: calls that are soon done do not wait for several pages. */
+const turns = new OneByOne();
 
 type Options = ListOptions<Instant>;
 
@@ -55,15 +59,16 @@ async function* readPages(
     const after = place && resumeOf(provider.name, place, options);
     return new Head(provider, query, pageSize, after);
   });
-  for (let left = options.limit || Number.POSITIVE_INFINITY; left > 0; ) {
+  for (let left = options.limit || Number.POSITIVE_INFINITY, isFirst = true; left > 0; isFirst = false) {
+    await turns.next(isFirst);
     const items = await nextItems(heads, Math.min(pageSize, left), options);
     const last = items.at(-1);
     if (last === undefined) return;
     left -= items.length;
-    await fill(heads);
-    const nextPageToken = heads.some((head) => head.item !== undefined) ? encodeToken(placeOf(last), scope) : '';
-    yield { items, nextPageToken };
-    if (nextPageToken === '') return;
+    const isLast = heads.every((head) => head.isAtEnd);
+    if (left > 0 && !isLast) for (const head of heads) head.readAhead();
+    yield { items, nextPageToken: isLast ? '' : encodeToken(placeOf(last), scope) };
+    if (isLast) return;
   }
 }
 
@@ -94,12 +99,13 @@ function firstOf(heads: Head[], options: Options): Head | undefined {
   return best;
 }
 
-/** Reads the images of one provider page by page; `item` is the next unread one. */
+/** Reads the images of one provider page by page, the next one ahead; `item` is the next unread one. */
 class Head {
   #items: StorageItem[] = [];
   #next = 0;
   #after: Resume | undefined;
   #more = true;
+  #ahead: Promise<ItemPage> | undefined;
   readonly #provider: PageReader;
   readonly #query: ImageQuery;
   readonly #pageSize: number;
@@ -120,12 +126,26 @@ class Head {
     return this.item === undefined && this.#more;
   }
 
+  get isAtEnd(): boolean {
+    return this.item === undefined && !this.#more;
+  }
+
   take(): void {
     this.#next += 1;
   }
 
+  /** Begins to read the next page where the last one is used up. */
+  readAhead(): void {
+    if (!this.isUnread || this.#ahead !== undefined) return;
+    this.#ahead = this.#provider.readPage(this.#query, this.#after, this.#pageSize, MAX_PAGE_BYTES);
+    // Whoever reads it meets its failure; a list that is left does not.
+    this.#ahead.catch(() => {});
+  }
+
   async read(): Promise<void> {
-    const { items, more } = await this.#provider.readPage(this.#query, this.#after, this.#pageSize, MAX_PAGE_BYTES);
+    this.readAhead();
+    const { items, more } = await this.#ahead!;
+    this.#ahead = undefined;
     this.#items = items;
     this.#next = 0;
     this.#more = more;

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { KeyedQueue } from '../async/keyed-queue.ts';
 import type { LocalCatalog } from '../catalog/catalog.ts';
 import { readMainFile } from '../catalog/sqlite/main-file.ts';
-import { type OpenCatalogOptions, type OpenedCatalog, openCatalog } from '../catalog/sqlite/worker-catalog.ts';
+import { type OpenCatalogOptions, type OpenedState, openCatalog } from '../catalog/sqlite/worker-catalog.ts';
 import { checkLinks, checkLocal } from '../disk/file-system.ts';
 import { Folders, hasCode, ifPresent, inodeOf, readText, replaceFile, syncFolder } from '../disk/files.ts';
 import { toOpenError } from '../disk/folder-problem.ts';
@@ -24,10 +24,14 @@ import { isNewest, type Progress, readProgress, wasOpenedSince, writeProgress } 
 import { Layout } from './layout.ts';
 import { rebuildCatalog } from './rebuild.ts';
 import { lacksRecords } from './record-files.ts';
-import { restoreRecords, settleStaging } from './recover.ts';
+import { restoreRecords, settleStaging, stagedUploads } from './recover.ts';
+import { Recovery } from './recovery.ts';
 import { Reserve } from './reserve.ts';
 import type { LocalStore } from './store.ts';
 import { checkStoreFiles, notPlain } from './store-files.ts';
+
+/** Looking through so large a catalog takes a few tenths of a second. */
+const CHECKED_AT_START_BYTES = 64 * 1024 * 1024;
 
 export interface OpenStore extends LocalStore {
   lock: Lock;
@@ -80,14 +84,16 @@ async function openLocked(layout: Layout, folders: Folders, lock: Lock, context:
   reserve.serve(catalog);
   const queues = { byFilename: new KeyedQueue(), byKey: new KeyedQueue() };
   try {
-    const recovering = { layout, catalog, folders, log: context.log, failpoint: context.failpoint };
     const isBehind = !opened.isBuilt && !(isNoted && (await isCurrent(opened, layout, known, asClosed)));
-    await reserve.lend(async () => {
-      if (isBehind) await catchUp({ layout, catalog, context });
-      if (!opened.clean) await restoreRecords(recovering);
-      await settleStaging(recovering);
-      await finishUnlinks({ layout, catalog, context, ...queues });
+    if (isBehind) {
+      if (!(await opened.whenChecked)) throw new StoreOpenError('io', 'the catalog is damaged; start again');
+      await reserve.lend(() => catchUp({ layout, catalog, context }));
+    }
+    const recovery = await recoveryOf(opened, { layout, catalog, folders, ...queues }, reserve, context, (error) => {
+      condition?.stop(error);
     });
+    const isRecoveredLater = !opened.checked && !isBehind;
+    if (!isRecoveredLater) await recovery.run();
     if (isBehind || opened.isBuilt || (await lacksRecords(layout))) await reportStrays({ layout, catalog, context });
     const generation = await reserve.lend(() => beginGeneration(layout, catalog, known, context));
     if (isNew) announceStore(layout, context);
@@ -104,7 +110,8 @@ async function openLocked(layout: Layout, folders: Folders, lock: Lock, context:
       failpoint: context.failpoint,
     });
     const audit = new AuditLog(layout.auditLog);
-    const parts = { layout, context, catalog, committer, folders, audit, condition: opening, reserve, lock };
+    if (isRecoveredLater) recovery.runAfter(opened.whenChecked);
+    const parts = { layout, context, catalog, committer, folders, audit, condition: opening, reserve, recovery, lock };
     return { storeId, generation, ...parts, ...queues, unlinksPending: false };
   } catch (error) {
     await catalog.close(false);
@@ -112,13 +119,29 @@ async function openLocked(layout: Layout, folders: Folders, lock: Lock, context:
   }
 }
 
+/** Returns the recovery of what the last stop left, which leaves out what comes later. */
+async function recoveryOf(
+  { clean }: OpenedState,
+  parts: Pick<LocalStore, 'layout' | 'catalog' | 'folders' | 'byFilename'>,
+  reserve: Reserve,
+  context: ProviderContext,
+  onFailure: (error: Error) => void,
+): Promise<Recovery> {
+  const { layout, catalog } = parts;
+  const { log, failpoint, name: provider } = context;
+  const recovering = { ...parts, log, failpoint };
+  const [staged, upTo] = [await stagedUploads(layout), await catalog.lastSequence()];
+  const recover = () =>
+    reserve.lend(async () => {
+      if (!clean) await restoreRecords(recovering, upTo);
+      await settleStaging(recovering, staged);
+      await finishUnlinks({ ...parts, context });
+    });
+  return new Recovery({ recover, onFailure, log, provider });
+}
+
 /** Returns whether the catalog is the newest of its folder, and has the last deletes of the audit log. */
-async function isCurrent(
-  opened: OpenedCatalog & { state: 'open' },
-  layout: Layout,
-  known: Progress,
-  asClosed: boolean,
-): Promise<boolean> {
+async function isCurrent(opened: OpenedState, layout: Layout, known: Progress, asClosed: boolean): Promise<boolean> {
   const { catalog } = opened;
   if (!isNewest({ ...opened, sequence: await catalog.lastSequence() }, known, asClosed)) return false;
   return !(await catalog.rowStates(await lastDeletes(layout.auditLog))).includes('live');
@@ -166,7 +189,7 @@ async function openOrRebuild(
   { storeId, isNew, asClosed }: { storeId: string; isNew: boolean; asClosed: boolean },
   context: ProviderContext,
   handlers: Pick<OpenCatalogOptions, 'onDeath' | 'onCorrupt'>,
-): Promise<OpenedCatalog & { state: 'open'; isBuilt: boolean }> {
+): Promise<OpenedState & { isBuilt: boolean }> {
   let isBuilt = false;
   const opened = await openCatalog({
     path: layout.catalog,
@@ -174,6 +197,7 @@ async function openOrRebuild(
     suspect: !asClosed,
     ...handlers,
     ...(context.synchronous && { synchronous: context.synchronous }),
+    checkLaterAbove: context.checkLaterAbove ?? CHECKED_AT_START_BYTES,
     rebuild: context.rebuildCatalog || (await inodeOf(layout.rebuild)) !== undefined,
     build: async (builder, why) => {
       if (context.rebuildCatalog) await checkRecords(layout);

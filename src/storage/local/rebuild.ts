@@ -12,7 +12,7 @@ import type { Layout } from './layout.ts';
 import { namesByFolder, namesIn, readRecords, readStaged } from './record-files.ts';
 import { LOCAL_TOMBSTONE_MS } from './store.ts';
 
-const BATCH = 1000;
+const BATCH = 200;
 const KEPT_LOST = 2;
 const PROGRESS_MS = 2000;
 
@@ -32,7 +32,7 @@ export async function rebuildCatalog(builder: CatalogBuilder, options: RebuildOp
   const fresh = `${layout.catalog}.new`;
   await removeDatabase(fresh);
   const tombstones = await knownTombstones(builder, layout);
-  const catalog = await builder.create({ path: fresh, storeId });
+  const catalog = await builder.create({ path: fresh, storeId, indexLater: true });
   try {
     const deleted = new Set(tombstones.map(({ record }) => record.filename));
     const kept = (records: ImageRecord[]) => records.filter(({ filename }) => !deleted.has(filename));

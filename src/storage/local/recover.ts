@@ -1,6 +1,7 @@
 /** Recovers a local store at its start, by the catalog: restores records and settles the uploads in staging. */
 import { readdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import type { KeyedQueue } from '../async/keyed-queue.ts';
 import type { ImageIndex, LocalCatalog } from '../catalog/catalog.ts';
 import {
   type Folders,
@@ -32,15 +33,21 @@ export interface Recovering {
   layout: Layout;
   catalog: LocalCatalog;
   folders: Folders;
+  byFilename: KeyedQueue;
   log: Logger;
   failpoint: (step: string) => void;
 }
 
-/** Restores and syncs the records of the last minute before the stop, which a power cut may have torn. */
-export async function restoreRecords({ layout, catalog, folders, log, failpoint }: Recovering): Promise<void> {
+/**
+ * Restores and syncs the records of the last minute before the stop, up to a sequence: a power cut may have torn them.
+ */
+export async function restoreRecords(recovering: Recovering, upTo: number): Promise<void> {
+  const { layout, catalog, folders, byFilename, log, failpoint } = recovering;
   for (;;) {
-    const rows = await catalog.unsyncedRecords(BATCH);
-    const restored = rows.map(({ filename }) => restoreRecord(layout, folders, catalog, filename));
+    const rows = (await catalog.unsyncedRecords(BATCH)).filter(({ sequence }) => sequence <= upTo);
+    const restored = rows.map(({ filename }) =>
+      byFilename.run(filename, () => restoreRecord(layout, folders, catalog, filename)),
+    );
     await Promise.all(restored.map((work) => unlessNotPlain(work, log)));
     await syncFolders(rows.map(({ filename }) => dirname(layout.record(filename))));
     failpoint('records-restored');
@@ -79,13 +86,17 @@ export async function restoreRecord(
   await folders.setFileMode(path);
 }
 
-/** Completes or removes every upload in staging, as the catalog decides. What fails is left to the next start. */
-export async function settleStaging(recovering: Recovering): Promise<void> {
-  const { layout, log, failpoint } = recovering;
-  const staged = (await readdir(layout.staging)).flatMap((name) => /^(.+)\.(?:part|json)$/.exec(name)?.[1] ?? []);
-  for (const filename of new Set(staged)) {
+/** Returns the filenames of the uploads in staging. */
+export async function stagedUploads({ staging }: Layout): Promise<ReadonlySet<string>> {
+  return new Set((await readdir(staging)).flatMap((name) => /^(.+)\.(?:part|json)$/.exec(name)?.[1] ?? []));
+}
+
+/** Completes or removes each of these uploads in staging, as the catalog decides. What fails is left to the next start. */
+export async function settleStaging(recovering: Recovering, staged: ReadonlySet<string>): Promise<void> {
+  const { layout, byFilename, log, failpoint } = recovering;
+  for (const filename of staged) {
     try {
-      await settleStaged(recovering, filename);
+      await byFilename.run(filename, () => settleStaged(recovering, filename));
     } catch (error) {
       if (!isOfOneFile(error)) throw error;
       log.warn({ err: error, filename }, 'an upload stays in staging');

@@ -7,6 +7,7 @@ import type { AuditLog } from './audit-log.ts';
 import type { Committer } from './committer.ts';
 import type { LocalCondition } from './condition.ts';
 import type { Layout } from './layout.ts';
+import type { Recovery } from './recovery.ts';
 import type { Reserve } from './reserve.ts';
 
 /** Minimum time that the catalog keeps the filename and the idempotency key of a deleted image. */
@@ -24,6 +25,7 @@ export interface LocalStore {
   audit: AuditLog;
   condition: LocalCondition;
   reserve: Reserve;
+  recovery: Recovery;
   /** Serializes work on the files of one image. */
   byFilename: KeyedQueue;
   /** Serializes commits with the same idempotency key. */

@@ -47,9 +47,9 @@ export class Upkeep {
   }
 
   async #tick(): Promise<void> {
-    const { condition, context } = this.#store;
+    const { condition, context, recovery } = this.#store;
     const now = context.now();
-    if (now < this.#pausedUntil) return;
+    if (now < this.#pausedUntil || !recovery.isDone) return;
     try {
       await condition.checkWritable();
     } catch {

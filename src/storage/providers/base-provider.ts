@@ -167,8 +167,12 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     const catalog = await folded(this.completeCatalog());
     const request = { ...(after && { after }), limit, maxBytes };
     const { records, more } = await folded(catalog.page(toCatalogQuery(query), request));
-    const locations = await Promise.all(records.map((record) => this.locate(record)));
-    return { items: records.map((record, at) => itemOf(this, record, locations[at]!)), more };
+    const located = records.map((record) => this.locate(record));
+    // A promise for each image would cost more than the rest of its item.
+    const locations = located.every((location) => !(location instanceof Promise))
+      ? located
+      : await Promise.all(located);
+    return { items: records.map((record, at) => itemOf(this, record, locations[at] as Location)), more };
   }
 
   async cleanup(options: CleanupOptions): Promise<CleanupResult> {

@@ -162,8 +162,9 @@ class LocalProvider extends BaseProvider {
   }
 
   protected async release(): Promise<void> {
-    const { committer, byKey, byFilename, catalog, layout, lock, reserve } = this.#store;
+    const { committer, byKey, byFilename, catalog, layout, lock, reserve, recovery } = this.#store;
     this.#trials.stop();
+    await recovery.idle();
     await byKey.idle();
     await committer.idle();
     await byFilename.idle();
@@ -187,6 +188,10 @@ class LocalProvider extends BaseProvider {
     try {
       await this.#store.condition.checkWritable();
     } catch {
+      await this.#upkeep.stop(false);
+      return false;
+    }
+    if (!this.#store.recovery.isDone) {
       await this.#upkeep.stop(false);
       return false;
     }

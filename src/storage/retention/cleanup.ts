@@ -105,12 +105,12 @@ async function* unprotected(catalog: ImageIndex, options: CleanupOptions, now: n
   const query = { ...filterOf(options), ...(olderThan && { end: Math.min(olderThan.getTime(), now) }) };
   let after: ImageSize | undefined;
   for (;;) {
-    const request = { ...(after && { after }), limit: GROUP_SIZE };
+    const request = { ...(after && { after }), limit: SCAN_ROWS };
     const rows = await catalog.pageSizes({ ...query, order: 'oldest' }, request);
     const going = rows.filter((row) => !isNewer(row, newestToGo));
-    if (going.length > 0) yield going;
+    for (let start = 0; start < going.length; start += GROUP_SIZE) yield going.slice(start, start + GROUP_SIZE);
     after = rows.at(-1);
-    if (going.length < GROUP_SIZE) return;
+    if (going.length < SCAN_ROWS) return;
   }
 }
 

@@ -1,7 +1,7 @@
 /** One SQLite connection of a catalog: settings, cached statements, transactions, and errors in the catalog's terms. */
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import { CatalogError, type CatalogFailure, type LogState } from '../catalog.ts';
-import type { Row } from './rows.ts';
+import type { Row, RowArray } from './rows.ts';
 
 const BUSY_TIMEOUT_MS = 10_000;
 const MAX_CACHED_STATEMENTS = 200;
@@ -36,7 +36,7 @@ export interface Fragment {
   values: SQLInputValue[];
 }
 
-/** All methods throw what node:sqlite throws, except `transaction`. */
+/** All methods throw what node:sqlite throws, except `transaction`. A SQL text is read either as rows or as arrays. */
 export class Connection {
   readonly #db: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
@@ -82,6 +82,20 @@ export class Connection {
 
   all(sql: string, ...values: SQLInputValue[]): Row[] {
     return this.#prepare(sql).all(...values) as Row[];
+  }
+
+  /** As `iterate`, with the columns of a row in their order. */
+  iterateArrays(sql: string, ...values: SQLInputValue[]): Iterable<RowArray> {
+    const statement = this.#prepare(sql);
+    statement.setReturnArrays(true);
+    return statement.iterate(...values) as unknown as Iterable<RowArray>;
+  }
+
+  /** Returns the columns of the first row in their order. */
+  getArray(sql: string, ...values: SQLInputValue[]): RowArray | undefined {
+    const statement = this.#prepare(sql);
+    statement.setReturnArrays(true);
+    return statement.get(...values) as unknown as RowArray | undefined;
   }
 
   /** Holds a read transaction until the iterator ends or is returned from; the same SQL must not run meanwhile. */

@@ -7,9 +7,12 @@ import { type Connection, SQLITE, sqliteCode } from './connection.ts';
 import { examineWal, setWalAside, type WalState } from './main-file.ts';
 import { INITIAL } from './migrations/001-initial.ts';
 import { BUCKETS } from './migrations/002-buckets.ts';
+import { TIMELINE } from './migrations/003-timeline.ts';
+import { leaveToIndexing } from './text-index.ts';
 
 /** Step n brings a catalog from `user_version` n - 1 to n. */
-const MIGRATIONS = [INITIAL, BUCKETS];
+const MIGRATIONS = [INITIAL, BUCKETS, TIMELINE];
+const TIMELINE_VERSION = MIGRATIONS.indexOf(TIMELINE) + 1;
 
 /** The codes that a lost catalog fails with; for the fixed statements here, ERROR means a schema that is not ours. */
 const LOST_CODES: readonly (number | undefined)[] = [SQLITE.CORRUPT, SQLITE.NOTADB, SQLITE.ERROR];
@@ -26,6 +29,13 @@ export interface CatalogFile {
   synchronous?: 'FULL' | 'NORMAL';
   /** The file may have been changed since it was closed: it is checked even if it was closed clean. */
   suspect?: boolean;
+  /**
+   * One that was not closed clean is opened unchecked where its file is larger, in bytes: it is looked through behind
+   * the calls. Unset: none is.
+   */
+  checkLaterAbove?: number;
+  /** One that is created gets its text index once it is open, behind the calls. */
+  indexLater?: boolean;
 }
 
 /** `lost`: only a rebuild helps. */
@@ -35,6 +45,8 @@ export interface OpenState {
   state: 'open';
   /** The last process closed it clean. */
   clean: boolean;
+  /** False: nobody has looked yet for damage that an unclean stop may have left. */
+  checked: boolean;
   /** False: commits may be missing, since its write-ahead log is gone or belongs to another state of the file. */
   whole: boolean;
   /** Grows with every start, clean close and checkpoint; 0 in a catalog of a version that knows no generation. */
@@ -55,9 +67,10 @@ export function openExisting(db: Connection, file: CatalogFile): Opened {
     const why = whyLost(db, file, wal);
     if (why === undefined) {
       const clean = storeValue(db, 'clean') === 1;
+      const checked = !isCheckedLater(db, file, wal);
       const whole = wal === 'missing' ? clean : wal !== 'foreign';
       markInUse(db, file, { clean, wal });
-      return { state: 'open', clean, whole, generation: generationOf(db) };
+      return { state: 'open', clean, checked, whole, generation: generationOf(db) };
     }
     db.close();
     return { state: 'lost', why };
@@ -67,16 +80,33 @@ export function openExisting(db: Connection, file: CatalogFile): Opened {
   }
 }
 
-function whyLost(db: Connection, { storeId, suspect = false }: CatalogFile, wal: WalState): string | undefined {
+function whyLost(db: Connection, file: CatalogFile, wal: WalState): string | undefined {
   if ((db.value('PRAGMA user_version') as number) > MIGRATIONS.length) {
     throw new StoreOpenError('config', 'the catalog was written by a newer version of image-storage; run that one');
   }
-  if (storeValue(db, 'store_id') !== storeId) return 'it belongs to another store';
-  if (storeValue(db, 'clean') === 1 && !suspect) return undefined;
+  if (storeValue(db, 'store_id') !== file.storeId) return 'it belongs to another store';
+  if (storeValue(db, 'clean') === 1 && !file.suspect) return undefined;
+  if (isCheckedLater(db, file, wal)) return undefined;
+  if (wal !== 'unproved') return damageOf(db);
   // A log of another moment may leave pages that are sound one by one, which quick_check does not compare.
-  const found = db.value(wal === 'unproved' ? 'PRAGMA integrity_check(1)' : 'PRAGMA quick_check(1)');
+  const found = db.value('PRAGMA integrity_check(1)');
   if (found !== 'ok') return `damaged: ${found}`;
-  return wal === 'unproved' && !isCounted(db) ? 'damaged: its totals are not those of its images' : undefined;
+  return isCounted(db) ? undefined : 'damaged: its totals are not those of its images';
+}
+
+/** A large one takes seconds to look through, and a kill alone damages nothing. */
+function isCheckedLater(
+  db: Connection,
+  { path, checkLaterAbove = Number.POSITIVE_INFINITY }: CatalogFile,
+  wal: WalState,
+): boolean {
+  return wal !== 'unproved' && storeValue(db, 'clean') !== 1 && statSync(path).size > checkLaterAbove;
+}
+
+/** Looks through the whole file; returns undefined where it is sound. */
+export function damageOf(db: Connection): string | undefined {
+  const found = db.value('PRAGMA quick_check(1)');
+  return found === 'ok' ? undefined : `damaged: ${found}`;
 }
 
 /** Returns whether the totals, which every commit writes, and the search texts are those of the images. */
@@ -85,8 +115,10 @@ function isCounted(db: Connection): boolean {
     `SELECT count(*) AS count, ifnull(sum(size), 0) AS bytes FROM images WHERE delete_time IS NULL`,
   );
   const total = db.get(`SELECT count, bytes FROM rollups WHERE kind = 'total'`) ?? { count: 0, bytes: 0 };
-  const texts = db.value('SELECT count(*) FROM prompts_docsize');
-  return listed?.count === total.count && listed?.bytes === total.bytes && texts === total.count;
+  if (listed?.count !== total.count || listed?.bytes !== total.bytes) return false;
+  // The later text index is filled behind the calls.
+  const hasAllTexts = (db.value('PRAGMA user_version') as number) < TIMELINE_VERSION;
+  return !hasAllTexts || db.value('SELECT count(*) FROM prompts_docsize') === total.count;
 }
 
 function markInUse(
@@ -111,7 +143,7 @@ function beginLog(db: Connection): void {
 }
 
 /** Creates an empty catalog that is fast to fill and durable only once it is sealed. Throws a StoreOpenError. */
-export function createEmpty(db: Connection, { path, storeId }: CatalogFile): void {
+export function createEmpty(db: Connection, { path, storeId, indexLater = false }: CatalogFile): void {
   if (existsSync(path)) throw new StoreOpenError('io', 'a new catalog would overwrite another');
   // SQLite would replay a WAL left by an earlier database over this one.
   for (const suffix of ['-wal', '-shm', '-journal']) rmSync(path + suffix, { force: true });
@@ -122,6 +154,7 @@ export function createEmpty(db: Connection, { path, storeId }: CatalogFile): voi
     db.transaction(() => {
       setStoreValue(db, 'store_id', storeId);
       setStoreValue(db, 'records_synced', 0);
+      if (indexLater) leaveToIndexing(db);
     });
   } catch (error) {
     closeDamaged(db);

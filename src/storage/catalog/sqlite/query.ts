@@ -2,28 +2,58 @@
 import { isModelSlug, modelSlug } from '../../domain/naming.ts';
 import type { Position } from '../../domain/requests.ts';
 import type { CatalogQuery, ImageSize } from '../catalog.ts';
+import { fieldWords } from '../search-fields.ts';
 import { matchesTerms, searchTerms } from '../search-text.ts';
 import type { Connection, Fragment } from './connection.ts';
 import { PAUSE, Slice } from './pause.ts';
-import { RARE_IMAGES, TextLookup } from './text-lookup.ts';
+import { RECORD_VALUES, type RowArray } from './rows.ts';
+import { indexedFrom } from './text-index.ts';
+import { type Lookup, TextLookup } from './text-lookup.ts';
+
+/** The most images of one timestamp that are collected and sorted; where more match, all are read by their filenames. */
+const MAX_SORTED = 500;
+/** Beyond what a place in time can hold. */
+const MAX_TIMESTAMP = 2 ** 48 - 2;
+const MIN_TIMESTAMP = -(2 ** 47);
 
 export interface Hit extends ImageSize {
   seq: number;
+  /** RECORD_VALUES, and perhaps others after them. Unset where only sizes were asked for. */
+  row?: RowArray | undefined;
 }
+
+/** What is read of the hits. */
+export type Wanted = 'records' | 'sizes';
 
 export type Start = Position & { inclusive?: boolean };
 
+/** The images from one timestamp to another, both included, in the order of the query. */
+interface Stretch {
+  from: number;
+  to: number;
+}
+
+/** Where to go on: with the images of a timestamp, after the one at that position. */
+interface Place {
+  timestamp: number;
+  after?: Start | undefined;
+}
+
 interface Plan {
   order: CatalogQuery['order'];
-  start: number;
-  end: number;
-  /** Which rows are read: the parts after FROM and WHERE. */
-  source: string;
-  scope: Fragment;
-  /** Which of them are hits. */
+  /** The first and the last timestamp in the order of the query. */
+  first: number;
+  last: number;
+  /** As the catalog had it when the plan was made. */
+  indexedFrom: number;
+  /** What the text index is asked; unset where it is of no use. */
+  lookup: Lookup | 'nothing' | undefined;
+  /** Without the text index: which index is read. `isExact`: one filter alone would pass all images in it. */
+  walk: { index: string; scope: Fragment; isExact: boolean };
+  /** Which of the images that are read are hits. */
   test: Fragment;
-  /** Terms that the prompts must still be tested for. */
   terms: string[];
+  wanted: Wanted;
 }
 
 /** Searches over one connection. */
@@ -40,99 +70,216 @@ export class Walk {
    * Yields the hits after `after`. At a hit a read transaction is open, at a PAUSE none is. A query that is not blank
    * and has no letter or digit finds nothing.
    */
-  *hits(query: CatalogQuery, after: Start | undefined): Generator<Hit | typeof PAUSE, void> {
+  *hits(query: CatalogQuery, after: Start | undefined, wanted: Wanted): Generator<Hit | typeof PAUSE, void> {
     const terms = searchTerms(query.query ?? '');
     if (terms.length === 0 && query.query?.trim()) return;
-    const plan = yield* this.#plan(query, terms);
-    let from = after;
+    const plan = yield* this.#plan(query, terms, wanted);
+    let place: Place | undefined = firstPlace(plan, after);
     for (;;) {
-      from = yield* this.#slice(plan, from);
-      if (from === undefined) return;
+      place = yield* this.#slice(plan, place);
+      if (place === undefined) return;
       yield PAUSE;
     }
   }
 
+  *#plan(query: CatalogQuery, terms: string[], wanted: Wanted): Generator<typeof PAUSE, Plan> {
+    const { order, start = MIN_TIMESTAMP, end = MAX_TIMESTAMP + 1 } = query;
+    const [oldest, newest] = [Math.max(start, MIN_TIMESTAMP), Math.min(end - 1, MAX_TIMESTAMP)];
+    // Before the words of the index are read: what is indexed meanwhile may have others.
+    const from = indexedFrom(this.#db);
+    const fields = fieldWords(query);
+    const isIndexWalk = terms.length === 0 && fields.length <= 1 && !query.tags?.length;
+    const walk = indexWalk(query);
+    return {
+      order,
+      ...(order === 'oldest' ? { first: oldest, last: newest } : { first: newest, last: oldest }),
+      indexedFrom: from,
+      lookup: isIndexWalk ? undefined : yield* this.#lookup.find(terms, fields),
+      walk,
+      test: isIndexWalk && walk.isExact ? { sql: EVERY, values: [] } : filterTest(query),
+      terms,
+      wanted,
+    };
+  }
+
   /** Returns where to continue once its time is over; undefined at the end. */
-  *#slice(plan: Plan, after: Start | undefined): Generator<Hit, Start | undefined> {
-    const { sql, values } = selection(plan, after);
-    let slice: Slice | undefined;
-    for (const row of this.#db.iterate(sql, ...values)) {
-      slice ??= new Slice();
-      const hit = toHit(row);
-      if (row.hit === 1 && this.#promptMatches(hit.seq, plan.terms)) yield hit;
-      if (slice.isOver) return { timestamp: hit.timestamp, filename: hit.filename };
+  *#slice(plan: Plan, begin: Place): Generator<Hit, Place | undefined> {
+    this.#db.exec('BEGIN');
+    try {
+      const slice = new Slice();
+      for (let place: Place | undefined = begin; place !== undefined; ) {
+        if (isBeyond(plan, place.timestamp)) return undefined;
+        place = yield* this.#stretch(plan, place, slice);
+        if (place !== undefined && slice.isOver) return place;
+      }
+      return undefined;
+    } finally {
+      this.#db.exec('COMMIT');
     }
-    return undefined;
+  }
+
+  /** Returns where the next stretch begins, or where to continue once the time of the slice is over. */
+  *#stretch(plan: Plan, place: Place, slice: Slice): Generator<Hit, Place | undefined> {
+    const { timestamp } = place;
+    const { lookup } = plan;
+    const last = lookup === undefined ? undefined : this.#lastIndexed(plan, timestamp);
+    if (last === undefined) return yield* this.#walked(plan, place, this.#lastWalked(plan, timestamp), slice);
+    if (lookup === 'nothing') return { timestamp: next(plan, last) };
+    return yield* this.#matched(plan, lookup as Lookup, place, last, slice);
+  }
+
+  /** Returns up to which timestamp, beginning with this one, the text index has all images; undefined where it lacks some. */
+  #lastIndexed({ order, last, ...plan }: Plan, timestamp: number): number | undefined {
+    const from = Math.max(plan.indexedFrom, indexedFrom(this.#db));
+    if (timestamp < from || this.#crowdedFrom(order, timestamp, true) === timestamp) return undefined;
+    const crowded = this.#crowdedFrom(order, timestamp, false);
+    if (order === 'oldest') return Math.min(last, (crowded ?? Number.POSITIVE_INFINITY) - 1);
+    return Math.max(last, from, (crowded ?? Number.NEGATIVE_INFINITY) + 1);
+  }
+
+  #lastWalked({ order, last, lookup, ...plan }: Plan, timestamp: number): number {
+    const from = Math.max(plan.indexedFrom, indexedFrom(this.#db));
+    if (lookup === undefined) return last;
+    if (timestamp >= from) return timestamp;
+    return order === 'oldest' ? Math.min(last, from - 1) : last;
+  }
+
+  /** Returns the next timestamp, in the order, that more images share than the text index can hold. */
+  #crowdedFrom(order: CatalogQuery['order'], timestamp: number, inclusive: boolean): number | undefined {
+    const [end, operator] = order === 'oldest' ? ['min', '>'] : ['max', '<'];
+    const sql = `SELECT ${end}(timestamp) FROM crowded WHERE timestamp ${operator}${inclusive ? '=' : ''} ?`;
+    return (this.#db.value(sql, timestamp) ?? undefined) as number | undefined;
+  }
+
+  /** Reads images in their order, and tests each. */
+  *#walked(plan: Plan, place: Place, to: number, slice: Slice): Generator<Hit, Place | undefined> {
+    // Where images are passed over, the long columns are read of hits alone.
+    const columns = plan.test.sql === EVERY && plan.terms.length === 0 ? plan.wanted : 'sizes';
+    const { sql, values } = selection(plan, place, to, columns);
+    for (const row of this.#db.iterateArrays(sql, ...values)) {
+      const hit = toHit(row, columns);
+      if (isHit(row) && this.#promptMatches(hit.seq, plan.terms)) yield this.#complete(plan, hit);
+      if (slice.isOver) return { timestamp: hit.timestamp, after: hit };
+    }
+    return { timestamp: next(plan, to) };
+  }
+
+  /** Reads what the text index finds, timestamp by timestamp: those of one are sorted by their filenames. */
+  *#matched(plan: Plan, lookup: Lookup, place: Place, to: number, slice: Slice): Generator<Hit, Place | undefined> {
+    const columns = lookup.untested.length === 0 ? plan.wanted : 'sizes';
+    const { sql, values } = matching(plan, lookup, { from: place.timestamp, to }, columns);
+    let group: Hit[] = [];
+    let found = 0;
+    let { timestamp, after } = place;
+    for (const row of this.#db.iterateArrays(sql, ...values)) {
+      const hit = toHit(row, columns);
+      if (hit.timestamp !== timestamp) {
+        yield* sorted(group, plan.order);
+        timestamp = hit.timestamp;
+        if (found > 0 && slice.isOver) return { timestamp };
+        [group, found, after] = [[], 0, undefined];
+      }
+      found += 1;
+      if (found > MAX_SORTED) break;
+      if (after !== undefined && !isPast(hit, after, plan.order)) continue;
+      if (isHit(row) && this.#promptMatches(hit.seq, lookup.untested)) group.push(this.#complete(plan, hit));
+    }
+    if (found > MAX_SORTED) return yield* this.#walked(plan, { timestamp, after }, timestamp, slice);
+    yield* sorted(group, plan.order);
+    return { timestamp: next(plan, to) };
+  }
+
+  #complete({ wanted }: Plan, hit: Hit): Hit {
+    if (wanted === 'records') hit.row ??= this.#db.getArray(RECORD, hit.seq);
+    return hit;
   }
 
   #promptMatches(seq: number, terms: string[]): boolean {
     if (terms.length === 0) return true;
     return matchesTerms(this.#db.value('SELECT prompt FROM images WHERE seq = ?', seq) as string, terms);
   }
-
-  *#plan(query: CatalogQuery, terms: string[]): Generator<typeof PAUSE, Plan> {
-    const { order, start = Number.MIN_SAFE_INTEGER, end = Number.MAX_SAFE_INTEGER } = query;
-    const all = { order, start, end, test: filterTest(query), terms };
-    const lookup = yield* this.#lookup.find(terms);
-    if (lookup !== undefined) return { ...all, source: 'NOT INDEXED', scope: lookup.scope, terms: lookup.untested };
-    const tag = (query.tags ?? []).find((candidate) => this.#isRareTag(candidate));
-    if (tag !== undefined) {
-      const scope = { sql: 'seq IN (SELECT seq FROM image_tags WHERE tag = ?)', values: [tag] };
-      return { ...all, source: 'NOT INDEXED', scope };
-    }
-    return { ...all, ...indexWalk(query) };
-  }
-
-  #isRareTag(tag: string): boolean {
-    const sql = `SELECT count(*) FROM (SELECT 1 FROM image_tags WHERE tag = ? LIMIT ${RARE_IMAGES + 1})`;
-    return (this.#db.value(sql, tag) as number) <= RARE_IMAGES;
-  }
 }
+
+function firstPlace({ first, order }: Plan, after: Start | undefined): Place {
+  const isWithin = after !== undefined && (order === 'oldest' ? after.timestamp >= first : after.timestamp <= first);
+  return isWithin ? { timestamp: after.timestamp, after } : { timestamp: first };
+}
+
+function next({ order }: Plan, timestamp: number): number {
+  return order === 'oldest' ? timestamp + 1 : timestamp - 1;
+}
+
+function isBeyond({ order, last }: Plan, timestamp: number): boolean {
+  return order === 'oldest' ? timestamp > last : timestamp < last;
+}
+
+/** Returns whether an image of the same timestamp comes after the position. */
+function isPast({ filename }: Hit, after: Start, order: CatalogQuery['order']): boolean {
+  if (filename === after.filename) return after.inclusive === true;
+  return order === 'oldest' ? filename > after.filename : filename < after.filename;
+}
+
+function sorted(hits: Hit[], order: CatalogQuery['order']): Hit[] {
+  const sign = order === 'oldest' ? 1 : -1;
+  return hits.length > 1 ? hits.sort((a, b) => (a.filename < b.filename ? -sign : sign)) : hits;
+}
+
+/** The last columns of every selection. */
+const HIT_COLUMNS = 'images.seq, timestamp, filename, size, pinned';
+/** These and the test. */
+const HIT_VALUES = 6;
+const COLUMNS: Record<Wanted, string> = { records: `${RECORD_VALUES}, ${HIT_COLUMNS}`, sizes: HIT_COLUMNS };
+const RECORD = `SELECT ${RECORD_VALUES} FROM images WHERE seq = ?`;
+/** The test that every image passes. */
+const EVERY = 'TRUE';
 
 /**
  * One row value bounds each side: SQLite could walk the index from a second bound on `timestamp` instead of from the
  * position.
  */
-function selection({ order, start, end, source, scope, test }: Plan, after: Start | undefined): Fragment {
-  let [lower, upper]: Start[] = [
-    { timestamp: start, filename: '', inclusive: true },
-    { timestamp: end, filename: '' },
-  ];
-  if (after !== undefined && order === 'oldest' && !precedes(after, lower!)) lower = after;
-  if (after !== undefined && order === 'newest' && precedes(after, upper!)) upper = after;
-  const direction = order === 'oldest' ? 'ASC' : 'DESC';
+function selection({ order, walk, test }: Plan, { timestamp, after }: Place, to: number, columns: Wanted): Fragment {
+  const inclusive = after?.inclusive ? '=' : '';
+  const [direction, begin, end] =
+    order === 'oldest'
+      ? (['ASC', after ? `>${inclusive}` : '>=', '<'] as const)
+      : (['DESC', after ? `<${inclusive}` : '<', '>='] as const);
+  const first = after ?? { timestamp: order === 'oldest' ? timestamp : timestamp + 1, filename: '' };
   const sql = `
-    SELECT seq, timestamp, filename, size, pinned, (${test.sql}) AS hit
-    FROM images ${source}
-    WHERE delete_time IS NULL AND ${scope.sql}
-      AND (timestamp, filename) ${lower!.inclusive ? '>=' : '>'} (?, ?)
-      AND (timestamp, filename) ${upper!.inclusive ? '<=' : '<'} (?, ?)
+    SELECT ${COLUMNS[columns]}, (${test.sql})
+    FROM images INDEXED BY ${walk.index}
+    WHERE delete_time IS NULL AND ${walk.scope.sql}
+      AND (timestamp, filename) ${begin} (?, ?) AND (timestamp, filename) ${end} (?, ?)
     ORDER BY timestamp ${direction}, filename ${direction}`;
-  const bounds = [lower!.timestamp, lower!.filename, upper!.timestamp, upper!.filename];
-  return { sql, values: [...test.values, ...scope.values, ...bounds] };
+  const bounds = [first.timestamp, first.filename, order === 'oldest' ? to + 1 : to, ''];
+  return { sql, values: [...test.values, ...walk.scope.values, ...bounds] };
 }
 
-function precedes(a: Position, b: Position): boolean {
-  return a.timestamp < b.timestamp || (a.timestamp === b.timestamp && a.filename < b.filename);
+function matching({ order, test }: Plan, { expression }: Lookup, { from, to }: Stretch, columns: Wanted): Fragment {
+  const sql = `
+    SELECT ${COLUMNS[columns]}, (${test.sql})
+    FROM prompts CROSS JOIN timeline ON timeline.place = prompts.rowid CROSS JOIN images ON images.seq = timeline.seq
+    WHERE prompts MATCH ? AND prompts.rowid >= ? << 15 AND prompts.rowid < ? << 15
+    ORDER BY prompts.rowid ${order === 'oldest' ? 'ASC' : 'DESC'}`;
+  return { sql, values: [...test.values, expression, Math.min(from, to), Math.max(from, to) + 1] };
 }
 
-function indexWalk({ model, category, pinned }: CatalogQuery): Pick<Plan, 'source' | 'scope'> {
+function indexWalk({ model, category, pinned }: CatalogQuery): Plan['walk'] {
+  const isExact = pinned !== false;
   if (model) {
-    return { source: 'INDEXED BY images_model', scope: { sql: 'model_slug = ?', values: [modelSlug(model)] } };
+    const scope = { sql: 'model_slug = ?', values: [modelSlug(model)] };
+    return { index: 'images_model', scope, isExact: isExact && isModelSlug(model) };
   }
   if (category) {
-    return {
-      source: 'INDEXED BY images_category',
-      scope: { sql: "category = ? AND category <> ''", values: [category] },
-    };
+    const scope = { sql: "category = ? AND category <> ''", values: [category] };
+    return { index: 'images_category', scope, isExact };
   }
-  if (pinned) return { source: 'INDEXED BY images_pinned', scope: { sql: 'pinned = 1', values: [] } };
-  return { source: 'INDEXED BY images_time', scope: { sql: 'TRUE', values: [] } };
+  if (pinned) return { index: 'images_pinned', scope: { sql: 'pinned = 1', values: [] }, isExact };
+  return { index: 'images_time', scope: { sql: EVERY, values: [] }, isExact };
 }
 
 function filterTest({ model, category, pinned, tags = [] }: CatalogQuery): Fragment {
   const tests: Fragment[] = tags.map((tag) => ({
-    sql: 'EXISTS (SELECT 1 FROM image_tags WHERE tag = ? AND image_tags.seq = images.seq)',
+    sql: 'EXISTS (SELECT 1 FROM json_each(images.tags) WHERE value = ?)',
     values: [tag],
   }));
   if (model)
@@ -140,12 +287,23 @@ function filterTest({ model, category, pinned, tags = [] }: CatalogQuery): Fragm
   if (category) tests.push({ sql: 'category = ?', values: [category] });
   if (pinned !== undefined) tests.push({ sql: 'pinned = ?', values: [Number(pinned)] });
   return {
-    sql: tests.map((test) => test.sql).join(' AND ') || 'TRUE',
+    sql: tests.map((test) => test.sql).join(' AND ') || EVERY,
     values: tests.flatMap((test) => test.values),
   };
 }
 
-function toHit(row: Record<string, unknown>): Hit {
-  const { seq, timestamp, filename, size, pinned } = row;
-  return { seq, timestamp, filename, size, pinned: pinned === 1 } as Hit;
+function toHit(row: RowArray, columns: Wanted): Hit {
+  const at = row.length - HIT_VALUES;
+  return {
+    seq: row[at] as number,
+    timestamp: row[at + 1] as number,
+    filename: row[at + 2] as string,
+    size: row[at + 3] as number,
+    pinned: row[at + 4] === 1,
+    row: columns === 'records' ? row : undefined,
+  };
+}
+
+function isHit(row: RowArray): boolean {
+  return row.at(-1) === 1;
 }

@@ -3,22 +3,24 @@
 import type { ImageRecord } from '../../domain/record.ts';
 import type { GroupStatistics } from '../../domain/requests.ts';
 import type { BucketNotes, DueSweep, KnownRecord, ListedRecord, PendingOperation } from '../bucket-catalog.ts';
-import type {
-  CatalogQuery,
-  CatalogStatistics,
-  ImageSize,
-  PageRequest,
-  RecordPage,
-  RowState,
-  Span,
-  Tombstone,
-  UnsyncedRecord,
+import {
+  CatalogError,
+  type CatalogQuery,
+  type CatalogStatistics,
+  type ImageSize,
+  type PageRequest,
+  type RecordPage,
+  type RowState,
+  type Span,
+  type Tombstone,
+  type UnsyncedRecord,
 } from '../catalog.ts';
 import { BucketRecords } from './bucket-records.ts';
 import { Connection } from './connection.ts';
+import { damageOf } from './opening.ts';
 import { PAUSE } from './pause.ts';
 import { type Start, Walk } from './query.ts';
-import { RECORD_COLUMNS, type Row, toRecord } from './rows.ts';
+import { type PackedPage, RECORD_COLUMNS, type Row, type RowArray, textBytesOf, toPage, toRecord } from './rows.ts';
 
 const ROW_OVERHEAD_BYTES = 1024;
 const MAX_BATCH_CHARS = 8 * 1024 * 1024;
@@ -44,6 +46,12 @@ export class CatalogReader {
 
   close(): void {
     this.#db.close();
+  }
+
+  /** Throws a CatalogError `corrupt` where the file is damaged. Takes seconds for a large one. */
+  check(): void {
+    const damage = damageOf(this.#db);
+    if (damage !== undefined) throw new CatalogError('corrupt', damage);
   }
 
   find(filename: string): ImageRecord | undefined {
@@ -73,32 +81,36 @@ export class CatalogReader {
     });
   }
 
-  *page(query: CatalogQuery, { after, limit, maxBytes }: PageRequest): Generator<void, RecordPage> {
-    const records: ImageRecord[] = [];
+  *page(query: CatalogQuery, request: PageRequest): Generator<void, RecordPage> {
+    return toPage(yield* this.packedPage(query, request));
+  }
+
+  /** As `page`, in a form that costs little to send. */
+  *packedPage(query: CatalogQuery, { after, limit, maxBytes }: PageRequest): Generator<void, PackedPage> {
+    const rows: RowArray[] = [];
     let bytes = 0;
-    for (const hit of this.#walk.hits(query, after)) {
+    for (const hit of this.#walk.hits(query, after, 'records')) {
       if (hit === PAUSE) {
         yield;
         continue;
       }
-      if (records.length === limit) return { records, more: true };
-      const record = toRecord(this.#db.get(`SELECT ${RECORD_COLUMNS} FROM images WHERE seq = ?`, hit.seq)!);
-      bytes += recordBytes(record);
-      if (records.length > 0 && bytes > maxBytes) return { records, more: true };
-      records.push(record);
+      if (rows.length === limit) return { rows, more: true };
+      bytes += textBytesOf(hit.row!) + ROW_OVERHEAD_BYTES;
+      if (rows.length > 0 && bytes > maxBytes) return { rows, more: true };
+      rows.push(hit.row!);
     }
-    return { records, more: false };
+    return { rows, more: false };
   }
 
   *pageSizes(query: CatalogQuery, { after, limit }: { after?: Start; limit: number }): Generator<void, ImageSize[]> {
     const sizes: ImageSize[] = [];
-    for (const hit of this.#walk.hits(query, after)) {
+    for (const hit of this.#walk.hits(query, after, 'sizes')) {
       if (hit === PAUSE) {
         yield;
         continue;
       }
-      const { seq: _, ...size } = hit;
-      sizes.push(size);
+      const { timestamp, filename, size, pinned } = hit;
+      sizes.push({ timestamp, filename, size, pinned });
       if (sizes.length === limit) break;
     }
     return sizes;
@@ -230,9 +242,4 @@ function* withinBatch(rows: Iterable<Row>): Generator<Row> {
 
 function toGroup({ name, count, bytes }: Row): GroupStatistics {
   return { name, count, bytes, rest: false } as GroupStatistics;
-}
-
-function recordBytes({ prompt, model, category, parametersJson, tags }: ImageRecord): number {
-  const texts = [prompt, model, category, parametersJson, ...tags];
-  return texts.reduce((sum, text) => sum + Buffer.byteLength(text), ROW_OVERHEAD_BYTES);
 }

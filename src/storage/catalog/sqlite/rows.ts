@@ -2,8 +2,11 @@
 
 import { modelSlug } from '../../domain/naming.ts';
 import type { ImageRecord } from '../../domain/record.ts';
+import type { RecordPage } from '../catalog.ts';
 
 export type Row = Record<string, string | number | null>;
+/** The columns of a row in their order. */
+export type RowArray = (string | number | null)[];
 
 const COLUMNS: Record<keyof ImageRecord, string> = {
   filename: 'filename',
@@ -31,6 +34,12 @@ export const RECORD_COLUMNS: string = Object.entries(COLUMNS)
   .map(([name, column]) => `${column} AS ${name}`)
   .join(', ');
 
+/** The select list that `recordOf` reads. */
+export const RECORD_VALUES: string = Object.values(COLUMNS)
+  .map((column) => `images.${column}`)
+  .join(', ');
+const AT = Object.fromEntries(Object.keys(COLUMNS).map((name, at) => [name, at])) as Record<keyof ImageRecord, number>;
+
 /** Takes the values of `toRow`, a `deleteTime` and an `unlinkPending`. */
 export const INSERT_IMAGE: string = `
   INSERT INTO images (${Object.values(COLUMNS).join(', ')}, model_slug, delete_time, unlink_pending)
@@ -54,4 +63,47 @@ export function toRecord(row: Row): ImageRecord {
     tags: JSON.parse(tags as string),
     ...(nonce !== null && { nonce }),
   } as ImageRecord;
+}
+
+/** Converts the first columns of a row that has RECORD_VALUES and perhaps others after them. */
+export function recordOf(row: RowArray): ImageRecord {
+  const text = (name: keyof ImageRecord) => row[AT[name]] as string;
+  const number = (name: keyof ImageRecord) => row[AT[name]] as number;
+  const [tags, nonce] = [text('tags'), row[AT.nonce]];
+  return {
+    filename: text('filename'),
+    key: text('key'),
+    size: number('size'),
+    sha256: text('sha256'),
+    contentType: text('contentType'),
+    width: number('width'),
+    height: number('height'),
+    createTime: number('createTime'),
+    timestamp: number('timestamp'),
+    pinned: number('pinned') === 1,
+    model: text('model'),
+    category: text('category'),
+    idempotencyKey: text('idempotencyKey'),
+    fingerprint: text('fingerprint'),
+    tags: tags === '[]' ? [] : JSON.parse(tags),
+    prompt: text('prompt'),
+    parametersJson: text('parametersJson'),
+    ...(nonce !== null && { nonce: nonce as string }),
+  };
+}
+
+/** A page of rows that `recordOf` converts. */
+export interface PackedPage {
+  rows: RowArray[];
+  more: boolean;
+}
+
+export function toPage({ rows, more }: PackedPage): RecordPage {
+  return { records: rows.map(recordOf), more };
+}
+
+/** Returns the bytes of the texts in such a row. */
+export function textBytesOf(row: RowArray): number {
+  const bytes = (name: keyof ImageRecord) => Buffer.byteLength(row[AT[name]] as string);
+  return bytes('prompt') + bytes('model') + bytes('category') + bytes('parametersJson') + bytes('tags');
 }

@@ -1,24 +1,31 @@
-/** Decides which terms of a query the text index looks up, by how much of the index it would read for them. */
-import { matchExpression } from '../search-text.ts';
-import type { Connection, Fragment } from './connection.ts';
+/** Decides which terms of a query the text index looks up, by how many words begin as they do. */
+import type { Connection } from './connection.ts';
 import { PAUSE, Slice } from './pause.ts';
 
-/** At most this many images are looked up and sorted; for more an index is walked in order and each image tested. */
-export const RARE_IMAGES = 5000;
-/** The most occurrences of words that one statement reads: the text index collects those of a prefix before it answers. */
-const MAX_OCCURRENCES = 200_000;
-/** The most words that are counted for a query; long ones first, which tend to be rare. */
-const MAX_COUNTED_WORDS = 8;
+/** The most words of the index that one word of a query may stand for; the index keeps its place in each of them. */
+const MAX_WORDS = 64;
+/** A beginning of more words is looked up while these occur no more often: the index collects all of them first. */
+const MAX_OCCURRENCES = 20_000;
+/** The most terms that are looked up; long ones, which tend to be rare. */
+const MAX_TERMS = 8;
 /** A phrase is looked up by its beginning. */
 const MAX_PHRASE_WORDS = 4;
-/** A word so rare that no other is worth counting. */
-const FEW_OCCURRENCES = 200;
 const MAX_KNOWN = 1000;
+const LAST = '\u{10ffff}';
+
+/** Of the words that begin so: each once, by a search for the one after it. */
+const WORDS = `
+  WITH RECURSIVE words (word) AS (
+    SELECT (SELECT term FROM prompt_words WHERE term >= ?1 LIMIT 1)
+    UNION ALL
+    SELECT (SELECT term FROM prompt_words WHERE term >= word || char(1) LIMIT 1) FROM words WHERE word < ?2
+  )
+  SELECT word FROM words WHERE word < ?2 LIMIT ${MAX_WORDS + 1}`;
 
 export interface Lookup {
-  /** The images that have the terms that were looked up. */
-  scope: Fragment;
-  /** The terms that their prompts must still be tested for. */
+  /** What the index is asked, as an FTS5 query. */
+  expression: string;
+  /** The terms that the prompts found must still be tested for. */
   untested: string[];
 }
 
@@ -30,86 +37,71 @@ interface Candidate {
   isWhole: boolean;
 }
 
-interface Counted extends Candidate {
-  /** An upper bound on its images. */
-  images: number;
-  /** What reading it costs. */
-  occurrences: number;
-}
-
 export class TextLookup {
   readonly #db: Connection;
-  /** Words and expressions that had many results, which are not counted again. */
-  readonly #frequent = new Map<string, number>();
+  /** Beginnings that had too many words and occurrences, which are not counted again. */
+  readonly #broad = new Set<string>();
   #hasWords = false;
 
   constructor(db: Connection) {
     this.#db = db;
   }
 
-  /** Returns undefined when the terms have many images, or so many occurrences that a walk is cheaper. */
-  *find(terms: readonly string[]): Generator<typeof PAUSE, Lookup | undefined> {
-    const chosen = cheapest(yield* this.#count(terms));
-    if (chosen.length === 0) return undefined;
-    const expression = expressionOf(chosen);
-    if (chosen[0]!.images > RARE_IMAGES && this.#isFrequent(expression)) return undefined;
-    const tested = new Set(chosen.filter(({ isWhole }) => isWhole).map(({ term }) => term));
-    return {
-      scope: { sql: 'seq IN (SELECT rowid FROM prompts WHERE prompts MATCH ?)', values: [expression] },
-      untested: terms.filter((term) => !tested.has(term)),
-    };
-  }
-
-  /** Returns the candidates whose occurrences are within the bound. */
-  *#count(terms: readonly string[]): Generator<typeof PAUSE, Counted[]> {
-    const counted: Counted[] = [];
+  /**
+   * Returns what to look up for the terms and the words of fields; 'nothing' where no image can match, and undefined
+   * where the index is of no use.
+   */
+  *find(
+    terms: readonly string[],
+    fields: readonly string[] = [],
+  ): Generator<typeof PAUSE, Lookup | 'nothing' | undefined> {
+    const parts = fields.map((word) => `"${word}"`);
+    const tested = new Set<string>();
     let slice = new Slice();
-    let words = 0;
     for (const candidate of candidatesOf(terms)) {
-      if (words >= MAX_COUNTED_WORDS) break;
-      const counts: number[] = [];
-      for (const [at, word] of candidate.words.entries()) {
-        const isPrefix = candidate.isWhole && at === candidate.words.length - 1;
-        counts.push(this.#occurrencesOf(word, isPrefix));
-        words += 1;
-        if (!slice.isOver) continue;
-        yield PAUSE;
-        slice = new Slice();
-      }
-      const [images, occurrences] = [Math.min(...counts), counts.reduce((sum, count) => sum + count, 0)];
-      if (occurrences <= MAX_OCCURRENCES) counted.push({ ...candidate, images, occurrences });
-      if (images <= FEW_OCCURRENCES) break;
+      const part = this.#expressionOf(candidate);
+      if (part === 'nothing') return part;
+      if (part !== undefined) parts.push(part);
+      if (part !== undefined && candidate.isWhole) tested.add(candidate.term);
+      if (!slice.isOver) continue;
+      yield PAUSE;
+      slice = new Slice();
     }
-    return counted;
+    if (parts.length === 0) return undefined;
+    return { expression: parts.join(' AND '), untested: terms.filter((term) => !tested.has(term)) };
   }
 
-  /** Returns how often a word occurs, up to one above the bound. Counts deleted images, too. */
-  #occurrencesOf(word: string, isPrefix: boolean): number {
-    const key = isPrefix ? `${word}*` : word;
-    const known = this.#frequent.get(key);
-    if (known !== undefined) return known;
+  /** Returns undefined where the last word begins too many. */
+  #expressionOf({ words, isWhole }: Candidate): string | 'nothing' | undefined {
+    const phrase = words.join(' ');
+    if (!isWhole) return `"${phrase}"`;
+    const begun = words.at(-1)!;
+    if (this.#broad.has(begun)) return undefined;
+    const found = this.#wordsFrom(begun);
+    if (found.length === 0) return 'nothing';
+    const before = phrase.slice(0, -begun.length);
+    if (found.length <= MAX_WORDS) return `(${found.map((word) => `"${before}${word}"`).join(' OR ')})`;
+    if (this.#isRare(begun)) return `"${phrase}" *`;
+    this.#remember(begun);
+    return undefined;
+  }
+
+  #wordsFrom(begun: string): string[] {
     this.#createWords();
-    const token = tokenOf(word);
-    const [test, values] = isPrefix
-      ? ['term >= ? AND term < ?', [token, `${token}\u{10ffff}`]]
-      : (['term = ?', [token]] as const);
-    const sql = `SELECT count(*) FROM (SELECT 1 FROM prompt_words WHERE ${test} LIMIT ${MAX_OCCURRENCES + 1})`;
-    const count = this.#db.value(sql, ...values) as number;
-    if (count > RARE_IMAGES) this.#remember(key, count);
-    return count;
+    const token = tokenOf(begun);
+    return this.#db.all(WORDS, token, token + LAST).map(({ word }) => word as string);
   }
 
-  #isFrequent(expression: string): boolean {
-    if (this.#frequent.has(expression)) return true;
-    const sql = `SELECT count(*) FROM (SELECT 1 FROM prompts WHERE prompts MATCH ? LIMIT ${RARE_IMAGES + 1})`;
-    const count = this.#db.value(sql, expression) as number;
-    if (count > RARE_IMAGES) this.#remember(expression, count);
-    return count > RARE_IMAGES;
+  /** Counts deleted images, too. */
+  #isRare(begun: string): boolean {
+    const token = tokenOf(begun);
+    const sql = `SELECT count(*) FROM (SELECT 1 FROM prompt_words WHERE term >= ? AND term < ? LIMIT ${MAX_OCCURRENCES + 1})`;
+    return (this.#db.value(sql, token, token + LAST) as number) <= MAX_OCCURRENCES;
   }
 
-  #remember(key: string, count: number): void {
-    if (this.#frequent.size === MAX_KNOWN) this.#frequent.clear();
-    this.#frequent.set(key, count);
+  #remember(begun: string): void {
+    if (this.#broad.size === MAX_KNOWN) this.#broad.clear();
+    this.#broad.add(begun);
   }
 
   /** The occurrences of the words in the text index, in the memory of this connection. */
@@ -123,30 +115,11 @@ export class TextLookup {
 function candidatesOf(terms: readonly string[]): Candidate[] {
   return terms
     .toSorted((a, b) => b.length - a.length)
-    .slice(0, MAX_COUNTED_WORDS)
+    .slice(0, MAX_TERMS)
     .map((term) => {
       const words = term.split(' ', MAX_PHRASE_WORDS + 1);
       return { term, words: words.slice(0, MAX_PHRASE_WORDS), isWhole: words.length <= MAX_PHRASE_WORDS };
     });
-}
-
-/** Returns the rarest of them that are within the bound together, the rarest first. */
-function cheapest(counted: Counted[]): Counted[] {
-  const chosen: Counted[] = [];
-  let left = MAX_OCCURRENCES;
-  for (const candidate of counted.toSorted((a, b) => a.images - b.images)) {
-    left -= candidate.occurrences;
-    if (left < 0) break;
-    chosen.push(candidate);
-  }
-  return chosen;
-}
-
-function expressionOf(candidates: Candidate[]): string {
-  const expressions = candidates.map(({ term, words, isWhole }) =>
-    isWhole ? matchExpression([term]) : `"${words.join(' ')}"`,
-  );
-  return expressions.join(' AND ');
 }
 
 /** Returns a word as the tokenizer of the index stores it. */

@@ -53,6 +53,20 @@ export class CatalogThreads {
     return opened;
   }
 
+  /** Looks through the catalog, in a thread of its own. Rejects with a CatalogError, `corrupt` where it is damaged. */
+  async check(file: CatalogFile): Promise<void> {
+    // Neither checkpoints nor other reads wait for it. What it dies of, its call rejects with.
+    const checker = new CatalogThread('reader', new Gate(), () => {});
+    checker.use(file);
+    try {
+      await checker.call('open', []);
+      await checker.call('check', []);
+      await checker.call('close', []);
+    } finally {
+      await checker.stop();
+    }
+  }
+
   /** Returns the deleted images that can still be read from a lost catalog. Never rejects. */
   async salvage(path: string): Promise<Tombstone[]> {
     this.#reader.use({ path, storeId: '' });
@@ -72,7 +86,7 @@ export class CatalogThreads {
   }
 
   /** Creates the file of an empty catalog, to be filled and sealed. Rejects with a StoreOpenError when there is one. */
-  async create(file: Pick<CatalogFile, 'path' | 'storeId'>): Promise<NewCatalog> {
+  async create(file: Pick<CatalogFile, 'path' | 'storeId' | 'indexLater'>): Promise<NewCatalog> {
     this.writer.use(file);
     await this.writer.call('create', []);
     return this.writer.methods(['load', 'loadStaged', 'loadTombstones', 'seal']);

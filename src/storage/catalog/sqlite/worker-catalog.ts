@@ -1,7 +1,9 @@
 /** The catalogs of the contracts over two threads with a SQLite connection each: one that writes, one that reads. */
 import type { BucketCatalog } from '../bucket-catalog.ts';
 import { CatalogError, type CatalogQuery, type LocalCatalog } from '../catalog.ts';
+import { Indexing } from './indexing.ts';
 import type { CatalogFile, Opened, OpenState } from './opening.ts';
+import { toPage } from './rows.ts';
 import type { Around } from './thread.ts';
 import { type CatalogBuilder, CatalogThreads } from './threads.ts';
 
@@ -50,7 +52,16 @@ export interface OpenCatalogOptions extends CatalogFile {
 export interface WorkerCatalog extends LocalCatalog, BucketCatalog {}
 
 /** `lost`: only a rebuild helps. An open catalog is marked unclean until the next close. */
-export type OpenedCatalog = (OpenState & { catalog: WorkerCatalog }) | { state: 'lost'; why: string };
+export type OpenedCatalog = OpenedState | { state: 'lost'; why: string };
+
+export interface OpenedState extends OpenState {
+  catalog: WorkerCatalog;
+  /**
+   * Resolves once an unchecked catalog was looked through: whether it is sound. `onCorrupt` is called where it is
+   * damaged. Never rejects.
+   */
+  whenChecked: Promise<boolean>;
+}
 
 /**
  * Opens a catalog, and first rebuilds it when it is lost, in the same two threads. Rejects with what the build throws,
@@ -71,7 +82,7 @@ export async function openCatalog(options: OpenCatalogOptions): Promise<OpenedCa
       isBuilding = false;
       opened = await threads.open(file);
     }
-    if (opened.state === 'open') return { ...opened, catalog: catalogOver(threads, onCorrupt) };
+    if (opened.state === 'open') return openedOver(threads, opened, options);
     await threads.stop();
     return opened;
   } catch (error) {
@@ -80,16 +91,30 @@ export async function openCatalog(options: OpenCatalogOptions): Promise<OpenedCa
   }
 }
 
-function catalogOver(threads: CatalogThreads, onCorrupt: OpenCatalogOptions['onCorrupt']): WorkerCatalog {
-  const { writer, reader } = threads;
+function openedOver(
+  threads: CatalogThreads,
+  state: OpenState,
+  { onCorrupt, ...file }: OpenCatalogOptions,
+): OpenedState {
   const calls = new Calls(threads, onCorrupt);
+  const whenChecked = state.checked ? Promise.resolve(true) : calls.check(file);
+  return { ...state, catalog: catalogOver(threads, calls), whenChecked };
+}
+
+function catalogOver(threads: CatalogThreads, calls: Calls): WorkerCatalog {
+  const { writer, reader } = threads;
+  const indexing = new Indexing(() => calls.watch(() => writer.call('indexOlder', [])));
   return {
     ...reader.methods(READS, calls.read),
     ...writer.methods(WRITES, calls.watch),
     ...writer.methods(COMMITS, calls.watch, 'unknown'),
-    page: (query, request) => calls.search(query, () => reader.call('page', [query, request])),
+    page: async (query, request) =>
+      toPage(await calls.search(query, () => reader.call('packedPage', [query, request]))),
     pageSizes: (query, request) => calls.search(query, () => reader.call('pageSizes', [query, request])),
-    close: (clean) => calls.close(clean),
+    async close(clean) {
+      await indexing.stop();
+      await calls.close(clean);
+    },
   };
 }
 
@@ -124,6 +149,16 @@ class Calls {
       this.#reads.delete(read);
     }
   };
+
+  /** Returns whether the catalog is sound. Its connection counts as a read. */
+  async check({ path, storeId }: CatalogFile): Promise<boolean> {
+    try {
+      await this.read(() => this.#threads.check({ path, storeId }));
+      return true;
+    } catch {
+      return false;
+    }
+  }
 
   /** Repeats a search that fails on a damaged search table, once the table was rebuilt. */
   search<T>(query: CatalogQuery, call: () => Promise<T>): Promise<T> {

@@ -4,11 +4,10 @@ import { imageKey } from '../../domain/naming.ts';
 import type { ImageRecord } from '../../domain/record.ts';
 import type { BucketChange, FoundRecord, PendingOperation, RecordTombstone } from '../bucket-catalog.ts';
 import { CatalogError, type Change, type ChangeOutcome, type LogState, type Tombstone } from '../catalog.ts';
-import { searchText } from '../search-text.ts';
 import { BucketRecords } from './bucket-records.ts';
 import { Connection } from './connection.ts';
+import { Derived } from './derived.ts';
 import { Gate } from './gate.ts';
-import { SEARCH_TABLE } from './migrations/001-initial.ts';
 import {
   type CatalogFile,
   checkpoint,
@@ -21,8 +20,8 @@ import {
   raiseGeneration,
   seal,
 } from './opening.ts';
-import { Rollups } from './rollups.ts';
 import { INSERT_IMAGE, RECORD_COLUMNS, toRecord, toRow } from './rows.ts';
+import { emptyIndex, TextIndex } from './text-index.ts';
 
 /** How far the WAL grows before it is copied into the database. */
 const CHECKPOINT_BYTES = 4 * 1024 * 1024;
@@ -76,24 +75,24 @@ export class CatalogWriter {
 
   #apply(changes: readonly Change[]): ChangeOutcome[] {
     return this.#db.transactionInPlace(() => {
-      const rollups = new Rollups();
+      const derived = new Derived(this.#db);
       const outcomes = changes.map((change) =>
-        change.kind === 'insert' ? this.#insert(change.record, rollups) : this.#delete(change, rollups),
+        change.kind === 'insert' ? this.#insert(change.record, derived) : this.#delete(change, derived),
       );
-      rollups.write(this.#db);
+      derived.write();
       return outcomes;
     });
   }
 
-  #insert(record: ImageRecord, rollups: Rollups): ChangeOutcome {
+  #insert(record: ImageRecord, derived: Derived): ChangeOutcome {
     const earlier = this.#withKey(record.idempotencyKey);
     if (earlier !== undefined) return { done: false, why: 'key_taken', record: earlier };
     if (this.#isTaken(record.filename)) return { done: false, why: 'filename_taken' };
-    this.#add(record, rollups);
+    this.#add(record, derived);
     return { done: true, record };
   }
 
-  #delete({ filename, deleteTime, sparePinned }: Change & { kind: 'delete' }, rollups: Rollups): ChangeOutcome {
+  #delete({ filename, deleteTime, sparePinned }: Change & { kind: 'delete' }, derived: Derived): ChangeOutcome {
     const row = this.#db.get(
       `SELECT seq, ${RECORD_COLUMNS} FROM images WHERE filename = ? AND delete_time IS NULL`,
       filename,
@@ -101,16 +100,9 @@ export class CatalogWriter {
     if (row === undefined) return { done: false, why: 'not_found' };
     const record = toRecord(row);
     if (record.pinned && sparePinned) return { done: false, why: 'pinned' };
-    this.#unindex(row.seq as number, record, rollups);
+    derived.remove(row.seq as number, record);
     this.#db.run('UPDATE images SET delete_time = ?, unlink_pending = 1 WHERE seq = ?', deleteTime, row.seq!);
     return { done: true, record };
-  }
-
-  /** Removes the image from lists and totals. */
-  #unindex(seq: number, record: ImageRecord, rollups: Rollups): void {
-    this.#db.run('DELETE FROM prompts WHERE rowid = ?', seq);
-    for (const tag of record.tags) this.#db.run('DELETE FROM image_tags WHERE tag = ? AND seq = ?', tag, seq);
-    rollups.remove(record);
   }
 
   #withKey(idempotencyKey: string): ImageRecord | undefined {
@@ -124,20 +116,17 @@ export class CatalogWriter {
     return this.#db.value('SELECT 1 FROM images WHERE filename = ?', filename) === 1;
   }
 
-  #add(record: ImageRecord, rollups: Rollups): void {
+  #add(record: ImageRecord, derived: Derived): void {
     const row = { ...toRow(record), deleteTime: null, unlinkPending: 0 };
-    const seq = this.#db.runNamed(INSERT_IMAGE, row).lastInsertRowid;
-    this.#db.run('INSERT INTO prompts (rowid, text) VALUES (?, ?)', seq, searchText(record.prompt));
-    for (const tag of record.tags) this.#db.run('INSERT OR IGNORE INTO image_tags (tag, seq) VALUES (?, ?)', tag, seq);
-    rollups.add(record);
+    derived.add(this.#db.runNamed(INSERT_IMAGE, row).lastInsertRowid, record);
   }
 
   apply(changes: readonly BucketChange[]): (ImageRecord | undefined)[] {
     const earlier = this.#repairingSearch(() =>
       this.#db.transaction(() => {
-        const rollups = new Rollups();
-        const found = changes.map((change) => this.#applyToBucket(change, rollups));
-        rollups.write(this.#db);
+        const derived = new Derived(this.#db);
+        const found = changes.map((change) => this.#applyToBucket(change, derived));
+        derived.write();
         return found;
       }),
     );
@@ -145,14 +134,14 @@ export class CatalogWriter {
     return earlier;
   }
 
-  #applyToBucket(change: BucketChange, rollups: Rollups): ImageRecord | undefined {
+  #applyToBucket(change: BucketChange, derived: Derived): ImageRecord | undefined {
     if (change.kind === 'begin') return this.#begin(change.operation);
     if (change.kind === 'end') this.#bucket.end(change.nonce);
     else if (change.kind === 'sweep') this.#bucket.setSweepTime(change.filename, change.sweepTime);
     else if (change.kind === 'filled') this.#bucket.setFilled(change.comparedAt);
     else if (change.kind === 'probed') this.#bucket.setProbed();
     else if (change.kind === 'missing') this.#bucket.setMissing(change.filename, change.over);
-    else this.#noteFound(change, rollups);
+    else this.#noteFound(change, derived);
     return undefined;
   }
 
@@ -162,28 +151,28 @@ export class CatalogWriter {
     return earlier;
   }
 
-  #noteFound({ filename, found, over, sweepTime = 0 }: BucketChange & { kind: 'found' }, rollups: Rollups): void {
+  #noteFound({ filename, found, over, sweepTime = 0 }: BucketChange & { kind: 'found' }, derived: Derived): void {
     const known = this.#bucket.known(filename)?.etag;
     const isNews = found.kind === 'absent' ? known !== undefined : known !== found.etag;
     if (!isNews || (found.kind !== 'tombstone' && known !== over)) return;
-    this.#index(filename, found, rollups);
+    this.#index(filename, found, derived);
     this.#bucket.note(filename, found, sweepTime);
   }
 
-  #index(filename: string, found: FoundRecord, rollups: Rollups): void {
-    const record = this.#drop(filename, rollups);
-    if (found.kind === 'live') this.#add(this.#withFreeKey(found.record), rollups);
+  #index(filename: string, found: FoundRecord, derived: Derived): void {
+    const record = this.#drop(filename, derived);
+    if (found.kind === 'live') this.#add(this.#withFreeKey(found.record), derived);
     if (found.kind !== 'tombstone' || found.tombstone.kind === 'failed') return;
     const { deleteTime } = found.tombstone;
     this.#addTombstone({ record: record ?? recordOfDeleted(found.tombstone), deleteTime, unlinkPending: false });
   }
 
   /** Removes the row of an image, live or deleted, and returns its record. */
-  #drop(filename: string, rollups: Rollups): ImageRecord | undefined {
+  #drop(filename: string, derived: Derived): ImageRecord | undefined {
     const row = this.#db.get(`SELECT seq, delete_time, ${RECORD_COLUMNS} FROM images WHERE filename = ?`, filename);
     if (row === undefined) return undefined;
     const record = toRecord(row);
-    if (row.delete_time === null) this.#unindex(row.seq as number, record, rollups);
+    if (row.delete_time === null) derived.remove(row.seq as number, record);
     this.#db.run('DELETE FROM images WHERE seq = ?', row.seq!);
     return record;
   }
@@ -217,20 +206,20 @@ export class CatalogWriter {
   /** Adds images. Skips one whose filename is taken; an idempotency key that is taken stays with the first image. */
   load(records: readonly ImageRecord[]): void {
     this.#db.transaction(() => {
-      const rollups = new Rollups();
-      for (const record of records) if (!this.#isTaken(record.filename)) this.#add(this.#withFreeKey(record), rollups);
-      rollups.write(this.#db);
+      const derived = new Derived(this.#db);
+      for (const record of records) if (!this.#isTaken(record.filename)) this.#add(this.#withFreeKey(record), derived);
+      derived.write();
     });
     this.#limitWal();
   }
 
   loadStaged(records: readonly ImageRecord[]): number {
     const added = this.#db.transaction(() => {
-      const rollups = new Rollups();
+      const derived = new Derived(this.#db);
       // Before any is added: of two with one key the later may be the one that was committed.
       const wanted = records.filter((record) => !this.#isTaken(record.filename) && !this.#isLiveKey(record));
-      for (const record of wanted) this.#add(this.#withFreeKey(record), rollups);
-      rollups.write(this.#db);
+      for (const record of wanted) this.#add(this.#withFreeKey(record), derived);
+      derived.write();
       return wanted.length;
     });
     this.#limitWal();
@@ -253,9 +242,9 @@ export class CatalogWriter {
 
   loadDeletes(tombstones: readonly Tombstone[]): number {
     const deleted = this.#db.transaction(() => {
-      const rollups = new Rollups();
-      const live = tombstones.filter((tombstone) => this.#replaceLive(tombstone, rollups));
-      rollups.write(this.#db);
+      const derived = new Derived(this.#db);
+      const live = tombstones.filter((tombstone) => this.#replaceLive(tombstone, derived));
+      derived.write();
       return live.length;
     });
     this.loadTombstones(tombstones);
@@ -263,11 +252,11 @@ export class CatalogWriter {
   }
 
   /** Replaces the row of a live image with the tombstone. Returns false when there is none. */
-  #replaceLive(tombstone: Tombstone, rollups: Rollups): boolean {
+  #replaceLive(tombstone: Tombstone, derived: Derived): boolean {
     const { filename, idempotencyKey } = tombstone.record;
     const isLive = this.#db.value('SELECT 1 FROM images WHERE filename = ? AND delete_time IS NULL', filename) === 1;
     if (!isLive) return false;
-    const record = { ...this.#drop(filename, rollups)!, idempotencyKey };
+    const record = { ...this.#drop(filename, derived)!, idempotencyKey };
     this.#addTombstone({ ...tombstone, record });
     return true;
   }
@@ -289,8 +278,8 @@ export class CatalogWriter {
   }
 
   /**
-   * Rebuilds the search table from the prompts, once per process; later calls do nothing. Throws a CatalogError
-   * `corrupt` when anything else is damaged, too.
+   * Empties a damaged text index, once per process; later calls do nothing. `indexOlder` fills it again. Throws a
+   * CatalogError `corrupt` when anything else is damaged, too.
    */
   repairSearch(): void {
     if (this.#searchRepaired) return;
@@ -298,12 +287,16 @@ export class CatalogWriter {
     // Dropping a table of a damaged file could free pages that other tables use.
     this.#checkSound("PRAGMA quick_check('images')");
     this.#db.transaction(() => {
-      this.#db.exec(`DROP TABLE prompts; ${SEARCH_TABLE}`);
-      for (const { seq, prompt } of this.#db.iterate('SELECT seq, prompt FROM images WHERE delete_time IS NULL')) {
-        this.#db.run('INSERT INTO prompts (rowid, text) VALUES (?, ?)', seq!, searchText(prompt as string));
-      }
+      emptyIndex(this.#db);
       this.#checkSound('PRAGMA quick_check');
     });
+  }
+
+  /** Adds some of the images that the text index does not have. Returns whether there may be more. */
+  indexOlder(): boolean {
+    const more = this.#repairingSearch(() => this.#db.transactionInPlace(() => new TextIndex(this.#db).indexOlder()));
+    this.#limitWal();
+    return more;
   }
 
   #repairingSearch<T>(work: () => T): T {

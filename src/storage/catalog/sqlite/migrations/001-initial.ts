@@ -1,10 +1,5 @@
 /** The first schema of the SQLite catalog. */
 
-/** Contentless: the prompt itself is in `images`. The text is already folded: the tokenizer only splits at spaces. */
-export const SEARCH_TABLE = `
-  CREATE VIRTUAL TABLE prompts USING fts5(text, content='', contentless_delete=1, tokenize='ascii');
-`;
-
 export const INITIAL = `
   CREATE TABLE store (name TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
 
@@ -46,7 +41,7 @@ export const INITIAL = `
 
   -- Of live images only, like the table of prompts.
   CREATE TABLE image_tags (tag TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (tag, seq)) STRICT, WITHOUT ROWID;
-  ${SEARCH_TABLE}
+  CREATE VIRTUAL TABLE prompts USING fts5(text, content='', contentless_delete=1, tokenize='ascii');
 
   -- Sums over live images. kind: total and pinned (name ''), model, category, date.
   CREATE TABLE rollups (

@@ -1,0 +1,133 @@
+/**
+ * `npm run bench:million [-- --images N] [-- --dir FOLDER]`: measures how a store of a million images is built again,
+ * starts, lists, searches and is cleaned up, and compares that with the aims. It takes minutes, and 10 GB for a while.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { connect, type ImageStorageClient } from '../src/client.ts';
+import { BROAD_WORD, layOutImages, promptOf, RARE_WORD } from '../test/support/many-images.ts';
+import { ask, startChild } from './child.ts';
+import { type Daemon, startDaemon } from './daemon.ts';
+import type { ListLoad, ListRound } from './lister.ts';
+import { percentile, runFor } from './rounds.ts';
+
+const PAGE = 100;
+const PAIRS = 200;
+const LISTED = 100_000;
+const CALLERS = 8;
+const FIRST_DAY = Date.UTC(2026, 0, 1);
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+const { values } = parseArgs({
+  options: { images: { type: 'string', default: '1000000' }, dir: { type: 'string', default: tmpdir() } },
+});
+const images = Number(values.images);
+
+const folder = await mkdtemp(join(values.dir, 'image-storage-million-'));
+try {
+  await measure(join(folder, 'outputs'));
+} finally {
+  await rm(folder, { recursive: true, force: true });
+}
+
+async function measure(basePath: string): Promise<void> {
+  console.log(`${images} images\n`);
+  layOutImages(basePath, images);
+  const rebuilding = await startDaemon(basePath);
+  report('rebuild until it serves', `${rebuilding.startSeconds.toFixed(1)} s`, '<= 60 s');
+  await measureSearches(rebuilding, ' while it is indexed');
+  await rebuilding.stop();
+  report('peak memory of it', `${rebuilding.peakMemoryMb().toFixed(0)} MB`, '<= 300 MB');
+
+  const killed = await startDaemon(basePath);
+  report('start after a clean stop', `${killed.startSeconds.toFixed(2)} s`, '<= 1 s');
+  await killed.kill();
+  const daemon = await startDaemon(basePath);
+  report('start after kill -9', `${daemon.startSeconds.toFixed(2)} s`, '<= 3 s');
+  // Until the catalog was looked through.
+  await sleep(10_000);
+  await measureSearches(daemon, '');
+  await measureLists(daemon);
+  await daemon.stop();
+  report('peak memory of all of it', `${daemon.peakMemoryMb().toFixed(0)} MB`, '<= 300 MB');
+}
+
+async function measureSearches(daemon: Daemon, when: string): Promise<void> {
+  const client = connect(daemon.address);
+  const page = (query?: string) => timed(() => countListed(client, { limit: PAGE, ...(query && { query }) }));
+  await page();
+  report(`first page of ${PAGE}${when}`, ms(await page()), '<= 20 ms');
+  report(`a word of every second prompt${when}`, ms(await page(BROAD_WORD)), '<= 20 ms');
+  report(`a word of one prompt in a thousand${when}`, ms(await page(RARE_WORD)), '');
+  if (when === '') {
+    const pairs: number[] = [];
+    for (let pair = 0; pair < PAIRS; pair += 1) pairs.push(await page(pairOf(pair)));
+    report(`${PAIRS} random pairs of words, median`, ms(percentile(pairs, 50)), '<= 50 ms');
+    report(`${PAIRS} random pairs of words, worst`, ms(Math.max(...pairs)), '<= 200 ms');
+    report('a beginning of a twelfth of all words', ms(await page('ba')), '');
+    const stats = await runFor(1000, 1, () => client.stats());
+    report('Stats, median', ms(percentile(stats.latenciesMs, 50)), '<= 2 ms');
+    const half = new Date(FIRST_DAY + 5 * DAY_MS);
+    report(
+      'Cleanup dry run of half',
+      ms(await timed(() => client.cleanup({ olderThan: half, dryRun: true }))),
+      '<= 2 s',
+    );
+    const keepCount = Math.floor(images / 2);
+    report('the same by count', ms(await timed(() => client.cleanup({ keepCount, dryRun: true }))), '<= 2 s');
+  }
+  client.close();
+}
+
+/** Words of the prompts of two images. */
+function pairOf(pair: number): string {
+  const [a, b] = [7919, 104_729].map((step) => promptOf((pair * step) % images).split(' '));
+  return `${a![3]} ${b![5]}`;
+}
+
+async function measureLists({ address }: Daemon): Promise<void> {
+  const lister = startChild('./lister.ts');
+  const load: ListLoad = { address, limit: Math.min(LISTED, images), callers: 1, durationMs: 0 };
+  await ask<ListRound>(lister, load);
+  const alone = await ask<ListRound>(lister, load);
+  report('images listed, by our client in Node', `${alone.perSecond.toFixed(0)}/s`, '>= 40000/s with a client in Go');
+  report('first batch of it', ms(alone.firstMs), '<= 20 ms');
+  const heavy = ask<ListRound>(lister, { ...load, callers: CALLERS, durationMs: 6_000 });
+  const client = connect(address);
+  await sleep(1_000);
+  const beside: [string, () => Promise<unknown>][] = [
+    ['Stats', () => client.stats()],
+    ['a List of 20', () => countListed(client, { limit: 20 })],
+  ];
+  for (const [name, work] of beside) {
+    const { latenciesMs } = await runFor(2_000, 1, work);
+    report(`${name} beside ${CALLERS} full lists, median`, ms(percentile(latenciesMs, 50)), '<= 20 ms');
+    report(`${name} beside ${CALLERS} full lists, p99`, ms(percentile(latenciesMs, 99)), '<= 100 ms');
+  }
+  report(`images listed to all ${CALLERS}`, `${(await heavy).perSecond.toFixed(0)}/s`, '');
+  client.close();
+  lister.disconnect();
+}
+
+async function countListed(client: ImageStorageClient, options: { limit: number; query?: string }): Promise<number> {
+  let count = 0;
+  for await (const _ of client.list(options)) count += 1;
+  return count;
+}
+
+async function timed(work: () => Promise<unknown>): Promise<number> {
+  const begun = performance.now();
+  await work();
+  return performance.now() - begun;
+}
+
+function ms(value: number): string {
+  return `${value.toFixed(1)} ms`;
+}
+
+function report(what: string, value: string, aim: string): void {
+  console.log(`  ${what.padEnd(58)}${value.padStart(12)}   ${aim}`);
+}

@@ -1,0 +1,134 @@
+/** Keeps the text index: gives each image its place in time, and writes the changes of a transaction in that order. */
+import type { ImageRecord } from '../../domain/record.ts';
+import { indexedText } from '../search-fields.ts';
+import type { Connection } from './connection.ts';
+import { NO_TIMESTAMP, SEARCH_TABLES } from './migrations/003-timeline.ts';
+
+/** Of a place in time, for images of one timestamp. */
+const SLOTS = 2 ** 15;
+/** What one call of `indexOlder` reads: a few ms of work. */
+const INDEXED_AT_ONCE = 250;
+
+type Indexed = Pick<ImageRecord, 'prompt' | 'model' | 'category' | 'tags' | 'pinned' | 'timestamp'>;
+
+/** Without a text, the image is removed. */
+interface Change {
+  timestamp: number;
+  slot: number;
+  text?: string;
+}
+
+/** The changes of one transaction. */
+export class TextIndex {
+  readonly #db: Connection;
+  readonly #changes: Change[] = [];
+  #indexedFrom: number | undefined;
+
+  constructor(db: Connection) {
+    this.#db = db;
+  }
+
+  /** Adds a new image. Leaves out what `indexOlder` will add, and what has no free slot. */
+  add(seq: number, image: Indexed): void {
+    this.#indexedFrom ??= indexedFrom(this.#db);
+    if (image.timestamp >= this.#indexedFrom) this.#add(seq, image);
+  }
+
+  #add(seq: number, image: Indexed): void {
+    const { timestamp } = image;
+    const slot = this.#takeSlot(timestamp, seq);
+    if (slot !== undefined) this.#changes.push({ timestamp, slot, text: indexedText(image) });
+    else this.#db.run('INSERT OR IGNORE INTO crowded (timestamp) VALUES (?)', timestamp);
+  }
+
+  remove(seq: number, { timestamp }: Pick<ImageRecord, 'timestamp'>): void {
+    const slot = this.#slotOf(timestamp, seq);
+    if (slot === undefined) return;
+    this.#db.run('DELETE FROM timeline WHERE place = (? << 15) | ?', timestamp, slot);
+    this.#changes.push({ timestamp, slot });
+  }
+
+  /** Writes the changes, in the order of time: FTS5 writes what it collected whenever the next rowid is a smaller one. */
+  write(): void {
+    this.#changes.sort((a, b) => a.timestamp - b.timestamp || a.slot - b.slot);
+    for (const { timestamp, slot, text } of this.#changes) {
+      if (text === undefined) this.#db.run('DELETE FROM prompts WHERE rowid = (? << 15) | ?', timestamp, slot);
+      else this.#db.run('INSERT INTO prompts (rowid, text) VALUES ((? << 15) | ?, ?)', timestamp, slot, text);
+    }
+    this.#changes.length = 0;
+  }
+
+  /** Adds the newest of the images that are not indexed yet. Returns whether there may be more. */
+  indexOlder(): boolean {
+    const from = indexedFrom(this.#db);
+    if (from === 0) return false;
+    const rows = this.#notIndexed('timestamp < ?', from, INDEXED_AT_ONCE);
+    const last = rows.at(-1);
+    if (rows.length < INDEXED_AT_ONCE) this.#db.run("DELETE FROM store WHERE name = 'indexed_from'");
+    else this.#db.run("UPDATE store SET value = ? WHERE name = 'indexed_from'", last!.timestamp);
+    for (const row of rows) if (row.timestamp !== last!.timestamp) this.#add(row.seq, row);
+    // Those with the last timestamp may be more than were read.
+    if (last !== undefined) this.#addAll(last.timestamp);
+    this.write();
+    return rows.length === INDEXED_AT_ONCE;
+  }
+
+  #addAll(timestamp: number): void {
+    const images = this.#notIndexed('timestamp = ?', timestamp, SLOTS + 1);
+    if (images.length > SLOTS) this.#db.run('INSERT INTO crowded (timestamp) VALUES (?)', timestamp);
+    else for (const image of images) this.#add(image.seq, image);
+  }
+
+  #notIndexed(where: string, timestamp: number, limit: number): (Indexed & { seq: number })[] {
+    const sql = `
+      SELECT seq, timestamp, pinned, model, category, tags, prompt FROM images INDEXED BY images_time
+      WHERE delete_time IS NULL AND ${where} ORDER BY timestamp DESC, filename DESC LIMIT ${limit}`;
+    return this.#db.all(sql, timestamp).map(({ pinned, tags, ...row }) => {
+      return { ...row, pinned: pinned === 1, tags: JSON.parse(tags as string) } as Indexed & { seq: number };
+    });
+  }
+
+  /** Takes a free slot; undefined when there is none. */
+  #takeSlot(timestamp: number, seq: number): number | undefined {
+    const sql = 'INSERT INTO timeline (place, seq) VALUES ((? << 15) | ?, ?) ON CONFLICT DO NOTHING';
+    const take = (slot: number) => this.#db.run(sql, timestamp, slot, seq).changes === 1;
+    // Distinct for images that came one after the other, and where a removal looks first.
+    const first = seq % SLOTS;
+    if (take(first)) return first;
+    const free = this.#freeSlot(timestamp);
+    return free !== undefined && take(free) ? free : undefined;
+  }
+
+  #freeSlot(timestamp: number): number | undefined {
+    if (this.#db.value('SELECT 1 FROM crowded WHERE timestamp = ?', timestamp) === 1) return undefined;
+    const sql = `
+      SELECT slot FROM (SELECT 0 AS slot UNION ALL SELECT (place & 32767) + 1 FROM timeline WHERE place >= ?1 << 15 AND place < (?1 + 1) << 15)
+      WHERE slot < ${SLOTS} AND NOT EXISTS (SELECT 1 FROM timeline WHERE place = (?1 << 15) | slot) LIMIT 1`;
+    return this.#db.value(sql, timestamp) as number | undefined;
+  }
+
+  #slotOf(timestamp: number, seq: number): number | undefined {
+    const at = 'SELECT place & 32767 FROM timeline WHERE place = (? << 15) | ? AND seq = ?';
+    const within = 'SELECT place & 32767 FROM timeline WHERE place >= ?1 << 15 AND place < (?1 + 1) << 15 AND seq = ?2';
+    const slot = this.#db.value(at, timestamp, seq % SLOTS, seq) ?? this.#db.value(within, timestamp, seq);
+    return slot as number | undefined;
+  }
+}
+
+/** Returns the first timestamp from which on all images are indexed, but for crowded ones. */
+export function indexedFrom(db: Connection): number {
+  return (db.value("SELECT value FROM store WHERE name = 'indexed_from'") as number | undefined) ?? 0;
+}
+
+/** Leaves all images to `indexOlder`. */
+export function leaveToIndexing(db: Connection): void {
+  const sql =
+    "INSERT INTO store (name, value) VALUES ('indexed_from', ?) ON CONFLICT DO UPDATE SET value = excluded.value";
+  db.run(sql, NO_TIMESTAMP);
+}
+
+/** Replaces the tables of the text index with empty ones. */
+export function emptyIndex(db: Connection): void {
+  db.exec(`DROP TABLE prompts; DROP TABLE timeline; DROP TABLE crowded; ${SEARCH_TABLES}`);
+  leaveToIndexing(db);
+}
