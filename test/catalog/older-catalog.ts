@@ -28,6 +28,9 @@ export function createOlder(path: string, records: readonly ImageRecord[], delet
     index.run(seq, searchText(record.prompt));
     for (const value of record.tags) tag.run(value, seq);
   }
+  const live = records.slice(0, records.length - deleted);
+  const bytes = live.reduce((sum, { size }) => sum + size, 0);
+  db.prepare("INSERT INTO rollups (kind, name, count, bytes) VALUES ('total', '', ?, ?)").run(live.length, bytes);
   db.exec('COMMIT');
   db.close();
 }
