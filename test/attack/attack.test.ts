@@ -37,7 +37,7 @@ const rows: Row[] = [
   { attack: 'spaces in parameters' },
   { attack: 'reflection' },
   { attack: 'deletes of unknown names' },
-  { attack: 'resets', own: true, always: true },
+  { attack: 'resets', own: true },
   { attack: 'empty chunks' },
   { attack: 'one-byte chunks' },
   { attack: 'lists unread', images: 30, parametersBytes: 200_000 },

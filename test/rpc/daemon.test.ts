@@ -220,7 +220,8 @@ describe('a daemon that closes', () => {
 it('sends a Save away, to come again, that waits too long for its turn', async () => {
   const address = await start('127.0.0.1:0', {
     IMAGE_STORAGE_LIMITS_MAX_SAVES: '1',
-    IMAGE_STORAGE_LIMITS_FIRST_MESSAGE_SECONDS: '1',
+    // Sooner than a second, after which the other, which stands still, would be ended for it.
+    IMAGE_STORAGE_LIMITS_FIRST_MESSAGE_SECONDS: '0.8',
   });
   const { finish, saved } = await beginSave(address);
   const refused = await storageAt(address).save(upload(png)).then(String, ConnectError.from);
