@@ -231,7 +231,7 @@ export class RequestBody implements AsyncIterableIterator<Uint8Array, undefined>
   }
 }
 
-/** Without their number, as many fields as the bytes may have. */
-function costOf(bytes: number, fields: number = Math.min(bytes / FIELD_BYTES, MAX_FIELDS)): number {
+/** What a message takes of memory; without their number, with as many fields as the bytes may have. */
+export function costOf(bytes: number, fields: number = Math.min(bytes / FIELD_BYTES, MAX_FIELDS)): number {
   return CALL_BYTES + bytes * COST_OF_A_BYTE + fields * COST_OF_A_FIELD;
 }

@@ -1,8 +1,13 @@
 /** The service ImageStorage on top of the storage library: one short method per rpc. */
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { ServiceImpl } from '@connectrpc/connect';
-import type { DeleteResultSchema, ImageStorage } from '../../gen/imagestorage/v1/image_storage_pb.ts';
+import type {
+  DeleteResultSchema,
+  ImageStorage,
+  SaveResponseSchema,
+} from '../../gen/imagestorage/v1/image_storage_pb.ts';
 import { Budget, type Hold } from '../storage/async/budget.ts';
+import type { Caller } from '../storage/domain/caller.ts';
 import { invalidField, toStorageError } from '../storage/domain/errors.ts';
 import type { StorageItem } from '../storage/domain/image.ts';
 import { CHUNK_BYTES } from '../storage/transfer/body.ts';
@@ -20,7 +25,7 @@ import {
   statisticsFrom,
 } from './convert.ts';
 import type { CallMemory } from './memory.ts';
-import { receiveSave, type SaveStreamLimits } from './save-stream.ts';
+import { receiveSave, type SaveStream, type SaveStreamLimits } from './save-stream.ts';
 
 const MAX_FILENAMES = 1000;
 /** Filenames of all Deletes that are worked on: what is committed beside them waits for a few groups at most. */
@@ -41,11 +46,7 @@ export function createRoutes(
   const deletes = new Budget(DELETES_AT_ONCE);
   return {
     save: (requests, context) =>
-      receiveSave(requests, limits, context.signal, async ({ header, chunks, trailer, signal }) => {
-        const options = { ...saveOptionsOf(header), trailer, signal, caller: context.values.get(callerKey) };
-        const { replayed, ...item } = await storage.save(chunks, metadataOf(header.metadata), options);
-        return { image: imageFrom(item), replayed };
-      }),
+      receiveSave(requests, limits, context.signal, (stream) => save(storage, stream, context.values.get(callerKey))),
 
     async *get({ filename, provider, offset, limit, metadataOnly }, { signal, values }) {
       const part = { offset: numberOf(offset), limit: numberOf(limit) };
@@ -53,8 +54,7 @@ export function createRoutes(
       yield { payload: { case: 'image', value: imageFrom(item) } };
       if (metadataOnly) return;
       const receiver = { memory, caller: values.get(callerKey), signal };
-      const bytes = Math.min(item.size, CHUNK_BYTES) * COPIES_OF_A_CHUNK;
-      for await (const value of withMemory(closedOn(signal, body), bytes, receiver)) {
+      for await (const value of withMemory(closedOn(signal, body), costOfBody(item), receiver)) {
         yield { payload: { case: 'chunk', value } };
       }
     },
@@ -82,8 +82,24 @@ export function createRoutes(
   };
 }
 
+/** Stores the image of a Save; returns the answer. */
+export async function save(
+  storage: Storage,
+  { header, chunks, trailer, signal }: SaveStream,
+  caller: Caller,
+): Promise<MessageInitShape<typeof SaveResponseSchema>> {
+  const options = { ...saveOptionsOf(header), trailer, signal, caller };
+  const { replayed, ...item } = await storage.save(chunks, metadataOf(header.metadata), options);
+  return { image: imageFrom(item), replayed };
+}
+
+/** What reading the bytes of an image takes of memory. */
+export function costOfBody({ size }: StorageItem): number {
+  return Math.min(size, CHUNK_BYTES) * COPIES_OF_A_CHUNK;
+}
+
 /** Ends the body, and closes its file, when the reader leaves: a write that waits for the reader may never go on. */
-function closedOn(signal: AbortSignal, body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+export function closedOn(signal: AbortSignal, body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
   const iterator = body[Symbol.asyncIterator]();
   signal.addEventListener('abort', () => void iterator.return?.().catch(() => undefined), { once: true });
   return { [Symbol.asyncIterator]: () => iterator };

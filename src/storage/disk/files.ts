@@ -80,6 +80,21 @@ export async function writeFully(file: FileHandle, bytes: Uint8Array, position: 
   }
 }
 
+/** Writes all chunks, one behind the other. */
+export async function writeAll(file: FileHandle, chunks: readonly Uint8Array[], position: number): Promise<void> {
+  if (chunks.length === 1) return writeFully(file, chunks[0]!, position);
+  let { bytesWritten } = await file.writev(chunks, position);
+  let at = position + bytesWritten;
+  // What a short write has left.
+  for (const chunk of chunks) {
+    const written = Math.min(bytesWritten, chunk.length);
+    bytesWritten -= written;
+    if (written === chunk.length) continue;
+    await writeFully(file, chunk.subarray(written), at);
+    at += chunk.length - written;
+  }
+}
+
 /**
  * Thrown when the fsync of a folder fails: whether its names are durable is unknown, and a second fsync would not tell.
  */

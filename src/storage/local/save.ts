@@ -2,16 +2,20 @@
 import { fstatSync } from 'node:fs';
 import { type FileHandle, open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { hasCode, type Inode, linkNew, unlinkIfPresent, unlinkIfSame, writeFully } from '../disk/files.ts';
+import { hasCode, type Inode, linkNew, unlinkIfPresent, unlinkIfSame, writeAll } from '../disk/files.ts';
 import { writePlain } from '../disk/plain-files.ts';
 import { StorageError, throwIfCancelled } from '../domain/errors.ts';
 import { checkReplay } from '../domain/fingerprint.ts';
 import { imageKey, withShortId } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import { formatRecord } from '../domain/record-file.ts';
+import type { ByteBatch } from '../domain/requests.ts';
 import type { Committed, Upload } from '../types.ts';
 import type { Layout } from './layout.ts';
 import type { LocalStore } from './store.ts';
+
+/** How many bytes arrive between two early syncs. */
+const EARLY_SYNC_BYTES = 2 * 1024 * 1024;
 
 /** The name of an `exact` upload is taken. Nothing of the upload is left. */
 export class FilenameTaken extends Error {
@@ -55,6 +59,10 @@ class LocalUpload implements Upload {
   #linked = false;
   #inode: Inode | undefined;
   #size = 0;
+  /** What the early syncs have begun with. */
+  #syncedSize = 0;
+  #syncing: Promise<void> | undefined;
+  #syncFailure: Error | undefined;
 
   constructor(store: LocalStore, filename: string, part: FileHandle, exact: boolean) {
     this.#store = store;
@@ -64,10 +72,28 @@ class LocalUpload implements Upload {
     this.#exact = exact;
   }
 
-  async write(chunk: Uint8Array): Promise<void> {
-    await this.#store.reserve.write(() => writeFully(this.#part, chunk, this.#size));
-    this.#size += chunk.length;
+  async write(chunks: ByteBatch): Promise<void> {
+    if (this.#syncFailure !== undefined) throw this.#syncFailure;
+    await this.#store.reserve.write(() => writeAll(this.#part, chunks, this.#size));
+    for (const { length } of chunks) this.#size += length;
     this.#store.context.failpoint('chunk-written');
+    if (this.#size - this.#syncedSize >= EARLY_SYNC_BYTES) this.#syncEarly();
+  }
+
+  /** The disk works while bytes arrive: the last sync waits for a rest only. One at a time; a failure is the upload's. */
+  #syncEarly(): void {
+    if (this.#syncing !== undefined) return;
+    this.#syncedSize = this.#size;
+    this.#syncing = this.#part.datasync().then(
+      () => {
+        this.#syncing = undefined;
+      },
+      (error) => {
+        // The kernel reports it once: a later sync would succeed.
+        this.#syncFailure = error;
+        this.#syncing = undefined;
+      },
+    );
   }
 
   async commit(record: ImageRecord, signal?: AbortSignal): Promise<Committed> {
@@ -85,6 +111,7 @@ class LocalUpload implements Upload {
   }
 
   async discard(): Promise<void> {
+    await this.#syncing;
     await this.#part.close().catch(() => undefined);
     await this.#unlink();
   }
@@ -99,6 +126,8 @@ class LocalUpload implements Upload {
 
   async #sync(size: number): Promise<void> {
     await this.#store.folders.setFileMode(this.#places.part);
+    await this.#syncing;
+    if (this.#syncFailure !== undefined) throw this.#syncFailure;
     await this.#part.datasync();
     // Synchronous: the kernel answers from memory, and a thread pool job would take longer.
     const stats = fstatSync(this.#part.fd, { bigint: true });

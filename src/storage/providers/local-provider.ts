@@ -1,4 +1,5 @@
 /** Stores images in a directory: the save and delete protocol over files, with the catalog as the commit point. */
+import { fstatSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { ChangeOutcome, LocalCatalog } from '../catalog/catalog.ts';
@@ -18,9 +19,9 @@ import { Upkeep } from '../local/upkeep.ts';
 import { verifyStore } from '../local/verify.ts';
 import { WriteTrials } from '../local/write-trials.ts';
 import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
-import { CHUNK_BYTES } from '../transfer/body.ts';
+import { readAhead } from '../transfer/read-ahead.ts';
 import type { CopyUpload, ProviderContext, StorageProvider, Upload } from '../types.ts';
-import { BaseProvider, notFound } from './base-provider.ts';
+import { BaseProvider, type ByteRange, notFound } from './base-provider.ts';
 
 /** Space that a save leaves for its record and the catalog. */
 const HEADROOM_BYTES = 256 * 1024;
@@ -87,20 +88,15 @@ class LocalProvider extends BaseProvider {
     return openUpload(this.#store, filename);
   }
 
-  protected async *readBytes(record: ImageRecord, offset: number, length: number): AsyncGenerator<Uint8Array> {
+  protected async *readBytes(record: ImageRecord, range: ByteRange): AsyncGenerator<Uint8Array> {
     const file = await this.#openImage(this.#store.layout.image(record.filename));
     if (file === undefined) throw await this.#missing(record);
     try {
-      if ((await file.stat()).size !== record.size) {
+      // Synchronous: the kernel answers from memory, and a thread pool job would take longer.
+      if (fstatSync(file.fd).size !== record.size) {
         throw new StorageError('BYTES_CORRUPT', 'the stored file has another size than what was saved');
       }
-      for (let done = 0; done < length; ) {
-        const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, length - done));
-        const { bytesRead } = await file.read(buffer, 0, buffer.length, offset + done);
-        if (bytesRead === 0) throw new StorageError('BYTES_CORRUPT', 'the stored file ends early');
-        done += bytesRead;
-        yield buffer.subarray(0, bytesRead);
-      }
+      yield* readAhead(file, range);
     } finally {
       await file.close();
     }
