@@ -20,6 +20,7 @@ import {
   trailerOf,
 } from '../save-stream.ts';
 import { BatchQueue } from './batch-queue.ts';
+import { leaveBehind } from './garbage.ts';
 import { MessageSplitter } from './message-splitter.ts';
 
 const MAX_EMPTY_CHUNKS = 1_000;
@@ -118,6 +119,7 @@ export class RawSaveMessages implements IncomingSave {
       this.#fail(error);
       return;
     }
+    leaveBehind(piece.length);
     this.#batches.deliver();
     if (this.#waitsForMemory || this.#batches.isFull) this.#stream.pause();
   }
