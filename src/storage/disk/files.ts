@@ -1,10 +1,12 @@
 /** The file operations that the guarantees of a local store depend on. */
 import { createHash } from 'node:crypto';
-import { constants } from 'node:fs';
-import { chmod, type FileHandle, link, lstat, mkdir, open, rename, unlink, writeFile } from 'node:fs/promises';
+import { closeSync, constants, fsync, openSync } from 'node:fs';
+import { chmod, type FileHandle, link, lstat, mkdir, rename, unlink, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { promisify } from 'node:util';
 import { checkFolder, chunksOf, openPlain } from './plain-files.ts';
 
+const syncDescriptor = promisify(fsync);
 const READ_BYTES = 1024 * 1024;
 /** Codes of what is wrong with one file; any other is that of the disk or of the whole store. */
 const OF_ONE_FILE = [
@@ -104,13 +106,14 @@ export class FolderSyncError extends Error {
 
 /** Puts the names in a folder on stable storage. Throws FolderSyncError when the fsync fails. */
 export async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, constants.O_RDONLY | (constants.O_DIRECTORY ?? 0));
+  // Synchronous: the kernel answers from memory, and jobs of the thread pool would wait behind those that write.
+  const folder = openSync(path, constants.O_RDONLY | (constants.O_DIRECTORY ?? 0));
   try {
-    await folder.sync();
+    await syncDescriptor(folder);
   } catch (error) {
     throw new FolderSyncError('a folder could not be synced', { cause: error });
   } finally {
-    await folder.close();
+    closeSync(folder);
   }
 }
 

@@ -8,6 +8,7 @@ import type { Layout } from './layout.ts';
 
 /** How long reads trust that the folder is the one that was opened. */
 const FRESH_MS = 1000;
+const SAME_MOMENT_MS = 20;
 /** Codes of a mount that lost its file system. */
 const UNMOUNTED = ['ENOTCONN', 'ESTALE', 'ENODEV', 'ENXIO'];
 
@@ -19,6 +20,8 @@ export class LocalCondition {
   #stopped: StorageError | undefined;
   #replaced: StorageError | undefined;
   #checkedAt = performance.now();
+  #lookedAt = Number.NEGATIVE_INFINITY;
+  #look: Promise<void> = Promise.resolve();
 
   /** `identity`: the inode of FORMAT; `images`: the inode of the folder of all images. */
   constructor(layout: Layout, context: ProviderContext, { identity, images }: { identity: Inode; images: Inode }) {
@@ -56,7 +59,18 @@ export class LocalCondition {
     throw new StorageError('STORE_REPLACED', message);
   }
 
-  async #checkFolder(): Promise<void> {
+  /** Those who ask within the same moment share one look. */
+  #checkFolder(): Promise<void> {
+    const now = performance.now();
+    if (now - this.#lookedAt > SAME_MOMENT_MS) {
+      this.#lookedAt = now;
+      this.#look = this.#lookAtFolder();
+      this.#look.catch(() => undefined);
+    }
+    return this.#look;
+  }
+
+  async #lookAtFolder(): Promise<void> {
     if (this.#replaced !== undefined) throw this.#replaced;
     if (await isThere(this.#layout.format, this.#identity)) return;
     const message = 'the folder of the store is gone or was replaced: is its disk mounted? then restart the daemon';

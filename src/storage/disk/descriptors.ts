@@ -1,0 +1,24 @@
+/** Writes to descriptors; Node's own promises of these resolve with objects. */
+import { write, writev } from 'node:fs';
+
+/** Returns the number of bytes written. Rejects with ENOSPC where it is none. */
+export function writeOnce(descriptor: number, bytes: Uint8Array, position: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    write(descriptor, bytes, 0, bytes.length, position, (error, written) => {
+      if (error !== null) reject(error);
+      else if (written === 0) reject(nothingWritten());
+      else resolve(written);
+    });
+  });
+}
+
+/** Returns the number of bytes written of all chunks. */
+export function writeVector(descriptor: number, chunks: readonly Uint8Array[], position: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    writev(descriptor, chunks, position, (error, written) => (error === null ? resolve(written) : reject(error)));
+  });
+}
+
+export function nothingWritten(): Error {
+  return Object.assign(new Error('nothing was written'), { code: 'ENOSPC' });
+}
