@@ -1,7 +1,6 @@
 /** Answers a Get on a stream of node:http2. */
 import type { ServerHttp2Stream } from 'node:http2';
 import { GetRequestSchema, GetResponseSchema } from '../../../gen/imagestorage/v1/image_storage_pb.ts';
-import { withMemory } from '../answers.ts';
 import { imageFrom, numberOf } from '../convert.ts';
 import type { MessageRules } from '../request-body.ts';
 import { closedOn, costOfBody } from '../routes.ts';
@@ -24,8 +23,12 @@ export async function answerGet(call: RawCall, services: ServiceOptions, rules: 
   respond(stream);
   stream.write(framed(GetResponseSchema, { payload: { case: 'image', value: imageFrom(item) } }));
   if (metadataOnly) return;
-  for await (const chunk of withMemory(closedOn(signal, body), costOfBody(item), { memory, caller, signal })) {
-    await writeChunk(stream, chunk);
+  const hold = await memory.kept.hold(caller, costOfBody(item), { signal });
+  signal.addEventListener('abort', hold.release, { once: true });
+  try {
+    for await (const chunk of closedOn(signal, body)) await writeChunk(stream, chunk);
+  } finally {
+    hold.release();
   }
 }
 

@@ -1,5 +1,14 @@
-/** Writes to descriptors; Node's own promises of these resolve with objects. */
-import { write, writev } from 'node:fs';
+/** Reads and writes descriptors; Node's own promises of these resolve with objects. */
+import { read, write, writev } from 'node:fs';
+
+/** Returns the number of bytes read; 0 at the end of the file. */
+export function readOnce(descriptor: number, buffer: Uint8Array, position: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    read(descriptor, buffer, 0, buffer.length, position, (error, bytes) =>
+      error === null ? resolve(bytes) : reject(error),
+    );
+  });
+}
 
 /** Returns the number of bytes written. Rejects with ENOSPC where it is none. */
 export function writeOnce(descriptor: number, bytes: Uint8Array, position: number): Promise<number> {

@@ -52,6 +52,15 @@ export async function openPlain(path: string, mode: keyof typeof MODES = 'read')
   throw new NotPlainError(path, stats, 'its place');
 }
 
+/** The same as a descriptor, for files that are read once; the caller closes it. */
+export async function openPlainDescriptor(path: string, mode: keyof typeof MODES = 'read'): Promise<number> {
+  const descriptor = await opened(path, openDescriptor(path, MODES[mode] | GUARDS));
+  const stats = fstatSync(descriptor);
+  if (stats.isFile()) return descriptor;
+  closeSync(descriptor);
+  throw new NotPlainError(path, stats, 'its place');
+}
+
 async function opened<T>(path: string, opening: Promise<T>): Promise<T> {
   try {
     return await opening;
@@ -77,10 +86,8 @@ export async function checkFolder(path: string): Promise<void> {
 /** Writes a small file, in place of the content of an existing one. */
 export async function writePlain(path: string, content: string): Promise<void> {
   const bytes = Buffer.from(content);
-  const descriptor = await opened(path, openDescriptor(path, MODES.replace | GUARDS));
+  const descriptor = await openPlainDescriptor(path, 'replace');
   try {
-    const stats = fstatSync(descriptor);
-    if (!stats.isFile()) throw new NotPlainError(path, stats, 'its place');
     for (let done = 0; done < bytes.length; ) done += await writeOnce(descriptor, bytes.subarray(done), done);
   } finally {
     closeSync(descriptor);

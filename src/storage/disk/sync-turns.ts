@@ -1,7 +1,7 @@
 /** Keeps syncs from taking all threads of the pool: what the kernel does at once would wait behind what waits for a disk. */
 
-/** Of the threads that the daemon has, so many stay for other work. */
-const AT_ONCE = Number(process.env.SYNC_AT_ONCE ?? 8);
+/** The daemon's pool has 12 threads. */
+const AT_ONCE = 8;
 
 const waiting: (() => void)[] = [];
 let running = 0;

@@ -1,11 +1,11 @@
 /** Stores images in a directory: the save and delete protocol over files, with the catalog as the commit point. */
-import { fstatSync } from 'node:fs';
-import type { FileHandle } from 'node:fs/promises';
+import { closeSync, fstatSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { ChangeOutcome, LocalCatalog } from '../catalog/catalog.ts';
 import { capacityOf, spaceCheck } from '../disk/file-system.ts';
 import { ifPresent, isOfOneFile } from '../disk/files.ts';
-import { NotPlainError, openPlain } from '../disk/plain-files.ts';
+import { NotPlainError, openPlainDescriptor } from '../disk/plain-files.ts';
+import { readAhead } from '../disk/read-ahead.ts';
 import type { LocalConfig } from '../domain/config.ts';
 import { StorageError } from '../domain/errors.ts';
 import type { ImageMetadata, StorageResult } from '../domain/image.ts';
@@ -19,7 +19,7 @@ import { Upkeep } from '../local/upkeep.ts';
 import { verifyStore } from '../local/verify.ts';
 import { WriteTrials } from '../local/write-trials.ts';
 import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
-import { readAhead } from '../transfer/read-ahead.ts';
+import { CHUNK_BYTES } from '../transfer/body.ts';
 import type { CopyUpload, ProviderContext, StorageProvider, Upload } from '../types.ts';
 import { BaseProvider, type ByteRange, notFound } from './base-provider.ts';
 
@@ -89,24 +89,24 @@ class LocalProvider extends BaseProvider {
   }
 
   protected async *readBytes(record: ImageRecord, range: ByteRange): AsyncGenerator<Uint8Array> {
-    const file = await this.#openImage(this.#store.layout.image(record.filename));
-    if (file === undefined) throw await this.#missing(record);
+    const descriptor = await this.#openImage(this.#store.layout.image(record.filename));
+    if (descriptor === undefined) throw await this.#missing(record);
     try {
-      // Synchronous: the kernel answers from memory, and a thread pool job would take longer.
-      if (fstatSync(file.fd).size !== record.size) {
+      // Synchronous, as its close: the kernel answers from memory, and a thread pool job would take longer.
+      if (fstatSync(descriptor).size !== record.size) {
         throw new StorageError('BYTES_CORRUPT', 'the stored file has another size than what was saved');
       }
-      yield* readAhead(file, range);
+      yield* readAhead(descriptor, { ...range, chunkBytes: CHUNK_BYTES });
     } finally {
-      await file.close();
+      closeSync(descriptor);
     }
   }
 
   /** Returns undefined where the file is missing. Rejects with BYTES_CORRUPT where a link, pipe or folder is in its way. */
-  async #openImage(path: string): Promise<FileHandle | undefined> {
+  async #openImage(path: string): Promise<number | undefined> {
     try {
       await this.#store.folders.look(dirname(path));
-      return await ifPresent(openPlain(path));
+      return await ifPresent(openPlainDescriptor(path));
     } catch (error) {
       if (!(error instanceof NotPlainError)) throw error;
       throw new StorageError('BYTES_CORRUPT', `the stored file cannot be read: ${error.found}`, { cause: error });

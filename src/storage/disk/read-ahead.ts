@@ -1,24 +1,24 @@
 /** Reads a file in chunks, each while the one before is used. */
-import type { FileHandle } from 'node:fs/promises';
 import { StorageError } from '../domain/errors.ts';
-import { CHUNK_BYTES } from './body.ts';
+import { readOnce } from './descriptors.ts';
 
 export interface ReadRange {
   offset: number;
   length: number;
+  chunkBytes: number;
   /** Whether a chunk is needed only until the next is asked for. */
   reuseMemory?: boolean;
 }
 
 /** Throws BYTES_CORRUPT where the file ends early. */
-export async function* readAhead(file: FileHandle, range: ReadRange): AsyncGenerator<Uint8Array> {
-  const { offset, length, reuseMemory = false } = range;
+export async function* readAhead(descriptor: number, range: ReadRange): AsyncGenerator<Uint8Array> {
+  const { offset, length, chunkBytes, reuseMemory = false } = range;
   let spare: Buffer | undefined;
   const read = (done: number): Promise<Buffer> | undefined => {
     if (done >= length) return undefined;
-    const buffer = spare ?? Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, length - done));
+    const buffer = spare ?? Buffer.allocUnsafeSlow(Math.min(chunkBytes, length - done));
     spare = undefined;
-    const reading = readFully(file, buffer.subarray(0, length - done), offset + done);
+    const reading = readFully(descriptor, buffer.subarray(0, length - done), offset + done);
     // Whoever waits for it hears of its failure.
     reading.catch(() => undefined);
     return reading;
@@ -32,7 +32,7 @@ export async function* readAhead(file: FileHandle, range: ReadRange): AsyncGener
       next = read(done);
       yield chunk;
       if (!reuseMemory) continue;
-      if (done + CHUNK_BYTES < length) spare = Buffer.from(chunk.buffer);
+      if (done + chunkBytes < length) spare = Buffer.from(chunk.buffer);
       else (chunk.buffer as ArrayBuffer).transfer(0);
     }
   } finally {
@@ -41,9 +41,9 @@ export async function* readAhead(file: FileHandle, range: ReadRange): AsyncGener
   }
 }
 
-async function readFully(file: FileHandle, buffer: Buffer, position: number): Promise<Buffer> {
+async function readFully(descriptor: number, buffer: Buffer, position: number): Promise<Buffer> {
   for (let done = 0; done < buffer.length; ) {
-    const { bytesRead } = await file.read(buffer, done, buffer.length - done, position + done);
+    const bytesRead = await readOnce(descriptor, done === 0 ? buffer : buffer.subarray(done), position + done);
     if (bytesRead === 0) throw new StorageError('BYTES_CORRUPT', 'the stored file ends early');
     done += bytesRead;
   }
