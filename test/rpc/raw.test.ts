@@ -1,5 +1,6 @@
 /** The raw stream and connect answer alike: headers, messages and trailers, whatever is asked, in whatever pieces. */
-import { connect as connectHttp2 } from 'node:http2';
+import { connect as connectHttp2, type ServerHttp2Stream } from 'node:http2';
+import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import * as fc from 'fast-check';
@@ -10,7 +11,9 @@ import {
   SaveRequestSchema,
   SaveResponseSchema,
 } from '../../gen/imagestorage/v1/image_storage_pb.ts';
+import { createCallMemory } from '../../src/rpc/memory.ts';
 import { MessageSplitter } from '../../src/rpc/raw/message-splitter.ts';
+import { RawSaveMessages } from '../../src/rpc/raw/save-messages.ts';
 import { chunk, framed, type Header, header, type Request, saveAt, trailer } from '../support/grpc.ts';
 import { noise, pngOf } from '../support/images.ts';
 import { type RunningDaemon, runDaemon } from '../support/running-daemon.ts';
@@ -19,6 +22,7 @@ import { seed } from '../support/scale.ts';
 const KIB = 1024;
 const MIB = 1024 * KIB;
 const png = pngOf({ width: 16, height: 16, sizeBytes: 300_000 });
+const small = pngOf({ width: 4, height: 4 });
 const about: Header = { metadata: { prompt: 'a fox', model: 'sdxl', timestamp: { seconds: 1_700_000_000n } } };
 
 const binary = (request: Request) => toBinary(SaveRequestSchema, create(SaveRequestSchema, request));
@@ -59,11 +63,14 @@ async function call(address: string, method: string, { body, pieces, headers, le
     .on('data', (part: Buffer) => void parts.push(part))
     .on('error', () => {});
   const closed = new Promise((resolve) => stream.once('close', resolve));
-  for (let at = 0; at < body.length && !stream.closed; at += pieces ?? body.length) {
-    stream.write(body.subarray(at, at + (pieces ?? body.length)));
-    if (pieces !== undefined) await sleep(1);
+  for (let at = 0; pieces !== undefined && at < body.length && !stream.closed; at += pieces) {
+    stream.write(body.subarray(at, at + pieces));
+    await sleep(1);
   }
-  if (!leaveOpen) stream.end();
+  // A small body and the end of the stream arrive at once.
+  const rest = pieces === undefined ? body : Buffer.alloc(0);
+  if (leaveOpen) stream.write(rest);
+  else stream.end(rest);
   await closed;
   session.destroy();
   const bytes = Buffer.concat(parts);
@@ -103,6 +110,7 @@ describe('a Save', () => {
   const padded = framed(Buffer.concat([tag, Buffer.from([0x85, 0x80, 0]), png.subarray(0, 5)]));
   const good: [string, Wire][] = [
     ['in one piece', { body: Buffer.concat(whole) }],
+    ['of a small image in one frame', { body: Buffer.concat([whole[0]!, message(chunk(small))]) }],
     ['in pieces', { body: Buffer.concat(whole), pieces: 7919 }],
     ['byte by byte at first', { body: Buffer.concat([whole[0]!, message(chunk(png.subarray(0, 40)))]), pieces: 1 }],
     ['with an unknown field beside the chunk', { body: Buffer.concat([whole[0]!, withUnknown]) }],
@@ -251,6 +259,28 @@ describe('a Get', () => {
 
   it('beyond the end is refused', async () => {
     expect((await bothGet({ offset: BigInt(image.length + 1) })).trailers['grpc-status']).toBe('11');
+  });
+});
+
+describe('the messages of a Save', () => {
+  it('are all read when the stream ends while they wait for memory', async () => {
+    const stream = new Readable({ read() {} });
+    const limits = { maxChunkBytes: MIB, firstMessageMs: 1000, chunkGapMs: 1000, saveMs: 1000 };
+    const rules = { input: SaveRequestSchema, maxBytes: MIB, chunk: { tag: 0x12, maxBytes: MIB } };
+    const stop = new AbortController();
+    const sender = { caller: { peer: 'a', connection: 1 }, memory: createCallMemory(1000), signal: stop.signal };
+    const messages = new RawSaveMessages(stream as ServerHttp2Stream, { rules, limits, sender, stop });
+    // As node:http2 ends it: before anything that waits goes on.
+    stream.once('data', () => {
+      stream.push(null);
+      stream.read(0);
+    });
+    stream.push(Buffer.concat([message(header(about)), message(chunk(small)), message(trailer({ size: 7n }))]));
+    expect((await messages.header()).metadata?.prompt).toBe('a fox');
+    const received: Uint8Array[] = [];
+    for await (const batch of messages) received.push(...batch);
+    expect(Buffer.concat(received).equals(small)).toBe(true);
+    expect(messages.declared).toEqual({ size: 7 });
   });
 });
 

@@ -55,6 +55,7 @@ export class RawSaveMessages implements IncomingSave {
   /** What has arrived behind the beginning of a message that waits for memory. */
   #early: Buffer = NOTHING;
   #waitsForMemory = false;
+  #hasEnded = false;
   #hasHeader = false;
   #hasTrailer = false;
   #empty = 0;
@@ -130,8 +131,14 @@ export class RawSaveMessages implements IncomingSave {
     this.#stream.resume();
   }
 
+  /** A stream ends although it is paused; what waits for memory comes first. */
   #ended(): void {
+    this.#hasEnded = true;
     this.stopTimers();
+    if (!this.#waitsForMemory) this.#endMessages();
+  }
+
+  #endMessages(): void {
     if (!this.#splitter.isBetweenMessages) this.#fail(undecodable(undefined));
     else if (this.#hasHeader) this.#batches.end();
     else this.#fail(notHeader());
@@ -172,7 +179,8 @@ export class RawSaveMessages implements IncomingSave {
         const early = this.#early;
         this.#early = NOTHING;
         this.#arrived(early);
-        this.#goOn();
+        if (this.#hasEnded && !this.#waitsForMemory) this.#endMessages();
+        else this.#goOn();
       },
       (error) => this.#fail(error),
     );
@@ -205,7 +213,7 @@ export class RawSaveMessages implements IncomingSave {
     const { limits } = this.#options;
     this.#kept?.shrink(costOf(bytes, this.#counter!.fields));
     clearTimeout(this.#firstMessage);
-    this.#watch(limits.chunkGapMs);
+    if (!this.#hasEnded) this.#watch(limits.chunkGapMs);
     this.#hasHeader = true;
     this.#header.resolve(header);
   }
