@@ -1,8 +1,10 @@
 /** Collects the bytes of an upload and hands them on in batches, so that what is done for each batch is done seldom. */
 import type { ByteBatch } from '../../storage/domain/requests.ts';
 
-/** From here on a batch is full. */
-const BATCH_BYTES = 512 * 1024;
+/** From here on a batch is full; smaller where many uploads share their memory, of which each has three batches. */
+const MAX_BATCH_BYTES = 512 * 1024;
+const MIN_BATCH_BYTES = 64 * 1024;
+const BATCHES_BYTES = 8 * 1024 * 1024;
 /** Parts of a batch, and messages that they came in: both cost more than their bytes. */
 const BATCH_PARTS = 1_024;
 const BATCH_MESSAGES = 4_096;
@@ -12,6 +14,9 @@ const BATCH_MS = 100;
 const SMALL_BYTES = 4 * 1024;
 const BLOCK_BYTES = 16 * 1024;
 const NOTHING = Buffer.alloc(0);
+
+/** Queues that still take bytes. */
+let open = 0;
 
 type Result = IteratorResult<ByteBatch, undefined>;
 
@@ -27,16 +32,19 @@ export class BatchQueue {
   #blockTo = 0;
   #timer: NodeJS.Timeout | undefined;
   #isDue = false;
+  #isOpen = true;
   #hasEnded = false;
   #failure: { error: unknown } | undefined;
   #reader: { resolve: (result: Result) => void; reject: (error: unknown) => void } | undefined;
 
   constructor(onTaken: () => void) {
     this.#onTaken = onTaken;
+    open += 1;
   }
 
   get isFull(): boolean {
-    return this.#bytes >= BATCH_BYTES || this.#parts.length >= BATCH_PARTS || this.#messages >= BATCH_MESSAGES;
+    const batchBytes = Math.max(MIN_BATCH_BYTES, Math.min(MAX_BATCH_BYTES, BATCHES_BYTES / open));
+    return this.#bytes >= batchBytes || this.#parts.length >= BATCH_PARTS || this.#messages >= BATCH_MESSAGES;
   }
 
   /** Counts a message that the next bytes come in. */
@@ -86,8 +94,11 @@ export class BatchQueue {
     this.deliver();
   }
 
+  /** No more bytes are awaited. */
   stop(): void {
     clearTimeout(this.#timer);
+    if (this.#isOpen) open -= 1;
+    this.#isOpen = false;
   }
 
   #due(): void {
