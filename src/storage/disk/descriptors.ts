@@ -1,5 +1,5 @@
-/** Reads and writes descriptors; Node's own promises of these resolve with objects. */
-import { read, write, writev } from 'node:fs';
+/** Reads, writes and syncs descriptors, with fewer objects and jobs of the thread pool than a FileHandle takes. */
+import { fdatasync, fsync, read, write, writev } from 'node:fs';
 
 /** Returns the number of bytes read; 0 at the end of the file. */
 export function readOnce(descriptor: number, buffer: Uint8Array, position: number): Promise<number> {
@@ -30,4 +30,18 @@ export function writeVector(descriptor: number, chunks: readonly Uint8Array[], p
 
 export function nothingWritten(): Error {
   return Object.assign(new Error('nothing was written'), { code: 'ENOSPC' });
+}
+
+/** Puts a folder's names on stable storage. */
+export function syncNames(descriptor: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    fsync(descriptor, (error) => (error === null ? resolve() : reject(error)));
+  });
+}
+
+/** Puts a file's bytes on stable storage. */
+export function syncBytes(descriptor: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    fdatasync(descriptor, (error) => (error === null ? resolve() : reject(error)));
+  });
 }

@@ -1,12 +1,11 @@
 /** The file operations that the guarantees of a local store depend on. */
 import { createHash } from 'node:crypto';
-import { closeSync, constants, fsync, openSync } from 'node:fs';
+import { closeSync, constants, openSync } from 'node:fs';
 import { chmod, type FileHandle, link, lstat, mkdir, rename, unlink, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { promisify } from 'node:util';
+import { syncNames } from './descriptors.ts';
 import { checkFolder, chunksOf, openPlain } from './plain-files.ts';
 
-const syncDescriptor = promisify(fsync);
 const READ_BYTES = 1024 * 1024;
 /** Codes of what is wrong with one file; any other is that of the disk or of the whole store. */
 const OF_ONE_FILE = [
@@ -109,7 +108,7 @@ export async function syncFolder(path: string): Promise<void> {
   // Synchronous: the kernel answers from memory, and jobs of the thread pool would wait behind those that write.
   const folder = openSync(path, constants.O_RDONLY | (constants.O_DIRECTORY ?? 0));
   try {
-    await syncDescriptor(folder);
+    await syncNames(folder);
   } catch (error) {
     throw new FolderSyncError('a folder could not be synced', { cause: error });
   } finally {

@@ -1,13 +1,12 @@
 /** A new file by its descriptor: fewer objects and jobs of the thread pool than a FileHandle, for files that live briefly. */
-import { close, closeSync, fdatasync, fstatSync, open } from 'node:fs';
+import { close, closeSync, fstatSync, open } from 'node:fs';
 import { promisify } from 'node:util';
-import { writeOnce, writeVector } from './descriptors.ts';
+import { syncBytes, writeOnce, writeVector } from './descriptors.ts';
 import type { Inode } from './files.ts';
 import { syncInTurn } from './sync-turns.ts';
 
 const openDescriptor = promisify(open);
 const closeDescriptor = promisify(close);
-const syncData = promisify(fdatasync);
 /** Creates it. Rejects with EEXIST where the name is taken. */
 export async function createFile(path: string): Promise<NewFile> {
   return new NewFile(await openDescriptor(path, 'wx'));
@@ -34,7 +33,7 @@ export class NewFile {
 
   /** Puts the bytes on stable storage. */
   async sync(): Promise<void> {
-    await syncInTurn(() => syncData(this.#open()));
+    await syncInTurn(() => syncBytes(this.#open()));
   }
 
   identity(): Inode {
