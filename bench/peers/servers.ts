@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Tools } from './tools.ts';
@@ -49,7 +49,8 @@ export function peersOf({ bazelRemote, versitygw, tusd, tusModules }: Tools): Pe
       target: 's3',
       lacks: 'a sync of anything, a hash (the client sends none), lists by metadata, checks of the image',
       command: (folder, port) => {
-        const sidecar = `${folder}-sidecar`;
+        // Its name must not begin with that of the folder.
+        const sidecar = join(dirname(folder), `sidecar-${basename(folder)}`);
         mkdirSync(sidecar);
         const env = { ROOT_ACCESS_KEY: 'user', ROOT_SECRET_KEY: 'password1' };
         return { args: [versitygw, '--port', `127.0.0.1:${port}`, 'posix', '--sidecar', sidecar, folder], env };
@@ -77,7 +78,7 @@ export function peersOf({ bazelRemote, versitygw, tusd, tusModules }: Tools): Pe
 function bazelFlags(folder: string, port: number): string[] {
   return [
     ...['--dir', folder, '--max_size', '50', '--grpc_address', `127.0.0.1:${port}`],
-    ...['--http_address', 'none', '--storage_mode', 'uncompressed', '--access_log_level', 'none'],
+    ...['--http_address', `unix://${folder}.sock`, '--storage_mode', 'uncompressed', '--access_log_level', 'none'],
   ];
 }
 
