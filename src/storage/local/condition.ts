@@ -8,7 +8,6 @@ import type { Layout } from './layout.ts';
 
 /** How long reads trust that the folder is the one that was opened. */
 const FRESH_MS = 1000;
-const SAME_MOMENT_MS = 20;
 /** Codes of a mount that lost its file system. */
 const UNMOUNTED = ['ENOTCONN', 'ESTALE', 'ENODEV', 'ENXIO'];
 
@@ -20,8 +19,7 @@ export class LocalCondition {
   #stopped: StorageError | undefined;
   #replaced: StorageError | undefined;
   #checkedAt = performance.now();
-  #lookedAt = Number.NEGATIVE_INFINITY;
-  #look: Promise<void> = Promise.resolve();
+  #look: Promise<void> | undefined;
 
   /** `identity`: the inode of FORMAT; `images`: the inode of the folder of all images. */
   constructor(layout: Layout, context: ProviderContext, { identity, images }: { identity: Inode; images: Inode }) {
@@ -59,14 +57,11 @@ export class LocalCondition {
     throw new StorageError('STORE_REPLACED', message);
   }
 
-  /** Those who ask within the same moment share one look. */
+  /** Those who ask while one look waits for a thread share it. */
   #checkFolder(): Promise<void> {
-    const now = performance.now();
-    if (now - this.#lookedAt > SAME_MOMENT_MS) {
-      this.#lookedAt = now;
-      this.#look = this.#lookAtFolder();
-      this.#look.catch(() => undefined);
-    }
+    this.#look ??= this.#lookAtFolder().finally(() => {
+      this.#look = undefined;
+    });
     return this.#look;
   }
 
