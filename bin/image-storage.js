@@ -11,6 +11,8 @@ if (parseInt(process.versions.node, 10) < MINIMUM) {
 }
 
 async function start() {
+  // Syncs wait for the disk; without more threads, what the kernel does at once would wait behind them.
+  process.env.UV_THREADPOOL_SIZE ??= '12';
   const { existsSync } = await import('node:fs');
   const { enableCompileCache, getCompileCacheDir } = await import('node:module');
   enableCompileCache();

@@ -9,6 +9,7 @@ import { type Listener, openListener } from './http/listener.ts';
 import { createRouter } from './http/router.ts';
 import { createHandlers } from './rpc/handler.ts';
 import { createCallMemory } from './rpc/memory.ts';
+import { createRawHandler } from './rpc/raw/handler.ts';
 import type { ServiceOptions } from './rpc/services.ts';
 import type { Logger } from './storage/domain/logger.ts';
 import { createStorage } from './storage/index.ts';
@@ -32,6 +33,8 @@ export interface DaemonOptions {
   onFatal?: (exitCode: number) => void;
   /** Called with the place of each store that the start made. */
   onNewStore?: (place: string) => void;
+  /** Whether Save and Get are served on the raw streams; default true. Else, connect serves them, too. */
+  raw?: boolean;
 }
 
 /** Starts a daemon. Rejects with a StoreOpenError, or when it cannot listen on an address; nothing stays open then. */
@@ -49,7 +52,7 @@ export async function startDaemon(config: Config, log: Logger, options: DaemonOp
   const storage = await createStorage(config, { log, onFatal, onNewStore, closeGraceMs: CLOSE_GRACE_MS });
   let listener: Listener;
   try {
-    listener = await listen(config, log, storage, { leaving: leaving.signal, shutdown: shutdown.signal });
+    listener = await listen(config, log, storage, { leaving: leaving.signal, shutdown: shutdown.signal }, options.raw);
   } catch (error) {
     await storage.close();
     throw error;
@@ -73,6 +76,7 @@ function listen(
   log: Logger,
   storage: Storage,
   signals: Pick<ServiceOptions, 'leaving' | 'shutdown'>,
+  raw = true,
 ): Promise<Listener> {
   const { limits, defaultProvider } = config;
   const addresses = config.listen.map((address) => parseAddress(address)!);
@@ -93,7 +97,8 @@ function listen(
       saveMs: limits.saveSeconds * 1000,
     },
   };
-  const rpcs = createHandlers(services, { log, requestMs: firstMessageMs });
+  const handling = { log, requestMs: firstMessageMs };
+  const rpcs = createHandlers(services, handling);
   return openListener({
     addresses,
     socketMode: Number.parseInt(config.socketMode, 8),
@@ -102,6 +107,7 @@ function listen(
     receiveBufferBytes: limits.receiveBufferBytes,
     prefaceMs: firstMessageMs,
     log,
+    onStream: raw ? createRawHandler(services, handling) : undefined,
     onRequest: createRouter([({ path }) => rpcs.get(path)]),
   });
 }

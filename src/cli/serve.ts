@@ -1,7 +1,7 @@
 /** `image-storage serve`: runs the daemon until a signal stops it. */
 import { constants } from 'node:os';
 import { setFlagsFromString } from 'node:v8';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { DEFAULT_ADDRESS } from '../address.ts';
 import { type Config, type Environment, loadConfig, processEnvironment } from '../config.ts';
 import type { Daemon } from '../daemon.ts';
@@ -21,14 +21,16 @@ const SAME_SIGNAL_MS = 500;
 export function registerServe(program: Command): void {
   withSettings(program.command('serve').description('run the daemon'))
     .option('--no-create', 'refuse to start where a store would be made, such as where a disk is not mounted')
+    .addOption(new Option('--no-raw', 'serve Save and Get through the layers of all other calls').hideHelp())
     .action(serve);
 }
 
 interface ServeFlags extends SettingsFlags {
   create: boolean;
+  raw: boolean;
 }
 
-async function serve({ config: configFile, create, ...flags }: ServeFlags): Promise<void> {
+async function serve({ config: configFile, create, raw, ...flags }: ServeFlags): Promise<void> {
   const env = processEnvironment();
   const given = loadConfig({ flags, env, configFile });
   const config = create ? given : changeProviders(given, () => ({ create: false }));
@@ -41,6 +43,7 @@ async function serve({ config: configFile, create, ...flags }: ServeFlags): Prom
     const newStores: string[] = [];
     const daemon = await startDaemon(config, log, {
       onFatal: (exitCode) => process.exit(exitCode),
+      raw,
       onNewStore: (place) => newStores.push(place),
     });
     keepHeapSmall();

@@ -1,15 +1,12 @@
 /** Gives memory back after a burst: V8 collects what it left behind only when more is wanted, which an idle daemon never does. */
 import { performance } from 'node:perf_hooks';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
+import { type Collect, collector } from '../rpc/raw/garbage.ts';
 
 const LOOK_EVERY_MS = 2_000;
 /** Of the time; a collection takes about a tenth of a second. */
 const IDLE_UTILIZATION = 0.05;
 /** Less is not worth it. */
 const WORTH_BYTES = 16 * 1024 * 1024;
-
-type Collect = (options: { type: 'major'; execution: 'async'; flavor: 'last-resort' }) => Promise<void>;
 
 /** Runs until the signal fires; keeps no process alive. */
 export function collectWhenIdle(stop: AbortSignal): void {
@@ -28,11 +25,4 @@ export function collectWhenIdle(stop: AbortSignal): void {
   };
   const timer = setInterval(look, LOOK_EVERY_MS).unref();
   stop.addEventListener('abort', () => clearInterval(timer), { once: true });
-}
-
-function collector(): Collect {
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as Collect;
-  setFlagsFromString('--no-expose-gc');
-  return collect;
 }

@@ -45,6 +45,8 @@ export interface ListenerOptions {
   /** How long a new connection may take to send its HTTP/2 preface. */
   prefaceMs: number;
   log: Logger;
+  /** Takes a stream; where it returns false, `onRequest` has it. */
+  onStream?: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, caller: Caller) => boolean;
   onRequest: Handler;
 }
 
@@ -108,7 +110,7 @@ function createHttp2Server(options: ListenerOptions, connections: Connections): 
         return;
       }
       // Not by the event `request`, which makes both objects for streams, too, that are reset before their turn comes.
-      const serve = () => serveStream(stream, headers, rawHeaders, connection.caller, options.onRequest);
+      const serve = () => serveStream(stream, headers, rawHeaders, connection.caller, options);
       const turn = turnOf(connection.caller);
       if (turn === undefined) serve();
       else turn.then(serve);
@@ -138,7 +140,7 @@ function serveStream(
   headers: IncomingHttpHeaders,
   rawHeaders: string[],
   caller: Caller,
-  onRequest: Handler,
+  { onStream, onRequest }: Pick<ListenerOptions, 'onStream' | 'onRequest'>,
 ): void {
   if (stream.destroyed) return;
   if (headers[':path'] === undefined) {
@@ -146,6 +148,7 @@ function serveStream(
     stream.respond({ ':status': 405 }, { endStream: true });
     return;
   }
+  if (onStream?.(stream, headers, caller)) return;
   onRequest(new Http2ServerRequest(stream, headers, {}, rawHeaders), new Http2ServerResponse(stream), caller);
 }
 

@@ -25,15 +25,19 @@ export function foldReadError(error: unknown): unknown {
       return new StorageError('MESSAGE_TOO_LARGE', 'a message is larger than the daemon accepts', { cause: error });
     case Code.Internal:
     case Code.InvalidArgument:
-      return new StorageError(
-        'FIELD_INVALID',
-        'a message cannot be decoded: it is damaged, or has text that is not UTF-8',
-        { cause: error },
-      );
+      return undecodable(error);
     case Code.Aborted:
     case Code.Canceled:
       return cancelled(error);
     default:
       return error;
   }
+}
+
+export function undecodable(cause: unknown): StorageError {
+  return new StorageError(
+    'FIELD_INVALID',
+    'a message cannot be decoded: it is damaged, or has text that is not UTF-8',
+    { cause },
+  );
 }

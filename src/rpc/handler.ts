@@ -1,5 +1,5 @@
 /** Serves connect's routes to requests of node:http2, and works around what connect does not expect. */
-import { constants, type Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Stream } from 'node:http2';
+import { constants, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2';
 import { type ConnectRouter, createConnectRouter, createContextValues } from '@connectrpc/connect';
 import type { UniversalServerRequest, UniversalServerResponse } from '@connectrpc/connect/protocol';
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from '@connectrpc/connect-node';
@@ -7,21 +7,15 @@ import type { Budget, Hold } from '../storage/async/budget.ts';
 import type { Caller } from '../storage/domain/caller.ts';
 import type { Logger } from '../storage/domain/logger.ts';
 import { type Arrived, arrivedKey, callerKey } from './caller-key.ts';
+import { closeWhenAnswered } from './close-when-answered.ts';
 import { gzip } from './inflate.ts';
 import { callInterceptor } from './interceptor.ts';
 import type { CallMemory } from './memory.ts';
 import { packingOf } from './packing.ts';
 import { type BodyFormat, type MessageRules, RequestBody } from './request-body.ts';
 import { addServices, MAX_MESSAGE_BYTES, messageRules, type ServiceOptions } from './services.ts';
+import { MAX_TIMEOUT_MS, timeoutMsOf } from './timeout.ts';
 import { isRead, unreadExplainer } from './unread-request.ts';
-
-/** The longest wait of a timer in Node. */
-const MAX_TIMEOUT_MS = 2 ** 31 - 1;
-const TRAILERS_PAUSE_MS = 10;
-const LONGEST_TRAILERS_PAUSE_MS = 1_000;
-
-/** The units of grpc-timeout. */
-const UNIT_MS: Record<string, number> = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 1e-3, n: 1e-6 };
 
 type UniversalHandler = ConnectRouter['handlers'][number];
 
@@ -78,7 +72,7 @@ async function serve(
   repairAuthority(nodeRequest);
   forgetEndlessDeadline(nodeRequest);
   if (!streamsRequests(handler)) closeIfUnsent(nodeRequest, requestMs);
-  closeWhenAnswered(nodeRequest);
+  closeWhenAnswered(nodeRequest.stream);
   const explain = unreadExplainer(handler.method, log);
   const arrived: Arrived = { bytes: 0 };
   const values = createContextValues().set(callerKey, caller).set(arrivedKey, arrived);
@@ -166,8 +160,7 @@ function repairAuthority({ headers, authority }: Http2ServerRequest): void {
 
 /** gRPC allows deadlines of years, which mean none; Node's timers reach 24 days. */
 function forgetEndlessDeadline({ headers }: Http2ServerRequest): void {
-  const [, digits, unit = ''] = /^(\d{1,8})([HMSmun])$/.exec(String(headers['grpc-timeout'] ?? '')) ?? [];
-  if (Number(digits) * (UNIT_MS[unit] ?? 0) > MAX_TIMEOUT_MS) delete headers['grpc-timeout'];
+  if ((timeoutMsOf(headers['grpc-timeout']) ?? 0) > MAX_TIMEOUT_MS) delete headers['grpc-timeout'];
 }
 
 function streamsRequests({ method }: UniversalHandler): boolean {
@@ -178,24 +171,4 @@ function closeIfUnsent(request: Http2ServerRequest, requestMs: number): void {
   const timer = setTimeout(() => request.stream.close(constants.NGHTTP2_CANCEL), requestMs);
   const arrived = () => clearTimeout(timer);
   request.once('end', arrived).once('close', arrived);
-}
-
-/** Node keeps a stream until the client has half-closed and all of it is read; a client with its answer may do neither. */
-function closeWhenAnswered({ stream }: Http2ServerRequest): void {
-  const close = (pauseMs: number) => {
-    if (stream.destroyed) return;
-    // A reset drops trailers that still wait for a full socket, and no event says when they are out.
-    if (isUnderWay(stream)) {
-      setTimeout(close, pauseMs, Math.min(pauseMs * 2, LONGEST_TRAILERS_PAUSE_MS));
-      return;
-    }
-    stream.close(constants.NGHTTP2_NO_ERROR);
-    stream.destroy();
-  };
-  stream.once('wantTrailers', () => setImmediate(close, TRAILERS_PAUSE_MS));
-}
-
-/** A stream that is closed on both sides reports the state idle. */
-function isUnderWay({ state }: ServerHttp2Stream): boolean {
-  return state.state !== constants.NGHTTP2_STREAM_STATE_IDLE && state.localClose === 0;
 }

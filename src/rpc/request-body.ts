@@ -62,7 +62,7 @@ export interface Sender {
   /** Counts what comes. */
   arrived: Arrived;
   /** Called when the first message has come, before it is handed on. */
-  begin(): Promise<void>;
+  begin?(): Promise<void>;
 }
 
 /**
@@ -108,7 +108,7 @@ export class RequestBody implements AsyncIterableIterator<Uint8Array, undefined>
         const isFirst = this.#last === 'nothing';
         const value = await this.#next();
         if (value === undefined) return { done: true, value };
-        if (isFirst) await this.#sender.begin();
+        if (isFirst) await this.#sender.begin?.();
         this.#given = value;
         if (value.length > 0) return { done: false, value };
       }
@@ -215,7 +215,7 @@ export class RequestBody implements AsyncIterableIterator<Uint8Array, undefined>
     const isFirst = this.#last === 'nothing';
     this.#last = 'message';
     this.#current?.release();
-    const cost = CALL_BYTES + bytes * COST_OF_A_BYTE;
+    const cost = costOfBytes(bytes);
     if (isFirst) this.#first = await memory.kept.hold(caller, cost, options);
     else this.#current = await memory.passing.hold(caller, cost, options);
     if (isFirst) this.#firstBytes = bytes;
@@ -230,10 +230,11 @@ export class RequestBody implements AsyncIterableIterator<Uint8Array, undefined>
       counter.push(message);
       fields = counter.fields;
     }
-    if (fields <= FEW_FIELDS) return;
+    const cost = costOfFields(fields);
+    if (cost === 0) return;
     const { caller, memory, signal } = this.#sender;
     const options = { signal, refusal: this.#rules.refusal };
-    this.#decoded.push(await memory.decoded.hold(caller, fields * COST_OF_A_FIELD, options));
+    this.#decoded.push(await memory.decoded.hold(caller, cost, options));
   }
 
   async #inflated(bytes: Uint8Array, maxBytes: number): Promise<Uint8Array> {
@@ -245,7 +246,7 @@ export class RequestBody implements AsyncIterableIterator<Uint8Array, undefined>
       pieces.push(piece);
     }
     const hold = this.#current ?? this.#first;
-    hold?.shrink(CALL_BYTES + length * COST_OF_A_BYTE);
+    hold?.shrink(costOfBytes(length));
     if (hold === this.#first) this.#firstBytes = length;
     const message = joined(pieces, length);
     await this.#look(message);
@@ -272,7 +273,7 @@ export class RequestBody implements AsyncIterableIterator<Uint8Array, undefined>
     const bytes = await this.#reader.upTo(maxBytes + 1);
     if (bytes.length > maxBytes) throw tooLarge();
     if (this.#format.isGzip) return this.#inflated(bytes, maxBytes);
-    this.#first?.shrink(CALL_BYTES + bytes.length * COST_OF_A_BYTE);
+    this.#first?.shrink(costOfBytes(bytes.length));
     this.#firstBytes = bytes.length;
     await this.#look(bytes);
     return bytes;
@@ -291,6 +292,16 @@ function allocate(bytes: number): Uint8Array {
   return bytes >= ALONE_BYTES ? new Uint8Array(bytes) : Buffer.allocUnsafe(bytes);
 }
 
-function packedUnnamed(): StorageError {
+export function packedUnnamed(): StorageError {
   return new StorageError('FIELD_INVALID', 'a message is compressed, and the call names no compression');
+}
+
+/** What the bytes of a message take of memory, with its call. */
+export function costOfBytes(bytes: number): number {
+  return CALL_BYTES + bytes * COST_OF_A_BYTE;
+}
+
+/** What the fields of a message become when they are decoded; those of most calls are within what a call takes. */
+export function costOfFields(fields: number): number {
+  return fields <= FEW_FIELDS ? 0 : fields * COST_OF_A_FIELD;
 }

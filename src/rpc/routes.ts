@@ -1,14 +1,19 @@
 /** The service ImageStorage on top of the storage library: one short method per rpc. */
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { ServiceImpl } from '@connectrpc/connect';
-import type { DeleteResultSchema, ImageStorage } from '../../gen/imagestorage/v1/image_storage_pb.ts';
+import type {
+  DeleteResultSchema,
+  ImageStorage,
+  SaveResponseSchema,
+} from '../../gen/imagestorage/v1/image_storage_pb.ts';
 import { Budget, type Hold } from '../storage/async/budget.ts';
+import type { Caller } from '../storage/domain/caller.ts';
 import { invalidField, toStorageError } from '../storage/domain/errors.ts';
 import type { StorageItem } from '../storage/domain/image.ts';
 import { CHUNK_BYTES } from '../storage/transfer/body.ts';
 import type { Page, Storage } from '../storage/types.ts';
-import { partByPart, withHold } from './answers.ts';
-import { arrivedKey, callerKey } from './caller-key.ts';
+import { partByPart, type Receiver, withHold } from './answers.ts';
+import { type Arrived, arrivedKey, callerKey } from './caller-key.ts';
 import {
   cleanupFrom,
   cleanupOptionsOf,
@@ -21,7 +26,7 @@ import {
 } from './convert.ts';
 import { batchOf } from './list-batch.ts';
 import type { CallMemory } from './memory.ts';
-import { receiveSave, type SaveStreamLimits } from './save-stream.ts';
+import { receiveSave, type SaveStream, type SaveStreamLimits } from './save-stream.ts';
 
 const MAX_FILENAMES = 1000;
 /** Filenames of all Deletes that are worked on: what is committed beside them waits for a few groups at most. */
@@ -42,26 +47,19 @@ export function createRoutes(
   const deletes = new Budget(DELETES_AT_ONCE);
   return {
     save: (requests, context) =>
-      receiveSave(requests, limits, context.signal, async ({ header, chunks, trailer, signal }) => {
-        const [caller, arrived] = [context.values.get(callerKey), context.values.get(arrivedKey)];
-        const options = { ...saveOptionsOf(header), trailer, signal, caller, arrived: () => arrived.bytes };
-        const { replayed, ...item } = await storage.save(chunks, metadataOf(header.metadata), options);
-        return { image: imageFrom(item), replayed };
-      }),
+      receiveSave(requests, limits, context.signal, (stream) =>
+        save(storage, stream, context.values.get(callerKey), context.values.get(arrivedKey)),
+      ),
 
     async *get({ filename, provider, offset, limit, metadataOnly }, { signal, values }) {
       const receiver = { budget: memory.kept, caller: values.get(callerKey), signal };
       const part = { offset: numberOf(offset), limit: numberOf(limit) };
-      const found = one(() => storage.get(filename, { provider, ...part }));
-      let body: AsyncIterable<Uint8Array> | undefined;
-      let bytes = 0;
-      for await (const image of partByPart(found, MAX_PAGE_COST, ({ item }) => costOf(item), receiver)) {
-        yield { payload: { case: 'image', value: imageFrom(image.item) } };
-        bytes = Math.min(image.item.size, CHUNK_BYTES) * COPIES_OF_A_CHUNK;
-        body = image.body;
-      }
+      const { item, body } = await storage.get(filename, { provider, ...part });
+      const hold = await holdForItem(item, receiver);
+      yield { payload: { case: 'image', value: imageFrom(item) } };
+      hold.release();
       if (metadataOnly) return;
-      for await (const value of withHold(closedOn(signal, body!), bytes, receiver)) {
+      for await (const value of withHold(closedOn(signal, body), costOfBody(item), receiver)) {
         yield { payload: { case: 'chunk', value } };
       }
     },
@@ -88,8 +86,32 @@ export function createRoutes(
   };
 }
 
+/** Stores the image of a Save; returns the answer. */
+export async function save(
+  storage: Storage,
+  { header, chunks, trailer, signal }: SaveStream,
+  caller: Caller,
+  arrived: Arrived,
+): Promise<MessageInitShape<typeof SaveResponseSchema>> {
+  const options = { ...saveOptionsOf(header), trailer, signal, caller, arrived: () => arrived.bytes };
+  const { replayed, ...item } = await storage.save(chunks, metadataOf(header.metadata), options);
+  return { image: imageFrom(item), replayed };
+}
+
+/** Holds what an image without its bytes takes, until it is released or the call has ended. */
+export async function holdForItem(item: StorageItem, { budget, caller, signal }: Receiver): Promise<Hold> {
+  const hold = await budget.hold(caller, costOf(item), { signal });
+  signal.addEventListener('abort', hold.release, { once: true });
+  return hold;
+}
+
+/** What reading the bytes of an image takes of memory. */
+export function costOfBody({ size }: StorageItem): number {
+  return Math.min(size, CHUNK_BYTES) * COPIES_OF_A_CHUNK;
+}
+
 /** Ends the body, and closes its file, when the reader leaves: a write that waits for the reader may never go on. */
-function closedOn(signal: AbortSignal, body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+export function closedOn(signal: AbortSignal, body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
   const iterator = body[Symbol.asyncIterator]();
   signal.addEventListener('abort', () => void iterator.return?.().catch(() => undefined), { once: true });
   return { [Symbol.asyncIterator]: () => iterator };
@@ -117,10 +139,6 @@ async function deleteEach(
     if (outcome.status === 'rejected') return { filename, reason: toStorageError(outcome.reason).reason };
     return outcome.value ? { filename, deleted: true } : { filename, reason: 'IMAGE_NOT_FOUND' };
   });
-}
-
-async function* one<T>(make: () => Promise<T>): AsyncGenerator<T> {
-  yield await make();
 }
 
 function costOfPage({ items }: Page): number {

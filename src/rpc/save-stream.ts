@@ -4,7 +4,7 @@
 import type { SaveHeader, SaveRequest } from '../../gen/imagestorage/v1/image_storage_pb.ts';
 import { unlessCancelled } from '../storage/async/byte-source.ts';
 import { StorageError } from '../storage/domain/errors.ts';
-import type { Declared } from '../storage/domain/requests.ts';
+import type { ByteBatch, Declared } from '../storage/domain/requests.ts';
 import { cancelled } from './call.ts';
 import { declaredOf } from './convert.ts';
 import { checkEmptyChunks } from './empty-chunks.ts';
@@ -26,11 +26,20 @@ export interface SaveStreamLimits {
   saveMs: number;
 }
 
+/** The messages of a Save, as a protocol receives them. Its bytes end when the client has half-closed. */
+export interface IncomingSave extends AsyncIterable<Uint8Array | ByteBatch> {
+  /** Rejects with FIRST_MESSAGE_NOT_HEADER. */
+  header(): Promise<SaveHeader>;
+  /** Of the trailer; empty until it has been read. */
+  readonly declared: Declared;
+  stopTimers(): void;
+}
+
 /** The request of a Save. */
 export interface SaveStream {
   header: SaveHeader;
   /** The image's bytes, readable once; ends when the client has half-closed. */
-  chunks: AsyncIterable<Uint8Array>;
+  chunks: AsyncIterable<Uint8Array | ByteBatch>;
   /** Returns what the client declared behind the last chunk; to be called once `chunks` has ended. */
   trailer: () => Declared;
   /** Aborted with a StorageError when the client leaves or takes too long. */
@@ -42,9 +51,18 @@ export interface SaveStream {
  * stream or of `store`. Rejects with FIRST_MESSAGE_NOT_HEADER, MESSAGE_OUT_OF_ORDER, MESSAGE_TOO_LARGE, SAVE_STALLED or
  * CANCELLED.
  */
-export async function receiveSave<T>(
+export function receiveSave<T>(
   requests: AsyncIterable<SaveRequest>,
   limits: SaveStreamLimits,
+  callSignal: AbortSignal,
+  store: (stream: SaveStream) => Promise<T>,
+): Promise<T> {
+  return storeIncoming((stop) => new SaveMessages(requests, limits, stop), callSignal, store);
+}
+
+/** The same for any protocol. Who gives up on a client aborts the controller with the reason. */
+export async function storeIncoming<T>(
+  receive: (stop: AbortController) => IncomingSave,
   callSignal: AbortSignal,
   store: (stream: SaveStream) => Promise<T>,
 ): Promise<T> {
@@ -53,7 +71,7 @@ export async function receiveSave<T>(
   const onCallEnd = () => stop.abort(cancelled(callSignal.reason));
   callSignal.addEventListener('abort', onCallEnd, { once: true });
   if (callSignal.aborted) onCallEnd();
-  const messages = new SaveMessages(requests, limits, stop);
+  const messages = receive(stop);
   try {
     const header = await unlessCancelled(messages.header(), signal);
     return await store({ header, chunks: messages, trailer: () => messages.declared, signal });
@@ -69,7 +87,7 @@ export async function receiveSave<T>(
  * Reads the messages of one Save; iterates over its chunks. A read that takes too long aborts `stop` and does not settle
  * by itself: its reader gives up by the signal.
  */
-class SaveMessages implements AsyncIterableIterator<Uint8Array, undefined> {
+class SaveMessages implements IncomingSave, AsyncIterableIterator<Uint8Array, undefined> {
   /** Empty until the trailer has been read. */
   declared: Declared = {};
   readonly #iterator: AsyncIterator<SaveRequest>;
@@ -95,8 +113,7 @@ class SaveMessages implements AsyncIterableIterator<Uint8Array, undefined> {
 
   async header(): Promise<SaveHeader> {
     const payload = await this.#read(this.#limits.firstMessageMs);
-    if (payload?.case !== 'header') throw new StorageError('FIRST_MESSAGE_NOT_HEADER', 'a Save begins with its header');
-    return payload.value;
+    return headerOf(payload);
   }
 
   async next(): Promise<IteratorResult<Uint8Array, undefined>> {
@@ -133,16 +150,13 @@ class SaveMessages implements AsyncIterableIterator<Uint8Array, undefined> {
   #chunkOf(payload: SaveRequest['payload']): Uint8Array | undefined {
     if (this.#hasTrailer) throw outOfOrder('nothing follows a trailer');
     if (payload.case === 'chunk') {
-      checkChunk(payload.value, this.#limits.maxChunkBytes);
+      checkChunk(payload.value.length, this.#limits.maxChunkBytes);
       if (payload.value.length > 0) return payload.value;
       this.#empty += 1;
       checkEmptyChunks(this.#empty);
       return undefined;
     }
-    if (payload.case !== 'trailer') {
-      throw outOfOrder(payload.case === 'header' ? 'a Save has one header' : 'a message carries nothing');
-    }
-    this.declared = declaredOf(payload.value);
+    this.declared = trailerOf(payload);
     this.#hasTrailer = true;
     return undefined;
   }
@@ -161,16 +175,32 @@ function release({ buffer, byteLength }: Uint8Array): void {
   if (isAlone) (buffer as ArrayBuffer).transfer(0);
 }
 
-function checkChunk(chunk: Uint8Array, maxBytes: number): void {
-  if (chunk.length <= maxBytes) return;
-  throw new StorageError('MESSAGE_TOO_LARGE', `a chunk of ${chunk.length} bytes, at most ${maxBytes} are accepted`);
+/** Returns the header, which the first message must be. */
+export function headerOf(payload: SaveRequest['payload'] | undefined): SaveHeader {
+  if (payload?.case === 'header') return payload.value;
+  throw notHeader();
 }
 
-function outOfOrder(message: string): StorageError {
+export function notHeader(): StorageError {
+  return new StorageError('FIRST_MESSAGE_NOT_HEADER', 'a Save begins with its header');
+}
+
+/** Returns what the trailer declares, which a message behind the first must be, if it is no chunk. */
+export function trailerOf(payload: SaveRequest['payload']): Declared {
+  if (payload.case === 'trailer') return declaredOf(payload.value);
+  throw outOfOrder(payload.case === 'header' ? 'a Save has one header' : 'a message carries nothing');
+}
+
+export function checkChunk(bytes: number, maxBytes: number): void {
+  if (bytes <= maxBytes) return;
+  throw new StorageError('MESSAGE_TOO_LARGE', `a chunk of ${bytes} bytes, at most ${maxBytes} are accepted`);
+}
+
+export function outOfOrder(message: string): StorageError {
   return new StorageError('MESSAGE_OUT_OF_ORDER', message);
 }
 
-function stalled(waitedMs: number, forWhat: string): StorageError {
+export function stalled(waitedMs: number, forWhat: string): StorageError {
   return new StorageError('SAVE_STALLED', `waited ${waitedMs / 1000} s for ${forWhat}`);
 }
 

@@ -6,6 +6,7 @@ import type { Logger } from './domain/logger.ts';
 import type { CopyEvent, CopyOptions, StoredState, VerifyEvent, VerifyOptions } from './domain/maintenance.ts';
 import type { ImageRecord } from './domain/record.ts';
 import type {
+  ByteBatch,
   ByteSource,
   CleanupOptions,
   CleanupResult,
@@ -125,8 +126,8 @@ export interface StorageProvider extends PageReader, Maintainable {
  * The destination of an image's bytes in a provider. The caller converts the errors of each method to StorageErrors.
  */
 export interface IncomingBytes {
-  /** Writes the whole chunk. The caller may reuse its memory once this resolves. */
-  write(chunk: Uint8Array): Promise<void>;
+  /** Writes all chunks. The caller may reuse their memory once this resolves, and only then write again. */
+  write(chunks: ByteBatch): Promise<void>;
   /** Removes everything that was written. Requires that `commit` was not called. */
   discard(): Promise<void>;
 }

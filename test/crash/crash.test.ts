@@ -228,7 +228,9 @@ async function saveAll(basePath: string, ledger: Ledger, count: number): Promise
 async function crashUnderLoad(basePath: string, ledger: Ledger, crash: { step: string; nth: number }): Promise<void> {
   await saveAll(basePath, ledger, 4);
   const store = await forkStore({ basePath, crash });
-  const saves = [11, 12, 13, 14].map((number) => imageOf(number, { sizeBytes: number < 13 ? 8_000 : 3_000_000 }));
+  const saves = [11, 12, 13, 14, 15, 16, 17, 18].map((number) =>
+    imageOf(number, { sizeBytes: number < 15 ? 8_000 : 3_000_000 }),
+  );
   const [first, second] = ledger.live();
   await ledger.delete(store, first!.filename);
   const asked = [ledger.delete(store, second!.filename), ...saves.map((image) => ledger.save(store, image))];

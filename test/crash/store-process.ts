@@ -1,6 +1,7 @@
 /** A local store in a process of its own, driven over IPC, so that tests can kill it, crash it at a step or break its disk. */
-import { readlinkSync } from 'node:fs';
+import fs, { readlinkSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import { buffer } from 'node:stream/consumers';
 import { setEnvironmentData, type Worker } from 'node:worker_threads';
 import { shortId } from '../../src/storage/domain/naming.ts';
@@ -155,7 +156,18 @@ async function answer(id: number, work: () => Promise<unknown>): Promise<Reply> 
   }
 }
 
-/** Puts faults between the store and what file handles do. */
+/** Returns whether the sync of this descriptor is the one that fails. */
+function failsNow(descriptor: number): boolean {
+  if (failingSync === undefined || !readlinkSync(`/proc/self/fd/${descriptor}`).endsWith(failingSync)) return false;
+  failingSync = undefined;
+  return true;
+}
+
+function ioError(): Error {
+  return Object.assign(new Error('EIO: i/o error, fsync'), { code: 'EIO' });
+}
+
+/** Puts faults between the store and what descriptors and file handles do. */
 async function breakSyncs(withoutDatasync: boolean): Promise<void> {
   const handle = await open(process.execPath);
   const prototype = Object.getPrototypeOf(handle) as FileHandle;
@@ -164,12 +176,20 @@ async function breakSyncs(withoutDatasync: boolean): Promise<void> {
     const real = prototype[method];
     prototype[method] = async function (this: FileHandle) {
       if (method === 'datasync' && withoutDatasync) return;
-      if (failingSync === undefined || !readlinkSync(`/proc/self/fd/${this.fd}`).endsWith(failingSync))
-        return real.call(this);
-      failingSync = undefined;
-      throw Object.assign(new Error('EIO: i/o error, fsync'), { code: 'EIO' });
+      if (failsNow(this.fd)) throw ioError();
+      return real.call(this);
     };
   }
+  for (const name of ['fsync', 'fdatasync'] as const) {
+    const real = fs[name];
+    const broken = (descriptor: number, done: (error: Error | null) => void) => {
+      if (name === 'fdatasync' && withoutDatasync) return setImmediate(done, null);
+      if (failsNow(descriptor)) return setImmediate(done, ioError());
+      return real(descriptor, done);
+    };
+    Object.assign(fs, { [name]: broken });
+  }
+  syncBuiltinESMExports();
 }
 
 process.on('disconnect', () => process.exit());

@@ -30,7 +30,14 @@ interface Place {
 describe('a local store', () =>
   describeApi({
     storageType: 'local',
-    start: runDaemon,
+    start: () => runDaemon(),
+    stored: ({ path }) => readFile(path).catch(() => undefined),
+  }));
+
+describe('a local store, with Save and Get through connect', () =>
+  describeApi({
+    storageType: 'local',
+    start: () => runDaemon({}, { raw: false }),
     stored: ({ path }) => readFile(path).catch(() => undefined),
   }));
 

@@ -38,26 +38,33 @@ const png = pngOf({ width: 16, height: 16, sizeBytes: 100_000 });
 const noBytes = Buffer.alloc(0);
 const message = (request: Request) => framed(toBinary(SaveRequestSchema, create(SaveRequestSchema, request)));
 
+/** Serves all calls as usual. */
 let daemon: RunningDaemon;
 let storage: ReturnType<typeof storageAt>;
+/** And one that serves Save and Get through connect, too. */
+let daemons: RunningDaemon[];
 
 beforeAll(async () => {
-  daemon = await runDaemon({
+  const limits = {
     IMAGE_STORAGE_LIMITS_MAX_IMAGE_BYTES: String(4 * MIB),
     IMAGE_STORAGE_LIMITS_FIRST_MESSAGE_SECONDS: '0.4',
     IMAGE_STORAGE_LIMITS_CHUNK_GAP_SECONDS: '0.4',
     IMAGE_STORAGE_LIMITS_SAVE_SECONDS: '2',
-  });
+  };
+  daemon = await runDaemon(limits);
+  daemons = [daemon, await runDaemon(limits, { raw: false })];
   storage = storageAt(daemon.address);
 });
 afterEach(nothingIsKept);
-afterAll(() => daemon.close());
+afterAll(() => Promise.all(daemons.map((each) => each.close())));
 
 async function nothingIsKept(): Promise<void> {
-  const basePath = join(dirname(daemon.socket), 'outputs');
-  await untilNothingIsStaged(basePath);
-  expect(await filesBelow(basePath, 'images')).toEqual([]);
-  expect(await all(storage.list({}))).toEqual([]);
+  for (const { address, socket } of daemons) {
+    const basePath = join(dirname(socket), 'outputs');
+    await untilNothingIsStaged(basePath);
+    expect(await filesBelow(basePath, 'images')).toEqual([]);
+    expect(await all(storageAt(address).list({}))).toEqual([]);
+  }
 }
 
 describe('a Save', () => {
@@ -149,7 +156,9 @@ describe('a Save', () => {
     ['to all providers', () => upload(png, { provider: '*' }), 'InvalidArgument FIELD_INVALID provider'],
   ];
   it.each(cases)('%s', async (_, requests, outcome) => {
-    expect(await outcomeOf(storage.save(requests()))).toBe(outcome);
+    for (const { address } of daemons) {
+      expect(await outcomeOf(storageAt(address).save(requests()))).toBe(outcome);
+    }
   });
 });
 
@@ -242,7 +251,8 @@ describe('on the wire', () => {
     ],
   ])('%s', async (_, call, grpcStatus) => {
     const reason = { 3: 'FIELD_INVALID', 4: 'SAVE_STALLED', 8: 'MESSAGE_TOO_LARGE' }[grpcStatus];
-    expect(await callRaw(daemon.address, call)).toEqual({ httpStatus: 200, grpcStatus, reason });
+    const answers = await Promise.all(daemons.map(({ address }) => callRaw(address, call)));
+    for (const answer of answers) expect(answer).toEqual({ httpStatus: 200, grpcStatus, reason });
   });
 
   const invalid = { grpcStatus: 3, reason: 'FIELD_INVALID' };
@@ -261,7 +271,9 @@ describe('on the wire', () => {
   const rpcs = ['Stats', 'Delete', 'Cleanup', 'List', 'Get'].map((name) => `/imagestorage.v1.ImageStorage/${name}`);
   it.each(unread)('a message %s is refused with its reason by every rpc', async (_, call, answer) => {
     for (const path of [...rpcs, '/grpc.health.v1.Health/Check', '/imagestorage.v1.Maintenance/Verify']) {
-      expect(await callRaw(daemon.address, { path, ...call }), path).toEqual({ httpStatus: 200, ...answer });
+      for (const { address } of daemons) {
+        expect(await callRaw(address, { path, ...call }), path).toEqual({ httpStatus: 200, ...answer });
+      }
     }
   });
 
@@ -287,29 +299,33 @@ describe('a client that leaves in the middle of a Save', () => {
   const begun = Buffer.concat([message(header()), message(chunk(png.subarray(0, 50_000)))]);
 
   /** Sends half an image and waits until the daemon has some of it on disk. */
-  async function beginSave() {
-    const session = connectHttp2(`http://${daemon.address}`).on('error', () => {});
+  async function beginSave({ address, socket }: RunningDaemon) {
+    const session = connectHttp2(`http://${address}`).on('error', () => {});
     const call = session.request(
       { ':method': 'POST', ':path': SAVE, 'content-type': 'application/grpc' },
       { endStream: false },
     );
     call.on('error', () => {}).write(begun);
-    const basePath = join(dirname(daemon.socket), 'outputs');
+    const basePath = join(dirname(socket), 'outputs');
     while ((await filesBelow(basePath, 'metadata/staging')).length === 0) await sleep(5);
     return { session, call };
   }
 
   it('by cancelling', async () => {
-    const { session, call } = await beginSave();
-    call.close(8);
-    await nothingIsKept();
-    session.destroy();
+    for (const each of daemons) {
+      const { session, call } = await beginSave(each);
+      call.close(8);
+      await nothingIsKept();
+      session.destroy();
+    }
   });
 
   it('by dying', async () => {
-    const { session } = await beginSave();
-    session.socket.destroy();
-    await nothingIsKept();
+    for (const each of daemons) {
+      const { session } = await beginSave(each);
+      session.socket.destroy();
+      await nothingIsKept();
+    }
   });
 
   it('by sending on so slowly that it never ends', async () => {
@@ -320,7 +336,8 @@ describe('a client that leaves in the middle of a Save', () => {
         await sleep(100);
       }
     };
-    expect(await outcomeOf(storage.save(trickle()))).toBe('DeadlineExceeded SAVE_STALLED');
+    const outcomes = daemons.map(({ address }) => outcomeOf(storageAt(address).save(trickle())));
+    expect(new Set(await Promise.all(outcomes))).toEqual(new Set(['DeadlineExceeded SAVE_STALLED']));
   });
 });
 

@@ -1,16 +1,16 @@
 /** Reads the bytes of a save from their source, chunk by chunk, with cancellation. */
 
 import { StorageError, throwIfCancelled } from '../domain/errors.ts';
-import type { ByteSource } from '../domain/requests.ts';
+import type { ByteBatch, ByteSource } from '../domain/requests.ts';
 
 /**
- * Calls `take` with each chunk of the source, and requests the next once that has resolved (back-pressure). Rejects
+ * Calls `take` with each chunk or batch of the source, and requests the next once that has resolved (back-pressure). Rejects
  * with CANCELLED as soon as the signal fires, also while the source is silent.
  */
 export async function forEachChunk(
   source: ByteSource,
   signal: AbortSignal | undefined,
-  take: (chunk: Uint8Array) => Promise<void>,
+  take: (bytes: Uint8Array | ByteBatch) => Promise<void>,
 ): Promise<void> {
   throwIfCancelled(signal);
   if (source instanceof Uint8Array) return take(source);

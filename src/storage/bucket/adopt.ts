@@ -96,7 +96,7 @@ async function readInto(
   try {
     for await (const chunk of readRange(objects, key, { offset: 0, length: size }, check)) {
       hash.update(chunk);
-      await bytes.write(chunk);
+      await bytes.write([chunk]);
     }
     return { sha256: hash.digest('hex'), metadata };
   } catch (error) {

@@ -2,8 +2,9 @@
 import { type FileHandle, mkdir, open, readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { nanoid } from 'nanoid';
-import { isOfOneFile, unlinkIfPresent, writeFully } from '../disk/files.ts';
+import { isOfOneFile, unlinkIfPresent, writeAll, writeFully } from '../disk/files.ts';
 import { checkFolder } from '../disk/plain-files.ts';
+import type { ByteBatch } from '../domain/requests.ts';
 import type { IncomingBytes } from '../types.ts';
 import type { Payload } from './object-store.ts';
 
@@ -78,10 +79,11 @@ export class SpooledBytes implements IncomingBytes {
     this.#expectedBytes = expectedBytes;
   }
 
-  async write(chunk: Uint8Array): Promise<void> {
-    if (this.#file === undefined && !this.#hold(chunk)) await this.#moveToFile();
-    if (this.#file !== undefined) await writeFully(this.#file, chunk, this.#size);
-    this.#size += chunk.length;
+  async write(chunks: ByteBatch): Promise<void> {
+    const bytes = chunks.reduce((sum, { length }) => sum + length, 0);
+    if (this.#file === undefined && !this.#hold(chunks, bytes)) await this.#moveToFile();
+    if (this.#file !== undefined) await writeAll(this.#file, chunks, this.#size);
+    this.#size += bytes;
   }
 
   /** Returns all that was written; readable until `discard`. */
@@ -99,19 +101,27 @@ export class SpooledBytes implements IncomingBytes {
   }
 
   /** Returns false when there is no room. Equal blocks let many small chunks take no more than a few large ones. */
-  #hold(chunk: Uint8Array): boolean {
-    const end = this.#size + chunk.length;
+  #hold(chunks: ByteBatch, bytes: number): boolean {
+    const end = this.#size + bytes;
     if (Math.max(end, this.#expectedBytes) > MAX_HELD_BYTES) return false;
     const blocks = this.#pool.take(Math.ceil(end / BLOCK_BYTES) - this.#blocks.length);
     if (blocks === undefined) return false;
     this.#blocks.push(...blocks);
+    let at = this.#size;
+    for (const chunk of chunks) {
+      this.#fill(chunk, at);
+      at += chunk.length;
+    }
+    return true;
+  }
+
+  #fill(chunk: Uint8Array, from: number): void {
     for (let done = 0; done < chunk.length; ) {
-      const at = this.#size + done;
+      const at = from + done;
       const part = chunk.subarray(done, done + BLOCK_BYTES - (at % BLOCK_BYTES));
       this.#blocks[Math.floor(at / BLOCK_BYTES)]!.set(part, at % BLOCK_BYTES);
       done += part.length;
     }
-    return true;
   }
 
   async #moveToFile(): Promise<void> {

@@ -17,7 +17,7 @@ export function spooledUpload<T>(
 ): SpooledUpload<T> {
   const bytes = spool.open(expectedBytes);
   return {
-    write: (chunk) => bytes.write(chunk),
+    write: (chunks) => bytes.write(chunks),
     discard: () => bytes.discard(),
     async commit(record, signal) {
       const work = async () => {

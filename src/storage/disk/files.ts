@@ -1,8 +1,9 @@
 /** The file operations that the guarantees of a local store depend on. */
 import { createHash } from 'node:crypto';
-import { constants } from 'node:fs';
-import { chmod, type FileHandle, link, lstat, mkdir, open, rename, unlink, writeFile } from 'node:fs/promises';
+import { closeSync, constants, openSync } from 'node:fs';
+import { chmod, type FileHandle, link, lstat, mkdir, rename, unlink, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { syncNames } from './descriptors.ts';
 import { checkFolder, chunksOf, openPlain } from './plain-files.ts';
 
 const READ_BYTES = 1024 * 1024;
@@ -80,6 +81,21 @@ export async function writeFully(file: FileHandle, bytes: Uint8Array, position: 
   }
 }
 
+/** Writes all chunks, one behind the other. */
+export async function writeAll(file: FileHandle, chunks: readonly Uint8Array[], position: number): Promise<void> {
+  if (chunks.length === 1) return writeFully(file, chunks[0]!, position);
+  let { bytesWritten } = await file.writev(chunks, position);
+  let at = position + bytesWritten;
+  // What a short write has left.
+  for (const chunk of chunks) {
+    const written = Math.min(bytesWritten, chunk.length);
+    bytesWritten -= written;
+    if (written === chunk.length) continue;
+    await writeFully(file, chunk.subarray(written), at);
+    at += chunk.length - written;
+  }
+}
+
 /**
  * Thrown when the fsync of a folder fails: whether its names are durable is unknown, and a second fsync would not tell.
  */
@@ -89,13 +105,14 @@ export class FolderSyncError extends Error {
 
 /** Puts the names in a folder on stable storage. Throws FolderSyncError when the fsync fails. */
 export async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, constants.O_RDONLY | (constants.O_DIRECTORY ?? 0));
+  // Synchronous: the kernel answers from memory, and jobs of the thread pool would wait behind those that write.
+  const folder = openSync(path, constants.O_RDONLY | (constants.O_DIRECTORY ?? 0));
   try {
-    await folder.sync();
+    await syncNames(folder);
   } catch (error) {
     throw new FolderSyncError('a folder could not be synced', { cause: error });
   } finally {
-    await folder.close();
+    closeSync(folder);
   }
 }
 

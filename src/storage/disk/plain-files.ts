@@ -1,7 +1,10 @@
 /** Opens the files of a store without following links and without waiting, and refuses what is no plain file. */
-import { closeSync, constants, fstatSync, openSync, readFileSync, type Stats } from 'node:fs';
+import { closeSync, constants, fstatSync, open as openFile, openSync, readFileSync, type Stats } from 'node:fs';
 import { type FileHandle, lstat, open } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { writeOnce } from './descriptors.ts';
 
+const openDescriptor = promisify(openFile);
 const { O_APPEND, O_CREAT, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } = constants;
 /** Windows has neither. Without O_NONBLOCK, opening a pipe would hold a thread of the pool until another end opens. */
 const GUARDS = (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
@@ -49,7 +52,16 @@ export async function openPlain(path: string, mode: keyof typeof MODES = 'read')
   throw new NotPlainError(path, stats, 'its place');
 }
 
-async function opened(path: string, opening: Promise<FileHandle>): Promise<FileHandle> {
+/** The same as a descriptor, for files that are read once; the caller closes it. */
+export async function openPlainDescriptor(path: string, mode: keyof typeof MODES = 'read'): Promise<number> {
+  const descriptor = await opened(path, openDescriptor(path, MODES[mode] | GUARDS));
+  const stats = fstatSync(descriptor);
+  if (stats.isFile()) return descriptor;
+  closeSync(descriptor);
+  throw new NotPlainError(path, stats, 'its place');
+}
+
+async function opened<T>(path: string, opening: Promise<T>): Promise<T> {
   try {
     return await opening;
   } catch (error) {
@@ -73,8 +85,13 @@ export async function checkFolder(path: string): Promise<void> {
 
 /** Writes a small file, in place of the content of an existing one. */
 export async function writePlain(path: string, content: string): Promise<void> {
-  await using file = await openPlain(path, 'replace');
-  await file.writeFile(content);
+  const bytes = Buffer.from(content);
+  const descriptor = await openPlainDescriptor(path, 'replace');
+  try {
+    for (let done = 0; done < bytes.length; ) done += await writeOnce(descriptor, bytes.subarray(done), done);
+  } finally {
+    closeSync(descriptor);
+  }
 }
 
 /** Yields the bytes of an open file. */

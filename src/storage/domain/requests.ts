@@ -2,8 +2,11 @@
 import type { Caller } from './caller.ts';
 import type { StorageItem } from './image.ts';
 
-/** The bytes of an image, whole or in chunks. */
-export type ByteSource = Uint8Array | AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+/** Chunks of an image in their order, which are not used again by who made them. */
+export type ByteBatch = readonly Uint8Array[];
+
+/** The bytes of an image: whole, in chunks, each of which is read until the next is asked for, or in batches. */
+export type ByteSource = Uint8Array | AsyncIterable<Uint8Array | ByteBatch> | Iterable<Uint8Array>;
 
 /** Size and sha256 of the bytes as the caller declares them; each is checked when given. */
 export interface Declared {
@@ -29,6 +32,8 @@ export interface SaveOptions extends Declared {
 }
 
 export interface GetOptions {
+  /** Whether a chunk is needed only until the next is asked for; its memory may then be used again. Default: false. */
+  reuseMemory?: boolean;
   /** The first byte to return; default 0. */
   offset?: number;
   /** The most bytes to return; 0 or unset: to the end. */

@@ -11,7 +11,7 @@ interface Submitted {
 
 export interface CommitterOptions {
   catalog: Pick<LocalCatalog, 'commit'>;
-  /** Runs first in each group; when it rejects, nothing of the group was committed. */
+  /** Runs in each group before the commit; when it rejects, nothing of the group was committed. */
   check: () => Promise<void>;
   syncFolder: (path: string) => Promise<void>;
   /** Returns the error for the callers of a failed group; runs before the next group is taken. */
@@ -50,9 +50,8 @@ export class Committer {
 
   async #commit(group: Submitted[]): Promise<ChangeOutcome[]> {
     const { catalog, check, syncFolder, failpoint } = this.#options;
-    await check();
     const folders = new Set(group.flatMap((submitted) => submitted.folders));
-    await syncAll([...folders].map(syncFolder));
+    await allOf([check(), ...[...folders].map(syncFolder)]);
     failpoint('folders-synced');
     const outcomes = await catalog.commit(group.map(({ change }) => change));
     failpoint('committed');
@@ -60,10 +59,10 @@ export class Committer {
   }
 }
 
-/** Waits for all syncs. Of several failures, throws one that leaves a name in doubt before one that does not. */
-async function syncAll(syncs: Promise<void>[]): Promise<void> {
-  const failures = (await Promise.allSettled(syncs)).flatMap((sync) =>
-    sync.status === 'rejected' ? [sync.reason] : [],
+/** Waits for all. Of several failures, throws one that leaves a name in doubt before one that does not. */
+async function allOf(works: Promise<void>[]): Promise<void> {
+  const failures = (await Promise.allSettled(works)).flatMap((work) =>
+    work.status === 'rejected' ? [work.reason] : [],
   );
   if (failures.length > 0) throw failures.find((failure) => failure instanceof FolderSyncError) ?? failures[0];
 }

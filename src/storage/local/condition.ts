@@ -19,6 +19,7 @@ export class LocalCondition {
   #stopped: StorageError | undefined;
   #replaced: StorageError | undefined;
   #checkedAt = performance.now();
+  #look: Promise<void> | undefined;
 
   /** `identity`: the inode of FORMAT; `images`: the inode of the folder of all images. */
   constructor(layout: Layout, context: ProviderContext, { identity, images }: { identity: Inode; images: Inode }) {
@@ -56,7 +57,15 @@ export class LocalCondition {
     throw new StorageError('STORE_REPLACED', message);
   }
 
-  async #checkFolder(): Promise<void> {
+  /** Those who ask while one look waits for a thread share it. */
+  #checkFolder(): Promise<void> {
+    this.#look ??= this.#lookAtFolder().finally(() => {
+      this.#look = undefined;
+    });
+    return this.#look;
+  }
+
+  async #lookAtFolder(): Promise<void> {
     if (this.#replaced !== undefined) throw this.#replaced;
     if (await isThere(this.#layout.format, this.#identity)) return;
     const message = 'the folder of the store is gone or was replaced: is its disk mounted? then restart the daemon';

@@ -8,7 +8,7 @@ export async function openCopy(store: LocalStore, filename: string): Promise<Cop
   const upload = await unlessTaken(openUpload(store, filename, true));
   if (upload === undefined) return undefined;
   return {
-    write: (chunk) => upload.write(chunk),
+    write: (chunks) => upload.write(chunks),
     discard: () => upload.discard(),
     commit: async ({ nonce: _, ...record }) => {
       try {

@@ -1,17 +1,21 @@
 /** One save into a local store: steps 1 to 7 of the Save protocol (docs/architecture.md). */
-import { fstatSync } from 'node:fs';
-import { type FileHandle, open, rename } from 'node:fs/promises';
+import { rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { hasCode, type Inode, linkNew, unlinkIfPresent, unlinkIfSame, writeFully } from '../disk/files.ts';
+import { hasCode, type Inode, linkNew, unlinkIfPresent, unlinkIfSame } from '../disk/files.ts';
+import { createFile, type NewFile } from '../disk/new-file.ts';
 import { writePlain } from '../disk/plain-files.ts';
 import { StorageError, throwIfCancelled } from '../domain/errors.ts';
 import { checkReplay } from '../domain/fingerprint.ts';
 import { imageKey, withShortId } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import { formatRecord } from '../domain/record-file.ts';
+import type { ByteBatch } from '../domain/requests.ts';
 import type { Committed, Upload } from '../types.ts';
 import type { Layout } from './layout.ts';
 import type { LocalStore } from './store.ts';
+
+/** How many bytes arrive between two early syncs. */
+const EARLY_SYNC_BYTES = 2 * 1024 * 1024;
 
 /** The name of an `exact` upload is taken. Nothing of the upload is left. */
 export class FilenameTaken extends Error {
@@ -25,7 +29,7 @@ export class FilenameTaken extends Error {
 export async function openUpload(store: LocalStore, wanted: string, exact = false): Promise<Upload> {
   for (let filename = wanted; ; filename = withShortId(filename, store.context.shortId())) {
     try {
-      const create = () => store.folders.within(store.layout.staging, () => open(store.layout.part(filename), 'wx'));
+      const create = () => store.folders.within(store.layout.staging, () => createFile(store.layout.part(filename)));
       const part = await store.reserve.write(create);
       store.context.failpoint('part-opened');
       return new LocalUpload(store, filename, part, exact);
@@ -50,13 +54,17 @@ class LocalUpload implements Upload {
   filename: string;
   #places: ReturnType<typeof placesOf>;
   readonly #store: LocalStore;
-  readonly #part: FileHandle;
+  readonly #part: NewFile;
   readonly #exact: boolean;
   #linked = false;
   #inode: Inode | undefined;
   #size = 0;
+  /** What the early syncs have begun with. */
+  #syncedSize = 0;
+  #syncing: Promise<void> | undefined;
+  #syncFailure: Error | undefined;
 
-  constructor(store: LocalStore, filename: string, part: FileHandle, exact: boolean) {
+  constructor(store: LocalStore, filename: string, part: NewFile, exact: boolean) {
     this.#store = store;
     this.filename = filename;
     this.#places = placesOf(store.layout, filename);
@@ -64,27 +72,54 @@ class LocalUpload implements Upload {
     this.#exact = exact;
   }
 
-  async write(chunk: Uint8Array): Promise<void> {
-    await this.#store.reserve.write(() => writeFully(this.#part, chunk, this.#size));
-    this.#size += chunk.length;
+  async write(chunks: ByteBatch): Promise<void> {
+    if (this.#syncFailure !== undefined) throw this.#syncFailure;
+    await this.#store.reserve.write(() => this.#part.write(chunks, this.#size));
+    for (const { length } of chunks) this.#size += length;
     this.#store.context.failpoint('chunk-written');
+    if (this.#size - this.#syncedSize >= EARLY_SYNC_BYTES) this.#syncEarly();
   }
 
-  async commit(record: ImageRecord, signal?: AbortSignal): Promise<Committed> {
+  /** The disk works while bytes arrive: the last sync waits for a rest only. One at a time; a failure is the upload's. */
+  #syncEarly(): void {
+    if (this.#syncing !== undefined) return;
+    this.#syncedSize = this.#size;
+    this.#syncing = this.#part.sync().then(
+      () => {
+        this.#syncing = undefined;
+      },
+      (error) => {
+        // The kernel reports it once: a later sync would succeed.
+        this.#syncFailure = error;
+        this.#syncing = undefined;
+      },
+    );
+  }
+
+  async commit(wanted: ImageRecord, signal?: AbortSignal): Promise<Committed> {
     const commit = async () => {
       try {
-        await this.#sync(record.size);
+        await this.#store.folders.setFileMode(this.#places.part);
+        this.#inode = this.#part.identity();
+        // Nobody is shown an image without a row: its bytes must be durable before the commit, no sooner.
+        const synced = this.#sync(wanted.size);
+        const placed = this.#store.reserve.write(() => this.#place(wanted));
+        // Both: what they made is removed next where one fails.
+        await Promise.allSettled([synced, placed]);
+        await synced;
+        const record = await placed;
         throwIfCancelled(signal);
-        return await this.#store.reserve.write(() => this.#commitOnce(record));
+        return await this.#store.reserve.write(() => this.#commitPlaced(record));
       } catch (error) {
         throw await this.#withdraw(error);
       }
     };
-    if (record.idempotencyKey === '') return commit();
-    return this.#store.byKey.run(record.idempotencyKey, commit);
+    if (wanted.idempotencyKey === '') return commit();
+    return this.#store.byKey.run(wanted.idempotencyKey, commit);
   }
 
   async discard(): Promise<void> {
+    await this.#syncing;
     await this.#part.close().catch(() => undefined);
     await this.#unlink();
   }
@@ -98,32 +133,35 @@ class LocalUpload implements Upload {
   }
 
   async #sync(size: number): Promise<void> {
-    await this.#store.folders.setFileMode(this.#places.part);
-    await this.#part.datasync();
-    // Synchronous: the kernel answers from memory, and a thread pool job would take longer.
-    const stats = fstatSync(this.#part.fd, { bigint: true });
-    if (stats.size !== BigInt(size)) throw new Error(`${stats.size} bytes were kept of ${size} written`);
-    this.#inode = { dev: stats.dev, ino: stats.ino };
-    await this.#part.close();
+    await this.#syncing;
+    if (this.#syncFailure !== undefined) throw this.#syncFailure;
+    await this.#part.sync();
+    const kept = this.#part.closeSynced();
+    if (kept !== size) throw new Error(`${kept} bytes were kept of ${size} written`);
     this.#store.context.failpoint('bytes-synced');
   }
 
-  async #commitOnce(wanted: ImageRecord): Promise<Committed> {
-    const { committer, layout, context } = this.#store;
-    let { idempotencyKey } = wanted;
-    for (;;) {
-      await this.#link();
-      context.failpoint('linked');
-      const record = { ...wanted, idempotencyKey, filename: this.filename, key: imageKey(this.filename) };
-      await writePlain(this.#places.stagedRecord, formatRecord(record));
-      await this.#store.folders.setFileMode(this.#places.stagedRecord);
-      context.failpoint('record-staged');
+  /** Gives the bytes their final name and stages the record. */
+  async #place(wanted: ImageRecord): Promise<ImageRecord> {
+    const { context, folders } = this.#store;
+    await this.#link();
+    context.failpoint('linked');
+    const record = { ...wanted, filename: this.filename, key: imageKey(this.filename) };
+    await writePlain(this.#places.stagedRecord, formatRecord(record));
+    await folders.setFileMode(this.#places.stagedRecord);
+    context.failpoint('record-staged');
+    return record;
+  }
+
+  async #commitPlaced(placed: ImageRecord): Promise<Committed> {
+    const { committer, layout } = this.#store;
+    for (let record = placed; ; record = await this.#place(record)) {
       const folders = [dirname(this.#places.image), layout.staging];
       const outcome = await committer.submit({ kind: 'insert', record }, folders);
       if (outcome.done) return { record, replayed: false, settled: this.#settle() };
       if (outcome.why !== 'key_taken') await this.#rename();
-      else if (this.#exact) idempotencyKey = '';
-      else return this.#replay(outcome.record, wanted);
+      else if (this.#exact) record = { ...record, idempotencyKey: '' };
+      else return this.#replay(outcome.record, record);
     }
   }
 

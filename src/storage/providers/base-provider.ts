@@ -34,6 +34,14 @@ import { bodyOf } from '../transfer/body.ts';
 import { receiveCopy, receiveImage } from '../transfer/receive.ts';
 import type { CopyUpload, ImageList, Maintainable, ProviderContext, StorageProvider, Upload } from '../types.ts';
 
+/** Bytes of an image that are read. */
+export interface ByteRange {
+  offset: number;
+  length: number;
+  /** As in GetOptions. */
+  reuseMemory?: boolean;
+}
+
 type Removal = ChangeOutcome & { bytesRemain?: StorageError };
 
 export abstract class BaseProvider implements StorageProvider, Maintainable {
@@ -78,7 +86,7 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
   /**
    * Yields exactly these bytes. Throws BYTES_MISSING or BYTES_CORRUPT, or IMAGE_NOT_FOUND when the image was deleted.
    */
-  protected abstract readBytes(record: ImageRecord, offset: number, length: number): AsyncIterable<Uint8Array>;
+  protected abstract readBytes(record: ImageRecord, range: ByteRange): AsyncIterable<Uint8Array>;
   /** Deletes an image. With `sparePinned`, a pinned one stays. `bytesRemain`: it is deleted, but its bytes are there. */
   protected abstract remove(filename: string, sparePinned: boolean): Promise<Removal>;
   /** Returns where callers fetch the bytes. */
@@ -145,7 +153,9 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     }
     const rest = record.size - offset;
     const length = limit === 0 ? rest : Math.min(limit, rest);
-    return { item: await this.#item(record), body: bodyOf(record, this.readBytes(record, offset, length), length) };
+    const { reuseMemory } = options;
+    const bytes = this.readBytes(record, { offset, length, reuseMemory });
+    return { item: await this.#item(record), body: bodyOf(record, bytes, length) };
   }
 
   async delete(filename: string): Promise<boolean> {
@@ -233,7 +243,7 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
   }
 
   bytesOf(record: ImageRecord): AsyncIterable<Uint8Array> {
-    return bodyOf(record, this.readBytes(record, 0, record.size), record.size);
+    return bodyOf(record, this.readBytes(record, { offset: 0, length: record.size }), record.size);
   }
 
   copyIn(record: ImageRecord, bytes: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<boolean> {

@@ -1,10 +1,11 @@
 /** Stores images in a directory: the save and delete protocol over files, with the catalog as the commit point. */
-import type { FileHandle } from 'node:fs/promises';
+import { closeSync, fstatSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { ChangeOutcome, LocalCatalog } from '../catalog/catalog.ts';
 import { capacityOf, spaceCheck } from '../disk/file-system.ts';
 import { ifPresent, isOfOneFile } from '../disk/files.ts';
-import { NotPlainError, openPlain } from '../disk/plain-files.ts';
+import { NotPlainError, openPlainDescriptor } from '../disk/plain-files.ts';
+import { readAhead } from '../disk/read-ahead.ts';
 import type { LocalConfig } from '../domain/config.ts';
 import { StorageError } from '../domain/errors.ts';
 import type { ImageMetadata, StorageResult } from '../domain/image.ts';
@@ -20,7 +21,7 @@ import { WriteTrials } from '../local/write-trials.ts';
 import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
 import { CHUNK_BYTES } from '../transfer/body.ts';
 import type { CopyUpload, ProviderContext, StorageProvider, Upload } from '../types.ts';
-import { BaseProvider, notFound } from './base-provider.ts';
+import { BaseProvider, type ByteRange, notFound } from './base-provider.ts';
 
 /** Space that a save leaves for its record and the catalog. */
 const HEADROOM_BYTES = 256 * 1024;
@@ -87,30 +88,25 @@ class LocalProvider extends BaseProvider {
     return openUpload(this.#store, filename);
   }
 
-  protected async *readBytes(record: ImageRecord, offset: number, length: number): AsyncGenerator<Uint8Array> {
-    const file = await this.#openImage(this.#store.layout.image(record.filename));
-    if (file === undefined) throw await this.#missing(record);
+  protected async *readBytes(record: ImageRecord, range: ByteRange): AsyncGenerator<Uint8Array> {
+    const descriptor = await this.#openImage(this.#store.layout.image(record.filename));
+    if (descriptor === undefined) throw await this.#missing(record);
     try {
-      if ((await file.stat()).size !== record.size) {
+      // Synchronous, as its close: the kernel answers from memory, and a thread pool job would take longer.
+      if (fstatSync(descriptor).size !== record.size) {
         throw new StorageError('BYTES_CORRUPT', 'the stored file has another size than what was saved');
       }
-      for (let done = 0; done < length; ) {
-        const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, length - done));
-        const { bytesRead } = await file.read(buffer, 0, buffer.length, offset + done);
-        if (bytesRead === 0) throw new StorageError('BYTES_CORRUPT', 'the stored file ends early');
-        done += bytesRead;
-        yield buffer.subarray(0, bytesRead);
-      }
+      yield* readAhead(descriptor, { ...range, chunkBytes: CHUNK_BYTES });
     } finally {
-      await file.close();
+      closeSync(descriptor);
     }
   }
 
   /** Returns undefined where the file is missing. Rejects with BYTES_CORRUPT where a link, pipe or folder is in its way. */
-  async #openImage(path: string): Promise<FileHandle | undefined> {
+  async #openImage(path: string): Promise<number | undefined> {
     try {
       await this.#store.folders.look(dirname(path));
-      return await ifPresent(openPlain(path));
+      return await ifPresent(openPlainDescriptor(path));
     } catch (error) {
       if (!(error instanceof NotPlainError)) throw error;
       throw new StorageError('BYTES_CORRUPT', `the stored file cannot be read: ${error.found}`, { cause: error });

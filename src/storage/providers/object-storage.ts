@@ -17,7 +17,7 @@ import type { ImageRecord } from '../domain/record.ts';
 import type { ProviderHealth } from '../domain/requests.ts';
 import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
 import type { CopyUpload, ProviderContext, StorageProvider, Upload } from '../types.ts';
-import { BaseProvider, notFound } from './base-provider.ts';
+import { BaseProvider, type ByteRange, notFound } from './base-provider.ts';
 
 /** Space that a save leaves for the catalog on the disk of the state folder. */
 const HEADROOM_BYTES = 1024 * 1024;
@@ -113,9 +113,9 @@ export class ObjectStorage extends BaseProvider {
     return openUpload(this.#store, filename, expectedBytes);
   }
 
-  protected async *readBytes(record: ImageRecord, offset: number, length: number): AsyncGenerator<Uint8Array> {
+  protected async *readBytes(record: ImageRecord, range: ByteRange): AsyncGenerator<Uint8Array> {
     try {
-      yield* readRange(this.#store.objects, record.key, { offset, length }, (object) => checkObject(object, record));
+      yield* readRange(this.#store.objects, record.key, range, (object) => checkObject(object, record));
     } catch (error) {
       throw failedWith(error, 'not_found') ? await this.#missing(record) : this.#store.condition.fold(error);
     }

@@ -9,7 +9,7 @@ import { folded, StorageError, throwIfCancelled } from '../domain/errors.ts';
 import { fingerprint } from '../domain/fingerprint.ts';
 import { imageFilename, imageKey, modelSlug } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
-import type { ByteSource, SaveOptions } from '../domain/requests.ts';
+import type { ByteBatch, ByteSource, SaveOptions } from '../domain/requests.ts';
 import { type CheckedMetadata, checkAgainst, checkImageSize, checkType } from '../domain/validation.ts';
 import { type DetectedType, ImageInspector } from '../formats/inspector.ts';
 import type { Committed, CopyUpload, ProviderContext, Upload } from '../types.ts';
@@ -42,9 +42,12 @@ export async function receiveImage(
   const { slot } = receiver;
   const signal = options.signal === undefined ? slot.signal : AbortSignal.any([options.signal, slot.signal]);
   try {
-    await forEachChunk(source, signal, async (chunk) => {
-      slot.received(chunk.length);
-      await image.take(chunk);
+    await forEachChunk(source, signal, async (bytes) => {
+      const isBatch = !(bytes instanceof Uint8Array);
+      const chunks = isBatch ? bytes : [bytes];
+      slot.received(lengthOf(chunks));
+      await image.take(chunks);
+      if (!isBatch) await image.written();
       slot.awaits();
     });
     slot.complete();
@@ -59,6 +62,12 @@ export async function receiveImage(
   }
 }
 
+function lengthOf(chunks: ByteBatch): number {
+  let bytes = 0;
+  for (const { length } of chunks) bytes += length;
+  return bytes;
+}
+
 class IncomingImage {
   readonly #metadata: CheckedMetadata;
   readonly #options: SaveOptions;
@@ -70,6 +79,8 @@ class IncomingImage {
   /** Chunks that arrived before the type, and so the filename, was known. */
   readonly #undetected: Uint8Array[] = [];
   #upload: Upload | undefined;
+  /** The write that is under way. */
+  #writing: Promise<void> | undefined;
 
   constructor(metadata: CheckedMetadata, options: SaveOptions, receiver: Receiver) {
     this.#metadata = metadata;
@@ -78,28 +89,43 @@ class IncomingImage {
     this.#timestamp = metadata.timestamp ?? receiver.context.now();
   }
 
-  async take(chunk: Uint8Array): Promise<void> {
-    this.#size += chunk.length;
+  /** Begins to write the chunks once those before are written. */
+  async take(chunks: ByteBatch): Promise<void> {
+    this.#size += lengthOf(chunks);
     checkImageSize(this.#size, this.#receiver.context.limits);
-    await this.#inspect(chunk);
+    await this.#inspect(chunks);
     const { detected } = this.#inspector;
     if (detected === undefined) {
-      this.#undetected.push(new Uint8Array(chunk));
+      for (const chunk of chunks) this.#undetected.push(new Uint8Array(chunk));
       return;
     }
     this.#upload ??= await this.#open(detected);
-    for (const bytes of this.#undetected.splice(0)) await folded(this.#upload.write(bytes));
-    await folded(this.#upload.write(chunk));
+    await this.#writing;
+    this.#writing = folded(this.#upload.write([...this.#undetected.splice(0), ...chunks]));
+    // Whoever waits for it hears of its failure.
+    this.#writing.catch(() => undefined);
+  }
+
+  /** Resolves when all chunks are written. */
+  async written(): Promise<void> {
+    await this.#writing;
   }
 
   /** Gives the event loop back between pieces: parsing the worst image takes 20 ms a MB. */
-  async #inspect(chunk: Uint8Array): Promise<void> {
+  async #inspect(chunks: ByteBatch): Promise<void> {
     const { caller = THIS_PROCESS } = this.#options;
-    for (let at = 0; at < chunk.length; at += PIECE_BYTES) {
-      const piece = chunk.subarray(at, at + PIECE_BYTES);
-      this.#inspector.push(piece);
-      this.#hash.update(piece);
-      if (at + PIECE_BYTES < chunk.length) await turnOf(caller);
+    let inspected = 0;
+    for (const chunk of chunks) {
+      for (let at = 0; at < chunk.length; at += PIECE_BYTES) {
+        const piece = chunk.length <= PIECE_BYTES ? chunk : chunk.subarray(at, at + PIECE_BYTES);
+        if (inspected + piece.length > PIECE_BYTES) {
+          await turnOf(caller);
+          inspected = 0;
+        }
+        inspected += piece.length;
+        this.#inspector.push(piece);
+        this.#hash.update(piece);
+      }
     }
   }
 
@@ -120,7 +146,8 @@ class IncomingImage {
   }
 
   /** Leaves nothing to discard: an upload removes what it cannot commit. */
-  commit(bytes: ReceivedBytes): Promise<Committed> {
+  async commit(bytes: ReceivedBytes): Promise<Committed> {
+    await this.#writing;
     const upload = this.#upload;
     if (upload === undefined) throw new StorageError('IMAGE_TRUNCATED', 'the image ends before its type is known');
     this.#upload = undefined;
@@ -148,6 +175,7 @@ class IncomingImage {
 
   /** Does nothing once the commit has begun. */
   async discard(): Promise<void> {
+    await this.#writing?.catch(() => undefined);
     try {
       await this.#upload?.discard();
     } catch (error) {
@@ -171,8 +199,9 @@ export async function receiveCopy(
   try {
     const hash = createHash('sha256');
     await forEachChunk(bytes, signal, async (chunk) => {
-      hash.update(chunk);
-      await folded(upload.write(chunk));
+      const chunks = chunk instanceof Uint8Array ? [chunk] : chunk;
+      for (const each of chunks) hash.update(each);
+      await folded(upload.write(chunks));
     });
     if (hash.digest('hex') !== record.sha256) throw bytesCorrupt();
   } catch (error) {

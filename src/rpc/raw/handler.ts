@@ -1,0 +1,45 @@
+/** Serves Save and Get on the streams of node:http2, where bytes pass without a layer for each message. */
+import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import type { DescMethod } from '@bufbuild/protobuf';
+import { ImageStorage } from '../../../gen/imagestorage/v1/image_storage_pb.ts';
+import type { Caller } from '../../storage/domain/caller.ts';
+import { messageRules, type ServiceOptions } from '../services.ts';
+import { MAX_TIMEOUT_MS, timeoutMsOf } from '../timeout.ts';
+import { type RawCall, type RawOptions, serveCall } from './call.ts';
+import { answerGet } from './get.ts';
+import { answerSave } from './save.ts';
+
+const CONTENT_TYPES = new Set<string | undefined>(['application/grpc', 'application/grpc+proto']);
+
+/** Takes a request; returns false, and leaves the stream as it is, where it is not one that it serves. */
+export type RawHandler = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, caller: Caller) => boolean;
+
+/** Serves gRPC over HTTP/2 without compression. */
+export function createRawHandler(services: ServiceOptions, options: RawOptions): RawHandler {
+  const { save, get } = ImageStorage.method;
+  const saveRules = messageRules(save, services);
+  const getRules = messageRules(get, services);
+  const methods = new Map<string | undefined, { method: DescMethod; answer: (call: RawCall) => Promise<void> }>([
+    [pathOf(save), { method: save, answer: (call) => answerSave(call, services, saveRules) }],
+    [pathOf(get), { method: get, answer: (call) => answerGet(call, services, getRules) }],
+  ]);
+  return (stream, headers, caller) => {
+    const served = methods.get(headers[':path']);
+    if (served === undefined || !isPlainGrpc(headers)) return false;
+    const timeoutMs = timeoutMsOf(headers['grpc-timeout']);
+    serveCall(stream, { ...options, caller, method: served.method, timeoutMs }, served.answer);
+    return true;
+  };
+}
+
+function pathOf({ parent, name }: DescMethod): string {
+  return `/${parent.typeName}/${name}`;
+}
+
+/** What is not as usual, connect answers. */
+function isPlainGrpc(headers: IncomingHttpHeaders): boolean {
+  const { ':method': method, 'content-type': type, 'grpc-encoding': encoding, 'grpc-timeout': timeout } = headers;
+  if (method !== 'POST' || !CONTENT_TYPES.has(type)) return false;
+  if (encoding !== undefined && encoding !== 'identity') return false;
+  return timeout === undefined || (timeoutMsOf(timeout) ?? Number.POSITIVE_INFINITY) <= MAX_TIMEOUT_MS;
+}
