@@ -9,7 +9,7 @@ import type {
 import { Budget, type Hold } from '../storage/async/budget.ts';
 import type { Caller } from '../storage/domain/caller.ts';
 import { invalidField, toStorageError } from '../storage/domain/errors.ts';
-import type { StorageItem } from '../storage/domain/image.ts';
+import type { StorageItem, StoredImage } from '../storage/domain/image.ts';
 import { CHUNK_BYTES } from '../storage/transfer/body.ts';
 import type { Page, Storage } from '../storage/types.ts';
 import { partByPart, type Receiver, withHold } from './answers.ts';
@@ -32,8 +32,10 @@ const MAX_FILENAMES = 1000;
 /** Filenames of all Deletes that are worked on: what is committed beside them waits for a few groups at most. */
 const DELETES_AT_ONCE = 256;
 /** What a List takes for a full page: records, items and messages. */
-const MAX_PAGE_COST = 4 * 1024 * 1024;
-const COST_OF_A_CHARACTER = 4;
+const MAX_PAGE_COST = 6 * 1024 * 1024;
+const COST_OF_A_CHARACTER = 6;
+/** Descriptions up to this are held for once they are read; larger ones are read again when there is memory. */
+const SMALL_ITEM_COST = 64 * 1024;
 /** Of an image without its texts. */
 const COST_OF_AN_IMAGE = 2048;
 /** As it is read, and in its message. */
@@ -54,8 +56,7 @@ export function createRoutes(
     async *get({ filename, provider, offset, limit, metadataOnly }, { signal, values }) {
       const receiver = { budget: memory.kept, caller: values.get(callerKey), signal };
       const part = { offset: numberOf(offset), limit: numberOf(limit) };
-      const { item, body } = await storage.get(filename, { provider, ...part });
-      const hold = await holdForItem(item, receiver);
+      const { item, body, hold } = await getHeld(() => storage.get(filename, { provider, ...part }), receiver);
       yield { payload: { case: 'image', value: imageFrom(item) } };
       hold.release();
       if (metadataOnly) return;
@@ -98,11 +99,33 @@ export async function save(
   return { image: imageFrom(item), replayed };
 }
 
-/** Holds what an image without its bytes takes, until it is released or the call has ended. */
-export async function holdForItem(item: StorageItem, { budget, caller, signal }: Receiver): Promise<Hold> {
-  const hold = await budget.hold(caller, costOf(item), { signal });
+/** Gets an image, and holds what it takes without its bytes, until that is released or the call has ended. */
+export async function getHeld(
+  get: () => Promise<StoredImage>,
+  { budget, caller, signal }: Receiver,
+): Promise<StoredImage & { hold: Hold }> {
+  const got = await get();
+  const cost = costOf(got.item);
+  if (cost > SMALL_ITEM_COST) return getAgain(get, cost, { budget, caller, signal });
+  const hold = await budget.hold(caller, cost, { signal });
   signal.addEventListener('abort', hold.release, { once: true });
-  return hold;
+  return { ...got, hold };
+}
+
+/** What was got is not kept while this waits. */
+async function getAgain(
+  get: () => Promise<StoredImage>,
+  cost: number,
+  { budget, caller, signal }: Receiver,
+): Promise<StoredImage & { hold: Hold }> {
+  const hold = await budget.hold(caller, cost, { signal });
+  signal.addEventListener('abort', hold.release, { once: true });
+  try {
+    return { ...(await get()), hold };
+  } catch (error) {
+    hold.release();
+    throw error;
+  }
 }
 
 /** What reading the bytes of an image takes of memory. */

@@ -4,7 +4,7 @@ import { GetRequestSchema, GetResponseSchema } from '../../../gen/imagestorage/v
 import { withHold } from '../answers.ts';
 import { imageFrom, numberOf } from '../convert.ts';
 import type { MessageRules } from '../request-body.ts';
-import { closedOn, costOfBody, holdForItem } from '../routes.ts';
+import { closedOn, costOfBody, getHeld } from '../routes.ts';
 import type { ServiceOptions } from '../services.ts';
 import { type RawCall, respond } from './call.ts';
 import { framed, headOf } from './frames.ts';
@@ -20,13 +20,13 @@ export async function answerGet(call: RawCall, services: ServiceOptions, rules: 
   const { filename, provider, metadataOnly } = request;
   const part = { offset: numberOf(request.offset), limit: numberOf(request.limit) };
   const receiver = { budget: memory.kept, caller, signal };
-  const turn = await memory.atWork.hold(caller, 1, { signal });
-  const got = storage.get(filename, { provider, ...part, reuseMemory: true });
-  const { item, body } = await got.finally(turn.release);
-  const described = await holdForItem(item, receiver);
+  const { item, body, hold } = await getHeld(async () => {
+    const turn = await memory.atWork.hold(caller, 1, { signal });
+    return await storage.get(filename, { provider, ...part, reuseMemory: true }).finally(turn.release);
+  }, receiver);
   if (stream.destroyed) return;
   respond(stream);
-  stream.write(framed(GetResponseSchema, { payload: { case: 'image', value: imageFrom(item) } }), described.release);
+  stream.write(framed(GetResponseSchema, { payload: { case: 'image', value: imageFrom(item) } }), hold.release);
   if (metadataOnly) return;
   for await (const chunk of withHold(closedOn(signal, body), costOfBody(item), receiver)) {
     await writeChunk(stream, chunk);
