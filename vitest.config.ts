@@ -6,7 +6,7 @@ import { LongestFirst } from './test/support/longest-first.ts';
 
 /** Spend most of their time waiting for processes, disks and timers. */
 const WAITING = [
-  'test/bucket/{s3-each-fault,s3-faults,shared-bucket,verify}.test.ts',
+  'test/bucket/{s3-answers,s3-each-fault,s3-faults,shared-bucket,verify}.test.ts',
   'test/catalog/rebuild.test.ts',
   'test/cli/{checkout,cli,import,maintenance-cli}.test.ts',
   'test/client/client.test.ts',

@@ -43,7 +43,7 @@ const rows: Row[] = [
   { attack: 'one-byte chunks' },
   { attack: 'lists unread', images: 30, parametersBytes: 200_000 },
   { attack: 'gets unread' },
-  { attack: 'dripping saves', own: true, always: true },
+  { attack: 'dripping saves', own: true },
   { attack: 'hello', own: true },
   { attack: 'held saves', heapMb: 256 },
   { attack: 'watches', heapMb: 256 },
