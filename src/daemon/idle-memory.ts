@@ -17,8 +17,9 @@ export function collectWhenIdle(stop: AbortSignal): void {
     const now = performance.eventLoopUtilization();
     const isIdle = performance.eventLoopUtilization(now, utilization).utilization < IDLE_UTILIZATION;
     utilization = now;
-    settled = Math.min(settled, process.memoryUsage.rss());
-    if (!isIdle || process.memoryUsage.rss() < settled + WORTH_BYTES) return;
+    const held = process.memoryUsage.rss();
+    settled = Math.min(settled, held);
+    if (!isIdle || held < settled + WORTH_BYTES) return;
     collect ??= collector();
     await collect({ type: 'major', execution: 'async', flavor: 'last-resort' });
     settled = process.memoryUsage.rss();

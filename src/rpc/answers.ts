@@ -10,14 +10,16 @@ export interface Receiver {
   signal: AbortSignal;
 }
 
-/** Holds so much from the first part to the last. */
-export async function* withHold<T>(
-  parts: AsyncIterable<T>,
-  amount: number,
-  { budget, caller, signal }: Receiver,
-): AsyncGenerator<T> {
+/** Holds so much until it is released or the call has ended. */
+export async function holdForCall(amount: number, { budget, caller, signal }: Receiver): Promise<Hold> {
   const hold = await budget.hold(caller, amount, { signal });
   signal.addEventListener('abort', hold.release, { once: true });
+  return hold;
+}
+
+/** Holds so much from the first part to the last. */
+export async function* withHold<T>(parts: AsyncIterable<T>, amount: number, receiver: Receiver): AsyncGenerator<T> {
+  const hold = await holdForCall(amount, receiver);
   try {
     yield* parts;
   } finally {

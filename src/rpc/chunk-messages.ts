@@ -1,13 +1,12 @@
 /** Chunks of an upload among enveloped messages: found without decoding them. */
 import { StorageError } from '../storage/domain/errors.ts';
 import { checkEmptyChunks } from './empty-chunks.ts';
-import { COMPRESSED, PREFIX_BYTES, prefixOf } from './envelope.ts';
+import { chunkHeadBytes, PREFIX_BYTES } from './envelope.ts';
 import type { PieceReader } from './piece-reader.ts';
 
 /** Chunks up to this size are joined where several have arrived, until they have the other. */
 const SMALL_BYTES = 4 * 1024;
 const JOINED_BYTES = 64 * 1024;
-const MAX_LENGTH_BYTES = 5;
 
 /** The field of a message that is nothing but a chunk. */
 export interface ChunkField {
@@ -69,30 +68,11 @@ export class ChunkMessages {
     return found.end - found.start;
   }
 
-  /** What comes before the bytes of a chunk in an envelope. */
-  head(bytes: number): Buffer {
-    const head = [this.#field.tag];
-    let rest = bytes;
-    for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) head.push((rest % 0x80) + 0x80);
-    head.push(rest);
-    return Buffer.concat([prefixOf(head.length + bytes), Buffer.from(head)]);
-  }
-
   #find(buffer: Buffer, at: number): Found | 'other' | 'unknown' {
-    const begin = at + PREFIX_BYTES;
-    if (buffer.length <= begin) return 'unknown';
-    if ((buffer[at]! & COMPRESSED) !== 0 || buffer[begin] !== this.#field.tag) return 'other';
-    let length = 0;
-    for (let digit = 0; digit < MAX_LENGTH_BYTES; digit += 1) {
-      const byte = buffer[begin + 1 + digit];
-      if (byte === undefined) return 'unknown';
-      length += (byte & 0x7f) * 2 ** (7 * digit);
-      if (byte >= 0x80) continue;
-      const start = begin + 1 + digit + 1;
-      const end = start + length;
-      return end - begin === buffer.readUInt32BE(at + 1) ? { start, end } : 'other';
-    }
-    return 'other';
+    const headBytes = chunkHeadBytes(buffer, at, this.#field.tag);
+    if (headBytes === undefined) return 'unknown';
+    if (headBytes === PREFIX_BYTES) return 'other';
+    return { start: at + headBytes, end: at + PREFIX_BYTES + buffer.readUInt32BE(at + 1) };
   }
 
   #check({ start, end }: Found): void {

@@ -7,7 +7,7 @@ import { type Reason, StorageError, throwIfCancelled } from '../storage/domain/e
 import { jsonObjectProblem } from '../storage/domain/json.ts';
 import type { Arrived } from './caller-key.ts';
 import { type ChunkField, ChunkMessages } from './chunk-messages.ts';
-import { COMPRESSED, PREFIX_BYTES, prefixOf } from './envelope.ts';
+import { COMPRESSED, chunkHead, PREFIX_BYTES, prefixOf } from './envelope.ts';
 import { toConnectError } from './errors.ts';
 import { FieldCounter, MAX_FIELDS } from './field-counter.ts';
 import { inflate, joined, tooLarge } from './inflate.ts';
@@ -140,7 +140,7 @@ export class RequestBody implements AsyncIterableIterator<Uint8Array, undefined>
   /** Returns the next message, possibly empty bytes, or undefined at the end. */
   async #next(): Promise<Uint8Array | undefined> {
     await turnOf(this.#sender.caller);
-    if (this.#parts > 0) return this.#part(this.#chunks!);
+    if (this.#parts > 0) return this.#part();
     if (!this.#format.isEnveloped) return this.#wholeBody();
     return this.#last === 'nothing' || this.#chunks === undefined ? this.#message() : this.#upload(this.#chunks);
   }
@@ -154,15 +154,19 @@ export class RequestBody implements AsyncIterableIterator<Uint8Array, undefined>
     this.#current?.release();
     // It says nothing.
     if (bytes === 0 && isBehindChunk) return NOTHING;
-    if (small !== undefined) return Buffer.concat([chunks.head(bytes), small]);
+    if (small !== undefined) return Buffer.concat([this.#chunkHead(bytes), small]);
     this.#parts = bytes;
-    return this.#part(chunks);
+    return this.#part();
   }
 
-  async #part(chunks: ChunkMessages): Promise<Uint8Array> {
+  #part(): Promise<Uint8Array> {
     const bytes = Math.min(this.#parts, PART_BYTES);
     this.#parts -= bytes;
-    return this.#filled(chunks.head(bytes), bytes);
+    return this.#filled(this.#chunkHead(bytes), bytes);
+  }
+
+  #chunkHead(bytes: number): Buffer {
+    return chunkHead(this.#rules.chunk!.tag, bytes);
   }
 
   async #message(): Promise<Uint8Array | undefined> {

@@ -12,7 +12,7 @@ import { invalidField, toStorageError } from '../storage/domain/errors.ts';
 import type { StorageItem, StoredImage } from '../storage/domain/image.ts';
 import { CHUNK_BYTES } from '../storage/transfer/body.ts';
 import type { Page, Storage } from '../storage/types.ts';
-import { partByPart, type Receiver, withHold } from './answers.ts';
+import { holdForCall, partByPart, type Receiver, withHold } from './answers.ts';
 import { type Arrived, arrivedKey, callerKey } from './caller-key.ts';
 import {
   cleanupFrom,
@@ -102,24 +102,21 @@ export async function save(
 /** Gets an image, and holds what it takes without its bytes, until that is released or the call has ended. */
 export async function getHeld(
   get: () => Promise<StoredImage>,
-  { budget, caller, signal }: Receiver,
+  receiver: Receiver,
 ): Promise<StoredImage & { hold: Hold }> {
   const got = await get();
   const cost = costOf(got.item);
-  if (cost > SMALL_ITEM_COST) return getAgain(get, cost, { budget, caller, signal });
-  const hold = await budget.hold(caller, cost, { signal });
-  signal.addEventListener('abort', hold.release, { once: true });
-  return { ...got, hold };
+  if (cost > SMALL_ITEM_COST) return getAgain(get, cost, receiver);
+  return { ...got, hold: await holdForCall(cost, receiver) };
 }
 
 /** What was got is not kept while this waits. */
 async function getAgain(
   get: () => Promise<StoredImage>,
   cost: number,
-  { budget, caller, signal }: Receiver,
+  receiver: Receiver,
 ): Promise<StoredImage & { hold: Hold }> {
-  const hold = await budget.hold(caller, cost, { signal });
-  signal.addEventListener('abort', hold.release, { once: true });
+  const hold = await holdForCall(cost, receiver);
   try {
     return { ...(await get()), hold };
   } catch (error) {

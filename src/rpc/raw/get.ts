@@ -3,11 +3,12 @@ import type { ServerHttp2Stream } from 'node:http2';
 import { GetRequestSchema, GetResponseSchema } from '../../../gen/imagestorage/v1/image_storage_pb.ts';
 import { withHold } from '../answers.ts';
 import { imageFrom, numberOf } from '../convert.ts';
+import { chunkHead } from '../envelope.ts';
 import type { MessageRules } from '../request-body.ts';
 import { closedOn, costOfBody, getHeld } from '../routes.ts';
 import type { ServiceOptions } from '../services.ts';
 import { type RawCall, respond } from './call.ts';
-import { framed, headOf } from './frames.ts';
+import { framed } from './frames.ts';
 import { readMessage } from './single-message.ts';
 
 /** Number and wire type of the field that brings the bytes. */
@@ -37,7 +38,7 @@ export async function answerGet(call: RawCall, services: ServiceOptions, rules: 
 function writeChunk(stream: ServerHttp2Stream, chunk: Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
     stream.cork();
-    stream.write(headOf(CHUNK_TAG, chunk.length));
+    stream.write(chunkHead(CHUNK_TAG, chunk.length));
     stream.write(chunk, (error) => (error ? reject(error) : resolve()));
     stream.uncork();
   });

@@ -1,7 +1,6 @@
 /** Takes the messages of an upload apart where they lie, and knows its chunks without decoding them. */
-import { COMPRESSED, PREFIX_BYTES } from '../envelope.ts';
+import { COMPRESSED, chunkHeadBytes, PREFIX_BYTES } from '../envelope.ts';
 
-const MAX_LENGTH_BYTES = 5;
 const NOTHING = Buffer.alloc(0);
 
 /** Who hears what is found, in its order. What it throws is thrown by `push`. */
@@ -89,24 +88,8 @@ export class MessageSplitter {
     return this.#rest > 0 || isChunk || this.#found.messageEnd();
   }
 
-  /** Returns the bytes before those of a chunk, the prefix before those of another message, or undefined without enough. */
   #headBytes(bytes: Buffer, at: number): number | undefined {
-    const contentAt = at + PREFIX_BYTES;
-    if (contentAt > bytes.length) return undefined;
-    const length = bytes.readUInt32BE(at + 1);
-    if (this.#isFirst || length === 0 || (bytes[at]! & COMPRESSED) !== 0) return PREFIX_BYTES;
-    if (contentAt === bytes.length) return undefined;
-    if (bytes[contentAt] !== this.#chunkTag) return PREFIX_BYTES;
-    let chunkBytes = 0;
-    const most = Math.min(MAX_LENGTH_BYTES, length - 1);
-    for (let digit = 0; digit < most; digit += 1) {
-      const byte = bytes[contentAt + 1 + digit];
-      if (byte === undefined) return undefined;
-      chunkBytes += (byte & 0x7f) * 2 ** (7 * digit);
-      if (byte >= 0x80) continue;
-      const headBytes = 1 + digit + 1;
-      return headBytes + chunkBytes === length ? PREFIX_BYTES + headBytes : PREFIX_BYTES;
-    }
-    return PREFIX_BYTES;
+    if (!this.#isFirst) return chunkHeadBytes(bytes, at, this.#chunkTag);
+    return at + PREFIX_BYTES > bytes.length ? undefined : PREFIX_BYTES;
   }
 }

@@ -3,6 +3,7 @@ import { constants } from 'node:http2';
 import { type DescMessage, fromBinary, type MessageShape } from '@bufbuild/protobuf';
 import { Code, ConnectError } from '@connectrpc/connect';
 import type { Hold } from '../../storage/async/budget.ts';
+import { holdForCall } from '../answers.ts';
 import { COMPRESSED, PREFIX_BYTES } from '../envelope.ts';
 import { undecodable } from '../errors.ts';
 import { FieldCounter } from '../field-counter.ts';
@@ -23,18 +24,14 @@ export async function readMessage<Desc extends DescMessage>(
   const { signal, caller } = call;
   let hold: Promise<Hold> | undefined;
   const bytes = await receive(call, rules.maxBytes, (sizeBytes) => {
-    hold = memory.kept.hold(caller, costOfBytes(sizeBytes), { signal });
+    hold = holdForCall(costOfBytes(sizeBytes), { budget: memory.kept, caller, signal });
     return hold;
   });
-  const held = await hold!;
-  signal.addEventListener('abort', held.release, { once: true });
+  await hold;
   const counter = new FieldCounter(rules.input);
   counter.push(bytes);
   const cost = costOfFields(counter.fields);
-  if (cost > 0) {
-    const decoded = await memory.decoded.hold(caller, cost, { signal });
-    signal.addEventListener('abort', decoded.release, { once: true });
-  }
+  if (cost > 0) await holdForCall(cost, { budget: memory.decoded, caller, signal });
   try {
     return fromBinary(rules.input, bytes, { readUnknownFields: false });
   } catch (error) {
