@@ -145,3 +145,10 @@ export function insertOf(record: ImageRecord): Change {
 export function deleteOf({ filename }: ImageRecord, { deleteTime = T0, sparePinned = false } = {}): Change {
   return { kind: 'delete', filename, deleteTime, sparePinned };
 }
+
+/** Of 3 kB each, so that the middle of the file holds images. */
+export const LARGE_RECORDS: ImageRecord[] = Array.from({ length: 200 }, (_, id) =>
+  recordOf(id, { prompt: 'a red fox', parametersJson: `"${'x'.repeat(3000)}"` }),
+);
+/** All of them. */
+export const WHOLE_PAGE = { limit: 1000, maxBytes: 1 << 30 } as const;

@@ -12,6 +12,8 @@ import {
   insertOf,
   openInWorkers,
   overwrite,
+  WHOLE_PAGE as PAGE,
+  LARGE_RECORDS as RECORDS,
   recordOf,
   STORE_ID,
   T0,
@@ -27,10 +29,6 @@ beforeEach(() => {
 });
 afterEach(() => release());
 
-const RECORDS = Array.from({ length: 200 }, (_, id) =>
-  recordOf(id, { prompt: 'a red fox', parametersJson: `"${'x'.repeat(3000)}"` }),
-);
-const PAGE = { limit: 1000, maxBytes: 1 << 30 };
 const open = () => openCatalog({ path, storeId: STORE_ID });
 const openWriter = () => new CatalogWriter({ path, storeId: STORE_ID }).open();
 

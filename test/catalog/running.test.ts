@@ -11,6 +11,8 @@ import {
   openInThread,
   openInWorkers,
   overwrite,
+  WHOLE_PAGE as PAGE,
+  LARGE_RECORDS as RECORDS,
   recordOf,
   STORE_ID,
   startedWorkers,
@@ -26,14 +28,10 @@ beforeEach(() => {
 });
 afterEach(() => release());
 
-const RECORDS = Array.from({ length: 200 }, (_, id) =>
-  recordOf(id, { prompt: 'a red fox', parametersJson: `"${'x'.repeat(3000)}"` }),
-);
 /** What a save meets: the row that says where the words are. */
 const DAMAGE_SEARCH_STRUCTURE = "UPDATE prompts_data SET block = x'0000000005ffffffffff' WHERE id = 10";
 /** What a search meets: the words. */
 const DAMAGE_SEARCH_WORDS = "UPDATE prompts_data SET block = x'ffffffff' WHERE id > 1000";
-const PAGE = { limit: 1000, maxBytes: 1 << 30 };
 const MIB = 1024 * 1024;
 
 describe('while running', () => {

@@ -9,6 +9,8 @@ import {
   insertOf,
   openInThread,
   openInWorkers,
+  WHOLE_PAGE as PAGE,
+  LARGE_RECORDS as RECORDS,
   recordOf,
   STORE_ID,
   tamper,
@@ -23,10 +25,6 @@ beforeEach(() => {
 });
 afterEach(() => release());
 
-const RECORDS = Array.from({ length: 200 }, (_, id) =>
-  recordOf(id, { prompt: 'a red fox', parametersJson: `"${'x'.repeat(3000)}"` }),
-);
-const PAGE = { limit: 1000, maxBytes: 1 << 30 };
 const open = () => openCatalog({ path, storeId: STORE_ID });
 
 describe('a write-ahead log', () => {
