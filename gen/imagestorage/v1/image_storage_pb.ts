@@ -23,7 +23,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file imagestorage/v1/image_storage.proto.
  */
 export const file_imagestorage_v1_image_storage: GenFile = /*@__PURE__*/
-  fileDesc("CiNpbWFnZXN0b3JhZ2UvdjEvaW1hZ2Vfc3RvcmFnZS5wcm90bxIPaW1hZ2VzdG9yYWdlLnYxIpYBCg1JbWFnZU1ldGFkYXRhEg4KBnByb21wdBgBIAEoCRINCgVtb2RlbBgCIAEoCRItCgl0aW1lc3RhbXAYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCGNhdGVnb3J5GAQgASgJEhcKD3BhcmFtZXRlcnNfanNvbhgFIAEoCRIMCgR0YWdzGAYgAygJIq8CCgVJbWFnZRILCgN1cmwYASABKAkSEAoIZmlsZW5hbWUYAiABKAkSDAoEcGF0aBgDIAEoCRIMCgRzaXplGAQgASgEEhQKDHN0b3JhZ2VfdHlwZRgFIAEoCRIwCghtZXRhZGF0YRgGIAEoCzIeLmltYWdlc3RvcmFnZS52MS5JbWFnZU1ldGFkYXRhEhAKCHByb3ZpZGVyGAcgASgJEg4KBnNoYTI1NhgIIAEoDBIUCgxjb250ZW50X3R5cGUYCSABKAkSDQoFd2lkdGgYCiABKA0SDgoGaGVpZ2h0GAsgASgNEi8KC2NyZWF0ZV90aW1lGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZwaW5uZWQYDSABKAgSCwoDa2V5GA4gASgJIokBCgtTYXZlUmVxdWVzdBItCgZoZWFkZXIYASABKAsyGy5pbWFnZXN0b3JhZ2UudjEuU2F2ZUhlYWRlckgAEg8KBWNodW5rGAIgASgMSAASLwoHdHJhaWxlchgDIAEoCzIcLmltYWdlc3RvcmFnZS52MS5TYXZlVHJhaWxlckgAQgkKB3BheWxvYWQiuwEKClNhdmVIZWFkZXISMAoIbWV0YWRhdGEYASABKAsyHi5pbWFnZXN0b3JhZ2UudjEuSW1hZ2VNZXRhZGF0YRIQCghwcm92aWRlchgCIAEoCRIXCg9pZGVtcG90ZW5jeV9rZXkYAyABKAkSEQoEc2l6ZRgEIAEoBEgAiAEBEg4KBnNoYTI1NhgFIAEoDBIUCgxjb250ZW50X3R5cGUYBiABKAkSDgoGcGlubmVkGAcgASgIQgcKBV9zaXplIjkKC1NhdmVUcmFpbGVyEhEKBHNpemUYASABKARIAIgBARIOCgZzaGEyNTYYAiABKAxCBwoFX3NpemUiRwoMU2F2ZVJlc3BvbnNlEiUKBWltYWdlGAEgASgLMhYuaW1hZ2VzdG9yYWdlLnYxLkltYWdlEhAKCHJlcGxheWVkGAIgASgIImYKCkdldFJlcXVlc3QSEAoIZmlsZW5hbWUYASABKAkSEAoIcHJvdmlkZXIYAiABKAkSDgoGb2Zmc2V0GAMgASgEEg0KBWxpbWl0GAQgASgEEhUKDW1ldGFkYXRhX29ubHkYBSABKAgiUgoLR2V0UmVzcG9uc2USJwoFaW1hZ2UYASABKAsyFi5pbWFnZXN0b3JhZ2UudjEuSW1hZ2VIABIPCgVjaHVuaxgCIAEoDEgAQgkKB3BheWxvYWQiXwoJRGF0ZVJhbmdlEikKBXN0YXJ0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBInCgNlbmQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIosCCgtMaXN0UmVxdWVzdBIQCghwcm92aWRlchgBIAEoCRIuCgpkYXRlX3JhbmdlGAIgASgLMhouaW1hZ2VzdG9yYWdlLnYxLkRhdGVSYW5nZRINCgVtb2RlbBgDIAEoCRIQCghjYXRlZ29yeRgEIAEoCRINCgVxdWVyeRgFIAEoCRIMCgR0YWdzGAYgAygJEhMKBnBpbm5lZBgHIAEoCEgAiAEBEiUKBW9yZGVyGAggASgOMhYuaW1hZ2VzdG9yYWdlLnYxLk9yZGVyEg0KBWxpbWl0GAkgASgNEhIKCnBhZ2VfdG9rZW4YCiABKAkSEgoKYmF0Y2hfc2l6ZRgLIAEoDUIJCgdfcGlubmVkIk8KDExpc3RSZXNwb25zZRImCgZpbWFnZXMYASADKAsyFi5pbWFnZXN0b3JhZ2UudjEuSW1hZ2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjQKDURlbGV0ZVJlcXVlc3QSEQoJZmlsZW5hbWVzGAEgAygJEhAKCHByb3ZpZGVyGAIgASgJIkEKDERlbGV0ZVJlc3VsdBIQCghmaWxlbmFtZRgBIAEoCRIPCgdkZWxldGVkGAIgASgIEg4KBnJlYXNvbhgDIAEoCSJACg5EZWxldGVSZXNwb25zZRIuCgdyZXN1bHRzGAEgAygLMh0uaW1hZ2VzdG9yYWdlLnYxLkRlbGV0ZVJlc3VsdCKxAgoOQ2xlYW51cFJlcXVlc3QSEAoIcHJvdmlkZXIYASABKAkSLgoKb2xkZXJfdGhhbhgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFwoKa2VlcF9jb3VudBgDIAEoDUgAiAEBEhcKCmtlZXBfYnl0ZXMYBCABKARIAYgBARINCgVtb2RlbBgFIAEoCRIQCghjYXRlZ29yeRgGIAEoCRIPCgdkcnlfcnVuGAcgASgIEhgKC21heF9kZWxldGVzGAggASgNSAKIAQESMQoOb2xkZXJfdGhhbl9hZ2UYCSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDQoLX2tlZXBfY291bnRCDQoLX2tlZXBfYnl0ZXNCDgoMX21heF9kZWxldGVzIpkBCg9DbGVhbnVwUmVzcG9uc2USFQoNZGVsZXRlZF9jb3VudBgBIAEoBBITCgtmcmVlZF9ieXRlcxgCIAEoBBIRCglmaWxlbmFtZXMYAyADKAkSEwoLa2VwdF9waW5uZWQYBCABKAQSDwoHZHJ5X3J1bhgFIAEoCBIMCgRtb3JlGAYgASgIEhMKC2tlcHRfZnV0dXJlGAogASgEIiAKDFN0YXRzUmVxdWVzdBIQCghwcm92aWRlchgBIAEoCSJCCg1TdGF0c1Jlc3BvbnNlEjEKCXByb3ZpZGVycxgBIAMoCzIeLmltYWdlc3RvcmFnZS52MS5Qcm92aWRlclN0YXRzIqoDCg1Qcm92aWRlclN0YXRzEhAKCHByb3ZpZGVyGAEgASgJEhQKDHN0b3JhZ2VfdHlwZRgCIAEoCRINCgVjb3VudBgDIAEoBBINCgVieXRlcxgEIAEoBBIqCgZvbGRlc3QYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEioKBm5ld2VzdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoIYnlfbW9kZWwYByADKAsyGy5pbWFnZXN0b3JhZ2UudjEuR3JvdXBTdGF0cxIwCgtieV9jYXRlZ29yeRgIIAMoCzIbLmltYWdlc3RvcmFnZS52MS5Hcm91cFN0YXRzEiwKB2J5X2RhdGUYCSADKAsyGy5pbWFnZXN0b3JhZ2UudjEuR3JvdXBTdGF0cxIUCgxwaW5uZWRfY291bnQYCiABKAQSGwoOY2FwYWNpdHlfYnl0ZXMYCyABKARIAIgBARIXCgpmcmVlX2J5dGVzGAwgASgESAGIAQFCEQoPX2NhcGFjaXR5X2J5dGVzQg0KC19mcmVlX2J5dGVzIkYKCkdyb3VwU3RhdHMSDAoEbmFtZRgBIAEoCRINCgVjb3VudBgCIAEoBBINCgVieXRlcxgDIAEoBBIMCgRyZXN0GAQgASgIKk4KBU9yZGVyEhUKEU9SREVSX1VOU1BFQ0lGSUVEEAASFgoST1JERVJfTkVXRVNUX0ZJUlNUEAESFgoST1JERVJfT0xERVNUX0ZJUlNUEAIy1QMKDEltYWdlU3RvcmFnZRJFCgRTYXZlEhwuaW1hZ2VzdG9yYWdlLnYxLlNhdmVSZXF1ZXN0Gh0uaW1hZ2VzdG9yYWdlLnYxLlNhdmVSZXNwb25zZSgBEkcKA0dldBIbLmltYWdlc3RvcmFnZS52MS5HZXRSZXF1ZXN0GhwuaW1hZ2VzdG9yYWdlLnYxLkdldFJlc3BvbnNlIgOQAgEwARJKCgRMaXN0EhwuaW1hZ2VzdG9yYWdlLnYxLkxpc3RSZXF1ZXN0Gh0uaW1hZ2VzdG9yYWdlLnYxLkxpc3RSZXNwb25zZSIDkAIBMAESTgoGRGVsZXRlEh4uaW1hZ2VzdG9yYWdlLnYxLkRlbGV0ZVJlcXVlc3QaHy5pbWFnZXN0b3JhZ2UudjEuRGVsZXRlUmVzcG9uc2UiA5ACAhJMCgdDbGVhbnVwEh8uaW1hZ2VzdG9yYWdlLnYxLkNsZWFudXBSZXF1ZXN0GiAuaW1hZ2VzdG9yYWdlLnYxLkNsZWFudXBSZXNwb25zZRJLCgVTdGF0cxIdLmltYWdlc3RvcmFnZS52MS5TdGF0c1JlcXVlc3QaHi5pbWFnZXN0b3JhZ2UudjEuU3RhdHNSZXNwb25zZSIDkAIBQnUKE2Rldi5pbWFnZXN0b3JhZ2UudjFQAVpKZ2l0aHViLmNvbS9pbWFnZXN0b3JhZ2UvaW1hZ2VzdG9yYWdlL2dlbi9nby9pbWFnZXN0b3JhZ2UvdjE7aW1hZ2VzdG9yYWdldjGqAg9JbWFnZVN0b3JhZ2UuVjFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("CiNpbWFnZXN0b3JhZ2UvdjEvaW1hZ2Vfc3RvcmFnZS5wcm90bxIPaW1hZ2VzdG9yYWdlLnYxIpYBCg1JbWFnZU1ldGFkYXRhEg4KBnByb21wdBgBIAEoCRINCgVtb2RlbBgCIAEoCRItCgl0aW1lc3RhbXAYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCGNhdGVnb3J5GAQgASgJEhcKD3BhcmFtZXRlcnNfanNvbhgFIAEoCRIMCgR0YWdzGAYgAygJIr0BCgpHZW5lcmF0aW9uEhcKD25lZ2F0aXZlX3Byb21wdBgBIAEoCRIMCgRzZWVkGAIgASgJEhIKBXN0ZXBzGAMgASgNSACIAQESEAoDY2ZnGAQgASgBSAGIAQESDwoHc2FtcGxlchgFIAEoCRIRCglzY2hlZHVsZXIYBiABKAkSDQoFbG9yYXMYByADKAkSDQoFd2lkdGgYCCABKA0SDgoGaGVpZ2h0GAkgASgNQggKBl9zdGVwc0IGCgRfY2ZnIuACCgVJbWFnZRILCgN1cmwYASABKAkSEAoIZmlsZW5hbWUYAiABKAkSDAoEcGF0aBgDIAEoCRIMCgRzaXplGAQgASgEEhQKDHN0b3JhZ2VfdHlwZRgFIAEoCRIwCghtZXRhZGF0YRgGIAEoCzIeLmltYWdlc3RvcmFnZS52MS5JbWFnZU1ldGFkYXRhEhAKCHByb3ZpZGVyGAcgASgJEg4KBnNoYTI1NhgIIAEoDBIUCgxjb250ZW50X3R5cGUYCSABKAkSDQoFd2lkdGgYCiABKA0SDgoGaGVpZ2h0GAsgASgNEi8KC2NyZWF0ZV90aW1lGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZwaW5uZWQYDSABKAgSCwoDa2V5GA4gASgJEi8KCmdlbmVyYXRpb24YDyABKAsyGy5pbWFnZXN0b3JhZ2UudjEuR2VuZXJhdGlvbiKJAQoLU2F2ZVJlcXVlc3QSLQoGaGVhZGVyGAEgASgLMhsuaW1hZ2VzdG9yYWdlLnYxLlNhdmVIZWFkZXJIABIPCgVjaHVuaxgCIAEoDEgAEi8KB3RyYWlsZXIYAyABKAsyHC5pbWFnZXN0b3JhZ2UudjEuU2F2ZVRyYWlsZXJIAEIJCgdwYXlsb2FkIugBCgpTYXZlSGVhZGVyEjAKCG1ldGFkYXRhGAEgASgLMh4uaW1hZ2VzdG9yYWdlLnYxLkltYWdlTWV0YWRhdGESEAoIcHJvdmlkZXIYAiABKAkSFwoPaWRlbXBvdGVuY3lfa2V5GAMgASgJEhEKBHNpemUYBCABKARIAIgBARIOCgZzaGEyNTYYBSABKAwSFAoMY29udGVudF90eXBlGAYgASgJEg4KBnBpbm5lZBgHIAEoCBIrCghlbWJlZGRlZBgIIAEoDjIZLmltYWdlc3RvcmFnZS52MS5FbWJlZGRlZEIHCgVfc2l6ZSI5CgtTYXZlVHJhaWxlchIRCgRzaXplGAEgASgESACIAQESDgoGc2hhMjU2GAIgASgMQgcKBV9zaXplIkcKDFNhdmVSZXNwb25zZRIlCgVpbWFnZRgBIAEoCzIWLmltYWdlc3RvcmFnZS52MS5JbWFnZRIQCghyZXBsYXllZBgCIAEoCCJmCgpHZXRSZXF1ZXN0EhAKCGZpbGVuYW1lGAEgASgJEhAKCHByb3ZpZGVyGAIgASgJEg4KBm9mZnNldBgDIAEoBBINCgVsaW1pdBgEIAEoBBIVCg1tZXRhZGF0YV9vbmx5GAUgASgIIlIKC0dldFJlc3BvbnNlEicKBWltYWdlGAEgASgLMhYuaW1hZ2VzdG9yYWdlLnYxLkltYWdlSAASDwoFY2h1bmsYAiABKAxIAEIJCgdwYXlsb2FkIl8KCURhdGVSYW5nZRIpCgVzdGFydBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJwoDZW5kGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKaAgoLTGlzdFJlcXVlc3QSEAoIcHJvdmlkZXIYASABKAkSLgoKZGF0ZV9yYW5nZRgCIAEoCzIaLmltYWdlc3RvcmFnZS52MS5EYXRlUmFuZ2USDQoFbW9kZWwYAyABKAkSEAoIY2F0ZWdvcnkYBCABKAkSDQoFcXVlcnkYBSABKAkSDAoEdGFncxgGIAMoCRITCgZwaW5uZWQYByABKAhIAIgBARIlCgVvcmRlchgIIAEoDjIWLmltYWdlc3RvcmFnZS52MS5PcmRlchINCgVsaW1pdBgJIAEoDRISCgpwYWdlX3Rva2VuGAogASgJEhIKCmJhdGNoX3NpemUYCyABKA0SDQoFaGludHMYDCABKAhCCQoHX3Bpbm5lZCJ1CgxMaXN0UmVzcG9uc2USJgoGaW1hZ2VzGAEgAygLMhYuaW1hZ2VzdG9yYWdlLnYxLkltYWdlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIkCgVoaW50cxgDIAMoCzIVLmltYWdlc3RvcmFnZS52MS5IaW50IiUKBEhpbnQSDQoFZmllbGQYASABKAkSDgoGdmFsdWVzGAIgAygJIjQKDURlbGV0ZVJlcXVlc3QSEQoJZmlsZW5hbWVzGAEgAygJEhAKCHByb3ZpZGVyGAIgASgJIkEKDERlbGV0ZVJlc3VsdBIQCghmaWxlbmFtZRgBIAEoCRIPCgdkZWxldGVkGAIgASgIEg4KBnJlYXNvbhgDIAEoCSJACg5EZWxldGVSZXNwb25zZRIuCgdyZXN1bHRzGAEgAygLMh0uaW1hZ2VzdG9yYWdlLnYxLkRlbGV0ZVJlc3VsdCKxAgoOQ2xlYW51cFJlcXVlc3QSEAoIcHJvdmlkZXIYASABKAkSLgoKb2xkZXJfdGhhbhgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFwoKa2VlcF9jb3VudBgDIAEoDUgAiAEBEhcKCmtlZXBfYnl0ZXMYBCABKARIAYgBARINCgVtb2RlbBgFIAEoCRIQCghjYXRlZ29yeRgGIAEoCRIPCgdkcnlfcnVuGAcgASgIEhgKC21heF9kZWxldGVzGAggASgNSAKIAQESMQoOb2xkZXJfdGhhbl9hZ2UYCSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDQoLX2tlZXBfY291bnRCDQoLX2tlZXBfYnl0ZXNCDgoMX21heF9kZWxldGVzIpkBCg9DbGVhbnVwUmVzcG9uc2USFQoNZGVsZXRlZF9jb3VudBgBIAEoBBITCgtmcmVlZF9ieXRlcxgCIAEoBBIRCglmaWxlbmFtZXMYAyADKAkSEwoLa2VwdF9waW5uZWQYBCABKAQSDwoHZHJ5X3J1bhgFIAEoCBIMCgRtb3JlGAYgASgIEhMKC2tlcHRfZnV0dXJlGAogASgEIosCCgxTdGF0c1JlcXVlc3QSEAoIcHJvdmlkZXIYASABKAkSLgoKZGF0ZV9yYW5nZRgCIAEoCzIaLmltYWdlc3RvcmFnZS52MS5EYXRlUmFuZ2USDQoFbW9kZWwYAyABKAkSEAoIY2F0ZWdvcnkYBCABKAkSDQoFcXVlcnkYBSABKAkSDAoEdGFncxgGIAMoCRITCgZwaW5uZWQYByABKAhIAIgBARIkCgJieRgIIAEoDjIYLmltYWdlc3RvcmFnZS52MS5Hcm91cEJ5EhMKC3N0YXJ0c193aXRoGAkgASgJEhEKCXRpbWVfem9uZRgKIAEoCRINCgVsaW1pdBgLIAEoDUIJCgdfcGlubmVkIqUBCg1TdGF0c1Jlc3BvbnNlEjEKCXByb3ZpZGVycxgBIAMoCzIeLmltYWdlc3RvcmFnZS52MS5Qcm92aWRlclN0YXRzEiYKBXRvdGFsGAIgASgLMhcuaW1hZ2VzdG9yYWdlLnYxLlRvdGFscxIrCgZncm91cHMYAyADKAsyGy5pbWFnZXN0b3JhZ2UudjEuR3JvdXBTdGF0cxIMCgRtb3JlGAQgASgIIn4KBlRvdGFscxINCgVjb3VudBgBIAEoBBINCgVieXRlcxgCIAEoBBIqCgZvbGRlc3QYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEioKBm5ld2VzdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiqgMKDVByb3ZpZGVyU3RhdHMSEAoIcHJvdmlkZXIYASABKAkSFAoMc3RvcmFnZV90eXBlGAIgASgJEg0KBWNvdW50GAMgASgEEg0KBWJ5dGVzGAQgASgEEioKBm9sZGVzdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKgoGbmV3ZXN0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCghieV9tb2RlbBgHIAMoCzIbLmltYWdlc3RvcmFnZS52MS5Hcm91cFN0YXRzEjAKC2J5X2NhdGVnb3J5GAggAygLMhsuaW1hZ2VzdG9yYWdlLnYxLkdyb3VwU3RhdHMSLAoHYnlfZGF0ZRgJIAMoCzIbLmltYWdlc3RvcmFnZS52MS5Hcm91cFN0YXRzEhQKDHBpbm5lZF9jb3VudBgKIAEoBBIbCg5jYXBhY2l0eV9ieXRlcxgLIAEoBEgAiAEBEhcKCmZyZWVfYnl0ZXMYDCABKARIAYgBAUIRCg9fY2FwYWNpdHlfYnl0ZXNCDQoLX2ZyZWVfYnl0ZXMiRgoKR3JvdXBTdGF0cxIMCgRuYW1lGAEgASgJEg0KBWNvdW50GAIgASgEEg0KBWJ5dGVzGAMgASgEEgwKBHJlc3QYBCABKAgqTAoIRW1iZWRkZWQSGAoURU1CRURERURfVU5TUEVDSUZJRUQQABIRCg1FTUJFRERFRF9GSUxMEAESEwoPRU1CRURERURfSUdOT1JFEAIqTgoFT3JkZXISFQoRT1JERVJfVU5TUEVDSUZJRUQQABIWChJPUkRFUl9ORVdFU1RfRklSU1QQARIWChJPUkRFUl9PTERFU1RfRklSU1QQAiqZAQoHR3JvdXBCeRIYChRHUk9VUF9CWV9VTlNQRUNJRklFRBAAEhAKDEdST1VQX0JZX0RBWRABEhIKDkdST1VQX0JZX01PTlRIEAISEgoOR1JPVVBfQllfTU9ERUwQAxIVChFHUk9VUF9CWV9DQVRFR09SWRAEEhAKDEdST1VQX0JZX1RBRxAFEhEKDUdST1VQX0JZX0xPUkEQBjLVAwoMSW1hZ2VTdG9yYWdlEkUKBFNhdmUSHC5pbWFnZXN0b3JhZ2UudjEuU2F2ZVJlcXVlc3QaHS5pbWFnZXN0b3JhZ2UudjEuU2F2ZVJlc3BvbnNlKAESRwoDR2V0EhsuaW1hZ2VzdG9yYWdlLnYxLkdldFJlcXVlc3QaHC5pbWFnZXN0b3JhZ2UudjEuR2V0UmVzcG9uc2UiA5ACATABEkoKBExpc3QSHC5pbWFnZXN0b3JhZ2UudjEuTGlzdFJlcXVlc3QaHS5pbWFnZXN0b3JhZ2UudjEuTGlzdFJlc3BvbnNlIgOQAgEwARJOCgZEZWxldGUSHi5pbWFnZXN0b3JhZ2UudjEuRGVsZXRlUmVxdWVzdBofLmltYWdlc3RvcmFnZS52MS5EZWxldGVSZXNwb25zZSIDkAICEkwKB0NsZWFudXASHy5pbWFnZXN0b3JhZ2UudjEuQ2xlYW51cFJlcXVlc3QaIC5pbWFnZXN0b3JhZ2UudjEuQ2xlYW51cFJlc3BvbnNlEksKBVN0YXRzEh0uaW1hZ2VzdG9yYWdlLnYxLlN0YXRzUmVxdWVzdBoeLmltYWdlc3RvcmFnZS52MS5TdGF0c1Jlc3BvbnNlIgOQAgFCdQoTZGV2LmltYWdlc3RvcmFnZS52MVABWkpnaXRodWIuY29tL2ltYWdlc3RvcmFnZS9pbWFnZXN0b3JhZ2UvZ2VuL2dvL2ltYWdlc3RvcmFnZS92MTtpbWFnZXN0b3JhZ2V2MaoCD0ltYWdlU3RvcmFnZS5WMWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * The metadata that a generator gives an image. At most 1 MiB in total. Text must be valid UTF-8 without NUL.
@@ -87,6 +87,85 @@ export const ImageMetadataSchema: GenMessage<ImageMetadata> = /*@__PURE__*/
   messageDesc(file_imagestorage_v1_image_storage, 0);
 
 /**
+ * The settings of a generation, in one vocabulary for all generators. The daemon derives it from parameters_json (and
+ * LoRAs from the prompt, too), by the names that each generator gives them; it is never stored with the image. A field
+ * that the parameters do not name is empty or unset.
+ *
+ * @generated from message imagestorage.v1.Generation
+ */
+export type Generation = Message<"imagestorage.v1.Generation"> & {
+  /**
+   * What the image should not show.
+   *
+   * @generated from field: string negative_prompt = 1;
+   */
+  negativePrompt: string;
+
+  /**
+   * The seed as it was written, so that one of 64 bits stays exact.
+   *
+   * @generated from field: string seed = 2;
+   */
+  seed: string;
+
+  /**
+   * The number of sampling steps.
+   *
+   * @generated from field: optional uint32 steps = 3;
+   */
+  steps?: number | undefined;
+
+  /**
+   * The guidance scale (CFG).
+   *
+   * @generated from field: optional double cfg = 4;
+   */
+  cfg?: number | undefined;
+
+  /**
+   * The sampler, as the generator names it.
+   *
+   * @generated from field: string sampler = 5;
+   */
+  sampler: string;
+
+  /**
+   * The scheduler, as the generator names it.
+   *
+   * @generated from field: string scheduler = 6;
+   */
+  scheduler: string;
+
+  /**
+   * The names of the LoRAs, without folders and extension.
+   *
+   * @generated from field: repeated string loras = 7;
+   */
+  loras: string[];
+
+  /**
+   * The width in pixels that was asked for, which an upscaler may have changed.
+   *
+   * @generated from field: uint32 width = 8;
+   */
+  width: number;
+
+  /**
+   * The height in pixels that was asked for.
+   *
+   * @generated from field: uint32 height = 9;
+   */
+  height: number;
+};
+
+/**
+ * Describes the message imagestorage.v1.Generation.
+ * Use `create(GenerationSchema)` to create a new message.
+ */
+export const GenerationSchema: GenMessage<Generation> = /*@__PURE__*/
+  messageDesc(file_imagestorage_v1_image_storage, 1);
+
+/**
  * A stored image.
  *
  * @generated from message imagestorage.v1.Image
@@ -128,7 +207,7 @@ export type Image = Message<"imagestorage.v1.Image"> & {
   storageType: string;
 
   /**
-   * The metadata as sent, with the timestamp set.
+   * The metadata as sent, with the timestamp set, and with what the daemon read in the file (SaveHeader.embedded).
    *
    * @generated from field: imagestorage.v1.ImageMetadata metadata = 6;
    */
@@ -189,6 +268,13 @@ export type Image = Message<"imagestorage.v1.Image"> & {
    * @generated from field: string key = 14;
    */
   key: string;
+
+  /**
+   * The settings of the generation; unset when the parameters name none, and from an older daemon.
+   *
+   * @generated from field: imagestorage.v1.Generation generation = 15;
+   */
+  generation?: Generation | undefined;
 };
 
 /**
@@ -196,7 +282,7 @@ export type Image = Message<"imagestorage.v1.Image"> & {
  * Use `create(ImageSchema)` to create a new message.
  */
 export const ImageSchema: GenMessage<Image> = /*@__PURE__*/
-  messageDesc(file_imagestorage_v1_image_storage, 1);
+  messageDesc(file_imagestorage_v1_image_storage, 2);
 
 /**
  * One message of a Save stream: a header first, then chunks, then at most one trailer.
@@ -242,7 +328,7 @@ export type SaveRequest = Message<"imagestorage.v1.SaveRequest"> & {
  * Use `create(SaveRequestSchema)` to create a new message.
  */
 export const SaveRequestSchema: GenMessage<SaveRequest> = /*@__PURE__*/
-  messageDesc(file_imagestorage_v1_image_storage, 2);
+  messageDesc(file_imagestorage_v1_image_storage, 3);
 
 /**
  * What a caller declares of an image before its bytes.
@@ -300,6 +386,13 @@ export type SaveHeader = Message<"imagestorage.v1.SaveHeader"> & {
    * @generated from field: bool pinned = 7;
    */
   pinned: boolean;
+
+  /**
+   * What to do with the metadata in the file; by default it fills what is left empty. An older daemon reads none.
+   *
+   * @generated from field: imagestorage.v1.Embedded embedded = 8;
+   */
+  embedded: Embedded;
 };
 
 /**
@@ -307,7 +400,7 @@ export type SaveHeader = Message<"imagestorage.v1.SaveHeader"> & {
  * Use `create(SaveHeaderSchema)` to create a new message.
  */
 export const SaveHeaderSchema: GenMessage<SaveHeader> = /*@__PURE__*/
-  messageDesc(file_imagestorage_v1_image_storage, 3);
+  messageDesc(file_imagestorage_v1_image_storage, 4);
 
 /**
  * Declarations of callers that know them only after the last chunk; checked like those of the header.
@@ -335,7 +428,7 @@ export type SaveTrailer = Message<"imagestorage.v1.SaveTrailer"> & {
  * Use `create(SaveTrailerSchema)` to create a new message.
  */
 export const SaveTrailerSchema: GenMessage<SaveTrailer> = /*@__PURE__*/
-  messageDesc(file_imagestorage_v1_image_storage, 4);
+  messageDesc(file_imagestorage_v1_image_storage, 5);
 
 /**
  * The response to a committed Save.
@@ -363,7 +456,7 @@ export type SaveResponse = Message<"imagestorage.v1.SaveResponse"> & {
  * Use `create(SaveResponseSchema)` to create a new message.
  */
 export const SaveResponseSchema: GenMessage<SaveResponse> = /*@__PURE__*/
-  messageDesc(file_imagestorage_v1_image_storage, 5);
+  messageDesc(file_imagestorage_v1_image_storage, 6);
 
 /**
  * The image to read, and the range of its bytes.
@@ -412,7 +505,7 @@ export type GetRequest = Message<"imagestorage.v1.GetRequest"> & {
  * Use `create(GetRequestSchema)` to create a new message.
  */
 export const GetRequestSchema: GenMessage<GetRequest> = /*@__PURE__*/
-  messageDesc(file_imagestorage_v1_image_storage, 6);
+  messageDesc(file_imagestorage_v1_image_storage, 7);
 
 /**
  * One message of a Get stream.
@@ -449,7 +542,7 @@ export type GetResponse = Message<"imagestorage.v1.GetResponse"> & {
  * Use `create(GetResponseSchema)` to create a new message.
  */
 export const GetResponseSchema: GenMessage<GetResponse> = /*@__PURE__*/
-  messageDesc(file_imagestorage_v1_image_storage, 7);
+  messageDesc(file_imagestorage_v1_image_storage, 8);
 
 /**
  * A half-open range of time: [start, end).
@@ -477,7 +570,7 @@ export type DateRange = Message<"imagestorage.v1.DateRange"> & {
  * Use `create(DateRangeSchema)` to create a new message.
  */
 export const DateRangeSchema: GenMessage<DateRange> = /*@__PURE__*/
-  messageDesc(file_imagestorage_v1_image_storage, 8);
+  messageDesc(file_imagestorage_v1_image_storage, 9);
 
 /**
  * Filters of a List; an image must match all that are given.
@@ -514,8 +607,26 @@ export type ListRequest = Message<"imagestorage.v1.ListRequest"> & {
   category: string;
 
   /**
-   * Words that must all occur in the prompt, each as a word or a prefix of one; case and accents are ignored.
-   * In scripts without spaces each character is a word, and a run of characters is a phrase. At most 4 KiB.
+   * Terms that must all hold; case, accents and width are ignored. At most 4 KiB. Images are listed in their order of
+   * time, without ranking.
+   *
+   *   word         in the prompt; from two characters on also the beginning of a word
+   *   "a phrase"   these words of the prompt, in a row
+   *   -term        not; negatives alone list all other images
+   *   a OR b       either; OR binds its two neighbours: `a b OR c` is a and (b or c)
+   *   field:value  or field:"a value", with these fields:
+   *     model: lora: filename:                         by words and their beginnings
+   *     category: tag: sampler: scheduler: seed:       whole
+   *     sha256: type:                                  whole; type is png, jpeg, webp, gif or avif
+   *     negative:                                      as a word or a phrase, in the negative prompt
+   *     steps: cfg:                                    a number, or >=n, <=n, n..m
+   *     size:                                          pixels as 1024x1024, or the longer edge as a number or a range
+   *     after: before:                                 a day (2026-11-29, UTC): after includes it, before does not
+   *     is:pinned  has:workflow
+   *
+   * What is none of these is plain text: an unpaired quote, an operator without a neighbour, an unknown field, or a
+   * prompt that is pasted as it is: its words must occur. In scripts without spaces each character is a word, and a
+   * run of characters is a phrase; an emoji is a word. A short id or the beginning of a filename also finds its image.
    *
    * @generated from field: string query = 5;
    */
@@ -562,6 +673,14 @@ export type ListRequest = Message<"imagestorage.v1.ListRequest"> & {
    * @generated from field: uint32 batch_size = 11;
    */
   batchSize: number;
+
+  /**
+   * When nothing matches a model, category or tag that was asked for, send a last batch without images whose hints name
+   * those that there are. An older daemon sends none.
+   *
+   * @generated from field: bool hints = 12;
+   */
+  hints: boolean;
 };
 
 /**
@@ -569,7 +688,7 @@ export type ListRequest = Message<"imagestorage.v1.ListRequest"> & {
  * Use `create(ListRequestSchema)` to create a new message.
  */
 export const ListRequestSchema: GenMessage<ListRequest> = /*@__PURE__*/
-  messageDesc(file_imagestorage_v1_image_storage, 9);
+  messageDesc(file_imagestorage_v1_image_storage, 10);
 
 /**
  * One batch of a List stream.
@@ -578,7 +697,7 @@ export const ListRequestSchema: GenMessage<ListRequest> = /*@__PURE__*/
  */
 export type ListResponse = Message<"imagestorage.v1.ListResponse"> & {
   /**
-   * The next images, at least one.
+   * The next images, at least one; none in a last batch of hints.
    *
    * @generated from field: repeated imagestorage.v1.Image images = 1;
    */
@@ -590,6 +709,13 @@ export type ListResponse = Message<"imagestorage.v1.ListResponse"> & {
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
+
+  /**
+   * Only where ListRequest.hints asks for them and nothing matches: what to ask for instead.
+   *
+   * @generated from field: repeated imagestorage.v1.Hint hints = 3;
+   */
+  hints: Hint[];
 };
 
 /**
@@ -597,7 +723,35 @@ export type ListResponse = Message<"imagestorage.v1.ListResponse"> & {
  * Use `create(ListResponseSchema)` to create a new message.
  */
 export const ListResponseSchema: GenMessage<ListResponse> = /*@__PURE__*/
-  messageDesc(file_imagestorage_v1_image_storage, 10);
+  messageDesc(file_imagestorage_v1_image_storage, 11);
+
+/**
+ * What there is in place of a value that no image has.
+ *
+ * @generated from message imagestorage.v1.Hint
+ */
+export type Hint = Message<"imagestorage.v1.Hint"> & {
+  /**
+   * The filter: model, category or tag.
+   *
+   * @generated from field: string field = 1;
+   */
+  field: string;
+
+  /**
+   * Values that there are, the most similar first, then those of most images; at most 5.
+   *
+   * @generated from field: repeated string values = 2;
+   */
+  values: string[];
+};
+
+/**
+ * Describes the message imagestorage.v1.Hint.
+ * Use `create(HintSchema)` to create a new message.
+ */
+export const HintSchema: GenMessage<Hint> = /*@__PURE__*/
+  messageDesc(file_imagestorage_v1_image_storage, 12);
 
 /**
  * The images to delete.
@@ -625,7 +779,7 @@ export type DeleteRequest = Message<"imagestorage.v1.DeleteRequest"> & {
  * Use `create(DeleteRequestSchema)` to create a new message.
  */
 export const DeleteRequestSchema: GenMessage<DeleteRequest> = /*@__PURE__*/
-  messageDesc(file_imagestorage_v1_image_storage, 11);
+  messageDesc(file_imagestorage_v1_image_storage, 13);
 
 /**
  * The result of a Delete for one filename.
@@ -660,7 +814,7 @@ export type DeleteResult = Message<"imagestorage.v1.DeleteResult"> & {
  * Use `create(DeleteResultSchema)` to create a new message.
  */
 export const DeleteResultSchema: GenMessage<DeleteResult> = /*@__PURE__*/
-  messageDesc(file_imagestorage_v1_image_storage, 12);
+  messageDesc(file_imagestorage_v1_image_storage, 14);
 
 /**
  * The response to a Delete.
@@ -681,7 +835,7 @@ export type DeleteResponse = Message<"imagestorage.v1.DeleteResponse"> & {
  * Use `create(DeleteResponseSchema)` to create a new message.
  */
 export const DeleteResponseSchema: GenMessage<DeleteResponse> = /*@__PURE__*/
-  messageDesc(file_imagestorage_v1_image_storage, 13);
+  messageDesc(file_imagestorage_v1_image_storage, 15);
 
 /**
  * Criteria and filters of a Cleanup. At least one criterion is required: older_than or older_than_age, keep_count or
@@ -761,7 +915,7 @@ export type CleanupRequest = Message<"imagestorage.v1.CleanupRequest"> & {
  * Use `create(CleanupRequestSchema)` to create a new message.
  */
 export const CleanupRequestSchema: GenMessage<CleanupRequest> = /*@__PURE__*/
-  messageDesc(file_imagestorage_v1_image_storage, 14);
+  messageDesc(file_imagestorage_v1_image_storage, 16);
 
 /**
  * The result of a Cleanup, or of a dry run.
@@ -825,10 +979,11 @@ export type CleanupResponse = Message<"imagestorage.v1.CleanupResponse"> & {
  * Use `create(CleanupResponseSchema)` to create a new message.
  */
 export const CleanupResponseSchema: GenMessage<CleanupResponse> = /*@__PURE__*/
-  messageDesc(file_imagestorage_v1_image_storage, 15);
+  messageDesc(file_imagestorage_v1_image_storage, 17);
 
 /**
- * The providers to count.
+ * The providers to count, and the images of them that the total and the groups count; an image must match all filters
+ * that are given.
  *
  * @generated from message imagestorage.v1.StatsRequest
  */
@@ -839,6 +994,76 @@ export type StatsRequest = Message<"imagestorage.v1.StatsRequest"> & {
    * @generated from field: string provider = 1;
    */
   provider: string;
+
+  /**
+   * Filter: the range of the image's timestamp.
+   *
+   * @generated from field: imagestorage.v1.DateRange date_range = 2;
+   */
+  dateRange?: DateRange | undefined;
+
+  /**
+   * Filter: the model's name as sent, or its slug.
+   *
+   * @generated from field: string model = 3;
+   */
+  model: string;
+
+  /**
+   * Filter: the exact category.
+   *
+   * @generated from field: string category = 4;
+   */
+  category: string;
+
+  /**
+   * Filter: as ListRequest.query.
+   *
+   * @generated from field: string query = 5;
+   */
+  query: string;
+
+  /**
+   * Filter: tags that the image must all have.
+   *
+   * @generated from field: repeated string tags = 6;
+   */
+  tags: string[];
+
+  /**
+   * Filter: true: only pinned images. False: only unpinned images.
+   *
+   * @generated from field: optional bool pinned = 7;
+   */
+  pinned?: boolean | undefined;
+
+  /**
+   * How to group the images that match.
+   *
+   * @generated from field: imagestorage.v1.GroupBy by = 8;
+   */
+  by: GroupBy;
+
+  /**
+   * Only groups whose names begin so; case is ignored. At most 1 KiB.
+   *
+   * @generated from field: string starts_with = 9;
+   */
+  startsWith: string;
+
+  /**
+   * The IANA time zone of days and months, such as Europe/Berlin; default UTC.
+   *
+   * @generated from field: string time_zone = 10;
+   */
+  timeZone: string;
+
+  /**
+   * The maximum number of groups: default 100, at most 10,000.
+   *
+   * @generated from field: uint32 limit = 11;
+   */
+  limit: number;
 };
 
 /**
@@ -846,7 +1071,7 @@ export type StatsRequest = Message<"imagestorage.v1.StatsRequest"> & {
  * Use `create(StatsRequestSchema)` to create a new message.
  */
 export const StatsRequestSchema: GenMessage<StatsRequest> = /*@__PURE__*/
-  messageDesc(file_imagestorage_v1_image_storage, 16);
+  messageDesc(file_imagestorage_v1_image_storage, 18);
 
 /**
  * Totals by provider.
@@ -855,11 +1080,32 @@ export const StatsRequestSchema: GenMessage<StatsRequest> = /*@__PURE__*/
  */
 export type StatsResponse = Message<"imagestorage.v1.StatsResponse"> & {
   /**
-   * One entry for each requested provider.
+   * One entry for each requested provider: the whole of it, whatever the filters.
    *
    * @generated from field: repeated imagestorage.v1.ProviderStats providers = 1;
    */
   providers: ProviderStats[];
+
+  /**
+   * The total of the images that match the filters. An older daemon sends none.
+   *
+   * @generated from field: imagestorage.v1.Totals total = 2;
+   */
+  total?: Totals | undefined;
+
+  /**
+   * The groups that were asked for, those beyond the limit as one rest; without a name: images that have none.
+   *
+   * @generated from field: repeated imagestorage.v1.GroupStats groups = 3;
+   */
+  groups: GroupStats[];
+
+  /**
+   * True when counting was ended before all images that match were seen: total and groups are of the newest of them.
+   *
+   * @generated from field: bool more = 4;
+   */
+  more: boolean;
 };
 
 /**
@@ -867,7 +1113,49 @@ export type StatsResponse = Message<"imagestorage.v1.StatsResponse"> & {
  * Use `create(StatsResponseSchema)` to create a new message.
  */
 export const StatsResponseSchema: GenMessage<StatsResponse> = /*@__PURE__*/
-  messageDesc(file_imagestorage_v1_image_storage, 17);
+  messageDesc(file_imagestorage_v1_image_storage, 19);
+
+/**
+ * Count and size of images.
+ *
+ * @generated from message imagestorage.v1.Totals
+ */
+export type Totals = Message<"imagestorage.v1.Totals"> & {
+  /**
+   * Number of images.
+   *
+   * @generated from field: uint64 count = 1;
+   */
+  count: bigint;
+
+  /**
+   * Sum of their sizes in bytes.
+   *
+   * @generated from field: uint64 bytes = 2;
+   */
+  bytes: bigint;
+
+  /**
+   * The earliest timestamp; unset without images.
+   *
+   * @generated from field: google.protobuf.Timestamp oldest = 3;
+   */
+  oldest?: Timestamp | undefined;
+
+  /**
+   * The latest timestamp; unset without images.
+   *
+   * @generated from field: google.protobuf.Timestamp newest = 4;
+   */
+  newest?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message imagestorage.v1.Totals.
+ * Use `create(TotalsSchema)` to create a new message.
+ */
+export const TotalsSchema: GenMessage<Totals> = /*@__PURE__*/
+  messageDesc(file_imagestorage_v1_image_storage, 20);
 
 /**
  * The totals of one provider.
@@ -965,7 +1253,7 @@ export type ProviderStats = Message<"imagestorage.v1.ProviderStats"> & {
  * Use `create(ProviderStatsSchema)` to create a new message.
  */
 export const ProviderStatsSchema: GenMessage<ProviderStats> = /*@__PURE__*/
-  messageDesc(file_imagestorage_v1_image_storage, 18);
+  messageDesc(file_imagestorage_v1_image_storage, 21);
 
 /**
  * The totals of one group.
@@ -1007,7 +1295,49 @@ export type GroupStats = Message<"imagestorage.v1.GroupStats"> & {
  * Use `create(GroupStatsSchema)` to create a new message.
  */
 export const GroupStatsSchema: GenMessage<GroupStats> = /*@__PURE__*/
-  messageDesc(file_imagestorage_v1_image_storage, 19);
+  messageDesc(file_imagestorage_v1_image_storage, 22);
+
+/**
+ * Whether the daemon reads the metadata that generators write into their files.
+ *
+ * @generated from enum imagestorage.v1.Embedded
+ */
+export const Embedded = {
+  /**
+   * Fill.
+   *
+   * @generated from enum value: EMBEDDED_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Fill what the caller left empty, of prompt, model and parameters_json, from the file. The fingerprint of an
+   * idempotency_key stays that of the metadata as sent.
+   *
+   * @generated from enum value: EMBEDDED_FILL = 1;
+   */
+  FILL: 1,
+
+  /**
+   * Store the metadata as sent.
+   *
+   * @generated from enum value: EMBEDDED_IGNORE = 2;
+   */
+  IGNORE: 2,
+} as const;
+
+/**
+ * Whether the daemon reads the metadata that generators write into their files.
+ *
+ * @generated from enum imagestorage.v1.Embedded
+ */
+export type Embedded = (typeof Embedded)[keyof typeof Embedded] | UnknownEnum;
+
+/**
+ * Describes the enum imagestorage.v1.Embedded.
+ */
+export const EmbeddedSchema: GenEnum<Embedded> = /*@__PURE__*/
+  enumDesc(file_imagestorage_v1_image_storage, 0);
 
 /**
  * The order of a List, by (timestamp, filename).
@@ -1048,7 +1378,76 @@ export type Order = (typeof Order)[keyof typeof Order] | UnknownEnum;
  * Describes the enum imagestorage.v1.Order.
  */
 export const OrderSchema: GenEnum<Order> = /*@__PURE__*/
-  enumDesc(file_imagestorage_v1_image_storage, 0);
+  enumDesc(file_imagestorage_v1_image_storage, 1);
+
+/**
+ * How a Stats groups the images that match.
+ *
+ * @generated from enum imagestorage.v1.GroupBy
+ */
+export const GroupBy = {
+  /**
+   * Not at all: only the total.
+   *
+   * @generated from enum value: GROUP_BY_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * By day of the timestamp in the time zone (YYYY-MM-DD), newest first.
+   *
+   * @generated from enum value: GROUP_BY_DAY = 1;
+   */
+  DAY: 1,
+
+  /**
+   * By month of the timestamp in the time zone (YYYY-MM), newest first.
+   *
+   * @generated from enum value: GROUP_BY_MONTH = 2;
+   */
+  MONTH: 2,
+
+  /**
+   * By the model's name as saved, most images first.
+   *
+   * @generated from enum value: GROUP_BY_MODEL = 3;
+   */
+  MODEL: 3,
+
+  /**
+   * By category, most images first.
+   *
+   * @generated from enum value: GROUP_BY_CATEGORY = 4;
+   */
+  CATEGORY: 4,
+
+  /**
+   * By tag, most images first. An image with several tags counts in each.
+   *
+   * @generated from enum value: GROUP_BY_TAG = 5;
+   */
+  TAG: 5,
+
+  /**
+   * By LoRA, most images first. An image with several LoRAs counts in each.
+   *
+   * @generated from enum value: GROUP_BY_LORA = 6;
+   */
+  LORA: 6,
+} as const;
+
+/**
+ * How a Stats groups the images that match.
+ *
+ * @generated from enum imagestorage.v1.GroupBy
+ */
+export type GroupBy = (typeof GroupBy)[keyof typeof GroupBy] | UnknownEnum;
+
+/**
+ * Describes the enum imagestorage.v1.GroupBy.
+ */
+export const GroupBySchema: GenEnum<GroupBy> = /*@__PURE__*/
+  enumDesc(file_imagestorage_v1_image_storage, 2);
 
 /**
  * Stores generated images with their prompt, model and parameters, and searches them.
@@ -1103,7 +1502,8 @@ export const ImageStorage: GenService<{
    * batch when nothing matches.
    *
    * INVALID_ARGUMENT: FIELD_INVALID, PAGE_TOKEN_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND.
-   * FAILED_PRECONDITION: STORE_REPLACED, BACKEND_AUTH. UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE.
+   * FAILED_PRECONDITION: STORE_REPLACED, BACKEND_AUTH. UNAVAILABLE: CATALOG_REBUILDING (also, with the progress in its
+   * message, while a query has fields that the index of an older version lacks), BACKEND_UNAVAILABLE.
    *
    * @generated from rpc imagestorage.v1.ImageStorage.List
    */
@@ -1144,9 +1544,10 @@ export const ImageStorage: GenService<{
     output: typeof CleanupResponseSchema;
   },
   /**
-   * Counts images and bytes; constant time in the number of images.
+   * Counts images and bytes: of whole providers in constant time, and of the images that match the filters, in total
+   * and by group, in the time that `more` allows.
    *
-   * NOT_FOUND: PROVIDER_NOT_FOUND. FAILED_PRECONDITION: STORE_REPLACED, BACKEND_AUTH.
+   * INVALID_ARGUMENT: FIELD_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND. FAILED_PRECONDITION: STORE_REPLACED, BACKEND_AUTH.
    * UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE.
    *
    * @generated from rpc imagestorage.v1.ImageStorage.Stats

@@ -18,6 +18,29 @@ export interface ImageMetadata {
   tags?: string[];
 }
 
+/**
+ * The settings of a generation in one vocabulary for all generators: derived from the parameters, never stored with the
+ * image. A field that the parameters do not name is unset.
+ */
+export interface Generation {
+  negativePrompt?: string;
+  /** As it was written, so that one of 64 bits stays exact. */
+  seed?: string;
+  steps?: number;
+  /** The guidance scale. */
+  cfg?: number;
+  /** As the generator names it. */
+  sampler?: string;
+  /** As the generator names it. */
+  scheduler?: string;
+  /** Names without folders and extension; unset where there are none. */
+  loras?: string[];
+  /** Pixels as asked for, which an upscaler may have changed. */
+  width?: number;
+  /** Pixels as asked for. */
+  height?: number;
+}
+
 /** An image as `list` and `get` return it. */
 export interface StorageItem {
   /** Where to fetch the bytes. */
