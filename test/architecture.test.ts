@@ -50,7 +50,7 @@ const ROOM_MAY_IMPORT: Record<string, string[]> = {
   types: ['domain'],
   maintenance: ['types', 'catalog', 'async', 'embedded', 'formats', 'domain'],
   lists: ['types', 'catalog', 'async', 'domain'],
-  transfer: ['types', 'async', 'formats', 'domain'],
+  transfer: ['types', 'async', 'embedded', 'formats', 'domain'],
   local: BELOW_STORES,
   bucket: BELOW_STORES,
   s3: ['bucket', 'domain'],

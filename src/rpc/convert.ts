@@ -4,6 +4,7 @@ import { type Duration, type Timestamp, timestampFromDate } from '@bufbuild/prot
 import {
   type CleanupRequest,
   type CleanupResponseSchema,
+  Embedded,
   type GroupStatsSchema,
   type ImageMetadata as ImageMetadataMessage,
   type ImageSchema,
@@ -52,7 +53,14 @@ export function saveOptionsOf(header: SaveHeader): SaveOptions & ProviderChoice 
     idempotencyKey: header.idempotencyKey,
     contentType: header.contentType,
     pinned: header.pinned,
+    embedded: embeddedOf(header.embedded),
   };
+}
+
+function embeddedOf(embedded: Embedded): SaveOptions['embedded'] {
+  if (embedded === Embedded.IGNORE) return 'ignore';
+  if (embedded === Embedded.FILL || embedded === Embedded.UNSPECIFIED) return 'fill';
+  throw invalidField('embedded', `${embedded} is none of the values`);
 }
 
 export function declaredOf({ size, sha256 }: Pick<SaveTrailer, 'size' | 'sha256'>): Declared {

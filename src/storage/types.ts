@@ -134,8 +134,10 @@ export interface IncomingBytes {
 
 /** The upload of one save. */
 export interface Upload extends IncomingBytes {
-  /** The filename of the image, unless `commit` finds it taken. */
+  /** The filename of the image, unless `commit` is given another or finds it taken. */
   readonly filename: string;
+  /** Returns up to `lengthBytes` of what was written, at that position; fewer at its end. */
+  readAt(position: number, lengthBytes: number): Promise<Buffer>;
   /**
    * Commits the image, under another short id when the filename is taken, or returns the earlier image when the
    * idempotency key was used for the same one. Rejects with IDEMPOTENCY_KEY_REUSED, or with CANCELLED when the signal

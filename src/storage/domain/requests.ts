@@ -21,6 +21,11 @@ export interface SaveOptions extends Declared {
   /** The expected type, such as `image/png`. */
   contentType?: string;
   pinned?: boolean;
+  /**
+   * Whether the metadata that a generator left in the file fills what is empty of prompt, model and parameters; default
+   * `fill`. The fingerprint of a save is that of what was sent.
+   */
+  embedded?: 'fill' | 'ignore';
   /** Cancels the save, which leaves nothing behind, unless the commit has begun. */
   signal?: AbortSignal;
   /** Called once the source has ended, for callers that know size or sha256 only then. */
