@@ -5,6 +5,7 @@ import { status } from '@grpc/grpc-js';
 import {
   type CleanupRequestSchema,
   type CleanupResponse,
+  type Generation as GenerationMessage,
   type GroupStats as GroupStatsMessage,
   type Image as ImageMessage,
   type ListRequestSchema,
@@ -12,7 +13,16 @@ import {
   type ProviderStats as ProviderStatsMessage,
 } from '../../gen/imagestorage/v1/image_storage_pb.ts';
 import { ImageStorageError } from './errors.ts';
-import type { Age, CleanupOptions, CleanupResult, GroupStats, Image, ListOptions, ProviderStats } from './types.ts';
+import type {
+  Age,
+  CleanupOptions,
+  CleanupResult,
+  Generation,
+  GroupStats,
+  Image,
+  ListOptions,
+  ProviderStats,
+} from './types.ts';
 
 export function imageFrom(message: ImageMessage | undefined): Image {
   if (!message) throw new ImageStorageError(status.INTERNAL, 'the daemon answered without an image');
@@ -39,6 +49,22 @@ export function imageFrom(message: ImageMessage | undefined): Image {
     height: message.height,
     createTime: dateFrom(message.createTime) ?? new Date(0),
     pinned: message.pinned,
+    ...(message.generation && { generation: generationFrom(message.generation) }),
+  };
+}
+
+function generationFrom(message: GenerationMessage): Generation {
+  const { negativePrompt, seed, steps, cfg, sampler, scheduler, loras, width, height } = message;
+  return {
+    ...(negativePrompt && { negativePrompt }),
+    ...(seed && { seed }),
+    ...(steps !== undefined && { steps }),
+    ...(cfg !== undefined && { cfg }),
+    ...(sampler && { sampler }),
+    ...(scheduler && { scheduler }),
+    ...(loras.length > 0 && { loras }),
+    ...(width && { width }),
+    ...(height && { height }),
   };
 }
 

@@ -48,6 +48,26 @@ export interface Image {
   createTime: Date;
   /** Spared by cleanup. */
   pinned: boolean;
+  /** The settings of the generation; unset where the parameters name none, and from a daemon of before them. */
+  generation?: Generation;
+}
+
+/** The settings of a generation, in one vocabulary for all generators; what the parameters do not name is unset. */
+export interface Generation {
+  negativePrompt?: string;
+  /** As it was written, so that one of 64 bits stays exact. */
+  seed?: string;
+  steps?: number;
+  /** The guidance scale. */
+  cfg?: number;
+  sampler?: string;
+  scheduler?: string;
+  /** Without folders and extension. */
+  loras?: string[];
+  /** Pixels as asked for. */
+  width?: number;
+  /** Pixels as asked for. */
+  height?: number;
 }
 
 /** The result of a save. */
@@ -76,6 +96,11 @@ export interface SaveOptions extends CallOptions, ProviderChoice {
   contentType?: string;
   /** Keeps the image out of every cleanup. */
   pinned?: boolean;
+  /**
+   * `fill` (default): the daemon fills what is left empty of prompt, model and parameters from what the generator wrote
+   * into the file; `ignore`: the metadata is stored as sent. A daemon of before it reads nothing.
+   */
+  embedded?: 'fill' | 'ignore';
   /** Called with the bytes of the image that were handed to the connection; starts again at 0 with each attempt. */
   onProgress?: (sentBytes: number) => void;
 }

@@ -131,6 +131,7 @@ export function imageFrom(item: StorageItem): MessageInitShape<typeof ImageSchem
     createTime: timestampFromDate(item.createTime),
     pinned: item.pinned,
     key: item.key,
+    generation: item.generation,
   };
 }
 

@@ -67,6 +67,8 @@ export interface StorageItem {
   createTime: Date;
   /** True: cleanup never deletes the image. */
   pinned: boolean;
+  /** Unset where the parameters name no setting. */
+  generation?: Generation;
 }
 
 /** The result of a save. */

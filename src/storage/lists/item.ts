@@ -1,5 +1,6 @@
 /** Builds an image as callers see it, from its record and the location of its bytes. */
 
+import { generationOf } from '../domain/generation.ts';
 import type { ImageMetadata, StorageItem } from '../domain/image.ts';
 import { parseParameters } from '../domain/parameters.ts';
 import type { ImageRecord } from '../domain/record.ts';
@@ -17,6 +18,7 @@ export function itemOf(
   location: Location,
 ): StorageItem {
   const { filename, key, size, sha256, contentType, width, height, pinned } = record;
+  const generation = generationOf(record);
   return {
     ...location,
     filename,
@@ -31,6 +33,7 @@ export function itemOf(
     height,
     createTime: new Date(record.createTime),
     pinned,
+    ...(generation !== undefined && { generation }),
   };
 }
 
