@@ -3,7 +3,8 @@ import { endOfValue } from '../domain/json-fields.ts';
 import { ExactNumber } from './fields.ts';
 import { parseJson } from './json.ts';
 
-const NAME = /[ ,]*(\w[\w \-/.]{0,60}): */y;
+const NAME = /(\w[\w \-/.]{0,60}): */y;
+const SEPARATORS = /[ ,]*/y;
 const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?$/;
 /** The values of the JSON in a line. */
 const MAX_VALUES = 5000;
@@ -15,6 +16,9 @@ export function* eachSetting(line: string): Generator<[name: string, value: unkn
   const reader = new ValueReader(line);
   let at = 0;
   for (let left = MAX_SETTINGS; left > 0 && at < line.length; left -= 1) {
+    SEPARATORS.lastIndex = at;
+    SEPARATORS.test(line);
+    at = SEPARATORS.lastIndex;
     NAME.lastIndex = at;
     const [start, name] = NAME.exec(line) ?? [];
     if (name === undefined) {

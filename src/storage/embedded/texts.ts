@@ -8,7 +8,7 @@ const JSON_KEYWORDS = ['prompt', 'parameters', 'invokeai_metadata', 'sd-metadata
 /** The most values of all texts of an image; a graph of a thousand nodes has some 15,000. */
 const MAX_VALUES = 30_000;
 /** A drawn graph has some 100 a node: places, sizes and colours. */
-const MAX_WORKFLOW_VALUES = 100_000;
+const MAX_WORKFLOW_VALUES = 60_000;
 
 export interface Texts {
   get(keyword: string): string | undefined;
