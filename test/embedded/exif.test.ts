@@ -6,6 +6,8 @@ import { exifOf, imageWith } from '../support/exif.ts';
 import {
   box,
   fullBox,
+  gifOf,
+  gifSubBlocks,
   ilocOf,
   jpegOf,
   jpegSegment,
@@ -15,6 +17,7 @@ import {
   sharedImages,
   uint16,
   uint32,
+  vp8l,
 } from '../support/images.ts';
 
 const SIZE = { width: 8, height: 8 };
@@ -45,6 +48,71 @@ describe('EXIF and XMP', () => {
     ['UTF-8', Buffer.from(`ASCII\0\0\0${PARAMETERS}`)],
   ])('hold a comment in %s', async (_name, comment) => {
     expect(await read(await imageWith('jpeg', { exif: exifOf({ comment }) }))).toMatchObject({ prompt: 'a fox, 狐' });
+  });
+
+  describe('hold a comment', () => {
+    const utf16 = (isBig: boolean) => {
+      const text = Buffer.from(PARAMETERS, 'utf16le');
+      return isBig ? text.swap16() : text;
+    };
+    const bom = (isBig: boolean) => Buffer.from(isBig ? [0xfe, 0xff] : [0xff, 0xfe]);
+    const latin = Buffer.from(PARAMETERS.replace('狐', 'Füchslein'), 'latin1');
+    it.each<[string, Buffer, { commentType?: number; isOuter?: boolean }]>([
+      ['of bytes in the first directory', unicode(utf16(true)), { commentType: 1, isOuter: true }],
+      ['of text in the first directory', Buffer.from(`${PARAMETERS}\0`), { commentType: 2, isOuter: true }],
+      ['of text without a code', Buffer.from(`${PARAMETERS}\0`), { commentType: 2 }],
+      ['of any bytes without a code', Buffer.from(PARAMETERS), {}],
+      ['in UTF-8 without a code, behind zeros', Buffer.concat([Buffer.alloc(8), Buffer.from(PARAMETERS)]), {}],
+      ['in UTF-8 by the code of UTF-16', unicode(Buffer.from(PARAMETERS)), {}],
+      ['in UTF-16 LE with a BOM', unicode(Buffer.concat([bom(false), utf16(false)])), {}],
+      ['in UTF-16 BE with a BOM', unicode(Buffer.concat([bom(true), utf16(true)])), {}],
+      ['in UTF-16 LE without a BOM', unicode(utf16(false)), {}],
+      ['in UTF-16 without a code', utf16(false), {}],
+      ['in Latin-1', Buffer.concat([Buffer.from('ASCII\0\0\0'), latin]), {}],
+      ['with zeros behind it', unicode(Buffer.concat([utf16(true), Buffer.alloc(101)])), {}],
+    ])('%s', async (_name, comment, options) => {
+      const found = await read(riff(riffChunk('VP8L', vp8l(SIZE)), riffChunk('EXIF', exifOf({ comment, ...options }))));
+      expect(found).toMatchObject({ prompt: expect.stringMatching(/^a fox, (狐|Füchslein)$/), model: 'dreamshaper_8' });
+    });
+  });
+
+  it('of a JPEG go on in the next segments', async () => {
+    const note = 'x'.repeat(100_000);
+    const exif = exifOf({ comment: Buffer.from(`{"prompt":"a fox","note":"${note}"}`) });
+    const parts = [exif.subarray(0, 60_000), exif.subarray(60_000)];
+    const segments = parts.map((part) => jpegSegment(0xe1, Buffer.concat([Buffer.from('Exif\0\0'), part])));
+    const plain = jpegOf(SIZE);
+    const found = await read(Buffer.concat([plain.subarray(0, 2), ...segments, plain.subarray(2)]));
+    expect(found.prompt).toBe('a fox');
+    expect(found.parametersJson).toContain(note);
+  });
+
+  it('take no place of a comment of the container that tells', async () => {
+    const comment = jpegSegment(0xfe, Buffer.from(PARAMETERS));
+    const plain = jpegOf(SIZE);
+    expect(await read(Buffer.concat([plain.subarray(0, 2), comment, plain.subarray(2)]))).toMatchObject({
+      prompt: 'a fox, 狐',
+    });
+    const caption = jpegSegment(0xfe, Buffer.from('a caption'));
+    expect(await read(Buffer.concat([plain.subarray(0, 2), caption, plain.subarray(2)]))).toEqual({});
+  });
+
+  it('of a GIF do not exist, but its comment tells', async () => {
+    const gif = gifOf(SIZE);
+    const withComment = (text: string) =>
+      Buffer.concat([
+        gif.subarray(0, 19),
+        Buffer.from([0x21, 0xfe]),
+        gifSubBlocks(Buffer.from(text)),
+        gif.subarray(19),
+      ]);
+    const long = PARAMETERS.replace('a fox', `a fox ${'in the snow '.repeat(40)}`);
+    expect(await read(withComment(long))).toMatchObject({
+      prompt: expect.stringMatching(/^a fox in the snow/),
+      model: 'dreamshaper_8',
+    });
+    expect(await read(withComment('made with love'))).toEqual({});
+    expect(await read(gif)).toEqual({});
   });
 
   it.each(formats)('of %s tell the date with its zone and the description', async (format) => {

@@ -51,9 +51,20 @@ async function readParameters(texts: Texts): Promise<GeneratorMetadata | undefin
 /** A JSON object is no prompt, even when its generator is not known. */
 async function readJson(fields: Fields, json: string): Promise<GeneratorMetadata | undefined> {
   const known =
-    readSwarmUI(fields) ?? (await readNestedNovelAI(fields)) ?? readComfyUI(fields, json) ?? readSettingsJson(fields);
+    readSwarmUI(fields) ??
+    (await readNestedNovelAI(fields)) ??
+    readComfyUI(fields, json) ??
+    readNestedGraph(fields) ??
+    readSettingsJson(fields);
   if (known !== undefined) return known;
   return Array.isArray(fields) ? undefined : { settings: fields };
+}
+
+/** Both graphs of ComfyUI as fields, as some nodes write them into a comment. */
+function readNestedGraph({ prompt }: Fields): GeneratorMetadata | undefined {
+  return typeof prompt === 'object' && prompt !== null
+    ? readComfyUI(asFields(prompt), JSON.stringify(prompt))
+    : undefined;
 }
 
 /** NovelAI's texts of a PNG as fields, in the comment of a WebP. */
