@@ -34,7 +34,8 @@ export function endOfString(json: string, start: number): number {
   return json.length;
 }
 
-function endOfValue(json: string, start: number): number {
+/** Returns the index behind the value that begins there. */
+export function endOfValue(json: string, start: number): number {
   const first = json.charCodeAt(start);
   if (first === QUOTE) return endOfString(json, start);
   return first === OPEN_ARRAY || first === OPEN_OBJECT ? endOfContainer(json, start) : endOfScalar(json, start);

@@ -5,6 +5,6 @@ export interface GeneratorMetadata {
   model?: string;
   /** Numbers are ExactNumbers. */
   settings: Record<string, unknown>;
-  /** The generator's own description of what it did, as JSON text. */
-  graph?: string;
+  /** The generator's own description of what it did, as JSON text, and its name among the parameters. */
+  graph?: { name: 'comfyui' | 'workflow'; json: string };
 }
