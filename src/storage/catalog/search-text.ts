@@ -30,6 +30,11 @@ export function matchExpression(terms: readonly string[]): string {
   return terms.map((term) => `"${term}" *`).join(' AND ');
 }
 
+/** Returns a text as it is compared: without case, width and accents. */
+export function foldText(text: string): string {
+  return ASCII.test(text) ? text.toUpperCase() : fold(text);
+}
+
 function runs(text: string): string[] {
   // Most prompts are ASCII, which is several times faster.
   if (ASCII.test(text)) return text.toUpperCase().match(/[A-Z0-9]+/g) ?? [];
