@@ -31,7 +31,7 @@ import { createListing } from '../lists/listing.ts';
 import { checkTotals } from '../lists/totals.ts';
 import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
 import { allRecords, measureRecords } from '../maintenance/records.ts';
-import { verifyEvents } from '../maintenance/verify.ts';
+import { searchFindings, verifyEvents } from '../maintenance/verify.ts';
 import { checkCleanup, cleanUp } from '../retention/cleanup.ts';
 import { bodyOf } from '../transfer/body.ts';
 import { receiveCopy, receiveImage } from '../transfer/receive.ts';
@@ -230,7 +230,13 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     const forget = async (filename: string) => (await this.remove(filename, false)).done;
     // Without totals while the catalog is rebuilt: verifying does not depend on it.
     const total = await this.#totals().catch(() => ({ images: 0, bytes: 0 }));
-    yield* verifyEvents(this.name, this.check({ ...options, run }, forget), total);
+    yield* verifyEvents(this.name, this.#checked({ ...options, run }, forget), total);
+  }
+
+  async *#checked(options: CheckOptions, forget: (filename: string) => Promise<boolean>): AsyncGenerator<Checked> {
+    yield* this.check(options, forget);
+    const catalog = await this.completeCatalog().catch(() => undefined);
+    if (catalog !== undefined) yield { findings: await options.run(() => searchFindings(catalog)) };
   }
 
   async #totals(): Promise<{ images: number; bytes: number }> {

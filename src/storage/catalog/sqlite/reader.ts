@@ -38,7 +38,7 @@ export class CatalogReader {
   readonly #totals: TotalsReader;
   readonly #bucket: BucketRecords;
 
-  constructor({ path }: { path: string }) {
+  constructor({ path }: { path: string | URL }) {
     this.#db = new Connection(path, true);
     this.#walk = new Walk(this.#db);
     this.#totals = new TotalsReader(this.#db, this.#walk);
@@ -51,6 +51,11 @@ export class CatalogReader {
 
   close(): void {
     this.#db.close();
+  }
+
+  /** Returns the version of the schema. */
+  version(): number {
+    return this.#db.value('PRAGMA user_version') as number;
   }
 
   /** Throws a CatalogError `corrupt` where the file is damaged. Takes seconds for a large one. */
