@@ -1,15 +1,12 @@
 /** Says what there is in place of a model, category or tag that no image has. */
+import { hintLine } from '../../client/hints.ts';
 import type { Hint, ImageFilter, ProviderChoice } from '../../client.ts';
 import { displayText } from '../terminal/text.ts';
 import type { Session } from './connection.ts';
 
-const PLURALS: Record<string, string> = { model: 'models', category: 'categories', tag: 'tags' };
-
 /** Prints a line for each hint on stderr: `models like it: dreamshaper_8`. */
 export function printHints(hints: readonly Hint[]): void {
-  for (const { field, values } of hints) {
-    process.stderr.write(`${displayText(`${PLURALS[field] ?? field} like it: ${values.join(', ')}`)}\n`);
-  }
+  for (const hint of hints) process.stderr.write(`${displayText(hintLine(hint))}\n`);
 }
 
 /** Asks for hints, for a command that found nothing by these filters, and prints them. An older daemon gives none. */
