@@ -33,9 +33,9 @@ export async function* examineLocal(
     also: async function* (scratch) {
       yield* step('links', () => examineLinks(layout, scratch, place));
       yield* step('store', () => toldAs(format, place, () => examineStore(layout, create)));
-      yield* step('search', () => examineSearch(layout.catalog, name));
     },
   });
+  yield* step('search', () => examineSearch(layout.catalog, name));
 }
 
 async function examineLinks({ basePath, images }: Layout, scratch: string, place: FolderSetting): Promise<CheckResult> {

@@ -22,10 +22,8 @@ export async function* examineState(
     files: [catalog, lock, binding, spool],
     lock,
     maxImageBytes,
-    also: async function* () {
-      yield* step('search', () => examineSearch(catalog, name));
-    },
   });
+  yield* step('search', () => examineSearch(catalog, name));
   // A binding that cannot be read was reported above.
   return (await readBinding(files).catch(() => undefined))?.storeId;
 }
