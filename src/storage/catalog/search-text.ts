@@ -30,11 +30,6 @@ export function matchExpression(terms: readonly string[]): string {
   return terms.map((term) => `"${term}" *`).join(' AND ');
 }
 
-/** Returns a text as it is compared: without case, width and accents. */
-export function foldText(text: string): string {
-  return ASCII.test(text) ? text.toUpperCase() : fold(text);
-}
-
 function runs(text: string): string[] {
   // Most prompts are ASCII, which is several times faster.
   if (ASCII.test(text)) return text.toUpperCase().match(/[A-Z0-9]+/g) ?? [];
@@ -47,7 +42,8 @@ function wordsOf(run: string): string {
 }
 
 /** Upper case is closer to case folding than lower case: ß is SS, and both small sigmas are one. */
-function fold(text: string): string {
+export function fold(text: string): string {
+  if (ASCII.test(text)) return text.toUpperCase();
   return text
     .normalize('NFKD')
     .replace(/[\u0300-\u036f]+/g, '')

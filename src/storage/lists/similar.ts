@@ -1,5 +1,5 @@
 /** Finds the names that someone who wrote another may have meant. */
-import { foldText } from '../catalog/search-text.ts';
+import { fold } from '../catalog/search-text.ts';
 import { editDistance } from '../domain/edit-distance.ts';
 
 /** What is compared of a name. */
@@ -31,7 +31,7 @@ function distanceOf(a: string, b: string): number {
 
 /** Returns the letters and digits of a name, folded. */
 function lettersOf(name: string): string {
-  return foldText(name)
+  return fold(name)
     .replace(/[^\p{L}\p{N}]/gu, '')
     .slice(0, MAX_LETTERS);
 }

@@ -5,7 +5,6 @@ import type { ImageRecord } from '../../domain/record.ts';
 import type { GroupBy } from '../../domain/requests.ts';
 import type { Connection } from './connection.ts';
 import type { Hit } from './query.ts';
-import { RECORD_VALUES, recordOf } from './rows.ts';
 
 /** Of images that have none. */
 const NONE: readonly string[] = [''];
@@ -26,14 +25,14 @@ export function namesOf(db: Connection, by: GroupBy | undefined, timeZone?: stri
     case 'tag':
       return ({ seq }) => orNone(JSON.parse(db.value('SELECT tags FROM images WHERE seq = ?', seq) as string));
     case 'lora':
-      return ({ seq }) => orNone(lorasOf(recordOf(db.getArray(RECORD, seq)!)));
+      return ({ seq }) => orNone(lorasOf(db.get(TEXTS, seq) as never));
   }
 }
 
-const RECORD = `SELECT ${RECORD_VALUES} FROM images WHERE seq = ?`;
+const TEXTS = 'SELECT prompt, parameters_json AS parametersJson FROM images WHERE seq = ?';
 
-function lorasOf(record: ImageRecord): readonly string[] {
-  return [...new Set(generationOf(record)?.loras)];
+function lorasOf(image: Pick<ImageRecord, 'prompt' | 'parametersJson'>): readonly string[] {
+  return [...new Set(generationOf(image)?.loras)];
 }
 
 function orNone(names: readonly string[]): readonly string[] {

@@ -8,7 +8,7 @@ import { examineWal, setWalAside, type WalState } from './main-file.ts';
 import { INITIAL } from './migrations/001-initial.ts';
 import { BUCKETS } from './migrations/002-buckets.ts';
 import { TIMELINE } from './migrations/003-timeline.ts';
-import { TAG_COUNTS } from './migrations/004-tag-counts.ts';
+import { TAG_COUNTS } from './migrations/005-tag-counts.ts';
 import { leaveToIndexing } from './text-index.ts';
 
 /** Step n brings a catalog from `user_version` n - 1 to n. */

@@ -1,7 +1,7 @@
 /** Counts images by their tags in the rollups; those of an older catalog behind the calls that it serves. */
 import type { ImageRecord } from '../../domain/record.ts';
 import type { Connection } from './connection.ts';
-import { COUNTED_FROM } from './migrations/004-tag-counts.ts';
+import { COUNTED_FROM } from './migrations/005-tag-counts.ts';
 import { Rollups } from './rollups.ts';
 
 /** What one call of `countOlder` reads: a few ms of work. */

@@ -2,7 +2,7 @@
 import { addTo, MAX_GROUPS, rankGroups } from '../../domain/groups.ts';
 import type { GroupStatistics } from '../../domain/requests.ts';
 import type { CatalogTotals, Grouping } from '../catalog.ts';
-import { foldText } from '../search-text.ts';
+import { fold } from '../search-text.ts';
 
 interface Sum {
   count: number;
@@ -21,7 +21,7 @@ export class Tally {
 
   constructor(grouping: Grouping) {
     this.#grouping = grouping;
-    this.#prefix = foldText(grouping.startsWith ?? '');
+    this.#prefix = fold(grouping.startsWith ?? '');
   }
 
   get groupCount(): number {
@@ -48,7 +48,7 @@ export class Tally {
     if (count === 0) return;
     const group = this.#groups.get(name);
     if (group !== undefined) addTo(group, { count, bytes });
-    else if (this.#prefix === '' || foldText(name).startsWith(this.#prefix)) {
+    else if (this.#prefix === '' || fold(name).startsWith(this.#prefix)) {
       this.#groups.set(name, { name, count, bytes, rest: false });
     }
   }
