@@ -1,6 +1,8 @@
 /** Divides time into the days or months of a time zone. */
 
 const DAY_MS = 24 * 60 * 60 * 1000;
+/** No zone changes its clocks twice in such a time, to and back. */
+const STEP_MS = 4 * DAY_MS;
 /** No time zone is further from UTC. */
 const MAX_OFFSET_MS = 16 * 60 * 60 * 1000;
 
@@ -16,7 +18,8 @@ export interface Period {
 export class Calendar {
   readonly #unit: 'day' | 'month';
   readonly #clock: Intl.DateTimeFormat | undefined;
-  readonly #starts = new Map<number, number>();
+  /** Of the zone, by the number of the step that begins with it; asking the clock takes long. */
+  readonly #offsets = new Map<number, number>();
   #last: Period = { name: '', start: 0, end: 0 };
 
   /** Throws a RangeError where the time zone is unknown. */
@@ -52,15 +55,6 @@ export class Calendar {
 
   /** Returns the first instant of a date: 1:00 where the clocks skip midnight. */
   #startOf(date: number): number {
-    if (this.#clock === undefined) return date;
-    const known = this.#starts.get(date);
-    if (known !== undefined) return known;
-    const start = this.#searchStart(date);
-    this.#starts.set(date, start);
-    return start;
-  }
-
-  #searchStart(date: number): number {
     const offset = this.#offsetAt(date);
     const guess = date - this.#offsetAt(date - offset);
     if (this.#dateAt(guess) === date && this.#dateAt(guess - 1) < date) return guess;
@@ -74,22 +68,31 @@ export class Calendar {
   }
 
   #dateAt(timestamp: number): number {
-    return Math.floor(this.#wallTimeAt(timestamp) / DAY_MS) * DAY_MS;
+    return Math.floor((timestamp + this.#offsetAt(timestamp)) / DAY_MS) * DAY_MS;
   }
 
+  /** Returns by how much the clocks of the zone are ahead of UTC. */
   #offsetAt(timestamp: number): number {
-    return this.#wallTimeAt(timestamp) - Math.floor(timestamp / 1000) * 1000;
+    if (this.#clock === undefined) return 0;
+    const step = Math.floor(timestamp / STEP_MS);
+    const [before, after] = [this.#offsetOfStep(step), this.#offsetOfStep(step + 1)];
+    return before === after ? before : offsetOf(this.#clock, timestamp);
   }
 
-  /** Returns what the clocks of the time zone show, to the second, as if they showed UTC. */
-  #wallTimeAt(timestamp: number): number {
-    if (this.#clock === undefined) return timestamp;
-    const parts = this.#clock.formatToParts(timestamp);
-    const { year, month, day, hour, minute, second } = Object.fromEntries(
-      parts.map(({ type, value }) => [type, Number(value)]),
-    ) as Record<Intl.DateTimeFormatPartTypes, number>;
-    return Date.UTC(year, month - 1, day, hour, minute, second);
+  #offsetOfStep(step: number): number {
+    let offset = this.#offsets.get(step);
+    if (offset === undefined) {
+      offset = offsetOf(this.#clock!, step * STEP_MS);
+      this.#offsets.set(step, offset);
+    }
+    return offset;
   }
+}
+
+function offsetOf(clock: Intl.DateTimeFormat, timestamp: number): number {
+  const parts = clock.formatToParts(timestamp).map(({ type, value }) => [type, Number(value)]);
+  const { year, month, day, hour, minute, second } = Object.fromEntries(parts);
+  return Date.UTC(year, month - 1, day, hour, minute, second) - Math.floor(timestamp / 1000) * 1000;
 }
 
 function clockOf(timeZone: string): Intl.DateTimeFormat {

@@ -9,8 +9,8 @@ import type { Walk } from './query.ts';
 import { isTagCountComplete } from './tag-counts.ts';
 import { Tally } from './tally.ts';
 
-/** What a count takes at most: 100 ms of work. */
-const MAX_SLICES = 10;
+/** What a count takes at most: 80 ms of work. */
+const MAX_SLICES = 8;
 const MAX_WALKED_GROUPS = 50_000;
 const ROLLUPS_AT_ONCE = 500;
 const LAST = '\u{10ffff}';
