@@ -54,7 +54,7 @@ const ROOM_MAY_IMPORT: Record<string, string[]> = {
   local: BELOW_STORES,
   bucket: BELOW_STORES,
   s3: ['bucket', 'domain'],
-  doctor: ['types', 'domain', 'async', 'disk', 'local', 'bucket', 's3'],
+  doctor: ['types', 'domain', 'async', 'disk', 'catalog', 'local', 'bucket', 's3'],
   providers: BELOW_PROVIDERS,
   factory: ['providers', 'types', 'domain'],
   settings: ['factory', 'domain'],

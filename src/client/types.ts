@@ -85,7 +85,7 @@ export interface CallOptions {
 }
 
 export interface ProviderChoice {
-  /** Unset means the default provider; `*` means all of them, for list, cleanup and verify. */
+  /** Unset means the default provider; `*` means all of them, for list, totals, cleanup and verify. */
   provider?: string;
 }
 
@@ -125,8 +125,8 @@ export interface StoredImage {
   body: AsyncIterable<Uint8Array>;
 }
 
-/** Filters and order of a list; an image must match all given filters. */
-export interface ListOptions extends CallOptions, ProviderChoice {
+/** Filters of images; an image must match all that are given. */
+export interface ImageFilter {
   /** Half-open, on the image's timestamp: `start` is the first instant inside, `end` the first one outside. */
   dateRange?: { start?: Date; end?: Date };
   /** The name as it was sent, or its slug. */
@@ -137,10 +137,27 @@ export interface ListOptions extends CallOptions, ProviderChoice {
   /** The image must have all of them. */
   tags?: string[];
   pinned?: boolean;
+}
+
+/** What there is in place of a model, category or tag that no image has. */
+export interface Hint {
+  /** `model`, `category` or `tag`. */
+  field: string;
+  /** The most similar first, then those of most images; at most 5. */
+  values: string[];
+}
+
+/** Filters and order of a list. */
+export interface ListOptions extends CallOptions, ProviderChoice, ImageFilter {
   /** Default `newest`. */
   order?: 'newest' | 'oldest';
   /** 0 or unset means all. */
   limit?: number;
+  /**
+   * Called at most once, before a list ends that matched nothing: when no image has the model, a category or a tag that
+   * was asked for. An older daemon gives no hints.
+   */
+  onHints?: (hints: Hint[]) => void;
 }
 
 export interface DeleteResult {
@@ -195,6 +212,33 @@ export interface GroupStats {
   bytes: number;
   /** True for the sum of all groups that are not listed. */
   rest: boolean;
+}
+
+/** `day` and `month` are those of the image's timestamp in a time zone. */
+export type GroupBy = 'day' | 'month' | 'model' | 'category' | 'tag' | 'lora';
+
+/** Which images to count, and how to group them. */
+export interface TotalsOptions extends CallOptions, ProviderChoice, ImageFilter {
+  /** Unset: no groups. An image with several tags or LoRAs counts in each of them. */
+  by?: GroupBy;
+  /** Only groups whose names begin so; case is ignored. */
+  startsWith?: string;
+  /** The IANA time zone of days and months, such as Europe/Berlin; default UTC. */
+  timeZone?: string;
+  /** The most groups: 1 to 10,000, default 100. Those beyond are one rest. */
+  limit?: number;
+}
+
+/** Count and size of the images that match. */
+export interface Totals {
+  count: number;
+  bytes: number;
+  oldest?: Date;
+  newest?: Date;
+  /** Days and months newest first, others by their images. */
+  groups: GroupStats[];
+  /** True when the daemon ended counting before it saw all images that match: these are of the newest of them. */
+  more: boolean;
 }
 
 export interface ProviderStats {

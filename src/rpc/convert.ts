@@ -4,7 +4,12 @@ import { type Duration, type Timestamp, timestampFromDate } from '@bufbuild/prot
 import {
   type CleanupRequest,
   type CleanupResponseSchema,
+<<<<<<< HEAD
   Embedded,
+=======
+  type DateRange as DateRangeMessage,
+  GroupBy as GroupByMessage,
+>>>>>>> n-stats
   type GroupStatsSchema,
   type ImageMetadata as ImageMetadataMessage,
   type ImageSchema,
@@ -13,6 +18,8 @@ import {
   type ProviderStatsSchema,
   type SaveHeader,
   type SaveTrailer,
+  type StatsRequest,
+  type StatsResponseSchema,
 } from '../../gen/imagestorage/v1/image_storage_pb.ts';
 import { invalidField } from '../storage/domain/errors.ts';
 import type { ImageMetadata, StorageItem } from '../storage/domain/image.ts';
@@ -20,12 +27,17 @@ import type {
   Age,
   CleanupOptions,
   CleanupResult,
+  DateRange,
   Declared,
+  GroupBy,
   GroupStatistics,
+  ImageFilter,
   Instant,
   ListOptions,
   ProviderStatistics,
   SaveOptions,
+  Totals,
+  TotalsOptions,
 } from '../storage/domain/requests.ts';
 import type { ProviderChoice } from '../storage/types.ts';
 
@@ -74,23 +86,58 @@ export function declaredOf({ size, sha256 }: Pick<SaveTrailer, 'size' | 'sha256'
 }
 
 export function listOptionsOf(request: ListRequest): ListOptions & ProviderChoice {
-  const { dateRange, batchSize } = request;
+  const { batchSize } = request;
   if (batchSize > MAX_BATCH_SIZE) throw invalidField('batch_size', `${batchSize}, at most ${MAX_BATCH_SIZE}`);
   return {
+    ...filterOf(request),
     provider: request.provider,
-    dateRange: {
-      start: dateOf('date_range.start', dateRange?.start),
-      end: dateOf('date_range.end', dateRange?.end),
-    },
-    model: request.model || undefined,
-    category: request.category || undefined,
-    query: request.query || undefined,
-    tags: request.tags,
-    pinned: request.pinned,
     order: orderOf(request.order),
     limit: request.limit,
     pageToken: request.pageToken || undefined,
     pageSize: batchSize || undefined,
+  };
+}
+
+/** Returns the filters that List and Stats have in common. */
+function filterOf({ dateRange, model, category, query, tags, pinned }: ListRequest | StatsRequest): ImageFilter {
+  return {
+    dateRange: dateRangeOf(dateRange),
+    model: model || undefined,
+    category: category || undefined,
+    query: query || undefined,
+    tags,
+    pinned,
+  };
+}
+
+function dateRangeOf(dateRange: DateRangeMessage | undefined): DateRange {
+  return {
+    start: dateOf('date_range.start', dateRange?.start),
+    end: dateOf('date_range.end', dateRange?.end),
+  };
+}
+
+const GROUPS: Partial<Record<GroupByMessage, GroupBy>> = {
+  [GroupByMessage.DAY]: 'day',
+  [GroupByMessage.MONTH]: 'month',
+  [GroupByMessage.MODEL]: 'model',
+  [GroupByMessage.CATEGORY]: 'category',
+  [GroupByMessage.TAG]: 'tag',
+  [GroupByMessage.LORA]: 'lora',
+};
+
+export function totalsOptionsOf(request: StatsRequest): TotalsOptions & ProviderChoice {
+  const by = GROUPS[request.by];
+  if (by === undefined && request.by !== GroupByMessage.UNSPECIFIED) {
+    throw invalidField('by', `${request.by} is none of the groups`);
+  }
+  return {
+    ...filterOf(request),
+    provider: request.provider,
+    by,
+    startsWith: request.startsWith || undefined,
+    timeZone: request.timeZone || undefined,
+    limit: request.limit || undefined,
   };
 }
 
@@ -161,6 +208,24 @@ export function statisticsFrom(statistics: ProviderStatistics): MessageInitShape
     capacityBytes: capacityBytes === undefined ? undefined : BigInt(capacityBytes),
     freeBytes: freeBytes === undefined ? undefined : BigInt(freeBytes),
   };
+}
+
+/** Returns the part of a Stats response that counts what matches. */
+export function totalsFrom({
+  count,
+  bytes,
+  oldest,
+  newest,
+  groups,
+  more,
+}: Totals): Pick<MessageInitShape<typeof StatsResponseSchema>, 'total' | 'groups' | 'more'> {
+  const total = {
+    count: BigInt(count),
+    bytes: BigInt(bytes),
+    oldest: oldest && timestampFromDate(oldest),
+    newest: newest && timestampFromDate(newest),
+  };
+  return { total, groups: groups.map(groupFrom), more };
 }
 
 function groupFrom({ name, count, bytes, rest }: GroupStatistics): MessageInitShape<typeof GroupStatsSchema> {

@@ -1,6 +1,6 @@
 /** The contracts of a catalog: the index that lists are read from, and the commit point of a local store. */
 import type { ImageRecord } from '../domain/record.ts';
-import type { GroupStatistics, ImageFilter, Order, Position } from '../domain/requests.ts';
+import type { GroupBy, GroupStatistics, ImageFilter, Order, Position, Totals } from '../domain/requests.ts';
 
 /** A deleted image, which reserves its filename and idempotency key for a while. */
 export interface Tombstone {
@@ -61,6 +61,20 @@ export interface CatalogStatistics {
   byDate: GroupStatistics[];
 }
 
+/** How to group the images that are counted. */
+export interface Grouping {
+  /** Unset: not at all. */
+  by?: GroupBy;
+  /** Of the names of groups, as they are compared: folded. */
+  startsWith?: string;
+  timeZone?: string;
+  /** The most groups; those beyond are one rest. */
+  limit: number;
+}
+
+/** Times are ms since 1970. */
+export type CatalogTotals = Totals<number>;
+
 /** The state of the row of a filename; `unlinking`: deleted, while its files may still exist. */
 export type RowState = 'live' | 'unlinking' | 'deleted' | 'absent';
 
@@ -95,6 +109,8 @@ export interface ImageIndex {
   pageSizes(query: CatalogQuery, request: { after?: Position; limit: number }): Promise<ImageSize[]>;
   /** Returns the totals of all live images and of their groups, in a time that does not grow with the images. */
   statistics(): Promise<CatalogStatistics>;
+  /** Returns the totals of the images that match, whatever the order; of the newest of them where they are many. */
+  totals(query: CatalogQuery, grouping: Grouping): Promise<CatalogTotals>;
 }
 
 /**

@@ -42,7 +42,8 @@ function wordsOf(run: string): string {
 }
 
 /** Upper case is closer to case folding than lower case: ß is SS, and both small sigmas are one. */
-function fold(text: string): string {
+export function fold(text: string): string {
+  if (ASCII.test(text)) return text.toUpperCase();
   return text
     .normalize('NFKD')
     .replace(/[\u0300-\u036f]+/g, '')

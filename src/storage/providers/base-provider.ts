@@ -21,14 +21,17 @@ import type {
   ProviderStatistics,
   Resume,
   SaveOptions,
+  Totals,
+  TotalsOptions,
 } from '../domain/requests.ts';
 import { checkCount, checkDeclared, checkIdempotencyKey, checkImageSize, checkMetadata } from '../domain/validation.ts';
 import { toCatalogQuery } from '../lists/catalog-query.ts';
 import { itemOf, type Location } from '../lists/item.ts';
 import { createListing } from '../lists/listing.ts';
+import { checkTotals } from '../lists/totals.ts';
 import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
 import { allRecords, measureRecords } from '../maintenance/records.ts';
-import { verifyEvents } from '../maintenance/verify.ts';
+import { searchFindings, verifyEvents } from '../maintenance/verify.ts';
 import { checkCleanup, cleanUp } from '../retention/cleanup.ts';
 import { bodyOf } from '../transfer/body.ts';
 import { receiveCopy, receiveImage } from '../transfer/receive.ts';
@@ -206,10 +209,17 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
       provider: this.name,
       storageType: this.storageType,
       ...counts,
-      ...(oldest !== undefined && { oldest: new Date(oldest) }),
-      ...(newest !== undefined && { newest: new Date(newest) }),
+      ...datesOf({ oldest, newest }),
       ...capacity,
     };
+  }
+
+  async totals(options: TotalsOptions = {}): Promise<Totals> {
+    const { by, startsWith, timeZone, limit, ...filter } = checkTotals(options, new Date(this.context.now()));
+    const catalog = await folded(this.completeCatalog());
+    const grouping = { by, startsWith, timeZone, limit };
+    const { oldest, newest, ...counts } = await folded(catalog.totals(toCatalogQuery(filter), grouping));
+    return { ...counts, ...datesOf({ oldest, newest }) };
   }
 
   async *verify({ signal, ...options }: VerifyOptions): AsyncGenerator<VerifyEvent> {
@@ -220,7 +230,13 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     const forget = async (filename: string) => (await this.remove(filename, false)).done;
     // Without totals while the catalog is rebuilt: verifying does not depend on it.
     const total = await this.#totals().catch(() => ({ images: 0, bytes: 0 }));
-    yield* verifyEvents(this.name, this.check({ ...options, run }, forget), total);
+    yield* verifyEvents(this.name, this.#checked({ ...options, run }, forget), total);
+  }
+
+  async *#checked(options: CheckOptions, forget: (filename: string) => Promise<boolean>): AsyncGenerator<Checked> {
+    yield* this.check(options, forget);
+    const catalog = await this.completeCatalog().catch(() => undefined);
+    if (catalog !== undefined) yield { findings: await options.run(() => searchFindings(catalog)) };
   }
 
   async #totals(): Promise<{ images: number; bytes: number }> {
@@ -261,6 +277,13 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
 
 export function notFound(): StorageError {
   return new StorageError('IMAGE_NOT_FOUND', 'no image of that name', { field: 'filename' });
+}
+
+function datesOf({ oldest, newest }: { oldest?: number | undefined; newest?: number | undefined }) {
+  return {
+    ...(oldest !== undefined && { oldest: new Date(oldest) }),
+    ...(newest !== undefined && { newest: new Date(newest) }),
+  };
 }
 
 function closing(): StorageError {

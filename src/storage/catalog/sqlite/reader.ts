@@ -7,6 +7,8 @@ import {
   CatalogError,
   type CatalogQuery,
   type CatalogStatistics,
+  type CatalogTotals,
+  type Grouping,
   type ImageSize,
   type PageRequest,
   type RecordPage,
@@ -21,6 +23,7 @@ import { damageOf } from './opening.ts';
 import { PAUSE } from './pause.ts';
 import { type Start, Walk } from './query.ts';
 import { type PackedPage, RECORD_COLUMNS, type Row, type RowArray, textBytesOf, toPage, toRecord } from './rows.ts';
+import { TotalsReader } from './totals.ts';
 
 const ROW_OVERHEAD_BYTES = 1024;
 const MAX_BATCH_CHARS = 8 * 1024 * 1024;
@@ -32,11 +35,13 @@ const NEWEST_FIRST = 'ORDER BY name DESC';
 export class CatalogReader {
   readonly #db: Connection;
   readonly #walk: Walk;
+  readonly #totals: TotalsReader;
   readonly #bucket: BucketRecords;
 
-  constructor({ path }: { path: string }) {
+  constructor({ path }: { path: string | URL }) {
     this.#db = new Connection(path, true);
     this.#walk = new Walk(this.#db);
+    this.#totals = new TotalsReader(this.#db, this.#walk);
     this.#bucket = new BucketRecords(this.#db);
   }
 
@@ -46,6 +51,11 @@ export class CatalogReader {
 
   close(): void {
     this.#db.close();
+  }
+
+  /** Returns the version of the schema. */
+  version(): number {
+    return this.#db.value('PRAGMA user_version') as number;
   }
 
   /** Throws a CatalogError `corrupt` where the file is damaged. Takes seconds for a large one. */
@@ -114,6 +124,10 @@ export class CatalogReader {
       if (sizes.length === limit) break;
     }
     return sizes;
+  }
+
+  totals(query: CatalogQuery, grouping: Grouping): Generator<void, CatalogTotals> {
+    return this.#totals.totals(query, grouping);
   }
 
   statistics(): CatalogStatistics {
