@@ -5,12 +5,9 @@ import { status } from '@grpc/grpc-js';
 import {
   type CleanupRequestSchema,
   type CleanupResponse,
-<<<<<<< HEAD
-  type Generation as GenerationMessage,
-=======
   type DateRangeSchema,
+  type Generation as GenerationMessage,
   GroupBy as GroupByMessage,
->>>>>>> n-stats
   type GroupStats as GroupStatsMessage,
   type Image as ImageMessage,
   type ListRequestSchema,
@@ -24,14 +21,7 @@ import type {
   Age,
   CleanupOptions,
   CleanupResult,
-<<<<<<< HEAD
   Generation,
-  GroupStats,
-  Image,
-  ListOptions,
-  ProviderStats,
-} from './types.ts';
-=======
   GroupBy,
   GroupStats,
   Image,
@@ -50,7 +40,6 @@ const GROUPS: Record<GroupBy, GroupByMessage> = {
   tag: GroupByMessage.TAG,
   lora: GroupByMessage.LORA,
 };
->>>>>>> n-stats
 
 export function imageFrom(message: ImageMessage | undefined): Image {
   if (!message) throw new ImageStorageError(status.INTERNAL, 'the daemon answered without an image');

@@ -4,12 +4,9 @@ import { type Duration, type Timestamp, timestampFromDate } from '@bufbuild/prot
 import {
   type CleanupRequest,
   type CleanupResponseSchema,
-<<<<<<< HEAD
-  Embedded,
-=======
   type DateRange as DateRangeMessage,
+  Embedded,
   GroupBy as GroupByMessage,
->>>>>>> n-stats
   type GroupStatsSchema,
   type ImageMetadata as ImageMetadataMessage,
   type ImageSchema,
