@@ -12,6 +12,7 @@ import { parsedInSlices, type Texts } from './texts.ts';
 
 /** JSON, whole or cut; a prompt may begin with a brace, too. */
 const LOOKS_LIKE_JSON = /^\s*\{\s*"[^"]{0,100}"\s*:/;
+const JSON_BEGINNING = /^\s*[[{]\s*["[{]/;
 const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?$/;
 /** The values of JSON within JSON. */
 const MAX_INNER_VALUES = 5000;
@@ -84,12 +85,12 @@ function readComment(texts: Texts): GeneratorMetadata | undefined {
   return comment && readSettingsJson(comment);
 }
 
-/** Reads Easy Diffusion's texts, which are one setting each, or Midjourney's description. */
+/** Reads texts that are one setting each, as Easy Diffusion and sd-scripts write them, or Midjourney's description. */
 function readPlain(texts: Texts): GeneratorMetadata | undefined {
+  const prompt = texts.get('prompt');
+  if (prompt === undefined || JSON_BEGINNING.test(prompt)) return readMidjourney(texts.get('Description') ?? '');
   const settings = Object.fromEntries(texts.settings().map(([name, text]) => [name, settingOf(text)]));
-  const isEasyDiffusion = 'num_inference_steps' in settings || 'use_stable_diffusion_model' in settings;
-  if (isEasyDiffusion) return readSettingsJson({ ...settings, prompt: texts.get('prompt') });
-  return readMidjourney(texts.get('Description') ?? '');
+  return readSettingsJson({ ...settings, prompt });
 }
 
 function settingOf(text: string): string | ExactNumber {

@@ -36,7 +36,7 @@ export async function parseTexts(texts: ReadonlyMap<string, string>): Promise<Te
     get: (keyword) => texts.get(keyword),
     fieldsOf: (keyword) => (parsed.has(keyword) ? asFields(parsed.get(keyword)!.value) : undefined),
     jsonOf: (keyword) => parsed.get(keyword)?.json,
-    settings: () => [...texts].filter(([keyword]) => /^[a-z_]+$/.test(keyword)),
+    settings: () => [...texts].filter(([keyword]) => /^[a-z][a-z_-]*$/.test(keyword)),
   };
 }
 
