@@ -54,6 +54,12 @@ const provider = z.discriminatedUnion('type', TYPES.map((type) => type.settings)
 
 const limits = z.strictObject({
   maxImageBytes: byteSize().default(DEFAULT_LIMITS.maxImageBytes).describe('Bytes of one image. Default: 256MiB.'),
+  imageCheck: z
+    .enum(['structure', 'pixels', 'ends'])
+    .default(DEFAULT_LIMITS.imageCheck)
+    .describe(
+      'What an image must pass: structure checks its parts, the checksums of a PNG and that pixels do not end in zeros; pixels decompresses those of a PNG, too; ends only walks the parts. Default: structure.',
+    ),
   maxChunkBytes: byteSize('1GiB')
     .default(2 * MIB)
     .describe('Bytes of one chunk of an upload, at most 1GiB. Default: 2MiB.'),

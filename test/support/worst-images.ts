@@ -33,6 +33,9 @@ export function worstImages(sizeBytes: number): WorstImage[] {
     image('PNG', 'empty chunks', inPng(filled(pngChunk('tEXt', EMPTY)))),
     image('PNG', 'unknown chunks', inPng(filled(pngChunk('aaAa', EMPTY)))),
     image('PNG', 'empty IDATs', inPng(filled(pngChunk('IDAT', EMPTY)))),
+    image('PNG', 'pixels of one byte', behindPixels(filled(pngChunk('IDAT', Buffer.from([0]))))),
+    image('PNG', 'pixels of forty bytes', behindPixels(filled(pngChunk('IDAT', Buffer.alloc(40))))),
+    image('PNG', 'frames', behindPixels(filled(pngChunk('fcTL', Buffer.alloc(26))))),
     image('JPEG', 'fill bytes', inJpeg(filled([0xff]))),
     image('JPEG', 'empty segments', inJpeg(filled(jpegSegment(0xe5, EMPTY)))),
     image('JPEG', 'frame headers', inJpeg(filled(jpegSegment(0xc0, Buffer.from([8, 0, 8, 0, 8, 0]))))),
@@ -43,6 +46,11 @@ export function worstImages(sizeBytes: number): WorstImage[] {
     image('JPEG', 'empty scans', inScan(filled([0xff, 0xda, 0, 2]))),
     image('WebP', 'empty chunks', riff(riffChunk('VP8L', vp8l(SIZE)), filled(riffChunk('abcd', EMPTY)))),
     image('WebP', 'frames', riff(riffChunk('VP8L', vp8l(SIZE)), filled(riffChunk('ANMF', Buffer.alloc(1))))),
+    image(
+      'WebP',
+      'frames that end in zeros',
+      riff(riffChunk('VP8L', vp8l(SIZE)), filled(riffChunk('ANMF', Buffer.alloc(1026).fill(1, 0, 100)))),
+    ),
     image(
       'GIF',
       'sub-blocks of one byte',
@@ -90,6 +98,11 @@ function metas(sizeBytes: number): [string, Buffer][] {
 function inPng(parts: Buffer): Buffer {
   const png = pngOf(SIZE);
   return Buffer.concat([png.subarray(0, 33), parts, png.subarray(33)]);
+}
+
+function behindPixels(parts: Buffer): Buffer {
+  const png = pngOf(SIZE);
+  return Buffer.concat([png.subarray(0, -12), parts, png.subarray(-12)]);
 }
 
 function inJpeg(parts: Buffer): Buffer {

@@ -22,10 +22,11 @@ import { type BucketStore, createAndNote, settle, withdraw } from './store.ts';
  * StorageErrors of a save where the bytes are not a whole image of the filename's type; nothing has changed then.
  */
 export async function adoptImage(store: BucketStore, filename: string, object: ListedObject): Promise<FoundRecord> {
-  const { catalog, objects } = store;
+  const { catalog, context, objects } = store;
   const image = await inspectOrphan(
     filename,
     readRange(objects, object.key, { offset: 0, length: object.size }, () => {}),
+    context.limits.imageCheck,
   );
   const nonce = (await readHeaders(objects, object.key))?.metadata.nonce ?? nanoid();
   const record = await recordOfOrphan(filename, image, readerOfObject(store, object), object.lastModified);

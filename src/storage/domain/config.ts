@@ -11,9 +11,16 @@ export interface StorageConfig {
   limits?: Partial<StorageLimits>;
 }
 
+/**
+ * How the bytes of an image are checked: `structure`: all parts and checksums · `pixels`: those of a PNG are decompressed,
+ * too · `ends`: the parts alone, from the first to the last.
+ */
+export type ImageCheck = 'structure' | 'pixels' | 'ends';
+
 /** The limits a provider enforces. */
 export interface StorageLimits {
   maxImageBytes: number;
+  imageCheck: ImageCheck;
   maxPromptBytes: number;
   maxMetadataBytes: number;
   /** Saves in flight at once. */
@@ -26,6 +33,7 @@ export interface StorageLimits {
 
 export const DEFAULT_LIMITS: StorageLimits = {
   maxImageBytes: 256 * 1024 * 1024,
+  imageCheck: 'structure',
   maxPromptBytes: 64 * 1024,
   maxMetadataBytes: 1024 * 1024,
   maxSaves: 64,

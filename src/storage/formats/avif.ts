@@ -4,6 +4,8 @@
 import { boxesIn, FULL_BOX_BYTES, isIsobmff, itemsIn, walkBoxes } from './isobmff.ts';
 import { type Dimensions, dimensions, type Format, type Parser } from './parser.ts';
 import { damaged, NOTHING, readInto } from './walk.ts';
+import type { Watch } from './watch.ts';
+import { ZeroTail } from './zero-tail.ts';
 
 const BRANDS = new Set(['avif', 'avis']);
 const MAX_META_BYTES = 1024 * 1024;
@@ -27,9 +29,11 @@ export function brandsOf(head: Buffer): string[] | undefined {
   return brands.filter((_, at) => at !== 1);
 }
 
-function* parse(position: () => number): Parser {
-  const found: { picture?: Picture } = {};
+function* parse(position: () => number, watch?: Watch): Parser {
+  const found: { picture?: Picture; zerosAt?: number } = {};
   yield* walkBoxes(({ type, at, lengthBytes }) => {
+    if (type === 'mdat') watch?.tap(at, lengthBytes, new ZeroTail(type, lengthBytes));
+    if (type === '\0\0\0\0') found.zerosAt ??= at;
     // A file has one; another counts for nothing.
     if (type !== 'meta' || lengthBytes === Infinity || found.picture !== undefined) return undefined;
     if (lengthBytes < FULL_BOX_BYTES || lengthBytes > MAX_META_BYTES) {
@@ -41,6 +45,9 @@ function* parse(position: () => number): Parser {
   });
   if (found.picture === undefined) throw damaged('an AVIF without the box that describes the image (meta)');
   if (found.picture.end > position()) throw damaged('an AVIF that ends before the data of its image');
+  if (watch !== undefined && found.picture.end > (found.zerosAt ?? Infinity)) {
+    throw damaged('zeros where an AVIF box with data of its image must begin');
+  }
   return found.picture;
 }
 

@@ -1,4 +1,5 @@
 /** Detects the type of an image in a stream of bytes, and checks that the image is whole, as the bytes pass. */
+import type { ImageCheck } from '../domain/config.ts';
 import { StorageError } from '../domain/errors.ts';
 import { avif, brandsOf } from './avif.ts';
 import { gif } from './gif.ts';
@@ -29,9 +30,14 @@ const MAX_HEAD_BYTES = 256;
 
 /** Inspects one incoming image. Chunks may have any size, which does not change the results. Retains no chunk. */
 export class ImageInspector {
+  readonly #check: ImageCheck;
   #head: Buffer = Buffer.alloc(0);
   #format: Format | undefined;
   #run: ParserRun | undefined;
+
+  constructor(check: ImageCheck = 'structure') {
+    this.#check = check;
+  }
 
   /** The type, detected by the first 12 bytes, for AVIF by the `ftyp` box; undefined until they have arrived. */
   get detected(): DetectedType | undefined {
@@ -40,20 +46,23 @@ export class ImageInspector {
 
   /**
    * Throws TYPE_NOT_ALLOWED as soon as the first bytes show it, and IMAGE_TRUNCATED as soon as the structure is broken.
+   * Returns a promise where pixels are decompressed: it resolves when the next chunk, or `finish`, may come, and rejects
+   * with IMAGE_TRUNCATED or IMAGE_TOO_LARGE.
    */
-  push(chunk: Uint8Array): void {
+  push(chunk: Uint8Array): Promise<void> | undefined {
     const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-    if (this.#run === undefined) this.#begin(bytes);
-    else this.#run.push(bytes);
+    return this.#run === undefined ? this.#begin(bytes) : this.#run.push(bytes);
   }
 
-  #begin(bytes: Buffer): void {
+  #begin(bytes: Buffer): Promise<void> | undefined {
     const missing = MAX_HEAD_BYTES - this.#head.length;
     this.#head = Buffer.concat([this.#head, bytes.subarray(0, missing)]);
     this.#format = detect(this.#head);
-    if (this.#format === undefined) return;
-    this.#run = runOver(this.#format, this.#head);
-    this.#run.push(bytes.subarray(missing));
+    if (this.#format === undefined) return undefined;
+    this.#run = new ParserRun(this.#format, this.#check);
+    const work = this.#run.push(this.#head);
+    // Later work waits for earlier.
+    return this.#run.push(bytes.subarray(missing)) ?? work;
   }
 
   /**
@@ -64,15 +73,16 @@ export class ImageInspector {
     if (this.#head.length === 0) throw new StorageError('IMAGE_EMPTY', 'no bytes arrived');
     this.#format ??= FORMATS.find((format) => format.matches(this.#head));
     if (this.#format === undefined) throw notAllowed(appearance(this.#head));
-    const { width, height } = (this.#run ?? runOver(this.#format, this.#head)).finish();
+    const { width, height } = (this.#run ?? this.#runOverHead(this.#format)).finish();
     return { ...this.detected!, width, height };
   }
-}
 
-function runOver(format: Format, head: Buffer): ParserRun {
-  const run = new ParserRun(format);
-  run.push(head);
-  return run;
+  /** Of a file that ended before its type was certain. */
+  #runOverHead(format: Format): ParserRun {
+    const run = new ParserRun(format, this.#check);
+    run.push(this.#head);
+    return run;
+  }
 }
 
 /**

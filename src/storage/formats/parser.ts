@@ -1,6 +1,8 @@
 /** Runs the parser of an image format over bytes that arrive in chunks of any size. */
+import type { ImageCheck } from '../domain/config.ts';
 import { StorageError } from '../domain/errors.ts';
 import { type Demand, damaged, NOTHING, reach, rest } from './walk.ts';
+import { Watch } from './watch.ts';
 
 /** Pixels. */
 export interface Dimensions {
@@ -20,8 +22,11 @@ export interface Format {
   end: string;
   /** Returns whether a file may begin like this; `head` is 12 bytes or more unless the file is shorter. */
   matches(head: Buffer): boolean;
-  /** Parses from the first byte on. `position` returns how many bytes have passed; at the end of the file, all. */
-  parse(position: () => number): Parser;
+  /**
+   * Parses from the first byte on. `position` returns how many bytes have passed; at the end of the file, all. Without
+   * a watch, only the parts of the file are checked, not what is in them.
+   */
+  parse(position: () => number, watch?: Watch): Parser;
 }
 
 /** Returns the dimensions. Throws IMAGE_TRUNCATED when one of them is zero. */
@@ -33,6 +38,7 @@ export function dimensions(width: number, height: number): Dimensions {
 /** Feeds the chunks of one image to the parser of its format. */
 export class ParserRun {
   readonly #format: Format;
+  readonly #watch: Watch | undefined;
   readonly #parser: Parser;
   #demand: Demand = reach(0);
   #result: Dimensions | undefined;
@@ -41,24 +47,39 @@ export class ParserRun {
   /** The bytes of a demand that spans chunks. */
   #joined: Buffer = NOTHING;
 
-  constructor(format: Format) {
+  constructor(format: Format, check: ImageCheck) {
     this.#format = format;
-    this.#parser = format.parse(() => this.#position);
+    this.#watch = check === 'ends' ? undefined : new Watch(check === 'pixels');
+    this.#parser = format.parse(() => this.#position, this.#watch);
     this.#resume(NOTHING);
   }
 
-  /** Throws IMAGE_TRUNCATED when the structure is broken. */
-  push(chunk: Buffer): void {
+  /**
+   * Throws IMAGE_TRUNCATED when the structure is broken. Returns a promise while pixels are decompressed, which rejects
+   * like that, too.
+   */
+  push(chunk: Buffer): Promise<void> | undefined {
+    try {
+      this.#parse(chunk);
+    } finally {
+      // Also where the parser has thrown: what is damaged before that place is the cause.
+      this.#watch?.pass(this.#position, chunk);
+    }
+    this.#position += chunk.length;
+    return this.#watch?.takeWork();
+  }
+
+  #parse(chunk: Buffer): void {
     while (this.#result === undefined) {
       const answer = this.#answer(chunk);
       if (answer === undefined) break;
       this.#resume(answer);
     }
-    this.#position += chunk.length;
   }
 
   /** Returns the dimensions. Throws IMAGE_TRUNCATED when the image continues beyond the last byte. */
   finish(): Dimensions {
+    this.#watch?.finish();
     const demand = this.#demand;
     const endIsFine = demand.kind === 'rest' || (demand.kind === 'readUnlessEnd' && demand.at === this.#position);
     if (this.#result === undefined && endIsFine) this.#resume(NOTHING);

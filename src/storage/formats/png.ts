@@ -1,6 +1,8 @@
-/** Parses PNG, also animated: the chunks from IHDR to IEND. Does not check CRCs. */
+/** Parses PNG, also animated: the chunks from IHDR to IEND. */
 import { type Dimensions, dimensions, type Format, type Parser } from './parser.ts';
+import { PngCheck } from './png-check.ts';
 import { checkParts, damaged, NOTHING, reach, read, readInto, typeAt, type Visit, type Walk } from './walk.ts';
+import type { Watch } from './watch.ts';
 
 const SIGNATURE = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1');
 const HEADER_BYTES = 8;
@@ -50,16 +52,21 @@ function isChunkType(bytes: Buffer, at: number): boolean {
   return true;
 }
 
-function* parse(): Parser {
+function* parse(_position: () => number, watch?: Watch): Parser {
   const found: { size?: Dimensions; hasPixels?: boolean } = {};
-  yield* walkPng(({ type, at, lengthBytes }) => {
+  const check = watch && new PngCheck(watch);
+  yield* walkPng((part) => {
+    const { type, at, lengthBytes } = part;
     if (found.size !== undefined) {
       found.hasPixels ||= type === 'IDAT' && lengthBytes > 0;
+      check?.part(part);
       return undefined;
     }
     if (type !== 'IHDR' || lengthBytes !== IHDR_BYTES) throw damaged('a PNG that does not begin with IHDR');
+    check?.part(part);
     return readInto(at, IHDR_BYTES + CRC_BYTES, (ihdr) => {
       found.size = dimensions(ihdr.readUInt32BE(0), ihdr.readUInt32BE(4));
+      check?.header(ihdr.subarray(0, IHDR_BYTES));
     });
   });
   if (found.size === undefined || !found.hasPixels) throw damaged('a PNG without pixels (IDAT)');

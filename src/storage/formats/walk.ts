@@ -59,6 +59,11 @@ export function damaged(problem: string): StorageError {
   return new StorageError('IMAGE_TRUNCATED', `damaged or truncated: ${problem}`);
 }
 
+/** Returns the error of bytes that are all there, and differ from what was written. */
+export function corrupt(problem: string): StorageError {
+  return new StorageError('IMAGE_TRUNCATED', `damaged: ${problem}`);
+}
+
 const MAX_KNOWN_TYPES = 256;
 const knownTypes = new Map<number, string>();
 

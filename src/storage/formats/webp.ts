@@ -2,9 +2,12 @@
 import { type Dimensions, dimensions, type Format, type Parser } from './parser.ts';
 import { isRiff, walkRiff } from './riff.ts';
 import { damaged, readInto } from './walk.ts';
+import type { Watch } from './watch.ts';
+import { FRAME_HEAD_BYTES, losslessSize, lossySize, mayEndInZeros, PIXEL_HEAD_BYTES } from './webp-pixels.ts';
+import { mayBeUnwritten, ZeroTail } from './zero-tail.ts';
 
-/** The beginning of the first chunk, which contains the dimensions. */
-const MAX_HEAD_BYTES = 10;
+/** What is read of the first chunk, which contains the dimensions, and of pixels. */
+const HEAD_BYTES: Readonly<Record<string, number>> = { ANMF: FRAME_HEAD_BYTES };
 const PIXELS = new Set(['VP8 ', 'VP8L', 'ANMF']);
 
 export const webp: Format = {
@@ -16,13 +19,21 @@ export const webp: Format = {
   parse,
 };
 
-function* parse(): Parser {
+function* parse(_position: () => number, watch?: Watch): Parser {
   const found: { size?: Dimensions; hasPixels?: boolean } = {};
   yield* walkRiff(({ type, at, lengthBytes }) => {
-    found.hasPixels ||= PIXELS.has(type);
-    if (found.size !== undefined) return undefined;
-    return readInto(at, Math.min(lengthBytes, MAX_HEAD_BYTES), (head) => {
-      found.size = canvas(type, head);
+    if (watch !== undefined && type === '\0\0\0\0') throw damaged('zeros where a WebP chunk must begin');
+    const hasPixels = PIXELS.has(type);
+    found.hasPixels ||= hasPixels;
+    const isWatched = watch !== undefined && hasPixels && mayBeUnwritten(lengthBytes);
+    if (found.size !== undefined && !isWatched) return undefined;
+    const headBytes = Math.min(lengthBytes, HEAD_BYTES[type] ?? PIXEL_HEAD_BYTES);
+    return readInto(at, headBytes, (head) => {
+      found.size ??= canvas(type, head);
+      if (!isWatched) return;
+      const copy = Buffer.from(head);
+      const isFlat = (zeros: number) => mayEndInZeros(type, copy, lengthBytes, zeros);
+      watch.tap(at + headBytes, lengthBytes - headBytes, new ZeroTail(type.trim(), lengthBytes, isFlat));
     });
   });
   if (found.size === undefined || !found.hasPixels) throw damaged('a WebP without pixels');
@@ -31,15 +42,10 @@ function* parse(): Parser {
 
 /** Returns the dimensions of the whole image from its first chunk. */
 function canvas(type: string, head: Buffer): Dimensions {
-  if (type === 'VP8X' && head.length === MAX_HEAD_BYTES) {
+  if (type === 'VP8X' && head.length === PIXEL_HEAD_BYTES) {
     return dimensions(head.readUIntLE(4, 3) + 1, head.readUIntLE(7, 3) + 1);
   }
-  if (type === 'VP8 ' && head.length === MAX_HEAD_BYTES && head.readUIntBE(3, 3) === 0x9d012a) {
-    return dimensions(head.readUInt16LE(6) & 0x3fff, head.readUInt16LE(8) & 0x3fff);
-  }
-  if (type === 'VP8L' && head.length >= 5 && head[0] === 0x2f) {
-    const packed = head.readUInt32LE(1);
-    return dimensions((packed & 0x3fff) + 1, ((packed >>> 14) & 0x3fff) + 1);
-  }
-  throw damaged('a WebP that does not begin with an image');
+  const size = type === 'VP8 ' ? lossySize(head) : type === 'VP8L' ? losslessSize(head) : undefined;
+  if (size === undefined) throw damaged('a WebP that does not begin with an image');
+  return dimensions(size.width, size.height);
 }

@@ -44,9 +44,9 @@ function unreadable(error: unknown): string {
 }
 
 /** Returns what the record file says, if it matches the bytes, else what filename and embedded metadata say. */
-async function recordFor({ layout }: LocalStore, filename: string): Promise<ImageRecord> {
+async function recordFor({ context, layout }: LocalStore, filename: string): Promise<ImageRecord> {
   await using file = await openPlain(layout.image(filename));
-  const image = await inspectOrphan(filename, chunksOf(file, CHUNK_BYTES));
+  const image = await inspectOrphan(filename, chunksOf(file, CHUNK_BYTES), context.limits.imageCheck);
   const text = await readText(layout.record(filename)).catch(unreadable);
   const told = parseRecord(text ?? '', filename);
   if (told?.sha256 === image.sha256 && told.size === image.size) return told;

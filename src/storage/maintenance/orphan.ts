@@ -1,5 +1,6 @@
 /** Inspects an orphan, an image without a record, and makes its record from filename and embedded metadata. */
 import { createHash } from 'node:crypto';
+import type { ImageCheck } from '../domain/config.ts';
 import { StorageError } from '../domain/errors.ts';
 import { fingerprint } from '../domain/fingerprint.ts';
 import { folderOf, imageKey, modelSlug } from '../domain/naming.ts';
@@ -15,12 +16,15 @@ export interface InspectedImage extends ImageFormat {
 }
 
 /** Reads all bytes. Rejects with the StorageErrors of a save where they are no whole image of an allowed type. */
-export async function inspectImage(chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<InspectedImage> {
-  const inspector = new ImageInspector();
+export async function inspectImage(
+  chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  check?: ImageCheck,
+): Promise<InspectedImage> {
+  const inspector = new ImageInspector(check);
   const hash = createHash('sha256');
   let size = 0;
   for await (const chunk of chunks) {
-    inspector.push(chunk);
+    await inspector.push(chunk);
     hash.update(chunk);
     size += chunk.length;
   }
@@ -31,8 +35,9 @@ export async function inspectImage(chunks: Iterable<Uint8Array> | AsyncIterable<
 export async function inspectOrphan(
   filename: string,
   chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  check: ImageCheck,
 ): Promise<InspectedImage> {
-  const image = await inspectImage(chunks);
+  const image = await inspectImage(chunks, check);
   if (filename.endsWith(`.${image.extension}`)) return image;
   throw new StorageError('TYPE_MISMATCH', `the name says another type, the bytes are ${image.contentType}`);
 }

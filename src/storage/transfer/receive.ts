@@ -74,7 +74,7 @@ class IncomingImage {
   readonly #options: SaveOptions;
   readonly #receiver: Receiver;
   readonly #timestamp: number;
-  readonly #inspector = new ImageInspector();
+  readonly #inspector: ImageInspector;
   readonly #hash = createHash('sha256');
   #size = 0;
   /** Chunks that arrived before the type, and so the filename, was known. */
@@ -87,6 +87,7 @@ class IncomingImage {
     this.#metadata = metadata;
     this.#options = options;
     this.#receiver = receiver;
+    this.#inspector = new ImageInspector(receiver.context.limits.imageCheck);
     this.#timestamp = metadata.timestamp ?? receiver.context.now();
   }
 
@@ -124,8 +125,9 @@ class IncomingImage {
           inspected = 0;
         }
         inspected += piece.length;
-        this.#inspector.push(piece);
+        const checking = this.#inspector.push(piece);
         this.#hash.update(piece);
+        if (checking !== undefined) await checking;
       }
     }
   }

@@ -1,0 +1,31 @@
+/** Computes the CRC-32 of PNG (ISO 3309) over bytes as they pass. */
+import { crc32 } from 'node:zlib';
+
+/** Below this, a call of zlib costs more than the bytes. */
+const FEW_BYTES = 48;
+
+const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
+  let crc = byte;
+  for (let bit = 0; bit < 8; bit += 1) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
+  return crc;
+});
+
+/** Continues the CRC with the bytes from `from` up to `to`. */
+export function continueCrc(crc: number, bytes: Buffer, from: number, to: number): number {
+  if (to - from >= FEW_BYTES) return crc32(bytes.subarray(from, to), crc);
+  let inverted = ~crc;
+  for (let at = from; at < to; at += 1) inverted = (inverted >>> 8) ^ TABLE[(inverted ^ bytes[at]!) & 0xff]!;
+  return ~inverted >>> 0;
+}
+
+const MAX_KNOWN_TYPES = 256;
+const crcOfTypes = new Map<string, number>();
+
+/** Returns the CRC of the four bytes of a type, computed once for frequent ones. */
+export function crcOfType(type: string): number {
+  const known = crcOfTypes.get(type);
+  if (known !== undefined) return known;
+  const crc = crc32(Buffer.from(type, 'latin1'));
+  if (crcOfTypes.size < MAX_KNOWN_TYPES) crcOfTypes.set(type, crc);
+  return crc;
+}
