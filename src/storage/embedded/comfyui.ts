@@ -1,6 +1,7 @@
 /** Finds prompt, model and settings in the graph of nodes that ComfyUI embeds in its images. */
+import { modelOfFile } from '../domain/model-file.ts';
 import { asFields, ExactNumber, type Fields } from './fields.ts';
-import { type GeneratorMetadata, modelOfFile } from './generator-metadata.ts';
+import type { GeneratorMetadata } from './generator-metadata.ts';
 
 interface Node {
   class_type: string;

@@ -8,10 +8,3 @@ export interface GeneratorMetadata {
   /** The generator's own description of what it did, as JSON text. */
   graph?: string;
 }
-
-const MODEL_FILE = /\.(safetensors|sft|ckpt|pth?|bin|gguf|onnx)$/i;
-
-/** Returns the name of a model without folders and extension. */
-export function modelOfFile(path: string): string {
-  return path.replace(/^.*[/\\]/s, '').replace(MODEL_FILE, '');
-}
