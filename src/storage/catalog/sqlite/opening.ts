@@ -8,10 +8,11 @@ import { examineWal, setWalAside, type WalState } from './main-file.ts';
 import { INITIAL } from './migrations/001-initial.ts';
 import { BUCKETS } from './migrations/002-buckets.ts';
 import { TIMELINE } from './migrations/003-timeline.ts';
+import { SETTINGS } from './migrations/004-settings.ts';
 import { leaveToIndexing } from './text-index.ts';
 
 /** Step n brings a catalog from `user_version` n - 1 to n. */
-const MIGRATIONS = [INITIAL, BUCKETS, TIMELINE];
+const MIGRATIONS = [INITIAL, BUCKETS, TIMELINE, SETTINGS];
 const TIMELINE_VERSION = MIGRATIONS.indexOf(TIMELINE) + 1;
 
 /** The codes that a lost catalog fails with; for the fixed statements here, ERROR means a schema that is not ours. */
