@@ -1,9 +1,8 @@
 /** Builds an image as callers see it, from its record and the location of its bytes. */
 
-import { generationOf } from '../domain/generation.ts';
 import type { ImageMetadata, StorageItem } from '../domain/image.ts';
 import { parseParameters } from '../domain/parameters.ts';
-import type { ImageRecord } from '../domain/record.ts';
+import type { ImageRecord, StoredRecord } from '../domain/record.ts';
 import type { StorageProvider } from '../types.ts';
 
 /** Where callers fetch the bytes. */
@@ -14,11 +13,10 @@ export interface Location {
 
 export function itemOf(
   { name, storageType }: Pick<StorageProvider, 'name' | 'storageType'>,
-  record: ImageRecord,
+  record: StoredRecord,
   location: Location,
 ): StorageItem {
-  const { filename, key, size, sha256, contentType, width, height, pinned } = record;
-  const generation = generationOf(record);
+  const { filename, key, size, sha256, contentType, width, height, pinned, generation } = record;
   return {
     ...location,
     filename,

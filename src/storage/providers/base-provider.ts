@@ -5,9 +5,10 @@ import { Slots } from '../async/slots.ts';
 import type { ChangeOutcome, ImageIndex } from '../catalog/catalog.ts';
 import { THIS_PROCESS } from '../domain/caller.ts';
 import { folded, StorageError, throwIfCancelled } from '../domain/errors.ts';
+import { generationOf } from '../domain/generation.ts';
 import type { ImageMetadata, StorageItem, StorageResult, StoredImage } from '../domain/image.ts';
 import type { StoredState, VerifyEvent, VerifyOptions } from '../domain/maintenance.ts';
-import type { ImageRecord } from '../domain/record.ts';
+import type { ImageRecord, StoredRecord } from '../domain/record.ts';
 import type {
   ByteSource,
   CleanupOptions,
@@ -139,7 +140,8 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
       const committed = await receiveImage(source, checked, { ...options, idempotencyKey }, receiver);
       committed.settled.then(slot.release, slot.release);
       const { record, replayed } = committed;
-      return { ...(await this.#item(record)), replayed };
+      const generation = generationOf(record);
+      return { ...(await this.#item({ ...record, ...(generation && { generation }) })), replayed };
     } catch (error) {
       slot.release();
       throw slot.signal.aborted ? slot.signal.reason : error;
@@ -270,7 +272,7 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     });
   }
 
-  async #item(record: ImageRecord): Promise<StorageItem> {
+  async #item(record: StoredRecord): Promise<StorageItem> {
     return itemOf(this, record, await this.locate(record));
   }
 }
