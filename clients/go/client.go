@@ -102,6 +102,22 @@ func (c *Client) Stats(ctx context.Context, provider string) ([]ProviderStats, e
 	return mapped(answer.Providers, statsFrom), nil
 }
 
+// Totals counts the images that match all filters, in total and by group. It fails with codes.Unimplemented when the
+// daemon is older and counts only whole providers, as Stats does.
+func (c *Client) Totals(ctx context.Context, options TotalsOptions) (*Totals, error) {
+	ctx, cancel := c.bounded(ctx, defaultTimeout)
+	defer cancel()
+	answer, err := ask(ctx, c, c.rpc.Stats, totalsRequest(options), true)
+	if err != nil {
+		return nil, err
+	}
+	if answer.Total == nil {
+		const message = "the daemon is older than totals: it counts only whole providers (Stats), whatever was asked for"
+		return nil, &Error{Code: codes.Unimplemented, Message: message}
+	}
+	return totalsFrom(answer), nil
+}
+
 // Close closes the connection; calls and bodies in flight fail.
 func (c *Client) Close() error { return c.connection.Close() }
 

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -208,6 +209,94 @@ func TestSendsAnAgeAndItsDateBesideIt(t *testing.T) {
 	date := got.OlderThan.AsTime()
 	if got.OlderThanAge.AsDuration() != age || date.Before(before) || date.After(time.Now().Add(-age)) {
 		t.Errorf("sent the age %v and the date %v", got.OlderThanAge.AsDuration(), date)
+	}
+}
+
+func TestTellsTheSettingsOfAGenerationAndAsksToIgnoreThoseInTheFile(t *testing.T) {
+	var embedded []pb.Embedded
+	address := startScripted(t, scripted{save: func(stream grpc.ClientStreamingServer[pb.SaveRequest, pb.SaveResponse]) error {
+		first, err := stream.Recv()
+		embedded = append(embedded, first.GetHeader().GetEmbedded())
+		for err == nil {
+			_, err = stream.Recv()
+		}
+		return stream.SendAndClose(&pb.SaveResponse{Image: &pb.Image{Generation: &pb.Generation{
+			NegativePrompt: "blurry", Seed: "18446744073709551615", Steps: new(uint32(20)), Sampler: "euler",
+			Loras: []string{"ink"}, Width: 832,
+		}}})
+	}})
+	client := dial(t, address)
+	for _, options := range [][]imagestorage.SaveOption{{}, {imagestorage.WithEmbeddedIgnored()}} {
+		image, err := client.Save(t.Context(), bytes.NewReader(png(0)), imagestorage.Metadata{}, options...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := image.Generation
+		if got.NegativePrompt != "blurry" || got.Seed != "18446744073709551615" || *got.Steps != 20 || got.CFG != nil ||
+			got.Sampler != "euler" || !slices.Equal(got.LoRAs, []string{"ink"}) || got.Width != 832 {
+			t.Errorf("got %+v", got)
+		}
+	}
+	if !slices.Equal(embedded, []pb.Embedded{pb.Embedded_EMBEDDED_UNSPECIFIED, pb.Embedded_EMBEDDED_IGNORE}) {
+		t.Errorf("sent %v", embedded)
+	}
+}
+
+func TestPassesOnHints(t *testing.T) {
+	var asked []bool
+	address := startScripted(t, scripted{list: func(request *pb.ListRequest, stream grpc.ServerStreamingServer[pb.ListResponse]) error {
+		asked = append(asked, request.Hints)
+		return stream.Send(&pb.ListResponse{Hints: []*pb.Hint{{Field: "model", Values: []string{"dreamshaper_8"}}}})
+	}})
+	var heard []imagestorage.Hint
+	hear := func(hints []imagestorage.Hint) { heard = append(heard, hints...) }
+	for _, options := range []imagestorage.ListOptions{{Model: "dreamshaper", OnHints: hear}, {}} {
+		for image, err := range dial(t, address).List(t.Context(), options) {
+			t.Errorf("listed %v, %v", image, err)
+		}
+	}
+	if !slices.Equal(asked, []bool{true, false}) {
+		t.Errorf("asked %v", asked)
+	}
+	if len(heard) != 1 || heard[0].Field != "model" || !slices.Equal(heard[0].Values, []string{"dreamshaper_8"}) {
+		t.Errorf("heard %v", heard)
+	}
+}
+
+func TestCountsWhatMatches(t *testing.T) {
+	var got *pb.StatsRequest
+	address := startScripted(t, scripted{stats: func(request *pb.StatsRequest) (*pb.StatsResponse, error) {
+		got = request
+		groups := []*pb.GroupStats{{Name: "2026-11", Count: 3, Bytes: 1 << 40}}
+		return &pb.StatsResponse{Total: &pb.Totals{Count: 3, Bytes: 1 << 40}, Groups: groups, More: true}, nil
+	}})
+	totals, err := dial(t, address).Totals(t.Context(), imagestorage.TotalsOptions{
+		Query: "fox seed:42", Pinned: new(false), By: imagestorage.ByMonth, TimeZone: "Europe/Berlin",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if totals.Count != 3 || totals.Bytes != 1<<40 || !totals.Oldest.IsZero() || !totals.More ||
+		!slices.Equal(totals.Groups, []imagestorage.GroupStats{{Name: "2026-11", Count: 3, Bytes: 1 << 40}}) {
+		t.Errorf("totals %+v", totals)
+	}
+	if got.By != pb.GroupBy_GROUP_BY_MONTH || got.Query != "fox seed:42" || *got.Pinned || got.TimeZone != "Europe/Berlin" {
+		t.Errorf("asked %v", got)
+	}
+}
+
+func TestNamesAnOlderDaemonWhereItCountsOnlyWholeProviders(t *testing.T) {
+	address := startScripted(t, scripted{stats: func(*pb.StatsRequest) (*pb.StatsResponse, error) {
+		return &pb.StatsResponse{Providers: []*pb.ProviderStats{{Provider: "local", Count: 7}}}, nil
+	}})
+	client := dial(t, address)
+	if providers, err := client.Stats(t.Context(), ""); err != nil || providers[0].Count != 7 {
+		t.Errorf("stats %v, %v", providers, err)
+	}
+	_, err := client.Totals(t.Context(), imagestorage.TotalsOptions{Query: "fox"})
+	refused(t, err, codes.Unimplemented, "")
+	if !strings.Contains(err.Error(), "the daemon is older than totals") {
+		t.Errorf("refused with %v", err)
 	}
 }
 

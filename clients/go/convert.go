@@ -27,9 +27,27 @@ func imageFrom(message *pb.Image) *Image {
 		Height:      int(message.GetHeight()),
 		CreateTime:  timeFrom(message.GetCreateTime()),
 		Pinned:      message.GetPinned(),
+		Generation:  generationFrom(message.GetGeneration()),
 	}
 	copy(image.SHA256[:], message.GetSha256())
 	return image
+}
+
+func generationFrom(message *pb.Generation) *Generation {
+	if message == nil {
+		return nil
+	}
+	return &Generation{
+		NegativePrompt: message.NegativePrompt,
+		Seed:           message.Seed,
+		Steps:          message.Steps,
+		CFG:            message.Cfg,
+		Sampler:        message.Sampler,
+		Scheduler:      message.Scheduler,
+		LoRAs:          message.Loras,
+		Width:          int(message.Width),
+		Height:         int(message.Height),
+	}
 }
 
 func savedImageFrom(answer *pb.SaveResponse) *Image {
@@ -80,6 +98,38 @@ func listRequest(options ListOptions, pageToken string) *pb.ListRequest {
 		Order:     order,
 		Limit:     options.Limit,
 		PageToken: pageToken,
+		Hints:     options.OnHints != nil,
+	}
+}
+
+func hintFrom(message *pb.Hint) Hint {
+	return Hint{message.Field, message.Values}
+}
+
+func totalsRequest(options TotalsOptions) *pb.StatsRequest {
+	return &pb.StatsRequest{
+		Provider:   options.Provider,
+		DateRange:  &pb.DateRange{Start: timestampOf(options.Since), End: timestampOf(options.Until)},
+		Model:      options.Model,
+		Category:   options.Category,
+		Query:      options.Query,
+		Tags:       options.Tags,
+		Pinned:     options.Pinned,
+		By:         pb.GroupBy(options.By),
+		StartsWith: options.StartsWith,
+		TimeZone:   options.TimeZone,
+		Limit:      options.Limit,
+	}
+}
+
+func totalsFrom(message *pb.StatsResponse) *Totals {
+	return &Totals{
+		Count:  message.Total.Count,
+		Bytes:  message.Total.Bytes,
+		Oldest: timeFrom(message.Total.Oldest),
+		Newest: timeFrom(message.Total.Newest),
+		Groups: mapped(message.Groups, groupFrom),
+		More:   message.More,
 	}
 }
 

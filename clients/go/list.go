@@ -57,6 +57,9 @@ func (l *listing) read(ctx context.Context) error {
 			return err
 		}
 		l.backoff.reset()
+		if len(batch.Hints) > 0 && l.options.OnHints != nil {
+			l.options.OnHints(mapped(batch.Hints, hintFrom))
+		}
 		for _, image := range batch.Images {
 			if !l.yield(imageFrom(image), nil) {
 				l.done = true

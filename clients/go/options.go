@@ -54,6 +54,13 @@ func WithPinned() SaveOption {
 	return saveOption(func(header *saveHeader) { header.Pinned = true })
 }
 
+// WithEmbeddedIgnored stores the metadata as given. Without it the daemon fills what is left empty of Prompt, Model and
+// Parameters from what the generator wrote into the file, and the image that Save returns shows it. An older daemon reads
+// nothing in either case.
+func WithEmbeddedIgnored() SaveOption {
+	return saveOption(func(header *saveHeader) { header.Embedded = pb.Embedded_EMBEDDED_IGNORE })
+}
+
 // WithProgress sets a function that is called with the bytes of the image that were handed to the connection; they
 // start again at 0 with each attempt.
 func WithProgress(progress func(sentBytes int64)) SaveOption {

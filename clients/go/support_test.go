@@ -190,11 +190,13 @@ func forward(from, to net.Conn, passed *atomic.Int64, isBroken func() bool) {
 	}
 }
 
-// scripted is a gRPC server that saves and cleans up as the test says.
+// scripted is a gRPC server that answers as the test says.
 type scripted struct {
 	pb.UnimplementedImageStorageServer
 	save    func(grpc.ClientStreamingServer[pb.SaveRequest, pb.SaveResponse]) error
+	list    func(*pb.ListRequest, grpc.ServerStreamingServer[pb.ListResponse]) error
 	cleanup func(*pb.CleanupRequest) (*pb.CleanupResponse, error)
+	stats   func(*pb.StatsRequest) (*pb.StatsResponse, error)
 }
 
 func (s scripted) Save(stream grpc.ClientStreamingServer[pb.SaveRequest, pb.SaveResponse]) error {
@@ -203,6 +205,14 @@ func (s scripted) Save(stream grpc.ClientStreamingServer[pb.SaveRequest, pb.Save
 
 func (s scripted) Cleanup(_ context.Context, request *pb.CleanupRequest) (*pb.CleanupResponse, error) {
 	return s.cleanup(request)
+}
+
+func (s scripted) List(request *pb.ListRequest, stream grpc.ServerStreamingServer[pb.ListResponse]) error {
+	return s.list(request, stream)
+}
+
+func (s scripted) Stats(_ context.Context, request *pb.StatsRequest) (*pb.StatsResponse, error) {
+	return s.stats(request)
 }
 
 func startScripted(t testing.TB, s scripted, opts ...grpc.ServerOption) string {

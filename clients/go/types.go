@@ -6,6 +6,8 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"time"
+
+	pb "github.com/imagestorage/imagestorage/clients/go/imagestoragev1"
 )
 
 // Metadata is the generator's description of an image. Text is valid UTF-8 without NUL.
@@ -40,7 +42,8 @@ type Image struct {
 	StorageType string
 	// Provider is the name of the provider that keeps it.
 	Provider string
-	// Metadata as it was sent, with the timestamp filled in.
+	// Metadata as it was sent, with the timestamp filled in, and what the daemon read in the file for fields that were left
+	// empty.
 	Metadata Metadata
 	// SHA256 of the bytes.
 	SHA256 [sha256.Size]byte
@@ -52,8 +55,26 @@ type Image struct {
 	CreateTime time.Time
 	// Pinned images are spared by Cleanup.
 	Pinned bool
+	// Generation is nil when the parameters name no settings, and from an older daemon.
+	Generation *Generation
 	// Replayed, after a Save: the idempotency key was used before, and the rest is the result of that Save.
 	Replayed bool
+}
+
+// Generation is the settings of a generation, in one vocabulary for all generators, derived from the parameters. What they
+// do not name is empty, zero or nil.
+type Generation struct {
+	NegativePrompt string
+	// Seed as it was written, so that one of 64 bits stays exact.
+	Seed  string
+	Steps *uint32
+	// CFG is the guidance scale.
+	CFG                *float64
+	Sampler, Scheduler string
+	// LoRAs by name, without folders and extension.
+	LoRAs []string
+	// Width and Height in pixels that were asked for, which an upscaler may have changed.
+	Width, Height int
 }
 
 // ListOptions are the filters and the order of a List; an image must match all given filters.
@@ -66,7 +87,9 @@ type ListOptions struct {
 	Model string
 	// Category is exact.
 	Category string
-	// Query is words of the prompt, or their beginnings; all must occur.
+	// Query is terms that must all hold: words of the prompt or their beginnings, "a phrase", -not, a OR b, and fields such
+	// as seed:42, steps:>=30, lora:ink, negative:blurry and after:2026-11-01; the contract has them all. Any other text,
+	// such as a pasted prompt, is searched for its words. An older daemon knows only words.
 	Query string
 	// Tags: the image must have all of them.
 	Tags []string
@@ -76,6 +99,62 @@ type ListOptions struct {
 	OldestFirst bool
 	// Limit is the most images to list; 0 means all.
 	Limit uint32
+	// OnHints is called when nothing matches and no image has the model, the category or a tag that was asked for, with
+	// what there is instead. An older daemon gives no hints.
+	OnHints func([]Hint)
+}
+
+// A Hint is what there is in place of a model, category or tag that no image has.
+type Hint struct {
+	// Field is model, category or tag.
+	Field string
+	// Values, the most similar first, then those of most images; at most 5.
+	Values []string
+}
+
+// A GroupBy is how [Client.Totals] groups images.
+type GroupBy int32
+
+// The groups of totals. Days and months are those of the image's timestamp in TotalsOptions.TimeZone.
+const (
+	NoGroups   = GroupBy(pb.GroupBy_GROUP_BY_UNSPECIFIED)
+	ByDay      = GroupBy(pb.GroupBy_GROUP_BY_DAY)
+	ByMonth    = GroupBy(pb.GroupBy_GROUP_BY_MONTH)
+	ByModel    = GroupBy(pb.GroupBy_GROUP_BY_MODEL)
+	ByCategory = GroupBy(pb.GroupBy_GROUP_BY_CATEGORY)
+	// ByTag counts an image in each of its tags.
+	ByTag = GroupBy(pb.GroupBy_GROUP_BY_TAG)
+	// ByLoRA counts an image in each of its LoRAs.
+	ByLoRA = GroupBy(pb.GroupBy_GROUP_BY_LORA)
+)
+
+// TotalsOptions are the images to count, which must match all given filters, and how to group them.
+type TotalsOptions struct {
+	// Provider, Since, Until, Model, Category, Query, Tags and Pinned are those of ListOptions.
+	Provider        string
+	Since, Until    time.Time
+	Model, Category string
+	Query           string
+	Tags            []string
+	Pinned          *bool
+	By              GroupBy
+	// StartsWith: only groups whose names begin so; case is ignored.
+	StartsWith string
+	// TimeZone is the IANA time zone of days and months, such as Europe/Berlin; empty means UTC.
+	TimeZone string
+	// Limit is the most groups, at most 10,000; 0 means 100. Those beyond are one rest.
+	Limit uint32
+}
+
+// Totals are count and size of the images that match.
+type Totals struct {
+	Count, Bytes uint64
+	// Oldest and Newest timestamp; zero without images.
+	Oldest, Newest time.Time
+	// Groups: days and months newest first, others by their images.
+	Groups []GroupStats
+	// More: the daemon ended counting before it saw all images that match; these are of the newest of them.
+	More bool
 }
 
 // A DeleteResult is the result for one filename.

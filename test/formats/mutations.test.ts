@@ -103,8 +103,8 @@ async function answerWithPixels(bytes: Buffer, sizes: Iterator<number>): Promise
     return inspector.finish();
   } catch (error) {
     if (!(error instanceof StorageError)) throw error;
-    // What is wrong with the structure may be seen before or after the pixels are.
-    return error.reason;
+    // Which of two faults is seen first depends on when the pixels are decompressed.
+    return 'refused';
   }
 }
 

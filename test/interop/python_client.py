@@ -29,7 +29,13 @@ async def perform(client: Any, verb: str, command: dict[str, Any]) -> dict[str, 
             data = await result(client.get(**command))
             return {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
         case "list":
-            return {"images": [described(image) for image in await result(client.list(**arguments(command)))]}
+            hints: list[dict[str, Any]] = []
+            if command.pop("hints", False):
+                command["onHints"] = lambda told: hints.extend(map(vars, told))
+            return {
+                "images": [described(image) for image in await result(client.list(**arguments(command)))],
+                "hints": hints,
+            }
         case "delete":
             return {"results": [vars(each) for each in await result(client.delete(command["filenames"]))]}
         case "cleanup":
@@ -38,6 +44,11 @@ async def perform(client: Any, verb: str, command: dict[str, Any]) -> dict[str, 
             [local] = await result(client.stats("local"))
             models = {group.name: vars(group) for group in local.by_model}
             return {"count": local.count, "bytes": local.bytes, "pinnedCount": local.pinned_count, "byModel": models}
+        case "totals":
+            totals = await result(client.totals(**arguments(command)))
+            told = {f"{name}Ms": milliseconds(when) for name in ("oldest", "newest") if (when := getattr(totals, name))}
+            groups = [vars(group) for group in totals.groups]
+            return {"count": totals.count, "bytes": totals.bytes, "groups": groups, "more": totals.more} | told
     raise ValueError(f"unknown: {verb}")
 
 
@@ -77,7 +88,12 @@ def described(image: Image) -> dict[str, Any]:
     fields = camel_cased(vars(image) | vars(metadata))
     for own in ("metadata", "timestamp", "createTime", "replayed"):
         del fields[own]
-    return fields | {"sha256": image.sha256.hex(), "timestampMs": (metadata.timestamp - EPOCH) // MILLISECOND}
+    fields["generation"] = image.generation and camel_cased(vars(image.generation))
+    return fields | {"sha256": image.sha256.hex(), "timestampMs": milliseconds(metadata.timestamp)}
+
+
+def milliseconds(moment: datetime) -> int:
+    return (moment - EPOCH) // MILLISECOND
 
 
 async def answer(kind: str, command: dict[str, Any]) -> dict[str, Any]:

@@ -41,7 +41,12 @@ def perform(stub: rpc.ImageStorageStub, command: Command) -> Command:
         case "list":
             batches = [*started(stub.List, list_request(command), command)]
             images = [described(image) for batch in batches for image in batch.images]
-            return {"images": images, "nextPageToken": batches[-1].next_page_token if batches else ""}
+            hints = [{"field": hint.field, "values": [*hint.values]} for batch in batches for hint in batch.hints]
+            return {
+                "images": images,
+                "hints": hints,
+                "nextPageToken": batches[-1].next_page_token if batches else "",
+            }
         case "delete":
             answer = started(stub.Delete.future, pb.DeleteRequest(filenames=command["filenames"]), command).result()
             return {"results": [fields(each, "filename", "deleted", "reason") for each in answer.results]}
@@ -53,6 +58,15 @@ def perform(stub: rpc.ImageStorageStub, command: Command) -> Command:
             [local] = started(stub.Stats.future, pb.StatsRequest(provider="local"), command).result().providers
             models = {group.name: fields(group, "count", "bytes") for group in local.by_model}
             return {**fields(local, "count", "bytes", "pinned_count"), "byModel": models}
+        case "totals":
+            answer = started(stub.Stats.future, totals_request(command), command).result()
+            groups = [fields(group, "name", "count", "bytes", "rest") for group in answer.groups]
+            told = {
+                f"{name}Ms": getattr(answer.total, name).ToMilliseconds()
+                for name in ("oldest", "newest")
+                if answer.total.HasField(name)
+            }
+            return {**fields(answer.total, "count", "bytes"), **told, "groups": groups, "more": answer.more}
         case verb:
             raise ValueError(f"unknown: {verb}")
 
@@ -96,6 +110,7 @@ def save_header(command: Command) -> pb.SaveHeader:
         idempotency_key=command.get("idempotencyKey", uuid4().hex),
         content_type=command.get("contentType"),
         sha256=bytes.fromhex(command.get("sha256", "")),
+        embedded=pb.EMBEDDED_IGNORE if command.get("embedded") == "ignore" else pb.EMBEDDED_UNSPECIFIED,
         **only(command, "provider", "pinned", "size"),
     )
 
@@ -106,6 +121,16 @@ def list_request(command: Command) -> pb.ListRequest:
         order=pb.ORDER_OLDEST_FIRST if command.get("order") == "oldest" else pb.ORDER_UNSPECIFIED,
         page_token=command.get("pageToken"),
         batch_size=command.get("batchSize"),
+        **only(command, "model", "category", "query", "tags", "pinned", "limit", "hints"),
+    )
+
+
+def totals_request(command: Command) -> pb.StatsRequest:
+    return pb.StatsRequest(
+        date_range=pb.DateRange(start=timestamp(command.get("startMs")), end=timestamp(command.get("endMs"))),
+        by=pb.GroupBy.Value(f"GROUP_BY_{command['by'].upper()}") if "by" in command else pb.GROUP_BY_UNSPECIFIED,
+        starts_with=command.get("startsWith"),
+        time_zone=command.get("timeZone"),
         **only(command, "model", "category", "query", "tags", "pinned", "limit"),
     )
 
@@ -139,7 +164,14 @@ def described(image: pb.Image) -> Command:
         "sha256": image.sha256.hex(),
         "tags": [*image.metadata.tags],
         "timestampMs": image.metadata.timestamp.ToMilliseconds(),
+        "generation": settings(image.generation) if image.HasField("generation") else None,
     }
+
+
+def settings(generation: pb.Generation) -> Command:
+    optional = {name: getattr(generation, name) for name in ("steps", "cfg") if generation.HasField(name)}
+    same = fields(generation, "negative_prompt", "seed", "sampler", "scheduler", "width", "height")
+    return {**same, **optional, "loras": [*generation.loras]}
 
 
 def timestamp(milliseconds: int | None) -> Timestamp | None:

@@ -6,7 +6,7 @@ const INTRODUCTION = `# Interop
 Every client against one real daemon, case by case. \`npm run interop\` writes this page from [\`test/interop/cases.json\`](../test/interop/cases.json) when all cases pass.
 
 TypeScript, Python and Go are our own clients; the others are gRPC libraries with the messages generated from the contract only.
-\`–\`: not applicable. Our own clients declare sizes and checksums, follow page tokens and resume broken calls by themselves; Java and Rust run only the cases of save, list and get.
+\`–\`: not applicable. Our own clients declare sizes and checksums, follow page tokens and resume broken calls by themselves; Java and Rust run only the cases of save, list, get and totals.
 
 `;
 

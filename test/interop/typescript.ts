@@ -1,7 +1,7 @@
 /** Interop runner of the TypeScript client. */
 import { createHash } from 'node:crypto';
 import { createInterface } from 'node:readline';
-import { connect, type Image, type ImageStorageClient, ImageStorageError } from '../../src/client.ts';
+import { connect, type Hint, type Image, type ImageStorageClient, ImageStorageError } from '../../src/client.ts';
 
 /** As README.md beside this file describes it. */
 // biome-ignore lint/suspicious/noExplicitAny: what a command carries depends on its verb
@@ -11,11 +11,11 @@ async function perform(client: ImageStorageClient, command: Command, signal?: Ab
   switch (command.do) {
     case 'save': {
       const { file, prompt, model, category, tags, parametersJson } = command;
-      const { idempotencyKey, contentType, pinned, provider } = command;
+      const { idempotencyKey, contentType, pinned, provider, embedded } = command;
       const { replayed, ...image } = await client.save(
         { file },
         { prompt, model, category, tags, parametersJson, timestamp: date(command.timestampMs) },
-        { idempotencyKey, contentType, pinned, provider, signal },
+        { idempotencyKey, contentType, pinned, provider, embedded, signal },
       );
       return { image: described(image), replayed };
     }
@@ -33,8 +33,11 @@ async function perform(client: ImageStorageClient, command: Command, signal?: Ab
       const { model, category, query, tags, pinned, startMs, endMs, order, limit } = command;
       const filters = { model, category, query, tags, pinned, dateRange: { start: date(startMs), end: date(endMs) } };
       const images: object[] = [];
-      for await (const image of client.list({ ...filters, order, limit, signal })) images.push(described(image));
-      return { images };
+      const hints: object[] = [];
+      const onHints = command.hints ? (told: Hint[]) => void hints.push(...told) : undefined;
+      const found = client.list({ ...filters, order, limit, onHints, signal });
+      for await (const image of found) images.push(described(image));
+      return { images, hints };
     }
     case 'delete':
       return { results: await client.delete(command.filenames, { signal }) };
@@ -47,6 +50,12 @@ async function perform(client: ImageStorageClient, command: Command, signal?: Ab
       const [local] = await client.stats('local', { signal });
       const byModel = Object.fromEntries(local!.byModel.map(({ name, count, bytes }) => [name, { count, bytes }]));
       return { count: local!.count, bytes: local!.bytes, pinnedCount: local!.pinnedCount, byModel };
+    }
+    case 'totals': {
+      const { model, category, query, tags, pinned, startMs, endMs, by, startsWith, timeZone, limit } = command;
+      const filters = { model, category, query, tags, pinned, dateRange: { start: date(startMs), end: date(endMs) } };
+      const totals = await client.totals({ ...filters, by, startsWith, timeZone, limit, signal });
+      return { ...totals, oldestMs: totals?.oldest?.getTime(), newestMs: totals?.newest?.getTime() };
     }
     default:
       throw new Error(`unknown: ${command.do}`);

@@ -34,6 +34,60 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Whether the daemon reads the metadata that generators write into their files.
+type Embedded int32
+
+const (
+	// Fill.
+	Embedded_EMBEDDED_UNSPECIFIED Embedded = 0
+	// Fill what the caller left empty, of prompt, model and parameters_json, from the file. The fingerprint of an
+	// idempotency_key stays that of the metadata as sent.
+	Embedded_EMBEDDED_FILL Embedded = 1
+	// Store the metadata as sent.
+	Embedded_EMBEDDED_IGNORE Embedded = 2
+)
+
+// Enum value maps for Embedded.
+var (
+	Embedded_name = map[int32]string{
+		0: "EMBEDDED_UNSPECIFIED",
+		1: "EMBEDDED_FILL",
+		2: "EMBEDDED_IGNORE",
+	}
+	Embedded_value = map[string]int32{
+		"EMBEDDED_UNSPECIFIED": 0,
+		"EMBEDDED_FILL":        1,
+		"EMBEDDED_IGNORE":      2,
+	}
+)
+
+func (x Embedded) Enum() *Embedded {
+	p := new(Embedded)
+	*p = x
+	return p
+}
+
+func (x Embedded) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Embedded) Descriptor() protoreflect.EnumDescriptor {
+	return file_imagestorage_v1_image_storage_proto_enumTypes[0].Descriptor()
+}
+
+func (Embedded) Type() protoreflect.EnumType {
+	return &file_imagestorage_v1_image_storage_proto_enumTypes[0]
+}
+
+func (x Embedded) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Embedded.Descriptor instead.
+func (Embedded) EnumDescriptor() ([]byte, []int) {
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{0}
+}
+
 // The order of a List, by (timestamp, filename).
 type Order int32
 
@@ -71,11 +125,11 @@ func (x Order) String() string {
 }
 
 func (Order) Descriptor() protoreflect.EnumDescriptor {
-	return file_imagestorage_v1_image_storage_proto_enumTypes[0].Descriptor()
+	return file_imagestorage_v1_image_storage_proto_enumTypes[1].Descriptor()
 }
 
 func (Order) Type() protoreflect.EnumType {
-	return &file_imagestorage_v1_image_storage_proto_enumTypes[0]
+	return &file_imagestorage_v1_image_storage_proto_enumTypes[1]
 }
 
 func (x Order) Number() protoreflect.EnumNumber {
@@ -84,7 +138,76 @@ func (x Order) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Order.Descriptor instead.
 func (Order) EnumDescriptor() ([]byte, []int) {
-	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{0}
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{1}
+}
+
+// How a Stats groups the images that match.
+type GroupBy int32
+
+const (
+	// Not at all: only the total.
+	GroupBy_GROUP_BY_UNSPECIFIED GroupBy = 0
+	// By day of the timestamp in the time zone (YYYY-MM-DD), newest first.
+	GroupBy_GROUP_BY_DAY GroupBy = 1
+	// By month of the timestamp in the time zone (YYYY-MM), newest first.
+	GroupBy_GROUP_BY_MONTH GroupBy = 2
+	// By the model's name as saved, most images first.
+	GroupBy_GROUP_BY_MODEL GroupBy = 3
+	// By category, most images first.
+	GroupBy_GROUP_BY_CATEGORY GroupBy = 4
+	// By tag, most images first. An image with several tags counts in each.
+	GroupBy_GROUP_BY_TAG GroupBy = 5
+	// By LoRA, most images first. An image with several LoRAs counts in each.
+	GroupBy_GROUP_BY_LORA GroupBy = 6
+)
+
+// Enum value maps for GroupBy.
+var (
+	GroupBy_name = map[int32]string{
+		0: "GROUP_BY_UNSPECIFIED",
+		1: "GROUP_BY_DAY",
+		2: "GROUP_BY_MONTH",
+		3: "GROUP_BY_MODEL",
+		4: "GROUP_BY_CATEGORY",
+		5: "GROUP_BY_TAG",
+		6: "GROUP_BY_LORA",
+	}
+	GroupBy_value = map[string]int32{
+		"GROUP_BY_UNSPECIFIED": 0,
+		"GROUP_BY_DAY":         1,
+		"GROUP_BY_MONTH":       2,
+		"GROUP_BY_MODEL":       3,
+		"GROUP_BY_CATEGORY":    4,
+		"GROUP_BY_TAG":         5,
+		"GROUP_BY_LORA":        6,
+	}
+)
+
+func (x GroupBy) Enum() *GroupBy {
+	p := new(GroupBy)
+	*p = x
+	return p
+}
+
+func (x GroupBy) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (GroupBy) Descriptor() protoreflect.EnumDescriptor {
+	return file_imagestorage_v1_image_storage_proto_enumTypes[2].Descriptor()
+}
+
+func (GroupBy) Type() protoreflect.EnumType {
+	return &file_imagestorage_v1_image_storage_proto_enumTypes[2]
+}
+
+func (x GroupBy) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use GroupBy.Descriptor instead.
+func (GroupBy) EnumDescriptor() ([]byte, []int) {
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{2}
 }
 
 // The metadata that a generator gives an image. At most 1 MiB in total. Text must be valid UTF-8 without NUL.
@@ -183,6 +306,126 @@ func (x *ImageMetadata) GetTags() []string {
 	return nil
 }
 
+// The settings of a generation, in one vocabulary for all generators. The daemon derives it from parameters_json (and
+// LoRAs from the prompt, too), by the names that each generator gives them; it is never stored with the image. A field
+// that the parameters do not name is empty or unset.
+type Generation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the image should not show.
+	NegativePrompt string `protobuf:"bytes,1,opt,name=negative_prompt,json=negativePrompt,proto3" json:"negative_prompt,omitempty"`
+	// The seed as it was written, so that one of 64 bits stays exact.
+	Seed string `protobuf:"bytes,2,opt,name=seed,proto3" json:"seed,omitempty"`
+	// The number of sampling steps.
+	Steps *uint32 `protobuf:"varint,3,opt,name=steps,proto3,oneof" json:"steps,omitempty"`
+	// The guidance scale (CFG).
+	Cfg *float64 `protobuf:"fixed64,4,opt,name=cfg,proto3,oneof" json:"cfg,omitempty"`
+	// The sampler, as the generator names it.
+	Sampler string `protobuf:"bytes,5,opt,name=sampler,proto3" json:"sampler,omitempty"`
+	// The scheduler, as the generator names it.
+	Scheduler string `protobuf:"bytes,6,opt,name=scheduler,proto3" json:"scheduler,omitempty"`
+	// The names of the LoRAs, without folders and extension.
+	Loras []string `protobuf:"bytes,7,rep,name=loras,proto3" json:"loras,omitempty"`
+	// The width in pixels that was asked for, which an upscaler may have changed.
+	Width uint32 `protobuf:"varint,8,opt,name=width,proto3" json:"width,omitempty"`
+	// The height in pixels that was asked for.
+	Height        uint32 `protobuf:"varint,9,opt,name=height,proto3" json:"height,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Generation) Reset() {
+	*x = Generation{}
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Generation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Generation) ProtoMessage() {}
+
+func (x *Generation) ProtoReflect() protoreflect.Message {
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Generation.ProtoReflect.Descriptor instead.
+func (*Generation) Descriptor() ([]byte, []int) {
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Generation) GetNegativePrompt() string {
+	if x != nil {
+		return x.NegativePrompt
+	}
+	return ""
+}
+
+func (x *Generation) GetSeed() string {
+	if x != nil {
+		return x.Seed
+	}
+	return ""
+}
+
+func (x *Generation) GetSteps() uint32 {
+	if x != nil && x.Steps != nil {
+		return *x.Steps
+	}
+	return 0
+}
+
+func (x *Generation) GetCfg() float64 {
+	if x != nil && x.Cfg != nil {
+		return *x.Cfg
+	}
+	return 0
+}
+
+func (x *Generation) GetSampler() string {
+	if x != nil {
+		return x.Sampler
+	}
+	return ""
+}
+
+func (x *Generation) GetScheduler() string {
+	if x != nil {
+		return x.Scheduler
+	}
+	return ""
+}
+
+func (x *Generation) GetLoras() []string {
+	if x != nil {
+		return x.Loras
+	}
+	return nil
+}
+
+func (x *Generation) GetWidth() uint32 {
+	if x != nil {
+		return x.Width
+	}
+	return 0
+}
+
+func (x *Generation) GetHeight() uint32 {
+	if x != nil {
+		return x.Height
+	}
+	return 0
+}
+
 // A stored image.
 type Image struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -196,7 +439,7 @@ type Image struct {
 	Size uint64 `protobuf:"varint,4,opt,name=size,proto3" json:"size,omitempty"`
 	// The type of the provider: "local" or "s3".
 	StorageType string `protobuf:"bytes,5,opt,name=storage_type,json=storageType,proto3" json:"storage_type,omitempty"`
-	// The metadata as sent, with the timestamp set.
+	// The metadata as sent, with the timestamp set, and with what the daemon read in the file (SaveHeader.embedded).
 	Metadata *ImageMetadata `protobuf:"bytes,6,opt,name=metadata,proto3" json:"metadata,omitempty"`
 	// The name of the provider that stores the image.
 	Provider string `protobuf:"bytes,7,opt,name=provider,proto3" json:"provider,omitempty"`
@@ -213,14 +456,16 @@ type Image struct {
 	// True when Cleanup never deletes the image.
 	Pinned bool `protobuf:"varint,13,opt,name=pinned,proto3" json:"pinned,omitempty"`
 	// The full key: outputs/images/generations/<YYYY-MM-DD>/<model-slug>/<filename>.
-	Key           string `protobuf:"bytes,14,opt,name=key,proto3" json:"key,omitempty"`
+	Key string `protobuf:"bytes,14,opt,name=key,proto3" json:"key,omitempty"`
+	// The settings of the generation; unset when the parameters name none, and from an older daemon.
+	Generation    *Generation `protobuf:"bytes,15,opt,name=generation,proto3" json:"generation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Image) Reset() {
 	*x = Image{}
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[1]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -232,7 +477,7 @@ func (x *Image) String() string {
 func (*Image) ProtoMessage() {}
 
 func (x *Image) ProtoReflect() protoreflect.Message {
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[1]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -245,7 +490,7 @@ func (x *Image) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Image.ProtoReflect.Descriptor instead.
 func (*Image) Descriptor() ([]byte, []int) {
-	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{1}
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Image) GetUrl() string {
@@ -346,6 +591,13 @@ func (x *Image) GetKey() string {
 	return ""
 }
 
+func (x *Image) GetGeneration() *Generation {
+	if x != nil {
+		return x.Generation
+	}
+	return nil
+}
+
 // One message of a Save stream: a header first, then chunks, then at most one trailer.
 type SaveRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -363,7 +615,7 @@ type SaveRequest struct {
 
 func (x *SaveRequest) Reset() {
 	*x = SaveRequest{}
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[2]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -375,7 +627,7 @@ func (x *SaveRequest) String() string {
 func (*SaveRequest) ProtoMessage() {}
 
 func (x *SaveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[2]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -388,7 +640,7 @@ func (x *SaveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SaveRequest.ProtoReflect.Descriptor instead.
 func (*SaveRequest) Descriptor() ([]byte, []int) {
-	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{2}
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *SaveRequest) GetPayload() isSaveRequest_Payload {
@@ -469,14 +721,16 @@ type SaveHeader struct {
 	// The expected media type, such as image/png, checked against the bytes when given.
 	ContentType string `protobuf:"bytes,6,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
 	// Exclude the image from every Cleanup.
-	Pinned        bool `protobuf:"varint,7,opt,name=pinned,proto3" json:"pinned,omitempty"`
+	Pinned bool `protobuf:"varint,7,opt,name=pinned,proto3" json:"pinned,omitempty"`
+	// What to do with the metadata in the file; by default it fills what is left empty. An older daemon reads none.
+	Embedded      Embedded `protobuf:"varint,8,opt,name=embedded,proto3,enum=imagestorage.v1.Embedded" json:"embedded,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SaveHeader) Reset() {
 	*x = SaveHeader{}
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[3]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -488,7 +742,7 @@ func (x *SaveHeader) String() string {
 func (*SaveHeader) ProtoMessage() {}
 
 func (x *SaveHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[3]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -501,7 +755,7 @@ func (x *SaveHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SaveHeader.ProtoReflect.Descriptor instead.
 func (*SaveHeader) Descriptor() ([]byte, []int) {
-	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{3}
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *SaveHeader) GetMetadata() *ImageMetadata {
@@ -553,6 +807,13 @@ func (x *SaveHeader) GetPinned() bool {
 	return false
 }
 
+func (x *SaveHeader) GetEmbedded() Embedded {
+	if x != nil {
+		return x.Embedded
+	}
+	return Embedded_EMBEDDED_UNSPECIFIED
+}
+
 // Declarations of callers that know them only after the last chunk; checked like those of the header.
 type SaveTrailer struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -566,7 +827,7 @@ type SaveTrailer struct {
 
 func (x *SaveTrailer) Reset() {
 	*x = SaveTrailer{}
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[4]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -578,7 +839,7 @@ func (x *SaveTrailer) String() string {
 func (*SaveTrailer) ProtoMessage() {}
 
 func (x *SaveTrailer) ProtoReflect() protoreflect.Message {
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[4]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -591,7 +852,7 @@ func (x *SaveTrailer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SaveTrailer.ProtoReflect.Descriptor instead.
 func (*SaveTrailer) Descriptor() ([]byte, []int) {
-	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{4}
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *SaveTrailer) GetSize() uint64 {
@@ -621,7 +882,7 @@ type SaveResponse struct {
 
 func (x *SaveResponse) Reset() {
 	*x = SaveResponse{}
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[5]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -633,7 +894,7 @@ func (x *SaveResponse) String() string {
 func (*SaveResponse) ProtoMessage() {}
 
 func (x *SaveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[5]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -646,7 +907,7 @@ func (x *SaveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SaveResponse.ProtoReflect.Descriptor instead.
 func (*SaveResponse) Descriptor() ([]byte, []int) {
-	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{5}
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *SaveResponse) GetImage() *Image {
@@ -682,7 +943,7 @@ type GetRequest struct {
 
 func (x *GetRequest) Reset() {
 	*x = GetRequest{}
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[6]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -694,7 +955,7 @@ func (x *GetRequest) String() string {
 func (*GetRequest) ProtoMessage() {}
 
 func (x *GetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[6]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -707,7 +968,7 @@ func (x *GetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRequest.ProtoReflect.Descriptor instead.
 func (*GetRequest) Descriptor() ([]byte, []int) {
-	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{6}
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetRequest) GetFilename() string {
@@ -761,7 +1022,7 @@ type GetResponse struct {
 
 func (x *GetResponse) Reset() {
 	*x = GetResponse{}
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[7]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -773,7 +1034,7 @@ func (x *GetResponse) String() string {
 func (*GetResponse) ProtoMessage() {}
 
 func (x *GetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[7]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -786,7 +1047,7 @@ func (x *GetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetResponse.ProtoReflect.Descriptor instead.
 func (*GetResponse) Descriptor() ([]byte, []int) {
-	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{7}
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetResponse) GetPayload() isGetResponse_Payload {
@@ -845,7 +1106,7 @@ type DateRange struct {
 
 func (x *DateRange) Reset() {
 	*x = DateRange{}
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[8]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -857,7 +1118,7 @@ func (x *DateRange) String() string {
 func (*DateRange) ProtoMessage() {}
 
 func (x *DateRange) ProtoReflect() protoreflect.Message {
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[8]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -870,7 +1131,7 @@ func (x *DateRange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DateRange.ProtoReflect.Descriptor instead.
 func (*DateRange) Descriptor() ([]byte, []int) {
-	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{8}
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *DateRange) GetStart() *timestamppb.Timestamp {
@@ -898,8 +1159,26 @@ type ListRequest struct {
 	Model string `protobuf:"bytes,3,opt,name=model,proto3" json:"model,omitempty"`
 	// The exact category.
 	Category string `protobuf:"bytes,4,opt,name=category,proto3" json:"category,omitempty"`
-	// Words that must all occur in the prompt, each as a word or a prefix of one; case and accents are ignored.
-	// In scripts without spaces each character is a word, and a run of characters is a phrase. At most 4 KiB.
+	// Terms that must all hold; case, accents and width are ignored. At most 4 KiB. Images are listed in their order of
+	// time, without ranking.
+	//
+	//	word         in the prompt; from two characters on also the beginning of a word
+	//	"a phrase"   these words of the prompt, in a row
+	//	-term        not; negatives alone list all other images
+	//	a OR b       either; OR binds its two neighbours: `a b OR c` is a and (b or c)
+	//	field:value  or field:"a value", with these fields:
+	//	  model: lora: filename:                         by words and their beginnings
+	//	  category: tag: sampler: scheduler: seed:       whole
+	//	  sha256: type:                                  whole; type is png, jpeg, webp, gif or avif
+	//	  negative:                                      as a word or a phrase, in the negative prompt
+	//	  steps: cfg:                                    a number, or >=n, <=n, n..m
+	//	  size:                                          pixels as 1024x1024, or the longer edge as a number or a range
+	//	  after: before:                                 a day (2026-11-29, UTC): after includes it, before does not
+	//	  is:pinned  has:workflow
+	//
+	// What is none of these is plain text: an unpaired quote, an operator without a neighbour, an unknown field, or a
+	// prompt that is pasted as it is: its words must occur. In scripts without spaces each character is a word, and a
+	// run of characters is a phrase; an emoji is a word. A short id or the beginning of a filename also finds its image.
 	Query string `protobuf:"bytes,5,opt,name=query,proto3" json:"query,omitempty"`
 	// Tags that the image must all have.
 	Tags []string `protobuf:"bytes,6,rep,name=tags,proto3" json:"tags,omitempty"`
@@ -912,14 +1191,17 @@ type ListRequest struct {
 	// Resumes after the batch that carried this next_page_token; filters and order must be the same.
 	PageToken string `protobuf:"bytes,10,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// The maximum number of images in a batch: default 100, at most 1000.
-	BatchSize     uint32 `protobuf:"varint,11,opt,name=batch_size,json=batchSize,proto3" json:"batch_size,omitempty"`
+	BatchSize uint32 `protobuf:"varint,11,opt,name=batch_size,json=batchSize,proto3" json:"batch_size,omitempty"`
+	// When nothing matches a model, category or tag that was asked for, send a last batch without images whose hints name
+	// those that there are. An older daemon sends none.
+	Hints         bool `protobuf:"varint,12,opt,name=hints,proto3" json:"hints,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListRequest) Reset() {
 	*x = ListRequest{}
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[9]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -931,7 +1213,7 @@ func (x *ListRequest) String() string {
 func (*ListRequest) ProtoMessage() {}
 
 func (x *ListRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[9]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -944,7 +1226,7 @@ func (x *ListRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequest.ProtoReflect.Descriptor instead.
 func (*ListRequest) Descriptor() ([]byte, []int) {
-	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{9}
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListRequest) GetProvider() string {
@@ -1024,20 +1306,29 @@ func (x *ListRequest) GetBatchSize() uint32 {
 	return 0
 }
 
+func (x *ListRequest) GetHints() bool {
+	if x != nil {
+		return x.Hints
+	}
+	return false
+}
+
 // One batch of a List stream.
 type ListResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The next images, at least one.
+	// The next images, at least one; none in a last batch of hints.
 	Images []*Image `protobuf:"bytes,1,rep,name=images,proto3" json:"images,omitempty"`
 	// Resumes after this batch; empty when no image is left.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// Only where ListRequest.hints asks for them and nothing matches: what to ask for instead.
+	Hints         []*Hint `protobuf:"bytes,3,rep,name=hints,proto3" json:"hints,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListResponse) Reset() {
 	*x = ListResponse{}
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[10]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1049,7 +1340,7 @@ func (x *ListResponse) String() string {
 func (*ListResponse) ProtoMessage() {}
 
 func (x *ListResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[10]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1062,7 +1353,7 @@ func (x *ListResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListResponse.ProtoReflect.Descriptor instead.
 func (*ListResponse) Descriptor() ([]byte, []int) {
-	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{10}
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListResponse) GetImages() []*Image {
@@ -1079,6 +1370,68 @@ func (x *ListResponse) GetNextPageToken() string {
 	return ""
 }
 
+func (x *ListResponse) GetHints() []*Hint {
+	if x != nil {
+		return x.Hints
+	}
+	return nil
+}
+
+// What there is in place of a value that no image has.
+type Hint struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The filter: model, category or tag.
+	Field string `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
+	// Values that there are, the most similar first, then those of most images; at most 5.
+	Values        []string `protobuf:"bytes,2,rep,name=values,proto3" json:"values,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Hint) Reset() {
+	*x = Hint{}
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Hint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Hint) ProtoMessage() {}
+
+func (x *Hint) ProtoReflect() protoreflect.Message {
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Hint.ProtoReflect.Descriptor instead.
+func (*Hint) Descriptor() ([]byte, []int) {
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Hint) GetField() string {
+	if x != nil {
+		return x.Field
+	}
+	return ""
+}
+
+func (x *Hint) GetValues() []string {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
 // The images to delete.
 type DeleteRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1092,7 +1445,7 @@ type DeleteRequest struct {
 
 func (x *DeleteRequest) Reset() {
 	*x = DeleteRequest{}
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[11]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1104,7 +1457,7 @@ func (x *DeleteRequest) String() string {
 func (*DeleteRequest) ProtoMessage() {}
 
 func (x *DeleteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[11]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1117,7 +1470,7 @@ func (x *DeleteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRequest.ProtoReflect.Descriptor instead.
 func (*DeleteRequest) Descriptor() ([]byte, []int) {
-	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{11}
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *DeleteRequest) GetFilenames() []string {
@@ -1149,7 +1502,7 @@ type DeleteResult struct {
 
 func (x *DeleteResult) Reset() {
 	*x = DeleteResult{}
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[12]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1161,7 +1514,7 @@ func (x *DeleteResult) String() string {
 func (*DeleteResult) ProtoMessage() {}
 
 func (x *DeleteResult) ProtoReflect() protoreflect.Message {
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[12]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1174,7 +1527,7 @@ func (x *DeleteResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteResult.ProtoReflect.Descriptor instead.
 func (*DeleteResult) Descriptor() ([]byte, []int) {
-	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{12}
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *DeleteResult) GetFilename() string {
@@ -1209,7 +1562,7 @@ type DeleteResponse struct {
 
 func (x *DeleteResponse) Reset() {
 	*x = DeleteResponse{}
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[13]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1221,7 +1574,7 @@ func (x *DeleteResponse) String() string {
 func (*DeleteResponse) ProtoMessage() {}
 
 func (x *DeleteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[13]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1234,7 +1587,7 @@ func (x *DeleteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteResponse.ProtoReflect.Descriptor instead.
 func (*DeleteResponse) Descriptor() ([]byte, []int) {
-	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{13}
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DeleteResponse) GetResults() []*DeleteResult {
@@ -1274,7 +1627,7 @@ type CleanupRequest struct {
 
 func (x *CleanupRequest) Reset() {
 	*x = CleanupRequest{}
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[14]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1286,7 +1639,7 @@ func (x *CleanupRequest) String() string {
 func (*CleanupRequest) ProtoMessage() {}
 
 func (x *CleanupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[14]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1299,7 +1652,7 @@ func (x *CleanupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CleanupRequest.ProtoReflect.Descriptor instead.
 func (*CleanupRequest) Descriptor() ([]byte, []int) {
-	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{14}
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CleanupRequest) GetProvider() string {
@@ -1389,7 +1742,7 @@ type CleanupResponse struct {
 
 func (x *CleanupResponse) Reset() {
 	*x = CleanupResponse{}
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[15]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1401,7 +1754,7 @@ func (x *CleanupResponse) String() string {
 func (*CleanupResponse) ProtoMessage() {}
 
 func (x *CleanupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[15]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1414,7 +1767,7 @@ func (x *CleanupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CleanupResponse.ProtoReflect.Descriptor instead.
 func (*CleanupResponse) Descriptor() ([]byte, []int) {
-	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{15}
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CleanupResponse) GetDeletedCount() uint64 {
@@ -1466,18 +1819,39 @@ func (x *CleanupResponse) GetKeptFuture() uint64 {
 	return 0
 }
 
-// The providers to count.
+// The providers to count, and the images of them that the total and the groups count; an image must match all filters
+// that are given.
 type StatsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The provider to count; empty is the default provider, "*" is all of them.
-	Provider      string `protobuf:"bytes,1,opt,name=provider,proto3" json:"provider,omitempty"`
+	Provider string `protobuf:"bytes,1,opt,name=provider,proto3" json:"provider,omitempty"`
+	// Filter: the range of the image's timestamp.
+	DateRange *DateRange `protobuf:"bytes,2,opt,name=date_range,json=dateRange,proto3" json:"date_range,omitempty"`
+	// Filter: the model's name as sent, or its slug.
+	Model string `protobuf:"bytes,3,opt,name=model,proto3" json:"model,omitempty"`
+	// Filter: the exact category.
+	Category string `protobuf:"bytes,4,opt,name=category,proto3" json:"category,omitempty"`
+	// Filter: as ListRequest.query.
+	Query string `protobuf:"bytes,5,opt,name=query,proto3" json:"query,omitempty"`
+	// Filter: tags that the image must all have.
+	Tags []string `protobuf:"bytes,6,rep,name=tags,proto3" json:"tags,omitempty"`
+	// Filter: true: only pinned images. False: only unpinned images.
+	Pinned *bool `protobuf:"varint,7,opt,name=pinned,proto3,oneof" json:"pinned,omitempty"`
+	// How to group the images that match.
+	By GroupBy `protobuf:"varint,8,opt,name=by,proto3,enum=imagestorage.v1.GroupBy" json:"by,omitempty"`
+	// Only groups whose names begin so; case is ignored. At most 1 KiB.
+	StartsWith string `protobuf:"bytes,9,opt,name=starts_with,json=startsWith,proto3" json:"starts_with,omitempty"`
+	// The IANA time zone of days and months, such as Europe/Berlin; default UTC.
+	TimeZone string `protobuf:"bytes,10,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	// The maximum number of groups: default 100, at most 10,000.
+	Limit         uint32 `protobuf:"varint,11,opt,name=limit,proto3" json:"limit,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *StatsRequest) Reset() {
 	*x = StatsRequest{}
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[16]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1489,7 +1863,7 @@ func (x *StatsRequest) String() string {
 func (*StatsRequest) ProtoMessage() {}
 
 func (x *StatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[16]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1502,7 +1876,7 @@ func (x *StatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsRequest.ProtoReflect.Descriptor instead.
 func (*StatsRequest) Descriptor() ([]byte, []int) {
-	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{16}
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *StatsRequest) GetProvider() string {
@@ -1512,18 +1886,94 @@ func (x *StatsRequest) GetProvider() string {
 	return ""
 }
 
+func (x *StatsRequest) GetDateRange() *DateRange {
+	if x != nil {
+		return x.DateRange
+	}
+	return nil
+}
+
+func (x *StatsRequest) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *StatsRequest) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+func (x *StatsRequest) GetQuery() string {
+	if x != nil {
+		return x.Query
+	}
+	return ""
+}
+
+func (x *StatsRequest) GetTags() []string {
+	if x != nil {
+		return x.Tags
+	}
+	return nil
+}
+
+func (x *StatsRequest) GetPinned() bool {
+	if x != nil && x.Pinned != nil {
+		return *x.Pinned
+	}
+	return false
+}
+
+func (x *StatsRequest) GetBy() GroupBy {
+	if x != nil {
+		return x.By
+	}
+	return GroupBy_GROUP_BY_UNSPECIFIED
+}
+
+func (x *StatsRequest) GetStartsWith() string {
+	if x != nil {
+		return x.StartsWith
+	}
+	return ""
+}
+
+func (x *StatsRequest) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
+}
+
+func (x *StatsRequest) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
 // Totals by provider.
 type StatsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// One entry for each requested provider.
-	Providers     []*ProviderStats `protobuf:"bytes,1,rep,name=providers,proto3" json:"providers,omitempty"`
+	// One entry for each requested provider: the whole of it, whatever the filters.
+	Providers []*ProviderStats `protobuf:"bytes,1,rep,name=providers,proto3" json:"providers,omitempty"`
+	// The total of the images that match the filters. An older daemon sends none.
+	Total *Totals `protobuf:"bytes,2,opt,name=total,proto3" json:"total,omitempty"`
+	// The groups that were asked for, those beyond the limit as one rest; without a name: images that have none.
+	Groups []*GroupStats `protobuf:"bytes,3,rep,name=groups,proto3" json:"groups,omitempty"`
+	// True when counting was ended before all images that match were seen: total and groups are of the newest of them.
+	More          bool `protobuf:"varint,4,opt,name=more,proto3" json:"more,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *StatsResponse) Reset() {
 	*x = StatsResponse{}
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[17]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1535,7 +1985,7 @@ func (x *StatsResponse) String() string {
 func (*StatsResponse) ProtoMessage() {}
 
 func (x *StatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[17]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1548,12 +1998,106 @@ func (x *StatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsResponse.ProtoReflect.Descriptor instead.
 func (*StatsResponse) Descriptor() ([]byte, []int) {
-	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{17}
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *StatsResponse) GetProviders() []*ProviderStats {
 	if x != nil {
 		return x.Providers
+	}
+	return nil
+}
+
+func (x *StatsResponse) GetTotal() *Totals {
+	if x != nil {
+		return x.Total
+	}
+	return nil
+}
+
+func (x *StatsResponse) GetGroups() []*GroupStats {
+	if x != nil {
+		return x.Groups
+	}
+	return nil
+}
+
+func (x *StatsResponse) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
+// Count and size of images.
+type Totals struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Number of images.
+	Count uint64 `protobuf:"varint,1,opt,name=count,proto3" json:"count,omitempty"`
+	// Sum of their sizes in bytes.
+	Bytes uint64 `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// The earliest timestamp; unset without images.
+	Oldest *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=oldest,proto3" json:"oldest,omitempty"`
+	// The latest timestamp; unset without images.
+	Newest        *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=newest,proto3" json:"newest,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Totals) Reset() {
+	*x = Totals{}
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Totals) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Totals) ProtoMessage() {}
+
+func (x *Totals) ProtoReflect() protoreflect.Message {
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Totals.ProtoReflect.Descriptor instead.
+func (*Totals) Descriptor() ([]byte, []int) {
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *Totals) GetCount() uint64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *Totals) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *Totals) GetOldest() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Oldest
+	}
+	return nil
+}
+
+func (x *Totals) GetNewest() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Newest
 	}
 	return nil
 }
@@ -1591,7 +2135,7 @@ type ProviderStats struct {
 
 func (x *ProviderStats) Reset() {
 	*x = ProviderStats{}
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[18]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1603,7 +2147,7 @@ func (x *ProviderStats) String() string {
 func (*ProviderStats) ProtoMessage() {}
 
 func (x *ProviderStats) ProtoReflect() protoreflect.Message {
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[18]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1616,7 +2160,7 @@ func (x *ProviderStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProviderStats.ProtoReflect.Descriptor instead.
 func (*ProviderStats) Descriptor() ([]byte, []int) {
-	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{18}
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ProviderStats) GetProvider() string {
@@ -1720,7 +2264,7 @@ type GroupStats struct {
 
 func (x *GroupStats) Reset() {
 	*x = GroupStats{}
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[19]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1732,7 +2276,7 @@ func (x *GroupStats) String() string {
 func (*GroupStats) ProtoMessage() {}
 
 func (x *GroupStats) ProtoReflect() protoreflect.Message {
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[19]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1745,7 +2289,7 @@ func (x *GroupStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupStats.ProtoReflect.Descriptor instead.
 func (*GroupStats) Descriptor() ([]byte, []int) {
-	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{19}
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *GroupStats) GetName() string {
@@ -1787,7 +2331,20 @@ const file_imagestorage_v1_image_storage_proto_rawDesc = "" +
 	"\ttimestamp\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\ttimestamp\x12\x1a\n" +
 	"\bcategory\x18\x04 \x01(\tR\bcategory\x12'\n" +
 	"\x0fparameters_json\x18\x05 \x01(\tR\x0eparametersJson\x12\x12\n" +
-	"\x04tags\x18\x06 \x03(\tR\x04tags\"\xa8\x03\n" +
+	"\x04tags\x18\x06 \x03(\tR\x04tags\"\x89\x02\n" +
+	"\n" +
+	"Generation\x12'\n" +
+	"\x0fnegative_prompt\x18\x01 \x01(\tR\x0enegativePrompt\x12\x12\n" +
+	"\x04seed\x18\x02 \x01(\tR\x04seed\x12\x19\n" +
+	"\x05steps\x18\x03 \x01(\rH\x00R\x05steps\x88\x01\x01\x12\x15\n" +
+	"\x03cfg\x18\x04 \x01(\x01H\x01R\x03cfg\x88\x01\x01\x12\x18\n" +
+	"\asampler\x18\x05 \x01(\tR\asampler\x12\x1c\n" +
+	"\tscheduler\x18\x06 \x01(\tR\tscheduler\x12\x14\n" +
+	"\x05loras\x18\a \x03(\tR\x05loras\x12\x14\n" +
+	"\x05width\x18\b \x01(\rR\x05width\x12\x16\n" +
+	"\x06height\x18\t \x01(\rR\x06heightB\b\n" +
+	"\x06_stepsB\x06\n" +
+	"\x04_cfg\"\xe5\x03\n" +
 	"\x05Image\x12\x10\n" +
 	"\x03url\x18\x01 \x01(\tR\x03url\x12\x1a\n" +
 	"\bfilename\x18\x02 \x01(\tR\bfilename\x12\x12\n" +
@@ -1804,12 +2361,15 @@ const file_imagestorage_v1_image_storage_proto_rawDesc = "" +
 	"\vcreate_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12\x16\n" +
 	"\x06pinned\x18\r \x01(\bR\x06pinned\x12\x10\n" +
-	"\x03key\x18\x0e \x01(\tR\x03key\"\xa1\x01\n" +
+	"\x03key\x18\x0e \x01(\tR\x03key\x12;\n" +
+	"\n" +
+	"generation\x18\x0f \x01(\v2\x1b.imagestorage.v1.GenerationR\n" +
+	"generation\"\xa1\x01\n" +
 	"\vSaveRequest\x125\n" +
 	"\x06header\x18\x01 \x01(\v2\x1b.imagestorage.v1.SaveHeaderH\x00R\x06header\x12\x16\n" +
 	"\x05chunk\x18\x02 \x01(\fH\x00R\x05chunk\x128\n" +
 	"\atrailer\x18\x03 \x01(\v2\x1c.imagestorage.v1.SaveTrailerH\x00R\atrailerB\t\n" +
-	"\apayload\"\x82\x02\n" +
+	"\apayload\"\xb9\x02\n" +
 	"\n" +
 	"SaveHeader\x12:\n" +
 	"\bmetadata\x18\x01 \x01(\v2\x1e.imagestorage.v1.ImageMetadataR\bmetadata\x12\x1a\n" +
@@ -1818,7 +2378,8 @@ const file_imagestorage_v1_image_storage_proto_rawDesc = "" +
 	"\x04size\x18\x04 \x01(\x04H\x00R\x04size\x88\x01\x01\x12\x16\n" +
 	"\x06sha256\x18\x05 \x01(\fR\x06sha256\x12!\n" +
 	"\fcontent_type\x18\x06 \x01(\tR\vcontentType\x12\x16\n" +
-	"\x06pinned\x18\a \x01(\bR\x06pinnedB\a\n" +
+	"\x06pinned\x18\a \x01(\bR\x06pinned\x125\n" +
+	"\bembedded\x18\b \x01(\x0e2\x19.imagestorage.v1.EmbeddedR\bembeddedB\a\n" +
 	"\x05_size\"G\n" +
 	"\vSaveTrailer\x12\x17\n" +
 	"\x04size\x18\x01 \x01(\x04H\x00R\x04size\x88\x01\x01\x12\x16\n" +
@@ -1840,7 +2401,7 @@ const file_imagestorage_v1_image_storage_proto_rawDesc = "" +
 	"\apayload\"k\n" +
 	"\tDateRange\x120\n" +
 	"\x05start\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05start\x12,\n" +
-	"\x03end\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x03end\"\xea\x02\n" +
+	"\x03end\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x03end\"\x80\x03\n" +
 	"\vListRequest\x12\x1a\n" +
 	"\bprovider\x18\x01 \x01(\tR\bprovider\x129\n" +
 	"\n" +
@@ -1856,11 +2417,16 @@ const file_imagestorage_v1_image_storage_proto_rawDesc = "" +
 	"page_token\x18\n" +
 	" \x01(\tR\tpageToken\x12\x1d\n" +
 	"\n" +
-	"batch_size\x18\v \x01(\rR\tbatchSizeB\t\n" +
-	"\a_pinned\"f\n" +
+	"batch_size\x18\v \x01(\rR\tbatchSize\x12\x14\n" +
+	"\x05hints\x18\f \x01(\bR\x05hintsB\t\n" +
+	"\a_pinned\"\x93\x01\n" +
 	"\fListResponse\x12.\n" +
 	"\x06images\x18\x01 \x03(\v2\x16.imagestorage.v1.ImageR\x06images\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"I\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12+\n" +
+	"\x05hints\x18\x03 \x03(\v2\x15.imagestorage.v1.HintR\x05hints\"4\n" +
+	"\x04Hint\x12\x14\n" +
+	"\x05field\x18\x01 \x01(\tR\x05field\x12\x16\n" +
+	"\x06values\x18\x02 \x03(\tR\x06values\"I\n" +
 	"\rDeleteRequest\x12\x1c\n" +
 	"\tfilenames\x18\x01 \x03(\tR\tfilenames\x12\x1a\n" +
 	"\bprovider\x18\x02 \x01(\tR\bprovider\"\\\n" +
@@ -1898,11 +2464,33 @@ const file_imagestorage_v1_image_storage_proto_rawDesc = "" +
 	"\x04more\x18\x06 \x01(\bR\x04more\x12\x1f\n" +
 	"\vkept_future\x18\n" +
 	" \x01(\x04R\n" +
-	"keptFuture\"*\n" +
+	"keptFuture\"\xe7\x02\n" +
 	"\fStatsRequest\x12\x1a\n" +
-	"\bprovider\x18\x01 \x01(\tR\bprovider\"M\n" +
+	"\bprovider\x18\x01 \x01(\tR\bprovider\x129\n" +
+	"\n" +
+	"date_range\x18\x02 \x01(\v2\x1a.imagestorage.v1.DateRangeR\tdateRange\x12\x14\n" +
+	"\x05model\x18\x03 \x01(\tR\x05model\x12\x1a\n" +
+	"\bcategory\x18\x04 \x01(\tR\bcategory\x12\x14\n" +
+	"\x05query\x18\x05 \x01(\tR\x05query\x12\x12\n" +
+	"\x04tags\x18\x06 \x03(\tR\x04tags\x12\x1b\n" +
+	"\x06pinned\x18\a \x01(\bH\x00R\x06pinned\x88\x01\x01\x12(\n" +
+	"\x02by\x18\b \x01(\x0e2\x18.imagestorage.v1.GroupByR\x02by\x12\x1f\n" +
+	"\vstarts_with\x18\t \x01(\tR\n" +
+	"startsWith\x12\x1b\n" +
+	"\ttime_zone\x18\n" +
+	" \x01(\tR\btimeZone\x12\x14\n" +
+	"\x05limit\x18\v \x01(\rR\x05limitB\t\n" +
+	"\a_pinned\"\xc5\x01\n" +
 	"\rStatsResponse\x12<\n" +
-	"\tproviders\x18\x01 \x03(\v2\x1e.imagestorage.v1.ProviderStatsR\tproviders\"\xa3\x04\n" +
+	"\tproviders\x18\x01 \x03(\v2\x1e.imagestorage.v1.ProviderStatsR\tproviders\x12-\n" +
+	"\x05total\x18\x02 \x01(\v2\x17.imagestorage.v1.TotalsR\x05total\x123\n" +
+	"\x06groups\x18\x03 \x03(\v2\x1b.imagestorage.v1.GroupStatsR\x06groups\x12\x12\n" +
+	"\x04more\x18\x04 \x01(\bR\x04more\"\x9c\x01\n" +
+	"\x06Totals\x12\x14\n" +
+	"\x05count\x18\x01 \x01(\x04R\x05count\x12\x14\n" +
+	"\x05bytes\x18\x02 \x01(\x04R\x05bytes\x122\n" +
+	"\x06oldest\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x06oldest\x122\n" +
+	"\x06newest\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x06newest\"\xa3\x04\n" +
 	"\rProviderStats\x12\x1a\n" +
 	"\bprovider\x18\x01 \x01(\tR\bprovider\x12!\n" +
 	"\fstorage_type\x18\x02 \x01(\tR\vstorageType\x12\x14\n" +
@@ -1926,11 +2514,23 @@ const file_imagestorage_v1_image_storage_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05count\x18\x02 \x01(\x04R\x05count\x12\x14\n" +
 	"\x05bytes\x18\x03 \x01(\x04R\x05bytes\x12\x12\n" +
-	"\x04rest\x18\x04 \x01(\bR\x04rest*N\n" +
+	"\x04rest\x18\x04 \x01(\bR\x04rest*L\n" +
+	"\bEmbedded\x12\x18\n" +
+	"\x14EMBEDDED_UNSPECIFIED\x10\x00\x12\x11\n" +
+	"\rEMBEDDED_FILL\x10\x01\x12\x13\n" +
+	"\x0fEMBEDDED_IGNORE\x10\x02*N\n" +
 	"\x05Order\x12\x15\n" +
 	"\x11ORDER_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12ORDER_NEWEST_FIRST\x10\x01\x12\x16\n" +
-	"\x12ORDER_OLDEST_FIRST\x10\x022\xd5\x03\n" +
+	"\x12ORDER_OLDEST_FIRST\x10\x02*\x99\x01\n" +
+	"\aGroupBy\x12\x18\n" +
+	"\x14GROUP_BY_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\fGROUP_BY_DAY\x10\x01\x12\x12\n" +
+	"\x0eGROUP_BY_MONTH\x10\x02\x12\x12\n" +
+	"\x0eGROUP_BY_MODEL\x10\x03\x12\x15\n" +
+	"\x11GROUP_BY_CATEGORY\x10\x04\x12\x10\n" +
+	"\fGROUP_BY_TAG\x10\x05\x12\x11\n" +
+	"\rGROUP_BY_LORA\x10\x062\xd5\x03\n" +
 	"\fImageStorage\x12E\n" +
 	"\x04Save\x12\x1c.imagestorage.v1.SaveRequest\x1a\x1d.imagestorage.v1.SaveResponse(\x01\x12G\n" +
 	"\x03Get\x12\x1b.imagestorage.v1.GetRequest\x1a\x1c.imagestorage.v1.GetResponse\"\x03\x90\x02\x010\x01\x12J\n" +
@@ -1952,73 +2552,87 @@ func file_imagestorage_v1_image_storage_proto_rawDescGZIP() []byte {
 	return file_imagestorage_v1_image_storage_proto_rawDescData
 }
 
-var file_imagestorage_v1_image_storage_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_imagestorage_v1_image_storage_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_imagestorage_v1_image_storage_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_imagestorage_v1_image_storage_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_imagestorage_v1_image_storage_proto_goTypes = []any{
-	(Order)(0),                    // 0: imagestorage.v1.Order
-	(*ImageMetadata)(nil),         // 1: imagestorage.v1.ImageMetadata
-	(*Image)(nil),                 // 2: imagestorage.v1.Image
-	(*SaveRequest)(nil),           // 3: imagestorage.v1.SaveRequest
-	(*SaveHeader)(nil),            // 4: imagestorage.v1.SaveHeader
-	(*SaveTrailer)(nil),           // 5: imagestorage.v1.SaveTrailer
-	(*SaveResponse)(nil),          // 6: imagestorage.v1.SaveResponse
-	(*GetRequest)(nil),            // 7: imagestorage.v1.GetRequest
-	(*GetResponse)(nil),           // 8: imagestorage.v1.GetResponse
-	(*DateRange)(nil),             // 9: imagestorage.v1.DateRange
-	(*ListRequest)(nil),           // 10: imagestorage.v1.ListRequest
-	(*ListResponse)(nil),          // 11: imagestorage.v1.ListResponse
-	(*DeleteRequest)(nil),         // 12: imagestorage.v1.DeleteRequest
-	(*DeleteResult)(nil),          // 13: imagestorage.v1.DeleteResult
-	(*DeleteResponse)(nil),        // 14: imagestorage.v1.DeleteResponse
-	(*CleanupRequest)(nil),        // 15: imagestorage.v1.CleanupRequest
-	(*CleanupResponse)(nil),       // 16: imagestorage.v1.CleanupResponse
-	(*StatsRequest)(nil),          // 17: imagestorage.v1.StatsRequest
-	(*StatsResponse)(nil),         // 18: imagestorage.v1.StatsResponse
-	(*ProviderStats)(nil),         // 19: imagestorage.v1.ProviderStats
-	(*GroupStats)(nil),            // 20: imagestorage.v1.GroupStats
-	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 22: google.protobuf.Duration
+	(Embedded)(0),                 // 0: imagestorage.v1.Embedded
+	(Order)(0),                    // 1: imagestorage.v1.Order
+	(GroupBy)(0),                  // 2: imagestorage.v1.GroupBy
+	(*ImageMetadata)(nil),         // 3: imagestorage.v1.ImageMetadata
+	(*Generation)(nil),            // 4: imagestorage.v1.Generation
+	(*Image)(nil),                 // 5: imagestorage.v1.Image
+	(*SaveRequest)(nil),           // 6: imagestorage.v1.SaveRequest
+	(*SaveHeader)(nil),            // 7: imagestorage.v1.SaveHeader
+	(*SaveTrailer)(nil),           // 8: imagestorage.v1.SaveTrailer
+	(*SaveResponse)(nil),          // 9: imagestorage.v1.SaveResponse
+	(*GetRequest)(nil),            // 10: imagestorage.v1.GetRequest
+	(*GetResponse)(nil),           // 11: imagestorage.v1.GetResponse
+	(*DateRange)(nil),             // 12: imagestorage.v1.DateRange
+	(*ListRequest)(nil),           // 13: imagestorage.v1.ListRequest
+	(*ListResponse)(nil),          // 14: imagestorage.v1.ListResponse
+	(*Hint)(nil),                  // 15: imagestorage.v1.Hint
+	(*DeleteRequest)(nil),         // 16: imagestorage.v1.DeleteRequest
+	(*DeleteResult)(nil),          // 17: imagestorage.v1.DeleteResult
+	(*DeleteResponse)(nil),        // 18: imagestorage.v1.DeleteResponse
+	(*CleanupRequest)(nil),        // 19: imagestorage.v1.CleanupRequest
+	(*CleanupResponse)(nil),       // 20: imagestorage.v1.CleanupResponse
+	(*StatsRequest)(nil),          // 21: imagestorage.v1.StatsRequest
+	(*StatsResponse)(nil),         // 22: imagestorage.v1.StatsResponse
+	(*Totals)(nil),                // 23: imagestorage.v1.Totals
+	(*ProviderStats)(nil),         // 24: imagestorage.v1.ProviderStats
+	(*GroupStats)(nil),            // 25: imagestorage.v1.GroupStats
+	(*timestamppb.Timestamp)(nil), // 26: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 27: google.protobuf.Duration
 }
 var file_imagestorage_v1_image_storage_proto_depIdxs = []int32{
-	21, // 0: imagestorage.v1.ImageMetadata.timestamp:type_name -> google.protobuf.Timestamp
-	1,  // 1: imagestorage.v1.Image.metadata:type_name -> imagestorage.v1.ImageMetadata
-	21, // 2: imagestorage.v1.Image.create_time:type_name -> google.protobuf.Timestamp
-	4,  // 3: imagestorage.v1.SaveRequest.header:type_name -> imagestorage.v1.SaveHeader
-	5,  // 4: imagestorage.v1.SaveRequest.trailer:type_name -> imagestorage.v1.SaveTrailer
-	1,  // 5: imagestorage.v1.SaveHeader.metadata:type_name -> imagestorage.v1.ImageMetadata
-	2,  // 6: imagestorage.v1.SaveResponse.image:type_name -> imagestorage.v1.Image
-	2,  // 7: imagestorage.v1.GetResponse.image:type_name -> imagestorage.v1.Image
-	21, // 8: imagestorage.v1.DateRange.start:type_name -> google.protobuf.Timestamp
-	21, // 9: imagestorage.v1.DateRange.end:type_name -> google.protobuf.Timestamp
-	9,  // 10: imagestorage.v1.ListRequest.date_range:type_name -> imagestorage.v1.DateRange
-	0,  // 11: imagestorage.v1.ListRequest.order:type_name -> imagestorage.v1.Order
-	2,  // 12: imagestorage.v1.ListResponse.images:type_name -> imagestorage.v1.Image
-	13, // 13: imagestorage.v1.DeleteResponse.results:type_name -> imagestorage.v1.DeleteResult
-	21, // 14: imagestorage.v1.CleanupRequest.older_than:type_name -> google.protobuf.Timestamp
-	22, // 15: imagestorage.v1.CleanupRequest.older_than_age:type_name -> google.protobuf.Duration
-	19, // 16: imagestorage.v1.StatsResponse.providers:type_name -> imagestorage.v1.ProviderStats
-	21, // 17: imagestorage.v1.ProviderStats.oldest:type_name -> google.protobuf.Timestamp
-	21, // 18: imagestorage.v1.ProviderStats.newest:type_name -> google.protobuf.Timestamp
-	20, // 19: imagestorage.v1.ProviderStats.by_model:type_name -> imagestorage.v1.GroupStats
-	20, // 20: imagestorage.v1.ProviderStats.by_category:type_name -> imagestorage.v1.GroupStats
-	20, // 21: imagestorage.v1.ProviderStats.by_date:type_name -> imagestorage.v1.GroupStats
-	3,  // 22: imagestorage.v1.ImageStorage.Save:input_type -> imagestorage.v1.SaveRequest
-	7,  // 23: imagestorage.v1.ImageStorage.Get:input_type -> imagestorage.v1.GetRequest
-	10, // 24: imagestorage.v1.ImageStorage.List:input_type -> imagestorage.v1.ListRequest
-	12, // 25: imagestorage.v1.ImageStorage.Delete:input_type -> imagestorage.v1.DeleteRequest
-	15, // 26: imagestorage.v1.ImageStorage.Cleanup:input_type -> imagestorage.v1.CleanupRequest
-	17, // 27: imagestorage.v1.ImageStorage.Stats:input_type -> imagestorage.v1.StatsRequest
-	6,  // 28: imagestorage.v1.ImageStorage.Save:output_type -> imagestorage.v1.SaveResponse
-	8,  // 29: imagestorage.v1.ImageStorage.Get:output_type -> imagestorage.v1.GetResponse
-	11, // 30: imagestorage.v1.ImageStorage.List:output_type -> imagestorage.v1.ListResponse
-	14, // 31: imagestorage.v1.ImageStorage.Delete:output_type -> imagestorage.v1.DeleteResponse
-	16, // 32: imagestorage.v1.ImageStorage.Cleanup:output_type -> imagestorage.v1.CleanupResponse
-	18, // 33: imagestorage.v1.ImageStorage.Stats:output_type -> imagestorage.v1.StatsResponse
-	28, // [28:34] is the sub-list for method output_type
-	22, // [22:28] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	26, // 0: imagestorage.v1.ImageMetadata.timestamp:type_name -> google.protobuf.Timestamp
+	3,  // 1: imagestorage.v1.Image.metadata:type_name -> imagestorage.v1.ImageMetadata
+	26, // 2: imagestorage.v1.Image.create_time:type_name -> google.protobuf.Timestamp
+	4,  // 3: imagestorage.v1.Image.generation:type_name -> imagestorage.v1.Generation
+	7,  // 4: imagestorage.v1.SaveRequest.header:type_name -> imagestorage.v1.SaveHeader
+	8,  // 5: imagestorage.v1.SaveRequest.trailer:type_name -> imagestorage.v1.SaveTrailer
+	3,  // 6: imagestorage.v1.SaveHeader.metadata:type_name -> imagestorage.v1.ImageMetadata
+	0,  // 7: imagestorage.v1.SaveHeader.embedded:type_name -> imagestorage.v1.Embedded
+	5,  // 8: imagestorage.v1.SaveResponse.image:type_name -> imagestorage.v1.Image
+	5,  // 9: imagestorage.v1.GetResponse.image:type_name -> imagestorage.v1.Image
+	26, // 10: imagestorage.v1.DateRange.start:type_name -> google.protobuf.Timestamp
+	26, // 11: imagestorage.v1.DateRange.end:type_name -> google.protobuf.Timestamp
+	12, // 12: imagestorage.v1.ListRequest.date_range:type_name -> imagestorage.v1.DateRange
+	1,  // 13: imagestorage.v1.ListRequest.order:type_name -> imagestorage.v1.Order
+	5,  // 14: imagestorage.v1.ListResponse.images:type_name -> imagestorage.v1.Image
+	15, // 15: imagestorage.v1.ListResponse.hints:type_name -> imagestorage.v1.Hint
+	17, // 16: imagestorage.v1.DeleteResponse.results:type_name -> imagestorage.v1.DeleteResult
+	26, // 17: imagestorage.v1.CleanupRequest.older_than:type_name -> google.protobuf.Timestamp
+	27, // 18: imagestorage.v1.CleanupRequest.older_than_age:type_name -> google.protobuf.Duration
+	12, // 19: imagestorage.v1.StatsRequest.date_range:type_name -> imagestorage.v1.DateRange
+	2,  // 20: imagestorage.v1.StatsRequest.by:type_name -> imagestorage.v1.GroupBy
+	24, // 21: imagestorage.v1.StatsResponse.providers:type_name -> imagestorage.v1.ProviderStats
+	23, // 22: imagestorage.v1.StatsResponse.total:type_name -> imagestorage.v1.Totals
+	25, // 23: imagestorage.v1.StatsResponse.groups:type_name -> imagestorage.v1.GroupStats
+	26, // 24: imagestorage.v1.Totals.oldest:type_name -> google.protobuf.Timestamp
+	26, // 25: imagestorage.v1.Totals.newest:type_name -> google.protobuf.Timestamp
+	26, // 26: imagestorage.v1.ProviderStats.oldest:type_name -> google.protobuf.Timestamp
+	26, // 27: imagestorage.v1.ProviderStats.newest:type_name -> google.protobuf.Timestamp
+	25, // 28: imagestorage.v1.ProviderStats.by_model:type_name -> imagestorage.v1.GroupStats
+	25, // 29: imagestorage.v1.ProviderStats.by_category:type_name -> imagestorage.v1.GroupStats
+	25, // 30: imagestorage.v1.ProviderStats.by_date:type_name -> imagestorage.v1.GroupStats
+	6,  // 31: imagestorage.v1.ImageStorage.Save:input_type -> imagestorage.v1.SaveRequest
+	10, // 32: imagestorage.v1.ImageStorage.Get:input_type -> imagestorage.v1.GetRequest
+	13, // 33: imagestorage.v1.ImageStorage.List:input_type -> imagestorage.v1.ListRequest
+	16, // 34: imagestorage.v1.ImageStorage.Delete:input_type -> imagestorage.v1.DeleteRequest
+	19, // 35: imagestorage.v1.ImageStorage.Cleanup:input_type -> imagestorage.v1.CleanupRequest
+	21, // 36: imagestorage.v1.ImageStorage.Stats:input_type -> imagestorage.v1.StatsRequest
+	9,  // 37: imagestorage.v1.ImageStorage.Save:output_type -> imagestorage.v1.SaveResponse
+	11, // 38: imagestorage.v1.ImageStorage.Get:output_type -> imagestorage.v1.GetResponse
+	14, // 39: imagestorage.v1.ImageStorage.List:output_type -> imagestorage.v1.ListResponse
+	18, // 40: imagestorage.v1.ImageStorage.Delete:output_type -> imagestorage.v1.DeleteResponse
+	20, // 41: imagestorage.v1.ImageStorage.Cleanup:output_type -> imagestorage.v1.CleanupResponse
+	22, // 42: imagestorage.v1.ImageStorage.Stats:output_type -> imagestorage.v1.StatsResponse
+	37, // [37:43] is the sub-list for method output_type
+	31, // [31:37] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_imagestorage_v1_image_storage_proto_init() }
@@ -2026,27 +2640,29 @@ func file_imagestorage_v1_image_storage_proto_init() {
 	if File_imagestorage_v1_image_storage_proto != nil {
 		return
 	}
-	file_imagestorage_v1_image_storage_proto_msgTypes[2].OneofWrappers = []any{
+	file_imagestorage_v1_image_storage_proto_msgTypes[1].OneofWrappers = []any{}
+	file_imagestorage_v1_image_storage_proto_msgTypes[3].OneofWrappers = []any{
 		(*SaveRequest_Header)(nil),
 		(*SaveRequest_Chunk)(nil),
 		(*SaveRequest_Trailer)(nil),
 	}
-	file_imagestorage_v1_image_storage_proto_msgTypes[3].OneofWrappers = []any{}
 	file_imagestorage_v1_image_storage_proto_msgTypes[4].OneofWrappers = []any{}
-	file_imagestorage_v1_image_storage_proto_msgTypes[7].OneofWrappers = []any{
+	file_imagestorage_v1_image_storage_proto_msgTypes[5].OneofWrappers = []any{}
+	file_imagestorage_v1_image_storage_proto_msgTypes[8].OneofWrappers = []any{
 		(*GetResponse_Image)(nil),
 		(*GetResponse_Chunk)(nil),
 	}
-	file_imagestorage_v1_image_storage_proto_msgTypes[9].OneofWrappers = []any{}
-	file_imagestorage_v1_image_storage_proto_msgTypes[14].OneofWrappers = []any{}
+	file_imagestorage_v1_image_storage_proto_msgTypes[10].OneofWrappers = []any{}
+	file_imagestorage_v1_image_storage_proto_msgTypes[16].OneofWrappers = []any{}
 	file_imagestorage_v1_image_storage_proto_msgTypes[18].OneofWrappers = []any{}
+	file_imagestorage_v1_image_storage_proto_msgTypes[21].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_imagestorage_v1_image_storage_proto_rawDesc), len(file_imagestorage_v1_image_storage_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   20,
+			NumEnums:      3,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -74,7 +74,8 @@ type ImageStorageClient interface {
 	// batch when nothing matches.
 	//
 	// INVALID_ARGUMENT: FIELD_INVALID, PAGE_TOKEN_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND.
-	// FAILED_PRECONDITION: STORE_REPLACED, BACKEND_AUTH. UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE.
+	// FAILED_PRECONDITION: STORE_REPLACED, BACKEND_AUTH. UNAVAILABLE: CATALOG_REBUILDING (also, with the progress in its
+	// message, while a query has fields that the index of an older version lacks), BACKEND_UNAVAILABLE.
 	List(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ListResponse], error)
 	// Deletes images by filename, pinned ones too. An unknown filename is no error; its result has the reason
 	// IMAGE_NOT_FOUND.
@@ -91,9 +92,10 @@ type ImageStorageClient interface {
 	// FAILED_PRECONDITION: STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH, BYTES_REMAIN (as for Delete).
 	// RESOURCE_EXHAUSTED: DISK_FULL. UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
 	Cleanup(ctx context.Context, in *CleanupRequest, opts ...grpc.CallOption) (*CleanupResponse, error)
-	// Counts images and bytes; constant time in the number of images.
+	// Counts images and bytes: of whole providers in constant time, and of the images that match the filters, in total
+	// and by group, in the time that `more` allows.
 	//
-	// NOT_FOUND: PROVIDER_NOT_FOUND. FAILED_PRECONDITION: STORE_REPLACED, BACKEND_AUTH.
+	// INVALID_ARGUMENT: FIELD_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND. FAILED_PRECONDITION: STORE_REPLACED, BACKEND_AUTH.
 	// UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE.
 	Stats(ctx context.Context, in *StatsRequest, opts ...grpc.CallOption) (*StatsResponse, error)
 }
@@ -223,7 +225,8 @@ type ImageStorageServer interface {
 	// batch when nothing matches.
 	//
 	// INVALID_ARGUMENT: FIELD_INVALID, PAGE_TOKEN_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND.
-	// FAILED_PRECONDITION: STORE_REPLACED, BACKEND_AUTH. UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE.
+	// FAILED_PRECONDITION: STORE_REPLACED, BACKEND_AUTH. UNAVAILABLE: CATALOG_REBUILDING (also, with the progress in its
+	// message, while a query has fields that the index of an older version lacks), BACKEND_UNAVAILABLE.
 	List(*ListRequest, grpc.ServerStreamingServer[ListResponse]) error
 	// Deletes images by filename, pinned ones too. An unknown filename is no error; its result has the reason
 	// IMAGE_NOT_FOUND.
@@ -240,9 +243,10 @@ type ImageStorageServer interface {
 	// FAILED_PRECONDITION: STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH, BYTES_REMAIN (as for Delete).
 	// RESOURCE_EXHAUSTED: DISK_FULL. UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
 	Cleanup(context.Context, *CleanupRequest) (*CleanupResponse, error)
-	// Counts images and bytes; constant time in the number of images.
+	// Counts images and bytes: of whole providers in constant time, and of the images that match the filters, in total
+	// and by group, in the time that `more` allows.
 	//
-	// NOT_FOUND: PROVIDER_NOT_FOUND. FAILED_PRECONDITION: STORE_REPLACED, BACKEND_AUTH.
+	// INVALID_ARGUMENT: FIELD_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND. FAILED_PRECONDITION: STORE_REPLACED, BACKEND_AUTH.
 	// UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE.
 	Stats(context.Context, *StatsRequest) (*StatsResponse, error)
 	mustEmbedUnimplementedImageStorageServer()

@@ -5,7 +5,11 @@ import com.google.protobuf.util.Timestamps;
 import com.google.rpc.BadRequest;
 import com.google.rpc.ErrorInfo;
 import dev.imagestorage.v1.DateRange;
+import dev.imagestorage.v1.Embedded;
+import dev.imagestorage.v1.Generation;
 import dev.imagestorage.v1.GetRequest;
+import dev.imagestorage.v1.GroupBy;
+import dev.imagestorage.v1.GroupStats;
 import dev.imagestorage.v1.Image;
 import dev.imagestorage.v1.ImageMetadata;
 import dev.imagestorage.v1.ImageStorageGrpc;
@@ -13,6 +17,7 @@ import dev.imagestorage.v1.ImageStorageGrpc.ImageStorageBlockingV2Stub;
 import dev.imagestorage.v1.ListRequest;
 import dev.imagestorage.v1.Order;
 import dev.imagestorage.v1.SaveHeader;
+import dev.imagestorage.v1.StatsRequest;
 import io.grpc.StatusException;
 import io.grpc.protobuf.StatusProto;
 import java.io.BufferedReader;
@@ -25,6 +30,7 @@ import java.security.MessageDigest;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Locale;
 import java.util.UUID;
 
 /**
@@ -56,13 +62,53 @@ final class Interop {
     Boolean pinned;
     Long startMs;
     Long endMs;
+    String embedded = "";
+    boolean hints;
+    String by = "unspecified";
+    String startsWith = "";
+    String timeZone = "";
   }
 
   private record Saved(Picture image, boolean replayed) {}
 
   private record Got(long size, String sha256) {}
 
-  private record Listed(List<Picture> images) {}
+  private record Listed(List<Picture> images, List<Hinted> hints) {}
+
+  private record Hinted(String field, List<String> values) {}
+
+  private record Counted(
+      long count, long bytes, Long oldestMs, Long newestMs, List<Group> groups, boolean more) {}
+
+  private record Group(String name, long count, long bytes, boolean rest) {
+    static Group of(GroupStats group) {
+      return new Group(group.getName(), group.getCount(), group.getBytes(), group.getRest());
+    }
+  }
+
+  private record Settings(
+      String negativePrompt,
+      String seed,
+      Integer steps,
+      Double cfg,
+      String sampler,
+      String scheduler,
+      List<String> loras,
+      int width,
+      int height) {
+    static Settings of(Generation generation) {
+      return new Settings(
+          generation.getNegativePrompt(),
+          generation.getSeed(),
+          generation.hasSteps() ? generation.getSteps() : null,
+          generation.hasCfg() ? generation.getCfg() : null,
+          generation.getSampler(),
+          generation.getScheduler(),
+          generation.getLorasList(),
+          generation.getWidth(),
+          generation.getHeight());
+    }
+  }
 
   private record Failed(Failure error) {}
 
@@ -81,7 +127,8 @@ final class Interop {
       String category,
       List<String> tags,
       String parametersJson,
-      long timestampMs) {
+      long timestampMs,
+      Settings generation) {
     static Picture of(Image image) {
       var metadata = image.getMetadata();
       return new Picture(
@@ -97,7 +144,8 @@ final class Interop {
           metadata.getCategory(),
           metadata.getTagsList(),
           metadata.getParametersJson(),
-          Timestamps.toMillis(metadata.getTimestamp()));
+          Timestamps.toMillis(metadata.getTimestamp()),
+          image.hasGeneration() ? Settings.of(image.getGeneration()) : null);
     }
   }
 
@@ -118,6 +166,7 @@ final class Interop {
         case "save" -> save(storage, command);
         case "get" -> get(storage, command);
         case "list" -> list(storage, command);
+        case "totals" -> totals(storage, command);
         default -> throw new IllegalArgumentException(command.verb);
       };
     } catch (StatusException failed) {
@@ -143,6 +192,10 @@ final class Interop {
             .setIdempotencyKey(command.idempotencyKey)
             .setContentType(command.contentType)
             .setPinned(Boolean.TRUE.equals(command.pinned))
+            .setEmbedded(
+                command.embedded.equals("ignore")
+                    ? Embedded.EMBEDDED_IGNORE
+                    : Embedded.EMBEDDED_UNSPECIFIED)
             .build();
     var saved = SaveAndList.save(storage, Path.of(command.file), header);
     return new Saved(Picture.of(saved.getImage()), saved.getReplayed());
@@ -167,25 +220,60 @@ final class Interop {
   }
 
   private static Listed list(ImageStorageBlockingV2Stub storage, Command command) throws Exception {
-    var range = DateRange.newBuilder();
-    if (command.startMs != null) range.setStart(Timestamps.fromMillis(command.startMs));
-    if (command.endMs != null) range.setEnd(Timestamps.fromMillis(command.endMs));
     var request =
         ListRequest.newBuilder()
-            .setDateRange(range)
+            .setDateRange(rangeOf(command))
             .setModel(command.model)
             .setCategory(command.category)
             .setQuery(command.query)
             .addAllTags(command.tags)
-            .setLimit(command.limit);
+            .setLimit(command.limit)
+            .setHints(command.hints);
     if (command.pinned != null) request.setPinned(command.pinned);
     if (command.order.equals("oldest")) request.setOrder(Order.ORDER_OLDEST_FIRST);
     var batches = storage.list(request.build());
     var images = new ArrayList<Picture>();
+    var hints = new ArrayList<Hinted>();
     while (batches.hasNext()) {
-      batches.read().getImagesList().stream().map(Picture::of).forEach(images::add);
+      var batch = batches.read();
+      batch.getImagesList().stream().map(Picture::of).forEach(images::add);
+      batch.getHintsList().stream()
+          .map(hint -> new Hinted(hint.getField(), hint.getValuesList()))
+          .forEach(hints::add);
     }
-    return new Listed(images);
+    return new Listed(images, hints);
+  }
+
+  private static Counted totals(ImageStorageBlockingV2Stub storage, Command command)
+      throws Exception {
+    var request =
+        StatsRequest.newBuilder()
+            .setDateRange(rangeOf(command))
+            .setModel(command.model)
+            .setCategory(command.category)
+            .setQuery(command.query)
+            .addAllTags(command.tags)
+            .setBy(GroupBy.valueOf("GROUP_BY_" + command.by.toUpperCase(Locale.ROOT)))
+            .setStartsWith(command.startsWith)
+            .setTimeZone(command.timeZone)
+            .setLimit(command.limit);
+    if (command.pinned != null) request.setPinned(command.pinned);
+    var answer = storage.stats(request.build());
+    var total = answer.getTotal();
+    return new Counted(
+        total.getCount(),
+        total.getBytes(),
+        total.hasOldest() ? Timestamps.toMillis(total.getOldest()) : null,
+        total.hasNewest() ? Timestamps.toMillis(total.getNewest()) : null,
+        answer.getGroupsList().stream().map(Group::of).toList(),
+        answer.getMore());
+  }
+
+  private static DateRange rangeOf(Command command) {
+    var range = DateRange.newBuilder();
+    if (command.startMs != null) range.setStart(Timestamps.fromMillis(command.startMs));
+    if (command.endMs != null) range.setEnd(Timestamps.fromMillis(command.endMs));
+    return range.build();
   }
 
   private static Failure failureOf(StatusException failed) throws IOException {

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterator
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 import numpy as np
 import pytest
+from grpc import StatusCode
 from PIL import Image as Pillow
 from support import Daemon, Scripted, png
 
-from image_storage import ImageStorage, ImageStorageError
+from image_storage import Generation, GroupStats, Hint, ImageStorage, ImageStorageError, Totals
 from imagestorage.v1 import image_storage_pb2 as pb
 
 
@@ -138,6 +140,79 @@ def test_stats_count_by_group(client: Any, model: str) -> None:
     assert [group.count for group in provider.by_category if group.name == model] == [2]
     assert "2024-01-01" in {group.name for group in provider.by_date}
     assert provider.oldest <= datetime(2024, 1, 1, 12, tzinfo=timezone.utc) < provider.newest
+
+
+def test_settings_hints_and_totals_are_told(connect: Any) -> None:
+    told = Telling()
+    heard: list[tuple[Hint, ...]] = []
+    with told as address, connect(address) as client:
+        image = client.save(png(), embedded="ignore")
+        assert [*client.list(model="dreamshaper", on_hints=heard.append)] == []
+        totals = client.totals(by="month", query="fox seed:42", tags=["snow"], pinned=False, time_zone="Europe/Berlin")
+        client.save(png())
+        assert [*client.list()] == []
+    ignored, filled = told.headers
+    assert (ignored.embedded, filled.embedded) == (pb.EMBEDDED_IGNORE, pb.EMBEDDED_FILL)
+    assert image.generation == Generation("blurry", "18446744073709551615", 20, None, "euler", "", ("ink",), 832, 0)
+    assert [request.hints for request in told.lists] == [True, False]
+    assert heard == [(Hint("model", ("dreamshaper_8", "flux")),)]
+    assert totals == Totals(
+        count=3,
+        bytes=2**40,
+        oldest=datetime(2026, 11, 1, tzinfo=timezone.utc),
+        newest=None,
+        groups=(GroupStats(name="2026-11", count=3, bytes=2**40, rest=False),),
+        more=True,
+    )
+    assert (told.counted.by, told.counted.query, told.counted.pinned) == (pb.GROUP_BY_MONTH, "fox seed:42", False)
+    assert (told.counted.time_zone, [*told.counted.tags]) == ("Europe/Berlin", ["snow"])
+
+
+def test_an_older_daemon_is_named_where_it_lacks_something(connect: Any) -> None:
+    with Older() as address, connect(address) as client:
+        assert client.save(png()).generation is None
+        assert [provider.count for provider in client.stats()] == [7]
+        with pytest.raises(ImageStorageError, match="the daemon is older than totals") as caught:
+            client.totals(query="fox")
+    assert (caught.value.code, caught.value.retryable) == (StatusCode.UNIMPLEMENTED, False)
+
+
+class Telling(Scripted):
+    """Tells what daemons tell since they read files; keeps the requests."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.headers: list[pb.SaveHeader] = []
+        self.lists: list[pb.ListRequest] = []
+        self.counted = pb.StatsRequest()
+
+    def Save(self, requests: Iterator[pb.SaveRequest], context: Any) -> pb.SaveResponse:  # noqa: N802
+        header, *_ = requests
+        self.headers.append(header.header)
+        settings = pb.Generation(negative_prompt="blurry", steps=20, sampler="euler", loras=["ink"], width=832)
+        settings.seed = "18446744073709551615"
+        return pb.SaveResponse(image=pb.Image(generation=settings))
+
+    def List(self, request: pb.ListRequest, context: Any) -> Iterator[pb.ListResponse]:  # noqa: N802
+        self.lists.append(request)
+        if request.hints:
+            yield pb.ListResponse(hints=[pb.Hint(field="model", values=["dreamshaper_8", "flux"])])
+
+    def Stats(self, request: pb.StatsRequest, context: Any) -> pb.StatsResponse:  # noqa: N802
+        self.counted = request
+        total = pb.Totals(count=3, bytes=2**40)
+        total.oldest.FromDatetime(datetime(2026, 11, 1))
+        return pb.StatsResponse(total=total, groups=[pb.GroupStats(name="2026-11", count=3, bytes=2**40)], more=True)
+
+
+class Older(Scripted):
+    """Answers as daemons did before."""
+
+    def Save(self, requests: Iterator[pb.SaveRequest], context: Any) -> pb.SaveResponse:  # noqa: N802
+        return pb.SaveResponse(image=pb.Image(filename=f"{len([*requests])}.png"))
+
+    def Stats(self, request: pb.StatsRequest, context: Any) -> pb.StatsResponse:  # noqa: N802
+        return pb.StatsResponse(providers=[pb.ProviderStats(provider="local", count=7)])
 
 
 class Pruner(Scripted):

@@ -30,6 +30,8 @@ def keep(address: str, file: Path) -> Image | None:
         print(head, image.sha256.hex(), image.metadata.parameters["seed"], storage.get(image.filename)[:8])
         freed: int = storage.cleanup(older_than=timedelta(days=30), keep_count=1000, dry_run=True).freed_bytes
         print(freed, [group.name for provider in storage.stats() for group in provider.by_model])
+        totals = storage.totals(by="month", query="fox", time_zone="Europe/Berlin")
+        print([group.count for group in totals.groups], image.generation.seed if image.generation else "")
         return image
 
 

@@ -5,7 +5,8 @@ use std::io::stdin;
 use image_storage::v1::get_response::Payload;
 use image_storage::v1::image_storage_client::ImageStorageClient;
 use image_storage::v1::{
-    DateRange, GetRequest, Image, ImageMetadata, ListRequest, Order, SaveHeader,
+    DateRange, Embedded, Generation, GetRequest, GroupBy, Image, ImageMetadata, ListRequest, Order,
+    SaveHeader, StatsRequest,
 };
 use prost_types::Timestamp;
 use serde::Deserialize;
@@ -31,6 +32,7 @@ enum Command {
     Save(Save),
     Get(Get),
     List(List),
+    Totals(Totals),
 }
 
 #[derive(Default, Deserialize)]
@@ -47,6 +49,7 @@ struct Save {
     content_type: String,
     pinned: bool,
     provider: String,
+    embedded: String,
 }
 
 #[derive(Default, Deserialize)]
@@ -69,6 +72,23 @@ struct List {
     end_ms: Option<i64>,
     order: String,
     limit: u32,
+    hints: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Totals {
+    model: String,
+    category: String,
+    query: String,
+    tags: Vec<String>,
+    pinned: Option<bool>,
+    start_ms: Option<i64>,
+    end_ms: Option<i64>,
+    by: String,
+    starts_with: String,
+    time_zone: String,
+    limit: u32,
 }
 
 type Storage = ImageStorageClient<Channel>;
@@ -82,6 +102,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             Command::Save(command) => save(&mut storage, command).await,
             Command::Get(command) => get(&mut storage, command).await,
             Command::List(command) => list(&mut storage, command).await,
+            Command::Totals(command) => totals(&mut storage, command).await,
         };
         println!("{}", answer.unwrap_or_else(|failed| refused(&failed)));
     }
@@ -91,6 +112,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
 async fn save(storage: &mut Storage, command: Save) -> Result<Value, Status> {
     let now = || Timestamp::from(std::time::SystemTime::now());
     let any_key = || format!("{:032x}", rand::random::<u128>());
+    let embedded = match command.embedded.as_str() {
+        "ignore" => Embedded::Ignore,
+        _ => Embedded::Unspecified,
+    };
     let header = SaveHeader {
         metadata: Some(ImageMetadata {
             prompt: command.prompt,
@@ -104,6 +129,7 @@ async fn save(storage: &mut Storage, command: Save) -> Result<Value, Status> {
         idempotency_key: command.idempotency_key.unwrap_or_else(any_key),
         content_type: command.content_type,
         pinned: command.pinned,
+        embedded: embedded.into(),
         ..Default::default()
     };
     let saved = save_and_list::save(storage, command.file.as_ref(), &header).await?;
@@ -135,10 +161,7 @@ async fn list(storage: &mut Storage, command: List) -> Result<Value, Status> {
         _ => Order::NewestFirst,
     };
     let request = ListRequest {
-        date_range: Some(DateRange {
-            start: command.start_ms.map(timestamp),
-            end: command.end_ms.map(timestamp),
-        }),
+        date_range: Some(range(command.start_ms, command.end_ms)),
         model: command.model,
         category: command.category,
         query: command.query,
@@ -146,14 +169,55 @@ async fn list(storage: &mut Storage, command: List) -> Result<Value, Status> {
         pinned: command.pinned,
         order: order.into(),
         limit: command.limit,
+        hints: command.hints,
         ..Default::default()
     };
     let mut batches = storage.list(request).await?.into_inner();
     let mut images = Vec::new();
+    let mut hints = Vec::new();
     while let Some(batch) = batches.message().await? {
         images.extend(batch.images.into_iter().map(described));
+        let told = batch.hints.into_iter();
+        hints.extend(told.map(|hint| json!({ "field": hint.field, "values": hint.values })));
     }
-    Ok(json!({ "images": images }))
+    Ok(json!({ "images": images, "hints": hints }))
+}
+
+async fn totals(storage: &mut Storage, command: Totals) -> Result<Value, Status> {
+    let by = GroupBy::from_str_name(&format!("GROUP_BY_{}", command.by.to_uppercase()));
+    let request = StatsRequest {
+        date_range: Some(range(command.start_ms, command.end_ms)),
+        model: command.model,
+        category: command.category,
+        query: command.query,
+        tags: command.tags,
+        pinned: command.pinned,
+        by: by.unwrap_or_default().into(),
+        starts_with: command.starts_with,
+        time_zone: command.time_zone,
+        limit: command.limit,
+        ..Default::default()
+    };
+    let answer = storage.stats(request).await?.into_inner();
+    let total = answer.total.unwrap_or_default();
+    let groups = answer.groups.into_iter().map(|group| {
+        json!({ "name": group.name, "count": group.count, "bytes": group.bytes, "rest": group.rest })
+    });
+    Ok(json!({
+        "count": total.count,
+        "bytes": total.bytes,
+        "oldestMs": total.oldest.map(milliseconds),
+        "newestMs": total.newest.map(milliseconds),
+        "groups": groups.collect::<Vec<_>>(),
+        "more": answer.more,
+    }))
+}
+
+fn range(start_ms: Option<i64>, end_ms: Option<i64>) -> DateRange {
+    DateRange {
+        start: start_ms.map(timestamp),
+        end: end_ms.map(timestamp),
+    }
 }
 
 fn described(image: Image) -> Value {
@@ -172,6 +236,21 @@ fn described(image: Image) -> Value {
         "tags": metadata.tags,
         "parametersJson": metadata.parameters_json,
         "timestampMs": metadata.timestamp.map(milliseconds),
+        "generation": image.generation.map(settings),
+    })
+}
+
+fn settings(generation: Generation) -> Value {
+    json!({
+        "negativePrompt": generation.negative_prompt,
+        "seed": generation.seed,
+        "steps": generation.steps,
+        "cfg": generation.cfg,
+        "sampler": generation.sampler,
+        "scheduler": generation.scheduler,
+        "loras": generation.loras,
+        "width": generation.width,
+        "height": generation.height,
     })
 }
 

@@ -6,14 +6,26 @@ from .dates import Instant
 from .errors import ImageStorageError, RetryWith
 from .image_reader import AsyncImageReader, ImageReader
 from .source import Source
-from .types import CleanupResult, DeleteResult, GroupStats, Image, ImageMetadata, ProviderStats
+from .types import (
+    CleanupResult,
+    DeleteResult,
+    Generation,
+    GroupStats,
+    Hint,
+    Image,
+    ImageMetadata,
+    ProviderStats,
+    Totals,
+)
 
 __all__ = [
     "AsyncImageReader",
     "AsyncImageStorage",
     "CleanupResult",
     "DeleteResult",
+    "Generation",
     "GroupStats",
+    "Hint",
     "Image",
     "ImageMetadata",
     "ImageReader",
@@ -23,4 +35,5 @@ __all__ = [
     "ProviderStats",
     "RetryWith",
     "Source",
+    "Totals",
 ]

@@ -89,6 +89,7 @@ class AsyncImageStorage:
     delete = _awaited(ImageStorage.delete)
     cleanup = _awaited(ImageStorage.cleanup)
     stats = _awaited(ImageStorage.stats)
+    totals = _awaited(ImageStorage.totals)
 
     async def open(self, filename: str, *, provider: str = "") -> AsyncImageReader:
         """Returns an image as a binary file whose `read` is awaited; `.image` describes it.

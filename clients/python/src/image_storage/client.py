@@ -16,7 +16,10 @@ from imagestorage.v1 import image_storage_pb2 as pb
 from .cancellation import Cancellation
 from .connection import Connection
 from .convert import (
+    GROUPS,
     ORDERS,
+    Embedded,
+    GroupBy,
     Order,
     age_of,
     cleanup_from,
@@ -26,16 +29,17 @@ from .convert import (
     stats_from,
     tags_of,
     timestamp_of,
+    totals_from,
 )
 from .dates import Instant
 from .errors import ImageStorageError
 from .image_reader import ImageReader
 from .methods import CLEANUP, DELETE, SAVE, STATS
-from .resume import Download, Listing
+from .resume import Download, Listing, OnHints
 from .retry import DEFAULT_RETRIES, OnRetry
 from .save import Parameters, Progress, Saving
 from .source import Source
-from .types import CleanupResult, DeleteResult, Image, ProviderStats
+from .types import CleanupResult, DeleteResult, Image, ProviderStats, Totals
 
 DEFAULT_ADDRESS = "127.0.0.1:50051"
 #: The contract's limit for one Delete.
@@ -98,6 +102,7 @@ class ImageStorage:
         pinned: bool = False,
         content_type: str = "",
         idempotency_key: str | None = None,
+        embedded: Embedded = "fill",
         progress: Progress | None = None,
     ) -> Image:
         """Stores one image; when it returns the image is on stable storage.
@@ -118,6 +123,9 @@ class ImageStorage:
             pinned: Keeps the image out of every cleanup.
             content_type: The expected type, such as `image/png`, checked when given.
             idempotency_key: Default: a generated one. A repeated save with it returns the first result, `replayed`.
+            embedded: `fill`: the daemon fills what is left empty of prompt, model and parameters from what the
+                generator wrote into the file; the result shows it. `ignore`: the metadata is stored as given. An older
+                daemon reads nothing.
             progress: Called with the further bytes sent, as `tqdm.update` is; negative when an attempt starts over.
         """
         saving = Saving(
@@ -132,6 +140,7 @@ class ImageStorage:
             pinned=pinned,
             content_type=content_type,
             idempotency_key=idempotency_key,
+            embedded=embedded,
             progress=progress,
         )
         retry = self._connection.retry()
@@ -181,6 +190,7 @@ class ImageStorage:
         pinned: bool | None = None,
         order: Order = "newest",
         limit: int = 0,
+        on_hints: OnHints | None = None,
     ) -> Iterator[Image]:
         """Yields the images that match all filters. Sends nothing before the first; resumes a lost connection.
 
@@ -190,11 +200,15 @@ class ImageStorage:
             until: First instant after the range; a date includes that whole day.
             model: The name as it was saved, or its slug.
             category: The exact category.
-            query: Words of the prompt, or their beginnings; all must occur.
+            query: Terms that must all hold: words of the prompt or their beginnings, `"a phrase"`, `-not`, `a OR b`,
+                and fields such as `seed:42`, `steps:>=30`, `lora:ink`, `negative:blurry`, `after:2026-11-01`; the
+                contract has them all. Any other text, such as a pasted prompt, is searched for its words.
             tags: The image must have all of them.
             pinned: Only pinned images, or only those that are not; None means both.
             order: By timestamp.
             limit: The most images; 0 means all.
+            on_hints: Called when nothing matches and no image has the model, the category or a tag that was asked for,
+                with what there is instead. An older daemon gives no hints.
         """
         request = pb.ListRequest(
             provider=provider,
@@ -206,8 +220,9 @@ class ImageStorage:
             order=ORDERS[order],
             limit=limit,
             pinned=pinned,  # type: ignore[arg-type]  # None is unset
+            hints=on_hints is not None,
         )
-        return self._connection.read(Listing(request))
+        return self._connection.read(Listing(request, on_hints))
 
     def delete(self, filenames: str | Iterable[str], *, provider: str = "") -> DeleteResults:
         """Deletes any number of images, pinned ones too; returns one result per filename, in order.
@@ -266,6 +281,56 @@ class ImageStorage:
     def stats(self, provider: str = "") -> AllStats:
         """Returns the counts of one provider, or of each for `*`; default: the default provider."""
         return [*map(stats_from, self._connection.ask(STATS, pb.StatsRequest(provider=provider)).providers)]
+
+    def totals(
+        self,
+        *,
+        by: GroupBy | None = None,
+        provider: str = "",
+        since: Instant | None = None,
+        until: Instant | None = None,
+        model: str = "",
+        category: str = "",
+        query: str = "",
+        tags: Iterable[str] = (),
+        pinned: bool | None = None,
+        starts_with: str = "",
+        time_zone: str = "",
+        limit: int = 0,
+    ) -> Totals:
+        """Counts the images that match all filters, in total and by group.
+
+        Args:
+            by: The groups; None means none. An image with several tags or LoRAs counts in each of them.
+            provider: Default: the default provider; `*` means all of them.
+            since: First instant of the image's timestamp, as in `list`.
+            until: First instant after the range; a date includes that whole day.
+            model: The name as it was saved, or its slug.
+            category: The exact category.
+            query: As in `list`.
+            tags: The image must have all of them.
+            pinned: Only pinned images, or only those that are not; None means both.
+            starts_with: Only groups whose names begin so; case is ignored.
+            time_zone: The IANA time zone of days and months, such as `Europe/Berlin`; default UTC.
+            limit: The most groups: 1 to 10,000, default 100. Those beyond are one rest.
+
+        Raises:
+            ImageStorageError: UNIMPLEMENTED when the daemon is older: it counts only whole providers.
+        """
+        request = pb.StatsRequest(
+            provider=provider,
+            date_range=date_range(since, until),
+            model=model,
+            category=category,
+            query=query,
+            tags=tags_of(tags),
+            pinned=pinned,  # type: ignore[arg-type]  # None is unset
+            by=GROUPS[by] if by else pb.GROUP_BY_UNSPECIFIED,
+            starts_with=starts_with,
+            time_zone=time_zone,
+            limit=limit,
+        )
+        return totals_from(self._connection.ask(STATS, request))
 
     def close(self) -> None:
         """Closes the connection and cancels the calls that still run."""

@@ -7,6 +7,7 @@ from dataclasses import fields
 from datetime import datetime, timezone
 from typing import Any, Literal, TypeVar
 
+import grpc
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -14,9 +15,31 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from imagestorage.v1 import image_storage_pb2 as pb
 
 from .dates import Instant, age, instant
-from .types import CleanupResult, DeleteResult, GroupStats, Image, ImageMetadata, ProviderStats
+from .errors import ImageStorageError
+from .types import (
+    CleanupResult,
+    DeleteResult,
+    Generation,
+    GroupStats,
+    Hint,
+    Image,
+    ImageMetadata,
+    ProviderStats,
+    Totals,
+)
 
 Order = Literal["newest", "oldest"]
+Embedded = Literal["fill", "ignore"]
+EMBEDDED = {"fill": pb.EMBEDDED_FILL, "ignore": pb.EMBEDDED_IGNORE}
+GroupBy = Literal["day", "month", "model", "category", "tag", "lora"]
+GROUPS = {
+    "day": pb.GROUP_BY_DAY,
+    "month": pb.GROUP_BY_MONTH,
+    "model": pb.GROUP_BY_MODEL,
+    "category": pb.GROUP_BY_CATEGORY,
+    "tag": pb.GROUP_BY_TAG,
+    "lora": pb.GROUP_BY_LORA,
+}
 ORDERS = {"newest": pb.ORDER_NEWEST_FIRST, "oldest": pb.ORDER_OLDEST_FIRST}
 
 T = TypeVar("T")
@@ -60,7 +83,28 @@ def image_from(message: pb.Image, *, replayed: bool = False) -> Image:
         timestamp=_datetime(message.metadata.timestamp),
         tags=tuple(message.metadata.tags),
     )
-    return _same(Image, message, metadata=metadata, create_time=_datetime(message.create_time), replayed=replayed)
+    return _same(
+        Image,
+        message,
+        metadata=metadata,
+        create_time=_datetime(message.create_time),
+        generation=_generation(message.generation) if message.HasField("generation") else None,
+        replayed=replayed,
+    )
+
+
+def _generation(message: pb.Generation) -> Generation:
+    return _same(
+        Generation,
+        message,
+        steps=message.steps if message.HasField("steps") else None,
+        cfg=message.cfg if message.HasField("cfg") else None,
+        loras=tuple(message.loras),
+    )
+
+
+def hints_from(batch: pb.ListResponse) -> tuple[Hint, ...]:
+    return tuple(Hint(hint.field, tuple(hint.values)) for hint in batch.hints)
 
 
 def delete_result_from(message: pb.DeleteResult) -> DeleteResult:
@@ -69,6 +113,22 @@ def delete_result_from(message: pb.DeleteResult) -> DeleteResult:
 
 def cleanup_from(message: pb.CleanupResponse) -> CleanupResult:
     return _same(CleanupResult, message, filenames=tuple(message.filenames))
+
+
+def totals_from(message: pb.StatsResponse) -> Totals:
+    """Returns the totals. Raises UNIMPLEMENTED for the answer of a daemon that does not know them."""
+    if not message.HasField("total"):
+        text = "the daemon is older than totals: it counts only whole providers (stats), whatever was asked for"
+        raise ImageStorageError(grpc.StatusCode.UNIMPLEMENTED, text)
+    total = message.total
+    return Totals(
+        count=total.count,
+        bytes=total.bytes,
+        oldest=_datetime(total.oldest) if total.HasField("oldest") else None,
+        newest=_datetime(total.newest) if total.HasField("newest") else None,
+        groups=_groups(message.groups),
+        more=message.more,
+    )
 
 
 def stats_from(message: pb.ProviderStats) -> ProviderStats:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Generic, Protocol, TypeVar
 
 import grpc
 
 from imagestorage.v1 import image_storage_pb2 as pb
 
-from .convert import image_from
+from .convert import hints_from, image_from
 from .errors import ImageStorageError
 from .methods import GET, LIST, Method, RequestT, ResponseT
-from .types import Image
+from .types import Hint, Image
 
 ItemT = TypeVar("ItemT", covariant=True)
+
+#: Called before a list ends that matched nothing, with what there is instead.
+OnHints = Callable[[tuple[Hint, ...]], object]
 
 
 class Reading(Protocol, Generic[RequestT, ResponseT, ItemT]):
@@ -37,8 +40,9 @@ class Listing:
 
     method = LIST
 
-    def __init__(self, request: pb.ListRequest) -> None:
+    def __init__(self, request: pb.ListRequest, on_hints: OnHints | None = None) -> None:
         self._request = request
+        self._on_hints = on_hints
         self._is_limited = request.limit > 0
         self._is_done = False
 
@@ -51,6 +55,8 @@ class Listing:
             self._request.limit = max(self._request.limit - len(batch.images), 0)
         # Limit 0 would mean all.
         self._is_done = not batch.next_page_token or (self._is_limited and self._request.limit == 0)
+        if batch.hints and self._on_hints:
+            self._on_hints(hints_from(batch))
         return map(image_from, batch.images)
 
     def finish(self) -> None:

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from imagestorage.v1 import image_storage_pb2 as pb
 
-from .convert import tags_of, timestamp_of
+from .convert import EMBEDDED, Embedded, tags_of, timestamp_of
 from .dates import aware
 from .errors import ImageStorageError, RetryWith
 from .source import MAX_BUFFERED_BYTES, OpenSource, Source
@@ -39,6 +39,7 @@ class Saving:
         pinned: bool,
         content_type: str,
         idempotency_key: str | None,
+        embedded: Embedded,
         progress: Progress | None,
     ) -> None:
         self._retry_with = RetryWith(
@@ -57,6 +58,7 @@ class Saving:
             provider=provider,
             pinned=pinned,
             content_type=content_type,
+            embedded=EMBEDDED[embedded],
             idempotency_key=self._retry_with["idempotency_key"],
         )
         self._source = OpenSource(source)

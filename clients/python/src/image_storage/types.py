@@ -29,6 +29,27 @@ class ImageMetadata:
 
 
 @dataclass(frozen=True)
+class Generation:
+    """The settings of a generation, in one vocabulary for all generators, derived from the parameters."""
+
+    #: Empty, like every text here, when the parameters do not name it.
+    negative_prompt: str
+    #: As it was written, so that one of 64 bits stays exact.
+    seed: str
+    steps: int | None
+    #: The guidance scale.
+    cfg: float | None
+    sampler: str
+    scheduler: str
+    #: Names without folders and extension.
+    loras: tuple[str, ...]
+    #: Pixels that were asked for, which an upscaler may have changed; 0 when the parameters do not name them.
+    width: int
+    #: As `width`.
+    height: int
+
+
+@dataclass(frozen=True)
 class Image:
     """A stored image."""
 
@@ -45,6 +66,7 @@ class Image:
     storage_type: str
     #: The name of the provider that keeps it.
     provider: str
+    #: As it was sent, and what the daemon read in the file for fields that were left empty.
     metadata: ImageMetadata
     #: 32 bytes.
     sha256: bytes
@@ -58,8 +80,20 @@ class Image:
     create_time: datetime
     #: Spared by cleanup.
     pinned: bool
+    #: None when the parameters name no settings, and from an older daemon.
+    generation: Generation | None = None
     #: True after a save whose idempotency key was used before; the rest is the result of that save.
     replayed: bool = False
+
+
+@dataclass(frozen=True)
+class Hint:
+    """What there is in place of a model, category or tag that no image has."""
+
+    #: `model`, `category` or `tag`.
+    field: str
+    #: The most similar first, then those of most images; at most 5.
+    values: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -100,6 +134,22 @@ class GroupStats:
     bytes: int
     #: True for the sum of all groups that are not listed.
     rest: bool
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Count and size of the images that match."""
+
+    count: int
+    bytes: int
+    #: None without images.
+    oldest: datetime | None
+    #: None without images.
+    newest: datetime | None
+    #: Days and months newest first, others by their images.
+    groups: tuple[GroupStats, ...]
+    #: True when the daemon ended counting before it saw all images that match: these are of the newest of them.
+    more: bool
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,41 @@ pub struct ImageMetadata {
     #[prost(string, repeated, tag = "6")]
     pub tags: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
+/// The settings of a generation, in one vocabulary for all generators. The daemon derives it from parameters_json (and
+/// LoRAs from the prompt, too), by the names that each generator gives them; it is never stored with the image. A field
+/// that the parameters do not name is empty or unset.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Generation {
+    /// What the image should not show.
+    #[prost(string, tag = "1")]
+    pub negative_prompt: ::prost::alloc::string::String,
+    /// The seed as it was written, so that one of 64 bits stays exact.
+    #[prost(string, tag = "2")]
+    pub seed: ::prost::alloc::string::String,
+    /// The number of sampling steps.
+    #[prost(uint32, optional, tag = "3")]
+    pub steps: ::core::option::Option<u32>,
+    /// The guidance scale (CFG).
+    #[prost(double, optional, tag = "4")]
+    pub cfg: ::core::option::Option<f64>,
+    /// The sampler, as the generator names it.
+    #[prost(string, tag = "5")]
+    pub sampler: ::prost::alloc::string::String,
+    /// The scheduler, as the generator names it.
+    #[prost(string, tag = "6")]
+    pub scheduler: ::prost::alloc::string::String,
+    /// The names of the LoRAs, without folders and extension.
+    #[prost(string, repeated, tag = "7")]
+    pub loras: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The width in pixels that was asked for, which an upscaler may have changed.
+    #[prost(uint32, tag = "8")]
+    pub width: u32,
+    /// The height in pixels that was asked for.
+    #[prost(uint32, tag = "9")]
+    pub height: u32,
+}
 /// A stored image.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Image {
     /// The URL of the bytes; by provider, a path below the daemon's publicUrl, a CDN URL or a presigned URL.
     #[prost(string, tag = "1")]
@@ -45,7 +78,7 @@ pub struct Image {
     /// The type of the provider: "local" or "s3".
     #[prost(string, tag = "5")]
     pub storage_type: ::prost::alloc::string::String,
-    /// The metadata as sent, with the timestamp set.
+    /// The metadata as sent, with the timestamp set, and with what the daemon read in the file (SaveHeader.embedded).
     #[prost(message, optional, tag = "6")]
     pub metadata: ::core::option::Option<ImageMetadata>,
     /// The name of the provider that stores the image.
@@ -72,6 +105,9 @@ pub struct Image {
     /// The full key: outputs/images/generations/<YYYY-MM-DD>/<model-slug>/<filename>.
     #[prost(string, tag = "14")]
     pub key: ::prost::alloc::string::String,
+    /// The settings of the generation; unset when the parameters name none, and from an older daemon.
+    #[prost(message, optional, tag = "15")]
+    pub generation: ::core::option::Option<Generation>,
 }
 /// One message of a Save stream: a header first, then chunks, then at most one trailer.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -123,6 +159,9 @@ pub struct SaveHeader {
     /// Exclude the image from every Cleanup.
     #[prost(bool, tag = "7")]
     pub pinned: bool,
+    /// What to do with the metadata in the file; by default it fills what is left empty. An older daemon reads none.
+    #[prost(enumeration = "Embedded", tag = "8")]
+    pub embedded: i32,
 }
 /// Declarations of callers that know them only after the last chunk; checked like those of the header.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -135,7 +174,7 @@ pub struct SaveTrailer {
     pub sha256: ::prost::bytes::Bytes,
 }
 /// The response to a committed Save.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SaveResponse {
     /// The stored image.
     #[prost(message, optional, tag = "1")]
@@ -164,7 +203,7 @@ pub struct GetRequest {
     pub metadata_only: bool,
 }
 /// One message of a Get stream.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetResponse {
     /// The content of this message.
     #[prost(oneof = "get_response::Payload", tags = "1, 2")]
@@ -173,7 +212,7 @@ pub struct GetResponse {
 /// Nested message and enum types in `GetResponse`.
 pub mod get_response {
     /// The content of this message.
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Payload {
         /// The first message: the image's description.
         #[prost(message, tag = "1")]
@@ -208,8 +247,26 @@ pub struct ListRequest {
     /// The exact category.
     #[prost(string, tag = "4")]
     pub category: ::prost::alloc::string::String,
-    /// Words that must all occur in the prompt, each as a word or a prefix of one; case and accents are ignored.
-    /// In scripts without spaces each character is a word, and a run of characters is a phrase. At most 4 KiB.
+    /// Terms that must all hold; case, accents and width are ignored. At most 4 KiB. Images are listed in their order of
+    /// time, without ranking.
+    ///
+    ///    word         in the prompt; from two characters on also the beginning of a word
+    ///    "a phrase"   these words of the prompt, in a row
+    ///    -term        not; negatives alone list all other images
+    ///    a OR b       either; OR binds its two neighbours: `a b OR c` is a and (b or c)
+    ///    field:value  or field:"a value", with these fields:
+    ///      model: lora: filename:                         by words and their beginnings
+    ///      category: tag: sampler: scheduler: seed:       whole
+    ///      sha256: type:                                  whole; type is png, jpeg, webp, gif or avif
+    ///      negative:                                      as a word or a phrase, in the negative prompt
+    ///      steps: cfg:                                    a number, or >=n, <=n, n..m
+    ///      size:                                          pixels as 1024x1024, or the longer edge as a number or a range
+    ///      after: before:                                 a day (2026-11-29, UTC): after includes it, before does not
+    ///      is:pinned  has:workflow
+    ///
+    /// What is none of these is plain text: an unpaired quote, an operator without a neighbour, an unknown field, or a
+    /// prompt that is pasted as it is: its words must occur. In scripts without spaces each character is a word, and a
+    /// run of characters is a phrase; an emoji is a word. A short id or the beginning of a filename also finds its image.
     #[prost(string, tag = "5")]
     pub query: ::prost::alloc::string::String,
     /// Tags that the image must all have.
@@ -230,16 +287,33 @@ pub struct ListRequest {
     /// The maximum number of images in a batch: default 100, at most 1000.
     #[prost(uint32, tag = "11")]
     pub batch_size: u32,
+    /// When nothing matches a model, category or tag that was asked for, send a last batch without images whose hints name
+    /// those that there are. An older daemon sends none.
+    #[prost(bool, tag = "12")]
+    pub hints: bool,
 }
 /// One batch of a List stream.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListResponse {
-    /// The next images, at least one.
+    /// The next images, at least one; none in a last batch of hints.
     #[prost(message, repeated, tag = "1")]
     pub images: ::prost::alloc::vec::Vec<Image>,
     /// Resumes after this batch; empty when no image is left.
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
+    /// Only where ListRequest.hints asks for them and nothing matches: what to ask for instead.
+    #[prost(message, repeated, tag = "3")]
+    pub hints: ::prost::alloc::vec::Vec<Hint>,
+}
+/// What there is in place of a value that no image has.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Hint {
+    /// The filter: model, category or tag.
+    #[prost(string, tag = "1")]
+    pub field: ::prost::alloc::string::String,
+    /// Values that there are, the most similar first, then those of most images; at most 5.
+    #[prost(string, repeated, tag = "2")]
+    pub values: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// The images to delete.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -331,19 +405,75 @@ pub struct CleanupResponse {
     #[prost(uint64, tag = "10")]
     pub kept_future: u64,
 }
-/// The providers to count.
+/// The providers to count, and the images of them that the total and the groups count; an image must match all filters
+/// that are given.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StatsRequest {
     /// The provider to count; empty is the default provider, "*" is all of them.
     #[prost(string, tag = "1")]
     pub provider: ::prost::alloc::string::String,
+    /// Filter: the range of the image's timestamp.
+    #[prost(message, optional, tag = "2")]
+    pub date_range: ::core::option::Option<DateRange>,
+    /// Filter: the model's name as sent, or its slug.
+    #[prost(string, tag = "3")]
+    pub model: ::prost::alloc::string::String,
+    /// Filter: the exact category.
+    #[prost(string, tag = "4")]
+    pub category: ::prost::alloc::string::String,
+    /// Filter: as ListRequest.query.
+    #[prost(string, tag = "5")]
+    pub query: ::prost::alloc::string::String,
+    /// Filter: tags that the image must all have.
+    #[prost(string, repeated, tag = "6")]
+    pub tags: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Filter: true: only pinned images. False: only unpinned images.
+    #[prost(bool, optional, tag = "7")]
+    pub pinned: ::core::option::Option<bool>,
+    /// How to group the images that match.
+    #[prost(enumeration = "GroupBy", tag = "8")]
+    pub by: i32,
+    /// Only groups whose names begin so; case is ignored. At most 1 KiB.
+    #[prost(string, tag = "9")]
+    pub starts_with: ::prost::alloc::string::String,
+    /// The IANA time zone of days and months, such as Europe/Berlin; default UTC.
+    #[prost(string, tag = "10")]
+    pub time_zone: ::prost::alloc::string::String,
+    /// The maximum number of groups: default 100, at most 10,000.
+    #[prost(uint32, tag = "11")]
+    pub limit: u32,
 }
 /// Totals by provider.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct StatsResponse {
-    /// One entry for each requested provider.
+    /// One entry for each requested provider: the whole of it, whatever the filters.
     #[prost(message, repeated, tag = "1")]
     pub providers: ::prost::alloc::vec::Vec<ProviderStats>,
+    /// The total of the images that match the filters. An older daemon sends none.
+    #[prost(message, optional, tag = "2")]
+    pub total: ::core::option::Option<Totals>,
+    /// The groups that were asked for, those beyond the limit as one rest; without a name: images that have none.
+    #[prost(message, repeated, tag = "3")]
+    pub groups: ::prost::alloc::vec::Vec<GroupStats>,
+    /// True when counting was ended before all images that match were seen: total and groups are of the newest of them.
+    #[prost(bool, tag = "4")]
+    pub more: bool,
+}
+/// Count and size of images.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Totals {
+    /// Number of images.
+    #[prost(uint64, tag = "1")]
+    pub count: u64,
+    /// Sum of their sizes in bytes.
+    #[prost(uint64, tag = "2")]
+    pub bytes: u64,
+    /// The earliest timestamp; unset without images.
+    #[prost(message, optional, tag = "3")]
+    pub oldest: ::core::option::Option<::prost_types::Timestamp>,
+    /// The latest timestamp; unset without images.
+    #[prost(message, optional, tag = "4")]
+    pub newest: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// The totals of one provider.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -401,6 +531,40 @@ pub struct GroupStats {
     #[prost(bool, tag = "4")]
     pub rest: bool,
 }
+/// Whether the daemon reads the metadata that generators write into their files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Embedded {
+    /// Fill.
+    Unspecified = 0,
+    /// Fill what the caller left empty, of prompt, model and parameters_json, from the file. The fingerprint of an
+    /// idempotency_key stays that of the metadata as sent.
+    Fill = 1,
+    /// Store the metadata as sent.
+    Ignore = 2,
+}
+impl Embedded {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "EMBEDDED_UNSPECIFIED",
+            Self::Fill => "EMBEDDED_FILL",
+            Self::Ignore => "EMBEDDED_IGNORE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "EMBEDDED_UNSPECIFIED" => Some(Self::Unspecified),
+            "EMBEDDED_FILL" => Some(Self::Fill),
+            "EMBEDDED_IGNORE" => Some(Self::Ignore),
+            _ => None,
+        }
+    }
+}
 /// The order of a List, by (timestamp, filename).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -430,6 +594,55 @@ impl Order {
             "ORDER_UNSPECIFIED" => Some(Self::Unspecified),
             "ORDER_NEWEST_FIRST" => Some(Self::NewestFirst),
             "ORDER_OLDEST_FIRST" => Some(Self::OldestFirst),
+            _ => None,
+        }
+    }
+}
+/// How a Stats groups the images that match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum GroupBy {
+    /// Not at all: only the total.
+    Unspecified = 0,
+    /// By day of the timestamp in the time zone (YYYY-MM-DD), newest first.
+    Day = 1,
+    /// By month of the timestamp in the time zone (YYYY-MM), newest first.
+    Month = 2,
+    /// By the model's name as saved, most images first.
+    Model = 3,
+    /// By category, most images first.
+    Category = 4,
+    /// By tag, most images first. An image with several tags counts in each.
+    Tag = 5,
+    /// By LoRA, most images first. An image with several LoRAs counts in each.
+    Lora = 6,
+}
+impl GroupBy {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "GROUP_BY_UNSPECIFIED",
+            Self::Day => "GROUP_BY_DAY",
+            Self::Month => "GROUP_BY_MONTH",
+            Self::Model => "GROUP_BY_MODEL",
+            Self::Category => "GROUP_BY_CATEGORY",
+            Self::Tag => "GROUP_BY_TAG",
+            Self::Lora => "GROUP_BY_LORA",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "GROUP_BY_UNSPECIFIED" => Some(Self::Unspecified),
+            "GROUP_BY_DAY" => Some(Self::Day),
+            "GROUP_BY_MONTH" => Some(Self::Month),
+            "GROUP_BY_MODEL" => Some(Self::Model),
+            "GROUP_BY_CATEGORY" => Some(Self::Category),
+            "GROUP_BY_TAG" => Some(Self::Tag),
+            "GROUP_BY_LORA" => Some(Self::Lora),
             _ => None,
         }
     }

@@ -53,6 +53,8 @@ func perform(ctx context.Context, client *imagestorage.Client, command runner.Co
 		return cleanup(ctx, client, command)
 	case "stats":
 		return stats(ctx, client)
+	case "totals":
+		return totals(ctx, client, command)
 	}
 	return nil, fmt.Errorf("unknown: %s", command.Do)
 }
@@ -78,6 +80,9 @@ func save(ctx context.Context, client *imagestorage.Client, command runner.Comma
 	}
 	if command.Pinned != nil && *command.Pinned {
 		options = append(options, imagestorage.WithPinned())
+	}
+	if command.Embedded == "ignore" {
+		options = append(options, imagestorage.WithEmbeddedIgnored())
 	}
 	image, err := client.Save(ctx, file, metadata, options...)
 	if err != nil {
@@ -109,6 +114,14 @@ func list(ctx context.Context, client *imagestorage.Client, command runner.Comma
 		OldestFirst: command.Order == "oldest",
 		Limit:       uint32(command.Limit),
 	}
+	hints := []runner.Answer{}
+	if command.Hints {
+		options.OnHints = func(told []imagestorage.Hint) {
+			for _, each := range told {
+				hints = append(hints, runner.Answer{"field": each.Field, "values": each.Values})
+			}
+		}
+	}
 	images := []runner.Answer{}
 	for image, err := range client.List(ctx, options) {
 		if err != nil {
@@ -116,7 +129,7 @@ func list(ctx context.Context, client *imagestorage.Client, command runner.Comma
 		}
 		images = append(images, described(image))
 	}
-	return runner.Answer{"images": images}, nil
+	return runner.Answer{"images": images, "hints": hints}, nil
 }
 
 func cleanup(ctx context.Context, client *imagestorage.Client, command runner.Command) (runner.Answer, error) {
@@ -159,6 +172,43 @@ func stats(ctx context.Context, client *imagestorage.Client) (runner.Answer, err
 	return runner.Answer{"count": local.Count, "bytes": local.Bytes, "pinnedCount": local.PinnedCount, "byModel": models}, nil
 }
 
+var groups = map[string]imagestorage.GroupBy{
+	"day":      imagestorage.ByDay,
+	"month":    imagestorage.ByMonth,
+	"model":    imagestorage.ByModel,
+	"category": imagestorage.ByCategory,
+	"tag":      imagestorage.ByTag,
+	"lora":     imagestorage.ByLoRA,
+}
+
+func totals(ctx context.Context, client *imagestorage.Client, command runner.Command) (runner.Answer, error) {
+	counted, err := client.Totals(ctx, imagestorage.TotalsOptions{
+		Since:      runner.Instant(command.StartMs),
+		Until:      runner.Instant(command.EndMs),
+		Model:      command.Model,
+		Category:   command.Category,
+		Query:      command.Query,
+		Tags:       command.Tags,
+		Pinned:     command.Pinned,
+		By:         groups[command.By],
+		StartsWith: command.StartsWith,
+		TimeZone:   command.TimeZone,
+		Limit:      uint32(command.Limit),
+	})
+	if err != nil {
+		return nil, err
+	}
+	listed := []runner.Answer{}
+	for _, group := range counted.Groups {
+		listed = append(listed, runner.Answer{"name": group.Name, "count": group.Count, "bytes": group.Bytes, "rest": group.Rest})
+	}
+	answer := runner.Answer{"count": counted.Count, "bytes": counted.Bytes, "groups": listed, "more": counted.More}
+	if counted.Count > 0 {
+		answer["oldestMs"], answer["newestMs"] = counted.Oldest.UnixMilli(), counted.Newest.UnixMilli()
+	}
+	return answer, nil
+}
+
 func described(image *imagestorage.Image) runner.Answer {
 	return runner.Answer{
 		"filename":       image.Filename,
@@ -174,6 +224,24 @@ func described(image *imagestorage.Image) runner.Answer {
 		"tags":           image.Metadata.Tags,
 		"parametersJson": string(image.Metadata.Parameters),
 		"timestampMs":    image.Metadata.Timestamp.UnixMilli(),
+		"generation":     settings(image.Generation),
+	}
+}
+
+func settings(generation *imagestorage.Generation) runner.Answer {
+	if generation == nil {
+		return nil
+	}
+	return runner.Answer{
+		"negativePrompt": generation.NegativePrompt,
+		"seed":           generation.Seed,
+		"steps":          generation.Steps,
+		"cfg":            generation.CFG,
+		"sampler":        generation.Sampler,
+		"scheduler":      generation.Scheduler,
+		"loras":          generation.LoRAs,
+		"width":          generation.Width,
+		"height":         generation.Height,
 	}
 }
 

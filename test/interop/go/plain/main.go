@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -58,6 +59,8 @@ func perform(ctx context.Context, stub pb.ImageStorageClient, command runner.Com
 		return cleanup(ctx, stub, command)
 	case "stats":
 		return stats(ctx, stub)
+	case "totals":
+		return totals(ctx, stub, command)
 	}
 	return nil, fmt.Errorf("unknown: %s", command.Do)
 }
@@ -125,6 +128,9 @@ func headerOf(command runner.Command) (*pb.SaveHeader, error) {
 		ContentType:    command.ContentType,
 		Pinned:         command.Pinned != nil && *command.Pinned,
 	}
+	if command.Embedded == "ignore" {
+		header.Embedded = pb.Embedded_EMBEDDED_IGNORE
+	}
 	if header.IdempotencyKey == "" {
 		header.IdempotencyKey = rand.Text()
 	}
@@ -159,17 +165,20 @@ func list(ctx context.Context, stub pb.ImageStorageClient, command runner.Comman
 	if err != nil {
 		return nil, err
 	}
-	images, nextPageToken := []runner.Answer{}, ""
+	images, hints, nextPageToken := []runner.Answer{}, []runner.Answer{}, ""
 	for {
 		batch, err := stream.Recv()
 		if err == io.EOF {
-			return runner.Answer{"images": images, "nextPageToken": nextPageToken}, nil
+			return runner.Answer{"images": images, "hints": hints, "nextPageToken": nextPageToken}, nil
 		}
 		if err != nil {
 			return nil, err
 		}
 		for _, image := range batch.Images {
 			images = append(images, described(image))
+		}
+		for _, hint := range batch.Hints {
+			hints = append(hints, runner.Answer{"field": hint.Field, "values": hint.Values})
 		}
 		nextPageToken = batch.NextPageToken
 	}
@@ -186,6 +195,7 @@ func listRequest(command runner.Command) *pb.ListRequest {
 		Limit:     uint32(command.Limit),
 		PageToken: command.PageToken,
 		BatchSize: command.BatchSize,
+		Hints:     command.Hints,
 	}
 	if command.Order == "oldest" {
 		request.Order = pb.Order_ORDER_OLDEST_FIRST
@@ -227,6 +237,36 @@ func stats(ctx context.Context, stub pb.ImageStorageClient) (runner.Answer, erro
 	return runner.Answer{"count": local.Count, "bytes": local.Bytes, "pinnedCount": local.PinnedCount, "byModel": models}, nil
 }
 
+func totals(ctx context.Context, stub pb.ImageStorageClient, command runner.Command) (runner.Answer, error) {
+	counted, err := stub.Stats(ctx, &pb.StatsRequest{
+		DateRange:  &pb.DateRange{Start: timestamp(command.StartMs), End: timestamp(command.EndMs)},
+		Model:      command.Model,
+		Category:   command.Category,
+		Query:      command.Query,
+		Tags:       command.Tags,
+		Pinned:     command.Pinned,
+		By:         pb.GroupBy(pb.GroupBy_value["GROUP_BY_"+strings.ToUpper(command.By)]),
+		StartsWith: command.StartsWith,
+		TimeZone:   command.TimeZone,
+		Limit:      uint32(command.Limit),
+	})
+	if err != nil {
+		return nil, err
+	}
+	groups := []runner.Answer{}
+	for _, group := range counted.Groups {
+		groups = append(groups, runner.Answer{"name": group.Name, "count": group.Count, "bytes": group.Bytes, "rest": group.Rest})
+	}
+	answer := runner.Answer{
+		"count": counted.Total.GetCount(), "bytes": counted.Total.GetBytes(), "groups": groups, "more": counted.More,
+	}
+	if counted.Total.GetOldest() != nil {
+		answer["oldestMs"] = counted.Total.Oldest.AsTime().UnixMilli()
+		answer["newestMs"] = counted.Total.Newest.AsTime().UnixMilli()
+	}
+	return answer, nil
+}
+
 func described(image *pb.Image) runner.Answer {
 	metadata := image.GetMetadata()
 	return runner.Answer{
@@ -243,6 +283,24 @@ func described(image *pb.Image) runner.Answer {
 		"tags":           metadata.GetTags(),
 		"parametersJson": metadata.GetParametersJson(),
 		"timestampMs":    metadata.GetTimestamp().AsTime().UnixMilli(),
+		"generation":     settings(image.GetGeneration()),
+	}
+}
+
+func settings(generation *pb.Generation) runner.Answer {
+	if generation == nil {
+		return nil
+	}
+	return runner.Answer{
+		"negativePrompt": generation.NegativePrompt,
+		"seed":           generation.Seed,
+		"steps":          generation.Steps,
+		"cfg":            generation.Cfg,
+		"sampler":        generation.Sampler,
+		"scheduler":      generation.Scheduler,
+		"loras":          generation.Loras,
+		"width":          generation.Width,
+		"height":         generation.Height,
 	}
 }
 

@@ -25,6 +25,7 @@ type Command struct {
 	IdempotencyKey, ContentType, SHA256 string
 	Provider                            string
 	Pinned                              *bool
+	Embedded                            string
 	Size                                *uint64
 
 	Filename      string
@@ -34,6 +35,9 @@ type Command struct {
 	Query, Order, PageToken string
 	StartMs, EndMs          *int64
 	BatchSize               uint32
+	Hints                   bool
+
+	By, StartsWith, TimeZone string
 
 	OlderThanMs    *int64
 	OlderThanAgeMs *int64

@@ -8,14 +8,40 @@ from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Map
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class Embedded(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    EMBEDDED_UNSPECIFIED: _ClassVar[Embedded]
+    EMBEDDED_FILL: _ClassVar[Embedded]
+    EMBEDDED_IGNORE: _ClassVar[Embedded]
+
 class Order(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     ORDER_UNSPECIFIED: _ClassVar[Order]
     ORDER_NEWEST_FIRST: _ClassVar[Order]
     ORDER_OLDEST_FIRST: _ClassVar[Order]
+
+class GroupBy(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    GROUP_BY_UNSPECIFIED: _ClassVar[GroupBy]
+    GROUP_BY_DAY: _ClassVar[GroupBy]
+    GROUP_BY_MONTH: _ClassVar[GroupBy]
+    GROUP_BY_MODEL: _ClassVar[GroupBy]
+    GROUP_BY_CATEGORY: _ClassVar[GroupBy]
+    GROUP_BY_TAG: _ClassVar[GroupBy]
+    GROUP_BY_LORA: _ClassVar[GroupBy]
+EMBEDDED_UNSPECIFIED: Embedded
+EMBEDDED_FILL: Embedded
+EMBEDDED_IGNORE: Embedded
 ORDER_UNSPECIFIED: Order
 ORDER_NEWEST_FIRST: Order
 ORDER_OLDEST_FIRST: Order
+GROUP_BY_UNSPECIFIED: GroupBy
+GROUP_BY_DAY: GroupBy
+GROUP_BY_MONTH: GroupBy
+GROUP_BY_MODEL: GroupBy
+GROUP_BY_CATEGORY: GroupBy
+GROUP_BY_TAG: GroupBy
+GROUP_BY_LORA: GroupBy
 
 class ImageMetadata(_message.Message):
     __slots__ = ("prompt", "model", "timestamp", "category", "parameters_json", "tags")
@@ -33,8 +59,30 @@ class ImageMetadata(_message.Message):
     tags: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, prompt: _Optional[str] = ..., model: _Optional[str] = ..., timestamp: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., category: _Optional[str] = ..., parameters_json: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ...) -> None: ...
 
+class Generation(_message.Message):
+    __slots__ = ("negative_prompt", "seed", "steps", "cfg", "sampler", "scheduler", "loras", "width", "height")
+    NEGATIVE_PROMPT_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    CFG_FIELD_NUMBER: _ClassVar[int]
+    SAMPLER_FIELD_NUMBER: _ClassVar[int]
+    SCHEDULER_FIELD_NUMBER: _ClassVar[int]
+    LORAS_FIELD_NUMBER: _ClassVar[int]
+    WIDTH_FIELD_NUMBER: _ClassVar[int]
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    negative_prompt: str
+    seed: str
+    steps: int
+    cfg: float
+    sampler: str
+    scheduler: str
+    loras: _containers.RepeatedScalarFieldContainer[str]
+    width: int
+    height: int
+    def __init__(self, negative_prompt: _Optional[str] = ..., seed: _Optional[str] = ..., steps: _Optional[int] = ..., cfg: _Optional[float] = ..., sampler: _Optional[str] = ..., scheduler: _Optional[str] = ..., loras: _Optional[_Iterable[str]] = ..., width: _Optional[int] = ..., height: _Optional[int] = ...) -> None: ...
+
 class Image(_message.Message):
-    __slots__ = ("url", "filename", "path", "size", "storage_type", "metadata", "provider", "sha256", "content_type", "width", "height", "create_time", "pinned", "key")
+    __slots__ = ("url", "filename", "path", "size", "storage_type", "metadata", "provider", "sha256", "content_type", "width", "height", "create_time", "pinned", "key", "generation")
     URL_FIELD_NUMBER: _ClassVar[int]
     FILENAME_FIELD_NUMBER: _ClassVar[int]
     PATH_FIELD_NUMBER: _ClassVar[int]
@@ -49,6 +97,7 @@ class Image(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     PINNED_FIELD_NUMBER: _ClassVar[int]
     KEY_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
     url: str
     filename: str
     path: str
@@ -63,7 +112,8 @@ class Image(_message.Message):
     create_time: _timestamp_pb2.Timestamp
     pinned: bool
     key: str
-    def __init__(self, url: _Optional[str] = ..., filename: _Optional[str] = ..., path: _Optional[str] = ..., size: _Optional[int] = ..., storage_type: _Optional[str] = ..., metadata: _Optional[_Union[ImageMetadata, _Mapping]] = ..., provider: _Optional[str] = ..., sha256: _Optional[bytes] = ..., content_type: _Optional[str] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., pinned: bool = ..., key: _Optional[str] = ...) -> None: ...
+    generation: Generation
+    def __init__(self, url: _Optional[str] = ..., filename: _Optional[str] = ..., path: _Optional[str] = ..., size: _Optional[int] = ..., storage_type: _Optional[str] = ..., metadata: _Optional[_Union[ImageMetadata, _Mapping]] = ..., provider: _Optional[str] = ..., sha256: _Optional[bytes] = ..., content_type: _Optional[str] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., pinned: bool = ..., key: _Optional[str] = ..., generation: _Optional[_Union[Generation, _Mapping]] = ...) -> None: ...
 
 class SaveRequest(_message.Message):
     __slots__ = ("header", "chunk", "trailer")
@@ -76,7 +126,7 @@ class SaveRequest(_message.Message):
     def __init__(self, header: _Optional[_Union[SaveHeader, _Mapping]] = ..., chunk: _Optional[bytes] = ..., trailer: _Optional[_Union[SaveTrailer, _Mapping]] = ...) -> None: ...
 
 class SaveHeader(_message.Message):
-    __slots__ = ("metadata", "provider", "idempotency_key", "size", "sha256", "content_type", "pinned")
+    __slots__ = ("metadata", "provider", "idempotency_key", "size", "sha256", "content_type", "pinned", "embedded")
     METADATA_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
     IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
@@ -84,6 +134,7 @@ class SaveHeader(_message.Message):
     SHA256_FIELD_NUMBER: _ClassVar[int]
     CONTENT_TYPE_FIELD_NUMBER: _ClassVar[int]
     PINNED_FIELD_NUMBER: _ClassVar[int]
+    EMBEDDED_FIELD_NUMBER: _ClassVar[int]
     metadata: ImageMetadata
     provider: str
     idempotency_key: str
@@ -91,7 +142,8 @@ class SaveHeader(_message.Message):
     sha256: bytes
     content_type: str
     pinned: bool
-    def __init__(self, metadata: _Optional[_Union[ImageMetadata, _Mapping]] = ..., provider: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., size: _Optional[int] = ..., sha256: _Optional[bytes] = ..., content_type: _Optional[str] = ..., pinned: bool = ...) -> None: ...
+    embedded: Embedded
+    def __init__(self, metadata: _Optional[_Union[ImageMetadata, _Mapping]] = ..., provider: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., size: _Optional[int] = ..., sha256: _Optional[bytes] = ..., content_type: _Optional[str] = ..., pinned: bool = ..., embedded: _Optional[_Union[Embedded, str]] = ...) -> None: ...
 
 class SaveTrailer(_message.Message):
     __slots__ = ("size", "sha256")
@@ -140,7 +192,7 @@ class DateRange(_message.Message):
     def __init__(self, start: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ListRequest(_message.Message):
-    __slots__ = ("provider", "date_range", "model", "category", "query", "tags", "pinned", "order", "limit", "page_token", "batch_size")
+    __slots__ = ("provider", "date_range", "model", "category", "query", "tags", "pinned", "order", "limit", "page_token", "batch_size", "hints")
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
     DATE_RANGE_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -152,6 +204,7 @@ class ListRequest(_message.Message):
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
+    HINTS_FIELD_NUMBER: _ClassVar[int]
     provider: str
     date_range: DateRange
     model: str
@@ -163,15 +216,26 @@ class ListRequest(_message.Message):
     limit: int
     page_token: str
     batch_size: int
-    def __init__(self, provider: _Optional[str] = ..., date_range: _Optional[_Union[DateRange, _Mapping]] = ..., model: _Optional[str] = ..., category: _Optional[str] = ..., query: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., pinned: bool = ..., order: _Optional[_Union[Order, str]] = ..., limit: _Optional[int] = ..., page_token: _Optional[str] = ..., batch_size: _Optional[int] = ...) -> None: ...
+    hints: bool
+    def __init__(self, provider: _Optional[str] = ..., date_range: _Optional[_Union[DateRange, _Mapping]] = ..., model: _Optional[str] = ..., category: _Optional[str] = ..., query: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., pinned: bool = ..., order: _Optional[_Union[Order, str]] = ..., limit: _Optional[int] = ..., page_token: _Optional[str] = ..., batch_size: _Optional[int] = ..., hints: bool = ...) -> None: ...
 
 class ListResponse(_message.Message):
-    __slots__ = ("images", "next_page_token")
+    __slots__ = ("images", "next_page_token", "hints")
     IMAGES_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    HINTS_FIELD_NUMBER: _ClassVar[int]
     images: _containers.RepeatedCompositeFieldContainer[Image]
     next_page_token: str
-    def __init__(self, images: _Optional[_Iterable[_Union[Image, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+    hints: _containers.RepeatedCompositeFieldContainer[Hint]
+    def __init__(self, images: _Optional[_Iterable[_Union[Image, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., hints: _Optional[_Iterable[_Union[Hint, _Mapping]]] = ...) -> None: ...
+
+class Hint(_message.Message):
+    __slots__ = ("field", "values")
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    field: str
+    values: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, field: _Optional[str] = ..., values: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class DeleteRequest(_message.Message):
     __slots__ = ("filenames", "provider")
@@ -238,16 +302,54 @@ class CleanupResponse(_message.Message):
     def __init__(self, deleted_count: _Optional[int] = ..., freed_bytes: _Optional[int] = ..., filenames: _Optional[_Iterable[str]] = ..., kept_pinned: _Optional[int] = ..., dry_run: bool = ..., more: bool = ..., kept_future: _Optional[int] = ...) -> None: ...
 
 class StatsRequest(_message.Message):
-    __slots__ = ("provider",)
+    __slots__ = ("provider", "date_range", "model", "category", "query", "tags", "pinned", "by", "starts_with", "time_zone", "limit")
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    DATE_RANGE_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    CATEGORY_FIELD_NUMBER: _ClassVar[int]
+    QUERY_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
+    PINNED_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    STARTS_WITH_FIELD_NUMBER: _ClassVar[int]
+    TIME_ZONE_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
     provider: str
-    def __init__(self, provider: _Optional[str] = ...) -> None: ...
+    date_range: DateRange
+    model: str
+    category: str
+    query: str
+    tags: _containers.RepeatedScalarFieldContainer[str]
+    pinned: bool
+    by: GroupBy
+    starts_with: str
+    time_zone: str
+    limit: int
+    def __init__(self, provider: _Optional[str] = ..., date_range: _Optional[_Union[DateRange, _Mapping]] = ..., model: _Optional[str] = ..., category: _Optional[str] = ..., query: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., pinned: bool = ..., by: _Optional[_Union[GroupBy, str]] = ..., starts_with: _Optional[str] = ..., time_zone: _Optional[str] = ..., limit: _Optional[int] = ...) -> None: ...
 
 class StatsResponse(_message.Message):
-    __slots__ = ("providers",)
+    __slots__ = ("providers", "total", "groups", "more")
     PROVIDERS_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    MORE_FIELD_NUMBER: _ClassVar[int]
     providers: _containers.RepeatedCompositeFieldContainer[ProviderStats]
-    def __init__(self, providers: _Optional[_Iterable[_Union[ProviderStats, _Mapping]]] = ...) -> None: ...
+    total: Totals
+    groups: _containers.RepeatedCompositeFieldContainer[GroupStats]
+    more: bool
+    def __init__(self, providers: _Optional[_Iterable[_Union[ProviderStats, _Mapping]]] = ..., total: _Optional[_Union[Totals, _Mapping]] = ..., groups: _Optional[_Iterable[_Union[GroupStats, _Mapping]]] = ..., more: bool = ...) -> None: ...
+
+class Totals(_message.Message):
+    __slots__ = ("count", "bytes", "oldest", "newest")
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_FIELD_NUMBER: _ClassVar[int]
+    NEWEST_FIELD_NUMBER: _ClassVar[int]
+    count: int
+    bytes: int
+    oldest: _timestamp_pb2.Timestamp
+    newest: _timestamp_pb2.Timestamp
+    def __init__(self, count: _Optional[int] = ..., bytes: _Optional[int] = ..., oldest: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., newest: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ProviderStats(_message.Message):
     __slots__ = ("provider", "storage_type", "count", "bytes", "oldest", "newest", "by_model", "by_category", "by_date", "pinned_count", "capacity_bytes", "free_bytes")
