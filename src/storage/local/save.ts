@@ -87,6 +87,7 @@ class LocalUpload implements Upload {
     this.#syncing = this.#part.sync().then(
       () => {
         this.#syncing = undefined;
+        this.#store.context.failpoint('bytes-synced-early');
       },
       (error) => {
         // The kernel reports it once: a later sync would succeed.

@@ -43,6 +43,8 @@ export class CatalogThread<R extends Role> {
   readonly #worker: Worker;
   readonly #waiting = new Map<number, Waiting>();
   readonly #onDeath: (error: Error) => void;
+  /** What goes out with the next message. */
+  #unsent: Request[] = [];
   #nextId = 0;
   #state: 'running' | 'stopping' | 'dead' = 'running';
 
@@ -56,7 +58,9 @@ export class CatalogThread<R extends Role> {
       execArgv: [],
     };
     this.#worker = new Worker(WORKER, options);
-    this.#worker.on('message', (answer: Answer) => this.#settle(answer));
+    this.#worker.on('message', (answers: Answer[]) => {
+      for (const answer of answers) this.#settle(answer);
+    });
     let cause: unknown;
     this.#worker.on('error', (error) => {
       cause = error;
@@ -113,8 +117,15 @@ export class CatalogThread<R extends Role> {
     await exited;
   }
 
+  /** To wake the thread takes longer than most calls: all of a turn of the event loop go in one message. */
   #send(request: Request): void {
-    this.#worker.postMessage(request);
+    this.#unsent.push(request);
+    if (this.#unsent.length > 1) return;
+    setImmediate(() => {
+      const requests = this.#unsent;
+      this.#unsent = [];
+      this.#worker.postMessage(requests);
+    });
   }
 
   #settle(answer: Answer): void {
