@@ -1,5 +1,5 @@
 /** The contracts of a catalog: the index that lists are read from, and the commit point of a local store. */
-import type { ImageRecord } from '../domain/record.ts';
+import type { ImageRecord, StoredRecord } from '../domain/record.ts';
 import type { GroupBy, GroupStatistics, ImageFilter, Order, Position, Totals } from '../domain/requests.ts';
 
 /** A deleted image, which reserves its filename and idempotency key for a while. */
@@ -38,7 +38,7 @@ export interface PageRequest {
 }
 
 export interface RecordPage {
-  records: ImageRecord[];
+  records: StoredRecord[];
   /** True when at least one more row follows. */
   more: boolean;
 }
@@ -98,11 +98,12 @@ export interface Span {
  * An index over the live images of one provider: all that lists, statistics, cleanup and copies read.
  *
  * A read sees every change that was committed before it was called. It holds no transaction beyond its own call:
- * between two pages of a walk others may commit. Every method rejects with a CatalogError, `corrupt` or `definite`.
+ * between two pages of a walk others may commit. Every method rejects with a CatalogError, `corrupt` or `definite`; a
+ * query for settings of images that are not read yet with a StorageError, CATALOG_REBUILDING.
  */
 export interface ImageIndex {
   /** Returns the live image of that name, or undefined. */
-  find(filename: string): Promise<ImageRecord | undefined>;
+  find(filename: string): Promise<StoredRecord | undefined>;
   /** Returns the images that match, in the order of the query. */
   page(query: CatalogQuery, request: PageRequest): Promise<RecordPage>;
   /** Returns the same images as `page`, without their metadata; at most `limit`. */

@@ -1,5 +1,5 @@
 /** The messages between a program and a thread of its catalog. */
-import type { StoreOpenError } from '../../domain/errors.ts';
+import type { Reason, StoreOpenError } from '../../domain/errors.ts';
 import type { CatalogFailure } from '../catalog.ts';
 import type { CatalogFile } from './opening.ts';
 
@@ -25,7 +25,8 @@ export interface Call {
 /** A message to the program: one for each call, in any order. */
 export type Answer = { id: number; result: unknown } | { id: number; error: PlainError };
 
-/** A CatalogError or a StoreOpenError, without its class. */
+/** A CatalogError, a StorageError or a StoreOpenError, without its class. */
 export type PlainError =
+  | { reason: Reason; message: string; retryAfterMs: number | undefined }
   | { failure: CatalogFailure; message: string }
   | { kind: StoreOpenError['kind']; message: string };

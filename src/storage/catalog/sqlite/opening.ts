@@ -8,11 +8,12 @@ import { examineWal, setWalAside, type WalState } from './main-file.ts';
 import { INITIAL } from './migrations/001-initial.ts';
 import { BUCKETS } from './migrations/002-buckets.ts';
 import { TIMELINE } from './migrations/003-timeline.ts';
+import { SETTINGS } from './migrations/004-settings.ts';
 import { TAG_COUNTS } from './migrations/005-tag-counts.ts';
 import { leaveToIndexing } from './text-index.ts';
 
 /** Step n brings a catalog from `user_version` n - 1 to n. */
-const MIGRATIONS = [INITIAL, BUCKETS, TIMELINE, TAG_COUNTS];
+const MIGRATIONS = [INITIAL, BUCKETS, TIMELINE, SETTINGS, TAG_COUNTS];
 export const CATALOG_VERSION: number = MIGRATIONS.length;
 const TIMELINE_VERSION = MIGRATIONS.indexOf(TIMELINE) + 1;
 

@@ -1,6 +1,6 @@
 /** All reads of the SQLite catalog, synchronous, over a connection of its own. */
 
-import type { ImageRecord } from '../../domain/record.ts';
+import type { ImageRecord, StoredRecord } from '../../domain/record.ts';
 import type { GroupStatistics } from '../../domain/requests.ts';
 import type { BucketNotes, DueSweep, KnownRecord, ListedRecord, PendingOperation } from '../bucket-catalog.ts';
 import {
@@ -22,7 +22,18 @@ import { Connection } from './connection.ts';
 import { damageOf } from './opening.ts';
 import { PAUSE } from './pause.ts';
 import { type Start, Walk } from './query.ts';
-import { type PackedPage, RECORD_COLUMNS, type Row, type RowArray, textBytesOf, toPage, toRecord } from './rows.ts';
+import {
+  completed,
+  GENERATION,
+  type PackedPage,
+  RECORD_COLUMNS,
+  type Row,
+  type RowArray,
+  textBytesOf,
+  toPage,
+  toRecord,
+  toStoredRecord,
+} from './rows.ts';
 import { TotalsReader } from './totals.ts';
 
 const ROW_OVERHEAD_BYTES = 1024;
@@ -64,12 +75,11 @@ export class CatalogReader {
     if (damage !== undefined) throw new CatalogError('corrupt', damage);
   }
 
-  find(filename: string): ImageRecord | undefined {
-    const row = this.#db.get(
-      `SELECT ${RECORD_COLUMNS} FROM images WHERE filename = ? AND delete_time IS NULL`,
-      filename,
-    );
-    return row && toRecord(row);
+  find(filename: string): StoredRecord | undefined {
+    const sql = `
+      SELECT ${RECORD_COLUMNS}, ${GENERATION} AS generation FROM images WHERE filename = ? AND delete_time IS NULL`;
+    const row = this.#db.get(sql, filename);
+    return row && toStoredRecord(row);
   }
 
   findByKey(idempotencyKey: string): { record: ImageRecord; deleted: boolean } | undefined {
@@ -105,9 +115,10 @@ export class CatalogReader {
         continue;
       }
       if (rows.length === limit) return { rows, more: true };
-      bytes += textBytesOf(hit.row!) + ROW_OVERHEAD_BYTES;
+      const row = completed(hit.row!);
+      bytes += textBytesOf(row) + ROW_OVERHEAD_BYTES;
       if (rows.length > 0 && bytes > maxBytes) return { rows, more: true };
-      rows.push(hit.row!);
+      rows.push(row);
     }
     return { rows, more: false };
   }

@@ -1,7 +1,7 @@
 /** One worker thread with a SQLite connection, and calls to it. */
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
-import { StoreOpenError } from '../../domain/errors.ts';
+import { StorageError, StoreOpenError } from '../../domain/errors.ts';
 import { CatalogError, type CatalogFailure } from '../catalog.ts';
 import type { Gate } from './gate.ts';
 import type { Answer, PlainError, Request, Role, ThreadData } from './messages.ts';
@@ -135,6 +135,7 @@ export class CatalogThread<R extends Role> {
 }
 
 function revive(error: PlainError): Error {
+  if ('reason' in error) return new StorageError(error.reason, error.message, { retryAfterMs: error.retryAfterMs });
   return 'kind' in error
     ? new StoreOpenError(error.kind, error.message)
     : new CatalogError(error.failure, error.message);

@@ -1,6 +1,6 @@
 /** The thread of one SQLite connection: runs the calls that thread.ts sends, and others while one of them pauses. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { StoreOpenError } from '../../domain/errors.ts';
+import { StorageError, StoreOpenError } from '../../domain/errors.ts';
 import { toCatalogError } from './connection.ts';
 import { Gate } from './gate.ts';
 import type { Answer, Call, Request, ThreadData } from './messages.ts';
@@ -32,6 +32,10 @@ async function answer({ id, method, args }: Call): Promise<Answer> {
     return { id, result: await finish(within(() => catalog[method]!(...args))) };
   } catch (error) {
     if (error instanceof StoreOpenError) return { id, error: { kind: error.kind, message: error.message } };
+    if (error instanceof StorageError) {
+      const { reason, message, retryAfterMs } = error;
+      return { id, error: { reason, message, retryAfterMs } };
+    }
     const { failure, message } = toCatalogError(error);
     return { id, error: { failure, message } };
   }
