@@ -2,7 +2,11 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { CatalogQuery, Grouping } from '../../src/storage/catalog/catalog.ts';
+import { Connection } from '../../src/storage/catalog/sqlite/connection.ts';
+import { PAUSE } from '../../src/storage/catalog/sqlite/pause.ts';
+import type { Walk } from '../../src/storage/catalog/sqlite/query.ts';
 import { CatalogReader } from '../../src/storage/catalog/sqlite/reader.ts';
+import { TotalsReader } from '../../src/storage/catalog/sqlite/totals.ts';
 import { CatalogWriter } from '../../src/storage/catalog/sqlite/writer.ts';
 import type { ImageRecord } from '../../src/storage/domain/record.ts';
 import type { GroupBy } from '../../src/storage/domain/requests.ts';
@@ -169,6 +173,30 @@ it('completes the names of groups, whatever their case', () => {
   expect(names('category', 'fu')).toEqual(['Füchse']);
   expect(names('model', 'flux.')).toEqual(['FLUX.1 [dev]']);
   expect(names('tag', 'none')).toEqual([]);
+});
+
+it('ends a walk that takes long with the newest images, and lets other calls run meanwhile', () => {
+  createWith(path);
+  const connection = new Connection(path, true);
+  connection.open();
+  const walk = {
+    *hits() {
+      for (let at = 0; ; at += 1) {
+        yield { seq: at, timestamp: T0 - at, filename: '', size: 10, pinned: false };
+        yield PAUSE;
+      }
+    },
+  };
+  const steps = new TotalsReader(connection, walk as unknown as Walk).totals(
+    { order: 'newest', query: 'fox' },
+    { by: 'month', limit: 1 },
+  );
+  const pauses = [...Array(7)].map(() => steps.next().done);
+  expect(pauses).toEqual(Array(7).fill(false));
+  const groups = [{ name: '2024-09', count: 8, bytes: 80, rest: false }];
+  const value = { count: 8, bytes: 80, oldest: T0 - 7, newest: T0, groups, more: true };
+  expect(steps.next()).toEqual({ done: true, value });
+  connection.close();
 });
 
 describe('of an older version', () => {

@@ -3,6 +3,8 @@ import type { Hint, ImageFilter, Totals, TotalsOptions } from '../domain/request
 import { similarTo } from './similar.ts';
 
 const MAX_VALUES = 5;
+/** Comparing takes some ms for each. */
+const MAX_HINTS = 8;
 /** Of most images; comparing more would take long. */
 const COMPARED = 2_000;
 
@@ -24,12 +26,19 @@ export async function hintsFor(
   if (category) asked.unshift(['category', category, { category }]);
   if (model) asked.unshift(['model', model, { model }]);
   const hints: Hint[] = [];
+  const known = new Map<Hint['field'], string[]>();
   for (const [field, value, filter] of asked) {
     if (await source.any(filter)) continue;
-    const { groups } = await source.totals({ by: field, limit: COMPARED });
-    const names = groups.filter(({ name, rest }) => name !== '' && !rest).map(({ name }) => name);
+    const names = known.get(field) ?? (await namesOf(field, source));
+    known.set(field, names);
     const values = similarTo(value, names).slice(0, MAX_VALUES);
     if (values.length > 0) hints.push({ field, values });
+    if (hints.length === MAX_HINTS) break;
   }
   return hints;
+}
+
+async function namesOf(field: Hint['field'], source: HintSource): Promise<string[]> {
+  const { groups } = await source.totals({ by: field, limit: COMPARED });
+  return groups.filter(({ name, rest }) => name !== '' && !rest).map(({ name }) => name);
 }
