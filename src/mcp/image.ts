@@ -35,6 +35,20 @@ export const detailsSchema = summarySchema.extend({
   path: z.string().describe('The file where the daemon runs; empty for object stores'),
   sha256: z.string(),
   create_time: z.string().describe('When it was stored, RFC 3339 in UTC'),
+  generation: z
+    .object({
+      negative_prompt: z.string().optional(),
+      seed: z.string().optional(),
+      steps: natural.optional(),
+      cfg: z.number().optional(),
+      sampler: z.string().optional(),
+      scheduler: z.string().optional(),
+      loras: z.array(z.string()).optional(),
+      width: natural.optional(),
+      height: natural.optional(),
+    })
+    .optional()
+    .describe('The settings, read from the parameters of any generator'),
   parameters_json: z.string().optional().describe('The generation parameters; left out when longer than 16 KiB'),
 });
 

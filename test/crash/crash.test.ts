@@ -32,6 +32,7 @@ interface Scenario {
   steps: string[];
 }
 
+const SAME_SECOND = new Date(Date.UTC(2024, 8, 27, 14, 15, 22));
 /** Here what is committed is in the log only. */
 const CHECKPOINT = 'log-to-be-emptied';
 const START = ['locked', 'format-read', CHECKPOINT, 'generation-raised', 'recovered'];
@@ -74,6 +75,17 @@ const scenarios: Scenario[] = [
       await ledger.save(store, imageOf(1, { sizeBytes: 3_000_000 }));
       const [large, small] = [imageOf(2, { sizeBytes: 3_500_000 }), imageOf(3)];
       await Promise.all([ledger.save(store, large), ledger.save(store, small)]);
+    },
+  },
+  {
+    name: 'Save of a file that names its model, under a name that is taken',
+    steps: ['part-opened', 'part-renamed', ...SAVE.slice(1)],
+    shortIds: ['aaaaaa', 'aaaaaa', 'bbbbbb'],
+    act: async (store, ledger) => {
+      for (const number of [1, 2]) {
+        const image = imageOf(number, { fileModel: 'inkwell' });
+        await ledger.save(store, { ...image, metadata: { ...image.metadata, timestamp: SAME_SECOND } });
+      }
     },
   },
   {

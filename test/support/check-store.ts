@@ -66,7 +66,7 @@ function compareWithLedger(items: StorageItem[], ledger: Ledger, untilNs: bigint
     if (found.length > 1) return [`there are ${found.length} of: ${name}`];
     const { filename: foundName, metadata } = found[0]!;
     if (filename !== '' && foundName !== filename) return [`has another name: ${foundName} instead of ${filename}`];
-    return sameMetadata(metadata, image.metadata) ? [] : [`metadata differ: ${name}`];
+    return sameMetadata(metadata, { ...image.metadata, ...image.filled }) ? [] : [`metadata differ: ${name}`];
   });
   const asked = new Set(ledger.entries().map(({ image }) => image.sha256));
   const strangers = items

@@ -14,6 +14,8 @@ export interface TestImage {
   bytes: Buffer;
   sha256: string;
   metadata: ImageMetadata & { timestamp: Date };
+  /** What the store reads from the file. */
+  filled?: Partial<ImageMetadata>;
   options: SaveOptions;
 }
 
@@ -36,21 +38,24 @@ interface Entry {
 const FIRST_TIMESTAMP = Date.UTC(2024, 8, 27, 14, 15, 22);
 const MODELS = ['flux-schnell', 'FLUX.1 [dev]', 'sdxl'];
 
-/** A small PNG, another for each number, with metadata that leaves no field out. */
+/** A small PNG, another for each number, which may name its model, with metadata that leaves no field out. */
 export function imageOf(
   number: number,
-  { sizeBytes = 8_000, ...options }: SaveOptions & { sizeBytes?: number } = {},
+  { sizeBytes = 8_000, fileModel, ...options }: SaveOptions & { sizeBytes?: number; fileModel?: string } = {},
 ): TestImage {
-  const bytes = pngOf({ width: 8, height: 8, seed: number, sizeBytes });
+  const text: Record<string, string> = fileModel ? { parameters: `Steps: 4, Model: ${fileModel}` } : {};
+  const bytes = pngOf({ width: 8, height: 8, seed: number, sizeBytes, text });
   const metadata = {
     prompt: `image number${number}`,
-    model: MODELS[number % MODELS.length]!,
+    model: fileModel === undefined ? MODELS[number % MODELS.length]! : '',
     timestamp: new Date(FIRST_TIMESTAMP + number * 1000),
     category: number % 2 === 0 ? 'even' : 'odd',
     tags: ['test', `tag${number % 3}`],
     parametersJson: `{"seed": 18446744073709551615, "number": ${number}}`,
   };
-  return { bytes, sha256: sha256Of(bytes), metadata, options: { idempotencyKey: `key-${number}`, ...options } };
+  const filled = fileModel === undefined ? {} : { model: fileModel };
+  const sent = { idempotencyKey: `key-${number}`, ...options };
+  return { bytes, sha256: sha256Of(bytes), metadata, filled, options: sent };
 }
 
 /** Images are told apart by their sha256, so that each may be asked for under one name only. */
