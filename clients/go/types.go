@@ -66,7 +66,8 @@ type ListOptions struct {
 	Model string
 	// Category is exact.
 	Category string
-	// Query is words of the prompt, or their beginnings; all must occur.
+	// Query is terms that must all hold: words of the prompt or their beginnings, "a phrase", -term, a OR b and
+	// field:value (seed:42, steps:>=20, lora:ink, is:pinned); ListRequest.query has all of it.
 	Query string
 	// Tags: the image must have all of them.
 	Tags []string

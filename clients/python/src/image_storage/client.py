@@ -190,7 +190,8 @@ class ImageStorage:
             until: First instant after the range; a date includes that whole day.
             model: The name as it was saved, or its slug.
             category: The exact category.
-            query: Words of the prompt, or their beginnings; all must occur.
+            query: Terms that must all hold: words of the prompt or their beginnings, `"a phrase"`, `-term`, `a OR b`
+                and `field:value` (`seed:42`, `steps:>=20`, `lora:ink`, `is:pinned`).
             tags: The image must have all of them.
             pinned: Only pinned images, or only those that are not; None means both.
             order: By timestamp.
