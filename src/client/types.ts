@@ -132,7 +132,10 @@ export interface ImageFilter {
   /** The name as it was sent, or its slug. */
   model?: string;
   category?: string;
-  /** Words of the prompt, or their beginnings; all must occur. */
+  /**
+   * Terms that must all hold: words of the prompt or their beginnings, `"a phrase"`, `-term`, `a OR b`, `field:value`
+   * (`seed:42`, `steps:>=20`, `lora:ink`, `is:pinned`, …). All of it: docs/search.md.
+   */
   query?: string;
   /** The image must have all of them. */
   tags?: string[];

@@ -3,9 +3,13 @@ import { z } from 'zod';
 import type { ImageFilter } from '../client.ts';
 import { type DateReader, instant } from './instant.ts';
 
+const SEARCH = `Terms that must all hold: word, "a phrase", -not, a OR b, or field:value with model, lora, filename, category, tag, \
+sampler, scheduler, seed, sha256, type, negative (prompt), steps and cfg (28, >=20, 3..7), size (1024x768 or the longer \
+edge), after and before (a UTC day), is:pinned, has:workflow. All else is words of the prompt`;
+
 export function filterFields(dates: DateReader) {
   return {
-    query: z.string().optional().describe('Words of the prompt, or their beginnings; all must occur'),
+    query: z.string().optional().describe(SEARCH),
     model: z.string().optional().describe("The model's name as it was saved, or its slug"),
     category: z.string().optional().describe('The exact category'),
     tags: z.array(z.string()).optional().describe('Tags that must all be there'),

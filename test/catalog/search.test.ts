@@ -3,7 +3,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { CatalogQuery } from '../../src/storage/catalog/catalog.ts';
 import { settingsOf } from '../../src/storage/catalog/generation-settings.ts';
-import { matches } from '../../src/storage/catalog/search-match.ts';
+import { testOf } from '../../src/storage/catalog/search-match.ts';
 import { parseQuery } from '../../src/storage/catalog/search-query.ts';
 import { CatalogReader } from '../../src/storage/catalog/sqlite/reader.ts';
 import { full, seed } from '../support/scale.ts';
@@ -65,8 +65,8 @@ describe('the catalog', () => {
   function expectSame(query: string): void {
     const expected = namesOf(found(query, examples));
     expect(listed(reader, { query }), query).toEqual(expected);
-    const condition = parseQuery(query);
-    const matching = searched.filter(({ image }) => matches(image, condition));
+    const test = testOf(parseQuery(query));
+    const matching = searched.filter(({ image }) => test(image));
     expect(namesOf(matching.map(({ example }) => example)), query).toEqual(expected);
   }
 
@@ -130,7 +130,7 @@ describe('the catalog', () => {
 describe('a query', () => {
   const one = (prompt: string, given = {}) => {
     const record = recordOf(7, { prompt, timestamp: T0, ...given });
-    return (query: string) => matches({ ...record, settings: settingsOf(record) }, parseQuery(query));
+    return (query: string) => testOf(parseQuery(query))({ ...record, settings: settingsOf(record) });
   };
 
   it.each([

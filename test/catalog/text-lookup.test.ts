@@ -1,6 +1,6 @@
 /** How little of the text index a query reads, whatever its terms are, and that it finds what it should. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { matches } from '../../src/storage/catalog/search-match.ts';
+import { testOf } from '../../src/storage/catalog/search-match.ts';
 import { parseQuery } from '../../src/storage/catalog/search-query.ts';
 import { Connection } from '../../src/storage/catalog/sqlite/connection.ts';
 import { CatalogReader } from '../../src/storage/catalog/sqlite/reader.ts';
@@ -126,9 +126,9 @@ describe('a query', () => {
       found.push(...step.value.map(({ size }) => size - 1000));
       break;
     }
-    const condition = parseQuery(query);
+    const test = testOf(parseQuery(query));
     const expected = Array.from({ length: COUNT }, (_, id) => id).filter((id) =>
-      matches({ ...recordOf(id, { prompt: promptOf(id) }), settings: { hasWorkflow: false } }, condition),
+      test({ ...recordOf(id, { prompt: promptOf(id) }), settings: { hasWorkflow: false } }),
     );
     expect(found).toEqual(expected);
   });

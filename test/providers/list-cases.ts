@@ -55,6 +55,43 @@ export function describeLists(tested: TestedProvider): void {
       expect(await names({ query: 'fox' })).toEqual([]);
     });
 
+    it('finds phrases, alternatives, what is not there, fields and ranges', async () => {
+      const fox = await tested.saveAt(
+        1,
+        {
+          prompt: 'a portrait of a sailor, <lora:ink:0.8>',
+          parametersJson: '{"seed":18446744073709551615,"steps":28,"cfg_scale":3.5,"negative_prompt":"blurry"}',
+        },
+        { pinned: true },
+      );
+      const owl = await tested.saveAt(2, {
+        prompt: 'an owl of a sail, 붉은고양이 🦊',
+        model: '',
+        tags: ['Blue Hour'],
+        parametersJson: '{"seed":42,"steps":20,"sampler_name":"euler"}',
+      });
+      for (const query of [
+        ...['"a sailor"', 'sailor', '-owl', '"of a sail" OR portrait -owl', 'seed:18446744073709551615', 'steps:>=21'],
+        ...['cfg:3..4', 'lora:ink', '<lora:ink:0.8>', 'negative:blur', '-tag:"blue hour"', 'is:pinned', 'model:flux'],
+        ...[fox.filename.slice(0, 20), fox.filename.split(/[_.]/).at(-2)!, `sha256:${fox.sha256.slice(0, 8)}`],
+      ])
+        expect(await names({ query }), query).toEqual([fox.filename]);
+      for (const query of [
+        '고양',
+        '🦊',
+        'tag:"blue hour"',
+        'sampler:EULER',
+        'model:unknown',
+        'size:<=8 steps:20',
+        '-sailor',
+      ])
+        expect(await names({ query }), query).toEqual([owl.filename]);
+      for (const query of ['after:2024-09-27', '-before:2024-09-27', 'sail', 'type:png', '-blurry', 'owl OR sailor'])
+        expect(await names({ query }), query).toEqual([owl.filename, fox.filename]);
+      for (const query of ['seed:1844', 'blurry', 'before:2024-09-27', 'has:workflow', 'steps:>28', '-', '"a phrase'])
+        expect(await names({ query }), query).toEqual([]);
+    });
+
     it('resumes by token, unmoved by saves and deletes in between', async () => {
       const saved = (await Promise.all(Array.from({ length: 25 }, (_, at) => tested.saveAt(at)))).sort(byTimestamp);
       const seen: string[] = [];

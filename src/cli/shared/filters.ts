@@ -22,7 +22,7 @@ export function withFilters(command: Command): Command {
     .addOption(new Option('--not-pinned', 'only those that are not').conflicts('pinned'))
     .option('--since <time>', 'RFC 3339, a date (UTC) or an age such as 30d, 12h', (text: string) => parseInstant(text))
     .option('--until <time>', 'likewise; a date includes that day', (text: string) => parseRangeEnd(text))
-    .option('--query <words>', 'words of the prompt, or their beginnings');
+    .option('--query <words>', 'words, "a phrase", -not, a OR b, seed:42, steps:>=20 (docs/search.md)');
 }
 
 export function filtersOf(flags: FilterFlags): ImageFilter & ProviderChoice {

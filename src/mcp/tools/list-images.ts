@@ -10,7 +10,6 @@ import { type AddTool, READS } from '../tool.ts';
 
 const DEFAULT_LIMIT = 20;
 const MAX_LIMIT = 200;
-
 export function addListImages(addTool: AddTool, client: ImageStorageClient, dates: DateReader): void {
   addTool({
     name: 'list_images',

@@ -66,7 +66,10 @@ export interface ImageFilter<T = Date> {
   /** The name as it was saved, or its slug. */
   model?: string;
   category?: string;
-  /** Words of the prompt, each a whole word or the beginning of one; all must occur. */
+  /**
+   * Terms that must all hold: words of the prompt or their beginnings, `"a phrase"`, `-term`, `a OR b`, `field:value`.
+   * The contract's ListRequest.query and docs/search.md have all of it.
+   */
   query?: string;
   /** The image must have all of them. */
   tags?: string[];

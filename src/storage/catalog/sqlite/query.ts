@@ -3,7 +3,7 @@ import { isModelSlug, modelSlug } from '../../domain/naming.ts';
 import type { Position } from '../../domain/requests.ts';
 import type { CatalogQuery, ImageSize } from '../catalog.ts';
 import { filterWords } from '../search-fields.ts';
-import { matches } from '../search-match.ts';
+import { type ImageTest, testOf } from '../search-match.ts';
 import { type Condition, isEverything, isNothing, needsSettings, parseQuery, withinTime } from '../search-query.ts';
 import type { Connection, Fragment } from './connection.ts';
 import { PAUSE, Slice } from './pause.ts';
@@ -52,9 +52,9 @@ interface Plan {
   lookup: Lookup | 'nothing' | undefined;
   /** Without the text index: which index is read. `isExact`: one filter alone would pass all images in it. */
   walk: { index: string; scope: Fragment; isExact: boolean };
-  /** Which of the images that are read are hits: those that pass the test and fulfil the condition. */
+  /** Which of the images that are read are hits: those that pass both. Unset: the query says nothing. */
   test: Fragment;
-  condition: Condition;
+  queryTest: ImageTest | undefined;
   wanted: Wanted;
 }
 
@@ -106,7 +106,7 @@ export class Walk {
       lookup: isIndexWalk ? undefined : yield* this.#lookup.find(condition, filters),
       walk,
       test: isIndexWalk && walk.isExact ? { sql: EVERY, values: [] } : filterTest(query),
-      condition,
+      queryTest: isEverything(condition) ? undefined : testOf(condition),
       wanted,
     };
   }
@@ -163,11 +163,11 @@ export class Walk {
   /** Reads images in their order, and tests each. */
   *#walked(plan: Plan, place: Place, to: number, slice: Slice): Generator<Hit, Place | undefined> {
     // Where images are passed over, the long columns are read of hits alone.
-    const columns = plan.test.sql === EVERY && isEverything(plan.condition) ? plan.wanted : 'sizes';
+    const columns = plan.test.sql === EVERY && plan.queryTest === undefined ? plan.wanted : 'sizes';
     const { sql, values } = selection(plan, place, to, columns);
     for (const row of this.#db.iterateArrays(sql, ...values)) {
       const hit = toHit(row, columns);
-      if (isHit(row) && this.#fulfils(hit, plan.condition)) yield this.#complete(plan, hit);
+      if (isHit(row) && this.#passes(hit, plan)) yield this.#complete(plan, hit);
       if (slice.isOver) return { timestamp: hit.timestamp, after: hit };
     }
     return { timestamp: next(plan, to) };
@@ -191,7 +191,7 @@ export class Walk {
       found += 1;
       if (found > MAX_SORTED) break;
       if (after !== undefined && !isPast(hit, after, plan.order)) continue;
-      if (isHit(row) && (lookup.isExact || this.#fulfils(hit, plan.condition))) group.push(this.#complete(plan, hit));
+      if (isHit(row) && (lookup.isExact || this.#passes(hit, plan))) group.push(this.#complete(plan, hit));
     }
     if (found > MAX_SORTED) return yield* this.#walked(plan, { timestamp, after }, timestamp, slice);
     yield* sorted(group, plan.order);
@@ -203,8 +203,8 @@ export class Walk {
     return hit;
   }
 
-  #fulfils({ seq }: Hit, condition: Condition): boolean {
-    return isEverything(condition) || matches(new StoredImage(this.#db, seq), condition);
+  #passes({ seq }: Hit, { queryTest }: Plan): boolean {
+    return queryTest === undefined || queryTest(new StoredImage(this.#db, seq));
   }
 }
 

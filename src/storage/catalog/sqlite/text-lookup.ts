@@ -10,8 +10,8 @@ const MAX_WORDS = 64;
 const MAX_OCCURRENCES = 20_000;
 /** The most parts of a condition that are looked up where all must hold; long ones, which tend to be rare. */
 const MAX_PARTS = 8;
-/** The most terms that are looked up, those of alternatives and of what must not be included. */
-const MAX_TERMS = 24;
+/** The most phrases that the index is asked for: it keeps its place in each of them. */
+const MAX_PHRASES = 512;
 /** A phrase is looked up by its beginning. */
 const MAX_PHRASE_WORDS = 4;
 const MAX_KNOWN = 1000;
@@ -144,7 +144,7 @@ export class TextLookup {
 /** Translates one condition. */
 class Translation {
   readonly #lookUp: (term: Term) => Bound;
-  #left = MAX_TERMS;
+  #phrasesLeft = MAX_PHRASES;
   #slice = new Slice();
 
   constructor(lookUp: (term: Term) => Bound) {
@@ -156,31 +156,40 @@ class Translation {
       case 'not':
         return complementOf(yield* this.boundOf(condition.of));
       case 'all':
-        return intersectionOf(yield* this.#boundsOf(mostTelling(condition.of)), condition.of.length);
+        return intersectionOf(yield* this.#boundsUntil('none', mostTelling(condition.of)), condition.of.length);
       case 'any':
-        // Some of the alternatives alone tell nothing.
-        return termsOf(condition) > this.#left ? UNKNOWN : unionOf(yield* this.#boundsOf(condition.of));
+        return unionOf(yield* this.#boundsUntil('any', condition.of));
       default:
         return yield* this.#lookedUp(condition);
     }
   }
 
-  *#boundsOf(conditions: readonly Condition[]): Generator<typeof PAUSE, Bound[]> {
+  /** Returns the bounds of the conditions up to the first that decides. */
+  *#boundsUntil(decisive: Bound['kind'], conditions: readonly Condition[]): Generator<typeof PAUSE, Bound[]> {
     const bounds: Bound[] = [];
-    for (const condition of conditions) bounds.push(yield* this.boundOf(condition));
+    for (const condition of conditions) {
+      const bound = yield* this.boundOf(condition);
+      bounds.push(bound);
+      if (bound.kind === decisive) break;
+    }
     return bounds;
   }
 
   *#lookedUp(term: Term): Generator<typeof PAUSE, Bound> {
-    if (this.#left === 0) return UNKNOWN;
-    this.#left -= 1;
-    const bound = this.#lookUp(term);
+    if (this.#phrasesLeft === 0) return UNKNOWN;
     if (this.#slice.isOver) {
       yield PAUSE;
       this.#slice = new Slice();
     }
-    return bound;
+    const bound = this.#lookUp(term);
+    const left = this.#phrasesLeft - phrasesOf(bound);
+    this.#phrasesLeft = Math.max(left, 0);
+    return left < 0 ? UNKNOWN : bound;
   }
+}
+
+function phrasesOf(bound: Bound): number {
+  return 'expression' in bound ? bound.expression.split('"').length >> 1 : 0;
 }
 
 /** Returns the longest parts, first those that must hold. */
@@ -208,12 +217,6 @@ function lengthOf(condition: Condition): number {
     default:
       return 0;
   }
-}
-
-function termsOf(condition: Condition): number {
-  if (condition.kind === 'not') return termsOf(condition.of);
-  if (condition.kind !== 'all' && condition.kind !== 'any') return 1;
-  return condition.of.reduce((count, part) => count + termsOf(part), 0);
 }
 
 /** `count` is the number of parts, of which some may have no bound. */
