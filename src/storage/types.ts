@@ -123,7 +123,7 @@ export interface StorageProvider extends PageReader, Maintainable {
   getStatistics(): Promise<ProviderStatistics>;
   /**
    * Counts the images that match, in total and by group: in constant time where there are no filters and for groups by
-   * model, category, tag, day or month, else within 100 ms of work, of the newest images where these do not suffice.
+   * model, category, tag, LoRA, day or month, else within 100 ms of work, of the newest images where these do not suffice.
    * Rejects as `list` does.
    */
   totals(options?: TotalsOptions): Promise<Totals>;

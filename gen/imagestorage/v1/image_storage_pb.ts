@@ -1548,8 +1548,8 @@ export const ImageStorage: GenService<{
   /**
    * Counts images and bytes: of whole providers, and of the images that match the filters, in total and by group.
    *
-   * Without filters, totals and groups by model, category, tag, day and month are kept ready; those of days and months in
-   * any time zone and date_range nearly so. Anything else is counted image by image, newest first, for some 100 ms at
+   * Without filters, totals and groups by model, category, tag, LoRA, day and month are kept ready; those of days and
+   * months in any time zone and date_range nearly so. Anything else is counted image by image, newest first, for some 100 ms at
    * most: then `more` is true.
    *
    * INVALID_ARGUMENT: FIELD_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND. FAILED_PRECONDITION: STORE_REPLACED, BACKEND_AUTH.
