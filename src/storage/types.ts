@@ -228,10 +228,10 @@ export interface Storage {
   /** With `*`, counts the images of all providers together. */
   totals(options?: TotalsOptions<Instant> & ProviderChoice): Promise<Totals>;
   /**
-   * Returns what there is in place of each model, category and tag of the filters that no image has, for callers whose
-   * list was empty.
+   * Returns what there is in place of each model, category and tag of the filters, the fields of a query among them, that
+   * no image has; for callers whose list was empty.
    */
-  hints(filter: Pick<ImageFilter, 'model' | 'category' | 'tags'> & ProviderChoice): Promise<Hint[]>;
+  hints(filter: Pick<ImageFilter, 'model' | 'category' | 'tags' | 'query'> & ProviderChoice): Promise<Hint[]>;
   /**
    * Compares records and bytes; yields the summary last. Throws when a store cannot be reached, or is not the one that
    * was opened; it then repairs and forgets nothing.

@@ -675,8 +675,9 @@ export type ListRequest = Message<"imagestorage.v1.ListRequest"> & {
   batchSize: number;
 
   /**
-   * When nothing matches and no image at all has the model, the category or a tag that was asked for, send one batch
-   * without images whose hints name those that there are. Not where page_token resumes. An older daemon sends none.
+   * When nothing matches and no image at all has a model, category or tag that was asked for, also by fields of the query,
+   * send one batch without images whose hints name those that there are. Not where page_token resumes. An older daemon
+   * sends none.
    *
    * @generated from field: bool hints = 12;
    */
