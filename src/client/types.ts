@@ -157,8 +157,8 @@ export interface ListOptions extends CallOptions, ProviderChoice, ImageFilter {
   /** 0 or unset means all. */
   limit?: number;
   /**
-   * Called at most once, before a list ends that matched nothing: when no image has the model, a category or a tag that
-   * was asked for. An older daemon gives no hints.
+   * Called at most once, before a list ends that matched nothing: when no image has a model, category or tag that was
+   * asked for, also by the query. An older daemon gives no hints.
    */
   onHints?: (hints: Hint[]) => void;
 }

@@ -123,7 +123,7 @@ export interface StorageProvider extends PageReader, Maintainable {
   getStatistics(): Promise<ProviderStatistics>;
   /**
    * Counts the images that match, in total and by group: in constant time where there are no filters and for groups by
-   * model, category, tag, day or month, else within 100 ms of work, of the newest images where these do not suffice.
+   * model, category, tag, LoRA, day or month, else within 100 ms of work, of the newest images where these do not suffice.
    * Rejects as `list` does.
    */
   totals(options?: TotalsOptions): Promise<Totals>;
@@ -230,10 +230,10 @@ export interface Storage {
   /** With `*`, counts the images of all providers together. */
   totals(options?: TotalsOptions<Instant> & ProviderChoice): Promise<Totals>;
   /**
-   * Returns what there is in place of each model, category and tag of the filters that no image has, for callers whose
-   * list was empty.
+   * Returns what there is in place of each model, category and tag of the filters, the fields of a query among them, that
+   * no image has; for callers whose list was empty.
    */
-  hints(filter: Pick<ImageFilter, 'model' | 'category' | 'tags'> & ProviderChoice): Promise<Hint[]>;
+  hints(filter: Pick<ImageFilter, 'model' | 'category' | 'tags' | 'query'> & ProviderChoice): Promise<Hint[]>;
   /**
    * Compares records and bytes; yields the summary last. Throws when a store cannot be reached, or is not the one that
    * was opened; it then repairs and forgets nothing.

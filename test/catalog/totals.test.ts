@@ -199,6 +199,21 @@ it('ends a walk that takes long with the newest images, and lets other calls run
   connection.close();
 });
 
+it('counts labels right where their sums are left to later', () => {
+  const writer = new CatalogWriter({ path, storeId: STORE_ID, indexLater: true });
+  writer.create();
+  writer.load(RECORDS);
+  writer.seal();
+  const again = new CatalogWriter({ path, storeId: STORE_ID });
+  again.open();
+  for (let more = true; more; ) {
+    more = again.indexOlder() || again.countOlder();
+    for (const by of ['tag', 'lora'] as const)
+      expect(plain(totalsOf({}, { by }))).toEqual(expected(RECORDS, {}, { by }));
+  }
+  again.close(true);
+});
+
 describe('of an older version', () => {
   const tagsOf = () => {
     const { groups, more } = totalsOf({}, { by: 'tag' });

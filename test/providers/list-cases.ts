@@ -209,6 +209,13 @@ export function describeLists(tested: TestedProvider): void {
     const { values } = (await hintsFor({ model: 'pony' }))[0]!;
     expect(values).toEqual(['black-forest-labs/FLUX.1 [dev]', 'dreamshaper_8', 'sdxl']);
     expect(await hintsFor({ model: 'sdxl', category: 'animals' })).toEqual([]);
+    expect(await hintsFor({ query: 'fox model:dreamshapr tag:"forrest"' })).toEqual([
+      { field: 'model', values: ['dreamshaper_8'] },
+      { field: 'tag', values: ['forest'] },
+    ]);
+    for (const query of ['model:sd', '-model:none', 'tag:none OR tag:fox', 'none']) {
+      expect(await hintsFor({ query }), query).toEqual([]);
+    }
   });
 
   const names = async (options: object) => (await tested.storage.list(options)).map((item) => item.filename);

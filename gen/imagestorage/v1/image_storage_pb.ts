@@ -675,8 +675,9 @@ export type ListRequest = Message<"imagestorage.v1.ListRequest"> & {
   batchSize: number;
 
   /**
-   * When nothing matches and no image at all has the model, the category or a tag that was asked for, send one batch
-   * without images whose hints name those that there are. Not where page_token resumes. An older daemon sends none.
+   * When nothing matches and no image at all has a model, category or tag that was asked for, also by fields of the query,
+   * send one batch without images whose hints name those that there are. Not where page_token resumes. An older daemon
+   * sends none.
    *
    * @generated from field: bool hints = 12;
    */
@@ -1548,8 +1549,8 @@ export const ImageStorage: GenService<{
   /**
    * Counts images and bytes: of whole providers, and of the images that match the filters, in total and by group.
    *
-   * Without filters, totals and groups by model, category, tag, day and month are kept ready; those of days and months in
-   * any time zone and date_range nearly so. Anything else is counted image by image, newest first, for some 100 ms at
+   * Without filters, totals and groups by model, category, tag, LoRA, day and month are kept ready; those of days and
+   * months in any time zone and date_range nearly so. Anything else is counted image by image, newest first, for some 100 ms at
    * most: then `more` is true.
    *
    * INVALID_ARGUMENT: FIELD_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND. FAILED_PRECONDITION: STORE_REPLACED, BACKEND_AUTH.

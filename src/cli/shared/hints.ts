@@ -11,8 +11,8 @@ export function printHints(hints: readonly Hint[]): void {
 
 /** Asks for hints, for a command that found nothing by these filters, and prints them. An older daemon gives none. */
 export async function findHints({ client, signal }: Session, filters: ImageFilter & ProviderChoice): Promise<void> {
-  const { provider, model, category, tags } = filters;
-  if (!model && !category && !tags?.length) return;
-  const asked = { provider, model, category, tags, limit: 1, onHints: printHints, signal };
+  const { provider, model, category, tags, query } = filters;
+  if (!model && !category && !tags?.length && !query) return;
+  const asked = { provider, model, category, tags, query, limit: 1, onHints: printHints, signal };
   for await (const _ of client.list(asked));
 }

@@ -81,12 +81,12 @@ export function addStorageStats(addTool: AddTool, client: ImageStorageClient, da
 
 async function hintsFor(
   client: ImageStorageClient,
-  { model, category, tags, provider, signal }: ListOptions,
+  { model, category, tags, query, provider, signal }: ListOptions,
 ): Promise<string[] | undefined> {
   let hints: string[] | undefined;
   const onHints = (found: Hint[]) => {
     hints = found.map(hintLine);
   };
-  for await (const _ of client.list({ model, category, tags, provider, limit: 1, onHints, signal }));
+  for await (const _ of client.list({ model, category, tags, query, provider, limit: 1, onHints, signal }));
   return hints;
 }

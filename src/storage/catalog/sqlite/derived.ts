@@ -1,8 +1,8 @@
 /** What follows from the images that a transaction adds and removes: the rollups and the text index. */
 import type { ImageRecord } from '../../domain/record.ts';
 import type { Connection } from './connection.ts';
-import { Rollups } from './rollups.ts';
-import { areTagsCounted } from './tag-counts.ts';
+import { areLabelsCounted, lorasOf } from './label-counts.ts';
+import { type Labelled, Rollups } from './rollups.ts';
 import { TextIndex } from './text-index.ts';
 
 /** Collects the changes of one transaction, and writes them once. */
@@ -18,14 +18,23 @@ export class Derived {
 
   add(seq: number, record: ImageRecord): void {
     this.#rollups.add(record);
-    if (areTagsCounted(this.#db, record)) this.#rollups.addTags(record);
     this.#texts.add(seq, record);
+    const labels = this.#labelsOf(seq, record);
+    if (labels !== undefined) this.#rollups.addLabels(labels);
   }
 
   remove(seq: number, record: ImageRecord): void {
     this.#rollups.remove(record);
-    if (areTagsCounted(this.#db, record)) this.#rollups.removeTags(record);
+    // Before the settings go, which have the LoRAs.
+    const labels = this.#labelsOf(seq, record);
+    if (labels !== undefined) this.#rollups.removeLabels(labels);
     this.#texts.remove(seq, record);
+  }
+
+  /** Returns undefined where `countOlder` counts them. */
+  #labelsOf(seq: number, record: ImageRecord): Labelled | undefined {
+    if (!areLabelsCounted(this.#db, record)) return undefined;
+    return { size: record.size, tags: record.tags, loras: lorasOf(this.#db, seq) };
   }
 
   /** Requires that the transaction is open and has made its last change. */

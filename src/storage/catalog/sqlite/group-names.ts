@@ -1,16 +1,13 @@
 /** Tells by which names an image is grouped. */
 import { Calendar } from '../../domain/calendar.ts';
-import { generationOf } from '../../domain/generation.ts';
-import type { ImageRecord } from '../../domain/record.ts';
 import type { GroupBy } from '../../domain/requests.ts';
 import type { Connection } from './connection.ts';
+import { lorasOf } from './label-counts.ts';
 import type { Hit } from './query.ts';
-
-/** Of images that have none. */
-const NONE: readonly string[] = [''];
+import { namesOf } from './rollups.ts';
 
 /** Returns a function that returns the names of the groups of an image: several tags or LoRAs, else one; '' is none. */
-export function namesOf(db: Connection, by: GroupBy | undefined, timeZone?: string): (hit: Hit) => readonly string[] {
+export function groupNames(db: Connection, by: GroupBy | undefined, timeZone?: string): (hit: Hit) => Iterable<string> {
   switch (by) {
     case undefined:
       return () => [];
@@ -23,18 +20,8 @@ export function namesOf(db: Connection, by: GroupBy | undefined, timeZone?: stri
     case 'category':
       return ({ seq }) => [db.value(`SELECT ${by} FROM images WHERE seq = ?`, seq) as string];
     case 'tag':
-      return ({ seq }) => orNone(JSON.parse(db.value('SELECT tags FROM images WHERE seq = ?', seq) as string));
+      return ({ seq }) => namesOf(JSON.parse(db.value('SELECT tags FROM images WHERE seq = ?', seq) as string));
     case 'lora':
-      return ({ seq }) => orNone(lorasOf(db.get(TEXTS, seq) as never));
+      return ({ seq }) => namesOf(lorasOf(db, seq));
   }
-}
-
-const TEXTS = 'SELECT prompt, parameters_json AS parametersJson FROM images WHERE seq = ?';
-
-function lorasOf(image: Pick<ImageRecord, 'prompt' | 'parametersJson'>): readonly string[] {
-  return [...new Set(generationOf(image)?.loras)];
-}
-
-function orNone(names: readonly string[]): readonly string[] {
-  return names.length === 0 ? NONE : names;
 }

@@ -4,16 +4,17 @@ import { dirname } from 'node:path';
 import { StoreOpenError } from '../../domain/errors.ts';
 import { CatalogError } from '../catalog.ts';
 import { type Connection, SQLITE, sqliteCode } from './connection.ts';
+import { leaveToCounting } from './label-counts.ts';
 import { examineWal, setWalAside, type WalState } from './main-file.ts';
 import { INITIAL } from './migrations/001-initial.ts';
 import { BUCKETS } from './migrations/002-buckets.ts';
 import { TIMELINE } from './migrations/003-timeline.ts';
 import { SETTINGS } from './migrations/004-settings.ts';
-import { TAG_COUNTS } from './migrations/005-tag-counts.ts';
+import { LABEL_COUNTS } from './migrations/005-label-counts.ts';
 import { leaveToIndexing } from './text-index.ts';
 
 /** Step n brings a catalog from `user_version` n - 1 to n. */
-const MIGRATIONS = [INITIAL, BUCKETS, TIMELINE, SETTINGS, TAG_COUNTS];
+const MIGRATIONS = [INITIAL, BUCKETS, TIMELINE, SETTINGS, LABEL_COUNTS];
 export const CATALOG_VERSION: number = MIGRATIONS.length;
 const TIMELINE_VERSION = MIGRATIONS.indexOf(TIMELINE) + 1;
 
@@ -37,7 +38,7 @@ export interface CatalogFile {
    * the calls. Unset: none is.
    */
   checkLaterAbove?: number;
-  /** One that is created gets its text index once it is open, behind the calls. */
+  /** One that is created gets its text index and the counts of labels once it is open, behind the calls. */
   indexLater?: boolean;
 }
 
@@ -157,7 +158,9 @@ export function createEmpty(db: Connection, { path, storeId, indexLater = false 
     db.transaction(() => {
       setStoreValue(db, 'store_id', storeId);
       setStoreValue(db, 'records_synced', 0);
-      if (indexLater) leaveToIndexing(db);
+      if (!indexLater) return;
+      leaveToIndexing(db);
+      leaveToCounting(db);
     });
   } catch (error) {
     closeDamaged(db);

@@ -11,6 +11,15 @@ interface Sum {
   bytes: number;
 }
 
+export interface Labelled extends Pick<ImageRecord, 'tags' | 'size'> {
+  loras: readonly string[];
+}
+
+/** Returns each of the labels once, or the name under which images without any are counted. */
+export function namesOf(labels: readonly string[]): Iterable<string> {
+  return labels.length === 0 ? [''] : new Set(labels);
+}
+
 export class Rollups {
   readonly #sums = new Map<string, Sum>();
 
@@ -22,12 +31,12 @@ export class Rollups {
     this.#count(record, -1);
   }
 
-  addTags(image: Pick<ImageRecord, 'tags' | 'size'>): void {
-    this.#countTags(image, 1);
+  addLabels(image: Labelled): void {
+    this.#countLabels(image, 1);
   }
 
-  removeTags(image: Pick<ImageRecord, 'tags' | 'size'>): void {
-    this.#countTags(image, -1);
+  removeLabels(image: Labelled): void {
+    this.#countLabels(image, -1);
   }
 
   /** Writes the sums. Requires that the transaction is open and has made its last change. */
@@ -53,9 +62,9 @@ export class Rollups {
     this.#to('date', utcDay(timestamp), sign, size);
   }
 
-  /** Counts an image without tags under ''. */
-  #countTags({ tags, size }: Pick<ImageRecord, 'tags' | 'size'>, sign: 1 | -1): void {
-    for (const tag of tags.length === 0 ? [''] : tags) this.#to('tag', tag, sign, size);
+  #countLabels({ tags, loras, size }: Labelled, sign: 1 | -1): void {
+    for (const tag of namesOf(tags)) this.#to('tag', tag, sign, size);
+    for (const lora of namesOf(loras)) this.#to('lora', lora, sign, size);
   }
 
   #to(kind: string, name: string, sign: 1 | -1, size: number): void {

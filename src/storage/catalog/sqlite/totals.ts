@@ -3,10 +3,10 @@ import { Calendar } from '../../domain/calendar.ts';
 import type { CatalogQuery, CatalogTotals, Grouping } from '../catalog.ts';
 import type { Connection } from './connection.ts';
 import { DayCounts, EVERY, type Scope, scopeOf } from './day-counts.ts';
-import { namesOf } from './group-names.ts';
+import { groupNames } from './group-names.ts';
+import { areLabelsComplete } from './label-counts.ts';
 import { PAUSE, Slice } from './pause.ts';
 import type { Walk } from './query.ts';
-import { isTagCountComplete } from './tag-counts.ts';
 import { Tally } from './tally.ts';
 
 /** What a count takes at most: 80 ms of work. */
@@ -45,7 +45,7 @@ export class TotalsReader {
   #rollupOf(by: Grouping['by']): string | undefined {
     if (by === undefined) return 'total';
     if (by === 'model' || by === 'category') return by;
-    return by === 'tag' && isTagCountComplete(this.#db) ? by : undefined;
+    return (by === 'tag' || by === 'lora') && areLabelsComplete(this.#db) ? by : undefined;
   }
 
   *#fromRollups(kind: string, tally: Tally): Generator<void, CatalogTotals> {
@@ -102,7 +102,7 @@ export class TotalsReader {
   }
 
   *#walked(query: CatalogQuery, { by, timeZone }: Grouping, tally: Tally): Generator<void, CatalogTotals> {
-    const names = namesOf(this.#db, by, timeZone);
+    const names = groupNames(this.#db, by, timeZone);
     let slices = 0;
     for (const hit of this.#walk.hits({ ...query, order: 'newest' }, undefined, 'sizes')) {
       if (hit === PAUSE) {

@@ -8,6 +8,7 @@ import { BucketRecords } from './bucket-records.ts';
 import { Connection } from './connection.ts';
 import { Derived } from './derived.ts';
 import { Gate } from './gate.ts';
+import { countOlder } from './label-counts.ts';
 import {
   type CatalogFile,
   checkpoint,
@@ -21,7 +22,6 @@ import {
   seal,
 } from './opening.ts';
 import { INSERT_IMAGE, RECORD_COLUMNS, toRecord, toRow } from './rows.ts';
-import { countOlder } from './tag-counts.ts';
 import { emptyIndex, TextIndex } from './text-index.ts';
 
 /** How far the WAL grows before it is copied into the database. */
@@ -300,7 +300,7 @@ export class CatalogWriter {
     return more;
   }
 
-  /** Counts the tags of some of the images whose tags are not counted. Returns whether there may be more. */
+  /** Counts the labels of some of the images whose labels are not counted. Returns whether there may be more. */
   countOlder(): boolean {
     const more = this.#db.transactionInPlace(() => countOlder(this.#db));
     this.#limitWal();
