@@ -92,7 +92,7 @@ it.each([
   ['no parameters', '{}'],
   ['other parameters', '{"job":"7","side":512}'],
   ['no numbers', '{"steps":"many","cfg":"NaN","seed":"abc","width":null,"height":true}'],
-  ['negative ones', '{"steps":-20,"cfg":-1,"seed":-1,"width":-512,"height":0}'],
+  ['negative ones', '{"steps":-20,"cfg":-1,"seed":-1,"width":-512,"height":0,"size":"0x0"}'],
   ['numbers that are too large', '{"steps":1e300,"width":4294967296,"seed":1e9,"height":1.5,"cfg":1e999}'],
   ['texts that are too long', JSON.stringify({ sampler: 'x'.repeat(300), negative_prompt: 'x'.repeat(1_000_000) })],
   ['other values', '{"sampler":7,"negative_prompt":{"a":1},"loras":7,"size":"large","scheduler":["karras"]}'],

@@ -73,7 +73,8 @@ const READ: { [S in Setting]: (json: string) => unknown } = {
   height: countOf,
   size: (json) => {
     const [, width, height] = SIZE.exec(json.startsWith('[') ? json.slice(0, MAX_TEXT_CHARS) : scalarOf(json)) ?? [];
-    return width === undefined ? undefined : { width: countOf(width), height: countOf(height!) };
+    const size = { width: countOf(width ?? ''), height: countOf(height ?? '') };
+    return size.width === undefined || size.height === undefined ? undefined : size;
   },
 };
 

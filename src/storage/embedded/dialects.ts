@@ -37,7 +37,9 @@ function merged(graph: GeneratorMetadata | undefined, text: GeneratorMetadata | 
 
 function readGraph(texts: Texts): GeneratorMetadata | undefined {
   const fields = texts.fieldsOf('prompt');
-  return fields && readComfyUI(fields, texts.jsonOf('prompt')!);
+  return (
+    fields && (readComfyUI(fields, texts.jsonOf('prompt')!) ?? readNestedGraph(fields) ?? readSettingsJson(fields))
+  );
 }
 
 function readWorkflow(texts: Texts): GeneratorMetadata | undefined {
