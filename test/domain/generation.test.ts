@@ -92,10 +92,11 @@ it.each([
   ['no parameters', '{}'],
   ['other parameters', '{"job":"7","side":512}'],
   ['no numbers', '{"steps":"many","cfg":"NaN","seed":"abc","width":null,"height":true}'],
-  ['negative ones', '{"steps":-20,"cfg":-1,"seed":-1,"width":-512,"height":0}'],
+  ['negative ones', '{"steps":-20,"cfg":-1,"seed":-1,"width":-512,"height":0,"size":"0x0"}'],
   ['numbers that are too large', '{"steps":1e300,"width":4294967296,"seed":1e9,"height":1.5,"cfg":1e999}'],
   ['texts that are too long', JSON.stringify({ sampler: 'x'.repeat(300), negative_prompt: 'x'.repeat(1_000_000) })],
   ['other values', '{"sampler":7,"negative_prompt":{"a":1},"loras":7,"size":"large","scheduler":["karras"]}'],
+  ['the settings of an upscaler', '{"scale":2,"l1":"loss","upscaler":"4x"}'],
   ['lists of nothing', '{"loras":["None",""],"negative_prompt":[],"lora_hashes":""}'],
   ['no object', '[{"steps":20}]'],
   ['no JSON', '{"steps":'],
@@ -105,8 +106,9 @@ it.each([
 
 it('takes the first name that makes sense, and what stands outside before what is wrapped', () => {
   const cfg = (parametersJson: string) => generationOf({ prompt: '', parametersJson })?.cfg;
-  expect(cfg('{"scale":2,"guidance":3,"cfg":"?","CFG Scale":4}')).toBe(4);
-  expect(cfg('{"parameters":{"cfg":2},"scale":3}')).toBe(3);
+  expect(cfg('{"scale":2,"guidance":3,"steps":1,"cfg":"?","CFG Scale":4}')).toBe(4);
+  expect(cfg('{"parameters":{"cfg":2},"guidance":3}')).toBe(3);
+  expect(cfg('{"parameters":{"steps":9,"scale":2}}')).toBe(2);
   expect(cfg('{"parameters":{"cfg":2,"params":{"steps":3}}}')).toBe(2);
 });
 

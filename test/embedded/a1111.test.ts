@@ -95,6 +95,24 @@ describe('A1111 and those who write like it', () => {
     });
   });
 
+  it('write a graph beside what was asked for, as Civitai does', async () => {
+    const asked = {
+      prompt: 'a stork',
+      negativePrompt: 'mud',
+      cfgScale: 5,
+      seed: 7,
+      resources: [{ modelVersionId: 1 }],
+    };
+    const graph = {
+      '1': { class_type: 'LoadImage', inputs: { image: 'stork.jpeg' } },
+      '2': { class_type: 'SaveImage', inputs: { images: ['1', 0] } },
+      extraMetadata: JSON.stringify(asked),
+    };
+    const { comfyui, ...found } = await settingsOf(JSON.stringify(graph));
+    expect(found).toEqual({ ...asked, model: undefined });
+    expect(comfyui).toEqual(graph);
+  });
+
   it('leave spaces, prompts or the steps out', async () => {
     expect(await settingsOf('a stork\nSteps: 50,Seed: 7,Size: 768x512, model: stork')).toMatchObject({
       ...{ prompt: 'a stork', model: 'stork', steps: 50, seed: 7, size: '768x512' },

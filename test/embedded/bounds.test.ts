@@ -66,6 +66,17 @@ describe('leaves unread', () => {
     expect((await read(parameters(30_001))).found.parametersJson).toBeUndefined();
   });
 
+  it('a graph that is too large, but not what stands beside it', async () => {
+    const graph = JSON.stringify({ '1': { class_type: 'Note', inputs: { numbers: Array(40_000).fill(1) } } });
+    const { found } = await read(
+      withChunks([
+        zText('prompt', Buffer.from(graph)),
+        zText('parameters', Buffer.from('{"prompt":"a fox","seed":7}')),
+      ]),
+    );
+    expect(found).toEqual({ prompt: 'a fox', parametersJson: '{"seed":7}' });
+  });
+
   it('a text that no save accepts, and a line of settings that is too long', async () => {
     const parameters = (text: string) => read(withChunks([zText('parameters', Buffer.from(text))]));
     expect((await parameters(`a fox\nSteps: 20, X: ${'y'.repeat(10_000)}`)).found.prompt).toBe('a fox');

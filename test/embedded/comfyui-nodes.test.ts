@@ -190,6 +190,12 @@ describe('the negative prompt', () => {
   });
 });
 
+it('sizes and texts stand in one value, or under a capital letter', async () => {
+  const size = node('SDXL Empty Latent Image (rgthree)', { dimensions: '640 x 384  (landscape)', clip_scale: 1 });
+  const box = node('DF_Text_Box', { Text: 'an owl' });
+  expect(await readGraph({ ...BASE, size, box, yes: encode(['box', 0]) })).toEqual(OWL);
+});
+
 it('SDXL has one text for two encoders, and joined texts have several', async () => {
   const both = node('CLIPTextEncodeSDXL', { text_g: 'an owl', text_l: 'an owl', width: 1024, height: 1024 });
   expect(await readGraph({ ...BASE, yes: both })).toEqual(OWL);

@@ -41,14 +41,14 @@ it('takes turns where many files are large', async () => {
     return readerOf(large)(position, lengthBytes);
   };
   const found = await Promise.all(
-    Array.from({ length: 5 }, async () => {
+    Array.from({ length: 12 }, async () => {
       const { prompt } = await readEmbeddedMetadata(readAt);
       open -= 1;
       return prompt;
     }),
   );
-  expect(found).toEqual(Array(5).fill('an owl'));
-  expect(most).toBe(1);
+  expect(found).toEqual(Array(12).fill('an owl'));
+  expect(most).toBeLessThanOrEqual(4);
 });
 
 function read(bytes: Buffer) {

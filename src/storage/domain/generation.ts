@@ -2,6 +2,7 @@
 import type { Generation } from './image.ts';
 import { eachField } from './json-fields.ts';
 import { Loras } from './loras.ts';
+import { isModelFile } from './model-file.ts';
 
 /**
  * The names of each setting, in the order in which they take precedence; without case and without all but letters and
@@ -26,7 +27,9 @@ type Setting = keyof typeof NAMES;
 
 /** Objects that hold the settings. */
 const WRAPPERS = new Set(['suiimageparams', 'parameters', 'params', 'settings', 'generation', 'generationparams']);
-const LORA_LIST = /^(?:use)?(?:lora|lyco)s?(?:names?|models?|files?|paths?|combined)?\d*$|^l\d$/;
+const LORA_LIST = /^(?:use)?(?:lora|lyco)s?(?:names?|models?|files?|paths?|combined)?\d*$/;
+/** Fooocus-MRE's. */
+const LORA_FILE = /^l\d$/;
 
 /** More than there are names of a setting. */
 const MAX_RANK = 100;
@@ -70,7 +73,8 @@ const READ: { [S in Setting]: (json: string) => unknown } = {
   height: countOf,
   size: (json) => {
     const [, width, height] = SIZE.exec(json.startsWith('[') ? json.slice(0, MAX_TEXT_CHARS) : scalarOf(json)) ?? [];
-    return width === undefined ? undefined : { width: countOf(width), height: countOf(height!) };
+    const size = { width: countOf(width ?? ''), height: countOf(height ?? '') };
+    return size.width === undefined || size.height === undefined ? undefined : size;
   },
 };
 
@@ -83,6 +87,8 @@ export function generationOf(image: { prompt: string; parametersJson: string }):
   found.loras.addPrompt(image.prompt);
   if (image.parametersJson.length > 2) found.addFields(image.parametersJson, true);
   const { size, ...settings } = found.values;
+  // A scale alone may be that of an upscaler.
+  if (found.hasVagueCfg && settings.steps === undefined && settings.seed === undefined) delete settings.cfg;
   const hasSize = settings.width !== undefined || settings.height !== undefined;
   const generation = { ...(hasSize ? {} : size), ...settings, loras: found.loras.names };
   if (generation.loras === undefined) delete generation.loras;
@@ -93,6 +99,10 @@ class Found {
   readonly values: Generation & { size?: { width?: number; height?: number } } = {};
   readonly loras = new Loras();
   readonly #ranks: { [S in Setting]?: number } = {};
+
+  get hasVagueCfg(): boolean {
+    return (this.#ranks.cfg ?? 0) % MAX_RANK === NAMES.cfg.indexOf('scale');
+  }
 
   /** What stands outside takes precedence over what is wrapped. */
   addFields(json: string, isOuter: boolean): void {
@@ -118,7 +128,7 @@ class Found {
 
   #addLoras(key: string, json: string): void {
     if (json.length > MAX_LIST_CHARS) return;
-    if (LORA_LIST.test(key)) this.loras.addList(parsed(json));
+    if (LORA_LIST.test(key) || (LORA_FILE.test(key) && isModelFile(scalarOf(json)))) this.loras.addList(parsed(json));
     else if (key === 'lorahashes') this.loras.addHashes(scalarOf(json, MAX_LIST_CHARS));
     else if (key === 'civitairesources') this.loras.addResources(parsed(json));
   }

@@ -64,8 +64,9 @@ export class Loras {
 
   #addName(text: string): void {
     // Fooocus writes `ink : 0.8`.
-    const name = text.length > MAX_NAME_CHARS ? '' : modelOfFile(text.replace(/ : -?[\d.]+$/, '').trim());
-    if (!NO_LORA.test(name) && this.#names.size < MAX_LORAS) this.#names.add(name.toWellFormed().replaceAll('\0', ''));
+    const path = text.length > MAX_NAME_CHARS ? '' : text.replace(/ : -?[\d.]+$/, '');
+    const name = modelOfFile(path.toWellFormed().replaceAll('\0', '').trim());
+    if (!NO_LORA.test(name) && this.#names.size < MAX_LORAS) this.#names.add(name);
   }
 }
 

@@ -6,3 +6,8 @@ const EXTENSION = /\.(safetensors|sft|ckpt|pth?|bin|gguf|onnx)$/i;
 export function modelOfFile(path: string): string {
   return path.slice(Math.max(path.lastIndexOf('/'), path.lastIndexOf('\\')) + 1).replace(EXTENSION, '');
 }
+
+/** Returns whether a text is the name of a file of a model. */
+export function isModelFile(text: string): boolean {
+  return EXTENSION.test(text);
+}

@@ -5,8 +5,11 @@ import type { ReadAt } from './read-at.ts';
 const SMALL_BYTES = 32 * 1024;
 /** What each file may take beside the others. */
 const FREE_BYTES = 256 * 1024;
+/** How many may read more at a time; one of them may stand in a slow bucket. */
+const MAX_LARGE = 4;
 
-let last: Promise<void> = Promise.resolve();
+let free = MAX_LARGE;
+const waiting: (() => void)[] = [];
 
 export interface BoundedReads {
   readAt: ReadAt;
@@ -14,24 +17,29 @@ export interface BoundedReads {
   end(): void;
 }
 
-/** Lets one file at a time read beyond what each may. */
+/** Lets a few files at a time read beyond what each may. */
 export function boundedReads(readAt: ReadAt): BoundedReads {
-  const { promise: ended, resolve: end } = Promise.withResolvers<void>();
   let bytes = 0;
   let turn: Promise<void> | undefined;
   return {
-    end,
     readAt: async (position, lengthBytes) => {
       if (lengthBytes > SMALL_BYTES) bytes += lengthBytes;
-      if (bytes > FREE_BYTES) turn ??= takeTurn(ended);
+      if (bytes > FREE_BYTES) turn ??= takeTurn();
       await turn;
       return readAt(position, lengthBytes);
     },
+    end: () => void turn?.then(giveTurn),
   };
 }
 
-function takeTurn(ended: Promise<void>): Promise<void> {
-  const before = last;
-  last = before.then(() => ended);
-  return before;
+function takeTurn(): Promise<void> {
+  if (free === 0) return new Promise((resolve) => waiting.push(resolve));
+  free -= 1;
+  return Promise.resolve();
+}
+
+function giveTurn(): void {
+  const next = waiting.shift();
+  if (next === undefined) free += 1;
+  else next();
 }

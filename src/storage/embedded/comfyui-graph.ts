@@ -5,7 +5,7 @@ export interface Node {
   class_type: string;
   inputs: Fields;
 }
-export type Link = [node: string, output: ExactNumber];
+type Link = [node: string, output: ExactNumber];
 
 /** The most inputs that are looked at; those of a graph of a thousand nodes are some 10,000, looked at a few times. */
 const MAX_STEPS = 200_000;

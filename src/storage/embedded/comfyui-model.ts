@@ -1,5 +1,5 @@
 /** Finds the model of a sampler, and the LoRAs on the way to it. */
-import { modelOfFile } from '../domain/model-file.ts';
+import { isModelFile, modelOfFile } from '../domain/model-file.ts';
 import { type Graph, type Node, visits } from './comfyui-graph.ts';
 import { asFields, ExactNumber, type Fields } from './fields.ts';
 
@@ -14,7 +14,6 @@ const VAGUE_NAMES = ['model_name', 'gguf_name', 'diffusion_model', 'model_path',
 const OTHER_MODELS = /upscale|depth|segment|sam|dino|clip|vae|control|detect|face|rembg|motion|adapter/i;
 const LORA_NAME = /^lora(?:_name)?_?(\d+)?(?:_name)?$/;
 const LORA_LINKS = ['lora_stack', 'optional_lora_stack', 'lora', 'prev_lora'];
-const MODEL_FILE = /\.(safetensors|sft|ckpt|pth?|bin|gguf|onnx)$/i;
 
 export interface ModelAndLoras {
   model?: string;
@@ -56,12 +55,12 @@ function nameIn({ inputs }: Node, names: readonly string[]): string | undefined 
 
 /** Returns the name of a file of a model. */
 function vagueName({ inputs }: Node): string | undefined {
-  const file = VAGUE_NAMES.map((name) => inputs[name]).find(isModelFile);
+  const file = VAGUE_NAMES.map((name) => inputs[name]).find(isFile);
   return file && modelOfFile(file);
 }
 
-export function isModelFile(value: unknown): value is string {
-  return typeof value === 'string' && MODEL_FILE.test(value);
+function isFile(value: unknown): value is string {
+  return typeof value === 'string' && isModelFile(value);
 }
 
 /** Adds the LoRAs of a node, and of the stacks that it is linked to. */

@@ -19,7 +19,7 @@ const CARRIERS = ['guider', 'basic_pipe', 'pipe', 'base_ctx', 'context', 'positi
 /** Inputs that hold the text of a text node; the first that is not empty counts. */
 const TEXTS = [
   ...['text', 'prompt', 't5xxl', 'text_g', 'text_l', 'clip_g', 'clip_l', 'positive_prompt', 'text_positive'],
-  ...['positive', 'populated_text', 'wildcard_text', 'string', 'value'],
+  ...['positive', 'populated_text', 'wildcard_text', 'string', 'value', 'Text', 'Prompt'],
 ];
 /** Parts that are joined; `text_g` and `text_l` are one text for two encoders. */
 const TEXT_PART = /^(string|text)_[a-fh-km-z]$/;

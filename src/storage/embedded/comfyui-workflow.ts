@@ -1,5 +1,5 @@
 /** Turns the graph that ComfyUI's editor draws into the one that it runs, as far as the names of values are known. */
-import { isModelFile } from './comfyui-model.ts';
+import { isModelFile } from '../domain/model-file.ts';
 import { asFields, asText, ExactNumber, type Fields } from './fields.ts';
 
 /** The names of the values of a node, in the order of its widgets; '' is the control behind a seed. */
@@ -103,7 +103,7 @@ function widgetsOf(node: Fields): Fields {
 function unnamed(values: unknown[]): Fields {
   const loras = values.filter((value) => 'lora' in asFields(value)).map((value, at) => [`lora_${at}`, value]);
   const [first] = values;
-  return { [isModelFile(first) ? 'model_name' : 'value']: first, ...Object.fromEntries(loras) };
+  return { [isModelFile(textOf(first)) ? 'model_name' : 'value']: first, ...Object.fromEntries(loras) };
 }
 
 /** Returns undefined where the inputs do not name all values. */

@@ -22,6 +22,9 @@ const SIZES = [
   ['empty_latent_width', 'empty_latent_height'],
 ] as const;
 
+/** rgthree: `1216 x 832   (landscape)`. */
+const DIMENSIONS = /^([1-9]\d{0,5}) x ([1-9]\d{0,5})\b/;
+
 /** Returns undefined when the fields are not a graph. `json` is its text. */
 export function readComfyUI(fields: Fields, json: string): GeneratorMetadata | undefined {
   const graph = new Graph(fields);
@@ -129,11 +132,14 @@ function guidanceOf(graph: Graph, { inputs }: Node): unknown {
 
 /** Returns the size of the latent image that the sampler began with. */
 function sizeOf(graph: Graph, sampler: Node): Record<string, unknown> {
-  const sizeIn = (node: Node) =>
-    SIZES.map((names) => names.map((name) => graph.valueOf(node.inputs[name]))).find((size) =>
-      size.every((side) => side instanceof ExactNumber),
-    );
-  const node = graph.nearest(latentsOf(graph, sampler), (candidate) => sizeIn(candidate) !== undefined);
-  const [width, height] = (node && sizeIn(node)) ?? [];
+  const node = graph.nearest(latentsOf(graph, sampler), (candidate) => sizeIn(graph, candidate) !== undefined);
+  const [width, height] = (node && sizeIn(graph, node)) ?? [];
   return { width, height };
+}
+
+function sizeIn(graph: Graph, { inputs }: Node): unknown[] | undefined {
+  const [, width, height] = DIMENSIONS.exec(String(inputs.dimensions ?? '')) ?? [];
+  if (width !== undefined) return [new ExactNumber(width), new ExactNumber(height!)];
+  const sizes = SIZES.map((names) => names.map((name) => graph.valueOf(inputs[name])));
+  return sizes.find((size) => size.every((side) => side instanceof ExactNumber));
 }

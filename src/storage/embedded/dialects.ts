@@ -22,17 +22,24 @@ export async function readDialects(texts: Texts): Promise<GeneratorMetadata> {
   const graph = readGraph(texts);
   const text = (await readParameters(texts)) ?? readInvokeAI(texts) ?? readComment(texts) ?? readPlain(texts);
   if (graph === undefined && text === undefined) return readWorkflow(texts) ?? { settings: {} };
+  return merged(graph, text);
+}
+
+/** The first takes precedence. */
+function merged(graph: GeneratorMetadata | undefined, text: GeneratorMetadata | undefined): GeneratorMetadata {
   return {
     prompt: graph?.prompt || text?.prompt,
     model: graph?.model || text?.model,
     settings: { ...text?.settings, ...graph?.settings },
-    graph: graph?.graph,
+    graph: graph?.graph ?? text?.graph,
   };
 }
 
 function readGraph(texts: Texts): GeneratorMetadata | undefined {
   const fields = texts.fieldsOf('prompt');
-  return fields && readComfyUI(fields, texts.jsonOf('prompt')!);
+  return (
+    fields && (readComfyUI(fields, texts.jsonOf('prompt')!) ?? readNestedGraph(fields) ?? readSettingsJson(fields))
+  );
 }
 
 function readWorkflow(texts: Texts): GeneratorMetadata | undefined {
@@ -54,11 +61,19 @@ async function readJson(fields: Fields, json: string): Promise<GeneratorMetadata
   const known =
     readSwarmUI(fields) ??
     (await readNestedNovelAI(fields)) ??
+    (await readCivitai(fields, json)) ??
     readComfyUI(fields, json) ??
     readNestedGraph(fields) ??
     readSettingsJson(fields);
   if (known !== undefined) return known;
   return Array.isArray(fields) ? undefined : { settings: fields };
+}
+
+/** A graph of ComfyUI, and beside it what its user asked for as JSON. */
+async function readCivitai(fields: Fields, json: string): Promise<GeneratorMetadata | undefined> {
+  const asked = await parsedInSlices(asText(fields.extraMetadata), { values: MAX_INNER_VALUES });
+  const [graph, settings] = [readComfyUI(fields, json), asked && readSettingsJson(asFields(asked.value))];
+  return graph && settings && merged(graph, settings);
 }
 
 /** Both graphs of ComfyUI as fields, as some nodes write them into a comment. */

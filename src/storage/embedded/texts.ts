@@ -5,7 +5,7 @@ import { type Budget, type ParsedJson, parseJson } from './json.ts';
 
 /** Those that may be JSON, in the order in which they take precedence. */
 const JSON_KEYWORDS = ['prompt', 'parameters', 'invokeai_metadata', 'sd-metadata', 'invokeai', 'Comment'] as const;
-/** The most values of all texts of an image; a graph of a thousand nodes has some 15,000. */
+/** The most values of a graph, and of all other texts of an image together; a graph of a thousand nodes has some 15,000. */
 const MAX_VALUES = 30_000;
 /** A drawn graph has some 100 a node: places, sizes and colours. */
 const MAX_WORKFLOW_VALUES = 60_000;
@@ -22,10 +22,11 @@ export interface Texts {
 
 /** Parses the texts that are JSON, and gives the event loop back between slices. */
 export async function parseTexts(texts: ReadonlyMap<string, string>): Promise<Texts> {
-  const budget = { values: MAX_VALUES };
+  const others = { values: MAX_VALUES };
   const parsed = new Map<string, ParsedJson>();
   for (const keyword of JSON_KEYWORDS) {
-    const found = await parsedInSlices(texts.get(keyword), budget);
+    // A graph that is too large leaves the other texts theirs.
+    const found = await parsedInSlices(texts.get(keyword), keyword === 'prompt' ? { values: MAX_VALUES } : others);
     if (found !== undefined) parsed.set(keyword, found);
   }
   if (parsed.size === 0) {
