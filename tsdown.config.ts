@@ -1,12 +1,13 @@
-/** Bundles the daemon, its worker, the library and the client into a flat `dist/` that needs no other package at run time. */
+/** Bundles the daemon, its workers, the library and the client into a flat `dist/` that needs no other package at run time. */
 import { defineConfig } from 'tsdown';
 import { thirdPartyLicenses } from './scripts/third-party-licenses.ts';
 
 export default defineConfig({
   entry: {
     main: 'src/main.ts',
-    // Started by URL, which the bundler does not follow: an entry of its own, beside main.js.
+    // Started by URL, which the bundler does not follow: entries of their own, beside main.js.
     'sqlite-worker': 'src/storage/catalog/sqlite/worker.ts',
+    'embedded-worker': 'src/storage/embedded/worker.ts',
     index: 'src/storage/index.ts',
     client: 'src/client.ts',
   },

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { connect, type ImageStorageClient } from '../src/client.ts';
+import { connect, type ImageStorageClient, type TotalsOptions } from '../src/client.ts';
 import { BROAD_WORD, layOutImages, promptOf, RARE_WORD } from '../test/support/many-images.ts';
 import { ask, startChild } from './child.ts';
 import { type Daemon, startDaemon } from './daemon.ts';
@@ -70,6 +70,7 @@ async function measureSearches(daemon: Daemon, when: string): Promise<void> {
     report('a beginning of a twelfth of all words', ms(await page('ba')), '');
     const stats = await runFor(1000, 1, () => client.stats());
     report('Stats, median', ms(percentile(stats.latenciesMs, 50)), '<= 2 ms');
+    await measureTotals(client);
     const half = new Date(FIRST_DAY + 5 * DAY_MS);
     report(
       'Cleanup dry run of half',
@@ -80,6 +81,21 @@ async function measureSearches(daemon: Daemon, when: string): Promise<void> {
     report('the same by count', ms(await timed(() => client.cleanup({ keepCount, dryRun: true }))), '<= 2 s');
   }
   client.close();
+}
+
+async function measureTotals(client: ImageStorageClient): Promise<void> {
+  const counts: [string, TotalsOptions][] = [
+    ['by day in Berlin', { by: 'day', timeZone: 'Europe/Berlin' }],
+    ['of a tag that begins so', { by: 'tag', startsWith: 'fo' }],
+    ['of a word of one prompt in a thousand, by month', { query: RARE_WORD, by: 'month' }],
+    ['of a word of every second prompt, by month', { query: BROAD_WORD, by: 'month' }],
+  ];
+  for (const [what, options] of counts) {
+    const { latenciesMs } = await runFor(1000, 1, () => client.totals(options));
+    const { count = 0, more = false } = (await client.totals(options)) ?? {};
+    const some = more ? `, of the ${count} newest` : '';
+    report(`Stats ${what}, median${some}`, ms(percentile(latenciesMs, 50)), '<= 100 ms');
+  }
 }
 
 /** Words of the prompts of two images. */

@@ -4,7 +4,15 @@ import { status } from '@grpc/grpc-js';
 import { Health, HealthCheckResponse_ServingStatus } from '../gen/health/v1/health_pb.ts';
 import { ImageStorage } from '../gen/imagestorage/v1/image_storage_pb.ts';
 import { ADDRESS_FORMS, DEFAULT_ADDRESS, parseAddress } from './address.ts';
-import { cleanupFrom, cleanupRequest, imageFrom, listRequest, statsFrom } from './client/convert.ts';
+import {
+  cleanupFrom,
+  cleanupRequest,
+  imageFrom,
+  listRequest,
+  statsFrom,
+  totalsFrom,
+  totalsRequest,
+} from './client/convert.ts';
 import { ImageStorageError } from './client/errors.ts';
 import { copy, verify } from './client/maintenance.ts';
 import { createBackoff, retrying } from './client/retry.ts';
@@ -28,6 +36,8 @@ import type {
   SaveOptions,
   Source,
   StoredImage,
+  Totals,
+  TotalsOptions,
   VerifyEvent,
   VerifyOptions,
 } from './client/types.ts';
@@ -64,6 +74,11 @@ export interface ImageStorageClient {
   cleanup(options: CleanupOptions): Promise<CleanupResult>;
   /** Returns the counts of one provider, or of each for `*`; default: the default provider. */
   stats(provider?: string, options?: CallOptions): Promise<ProviderStats[]>;
+  /**
+   * Counts the images that match, in total and by group. Returns undefined from an older daemon, which counts only whole
+   * providers: `stats` does that with any.
+   */
+  totals(options?: TotalsOptions): Promise<Totals | undefined>;
   /** Checks a store. Yields findings and progress as they come, then the summary. Never retried; run it again. */
   verify(options?: VerifyOptions): AsyncIterable<VerifyEvent>;
   /**
@@ -140,6 +155,14 @@ export function connect(address?: string, options: ConnectOptions = {}): ImageSt
       return (await retrying(retry(limits), attempt)).providers.map(statsFrom);
     },
 
+    async totals(totalsOptions = {}) {
+      const limits = limitsOf(totalsOptions);
+      const request = totalsRequest(totalsOptions);
+      return totalsFrom(
+        await retrying(retry(limits), () => transport.unary(ImageStorage.method.stats, request, limits)),
+      );
+    },
+
     verify: (verifyOptions = {}) => verify(transport, verifyOptions, limitsOf(verifyOptions, 0)),
 
     copy: (copyOptions) => copy(transport, copyOptions, limitsOf(copyOptions, 0)),
@@ -209,6 +232,7 @@ async function* listResuming(
   options: ConnectOptions,
 ): AsyncGenerator<Image> {
   const backoff = createBackoff(options, limits.deadline, limits.signal);
+  const { onHints } = listOptions;
   const request = { ...listRequest(listOptions), pageToken: '' };
   let left = listOptions.limit || Number.POSITIVE_INFINITY;
   // A complete list is read to its end, too: a call that is left early is reset, and servers close connections with
@@ -219,6 +243,7 @@ async function* listResuming(
       const limit = Number.isFinite(left) ? left : 0;
       for await (const batch of transport.download(ImageStorage.method.list, { ...request, limit }, limits)) {
         backoff.reset();
+        if (batch.hints.length > 0) onHints?.(batch.hints.map(({ field, values }) => ({ field, values })));
         for (const image of batch.images) yield imageFrom(image);
         request.pageToken = batch.nextPageToken;
         left -= batch.images.length;

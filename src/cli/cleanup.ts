@@ -6,6 +6,7 @@ import { EXIT } from '../exit-codes.ts';
 import { type AddressFlags, type Session, withAddress, withClient } from './shared/connection.ts';
 import { parseCutoff } from './shared/dates.ts';
 import { parseCount, parseSize } from './shared/flags.ts';
+import { findHints } from './shared/hints.ts';
 import { ask, canAsk } from './terminal/ask.ts';
 import { countOf, displayText, formatBytes, printError, printJson } from './terminal/text.ts';
 
@@ -43,7 +44,8 @@ export function registerCleanup(program: Command): void {
   withAddress(command);
 }
 
-async function cleanup({ client, signal }: Session, flags: CleanupFlags): Promise<number> {
+async function cleanup(session: Session, flags: CleanupFlags): Promise<number> {
+  const { client, signal } = session;
   const { address: _, yes, json, dryRun, ...criteria } = flags;
   const say = (line: string) => (json ? process.stderr : process.stdout).write(`${line}\n`);
   const planUpTo = (maxDeletes?: number) => client.cleanup({ ...criteria, maxDeletes, dryRun: true, signal });
@@ -52,6 +54,7 @@ async function cleanup({ client, signal }: Session, flags: CleanupFlags): Promis
     for (const line of planLines(plan)) say(line);
     if (dryRun || plan.deletedCount === 0) {
       if (json) await printJson(plan);
+      else if (plan.deletedCount === 0) await findHints(session, criteria);
       return EXIT.OK;
     }
     if (yes) break;

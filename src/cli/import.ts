@@ -136,7 +136,14 @@ async function importFile(run: Run, file: FoundFile): Promise<Outcome> {
     if (flags.dryRun) return { outcome: 'imported', ...image };
     const { client, signal } = session;
     const idempotencyKey = keyOf(sha256, metadata);
-    const saved = await client.save(source, metadata, { provider: flags.provider, idempotencyKey, pinned, signal });
+    const saved = await client.save(source, metadata, {
+      provider: flags.provider,
+      idempotencyKey,
+      pinned,
+      signal,
+      // It was read here, and may be edited: by a record beside the image.
+      embedded: 'ignore',
+    });
     if (saved.replayed) return { outcome: 'skipped', reason: await reasonOfReplay(run, saved.filename) };
     // The metadata belongs to other bytes than were sent.
     if (saved.sha256 !== sha256) {

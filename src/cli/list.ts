@@ -1,22 +1,16 @@
 /** `image-storage list`: finds images, as a table for people or one JSON object per line for programs. */
 import { type Command, Option } from 'commander';
-import type { Image, ListOptions } from '../client.ts';
+import type { Hint, Image, ListOptions } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
 import { type AddressFlags, type Session, withAddress, withClient } from './shared/connection.ts';
-import { parseInstant, parseRangeEnd } from './shared/dates.ts';
-import { collect, parseCount } from './shared/flags.ts';
+import { type FilterFlags, filtersOf, withFilters } from './shared/filters.ts';
+import { parseCount } from './shared/flags.ts';
+import { printHints } from './shared/hints.ts';
 import { imageJson } from './shared/image-json.ts';
 import { type Column, tableFormatter, terminalWidth } from './terminal/table.ts';
 import { formatBytes, formatTime, printJson, printLine } from './terminal/text.ts';
 
-interface ListFlags
-  extends AddressFlags,
-    Pick<ListOptions, 'provider' | 'model' | 'category' | 'query' | 'order' | 'limit'> {
-  tag?: string[];
-  pinned?: boolean;
-  notPinned?: boolean;
-  since?: Date;
-  until?: Date;
+interface ListFlags extends AddressFlags, FilterFlags, Pick<ListOptions, 'order' | 'limit'> {
   json?: boolean;
 }
 
@@ -34,18 +28,7 @@ const COLUMNS: Column[] = [
 ];
 
 export function registerList(program: Command): void {
-  const command = program
-    .command('list')
-    .description('list images, newest first')
-    .option('--provider <name>', '* is all of them')
-    .option('--model <name>', 'as it was saved, or its slug')
-    .option('--category <name>')
-    .option('--tag <name>', 'repeatable: all of them', collect)
-    .option('--pinned', 'only pinned images')
-    .addOption(new Option('--not-pinned', 'only those that are not').conflicts('pinned'))
-    .option('--since <time>', 'RFC 3339, a date (UTC) or an age such as 30d, 12h', (text: string) => parseInstant(text))
-    .option('--until <time>', 'likewise; a date includes that day', (text: string) => parseRangeEnd(text))
-    .option('--query <words>', 'words of the prompt, or their beginnings')
+  const command = withFilters(program.command('list').description('list images, newest first'))
     .addOption(new Option('--order <order>').choices(['newest', 'oldest']))
     .option('--limit <count>', `0 is all (default: ${DEFAULT_TABLE_LIMIT}, with --json all)`, parseCount)
     .option('--json', 'print one JSON object a line')
@@ -56,7 +39,7 @@ export function registerList(program: Command): void {
 }
 
 async function listJson({ client, signal }: Session, flags: ListFlags): Promise<number> {
-  for await (const image of client.list({ ...filtersOf(flags), limit: flags.limit, signal }))
+  for await (const image of client.list({ ...queryOf(flags), limit: flags.limit, signal }))
     await printJson(imageJson(image));
   return EXIT.OK;
 }
@@ -71,8 +54,12 @@ async function listTable({ client, signal }: Session, flags: ListFlags): Promise
   };
   let block: Image[] = [];
   let listed = 0;
+  let hints: Hint[] = [];
+  const onHints = (found: Hint[]) => {
+    hints = found;
+  };
   // One more than is shown, to know whether there are more.
-  for await (const image of client.list({ ...filtersOf(flags), limit: limit && limit + 1, signal })) {
+  for await (const image of client.list({ ...queryOf(flags), limit: limit && limit + 1, onHints, signal })) {
     listed += 1;
     if (limit > 0 && listed > limit) break;
     block.push(image);
@@ -82,14 +69,13 @@ async function listTable({ client, signal }: Session, flags: ListFlags): Promise
   }
   if (block.length > 0) await print(block);
   if (listed === 0) process.stderr.write('no images\n');
+  printHints(hints);
   if (limit > 0 && listed > limit) process.stderr.write('… more: --limit 0\n');
   return EXIT.OK;
 }
 
-function filtersOf(flags: ListFlags): ListOptions {
-  const { provider, model, category, tag: tags, query, order, since: start, until: end } = flags;
-  const pinned = flags.notPinned ? false : flags.pinned;
-  return { provider, model, category, tags, pinned, query, order, dateRange: { start, end } };
+function queryOf(flags: ListFlags): ListOptions {
+  return { ...filtersOf(flags), order: flags.order };
 }
 
 function rowOf({ metadata, size, width, height, filename }: Image): string[] {

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import type { ImageMetadata, SavedImage } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
-import { type EmbeddedMetadata, readEmbeddedMetadata } from '../storage/embedded/metadata.ts';
+import { readEmbeddedMetadata } from '../storage/embedded/metadata.ts';
 import type { ReadAt } from '../storage/embedded/read-at.ts';
 import { type AddressFlags, type Session, withAddress, withClient } from './shared/connection.ts';
 import { parseInstant } from './shared/dates.ts';
@@ -30,6 +30,9 @@ interface SaveFlags extends AddressFlags {
 type Outcome = { saved: SavedImage } | { error: unknown } | 'not sent';
 
 const PARALLEL = 4;
+const LEFT_UNREAD =
+  'its prompt, model and parameters stay in the file only: this daemon is older and does not read them; ' +
+  '`import` reads them itself';
 
 export function registerSave(program: Command): void {
   const command = program
@@ -101,25 +104,30 @@ async function saveOne(
   progress: Progress,
 ): Promise<SavedImage> {
   const { source, readAt } = await openInput(file, signal);
-  const metadata = await metadataOf(flags, readAt);
   const { provider, idempotencyKey, pinned } = flags;
   const onProgress = (sentBytes: number) => progress.set(file, sentBytes);
-  return client.save(source, metadata, { provider, idempotencyKey, pinned, signal, onProgress });
+  const options = { provider, idempotencyKey, pinned, signal, onProgress };
+  const saved = await client.save(source, metadataOf(flags), options);
+  if (await wasLeftUnread(saved, readAt)) printError(`${file}: ${LEFT_UNREAD}`);
+  return saved;
 }
 
-/** Returns the metadata of a file; flags take precedence over what the generator left in it. */
-async function metadataOf(flags: SaveFlags, readAt: ReadAt): Promise<ImageMetadata> {
-  const complete =
-    flags.prompt !== undefined && flags.model !== undefined && (flags.param || flags.paramsJson) !== undefined;
-  const embedded: EmbeddedMetadata = complete ? {} : await readEmbeddedMetadata(readAt);
+function metadataOf(flags: SaveFlags): ImageMetadata {
   return {
-    prompt: flags.prompt ?? embedded.prompt,
-    model: flags.model ?? embedded.model,
-    parametersJson: flags.paramsJson ?? (flags.param ? parametersText(flags.param) : embedded.parametersJson),
+    prompt: flags.prompt,
+    model: flags.model,
+    parametersJson: flags.paramsJson ?? (flags.param && parametersText(flags.param)),
     timestamp: flags.timestamp,
     category: flags.category,
     tags: flags.tag,
   };
+}
+
+/** Returns whether the file tells what its record does not: an older daemon reads none of it. */
+async function wasLeftUnread({ metadata, replayed }: SavedImage, readAt: ReadAt): Promise<boolean> {
+  if (replayed || metadata.prompt || metadata.model || metadata.parametersJson) return false;
+  const { prompt, model, parametersJson } = await readEmbeddedMetadata(readAt);
+  return prompt !== undefined || model !== undefined || parametersJson !== undefined;
 }
 
 async function* inOrder<T, R>(

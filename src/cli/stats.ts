@@ -1,23 +1,35 @@
-/** `image-storage stats`: counts of images and bytes by model, category and day. */
-import type { Command } from 'commander';
-import type { GroupStats, ProviderStats } from '../client.ts';
+/** `image-storage stats`: counts of images and bytes, by what people ask for. */
+import { type Command, Option } from 'commander';
+import type { GroupBy, GroupStats, ProviderStats, Totals } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
 import { type AddressFlags, type Session, withAddress, withClient } from './shared/connection.ts';
+import { type FilterFlags, filtersOf, isFiltered, withFilters } from './shared/filters.ts';
+import { parseCount } from './shared/flags.ts';
+import { findHints } from './shared/hints.ts';
 import { tableFormatter, terminalWidth } from './terminal/table.ts';
-import { countOf, formatBytes, formatTime, printJson, printLine } from './terminal/text.ts';
+import { countOf, formatBytes, formatTime, printError, printJson, printLine } from './terminal/text.ts';
 
-interface StatsFlags extends AddressFlags {
-  provider?: string;
+interface StatsFlags extends AddressFlags, FilterFlags {
+  by?: GroupBy;
+  timeZone?: string;
+  limit?: number;
   json?: boolean;
 }
 
+const GROUPS = ['day', 'month', 'model', 'category', 'tag', 'lora'] as const satisfies GroupBy[];
+
 export function registerStats(program: Command): void {
-  const command = program
-    .command('stats')
-    .description('count images and bytes by model, category and day')
-    .option('--provider <name>', '* is all of them')
-    .option('--json', 'print one JSON object a line for each provider')
-    .action((flags: StatsFlags) => withClient(flags, (session) => stats(session, flags)));
+  const about = 'count images and bytes: by model, category and day, or those that match by what you ask for';
+  const command = withFilters(program.command('stats').description(about))
+    .addOption(new Option('--by <group>').choices(GROUPS))
+    .option('--time-zone <name>', 'of days and months, such as Europe/Berlin (default: UTC)')
+    .option('--limit <count>', 'the most groups (default: 100)', parseCount)
+    .option('--json', 'print one JSON object a line for each provider, or one of all that match')
+    .action((flags: StatsFlags) =>
+      withClient(flags, (session) =>
+        flags.by !== undefined || isFiltered(flags) ? totals(session, flags) : stats(session, flags),
+      ),
+    );
   withAddress(command);
 }
 
@@ -29,6 +41,28 @@ async function stats({ client, signal }: Session, { provider, json }: StatsFlags
   return EXIT.OK;
 }
 
+async function totals(session: Session, flags: StatsFlags): Promise<number> {
+  const { by, timeZone, limit, json } = flags;
+  const filters = filtersOf(flags);
+  const counted = await session.client.totals({ ...filters, by, timeZone, limit, signal: session.signal });
+  if (counted === undefined) {
+    printError('this daemon is older: it counts only whole providers');
+    return EXIT.NEGATIVE;
+  }
+  if (json) await printJson(counted);
+  else {
+    for (const line of totalsLines(counted, flags)) await printLine(line);
+    if (counted.count === 0) await findHints(session, filters);
+  }
+  return EXIT.OK;
+}
+
+function totalsLines({ groups, more, ...total }: Totals, { by, timeZone = 'UTC' }: StatsFlags): string[] {
+  const zone = by === 'day' || by === 'month' ? ` (${timeZone})` : '';
+  const limit = more ? 'the newest only, others were not counted: ' : '';
+  return [...tableOf(`${by?.toUpperCase()}${zone}`, groups), limit + amounts(total).join(', ')];
+}
+
 function statsLines(stats: ProviderStats): string[] {
   return [
     summary(stats),
@@ -38,27 +72,29 @@ function statsLines(stats: ProviderStats): string[] {
   ];
 }
 
-function summary({
-  provider,
-  storageType,
-  count,
-  bytes,
-  pinnedCount,
-  oldest,
-  newest,
-  capacityBytes,
-  freeBytes,
-}: ProviderStats): string {
-  const parts = [`${provider} (${storageType}): ${countOf(count, 'image')}`, formatBytes(bytes)];
+function summary(stats: ProviderStats): string {
+  const { provider, storageType, pinnedCount, capacityBytes, freeBytes } = stats;
+  const [images, size, ...times] = amounts(stats);
+  const parts = [`${provider} (${storageType}): ${images}`, size];
   if (pinnedCount > 0) parts.push(`${pinnedCount.toLocaleString('en')} pinned`);
-  if (oldest && newest) parts.push(`${formatTime(oldest)} to ${formatTime(newest)}`);
+  parts.push(...times);
   if (capacityBytes !== undefined && freeBytes !== undefined) {
     parts.push(`${formatBytes(freeBytes)} free of ${formatBytes(capacityBytes)}`);
   }
   return parts.join(', ');
 }
 
+/** `12 images`, `3.1 MB`, `2024-09-27 14:15:22 to 2024-09-28 09:00:00` */
+function amounts({ count, bytes, oldest, newest }: Pick<Totals, 'count' | 'bytes' | 'oldest' | 'newest'>): string[] {
+  const times = oldest && newest ? [`${formatTime(oldest)} to ${formatTime(newest)}`] : [];
+  return [countOf(count, 'image'), formatBytes(bytes), ...times];
+}
+
 function groupTable(title: string, groups: GroupStats[]): string[] {
+  return groups.length === 0 ? [] : ['', ...tableOf(title, groups)];
+}
+
+function tableOf(title: string, groups: GroupStats[]): string[] {
   if (groups.length === 0) return [];
   const format = tableFormatter(
     [
@@ -68,10 +104,7 @@ function groupTable(title: string, groups: GroupStats[]): string[] {
     ],
     terminalWidth(),
   );
-  return [
-    '',
-    ...format(groups.map((group) => [groupName(group), group.count.toLocaleString('en'), formatBytes(group.bytes)])),
-  ];
+  return format(groups.map((group) => [groupName(group), group.count.toLocaleString('en'), formatBytes(group.bytes)]));
 }
 
 function groupName({ name, rest }: GroupStats): string {

@@ -26,6 +26,7 @@ const PROBLEMS: Record<string, string> = {
   deleted_before: 'it was deleted, and has come back',
   record_alone: 'a record without an image',
   foreign: 'none of the files of the store',
+  index_blind: 'searches do not find it',
 };
 
 /** What to do where `--repair` cannot help. */
@@ -33,6 +34,7 @@ const ADVICE: Record<string, string> = {
   bytes_missing: 'restore them from a backup, or --forget-missing',
   size_differs: 'restore them from a backup, or delete the image',
   checksum_differs: 'restore them from a backup, or delete the image',
+  index_blind: 'stop the daemon, then: image-storage catalog rebuild',
 };
 
 export function registerVerify(program: Command): void {

@@ -5,14 +5,41 @@ import { status } from '@grpc/grpc-js';
 import {
   type CleanupRequestSchema,
   type CleanupResponse,
+  type DateRangeSchema,
+  type Generation as GenerationMessage,
+  GroupBy as GroupByMessage,
   type GroupStats as GroupStatsMessage,
   type Image as ImageMessage,
   type ListRequestSchema,
   Order,
   type ProviderStats as ProviderStatsMessage,
+  type StatsRequestSchema,
+  type StatsResponse,
 } from '../../gen/imagestorage/v1/image_storage_pb.ts';
 import { ImageStorageError } from './errors.ts';
-import type { Age, CleanupOptions, CleanupResult, GroupStats, Image, ListOptions, ProviderStats } from './types.ts';
+import type {
+  Age,
+  CleanupOptions,
+  CleanupResult,
+  Generation,
+  GroupBy,
+  GroupStats,
+  Image,
+  ImageFilter,
+  ListOptions,
+  ProviderStats,
+  Totals,
+  TotalsOptions,
+} from './types.ts';
+
+const GROUPS: Record<GroupBy, GroupByMessage> = {
+  day: GroupByMessage.DAY,
+  month: GroupByMessage.MONTH,
+  model: GroupByMessage.MODEL,
+  category: GroupByMessage.CATEGORY,
+  tag: GroupByMessage.TAG,
+  lora: GroupByMessage.LORA,
+};
 
 export function imageFrom(message: ImageMessage | undefined): Image {
   if (!message) throw new ImageStorageError(status.INTERNAL, 'the daemon answered without an image');
@@ -39,16 +66,42 @@ export function imageFrom(message: ImageMessage | undefined): Image {
     height: message.height,
     createTime: dateFrom(message.createTime) ?? new Date(0),
     pinned: message.pinned,
+    ...(message.generation && { generation: generationFrom(message.generation) }),
+  };
+}
+
+function generationFrom(message: GenerationMessage): Generation {
+  const { negativePrompt, seed, steps, cfg, sampler, scheduler, loras, width, height } = message;
+  return {
+    ...(negativePrompt && { negativePrompt }),
+    ...(seed && { seed }),
+    ...(steps !== undefined && { steps }),
+    ...(cfg !== undefined && { cfg }),
+    ...(sampler && { sampler }),
+    ...(scheduler && { scheduler }),
+    ...(loras.length > 0 && { loras }),
+    ...(width && { width }),
+    ...(height && { height }),
   };
 }
 
 export function listRequest(options: ListOptions): MessageInitShape<typeof ListRequestSchema> {
-  const { dateRange, order, signal: _, ...same } = options;
+  const { dateRange, order, signal: _, onHints, ...same } = options;
   return {
     ...same,
-    dateRange: dateRange && { start: timestampOf(dateRange.start), end: timestampOf(dateRange.end) },
+    dateRange: dateRangeOf(dateRange),
     order: order === 'oldest' ? Order.OLDEST_FIRST : Order.NEWEST_FIRST,
+    hints: onHints !== undefined,
   };
+}
+
+export function totalsRequest(options: TotalsOptions): MessageInitShape<typeof StatsRequestSchema> {
+  const { dateRange, by, signal: _, ...same } = options;
+  return { ...same, dateRange: dateRangeOf(dateRange), ...(by && { by: GROUPS[by] }) };
+}
+
+function dateRangeOf(range: ImageFilter['dateRange']): MessageInitShape<typeof DateRangeSchema> | undefined {
+  return range && { start: timestampOf(range.start), end: timestampOf(range.end) };
 }
 
 export function cleanupRequest(options: CleanupOptions): MessageInitShape<typeof CleanupRequestSchema> {
@@ -93,6 +146,20 @@ export function statsFrom(message: ProviderStatsMessage): ProviderStats {
     byDate: message.byDate.map(groupFrom),
     capacityBytes: numberFrom(message.capacityBytes),
     freeBytes: numberFrom(message.freeBytes),
+  };
+}
+
+/** Returns undefined for the answer of an older daemon, which counts only whole providers. */
+export function totalsFrom({ total, groups, more }: StatsResponse): Totals | undefined {
+  if (total === undefined) return undefined;
+  const [oldest, newest] = [dateFrom(total.oldest), dateFrom(total.newest)];
+  return {
+    count: Number(total.count),
+    bytes: Number(total.bytes),
+    ...(oldest && { oldest }),
+    ...(newest && { newest }),
+    groups: groups.map(groupFrom),
+    more,
   };
 }
 

@@ -1,7 +1,7 @@
 /** Sends a Save: header, chunks and trailer, and the same again on a retry. */
 import { createHash } from 'node:crypto';
 import { nanoid } from 'nanoid';
-import { ImageStorage, type SaveResponse } from '../../gen/imagestorage/v1/image_storage_pb.ts';
+import { Embedded, ImageStorage, type SaveResponse } from '../../gen/imagestorage/v1/image_storage_pb.ts';
 import { imageFrom, timestampOf } from './convert.ts';
 import { ImageStorageError } from './errors.ts';
 import { type Backoff, retrying } from './retry.ts';
@@ -48,13 +48,14 @@ export async function save(
 }
 
 function headerOf(metadata: ImageMetadata, options: SaveOptions, { declared }: OpenSource) {
-  const { provider, idempotencyKey, contentType, pinned } = options;
+  const { provider, idempotencyKey, contentType, pinned, embedded = 'fill' } = options;
   return {
     metadata: { ...metadata, timestamp: timestampOf(metadata.timestamp) },
     provider,
     idempotencyKey,
     contentType,
     pinned,
+    embedded: embedded === 'fill' ? Embedded.FILL : Embedded.IGNORE,
     ...declared,
   };
 }

@@ -48,6 +48,26 @@ export interface Image {
   createTime: Date;
   /** Spared by cleanup. */
   pinned: boolean;
+  /** The settings of the generation; unset where the parameters name none, and from a daemon of before them. */
+  generation?: Generation;
+}
+
+/** The settings of a generation, in one vocabulary for all generators; what the parameters do not name is unset. */
+export interface Generation {
+  negativePrompt?: string;
+  /** As it was written, so that one of 64 bits stays exact. */
+  seed?: string;
+  steps?: number;
+  /** The guidance scale. */
+  cfg?: number;
+  sampler?: string;
+  scheduler?: string;
+  /** Without folders and extension. */
+  loras?: string[];
+  /** Pixels as asked for. */
+  width?: number;
+  /** Pixels as asked for. */
+  height?: number;
 }
 
 /** The result of a save. */
@@ -65,7 +85,7 @@ export interface CallOptions {
 }
 
 export interface ProviderChoice {
-  /** Unset means the default provider; `*` means all of them, for list, cleanup and verify. */
+  /** Unset means the default provider; `*` means all of them, for list, totals, cleanup and verify. */
   provider?: string;
 }
 
@@ -76,6 +96,11 @@ export interface SaveOptions extends CallOptions, ProviderChoice {
   contentType?: string;
   /** Keeps the image out of every cleanup. */
   pinned?: boolean;
+  /**
+   * `fill` (default): the daemon fills what is left empty of prompt, model and parameters from what the generator wrote
+   * into the file; `ignore`: the metadata is stored as sent. A daemon of before it reads nothing.
+   */
+  embedded?: 'fill' | 'ignore';
   /** Called with the bytes of the image that were handed to the connection; starts again at 0 with each attempt. */
   onProgress?: (sentBytes: number) => void;
 }
@@ -100,8 +125,8 @@ export interface StoredImage {
   body: AsyncIterable<Uint8Array>;
 }
 
-/** Filters and order of a list; an image must match all given filters. */
-export interface ListOptions extends CallOptions, ProviderChoice {
+/** Filters of images; an image must match all that are given. */
+export interface ImageFilter {
   /** Half-open, on the image's timestamp: `start` is the first instant inside, `end` the first one outside. */
   dateRange?: { start?: Date; end?: Date };
   /** The name as it was sent, or its slug. */
@@ -112,10 +137,27 @@ export interface ListOptions extends CallOptions, ProviderChoice {
   /** The image must have all of them. */
   tags?: string[];
   pinned?: boolean;
+}
+
+/** What there is in place of a model, category or tag that no image has. */
+export interface Hint {
+  /** `model`, `category` or `tag`. */
+  field: string;
+  /** The most similar first, then those of most images; at most 5. */
+  values: string[];
+}
+
+/** Filters and order of a list. */
+export interface ListOptions extends CallOptions, ProviderChoice, ImageFilter {
   /** Default `newest`. */
   order?: 'newest' | 'oldest';
   /** 0 or unset means all. */
   limit?: number;
+  /**
+   * Called at most once, before a list ends that matched nothing: when no image has the model, a category or a tag that
+   * was asked for. An older daemon gives no hints.
+   */
+  onHints?: (hints: Hint[]) => void;
 }
 
 export interface DeleteResult {
@@ -170,6 +212,33 @@ export interface GroupStats {
   bytes: number;
   /** True for the sum of all groups that are not listed. */
   rest: boolean;
+}
+
+/** `day` and `month` are those of the image's timestamp in a time zone. */
+export type GroupBy = 'day' | 'month' | 'model' | 'category' | 'tag' | 'lora';
+
+/** Which images to count, and how to group them. */
+export interface TotalsOptions extends CallOptions, ProviderChoice, ImageFilter {
+  /** Unset: no groups. An image with several tags or LoRAs counts in each of them. */
+  by?: GroupBy;
+  /** Only groups whose names begin so; case is ignored. */
+  startsWith?: string;
+  /** The IANA time zone of days and months, such as Europe/Berlin; default UTC. */
+  timeZone?: string;
+  /** The most groups: 1 to 10,000, default 100. Those beyond are one rest. */
+  limit?: number;
+}
+
+/** Count and size of the images that match. */
+export interface Totals {
+  count: number;
+  bytes: number;
+  oldest?: Date;
+  newest?: Date;
+  /** Days and months newest first, others by their images. */
+  groups: GroupStats[];
+  /** True when the daemon ended counting before it saw all images that match: these are of the newest of them. */
+  more: boolean;
 }
 
 export interface ProviderStats {

@@ -50,7 +50,7 @@ function createServer(options: McpOptions, confirmations: Confirmations): McpSer
   const addTool = toolAdder(server, address);
   addListImages(addTool, client, dates);
   addGetImage(addTool, client);
-  addStorageStats(addTool, client);
+  addStorageStats(addTool, client, dates);
   addImageResource(server, client, address);
   if (readOnly) return server;
   if (allowDir !== undefined) addSaveImage(addTool, client, allowDir);

@@ -4,6 +4,7 @@
 import type { ContentBlock, McpServer, ToolAnnotations } from '@modelcontextprotocol/server';
 import type { z } from 'zod';
 import { explain } from './errors.ts';
+import { shortInput, shortOutput } from './schema.ts';
 
 export interface Tool<Input extends z.ZodObject, Output extends z.ZodObject> {
   name: string;
@@ -32,7 +33,7 @@ export const DELETES = { readOnlyHint: false, destructiveHint: true, idempotentH
 /** Returns a function that registers a tool. `address` is that of the daemon, for messages. */
 export function toolAdder(server: McpServer, address: string): AddTool {
   return ({ name, input, output, run, ...about }) => {
-    const schemas = { inputSchema: input as z.ZodObject, outputSchema: output as z.ZodObject };
+    const schemas = { inputSchema: shortInput(input as z.ZodObject), outputSchema: shortOutput(output as z.ZodObject) };
     server.registerTool(name, { ...about, ...schemas }, async (args, { mcpReq }) => {
       try {
         const { value, content = [] } = await run(args as z.output<typeof input>, mcpReq.signal);

@@ -6,6 +6,11 @@ const LONGEST_TRAILERS_PAUSE_MS = 1_000;
 
 /** Node keeps a stream until the client has half-closed and all of it is read; a client with its answer may do neither. */
 export function closeWhenAnswered(stream: ServerHttp2Stream): void {
+  stream.once('wantTrailers', () => closeAnswered(stream));
+}
+
+/** The same for a stream whose trailers are wanted, and sent next. */
+export function closeAnswered(stream: ServerHttp2Stream): void {
   const close = (pauseMs: number) => {
     if (stream.destroyed) return;
     // A reset drops trailers that still wait for a full socket, and no event says when they are out.
@@ -16,7 +21,7 @@ export function closeWhenAnswered(stream: ServerHttp2Stream): void {
     stream.close(constants.NGHTTP2_NO_ERROR);
     stream.destroy();
   };
-  stream.once('wantTrailers', () => setImmediate(close, TRAILERS_PAUSE_MS));
+  setImmediate(close, TRAILERS_PAUSE_MS);
 }
 
 /** A stream that is closed on both sides reports the state idle. */

@@ -4,6 +4,9 @@ import { type Duration, type Timestamp, timestampFromDate } from '@bufbuild/prot
 import {
   type CleanupRequest,
   type CleanupResponseSchema,
+  type DateRange as DateRangeMessage,
+  Embedded,
+  GroupBy as GroupByMessage,
   type GroupStatsSchema,
   type ImageMetadata as ImageMetadataMessage,
   type ImageSchema,
@@ -12,6 +15,8 @@ import {
   type ProviderStatsSchema,
   type SaveHeader,
   type SaveTrailer,
+  type StatsRequest,
+  type StatsResponseSchema,
 } from '../../gen/imagestorage/v1/image_storage_pb.ts';
 import { invalidField } from '../storage/domain/errors.ts';
 import type { ImageMetadata, StorageItem } from '../storage/domain/image.ts';
@@ -19,12 +24,17 @@ import type {
   Age,
   CleanupOptions,
   CleanupResult,
+  DateRange,
   Declared,
+  GroupBy,
   GroupStatistics,
+  ImageFilter,
   Instant,
   ListOptions,
   ProviderStatistics,
   SaveOptions,
+  Totals,
+  TotalsOptions,
 } from '../storage/domain/requests.ts';
 import type { ProviderChoice } from '../storage/types.ts';
 
@@ -52,7 +62,14 @@ export function saveOptionsOf(header: SaveHeader): SaveOptions & ProviderChoice 
     idempotencyKey: header.idempotencyKey,
     contentType: header.contentType,
     pinned: header.pinned,
+    embedded: embeddedOf(header.embedded),
   };
+}
+
+function embeddedOf(embedded: Embedded): SaveOptions['embedded'] {
+  if (embedded === Embedded.IGNORE) return 'ignore';
+  if (embedded === Embedded.FILL || embedded === Embedded.UNSPECIFIED) return 'fill';
+  throw invalidField('embedded', `${embedded} is none of the values`);
 }
 
 export function declaredOf({ size, sha256 }: Pick<SaveTrailer, 'size' | 'sha256'>): Declared {
@@ -66,23 +83,58 @@ export function declaredOf({ size, sha256 }: Pick<SaveTrailer, 'size' | 'sha256'
 }
 
 export function listOptionsOf(request: ListRequest): ListOptions & ProviderChoice {
-  const { dateRange, batchSize } = request;
+  const { batchSize } = request;
   if (batchSize > MAX_BATCH_SIZE) throw invalidField('batch_size', `${batchSize}, at most ${MAX_BATCH_SIZE}`);
   return {
+    ...filterOf(request),
     provider: request.provider,
-    dateRange: {
-      start: dateOf('date_range.start', dateRange?.start),
-      end: dateOf('date_range.end', dateRange?.end),
-    },
-    model: request.model || undefined,
-    category: request.category || undefined,
-    query: request.query || undefined,
-    tags: request.tags,
-    pinned: request.pinned,
     order: orderOf(request.order),
     limit: request.limit,
     pageToken: request.pageToken || undefined,
     pageSize: batchSize || undefined,
+  };
+}
+
+/** Returns the filters that List and Stats have in common. */
+function filterOf({ dateRange, model, category, query, tags, pinned }: ListRequest | StatsRequest): ImageFilter {
+  return {
+    dateRange: dateRangeOf(dateRange),
+    model: model || undefined,
+    category: category || undefined,
+    query: query || undefined,
+    tags,
+    pinned,
+  };
+}
+
+function dateRangeOf(dateRange: DateRangeMessage | undefined): DateRange {
+  return {
+    start: dateOf('date_range.start', dateRange?.start),
+    end: dateOf('date_range.end', dateRange?.end),
+  };
+}
+
+const GROUPS: Partial<Record<GroupByMessage, GroupBy>> = {
+  [GroupByMessage.DAY]: 'day',
+  [GroupByMessage.MONTH]: 'month',
+  [GroupByMessage.MODEL]: 'model',
+  [GroupByMessage.CATEGORY]: 'category',
+  [GroupByMessage.TAG]: 'tag',
+  [GroupByMessage.LORA]: 'lora',
+};
+
+export function totalsOptionsOf(request: StatsRequest): TotalsOptions & ProviderChoice {
+  const by = GROUPS[request.by];
+  if (by === undefined && request.by !== GroupByMessage.UNSPECIFIED) {
+    throw invalidField('by', `${request.by} is none of the groups`);
+  }
+  return {
+    ...filterOf(request),
+    provider: request.provider,
+    by,
+    startsWith: request.startsWith || undefined,
+    timeZone: request.timeZone || undefined,
+    limit: request.limit || undefined,
   };
 }
 
@@ -123,6 +175,7 @@ export function imageFrom(item: StorageItem): MessageInitShape<typeof ImageSchem
     createTime: timestampFromDate(item.createTime),
     pinned: item.pinned,
     key: item.key,
+    generation: item.generation,
   };
 }
 
@@ -152,6 +205,24 @@ export function statisticsFrom(statistics: ProviderStatistics): MessageInitShape
     capacityBytes: capacityBytes === undefined ? undefined : BigInt(capacityBytes),
     freeBytes: freeBytes === undefined ? undefined : BigInt(freeBytes),
   };
+}
+
+/** Returns the part of a Stats response that counts what matches. */
+export function totalsFrom({
+  count,
+  bytes,
+  oldest,
+  newest,
+  groups,
+  more,
+}: Totals): Pick<MessageInitShape<typeof StatsResponseSchema>, 'total' | 'groups' | 'more'> {
+  const total = {
+    count: BigInt(count),
+    bytes: BigInt(bytes),
+    oldest: oldest && timestampFromDate(oldest),
+    newest: newest && timestampFromDate(newest),
+  };
+  return { total, groups: groups.map(groupFrom), more };
 }
 
 function groupFrom({ name, count, bytes, rest }: GroupStatistics): MessageInitShape<typeof GroupStatsSchema> {

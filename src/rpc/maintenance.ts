@@ -39,6 +39,7 @@ const PROBLEMS: Record<Problem, ProblemMessage> = {
   deleted_before: ProblemMessage.DELETED_BEFORE,
   record_alone: ProblemMessage.RECORD_ALONE,
   foreign: ProblemMessage.FOREIGN,
+  index_blind: ProblemMessage.INDEX_BLIND,
 };
 
 /** Each run reads pages of records and several files at once. */

@@ -23,6 +23,8 @@ import {
   numberOf,
   saveOptionsOf,
   statisticsFrom,
+  totalsFrom,
+  totalsOptionsOf,
 } from './convert.ts';
 import { batchOf } from './list-batch.ts';
 import type { CallMemory } from './memory.ts';
@@ -68,8 +70,15 @@ export function createRoutes(
     async *list(request, { signal, values, requestHeader }) {
       const pages = storage.list(listOptionsOf(request)).pages();
       const receiver = { budget: memory.kept, caller: values.get(callerKey), signal };
-      for await (const page of partByPart(pages, MAX_PAGE_COST, costOfPage, receiver))
+      let isEmpty = true;
+      for await (const page of partByPart(pages, MAX_PAGE_COST, costOfPage, receiver)) {
+        isEmpty = false;
         yield batchOf(page, requestHeader);
+      }
+      // A list that goes on has matched something before.
+      if (!isEmpty || !request.hints || request.pageToken !== '') return;
+      const hints = await storage.hints(request);
+      if (hints.length > 0) yield { hints };
     },
 
     async delete({ filenames, provider }, { signal, values }) {
@@ -83,7 +92,11 @@ export function createRoutes(
     cleanup: async (request, { signal }) =>
       cleanupFrom(await storage.cleanup({ ...cleanupOptionsOf(request), signal })),
 
-    stats: async ({ provider }) => ({ providers: (await storage.getStatistics(provider)).map(statisticsFrom) }),
+    async stats(request) {
+      const options = totalsOptionsOf(request);
+      const [providers, totals] = await Promise.all([storage.getStatistics(request.provider), storage.totals(options)]);
+      return { providers: providers.map(statisticsFrom), ...totalsFrom(totals) };
+    },
   };
 }
 

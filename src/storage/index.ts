@@ -21,7 +21,9 @@ export type {
   DateRange,
   Declared,
   GetOptions,
+  GroupBy,
   GroupStatistics,
+  Hint,
   ImageFilter,
   Instant,
   ListOptions,
@@ -30,6 +32,8 @@ export type {
   ProviderHealth,
   ProviderStatistics,
   SaveOptions,
+  Totals,
+  TotalsOptions,
 } from './domain/requests.ts';
 export { createStorage, type StorageDependencies } from './storage.ts';
 export type { ImageList, ProviderChoice, Storage, StorageProvider } from './types.ts';

@@ -4,18 +4,21 @@ import { examineProviders, type ProviderCheck } from './doctor/doctor.ts';
 import type { BucketSettings, ProviderConfig, StorageConfig } from './domain/config.ts';
 import { resolveInstant } from './domain/dates.ts';
 import { invalidField, namedError, partlyDone, StorageError, StoreOpenError } from './domain/errors.ts';
+import { MAX_GROUPS } from './domain/groups.ts';
 import type { Logger } from './domain/logger.ts';
 import type { VerifyEvent, VerifyOptions } from './domain/maintenance.ts';
 import { shortId } from './domain/naming.ts';
-import type { CleanupOptions, CleanupResult } from './domain/requests.ts';
+import type { CleanupOptions, CleanupResult, Instant, Totals, TotalsOptions } from './domain/requests.ts';
 import { openProvider, providerTypeOf } from './factory.ts';
+import { hintsFor } from './lists/hints.ts';
 import { createListing } from './lists/listing.ts';
+import { addTotals, checkTotals } from './lists/totals.ts';
 import { copyImages } from './maintenance/copy.ts';
 import { inTurn } from './maintenance/verify.ts';
 import { openOptional, type ProviderHandle } from './providers/optional-provider.ts';
 import { checkCleanup, sumOf } from './retention/cleanup.ts';
 import { type Settings, withDefaults, withoutAlias } from './settings.ts';
-import type { PageReader, ProviderContext, Storage, StorageProvider } from './types.ts';
+import type { PageReader, ProviderChoice, ProviderContext, Storage, StorageProvider } from './types.ts';
 
 const ALL = '*';
 
@@ -158,6 +161,12 @@ function facade(handles: Map<string, ProviderHandle>, defaultProvider: string, n
   };
   const all = (): StorageProvider[] => [...handles.values()].map((handle) => opened(handle, namedAmongAll));
   const readers = (choice?: string): PageReader[] => (choice === ALL ? all().map(naming) : [one(choice)]);
+  const totals = async ({ provider: choice, ...options }: TotalsOptions<Instant> & ProviderChoice): Promise<Totals> => {
+    const checked = checkTotals(options, new Date(now()));
+    if (choice !== ALL) return one(choice).totals(checked);
+    const whole = { ...checked, limit: MAX_GROUPS };
+    return addTotals(await Promise.all(all().map((each) => named(each.name, each.totals(whole)))), checked);
+  };
   return {
     save: async (source, metadata, options) => one(options?.provider).save(source, metadata, options),
     get: async (filename, options) => one(options?.provider).get(filename, options),
@@ -172,6 +181,12 @@ function facade(handles: Map<string, ProviderHandle>, defaultProvider: string, n
       if (choice !== ALL) return [await one(choice).getStatistics()];
       return Promise.all(all().map((provider) => named(provider.name, provider.getStatistics())));
     },
+    totals: (options = {}) => totals(options),
+    hints: ({ provider, ...filter }) =>
+      hintsFor(filter, {
+        any: async (part) => (await createListing(() => readers(provider), { ...part, limit: 1 }, now)).length > 0,
+        totals: (options) => totals({ ...options, provider }),
+      }),
     verify(options = {}) {
       if (options.provider !== ALL) return one(options.provider).verify(options);
       return inTurn(all().map((provider) => verifyNamed(provider, options)));

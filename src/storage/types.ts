@@ -11,6 +11,7 @@ import type {
   CleanupOptions,
   CleanupResult,
   GetOptions,
+  Hint,
   ImageFilter,
   ImageQuery,
   Instant,
@@ -21,6 +22,8 @@ import type {
   ProviderStatistics,
   Resume,
   SaveOptions,
+  Totals,
+  TotalsOptions,
 } from './domain/requests.ts';
 
 export * from './domain/config.ts';
@@ -118,6 +121,12 @@ export interface StorageProvider extends PageReader, Maintainable {
   cleanup(options: CleanupOptions): Promise<CleanupResult>;
   /** Returns counts and sizes of all images, in total and by group. Rejects as `list` does. */
   getStatistics(): Promise<ProviderStatistics>;
+  /**
+   * Counts the images that match, in total and by group: in constant time where there are no filters and for groups by
+   * model, category, tag, day or month, else within 100 ms of work, of the newest images where these do not suffice.
+   * Rejects as `list` does.
+   */
+  totals(options?: TotalsOptions): Promise<Totals>;
   /** Waits for running calls, then releases the root. Later writes reject with BACKEND_UNAVAILABLE. Idempotent. */
   close(): Promise<void>;
 }
@@ -134,8 +143,10 @@ export interface IncomingBytes {
 
 /** The upload of one save. */
 export interface Upload extends IncomingBytes {
-  /** The filename of the image, unless `commit` finds it taken. */
+  /** The filename of the image, unless `commit` is given another or finds it taken. */
   readonly filename: string;
+  /** Returns up to `lengthBytes` of what was written, at that position; fewer at its end. */
+  readAt(position: number, lengthBytes: number): Promise<Buffer>;
   /**
    * Commits the image, under another short id when the filename is taken, or returns the earlier image when the
    * idempotency key was used for the same one. Rejects with IDEMPOTENCY_KEY_REUSED, or with CANCELLED when the signal
@@ -197,7 +208,7 @@ export interface ProviderContext {
 
 /**
  * Selects the provider of a call, by name or alias. Unset or empty: the default provider. `*`: all providers, for
- * `list`, `cleanup`, `getStatistics` and `verify`.
+ * `list`, `cleanup`, `getStatistics`, `totals`, `hints` and `verify`.
  */
 export interface ProviderChoice {
   provider?: string;
@@ -216,6 +227,13 @@ export interface Storage {
   cleanup(options: CleanupOptions<Instant> & ProviderChoice): Promise<CleanupResult>;
   /** Returns one entry for each selected provider. */
   getStatistics(provider?: string): Promise<ProviderStatistics[]>;
+  /** With `*`, counts the images of all providers together. */
+  totals(options?: TotalsOptions<Instant> & ProviderChoice): Promise<Totals>;
+  /**
+   * Returns what there is in place of each model, category and tag of the filters that no image has, for callers whose
+   * list was empty.
+   */
+  hints(filter: Pick<ImageFilter, 'model' | 'category' | 'tags'> & ProviderChoice): Promise<Hint[]>;
   /**
    * Compares records and bytes; yields the summary last. Throws when a store cannot be reached, or is not the one that
    * was opened; it then repairs and forgets nothing.

@@ -83,9 +83,10 @@ describe.each([
     await insert(record);
     await catalog.close(false);
     catalog = await open(path);
-    expect(await catalog.find(record.filename)).toEqual(record);
+    const stored = { ...record, generation: { seed: '18446744073709551615' } };
+    expect(await catalog.find(record.filename)).toEqual(stored);
     expect(await catalog.findByKey('key-1')).toEqual({ record, deleted: false });
-    expect(await listed()).toEqual([record]);
+    expect(await listed()).toEqual([stored]);
     expect(await catalog.find('another.png')).toBeUndefined();
     expect(await catalog.findByKey('')).toBeUndefined();
   });
@@ -327,7 +328,7 @@ describe.each([
     [{ query: 'cast need' }, 6],
     [{ query: 'castle', tags: ['rare'] }, 12],
     [{ query: 'an', tags: ['odd'] }, COUNT / 4],
-    [{ query: 'a', tags: ['even'], category: 'c' }, 4000],
+    [{ query: 'a', tags: ['even'], category: 'c' }, 2000],
     [{ tags: ['odd', 'even'] }, 0],
     [{ start: T0 + 1_000_000, end: T0 + 2_000_000 }, 1000],
   ])('finds all of %j, page by page', async (filter, count) => {

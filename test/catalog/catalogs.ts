@@ -64,6 +64,7 @@ export async function openInThread(path: string): Promise<TestedCatalog> {
     page: async (query, request) => finish(reader.page(query, request)),
     pageSizes: async (query, request) => finish(reader.pageSizes(query, request)),
     statistics: async () => reader.statistics(),
+    totals: async (query, grouping) => finish(reader.totals(query, grouping)),
     pendingUnlinks: async (limit) => reader.pendingUnlinks(limit),
     clearPendingUnlinks: async (filenames) => writer.clearPendingUnlinks(filenames),
     purgeTombstones: async (deletedBefore) => finish(writer.purgeTombstones(deletedBefore)),

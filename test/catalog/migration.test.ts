@@ -1,4 +1,4 @@
-/** Catalogs of older versions: right answers while their text index is filled, whatever interrupts that. */
+/** Catalogs of older versions: right answers while settings and text index are filled, whatever interrupts that. */
 import { copyFileSync, existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -8,11 +8,12 @@ import type { CatalogQuery } from '../../src/storage/catalog/catalog.ts';
 import { CatalogReader } from '../../src/storage/catalog/sqlite/reader.ts';
 import { openCatalog } from '../../src/storage/catalog/sqlite/worker-catalog.ts';
 import { CatalogWriter } from '../../src/storage/catalog/sqlite/writer.ts';
+import { bareRecord } from '../../src/storage/domain/record.ts';
 import { fill } from '../support/files.ts';
 import { canMountTmpfs, openTmpfs } from '../support/mounts.ts';
 import { requires } from '../support/requires.ts';
 import { deleteOf, insertOf, openInWorkers, recordOf, STORE_ID, T0, temporaryCatalog } from './catalogs.ts';
-import { createOlder } from './older-catalog.ts';
+import { createOlder, type OlderVersion } from './older-catalog.ts';
 
 const COUNT = 1100;
 const DELETED = 10;
@@ -25,6 +26,7 @@ const RECORDS = Array.from({ length: COUNT }, (_, id) =>
     category: id % 2 === 0 ? 'even' : '',
     tags: id % 5 === 0 ? ['five', "it's"] : [],
     pinned: id % 11 === 0,
+    parametersJson: id % 4 === 0 ? `{"seed":${id % 8},"steps":20}` : '{}',
   }),
 );
 /** In their order. */
@@ -44,13 +46,18 @@ const EXPECTED: [Partial<CatalogQuery>, (id: number) => boolean][] = [
   [{ tags: ["it's"], model: 'model-2', query: 'a red' }, (id) => id % 5 === 0 && id % 4 === 2 && id % 3 === 0],
   [{ pinned: true, query: 'foxes' }, (id) => id % 11 === 0 && id % 3 !== 0],
   [{ query: 'none' }, () => false],
+  [{ query: 'red model:"model 2" -is:pinned' }, (id) => id % 3 === 0 && id % 4 === 2 && id % 11 !== 0],
+];
+/** Those that ask for settings, which are read behind the calls. */
+const EXPECTED_LATER: typeof EXPECTED = [
+  [{ query: 'seed:4' }, (id) => id % 8 === 4],
+  [{ query: 'steps:>=20 fox' }, (id) => id % 4 === 0],
 ];
 
 let path: string;
 let release: () => void;
 beforeEach(() => {
   ({ path, release } = temporaryCatalog());
-  createOlder(path, RECORDS, DELETED);
 });
 afterEach(() => release());
 
@@ -61,10 +68,20 @@ function finish<T>(steps: Generator<void, T>): T {
   }
 }
 
+const REBUILDING = expect.objectContaining({
+  reason: 'CATALOG_REBUILDING',
+  message: expect.stringMatching(/^the catalog reads settings of older images: [\d,]+ of 1,09\d done$/),
+});
+
+/** Whether they are indexed or not. */
 function expectRightAnswers(at: string, live = LIVE): void {
   const reader = new CatalogReader({ path: at });
   reader.open();
-  for (const [query, isHit] of EXPECTED) {
+  const isFilled = indexedFrom(at) === undefined;
+  for (const [query] of isFilled ? [] : EXPECTED_LATER) {
+    expect(() => finish(reader.page({ order: 'oldest', ...query }, PAGE))).toThrow(REBUILDING);
+  }
+  for (const [query, isHit] of [...EXPECTED, ...(isFilled ? EXPECTED_LATER : [])]) {
     const expected = live.filter((record) => isHit(record.size - 1000)).map(({ filename }) => filename);
     const found = finish(reader.page({ order: 'oldest', ...query }, PAGE)).records.map(({ filename }) => filename);
     expect(found, JSON.stringify(query)).toEqual(expected);
@@ -92,70 +109,114 @@ function opened(at = path): CatalogWriter {
   return writer;
 }
 
-it('answers right from the first moment to the last, and is filled behind that', async () => {
-  const catalog = await openInWorkers(path);
-  const page = await catalog.page({ order: 'oldest', query: 'red' }, PAGE);
-  expect(page.records).toEqual(RED);
-  for (let begun = Date.now(); indexedFrom(path) !== undefined && Date.now() - begun < 20_000; ) await sleep(10);
-  expect(indexedFrom(path)).toBeUndefined();
-  await catalog.close(true);
-  expectRightAnswers(path);
-  expect(await openCatalog({ path, storeId: STORE_ID }).then(async (open) => open.state)).toBe('open');
-});
+describe.each<OlderVersion>([2, 3])('a catalog of version %i', (version) => {
+  beforeEach(() => createOlder(path, RECORDS, DELETED, version));
 
-it('takes in saves and deletes on both sides of what is filled', () => {
-  const writer = opened();
-  writer.indexOlder();
-  expect(indexedFrom(path)).toBeGreaterThan(T0);
-  const [old, young] = [2000, 2001].map((id) =>
-    recordOf(id, { timestamp: id === 2000 ? T0 - 5 : T0 + 1e9, prompt: 'a red fox', size: 1000 }),
-  );
-  writer.commit([old!, young!].map(insertOf));
-  writer.commit([LIVE[0]!, LIVE.at(-1)!].map((record) => deleteOf(record)));
-  const live = [old!, ...LIVE.slice(1, -1), young!];
-  const red = () => {
-    const reader = new CatalogReader({ path });
-    reader.open();
-    const { records } = finish(reader.page({ order: 'oldest', query: 'red' }, PAGE));
-    reader.close();
-    return records;
-  };
-  const expected = live.filter(({ prompt }) => prompt.includes('red'));
-  expect(red()).toEqual(expected);
-  while (writer.indexOlder());
-  expect(red()).toEqual(expected);
-  writer.close(true);
-});
+  it('answers right from the first moment to the last, and is filled behind that', async () => {
+    const catalog = await openInWorkers(path);
+    const page = await catalog.page({ order: 'oldest', query: 'red' }, PAGE);
+    expect(page.records).toMatchObject(RED);
+    for (let begun = Date.now(); indexedFrom(path) !== undefined && Date.now() - begun < 20_000; ) await sleep(10);
+    expect(indexedFrom(path)).toBeUndefined();
+    await catalog.close(true);
+    expectRightAnswers(path);
+    expect(await openCatalog({ path, storeId: STORE_ID }).then(async (open) => open.state)).toBe('open');
+  });
 
-it('goes on where a kill interrupted it, at every step', () => {
-  let steps = 0;
-  const writer = opened();
-  for (let more = true; ; steps += 1) {
-    const copy = `${path}.${steps}`;
-    for (const suffix of ['', '-wal']) if (existsSync(path + suffix)) copyFileSync(path + suffix, copy + suffix);
-    const again = opened(copy);
-    expectRightAnswers(copy);
-    while (again.indexOlder());
-    expectRightAnswers(copy);
-    again.close(true);
-    expect(indexedFrom(copy)).toBeUndefined();
-    if (!more) break;
-    more = writer.indexOlder();
-  }
-  writer.close(false);
-  expect(steps).toBeGreaterThan(4);
-});
+  it('takes in saves and deletes on both sides of what is filled', () => {
+    const writer = opened();
+    writer.indexOlder();
+    expect(indexedFrom(path)).toBeGreaterThan(T0);
+    const [old, young] = [2000, 2001].map((id) =>
+      recordOf(id, { timestamp: id === 2000 ? T0 - 5 : T0 + 1e9, prompt: 'a red fox', size: 1000 }),
+    );
+    writer.commit([old!, young!].map(insertOf));
+    writer.commit([LIVE[0]!, LIVE.at(-1)!].map((record) => deleteOf(record)));
+    const live = [old!, ...LIVE.slice(1, -1), young!];
+    const red = () => {
+      const reader = new CatalogReader({ path });
+      reader.open();
+      const { records } = finish(reader.page({ order: 'oldest', query: 'red' }, PAGE));
+      reader.close();
+      return records.map(bareRecord);
+    };
+    const expected = live.filter(({ prompt }) => prompt.includes('red'));
+    expect(red()).toEqual(expected);
+    while (writer.indexOlder());
+    expect(red()).toEqual(expected);
+    writer.close(true);
+  });
 
-it('reads images by their names where more share a timestamp than the index can hold', () => {
-  const writer = opened();
-  while (writer.indexOlder());
-  writer.close(true);
-  const db = new DatabaseSync(path);
-  db.exec(
-    `INSERT INTO crowded VALUES (${T0}), (${T0 + 20_000}); DELETE FROM prompts WHERE rowid >> 15 IN (SELECT timestamp FROM crowded)`,
-  );
-  db.close();
-  expectRightAnswers(path);
+  it('goes on where a kill interrupted it, at every step', () => {
+    let steps = 0;
+    const writer = opened();
+    for (let more = true; ; steps += 1) {
+      const copy = `${path}.${steps}`;
+      for (const suffix of ['', '-wal']) if (existsSync(path + suffix)) copyFileSync(path + suffix, copy + suffix);
+      const again = opened(copy);
+      expectRightAnswers(copy);
+      while (again.indexOlder());
+      expectRightAnswers(copy);
+      again.close(true);
+      expect(indexedFrom(copy)).toBeUndefined();
+      if (!more) break;
+      more = writer.indexOlder();
+    }
+    writer.close(false);
+    expect(steps).toBeGreaterThan(4);
+  });
+
+  it('reads images by their names where more share a timestamp than the index can hold', () => {
+    const writer = opened();
+    while (writer.indexOlder());
+    writer.close(true);
+    const db = new DatabaseSync(path);
+    db.exec(
+      `INSERT INTO crowded VALUES (${T0}), (${T0 + 20_000}); DELETE FROM prompts WHERE rowid >> 15 IN (SELECT timestamp FROM crowded)`,
+    );
+    db.close();
+    expectRightAnswers(path);
+  });
+
+  requires('root, to mount a tmpfs', canMountTmpfs)('on a full disk', () => {
+    it('answers right, and goes on once there is room', async () => {
+      await using disk = await openTmpfs('size=24m');
+      const [at, foreign] = [join(disk.path, 'catalog.db'), join(disk.path, 'foreign')];
+      for (let steps = 0; steps < 5; steps += 1) {
+        for (const suffix of ['', '-wal', '-shm']) rmSync(at + suffix, { force: true });
+        createOlder(at, RECORDS, DELETED, version);
+        const writer = opened(at);
+        for (let step = 0; step < steps; step += 1) writer.indexOlder();
+        await fill(foreign);
+        let refused = 0;
+        try {
+          while (writer.indexOlder());
+        } catch (error) {
+          expect(error).toMatchObject({ name: 'CatalogError', failure: 'full' });
+          refused += 1;
+        }
+        expect(refused).toBe(1);
+        expectRightAnswers(at);
+        rmSync(foreign);
+        while (writer.indexOlder());
+        expectRightAnswers(at);
+        writer.close(true);
+      }
+    });
+
+    it('is migrated, or refuses to open for lack of space', async () => {
+      await using disk = await openTmpfs('size=24m');
+      const [at, foreign] = [join(disk.path, 'catalog.db'), join(disk.path, 'foreign')];
+      createOlder(at, RECORDS, DELETED, version);
+      await fill(foreign);
+      const open = () => new CatalogWriter({ path: at, storeId: STORE_ID }).open();
+      expect(open).toThrow(expect.objectContaining({ name: 'CatalogError', failure: 'full' }));
+      rmSync(foreign);
+      const writer = opened(at);
+      expectRightAnswers(at);
+      writer.close(true);
+    });
+  });
 });
 
 describe('with more images of one timestamp than the index can hold', () => {
@@ -184,7 +245,6 @@ describe('with more images of one timestamp than the index can hold', () => {
       },
     ],
   ])('finds all of them, and those beside them, %s', (_name, make) => {
-    rmSync(path);
     const writer = make(path);
     const beside = [-1, 1].map((ms) => recordOf(MANY + ms, { timestamp: T0 + ms, prompt: 'a red fox' }));
     writer.load(beside);
@@ -201,45 +261,5 @@ describe('with more images of one timestamp than the index can hold', () => {
       );
     }
     reader.close();
-  });
-});
-
-requires('root, to mount a tmpfs', canMountTmpfs)('on a full disk', () => {
-  it('answers right, and goes on once there is room', async () => {
-    await using disk = await openTmpfs('size=24m');
-    const [at, foreign] = [join(disk.path, 'catalog.db'), join(disk.path, 'foreign')];
-    for (let steps = 0; steps < 5; steps += 1) {
-      for (const suffix of ['', '-wal', '-shm']) rmSync(at + suffix, { force: true });
-      createOlder(at, RECORDS, DELETED);
-      const writer = opened(at);
-      for (let step = 0; step < steps; step += 1) writer.indexOlder();
-      await fill(foreign);
-      let refused = 0;
-      try {
-        while (writer.indexOlder());
-      } catch (error) {
-        expect(error).toMatchObject({ name: 'CatalogError', failure: 'full' });
-        refused += 1;
-      }
-      expect(refused).toBe(1);
-      expectRightAnswers(at);
-      rmSync(foreign);
-      while (writer.indexOlder());
-      expectRightAnswers(at);
-      writer.close(true);
-    }
-  });
-
-  it('is migrated, or refuses to open for lack of space', async () => {
-    await using disk = await openTmpfs('size=24m');
-    const [at, foreign] = [join(disk.path, 'catalog.db'), join(disk.path, 'foreign')];
-    createOlder(at, RECORDS, DELETED);
-    await fill(foreign);
-    const open = () => new CatalogWriter({ path: at, storeId: STORE_ID }).open();
-    expect(open).toThrow(expect.objectContaining({ name: 'CatalogError', failure: 'full' }));
-    rmSync(foreign);
-    const writer = opened(at);
-    expectRightAnswers(at);
-    writer.close(true);
   });
 });

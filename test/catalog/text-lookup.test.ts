@@ -1,6 +1,7 @@
 /** How little of the text index a query reads, whatever its terms are, and that it finds what it should. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { matchesTerms, searchTerms } from '../../src/storage/catalog/search-text.ts';
+import { matches } from '../../src/storage/catalog/search-match.ts';
+import { parseQuery } from '../../src/storage/catalog/search-query.ts';
 import { Connection } from '../../src/storage/catalog/sqlite/connection.ts';
 import { CatalogReader } from '../../src/storage/catalog/sqlite/reader.ts';
 import { type Lookup, TextLookup } from '../../src/storage/catalog/sqlite/text-lookup.ts';
@@ -57,7 +58,7 @@ describe('a query', () => {
         return rows;
       },
     };
-    const steps = new TextLookup(counting as Connection).find(searchTerms(query));
+    const steps = new TextLookup(counting as Connection).find(parseQuery(query));
     for (;;) {
       const step = steps.next();
       if (step.done) return { lookup: step.value, ...work };
@@ -81,11 +82,13 @@ describe('a query', () => {
 
   it('asks for every word that begins as its own do', () => {
     expect(expressionOf('x7')).toBe('("x7")');
-    expect(expressionOf('x')).toBe(`(${Array.from({ length: 10 }, (_, at) => `"x${at}"`).join(' OR ')} OR "xll")`);
+    expect(expressionOf('x')).toBe('"X"');
+    const begun = Array.from({ length: 10 }, (_, at) => `"every1${at}th"`).join(' OR ');
+    expect(expressionOf('every1')).toBe(`((${begun} OR "every1th") OR "·iEVERY1")`);
     expect(expressionOf('x7 every1th')).toBe('("every1th") AND ("x7")');
     expect(expressionOf('雪の')).toBe('("雪 の")');
     expect(lookUp('雪の中の狐')).toMatchObject({
-      lookup: { expression: '"雪 の 中 の"', untested: ['雪 の 中 の 狐'] },
+      lookup: { expression: '"雪 の 中 の"', isExact: false },
     });
   });
 
@@ -123,8 +126,10 @@ describe('a query', () => {
       found.push(...step.value.map(({ size }) => size - 1000));
       break;
     }
-    const terms = searchTerms(query);
-    const expected = Array.from({ length: COUNT }, (_, id) => id).filter((id) => matchesTerms(promptOf(id), terms));
+    const condition = parseQuery(query);
+    const expected = Array.from({ length: COUNT }, (_, id) => id).filter((id) =>
+      matches({ ...recordOf(id, { prompt: promptOf(id) }), settings: { hasWorkflow: false } }, condition),
+    );
     expect(found).toEqual(expected);
   });
 });

@@ -5,9 +5,11 @@ import { lstat, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import type { handleUnaryCall } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connect, type ImageMetadata, type ImageStorageClient, type SaveOptions } from '../../src/client.ts';
 import { EXIT } from '../../src/exit-codes.ts';
+import { startScripted } from '../client/scripted-daemon.ts';
 import { COMMAND } from '../support/command.ts';
 import { pngOf, sharedImages } from '../support/images.ts';
 import { requires } from '../support/requires.ts';
@@ -355,6 +357,40 @@ it('stats shows a table for each way to count', async () => {
   expect(stdout).toMatch(/^MODEL +IMAGES +SIZE$/m);
   expect(stdout).toMatch(/^counted +1 +\d+ B$/m);
   expect(stdout).toMatch(/^2003-04-05 +1 +\d+ B$/m);
+});
+
+describe('stats of what matches', () => {
+  it('shows the groups, then the total', async () => {
+    for (const day of [1, 31]) await saved(20 + day, { model: 'grouped', timestamp: new Date(Date.UTC(2004, 2, day)) });
+    const { stdout } = await run(['stats', '--by', 'month', '--time-zone', 'Pacific/Auckland', '--model', 'grouped']);
+    const [title, ...rows] = stdout.trimEnd().split('\n');
+    expect(title).toMatch(/^MONTH \(Pacific\/Auckland\) +IMAGES +SIZE$/);
+    expect(rows.map((row) => row.replace(/ +\d+ B/, ''))).toEqual([
+      expect.stringMatching(/^2004-03 +2$/),
+      '2 images,, 2004-03-01 00:00:00 to 2004-03-31 00:00:00',
+    ]);
+    const [counted] = await runJson(['stats', '--by', 'model', '--until', '2004-03-30', '--model', 'grouped']);
+    expect(counted).toMatchObject({ count: 1, groups: [{ name: 'grouped', count: 1 }], more: false });
+  });
+
+  it('says that an older daemon cannot', async () => {
+    const stats: handleUnaryCall<object, object> = (_, answer) => answer(null, { providers: [{ provider: 'local' }] });
+    await using older = await startScripted({ stats });
+    const message = 'image-storage: this daemon is older: it counts only whole providers\n';
+    const asked = run(['stats', '--by', 'tag'], { address: older.address });
+    expect(await asked).toMatchObject({ exitCode: EXIT.NEGATIVE, stdout: '', stderr: message });
+    expect((await run(['stats'], { address: older.address })).stdout).toMatch(/^local \(\): 0 images/);
+  });
+});
+
+it('what finds nothing says which models, categories and tags there are', async () => {
+  await saved(30, { model: 'dreamshaper_8', category: 'portraits', tags: ['hinted'] });
+  const [models, tags] = ['models like it: dreamshaper_8\n', 'tags like it: hinted\n'];
+  const listed = await run(['list', '--model', 'dreamshaper', '--tag', 'hintd']);
+  expect(listed).toMatchObject({ exitCode: EXIT.OK, stdout: '', stderr: `no images\n${models}${tags}` });
+  expect((await run(['stats', '--model', 'Dreamshapper8'])).stderr).toBe(models);
+  const cleaned = await run(['cleanup', '--keep-count', '1', '--category', 'portrait', '--dry-run']);
+  expect(cleaned).toMatchObject({ stdout: 'nothing would go\n', stderr: 'categories like it: portraits\n' });
 });
 
 /** Behind a pseudo-terminal of util-linux's `script`, whose output is both stdout and stderr; one answer a question. */

@@ -13,7 +13,7 @@ import { bytesOf } from '../../src/cli/import/raw-path.ts';
 import { timeLeft } from '../../src/cli/terminal/progress.ts';
 import { connect, type Image, type ImageStorageClient, type ListOptions } from '../../src/client.ts';
 import { EXIT } from '../../src/exit-codes.ts';
-import { readPngTexts } from '../../src/storage/embedded/png-text.ts';
+import { readPng } from '../../src/storage/embedded/png-text.ts';
 import { readerOf } from '../../src/storage/embedded/read-at.ts';
 import { COMMAND } from '../support/command.ts';
 import { startCuttingProxy } from '../support/cutting-proxy.ts';
@@ -358,9 +358,7 @@ describe.runIf(sharedImages().length > 0)(`${MANY} small files made of the real 
   beforeAll(async () => {
     const pngs = sharedImages().filter(({ name }) => name.endsWith('.png'));
     const small = await Promise.all(pngs.map(({ bytes }) => sharp(bytes).resize(48).png().toBuffer()));
-    const texts = await Promise.all(
-      pngs.map(async ({ bytes }) => new Map<string, string>(await readPngTexts(readerOf(bytes)))),
-    );
+    const texts = await Promise.all(pngs.map(async ({ bytes }) => (await readPng(readerOf(bytes))).texts!));
     for (let number = 0; number < MANY; number += 1) {
       const at = number % pngs.length;
       await place(`many/${number % 100}/ComfyUI_${number}_.png`, withTexts(small[at]!, texts[at]!, wordOf(number)));

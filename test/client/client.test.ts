@@ -22,7 +22,13 @@ import type {
   SaveRequest,
   SaveResponse,
 } from '../../gen/imagestorage/v1/image_storage_pb.ts';
-import { connect, type ImageMetadata, type ImageStorageClient, ImageStorageError } from '../../src/client.ts';
+import {
+  connect,
+  type Hint,
+  type ImageMetadata,
+  type ImageStorageClient,
+  ImageStorageError,
+} from '../../src/client.ts';
 import { startCuttingProxy } from '../support/cutting-proxy.ts';
 import { pngOf } from '../support/images.ts';
 import { requires } from '../support/requires.ts';
@@ -234,6 +240,13 @@ describe('connect', () => {
     expect(await images.stats()).toMatchObject([{ provider: 'here' }]);
   });
 
+  it('says that an older daemon counts only whole providers', async () => {
+    const stats: handleUnaryCall<object, object> = (_, answer) => answer(null, { providers: [{ provider: 'here' }] });
+    await using daemon = await startScripted({ stats });
+    using images = client(daemon.address);
+    expect(await images.totals({ by: 'month' })).toBeUndefined();
+  });
+
   it('leaves no call to a client that was closed', async () => {
     const images = connect('127.0.0.1:1');
     images.close();
@@ -387,6 +400,12 @@ describe('with a real daemon', () => {
       expect(Buffer.concat(await all(part.body))).toEqual(bytes.subarray(10, 15));
 
       expect(await images.stats()).toMatchObject([{ provider: 'local', count: 1, bytes: MIB, newest: timestamp }]);
+      const day = { name: '2024-09-27', count: 1, bytes: MIB, rest: false };
+      const counted = { count: 1, bytes: MIB, oldest: timestamp, newest: timestamp, groups: [day], more: false };
+      expect(await images.totals({ ...filter, by: 'day', timeZone: 'UTC', limit: 1 })).toEqual(counted);
+      const hints: Hint[] = [];
+      expect(await all(images.list({ tags: ['Snow'], onHints: (found) => hints.push(...found) }))).toEqual([]);
+      expect(hints).toEqual([{ field: 'tag', values: ['snow'] }]);
       expect(await images.cleanup({ keepCount: 0 })).toMatchObject({ deletedCount: 0, freedBytes: 0 });
       expect(await images.delete([image.filename, 'nope.png'])).toEqual([
         { filename: image.filename, deleted: true, reason: '' },

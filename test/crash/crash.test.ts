@@ -16,6 +16,8 @@ import type { StoreProcessOptions } from './store-process.ts';
 const run = promisify(execFile);
 const TIMEOUT_MS = 10 * 60_000;
 const AT_ONCE = 4;
+/** Times at which a step is crashed at: the chunks of a large image are all alike. */
+const MOST_OF_A_STEP = 40;
 /** Where a log of another moment goes. */
 const LOG_ASIDE = 'metadata/catalog.db-wal.aside';
 
@@ -62,6 +64,16 @@ const scenarios: Scenario[] = [
       await ledger.save(store, { ...imageOf(2, { idempotencyKey: undefined, pinned: true }), metadata });
       await ledger.delete(store, filename);
       await ledger.save(store, { ...imageOf(3), metadata });
+    },
+  },
+  {
+    name: 'Save of images that are synced while they arrive',
+    steps: [...SAVE, 'bytes-synced-early'],
+    act: async (store, ledger) => {
+      // Below 4 MiB: each is synced early once, however fast the disk is.
+      await ledger.save(store, imageOf(1, { sizeBytes: 3_000_000 }));
+      const [large, small] = [imageOf(2, { sizeBytes: 3_500_000 }), imageOf(3)];
+      await Promise.all([ledger.save(store, large), ledger.save(store, small)]);
     },
   },
   {
@@ -153,7 +165,10 @@ interface Crash {
 function crashesAt(steps: string[]): Crash[] {
   const counts = [...Map.groupBy(steps, (step) => step)].map(([step, times]) => ({ step, count: times.length }));
   return counts.flatMap(({ step, count }) => {
-    const each = Array.from({ length: count }, (_, index) => index + 1);
+    const stride = Math.ceil(count / MOST_OF_A_STEP);
+    const each = Array.from({ length: count }, (_, index) => index + 1).filter(
+      (nth) => nth % stride === 0 || nth === 1,
+    );
     const crashes = each.flatMap((nth) => [false, true].map((catalogLost) => ({ step, nth, catalogLost })));
     if (full) return crashes;
     return step === CHECKPOINT ? crashes.filter(({ catalogLost }) => !catalogLost) : [crashes[0]!, crashes.at(-1)!];

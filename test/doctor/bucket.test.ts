@@ -54,7 +54,7 @@ requires('Go, to build the S3 server versitygw', versitygwAvailable)('of a bucke
       .split('\n')
       .map((line) => JSON.parse(line));
     expect(checks.map(({ name, verdict }) => `${verdict} ${name}`)).toEqual([
-      ...['ok folder', 'ok filesystem', 'ok space', expect.stringMatching(/ fsync$/), 'ok lock'],
+      ...['ok folder', 'ok filesystem', 'ok space', expect.stringMatching(/ fsync$/), 'ok lock', 'ok search'],
       ...['ok endpoint', 'ok clock', 'ok bucket', 'ok store', 'ok create', 'ok race', 'ok overwrite', 'ok get'],
       ...['ok list', 'ok presign', 'skipped cdn', 'ok privacy', 'ok delete'],
     ]);

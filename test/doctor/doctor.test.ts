@@ -5,6 +5,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { loadConfig } from '../../src/config.ts';
 import { EXIT } from '../../src/exit-codes.ts';
 import { createStorage, type S3Config } from '../../src/storage/index.ts';
+import { blindIndexIn } from '../support/blind-index.ts';
 import { startDaemonProcess } from '../support/daemon-process.ts';
 import { filesBelow } from '../support/files.ts';
 import { canMountOverlay, canMountTmpfs, openTmpfs, works } from '../support/mounts.ts';
@@ -14,7 +15,9 @@ import {
   doctor,
   expectToBeLocked,
   expectToServe,
+  FOX,
   newFolder,
+  PNG,
   type Providers,
   thoseThat,
 } from './diagnosis.ts';
@@ -54,6 +57,21 @@ describe('of a folder', () => {
     await expectToBeLocked({ type: 'local', basePath, lockWaitSeconds: 0 });
     expect(await daemon.stop('SIGTERM')).toBe(0);
     expect((await diagnose({ type: 'local', basePath })).lock).toMatch(/^(ok|skipped): /);
+  });
+
+  it('says that searches are blind, and what mends that, with a daemon and without one', async () => {
+    const basePath = await newFolder();
+    const storage = await createStorage({ providers: { local: { basePath } } });
+    const { filename } = await storage.save(PNG, FOX);
+    expect((await diagnose({ type: 'local', basePath })).search).toMatch(/^ok: the newest images are found/);
+    await storage.close();
+    expect((await diagnose({ type: 'local', basePath })).search).toMatch(/^ok: the newest images are found/);
+    await blindIndexIn(basePath);
+    const before = await filesBelow(basePath);
+    const { search } = await diagnose({ type: 'local', basePath });
+    expect(search).toContain(`failed: the index is blind: "red" does not find ${filename}; stop the daemon, then: `);
+    expect(search).toMatch(/ image-storage catalog rebuild --provider main$/);
+    expect(await filesBelow(basePath)).toEqual(before);
   });
 
   it('says that the next start rebuilds a catalog that is gone', async () => {

@@ -1,6 +1,7 @@
 /** How little is read and done for the metadata of an image, whatever it holds, and what is left unread beyond the bounds. */
 import { describe, expect, it } from 'vitest';
-import { describe as describeGraph, Graph } from '../../src/storage/embedded/comfyui.ts';
+import { describe as describeGraph } from '../../src/storage/embedded/comfyui.ts';
+import { Graph } from '../../src/storage/embedded/comfyui-graph.ts';
 import { parseExif } from '../../src/storage/embedded/exif.ts';
 import { asFields } from '../../src/storage/embedded/fields.ts';
 import { parseJson } from '../../src/storage/embedded/json.ts';

@@ -4,6 +4,7 @@ import type { Finding, Problem, Remedy } from '../../src/storage/domain/maintena
 import { imageFilename, imageKey, recordKey } from '../../src/storage/domain/naming.ts';
 import type { StorageItem, StorageResult } from '../../src/storage/index.ts';
 import { contentsOf, type Hands } from '../support/behind-the-back.ts';
+import { blindIndexIn } from '../support/blind-index.ts';
 import { collect, sha256Of } from '../support/bytes.ts';
 import { untilNothingIsStaged } from '../support/files.ts';
 import { jpegOf, pngOf, sharedImages } from '../support/images.ts';
@@ -331,6 +332,19 @@ function describeVerify(title: string, open: () => Promise<MaintainedStore>, dam
       expect((await verified(store.storage, { deep: true, repair: true })).findings).toEqual([]);
       await hands.remove(fox.key);
       expect((await verified(store.storage)).findings).toMatchObject([{ problem: 'bytes_missing', key: fox.key }]);
+    });
+
+    it('says when searches do not find what the catalog has, until it is rebuilt', async () => {
+      const { store, fox } = await openWithFox();
+      await store.close();
+      await blindIndexIn(store.folder);
+      await store.open();
+      const { filename, key } = fox;
+      const finding = { problem: 'index_blind', remedy: 'none', filename, key, detail: 'not by "fox" of its prompt' };
+      expect(await verified(store.storage, { repair: true })).toMatchObject({ findings: [finding] });
+      await store.close();
+      await store.open({ rebuildCatalog: true });
+      expect((await verified(store.storage)).findings).toEqual([]);
     });
 
     it('ends when it is cancelled, and when the store closes', async () => {

@@ -3,9 +3,11 @@ import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { handleUnaryCall } from '@grpc/grpc-js';
 import { expect, it, onTestFinished } from 'vitest';
 import { EXIT } from '../../src/exit-codes.ts';
 import { openAllowed } from '../../src/mcp/allowed-file.ts';
+import { startScripted } from '../client/scripted-daemon.ts';
 import { COMMAND } from '../support/command.ts';
 import { runDaemon } from '../support/running-daemon.ts';
 import { typeScriptAssistant } from './assistant.ts';
@@ -46,6 +48,17 @@ it('links lead to the public URL where one is configured', async () => {
   const { url } = structureOf(saved).image;
   expect(url).toMatch(/^https:\/\/images\.example\.com\/outputs\//);
   expect(partOf(saved, 'resource_link')!.uri).toBe(url);
+  await assistant.close();
+});
+
+it('says that an older daemon counts only whole providers', async () => {
+  const stats: handleUnaryCall<object, object> = (_, answer) => answer(null, { providers: [{ provider: 'local' }] });
+  await using older = await startScripted({ stats });
+  const assistant = await typeScriptAssistant(['--address', older.address]);
+  expect(refusalOf(await assistant.call('storage_stats', { by: 'tag' }))).toMatch(
+    /^This daemon is older: it counts only/,
+  );
+  expect(structureOf(await assistant.call('storage_stats')).providers).toMatchObject([{ provider: 'local' }]);
   await assistant.close();
 });
 

@@ -13,6 +13,8 @@ import { partOf, refusalOf, saveSome, sha256, stored, structureOf, useAssistedSt
 const READING = ['list_images', 'get_image', 'storage_stats'];
 const TOOLS = [...READING, 'save_image', 'cleanup_images', 'delete_images'];
 const PREVIEW_BYTES = 256 * 1024;
+/** An assistant has all definitions in its context. */
+const MAX_CHARACTERS = 10_000;
 
 const images = sharedImages();
 const python = await pythonWith('test/mcp/requirements.txt');
@@ -29,6 +31,7 @@ function everyTool(name: string, available: boolean, open: () => Promise<Assista
     it('is listed with all that a host needs to know', async () => {
       const tools = await assistant.tools();
       expect(tools.map((tool) => tool.name).sort()).toEqual([...TOOLS].sort());
+      expect(JSON.stringify(tools).length).toBeLessThanOrEqual(MAX_CHARACTERS);
       for (const { name, title, description, annotations, inputSchema, outputSchema } of tools) {
         expect({ title, description, inputSchema, outputSchema }, name).toEqual({
           title: expect.any(String),
@@ -144,6 +147,23 @@ describe('an assistant', () => {
     expect(await namesOf({ since: '2024-01-02', until: '2024-01-02' })).toEqual([middle]);
     expect(await namesOf({ query: 'picture 2', provider: '*', pinned: false })).toEqual([newest]);
     expect(await namesOf({ tags: ['none'] })).toEqual([]);
+  });
+
+  it('counts what matches by what it asks for, and learns what there is where nothing does', async () => {
+    await saveSome(store);
+    const count = async (args: object) => structureOf(await assistant.call('storage_stats', args));
+    const days = await count({ by: 'day', time_zone: 'Asia/Tokyo', query: 'picture', since: '2024-01-02', limit: 1 });
+    expect(days).toMatchObject({ count: 2, more: false, oldest: '2024-01-02T00:00:00.000Z' });
+    expect(days.groups).toMatchObject([
+      { name: '2024-01-03', count: 1, rest: false },
+      { name: '', count: 1, rest: true },
+    ]);
+    expect(await count({ model: 'Tests' })).toEqual({
+      ...{ count: 0, bytes: 0, groups: [], more: false },
+      hints: ['models like it: test'],
+    });
+    const listed = structureOf(await assistant.call('list_images', { model: 'Tests' }));
+    expect(listed).toEqual({ images: [], hints: ['models like it: test'] });
   });
 
   it.each(['newest', 'oldest'])('comes by every image, %s first, also where many are of one moment', async (order) => {

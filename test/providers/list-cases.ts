@@ -1,6 +1,6 @@
 /** What lists and counts of every provider must show. */
 import { describe, expect, it } from 'vitest';
-import type { StorageItem } from '../../src/storage/index.ts';
+import type { GroupBy, StorageItem, TotalsOptions } from '../../src/storage/index.ts';
 import { DAY, plain, T0, type TestedProvider } from './tested-provider.ts';
 
 export function describeLists(tested: TestedProvider): void {
@@ -110,6 +110,68 @@ export function describeLists(tested: TestedProvider): void {
     const { freeBytes: _, ...before } = statistics;
     expect((await tested.storage.getStatistics())[0]).toMatchObject(before);
     expect((await tested.storage.list()).map(plain)).toEqual(items.map(plain));
+  });
+
+  describe('totals', () => {
+    it('count what matches, in total and by group', async () => {
+      const fox = await tested.saveAt(0, { category: 'fox', tags: ['a', 'b'], prompt: 'a red fox <lora:ink:1>' });
+      const owl = await tested.saveAt(DAY / 1000, { model: 'sdxl', tags: ['b'], prompt: 'a red owl' });
+      const car = await tested.saveAt((40 * DAY) / 1000, { model: 'sdxl', prompt: 'a blue car' });
+      const bytes = fox.size + owl.size;
+      const [oldest, newest] = [fox, owl].map(({ metadata }) => metadata.timestamp);
+      const found = { count: 2, bytes, oldest, newest, more: false };
+      expect(await tested.storage.totals()).toMatchObject({ count: 3, bytes: bytes + car.size, groups: [] });
+      expect(await tested.storage.totals({ query: 'red' })).toEqual({ ...found, groups: [] });
+      const groupsOf = async (options: TotalsOptions) =>
+        (await tested.storage.totals(options)).groups.map(({ name, count, rest }) => [name, count, rest]);
+      expect(await groupsOf({ by: 'day', query: 'red' })).toEqual([
+        ['2024-09-28', 1, false],
+        ['2024-09-27', 1, false],
+      ]);
+      expect(await groupsOf({ by: 'month', timeZone: 'Pacific/Auckland' })).toEqual([
+        ['2024-11', 1, false],
+        ['2024-09', 2, false],
+      ]);
+      expect(await groupsOf({ by: 'model', limit: 1 })).toEqual([
+        ['sdxl', 2, false],
+        ['', 1, true],
+      ]);
+      expect(await groupsOf({ by: 'tag', startsWith: 'B' })).toEqual([['b', 2, false]]);
+      expect(await groupsOf({ by: 'lora', model: 'flux-schnell' })).toEqual([['ink', 1, false]]);
+      await tested.storage.delete(fox.filename);
+      expect(await groupsOf({ by: 'tag' })).toEqual([
+        ['', 1, false],
+        ['b', 1, false],
+      ]);
+    });
+
+    it.each([
+      ['time_zone', { timeZone: 'Mars/Base' }],
+      ['by', { by: 'colour' as GroupBy }],
+      ['limit', { limit: 10_001 }],
+      ['starts_with', { startsWith: 'x'.repeat(1025) }],
+      ['date_range.start', { dateRange: { start: new Date(Number.NaN) } }],
+    ])('refuse a wrong %s by its name', async (field, options: TotalsOptions) => {
+      await expect(tested.storage.totals(options)).rejects.toMatchObject({ reason: 'FIELD_INVALID', field });
+    });
+  });
+
+  it('hints at what there is in place of what no image has', async () => {
+    const labels = { category: 'animals', tags: ['fox', 'forest'] };
+    await tested.saveAt(0, { model: 'dreamshaper_8', ...labels });
+    for (const at of [1, 2]) await tested.saveAt(at, { model: 'black-forest-labs/FLUX.1 [dev]', ...labels });
+    await tested.saveAt(3, { model: 'sdxl', tags: ['forests'] });
+    const hintsFor = (filter: object) => tested.storage.hints(filter);
+    expect(await hintsFor({ model: 'dreamshaper' })).toEqual([{ field: 'model', values: ['dreamshaper_8'] }]);
+    expect(await hintsFor({ model: 'Flux' })).toEqual([{ field: 'model', values: ['black-forest-labs/FLUX.1 [dev]'] }]);
+    expect(await hintsFor({ category: 'Animal', tags: ['forest', 'Fores'] })).toEqual([
+      { field: 'category', values: ['animals'] },
+      { field: 'tag', values: ['forest', 'forests'] },
+    ]);
+    // Nothing is similar: those of most images.
+    const { values } = (await hintsFor({ model: 'pony' }))[0]!;
+    expect(values).toEqual(['black-forest-labs/FLUX.1 [dev]', 'dreamshaper_8', 'sdxl']);
+    expect(await hintsFor({ model: 'sdxl', category: 'animals' })).toEqual([]);
   });
 
   const names = async (options: object) => (await tested.storage.list(options)).map((item) => item.filename);

@@ -5,6 +5,10 @@ import { chunked, collect, sha256Of } from '../support/bytes.ts';
 import { pngOf, sharedImages } from '../support/images.ts';
 import { META, plain, T0, type TestedProvider } from './tested-provider.ts';
 
+const A1111 =
+  'a heron at dusk\nNegative prompt: fog\nSteps: 30, Sampler: Euler a, CFG scale: 6.5, Seed: 9223372036854775807, ' +
+  'Size: 8x8, Model: inkwell_v3';
+
 export function describeSaves(tested: TestedProvider): void {
   describe('save and get', () => {
     it('keeps every real image byte for byte under its dated, readable name', async () => {
@@ -29,6 +33,48 @@ export function describeSaves(tested: TestedProvider): void {
         expect(sha256Of(await collect(body))).toBe(saved.sha256);
         expect(plain(item)).toEqual(plain(saved));
       }
+    });
+
+    it('fills from the file what is left empty, names the image by the model, and says so', async () => {
+      const bytes = pngOf({ width: 8, height: 8, seed: 7, text: { parameters: A1111 } });
+      const saved = await tested.storage.save(chunked(bytes, 100), {
+        prompt: '',
+        model: '',
+        timestamp: new Date(T0),
+        category: 'cats',
+      });
+      expect(saved.filename).toMatch(/^20240927_141522_inkwell-v3_[0-9a-z]{6}\.png$/);
+      expect(saved.key).toBe(`outputs/images/generations/2024-09-27/inkwell-v3/${saved.filename}`);
+      expect(saved.metadata).toMatchObject({ prompt: 'a heron at dusk', model: 'inkwell_v3', category: 'cats' });
+      expect(saved.generation).toMatchObject({ negativePrompt: 'fog', seed: '9223372036854775807', steps: 30 });
+      const { item, body } = await tested.storage.get(saved.filename);
+      expect(plain(item)).toEqual(plain(saved));
+      expect((await collect(body)).equals(bytes)).toBe(true);
+      expect(await tested.storage.list({ model: 'inkwell_v3', query: 'heron' })).toHaveLength(1);
+    });
+
+    it('keeps what is sent, and fills nothing where that is asked for', async () => {
+      const bytes = pngOf({ width: 8, height: 8, seed: 8, text: { parameters: A1111 } });
+      const sent = await tested.storage.save(bytes, { prompt: 'mine', model: 'm', parametersJson: '{"seed":1}' });
+      expect(sent.metadata).toMatchObject({ prompt: 'mine', model: 'm', parametersJson: '{"seed":1}' });
+      const ignored = await tested.storage.save(bytes, { prompt: '', model: '' }, { embedded: 'ignore' });
+      expect(ignored.metadata).toMatchObject({ prompt: '', model: '', parametersJson: '' });
+      expect(ignored.filename).toMatch(/_unknown_/);
+      expect(ignored.generation).toBeUndefined();
+    });
+
+    it('takes a retry of a filled save for the same, and other metadata for another', async () => {
+      const bytes = pngOf({ width: 8, height: 8, seed: 9, text: { parameters: A1111 } });
+      const metadata = { prompt: '', model: '', timestamp: new Date(T0) };
+      const options = { idempotencyKey: 'filled' };
+      const first = await tested.storage.save(bytes, metadata, options);
+      const again = await tested.storage.save(bytes, metadata, { ...options, embedded: 'ignore' });
+      expect([first.replayed, again.replayed]).toEqual([false, true]);
+      expect(plain(again)).toEqual(plain(first));
+      expect(again.metadata.model).toBe('inkwell_v3');
+      await expect(
+        tested.storage.save(bytes, { ...metadata, prompt: 'a heron at dusk' }, options),
+      ).rejects.toMatchObject({ reason: 'IDEMPOTENCY_KEY_REUSED' });
     });
 
     it('takes a stream in chunks of any size', async () => {

@@ -36,7 +36,7 @@ async function runInApp(command: string, ...args: string[]): Promise<string> {
 
 it('holds what users need and nothing else', () => {
   const chunks = /^dist\/[\w.-]+\.js$/;
-  const entries = ['dist/client.js', 'dist/index.js', 'dist/main.js', 'dist/sqlite-worker.js'];
+  const entries = ['client', 'embedded-worker', 'index', 'main', 'sqlite-worker'].map((name) => `dist/${name}.js`);
   expect(installed.files).toEqual(expect.arrayContaining(entries));
   expect(installed.files.filter((name) => !chunks.test(name)).sort()).toEqual([
     'CHANGELOG.md',

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createClient } from '@connectrpc/connect';
 import { createConnectTransport } from '@connectrpc/connect-node';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type Image, ImageStorage, Order } from '../../gen/imagestorage/v1/image_storage_pb.ts';
+import { GroupBy, type Image, ImageStorage, Order } from '../../gen/imagestorage/v1/image_storage_pb.ts';
 import { all, chunk, header, outcomeOf, saveAt, storageAt, stream, trailer, upload } from '../support/grpc.ts';
 import { jpegOf, pngOf, webpOf } from '../support/images.ts';
 import { requires } from '../support/requires.ts';
@@ -266,6 +266,53 @@ function describeApi({ storageType, start, stored }: Place): void {
       expect(providers[0]!.byDate.map(({ name }) => name)).toEqual(['2024-09-27', '2024-09-26', '2024-09-25']);
       if (storageType === 'local') expect(providers[0]!.freeBytes).toBeGreaterThan(0n);
     });
+  });
+
+  describe('Stats with filters', () => {
+    it('counts what matches, in total and by group, beside the whole of the provider', async () => {
+      const [fox, blueFox] = await saveThree();
+      const { providers, total, groups, more } = await storage.stats({
+        query: 'fox',
+        dateRange: { start: seconds('2024-09-25T00:00:00Z') },
+        by: GroupBy.DAY,
+        timeZone: 'Pacific/Auckland',
+      });
+      expect(providers[0]).toMatchObject({ count: 3n });
+      expect(total).toMatchObject({ count: 2n, bytes: fox!.size + blueFox!.size, oldest: fox!.metadata!.timestamp });
+      expect(groups).toMatchObject([
+        { name: '2024-09-27', count: 1n, bytes: blueFox!.size, rest: false },
+        { name: '2024-09-26', count: 1n, bytes: fox!.size, rest: false },
+      ]);
+      expect(more).toBe(false);
+      const tags = await storage.stats({ by: GroupBy.TAG, startsWith: 'F' });
+      expect(tags.groups).toMatchObject([{ name: 'fox', count: 3n }]);
+      expect((await storage.stats({ model: 'none' })).total).toMatchObject({ count: 0n, bytes: 0n });
+    });
+
+    it.each([
+      [{ timeZone: 'Mars/Base' }, 'time_zone'],
+      [{ by: 77 as GroupBy }, 'by'],
+      [{ limit: 10_001 }, 'limit'],
+      [{ query: 'x'.repeat(5000) }, 'query'],
+    ])('refuses %j', async (request, field) => {
+      expect(await outcomeOf(storage.stats(request))).toBe(`InvalidArgument FIELD_INVALID ${field}`);
+    });
+  });
+
+  it('List hints at what there is, only when nothing matches and only when it is asked to', async () => {
+    await saveThree();
+    const batchesOf = (request: Parameters<typeof storage.list>[0]) => all(storage.list(request));
+    const hints = [
+      { field: 'model', values: ['FLUX.1 [dev]'] },
+      { field: 'tag', values: ['fox'] },
+    ];
+    const missing = { model: 'FLUX.1-dev-fp8', tags: ['Fox'] };
+    expect(await batchesOf({ ...missing, hints: true })).toMatchObject([{ images: [], nextPageToken: '', hints }]);
+    expect(await batchesOf(missing)).toEqual([]);
+    expect(await batchesOf({ model: 'sdxl', query: 'none', hints: true })).toEqual([]);
+    const [batch, ...others] = await batchesOf({ model: 'sdxl', hints: true });
+    expect(others).toEqual([]);
+    expect(batch).toMatchObject({ hints: [] });
   });
 
   it('is served over Connect, too', async () => {

@@ -5,7 +5,7 @@ import { expect, it } from 'vitest';
 import { ListResponseSchema } from '../../gen/imagestorage/v1/image_storage_pb.ts';
 import { imageFrom } from '../../src/rpc/convert.ts';
 import { batchOf } from '../../src/rpc/list-batch.ts';
-import type { StorageItem } from '../../src/storage/domain/image.ts';
+import type { Generation, StorageItem } from '../../src/storage/domain/image.ts';
 import { full, seed } from '../support/scale.ts';
 
 const LONGEST_DATE = 253_402_300_799_999;
@@ -15,6 +15,20 @@ const anyText = fc.oneof(
   fc.tuple(fc.constantFrom('a', 'ü', '猫', '🦊'), anyLength).map(([unit, length]) => unit.repeat(length)),
 );
 const anyDate = fc.integer({ min: 0, max: LONGEST_DATE }).map((ms) => new Date(ms));
+const anyGeneration = fc.record(
+  {
+    negativePrompt: anyText,
+    seed: fc.constantFrom('', '18446744073709551615'),
+    steps: fc.constantFrom(0, 20, 2 ** 31),
+    cfg: fc.double(),
+    sampler: anyText,
+    scheduler: anyText,
+    loras: fc.array(anyText, { maxLength: 3 }),
+    width: fc.nat(),
+    height: fc.nat(),
+  },
+  { requiredKeys: [] },
+) as fc.Arbitrary<Generation>;
 const anyItem: fc.Arbitrary<StorageItem> = fc.record({
   url: anyText,
   filename: anyText,
@@ -38,6 +52,7 @@ const anyItem: fc.Arbitrary<StorageItem> = fc.record({
   height: fc.nat(),
   createTime: anyDate,
   pinned: fc.boolean(),
+  generation: fc.option(anyGeneration, { nil: undefined }) as fc.Arbitrary<Generation>,
 });
 
 it('are the bytes that protobuf-es writes', () => {

@@ -1,4 +1,5 @@
 /** The raw stream and connect answer alike: headers, messages and trailers, whatever is asked, in whatever pieces. */
+import { readdir, readlink, rm, writeFile } from 'node:fs/promises';
 import { connect as connectHttp2, type ServerHttp2Stream } from 'node:http2';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -259,6 +260,58 @@ describe('a Get', () => {
 
   it('beyond the end is refused', async () => {
     expect((await bothGet({ offset: BigInt(image.length + 1) })).trailers['grpc-status']).toBe('11');
+  });
+});
+
+describe('a Get of an image that is one chunk', () => {
+  const image = pngOf({ width: 16, height: 16, sizeBytes: 90_000 });
+
+  /** Saves the image in each daemon, lets `damage` change its file, and compares the answers to a Get. */
+  async function getBoth(request: object, damage?: (path: string) => Promise<unknown>): Promise<Answer> {
+    const answers = await Promise.all(
+      daemons.map(async ({ address }) => {
+        const { filename, path } = await saveAt(address, image, about);
+        await damage?.(path);
+        return call(address, 'Get', { body: wanted({ filename, ...request }) });
+      }),
+    );
+    const [raw, other] = answers.map(({ messages, ...rest }) => ({
+      ...rest,
+      chunks: messages.map((bytes) => fromBinary(GetResponseSchema, bytes).payload).slice(1),
+    }));
+    expect(raw).toEqual(other);
+    return answers[0]!;
+  }
+  const bytesOf = ({ messages }: Answer) =>
+    Buffer.concat(messages.slice(1).map((bytes) => fromBinary(GetResponseSchema, bytes).payload.value as Uint8Array));
+
+  it.each([
+    ['the whole image', {}, image],
+    ['the rest', { offset: 30_000n }, image.subarray(30_000)],
+    ['a part', { offset: 17n, limit: 60_000n }, image.subarray(17, 60_017)],
+    ['what is behind its end', { offset: BigInt(image.length) }, Buffer.alloc(0)],
+    ['its metadata', { metadataOnly: true }, Buffer.alloc(0)],
+  ])('gives %s', async (_, request, bytes) => {
+    const answer = await getBoth(request);
+    expect(answer.trailers['grpc-status']).toBe('0');
+    expect(bytesOf(answer).equals(bytes)).toBe(true);
+  });
+
+  it.each<[string, (path: string) => Promise<unknown>, chunks: number]>([
+    ['was changed', (path) => writeFile(path, Buffer.from(image).fill(0, 100, 110)), 1],
+    ['was cut', (path) => writeFile(path, image.subarray(0, 100)), 0],
+    ['is gone', (path) => rm(path), 0],
+  ])('whose file %s says so behind what it has', async (_, damage, chunks) => {
+    const { trailers, messages } = await getBoth({}, damage);
+    expect(trailers['grpc-status']).toBe('15');
+    expect(messages).toHaveLength(1 + chunks);
+  });
+
+  it.runIf(process.platform === 'linux')('closes its file', async () => {
+    await getBoth({});
+    const open = await readdir('/proc/self/fd');
+    const targets = await Promise.all(open.map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => '')));
+    expect(targets.filter((target) => target.endsWith('.png'))).toEqual([]);
   });
 });
 

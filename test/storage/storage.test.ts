@@ -260,6 +260,19 @@ describe('over several providers', () => {
     expect(pages.map(({ items }) => items.length)).toEqual([2, 1]);
   });
 
+  it('counts their images together', async () => {
+    const { storage } = await openTwo('2024-08-31', '2024-09-27');
+    await storage.save(PNG, { ...FOX, model: 'sdxl', timestamp: new Date('2024-09-27') }, { provider: 'b' });
+    const { groups, ...total } = await storage.totals({ provider: '*', by: 'month', query: 'fox', limit: 1 });
+    const dates = { oldest: new Date('2024-08-31'), newest: new Date('2024-09-27') };
+    expect(total).toEqual({ count: 5, bytes: 5 * PNG.length, ...dates, more: false });
+    expect(groups).toEqual([
+      { name: '2024-09', count: 3, bytes: 3 * PNG.length, rest: false },
+      { name: '', count: 2, bytes: 2 * PNG.length, rest: true },
+    ]);
+    expect(await storage.hints({ provider: '*', model: 'sd_xl' })).toEqual([{ field: 'model', values: ['sdxl'] }]);
+  });
+
   it('deletes nothing once one takes no writes, and says which', async () => {
     const { storage, folderOf } = await openTwo('2024-09-26', '2024-09-27');
     await rename(folderOf('b'), folderOf('away'));

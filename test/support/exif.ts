@@ -9,6 +9,10 @@ export interface ExifOptions {
   model?: string;
   /** Exif IFD: UserComment, its code included. */
   comment?: Buffer;
+  /** The type of the comment: 1 BYTE, 2 ASCII, 7 UNDEFINED, which is the default. */
+  commentType?: number;
+  /** Whether the comment is in IFD0. */
+  isOuter?: boolean;
   /** Exif IFD: DateTimeOriginal. */
   original?: string;
 }
@@ -25,17 +29,16 @@ const UNDEFINED = 7;
 const HEADER_BYTES = 8;
 
 /** Big-endian TIFF with IFD0 and an Exif IFD. */
-export function exifOf({ make, model, comment, original }: ExifOptions): Buffer {
+export function exifOf({ make, model, comment, commentType = UNDEFINED, isOuter, original }: ExifOptions): Buffer {
   const text = (id: number, value: string | undefined): Tag[] =>
     value === undefined ? [] : [{ id, type: ASCII, value: Buffer.from(`${value}\0`) }];
-  const inner: Tag[] = [
-    ...text(0x9003, original),
-    ...(comment ? [{ id: 0x9286, type: UNDEFINED, value: comment }] : []),
-  ];
+  const comments = comment ? [{ id: 0x9286, type: commentType, value: comment }] : [];
+  const inner: Tag[] = [...text(0x9003, original), ...(isOuter ? [] : comments)];
   const outer = (exifAt: number): Tag[] => [
     ...text(0x010f, make),
     ...text(0x0110, model),
     { id: 0x8769, type: LONG, value: uint32(exifAt) },
+    ...(isOuter ? comments : []),
   ];
   const exifAt = HEADER_BYTES + directoryOf(outer(0), HEADER_BYTES).length;
   const header = Buffer.from('MM\0\x2a\0\0\0\x08', 'latin1');

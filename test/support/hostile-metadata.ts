@@ -4,6 +4,7 @@ import {
   avifOf,
   box,
   fullBox,
+  gifOf,
   ilocOf,
   jpegOf,
   jpegSegment,
@@ -49,8 +50,16 @@ export function hostileImages(): HostileImage[] {
     'JSON of not-a-numbers': withTexts([
       ['prompt', `{"1":{"class_type":"A","inputs":{"a":[${Array(29_000).fill('NaN').join(',')}]}}}`],
     ]),
+    'a drawn graph of 3,000 nodes in a circle': withText('workflow', JSON.stringify(drawnCircle(3000))),
+    'a circle of switches': withTexts([['prompt', JSON.stringify(switchCircle(2500))]]),
+    'one text of 8 MiB in a graph': withText('prompt', JSON.stringify({ a: '\n'.repeat(4 * MIB - 100) })),
     spaces: withTexts([['prompt', ' '.repeat(1.5 * MIB)]]),
     'settings without end': withTexts([['parameters', `Steps: 1, ${'a b'.repeat(20_000)}`]]),
+    'settings that are all commas': withText('parameters', `Steps: 1${' ,'.repeat(30_000)}`),
+    'quotations without end': withText('parameters', `Steps: 1, ${'a:"'.repeat(20_000)}`),
+    'brackets in a command line': withText('Dream', `"${'[a'.repeat(30_000)}" -s 1`),
+    'options of a job': withText('Description', `${' --no'.repeat(13_000)} Job ID: ${'0'.repeat(36)}`),
+    'a profile of digits': withText('Raw profile type exif', `\nexif\n 1\n${'41'.repeat(MIB)}`),
     'many settings': withTexts([['parameters', `Steps: 1, ${'a:{'.repeat(20_000)}`]]),
     'many lines': withTexts([['parameters', '\n'.repeat(1.5 * MIB)]]),
     'a command line': withTexts([['Dream', `"a" ${' -s '.repeat(300_000)}`]]),
@@ -61,6 +70,10 @@ export function hostileImages(): HostileImage[] {
     'XMP of open attributes': webp(
       riffChunk('XMP ', Buffer.from(` exif:UserComment='a exif:UserComment="`.repeat(50_000))),
     ),
+    'XMP of entities': webp(
+      riffChunk('XMP ', Buffer.from(`<dc:description>Steps: 1, ${'&amp;'.repeat(380_000)}</dc:description>`)),
+    ),
+    'a GIF comment in pieces of one byte': inGif(Buffer.alloc(2 * MIB, Buffer.from([1, 65]))),
     'JPEG segments': jpegWith(Array<Buffer>(100_000).fill(jpegSegment(0xe1, Buffer.alloc(0)))),
     'an AVIF item in many pieces': avifInPieces(),
   }).map(([name, bytes]) => ({ name, bytes }));
@@ -103,12 +116,36 @@ export function textChain(nodes: number): Record<string, unknown> {
   return Object.fromEntries(Array.from({ length: nodes }, (_, id) => [String(id), node(id)]));
 }
 
+function drawnCircle(nodes: number): Record<string, unknown> {
+  const node = (id: number) => ({
+    ...{ id, type: id % 3 === 0 ? 'Reroute' : 'KSampler', widgets_values: [1, 'fixed', 2, 3, 'euler', 'normal', 1] },
+    inputs: ['positive', 'negative', 'latent_image'].map((name) => ({ name, link: id })),
+  });
+  const ids = Array.from({ length: nodes }, (_, id) => id);
+  return { nodes: ids.map(node), links: ids.map((id) => [id, (id + 1) % nodes, 0, id, 0, 'X']) };
+}
+
+function switchCircle(nodes: number): Record<string, unknown> {
+  const node = (id: number) => {
+    const next = [String((id + 1) % nodes), 0];
+    return {
+      class_type: 'Switch any KSampler',
+      inputs: { select: 1, input1: next, positive: next, latent_image: next },
+    };
+  };
+  return Object.fromEntries(Array.from({ length: nodes }, (_, id) => [String(id), node(id)]));
+}
+
 function keys(count: number): string {
   return `{${Array.from({ length: count }, (_, id) => `"${id.toString(36)}":1`).join(',')}}`;
 }
 
 function withTexts(texts: [keyword: string, text: string][]): Buffer {
   return withChunks(texts.map(([keyword, text]) => zText(keyword, Buffer.from(text))));
+}
+
+function withText(keyword: string, text: string): Buffer {
+  return withChunks([pngChunk('tEXt', Buffer.from(`${keyword}\0${text}`))]);
 }
 
 export function zText(keyword: string, text: Buffer): Buffer {
@@ -127,6 +164,11 @@ function webp(...chunks: Buffer[]): Buffer {
 function jpegWith(segments: Buffer[]): Buffer {
   const jpeg = jpegOf(SIZE);
   return Buffer.concat([jpeg.subarray(0, 2), ...segments, jpeg.subarray(2)]);
+}
+
+function inGif(pieces: Buffer): Buffer {
+  const gif = gifOf(SIZE);
+  return Buffer.concat([gif.subarray(0, 19), Buffer.from([0x21, 0xfe]), pieces, Buffer.from([0]), gif.subarray(19)]);
 }
 
 function sharedExif(): Buffer {

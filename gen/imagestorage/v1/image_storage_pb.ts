@@ -675,8 +675,8 @@ export type ListRequest = Message<"imagestorage.v1.ListRequest"> & {
   batchSize: number;
 
   /**
-   * When nothing matches a model, category or tag that was asked for, send a last batch without images whose hints name
-   * those that there are. An older daemon sends none.
+   * When nothing matches and no image at all has the model, the category or a tag that was asked for, send one batch
+   * without images whose hints name those that there are. Not where page_token resumes. An older daemon sends none.
    *
    * @generated from field: bool hints = 12;
    */
@@ -726,7 +726,7 @@ export const ListResponseSchema: GenMessage<ListResponse> = /*@__PURE__*/
   messageDesc(file_imagestorage_v1_image_storage, 11);
 
 /**
- * What there is in place of a value that no image has.
+ * What there is in place of a value that no image has; one for each such value.
  *
  * @generated from message imagestorage.v1.Hint
  */
@@ -739,7 +739,8 @@ export type Hint = Message<"imagestorage.v1.Hint"> & {
   field: string;
 
   /**
-   * Values that there are, the most similar first, then those of most images; at most 5.
+   * Values that images have, at most 5: the most similar first, of those as similar that of most images; where none is
+   * similar, those of most images.
    *
    * @generated from field: repeated string values = 2;
    */
@@ -1045,21 +1046,22 @@ export type StatsRequest = Message<"imagestorage.v1.StatsRequest"> & {
   by: GroupBy;
 
   /**
-   * Only groups whose names begin so; case is ignored. At most 1 KiB.
+   * Only groups whose names begin so, as for completion; case, accents and width are ignored. Does not change the total.
+   * At most 1 KiB.
    *
    * @generated from field: string starts_with = 9;
    */
   startsWith: string;
 
   /**
-   * The IANA time zone of days and months, such as Europe/Berlin; default UTC.
+   * The IANA time zone of days and months, such as Europe/Berlin; default UTC. Unknown: FIELD_INVALID.
    *
    * @generated from field: string time_zone = 10;
    */
   timeZone: string;
 
   /**
-   * The maximum number of groups: default 100, at most 10,000.
+   * The maximum number of groups: default 100, at most 10,000. The names of all have at most 1 MiB.
    *
    * @generated from field: uint32 limit = 11;
    */
@@ -1094,7 +1096,7 @@ export type StatsResponse = Message<"imagestorage.v1.StatsResponse"> & {
   total?: Totals | undefined;
 
   /**
-   * The groups that were asked for, those beyond the limit as one rest; without a name: images that have none.
+   * The groups that were asked for, those beyond the limit as one rest, the last; without a name: images that have none.
    *
    * @generated from field: repeated imagestorage.v1.GroupStats groups = 3;
    */
@@ -1544,8 +1546,11 @@ export const ImageStorage: GenService<{
     output: typeof CleanupResponseSchema;
   },
   /**
-   * Counts images and bytes: of whole providers in constant time, and of the images that match the filters, in total
-   * and by group, in the time that `more` allows.
+   * Counts images and bytes: of whole providers, and of the images that match the filters, in total and by group.
+   *
+   * Without filters, totals and groups by model, category, tag, day and month are kept ready; those of days and months in
+   * any time zone and date_range nearly so. Anything else is counted image by image, newest first, for some 100 ms at
+   * most: then `more` is true.
    *
    * INVALID_ARGUMENT: FIELD_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND. FAILED_PRECONDITION: STORE_REPLACED, BACKEND_AUTH.
    * UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE.

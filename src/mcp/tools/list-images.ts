@@ -1,8 +1,10 @@
 /** The tool `list_images`: finds images by their metadata. */
 import { z } from 'zod';
-import type { Image, ImageStorageClient } from '../../client.ts';
+import { hintLine } from '../../client/hints.ts';
+import type { Hint, Image, ImageStorageClient } from '../../client.ts';
+import { filterFields, hintLines } from '../filters.ts';
 import { anyProvider, summaryOf, summarySchema } from '../image.ts';
-import { type DateReader, instant } from '../instant.ts';
+import type { DateReader } from '../instant.ts';
 import { isBehind, pageToken, restOf } from '../page-token.ts';
 import { type AddTool, READS } from '../tool.ts';
 
@@ -16,13 +18,7 @@ export function addListImages(addTool: AddTool, client: ImageStorageClient, date
     description: 'Finds stored images that match every given filter, newest first. Long prompts are cut.',
     annotations: READS,
     input: z.strictObject({
-      query: z.string().optional().describe('Words of the prompt, or their beginnings; all must occur'),
-      model: z.string().optional().describe("The model's name as it was saved, or its slug"),
-      category: z.string().optional().describe('The exact category'),
-      tags: z.array(z.string()).optional().describe('Tags that must all be there'),
-      pinned: z.boolean().optional().describe('Only pinned images, or only those that are not'),
-      since: instant(dates.parseInstant, 'Generated at this time or later'),
-      until: instant(dates.parseRangeEnd, 'Generated before this time (a date includes that day)'),
+      ...filterFields(dates),
       provider: anyProvider,
       order: z.enum(['newest', 'oldest']).default('newest').describe('Which come first'),
       limit: z.int().min(1).max(MAX_LIMIT).default(DEFAULT_LIMIT),
@@ -31,6 +27,7 @@ export function addListImages(addTool: AddTool, client: ImageStorageClient, date
     output: z.object({
       images: z.array(summarySchema),
       next_page_token: z.string().optional().describe('There are more: narrow the filters, or go on with this'),
+      hints: hintLines,
     }),
     async run({ since: start, until: end, limit, page_token, ...filters }, signal) {
       const { order } = filters;
@@ -38,13 +35,17 @@ export function addListImages(addTool: AddTool, client: ImageStorageClient, date
       // One more than is shown, to know whether there are more. Images that were shown before may come first again.
       const most = page_token === undefined ? limit + 1 : 0;
       const images: Image[] = [];
-      for await (const image of client.list({ ...filters, dateRange, limit: most, signal })) {
+      let hints: string[] | undefined;
+      const onHints = (found: Hint[]) => {
+        hints = found.map(hintLine);
+      };
+      for await (const image of client.list({ ...filters, dateRange, limit: most, onHints, signal })) {
         if (page_token === undefined || isBehind(image, page_token, order)) images.push(image);
         if (images.length > limit) break;
       }
       const shown = images.slice(0, limit);
       const nextPageToken = images.length > limit ? pageToken(shown.at(-1)!) : undefined;
-      return { value: { images: shown.map(summaryOf), nextPageToken } };
+      return { value: { images: shown.map(summaryOf), nextPageToken, hints } };
     },
   });
 }

@@ -18,8 +18,8 @@ export function addSaveImage(addTool: AddTool, client: ImageStorageClient, folde
     name: 'save_image',
     title: 'Save an image',
     description:
-      `Stores an image file (PNG, JPEG, WebP, GIF or AVIF) that lies in ${folder}, with the prompt, model and ` +
-      'parameters that are given; none are read from the file. Called twice, it stores two images.',
+      `Stores an image file (PNG, JPEG, WebP, GIF or AVIF) that lies in ${folder}. Prompt, model and parameters that ` +
+      'are not given are read from what the generator left in the file. Called twice, it stores two images.',
     annotations: SAVES,
     input: z.strictObject({
       path: z.string().describe('The file, absolute or relative to that folder'),

@@ -1,7 +1,11 @@
 /** The tool `storage_stats`: counts images and bytes. */
 import { z } from 'zod';
-import type { ImageStorageClient } from '../../client.ts';
+import { hintLine } from '../../client/hints.ts';
+import type { Hint, ImageStorageClient, ListOptions } from '../../client.ts';
+import { ToolError } from '../errors.ts';
+import { filterFields, hintLines, isFiltered } from '../filters.ts';
 import { anyProvider, natural } from '../image.ts';
+import type { DateReader } from '../instant.ts';
 import { type AddTool, READS } from '../tool.ts';
 
 const groups = z.array(
@@ -28,14 +32,61 @@ const providerStats = z.object({
   free_bytes: natural.optional(),
 });
 
-export function addStorageStats(addTool: AddTool, client: ImageStorageClient): void {
+const GROUPS = ['day', 'month', 'model', 'category', 'tag', 'lora'] as const;
+const DEFAULT_LIMIT = 50;
+const MAX_LIMIT = 1000;
+
+const totals = {
+  count: natural.optional(),
+  bytes: natural.optional(),
+  oldest: z.string().optional(),
+  newest: z.string().optional(),
+  groups: groups.optional().describe('rest: the sum of those that are not listed'),
+  more: z.boolean().optional().describe('Only the newest were counted'),
+  hints: hintLines,
+};
+
+export function addStorageStats(addTool: AddTool, client: ImageStorageClient, dates: DateReader): void {
   addTool({
     name: 'storage_stats',
     title: 'Count images',
-    description: 'Counts stored images and their bytes, by model, category and day.',
+    description:
+      'Counts stored images and their bytes: of whole providers, by model, category and day; or, with by or a filter, ' +
+      'of the images that match.',
     annotations: READS,
-    input: z.strictObject({ provider: anyProvider }),
-    output: z.object({ providers: z.array(providerStats) }),
-    run: async ({ provider }, signal) => ({ value: { providers: await client.stats(provider, { signal }) } }),
+    input: z.strictObject({
+      by: z.enum(GROUPS).optional().describe('Groups the images that match'),
+      ...filterFields(dates),
+      starts_with: z.string().optional().describe('Only groups whose names begin so'),
+      time_zone: z.string().optional().describe('Of days and months, such as Europe/Berlin; default: UTC'),
+      limit: z.int().min(1).max(MAX_LIMIT).default(DEFAULT_LIMIT).describe('The most groups'),
+      provider: anyProvider,
+    }),
+    output: z.object({ providers: z.array(providerStats).optional(), ...totals }),
+    async run({ by, since: start, until: end, starts_with, time_zone, limit, provider, ...filters }, signal) {
+      const filter = { ...filters, dateRange: { start, end } };
+      if (by === undefined && !isFiltered(filter)) {
+        return { value: { providers: await client.stats(provider, { signal }) } };
+      }
+      const grouping = { by, startsWith: starts_with, timeZone: time_zone, limit };
+      const counted = await client.totals({ ...filter, ...grouping, provider, signal });
+      if (counted === undefined) {
+        throw new ToolError('This daemon is older: it counts only whole providers. Give at most provider.');
+      }
+      if (counted.count > 0) return { value: counted };
+      return { value: { ...counted, hints: await hintsFor(client, { ...filters, provider, signal }) } };
+    },
   });
+}
+
+async function hintsFor(
+  client: ImageStorageClient,
+  { model, category, tags, provider, signal }: ListOptions,
+): Promise<string[] | undefined> {
+  let hints: string[] | undefined;
+  const onHints = (found: Hint[]) => {
+    hints = found.map(hintLine);
+  };
+  for await (const _ of client.list({ model, category, tags, provider, limit: 1, onHints, signal }));
+  return hints;
 }

@@ -6,11 +6,13 @@ import { setTrailerStatus } from '@connectrpc/connect/protocol-grpc';
 import type { Caller } from '../../storage/domain/caller.ts';
 import type { Logger } from '../../storage/domain/logger.ts';
 import { cancelled, startCall } from '../call.ts';
-import { closeWhenAnswered } from '../close-when-answered.ts';
+import { closeAnswered } from '../close-when-answered.ts';
 import { connectStatusOf, toConnectError } from '../errors.ts';
 import type { Status } from '../status.ts';
 
 const HEADERS: Readonly<OutgoingHttpHeaders> = { ':status': 200, 'content-type': 'application/grpc+proto' };
+/** Why the signal of a call fires whose answer is out: nobody looks at it. */
+const ANSWERED = new Error('the call has ended');
 const OK: Readonly<OutgoingHttpHeaders> = { 'grpc-status': '0' };
 
 export interface RawOptions {
@@ -32,6 +34,8 @@ export interface RawCall {
   readonly requestMs: number;
   /** Fires when the client has left, or no longer waits. */
   readonly signal: AbortSignal;
+  /** The data of the answer is out, and the stream waits for its trailers. */
+  isFinished: boolean;
 }
 
 /** Answers a call: what `answer` writes, and the status of how it ends. */
@@ -42,14 +46,17 @@ export function serveCall(
 ): void {
   const ended = new AbortController();
   const { signal } = ended;
-  stream.once('close', () => ended.abort(cancelled(undefined)));
+  let isAnswered = false;
+  stream.once('close', () => ended.abort(isAnswered ? ANSWERED : cancelled(undefined)));
   // Whoever writes hears of it, too.
   stream.on('error', (error) => log.debug({ method: method.name, err: error }, 'a stream failed'));
   const deadline = startDeadline(ended, timeoutMs);
   const call = startCall({ log, method: method.name, signal, statusOf: connectStatusOf });
-  answer({ stream, caller, requestMs, signal })
+  const served = { stream, caller, requestMs, signal, isFinished: false };
+  answer(served)
     .then(
       () => {
+        isAnswered = true;
         call.succeeded();
         return OK;
       },
@@ -57,7 +64,7 @@ export function serveCall(
     )
     .then((trailers) => {
       clearTimeout(deadline);
-      end(stream, trailers);
+      end(served, trailers);
     })
     .catch((error) => log.error({ method: method.name, err: error }, 'a call could not be ended'));
 }
@@ -66,6 +73,19 @@ export function serveCall(
 export function respond(stream: ServerHttp2Stream): void {
   if (!stream.headersSent && !stream.destroyed)
     stream.respond(HEADERS as OutgoingHttpHeaders, { waitForTrailers: true });
+}
+
+/** Ends the data of the answer; resolves once it is out. Rejects where the call ends before. */
+export function finish(call: RawCall): Promise<void> {
+  const { stream, signal } = call;
+  return new Promise((resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+    stream.once('wantTrailers', () => {
+      call.isFinished = true;
+      resolve();
+    });
+    stream.end();
+  });
 }
 
 function startDeadline(ended: AbortController, timeoutMs: number | undefined): NodeJS.Timeout | undefined {
@@ -80,10 +100,17 @@ function trailersOf(status: Status): OutgoingHttpHeaders {
   return Object.fromEntries(setTrailerStatus(new Headers(OK as Record<string, string>), toConnectError(status)));
 }
 
-function end(stream: ServerHttp2Stream, trailers: IncomingHttpHeaders | OutgoingHttpHeaders): void {
+function end({ stream, isFinished }: RawCall, trailers: IncomingHttpHeaders | OutgoingHttpHeaders): void {
   if (stream.destroyed || stream.closed) return;
-  stream.once('wantTrailers', () => stream.sendTrailers(trailers));
-  closeWhenAnswered(stream);
+  const send = () => {
+    stream.sendTrailers(trailers);
+    closeAnswered(stream);
+  };
+  if (isFinished) {
+    send();
+    return;
+  }
+  stream.once('wantTrailers', send);
   respond(stream);
   stream.end();
 }

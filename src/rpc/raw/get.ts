@@ -1,18 +1,22 @@
 /** Answers a Get on a stream of node:http2. */
 import type { ServerHttp2Stream } from 'node:http2';
 import { GetRequestSchema, GetResponseSchema } from '../../../gen/imagestorage/v1/image_storage_pb.ts';
-import { withHold } from '../answers.ts';
+import type { Hold } from '../../storage/async/budget.ts';
+import type { SingleChunk, StoredImage } from '../../storage/domain/image.ts';
+import { holdForCall, type Receiver, withHold } from '../answers.ts';
 import { imageFrom, numberOf } from '../convert.ts';
 import { chunkHead } from '../envelope.ts';
 import type { MessageRules } from '../request-body.ts';
 import { closedOn, costOfBody, getHeld } from '../routes.ts';
 import type { ServiceOptions } from '../services.ts';
-import { type RawCall, respond } from './call.ts';
+import { finish, type RawCall, respond } from './call.ts';
 import { framed } from './frames.ts';
 import { readMessage } from './single-message.ts';
 
 /** Number and wire type of the field that brings the bytes. */
 const CHUNK_TAG = GetResponseSchema.field.chunk.number * 8 + 2;
+
+type Got = StoredImage & { hold: Hold };
 
 export async function answerGet(call: RawCall, services: ServiceOptions, rules: MessageRules): Promise<void> {
   const { stream, signal, caller } = call;
@@ -21,17 +25,53 @@ export async function answerGet(call: RawCall, services: ServiceOptions, rules: 
   const { filename, provider, metadataOnly } = request;
   const part = { offset: numberOf(request.offset), limit: numberOf(request.limit) };
   const receiver = { budget: memory.kept, caller, signal };
-  const { item, body, hold } = await getHeld(async () => {
+  const got = await getHeld(async () => {
     const turn = await memory.atWork.hold(caller, 1, { signal });
     return await storage.get(filename, { provider, ...part, reuseMemory: true }).finally(turn.release);
   }, receiver);
   if (stream.destroyed) return;
-  respond(stream);
-  stream.write(framed(GetResponseSchema, { payload: { case: 'image', value: imageFrom(item) } }), hold.release);
+  if (!metadataOnly && got.atOnce !== undefined) return writeAtOnce(call, got, got.atOnce, receiver);
+  writeImage(stream, got);
   if (metadataOnly) return;
-  for await (const chunk of withHold(closedOn(signal, body), costOfBody(item), receiver)) {
+  for await (const chunk of withHold(closedOn(signal, got.body), costOfBody(got.item), receiver)) {
     await writeChunk(stream, chunk);
   }
+}
+
+function writeImage(stream: ServerHttp2Stream, { item, hold }: Got): void {
+  respond(stream);
+  stream.write(framed(GetResponseSchema, { payload: { case: 'image', value: imageFrom(item) } }), hold.release);
+}
+
+/** Writes all of the answer in one go. */
+async function writeAtOnce(
+  call: RawCall,
+  got: Got,
+  read: () => Promise<SingleChunk>,
+  receiver: Receiver,
+): Promise<void> {
+  const { stream } = call;
+  const hold = await holdForCall(costOfBody(got.item), receiver);
+  const reading = read();
+  const [{ value, reason }] = (await Promise.allSettled([reading])) as [{ value?: SingleChunk; reason?: unknown }];
+  if (stream.destroyed) return;
+  stream.cork();
+  writeImage(stream, got);
+  if (value === undefined) {
+    stream.uncork();
+    throw reason;
+  }
+  const { bytes, failure } = value;
+  stream.write(chunkHead(CHUNK_TAG, bytes.length));
+  stream.write(bytes, (error) => {
+    hold.release();
+    // On an error they may still be on their way.
+    if (!error) (bytes.buffer as ArrayBuffer).transfer(0);
+  });
+  const finished = failure === undefined ? finish(call) : undefined;
+  stream.uncork();
+  await finished;
+  if (failure !== undefined) throw failure;
 }
 
 /** Resolves once the bytes are out, and their memory may be used again. */

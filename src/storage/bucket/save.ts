@@ -18,8 +18,16 @@ const MAX_NAMES = 16;
 export function openUpload(store: BucketStore, filename: string, expectedBytes?: number): Upload {
   return {
     filename,
-    ...spooledUpload(store, expectedBytes, (record, payload) => saveImage(store, record, payload)),
+    ...spooledUpload(store, expectedBytes, (record, payload) => saveImage(store, named(record, filename), payload)),
   };
+}
+
+/**
+ * With an idempotency key, the name follows the model as it was sent, whatever the file says: a retry through a daemon
+ * that reads files otherwise must meet the record of the first attempt.
+ */
+function named(record: ImageRecord, opened: string): ImageRecord {
+  return record.idempotencyKey === '' ? record : { ...record, filename: opened };
 }
 
 async function saveImage(open: BucketStore, wanted: ImageRecord, payload: Payload): Promise<Committed> {
@@ -43,9 +51,13 @@ function filenameOf(wanted: ImageRecord, count: number, shortId: () => string): 
   return count === 0 ? wanted.filename : withShortId(wanted.filename, shortId());
 }
 
-/** Returns the first result of the key. All other fields are those of `wanted`, since the fingerprints are equal. */
+/**
+ * Returns the first result of the key. Of a deleted one, all other fields are those of `wanted`, since the fingerprints
+ * are equal.
+ */
 function replay(first: ImageRecord | RecordTombstone, wanted: ImageRecord): Committed {
   checkReplay(first, wanted);
+  if ('prompt' in first) return { record: first, replayed: true, settled: Promise.resolve() };
   const { filename, createTime, timestamp, pinned } = first;
   const record = { ...wanted, filename, key: imageKey(filename), createTime, timestamp, pinned };
   return { record, replayed: true, settled: Promise.resolve() };

@@ -86,6 +86,22 @@ export class SpooledBytes implements IncomingBytes {
     this.#size += bytes;
   }
 
+  /** Returns up to `lengthBytes` at that position; fewer at the end. */
+  async readAt(position: number, lengthBytes: number): Promise<Buffer> {
+    const length = Math.min(lengthBytes, this.#size - position);
+    if (length <= 0) return Buffer.alloc(0);
+    const bytes = Buffer.allocUnsafe(length);
+    if (this.#file !== undefined) {
+      const { bytesRead } = await this.#file.read({ buffer: bytes, position });
+      return bytes.subarray(0, bytesRead);
+    }
+    for (let done = 0; done < length; ) {
+      const at = position + done;
+      done += this.#blocks[Math.floor(at / BLOCK_BYTES)]!.copy(bytes, done, at % BLOCK_BYTES);
+    }
+    return bytes;
+  }
+
   /** Returns all that was written; readable until `discard`. */
   payload(sha256: string): Payload {
     return { size: this.#size, sha256, open: () => this.#read() };

@@ -6,6 +6,7 @@ import type { Payload } from './object-store.ts';
 import type { BucketStore } from './store.ts';
 
 export interface SpooledUpload<T> extends IncomingBytes {
+  readAt(position: number, lengthBytes: number): Promise<Buffer>;
   commit(record: ImageRecord, signal?: AbortSignal): Promise<T>;
 }
 
@@ -18,6 +19,7 @@ export function spooledUpload<T>(
   const bytes = spool.open(expectedBytes);
   return {
     write: (chunks) => bytes.write(chunks),
+    readAt: (position, lengthBytes) => bytes.readAt(position, lengthBytes),
     discard: () => bytes.discard(),
     async commit(record, signal) {
       const work = async () => {

@@ -1,6 +1,6 @@
 /** The contracts of a catalog: the index that lists are read from, and the commit point of a local store. */
-import type { ImageRecord } from '../domain/record.ts';
-import type { GroupStatistics, ImageFilter, Order, Position } from '../domain/requests.ts';
+import type { ImageRecord, StoredRecord } from '../domain/record.ts';
+import type { GroupBy, GroupStatistics, ImageFilter, Order, Position, Totals } from '../domain/requests.ts';
 
 /** A deleted image, which reserves its filename and idempotency key for a while. */
 export interface Tombstone {
@@ -38,7 +38,7 @@ export interface PageRequest {
 }
 
 export interface RecordPage {
-  records: ImageRecord[];
+  records: StoredRecord[];
   /** True when at least one more row follows. */
   more: boolean;
 }
@@ -60,6 +60,20 @@ export interface CatalogStatistics {
   byCategory: GroupStatistics[];
   byDate: GroupStatistics[];
 }
+
+/** How to group the images that are counted. */
+export interface Grouping {
+  /** Unset: not at all. */
+  by?: GroupBy;
+  /** Of the names of groups, as they are compared: folded. */
+  startsWith?: string;
+  timeZone?: string;
+  /** The most groups; those beyond are one rest. */
+  limit: number;
+}
+
+/** Times are ms since 1970. */
+export type CatalogTotals = Totals<number>;
 
 /** The state of the row of a filename; `unlinking`: deleted, while its files may still exist. */
 export type RowState = 'live' | 'unlinking' | 'deleted' | 'absent';
@@ -84,17 +98,20 @@ export interface Span {
  * An index over the live images of one provider: all that lists, statistics, cleanup and copies read.
  *
  * A read sees every change that was committed before it was called. It holds no transaction beyond its own call:
- * between two pages of a walk others may commit. Every method rejects with a CatalogError, `corrupt` or `definite`.
+ * between two pages of a walk others may commit. Every method rejects with a CatalogError, `corrupt` or `definite`; a
+ * query for settings of images that are not read yet with a StorageError, CATALOG_REBUILDING.
  */
 export interface ImageIndex {
   /** Returns the live image of that name, or undefined. */
-  find(filename: string): Promise<ImageRecord | undefined>;
+  find(filename: string): Promise<StoredRecord | undefined>;
   /** Returns the images that match, in the order of the query. */
   page(query: CatalogQuery, request: PageRequest): Promise<RecordPage>;
   /** Returns the same images as `page`, without their metadata; at most `limit`. */
   pageSizes(query: CatalogQuery, request: { after?: Position; limit: number }): Promise<ImageSize[]>;
   /** Returns the totals of all live images and of their groups, in a time that does not grow with the images. */
   statistics(): Promise<CatalogStatistics>;
+  /** Returns the totals of the images that match, whatever the order; of the newest of them where they are many. */
+  totals(query: CatalogQuery, grouping: Grouping): Promise<CatalogTotals>;
 }
 
 /**

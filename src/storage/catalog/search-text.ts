@@ -1,36 +1,32 @@
-/** Folds the words of prompts and of queries alike, so that a search can compare them. */
+/** Folds the words of images and of queries alike, so that a search can compare them. */
 
-/** Scripts written without spaces: each character, with its marks, is a word of its own. */
+/** Scripts whose words are found inside of others, and emoji: each character, with its marks, is a word of its own. */
 const UNSPACED =
-  /([[\p{scx=Han}\p{scx=Hiragana}\p{scx=Katakana}\p{scx=Thai}\p{scx=Lao}\p{scx=Khmer}\p{scx=Myanmar}]&&[\p{L}\p{N}]]\p{M}*)/gv;
-const RUN = /[\p{L}\p{N}\p{M}]+/gu;
+  /([[\p{scx=Han}\p{scx=Hiragana}\p{scx=Katakana}\p{scx=Thai}\p{scx=Lao}\p{scx=Khmer}\p{scx=Myanmar}\p{Script=Hangul}\p{Extended_Pictographic}\p{Regional_Indicator}]&&[\p{L}\p{N}\p{Extended_Pictographic}\p{Regional_Indicator}]]\p{M}*)/gv;
+const RUN = /[\p{L}\p{N}\p{M}\p{Extended_Pictographic}\p{Regional_Indicator}]+/gu;
 const ASCII = /^[\0-\x7f]*$/;
-
-/** Returns the words of a prompt, folded, with a space before each. */
-export function searchText(prompt: string): string {
-  return ` ${runs(prompt).join(' ')}`;
-}
-
 /**
- * Returns the terms that must occur in a prompt: for each run of letters and digits of the query its folded words, of
- * which the last may be a prefix. Returns none for a query without letters and digits.
+ * What people leave out when they type: accents, the vowels and signs of Arabic and Hebrew, the selectors, joiners and
+ * skin tones of emoji, soft hyphens. Other scripts write vowels as marks, which stay.
  */
-export function searchTerms(query: string): string[] {
-  return [...new Set(runs(query))];
+const UNTYPED =
+  /[[[\p{M}&&[\p{Script=Inherited}\p{Script=Cyrillic}\p{Script=Arabic}\p{Script=Hebrew}]]--\p{scx=Hiragana}]\p{Emoji_Modifier}\u00ad\u0640\u200d]+/gv;
+/** Letters that no normal form takes apart, and as what people type them. */
+const TYPED: Record<string, string> = {
+  ...{ Ł: 'L', Đ: 'D', Ð: 'D', Ø: 'O', Æ: 'AE', Œ: 'OE', Þ: 'TH', Ħ: 'H', Ŧ: 'T', Ŋ: 'N', ẞ: 'SS', ĸ: 'K' },
+  // Persian and Egyptian forms of yeh and kaf.
+  ...{ ی: 'ي', ى: 'ي', ک: 'ك' },
+};
+const UNTYPABLE = new RegExp(`[${Object.keys(TYPED).join('')}]`, 'gu');
+
+/** Returns the words of a text, folded, with a space before each. */
+export function searchText(text: string): string {
+  const found = runsOf(text);
+  return found.length === 0 ? '' : ` ${found.join(' ')}`;
 }
 
-/** Returns whether each term occurs in a prompt; agrees with `matchExpression`. */
-export function matchesTerms(prompt: string, terms: readonly string[]): boolean {
-  const text = searchText(prompt);
-  return terms.every((term) => text.includes(` ${term}`));
-}
-
-/** Returns the terms as an FTS5 query: each a phrase whose last word is a prefix. */
-export function matchExpression(terms: readonly string[]): string {
-  return terms.map((term) => `"${term}" *`).join(' AND ');
-}
-
-function runs(text: string): string[] {
+/** Returns the words of each run of letters and digits, folded, with spaces between them. */
+export function runsOf(text: string): string[] {
   // Most prompts are ASCII, which is several times faster.
   if (ASCII.test(text)) return text.toUpperCase().match(/[A-Z0-9]+/g) ?? [];
   return fold(text).match(RUN)?.map(wordsOf) ?? [];
@@ -42,10 +38,12 @@ function wordsOf(run: string): string {
 }
 
 /** Upper case is closer to case folding than lower case: ß is SS, and both small sigmas are one. */
-function fold(text: string): string {
+export function fold(text: string): string {
+  if (ASCII.test(text)) return text.toUpperCase();
   return text
     .normalize('NFKD')
-    .replace(/[\u0300-\u036f]+/g, '')
+    .replace(UNTYPED, '')
     .toUpperCase()
+    .replace(UNTYPABLE, (letter) => TYPED[letter]!)
     .normalize('NFC');
 }

@@ -212,6 +212,11 @@ export class Folders {
     return ready;
   }
 
+  /** Whether `look` would not look at it again. */
+  isSeen(path: string): boolean {
+    return this.#seen.has(path);
+  }
+
   /** Rejects as `ensure`, and creates nothing. A folder that is missing passes. */
   async look(path: string): Promise<void> {
     if (this.#seen.has(path) || !path.startsWith(`${this.#root}/`)) return;

@@ -1,7 +1,7 @@
 /** A new file by its descriptor: fewer objects and jobs of the thread pool than a FileHandle, for files that live briefly. */
 import { close, closeSync, fstatSync, open } from 'node:fs';
 import { promisify } from 'node:util';
-import { syncBytes, writeOnce, writeVector } from './descriptors.ts';
+import { readOnce, syncBytes, writeOnce, writeVector } from './descriptors.ts';
 import type { Inode } from './files.ts';
 import { syncInTurn } from './sync-turns.ts';
 
@@ -9,7 +9,7 @@ const openDescriptor = promisify(open);
 const closeDescriptor = promisify(close);
 /** Creates it. Rejects with EEXIST where the name is taken. */
 export async function createFile(path: string): Promise<NewFile> {
-  return new NewFile(await openDescriptor(path, 'wx'));
+  return new NewFile(await openDescriptor(path, 'wx+'));
 }
 
 export class NewFile {
@@ -29,6 +29,13 @@ export class NewFile {
       if (done < chunk.length) await this.#writeRest(chunk.subarray(done), at + done);
       at += chunk.length;
     }
+  }
+
+  /** Returns up to `lengthBytes` at that position; fewer at the end of the file. */
+  async readAt(position: number, lengthBytes: number): Promise<Buffer> {
+    if (lengthBytes <= 0) return Buffer.alloc(0);
+    const buffer = Buffer.allocUnsafe(lengthBytes);
+    return buffer.subarray(0, await readOnce(this.#open(), buffer, position));
   }
 
   /** Puts the bytes on stable storage. */

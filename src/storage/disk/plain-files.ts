@@ -52,11 +52,21 @@ export async function openPlain(path: string, mode: keyof typeof MODES = 'read')
   throw new NotPlainError(path, stats, 'its place');
 }
 
+/** A file by its descriptor, which the caller closes. */
+export interface OpenedPlain {
+  descriptor: number;
+  size: number;
+}
+
 /** The same as a descriptor, for files that are read once; the caller closes it. */
 export async function openPlainDescriptor(path: string, mode: keyof typeof MODES = 'read'): Promise<number> {
+  return (await openPlainMeasured(path, mode)).descriptor;
+}
+
+export async function openPlainMeasured(path: string, mode: keyof typeof MODES = 'read'): Promise<OpenedPlain> {
   const descriptor = await opened(path, openDescriptor(path, MODES[mode] | GUARDS));
   const stats = fstatSync(descriptor);
-  if (stats.isFile()) return descriptor;
+  if (stats.isFile()) return { descriptor, size: stats.size };
   closeSync(descriptor);
   throw new NotPlainError(path, stats, 'its place');
 }

@@ -41,7 +41,8 @@ export async function* readAhead(descriptor: number, range: ReadRange): AsyncGen
   }
 }
 
-async function readFully(descriptor: number, buffer: Buffer, position: number): Promise<Buffer> {
+/** Fills the buffer. Rejects with BYTES_CORRUPT where the file ends early. */
+export async function readFully(descriptor: number, buffer: Buffer, position: number): Promise<Buffer> {
   for (let done = 0; done < buffer.length; ) {
     const bytesRead = await readOnce(descriptor, done === 0 ? buffer : buffer.subarray(done), position + done);
     if (bytesRead === 0) throw new StorageError('BYTES_CORRUPT', 'the stored file ends early');

@@ -13,8 +13,13 @@ import { lacksRecords, namesByFolder } from '../local/record-files.ts';
 import { checkStoreFiles } from '../local/store-files.ts';
 import { type Check, type CheckResult, note, Shortcoming, step } from './check.ts';
 import { examineFolder, nearestFolder, toldAs } from './folder.ts';
+import { examineSearch } from './search.ts';
 
-export async function* examineLocal({ basePath, create }: LocalConfig, maxImageBytes: number): AsyncGenerator<Check> {
+export async function* examineLocal(
+  { basePath, create }: LocalConfig,
+  name: string,
+  maxImageBytes: number,
+): AsyncGenerator<Check> {
   const layout = new Layout(basePath);
   const { metadata, lock, format, files } = layout;
   const place = { root: layout.basePath, setting: 'basePath' };
@@ -30,6 +35,7 @@ export async function* examineLocal({ basePath, create }: LocalConfig, maxImageB
       yield* step('store', () => toldAs(format, place, () => examineStore(layout, create)));
     },
   });
+  yield* step('search', () => examineSearch(layout.catalog, name));
 }
 
 async function examineLinks({ basePath, images }: Layout, scratch: string, place: FolderSetting): Promise<CheckResult> {

@@ -2,8 +2,9 @@
 import { resolve } from 'node:path';
 import { readBinding, stateFiles } from '../bucket/open.ts';
 import type { BucketSettings } from '../domain/config.ts';
-import type { Check } from './check.ts';
+import { type Check, step } from './check.ts';
 import { examineFolder } from './folder.ts';
+import { examineSearch } from './search.ts';
 
 /** Yields the checks of the state folder, and returns the id of the store that it belongs to, if any. */
 export async function* examineState(
@@ -22,6 +23,7 @@ export async function* examineState(
     lock,
     maxImageBytes,
   });
+  yield* step('search', () => examineSearch(catalog, name));
   // A binding that cannot be read was reported above.
   return (await readBinding(files).catch(() => undefined))?.storeId;
 }

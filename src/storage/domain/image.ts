@@ -67,6 +67,8 @@ export interface StorageItem {
   createTime: Date;
   /** True: cleanup never deletes the image. */
   pinned: boolean;
+  /** Unset where the parameters name no setting. */
+  generation?: Generation;
 }
 
 /** The result of a save. */
@@ -83,4 +85,12 @@ export interface StoredImage {
    * when the reader returns early. Throws BYTES_MISSING or BYTES_CORRUPT; a whole read compares the sha256 at its end.
    */
   body: AsyncIterable<Uint8Array>;
+  /** Reads the body at once, instead of in chunks; only where it is a single one. Rejects as `body` throws before its end. */
+  atOnce?: () => Promise<SingleChunk>;
+}
+
+/** All bytes of a body, and what it would throw behind them. */
+export interface SingleChunk {
+  bytes: Uint8Array;
+  failure?: Error;
 }

@@ -10,7 +10,7 @@ export interface MaintenanceProgress {
   totalBytes: number;
 }
 
-/** An inconsistency between image, record and catalog. */
+/** An inconsistency between image, record, catalog and index. */
 export type Problem =
   /** The bytes of a saved image are missing. */
   | 'bytes_missing'
@@ -26,7 +26,9 @@ export type Problem =
   /** A record without an image and without bytes. */
   | 'record_alone'
   /** A file or object that is not the store's. */
-  | 'foreign';
+  | 'foreign'
+  /** A search by a word of its prompt does not find a saved image. */
+  | 'index_blind';
 
 /**
  * The repair of a problem; `adopted`: committed with the data of its record, or of its filename and embedded metadata.

@@ -49,6 +49,12 @@ export function withShortId(filename: string, id: string): string {
   return filename.replace(/_[0-9a-z]{6}(\.[a-z]+)$/, `_${id}$1`);
 }
 
+/** Returns the filename with another slug. Requires a filename of our form. */
+export function withSlug(filename: string, slug: string): string {
+  const [, day, time, , id, extension] = FILENAME.exec(filename)!;
+  return `${day}_${time}_${slug}_${id}.${extension}`;
+}
+
 /** Returns a short id that depends on the text alone. */
 export function derivedShortId(text: string): string {
   const digest = createHash('sha256').update(text).digest('hex');

@@ -1,6 +1,7 @@
 /** Converts generation parameters to JSON text and back, with integers beyond 2^53 exact (seeds are 64-bit). */
 
 import { jsonObjectProblem } from './json.ts';
+import { endOfString } from './json-fields.ts';
 
 /** .NET reads 64 levels by default, Rust's serde_json 127, PHP 512, Jackson and Python about 1,000. */
 const MAX_DEPTH = 64;
@@ -9,7 +10,7 @@ const MAX_NUMBER_CHARS = 1_000;
 /** A shorter number without an exponent is within the range of a double. */
 const MAX_SAFE_CHARS = 300;
 
-const [QUOTE, MINUS, ZERO, NINE, BACKSLASH] = [0x22, 0x2d, 0x30, 0x39, 0x5c];
+const [QUOTE, MINUS, ZERO, NINE] = [0x22, 0x2d, 0x30, 0x39];
 const [OPEN_ARRAY, CLOSE_ARRAY, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x7d];
 const NUMBER = /[-+.\deE]+/y;
 
@@ -53,16 +54,6 @@ export function unreadableFor(json: string): string | undefined {
 /** Returns why a long text is not one JSON object that common readers parse; yields between parts of the work. */
 export function longParametersProblem(json: string): Generator<void, string | undefined> {
   return jsonObjectProblem(json, { maxDepth: MAX_DEPTH, problemOfNumber: problemOf });
-}
-
-/** Returns the index after the closing quote of the string that begins there. */
-function endOfString(json: string, start: number): number {
-  for (let end = json.indexOf('"', start + 1); end !== -1; end = json.indexOf('"', end + 1)) {
-    let escapes = end;
-    while (json.charCodeAt(escapes - 1) === BACKSLASH) escapes -= 1;
-    if ((end - escapes) % 2 === 0) return end + 1;
-  }
-  return json.length;
 }
 
 function numberAt(json: string, start: number): string {

@@ -1,14 +1,14 @@
 /** The record file: JSON beside every image, for people and tools to read and to rebuild a catalog from. */
 
 import { folderOf, imageKey } from './naming.ts';
-import type { ImageRecord } from './record.ts';
+import { bareRecord, type ImageRecord, type StoredRecord } from './record.ts';
 
 const VERSION = 1;
 const SHA256 = /^[0-9a-f]{64}$/;
 
 /** Returns the text of a record file; times are RFC 3339 in UTC. */
-export function formatRecord(record: ImageRecord): string {
-  const { createTime, timestamp, ...rest } = record;
+export function formatRecord(record: StoredRecord): string {
+  const { createTime, timestamp, ...rest } = bareRecord(record);
   const text = { version: VERSION, ...rest, timestamp: rfc3339(timestamp), createTime: rfc3339(createTime) };
   return `${JSON.stringify(text, null, 2)}\n`;
 }

@@ -1,5 +1,7 @@
 /** The record of an image: everything that a store keeps besides the bytes. */
 
+import type { Generation } from './image.ts';
+
 /** The content of an image's record file. Times are ms since 1970. */
 export interface ImageRecord {
   filename: string;
@@ -24,4 +26,15 @@ export interface ImageRecord {
   fingerprint: string;
   /** Object stores only: distinguishes the object of this save from any other writer's. */
   nonce?: string;
+}
+
+/** A record as a catalog returns it. */
+export interface StoredRecord extends ImageRecord {
+  /** Derived from prompt and parameters, and no part of record files; unset where they name nothing. */
+  generation?: Generation;
+}
+
+/** Returns what the store keeps of the image. */
+export function bareRecord({ generation: _derived, ...record }: StoredRecord): ImageRecord {
+  return record;
 }

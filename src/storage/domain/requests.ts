@@ -21,6 +21,11 @@ export interface SaveOptions extends Declared {
   /** The expected type, such as `image/png`. */
   contentType?: string;
   pinned?: boolean;
+  /**
+   * Whether the metadata that a generator left in the file fills what is empty of prompt, model and parameters; default
+   * `fill`. The fingerprint of a save is that of what was sent.
+   */
+  embedded?: 'fill' | 'ignore';
   /** Cancels the save, which leaves nothing behind, unless the commit has begun. */
   signal?: AbortSignal;
   /** Called once the source has ended, for callers that know size or sha256 only then. */
@@ -147,6 +152,41 @@ export interface GroupStatistics {
   bytes: number;
   /** True for the sum of all groups that are not listed. */
   rest: boolean;
+}
+
+/** How images are grouped: by day or month of their timestamp in a time zone, or by what they have. */
+export type GroupBy = 'day' | 'month' | 'model' | 'category' | 'tag' | 'lora';
+
+/** Which images to count, and how to group them. */
+export interface TotalsOptions<T = Date> extends ImageFilter<T> {
+  /** Unset: no groups. An image with several tags or LoRAs counts in each of them. */
+  by?: GroupBy;
+  /** Returns only groups whose names begin so; case and accents are ignored. At most 1 KiB. */
+  startsWith?: string;
+  /** The IANA time zone of days and months; default UTC. */
+  timeZone?: string;
+  /** The most groups to return, 1 to 10,000; default 100. Those beyond are one rest. */
+  limit?: number;
+}
+
+/** Count and size of the images that match, in total and by group. */
+export interface Totals<T = Date> {
+  count: number;
+  bytes: number;
+  oldest?: T;
+  newest?: T;
+  /** Days and months newest first, others by their images; without a name: images that have none. */
+  groups: GroupStatistics[];
+  /** True when counting was ended before all images that match were seen: the totals are of the newest of them. */
+  more: boolean;
+}
+
+/** What there is in place of a value that no image has. */
+export interface Hint {
+  /** The filter that has the value. */
+  field: 'model' | 'category' | 'tag';
+  /** Values that images have, the most similar first, then those of most images; at most 5. */
+  values: string[];
 }
 
 export interface ProviderStatistics {

@@ -1,48 +1,71 @@
-/** Finds the metadata of generators in EXIF and XMP: texts, by the keywords that PNGs have for them, and the date. */
+/** Finds the texts of generators in the blocks of an image, by the keywords that PNGs have for them, and the date. */
 import { type Exif, parseExif, TAG } from './exif.ts';
 import type { Blocks } from './metadata-blocks.ts';
-import type { Keyword } from './texts.ts';
+import { textOf } from './png-text.ts';
+import { decodeUserComment } from './user-comment.ts';
 import { xmpProperty } from './xmp.ts';
 
 export interface BlockTexts {
-  /** `prompt` and `parameters`, when present. */
-  texts: Map<Keyword, string>;
-  /** As written, in the form of EXIF or of XMP. */
+  /** By keyword; of equal keywords the first counts. */
+  texts: Map<string, string>;
+  /** As written, in the form of PNG, EXIF or XMP. */
   date?: string;
 }
 
 /** ComfyUI: `workflow:{…}` in Make, `prompt:{…}` in Model, or in any other text tag. */
 const NAMED = /^(prompt|workflow):\s*(?=\{)/i;
 /** Distinguishes settings from a caption in a description. */
-const SETTINGS = /\bSteps: \d+, /;
+const SETTINGS = /\bSteps: \d+, |^\s*\{\s*"/;
+const MIDJOURNEY = /\bJob ID: [\da-f-]{36}/i;
+const DATES = ['exif:DateTimeOriginal', 'xmp:CreateDate', 'photoshop:DateCreated'];
 
-export function readBlockTexts({ exif, xmp }: Blocks): BlockTexts {
-  const fromExif = exif && readExif(parseExif(exif));
-  const fromXmp = xmp && readXmp(xmp.toString('utf8'));
-  return {
-    texts: new Map([...(fromXmp?.texts ?? []), ...(fromExif?.texts ?? [])]),
-    date: fromExif?.date ?? fromXmp?.date,
-  };
+/** The texts of a PNG come first, then EXIF, XMP and the comment. */
+export function readBlockTexts({ texts, exif, xmp, comment }: Blocks): BlockTexts {
+  const found = new FoundTexts(texts);
+  found.date = texts?.get('Creation Time');
+  if (exif !== undefined) found.addExif(parseExif(exif));
+  if (xmp !== undefined) found.addXmp(xmp.toString());
+  if (comment !== undefined) found.addDescription(textOf(comment));
+  return found;
 }
 
-function readExif({ texts: tags, inner, userComment }: Exif): BlockTexts {
-  const texts = new Map<Keyword, string>();
-  for (const text of tags.values()) addText(texts, text);
-  const comment = userComment && decodeComment(userComment);
-  if (comment !== undefined && !addNamed(texts, comment)) {
-    texts.set(comment.trimStart().startsWith('{') ? 'prompt' : 'parameters', comment);
+class FoundTexts implements BlockTexts {
+  readonly texts: Map<string, string>;
+  date?: string;
+
+  constructor(texts: ReadonlyMap<string, string> = new Map()) {
+    this.texts = new Map(texts);
   }
-  return { texts, date: exifDate(tags, inner) };
-}
 
-function addText(texts: Map<Keyword, string>, text: string): void {
-  if (!addNamed(texts, text) && SETTINGS.test(text)) texts.set('parameters', text);
-}
+  addExif({ texts: tags, inner, userComment }: Exif): void {
+    const comment = userComment && decodeUserComment(userComment).replace(/\0+$/, '').trim();
+    if (comment && !this.#addNamed(comment)) this.#add('parameters', comment);
+    for (const text of tags.values()) this.addDescription(text);
+    this.date ??= exifDate(tags, inner);
+  }
 
-function addNamed(texts: Map<Keyword, string>, text: string): boolean {
-  const [start, name] = NAMED.exec(text) ?? [];
-  if (name?.toLowerCase() === 'prompt') texts.set('prompt', text.slice(start!.length));
-  return name !== undefined;
+  addXmp(xml: string): void {
+    // Draw Things has its settings as JSON in the comment, and in words in the description.
+    for (const name of ['exif:UserComment', 'dc:description']) this.addDescription(xmpProperty(xml, name) ?? '');
+    this.date ??= DATES.map((name) => xmpProperty(xml, name)).find((date) => date !== undefined);
+  }
+
+  /** Adds a text that may be a caption, which is no prompt. */
+  addDescription(text: string): void {
+    if (this.#addNamed(text)) return;
+    if (SETTINGS.test(text)) this.#add('parameters', text);
+    else if (MIDJOURNEY.test(text)) this.#add('Description', text);
+  }
+
+  #addNamed(text: string): boolean {
+    const [start, name] = NAMED.exec(text) ?? [];
+    if (name !== undefined) this.#add(name.toLowerCase(), text.slice(start!.length));
+    return name !== undefined;
+  }
+
+  #add(keyword: string, text: string): void {
+    if (!this.texts.has(keyword)) this.texts.set(keyword, text);
+  }
 }
 
 function exifDate(outer: Exif['texts'], inner: Exif['inner']): string | undefined {
@@ -52,25 +75,4 @@ function exifDate(outer: Exif['texts'], inner: Exif['inner']): string | undefine
     [outer.get(TAG.modifyDate), inner.get(TAG.offset)],
   ].find(([text]) => text) ?? [''];
   return date ? `${date}${offset ?? ''}` : undefined;
-}
-
-/** The first eight bytes name the encoding; UNICODE is UTF-16 of either byte order, whatever that of the file. */
-function decodeComment(comment: Buffer): string {
-  const [code, text] = [comment.toString('latin1', 0, 8), comment.subarray(8)];
-  if (!code.startsWith('UNICODE')) return text.toString('utf8');
-  const even = text.subarray(0, text.length & ~1);
-  // Most characters have a high byte of zero: the high bytes are those, at even or odd offsets, with more zeros.
-  let zeros = 0;
-  for (let at = 0; at < even.length; at += 1) if (even[at] === 0) zeros += at % 2 === 0 ? 1 : -1;
-  return new TextDecoder(zeros >= 0 ? 'utf-16be' : 'utf-16le').decode(even);
-}
-
-function readXmp(xml: string): BlockTexts {
-  const candidates = [xmpProperty(xml, 'exif:UserComment'), xmpProperty(xml, 'dc:description')];
-  const parameters = candidates.find((text) => text !== undefined && SETTINGS.test(text));
-  const dates = ['exif:DateTimeOriginal', 'xmp:CreateDate', 'photoshop:DateCreated'];
-  return {
-    texts: new Map(parameters === undefined ? [] : [['parameters', parameters]]),
-    date: dates.map((name) => xmpProperty(xml, name)).find((date) => date !== undefined),
-  };
 }

@@ -38,10 +38,12 @@ export function parseExif(tiff: Buffer): Exif {
   let innerAt: number | undefined;
   for (const { tag, type, value } of reader.entries(reader.uint32(4))) {
     if (tag === EXIF_DIRECTORY) innerAt = reader.uint32Of(value);
+    // Fooocus writes it here.
+    else if (tag === TAG.userComment) exif.userComment ??= value;
     else if (type === ASCII && !exif.texts.has(tag)) exif.texts.set(tag, textOf(value));
   }
   for (const { tag, value } of innerAt === undefined ? [] : reader.entries(innerAt)) {
-    if (tag === TAG.userComment) exif.userComment ??= value;
+    if (tag === TAG.userComment) exif.userComment = value;
     else if (WANTED.has(tag) && !exif.inner.has(tag)) exif.inner.set(tag, textOf(value));
   }
   return exif;

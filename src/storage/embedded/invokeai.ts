@@ -3,6 +3,7 @@
  */
 import { asFields, asText, ExactNumber, type Fields } from './fields.ts';
 import type { GeneratorMetadata } from './generator-metadata.ts';
+import { modelIn } from './settings-json.ts';
 import type { Texts } from './texts.ts';
 
 /** `"a fox" -s 50 -S 1234 -W 512 …` */
@@ -12,23 +13,28 @@ const MAX_COMMAND_CHARS = 64 * 1024 + 4096;
 const FLAGS: Record<string, string> = { s: 'steps', S: 'seed', W: 'width', H: 'height', C: 'cfg_scale', A: 'sampler' };
 const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?$/;
 
+/** Negative words stand in brackets within the prompt. */
+const NEGATIVE = /\[([^[\]]*)\]/g;
+
 /** Returns undefined when no text is InvokeAI's. */
 export function readInvokeAI(texts: Texts): GeneratorMetadata | undefined {
   const newest = texts.fieldsOf('invokeai_metadata');
   if (newest !== undefined) return readMetadata(newest);
+  const node = texts.fieldsOf('invokeai');
+  if (node !== undefined) return readMetadata(asFields(node.node));
   const older = texts.fieldsOf('sd-metadata');
   if (older !== undefined) return readOlderMetadata(older);
   const oldest = texts.get('Dream') ?? texts.get('dream');
   return oldest === undefined ? undefined : readCommandLine(oldest);
 }
 
-function readMetadata({ positive_prompt: prompt, ...settings }: Fields): GeneratorMetadata {
-  return { prompt: asText(prompt), model: modelName(settings.model), settings };
+function readMetadata({ positive_prompt, prompt, ...settings }: Fields): GeneratorMetadata {
+  return { prompt: asText(positive_prompt) ?? asText(prompt), model: modelIn(settings), settings };
 }
 
-function readOlderMetadata({ image, ...rest }: Fields): GeneratorMetadata {
-  const { prompt, ...settings }: Fields = { ...rest, ...asFields(image) };
-  return { prompt: weightedPrompt(prompt), model: asText(settings.model_weights), settings };
+function readOlderMetadata({ image, images, ...rest }: Fields): GeneratorMetadata {
+  const { prompt, ...settings }: Fields = { ...rest, ...asFields(image ?? asFields(images)[0]) };
+  return { ...withNegative(weightedPrompt(prompt), settings), model: asText(settings.model_weights) };
 }
 
 function readCommandLine(text: string): GeneratorMetadata | undefined {
@@ -36,20 +42,22 @@ function readCommandLine(text: string): GeneratorMetadata | undefined {
   const [, prompt, flags] = COMMAND_LINE.exec(text.trim()) ?? [];
   if (prompt === undefined) return undefined;
   const settings = [...flags!.matchAll(/ -(\w)\s*(\S+)/g)].filter(([, flag]) => flag! in FLAGS);
-  return {
+  return withNegative(
     prompt,
-    settings: Object.fromEntries(settings.map(([, flag, value]) => [FLAGS[flag!], settingValue(value!)])),
-  };
+    Object.fromEntries(settings.map(([, flag, value]) => [FLAGS[flag!], settingValue(value!)])),
+  );
+}
+
+/** Moves what stands in brackets from the prompt to the settings. */
+function withNegative(prompt: string | undefined, settings: Fields): GeneratorMetadata {
+  const negatives = [...(prompt ?? '').matchAll(NEGATIVE)].map(([, words]) => words!.trim()).filter(Boolean);
+  if (negatives.length === 0 || prompt === undefined) return { prompt, settings };
+  const positive = prompt.replace(NEGATIVE, ' ').replace(/ {2,}/g, ' ').trim();
+  return { prompt: positive, settings: { ...settings, negative_prompt: negatives.join(', ') } };
 }
 
 function settingValue(value: string): unknown {
   return NUMBER.test(value) ? new ExactNumber(value) : value;
-}
-
-/** Accepts a name, or an object that has one. */
-function modelName(model: unknown): string | undefined {
-  const { name, model_name } = asFields(model);
-  return asText(model) ?? asText(name) ?? asText(model_name);
 }
 
 /** Accepts one text, or several with weights. */

@@ -2,6 +2,8 @@
 
 /** The most occurrences of a name to look at; in a description it is once. */
 const MAX_OCCURRENCES = 16;
+/** Longer texts hold no prompt that a save accepts. */
+const MAX_TEXT_CHARS = 256 * 1024;
 const ATTRIBUTE_VALUE = /\s*=\s*("[^"]*"|'[^']*')/y;
 const ENTITY = /&(?:(lt|gt|quot|apos|amp)|#(\d{1,7}|x[\da-f]{1,6}));/gi;
 const ENTITIES: Record<string, string> = { lt: '<', gt: '>', quot: '"', apos: "'", amp: '&' };
@@ -14,7 +16,7 @@ export function xmpProperty(xml: string, name: string): string | undefined {
     if (at === -1) return undefined;
     const before = xml.charAt(at - 1);
     const text = before === '<' ? elementText(xml, name, at) : /\s/.test(before) ? attributeText(xml, name, at) : '';
-    if (text) return decoded(text.trim());
+    if (text) return text.length > MAX_TEXT_CHARS ? undefined : decoded(text.trim());
   }
   return undefined;
 }

@@ -2,7 +2,7 @@
 
 import type { ImageMetadata, StorageItem } from '../domain/image.ts';
 import { parseParameters } from '../domain/parameters.ts';
-import type { ImageRecord } from '../domain/record.ts';
+import type { ImageRecord, StoredRecord } from '../domain/record.ts';
 import type { StorageProvider } from '../types.ts';
 
 /** Where callers fetch the bytes. */
@@ -13,10 +13,10 @@ export interface Location {
 
 export function itemOf(
   { name, storageType }: Pick<StorageProvider, 'name' | 'storageType'>,
-  record: ImageRecord,
+  record: StoredRecord,
   location: Location,
 ): StorageItem {
-  const { filename, key, size, sha256, contentType, width, height, pinned } = record;
+  const { filename, key, size, sha256, contentType, width, height, pinned, generation } = record;
   return {
     ...location,
     filename,
@@ -31,6 +31,7 @@ export function itemOf(
     height,
     createTime: new Date(record.createTime),
     pinned,
+    ...(generation !== undefined && { generation }),
   };
 }
 

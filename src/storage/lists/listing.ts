@@ -4,8 +4,9 @@ import { resolveRange } from '../domain/dates.ts';
 import { invalidField } from '../domain/errors.ts';
 import type { StorageItem } from '../domain/image.ts';
 import type { ImageQuery, Instant, ItemPage, ListOptions, Page, Position, Resume } from '../domain/requests.ts';
-import { checkCount, checkGroup, checkTags, checkText } from '../domain/validation.ts';
+import { checkCount } from '../domain/validation.ts';
 import type { ImageList, PageReader } from '../types.ts';
+import { checkFilter } from './filter.ts';
 import { decodeToken, encodeToken, type PlaceInOrder, scopeOf } from './page-token.ts';
 
 const DEFAULT_PAGE_SIZE = 100;
@@ -14,7 +15,6 @@ const MAX_PAGE_SIZE = 1000;
 const MAX_PAGE_BYTES = 1000 * 1024;
 /** What an item takes besides its text: numbers, hash, times, and the tags and lengths of 64 labels. */
 const ITEM_OVERHEAD_BYTES = 512;
-const MAX_QUERY_BYTES = 4096;
 
 /** Of all lists of the process: calls that are soon done do not wait for several pages. */
 const turns = new OneByOne();
@@ -188,9 +188,7 @@ function resumeOf(provider: string, [timestamp, filename, lastProvider]: PlaceIn
 
 /** Returns the options with their dates resolved. Throws FIELD_INVALID, which names the field. */
 function checkedQuery(options: Options, now: Date): ImageQuery {
-  checkGroup(options);
-  checkText('query', options.query ?? '', MAX_QUERY_BYTES);
-  checkTags('tags', options.tags ?? []);
+  checkFilter(options);
   const dateRange = options.dateRange === undefined ? undefined : resolveRange(options.dateRange, now);
   if (!['newest', 'oldest', undefined].includes(options.order)) throw invalidField('order', 'must be newest or oldest');
   checkCount('limit', options.limit ?? 0);

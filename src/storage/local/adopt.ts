@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { placeFile, readText, syncFile, syncFolder } from '../disk/files.ts';
 import { chunksOf, NotPlainError, openPlain } from '../disk/plain-files.ts';
-import type { ImageRecord } from '../domain/record.ts';
+import { bareRecord, type ImageRecord } from '../domain/record.ts';
 import { formatRecord, parseRecord } from '../domain/record-file.ts';
 import { readerOfHandle } from '../embedded/read-at.ts';
 import { inspectOrphan, recordOfOrphan } from '../maintenance/orphan.ts';
@@ -28,7 +28,7 @@ export async function correctRecord({ catalog, folders, layout }: LocalStore, fi
   if (record === undefined) return;
   const path = layout.record(filename);
   const text = await readText(path).catch(unreadable);
-  if (text !== undefined && isDeepStrictEqual(parseRecord(text, filename), record)) await syncFile(path);
+  if (text !== undefined && isDeepStrictEqual(parseRecord(text, filename), bareRecord(record))) await syncFile(path);
   else {
     if (text !== undefined) await quarantine(layout, folders, path);
     await folders.within(dirname(path), () => placeFile(path, formatRecord(record)));

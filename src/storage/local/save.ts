@@ -87,6 +87,7 @@ class LocalUpload implements Upload {
     this.#syncing = this.#part.sync().then(
       () => {
         this.#syncing = undefined;
+        this.#store.context.failpoint('bytes-synced-early');
       },
       (error) => {
         // The kernel reports it once: a later sync would succeed.
@@ -96,9 +97,14 @@ class LocalUpload implements Upload {
     );
   }
 
+  readAt(position: number, lengthBytes: number): Promise<Buffer> {
+    return this.#part.readAt(position, Math.min(lengthBytes, this.#size - position));
+  }
+
   async commit(wanted: ImageRecord, signal?: AbortSignal): Promise<Committed> {
     const commit = async () => {
       try {
+        if (wanted.filename !== this.filename) await this.#moveTo(wanted.filename);
         await this.#store.folders.setFileMode(this.#places.part);
         this.#inode = this.#part.identity();
         // Nobody is shown an image without a row: its bytes must be durable before the commit, no sooner.
@@ -178,10 +184,16 @@ class LocalUpload implements Upload {
   /** Moves the upload to another short id. */
   async #rename(): Promise<void> {
     if (this.#exact) throw new FilenameTaken();
-    const { layout, context } = this.#store;
-    let next: string;
-    do next = withShortId(this.filename, context.shortId());
-    while (!(await linkNew(this.#places.part, layout.part(next))));
+    await this.#moveTo(withShortId(this.filename, this.#store.context.shortId()));
+  }
+
+  /** Moves the upload to this name, or to one with another short id where it is taken. */
+  async #moveTo(wanted: string): Promise<void> {
+    const { layout, context, reserve } = this.#store;
+    let next = wanted;
+    while (!(await reserve.write(() => linkNew(this.#places.part, layout.part(next)))))
+      next = withShortId(next, context.shortId());
+    context.failpoint('part-renamed');
     await this.#unlink();
     this.filename = next;
     this.#places = placesOf(layout, next);

@@ -9,7 +9,7 @@ import { NotPlainError, statPlain } from '../disk/plain-files.ts';
 import { StorageError } from '../domain/errors.ts';
 import type { Finding, Problem } from '../domain/maintenance.ts';
 import { folderOf, imageKey, KEY_ROOT, recordKey } from '../domain/naming.ts';
-import type { ImageRecord } from '../domain/record.ts';
+import { bareRecord, type ImageRecord } from '../domain/record.ts';
 import { parseRecord } from '../domain/record-file.ts';
 import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
 import { allRecords } from '../maintenance/records.ts';
@@ -123,7 +123,7 @@ class LocalCheck {
       if (text === undefined) return MISSING;
       const told = parseRecord(text, record.filename);
       if (told === undefined) return 'it is torn';
-      return isDeepStrictEqual(told, record) ? undefined : 'it tells something else';
+      return isDeepStrictEqual(told, bareRecord(record)) ? undefined : 'it tells something else';
     } catch (error) {
       return `it cannot be read (${refusalIn(error)})`;
     }

@@ -1,6 +1,6 @@
 /** Reads all records of a catalog page by page, so that memory stays constant and each read is short. */
 import type { CatalogQuery, ImageIndex } from '../catalog/catalog.ts';
-import type { ImageRecord } from '../domain/record.ts';
+import { bareRecord, type ImageRecord } from '../domain/record.ts';
 import type { Position } from '../domain/requests.ts';
 
 const PAGE = { limit: 500, maxBytes: 1024 * 1024 };
@@ -11,7 +11,7 @@ export async function* allRecords(catalog: Pick<ImageIndex, 'page'>, query: Cata
   let after: Position | undefined;
   for (let more = true; more; ) {
     const page = await catalog.page(query, { ...(after && { after }), ...PAGE });
-    yield* page.records;
+    for (const record of page.records) yield bareRecord(record);
     const last = page.records.at(-1);
     more = page.more && last !== undefined;
     after = last && { timestamp: last.timestamp, filename: last.filename };

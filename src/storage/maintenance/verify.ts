@@ -1,7 +1,9 @@
 /** Turns the results of providers' checks into the events of a verification. */
 
+import type { ImageIndex } from '../catalog/catalog.ts';
+import { unfoundImage } from '../catalog/index-check.ts';
 import { StorageError } from '../domain/errors.ts';
-import type { VerifyEvent, VerifySummary } from '../domain/maintenance.ts';
+import type { Finding, VerifyEvent, VerifySummary } from '../domain/maintenance.ts';
 import type { Checked } from './maintenance.ts';
 
 /** `total`: the images to be checked and their bytes; 0 when unknown. */
@@ -25,6 +27,15 @@ export async function* verifyEvents(
     yield { kind: 'progress', progress: { images, totalImages: total.images, bytes, totalBytes: total.bytes } };
   }
   yield { kind: 'summary', summary };
+}
+
+/** Returns a finding where searches do not find an image that the catalog has. */
+export async function searchFindings(catalog: Pick<ImageIndex, 'find' | 'page'>): Promise<Finding[]> {
+  const unfound = await unfoundImage(catalog);
+  if (unfound === undefined) return [];
+  const { record, word } = unfound;
+  const { key, filename } = record;
+  return [{ problem: 'index_blind', remedy: 'none', key, filename, detail: `not by "${word}" of its prompt` }];
 }
 
 /** Runs the verifications one after the other, with one summary at the end. */

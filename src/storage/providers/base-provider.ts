@@ -5,9 +5,10 @@ import { Slots } from '../async/slots.ts';
 import type { ChangeOutcome, ImageIndex } from '../catalog/catalog.ts';
 import { THIS_PROCESS } from '../domain/caller.ts';
 import { folded, StorageError, throwIfCancelled } from '../domain/errors.ts';
+import { generationOf } from '../domain/generation.ts';
 import type { ImageMetadata, StorageItem, StorageResult, StoredImage } from '../domain/image.ts';
 import type { StoredState, VerifyEvent, VerifyOptions } from '../domain/maintenance.ts';
-import type { ImageRecord } from '../domain/record.ts';
+import type { ImageRecord, StoredRecord } from '../domain/record.ts';
 import type {
   ByteSource,
   CleanupOptions,
@@ -21,16 +22,19 @@ import type {
   ProviderStatistics,
   Resume,
   SaveOptions,
+  Totals,
+  TotalsOptions,
 } from '../domain/requests.ts';
 import { checkCount, checkDeclared, checkIdempotencyKey, checkImageSize, checkMetadata } from '../domain/validation.ts';
 import { toCatalogQuery } from '../lists/catalog-query.ts';
 import { itemOf, type Location } from '../lists/item.ts';
 import { createListing } from '../lists/listing.ts';
+import { checkTotals } from '../lists/totals.ts';
 import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
 import { allRecords, measureRecords } from '../maintenance/records.ts';
-import { verifyEvents } from '../maintenance/verify.ts';
+import { searchFindings, verifyEvents } from '../maintenance/verify.ts';
 import { checkCleanup, cleanUp } from '../retention/cleanup.ts';
-import { bodyOf } from '../transfer/body.ts';
+import { bodyOf, CHUNK_BYTES, singleChunk } from '../transfer/body.ts';
 import { receiveCopy, receiveImage } from '../transfer/receive.ts';
 import type { CopyUpload, ImageList, Maintainable, ProviderContext, StorageProvider, Upload } from '../types.ts';
 
@@ -87,6 +91,8 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
    * Yields exactly these bytes. Throws BYTES_MISSING or BYTES_CORRUPT, or IMAGE_NOT_FOUND when the image was deleted.
    */
   protected abstract readBytes(record: ImageRecord, range: ByteRange): AsyncIterable<Uint8Array>;
+  /** The same for at most one chunk; unset where that is no faster. The caller may free its memory. */
+  protected readAtOnce?(record: ImageRecord, range: ByteRange): Promise<Uint8Array>;
   /** Deletes an image. With `sparePinned`, a pinned one stays. `bytesRemain`: it is deleted, but its bytes are there. */
   protected abstract remove(filename: string, sparePinned: boolean): Promise<Removal>;
   /** Returns where callers fetch the bytes. */
@@ -136,7 +142,8 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
       const committed = await receiveImage(source, checked, { ...options, idempotencyKey }, receiver);
       committed.settled.then(slot.release, slot.release);
       const { record, replayed } = committed;
-      return { ...(await this.#item(record)), replayed };
+      const generation = generationOf(record);
+      return { ...(await this.#item({ ...record, ...(generation && { generation }) })), replayed };
     } catch (error) {
       slot.release();
       throw slot.signal.aborted ? slot.signal.reason : error;
@@ -153,9 +160,12 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     }
     const rest = record.size - offset;
     const length = limit === 0 ? rest : Math.min(limit, rest);
-    const { reuseMemory } = options;
-    const bytes = this.readBytes(record, { offset, length, reuseMemory });
-    return { item: await this.#item(record), body: bodyOf(record, bytes, length) };
+    const range = { offset, length, reuseMemory: options.reuseMemory };
+    const body = bodyOf(record, this.readBytes(record, range), length);
+    const located = this.locate(record);
+    const item = itemOf(this, record, located instanceof Promise ? await located : located);
+    if (this.readAtOnce === undefined || length === 0 || length > CHUNK_BYTES) return { item, body };
+    return { item, body, atOnce: async () => singleChunk(record, await this.readAtOnce!(record, range)) };
   }
 
   async delete(filename: string): Promise<boolean> {
@@ -206,10 +216,17 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
       provider: this.name,
       storageType: this.storageType,
       ...counts,
-      ...(oldest !== undefined && { oldest: new Date(oldest) }),
-      ...(newest !== undefined && { newest: new Date(newest) }),
+      ...datesOf({ oldest, newest }),
       ...capacity,
     };
+  }
+
+  async totals(options: TotalsOptions = {}): Promise<Totals> {
+    const { by, startsWith, timeZone, limit, ...filter } = checkTotals(options, new Date(this.context.now()));
+    const catalog = await folded(this.completeCatalog());
+    const grouping = { by, startsWith, timeZone, limit };
+    const { oldest, newest, ...counts } = await folded(catalog.totals(toCatalogQuery(filter), grouping));
+    return { ...counts, ...datesOf({ oldest, newest }) };
   }
 
   async *verify({ signal, ...options }: VerifyOptions): AsyncGenerator<VerifyEvent> {
@@ -220,7 +237,13 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     const forget = async (filename: string) => (await this.remove(filename, false)).done;
     // Without totals while the catalog is rebuilt: verifying does not depend on it.
     const total = await this.#totals().catch(() => ({ images: 0, bytes: 0 }));
-    yield* verifyEvents(this.name, this.check({ ...options, run }, forget), total);
+    yield* verifyEvents(this.name, this.#checked({ ...options, run }, forget), total);
+  }
+
+  async *#checked(options: CheckOptions, forget: (filename: string) => Promise<boolean>): AsyncGenerator<Checked> {
+    yield* this.check(options, forget);
+    const catalog = await this.completeCatalog().catch(() => undefined);
+    if (catalog !== undefined) yield { findings: await options.run(() => searchFindings(catalog)) };
   }
 
   async #totals(): Promise<{ images: number; bytes: number }> {
@@ -254,13 +277,20 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     });
   }
 
-  async #item(record: ImageRecord): Promise<StorageItem> {
+  async #item(record: StoredRecord): Promise<StorageItem> {
     return itemOf(this, record, await this.locate(record));
   }
 }
 
 export function notFound(): StorageError {
   return new StorageError('IMAGE_NOT_FOUND', 'no image of that name', { field: 'filename' });
+}
+
+function datesOf({ oldest, newest }: { oldest?: number | undefined; newest?: number | undefined }) {
+  return {
+    ...(oldest !== undefined && { oldest: new Date(oldest) }),
+    ...(newest !== undefined && { newest: new Date(newest) }),
+  };
 }
 
 function closing(): StorageError {

@@ -1,11 +1,11 @@
 /** Stores images in a directory: the save and delete protocol over files, with the catalog as the commit point. */
-import { closeSync, fstatSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { ChangeOutcome, LocalCatalog } from '../catalog/catalog.ts';
 import { capacityOf, spaceCheck } from '../disk/file-system.ts';
 import { ifPresent, isOfOneFile } from '../disk/files.ts';
-import { NotPlainError, openPlainDescriptor } from '../disk/plain-files.ts';
-import { readAhead } from '../disk/read-ahead.ts';
+import { NotPlainError, type OpenedPlain, openPlainMeasured } from '../disk/plain-files.ts';
+import { readAhead, readFully } from '../disk/read-ahead.ts';
 import type { LocalConfig } from '../domain/config.ts';
 import { StorageError } from '../domain/errors.ts';
 import type { ImageMetadata, StorageResult } from '../domain/image.ts';
@@ -89,24 +89,38 @@ class LocalProvider extends BaseProvider {
   }
 
   protected async *readBytes(record: ImageRecord, range: ByteRange): AsyncGenerator<Uint8Array> {
-    const descriptor = await this.#openImage(this.#store.layout.image(record.filename));
-    if (descriptor === undefined) throw await this.#missing(record);
+    const descriptor = await this.#openImage(record);
     try {
-      // Synchronous, as its close: the kernel answers from memory, and a thread pool job would take longer.
-      if (fstatSync(descriptor).size !== record.size) {
-        throw new StorageError('BYTES_CORRUPT', 'the stored file has another size than what was saved');
-      }
       yield* readAhead(descriptor, { ...range, chunkBytes: CHUNK_BYTES });
     } finally {
       closeSync(descriptor);
     }
   }
 
-  /** Returns undefined where the file is missing. Rejects with BYTES_CORRUPT where a link, pipe or folder is in its way. */
-  async #openImage(path: string): Promise<number | undefined> {
+  protected override async readAtOnce(record: ImageRecord, { offset, length }: ByteRange): Promise<Uint8Array> {
+    const descriptor = await this.#openImage(record);
     try {
-      await this.#store.folders.look(dirname(path));
-      return await ifPresent(openPlainDescriptor(path));
+      return await readFully(descriptor, Buffer.allocUnsafeSlow(length), offset);
+    } finally {
+      closeSync(descriptor);
+    }
+  }
+
+  /** The caller closes it, synchronously: the kernel answers from memory, and a thread pool job would take longer. */
+  async #openImage(record: ImageRecord): Promise<number> {
+    const opened = await this.#openIfPresent(this.#store.layout.image(record.filename));
+    if (opened === undefined) throw await this.#missing(record);
+    if (opened.size === record.size) return opened.descriptor;
+    closeSync(opened.descriptor);
+    throw new StorageError('BYTES_CORRUPT', 'the stored file has another size than what was saved');
+  }
+
+  /** Returns undefined where the file is missing. Rejects with BYTES_CORRUPT where a link, pipe or folder is in its way. */
+  async #openIfPresent(path: string): Promise<OpenedPlain | undefined> {
+    const { folders } = this.#store;
+    try {
+      if (!folders.isSeen(dirname(path))) await folders.look(dirname(path));
+      return await ifPresent(openPlainMeasured(path));
     } catch (error) {
       if (!(error instanceof NotPlainError)) throw error;
       throw new StorageError('BYTES_CORRUPT', `the stored file cannot be read: ${error.found}`, { cause: error });

@@ -39,7 +39,7 @@ export const localStorage: ProviderType<LocalConfig> = {
   where: ({ basePath }) => basePath,
   root: ({ basePath }) => ({ setting: 'basePath', place: resolve(basePath), kind: 'folder' }),
   open: openLocalStorage,
-  async *examine(config, _name, maxImageBytes) {
-    yield* (await import('../doctor/local.ts')).examineLocal(config, maxImageBytes);
+  async *examine(config, name, maxImageBytes) {
+    yield* (await import('../doctor/local.ts')).examineLocal(config, name, maxImageBytes);
   },
 };

@@ -1,6 +1,7 @@
 /** Sends the bytes of an image: cuts them to chunks of bounded size, and hashes them as they pass. */
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { StorageError } from '../domain/errors.ts';
+import type { SingleChunk } from '../domain/image.ts';
 import type { ImageRecord } from '../domain/record.ts';
 
 /** The largest chunk of a body: it fits into one message. */
@@ -14,12 +15,18 @@ export async function* bodyOf(
   bytes: AsyncIterable<Uint8Array>,
   length: number,
 ): AsyncGenerator<Uint8Array> {
-  const hash = length === record.size ? createHash('sha256') : undefined;
+  const hashing = length === record.size ? createHash('sha256') : undefined;
   for await (const chunk of bytes) {
-    hash?.update(chunk);
+    hashing?.update(chunk);
     for (let start = 0; start < chunk.length; start += CHUNK_BYTES) yield chunk.subarray(start, start + CHUNK_BYTES);
   }
-  if (hash !== undefined && hash.digest('hex') !== record.sha256) throw bytesCorrupt();
+  if (hashing !== undefined && hashing.digest('hex') !== record.sha256) throw bytesCorrupt();
+}
+
+/** Returns a body that is a single chunk; hashes it where it is the whole image. */
+export function singleChunk({ size, sha256 }: ImageRecord, bytes: Uint8Array): SingleChunk {
+  const isSound = bytes.length < size || hash('sha256', bytes) === sha256;
+  return isSound ? { bytes } : { bytes, failure: bytesCorrupt() };
 }
 
 export function bytesCorrupt(): StorageError {

@@ -7,13 +7,14 @@ import type { Slot } from '../async/slots.ts';
 import { THIS_PROCESS } from '../domain/caller.ts';
 import { folded, StorageError, throwIfCancelled } from '../domain/errors.ts';
 import { fingerprint } from '../domain/fingerprint.ts';
-import { imageFilename, imageKey, modelSlug } from '../domain/naming.ts';
+import { imageFilename, imageKey, modelSlug, withSlug } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import type { ByteBatch, ByteSource, SaveOptions } from '../domain/requests.ts';
 import { type CheckedMetadata, checkAgainst, checkImageSize, checkType } from '../domain/validation.ts';
 import { type DetectedType, ImageInspector } from '../formats/inspector.ts';
 import type { Committed, CopyUpload, ProviderContext, Upload } from '../types.ts';
 import { bytesCorrupt } from './body.ts';
+import { fillFrom } from './fill.ts';
 
 /** The most bytes that are parsed in one go. */
 const PIECE_BYTES = 256 * 1024;
@@ -152,12 +153,21 @@ class IncomingImage {
     await this.#writing;
     const upload = this.#upload;
     if (upload === undefined) throw new StorageError('IMAGE_TRUNCATED', 'the image ends before its type is known');
+    const kept = await this.#described(upload);
     this.#upload = undefined;
-    return folded(upload.commit(this.#record(upload.filename, bytes), this.#options.signal));
+    return folded(upload.commit(this.#record(upload.filename, kept, bytes), this.#options.signal));
   }
 
-  #record(filename: string, bytes: ReceivedBytes): ImageRecord {
-    const { prompt, model, category, parametersJson, tags } = this.#metadata;
+  /** Returns the metadata that the record keeps. */
+  async #described(upload: Upload): Promise<CheckedMetadata> {
+    if (this.#options.embedded === 'ignore') return this.#metadata;
+    const { limits } = this.#receiver.context;
+    return fillFrom((position, lengthBytes) => upload.readAt(position, lengthBytes), this.#metadata, limits);
+  }
+
+  #record(opened: string, kept: CheckedMetadata, bytes: ReceivedBytes): ImageRecord {
+    const { prompt, model, category, parametersJson, tags } = kept;
+    const filename = withSlug(opened, modelSlug(model));
     return {
       filename,
       key: imageKey(filename),
@@ -171,6 +181,7 @@ class IncomingImage {
       tags: [...new Set(tags)],
       parametersJson,
       idempotencyKey: this.#options.idempotencyKey ?? '',
+      // Over what was sent: a retry through a daemon that reads more, or less, is the same save.
       fingerprint: fingerprint(bytes.sha256, this.#metadata),
     };
   }

@@ -43,7 +43,7 @@ export class Connection {
   #inDoubt: CatalogError | undefined;
 
   /** Opens nothing before `open` is called. */
-  constructor(path: string, readOnly: boolean) {
+  constructor(path: string | URL, readOnly: boolean) {
     this.#db = new DatabaseSync(path, {
       open: false,
       readOnly,

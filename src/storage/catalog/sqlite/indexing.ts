@@ -1,4 +1,4 @@
-/** Fills the text index behind the calls of an open catalog: after a migration, a rebuild or a repair. */
+/** Fills what is derived behind the calls of an open catalog: after a migration, a rebuild or a repair. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** When it is looked again whether the index is complete, or room for it on the disk. */

@@ -1,5 +1,5 @@
 /** The messages between a program and a thread of its catalog. */
-import type { StoreOpenError } from '../../domain/errors.ts';
+import type { Reason, StoreOpenError } from '../../domain/errors.ts';
 import type { CatalogFailure } from '../catalog.ts';
 import type { CatalogFile } from './opening.ts';
 
@@ -13,7 +13,7 @@ export interface ThreadData {
   gate: SharedArrayBuffer;
 }
 
-/** A message to the thread. `use` directs the calls after it to the catalog in this file. */
+/** To the thread, several in a message. `use` directs the calls after it to the catalog in this file. */
 export type Request = { use: CatalogFile } | Call;
 
 export interface Call {
@@ -22,10 +22,11 @@ export interface Call {
   args: readonly unknown[];
 }
 
-/** A message to the program: one for each call, in any order. */
+/** To the program, several in a message: one for each call, in any order. */
 export type Answer = { id: number; result: unknown } | { id: number; error: PlainError };
 
-/** A CatalogError or a StoreOpenError, without its class. */
+/** A CatalogError, a StorageError or a StoreOpenError, without its class. */
 export type PlainError =
+  | { reason: Reason; message: string; retryAfterMs: number | undefined }
   | { failure: CatalogFailure; message: string }
   | { kind: StoreOpenError['kind']; message: string };

@@ -8,10 +8,13 @@ import { examineWal, setWalAside, type WalState } from './main-file.ts';
 import { INITIAL } from './migrations/001-initial.ts';
 import { BUCKETS } from './migrations/002-buckets.ts';
 import { TIMELINE } from './migrations/003-timeline.ts';
+import { SETTINGS } from './migrations/004-settings.ts';
+import { TAG_COUNTS } from './migrations/005-tag-counts.ts';
 import { leaveToIndexing } from './text-index.ts';
 
 /** Step n brings a catalog from `user_version` n - 1 to n. */
-const MIGRATIONS = [INITIAL, BUCKETS, TIMELINE];
+const MIGRATIONS = [INITIAL, BUCKETS, TIMELINE, SETTINGS, TAG_COUNTS];
+export const CATALOG_VERSION: number = MIGRATIONS.length;
 const TIMELINE_VERSION = MIGRATIONS.indexOf(TIMELINE) + 1;
 
 /** The codes that a lost catalog fails with; for the fixed statements here, ERROR means a schema that is not ours. */
@@ -81,7 +84,7 @@ export function openExisting(db: Connection, file: CatalogFile): Opened {
 }
 
 function whyLost(db: Connection, file: CatalogFile, wal: WalState): string | undefined {
-  if ((db.value('PRAGMA user_version') as number) > MIGRATIONS.length) {
+  if ((db.value('PRAGMA user_version') as number) > CATALOG_VERSION) {
     throw new StoreOpenError('config', 'the catalog was written by a newer version of image-storage; run that one');
   }
   if (storeValue(db, 'store_id') !== file.storeId) return 'it belongs to another store';
@@ -246,10 +249,10 @@ function makeDurable(db: Connection, synchronous: string): void {
 
 function migrate(db: Connection): void {
   const version = db.value('PRAGMA user_version') as number;
-  if (version === MIGRATIONS.length) return;
+  if (version === CATALOG_VERSION) return;
   db.transaction(() => {
     for (const step of MIGRATIONS.slice(version)) db.exec(step);
-    db.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);
+    db.exec(`PRAGMA user_version = ${CATALOG_VERSION}`);
   });
 }
 

@@ -2,12 +2,14 @@
 import { isModelSlug, modelSlug } from '../../domain/naming.ts';
 import type { Position } from '../../domain/requests.ts';
 import type { CatalogQuery, ImageSize } from '../catalog.ts';
-import { fieldWords } from '../search-fields.ts';
-import { matchesTerms, searchTerms } from '../search-text.ts';
+import { filterWords } from '../search-fields.ts';
+import { matches } from '../search-match.ts';
+import { type Condition, isEverything, isNothing, needsSettings, parseQuery, withinTime } from '../search-query.ts';
 import type { Connection, Fragment } from './connection.ts';
 import { PAUSE, Slice } from './pause.ts';
 import { RECORD_VALUES, type RowArray } from './rows.ts';
-import { indexedFrom } from './text-index.ts';
+import { StoredImage } from './stored-image.ts';
+import { checkSettingsRead, indexedFrom } from './text-index.ts';
 import { type Lookup, TextLookup } from './text-lookup.ts';
 
 /** The most images of one timestamp that are collected and sorted; where more match, all are read by their filenames. */
@@ -50,9 +52,9 @@ interface Plan {
   lookup: Lookup | 'nothing' | undefined;
   /** Without the text index: which index is read. `isExact`: one filter alone would pass all images in it. */
   walk: { index: string; scope: Fragment; isExact: boolean };
-  /** Which of the images that are read are hits. */
+  /** Which of the images that are read are hits: those that pass the test and fulfil the condition. */
   test: Fragment;
-  terms: string[];
+  condition: Condition;
   wanted: Wanted;
 }
 
@@ -67,13 +69,16 @@ export class Walk {
   }
 
   /**
-   * Yields the hits after `after`. At a hit a read transaction is open, at a PAUSE none is. A query that is not blank
-   * and has no letter or digit finds nothing.
+   * Yields the hits after `after`. At a hit a read transaction is open, at a PAUSE none is. Throws CATALOG_REBUILDING
+   * where the query asks for settings that are not read of all images yet.
    */
   *hits(query: CatalogQuery, after: Start | undefined, wanted: Wanted): Generator<Hit | typeof PAUSE, void> {
-    const terms = searchTerms(query.query ?? '');
-    if (terms.length === 0 && query.query?.trim()) return;
-    const plan = yield* this.#plan(query, terms, wanted);
+    const { condition, from, to } = withinTime(parseQuery(query.query ?? ''));
+    if (isNothing(condition)) return;
+    if (needsSettings(condition)) checkSettingsRead(this.#db);
+    const { start = from, end = to } = query;
+    const range = { start: Math.max(start, from), end: Math.min(end, to) };
+    const plan = yield* this.#plan({ ...query, ...range }, condition, wanted);
     let place: Place | undefined = firstPlace(plan, after);
     for (;;) {
       place = yield* this.#slice(plan, place);
@@ -82,22 +87,26 @@ export class Walk {
     }
   }
 
-  *#plan(query: CatalogQuery, terms: string[], wanted: Wanted): Generator<typeof PAUSE, Plan> {
-    const { order, start = MIN_TIMESTAMP, end = MAX_TIMESTAMP + 1 } = query;
+  *#plan(
+    query: CatalogQuery & { start: number; end: number },
+    condition: Condition,
+    wanted: Wanted,
+  ): Generator<typeof PAUSE, Plan> {
+    const { order, start, end } = query;
     const [oldest, newest] = [Math.max(start, MIN_TIMESTAMP), Math.min(end - 1, MAX_TIMESTAMP)];
     // Before the words of the index are read: what is indexed meanwhile may have others.
     const from = indexedFrom(this.#db);
-    const fields = fieldWords(query);
-    const isIndexWalk = terms.length === 0 && fields.length <= 1 && !query.tags?.length;
+    const filters = filterWords(query);
+    const isIndexWalk = isEverything(condition) && filters.length <= 1 && !query.tags?.length;
     const walk = indexWalk(query);
     return {
       order,
       ...(order === 'oldest' ? { first: oldest, last: newest } : { first: newest, last: oldest }),
       indexedFrom: from,
-      lookup: isIndexWalk ? undefined : yield* this.#lookup.find(terms, fields),
+      lookup: isIndexWalk ? undefined : yield* this.#lookup.find(condition, filters),
       walk,
       test: isIndexWalk && walk.isExact ? { sql: EVERY, values: [] } : filterTest(query),
-      terms,
+      condition,
       wanted,
     };
   }
@@ -154,11 +163,11 @@ export class Walk {
   /** Reads images in their order, and tests each. */
   *#walked(plan: Plan, place: Place, to: number, slice: Slice): Generator<Hit, Place | undefined> {
     // Where images are passed over, the long columns are read of hits alone.
-    const columns = plan.test.sql === EVERY && plan.terms.length === 0 ? plan.wanted : 'sizes';
+    const columns = plan.test.sql === EVERY && isEverything(plan.condition) ? plan.wanted : 'sizes';
     const { sql, values } = selection(plan, place, to, columns);
     for (const row of this.#db.iterateArrays(sql, ...values)) {
       const hit = toHit(row, columns);
-      if (isHit(row) && this.#promptMatches(hit.seq, plan.terms)) yield this.#complete(plan, hit);
+      if (isHit(row) && this.#fulfils(hit, plan.condition)) yield this.#complete(plan, hit);
       if (slice.isOver) return { timestamp: hit.timestamp, after: hit };
     }
     return { timestamp: next(plan, to) };
@@ -166,7 +175,7 @@ export class Walk {
 
   /** Reads what the text index finds, timestamp by timestamp: those of one are sorted by their filenames. */
   *#matched(plan: Plan, lookup: Lookup, place: Place, to: number, slice: Slice): Generator<Hit, Place | undefined> {
-    const columns = lookup.untested.length === 0 ? plan.wanted : 'sizes';
+    const columns = lookup.isExact ? plan.wanted : 'sizes';
     const { sql, values } = matching(plan, lookup, { from: place.timestamp, to }, columns);
     let group: Hit[] = [];
     let found = 0;
@@ -182,7 +191,7 @@ export class Walk {
       found += 1;
       if (found > MAX_SORTED) break;
       if (after !== undefined && !isPast(hit, after, plan.order)) continue;
-      if (isHit(row) && this.#promptMatches(hit.seq, lookup.untested)) group.push(this.#complete(plan, hit));
+      if (isHit(row) && (lookup.isExact || this.#fulfils(hit, plan.condition))) group.push(this.#complete(plan, hit));
     }
     if (found > MAX_SORTED) return yield* this.#walked(plan, { timestamp, after }, timestamp, slice);
     yield* sorted(group, plan.order);
@@ -194,9 +203,8 @@ export class Walk {
     return hit;
   }
 
-  #promptMatches(seq: number, terms: string[]): boolean {
-    if (terms.length === 0) return true;
-    return matchesTerms(this.#db.value('SELECT prompt FROM images WHERE seq = ?', seq) as string, terms);
+  #fulfils({ seq }: Hit, condition: Condition): boolean {
+    return isEverything(condition) || matches(new StoredImage(this.#db, seq), condition);
   }
 }
 

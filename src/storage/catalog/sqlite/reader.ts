@@ -1,12 +1,14 @@
 /** All reads of the SQLite catalog, synchronous, over a connection of its own. */
 
-import type { ImageRecord } from '../../domain/record.ts';
+import type { ImageRecord, StoredRecord } from '../../domain/record.ts';
 import type { GroupStatistics } from '../../domain/requests.ts';
 import type { BucketNotes, DueSweep, KnownRecord, ListedRecord, PendingOperation } from '../bucket-catalog.ts';
 import {
   CatalogError,
   type CatalogQuery,
   type CatalogStatistics,
+  type CatalogTotals,
+  type Grouping,
   type ImageSize,
   type PageRequest,
   type RecordPage,
@@ -20,7 +22,19 @@ import { Connection } from './connection.ts';
 import { damageOf } from './opening.ts';
 import { PAUSE } from './pause.ts';
 import { type Start, Walk } from './query.ts';
-import { type PackedPage, RECORD_COLUMNS, type Row, type RowArray, textBytesOf, toPage, toRecord } from './rows.ts';
+import {
+  completed,
+  GENERATION,
+  type PackedPage,
+  RECORD_COLUMNS,
+  type Row,
+  type RowArray,
+  textBytesOf,
+  toPage,
+  toRecord,
+  toStoredRecord,
+} from './rows.ts';
+import { TotalsReader } from './totals.ts';
 
 const ROW_OVERHEAD_BYTES = 1024;
 const MAX_BATCH_CHARS = 8 * 1024 * 1024;
@@ -32,11 +46,13 @@ const NEWEST_FIRST = 'ORDER BY name DESC';
 export class CatalogReader {
   readonly #db: Connection;
   readonly #walk: Walk;
+  readonly #totals: TotalsReader;
   readonly #bucket: BucketRecords;
 
-  constructor({ path }: { path: string }) {
+  constructor({ path }: { path: string | URL }) {
     this.#db = new Connection(path, true);
     this.#walk = new Walk(this.#db);
+    this.#totals = new TotalsReader(this.#db, this.#walk);
     this.#bucket = new BucketRecords(this.#db);
   }
 
@@ -48,18 +64,22 @@ export class CatalogReader {
     this.#db.close();
   }
 
+  /** Returns the version of the schema. */
+  version(): number {
+    return this.#db.value('PRAGMA user_version') as number;
+  }
+
   /** Throws a CatalogError `corrupt` where the file is damaged. Takes seconds for a large one. */
   check(): void {
     const damage = damageOf(this.#db);
     if (damage !== undefined) throw new CatalogError('corrupt', damage);
   }
 
-  find(filename: string): ImageRecord | undefined {
-    const row = this.#db.get(
-      `SELECT ${RECORD_COLUMNS} FROM images WHERE filename = ? AND delete_time IS NULL`,
-      filename,
-    );
-    return row && toRecord(row);
+  find(filename: string): StoredRecord | undefined {
+    const sql = `
+      SELECT ${RECORD_COLUMNS}, ${GENERATION} AS generation FROM images WHERE filename = ? AND delete_time IS NULL`;
+    const row = this.#db.get(sql, filename);
+    return row && toStoredRecord(row);
   }
 
   findByKey(idempotencyKey: string): { record: ImageRecord; deleted: boolean } | undefined {
@@ -95,9 +115,10 @@ export class CatalogReader {
         continue;
       }
       if (rows.length === limit) return { rows, more: true };
-      bytes += textBytesOf(hit.row!) + ROW_OVERHEAD_BYTES;
+      const row = completed(hit.row!);
+      bytes += textBytesOf(row) + ROW_OVERHEAD_BYTES;
       if (rows.length > 0 && bytes > maxBytes) return { rows, more: true };
-      rows.push(hit.row!);
+      rows.push(row);
     }
     return { rows, more: false };
   }
@@ -114,6 +135,10 @@ export class CatalogReader {
       if (sizes.length === limit) break;
     }
     return sizes;
+  }
+
+  totals(query: CatalogQuery, grouping: Grouping): Generator<void, CatalogTotals> {
+    return this.#totals.totals(query, grouping);
   }
 
   statistics(): CatalogStatistics {

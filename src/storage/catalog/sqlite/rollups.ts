@@ -22,6 +22,14 @@ export class Rollups {
     this.#count(record, -1);
   }
 
+  addTags(image: Pick<ImageRecord, 'tags' | 'size'>): void {
+    this.#countTags(image, 1);
+  }
+
+  removeTags(image: Pick<ImageRecord, 'tags' | 'size'>): void {
+    this.#countTags(image, -1);
+  }
+
   /** Writes the sums. Requires that the transaction is open and has made its last change. */
   write(db: Connection): void {
     for (const { kind, name, count, bytes } of this.#sums.values()) {
@@ -43,6 +51,11 @@ export class Rollups {
     this.#to('model', model, sign, size);
     this.#to('category', category, sign, size);
     this.#to('date', utcDay(timestamp), sign, size);
+  }
+
+  /** Counts an image without tags under ''. */
+  #countTags({ tags, size }: Pick<ImageRecord, 'tags' | 'size'>, sign: 1 | -1): void {
+    for (const tag of tags.length === 0 ? [''] : tags) this.#to('tag', tag, sign, size);
   }
 
   #to(kind: string, name: string, sign: 1 | -1, size: number): void {

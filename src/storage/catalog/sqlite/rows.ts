@@ -1,8 +1,9 @@
 /** Converts image records to rows of the table `images` and back. */
 
 import { modelSlug } from '../../domain/naming.ts';
-import type { ImageRecord } from '../../domain/record.ts';
+import { bareRecord, type ImageRecord, type StoredRecord } from '../../domain/record.ts';
 import type { RecordPage } from '../catalog.ts';
+import { generationText, parseGeneration, settingsOf } from '../generation-settings.ts';
 
 export type Row = Record<string, string | number | null>;
 /** The columns of a row in their order. */
@@ -34,10 +35,14 @@ export const RECORD_COLUMNS: string = Object.entries(COLUMNS)
   .map(([name, column]) => `${column} AS ${name}`)
   .join(', ');
 
+/** Null where the settings of an image are not read yet. */
+export const GENERATION = '(SELECT generation FROM settings WHERE settings.seq = images.seq)';
 /** The select list that `recordOf` reads. */
-export const RECORD_VALUES: string = Object.values(COLUMNS)
-  .map((column) => `images.${column}`)
-  .join(', ');
+export const RECORD_VALUES: string = [
+  ...Object.values(COLUMNS).map((column) => `images.${column}`),
+  `${GENERATION} AS generation`,
+].join(', ');
+const GENERATION_AT = Object.keys(COLUMNS).length;
 const AT = Object.fromEntries(Object.keys(COLUMNS).map((name, at) => [name, at])) as Record<keyof ImageRecord, number>;
 
 /** Takes the values of `toRow`, a `deleteTime` and an `unlinkPending`. */
@@ -47,8 +52,8 @@ export const INSERT_IMAGE: string = `
     .map((name) => `:${name}`)
     .join(', ')}, :modelSlug, :deleteTime, :unlinkPending)`;
 
-export function toRow(record: ImageRecord): Row {
-  const { pinned, tags, nonce = null, ...plain } = record;
+export function toRow(record: StoredRecord): Row {
+  const { pinned, tags, nonce = null, ...plain } = bareRecord(record);
   return { ...plain, pinned: Number(pinned), tags: JSON.stringify(tags), nonce, modelSlug: modelSlug(record.model) };
 }
 
@@ -65,11 +70,27 @@ export function toRecord(row: Row): ImageRecord {
   } as ImageRecord;
 }
 
-/** Converts the first columns of a row that has RECORD_VALUES and perhaps others after them. */
-export function recordOf(row: RowArray): ImageRecord {
+/** As `toRecord`, of a row that has a `generation`, too. */
+export function toStoredRecord(row: Row): StoredRecord {
+  const record = toRecord(row);
+  const generation =
+    row.generation === null ? settingsOf(record).generation : parseGeneration(row.generation as string);
+  return { ...record, ...(generation && { generation }) };
+}
+
+/** Reads the settings of a row that has RECORD_VALUES, where they are not read yet. */
+export function completed(row: RowArray): RowArray {
+  row[GENERATION_AT] ??= generationText(
+    settingsOf({ prompt: row[AT.prompt] as string, parametersJson: row[AT.parametersJson] as string }).generation,
+  );
+  return row;
+}
+
+/** Converts the first columns of a completed row that has RECORD_VALUES and perhaps others after them. */
+function recordOf(row: RowArray): StoredRecord {
   const text = (name: keyof ImageRecord) => row[AT[name]] as string;
   const number = (name: keyof ImageRecord) => row[AT[name]] as number;
-  const [tags, nonce] = [text('tags'), row[AT.nonce]];
+  const [tags, nonce, generation] = [text('tags'), row[AT.nonce], row[GENERATION_AT]];
   return {
     filename: text('filename'),
     key: text('key'),
@@ -89,10 +110,11 @@ export function recordOf(row: RowArray): ImageRecord {
     prompt: text('prompt'),
     parametersJson: text('parametersJson'),
     ...(nonce !== null && { nonce: nonce as string }),
+    ...(generation !== '' && { generation: parseGeneration(generation as string)! }),
   };
 }
 
-/** A page of rows that `recordOf` converts. */
+/** A page of completed rows. */
 export interface PackedPage {
   rows: RowArray[];
   more: boolean;
@@ -102,8 +124,9 @@ export function toPage({ rows, more }: PackedPage): RecordPage {
   return { records: rows.map(recordOf), more };
 }
 
+const TEXTS_AT = [AT.prompt, AT.model, AT.category, AT.parametersJson, AT.tags, GENERATION_AT];
+
 /** Returns the bytes of the texts in such a row. */
 export function textBytesOf(row: RowArray): number {
-  const bytes = (name: keyof ImageRecord) => Buffer.byteLength(row[AT[name]] as string);
-  return bytes('prompt') + bytes('model') + bytes('category') + bytes('parametersJson') + bytes('tags');
+  return TEXTS_AT.reduce((bytes, at) => bytes + Buffer.byteLength(row[at] as string), 0);
 }

@@ -1,15 +1,26 @@
 /** Keeps the text index: gives each image its place in time, and writes the changes of a transaction in that order. */
+import { StorageError } from '../../domain/errors.ts';
 import type { ImageRecord } from '../../domain/record.ts';
-import { indexedText } from '../search-fields.ts';
+import { settingsOf } from '../generation-settings.ts';
+import { indexedText, type Searched } from '../search-fields.ts';
 import type { Connection } from './connection.ts';
 import { NO_TIMESTAMP, SEARCH_TABLES } from './migrations/003-timeline.ts';
+import { Slice } from './pause.ts';
+import { StoredImage, writeSettings } from './stored-image.ts';
 
 /** Of a place in time, for images of one timestamp. */
 const SLOTS = 2 ** 15;
-/** What one call of `indexOlder` reads: a few ms of work. */
+/** What one call of `indexOlder` adds, where their parameters are short: a few ms of work. */
 const INDEXED_AT_ONCE = 250;
+/** When the settings of more images may have been read. */
+const RETRY_AFTER_MS = 5_000;
 
-type Indexed = Pick<ImageRecord, 'prompt' | 'model' | 'category' | 'tags' | 'pinned' | 'timestamp'>;
+interface Place {
+  seq: number;
+  timestamp: number;
+  /** 1 where the settings are stored. */
+  isRead: number;
+}
 
 /** Without a text, the image is removed. */
 interface Change {
@@ -28,13 +39,16 @@ export class TextIndex {
     this.#db = db;
   }
 
-  /** Adds a new image. Leaves out what `indexOlder` will add, and what has no free slot. */
-  add(seq: number, image: Indexed): void {
+  /** Adds a new image. Leaves out what `indexOlder` will add, and the text of what has no free slot. */
+  add(seq: number, record: ImageRecord): void {
     this.#indexedFrom ??= indexedFrom(this.#db);
-    if (image.timestamp >= this.#indexedFrom) this.#add(seq, image);
+    if (record.timestamp < this.#indexedFrom) return;
+    const settings = settingsOf(record);
+    writeSettings(this.#db, seq, settings);
+    this.#add(seq, { ...record, settings });
   }
 
-  #add(seq: number, image: Indexed): void {
+  #add(seq: number, image: Searched): void {
     const { timestamp } = image;
     const slot = this.#takeSlot(timestamp, seq);
     if (slot !== undefined) this.#changes.push({ timestamp, slot, text: indexedText(image) });
@@ -42,6 +56,7 @@ export class TextIndex {
   }
 
   remove(seq: number, { timestamp }: Pick<ImageRecord, 'timestamp'>): void {
+    this.#db.run('DELETE FROM settings WHERE seq = ?', seq);
     const slot = this.#slotOf(timestamp, seq);
     if (slot === undefined) return;
     this.#db.run('DELETE FROM timeline WHERE place = (? << 15) | ?', timestamp, slot);
@@ -62,30 +77,41 @@ export class TextIndex {
   indexOlder(): boolean {
     const from = indexedFrom(this.#db);
     if (from === 0) return false;
-    const rows = this.#notIndexed('timestamp < ?', from, INDEXED_AT_ONCE);
-    const last = rows.at(-1);
-    if (rows.length < INDEXED_AT_ONCE) this.#db.run("DELETE FROM store WHERE name = 'indexed_from'");
-    else this.#db.run("UPDATE store SET value = ? WHERE name = 'indexed_from'", last!.timestamp);
-    for (const row of rows) if (row.timestamp !== last!.timestamp) this.#add(row.seq, row);
+    const newest = this.#places('timestamp < ?', from, INDEXED_AT_ONCE);
+    const last = newest.at(-1)?.timestamp;
     // Those with the last timestamp may be more than were read.
-    if (last !== undefined) this.#addAll(last.timestamp);
+    const together = last === undefined ? [] : this.#places('timestamp = ?', last, SLOTS + 1);
+    const alone = newest.filter(({ timestamp }) => timestamp !== last);
+    if (!this.#storeSettings([...alone, ...together])) return true;
+    if (newest.length < INDEXED_AT_ONCE) this.#db.run("DELETE FROM store WHERE name = 'indexed_from'");
+    else this.#db.run("UPDATE store SET value = ? WHERE name = 'indexed_from'", last!);
+    this.#addAll(alone);
+    if (together.length <= SLOTS) this.#addAll(together);
+    else this.#db.run('INSERT INTO crowded (timestamp) VALUES (?)', last!);
     this.write();
-    return rows.length === INDEXED_AT_ONCE;
+    return newest.length === INDEXED_AT_ONCE;
   }
 
-  #addAll(timestamp: number): void {
-    const images = this.#notIndexed('timestamp = ?', timestamp, SLOTS + 1);
-    if (images.length > SLOTS) this.#db.run('INSERT INTO crowded (timestamp) VALUES (?)', timestamp);
-    else for (const image of images) this.#add(image.seq, image);
+  #addAll(places: readonly Place[]): void {
+    for (const { seq } of places) this.#add(seq, new StoredImage(this.#db, seq));
   }
 
-  #notIndexed(where: string, timestamp: number, limit: number): (Indexed & { seq: number })[] {
+  /** Reads the parameters of images, which may be long. Returns false when its time is over. */
+  #storeSettings(places: readonly Place[]): boolean {
+    const slice = new Slice();
+    for (const { seq } of places.filter(({ isRead }) => isRead === 0)) {
+      if (slice.isOver) return false;
+      writeSettings(this.#db, seq, new StoredImage(this.#db, seq).settings);
+    }
+    return true;
+  }
+
+  #places(where: string, timestamp: number, limit: number): Place[] {
     const sql = `
-      SELECT seq, timestamp, pinned, model, category, tags, prompt FROM images INDEXED BY images_time
+      SELECT seq, timestamp, EXISTS (SELECT 1 FROM settings WHERE settings.seq = images.seq) AS isRead
+      FROM images INDEXED BY images_time
       WHERE delete_time IS NULL AND ${where} ORDER BY timestamp DESC, filename DESC LIMIT ${limit}`;
-    return this.#db.all(sql, timestamp).map(({ pinned, tags, ...row }) => {
-      return { ...row, pinned: pinned === 1, tags: JSON.parse(tags as string) } as Indexed & { seq: number };
-    });
+    return this.#db.all(sql, timestamp) as unknown as Place[];
   }
 
   /** Takes a free slot; undefined when there is none. */
@@ -118,6 +144,16 @@ export class TextIndex {
 /** Returns the first timestamp from which on all images are indexed, but for crowded ones. */
 export function indexedFrom(db: Connection): number {
   return (db.value("SELECT value FROM store WHERE name = 'indexed_from'") as number | undefined) ?? 0;
+}
+
+/** Throws CATALOG_REBUILDING, with the progress, where the settings of some images are not read yet. */
+export function checkSettingsRead(db: Connection): void {
+  if (indexedFrom(db) === 0) return;
+  const done = db.value('SELECT count(*) FROM timeline') as number;
+  const count = db.value("SELECT count FROM rollups WHERE kind = 'total'") as number | undefined;
+  const [read, all] = [done, count ?? 0].map((images) => images.toLocaleString('en-US'));
+  const message = `the catalog reads settings of older images: ${read} of ${all} done`;
+  throw new StorageError('CATALOG_REBUILDING', message, { retryAfterMs: RETRY_AFTER_MS });
 }
 
 /** Leaves all images to `indexOlder`. */

@@ -1,7 +1,7 @@
 /** One worker thread with a SQLite connection, and calls to it. */
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
-import { StoreOpenError } from '../../domain/errors.ts';
+import { StorageError, StoreOpenError } from '../../domain/errors.ts';
 import { CatalogError, type CatalogFailure } from '../catalog.ts';
 import type { Gate } from './gate.ts';
 import type { Answer, PlainError, Request, Role, ThreadData } from './messages.ts';
@@ -43,6 +43,8 @@ export class CatalogThread<R extends Role> {
   readonly #worker: Worker;
   readonly #waiting = new Map<number, Waiting>();
   readonly #onDeath: (error: Error) => void;
+  /** What goes out with the next message. */
+  #unsent: Request[] = [];
   #nextId = 0;
   #state: 'running' | 'stopping' | 'dead' = 'running';
 
@@ -56,7 +58,9 @@ export class CatalogThread<R extends Role> {
       execArgv: [],
     };
     this.#worker = new Worker(WORKER, options);
-    this.#worker.on('message', (answer: Answer) => this.#settle(answer));
+    this.#worker.on('message', (answers: Answer[]) => {
+      for (const answer of answers) this.#settle(answer);
+    });
     let cause: unknown;
     this.#worker.on('error', (error) => {
       cause = error;
@@ -113,8 +117,15 @@ export class CatalogThread<R extends Role> {
     await exited;
   }
 
+  /** To wake the thread takes longer than most calls: all of a turn of the event loop go in one message. */
   #send(request: Request): void {
-    this.#worker.postMessage(request);
+    this.#unsent.push(request);
+    if (this.#unsent.length > 1) return;
+    setImmediate(() => {
+      const requests = this.#unsent;
+      this.#unsent = [];
+      this.#worker.postMessage(requests);
+    });
   }
 
   #settle(answer: Answer): void {
@@ -135,6 +146,7 @@ export class CatalogThread<R extends Role> {
 }
 
 function revive(error: PlainError): Error {
+  if ('reason' in error) return new StorageError(error.reason, error.message, { retryAfterMs: error.retryAfterMs });
   return 'kind' in error
     ? new StoreOpenError(error.kind, error.message)
     : new CatalogError(error.failure, error.message);

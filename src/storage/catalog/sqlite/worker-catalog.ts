@@ -103,7 +103,9 @@ function openedOver(
 
 function catalogOver(threads: CatalogThreads, calls: Calls): WorkerCatalog {
   const { writer, reader } = threads;
-  const indexing = new Indexing(() => calls.watch(() => writer.call('indexOlder', [])));
+  const indexing = new Indexing(() =>
+    calls.watch(async () => (await writer.call('indexOlder', [])) || writer.call('countOlder', [])),
+  );
   return {
     ...reader.methods(READS, calls.read),
     ...writer.methods(WRITES, calls.watch),
@@ -111,6 +113,7 @@ function catalogOver(threads: CatalogThreads, calls: Calls): WorkerCatalog {
     page: async (query, request) =>
       toPage(await calls.search(query, () => reader.call('packedPage', [query, request]))),
     pageSizes: (query, request) => calls.search(query, () => reader.call('pageSizes', [query, request])),
+    totals: (query, grouping) => calls.search(query, () => reader.call('totals', [query, grouping])),
     async close(clean) {
       await indexing.stop();
       await calls.close(clean);

@@ -21,6 +21,7 @@ import {
   seal,
 } from './opening.ts';
 import { INSERT_IMAGE, RECORD_COLUMNS, toRecord, toRow } from './rows.ts';
+import { countOlder } from './tag-counts.ts';
 import { emptyIndex, TextIndex } from './text-index.ts';
 
 /** How far the WAL grows before it is copied into the database. */
@@ -295,6 +296,13 @@ export class CatalogWriter {
   /** Adds some of the images that the text index does not have. Returns whether there may be more. */
   indexOlder(): boolean {
     const more = this.#repairingSearch(() => this.#db.transactionInPlace(() => new TextIndex(this.#db).indexOlder()));
+    this.#limitWal();
+    return more;
+  }
+
+  /** Counts the tags of some of the images whose tags are not counted. Returns whether there may be more. */
+  countOlder(): boolean {
+    const more = this.#db.transactionInPlace(() => countOlder(this.#db));
     this.#limitWal();
     return more;
   }
