@@ -125,6 +125,24 @@ it('a refiner does not hide the base, nor an upscaler, a detailer or a preview',
   expect(await readGraph(graph)).toEqual(OWL);
 });
 
+it('what is added to a model is not the model, nor is any other', async () => {
+  const motion = node('ADE_AnimateDiffLoader', { model: ['loader', 0], model_name: 'motion_v2.ckpt' });
+  expect(await readGraph({ ...BASE, motion, sampler: sampler({ model: ['motion', 0] }) })).toEqual(OWL);
+  const depth = node('DepthAnythingModelLoader', { model_name: 'depth_vitl.safetensors' });
+  const cutter = node('CutterLoader', { model_name: 'Base (938MB)' });
+  expect(await readGraph({ depth, cutter })).toEqual({});
+});
+
+it('a sampler in two stages, and one of another name, are found', async () => {
+  const stage = sampler({ seed: 9, latent_image: undefined, optional_latent: ['sampler', 3] });
+  expect(await readGraph({ ...BASE, stage, save: node('SaveImage', { images: ['stage', 0] }) })).toEqual(OWL);
+  const upscaler = node('UltimateSDUpscale', { ...sampler({}).inputs, latent_image: undefined, image: ['picture', 0] });
+  const { sampler: _sampler, ...rest } = BASE;
+  const graph = { ...rest, upscaler, save: node('SaveImage', { images: ['upscaler', 0] }) };
+  const { width: _width, height: _height, ...owl } = OWL;
+  expect(await readGraph(graph)).toEqual(owl);
+});
+
 it('an output of any name counts, before a preview does', async () => {
   const other = sampler({ seed: 11 });
   const preview = node('PreviewImage', { images: ['other', 0] });
@@ -154,6 +172,12 @@ describe('the negative prompt', () => {
   it('is none where the positive one is only zeroed, or it has no words', async () => {
     expect(await negativeOf({ no: node('ConditioningZeroOut', { conditioning: ['yes', 0] }) })).toBeUndefined();
     expect(await negativeOf({ no: encode(' ') })).toBeUndefined();
+  });
+
+  it('is none where a guider takes one prompt', async () => {
+    const guider = node('BasicGuider', { model: ['loader', 0], conditioning: ['yes', 0] });
+    const custom = node('SamplerCustomAdvanced', { guider: ['guider', 0], latent_image: ['size', 0] });
+    expect(await negativeOf({ guider, sampler: custom })).toBeUndefined();
   });
 
   it('is found behind a guider and in a loader that has both', async () => {
@@ -316,5 +340,6 @@ async function readGraph(graph: object) {
 }
 
 async function settingsOf({ prompt, model, parametersJson = '' }: Awaited<ReturnType<typeof read>>) {
-  return { prompt, model, ...generationOf({ prompt: prompt ?? '', parametersJson }) };
+  const found = { prompt, model, ...generationOf({ prompt: prompt ?? '', parametersJson }) };
+  return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined));
 }

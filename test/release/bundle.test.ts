@@ -21,6 +21,8 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'image-storage-bundle-'));
   installed = await installPackage(folder);
   await writeFile(join(installed.app, 'fox.png'), pngOf({ width: 32, height: 32 }));
+  const large = `{"prompt":"an owl","note":"${'x'.repeat(100_000)}"}`;
+  await writeFile(join(installed.app, 'owl.png'), pngOf({ width: 32, height: 32, text: { parameters: large } }));
   const { command } = installed;
   daemon = await startDaemonProcess(join(folder, 'outputs'), { command, listen: `unix:${folder}/socket` });
 }, 120_000);
@@ -65,6 +67,8 @@ it('serves and is served by its command over a Unix socket', async () => {
   await cli('health');
   await cli('save', 'fox.png', '--prompt', 'a vixen');
   expect(JSON.parse(await cli('list', '--query', 'vixen', '--json'))).toMatchObject({ prompt: 'a vixen', width: 32 });
+  await cli('save', 'owl.png');
+  expect(JSON.parse(await cli('list', '--query', 'owl', '--json'))).toMatchObject({ prompt: 'an owl', width: 32 });
 });
 
 it('serves as a library in process', async () => {

@@ -25,8 +25,12 @@ export async function findAvifBlocks(readAt: ReadAt): Promise<Blocks> {
     return Buffer.concat(await Promise.all(extents.map((extent) => readAt(extent.at, extent.lengthBytes))));
   };
   const exif = await read('Exif');
-  // The first field is the length of the data before the TIFF.
-  return { exif: exif?.subarray(4 + exif.readUInt32BE(0)), xmp: await read('application/rdf+xml') };
+  return { exif: exif && tiffOf(exif), xmp: await read('application/rdf+xml') };
+}
+
+/** The first field is the length of the data before the TIFF. */
+function tiffOf(item: Buffer): Buffer {
+  return item.length < 4 ? NOTHING : item.subarray(4 + item.readUInt32BE(0));
 }
 
 async function readMeta(readAt: ReadAt): Promise<Buffer> {

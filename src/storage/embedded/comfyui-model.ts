@@ -8,11 +8,11 @@ const MODEL_LINKS = [
   /^(model|model\d|model_high_noise|base_model|unet)$/,
   /^(guider|pipe|basic_pipe|base_ctx|context|value)$/,
 ];
-const MODEL_NAMES = [
-  ...['ckpt_name', 'unet_name', 'model_name', 'base_ckpt_name', 'gguf_name', 'diffusion_model', 'model_path'],
-  ...['checkpoint', 'model'],
-];
-const LORA_NAME = /^lora(?:_name)?(?:_(\d+))?(?:_name)?$/;
+const MODEL_NAMES = ['ckpt_name', 'unet_name', 'base_ckpt_name'];
+/** Other models have these names, too. */
+const VAGUE_NAMES = ['model_name', 'gguf_name', 'diffusion_model', 'model_path', 'checkpoint', 'model'];
+const OTHER_MODELS = /upscale|depth|segment|sam|dino|clip|vae|control|detect|face|rembg|motion|adapter/i;
+const LORA_NAME = /^lora(?:_name)?_?(\d+)?(?:_name)?$/;
 const LORA_LINKS = ['lora_stack', 'optional_lora_stack', 'lora', 'prev_lora'];
 const MODEL_FILE = /\.(safetensors|sft|ckpt|pth?|bin|gguf|onnx)$/i;
 
@@ -28,16 +28,16 @@ export function modelOf(graph: Graph, sampler: Node): ModelAndLoras {
 }
 
 export function anyModel(graph: Graph): string | undefined {
-  const loaders = graph.nodes.filter(({ class_type }) => !/upscale/i.test(class_type));
-  const names = MODEL_NAMES.flatMap((name) => loaders.map((node) => modelName(node, [name])));
-  return names.find((name) => name !== undefined);
+  const loaders = graph.nodes.filter(({ class_type }) => !OTHER_MODELS.test(class_type));
+  const clear = loaders.map((node) => nameIn(node, MODEL_NAMES));
+  return [...clear, ...loaders.map(vagueName)].find((name) => name !== undefined);
 }
 
 /** Returns the name of the file that a node's model was loaded from, through any chain of links. */
 function modelFrom(graph: Graph, node: Node | undefined, seen: Set<Node>, loras: Set<string>): string | undefined {
   if (node === undefined || !visits(seen, node)) return undefined;
   addLoras(graph, node, loras);
-  const own = modelName(node, MODEL_NAMES);
+  const own = nameIn(node, MODEL_NAMES);
   if (own !== undefined) return own;
   for (const links of MODEL_LINKS) {
     for (const [name, value] of Object.entries(node.inputs)) {
@@ -45,15 +45,23 @@ function modelFrom(graph: Graph, node: Node | undefined, seen: Set<Node>, loras:
       if (model !== undefined) return model;
     }
   }
-  return undefined;
+  // What passes a model on adds another to it.
+  return nameIn(node, VAGUE_NAMES.slice(0, -1)) ?? vagueName(node);
 }
 
-function modelName({ inputs }: Node, names: string[]): string | undefined {
-  const file = names
-    .filter((name) => name !== 'model' || MODEL_FILE.test(String(inputs[name])))
-    .map((name) => inputs[name])
-    .find((value) => typeof value === 'string');
+function nameIn({ inputs }: Node, names: readonly string[]): string | undefined {
+  const file = names.map((name) => inputs[name]).find((value) => typeof value === 'string');
   return file && modelOfFile(file);
+}
+
+/** Returns the name of a file of a model. */
+function vagueName({ inputs }: Node): string | undefined {
+  const file = VAGUE_NAMES.map((name) => inputs[name]).find(isModelFile);
+  return file && modelOfFile(file);
+}
+
+export function isModelFile(value: unknown): value is string {
+  return typeof value === 'string' && MODEL_FILE.test(value);
 }
 
 /** Adds the LoRAs of a node, and of the stacks that it is linked to. */

@@ -14,6 +14,8 @@ const NEGATIVES = [
   'negative_conditioning',
   'uncond',
 ];
+/** Inputs that carry both prompts of a sampler. */
+const CARRIERS = ['guider', 'basic_pipe', 'pipe', 'base_ctx', 'context', 'positive', 'value'];
 /** Inputs that hold the text of a text node; the first that is not empty counts. */
 const TEXTS = [
   ...['text', 'prompt', 't5xxl', 'text_g', 'text_l', 'clip_g', 'clip_l', 'positive_prompt', 'text_positive'],
@@ -40,9 +42,17 @@ export function promptOf(graph: Graph, sampler: Node): string | undefined {
 
 /** Returns undefined when the sampler has none, or one without words. */
 export function negativeOf(graph: Graph, sampler: Node): string | undefined {
-  const carriers = ['guider', 'basic_pipe', 'pipe', 'base_ctx', 'context', 'value'];
-  const text = new TextSearch(graph, 'negative', sampler).through(sampler, [...NEGATIVES, ...carriers]);
-  return text?.trim() ? text : undefined;
+  const search = new TextSearch(graph, 'negative', sampler);
+  const seen = new Set<Node>();
+  const carriers = [sampler];
+  for (const carrier of carriers) {
+    if (!visits(seen, carrier)) continue;
+    const text = search.through(carrier, NEGATIVES);
+    if (text !== undefined) return text.trim() ? text : undefined;
+    const sources = CARRIERS.map((name) => graph.follow(carrier.inputs[name]));
+    carriers.push(...sources.filter((source) => source !== undefined));
+  }
+  return undefined;
 }
 
 /** Returns the text of the first encoder that has one, negative ones aside. */

@@ -1,4 +1,5 @@
 /** Turns the graph that ComfyUI's editor draws into the one that it runs, as far as the names of values are known. */
+import { isModelFile } from './comfyui-model.ts';
 import { asFields, asText, ExactNumber, type Fields } from './fields.ts';
 
 /** The names of the values of a node, in the order of its widgets; '' is the control behind a seed. */
@@ -19,6 +20,14 @@ const WIDGETS: Record<string, string[]> = {
   UnetLoaderGGUF: ['unet_name'],
   LoraLoader: ['lora_name', 'strength_model', 'strength_clip'],
   LoraLoaderModelOnly: ['lora_name', 'strength_model'],
+  CheckpointLoader: ['', 'ckpt_name'],
+  'Efficient Loader': [
+    ...['ckpt_name', '', '', 'lora_name', '', '', 'positive', 'negative', '', ''],
+    ...['empty_latent_width', 'empty_latent_height'],
+  ],
+  'KSampler (Efficient)': ['seed', '', 'steps', 'cfg', 'sampler_name', 'scheduler'],
+  'LoRA Stacker': ['', 'lora_count', 'lora_name_1', '', '', '', 'lora_name_2', '', '', '', 'lora_name_3'],
+  XlabsSampler: ['noise_seed', '', 'steps', '', 'cfg'],
   EmptyLatentImage: ['width', 'height', 'batch_size'],
   EmptySD3LatentImage: ['width', 'height', 'batch_size'],
 };
@@ -85,8 +94,16 @@ function firstLink(node: Fields, links: Links): unknown {
 function widgetsOf(node: Fields): Fields {
   const values = node.widgets_values;
   if (!Array.isArray(values)) return asFields(values);
-  const names = WIDGETS[String(node.type)] ?? widgetNames(node, values) ?? ['value'];
+  const names = WIDGETS[String(node.type)] ?? widgetNames(node, values);
+  if (names === undefined) return unnamed(values);
   return Object.fromEntries(names.map((name, at) => [name, values[at]]).filter(([name]) => name !== ''));
+}
+
+/** The first value mostly is what the node is about; rgthree has an object for each LoRA. */
+function unnamed(values: unknown[]): Fields {
+  const loras = values.filter((value) => 'lora' in asFields(value)).map((value, at) => [`lora_${at}`, value]);
+  const [first] = values;
+  return { [isModelFile(first) ? 'model_name' : 'value']: first, ...Object.fromEntries(loras) };
 }
 
 /** Returns undefined where the inputs do not name all values. */

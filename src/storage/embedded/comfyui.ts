@@ -15,6 +15,7 @@ const SETTINGS: Record<string, string[]> = {
   sampler_name: ['sampler_name'],
   scheduler: ['scheduler'],
 };
+const LATENTS = ['latent_image', 'samples', 'latent', 'optional_latent', 'latents'];
 /** Width and height of the latent image, by the names that nodes have for them. */
 const SIZES = [
   ['width', 'height'],
@@ -58,8 +59,8 @@ function firstSampler(graph: Graph): Node | undefined {
   const seen = new Set<Node>();
   while (sampler !== undefined && !seen.has(sampler)) {
     seen.add(sampler);
-    const latent = graph.follow(sampler.inputs.latent_image ?? sampler.inputs.samples);
-    sampler = (latent && graph.nearest([latent], isSampler)) ?? sampler;
+    const before: Node | undefined = graph.nearest(latentsOf(graph, sampler), isSampler);
+    sampler = before ?? sampler;
   }
   return sampler;
 }
@@ -74,8 +75,18 @@ function lastSampler(graph: Graph): Node | undefined {
       nodes.length === saving.length ? [] : graph.ends().filter(({ class_type }) => !/preview/i.test(class_type)),
       isSampler,
     ) ??
-    nodes.find(isSampler)
+    nodes.find(isSampler) ??
+    graph.nearest(saving, isLikeSampler)
   );
+}
+
+function latentsOf(graph: Graph, { inputs }: Node): (Node | undefined)[] {
+  return LATENTS.map((name) => graph.follow(inputs[name]));
+}
+
+/** Upscalers that sample have other names. */
+function isLikeSampler({ inputs }: Node): boolean {
+  return isLink(inputs.positive) && inputs.steps !== undefined && inputs.seed !== undefined;
 }
 
 function isSampler({ class_type, inputs }: Node): boolean {
@@ -117,13 +128,12 @@ function guidanceOf(graph: Graph, { inputs }: Node): unknown {
 }
 
 /** Returns the size of the latent image that the sampler began with. */
-function sizeOf(graph: Graph, { inputs }: Node): Record<string, unknown> {
+function sizeOf(graph: Graph, sampler: Node): Record<string, unknown> {
   const sizeIn = (node: Node) =>
     SIZES.map((names) => names.map((name) => graph.valueOf(node.inputs[name]))).find((size) =>
       size.every((side) => side instanceof ExactNumber),
     );
-  const sources = [inputs.latent_image, inputs.samples, inputs.latent].map((value) => graph.follow(value));
-  const node = graph.nearest(sources, (candidate) => sizeIn(candidate) !== undefined);
+  const node = graph.nearest(latentsOf(graph, sampler), (candidate) => sizeIn(candidate) !== undefined);
   const [width, height] = (node && sizeIn(node)) ?? [];
   return { width, height };
 }

@@ -8,7 +8,7 @@ const [EXTENSION, COMMENT, IMAGE] = [0x21, 0xfe, 0x2c];
 const MAX_BLOCKS = 64;
 const MAX_COMMENT_BYTES = 1024 * 1024;
 /** The most sub-blocks of 255 bytes to look at, pixels included. */
-const MAX_SUB_BLOCKS = 8_000;
+const MAX_SUB_BLOCKS = 4_000;
 
 /** Returns undefined when there is none before the second image. Requires a GIF. */
 export async function readGifComment(readAt: ReadAt): Promise<Buffer | undefined> {
