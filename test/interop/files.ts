@@ -9,6 +9,12 @@ import { layOutImages, recordOf } from '../support/many-images.ts';
 const MIB = 1024 * 1024;
 const CONTENT_TYPES: Record<string, string> = { '.png': 'image/png', '.jpg': 'image/jpeg', '.webp': 'image/webp' };
 const SEEDED = 5_000;
+/** As A1111 writes it. */
+const GENERATED = [
+  'a heron at dawn, <lora:ink_wash:0.8>',
+  'Negative prompt: blurry, watermark',
+  'Steps: 28, Sampler: Euler a, Schedule type: Karras, CFG scale: 6.5, Seed: 18446744073709551615, Size: 832x1216, Model: meadow_v2',
+].join('\n');
 
 /** By name: files with path, size and sha256, the real images, and parts of `picture` with offset, size and sha256. */
 export async function interopFiles(folder: string): Promise<Record<string, unknown>> {
@@ -17,6 +23,7 @@ export async function interopFiles(folder: string): Promise<Record<string, unkno
     picture,
     large: pngOf({ width: 64, height: 48, sizeBytes: 64 * MIB, seed: 1 }),
     truncated: picture.subarray(0, 2_000_000),
+    generated: pngOf({ width: 64, height: 48, seed: 2, text: { parameters: GENERATED } }),
     empty: Buffer.alloc(0),
     text: Buffer.from('a red fox'),
   };

@@ -1,8 +1,10 @@
 /** Tells from the head of a WebP's pixels whether they may end in zeros: some coders write flat surfaces like that. */
 import type { Dimensions } from './parser.ts';
+import { lowestQuantizer, QUANTIZER_HEAD_BYTES } from './vp8-quantizer.ts';
 
-/** The bytes that the sizes of a frame and the first transforms take. */
-export const PIXEL_HEAD_BYTES = 10;
+/** What is read of pixels, from which their size can be told. */
+export const PIXEL_HEAD_BYTES = QUANTIZER_HEAD_BYTES;
+const SIZE_HEAD_BYTES = 10;
 /** The frame of an animation begins with its place and size; its pixels are chunks. */
 const FRAME_HEADER_BYTES = 16;
 const CHUNK_HEADER_BYTES = 8;
@@ -10,20 +12,19 @@ export const FRAME_HEAD_BYTES = FRAME_HEADER_BYTES + CHUNK_HEADER_BYTES + PIXEL_
 
 /**
  * A macroblock without coefficients takes 5.6 bits at most with the probabilities that VP8 begins with (RFC 6386, 13.5),
- * all of them zeros. Where that is most of the picture, it is most of the coefficients, and no more than those.
+ * all of them zeros. Coders leave these in place where they quantize least, else they skip such macroblocks.
  */
 const FLAT_MACROBLOCK_BYTES = 0.75;
-const FLAT_OF_COEFFICIENTS = 0.75;
+const FINEST_QUANTIZER = 4;
 /** More than the probabilities of a busy picture cost a flat surface below it (measured, 5.6 and 0.17). */
 const FLAT_BELOW_MACROBLOCK_BYTES = 6;
 const FLAT_BELOW_OF_ALL = 0.2;
-const TAG_BYTES = 10;
 
 const [PREDICTOR, SUBTRACT_GREEN, NONE] = [0, 2, -1];
 
 /** Returns the size of lossy pixels (VP8); undefined where they do not begin with a key frame. */
 export function lossySize(head: Buffer): Dimensions | undefined {
-  if (head.length < PIXEL_HEAD_BYTES || head.readUIntBE(3, 3) !== 0x9d012a) return undefined;
+  if (head.length < SIZE_HEAD_BYTES || head.readUIntBE(3, 3) !== 0x9d012a) return undefined;
   return { width: head.readUInt16LE(6) & 0x3fff, height: head.readUInt16LE(8) & 0x3fff };
 }
 
@@ -51,10 +52,8 @@ function lossyMay(size: Dimensions | undefined, head: Buffer | undefined, length
   if (size === undefined) return false;
   const macroblocks = Math.ceil(size.width / 16) * Math.ceil(size.height / 16);
   if (zeros <= Math.min(macroblocks * FLAT_BELOW_MACROBLOCK_BYTES, lengthBytes * FLAT_BELOW_OF_ALL)) return true;
-  if (zeros > macroblocks * FLAT_MACROBLOCK_BYTES || head === undefined) return false;
-  const modesBytes = head.readUIntLE(0, 3) >> 5;
-  const coefficientBytes = lengthBytes - TAG_BYTES - modesBytes;
-  return zeros >= coefficientBytes * FLAT_OF_COEFFICIENTS && zeros <= coefficientBytes + TAG_BYTES;
+  if (zeros > macroblocks * FLAT_MACROBLOCK_BYTES) return false;
+  return head === undefined || lowestQuantizer(head) <= FINEST_QUANTIZER;
 }
 
 /**

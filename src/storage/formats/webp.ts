@@ -6,8 +6,8 @@ import type { Watch } from './watch.ts';
 import { FRAME_HEAD_BYTES, losslessSize, lossySize, mayEndInZeros, PIXEL_HEAD_BYTES } from './webp-pixels.ts';
 import { mayBeUnwritten, ZeroTail } from './zero-tail.ts';
 
-/** What is read of the first chunk, which contains the dimensions, and of pixels. */
-const HEAD_BYTES: Readonly<Record<string, number>> = { ANMF: FRAME_HEAD_BYTES };
+/** What is read of the first chunk, which contains the dimensions. */
+const MAX_HEAD_BYTES = 10;
 const PIXELS = new Set(['VP8 ', 'VP8L', 'ANMF']);
 
 export const webp: Format = {
@@ -27,7 +27,8 @@ function* parse(_position: () => number, watch?: Watch): Parser {
     found.hasPixels ||= hasPixels;
     const isWatched = watch !== undefined && hasPixels && mayBeUnwritten(lengthBytes);
     if (found.size !== undefined && !isWatched) return undefined;
-    const headBytes = Math.min(lengthBytes, HEAD_BYTES[type] ?? PIXEL_HEAD_BYTES);
+    const watchedBytes = type === 'ANMF' ? FRAME_HEAD_BYTES : PIXEL_HEAD_BYTES;
+    const headBytes = Math.min(lengthBytes, isWatched ? watchedBytes : MAX_HEAD_BYTES);
     return readInto(at, headBytes, (head) => {
       found.size ??= canvas(type, head);
       if (!isWatched) return;
@@ -42,7 +43,7 @@ function* parse(_position: () => number, watch?: Watch): Parser {
 
 /** Returns the dimensions of the whole image from its first chunk. */
 function canvas(type: string, head: Buffer): Dimensions {
-  if (type === 'VP8X' && head.length === PIXEL_HEAD_BYTES) {
+  if (type === 'VP8X' && head.length === MAX_HEAD_BYTES) {
     return dimensions(head.readUIntLE(4, 3) + 1, head.readUIntLE(7, 3) + 1);
   }
   const size = type === 'VP8 ' ? lossySize(head) : type === 'VP8L' ? losslessSize(head) : undefined;
