@@ -52,12 +52,13 @@ function filenameOf(wanted: ImageRecord, count: number, shortId: () => string): 
 }
 
 /**
- * Returns the first result of the key. Of a deleted one, all other fields are those of `wanted`, since the fingerprints
- * are equal.
+ * Returns the first result of the key. Where only a tombstone tells of it, all other fields are those of `wanted`, since
+ * the fingerprints are equal.
  */
 function replay(first: ImageRecord | RecordTombstone, wanted: ImageRecord): Committed {
   checkReplay(first, wanted);
-  if ('prompt' in first) return { record: first, replayed: true, settled: Promise.resolve() };
+  // A row that was made from a tombstone has no sha256.
+  if ('sha256' in first && first.sha256 !== '') return { record: first, replayed: true, settled: Promise.resolve() };
   const { filename, createTime, timestamp, pinned } = first;
   const record = { ...wanted, filename, key: imageKey(filename), createTime, timestamp, pinned };
   return { record, replayed: true, settled: Promise.resolve() };
