@@ -17,7 +17,8 @@ from image_storage import ImageStorage, ImageStorageError
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from .graph import Graph, origin
+#: By the ids of its nodes.
+Graph = dict[str, Any]
 
 
 @cache
@@ -29,7 +30,7 @@ def storage() -> ImageStorage:
 
 
 class SaveImageToImageStorage:
-    """Stores each image of a batch as PNG, with the workflow inside as Save Image does, and what made it beside it."""
+    """Stores each image of a batch as PNG, with the workflow inside as Save Image does; the daemon reads what made it."""
 
     DESCRIPTION = "Stores images in ImageStorage, with their prompt, model, seed and workflow."
     CATEGORY = "image"
@@ -45,7 +46,7 @@ class SaveImageToImageStorage:
                 "category": ("STRING", {"default": "", "tooltip": "A label to find them by."}),
                 "provider": ("STRING", {"default": "", "tooltip": "Where to keep them; empty: the daemon's default."}),
             },
-            "hidden": {"graph": "PROMPT", "extra": "EXTRA_PNGINFO", "node": "UNIQUE_ID"},
+            "hidden": {"graph": "PROMPT", "extra": "EXTRA_PNGINFO"},
         }
 
     def save_images(
@@ -55,23 +56,14 @@ class SaveImageToImageStorage:
         provider: str = "",
         graph: Graph | None = None,
         extra: dict[str, Any] | None = None,
-        node: str = "",
     ) -> dict[str, Any]:
         """Takes a tensor of batch x height x width x channels, 0 to 1."""
-        made = origin(graph or {}, node)
         texts = _texts(graph, extra)
         previews = []
         for image in images:
             png = _png(image, texts)
             try:
-                stored = storage().save(
-                    png,
-                    prompt=made.prompt,
-                    model=made.model,
-                    parameters=made.settings,
-                    category=category,
-                    provider=provider,
-                )
+                stored = storage().save(png, category=category, provider=provider)
             except ImageStorageError as error:
                 raise RuntimeError(_explained(error)) from error
             previews.append(_preview(png, stored.filename))

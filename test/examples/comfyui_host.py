@@ -1,7 +1,7 @@
 """As much of ComfyUI as a node pack sees: loads it, and runs its saving node as the end of a real workflow.
 
 Usage: comfyui_host.py PACK TEMP; each line of stdin is {"file": PATH, "inputs": {…}}, an image that ComfyUI saved and the
-node's own inputs, and maybe a "graph" to put in place of the image's; each line of stdout is what the node gave to the
+node's own inputs; each line of stdout is what the node gave to the
 page, or {"error": …}.
 """
 
@@ -47,14 +47,14 @@ def load_pack() -> types.ModuleType:
     return loaded
 
 
-def run(node_class: type, file: str, inputs: dict, graph: dict | None = None) -> dict:
+def run(node_class: type, file: str, inputs: dict) -> dict:
     image = Image.open(file)
-    graph = graph or json.loads(image.text["prompt"])
+    graph = json.loads(image.text["prompt"])
     workflow = json.loads(image.text["workflow"])
     kinds = {node["class_type"]: node_id for node_id, node in graph.items()}
     node_id = kinds.get("SaveImage") or kinds["PreviewImage"]
     graph[node_id]["class_type"] = CLASS
-    known = {"PROMPT": graph, "EXTRA_PNGINFO": {"workflow": workflow}, "UNIQUE_ID": node_id}
+    known = {"PROMPT": graph, "EXTRA_PNGINFO": {"workflow": workflow}}
     hidden = {name: known[kind] for name, kind in node_class.INPUT_TYPES()["hidden"].items()}
     pixels = Tensor(np.asarray(image.convert("RGB"), dtype=np.float32)[np.newaxis] / 255)
     try:
