@@ -2,13 +2,14 @@
  * `npm run bench:million [-- --images N] [-- --dir FOLDER]`: measures how a store of a million images is built again,
  * starts, lists, searches and is cleaned up, and compares that with the aims. It takes minutes, and 10 GB for a while.
  */
+import { statSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { connect, type ImageStorageClient, type TotalsOptions } from '../src/client.ts';
-import { BROAD_WORD, layOutImages, promptOf, RARE_WORD } from '../test/support/many-images.ts';
+import { connect, type ImageStorageClient, type ListOptions, type TotalsOptions } from '../src/client.ts';
+import { BROAD_WORD, layOutImages, negativeOf, promptOf, RARE_WORD } from '../test/support/many-images.ts';
 import { ask, startChild } from './child.ts';
 import { type Daemon, startDaemon } from './daemon.ts';
 import type { ListLoad, ListRound } from './lister.ts';
@@ -16,10 +17,26 @@ import { percentile, runFor } from './rounds.ts';
 
 const PAGE = 100;
 const PAIRS = 200;
+const MIXED = 200;
 const LISTED = 100_000;
 const CALLERS = 8;
 const FIRST_DAY = Date.UTC(2026, 0, 1);
 const DAY_MS = 24 * 60 * 60 * 1000;
+
+type Filter = Pick<ListOptions, 'model' | 'dateRange'>;
+
+/** What takes one walk of the index each. */
+const QUERIES: [what: string, query: string, filter?: Filter][] = [
+  ['a phrase of three words', `"${wordsOf(17).slice(2, 5).join(' ')}"`],
+  ['a word, but not another', `${BROAD_WORD} -${wordsOf(17)[2]}`],
+  ['all but a word', `-${BROAD_WORD}`],
+  ['either of two words', `${wordsOf(17)[2]} OR ${wordsOf(31)[2]}`],
+  ['a seed', 'seed:12345'],
+  ['steps and the negative prompt', `steps:>=20 negative:${negativeOf(3).split(' ')[2]}`],
+  ['a short id', (12_345).toString(36).padStart(6, '0')],
+  ['a model and two days', 'model:sdxl after:2026-01-03 before:2026-01-05'],
+  ['a model and two days, by filters', '', { model: 'sdxl-turbo', dateRange: daysFrom(2, 2) }],
+];
 
 const { values } = parseArgs({
   options: { images: { type: 'string', default: '1000000' }, dir: { type: 'string', default: tmpdir() } },
@@ -49,6 +66,8 @@ async function measure(basePath: string): Promise<void> {
   report('start after kill -9', `${daemon.startSeconds.toFixed(2)} s`, '<= 3 s');
   // Until the catalog was looked through.
   await sleep(10_000);
+  const bytes = statSync(join(basePath, 'metadata', 'catalog.db')).size / images;
+  report('catalog an image', `${bytes.toFixed(0)} bytes`, '');
   await measureSearches(daemon, '');
   await measureLists(daemon);
   await daemon.stop();
@@ -57,7 +76,8 @@ async function measure(basePath: string): Promise<void> {
 
 async function measureSearches(daemon: Daemon, when: string): Promise<void> {
   const client = connect(daemon.address);
-  const page = (query?: string) => timed(() => countListed(client, { limit: PAGE, ...(query && { query }) }));
+  const page = (query?: string, filter: Filter = {}) =>
+    timed(() => countListed(client, { limit: PAGE, ...filter, ...(query && { query }) }));
   await page();
   report(`first page of ${PAGE}${when}`, ms(await page()), '<= 20 ms');
   report(`a word of every second prompt${when}`, ms(await page(BROAD_WORD)), '<= 20 ms');
@@ -68,6 +88,15 @@ async function measureSearches(daemon: Daemon, when: string): Promise<void> {
     report(`${PAIRS} random pairs of words, median`, ms(percentile(pairs, 50)), '<= 50 ms');
     report(`${PAIRS} random pairs of words, worst`, ms(Math.max(...pairs)), '<= 200 ms');
     report('a beginning of a twelfth of all words', ms(await page('ba')), '');
+    for (const [what, query, filter] of QUERIES) {
+      const times: number[] = [];
+      for (let time = 0; time < 5; time += 1) times.push(await page(query, filter));
+      report(what, ms(percentile(times, 50)), '<= 10 ms');
+    }
+    const mixed: number[] = [];
+    for (let number = 0; number < MIXED; number += 1) mixed.push(await page(mixedQuery(number)));
+    report(`${MIXED} mixed queries, median`, ms(percentile(mixed, 50)), '<= 10 ms');
+    report(`${MIXED} mixed queries, worst`, ms(Math.max(...mixed)), '<= 200 ms');
     const stats = await runFor(1000, 1, () => client.stats());
     report('Stats, median', ms(percentile(stats.latenciesMs, 50)), '<= 2 ms');
     await measureTotals(client);
@@ -104,6 +133,31 @@ function pairOf(pair: number): string {
   return `${a![3]} ${b![5]}`;
 }
 
+function mixedQuery(number: number): string {
+  const [a, b] = [7919, 104_729].map((step) => wordsOf((number * step) % images)) as [string[], string[]];
+  const forms = [
+    `${a[3]} ${b[5]}`,
+    `"${a[3]} ${a[4]}"`,
+    `${a[3]} -${b[5]}`,
+    `${a[3]} OR ${b[5]}`,
+    `-${a[3]}`,
+    `seed:${(number * 7919) % images}`,
+    `model:sdxl ${a[3]}`,
+    `negative:${negativeOf(number).split(' ')[1]} ${a[2]}`,
+    `after:2026-01-0${1 + (number % 9)} ${a[3]}`,
+    `${a[3]!.slice(0, 3)} steps:>=20 size:<=10`,
+  ];
+  return forms[number % forms.length]!;
+}
+
+function wordsOf(number: number): string[] {
+  return promptOf(number).split(' ');
+}
+
+function daysFrom(day: number, count: number): { start: Date; end: Date } {
+  return { start: new Date(FIRST_DAY + day * DAY_MS), end: new Date(FIRST_DAY + (day + count) * DAY_MS) };
+}
+
 async function measureLists({ address }: Daemon): Promise<void> {
   const lister = startChild('./lister.ts');
   const load: ListLoad = { address, limit: Math.min(LISTED, images), callers: 1, durationMs: 0 };
@@ -128,7 +182,7 @@ async function measureLists({ address }: Daemon): Promise<void> {
   lister.disconnect();
 }
 
-async function countListed(client: ImageStorageClient, options: { limit: number; query?: string }): Promise<number> {
+async function countListed(client: ImageStorageClient, options: ListOptions): Promise<number> {
   let count = 0;
   for await (const _ of client.list(options)) count += 1;
   return count;

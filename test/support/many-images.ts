@@ -71,12 +71,21 @@ export function recordOf(number: number): ImageRecord {
       steps: 28,
       guidance: 3.5,
       sampler: 'euler',
+      negative_prompt: negativeOf(number),
       width: 1024,
       height: 1024,
     }),
     idempotencyKey: `key-${number}`,
     fingerprint: SHA256,
   };
+}
+
+/** 15 words; every twentieth image has the same. */
+export function negativeOf(number: number): string {
+  return promptOf((number % 20) - 20)
+    .split(' ')
+    .slice(0, 15)
+    .join(' ');
 }
 
 /** 20 to 60 words of a vocabulary of some thousands. */
