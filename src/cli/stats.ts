@@ -11,6 +11,7 @@ import { countOf, formatBytes, formatTime, printError, printJson, printLine } fr
 
 interface StatsFlags extends AddressFlags, FilterFlags {
   by?: GroupBy;
+  startsWith?: string;
   timeZone?: string;
   limit?: number;
   json?: boolean;
@@ -21,7 +22,8 @@ const GROUPS = ['day', 'month', 'model', 'category', 'tag', 'lora'] as const sat
 export function registerStats(program: Command): void {
   const about = 'count images and bytes: by model, category and day, or those that match by what you ask for';
   const command = withFilters(program.command('stats').description(about))
-    .addOption(new Option('--by <group>').choices(GROUPS))
+    .addOption(new Option('--by <group>', 'count the images of each').choices(GROUPS))
+    .option('--starts-with <text>', 'only groups whose names begin so')
     .option('--time-zone <name>', 'of days and months, such as Europe/Berlin (default: UTC)')
     .option('--limit <count>', 'the most groups (default: 100)', parseCount)
     .option('--json', 'print one JSON object a line for each provider, or one of all that match')
@@ -42,9 +44,9 @@ async function stats({ client, signal }: Session, { provider, json }: StatsFlags
 }
 
 async function totals(session: Session, flags: StatsFlags): Promise<number> {
-  const { by, timeZone, limit, json } = flags;
+  const { by, startsWith, timeZone, limit, json } = flags;
   const filters = filtersOf(flags);
-  const counted = await session.client.totals({ ...filters, by, timeZone, limit, signal: session.signal });
+  const counted = await session.client.totals({ ...filters, by, startsWith, timeZone, limit, signal: session.signal });
   if (counted === undefined) {
     printError('this daemon is older: it counts only whole providers');
     return EXIT.NEGATIVE;

@@ -371,6 +371,8 @@ describe('stats of what matches', () => {
     ]);
     const [counted] = await runJson(['stats', '--by', 'model', '--until', '2004-03-30', '--model', 'grouped']);
     expect(counted).toMatchObject({ count: 1, groups: [{ name: 'grouped', count: 1 }], more: false });
+    const [completed] = await runJson(['stats', '--by', 'model', '--starts-with', 'GROUPE']);
+    expect(completed.groups).toMatchObject([{ name: 'grouped', count: 2, rest: false }]);
   });
 
   it('says that an older daemon cannot', async () => {
