@@ -1192,8 +1192,9 @@ type ListRequest struct {
 	PageToken string `protobuf:"bytes,10,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// The maximum number of images in a batch: default 100, at most 1000.
 	BatchSize uint32 `protobuf:"varint,11,opt,name=batch_size,json=batchSize,proto3" json:"batch_size,omitempty"`
-	// When nothing matches a model, category or tag that was asked for, send a last batch without images whose hints name
-	// those that there are. An older daemon sends none.
+	// When nothing matches and no image at all has a model, category or tag that was asked for, also by fields of the query,
+	// send one batch without images whose hints name those that there are. Not where page_token resumes. An older daemon
+	// sends none.
 	Hints         bool `protobuf:"varint,12,opt,name=hints,proto3" json:"hints,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1377,12 +1378,13 @@ func (x *ListResponse) GetHints() []*Hint {
 	return nil
 }
 
-// What there is in place of a value that no image has.
+// What there is in place of a value that no image has; one for each such value.
 type Hint struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The filter: model, category or tag.
 	Field string `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
-	// Values that there are, the most similar first, then those of most images; at most 5.
+	// Values that images have, at most 5: the most similar first, of those as similar that of most images; where none is
+	// similar, those of most images.
 	Values        []string `protobuf:"bytes,2,rep,name=values,proto3" json:"values,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1839,11 +1841,12 @@ type StatsRequest struct {
 	Pinned *bool `protobuf:"varint,7,opt,name=pinned,proto3,oneof" json:"pinned,omitempty"`
 	// How to group the images that match.
 	By GroupBy `protobuf:"varint,8,opt,name=by,proto3,enum=imagestorage.v1.GroupBy" json:"by,omitempty"`
-	// Only groups whose names begin so; case is ignored. At most 1 KiB.
+	// Only groups whose names begin so, as for completion; case, accents and width are ignored. Does not change the total.
+	// At most 1 KiB.
 	StartsWith string `protobuf:"bytes,9,opt,name=starts_with,json=startsWith,proto3" json:"starts_with,omitempty"`
-	// The IANA time zone of days and months, such as Europe/Berlin; default UTC.
+	// The IANA time zone of days and months, such as Europe/Berlin; default UTC. Unknown: FIELD_INVALID.
 	TimeZone string `protobuf:"bytes,10,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
-	// The maximum number of groups: default 100, at most 10,000.
+	// The maximum number of groups: default 100, at most 10,000. The names of all have at most 1 MiB.
 	Limit         uint32 `protobuf:"varint,11,opt,name=limit,proto3" json:"limit,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1963,7 +1966,7 @@ type StatsResponse struct {
 	Providers []*ProviderStats `protobuf:"bytes,1,rep,name=providers,proto3" json:"providers,omitempty"`
 	// The total of the images that match the filters. An older daemon sends none.
 	Total *Totals `protobuf:"bytes,2,opt,name=total,proto3" json:"total,omitempty"`
-	// The groups that were asked for, those beyond the limit as one rest; without a name: images that have none.
+	// The groups that were asked for, those beyond the limit as one rest, the last; without a name: images that have none.
 	Groups []*GroupStats `protobuf:"bytes,3,rep,name=groups,proto3" json:"groups,omitempty"`
 	// True when counting was ended before all images that match were seen: total and groups are of the newest of them.
 	More          bool `protobuf:"varint,4,opt,name=more,proto3" json:"more,omitempty"`

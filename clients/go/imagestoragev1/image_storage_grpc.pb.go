@@ -92,8 +92,11 @@ type ImageStorageClient interface {
 	// FAILED_PRECONDITION: STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH, BYTES_REMAIN (as for Delete).
 	// RESOURCE_EXHAUSTED: DISK_FULL. UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
 	Cleanup(ctx context.Context, in *CleanupRequest, opts ...grpc.CallOption) (*CleanupResponse, error)
-	// Counts images and bytes: of whole providers in constant time, and of the images that match the filters, in total
-	// and by group, in the time that `more` allows.
+	// Counts images and bytes: of whole providers, and of the images that match the filters, in total and by group.
+	//
+	// Without filters, totals and groups by model, category, tag, LoRA, day and month are kept ready; those of days and
+	// months in any time zone and date_range nearly so. Anything else is counted image by image, newest first, for some 100 ms at
+	// most: then `more` is true.
 	//
 	// INVALID_ARGUMENT: FIELD_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND. FAILED_PRECONDITION: STORE_REPLACED, BACKEND_AUTH.
 	// UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE.
@@ -243,8 +246,11 @@ type ImageStorageServer interface {
 	// FAILED_PRECONDITION: STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH, BYTES_REMAIN (as for Delete).
 	// RESOURCE_EXHAUSTED: DISK_FULL. UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
 	Cleanup(context.Context, *CleanupRequest) (*CleanupResponse, error)
-	// Counts images and bytes: of whole providers in constant time, and of the images that match the filters, in total
-	// and by group, in the time that `more` allows.
+	// Counts images and bytes: of whole providers, and of the images that match the filters, in total and by group.
+	//
+	// Without filters, totals and groups by model, category, tag, LoRA, day and month are kept ready; those of days and
+	// months in any time zone and date_range nearly so. Anything else is counted image by image, newest first, for some 100 ms at
+	// most: then `more` is true.
 	//
 	// INVALID_ARGUMENT: FIELD_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND. FAILED_PRECONDITION: STORE_REPLACED, BACKEND_AUTH.
 	// UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE.

@@ -125,8 +125,11 @@ class ImageStorageServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Stats(self, request, context):
-        """Counts images and bytes: of whole providers in constant time, and of the images that match the filters, in total
-        and by group, in the time that `more` allows.
+        """Counts images and bytes: of whole providers, and of the images that match the filters, in total and by group.
+
+        Without filters, totals and groups by model, category, tag, LoRA, day and month are kept ready; those of days and
+        months in any time zone and date_range nearly so. Anything else is counted image by image, newest first, for some 100 ms at
+        most: then `more` is true.
 
         INVALID_ARGUMENT: FIELD_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND. FAILED_PRECONDITION: STORE_REPLACED, BACKEND_AUTH.
         UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE.
