@@ -292,6 +292,40 @@ describe('a graph that was only drawn', () => {
     expect(rest).toEqual(OWL);
   });
 
+  it('is followed into subgraphs and out of them', async () => {
+    const object = (id: number, from: number, slot: number, to: number, toSlot: number) => ({
+      ...{ id, origin_id: from, origin_slot: slot, target_id: to, target_slot: toSlot },
+    });
+    const text = {
+      ...{ id: 'text', nodes: [{ id: 1, type: 'CLIPTextEncode', widgets_values: ['an owl'] }] },
+      links: [object(1, 1, 0, -20, 0)],
+    };
+    const sampling = {
+      ...{ id: 'sampling', inputs: [{ name: 'model' }, { name: 'latent_image' }] },
+      nodes: [
+        { id: 2, type: 'text', inputs: [] },
+        { id: 3, type: 'CLIPTextEncode', widgets_values: ['fog'] },
+        {
+          ...drawnSampler,
+          inputs: [input('model', 4), input('positive', 5), input('negative', 6), input('latent_image', 7)],
+        },
+      ],
+      links: [
+        ...[object(4, -10, 0, 5, 0), object(5, 2, 0, 5, 1), object(6, 3, 0, 5, 2), object(7, -10, 1, 5, 3)],
+        object(8, 5, 0, -20, 0),
+      ],
+    };
+    const nodes = [
+      ...ours.filter(({ id }) => [1, 4, 6].includes(id)),
+      { id: 5, type: 'sampling', inputs: [input('latent_image', 4), input('model', 1)] },
+    ];
+    const { found: _found, ...rest } = await readDrawn({
+      ...drawn(nodes, links),
+      definitions: { subgraphs: [text, sampling] },
+    });
+    expect(rest).toEqual(OWL);
+  });
+
   it('names values as its inputs do, where its nodes are not known', async () => {
     const widget = (name: string) => ({ name, link: null, widget: { name } });
     const unknown = {

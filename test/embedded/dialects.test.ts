@@ -301,6 +301,11 @@ describe('every generator by its own names', () => {
     expect((await read(pngOf({ ...SIZE, text }))).parametersJson).toContain('"char_caption":"boy, straw hat"');
   });
 
+  it('reads settings where a graph mostly stands', async () => {
+    const prompt = json({ prompt: 'a heron', negative_prompt: 'mud', seed: '$SEED', steps: 18, model: 'x/reed.gguf' });
+    expect(await settingsOf(pngOf({ ...SIZE, text: { prompt } }))).toEqual({ ...common, model: 'reed' });
+  });
+
   it('takes no description and no comment of others for a prompt', async () => {
     expect(await read(pngOf({ ...SIZE, text: { Description: 'a heron', Comment: 'Created with GIMP' } }))).toEqual({});
     expect(await read(pngOf({ ...SIZE, text: { Comment: '{"a":1}', Software: 'a tool' } }))).toEqual({});

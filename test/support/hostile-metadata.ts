@@ -51,6 +51,7 @@ export function hostileImages(): HostileImage[] {
       ['prompt', `{"1":{"class_type":"A","inputs":{"a":[${Array(29_000).fill('NaN').join(',')}]}}}`],
     ]),
     'a drawn graph of 3,000 nodes in a circle': withText('workflow', JSON.stringify(drawnCircle(3000))),
+    'subgraphs of subgraphs': withText('workflow', JSON.stringify(subgraphs(10))),
     'a circle of switches': withTexts([['prompt', JSON.stringify(switchCircle(2500))]]),
     'one text of 8 MiB in a graph': withText('prompt', JSON.stringify({ a: '\n'.repeat(4 * MIB - 100) })),
     spaces: withTexts([['prompt', ' '.repeat(1.5 * MIB)]]),
@@ -123,6 +124,20 @@ function drawnCircle(nodes: number): Record<string, unknown> {
   });
   const ids = Array.from({ length: nodes }, (_, id) => id);
   return { nodes: ids.map(node), links: ids.map((id) => [id, (id + 1) % nodes, 0, id, 0, 'X']) };
+}
+
+/** Each uses the next ten times, and the last the first. */
+function subgraphs(count: number): Record<string, unknown> {
+  const level = (at: number) => ({
+    id: String(at),
+    nodes: Array.from({ length: 10 }, (_, id) => ({
+      id,
+      type: String((at + 1) % count),
+      inputs: [{ name: 'a', link: 1 }],
+    })),
+    links: Array.from({ length: 100 }, (_, id) => [id, -10, 0, -20, 0, 'X']),
+  });
+  return { ...level(0), definitions: { subgraphs: Array.from({ length: count }, (_, at) => level(at)) } };
 }
 
 function switchCircle(nodes: number): Record<string, unknown> {
