@@ -12,6 +12,7 @@ import { bareRecord } from '../../src/storage/domain/record.ts';
 import { fill } from '../support/files.ts';
 import { canMountTmpfs, openTmpfs } from '../support/mounts.ts';
 import { requires } from '../support/requires.ts';
+import { full } from '../support/scale.ts';
 import { deleteOf, insertOf, openInWorkers, recordOf, STORE_ID, T0, temporaryCatalog } from './catalogs.ts';
 import { createOlder, type OlderVersion } from './older-catalog.ts';
 
@@ -109,7 +110,7 @@ function opened(at = path): CatalogWriter {
   return writer;
 }
 
-describe.each<OlderVersion>([2, 3])('a catalog of version %i', (version) => {
+describe.each<OlderVersion>(full ? [2, 3] : [3])('a catalog of version %i', (version) => {
   beforeEach(() => createOlder(path, RECORDS, DELETED, version));
 
   it('answers right from the first moment to the last, and is filled behind that', async () => {
