@@ -20,7 +20,17 @@ import { Connection } from './connection.ts';
 import { damageOf } from './opening.ts';
 import { PAUSE } from './pause.ts';
 import { type Start, Walk } from './query.ts';
-import { type PackedPage, RECORD_COLUMNS, type Row, type RowArray, textBytesOf, toPage, toRecord } from './rows.ts';
+import {
+  type PackedPage,
+  type PackedSizes,
+  packSizes,
+  RECORD_COLUMNS,
+  type Row,
+  type RowArray,
+  textBytesOf,
+  toPage,
+  toRecord,
+} from './rows.ts';
 
 const ROW_OVERHEAD_BYTES = 1024;
 const MAX_BATCH_CHARS = 8 * 1024 * 1024;
@@ -100,6 +110,10 @@ export class CatalogReader {
       rows.push(hit.row!);
     }
     return { rows, more: false };
+  }
+
+  *packedSizes(...request: Parameters<CatalogReader['pageSizes']>): Generator<void, PackedSizes> {
+    return packSizes(yield* this.pageSizes(...request));
   }
 
   *pageSizes(query: CatalogQuery, { after, limit }: { after?: Start; limit: number }): Generator<void, ImageSize[]> {
