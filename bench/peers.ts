@@ -192,7 +192,7 @@ What the others do not do:
 
 ${peers.map(({ name, lacks }) => `- ${name}: ${lacks}`).join('\n')}
 
-Paths come from variables: \`BAZEL_REMOTE\` (its program, or a checkout to build), \`VERSITYGW\`, \`TUSD\`, \`PEERS_BIN\` (where programs are kept) and \`PEERS_DATA\` (a folder on the disk to measure). CPU is that of all threads of the store while the work is measured; what starts a store is not in it.
+Paths come from variables: \`BAZEL_REMOTE\` (its program, or a checkout to build), \`VERSITYGW\`, \`TUSD\`, \`PEERS_BIN\` (where programs are kept), \`PEERS_DAEMON\` (\`bin/image-storage.js\` of a package, to measure the bundle as here) and \`PEERS_DATA\` (a folder on the disk to measure). CPU is that of all threads of the store while the work is measured; what starts a store is not in it.
 `;
 }
 

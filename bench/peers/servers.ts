@@ -7,7 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Tools } from './tools.ts';
 
-const DAEMON = fileURLToPath(new URL('../../bin/image-storage.js', import.meta.url));
+/** That of a package runs the bundle. */
+const DAEMON = process.env.PEERS_DAEMON ?? fileURLToPath(new URL('../../bin/image-storage.js', import.meta.url));
 const TUS_SERVER = fileURLToPath(new URL('./tus-server.mjs', import.meta.url));
 const START_MS = 20_000;
 
