@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isLocalAddress, parseAddress } from './address.ts';
 import type { Config } from './config.ts';
-import { collectWhenIdle } from './daemon/idle-memory.ts';
+import { collectDuring, collectWhenIdle } from './daemon/idle-memory.ts';
 import { warnOfFewFiles } from './daemon/open-files.ts';
 import { EXIT } from './exit-codes.ts';
 import { type Listener, openListener } from './http/listener.ts';
@@ -49,7 +49,8 @@ export async function startDaemon(config: Config, log: Logger, options: DaemonOp
   };
   warnOfFewFiles(config, log);
   const { onNewStore } = options;
-  const storage = await createStorage(config, { log, onFatal, onNewStore, closeGraceMs: CLOSE_GRACE_MS });
+  const dependencies = { log, onFatal, onNewStore, closeGraceMs: CLOSE_GRACE_MS };
+  const storage = await collectDuring(createStorage(config, dependencies));
   let listener: Listener;
   try {
     listener = await listen(config, log, storage, { leaving: leaving.signal, shutdown: shutdown.signal }, options.raw);

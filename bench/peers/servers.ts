@@ -7,7 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Tools } from './tools.ts';
 
-const DAEMON = fileURLToPath(new URL('../../bin/image-storage.js', import.meta.url));
+/** That of a package runs the bundle. */
+const DAEMON = process.env.PEERS_DAEMON ?? fileURLToPath(new URL('../../bin/image-storage.js', import.meta.url));
 const TUS_SERVER = fileURLToPath(new URL('./tus-server.mjs', import.meta.url));
 const START_MS = 20_000;
 
@@ -24,6 +25,7 @@ export interface Peer {
 /** A store that answers, or the folder that the client writes to. */
 export interface Running {
   address: string;
+  folder: string;
   process?: ChildProcess;
 }
 
@@ -84,12 +86,12 @@ function bazelFlags(folder: string, port: number): string[] {
 
 let started = 0;
 
-/** Files of earlier rounds stay until the end: some file systems are slow where many were deleted a moment ago. */
+/** Each has a folder of its own. Many small files should stay until the end: ext4 is slow where many were deleted a moment ago. */
 export async function start({ name, command }: Peer, data: string): Promise<Running> {
   started += 1;
   const folder = join(data, `${started}-${name.replaceAll('/', '-')}`);
   mkdirSync(folder, { recursive: true });
-  if (command === undefined) return { address: folder };
+  if (command === undefined) return { address: folder, folder };
   const port = await freePort();
   const { args, env } = command(folder, port);
   const [program, ...rest] = args as [string, ...string[]];
@@ -97,7 +99,7 @@ export async function start({ name, command }: Peer, data: string): Promise<Runn
   for (const deadline = performance.now() + START_MS; !(await answers(port)); await sleep(20)) {
     if (child.exitCode !== null || performance.now() > deadline) throw new Error(`${name} does not start`);
   }
-  return { address: `127.0.0.1:${port}`, process: child };
+  return { address: `127.0.0.1:${port}`, folder, process: child };
 }
 
 function freePort(): Promise<number> {

@@ -40,13 +40,13 @@ async function serve({ config: configFile, create, raw, ...flags }: ServeFlags):
   process.on('uncaughtExceptionMonitor', (error) => log.fatal({ err: error }, 'a bug ended the daemon'));
   const shutdown = listenForSignals(log, config.shutdownDelaySeconds + config.shutdownGraceSeconds);
   try {
+    keepHeapSmall();
     const newStores: string[] = [];
     const daemon = await startDaemon(config, log, {
       onFatal: (exitCode) => process.exit(exitCode),
       raw,
       onNewStore: (place) => newStores.push(place),
     });
-    keepHeapSmall();
     openLineWriter(process.stdout).write(greeting(config, daemon.addresses, newStores, env));
     await shutdown.of(daemon);
   } catch (error) {
@@ -57,7 +57,7 @@ async function serve({ config: configFile, create, raw, ...flags }: ServeFlags):
   process.exit(EXIT.OK);
 }
 
-/** Keeps V8 from growing the young generation of a busy daemon to 128 MB; its size after the start is enough. */
+/** Keeps V8 from growing the young generation of a busy daemon to 128 MB; its size once the program is loaded is enough. */
 function keepHeapSmall(): void {
   setFlagsFromString('--semi-space-growth-factor=1');
 }

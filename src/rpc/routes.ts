@@ -112,15 +112,19 @@ export async function save(
   return { image: imageFrom(item), replayed };
 }
 
-/** Gets an image, and holds what it takes without its bytes, until that is released or the call has ended. */
+/**
+ * Gets an image, and holds what it takes without its bytes, until that is released or the call has ended. `more`: what is
+ * held besides, at once: who holds a part and waits for another may wait for ever.
+ */
 export async function getHeld(
   get: () => Promise<StoredImage>,
   receiver: Receiver,
+  more: (got: StoredImage) => number = () => 0,
 ): Promise<StoredImage & { hold: Hold }> {
   const got = await get();
   const cost = costOf(got.item);
-  if (cost > SMALL_ITEM_COST) return getAgain(get, cost, receiver);
-  return { ...got, hold: await holdForCall(cost, receiver) };
+  if (cost > SMALL_ITEM_COST) return getAgain(get, cost + more(got), receiver);
+  return { ...got, hold: await holdForCall(cost + more(got), receiver) };
 }
 
 /** What was got is not kept while this waits. */

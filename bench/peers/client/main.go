@@ -2,6 +2,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/rand"
@@ -42,6 +43,7 @@ var (
 	conns  = flag.Int("conns", 1, "grpc connections")
 	chunk  = flag.Int("chunk", 256<<10, "")
 	reps   = flag.Int("reps", 1, "reads of every image")
+	step   = flag.Bool("step", false, "before what is measured, print a line and wait for one")
 )
 
 type img struct {
@@ -310,6 +312,10 @@ func main() {
 		for r := 1; r < *reps; r++ {
 			run(work)
 		}
+	}
+	if *step {
+		fmt.Println("ready")
+		bufio.NewReader(os.Stdin).ReadString('\n')
 	}
 	lat, el := run(work)
 	l := lat[1:]

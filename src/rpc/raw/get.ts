@@ -3,7 +3,7 @@ import type { ServerHttp2Stream } from 'node:http2';
 import { GetRequestSchema, GetResponseSchema } from '../../../gen/imagestorage/v1/image_storage_pb.ts';
 import type { Hold } from '../../storage/async/budget.ts';
 import type { SingleChunk, StoredImage } from '../../storage/domain/image.ts';
-import { holdForCall, type Receiver, withHold } from '../answers.ts';
+import { withHold } from '../answers.ts';
 import { imageFrom, numberOf } from '../convert.ts';
 import { chunkHead } from '../envelope.ts';
 import type { MessageRules } from '../request-body.ts';
@@ -25,38 +25,37 @@ export async function answerGet(call: RawCall, services: ServiceOptions, rules: 
   const { filename, provider, metadataOnly } = request;
   const part = { offset: numberOf(request.offset), limit: numberOf(request.limit) };
   const receiver = { budget: memory.kept, caller, signal };
-  const got = await getHeld(async () => {
+  const get = async () => {
     const turn = await memory.atWork.hold(caller, 1, { signal });
     return await storage.get(filename, { provider, ...part, reuseMemory: true }).finally(turn.release);
-  }, receiver);
+  };
+  const isAtOnce = ({ atOnce }: StoredImage) => !metadataOnly && atOnce !== undefined;
+  const got = await getHeld(get, receiver, (image) => (isAtOnce(image) ? costOfBody(image.item) : 0));
   if (stream.destroyed) return;
-  if (!metadataOnly && got.atOnce !== undefined) return writeAtOnce(call, got, got.atOnce, receiver);
-  writeImage(stream, got);
+  if (isAtOnce(got)) return writeAtOnce(call, got, got.atOnce!);
+  writeImage(stream, got, got.hold.release);
   if (metadataOnly) return;
   for await (const chunk of withHold(closedOn(signal, got.body), costOfBody(got.item), receiver)) {
     await writeChunk(stream, chunk);
   }
 }
 
-function writeImage(stream: ServerHttp2Stream, { item, hold }: Got): void {
+function writeImage(stream: ServerHttp2Stream, { item }: Got, written: () => void): void {
   respond(stream);
-  stream.write(framed(GetResponseSchema, { payload: { case: 'image', value: imageFrom(item) } }), hold.release);
+  stream.write(framed(GetResponseSchema, { payload: { case: 'image', value: imageFrom(item) } }), written);
 }
 
 /** Writes all of the answer in one go. */
-async function writeAtOnce(
-  call: RawCall,
-  got: Got,
-  read: () => Promise<SingleChunk>,
-  receiver: Receiver,
-): Promise<void> {
+async function writeAtOnce(call: RawCall, got: Got, read: () => Promise<SingleChunk>): Promise<void> {
   const { stream } = call;
-  const hold = await holdForCall(costOfBody(got.item), receiver);
+  const { hold } = got;
   const reading = read();
   const [{ value, reason }] = (await Promise.allSettled([reading])) as [{ value?: SingleChunk; reason?: unknown }];
   if (stream.destroyed) return;
   stream.cork();
-  writeImage(stream, got);
+  writeImage(stream, got, () => {
+    if (value === undefined) hold.release();
+  });
   if (value === undefined) {
     stream.uncork();
     throw reason;

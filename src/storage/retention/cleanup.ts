@@ -46,7 +46,7 @@ export async function cleanUp(
   const result: CleanupResult = { ...none, dryRun, more: false };
   try {
     result.keptFuture = await countAfter(catalog, options, now);
-    await removeGroups(catalog, options, now, dryRun ? async () => true : remove, result);
+    await removeGroups(catalog, options, now, remove, result);
     return result;
   } catch (error) {
     throw result.deletedCount > 0 && !dryRun ? partlyDone(error) : error;
@@ -65,17 +65,26 @@ async function removeGroups(
     throwIfCancelled(options.signal);
     const going = group.filter((image) => !image.pinned);
     const taken = going.slice(0, maxDeletes - result.deletedCount);
-    // No removal runs any more when this throws.
-    const outcomes = await Promise.allSettled(taken.map(({ filename }) => remove(filename)));
-    for (const [at, outcome] of outcomes.entries()) {
-      if (outcome.status === 'fulfilled' && outcome.value) count(taken[at]!, result);
-    }
-    const failure = outcomes.find((outcome) => outcome.status === 'rejected');
-    if (failure !== undefined) throw failure.reason;
+    if (result.dryRun) for (const image of taken) count(image, result);
+    else await removeAll(taken, remove, result);
     result.more = taken.length < going.length;
     if (result.more) return;
     result.keptPinned += group.length - going.length;
   }
+}
+
+/** No removal runs any more when this throws. */
+async function removeAll(
+  images: ImageSize[],
+  remove: (filename: string) => Promise<boolean>,
+  result: CleanupResult,
+): Promise<void> {
+  const outcomes = await Promise.allSettled(images.map(({ filename }) => remove(filename)));
+  for (const [at, outcome] of outcomes.entries()) {
+    if (outcome.status === 'fulfilled' && outcome.value) count(images[at]!, result);
+  }
+  const failure = outcomes.find((outcome) => outcome.status === 'rejected');
+  if (failure !== undefined) throw failure.reason;
 }
 
 /** Returns the sum of two results. */

@@ -26,6 +26,8 @@ import {
   completed,
   GENERATION,
   type PackedPage,
+  type PackedSizes,
+  packSizes,
   RECORD_COLUMNS,
   type Row,
   type RowArray,
@@ -121,6 +123,10 @@ export class CatalogReader {
       rows.push(row);
     }
     return { rows, more: false };
+  }
+
+  *packedSizes(...request: Parameters<CatalogReader['pageSizes']>): Generator<void, PackedSizes> {
+    return packSizes(yield* this.pageSizes(...request));
   }
 
   *pageSizes(query: CatalogQuery, { after, limit }: { after?: Start; limit: number }): Generator<void, ImageSize[]> {

@@ -14,6 +14,9 @@ const WORKER = import.meta.url.endsWith('.ts')
   ? new URL('./worker.ts', import.meta.url)
   : new URL('./sqlite-worker.js', import.meta.url);
 
+/** Rows become garbage at once; V8 would give each thread 48 MB for it while a store is built or listed. */
+const YOUNG_MB = 12;
+
 /** The class that a thread of each role runs. */
 interface Classes extends Record<Role, object> {
   writer: CatalogWriter;
@@ -56,6 +59,7 @@ export class CatalogThread<R extends Role> {
       workerData: { role, gate: gate.memory } satisfies ThreadData,
       name: `catalog-${role}`,
       execArgv: [],
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
     };
     this.#worker = new Worker(WORKER, options);
     this.#worker.on('message', (answers: Answer[]) => {

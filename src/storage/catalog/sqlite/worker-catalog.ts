@@ -3,7 +3,7 @@ import type { BucketCatalog } from '../bucket-catalog.ts';
 import { CatalogError, type CatalogQuery, type LocalCatalog } from '../catalog.ts';
 import { Indexing } from './indexing.ts';
 import type { CatalogFile, Opened, OpenState } from './opening.ts';
-import { toPage } from './rows.ts';
+import { toPage, unpackSizes } from './rows.ts';
 import type { Around } from './thread.ts';
 import { type CatalogBuilder, CatalogThreads } from './threads.ts';
 
@@ -112,7 +112,8 @@ function catalogOver(threads: CatalogThreads, calls: Calls): WorkerCatalog {
     ...writer.methods(COMMITS, calls.watch, 'unknown'),
     page: async (query, request) =>
       toPage(await calls.search(query, () => reader.call('packedPage', [query, request]))),
-    pageSizes: (query, request) => calls.search(query, () => reader.call('pageSizes', [query, request])),
+    pageSizes: async (query, request) =>
+      unpackSizes(await calls.search(query, () => reader.call('packedSizes', [query, request]))),
     totals: (query, grouping) => calls.search(query, () => reader.call('totals', [query, grouping])),
     async close(clean) {
       await indexing.stop();
