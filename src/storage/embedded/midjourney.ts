@@ -2,7 +2,7 @@
 import { ExactNumber } from './fields.ts';
 import type { GeneratorMetadata } from './generator-metadata.ts';
 
-const JOB = /\s*\bJob ID: ([\da-f-]{36})\s*$/i;
+const JOB = /\bJob ID: ([\da-f-]{36})\s*$/i;
 /** The options stand behind the prompt. */
 const OPTION = /(?:^|\s)--([a-z]{1,20})(?=\s|$)/gi;
 const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?$/;
