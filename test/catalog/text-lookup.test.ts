@@ -97,6 +97,24 @@ describe('a query', () => {
     expect(lookUp('o').lookup).toBeDefined();
   });
 
+  it.each([
+    ['alternatives', ' OR '],
+    ['what must not be there', ' -'],
+  ])('asks for a bounded number of words, whatever many %s', (_name, between) => {
+    const query = between.trim() + FREQUENT.concat(Array.from({ length: 500 }, (_, at) => `every${at}`)).join(between);
+    const { lookup, statements } = lookUp(query.slice(0, 4096));
+    expect(statements).toBeLessThanOrEqual(600);
+    const expression = typeof lookup === 'object' ? lookup.expression : '';
+    expect(expression.split('"').length / 2).toBeLessThanOrEqual(600);
+  });
+
+  it('asks for all but what must not be there, and tests the rest', () => {
+    expect(expressionOf('-x7')).toMatch(/^\(\("·yPNG" OR .*\) NOT \("x7"\)\)$/);
+    expect(expressionOf('x7 -every1th')).toBe('(("x7") NOT (("every1th")))');
+    expect(lookUp('-only1')).toMatchObject({ lookup: { isExact: true } });
+    expect(lookUp('x7 after:2024-01-01 OR x8').lookup).toMatchObject({ expression: '("x7")', isExact: false });
+  });
+
   it('asks for nothing where no word begins so', () => {
     expect(lookUp('all nothing').lookup).toBe('nothing');
   });

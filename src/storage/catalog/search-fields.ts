@@ -64,6 +64,7 @@ export const SHA256_DIGITS = 8;
 
 const MAX_VALUE_CHARS = 15;
 const DIGEST_CHARS = 16;
+const MAX_DIGESTS = 500;
 /** The filter by model: its slug. */
 const SLUG = 'm';
 
@@ -154,6 +155,15 @@ function listed(...words: (string | false | undefined)[]): string {
   return words.map((word) => (word ? ` ${word}` : '')).join('');
 }
 
+/** Those of the last values: most images share theirs with others. */
+const digests = new Map<string, string>();
+
 function digest(value: string): string {
-  return hash('sha256', value, 'hex').slice(0, DIGEST_CHARS);
+  let known = digests.get(value);
+  if (known === undefined) {
+    known = hash('sha256', value, 'hex').slice(0, DIGEST_CHARS);
+    if (digests.size === MAX_DIGESTS) digests.clear();
+    digests.set(value, known);
+  }
+  return known;
 }

@@ -1,7 +1,7 @@
 /** Finds the blocks of metadata in an image of any type, anywhere in the file. */
 import { gif } from '../formats/gif.ts';
 import { isIsobmff } from '../formats/isobmff.ts';
-import { jpeg, SOS, walkJpeg } from '../formats/jpeg.ts';
+import { APP1, COM, jpeg, SOS, walkJpeg } from '../formats/jpeg.ts';
 import { png } from '../formats/png.ts';
 import { walkRiff } from '../formats/riff.ts';
 import { webp } from '../formats/webp.ts';
@@ -12,7 +12,6 @@ import { partsOf } from './parts.ts';
 import { readPng } from './png-text.ts';
 import type { ReadAt } from './read-at.ts';
 
-const [APP1, COM] = [0xe1, 0xfe];
 /** The most segments before the pixels, and the most of these to read; cameras write some 30, with one of either block. */
 const MAX_PARTS = 2000;
 const MAX_SEGMENTS = 64;

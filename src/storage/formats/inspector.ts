@@ -34,6 +34,7 @@ export class ImageInspector {
   #head: Buffer = Buffer.alloc(0);
   #format: Format | undefined;
   #run: ParserRun | undefined;
+  #isBare = false;
 
   constructor(check: ImageCheck = 'structure') {
     this.#check = check;
@@ -42,6 +43,11 @@ export class ImageInspector {
   /** The type, detected by the first 12 bytes, for AVIF by the `ftyp` box; undefined until they have arrived. */
   get detected(): DetectedType | undefined {
     return this.#format && { contentType: this.#format.contentType, extension: this.#format.extension };
+  }
+
+  /** Of an image that is whole: true where no part of it is of a type that holds metadata. */
+  get isBare(): boolean {
+    return this.#isBare;
   }
 
   /**
@@ -73,7 +79,8 @@ export class ImageInspector {
     if (this.#head.length === 0) throw new StorageError('IMAGE_EMPTY', 'no bytes arrived');
     this.#format ??= FORMATS.find((format) => format.matches(this.#head));
     if (this.#format === undefined) throw notAllowed(appearance(this.#head));
-    const { width, height } = (this.#run ?? this.#runOverHead(this.#format)).finish();
+    const { width, height, isBare = false } = (this.#run ?? this.#runOverHead(this.#format)).finish();
+    this.#isBare = isBare;
     return { ...this.detected!, width, height };
   }
 

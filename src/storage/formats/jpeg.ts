@@ -6,6 +6,8 @@ const FF = 0xff;
 const SOI = 0xd8;
 const EOI = 0xd9;
 export const SOS = 0xda;
+export const APP1 = 0xe1;
+export const COM = 0xfe;
 const TEM = 0x01;
 const LENGTH_BYTES = 2;
 /** The frame headers; their range of codes includes DHT (C4), JPG (C8) and DAC (CC). */
@@ -75,9 +77,10 @@ function indexBehindFF(bytes: Buffer, from: number): number {
 }
 
 function* parse(): Parser {
-  const found: { size?: Dimensions; hasScan?: boolean } = {};
+  const found: { size?: Dimensions; hasScan?: boolean; isBare: boolean } = { isBare: true };
   yield* walkJpeg(({ type: code, at, lengthBytes }) => {
     found.hasScan ||= code === SOS;
+    found.isBare &&= code !== APP1 && code !== COM;
     if (!isFrame(code)) return undefined;
     if (lengthBytes < 6) throw damaged('a JPEG frame header that is too short');
     // Decoders take the first.
@@ -87,5 +90,5 @@ function* parse(): Parser {
     });
   });
   if (found.size === undefined || !found.hasScan) throw damaged('a JPEG without an image before its end');
-  return found.size;
+  return { ...found.size, isBare: found.isBare };
 }

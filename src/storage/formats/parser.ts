@@ -10,8 +10,14 @@ export interface Dimensions {
   height: number;
 }
 
+/** What a parser finds in a whole image. */
+export interface Parsed extends Dimensions {
+  /** True: no part of it is of a type that holds metadata. */
+  isBare?: boolean;
+}
+
 /** Returns once the image has ended, and ignores what follows. Throws IMAGE_TRUNCATED (`damaged`). */
-export type Parser = Generator<Demand, Dimensions, Buffer>;
+export type Parser = Generator<Demand, Parsed, Buffer>;
 
 export interface Format {
   contentType: string;
@@ -41,7 +47,7 @@ export class ParserRun {
   readonly #watch: Watch | undefined;
   readonly #parser: Parser;
   #demand: Demand = reach(0);
-  #result: Dimensions | undefined;
+  #result: Parsed | undefined;
   /** The offset of the chunk in the file. */
   #position = 0;
   /** The bytes of a demand that spans chunks. */
@@ -77,8 +83,8 @@ export class ParserRun {
     }
   }
 
-  /** Returns the dimensions. Throws IMAGE_TRUNCATED when the image continues beyond the last byte. */
-  finish(): Dimensions {
+  /** Throws IMAGE_TRUNCATED when the image continues beyond the last byte. */
+  finish(): Parsed {
     this.#watch?.finish();
     const demand = this.#demand;
     const endIsFine = demand.kind === 'rest' || (demand.kind === 'readUnlessEnd' && demand.at === this.#position);

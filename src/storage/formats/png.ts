@@ -9,6 +9,8 @@ const HEADER_BYTES = 8;
 const IHDR_BYTES = 13;
 const CRC_BYTES = 4;
 const MAX_CHUNK_BYTES = 2 ** 31 - 1;
+/** `comf` is ComfyUI's. */
+const METADATA = new Set(['tEXt', 'zTXt', 'iTXt', 'eXIf', 'comf']);
 
 export const png: Format = {
   contentType: 'image/png',
@@ -53,12 +55,13 @@ function isChunkType(bytes: Buffer, at: number): boolean {
 }
 
 function* parse(_position: () => number, watch?: Watch): Parser {
-  const found: { size?: Dimensions; hasPixels?: boolean } = {};
+  const found: { size?: Dimensions; hasPixels?: boolean; isBare: boolean } = { isBare: true };
   const check = watch && new PngCheck(watch);
   yield* walkPng((part) => {
     const { type, at, lengthBytes } = part;
     if (found.size !== undefined) {
       found.hasPixels ||= type === 'IDAT' && lengthBytes > 0;
+      found.isBare &&= !METADATA.has(type);
       check?.part(part);
       return undefined;
     }
@@ -70,5 +73,5 @@ function* parse(_position: () => number, watch?: Watch): Parser {
     });
   });
   if (found.size === undefined || !found.hasPixels) throw damaged('a PNG without pixels (IDAT)');
-  return found.size;
+  return { ...found.size, isBare: found.isBare };
 }

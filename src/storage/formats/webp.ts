@@ -8,6 +8,7 @@ import { mayBeUnwritten, ZeroTail } from './zero-tail.ts';
 
 /** What is read of the first chunk, which contains the dimensions. */
 const MAX_HEAD_BYTES = 10;
+const METADATA = new Set(['EXIF', 'XMP ']);
 const PIXELS = new Set(['VP8 ', 'VP8L', 'ANMF']);
 
 export const webp: Format = {
@@ -20,11 +21,12 @@ export const webp: Format = {
 };
 
 function* parse(_position: () => number, watch?: Watch): Parser {
-  const found: { size?: Dimensions; hasPixels?: boolean } = {};
+  const found: { size?: Dimensions; hasPixels?: boolean; isBare: boolean } = { isBare: true };
   yield* walkRiff(({ type, at, lengthBytes }) => {
     if (watch !== undefined && type === '\0\0\0\0') throw damaged('zeros where a WebP chunk must begin');
     const hasPixels = PIXELS.has(type);
     found.hasPixels ||= hasPixels;
+    found.isBare &&= !METADATA.has(type);
     const isWatched = watch !== undefined && hasPixels && mayBeUnwritten(lengthBytes);
     if (found.size !== undefined && !isWatched) return undefined;
     const watchedBytes = type === 'ANMF' ? FRAME_HEAD_BYTES : PIXEL_HEAD_BYTES;
@@ -38,7 +40,7 @@ function* parse(_position: () => number, watch?: Watch): Parser {
     });
   });
   if (found.size === undefined || !found.hasPixels) throw damaged('a WebP without pixels');
-  return found.size;
+  return { ...found.size, isBare: found.isBare };
 }
 
 /** Returns the dimensions of the whole image from its first chunk. */

@@ -160,7 +160,7 @@ class IncomingImage {
 
   /** Returns the metadata that the record keeps. */
   async #described(upload: Upload): Promise<CheckedMetadata> {
-    if (this.#options.embedded === 'ignore') return this.#metadata;
+    if (this.#options.embedded === 'ignore' || this.#inspector.isBare) return this.#metadata;
     const { limits } = this.#receiver.context;
     return fillFrom((position, lengthBytes) => upload.readAt(position, lengthBytes), this.#metadata, limits);
   }
