@@ -376,6 +376,20 @@ describe('stats of what matches', () => {
     expect(completed.groups).toMatchObject([{ name: 'grouped', count: 2, rest: false }]);
   });
 
+  it('refuses flags of groups where there are none', async () => {
+    const message = 'image-storage: --starts-with, --time-zone and --limit are for the groups of --by\n';
+    for (const flags of [
+      ['--starts-with', 'fox'],
+      ['--time-zone', 'Europe/Berlin', '--query', 'fox'],
+      ['--limit', '5'],
+    ]) {
+      expect(await run(['stats', ...flags])).toMatchObject({
+        exitCode: EXIT.USAGE,
+        stderr: expect.stringContaining(message),
+      });
+    }
+  });
+
   it('says that an older daemon cannot', async () => {
     const stats: handleUnaryCall<object, object> = (_, answer) => answer(null, { providers: [{ provider: 'local' }] });
     await using older = await startScripted({ stats });
