@@ -30,9 +30,11 @@ interface SaveFlags extends AddressFlags {
 type Outcome = { saved: SavedImage } | { error: unknown } | 'not sent';
 
 const PARALLEL = 4;
+/** What a daemon fills in from the file. */
+const FILLED = ['prompt', 'model', 'parametersJson'] as const;
 const LEFT_UNREAD =
-  'its prompt, model and parameters stay in the file only: this daemon is older and does not read them; ' +
-  '`import` reads them itself';
+  'what its generator left in it stays in the file only: this daemon is older and does not read it; ' +
+  '`import` reads it itself';
 
 export function registerSave(program: Command): void {
   const command = program
@@ -107,8 +109,9 @@ async function saveOne(
   const { provider, idempotencyKey, pinned } = flags;
   const onProgress = (sentBytes: number) => progress.set(file, sentBytes);
   const options = { provider, idempotencyKey, pinned, signal, onProgress };
-  const saved = await client.save(source, metadataOf(flags), options);
-  if (await wasLeftUnread(saved, readAt)) printError(`${file}: ${LEFT_UNREAD}`);
+  const metadata = metadataOf(flags);
+  const saved = await client.save(source, metadata, options);
+  if (await wasLeftUnread(saved, metadata, readAt)) printError(`${file}: ${LEFT_UNREAD}`);
   return saved;
 }
 
@@ -124,10 +127,13 @@ function metadataOf(flags: SaveFlags): ImageMetadata {
 }
 
 /** Returns whether the file tells what its record does not: an older daemon reads none of it. */
-async function wasLeftUnread({ metadata, replayed }: SavedImage, readAt: ReadAt): Promise<boolean> {
-  if (replayed || metadata.prompt || metadata.model || metadata.parametersJson) return false;
-  const { prompt, model, parametersJson } = await readEmbeddedMetadata(readAt);
-  return prompt !== undefined || model !== undefined || parametersJson !== undefined;
+async function wasLeftUnread(saved: SavedImage, sent: ImageMetadata, readAt: ReadAt): Promise<boolean> {
+  const lacking = FILLED.filter((field) => !saved.metadata[field]);
+  if (saved.replayed || lacking.length === 0) return false;
+  const found = await readEmbeddedMetadata(readAt);
+  // Of several, a daemon that reads them may have left out one that is too long for it.
+  const told = FILLED.filter((field) => !sent[field] && found[field] !== undefined);
+  return told.length > 0 && told.every((field) => lacking.includes(field));
 }
 
 async function* inOrder<T, R>(

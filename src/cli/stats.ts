@@ -27,11 +27,17 @@ export function registerStats(program: Command): void {
     .option('--time-zone <name>', 'of days and months, such as Europe/Berlin (default: UTC)')
     .option('--limit <count>', 'the most groups (default: 100)', parseCount)
     .option('--json', 'print one JSON object a line for each provider, or one of all that match')
-    .action((flags: StatsFlags) =>
-      withClient(flags, (session) =>
+    .action((flags: StatsFlags) => {
+      const ofGroups = [flags.startsWith, flags.timeZone, flags.limit];
+      if (flags.by === undefined && ofGroups.some((flag) => flag !== undefined)) {
+        command.error('error: --starts-with, --time-zone and --limit are for the groups of --by', {
+          exitCode: EXIT.USAGE,
+        });
+      }
+      return withClient(flags, (session) =>
         flags.by !== undefined || isFiltered(flags) ? totals(session, flags) : stats(session, flags),
-      ),
-    );
+      );
+    });
   withAddress(command);
 }
 

@@ -5,8 +5,9 @@ import { lstat, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import type { handleUnaryCall } from '@grpc/grpc-js';
+import type { handleClientStreamingCall, handleUnaryCall } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { SaveRequest } from '../../gen/imagestorage/v1/image_storage_pb.ts';
 import { connect, type ImageMetadata, type ImageStorageClient, type SaveOptions } from '../../src/client.ts';
 import { EXIT } from '../../src/exit-codes.ts';
 import { startScripted } from '../client/scripted-daemon.ts';
@@ -375,6 +376,20 @@ describe('stats of what matches', () => {
     expect(completed.groups).toMatchObject([{ name: 'grouped', count: 2, rest: false }]);
   });
 
+  it('refuses flags of groups where there are none', async () => {
+    const message = 'image-storage: --starts-with, --time-zone and --limit are for the groups of --by\n';
+    for (const flags of [
+      ['--starts-with', 'fox'],
+      ['--time-zone', 'Europe/Berlin', '--query', 'fox'],
+      ['--limit', '5'],
+    ]) {
+      expect(await run(['stats', ...flags])).toMatchObject({
+        exitCode: EXIT.USAGE,
+        stderr: expect.stringContaining(message),
+      });
+    }
+  });
+
   it('says that an older daemon cannot', async () => {
     const stats: handleUnaryCall<object, object> = (_, answer) => answer(null, { providers: [{ provider: 'local' }] });
     await using older = await startScripted({ stats });
@@ -383,6 +398,29 @@ describe('stats of what matches', () => {
     expect(await asked).toMatchObject({ exitCode: EXIT.NEGATIVE, stdout: '', stderr: message });
     expect((await run(['stats'], { address: older.address })).stdout).toMatch(/^local \(\): 0 images/);
   });
+});
+
+it.each([
+  { given: [], isLeft: true },
+  { given: ['--prompt', 'an owl', '--model', 'flux'], isLeft: true },
+  { given: ['--prompt', 'an owl', '--model', 'flux', '--param', 'seed=1'], isLeft: false },
+])('says what an older daemon leaves in the file, beside $given', async ({ given, isLeft }) => {
+  const save: handleClientStreamingCall<SaveRequest, object> = async (call, answer) => {
+    const [{ payload }] = (await call.toArray()) as [SaveRequest];
+    const metadata = payload.case === 'header' ? payload.value.metadata : undefined;
+    answer(null, { image: { filename: 'fox.png', metadata } });
+  };
+  await using older = await startScripted({ save });
+  const parameters = 'a fox\nSteps: 20, Seed: 1, Model: dreamshaper_8';
+  await writeFile(join(folder, 'told.png'), pngOf({ width: 8, height: 8, text: { parameters } }));
+  const { exitCode, stderr } = await run(['save', 'told.png', ...given], { address: older.address });
+  expect(exitCode).toBe(EXIT.OK);
+  expect(stderr).toBe(
+    isLeft
+      ? 'image-storage: told.png: what its generator left in it stays in the file only: this daemon is older and does ' +
+          'not read it; `import` reads it itself\n'
+      : '',
+  );
 });
 
 it('what finds nothing says which models, categories and tags there are', async () => {

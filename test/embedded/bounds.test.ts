@@ -20,6 +20,20 @@ it.each(hostileImages())('of $name only so much is read', async ({ bytes }) => {
   expect(bytesRead).toBeLessThan(bytes.length + 2 * MIB);
 });
 
+it.each(hostileImages().filter(({ bytes }) => bytes.length < 40 * 1024))(
+  '$name costs at most 50 ms',
+  async ({ bytes }) => {
+    const costsMs: number[] = [];
+    for (let run = 0; run < 3; run += 1) {
+      const before = process.cpuUsage();
+      await read(bytes);
+      const { user, system } = process.cpuUsage(before);
+      costsMs.push((user + system) / 1000);
+    }
+    expect(Math.min(...costsMs)).toBeLessThan(50);
+  },
+);
+
 describe('reads no more than it needs', () => {
   it('of a PNG whose text precedes large pixels', async () => {
     const text = pngChunk('tEXt', Buffer.from('parameters\0a fox'));

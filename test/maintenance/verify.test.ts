@@ -347,6 +347,20 @@ function describeVerify(title: string, open: () => Promise<MaintainedStore>, dam
       expect((await verified(store.storage)).findings).toEqual([]);
     });
 
+    it.each([
+      '1girl, solo',
+      '4kuhd',
+      'e\u0301tudiante',
+      'ab\u200dcdef',
+      '\u092e\u093f\u0932\u0915\u0930 \u0928\u0917\u0930',
+      '狐狸在雪中',
+    ])('searches for %s by a whole word', async (prompt) => {
+      const store = await open();
+      const image = Buffer.from(pngOf({ width: 8, height: 8 }));
+      await store.storage.save(image, { prompt, model: 'flux' });
+      expect((await verified(store.storage)).findings).toEqual([]);
+    });
+
     it('ends when it is cancelled, and when the store closes', async () => {
       const { store, hands } = await openWithFox();
       for (let name = 0; name < 30; name += 1) await hands.write(`${FOLDER}/${name}.txt`, Buffer.from('text'));

@@ -52,6 +52,10 @@ export function hostileImages(): HostileImage[] {
     ]),
     'a drawn graph of 3,000 nodes in a circle': withText('workflow', JSON.stringify(drawnCircle(3000))),
     'subgraphs of subgraphs': withText('workflow', JSON.stringify(subgraphs(10))),
+    'a switch with an input of zeros': withText(
+      'prompt',
+      JSON.stringify({ 1: { class_type: 'Switch', inputs: { select: 1, [`${'0'.repeat(31 * 1024)}x`]: 1 } } }),
+    ),
     'a circle of switches': withTexts([['prompt', JSON.stringify(switchCircle(2500))]]),
     'one text of 8 MiB in a graph': withText('prompt', JSON.stringify({ a: '\n'.repeat(4 * MIB - 100) })),
     spaces: withTexts([['prompt', ' '.repeat(1.5 * MIB)]]),
@@ -60,6 +64,10 @@ export function hostileImages(): HostileImage[] {
     'quotations without end': withText('parameters', `Steps: 1, ${'a:"'.repeat(20_000)}`),
     'brackets in a command line': withText('Dream', `"${'[a'.repeat(30_000)}" -s 1`),
     'options of a job': withText('Description', `${' --no'.repeat(13_000)} Job ID: ${'0'.repeat(36)}`),
+    'spaces in place of a job': withText('Description', `a fox${' '.repeat(31 * 1024)}x`),
+    'padding within a comment': webp(
+      riffChunk('EXIF', commentOf(Buffer.concat([Buffer.alloc(31 * 1024), Buffer.from('\0x')]))),
+    ),
     'a profile of digits': withText('Raw profile type exif', `\nexif\n 1\n${'41'.repeat(MIB)}`),
     'many settings': withTexts([['parameters', `Steps: 1, ${'a:{'.repeat(20_000)}`]]),
     'many lines': withTexts([['parameters', '\n'.repeat(1.5 * MIB)]]),
@@ -184,6 +192,12 @@ function jpegWith(segments: Buffer[]): Buffer {
 function inGif(pieces: Buffer): Buffer {
   const gif = gifOf(SIZE);
   return Buffer.concat([gif.subarray(0, 19), Buffer.from([0x21, 0xfe]), pieces, Buffer.from([0]), gif.subarray(19)]);
+}
+
+/** An EXIF with this UserComment. */
+function commentOf(comment: Buffer): Buffer {
+  const entry = Buffer.concat([uint16(0x9286), uint16(7), uint32(comment.length), uint32(26)]);
+  return Buffer.concat([Buffer.from('MM\0\x2a\0\0\0\x08', 'latin1'), uint16(1), entry, uint32(0), comment]);
 }
 
 function sharedExif(): Buffer {

@@ -79,6 +79,7 @@ export function respond(stream: ServerHttp2Stream): void {
 export function finish(call: RawCall): Promise<void> {
   const { stream, signal } = call;
   return new Promise((resolve, reject) => {
+    signal.throwIfAborted();
     signal.addEventListener('abort', () => reject(signal.reason), { once: true });
     stream.once('wantTrailers', () => {
       call.isFinished = true;

@@ -1,12 +1,13 @@
 /** Checks that searches find images that are known: an index may be blind although its file is sound. */
 import type { ImageRecord } from '../domain/record.ts';
 import type { ImageIndex } from './catalog.ts';
+import { runsOf } from './search-text.ts';
 
 /** The newest images are those that people search for. */
 const LOOKED_AT = { limit: 50, maxBytes: 1024 * 1024 };
 const SEARCHED = 3;
 /** Neither a number nor, at this length, an operator of a query. */
-const WORD = /\p{L}{3,}/u;
+const WORDLIKE = /\p{L}{3,}/u;
 
 /** An image that a search by a word of its own prompt does not find. */
 export interface UnfoundImage {
@@ -18,11 +19,17 @@ export interface UnfoundImage {
 export async function unfoundImage(catalog: Pick<ImageIndex, 'find' | 'page'>): Promise<UnfoundImage | undefined> {
   const { records } = await catalog.page({ order: 'newest' }, LOOKED_AT);
   const known = records.flatMap((record) => {
-    const [word] = WORD.exec(record.prompt) ?? [];
+    const word = wordOf(record.prompt);
     return word === undefined ? [] : [{ record, word }];
   });
   for (const image of known.slice(0, SEARCHED)) if (!(await isFound(catalog, image))) return image;
   return undefined;
+}
+
+/** Returns the first whole word: a part of one, as the letters of `1girl`, finds nothing. */
+function wordOf(prompt: string): string | undefined {
+  const words = runsOf(prompt).map((run) => run.replaceAll(' ', ''));
+  return words.find((word) => WORDLIKE.test(word))?.toLowerCase();
 }
 
 async function isFound(catalog: Pick<ImageIndex, 'find' | 'page'>, { record, word }: UnfoundImage): Promise<boolean> {

@@ -1,11 +1,10 @@
 /** Takes the line of settings apart that A1111 writes: names and values, of which some are quoted and some are JSON. */
 import { endOfValue } from '../domain/json-fields.ts';
-import { ExactNumber } from './fields.ts';
+import { type ExactNumber, settingOf } from './fields.ts';
 import { parseJson } from './json.ts';
 
 const NAME = /(\w[\w \-/.]{0,60}): */y;
 const SEPARATORS = /[ ,]*/y;
-const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?$/;
 /** The values of the JSON in a line. */
 const MAX_VALUES = 5000;
 /** The most settings; extensions add some dozens. */
@@ -62,7 +61,7 @@ class ValueReader {
   #readPlain(name: string, at: number): { value: string | ExactNumber; end: number } {
     const end = endOfPlain(this.#line, at);
     const text = this.#line.slice(at, end).trim();
-    return { value: NUMBER.test(text) && !/hash/i.test(name) ? new ExactNumber(text) : text, end };
+    return { value: /hash/i.test(name) ? text : settingOf(text), end };
   }
 }
 

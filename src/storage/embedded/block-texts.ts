@@ -38,7 +38,7 @@ class FoundTexts implements BlockTexts {
   }
 
   addExif({ texts: tags, inner, userComment }: Exif): void {
-    const comment = userComment && decodeUserComment(userComment).replace(/\0+$/, '').trim();
+    const comment = userComment && withoutPadding(decodeUserComment(userComment)).trim();
     if (comment && !this.#addNamed(comment)) this.#add('parameters', comment);
     for (const text of tags.values()) this.addDescription(text);
     this.date ??= exifDate(tags, inner);
@@ -66,6 +66,12 @@ class FoundTexts implements BlockTexts {
   #add(keyword: string, text: string): void {
     if (!this.texts.has(keyword)) this.texts.set(keyword, text);
   }
+}
+
+function withoutPadding(text: string): string {
+  let end = text.length;
+  while (text.charCodeAt(end - 1) === 0) end -= 1;
+  return text.slice(0, end);
 }
 
 function exifDate(outer: Exif['texts'], inner: Exif['inner']): string | undefined {

@@ -107,13 +107,18 @@ export class Graph {
     if (condition !== undefined && pair !== undefined) return inputs[pair[condition === true ? 0 : 1]];
     const selected = this.#firstOf(inputs, SELECTORS, (value) => value instanceof ExactNumber);
     if (!(selected instanceof ExactNumber)) return undefined;
-    const name = Object.keys(inputs).find((key) => /^\D*?_?0*(\d+)$/.exec(key)?.[1] === selected.text);
+    const name = Object.keys(inputs).find((key) => numberBehind(key) === selected.text);
     return name === undefined ? undefined : inputs[name];
   }
 
   #firstOf(inputs: Fields, names: readonly string[], fits: (value: unknown) => boolean): unknown {
     return names.map((name) => (name in inputs ? this.valueOf(inputs[name]) : undefined)).find(fits);
   }
+}
+
+/** `1` of `input_01`. */
+function numberBehind(name: string): string | undefined {
+  return /^\D*(\d+)$/.exec(name)?.[1]?.replace(/^0+(?=\d)/, '');
 }
 
 /** Notes a visit. Returns false for a node that was visited before, and for one too far away. */

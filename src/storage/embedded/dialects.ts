@@ -1,7 +1,7 @@
 /** Tells which generator wrote the texts of an image, and reads them as that generator means them. */
 import { readA1111 } from './a1111.ts';
 import { readComfyUI, readComfyUIWorkflow } from './comfyui.ts';
-import { asFields, asText, ExactNumber, type Fields } from './fields.ts';
+import { asFields, asText, type Fields, settingOf } from './fields.ts';
 import type { GeneratorMetadata } from './generator-metadata.ts';
 import { readInvokeAI } from './invokeai.ts';
 import { readMidjourney } from './midjourney.ts';
@@ -13,7 +13,6 @@ import { parsedInSlices, type Texts } from './texts.ts';
 /** JSON, whole or cut; a prompt may begin with a brace, too. */
 const LOOKS_LIKE_JSON = /^\s*\{\s*"[^"]{0,100}"\s*:/;
 const JSON_BEGINNING = /^\s*[[{]\s*["[{]/;
-const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?$/;
 /** The values of JSON within JSON. */
 const MAX_INNER_VALUES = 5000;
 
@@ -106,8 +105,4 @@ function readPlain(texts: Texts): GeneratorMetadata | undefined {
   if (prompt === undefined || JSON_BEGINNING.test(prompt)) return readMidjourney(texts.get('Description') ?? '');
   const settings = Object.fromEntries(texts.settings().map(([name, text]) => [name, settingOf(text)]));
   return readSettingsJson({ ...settings, prompt });
-}
-
-function settingOf(text: string): string | ExactNumber {
-  return NUMBER.test(text) ? new ExactNumber(text) : text;
 }

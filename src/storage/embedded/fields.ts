@@ -2,6 +2,8 @@
 
 export type Fields = Record<string, unknown>;
 
+const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?$/;
+
 /** A number as it was written: seeds have 64 bits, doubles only 53. */
 export class ExactNumber {
   readonly text: string;
@@ -23,4 +25,9 @@ export function asFields(value: unknown): Fields {
 
 export function asText(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined;
+}
+
+/** Returns a setting that is written as text: a number where it is one. */
+export function settingOf(text: string): string | ExactNumber {
+  return NUMBER.test(text) ? new ExactNumber(text) : text;
 }

@@ -1,7 +1,7 @@
 /**
  * Reads the metadata of InvokeAI's PNGs: `invokeai_metadata`, formerly `sd-metadata`, and originally a command line.
  */
-import { asFields, asText, ExactNumber, type Fields } from './fields.ts';
+import { asFields, asText, type Fields, settingOf } from './fields.ts';
 import type { GeneratorMetadata } from './generator-metadata.ts';
 import { modelIn } from './settings-json.ts';
 import type { Texts } from './texts.ts';
@@ -11,7 +11,6 @@ const COMMAND_LINE = /^"(.*)"(.*)$/s;
 /** Longer ones hold no prompt that a save accepts. */
 const MAX_COMMAND_CHARS = 64 * 1024 + 4096;
 const FLAGS: Record<string, string> = { s: 'steps', S: 'seed', W: 'width', H: 'height', C: 'cfg_scale', A: 'sampler' };
-const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?$/;
 
 /** Negative words stand in brackets within the prompt. */
 const NEGATIVE = /\[([^[\]]*)\]/g;
@@ -42,10 +41,7 @@ function readCommandLine(text: string): GeneratorMetadata | undefined {
   const [, prompt, flags] = COMMAND_LINE.exec(text.trim()) ?? [];
   if (prompt === undefined) return undefined;
   const settings = [...flags!.matchAll(/ -(\w)\s*(\S+)/g)].filter(([, flag]) => flag! in FLAGS);
-  return withNegative(
-    prompt,
-    Object.fromEntries(settings.map(([, flag, value]) => [FLAGS[flag!], settingValue(value!)])),
-  );
+  return withNegative(prompt, Object.fromEntries(settings.map(([, flag, value]) => [FLAGS[flag!], settingOf(value!)])));
 }
 
 /** Moves what stands in brackets from the prompt to the settings. */
@@ -54,10 +50,6 @@ function withNegative(prompt: string | undefined, settings: Fields): GeneratorMe
   if (negatives.length === 0 || prompt === undefined) return { prompt, settings };
   const positive = prompt.replace(NEGATIVE, ' ').replace(/ {2,}/g, ' ').trim();
   return { prompt: positive, settings: { ...settings, negative_prompt: negatives.join(', ') } };
-}
-
-function settingValue(value: string): unknown {
-  return NUMBER.test(value) ? new ExactNumber(value) : value;
 }
 
 /** Accepts one text, or several with weights. */

@@ -22,8 +22,8 @@ export function similarTo(name: string, known: readonly string[]): string[] {
 function distanceOf(a: string, b: string): number {
   const [short, long] = a.length < b.length ? [a, b] : [b, a];
   const mayDiffer = Math.max(1, Math.floor(short.length / 4));
-  const edits = long.length - short.length > mayDiffer ? Infinity : editDistance(a, b);
-  if (edits <= mayDiffer) return edits;
+  const edits = long.length - short.length > mayDiffer ? Infinity : editDistance(a, b, mayDiffer);
+  if (edits < Infinity) return edits;
   if (short.length < MIN_PART) return Infinity;
   if (long.startsWith(short)) return 1;
   return long.includes(short) ? 2 : Infinity;
