@@ -3,7 +3,7 @@
  * docs/benchmarks.md up to what is kept by hand: `npm run bench:peers -- [--rounds 7] [--cases 8M4,100k32] [--peers a,b]
  * [--no-page]`. The data goes to PEERS_DATA, which should be on the disk to measure, with 10 GB free.
  */
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, release, tmpdir, totalmem } from 'node:os';
@@ -17,6 +17,7 @@ import { cpuBetween, usageOf } from './peers/usage.ts';
 import { median } from './rounds.ts';
 
 const PAGE = fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url));
+const BIOME = fileURLToPath(new URL('../node_modules/.bin/biome', import.meta.url));
 /** What follows it on the page is written by hand, and stays. */
 const BY_HAND = '<!-- From here on by hand. -->';
 const GB = 1e9;
@@ -159,6 +160,8 @@ async function main(): Promise<void> {
   if (values['no-page']) return;
   const page = [introduction(tools, peers, rounds), ...tables.save, ...tables.get, keptByHand()];
   writeFileSync(PAGE, page.join('\n'));
+  // Pads its tables.
+  execFileSync(BIOME, ['format', '--write', PAGE]);
 }
 
 function tableOf(results: Map<Peer, Result[]>, operation: Operation, each: Case): string {
