@@ -6,6 +6,7 @@ import { Connection } from '../../src/storage/catalog/sqlite/connection.ts';
 import { PAUSE } from '../../src/storage/catalog/sqlite/pause.ts';
 import type { Walk } from '../../src/storage/catalog/sqlite/query.ts';
 import { CatalogReader } from '../../src/storage/catalog/sqlite/reader.ts';
+import { Tally } from '../../src/storage/catalog/sqlite/tally.ts';
 import { TotalsReader } from '../../src/storage/catalog/sqlite/totals.ts';
 import { CatalogWriter } from '../../src/storage/catalog/sqlite/writer.ts';
 import type { ImageRecord } from '../../src/storage/domain/record.ts';
@@ -163,6 +164,22 @@ it('lists the newest days, and the groups of most images, then the rest', () => 
     { name: '', count: 400 },
     { name: 'fox', count: 200 },
     { name: '', count: 200, rest: true },
+  ]);
+});
+
+it('keeps few groups in memory where their names are long, and answers with those of most images', () => {
+  const tally = new Tally({ by: 'model', limit: 3 });
+  for (let id = 0; id < 20_000; id += 1) {
+    tally.addToGroup(`${id} `.padEnd(1024, 'long'), { count: 1 + (id % 10_000), bytes: 1 });
+    if (id % 500 === 0) tally.sumUp();
+    expect(tally.groupCount).toBeLessThanOrEqual(5000);
+  }
+  const { groups } = tally.result(false);
+  expect(groups.map(({ name, count }) => [name.split(' ')[0], count])).toEqual([
+    ['19999', 10_000],
+    ['9999', 10_000],
+    ['19998', 9999],
+    ['', 100_010_000 - 29_999],
   ]);
 });
 

@@ -253,6 +253,15 @@ describe('where pixels are decompressed', () => {
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(220_000_000);
   });
 
+  it('a cancelled image is not decompressed to its end', async () => {
+    const [width, height] = [8191, 8192];
+    const bomb = png(ihdr(width, height), idat(rows(width, height)));
+    const cancel = new AbortController();
+    const work = new ImageInspector('pixels', cancel.signal).push(bomb);
+    cancel.abort();
+    await expect(work).rejects.toMatchObject({ reason: 'CANCELLED' });
+  });
+
   it('more than 4 GiB of pixels are refused by the header', async () => {
     await expect(inspectPixels(png(ihdr(60_000, 60_000), idat(rows(2, 2))))).rejects.toMatchObject({
       reason: 'IMAGE_TOO_LARGE',

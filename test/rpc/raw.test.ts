@@ -47,7 +47,7 @@ interface Answer {
 const daemons: RunningDaemon[] = [];
 
 beforeAll(async () => {
-  const limits = { IMAGE_STORAGE_LIMITS_FIRST_MESSAGE_SECONDS: '0.4', IMAGE_STORAGE_LIMITS_CHUNK_GAP_SECONDS: '0.4' };
+  const limits = { IMAGE_STORAGE_LIMITS_FIRST_MESSAGE_SECONDS: '1.5', IMAGE_STORAGE_LIMITS_CHUNK_GAP_SECONDS: '1.5' };
   for (const raw of [true, false]) daemons.push(await runDaemon(limits, { raw }));
 });
 afterAll(() => Promise.all(daemons.map((daemon) => daemon.close())));

@@ -1,5 +1,7 @@
 /** Decompresses zlib data in the thread pool, and keeps nothing of it but its length. */
+import { addAbortSignal } from 'node:stream';
 import { createInflate, type Inflate } from 'node:zlib';
+import { throwIfCancelled } from '../domain/errors.ts';
 import { corrupt } from './walk.ts';
 
 /** What one step in the pool gives at most. */
@@ -10,15 +12,19 @@ const LEAST_STEP_BYTES = 64;
 export class Inflation {
   readonly #inflate: Inflate;
   readonly #expectedBytes: number;
+  readonly #signal: AbortSignal | undefined;
   #bytes = 0;
   #failure: Error | undefined;
   readonly #closed: Promise<void>;
   #pieces: Buffer[] = [];
 
-  constructor(expectedBytes: number) {
+  /** Ends as soon as the signal fires. */
+  constructor(expectedBytes: number, signal?: AbortSignal) {
     this.#expectedBytes = expectedBytes;
+    this.#signal = signal;
     const chunkSize = Math.min(STEP_BYTES, Math.max(LEAST_STEP_BYTES, expectedBytes + 1));
     this.#inflate = createInflate({ chunkSize });
+    if (signal !== undefined) addAbortSignal(signal, this.#inflate);
     this.#inflate.on('data', ({ length }: Buffer) => {
       this.#bytes += length;
       // The rest may be a bomb.
@@ -35,7 +41,7 @@ export class Inflation {
     return this.#pieces.push(Buffer.from(bytes)) === 1;
   }
 
-  /** Resolves when all that was added is decompressed. Rejects with IMAGE_TRUNCATED as soon as it shows. */
+  /** Resolves when all that was added is decompressed. Rejects with IMAGE_TRUNCATED as soon as it shows, or CANCELLED. */
   async flush(): Promise<void> {
     const bytes = Buffer.concat(this.#pieces.splice(0));
     // Without an answer, the stream has ended: before these bytes, or by a failure.
@@ -54,6 +60,7 @@ export class Inflation {
   }
 
   #check(): void {
+    throwIfCancelled(this.#signal);
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#bytes <= this.#expectedBytes) return;
     throw corrupt(

@@ -31,13 +31,16 @@ const MAX_HEAD_BYTES = 256;
 /** Inspects one incoming image. Chunks may have any size, which does not change the results. Retains no chunk. */
 export class ImageInspector {
   readonly #check: ImageCheck;
+  readonly #signal: AbortSignal | undefined;
   #head: Buffer = Buffer.alloc(0);
   #format: Format | undefined;
   #run: ParserRun | undefined;
   #isBare = false;
 
-  constructor(check: ImageCheck = 'structure') {
+  /** The signal ends what is decompressed. */
+  constructor(check: ImageCheck = 'structure', signal?: AbortSignal) {
     this.#check = check;
+    this.#signal = signal;
   }
 
   /** The type, detected by the first 12 bytes, for AVIF by the `ftyp` box; undefined until they have arrived. */
@@ -53,7 +56,7 @@ export class ImageInspector {
   /**
    * Throws TYPE_NOT_ALLOWED as soon as the first bytes show it, and IMAGE_TRUNCATED as soon as the structure is broken.
    * Returns a promise where pixels are decompressed: it resolves when the next chunk, or `finish`, may come, and rejects
-   * with IMAGE_TRUNCATED or IMAGE_TOO_LARGE.
+   * with IMAGE_TRUNCATED, IMAGE_TOO_LARGE or CANCELLED.
    */
   push(chunk: Uint8Array): Promise<void> | undefined {
     const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
@@ -65,7 +68,7 @@ export class ImageInspector {
     this.#head = Buffer.concat([this.#head, bytes.subarray(0, missing)]);
     this.#format = detect(this.#head);
     if (this.#format === undefined) return undefined;
-    this.#run = new ParserRun(this.#format, this.#check);
+    this.#run = new ParserRun(this.#format, this.#check, this.#signal);
     const work = this.#run.push(this.#head);
     // Later work waits for earlier.
     return this.#run.push(bytes.subarray(missing)) ?? work;

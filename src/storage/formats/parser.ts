@@ -53,9 +53,9 @@ export class ParserRun {
   /** The bytes of a demand that spans chunks. */
   #joined: Buffer = NOTHING;
 
-  constructor(format: Format, check: ImageCheck) {
+  constructor(format: Format, check: ImageCheck, signal?: AbortSignal) {
     this.#format = format;
-    this.#watch = check === 'ends' ? undefined : new Watch(check === 'pixels');
+    this.#watch = check === 'ends' ? undefined : new Watch(check === 'pixels', signal);
     this.#parser = format.parse(() => this.#position, this.#watch);
     this.#resume(NOTHING);
   }

@@ -55,7 +55,7 @@ export class PngPixels {
       this.#add(bytes, from + Math.max(0, SEQUENCE_BYTES - passedBytes), to);
     }
     if (type === 'IDAT') {
-      if (!this.#hasImage) this.#current = new Inflation(this.#imageBytes);
+      if (!this.#hasImage) this.#current = new Inflation(this.#imageBytes, this.#watch.signal);
       this.#hasImage = true;
       this.#add(bytes, from, to);
     }
@@ -74,7 +74,8 @@ export class PngPixels {
     this.#end();
     this.#frames += 1;
     if (this.#frames > MAX_FRAMES) throw tooLarge(`more than ${MAX_FRAMES} frames`);
-    this.#current = new Inflation(this.#counted(this.#control.readUInt32BE(4), this.#control.readUInt32BE(8)));
+    const frameBytes = this.#counted(this.#control.readUInt32BE(4), this.#control.readUInt32BE(8));
+    this.#current = new Inflation(frameBytes, this.#watch.signal);
   }
 
   #add(bytes: Buffer, from: number, to: number): void {

@@ -18,12 +18,15 @@ interface Range {
 export class Watch {
   /** Whether pixels are decompressed, too. */
   readonly pixels: boolean;
+  /** Ends the work that was begun. */
+  readonly signal: AbortSignal | undefined;
   /** In the order of the file. */
   #ranges: Range[] = [];
   #work: Promise<void> | undefined;
 
-  constructor(pixels: boolean) {
+  constructor(pixels: boolean, signal?: AbortSignal) {
     this.pixels = pixels;
+    this.signal = signal;
   }
 
   /**

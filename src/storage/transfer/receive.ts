@@ -39,9 +39,9 @@ export async function receiveImage(
   options: SaveOptions,
   receiver: Receiver,
 ): Promise<Committed> {
-  const image = new IncomingImage(metadata, options, receiver);
   const { slot } = receiver;
   const signal = options.signal === undefined ? slot.signal : AbortSignal.any([options.signal, slot.signal]);
+  const image = new IncomingImage(metadata, options, receiver, signal);
   try {
     await forEachChunk(source, signal, async (bytes) => {
       const isBatch = !(bytes instanceof Uint8Array);
@@ -83,11 +83,11 @@ class IncomingImage {
   /** The write that is under way. */
   #writing: Promise<void> | undefined;
 
-  constructor(metadata: CheckedMetadata, options: SaveOptions, receiver: Receiver) {
+  constructor(metadata: CheckedMetadata, options: SaveOptions, receiver: Receiver, signal: AbortSignal) {
     this.#metadata = metadata;
     this.#options = options;
     this.#receiver = receiver;
-    this.#inspector = new ImageInspector(receiver.context.limits.imageCheck);
+    this.#inspector = new ImageInspector(receiver.context.limits.imageCheck, signal);
     this.#timestamp = metadata.timestamp ?? receiver.context.now();
   }
 

@@ -11,11 +11,14 @@ interface Sum {
 
 /** Between this and MAX_GROUPS, the groups of fewest images are summed up. */
 const MAX_KEPT = 2 * MAX_GROUPS;
+/** The same of all their names together; an answer has room for 1 MiB. */
+const MAX_KEPT_CHARS = 4 * 1024 * 1024;
 
 export class Tally {
   readonly #grouping: Grouping;
   readonly #prefix: string;
   #groups = new Map<string, GroupStatistics>();
+  #nameChars = 0;
   readonly #rest: Sum = { count: 0, bytes: 0 };
   readonly #total: Sum & { oldest?: number; newest?: number } = { count: 0, bytes: 0 };
 
@@ -50,14 +53,16 @@ export class Tally {
     if (group !== undefined) addTo(group, { count, bytes });
     else if (this.#prefix === '' || fold(name).startsWith(this.#prefix)) {
       this.#groups.set(name, { name, count, bytes, rest: false });
+      this.#nameChars += name.length;
     }
   }
 
   /** Keeps the memory within bounds. Requires that no group that was added comes again. */
   sumUp(): void {
-    if (this.#groups.size <= MAX_KEPT) return;
+    if (this.#groups.size <= MAX_KEPT && this.#nameChars <= MAX_KEPT_CHARS) return;
     const ranked = rankGroups([...this.#groups.values()], this.#grouping.by, MAX_GROUPS);
     this.#groups = new Map(ranked.filter(({ rest }) => !rest).map((group) => [group.name, group]));
+    this.#nameChars = [...this.#groups.keys()].reduce((sum, { length }) => sum + length, 0);
     for (const group of ranked) if (group.rest) addTo(this.#rest, group);
   }
 
