@@ -8,7 +8,7 @@ import { parseCount } from './shared/flags.ts';
 import { printHints } from './shared/hints.ts';
 import { imageJson } from './shared/image-json.ts';
 import { type Column, tableFormatter, terminalWidth } from './terminal/table.ts';
-import { formatBytes, formatTime, printJson, printLine } from './terminal/text.ts';
+import { formatBytes, formatTime, printError, printJson, printLine } from './terminal/text.ts';
 
 interface ListFlags extends AddressFlags, FilterFlags, Pick<ListOptions, 'order' | 'limit'> {
   json?: boolean;
@@ -17,6 +17,9 @@ interface ListFlags extends AddressFlags, FilterFlags, Pick<ListOptions, 'order'
 const DEFAULT_TABLE_LIMIT = 50;
 /** Rows that are aligned together; columns of a longer list may still grow. */
 const BLOCK_ROWS = 100;
+
+/** Other queries are words, which every daemon knows. */
+const GRAMMAR = /"|(^|\s)-\S|\sOR\s|\b[a-z0-9]+:\S/i;
 
 const COLUMNS: Column[] = [
   { title: 'TIME (UTC)' },
@@ -33,9 +36,18 @@ export function registerList(program: Command): void {
     .option('--limit <count>', `0 is all (default: ${DEFAULT_TABLE_LIMIT}, with --json all)`, parseCount)
     .option('--json', 'print one JSON object a line')
     .action((flags: ListFlags) =>
-      withClient(flags, (session) => (flags.json ? listJson(session, flags) : listTable(session, flags))),
+      withClient(flags, async (session) => {
+        await warnOfOldWords(session, flags);
+        return flags.json ? listJson(session, flags) : listTable(session, flags);
+      }),
     );
   withAddress(command);
+}
+
+/** A daemon of before the grammar answers with images that the query excludes, and knows it by no error. */
+async function warnOfOldWords({ client, signal }: Session, { provider, query = '' }: ListFlags): Promise<void> {
+  if (!GRAMMAR.test(query) || (await client.totals({ provider, signal })) !== undefined) return;
+  printError('this daemon is older: it takes fields, -, OR and quotes in a query for words of the prompt');
 }
 
 async function listJson({ client, signal }: Session, flags: ListFlags): Promise<number> {
