@@ -31,7 +31,7 @@ func Example() {
 		log.Fatal(err)
 	}
 
-	for image, err := range client.List(ctx, imagestorage.ListOptions{Query: "fox", Limit: 20}) {
+	for image, err := range client.List(ctx, imagestorage.ListOptions{Query: `"red fox" model:flux`, Limit: 20}) {
 		if err != nil {
 			log.Fatal(err)
 		}

@@ -30,7 +30,7 @@ def storage() -> ImageStorage:
 
 
 class SaveImageToImageStorage:
-    """Stores each image of a batch as PNG, with the workflow inside as Save Image does; the daemon reads what made it."""
+    """Stores each image of a batch as PNG, with the workflow inside as Save Image does; the daemon reads it."""
 
     DESCRIPTION = "Stores images in ImageStorage, with their prompt, model, seed and workflow."
     CATEGORY = "image"
