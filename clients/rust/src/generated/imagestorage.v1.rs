@@ -287,8 +287,9 @@ pub struct ListRequest {
     /// The maximum number of images in a batch: default 100, at most 1000.
     #[prost(uint32, tag = "11")]
     pub batch_size: u32,
-    /// When nothing matches a model, category or tag that was asked for, send a last batch without images whose hints name
-    /// those that there are. An older daemon sends none.
+    /// When nothing matches and no image at all has a model, category or tag that was asked for, also by fields of the query,
+    /// send one batch without images whose hints name those that there are. Not where page_token resumes. An older daemon
+    /// sends none.
     #[prost(bool, tag = "12")]
     pub hints: bool,
 }
@@ -305,15 +306,45 @@ pub struct ListResponse {
     #[prost(message, repeated, tag = "3")]
     pub hints: ::prost::alloc::vec::Vec<Hint>,
 }
-/// What there is in place of a value that no image has.
+/// What there is in place of a value that no image has; one for each such value.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Hint {
     /// The filter: model, category or tag.
     #[prost(string, tag = "1")]
     pub field: ::prost::alloc::string::String,
-    /// Values that there are, the most similar first, then those of most images; at most 5.
+    /// Values that images have, at most 5: the most similar first, of those as similar that of most images; where none is
+    /// similar, those of most images.
     #[prost(string, repeated, tag = "2")]
     pub values: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// The image to change, and what to change. A field that is unset or empty changes nothing.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateRequest {
+    /// The filename of the image.
+    #[prost(string, tag = "1")]
+    pub filename: ::prost::alloc::string::String,
+    /// The provider of the image; empty is the default provider, "*" is refused.
+    #[prost(string, tag = "2")]
+    pub provider: ::prost::alloc::string::String,
+    /// True: no Cleanup deletes the image. False: takes the pin away.
+    #[prost(bool, optional, tag = "3")]
+    pub pinned: ::core::option::Option<bool>,
+    /// Tags to add, unless the image has them: at most 64 with those that it has, each of 1 to 256 bytes.
+    #[prost(string, repeated, tag = "4")]
+    pub add_tags: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Tags to remove, unless the image lacks them. A tag that is to be added, too, is refused.
+    #[prost(string, repeated, tag = "5")]
+    pub remove_tags: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The new category, at most 256 bytes; empty takes it away.
+    #[prost(string, optional, tag = "6")]
+    pub category: ::core::option::Option<::prost::alloc::string::String>,
+}
+/// The response to an Update.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdateResponse {
+    /// The image as it is now.
+    #[prost(message, optional, tag = "1")]
+    pub image: ::core::option::Option<Image>,
 }
 /// The images to delete.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -433,13 +464,14 @@ pub struct StatsRequest {
     /// How to group the images that match.
     #[prost(enumeration = "GroupBy", tag = "8")]
     pub by: i32,
-    /// Only groups whose names begin so; case is ignored. At most 1 KiB.
+    /// Only groups whose names begin so, as for completion; case, accents and width are ignored. Does not change the total.
+    /// At most 1 KiB.
     #[prost(string, tag = "9")]
     pub starts_with: ::prost::alloc::string::String,
-    /// The IANA time zone of days and months, such as Europe/Berlin; default UTC.
+    /// The IANA time zone of days and months, such as Europe/Berlin; default UTC. Unknown: FIELD_INVALID.
     #[prost(string, tag = "10")]
     pub time_zone: ::prost::alloc::string::String,
-    /// The maximum number of groups: default 100, at most 10,000.
+    /// The maximum number of groups: default 100, at most 10,000. The names of all have at most 1 MiB.
     #[prost(uint32, tag = "11")]
     pub limit: u32,
 }
@@ -452,7 +484,7 @@ pub struct StatsResponse {
     /// The total of the images that match the filters. An older daemon sends none.
     #[prost(message, optional, tag = "2")]
     pub total: ::core::option::Option<Totals>,
-    /// The groups that were asked for, those beyond the limit as one rest; without a name: images that have none.
+    /// The groups that were asked for, those beyond the limit as one rest, the last; without a name: images that have none.
     #[prost(message, repeated, tag = "3")]
     pub groups: ::prost::alloc::vec::Vec<GroupStats>,
     /// True when counting was ended before all images that match were seen: total and groups are of the newest of them.
@@ -860,6 +892,9 @@ pub enum Problem {
     RecordAlone = 7,
     /// A foreign file in the folders of the store. repair quarantines it.
     Foreign = 8,
+    /// A search by a word of its own prompt does not find a saved image. Stop the daemon and rebuild its catalog:
+    /// `image-storage catalog rebuild`.
+    IndexBlind = 9,
 }
 impl Problem {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -877,6 +912,7 @@ impl Problem {
             Self::DeletedBefore => "PROBLEM_DELETED_BEFORE",
             Self::RecordAlone => "PROBLEM_RECORD_ALONE",
             Self::Foreign => "PROBLEM_FOREIGN",
+            Self::IndexBlind => "PROBLEM_INDEX_BLIND",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -891,6 +927,7 @@ impl Problem {
             "PROBLEM_DELETED_BEFORE" => Some(Self::DeletedBefore),
             "PROBLEM_RECORD_ALONE" => Some(Self::RecordAlone),
             "PROBLEM_FOREIGN" => Some(Self::Foreign),
+            "PROBLEM_INDEX_BLIND" => Some(Self::IndexBlind),
             _ => None,
         }
     }
