@@ -28,6 +28,7 @@ import type {
   DeleteResult,
   GetOptions,
   Image,
+  ImageChanges,
   ImageMetadata,
   ListOptions,
   ProviderChoice,
@@ -65,6 +66,11 @@ export interface ImageStorageClient {
    * broke.
    */
   list(options?: ListOptions): AsyncIterable<Image>;
+  /**
+   * Changes pin, tags and category of an image. Returns the image as it is then; repeating it changes nothing more.
+   * Rejects with IMAGE_NOT_FOUND or FIELD_INVALID, and with the gRPC status UNIMPLEMENTED from an older daemon.
+   */
+  update(filename: string, changes: ImageChanges, options?: ProviderChoice & CallOptions): Promise<Image>;
   /**
    * Deletes any number of images, pinned ones too. Returns one result per filename, in order. After a lost answer the
    * retry reports as not found what the lost attempt deleted.
@@ -121,6 +127,13 @@ export function connect(address?: string, options: ConnectOptions = {}): ImageSt
 
     list: (listOptions = {}) => listResuming(transport, listOptions, limitsOf(listOptions, 0), options),
 
+    async update(filename, changes, choice = {}) {
+      const limits = limitsOf(choice);
+      const request = { filename, provider: choice.provider, ...changes };
+      const attempt = () => transport.unary(ImageStorage.method.update, request, limits);
+      return imageFrom((await retrying(retry(limits), attempt).catch(explainOlder)).image);
+    },
+
     async delete(filenames, choice = {}) {
       const names = typeof filenames === 'string' ? [filenames] : filenames;
       const limits = limitsOf(choice);
@@ -174,6 +187,12 @@ export function connect(address?: string, options: ConnectOptions = {}): ImageSt
 
     close: () => transport.close(),
   };
+}
+
+/** An older daemon knows no Update. */
+function explainOlder(error: unknown): never {
+  if (!(error instanceof ImageStorageError) || error.code !== status.UNIMPLEMENTED) throw error;
+  throw new ImageStorageError(error.code, 'this daemon is older: it cannot change images', { cause: error });
 }
 
 function targetOf(address?: string): string {

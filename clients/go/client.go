@@ -9,6 +9,7 @@ package imagestorage
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -49,6 +50,32 @@ func Dial(address string, opts ...DialOption) (*Client, error) {
 		return nil, err
 	}
 	return &Client{connection, pb.NewImageStorageClient(connection), settings}, nil
+}
+
+// Update changes the pin, the tags and the category of an image, and returns the image as it is then. Repeating it changes
+// nothing more. It fails with IMAGE_NOT_FOUND, and with codes.Unimplemented when the daemon is older.
+func (c *Client) Update(ctx context.Context, filename string, changes Changes, opts ...UpdateOption) (*Image, error) {
+	request := &pb.UpdateRequest{
+		Filename:   filename,
+		Pinned:     changes.Pinned,
+		AddTags:    changes.AddTags,
+		RemoveTags: changes.RemoveTags,
+		Category:   changes.Category,
+	}
+	for _, option := range opts {
+		option.applyUpdate(request)
+	}
+	ctx, cancel := c.bounded(ctx, defaultTimeout)
+	defer cancel()
+	answer, err := ask(ctx, c, c.rpc.Update, request, true)
+	if err != nil {
+		var failed *Error
+		if errors.As(err, &failed) && failed.Code == codes.Unimplemented {
+			failed.Message = "this daemon is older: it cannot change images"
+		}
+		return nil, err
+	}
+	return imageFrom(answer.Image), nil
 }
 
 // Delete deletes any number of images by filename, pinned ones too, and returns one result per filename, in order. An

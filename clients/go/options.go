@@ -14,6 +14,9 @@ type SaveOption interface{ applySave(*saveHeader) }
 // A GetOption adjusts a [Client.Get].
 type GetOption interface{ applyGet(*pb.GetRequest) }
 
+// An UpdateOption adjusts a [Client.Update].
+type UpdateOption interface{ applyUpdate(*pb.UpdateRequest) }
+
 // A DeleteOption adjusts a [Client.Delete].
 type DeleteOption interface{ applyDelete(*pb.DeleteRequest) }
 
@@ -25,6 +28,7 @@ func WithProvider(name string) ProviderOption { return ProviderOption(name) }
 
 func (p ProviderOption) applySave(header *saveHeader)          { header.Provider = string(p) }
 func (p ProviderOption) applyGet(request *pb.GetRequest)       { request.Provider = string(p) }
+func (p ProviderOption) applyUpdate(request *pb.UpdateRequest) { request.Provider = string(p) }
 func (p ProviderOption) applyDelete(request *pb.DeleteRequest) { request.Provider = string(p) }
 
 // saveHeader is the header that all attempts of a Save send, so that the daemon recognises a retry.

@@ -77,6 +77,18 @@ type Generation struct {
 	Width, Height int
 }
 
+// Changes are what an Update changes of an image; what is nil or empty changes nothing.
+type Changes struct {
+	// Pinned true: no Cleanup deletes the image. False: removes the pin.
+	Pinned *bool
+	// AddTags: the image has at most 64 tags with these.
+	AddTags []string
+	// RemoveTags must not have a tag of AddTags.
+	RemoveTags []string
+	// Category has at most 256 bytes; empty: none.
+	Category *string
+}
+
 // ListOptions are the filters and the order of a List; an image must match all given filters.
 type ListOptions struct {
 	// Provider: empty means the default provider, "*" means all of them, merged.

@@ -105,6 +105,17 @@ export interface SaveOptions extends CallOptions, ProviderChoice {
   onProgress?: (sentBytes: number) => void;
 }
 
+/** What an update changes of an image; unset or empty changes nothing. */
+export interface ImageChanges {
+  /** True: no cleanup deletes the image. False: removes the pin. */
+  pinned?: boolean;
+  /** The image has at most 64 tags with these. */
+  addTags?: string[];
+  removeTags?: string[];
+  /** Empty: none. */
+  category?: string;
+}
+
 export interface GetOptions extends CallOptions, ProviderChoice {
   /** First byte; default 0. */
   offset?: number;

@@ -19,6 +19,19 @@ export function filterFields(dates: DateReader) {
   };
 }
 
+/** The same for a second tool: what the first has described is not repeated in an assistant's context. */
+export function filterFieldsAgain(dates: DateReader) {
+  return {
+    query: z.string().optional().describe('This and the next six: as in list_images'),
+    model: z.string().optional(),
+    category: z.string().optional(),
+    tags: z.array(z.string()).optional(),
+    pinned: z.boolean().optional(),
+    since: instant(dates.parseInstant),
+    until: instant(dates.parseRangeEnd),
+  };
+}
+
 /** What there is in place of a model, category or tag that no image has. */
 export const hintLines = z.array(z.string()).optional().describe('Nothing matches: what there is instead');
 

@@ -13,8 +13,8 @@ export interface DateReader {
 
 const FORMS = 'RFC 3339, a date (UTC) or an age such as 12h, 30d, 2w';
 
-export function instant<T extends Date | Age>(parse: (text: string) => T, meaning: string) {
-  return z
+export function instant<T extends Date | Age>(parse: (text: string) => T, meaning?: string) {
+  const schema = z
     .string()
     .transform((text, { issues }) => {
       try {
@@ -24,6 +24,6 @@ export function instant<T extends Date | Age>(parse: (text: string) => T, meanin
         return z.NEVER;
       }
     })
-    .optional()
-    .describe(`${meaning}: ${FORMS}`);
+    .optional();
+  return meaning === undefined ? schema : schema.describe(`${meaning}: ${FORMS}`);
 }

@@ -13,6 +13,7 @@ import { addGetImage } from './tools/get-image.ts';
 import { addListImages } from './tools/list-images.ts';
 import { addSaveImage } from './tools/save-image.ts';
 import { addStorageStats } from './tools/storage-stats.ts';
+import { addUpdateImage } from './tools/update-image.ts';
 
 export interface McpOptions {
   client: ImageStorageClient;
@@ -22,7 +23,7 @@ export interface McpOptions {
   dates: DateReader;
   /** The real path of the folder whose files may be saved. Unset: none. */
   allowDir?: string;
-  /** Offers no tool that saves or deletes. */
+  /** Offers no tool that saves, changes or deletes. */
   readOnly?: boolean;
 }
 
@@ -54,6 +55,7 @@ function createServer(options: McpOptions, confirmations: Confirmations): McpSer
   addImageResource(server, client, address);
   if (readOnly) return server;
   if (allowDir !== undefined) addSaveImage(addTool, client, allowDir);
+  addUpdateImage(addTool, client);
   addCleanupImages(addTool, client, confirmations, dates);
   addDeleteImages(addTool, client, confirmations);
   return server;

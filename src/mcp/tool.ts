@@ -28,6 +28,7 @@ export type AddTool = <Input extends z.ZodObject, Output extends z.ZodObject>(to
 
 export const READS = { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false };
 export const SAVES = { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: false };
+export const UPDATES = { readOnlyHint: false, destructiveHint: false, idempotentHint: true, openWorldHint: false };
 export const DELETES = { readOnlyHint: false, destructiveHint: true, idempotentHint: true, openWorldHint: false };
 
 /** Returns a function that registers a tool. `address` is that of the daemon, for messages. */

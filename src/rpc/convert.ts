@@ -17,6 +17,7 @@ import {
   type SaveTrailer,
   type StatsRequest,
   type StatsResponseSchema,
+  type UpdateRequest,
 } from '../../gen/imagestorage/v1/image_storage_pb.ts';
 import { invalidField } from '../storage/domain/errors.ts';
 import type { ImageMetadata, StorageItem } from '../storage/domain/image.ts';
@@ -28,6 +29,7 @@ import type {
   Declared,
   GroupBy,
   GroupStatistics,
+  ImageChanges,
   ImageFilter,
   Instant,
   ListOptions,
@@ -156,6 +158,10 @@ export function cleanupOptionsOf(request: CleanupRequest): CleanupOptions<Instan
     dryRun: request.dryRun,
     maxDeletes: request.maxDeletes,
   };
+}
+
+export function changesOf({ pinned, addTags, removeTags, category }: UpdateRequest): ImageChanges {
+  return { ...(pinned !== undefined && { pinned }), ...(category !== undefined && { category }), addTags, removeTags };
 }
 
 export function imageFrom(item: StorageItem): MessageInitShape<typeof ImageSchema> {

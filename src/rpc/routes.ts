@@ -15,6 +15,7 @@ import type { Page, Storage } from '../storage/types.ts';
 import { holdForCall, partByPart, type Receiver, withHold } from './answers.ts';
 import { type Arrived, arrivedKey, callerKey } from './caller-key.ts';
 import {
+  changesOf,
   cleanupFrom,
   cleanupOptionsOf,
   imageFrom,
@@ -80,6 +81,10 @@ export function createRoutes(
       const hints = await storage.hints(request);
       if (hints.length > 0) yield { hints };
     },
+
+    update: async (request) => ({
+      image: imageFrom(await storage.update(request.filename, changesOf(request), { provider: request.provider })),
+    }),
 
     async delete({ filenames, provider }, { signal, values }) {
       if (filenames.length === 0 || filenames.length > MAX_FILENAMES) {

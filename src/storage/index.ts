@@ -24,6 +24,7 @@ export type {
   GroupBy,
   GroupStatistics,
   Hint,
+  ImageChanges,
   ImageFilter,
   Instant,
   ListOptions,

@@ -170,6 +170,7 @@ function facade(handles: Map<string, ProviderHandle>, defaultProvider: string, n
   return {
     save: async (source, metadata, options) => one(options?.provider).save(source, metadata, options),
     get: async (filename, options) => one(options?.provider).get(filename, options),
+    update: async (filename, changes, options) => one(options?.provider).update(filename, changes),
     delete: async (filename, options) => one(options?.provider).delete(filename),
     list: (options = {}) => createListing(() => readers(options.provider), options, now),
     async cleanup({ olderThan: given, ...rest }) {

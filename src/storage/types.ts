@@ -12,6 +12,7 @@ import type {
   CleanupResult,
   GetOptions,
   Hint,
+  ImageChanges,
   ImageFilter,
   ImageQuery,
   Instant,
@@ -105,6 +106,12 @@ export interface StorageProvider extends PageReader, Maintainable {
    * STORE_REPLACED.
    */
   get(filename: string, options?: GetOptions): Promise<StoredImage>;
+  /**
+   * Changes the pin, the tags and the category of an image. Returns the image as it is then; one that had them already is
+   * not changed. Its idempotency key keeps its fingerprint. Rejects with IMAGE_NOT_FOUND or FIELD_INVALID, or with
+   * DISK_FULL, STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH or BACKEND_UNAVAILABLE.
+   */
+  update(filename: string, changes: ImageChanges): Promise<StorageItem>;
   /**
    * Deletes an image. Returns true when this call deleted it, false when there was none. After true, the image is never
    * visible again. Rejects with BYTES_REMAIN when the image is never visible again, but the store refuses to remove its
@@ -221,6 +228,7 @@ export interface ProviderChoice {
 export interface Storage {
   save(source: ByteSource, metadata: ImageMetadata, options?: SaveOptions & ProviderChoice): Promise<StorageResult>;
   get(filename: string, options?: GetOptions & ProviderChoice): Promise<StoredImage>;
+  update(filename: string, changes: ImageChanges, options?: ProviderChoice): Promise<StorageItem>;
   delete(filename: string, options?: ProviderChoice): Promise<boolean>;
   list(options?: ListOptions<Instant> & ProviderChoice): ImageList;
   /** With `*`, deletes nothing unless every provider serves. */

@@ -27,7 +27,9 @@ export function settleSubjects(subjects: readonly Subject[], records: readonly F
       each.kind === 'tombstone' && each.tombstone.kind === 'deleted' ? [each.tombstone.filename] : [],
     );
     subject.settle({ live: liveNames(found), deleted });
-    for (const each of found) if (each.kind === 'live') subject.knownAs(each.record.prompt, each.record.sha256);
+    for (const each of found) {
+      if (each.kind === 'live') subject.knownAs(each.record.prompt, each.record.sha256, each.record.tags);
+    }
   }
 }
 

@@ -7,6 +7,7 @@ import { expect, it } from 'vitest';
 import { type OpenStore, openStore } from '../../src/storage/bucket/open.ts';
 import { resolveOperations } from '../../src/storage/bucket/recover.ts';
 import { BUCKET_TOMBSTONE_MS, sweep } from '../../src/storage/bucket/sweep.ts';
+import type { FoundRecord } from '../../src/storage/catalog/bucket-catalog.ts';
 import { StoreOpenError } from '../../src/storage/index.ts';
 import type { MemoryBucket } from '../../src/storage/providers/memory-storage.ts';
 import { memoryObjects, memoryStorage } from '../../src/storage/providers/memory-storage.ts';
@@ -144,7 +145,8 @@ async function operate(daemon: Daemon, subjects: Subject[]): Promise<void> {
   const subject = oneOf(recent);
   if (dice < 0.5 && subject.key !== '')
     return subject.save(daemon.call, chance(0.7) ? subject.variants[0]! : oneOf(subject.variants));
-  if (dice < 0.65) return subject.delete(daemon.call);
+  if (dice < 0.6) return subject.delete(daemon.call);
+  if (dice < 0.72) return subject.update(daemon.call, chance(0.5));
   if (dice < 0.85) return subject.get(daemon.call, chance(0.5));
   if (dice < 0.9) return lookAtList(daemon, recent);
   return daemon.upkeep();
@@ -168,12 +170,22 @@ async function check(world: World, daemons: Daemon[], subjects: Subject[]): Prom
   settleSubjects(subjects, records);
   const live = liveNames(records);
   for (const { provider, store } of daemons) {
-    expect((await provider.list()).map((item) => item.filename).sort()).toEqual(live);
+    const items = await provider.list();
+    expect(items.map((item) => item.filename).sort()).toEqual(live);
+    expect(new Map(items.map(({ filename, pinned, metadata }) => [filename, { pinned, tags: metadata.tags }]))).toEqual(
+      new Map(records.flatMap(labelsIn)),
+    );
     expect((await provider.getStatistics()).count).toBe(live.length);
     expect(await store.catalog.pendingOperations()).toEqual([]);
   }
   for (const subject of subjects.slice(-60)) await subject.get(oneOf(daemons).call, true);
   expect(strayObjects(world.bucket)).toEqual([]);
+}
+
+function labelsIn(found: FoundRecord): [string, object][] {
+  if (found.kind !== 'live') return [];
+  const { filename, pinned, tags } = found.record;
+  return [[filename, { pinned, tags }]];
 }
 
 async function comeToRest(world: World, daemons: Daemon[]): Promise<void> {

@@ -14,6 +14,8 @@ export class Died extends Error {
   override readonly name = 'Died';
 }
 
+/** Beside those of the save. */
+const MAX_TAGS = 60;
 const BACKEND = ['BACKEND_UNAVAILABLE', 'BACKEND_AUTH'];
 
 /** An image that is saved again and again with one idempotency key, or once without. */
@@ -28,6 +30,9 @@ export class Subject {
   #savesOpen = 0;
   #deletesOpen = 0;
   #deleted = false;
+  /** Those whose updates were acknowledged, and all that were asked for. */
+  readonly #tags = new Set<string>();
+  readonly #tagsAsked = new Set<string>();
   /** Daemons that have told of it: whatever they list has to agree. */
   readonly #savedBy = new Set<StorageProvider>();
   readonly #deletedBy = new Set<StorageProvider>();
@@ -76,6 +81,24 @@ export class Subject {
     }
   }
 
+  /** Adds another tag, and pins the image or not. */
+  async update(call: Call, pinned: boolean): Promise<void> {
+    const { filename } = this;
+    if (filename === undefined || this.#tagsAsked.size === MAX_TAGS) return;
+    const [tag, before, wasDeleted] = [`tag${this.#tagsAsked.size}`, [...this.#tags], this.#deleted];
+    this.#tagsAsked.add(tag);
+    try {
+      const { metadata } = await call((provider) => provider.update(filename, { addTags: [tag], pinned }));
+      expect(wasDeleted, 'updated after its delete').toBe(false);
+      expect(metadata.tags).toEqual(expect.arrayContaining([...before, tag]));
+      this.#tags.add(tag);
+    } catch (error) {
+      const { reason } = failureOf(error);
+      if (reason === 'IMAGE_NOT_FOUND') expect(this.isLive, 'not found though it is there').toBe(false);
+      else expect(['Died', ...BACKEND]).toContain(reason);
+    }
+  }
+
   async delete(call: Call): Promise<void> {
     const { filename } = this;
     if (filename === undefined) return;
@@ -103,6 +126,7 @@ export class Subject {
     const { filename } = this;
     if (filename === undefined) return;
     const wasDeleted = this.#deleted;
+    const tags = [...this.#tags];
     try {
       const [item, bytes] = await call(async (provider) => {
         const image = await provider.get(filename);
@@ -110,6 +134,7 @@ export class Subject {
       });
       expect(wasDeleted, 'shown after its delete').toBe(false);
       expect(item.metadata.prompt).toBe(this.#image?.metadata.prompt);
+      expect(item.metadata.tags).toEqual(expect.arrayContaining(tags));
       if (bytes) expect(sha256Of(bytes)).toBe(this.#image?.sha256);
     } catch (error) {
       const { reason } = failureOf(error);
@@ -139,8 +164,11 @@ export class Subject {
     this.#deletesOpen = 0;
   }
 
-  /** The variant that won, once it is known which. */
-  knownAs(prompt: string, sha: string): void {
+  /** The variant that won, once it is known which, with the tags of all updates that were acknowledged. */
+  knownAs(prompt: string, sha: string, tags: readonly string[]): void {
+    expect(tags, 'no update lost').toEqual(expect.arrayContaining([...this.#tags]));
+    const saved = this.variants[0]!.metadata.tags ?? [];
+    expect([...saved, ...this.#tagsAsked], 'asked for').toEqual(expect.arrayContaining([...tags]));
     this.#image ??= this.variants.find((image) => image.metadata.prompt === prompt && image.sha256 === sha);
     expect([this.#image?.metadata.prompt, this.#image?.sha256]).toEqual([prompt, sha]);
   }

@@ -1,18 +1,26 @@
 /** What a catalog means, without an index, and any steps and queries to compare one with it. */
 import fc from 'fast-check';
-import type { CatalogQuery, Tombstone } from '../../src/storage/catalog/catalog.ts';
+import type { CatalogQuery, Change, Tombstone } from '../../src/storage/catalog/catalog.ts';
+import type { CheckedChanges } from '../../src/storage/domain/changes.ts';
 import { isModelSlug, modelSlug, utcDay } from '../../src/storage/domain/naming.ts';
 import type { ImageRecord } from '../../src/storage/domain/record.ts';
-import { deleteOf, type insertOf, recordOf, T0 } from './catalogs.ts';
+import { deleteOf, insertOf, recordOf, T0 } from './catalogs.ts';
 
 const DAY = 24 * 60 * 60 * 1000;
 
-/** An insert of this record, or a delete of one of those before. */
-type Step = ImageRecord | { pick: number };
+/** An insert of this record, or a delete or an update of one of those before. */
+type Step = ImageRecord | { pick: number; changes?: CheckedChanges };
 
 const WORDS = ['fox', 'foxes', 'red', 'Über'];
 const MODELS = ['flux-schnell', 'FLUX schnell', 'sdxl', '猫', '犬'];
 const anyWords = fc.array(fc.constantFrom(...WORDS), { maxLength: 3 });
+
+const anyChanges: fc.Arbitrary<CheckedChanges> = fc.record({
+  pinned: fc.option(fc.boolean(), { nil: undefined }),
+  addTags: fc.subarray(['x', 'y']),
+  removeTags: fc.subarray(['z']),
+  category: fc.option(fc.constantFrom('', 'a', 'b'), { nil: undefined }),
+});
 
 export const anyStep: fc.Arbitrary<Step> = fc.oneof(
   {
@@ -20,6 +28,7 @@ export const anyStep: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.tuple(fc.nat(40), fc.nat(3), anyWords).chain(([id, hours, words]) => anyRecord(id, hours, words)),
   },
   { weight: 1, arbitrary: fc.record({ pick: fc.nat(40) }) },
+  { weight: 2, arbitrary: fc.record({ pick: fc.nat(40), changes: anyChanges }) },
 );
 
 function anyRecord(id: number, hours: number, words: string[]): fc.Arbitrary<ImageRecord> {
@@ -57,17 +66,33 @@ export class CatalogModel {
   readonly #deleted: Pick<Tombstone, 'record'>[] = [];
   readonly #seen: ImageRecord[] = [];
 
-  deleteOf(pick: number) {
-    return deleteOf(this.#seen[pick % Math.max(this.#seen.length, 1)] ?? recordOf(pick), {
-      sparePinned: pick % 2 === 0,
-    });
+  changeOf(step: Step): Change {
+    if (!('pick' in step)) return insertOf(step);
+    const { pick, changes } = step;
+    const picked = this.#seen[pick % Math.max(this.#seen.length, 1)] ?? recordOf(pick);
+    if (changes === undefined) return deleteOf(picked, { sparePinned: pick % 2 === 0 });
+    return { kind: 'update', filename: picked.filename, changes, above: 0 };
   }
 
-  apply(change: ReturnType<typeof insertOf>): boolean {
+  apply(change: Change): boolean {
     if (change.kind === 'insert') return this.#insert(change.record);
     const index = this.#live.findIndex(({ filename }) => filename === change.filename);
+    if (change.kind === 'update') return this.#update(index, change.changes);
     if (index === -1 || (change.sparePinned && this.#live[index]!.pinned)) return false;
     this.#deleted.push({ record: this.#live.splice(index, 1)[0]! });
+    return true;
+  }
+
+  #update(index: number, { pinned, addTags, removeTags, category }: CheckedChanges): boolean {
+    const record = this.#live[index];
+    if (record === undefined) return false;
+    const tags = record.tags.filter((tag) => !removeTags.includes(tag));
+    tags.push(...addTags.filter((tag) => !tags.includes(tag)));
+    const labels = { pinned: pinned ?? record.pinned, category: category ?? record.category, tags };
+    const isChanged = Object.entries(labels).some(
+      ([name, label]) => `${label}` !== `${record[name as keyof typeof labels]}`,
+    );
+    if (isChanged) this.#live[index] = { ...record, ...labels, revision: (record.revision ?? 0) + 1 };
     return true;
   }
 

@@ -252,7 +252,7 @@ describe.each([
           async (steps, queries) => {
             const model = new CatalogModel();
             for (const group of groupsOf(steps)) {
-              const changes = group.map((step) => ('pick' in step ? model.deleteOf(step.pick) : insertOf(step)));
+              const changes = group.map((step) => model.changeOf(step));
               expect((await catalog.commit(changes)).map(({ done }) => done)).toEqual(
                 changes.map((change) => model.apply(change)),
               );

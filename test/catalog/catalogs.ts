@@ -70,6 +70,8 @@ export async function openInThread(path: string): Promise<TestedCatalog> {
     purgeTombstones: async (deletedBefore) => finish(writer.purgeTombstones(deletedBefore)),
     unsyncedRecords: async (limit, young) => reader.unsyncedRecords(limit, young),
     lastSequence: async () => reader.lastSequence(),
+    updatedRecords: async (limit) => reader.updatedRecords(limit),
+    setUpdatedSynced: async (updated) => writer.setUpdatedSynced(updated),
     setRecordsSynced: async (sequence) => writer.setRecordsSynced(sequence),
     load: async (records) => writer.load(records),
     loadStaged: async (records) => writer.loadStaged(records),

@@ -214,6 +214,32 @@ describe('list', () => {
   });
 });
 
+describe('pin, unpin and tag', () => {
+  it('change images, and end with 1 when something was not there', async () => {
+    const filename = await saved(9, { tags: ['old'] });
+    const pinned = await run(['pin', filename, 'nope.png']);
+    expect(pinned).toMatchObject({ stdout: `pinned ${filename}\n`, exitCode: EXIT.NEGATIVE });
+    expect(pinned.stderr).toBe('image-storage: nope.png: not there\n');
+    expect(await runJson(['unpin', filename])).toMatchObject([{ filename, pinned: false }]);
+    const tagged = await run(['tag', filename, '+new', '-old', '-h', '+a b', '--category', 'final']);
+    expect(tagged).toMatchObject({ stdout: `${filename}: new, a b, category final\n`, exitCode: 0 });
+    expect((await run(['tag', filename, '-new', '-a b', '--category', ''])).stdout).toBe(`${filename}: no tags\n`);
+  });
+
+  it('ask for an image and a tag, and refuse one that is added and removed', async () => {
+    for (const words of [['+a'], ['x.png'], ['x.png', '+'], [await saved(9, {}), '+a', '-a']]) {
+      expect(await run(['tag', ...words]), words.join(' ')).toMatchObject({ exitCode: EXIT.USAGE, stdout: '' });
+    }
+  });
+
+  it('say that an older daemon cannot change images', async () => {
+    await using older = await startScripted({});
+    const { exitCode, stderr } = await run(['pin', 'x.png'], { address: older.address });
+    expect(stderr).toBe('image-storage: this daemon is older: it cannot change images\n');
+    expect(exitCode).toBe(EXIT.NEGATIVE);
+  });
+});
+
 describe('delete', () => {
   it('ends with 1 when something was not there', async () => {
     const filename = await saved(8, {});

@@ -49,6 +49,7 @@ const SAVE = [
   'record-placed',
   'part-unlinked',
 ];
+const UPDATE = ['update-staged', 'folders-synced', 'committed', 'update-synced', 'update-placed', 'updates-restored'];
 const DELETE = ['folders-synced', 'committed', 'unlinked', 'unlinks-synced'];
 const RECOVERY = ['records-restored', 'staged-settled', 'unlinked', 'unlinks-synced'];
 const CATCH_UP = ['deletes-taken-in', 'records-taken-in'];
@@ -90,6 +91,36 @@ const scenarios: Scenario[] = [
         const image = imageOf(number, { fileModel: 'inkwell' });
         await ledger.save(store, { ...image, metadata: { ...image.metadata, timestamp: SAME_SECOND } });
       }
+    },
+  },
+  {
+    name: 'Update: twice and once again, beside a save and a delete, and of an image that goes',
+    steps: UPDATE,
+    prepare: (basePath, ledger) => saveAll(basePath, ledger, 3),
+    act: async (store, ledger) => {
+      const [one, other, third] = ledger.live().map(({ filename }) => filename) as [string, string, string];
+      await ledger.update(store, one, { pinned: true, addTags: ['a', 'b'], category: 'kept' });
+      const last = { pinned: false, addTags: ['c'], removeTags: ['a', 'test'] };
+      await ledger.update(store, one, last);
+      await ledger.update(store, one, last);
+      await ledger.update(store, third, { category: '' });
+      await Promise.all([
+        ledger.update(store, other, { addTags: ['beside'] }),
+        ledger.save(store, imageOf(4)),
+        ledger.delete(store, third),
+      ]);
+    },
+  },
+  {
+    name: 'start after a crash with an update that is committed and not in its record',
+    steps: [...START, 'updates-restored', 'staged-settled'],
+    prepare: async (basePath, ledger) => {
+      await saveAll(basePath, ledger, 2);
+      const store = await forkStore({ basePath, crash: { step: 'update-synced', nth: 2 } });
+      const [one, other] = ledger.live();
+      await ledger.update(store, one!.filename, { pinned: true, addTags: ['a'] });
+      await Promise.allSettled([ledger.update(store, other!.filename, { category: 'kept', removeTags: ['test'] })]);
+      expect(await store.ended).toBe('SIGKILL');
     },
   },
   {

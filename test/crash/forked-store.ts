@@ -39,6 +39,7 @@ type Waiting = { resolve: (value: never) => void; reject: (error: Error) => void
 
 const COMMANDS = [
   'save',
+  'update',
   'delete',
   'cleanup',
   'list',

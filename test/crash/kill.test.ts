@@ -37,7 +37,7 @@ it(
       client.close();
       expect(await brokenPromises(basePath, ledger), `round ${round}`).toEqual([]);
     }
-    console.info(`kill -9: ${ROUNDS} rounds, ${ledger.ackedCount()} saves and deletes acknowledged`);
+    console.info(`kill -9: ${ROUNDS} rounds, ${ledger.ackedCount()} saves, updates and deletes acknowledged`);
     expect(ledger.ackedCount()).toBeGreaterThan(ROUNDS);
   },
   TIMEOUT_MS,
@@ -52,6 +52,7 @@ async function firstAnswer(ledger: Ledger): Promise<void> {
 function targetOf(client: ImageStorageClient): Target {
   return {
     save: (bytes, metadata, options) => client.save(bytes, metadata, options),
+    update: (filename, changes) => client.update(filename, changes),
     delete: async (filename) => (await client.delete(filename))[0]!.deleted,
   };
 }

@@ -11,7 +11,7 @@ import { recordKey } from '../../src/storage/domain/naming.ts';
 import type { Storage } from '../../src/storage/index.ts';
 import { openStorage } from '../../src/storage/storage.ts';
 import { collect, sha256Of } from '../support/bytes.ts';
-import { imageOf, Ledger } from '../support/ledger.ts';
+import { imageOf, Ledger, type Target } from '../support/ledger.ts';
 import { verified } from '../support/maintained-store.ts';
 import { full, seed } from '../support/scale.ts';
 import { forkStore } from './forked-store.ts';
@@ -104,15 +104,15 @@ async function historyOfKill(): Promise<History> {
   return { older, newest: basePath, ledger };
 }
 
-async function saveAll(store: Pick<Storage, 'save' | 'delete'>, ledger: Ledger, from: number, to: number) {
+async function saveAll(store: Target, ledger: Ledger, from: number, to: number) {
   for (let number = from; number <= to; number += 1) await ledger.save(store, imageOf(number));
 }
 
-async function deleteFirst(store: Pick<Storage, 'save' | 'delete'>, ledger: Ledger): Promise<void> {
+async function deleteFirst(store: Target, ledger: Ledger): Promise<void> {
   await ledger.delete(store, ledger.live()[0]!.filename);
 }
 
-async function deleteLast(store: Pick<Storage, 'save' | 'delete'>, ledger: Ledger): Promise<void> {
+async function deleteLast(store: Target, ledger: Ledger): Promise<void> {
   await ledger.delete(store, ledger.live().at(-1)!.filename);
 }
 

@@ -1,4 +1,4 @@
-/** A power cut under load: every save and delete that was acknowledged before it is found done after it. */
+/** A power cut under load: every save, update and delete that was acknowledged before it is found done after it. */
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
@@ -62,7 +62,7 @@ if (full) {
 
 async function keepsItsPromises(type: FileSystem): Promise<void> {
   const { findings, acked } = await survey(type, ROUNDS);
-  console.info(`power cuts on ${type}: ${ROUNDS}, ${acked} saves and deletes acknowledged before them`);
+  console.info(`power cuts on ${type}: ${ROUNDS}, ${acked} saves, updates and deletes acknowledged before them`);
   expect(findings).toEqual([]);
   expect(acked).toBeGreaterThan(ROUNDS);
 }

@@ -153,7 +153,9 @@ describe('kill -9 of a daemon', () => {
       }
     });
     expect(unsweptObjects(server.bucket)).toEqual([]);
-    console.info(`kill -9 over a bucket: ${ROUNDS} rounds, ${ledger.ackedCount()} saves and deletes acknowledged`);
+    console.info(
+      `kill -9 over a bucket: ${ROUNDS} rounds, ${ledger.ackedCount()} saves, updates and deletes acknowledged`,
+    );
     expect(ledger.ackedCount()).toBeGreaterThan(ROUNDS);
   });
 });
@@ -168,6 +170,7 @@ async function* stalling(onHalf: () => void): AsyncGenerator<Uint8Array> {
 function targetOf(client: ImageStorageClient): Target {
   return {
     save: (bytes, metadata, options) => client.save(bytes, metadata, options),
+    update: (filename, changes) => client.update(filename, changes),
     delete: async (filename) => (await client.delete(filename))[0]!.deleted,
   };
 }
@@ -180,6 +183,12 @@ function brokenPromises(shown: readonly Image[], ledger: Ledger): string[] {
     const fate = ledger.fateOf(image.sha256);
     const kept =
       found.length <= 1 && (fate !== 'present' || found[0] === filename) && (fate !== 'absent' || !found.length);
-    return kept ? [] : [`${filename}: ${fate}, listed as ${found}`];
+    if (!kept) return [`${filename}: ${fate}, listed as ${found}`];
+    const allowed = ledger.labelsOf(image.sha256).map((labels) => JSON.stringify(labels));
+    return (names.get(image.sha256) ?? []).map(labelsOf).filter((labels) => !allowed.includes(labels));
   });
+}
+
+function labelsOf({ pinned, metadata: { category, tags } }: Image): string {
+  return JSON.stringify({ pinned, category, tags });
 }

@@ -6,6 +6,7 @@ import { buffer } from 'node:stream/consumers';
 import { setEnvironmentData, type Worker } from 'node:worker_threads';
 import { shortId } from '../../src/storage/domain/naming.ts';
 import {
+  type ImageChanges,
   type ImageMetadata,
   type SaveOptions,
   type Storage,
@@ -63,6 +64,7 @@ function commandsOf(storage: Storage, basePath: string, stepsUntilNow: () => str
   return {
     save: (bytes: Uint8Array, metadata: ImageMetadata, options?: SaveOptions) =>
       storage.save(chunksOf(bytes), metadata, options),
+    update: (filename: string, changes: ImageChanges) => storage.update(filename, changes),
     delete: (filename: string) => storage.delete(filename),
     cleanup: (options: Parameters<Storage['cleanup']>[0]) => storage.cleanup(options),
     list: async () => storage.list(),

@@ -36,6 +36,8 @@ async def perform(client: Any, verb: str, command: dict[str, Any]) -> dict[str, 
                 "images": [described(image) for image in await result(client.list(**arguments(command)))],
                 "hints": hints,
             }
+        case "update":
+            return {"image": described(await result(client.update(**arguments(command))))}
         case "delete":
             return {"results": [vars(each) for each in await result(client.delete(command["filenames"]))]}
         case "cleanup":

@@ -47,6 +47,9 @@ def perform(stub: rpc.ImageStorageStub, command: Command) -> Command:
                 "hints": hints,
                 "nextPageToken": batches[-1].next_page_token if batches else "",
             }
+        case "update":
+            answer = started(stub.Update.future, update_request(command), command).result()
+            return {"image": described(answer.image)}
         case "delete":
             answer = started(stub.Delete.future, pb.DeleteRequest(filenames=command["filenames"]), command).result()
             return {"results": [fields(each, "filename", "deleted", "reason") for each in answer.results]}
@@ -132,6 +135,14 @@ def totals_request(command: Command) -> pb.StatsRequest:
         starts_with=command.get("startsWith"),
         time_zone=command.get("timeZone"),
         **only(command, "model", "category", "query", "tags", "pinned", "limit"),
+    )
+
+
+def update_request(command: Command) -> pb.UpdateRequest:
+    return pb.UpdateRequest(
+        add_tags=command.get("addTags"),
+        remove_tags=command.get("removeTags"),
+        **only(command, "filename", "pinned", "category"),
     )
 
 

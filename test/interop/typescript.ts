@@ -39,6 +39,10 @@ async function perform(client: ImageStorageClient, command: Command, signal?: Ab
       for await (const image of found) images.push(described(image));
       return { images, hints };
     }
+    case 'update': {
+      const { filename, pinned, addTags, removeTags, category } = command;
+      return { image: described(await client.update(filename, { pinned, addTags, removeTags, category }, { signal })) };
+    }
     case 'delete':
       return { results: await client.delete(command.filenames, { signal }) };
     case 'cleanup': {

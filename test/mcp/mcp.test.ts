@@ -11,7 +11,7 @@ import { type Assistant, pythonAssistant, typeScriptAssistant } from './assistan
 import { partOf, refusalOf, saveSome, sha256, stored, structureOf, useAssistedStore } from './assisted-store.ts';
 
 const READING = ['list_images', 'get_image', 'storage_stats'];
-const TOOLS = [...READING, 'save_image', 'cleanup_images', 'delete_images'];
+const TOOLS = [...READING, 'save_image', 'update_image', 'cleanup_images', 'delete_images'];
 const PREVIEW_BYTES = 256 * 1024;
 /** An assistant has all definitions in its context. */
 const MAX_CHARACTERS = 10_000;
@@ -118,6 +118,18 @@ describe('an assistant', () => {
   it.each(TOOLS)('is told the same of %s as ever', async (name) => {
     const tool = (await assistant.tools()).find((each) => each.name === name);
     expect(JSON.parse(JSON.stringify(tool).replaceAll(store.allowed, '/allowed'))).toMatchSnapshot();
+  });
+
+  it('pins and labels an image, and takes that back', async () => {
+    const saved = structureOf(
+      await assistant.call('save_image', { path: join(store.allowed, 'small.png'), tags: ['old'] }),
+    );
+    const { filename } = saved.image;
+    const changes = { pinned: true, add_tags: ['new'], remove_tags: ['old'], category: 'final' };
+    const changed = structureOf(await assistant.call('update_image', { filename, ...changes }));
+    expect(changed.image).toMatchObject({ filename, pinned: true, tags: ['new'], category: 'final' });
+    const back = structureOf(await assistant.call('update_image', { filename, pinned: false, category: '' }));
+    expect(back.image).toMatchObject({ pinned: false, tags: ['new'], category: '' });
   });
 
   it('sees a small image as it is, a long one reduced, and none where it cannot be decoded', async () => {

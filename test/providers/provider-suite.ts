@@ -9,6 +9,7 @@ import { describeDeletes } from './delete-cases.ts';
 import { describeLists } from './list-cases.ts';
 import { describeSaves } from './save-cases.ts';
 import { type ProviderSuite, useProvider } from './tested-provider.ts';
+import { describeUpdates } from './update-cases.ts';
 
 export interface Opening {
   /** The settings of the provider `main`, given the folder that is its own. */
@@ -52,6 +53,7 @@ export function describeProvider(title: string, suite: ProviderSuite): void {
     const tested = useProvider(suite);
     describeSaves(tested);
     describeLists(tested);
+    describeUpdates(tested);
     describeDeletes(tested);
   });
 }

@@ -66,7 +66,14 @@ function compareWithLedger(items: StorageItem[], ledger: Ledger, untilNs: bigint
     if (found.length > 1) return [`there are ${found.length} of: ${name}`];
     const { filename: foundName, metadata } = found[0]!;
     if (filename !== '' && foundName !== filename) return [`has another name: ${foundName} instead of ${filename}`];
-    return sameMetadata(metadata, { ...image.metadata, ...image.filled }) ? [] : [`metadata differ: ${name}`];
+    const { category: _, tags: __, ...sent } = image.metadata;
+    if (!sameMetadata(metadata, { ...sent, ...image.filled })) return [`metadata differ: ${name}`];
+    const { pinned } = found[0]!;
+    const labels = JSON.stringify({ pinned, category: metadata.category, tags: metadata.tags });
+    const allowed = ledger
+      .labelsOf(image.sha256, untilNs)
+      .map(({ pinned, category, tags }) => JSON.stringify({ pinned, category, tags }));
+    return allowed.includes(labels) ? [] : [`labels differ: ${name}: ${labels} instead of ${allowed.join(' or ')}`];
   });
   const asked = new Set(ledger.entries().map(({ image }) => image.sha256));
   const strangers = items
@@ -159,13 +166,19 @@ async function compareFiles(basePath: string, items: StorageItem[]): Promise<str
   return [...staged, ...strays, ...missing, ...unequal];
 }
 
-async function compareRecord(basePath: string, { key, filename, sha256 }: StorageItem): Promise<string[]> {
+async function compareRecord(
+  basePath: string,
+  { key, filename, sha256, pinned, metadata }: StorageItem,
+): Promise<string[]> {
   try {
     const path = join(basePath, key.slice('outputs/'.length));
     const record = JSON.parse(
       await readFile(`${path.replace('/images/generations/', '/metadata/generations/')}.json`, 'utf8'),
     );
     const findings = record.sha256 === sha256 ? [] : [`record of another image: ${filename}`];
+    const { category, tags } = metadata;
+    const labels = JSON.stringify([record.pinned, record.category, record.tags]);
+    if (labels !== JSON.stringify([pinned, category, tags])) findings.push(`record of before an update: ${filename}`);
     return (await stat(path)).nlink === 1 ? findings : [...findings, `has a second name: ${filename}`];
   } catch (error) {
     return [`no whole record: ${filename}: ${(error as Error).message}`];

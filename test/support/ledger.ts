@@ -2,6 +2,7 @@
 import type {
   CleanupOptions,
   CleanupResult,
+  ImageChanges,
   ImageMetadata,
   SaveOptions,
   Storage,
@@ -22,7 +23,15 @@ export interface TestImage {
 /** The part of a store, in whatever process, that a ledger writes down. */
 export interface Target {
   save(bytes: Uint8Array, metadata: ImageMetadata, options?: SaveOptions): Promise<{ filename: string }>;
+  update(filename: string, changes: ImageChanges): Promise<unknown>;
   delete(filename: string): Promise<boolean>;
+}
+
+/** What an update may change. */
+export interface Labels {
+  pinned: boolean;
+  category: string;
+  tags: string[];
 }
 
 /** `asked`: no answer, or one that leaves it open. */
@@ -33,6 +42,8 @@ interface Entry {
   filename: string;
   save: Answer;
   delete?: Answer;
+  /** As they were asked for, in their order. */
+  updates: { labels: Labels; answer: Answer }[];
 }
 
 const FIRST_TIMESTAMP = Date.UTC(2024, 8, 27, 14, 15, 22);
@@ -63,7 +74,7 @@ export class Ledger {
   readonly #entries = new Map<string, Entry>();
 
   async save(store: Target, image: TestImage): Promise<{ filename: string }> {
-    const entry: Entry = this.#entries.get(image.sha256) ?? { image, filename: '', save: 'refused' };
+    const entry: Entry = this.#entries.get(image.sha256) ?? { image, filename: '', save: 'refused', updates: [] };
     this.#entries.set(image.sha256, entry);
     const before = entry.save;
     if (before === 'refused') entry.save = 'asked';
@@ -75,6 +86,20 @@ export class Ledger {
     } catch (error) {
       // A plain refusal of this attempt tells nothing of an earlier one.
       if (isDefinite(error)) entry.save = before;
+      throw error;
+    }
+  }
+
+  /** One at a time for each image. */
+  async update(store: Target, filename: string, changes: ImageChanges): Promise<void> {
+    const entry = this.live().find((each) => each.filename === filename)!;
+    const update: Entry['updates'][number] = { labels: labelsAfter(lastLabels(entry), changes), answer: 'asked' };
+    entry.updates.push(update);
+    try {
+      await store.update(filename, changes);
+      update.answer = acked();
+    } catch (error) {
+      if (isDefinite(error)) entry.updates.splice(entry.updates.indexOf(update), 1);
       throw error;
     }
   }
@@ -113,10 +138,10 @@ export class Ledger {
     return [...this.#entries.values()].filter(({ save }) => save === 'asked').map(({ image }) => image);
   }
 
-  /** How many saves and deletes were acknowledged up to a moment. */
+  /** How many saves, updates and deletes were acknowledged up to a moment. */
   ackedCount(untilNs?: bigint): number {
     return [...this.#entries.values()]
-      .flatMap((entry) => [entry.save, entry.delete])
+      .flatMap((entry) => [entry.save, entry.delete, ...entry.updates.map(({ answer }) => answer)])
       .filter((answer) => isAcked(answer, untilNs)).length;
   }
 
@@ -131,10 +156,20 @@ export class Ledger {
     return isAcked(entry.save, untilNs) && entry.delete === undefined ? 'present' : 'either';
   }
 
+  /** What the labels of an image may be, going by the answers up to a moment: those of the last update, or of a later one. */
+  labelsOf(sha256: string, untilNs?: bigint): Labels[] {
+    const { image, updates } = this.#entries.get(sha256)!;
+    const last = updates.findLastIndex(({ answer }) => isAcked(answer, untilNs));
+    const later = updates.slice(last + 1).map(({ labels }) => labels);
+    return [last === -1 ? savedLabels(image) : updates[last]!.labels, ...later];
+  }
+
   /** The same so far; from here on each goes its own way. */
   copy(): Ledger {
     const copy = new Ledger();
-    for (const [sha256, entry] of this.#entries) copy.#entries.set(sha256, { ...entry });
+    for (const [sha256, entry] of this.#entries) {
+      copy.#entries.set(sha256, { ...entry, updates: entry.updates.map((update) => ({ ...update })) });
+    }
     return copy;
   }
 
@@ -146,6 +181,11 @@ export class Ledger {
   /** Takes what a reopened store shows as the answer to whatever had none: from now on it has to stay so. */
   settle(items: readonly StorageItem[], untilNs?: bigint): void {
     const found = new Map(items.map((item) => [item.sha256, item.filename]));
+    for (const { sha256, pinned, metadata } of items) {
+      const { category, tags } = metadata;
+      const entry = this.#entries.get(sha256);
+      if (entry !== undefined) entry.updates = [{ labels: { pinned, category, tags }, answer: acked() }];
+    }
     for (const [sha256, entry] of this.#entries) {
       if (this.fateOf(sha256, untilNs) !== 'either') continue;
       const filename = found.get(sha256);
@@ -157,6 +197,19 @@ export class Ledger {
       else entry.save = 'refused';
     }
   }
+}
+
+function savedLabels({ metadata: { category = '', tags = [] }, options: { pinned = false } }: TestImage): Labels {
+  return { pinned, category, tags };
+}
+
+function lastLabels({ image, updates }: Entry): Labels {
+  return updates.at(-1)?.labels ?? savedLabels(image);
+}
+
+function labelsAfter(labels: Labels, { pinned, category, addTags = [], removeTags = [] }: ImageChanges): Labels {
+  const tags = new Set([...labels.tags.filter((tag) => !removeTags.includes(tag)), ...addTags]);
+  return { pinned: pinned ?? labels.pinned, category: category ?? labels.category, tags: [...tags] };
 }
 
 function acked(before?: Answer): Answer {

@@ -1,5 +1,6 @@
-/** Concurrent savers and deleters that work on a store until it stops answering, all of it written into a ledger. */
+/** Concurrent savers, updaters and deleters that work on a store until it stops answering, all of it written into a ledger. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ImageChanges } from '../../src/storage/index.ts';
 import { imageOf, type Ledger, type Target } from './ledger.ts';
 import { seed } from './scale.ts';
 
@@ -30,7 +31,7 @@ export interface LoadOptions {
   saves?: number;
 }
 
-/** Four savers and a deleter; resolves with what ended each of them, nothing for those that finished. */
+/** Four savers, an updater and a deleter; resolves with what ended each of them, nothing for those that finished. */
 export async function putUnderLoad(
   store: Target,
   ledger: Ledger,
@@ -53,6 +54,24 @@ export async function putUnderLoad(
       else await sleep(1);
     }
   };
-  const workers = await Promise.allSettled([...Array.from({ length: SAVERS }, saveOn), deleteOn()]);
+  const updateOn = async () => {
+    for (let turn = 1; savers > 0; turn += 1) {
+      const live = ledger.live();
+      const image = live[Math.floor(random() * live.length)];
+      if (image === undefined) await sleep(1);
+      else await ledger.update(store, image.filename, changesOf(turn)).catch(ignoreDeleted);
+    }
+  };
+  const workers = await Promise.allSettled([...Array.from({ length: SAVERS }, saveOn), updateOn(), deleteOn()]);
   return workers.filter((worker) => worker.status === 'rejected').map(({ reason }) => reason);
+}
+
+function changesOf(turn: number): ImageChanges {
+  const [addTags, removeTags] = [[`update${turn % 5}`], [`update${(turn + 1) % 5}`]];
+  return { pinned: turn % 2 === 0, addTags, removeTags, ...(turn % 3 === 0 && { category: `turn ${turn % 9}` }) };
+}
+
+/** The deleter may be faster. */
+function ignoreDeleted(error: unknown): void {
+  if ((error as { reason?: string }).reason !== 'IMAGE_NOT_FOUND') throw error;
 }

@@ -1434,6 +1434,143 @@ func (x *Hint) GetValues() []string {
 	return nil
 }
 
+// The image to change, and what to change. A field that is unset or empty changes nothing.
+type UpdateRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The filename of the image.
+	Filename string `protobuf:"bytes,1,opt,name=filename,proto3" json:"filename,omitempty"`
+	// The provider of the image; empty is the default provider, "*" is refused.
+	Provider string `protobuf:"bytes,2,opt,name=provider,proto3" json:"provider,omitempty"`
+	// True: no Cleanup deletes the image. False: takes the pin away.
+	Pinned *bool `protobuf:"varint,3,opt,name=pinned,proto3,oneof" json:"pinned,omitempty"`
+	// Tags to add, unless the image has them: at most 64 with those that it has, each of 1 to 256 bytes.
+	AddTags []string `protobuf:"bytes,4,rep,name=add_tags,json=addTags,proto3" json:"add_tags,omitempty"`
+	// Tags to remove, unless the image lacks them. A tag that is to be added, too, is refused.
+	RemoveTags []string `protobuf:"bytes,5,rep,name=remove_tags,json=removeTags,proto3" json:"remove_tags,omitempty"`
+	// The new category, at most 256 bytes; empty takes it away.
+	Category      *string `protobuf:"bytes,6,opt,name=category,proto3,oneof" json:"category,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateRequest) Reset() {
+	*x = UpdateRequest{}
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateRequest) ProtoMessage() {}
+
+func (x *UpdateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateRequest.ProtoReflect.Descriptor instead.
+func (*UpdateRequest) Descriptor() ([]byte, []int) {
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *UpdateRequest) GetFilename() string {
+	if x != nil {
+		return x.Filename
+	}
+	return ""
+}
+
+func (x *UpdateRequest) GetProvider() string {
+	if x != nil {
+		return x.Provider
+	}
+	return ""
+}
+
+func (x *UpdateRequest) GetPinned() bool {
+	if x != nil && x.Pinned != nil {
+		return *x.Pinned
+	}
+	return false
+}
+
+func (x *UpdateRequest) GetAddTags() []string {
+	if x != nil {
+		return x.AddTags
+	}
+	return nil
+}
+
+func (x *UpdateRequest) GetRemoveTags() []string {
+	if x != nil {
+		return x.RemoveTags
+	}
+	return nil
+}
+
+func (x *UpdateRequest) GetCategory() string {
+	if x != nil && x.Category != nil {
+		return *x.Category
+	}
+	return ""
+}
+
+// The response to an Update.
+type UpdateResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The image as it is now.
+	Image         *Image `protobuf:"bytes,1,opt,name=image,proto3" json:"image,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateResponse) Reset() {
+	*x = UpdateResponse{}
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateResponse) ProtoMessage() {}
+
+func (x *UpdateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateResponse.ProtoReflect.Descriptor instead.
+func (*UpdateResponse) Descriptor() ([]byte, []int) {
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *UpdateResponse) GetImage() *Image {
+	if x != nil {
+		return x.Image
+	}
+	return nil
+}
+
 // The images to delete.
 type DeleteRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1447,7 +1584,7 @@ type DeleteRequest struct {
 
 func (x *DeleteRequest) Reset() {
 	*x = DeleteRequest{}
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[13]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1459,7 +1596,7 @@ func (x *DeleteRequest) String() string {
 func (*DeleteRequest) ProtoMessage() {}
 
 func (x *DeleteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[13]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1472,7 +1609,7 @@ func (x *DeleteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRequest.ProtoReflect.Descriptor instead.
 func (*DeleteRequest) Descriptor() ([]byte, []int) {
-	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{13}
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DeleteRequest) GetFilenames() []string {
@@ -1504,7 +1641,7 @@ type DeleteResult struct {
 
 func (x *DeleteResult) Reset() {
 	*x = DeleteResult{}
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[14]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1516,7 +1653,7 @@ func (x *DeleteResult) String() string {
 func (*DeleteResult) ProtoMessage() {}
 
 func (x *DeleteResult) ProtoReflect() protoreflect.Message {
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[14]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1529,7 +1666,7 @@ func (x *DeleteResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteResult.ProtoReflect.Descriptor instead.
 func (*DeleteResult) Descriptor() ([]byte, []int) {
-	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{14}
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DeleteResult) GetFilename() string {
@@ -1564,7 +1701,7 @@ type DeleteResponse struct {
 
 func (x *DeleteResponse) Reset() {
 	*x = DeleteResponse{}
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[15]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1576,7 +1713,7 @@ func (x *DeleteResponse) String() string {
 func (*DeleteResponse) ProtoMessage() {}
 
 func (x *DeleteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[15]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1589,7 +1726,7 @@ func (x *DeleteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteResponse.ProtoReflect.Descriptor instead.
 func (*DeleteResponse) Descriptor() ([]byte, []int) {
-	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{15}
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *DeleteResponse) GetResults() []*DeleteResult {
@@ -1629,7 +1766,7 @@ type CleanupRequest struct {
 
 func (x *CleanupRequest) Reset() {
 	*x = CleanupRequest{}
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[16]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1641,7 +1778,7 @@ func (x *CleanupRequest) String() string {
 func (*CleanupRequest) ProtoMessage() {}
 
 func (x *CleanupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[16]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1654,7 +1791,7 @@ func (x *CleanupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CleanupRequest.ProtoReflect.Descriptor instead.
 func (*CleanupRequest) Descriptor() ([]byte, []int) {
-	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{16}
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CleanupRequest) GetProvider() string {
@@ -1744,7 +1881,7 @@ type CleanupResponse struct {
 
 func (x *CleanupResponse) Reset() {
 	*x = CleanupResponse{}
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[17]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1756,7 +1893,7 @@ func (x *CleanupResponse) String() string {
 func (*CleanupResponse) ProtoMessage() {}
 
 func (x *CleanupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[17]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1769,7 +1906,7 @@ func (x *CleanupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CleanupResponse.ProtoReflect.Descriptor instead.
 func (*CleanupResponse) Descriptor() ([]byte, []int) {
-	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{17}
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CleanupResponse) GetDeletedCount() uint64 {
@@ -1854,7 +1991,7 @@ type StatsRequest struct {
 
 func (x *StatsRequest) Reset() {
 	*x = StatsRequest{}
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[18]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1866,7 +2003,7 @@ func (x *StatsRequest) String() string {
 func (*StatsRequest) ProtoMessage() {}
 
 func (x *StatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[18]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1879,7 +2016,7 @@ func (x *StatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsRequest.ProtoReflect.Descriptor instead.
 func (*StatsRequest) Descriptor() ([]byte, []int) {
-	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{18}
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *StatsRequest) GetProvider() string {
@@ -1976,7 +2113,7 @@ type StatsResponse struct {
 
 func (x *StatsResponse) Reset() {
 	*x = StatsResponse{}
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[19]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1988,7 +2125,7 @@ func (x *StatsResponse) String() string {
 func (*StatsResponse) ProtoMessage() {}
 
 func (x *StatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[19]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2001,7 +2138,7 @@ func (x *StatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsResponse.ProtoReflect.Descriptor instead.
 func (*StatsResponse) Descriptor() ([]byte, []int) {
-	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{19}
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *StatsResponse) GetProviders() []*ProviderStats {
@@ -2049,7 +2186,7 @@ type Totals struct {
 
 func (x *Totals) Reset() {
 	*x = Totals{}
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[20]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2061,7 +2198,7 @@ func (x *Totals) String() string {
 func (*Totals) ProtoMessage() {}
 
 func (x *Totals) ProtoReflect() protoreflect.Message {
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[20]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2074,7 +2211,7 @@ func (x *Totals) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Totals.ProtoReflect.Descriptor instead.
 func (*Totals) Descriptor() ([]byte, []int) {
-	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{20}
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Totals) GetCount() uint64 {
@@ -2138,7 +2275,7 @@ type ProviderStats struct {
 
 func (x *ProviderStats) Reset() {
 	*x = ProviderStats{}
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[21]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2150,7 +2287,7 @@ func (x *ProviderStats) String() string {
 func (*ProviderStats) ProtoMessage() {}
 
 func (x *ProviderStats) ProtoReflect() protoreflect.Message {
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[21]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2163,7 +2300,7 @@ func (x *ProviderStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProviderStats.ProtoReflect.Descriptor instead.
 func (*ProviderStats) Descriptor() ([]byte, []int) {
-	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{21}
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ProviderStats) GetProvider() string {
@@ -2267,7 +2404,7 @@ type GroupStats struct {
 
 func (x *GroupStats) Reset() {
 	*x = GroupStats{}
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[22]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2279,7 +2416,7 @@ func (x *GroupStats) String() string {
 func (*GroupStats) ProtoMessage() {}
 
 func (x *GroupStats) ProtoReflect() protoreflect.Message {
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[22]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2292,7 +2429,7 @@ func (x *GroupStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupStats.ProtoReflect.Descriptor instead.
 func (*GroupStats) Descriptor() ([]byte, []int) {
-	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{22}
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *GroupStats) GetName() string {
@@ -2429,7 +2566,19 @@ const file_imagestorage_v1_image_storage_proto_rawDesc = "" +
 	"\x05hints\x18\x03 \x03(\v2\x15.imagestorage.v1.HintR\x05hints\"4\n" +
 	"\x04Hint\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x16\n" +
-	"\x06values\x18\x02 \x03(\tR\x06values\"I\n" +
+	"\x06values\x18\x02 \x03(\tR\x06values\"\xd9\x01\n" +
+	"\rUpdateRequest\x12\x1a\n" +
+	"\bfilename\x18\x01 \x01(\tR\bfilename\x12\x1a\n" +
+	"\bprovider\x18\x02 \x01(\tR\bprovider\x12\x1b\n" +
+	"\x06pinned\x18\x03 \x01(\bH\x00R\x06pinned\x88\x01\x01\x12\x19\n" +
+	"\badd_tags\x18\x04 \x03(\tR\aaddTags\x12\x1f\n" +
+	"\vremove_tags\x18\x05 \x03(\tR\n" +
+	"removeTags\x12\x1f\n" +
+	"\bcategory\x18\x06 \x01(\tH\x01R\bcategory\x88\x01\x01B\t\n" +
+	"\a_pinnedB\v\n" +
+	"\t_category\">\n" +
+	"\x0eUpdateResponse\x12,\n" +
+	"\x05image\x18\x01 \x01(\v2\x16.imagestorage.v1.ImageR\x05image\"I\n" +
 	"\rDeleteRequest\x12\x1c\n" +
 	"\tfilenames\x18\x01 \x03(\tR\tfilenames\x12\x1a\n" +
 	"\bprovider\x18\x02 \x01(\tR\bprovider\"\\\n" +
@@ -2533,11 +2682,12 @@ const file_imagestorage_v1_image_storage_proto_rawDesc = "" +
 	"\x0eGROUP_BY_MODEL\x10\x03\x12\x15\n" +
 	"\x11GROUP_BY_CATEGORY\x10\x04\x12\x10\n" +
 	"\fGROUP_BY_TAG\x10\x05\x12\x11\n" +
-	"\rGROUP_BY_LORA\x10\x062\xd5\x03\n" +
+	"\rGROUP_BY_LORA\x10\x062\xa5\x04\n" +
 	"\fImageStorage\x12E\n" +
 	"\x04Save\x12\x1c.imagestorage.v1.SaveRequest\x1a\x1d.imagestorage.v1.SaveResponse(\x01\x12G\n" +
 	"\x03Get\x12\x1b.imagestorage.v1.GetRequest\x1a\x1c.imagestorage.v1.GetResponse\"\x03\x90\x02\x010\x01\x12J\n" +
 	"\x04List\x12\x1c.imagestorage.v1.ListRequest\x1a\x1d.imagestorage.v1.ListResponse\"\x03\x90\x02\x010\x01\x12N\n" +
+	"\x06Update\x12\x1e.imagestorage.v1.UpdateRequest\x1a\x1f.imagestorage.v1.UpdateResponse\"\x03\x90\x02\x02\x12N\n" +
 	"\x06Delete\x12\x1e.imagestorage.v1.DeleteRequest\x1a\x1f.imagestorage.v1.DeleteResponse\"\x03\x90\x02\x02\x12L\n" +
 	"\aCleanup\x12\x1f.imagestorage.v1.CleanupRequest\x1a .imagestorage.v1.CleanupResponse\x12K\n" +
 	"\x05Stats\x12\x1d.imagestorage.v1.StatsRequest\x1a\x1e.imagestorage.v1.StatsResponse\"\x03\x90\x02\x01Bu\n" +
@@ -2556,7 +2706,7 @@ func file_imagestorage_v1_image_storage_proto_rawDescGZIP() []byte {
 }
 
 var file_imagestorage_v1_image_storage_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_imagestorage_v1_image_storage_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_imagestorage_v1_image_storage_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_imagestorage_v1_image_storage_proto_goTypes = []any{
 	(Embedded)(0),                 // 0: imagestorage.v1.Embedded
 	(Order)(0),                    // 1: imagestorage.v1.Order
@@ -2574,23 +2724,25 @@ var file_imagestorage_v1_image_storage_proto_goTypes = []any{
 	(*ListRequest)(nil),           // 13: imagestorage.v1.ListRequest
 	(*ListResponse)(nil),          // 14: imagestorage.v1.ListResponse
 	(*Hint)(nil),                  // 15: imagestorage.v1.Hint
-	(*DeleteRequest)(nil),         // 16: imagestorage.v1.DeleteRequest
-	(*DeleteResult)(nil),          // 17: imagestorage.v1.DeleteResult
-	(*DeleteResponse)(nil),        // 18: imagestorage.v1.DeleteResponse
-	(*CleanupRequest)(nil),        // 19: imagestorage.v1.CleanupRequest
-	(*CleanupResponse)(nil),       // 20: imagestorage.v1.CleanupResponse
-	(*StatsRequest)(nil),          // 21: imagestorage.v1.StatsRequest
-	(*StatsResponse)(nil),         // 22: imagestorage.v1.StatsResponse
-	(*Totals)(nil),                // 23: imagestorage.v1.Totals
-	(*ProviderStats)(nil),         // 24: imagestorage.v1.ProviderStats
-	(*GroupStats)(nil),            // 25: imagestorage.v1.GroupStats
-	(*timestamppb.Timestamp)(nil), // 26: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 27: google.protobuf.Duration
+	(*UpdateRequest)(nil),         // 16: imagestorage.v1.UpdateRequest
+	(*UpdateResponse)(nil),        // 17: imagestorage.v1.UpdateResponse
+	(*DeleteRequest)(nil),         // 18: imagestorage.v1.DeleteRequest
+	(*DeleteResult)(nil),          // 19: imagestorage.v1.DeleteResult
+	(*DeleteResponse)(nil),        // 20: imagestorage.v1.DeleteResponse
+	(*CleanupRequest)(nil),        // 21: imagestorage.v1.CleanupRequest
+	(*CleanupResponse)(nil),       // 22: imagestorage.v1.CleanupResponse
+	(*StatsRequest)(nil),          // 23: imagestorage.v1.StatsRequest
+	(*StatsResponse)(nil),         // 24: imagestorage.v1.StatsResponse
+	(*Totals)(nil),                // 25: imagestorage.v1.Totals
+	(*ProviderStats)(nil),         // 26: imagestorage.v1.ProviderStats
+	(*GroupStats)(nil),            // 27: imagestorage.v1.GroupStats
+	(*timestamppb.Timestamp)(nil), // 28: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 29: google.protobuf.Duration
 }
 var file_imagestorage_v1_image_storage_proto_depIdxs = []int32{
-	26, // 0: imagestorage.v1.ImageMetadata.timestamp:type_name -> google.protobuf.Timestamp
+	28, // 0: imagestorage.v1.ImageMetadata.timestamp:type_name -> google.protobuf.Timestamp
 	3,  // 1: imagestorage.v1.Image.metadata:type_name -> imagestorage.v1.ImageMetadata
-	26, // 2: imagestorage.v1.Image.create_time:type_name -> google.protobuf.Timestamp
+	28, // 2: imagestorage.v1.Image.create_time:type_name -> google.protobuf.Timestamp
 	4,  // 3: imagestorage.v1.Image.generation:type_name -> imagestorage.v1.Generation
 	7,  // 4: imagestorage.v1.SaveRequest.header:type_name -> imagestorage.v1.SaveHeader
 	8,  // 5: imagestorage.v1.SaveRequest.trailer:type_name -> imagestorage.v1.SaveTrailer
@@ -2598,44 +2750,47 @@ var file_imagestorage_v1_image_storage_proto_depIdxs = []int32{
 	0,  // 7: imagestorage.v1.SaveHeader.embedded:type_name -> imagestorage.v1.Embedded
 	5,  // 8: imagestorage.v1.SaveResponse.image:type_name -> imagestorage.v1.Image
 	5,  // 9: imagestorage.v1.GetResponse.image:type_name -> imagestorage.v1.Image
-	26, // 10: imagestorage.v1.DateRange.start:type_name -> google.protobuf.Timestamp
-	26, // 11: imagestorage.v1.DateRange.end:type_name -> google.protobuf.Timestamp
+	28, // 10: imagestorage.v1.DateRange.start:type_name -> google.protobuf.Timestamp
+	28, // 11: imagestorage.v1.DateRange.end:type_name -> google.protobuf.Timestamp
 	12, // 12: imagestorage.v1.ListRequest.date_range:type_name -> imagestorage.v1.DateRange
 	1,  // 13: imagestorage.v1.ListRequest.order:type_name -> imagestorage.v1.Order
 	5,  // 14: imagestorage.v1.ListResponse.images:type_name -> imagestorage.v1.Image
 	15, // 15: imagestorage.v1.ListResponse.hints:type_name -> imagestorage.v1.Hint
-	17, // 16: imagestorage.v1.DeleteResponse.results:type_name -> imagestorage.v1.DeleteResult
-	26, // 17: imagestorage.v1.CleanupRequest.older_than:type_name -> google.protobuf.Timestamp
-	27, // 18: imagestorage.v1.CleanupRequest.older_than_age:type_name -> google.protobuf.Duration
-	12, // 19: imagestorage.v1.StatsRequest.date_range:type_name -> imagestorage.v1.DateRange
-	2,  // 20: imagestorage.v1.StatsRequest.by:type_name -> imagestorage.v1.GroupBy
-	24, // 21: imagestorage.v1.StatsResponse.providers:type_name -> imagestorage.v1.ProviderStats
-	23, // 22: imagestorage.v1.StatsResponse.total:type_name -> imagestorage.v1.Totals
-	25, // 23: imagestorage.v1.StatsResponse.groups:type_name -> imagestorage.v1.GroupStats
-	26, // 24: imagestorage.v1.Totals.oldest:type_name -> google.protobuf.Timestamp
-	26, // 25: imagestorage.v1.Totals.newest:type_name -> google.protobuf.Timestamp
-	26, // 26: imagestorage.v1.ProviderStats.oldest:type_name -> google.protobuf.Timestamp
-	26, // 27: imagestorage.v1.ProviderStats.newest:type_name -> google.protobuf.Timestamp
-	25, // 28: imagestorage.v1.ProviderStats.by_model:type_name -> imagestorage.v1.GroupStats
-	25, // 29: imagestorage.v1.ProviderStats.by_category:type_name -> imagestorage.v1.GroupStats
-	25, // 30: imagestorage.v1.ProviderStats.by_date:type_name -> imagestorage.v1.GroupStats
-	6,  // 31: imagestorage.v1.ImageStorage.Save:input_type -> imagestorage.v1.SaveRequest
-	10, // 32: imagestorage.v1.ImageStorage.Get:input_type -> imagestorage.v1.GetRequest
-	13, // 33: imagestorage.v1.ImageStorage.List:input_type -> imagestorage.v1.ListRequest
-	16, // 34: imagestorage.v1.ImageStorage.Delete:input_type -> imagestorage.v1.DeleteRequest
-	19, // 35: imagestorage.v1.ImageStorage.Cleanup:input_type -> imagestorage.v1.CleanupRequest
-	21, // 36: imagestorage.v1.ImageStorage.Stats:input_type -> imagestorage.v1.StatsRequest
-	9,  // 37: imagestorage.v1.ImageStorage.Save:output_type -> imagestorage.v1.SaveResponse
-	11, // 38: imagestorage.v1.ImageStorage.Get:output_type -> imagestorage.v1.GetResponse
-	14, // 39: imagestorage.v1.ImageStorage.List:output_type -> imagestorage.v1.ListResponse
-	18, // 40: imagestorage.v1.ImageStorage.Delete:output_type -> imagestorage.v1.DeleteResponse
-	20, // 41: imagestorage.v1.ImageStorage.Cleanup:output_type -> imagestorage.v1.CleanupResponse
-	22, // 42: imagestorage.v1.ImageStorage.Stats:output_type -> imagestorage.v1.StatsResponse
-	37, // [37:43] is the sub-list for method output_type
-	31, // [31:37] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	5,  // 16: imagestorage.v1.UpdateResponse.image:type_name -> imagestorage.v1.Image
+	19, // 17: imagestorage.v1.DeleteResponse.results:type_name -> imagestorage.v1.DeleteResult
+	28, // 18: imagestorage.v1.CleanupRequest.older_than:type_name -> google.protobuf.Timestamp
+	29, // 19: imagestorage.v1.CleanupRequest.older_than_age:type_name -> google.protobuf.Duration
+	12, // 20: imagestorage.v1.StatsRequest.date_range:type_name -> imagestorage.v1.DateRange
+	2,  // 21: imagestorage.v1.StatsRequest.by:type_name -> imagestorage.v1.GroupBy
+	26, // 22: imagestorage.v1.StatsResponse.providers:type_name -> imagestorage.v1.ProviderStats
+	25, // 23: imagestorage.v1.StatsResponse.total:type_name -> imagestorage.v1.Totals
+	27, // 24: imagestorage.v1.StatsResponse.groups:type_name -> imagestorage.v1.GroupStats
+	28, // 25: imagestorage.v1.Totals.oldest:type_name -> google.protobuf.Timestamp
+	28, // 26: imagestorage.v1.Totals.newest:type_name -> google.protobuf.Timestamp
+	28, // 27: imagestorage.v1.ProviderStats.oldest:type_name -> google.protobuf.Timestamp
+	28, // 28: imagestorage.v1.ProviderStats.newest:type_name -> google.protobuf.Timestamp
+	27, // 29: imagestorage.v1.ProviderStats.by_model:type_name -> imagestorage.v1.GroupStats
+	27, // 30: imagestorage.v1.ProviderStats.by_category:type_name -> imagestorage.v1.GroupStats
+	27, // 31: imagestorage.v1.ProviderStats.by_date:type_name -> imagestorage.v1.GroupStats
+	6,  // 32: imagestorage.v1.ImageStorage.Save:input_type -> imagestorage.v1.SaveRequest
+	10, // 33: imagestorage.v1.ImageStorage.Get:input_type -> imagestorage.v1.GetRequest
+	13, // 34: imagestorage.v1.ImageStorage.List:input_type -> imagestorage.v1.ListRequest
+	16, // 35: imagestorage.v1.ImageStorage.Update:input_type -> imagestorage.v1.UpdateRequest
+	18, // 36: imagestorage.v1.ImageStorage.Delete:input_type -> imagestorage.v1.DeleteRequest
+	21, // 37: imagestorage.v1.ImageStorage.Cleanup:input_type -> imagestorage.v1.CleanupRequest
+	23, // 38: imagestorage.v1.ImageStorage.Stats:input_type -> imagestorage.v1.StatsRequest
+	9,  // 39: imagestorage.v1.ImageStorage.Save:output_type -> imagestorage.v1.SaveResponse
+	11, // 40: imagestorage.v1.ImageStorage.Get:output_type -> imagestorage.v1.GetResponse
+	14, // 41: imagestorage.v1.ImageStorage.List:output_type -> imagestorage.v1.ListResponse
+	17, // 42: imagestorage.v1.ImageStorage.Update:output_type -> imagestorage.v1.UpdateResponse
+	20, // 43: imagestorage.v1.ImageStorage.Delete:output_type -> imagestorage.v1.DeleteResponse
+	22, // 44: imagestorage.v1.ImageStorage.Cleanup:output_type -> imagestorage.v1.CleanupResponse
+	24, // 45: imagestorage.v1.ImageStorage.Stats:output_type -> imagestorage.v1.StatsResponse
+	39, // [39:46] is the sub-list for method output_type
+	32, // [32:39] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_imagestorage_v1_image_storage_proto_init() }
@@ -2656,16 +2811,17 @@ func file_imagestorage_v1_image_storage_proto_init() {
 		(*GetResponse_Chunk)(nil),
 	}
 	file_imagestorage_v1_image_storage_proto_msgTypes[10].OneofWrappers = []any{}
-	file_imagestorage_v1_image_storage_proto_msgTypes[16].OneofWrappers = []any{}
+	file_imagestorage_v1_image_storage_proto_msgTypes[13].OneofWrappers = []any{}
 	file_imagestorage_v1_image_storage_proto_msgTypes[18].OneofWrappers = []any{}
-	file_imagestorage_v1_image_storage_proto_msgTypes[21].OneofWrappers = []any{}
+	file_imagestorage_v1_image_storage_proto_msgTypes[20].OneofWrappers = []any{}
+	file_imagestorage_v1_image_storage_proto_msgTypes[23].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_imagestorage_v1_image_storage_proto_rawDesc), len(file_imagestorage_v1_image_storage_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   23,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -33,6 +33,7 @@ const (
 	ImageStorage_Save_FullMethodName    = "/imagestorage.v1.ImageStorage/Save"
 	ImageStorage_Get_FullMethodName     = "/imagestorage.v1.ImageStorage/Get"
 	ImageStorage_List_FullMethodName    = "/imagestorage.v1.ImageStorage/List"
+	ImageStorage_Update_FullMethodName  = "/imagestorage.v1.ImageStorage/Update"
 	ImageStorage_Delete_FullMethodName  = "/imagestorage.v1.ImageStorage/Delete"
 	ImageStorage_Cleanup_FullMethodName = "/imagestorage.v1.ImageStorage/Cleanup"
 	ImageStorage_Stats_FullMethodName   = "/imagestorage.v1.ImageStorage/Stats"
@@ -77,6 +78,15 @@ type ImageStorageClient interface {
 	// FAILED_PRECONDITION: STORE_REPLACED, BACKEND_AUTH. UNAVAILABLE: CATALOG_REBUILDING (also, with the progress in its
 	// message, while a query has fields that the index of an older version lacks), BACKEND_UNAVAILABLE.
 	List(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ListResponse], error)
+	// Changes the pin, the tags and the category of one image; all else stays as it was saved. Its idempotency_key keeps its
+	// fingerprint: a repeated Save returns the image as it is now. OK means that the change is on stable storage and that
+	// List and Get show it; any other status from the daemon means that nothing was changed, unless ErrorInfo.metadata has
+	// outcome=unknown. Repeating an Update changes nothing more. An older daemon answers UNIMPLEMENTED.
+	//
+	// NOT_FOUND: IMAGE_NOT_FOUND, PROVIDER_NOT_FOUND. INVALID_ARGUMENT: FIELD_INVALID.
+	// RESOURCE_EXHAUSTED: DISK_FULL. FAILED_PRECONDITION: STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH.
+	// UNAVAILABLE: BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
+	Update(ctx context.Context, in *UpdateRequest, opts ...grpc.CallOption) (*UpdateResponse, error)
 	// Deletes images by filename, pinned ones too. An unknown filename is no error; its result has the reason
 	// IMAGE_NOT_FOUND.
 	//
@@ -162,6 +172,16 @@ func (c *imageStorageClient) List(ctx context.Context, in *ListRequest, opts ...
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type ImageStorage_ListClient = grpc.ServerStreamingClient[ListResponse]
 
+func (c *imageStorageClient) Update(ctx context.Context, in *UpdateRequest, opts ...grpc.CallOption) (*UpdateResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UpdateResponse)
+	err := c.cc.Invoke(ctx, ImageStorage_Update_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *imageStorageClient) Delete(ctx context.Context, in *DeleteRequest, opts ...grpc.CallOption) (*DeleteResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(DeleteResponse)
@@ -231,6 +251,15 @@ type ImageStorageServer interface {
 	// FAILED_PRECONDITION: STORE_REPLACED, BACKEND_AUTH. UNAVAILABLE: CATALOG_REBUILDING (also, with the progress in its
 	// message, while a query has fields that the index of an older version lacks), BACKEND_UNAVAILABLE.
 	List(*ListRequest, grpc.ServerStreamingServer[ListResponse]) error
+	// Changes the pin, the tags and the category of one image; all else stays as it was saved. Its idempotency_key keeps its
+	// fingerprint: a repeated Save returns the image as it is now. OK means that the change is on stable storage and that
+	// List and Get show it; any other status from the daemon means that nothing was changed, unless ErrorInfo.metadata has
+	// outcome=unknown. Repeating an Update changes nothing more. An older daemon answers UNIMPLEMENTED.
+	//
+	// NOT_FOUND: IMAGE_NOT_FOUND, PROVIDER_NOT_FOUND. INVALID_ARGUMENT: FIELD_INVALID.
+	// RESOURCE_EXHAUSTED: DISK_FULL. FAILED_PRECONDITION: STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH.
+	// UNAVAILABLE: BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
+	Update(context.Context, *UpdateRequest) (*UpdateResponse, error)
 	// Deletes images by filename, pinned ones too. An unknown filename is no error; its result has the reason
 	// IMAGE_NOT_FOUND.
 	//
@@ -273,6 +302,9 @@ func (UnimplementedImageStorageServer) Get(*GetRequest, grpc.ServerStreamingServ
 }
 func (UnimplementedImageStorageServer) List(*ListRequest, grpc.ServerStreamingServer[ListResponse]) error {
 	return status.Error(codes.Unimplemented, "method List not implemented")
+}
+func (UnimplementedImageStorageServer) Update(context.Context, *UpdateRequest) (*UpdateResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Update not implemented")
 }
 func (UnimplementedImageStorageServer) Delete(context.Context, *DeleteRequest) (*DeleteResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Delete not implemented")
@@ -332,6 +364,24 @@ func _ImageStorage_List_Handler(srv interface{}, stream grpc.ServerStream) error
 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type ImageStorage_ListServer = grpc.ServerStreamingServer[ListResponse]
+
+func _ImageStorage_Update_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ImageStorageServer).Update(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ImageStorage_Update_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ImageStorageServer).Update(ctx, req.(*UpdateRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
 
 func _ImageStorage_Delete_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(DeleteRequest)
@@ -394,6 +444,10 @@ var ImageStorage_ServiceDesc = grpc.ServiceDesc{
 	ServiceName: "imagestorage.v1.ImageStorage",
 	HandlerType: (*ImageStorageServer)(nil),
 	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "Update",
+			Handler:    _ImageStorage_Update_Handler,
+		},
 		{
 			MethodName: "Delete",
 			Handler:    _ImageStorage_Delete_Handler,

@@ -23,7 +23,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file imagestorage/v1/image_storage.proto.
  */
 export const file_imagestorage_v1_image_storage: GenFile = /*@__PURE__*/
-  fileDesc("CiNpbWFnZXN0b3JhZ2UvdjEvaW1hZ2Vfc3RvcmFnZS5wcm90bxIPaW1hZ2VzdG9yYWdlLnYxIpYBCg1JbWFnZU1ldGFkYXRhEg4KBnByb21wdBgBIAEoCRINCgVtb2RlbBgCIAEoCRItCgl0aW1lc3RhbXAYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCGNhdGVnb3J5GAQgASgJEhcKD3BhcmFtZXRlcnNfanNvbhgFIAEoCRIMCgR0YWdzGAYgAygJIr0BCgpHZW5lcmF0aW9uEhcKD25lZ2F0aXZlX3Byb21wdBgBIAEoCRIMCgRzZWVkGAIgASgJEhIKBXN0ZXBzGAMgASgNSACIAQESEAoDY2ZnGAQgASgBSAGIAQESDwoHc2FtcGxlchgFIAEoCRIRCglzY2hlZHVsZXIYBiABKAkSDQoFbG9yYXMYByADKAkSDQoFd2lkdGgYCCABKA0SDgoGaGVpZ2h0GAkgASgNQggKBl9zdGVwc0IGCgRfY2ZnIuACCgVJbWFnZRILCgN1cmwYASABKAkSEAoIZmlsZW5hbWUYAiABKAkSDAoEcGF0aBgDIAEoCRIMCgRzaXplGAQgASgEEhQKDHN0b3JhZ2VfdHlwZRgFIAEoCRIwCghtZXRhZGF0YRgGIAEoCzIeLmltYWdlc3RvcmFnZS52MS5JbWFnZU1ldGFkYXRhEhAKCHByb3ZpZGVyGAcgASgJEg4KBnNoYTI1NhgIIAEoDBIUCgxjb250ZW50X3R5cGUYCSABKAkSDQoFd2lkdGgYCiABKA0SDgoGaGVpZ2h0GAsgASgNEi8KC2NyZWF0ZV90aW1lGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZwaW5uZWQYDSABKAgSCwoDa2V5GA4gASgJEi8KCmdlbmVyYXRpb24YDyABKAsyGy5pbWFnZXN0b3JhZ2UudjEuR2VuZXJhdGlvbiKJAQoLU2F2ZVJlcXVlc3QSLQoGaGVhZGVyGAEgASgLMhsuaW1hZ2VzdG9yYWdlLnYxLlNhdmVIZWFkZXJIABIPCgVjaHVuaxgCIAEoDEgAEi8KB3RyYWlsZXIYAyABKAsyHC5pbWFnZXN0b3JhZ2UudjEuU2F2ZVRyYWlsZXJIAEIJCgdwYXlsb2FkIugBCgpTYXZlSGVhZGVyEjAKCG1ldGFkYXRhGAEgASgLMh4uaW1hZ2VzdG9yYWdlLnYxLkltYWdlTWV0YWRhdGESEAoIcHJvdmlkZXIYAiABKAkSFwoPaWRlbXBvdGVuY3lfa2V5GAMgASgJEhEKBHNpemUYBCABKARIAIgBARIOCgZzaGEyNTYYBSABKAwSFAoMY29udGVudF90eXBlGAYgASgJEg4KBnBpbm5lZBgHIAEoCBIrCghlbWJlZGRlZBgIIAEoDjIZLmltYWdlc3RvcmFnZS52MS5FbWJlZGRlZEIHCgVfc2l6ZSI5CgtTYXZlVHJhaWxlchIRCgRzaXplGAEgASgESACIAQESDgoGc2hhMjU2GAIgASgMQgcKBV9zaXplIkcKDFNhdmVSZXNwb25zZRIlCgVpbWFnZRgBIAEoCzIWLmltYWdlc3RvcmFnZS52MS5JbWFnZRIQCghyZXBsYXllZBgCIAEoCCJmCgpHZXRSZXF1ZXN0EhAKCGZpbGVuYW1lGAEgASgJEhAKCHByb3ZpZGVyGAIgASgJEg4KBm9mZnNldBgDIAEoBBINCgVsaW1pdBgEIAEoBBIVCg1tZXRhZGF0YV9vbmx5GAUgASgIIlIKC0dldFJlc3BvbnNlEicKBWltYWdlGAEgASgLMhYuaW1hZ2VzdG9yYWdlLnYxLkltYWdlSAASDwoFY2h1bmsYAiABKAxIAEIJCgdwYXlsb2FkIl8KCURhdGVSYW5nZRIpCgVzdGFydBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJwoDZW5kGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKaAgoLTGlzdFJlcXVlc3QSEAoIcHJvdmlkZXIYASABKAkSLgoKZGF0ZV9yYW5nZRgCIAEoCzIaLmltYWdlc3RvcmFnZS52MS5EYXRlUmFuZ2USDQoFbW9kZWwYAyABKAkSEAoIY2F0ZWdvcnkYBCABKAkSDQoFcXVlcnkYBSABKAkSDAoEdGFncxgGIAMoCRITCgZwaW5uZWQYByABKAhIAIgBARIlCgVvcmRlchgIIAEoDjIWLmltYWdlc3RvcmFnZS52MS5PcmRlchINCgVsaW1pdBgJIAEoDRISCgpwYWdlX3Rva2VuGAogASgJEhIKCmJhdGNoX3NpemUYCyABKA0SDQoFaGludHMYDCABKAhCCQoHX3Bpbm5lZCJ1CgxMaXN0UmVzcG9uc2USJgoGaW1hZ2VzGAEgAygLMhYuaW1hZ2VzdG9yYWdlLnYxLkltYWdlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIkCgVoaW50cxgDIAMoCzIVLmltYWdlc3RvcmFnZS52MS5IaW50IiUKBEhpbnQSDQoFZmllbGQYASABKAkSDgoGdmFsdWVzGAIgAygJIjQKDURlbGV0ZVJlcXVlc3QSEQoJZmlsZW5hbWVzGAEgAygJEhAKCHByb3ZpZGVyGAIgASgJIkEKDERlbGV0ZVJlc3VsdBIQCghmaWxlbmFtZRgBIAEoCRIPCgdkZWxldGVkGAIgASgIEg4KBnJlYXNvbhgDIAEoCSJACg5EZWxldGVSZXNwb25zZRIuCgdyZXN1bHRzGAEgAygLMh0uaW1hZ2VzdG9yYWdlLnYxLkRlbGV0ZVJlc3VsdCKxAgoOQ2xlYW51cFJlcXVlc3QSEAoIcHJvdmlkZXIYASABKAkSLgoKb2xkZXJfdGhhbhgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFwoKa2VlcF9jb3VudBgDIAEoDUgAiAEBEhcKCmtlZXBfYnl0ZXMYBCABKARIAYgBARINCgVtb2RlbBgFIAEoCRIQCghjYXRlZ29yeRgGIAEoCRIPCgdkcnlfcnVuGAcgASgIEhgKC21heF9kZWxldGVzGAggASgNSAKIAQESMQoOb2xkZXJfdGhhbl9hZ2UYCSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDQoLX2tlZXBfY291bnRCDQoLX2tlZXBfYnl0ZXNCDgoMX21heF9kZWxldGVzIpkBCg9DbGVhbnVwUmVzcG9uc2USFQoNZGVsZXRlZF9jb3VudBgBIAEoBBITCgtmcmVlZF9ieXRlcxgCIAEoBBIRCglmaWxlbmFtZXMYAyADKAkSEwoLa2VwdF9waW5uZWQYBCABKAQSDwoHZHJ5X3J1bhgFIAEoCBIMCgRtb3JlGAYgASgIEhMKC2tlcHRfZnV0dXJlGAogASgEIosCCgxTdGF0c1JlcXVlc3QSEAoIcHJvdmlkZXIYASABKAkSLgoKZGF0ZV9yYW5nZRgCIAEoCzIaLmltYWdlc3RvcmFnZS52MS5EYXRlUmFuZ2USDQoFbW9kZWwYAyABKAkSEAoIY2F0ZWdvcnkYBCABKAkSDQoFcXVlcnkYBSABKAkSDAoEdGFncxgGIAMoCRITCgZwaW5uZWQYByABKAhIAIgBARIkCgJieRgIIAEoDjIYLmltYWdlc3RvcmFnZS52MS5Hcm91cEJ5EhMKC3N0YXJ0c193aXRoGAkgASgJEhEKCXRpbWVfem9uZRgKIAEoCRINCgVsaW1pdBgLIAEoDUIJCgdfcGlubmVkIqUBCg1TdGF0c1Jlc3BvbnNlEjEKCXByb3ZpZGVycxgBIAMoCzIeLmltYWdlc3RvcmFnZS52MS5Qcm92aWRlclN0YXRzEiYKBXRvdGFsGAIgASgLMhcuaW1hZ2VzdG9yYWdlLnYxLlRvdGFscxIrCgZncm91cHMYAyADKAsyGy5pbWFnZXN0b3JhZ2UudjEuR3JvdXBTdGF0cxIMCgRtb3JlGAQgASgIIn4KBlRvdGFscxINCgVjb3VudBgBIAEoBBINCgVieXRlcxgCIAEoBBIqCgZvbGRlc3QYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEioKBm5ld2VzdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiqgMKDVByb3ZpZGVyU3RhdHMSEAoIcHJvdmlkZXIYASABKAkSFAoMc3RvcmFnZV90eXBlGAIgASgJEg0KBWNvdW50GAMgASgEEg0KBWJ5dGVzGAQgASgEEioKBm9sZGVzdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKgoGbmV3ZXN0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCghieV9tb2RlbBgHIAMoCzIbLmltYWdlc3RvcmFnZS52MS5Hcm91cFN0YXRzEjAKC2J5X2NhdGVnb3J5GAggAygLMhsuaW1hZ2VzdG9yYWdlLnYxLkdyb3VwU3RhdHMSLAoHYnlfZGF0ZRgJIAMoCzIbLmltYWdlc3RvcmFnZS52MS5Hcm91cFN0YXRzEhQKDHBpbm5lZF9jb3VudBgKIAEoBBIbCg5jYXBhY2l0eV9ieXRlcxgLIAEoBEgAiAEBEhcKCmZyZWVfYnl0ZXMYDCABKARIAYgBAUIRCg9fY2FwYWNpdHlfYnl0ZXNCDQoLX2ZyZWVfYnl0ZXMiRgoKR3JvdXBTdGF0cxIMCgRuYW1lGAEgASgJEg0KBWNvdW50GAIgASgEEg0KBWJ5dGVzGAMgASgEEgwKBHJlc3QYBCABKAgqTAoIRW1iZWRkZWQSGAoURU1CRURERURfVU5TUEVDSUZJRUQQABIRCg1FTUJFRERFRF9GSUxMEAESEwoPRU1CRURERURfSUdOT1JFEAIqTgoFT3JkZXISFQoRT1JERVJfVU5TUEVDSUZJRUQQABIWChJPUkRFUl9ORVdFU1RfRklSU1QQARIWChJPUkRFUl9PTERFU1RfRklSU1QQAiqZAQoHR3JvdXBCeRIYChRHUk9VUF9CWV9VTlNQRUNJRklFRBAAEhAKDEdST1VQX0JZX0RBWRABEhIKDkdST1VQX0JZX01PTlRIEAISEgoOR1JPVVBfQllfTU9ERUwQAxIVChFHUk9VUF9CWV9DQVRFR09SWRAEEhAKDEdST1VQX0JZX1RBRxAFEhEKDUdST1VQX0JZX0xPUkEQBjLVAwoMSW1hZ2VTdG9yYWdlEkUKBFNhdmUSHC5pbWFnZXN0b3JhZ2UudjEuU2F2ZVJlcXVlc3QaHS5pbWFnZXN0b3JhZ2UudjEuU2F2ZVJlc3BvbnNlKAESRwoDR2V0EhsuaW1hZ2VzdG9yYWdlLnYxLkdldFJlcXVlc3QaHC5pbWFnZXN0b3JhZ2UudjEuR2V0UmVzcG9uc2UiA5ACATABEkoKBExpc3QSHC5pbWFnZXN0b3JhZ2UudjEuTGlzdFJlcXVlc3QaHS5pbWFnZXN0b3JhZ2UudjEuTGlzdFJlc3BvbnNlIgOQAgEwARJOCgZEZWxldGUSHi5pbWFnZXN0b3JhZ2UudjEuRGVsZXRlUmVxdWVzdBofLmltYWdlc3RvcmFnZS52MS5EZWxldGVSZXNwb25zZSIDkAICEkwKB0NsZWFudXASHy5pbWFnZXN0b3JhZ2UudjEuQ2xlYW51cFJlcXVlc3QaIC5pbWFnZXN0b3JhZ2UudjEuQ2xlYW51cFJlc3BvbnNlEksKBVN0YXRzEh0uaW1hZ2VzdG9yYWdlLnYxLlN0YXRzUmVxdWVzdBoeLmltYWdlc3RvcmFnZS52MS5TdGF0c1Jlc3BvbnNlIgOQAgFCdQoTZGV2LmltYWdlc3RvcmFnZS52MVABWkpnaXRodWIuY29tL2ltYWdlc3RvcmFnZS9pbWFnZXN0b3JhZ2UvZ2VuL2dvL2ltYWdlc3RvcmFnZS92MTtpbWFnZXN0b3JhZ2V2MaoCD0ltYWdlU3RvcmFnZS5WMWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("CiNpbWFnZXN0b3JhZ2UvdjEvaW1hZ2Vfc3RvcmFnZS5wcm90bxIPaW1hZ2VzdG9yYWdlLnYxIpYBCg1JbWFnZU1ldGFkYXRhEg4KBnByb21wdBgBIAEoCRINCgVtb2RlbBgCIAEoCRItCgl0aW1lc3RhbXAYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCGNhdGVnb3J5GAQgASgJEhcKD3BhcmFtZXRlcnNfanNvbhgFIAEoCRIMCgR0YWdzGAYgAygJIr0BCgpHZW5lcmF0aW9uEhcKD25lZ2F0aXZlX3Byb21wdBgBIAEoCRIMCgRzZWVkGAIgASgJEhIKBXN0ZXBzGAMgASgNSACIAQESEAoDY2ZnGAQgASgBSAGIAQESDwoHc2FtcGxlchgFIAEoCRIRCglzY2hlZHVsZXIYBiABKAkSDQoFbG9yYXMYByADKAkSDQoFd2lkdGgYCCABKA0SDgoGaGVpZ2h0GAkgASgNQggKBl9zdGVwc0IGCgRfY2ZnIuACCgVJbWFnZRILCgN1cmwYASABKAkSEAoIZmlsZW5hbWUYAiABKAkSDAoEcGF0aBgDIAEoCRIMCgRzaXplGAQgASgEEhQKDHN0b3JhZ2VfdHlwZRgFIAEoCRIwCghtZXRhZGF0YRgGIAEoCzIeLmltYWdlc3RvcmFnZS52MS5JbWFnZU1ldGFkYXRhEhAKCHByb3ZpZGVyGAcgASgJEg4KBnNoYTI1NhgIIAEoDBIUCgxjb250ZW50X3R5cGUYCSABKAkSDQoFd2lkdGgYCiABKA0SDgoGaGVpZ2h0GAsgASgNEi8KC2NyZWF0ZV90aW1lGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZwaW5uZWQYDSABKAgSCwoDa2V5GA4gASgJEi8KCmdlbmVyYXRpb24YDyABKAsyGy5pbWFnZXN0b3JhZ2UudjEuR2VuZXJhdGlvbiKJAQoLU2F2ZVJlcXVlc3QSLQoGaGVhZGVyGAEgASgLMhsuaW1hZ2VzdG9yYWdlLnYxLlNhdmVIZWFkZXJIABIPCgVjaHVuaxgCIAEoDEgAEi8KB3RyYWlsZXIYAyABKAsyHC5pbWFnZXN0b3JhZ2UudjEuU2F2ZVRyYWlsZXJIAEIJCgdwYXlsb2FkIugBCgpTYXZlSGVhZGVyEjAKCG1ldGFkYXRhGAEgASgLMh4uaW1hZ2VzdG9yYWdlLnYxLkltYWdlTWV0YWRhdGESEAoIcHJvdmlkZXIYAiABKAkSFwoPaWRlbXBvdGVuY3lfa2V5GAMgASgJEhEKBHNpemUYBCABKARIAIgBARIOCgZzaGEyNTYYBSABKAwSFAoMY29udGVudF90eXBlGAYgASgJEg4KBnBpbm5lZBgHIAEoCBIrCghlbWJlZGRlZBgIIAEoDjIZLmltYWdlc3RvcmFnZS52MS5FbWJlZGRlZEIHCgVfc2l6ZSI5CgtTYXZlVHJhaWxlchIRCgRzaXplGAEgASgESACIAQESDgoGc2hhMjU2GAIgASgMQgcKBV9zaXplIkcKDFNhdmVSZXNwb25zZRIlCgVpbWFnZRgBIAEoCzIWLmltYWdlc3RvcmFnZS52MS5JbWFnZRIQCghyZXBsYXllZBgCIAEoCCJmCgpHZXRSZXF1ZXN0EhAKCGZpbGVuYW1lGAEgASgJEhAKCHByb3ZpZGVyGAIgASgJEg4KBm9mZnNldBgDIAEoBBINCgVsaW1pdBgEIAEoBBIVCg1tZXRhZGF0YV9vbmx5GAUgASgIIlIKC0dldFJlc3BvbnNlEicKBWltYWdlGAEgASgLMhYuaW1hZ2VzdG9yYWdlLnYxLkltYWdlSAASDwoFY2h1bmsYAiABKAxIAEIJCgdwYXlsb2FkIl8KCURhdGVSYW5nZRIpCgVzdGFydBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJwoDZW5kGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKaAgoLTGlzdFJlcXVlc3QSEAoIcHJvdmlkZXIYASABKAkSLgoKZGF0ZV9yYW5nZRgCIAEoCzIaLmltYWdlc3RvcmFnZS52MS5EYXRlUmFuZ2USDQoFbW9kZWwYAyABKAkSEAoIY2F0ZWdvcnkYBCABKAkSDQoFcXVlcnkYBSABKAkSDAoEdGFncxgGIAMoCRITCgZwaW5uZWQYByABKAhIAIgBARIlCgVvcmRlchgIIAEoDjIWLmltYWdlc3RvcmFnZS52MS5PcmRlchINCgVsaW1pdBgJIAEoDRISCgpwYWdlX3Rva2VuGAogASgJEhIKCmJhdGNoX3NpemUYCyABKA0SDQoFaGludHMYDCABKAhCCQoHX3Bpbm5lZCJ1CgxMaXN0UmVzcG9uc2USJgoGaW1hZ2VzGAEgAygLMhYuaW1hZ2VzdG9yYWdlLnYxLkltYWdlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIkCgVoaW50cxgDIAMoCzIVLmltYWdlc3RvcmFnZS52MS5IaW50IiUKBEhpbnQSDQoFZmllbGQYASABKAkSDgoGdmFsdWVzGAIgAygJIp4BCg1VcGRhdGVSZXF1ZXN0EhAKCGZpbGVuYW1lGAEgASgJEhAKCHByb3ZpZGVyGAIgASgJEhMKBnBpbm5lZBgDIAEoCEgAiAEBEhAKCGFkZF90YWdzGAQgAygJEhMKC3JlbW92ZV90YWdzGAUgAygJEhUKCGNhdGVnb3J5GAYgASgJSAGIAQFCCQoHX3Bpbm5lZEILCglfY2F0ZWdvcnkiNwoOVXBkYXRlUmVzcG9uc2USJQoFaW1hZ2UYASABKAsyFi5pbWFnZXN0b3JhZ2UudjEuSW1hZ2UiNAoNRGVsZXRlUmVxdWVzdBIRCglmaWxlbmFtZXMYASADKAkSEAoIcHJvdmlkZXIYAiABKAkiQQoMRGVsZXRlUmVzdWx0EhAKCGZpbGVuYW1lGAEgASgJEg8KB2RlbGV0ZWQYAiABKAgSDgoGcmVhc29uGAMgASgJIkAKDkRlbGV0ZVJlc3BvbnNlEi4KB3Jlc3VsdHMYASADKAsyHS5pbWFnZXN0b3JhZ2UudjEuRGVsZXRlUmVzdWx0IrECCg5DbGVhbnVwUmVxdWVzdBIQCghwcm92aWRlchgBIAEoCRIuCgpvbGRlcl90aGFuGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIXCgprZWVwX2NvdW50GAMgASgNSACIAQESFwoKa2VlcF9ieXRlcxgEIAEoBEgBiAEBEg0KBW1vZGVsGAUgASgJEhAKCGNhdGVnb3J5GAYgASgJEg8KB2RyeV9ydW4YByABKAgSGAoLbWF4X2RlbGV0ZXMYCCABKA1IAogBARIxCg5vbGRlcl90aGFuX2FnZRgJIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkINCgtfa2VlcF9jb3VudEINCgtfa2VlcF9ieXRlc0IOCgxfbWF4X2RlbGV0ZXMimQEKD0NsZWFudXBSZXNwb25zZRIVCg1kZWxldGVkX2NvdW50GAEgASgEEhMKC2ZyZWVkX2J5dGVzGAIgASgEEhEKCWZpbGVuYW1lcxgDIAMoCRITCgtrZXB0X3Bpbm5lZBgEIAEoBBIPCgdkcnlfcnVuGAUgASgIEgwKBG1vcmUYBiABKAgSEwoLa2VwdF9mdXR1cmUYCiABKAQiiwIKDFN0YXRzUmVxdWVzdBIQCghwcm92aWRlchgBIAEoCRIuCgpkYXRlX3JhbmdlGAIgASgLMhouaW1hZ2VzdG9yYWdlLnYxLkRhdGVSYW5nZRINCgVtb2RlbBgDIAEoCRIQCghjYXRlZ29yeRgEIAEoCRINCgVxdWVyeRgFIAEoCRIMCgR0YWdzGAYgAygJEhMKBnBpbm5lZBgHIAEoCEgAiAEBEiQKAmJ5GAggASgOMhguaW1hZ2VzdG9yYWdlLnYxLkdyb3VwQnkSEwoLc3RhcnRzX3dpdGgYCSABKAkSEQoJdGltZV96b25lGAogASgJEg0KBWxpbWl0GAsgASgNQgkKB19waW5uZWQipQEKDVN0YXRzUmVzcG9uc2USMQoJcHJvdmlkZXJzGAEgAygLMh4uaW1hZ2VzdG9yYWdlLnYxLlByb3ZpZGVyU3RhdHMSJgoFdG90YWwYAiABKAsyFy5pbWFnZXN0b3JhZ2UudjEuVG90YWxzEisKBmdyb3VwcxgDIAMoCzIbLmltYWdlc3RvcmFnZS52MS5Hcm91cFN0YXRzEgwKBG1vcmUYBCABKAgifgoGVG90YWxzEg0KBWNvdW50GAEgASgEEg0KBWJ5dGVzGAIgASgEEioKBm9sZGVzdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKgoGbmV3ZXN0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKqAwoNUHJvdmlkZXJTdGF0cxIQCghwcm92aWRlchgBIAEoCRIUCgxzdG9yYWdlX3R5cGUYAiABKAkSDQoFY291bnQYAyABKAQSDQoFYnl0ZXMYBCABKAQSKgoGb2xkZXN0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIqCgZuZXdlc3QYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi0KCGJ5X21vZGVsGAcgAygLMhsuaW1hZ2VzdG9yYWdlLnYxLkdyb3VwU3RhdHMSMAoLYnlfY2F0ZWdvcnkYCCADKAsyGy5pbWFnZXN0b3JhZ2UudjEuR3JvdXBTdGF0cxIsCgdieV9kYXRlGAkgAygLMhsuaW1hZ2VzdG9yYWdlLnYxLkdyb3VwU3RhdHMSFAoMcGlubmVkX2NvdW50GAogASgEEhsKDmNhcGFjaXR5X2J5dGVzGAsgASgESACIAQESFwoKZnJlZV9ieXRlcxgMIAEoBEgBiAEBQhEKD19jYXBhY2l0eV9ieXRlc0INCgtfZnJlZV9ieXRlcyJGCgpHcm91cFN0YXRzEgwKBG5hbWUYASABKAkSDQoFY291bnQYAiABKAQSDQoFYnl0ZXMYAyABKAQSDAoEcmVzdBgEIAEoCCpMCghFbWJlZGRlZBIYChRFTUJFRERFRF9VTlNQRUNJRklFRBAAEhEKDUVNQkVEREVEX0ZJTEwQARITCg9FTUJFRERFRF9JR05PUkUQAipOCgVPcmRlchIVChFPUkRFUl9VTlNQRUNJRklFRBAAEhYKEk9SREVSX05FV0VTVF9GSVJTVBABEhYKEk9SREVSX09MREVTVF9GSVJTVBACKpkBCgdHcm91cEJ5EhgKFEdST1VQX0JZX1VOU1BFQ0lGSUVEEAASEAoMR1JPVVBfQllfREFZEAESEgoOR1JPVVBfQllfTU9OVEgQAhISCg5HUk9VUF9CWV9NT0RFTBADEhUKEUdST1VQX0JZX0NBVEVHT1JZEAQSEAoMR1JPVVBfQllfVEFHEAUSEQoNR1JPVVBfQllfTE9SQRAGMqUECgxJbWFnZVN0b3JhZ2USRQoEU2F2ZRIcLmltYWdlc3RvcmFnZS52MS5TYXZlUmVxdWVzdBodLmltYWdlc3RvcmFnZS52MS5TYXZlUmVzcG9uc2UoARJHCgNHZXQSGy5pbWFnZXN0b3JhZ2UudjEuR2V0UmVxdWVzdBocLmltYWdlc3RvcmFnZS52MS5HZXRSZXNwb25zZSIDkAIBMAESSgoETGlzdBIcLmltYWdlc3RvcmFnZS52MS5MaXN0UmVxdWVzdBodLmltYWdlc3RvcmFnZS52MS5MaXN0UmVzcG9uc2UiA5ACATABEk4KBlVwZGF0ZRIeLmltYWdlc3RvcmFnZS52MS5VcGRhdGVSZXF1ZXN0Gh8uaW1hZ2VzdG9yYWdlLnYxLlVwZGF0ZVJlc3BvbnNlIgOQAgISTgoGRGVsZXRlEh4uaW1hZ2VzdG9yYWdlLnYxLkRlbGV0ZVJlcXVlc3QaHy5pbWFnZXN0b3JhZ2UudjEuRGVsZXRlUmVzcG9uc2UiA5ACAhJMCgdDbGVhbnVwEh8uaW1hZ2VzdG9yYWdlLnYxLkNsZWFudXBSZXF1ZXN0GiAuaW1hZ2VzdG9yYWdlLnYxLkNsZWFudXBSZXNwb25zZRJLCgVTdGF0cxIdLmltYWdlc3RvcmFnZS52MS5TdGF0c1JlcXVlc3QaHi5pbWFnZXN0b3JhZ2UudjEuU3RhdHNSZXNwb25zZSIDkAIBQnUKE2Rldi5pbWFnZXN0b3JhZ2UudjFQAVpKZ2l0aHViLmNvbS9pbWFnZXN0b3JhZ2UvaW1hZ2VzdG9yYWdlL2dlbi9nby9pbWFnZXN0b3JhZ2UvdjE7aW1hZ2VzdG9yYWdldjGqAg9JbWFnZVN0b3JhZ2UuVjFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * The metadata that a generator gives an image. At most 1 MiB in total. Text must be valid UTF-8 without NUL.
@@ -756,6 +756,83 @@ export const HintSchema: GenMessage<Hint> = /*@__PURE__*/
   messageDesc(file_imagestorage_v1_image_storage, 12);
 
 /**
+ * The image to change, and what to change. A field that is unset or empty changes nothing.
+ *
+ * @generated from message imagestorage.v1.UpdateRequest
+ */
+export type UpdateRequest = Message<"imagestorage.v1.UpdateRequest"> & {
+  /**
+   * The filename of the image.
+   *
+   * @generated from field: string filename = 1;
+   */
+  filename: string;
+
+  /**
+   * The provider of the image; empty is the default provider, "*" is refused.
+   *
+   * @generated from field: string provider = 2;
+   */
+  provider: string;
+
+  /**
+   * True: no Cleanup deletes the image. False: takes the pin away.
+   *
+   * @generated from field: optional bool pinned = 3;
+   */
+  pinned?: boolean | undefined;
+
+  /**
+   * Tags to add, unless the image has them: at most 64 with those that it has, each of 1 to 256 bytes.
+   *
+   * @generated from field: repeated string add_tags = 4;
+   */
+  addTags: string[];
+
+  /**
+   * Tags to remove, unless the image lacks them. A tag that is to be added, too, is refused.
+   *
+   * @generated from field: repeated string remove_tags = 5;
+   */
+  removeTags: string[];
+
+  /**
+   * The new category, at most 256 bytes; empty takes it away.
+   *
+   * @generated from field: optional string category = 6;
+   */
+  category?: string | undefined;
+};
+
+/**
+ * Describes the message imagestorage.v1.UpdateRequest.
+ * Use `create(UpdateRequestSchema)` to create a new message.
+ */
+export const UpdateRequestSchema: GenMessage<UpdateRequest> = /*@__PURE__*/
+  messageDesc(file_imagestorage_v1_image_storage, 13);
+
+/**
+ * The response to an Update.
+ *
+ * @generated from message imagestorage.v1.UpdateResponse
+ */
+export type UpdateResponse = Message<"imagestorage.v1.UpdateResponse"> & {
+  /**
+   * The image as it is now.
+   *
+   * @generated from field: imagestorage.v1.Image image = 1;
+   */
+  image?: Image | undefined;
+};
+
+/**
+ * Describes the message imagestorage.v1.UpdateResponse.
+ * Use `create(UpdateResponseSchema)` to create a new message.
+ */
+export const UpdateResponseSchema: GenMessage<UpdateResponse> = /*@__PURE__*/
+  messageDesc(file_imagestorage_v1_image_storage, 14);
+
+/**
  * The images to delete.
  *
  * @generated from message imagestorage.v1.DeleteRequest
@@ -781,7 +858,7 @@ export type DeleteRequest = Message<"imagestorage.v1.DeleteRequest"> & {
  * Use `create(DeleteRequestSchema)` to create a new message.
  */
 export const DeleteRequestSchema: GenMessage<DeleteRequest> = /*@__PURE__*/
-  messageDesc(file_imagestorage_v1_image_storage, 13);
+  messageDesc(file_imagestorage_v1_image_storage, 15);
 
 /**
  * The result of a Delete for one filename.
@@ -816,7 +893,7 @@ export type DeleteResult = Message<"imagestorage.v1.DeleteResult"> & {
  * Use `create(DeleteResultSchema)` to create a new message.
  */
 export const DeleteResultSchema: GenMessage<DeleteResult> = /*@__PURE__*/
-  messageDesc(file_imagestorage_v1_image_storage, 14);
+  messageDesc(file_imagestorage_v1_image_storage, 16);
 
 /**
  * The response to a Delete.
@@ -837,7 +914,7 @@ export type DeleteResponse = Message<"imagestorage.v1.DeleteResponse"> & {
  * Use `create(DeleteResponseSchema)` to create a new message.
  */
 export const DeleteResponseSchema: GenMessage<DeleteResponse> = /*@__PURE__*/
-  messageDesc(file_imagestorage_v1_image_storage, 15);
+  messageDesc(file_imagestorage_v1_image_storage, 17);
 
 /**
  * Criteria and filters of a Cleanup. At least one criterion is required: older_than or older_than_age, keep_count or
@@ -917,7 +994,7 @@ export type CleanupRequest = Message<"imagestorage.v1.CleanupRequest"> & {
  * Use `create(CleanupRequestSchema)` to create a new message.
  */
 export const CleanupRequestSchema: GenMessage<CleanupRequest> = /*@__PURE__*/
-  messageDesc(file_imagestorage_v1_image_storage, 16);
+  messageDesc(file_imagestorage_v1_image_storage, 18);
 
 /**
  * The result of a Cleanup, or of a dry run.
@@ -981,7 +1058,7 @@ export type CleanupResponse = Message<"imagestorage.v1.CleanupResponse"> & {
  * Use `create(CleanupResponseSchema)` to create a new message.
  */
 export const CleanupResponseSchema: GenMessage<CleanupResponse> = /*@__PURE__*/
-  messageDesc(file_imagestorage_v1_image_storage, 17);
+  messageDesc(file_imagestorage_v1_image_storage, 19);
 
 /**
  * The providers to count, and the images of them that the total and the groups count; an image must match all filters
@@ -1074,7 +1151,7 @@ export type StatsRequest = Message<"imagestorage.v1.StatsRequest"> & {
  * Use `create(StatsRequestSchema)` to create a new message.
  */
 export const StatsRequestSchema: GenMessage<StatsRequest> = /*@__PURE__*/
-  messageDesc(file_imagestorage_v1_image_storage, 18);
+  messageDesc(file_imagestorage_v1_image_storage, 20);
 
 /**
  * Totals by provider.
@@ -1116,7 +1193,7 @@ export type StatsResponse = Message<"imagestorage.v1.StatsResponse"> & {
  * Use `create(StatsResponseSchema)` to create a new message.
  */
 export const StatsResponseSchema: GenMessage<StatsResponse> = /*@__PURE__*/
-  messageDesc(file_imagestorage_v1_image_storage, 19);
+  messageDesc(file_imagestorage_v1_image_storage, 21);
 
 /**
  * Count and size of images.
@@ -1158,7 +1235,7 @@ export type Totals = Message<"imagestorage.v1.Totals"> & {
  * Use `create(TotalsSchema)` to create a new message.
  */
 export const TotalsSchema: GenMessage<Totals> = /*@__PURE__*/
-  messageDesc(file_imagestorage_v1_image_storage, 20);
+  messageDesc(file_imagestorage_v1_image_storage, 22);
 
 /**
  * The totals of one provider.
@@ -1256,7 +1333,7 @@ export type ProviderStats = Message<"imagestorage.v1.ProviderStats"> & {
  * Use `create(ProviderStatsSchema)` to create a new message.
  */
 export const ProviderStatsSchema: GenMessage<ProviderStats> = /*@__PURE__*/
-  messageDesc(file_imagestorage_v1_image_storage, 21);
+  messageDesc(file_imagestorage_v1_image_storage, 23);
 
 /**
  * The totals of one group.
@@ -1298,7 +1375,7 @@ export type GroupStats = Message<"imagestorage.v1.GroupStats"> & {
  * Use `create(GroupStatsSchema)` to create a new message.
  */
 export const GroupStatsSchema: GenMessage<GroupStats> = /*@__PURE__*/
-  messageDesc(file_imagestorage_v1_image_storage, 22);
+  messageDesc(file_imagestorage_v1_image_storage, 24);
 
 /**
  * Whether the daemon reads the metadata that generators write into their files.
@@ -1514,6 +1591,23 @@ export const ImageStorage: GenService<{
     methodKind: "server_streaming";
     input: typeof ListRequestSchema;
     output: typeof ListResponseSchema;
+  },
+  /**
+   * Changes the pin, the tags and the category of one image; all else stays as it was saved. Its idempotency_key keeps its
+   * fingerprint: a repeated Save returns the image as it is now. OK means that the change is on stable storage and that
+   * List and Get show it; any other status from the daemon means that nothing was changed, unless ErrorInfo.metadata has
+   * outcome=unknown. Repeating an Update changes nothing more. An older daemon answers UNIMPLEMENTED.
+   *
+   * NOT_FOUND: IMAGE_NOT_FOUND, PROVIDER_NOT_FOUND. INVALID_ARGUMENT: FIELD_INVALID.
+   * RESOURCE_EXHAUSTED: DISK_FULL. FAILED_PRECONDITION: STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH.
+   * UNAVAILABLE: BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
+   *
+   * @generated from rpc imagestorage.v1.ImageStorage.Update
+   */
+  update: {
+    methodKind: "unary";
+    input: typeof UpdateRequestSchema;
+    output: typeof UpdateResponseSchema;
   },
   /**
    * Deletes images by filename, pinned ones too. An unknown filename is no error; its result has the reason

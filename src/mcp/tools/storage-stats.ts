@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { hintLine } from '../../client/hints.ts';
 import type { Hint, ImageStorageClient, ListOptions } from '../../client.ts';
 import { ToolError } from '../errors.ts';
-import { filterFields, hintLines, isFiltered } from '../filters.ts';
+import { filterFieldsAgain, hintLines, isFiltered } from '../filters.ts';
 import { anyProvider, natural } from '../image.ts';
 import type { DateReader } from '../instant.ts';
 import { type AddTool, READS } from '../tool.ts';
@@ -56,7 +56,7 @@ export function addStorageStats(addTool: AddTool, client: ImageStorageClient, da
     annotations: READS,
     input: z.strictObject({
       by: z.enum(GROUPS).optional().describe('Groups the images that match'),
-      ...filterFields(dates),
+      ...filterFieldsAgain(dates),
       starts_with: z.string().optional().describe('Only groups whose names begin so'),
       time_zone: z.string().optional().describe('Of days and months, such as Europe/Berlin; default: UTC'),
       limit: z.int().min(1).max(MAX_LIMIT).default(DEFAULT_LIMIT).describe('The most groups'),

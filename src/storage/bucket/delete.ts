@@ -12,7 +12,7 @@ import type { ImageRecord } from '../domain/record.ts';
 import { detailsOf } from './condition.ts';
 import { failedWith, ObjectStoreError } from './object-store.ts';
 import { buryRecord, putTombstone, readRecord, tombstoneOfDeleted } from './record-object.ts';
-import { type BucketStore, discovery, isInDoubt, isRefusal, removeObject, settle } from './store.ts';
+import { type BucketStore, discovery, giveUp, isInDoubt, isRefusal, removeObject, settle } from './store.ts';
 
 const MAX_ROUNDS = 5;
 
@@ -104,14 +104,4 @@ async function bury(store: BucketStore, operation: PendingOperation, { found, re
   } catch (error) {
     throw await giveUp(store, operation, error, sent);
   }
-}
-
-async function giveUp(store: BucketStore, operation: PendingOperation, error: unknown, sent: boolean): Promise<Error> {
-  try {
-    if (!sent) await store.journal.write({ kind: 'end', nonce: operation.nonce });
-    else store.unsettled.set(operation.nonce, operation);
-  } catch {
-    store.unsettled.set(operation.nonce, operation);
-  }
-  return store.condition.fold(error, sent);
 }

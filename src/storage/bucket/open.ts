@@ -94,7 +94,7 @@ async function openLocked(
     catalog = await openOrCreateCatalog(files, storeId, context);
     const journal = new Journal(catalog);
     const parts = { objects, patience: trying, catalog, journal, condition, context, spool, storeId, shared };
-    const store = { ...parts, unsettled: new Map(), byKey: new KeyedQueue(), closing };
+    const store = { ...parts, unsettled: new Map(), byKey: new KeyedQueue(), byFilename: new KeyedQueue(), closing };
     if (isNew) {
       await journal.write({ kind: 'probed' });
       context.log.info({ provider: context.name, location: objects.location }, 'a new store was made in the bucket');

@@ -5,6 +5,7 @@ import type { PendingOperation } from '../catalog/bucket-catalog.ts';
 import { finishDelete } from './delete.ts';
 import { readRecord } from './record-object.ts';
 import { type BucketStore, settle, withdraw } from './store.ts';
+import { settleUpdate } from './update.ts';
 
 const AT_ONCE = 8;
 
@@ -21,9 +22,16 @@ export async function resolveOperations(store: BucketStore, operations: readonly
   });
 }
 
-/** Withdraws a save that is not committed by now, so that it never will be; carries out a delete. */
+/**
+ * Withdraws a save that is not committed by now, so that it never will be; carries out a delete; takes an update as the
+ * bucket has it.
+ */
 async function resolve(store: BucketStore, operation: PendingOperation): Promise<void> {
   const over = (await store.catalog.known(operation.filename))?.etag;
   if (operation.kind === 'save') await settle(store, operation, await withdraw(store, operation), over);
-  else await finishDelete(store, operation, { found: await readRecord(store.objects, operation.filename) }, over);
+  else {
+    const found = await readRecord(store.objects, operation.filename);
+    if (operation.kind === 'update') await settleUpdate(store, operation, found, over);
+    else await finishDelete(store, operation, { found }, over);
+  }
 }

@@ -8,7 +8,7 @@ import type { ImageRecord } from '../domain/record.ts';
 import type { Committed, Upload } from '../types.ts';
 import type { Payload, StoredObject } from './object-store.ts';
 import { imageHeaders, placeObject } from './place-object.ts';
-import { putRecord } from './record-object.ts';
+import { putRecord, readRecord } from './record-object.ts';
 import { untilSilent } from './retrying-store.ts';
 import { spooledUpload } from './spooled-upload.ts';
 import { type BucketStore, createOrRead, isInDoubt, settle, withdraw } from './store.ts';
@@ -85,7 +85,7 @@ class SaveAttempt {
   /** Returns undefined when the name is taken. */
   async run(): Promise<Committed | undefined> {
     const [earlier] = await this.#store.journal.write({ kind: 'begin', operation: this.#operation });
-    if (earlier !== undefined) return replay(earlier, this.#record);
+    if (earlier !== undefined) return replay(await this.#asItIs(earlier), this.#record);
     let failure: unknown;
     let found: FoundRecord;
     try {
@@ -98,6 +98,16 @@ class SaveAttempt {
     const committed = this.#judge(found);
     if (committed === undefined && failure !== undefined) throw this.#store.condition.fold(failure);
     return committed;
+  }
+
+  /** Another daemon may have updated the image since the catalog saw its record. */
+  async #asItIs(earlier: ImageRecord): Promise<ImageRecord> {
+    const { shared, objects, condition } = this.#store;
+    if (!shared) return earlier;
+    const found = await readRecord(objects, earlier.filename).catch((error) => {
+      throw condition.fold(error);
+    });
+    return found.kind === 'live' ? found.record : earlier;
   }
 
   /** Returns what is at the record's key once nothing of this attempt can change it any more. */
@@ -157,7 +167,11 @@ class SaveAttempt {
     const stands = found.kind === 'live' ? found.record : found.kind === 'tombstone' ? found.tombstone : undefined;
     if (stands === undefined || (found.kind === 'tombstone' && found.tombstone.kind === 'failed')) return undefined;
     if (stands.nonce === this.#record.nonce) {
-      return { record: this.#record, replayed: false, settled: Promise.resolve() };
+      return {
+        record: found.kind === 'live' ? found.record : this.#record,
+        replayed: false,
+        settled: Promise.resolve(),
+      };
     }
     const { idempotencyKey } = this.#record;
     return idempotencyKey !== '' && stands.idempotencyKey === idempotencyKey ? replay(stands, this.#record) : undefined;

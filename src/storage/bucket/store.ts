@@ -32,6 +32,8 @@ export interface BucketStore {
   unsettled: Map<string, PendingOperation>;
   /** Serializes saves and copies with the same idempotency key. */
   byKey: KeyedQueue;
+  /** Serializes updates of the same image. */
+  byFilename: KeyedQueue;
   /** Aborted when the store closes: long work in the background ends early. */
   closing: AbortController;
 }
@@ -114,6 +116,22 @@ export async function settle(
     store.unsettled.set(nonce, operation);
     throw error;
   }
+}
+
+/** Ends an operation that failed, or leaves it to upkeep where it may have happened. Returns the error for the caller. */
+export async function giveUp(
+  store: BucketStore,
+  operation: PendingOperation,
+  error: unknown,
+  sent: boolean,
+): Promise<Error> {
+  try {
+    if (!sent) await store.journal.write({ kind: 'end', nonce: operation.nonce });
+    else store.unsettled.set(operation.nonce, operation);
+  } catch {
+    store.unsettled.set(operation.nonce, operation);
+  }
+  return store.condition.fold(error, sent);
 }
 
 /** Returns whether the bucket refuses this removal, by a lock or a policy, while other requests may succeed. */

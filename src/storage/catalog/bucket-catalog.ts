@@ -52,10 +52,10 @@ export interface BucketNotes {
   probed: boolean;
 }
 
-/** A save or delete in a bucket whose outcome is not settled yet; `cleanup` is a delete that spares what is pinned. */
+/** A save, delete or update in a bucket whose outcome is not settled yet; `cleanup` is a delete that spares what is pinned. */
 export interface PendingOperation {
   nonce: string;
-  kind: 'save' | 'delete' | 'cleanup';
+  kind: 'save' | 'delete' | 'cleanup' | 'update';
   filename: string;
   /** Of the save. */
   idempotencyKey: string;
@@ -78,7 +78,8 @@ export type BucketChange =
   | { kind: 'end'; nonce: string }
   /**
    * The object that was found at the key of a record. A tombstone is always applied, and swept at `sweepTime`; anything
-   * else is applied only while `over` is the ETag that the catalog knows for that key (unset: none). An image whose
+   * else is applied only while `over` is the ETag that the catalog knows for that key (unset: none), or where it is a
+   * later revision of the live image. An image whose
    * idempotency key another image has is indexed without it.
    */
   | { kind: 'found'; filename: string; found: FoundRecord; over?: string; sweepTime?: number }

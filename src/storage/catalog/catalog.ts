@@ -1,4 +1,5 @@
 /** The contracts of a catalog: the index that lists are read from, and the commit point of a local store. */
+import type { CheckedChanges } from '../domain/changes.ts';
 import type { ImageRecord, StoredRecord } from '../domain/record.ts';
 import type { GroupBy, GroupStatistics, ImageFilter, Order, Position, Totals } from '../domain/requests.ts';
 
@@ -12,12 +13,14 @@ export interface Tombstone {
 
 export type Change =
   | { kind: 'insert'; record: ImageRecord }
-  | { kind: 'delete'; filename: string; deleteTime: number; sparePinned: boolean };
+  | { kind: 'delete'; filename: string; deleteTime: number; sparePinned: boolean }
+  /** Raises the revision above that of the row and `above`, unless nothing changes. */
+  | { kind: 'update'; filename: string; changes: CheckedChanges; above: number };
 
 /** The result of one change of a committed group. */
 export type ChangeOutcome =
   | { done: true; record: ImageRecord }
-  | { done: false; why: 'filename_taken' | 'not_found' | 'pinned' }
+  | { done: false; why: 'filename_taken' | 'not_found' | 'pinned' | 'too_many_tags' }
   | { done: false; why: 'key_taken'; record: ImageRecord };
 
 /** A filter in the catalog's terms, with the facade's dates as ms. */
@@ -85,6 +88,12 @@ export interface UnsyncedRecord {
   filename: string;
 }
 
+/** An updated image whose record file of this revision is not yet known to be on stable storage. */
+export interface UpdatedRecord {
+  filename: string;
+  revision: number;
+}
+
 /** Whether the log is in the database; `busy`: readers still need a part of it; `full`: there is no space for it. */
 export type LogState = 'copied' | 'busy' | 'full';
 
@@ -145,12 +154,17 @@ export interface LocalCatalog extends ImageIndex {
   lastSequence(): Promise<number>;
   /** Notes that all record files up to this sequence are on stable storage. Never moves backwards. */
   setRecordsSynced(sequence: number): Promise<void>;
+  /** Returns live images whose record file may be older than the row, by an update; at most `limit`. */
+  updatedRecords(limit: number): Promise<UpdatedRecord[]>;
+  /** Notes that these record files are on stable storage, unless their images were updated again. */
+  setUpdatedSynced(updated: readonly UpdatedRecord[]): Promise<void>;
 
   /**
-   * Adds images that have no row. Skips one whose filename is taken; an idempotency key that is taken stays with the
-   * first image.
+   * Adds images that have no row; an idempotency key that is taken stays with the first image. Where the filename is
+   * taken, a live image of the same save takes the labels of a record with a higher revision. Returns how many rows it
+   * added or changed.
    */
-  load(records: readonly ImageRecord[]): Promise<void>;
+  load(records: readonly ImageRecord[]): Promise<number>;
   /**
    * Adds the images of uploads in staging by the same rules, but none whose idempotency key a live image has: the upload
    * is a repeated save that was never committed. Returns how many.

@@ -44,6 +44,8 @@ export function parseRecord(text: string, filename: string): ImageRecord | undef
     fingerprint: asText(json.fingerprint),
   };
   if (typeof json.nonce === 'string') record.nonce = json.nonce;
+  const revision = asCount(json.revision);
+  if (revision > 0) record.revision = revision;
   const sound =
     Number.isSafeInteger(record.size) &&
     record.size > 0 &&

@@ -24,6 +24,8 @@ export interface ImageRecord {
   idempotencyKey: string;
   /** Hex sha256 over the bytes' sha256 and the metadata as sent. */
   fingerprint: string;
+  /** How often an Update changed pin, tags or category; unset: never. */
+  revision?: number;
   /** Object stores only: distinguishes the object of this save from any other writer's. */
   nonce?: string;
 }

@@ -36,6 +36,17 @@ export interface SaveOptions extends Declared {
   caller?: Caller;
 }
 
+/** What an update changes of an image; unset or empty changes nothing. */
+export interface ImageChanges {
+  /** True: cleanup never deletes the image. False: removes the pin. */
+  pinned?: boolean;
+  /** The image has at most 64 tags with these. */
+  addTags?: string[];
+  removeTags?: string[];
+  /** Empty: none. */
+  category?: string;
+}
+
 export interface GetOptions {
   /** Whether a chunk is needed only until the next is asked for; its memory may then be used again. Default: false. */
   reuseMemory?: boolean;

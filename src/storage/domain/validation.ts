@@ -1,14 +1,14 @@
 /** Checks what a caller declares about an image before any byte of it is stored. */
 import { types } from 'node:util';
+import { type CheckedChanges, MAX_TAGS } from './changes.ts';
 import type { StorageLimits } from './config.ts';
 import { invalidField, StorageError } from './errors.ts';
 import type { ImageMetadata } from './image.ts';
 import { longParametersProblem, stringifyParameters, unreadableFor } from './parameters.ts';
-import type { Declared, ImageFilter, SaveOptions } from './requests.ts';
+import type { Declared, ImageChanges, ImageFilter, SaveOptions } from './requests.ts';
 
 const MAX_MODEL_BYTES = 1024;
 const MAX_LABEL_BYTES = 256;
-const MAX_TAGS = 64;
 const MAX_KEY_BYTES = 256;
 const MAX_TYPE_BYTES = 256;
 /** Longer parameters are checked in parts: parsing them would hold the thread, and take many times their memory. */
@@ -86,6 +86,16 @@ export function checkTags(field: string, tags: readonly string[]): string[] {
     if (tag === '') throw invalidField(field, 'a tag must not be empty');
     return checkText(field, tag, MAX_LABEL_BYTES);
   });
+}
+
+/** Returns the checked changes of an Update. Throws FIELD_INVALID, too where a tag is to be added and removed. */
+export function checkChanges({ pinned, addTags = [], removeTags = [], category }: ImageChanges): CheckedChanges {
+  if (pinned !== undefined && typeof pinned !== 'boolean') throw invalidField('pinned', 'must be true or false');
+  const removed = checkTags('remove_tags', removeTags);
+  const added = checkTags('add_tags', addTags);
+  if (added.some((tag) => removed.includes(tag))) throw invalidField('remove_tags', 'has a tag that is to be added');
+  if (category !== undefined) checkText('category', category, MAX_LABEL_BYTES);
+  return { pinned, addTags: added, removeTags: removed, category };
 }
 
 /** Returns the idempotency key, empty when there is none. Throws FIELD_INVALID. */

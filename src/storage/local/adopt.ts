@@ -3,7 +3,8 @@ import { dirname } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { placeFile, readText, syncFile, syncFolder } from '../disk/files.ts';
 import { chunksOf, NotPlainError, openPlain } from '../disk/plain-files.ts';
-import { bareRecord, type ImageRecord } from '../domain/record.ts';
+import { revisionOf } from '../domain/changes.ts';
+import { bareRecord, type ImageRecord, type StoredRecord } from '../domain/record.ts';
 import { formatRecord, parseRecord } from '../domain/record-file.ts';
 import { readerOfHandle } from '../embedded/read-at.ts';
 import { inspectOrphan, recordOfOrphan } from '../maintenance/orphan.ts';
@@ -28,13 +29,25 @@ export async function correctRecord({ catalog, folders, layout }: LocalStore, fi
   if (record === undefined) return;
   const path = layout.record(filename);
   const text = await readText(path).catch(unreadable);
-  if (text !== undefined && isDeepStrictEqual(parseRecord(text, filename), bareRecord(record))) await syncFile(path);
+  const told = text === undefined ? undefined : parseRecord(text, filename);
+  if (told !== undefined && isSound(told, record)) await syncFile(path);
   else {
     if (text !== undefined) await quarantine(layout, folders, path);
     await folders.within(dirname(path), () => placeFile(path, formatRecord(record)));
     await folders.setFileMode(path);
   }
   await syncFolder(dirname(path));
+}
+
+/**
+ * Returns whether a record file says what the row has. Its revision may be higher: where an older version rebuilt the
+ * catalog, the row lost it.
+ */
+export function isSound(told: ImageRecord, row: StoredRecord): boolean {
+  if (revisionOf(told) < revisionOf(row)) return false;
+  const { revision: _, ...record } = bareRecord(row);
+  const { revision: __, ...found } = told;
+  return isDeepStrictEqual(found, record);
 }
 
 /** Returns no text for what is no file but can be moved as one. */

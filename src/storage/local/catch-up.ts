@@ -22,7 +22,8 @@ export interface CatchingUp {
 }
 
 /**
- * Takes in the deletes of the audit log, then every record without a row. Rows stay unless the log has them as deleted.
+ * Takes in the deletes of the audit log, then every record without a row or with a higher revision. Rows stay unless the
+ * log has them as deleted.
  * Changes no file, and may be repeated: a crash leaves the rest to the next start.
  */
 export async function catchUp(catching: CatchingUp): Promise<void> {
@@ -73,11 +74,10 @@ async function takeInRecords(catching: CatchingUp, deleted: Set<string>): Promis
   const { name: provider, log, signal } = context;
   let [seen, images, reported] = [0, 0, Date.now()];
   const takeIn = async (folder: string, names: string[]) => {
-    const lacking = await absentOf(catching, names, deleted);
+    const standing = await notDeleted(catching, names, deleted);
     const records: ImageRecord[] = [];
-    for await (const record of readRecords(folder, lacking, context)) records.push(record);
-    if (records.length > 0) await catalog.load(records);
-    images += records.length;
+    for await (const record of readRecords(folder, standing, context)) records.push(record);
+    if (records.length > 0) images += await catalog.load(records);
   };
   for await (const { folder, names } of namesByFolder(layout.records, log)) {
     for (const batch of batchesOf(names)) {
@@ -89,15 +89,17 @@ async function takeInRecords(catching: CatchingUp, deleted: Set<string>): Promis
       log.info({ provider, records: seen, images }, 'comparing the catalog with the records');
     }
   }
-  const staged = await readStaged(layout, context);
-  return images + (await catalog.loadStaged(staged.filter(({ filename }) => !deleted.has(filename))));
+  const { uploads, updates } = await readStaged(layout, context);
+  const isKept = ({ filename }: ImageRecord) => !deleted.has(filename);
+  images += await catalog.load(updates.filter(isKept));
+  return images + (await catalog.loadStaged(uploads.filter(isKept)));
 }
 
-/** Returns those names of record files whose images have no row and were not deleted. */
-async function absentOf({ catalog }: CatchingUp, names: string[], deleted: Set<string>): Promise<string[]> {
+/** Returns those names of record files whose images were not deleted; that of a live row may have a higher revision. */
+async function notDeleted({ catalog }: CatchingUp, names: string[], deleted: Set<string>): Promise<string[]> {
   const filenames = names.map((name) => name.replace(/\.json$/, ''));
   const states = await catalog.rowStates(filenames);
-  return names.filter((_, index) => states[index] === 'absent' && !deleted.has(filenames[index]!));
+  return names.filter((_, index) => ['absent', 'live'].includes(states[index]!) && !deleted.has(filenames[index]!));
 }
 
 /** Logs how many files of images no row accounts for, and how many rows have no file. */

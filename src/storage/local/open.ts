@@ -24,7 +24,7 @@ import { isNewest, type Progress, readProgress, wasOpenedSince, writeProgress } 
 import { Layout } from './layout.ts';
 import { rebuildCatalog } from './rebuild.ts';
 import { lacksRecords } from './record-files.ts';
-import { restoreRecords, settleStaging, stagedUploads } from './recover.ts';
+import { restoreRecords, restoreUpdated, settleStaging, stagedUploads } from './recover.ts';
 import { Recovery } from './recovery.ts';
 import { Reserve } from './reserve.ts';
 import type { LocalStore } from './store.ts';
@@ -133,7 +133,10 @@ async function recoveryOf(
   const [staged, upTo] = [await stagedUploads(layout), await catalog.lastSequence()];
   const recover = () =>
     reserve.lend(async () => {
-      if (!clean) await restoreRecords(recovering, upTo);
+      if (!clean) {
+        await restoreRecords(recovering, upTo);
+        await restoreUpdated(recovering);
+      }
       await settleStaging(recovering, staged);
       await finishUnlinks({ ...parts, context });
     });

@@ -37,7 +37,9 @@ export async function rebuildCatalog(builder: CatalogBuilder, options: RebuildOp
     const deleted = new Set(tombstones.map(({ record }) => record.filename));
     const kept = (records: ImageRecord[]) => records.filter(({ filename }) => !deleted.has(filename));
     const placed = await loadRecords(placedRecords(options), log, (records) => catalog.load(kept(records)));
-    const count = placed + (await catalog.loadStaged(kept(await readStaged(layout, options))));
+    const { uploads, updates } = await readStaged(layout, options);
+    await catalog.load(kept(updates));
+    const count = placed + (await catalog.loadStaged(kept(uploads)));
     // After the live images, so that an idempotency key of both stays with the live one.
     await catalog.loadTombstones(tombstones.map((tombstone) => withoutOldKey(tombstone, now())));
     if (count + tombstones.length > 0)
@@ -89,12 +91,12 @@ async function findPendingUnlinks(layout: Layout, tombstones: Tombstone[]): Prom
 async function loadRecords(
   all: AsyncIterable<ImageRecord>,
   log: Logger,
-  load: (records: ImageRecord[]) => Promise<void>,
+  load: (records: ImageRecord[]) => Promise<unknown>,
 ): Promise<number> {
   let count = 0;
   let batch: ImageRecord[] = [];
   let reported = Date.now();
-  let loading: Promise<void> = Promise.resolve();
+  let loading: Promise<unknown> = Promise.resolve();
   // Reads the next batch while the catalog's thread loads this one.
   const flush = async () => {
     const records = batch;

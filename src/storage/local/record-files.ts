@@ -2,8 +2,9 @@
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { hasCode, ifPresent } from '../disk/files.ts';
+import { hasCode, ifPresent, inodeOf } from '../disk/files.ts';
 import { NotPlainError, readPlainSync } from '../disk/plain-files.ts';
+import { revisionOf } from '../domain/changes.ts';
 import type { Logger } from '../domain/logger.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import { parseRecord } from '../domain/record-file.ts';
@@ -51,11 +52,22 @@ export async function* readRecords(
   }
 }
 
-/** Returns every staged record whose bytes are complete: few, since a start settles them. */
-export async function readStaged(layout: Layout, reading: Reading): Promise<ImageRecord[]> {
-  const staged: ImageRecord[] = [];
+/** The staged records: few, since a start settles them. */
+export interface StagedRecords {
+  /** Those of uploads whose bytes are complete. */
+  uploads: ImageRecord[];
+  /** Those of updates, whose images were committed before. */
+  updates: ImageRecord[];
+}
+
+export async function readStaged(layout: Layout, reading: Reading): Promise<StagedRecords> {
+  const staged: StagedRecords = { uploads: [], updates: [] };
   for await (const record of readRecords(layout.staging, await namesIn(layout.staging), reading)) {
-    if (await holds(layout.part(record.filename), record)) staged.push(record);
+    const [part, image] = [layout.part(record.filename), layout.image(record.filename)];
+    if (await holds(part, record)) staged.uploads.push(record);
+    else if (revisionOf(record) > 0 && (await inodeOf(part)) === undefined && (await inodeOf(image)) !== undefined) {
+      staged.updates.push(record);
+    }
   }
   return staged;
 }

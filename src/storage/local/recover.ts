@@ -19,6 +19,7 @@ import {
   unlinkIfSame,
 } from '../disk/files.ts';
 import { NotPlainError, statPlain } from '../disk/plain-files.ts';
+import { revisionOf } from '../domain/changes.ts';
 import { isSameSave } from '../domain/fingerprint.ts';
 import type { Logger } from '../domain/logger.ts';
 import { folderOf } from '../domain/naming.ts';
@@ -57,6 +58,22 @@ export async function restoreRecords(recovering: Recovering, upTo: number): Prom
   }
 }
 
+/** Writes and syncs the record files of updated images that may be older than their rows. */
+export async function restoreUpdated(recovering: Recovering): Promise<void> {
+  const { layout, catalog, folders, byFilename, log, failpoint } = recovering;
+  for (;;) {
+    const rows = await catalog.updatedRecords(BATCH);
+    if (rows.length === 0) return;
+    const restored = rows.map(({ filename }) =>
+      byFilename.run(filename, () => restoreRecord(layout, folders, catalog, filename)),
+    );
+    await Promise.all(restored.map((work) => unlessNotPlain(work, log)));
+    await syncFolders(rows.map(({ filename }) => dirname(layout.record(filename))));
+    failpoint('updates-restored');
+    await catalog.setUpdatedSynced(rows);
+  }
+}
+
 /** Waits for work on one record. Logs that something else is in its place, which `verify` reports, too. */
 export async function unlessNotPlain(work: Promise<void>, log: Logger): Promise<void> {
   try {
@@ -67,7 +84,7 @@ export async function unlessNotPlain(work: Promise<void>, log: Logger): Promise<
   }
 }
 
-/** Makes sure that the record file of an image is whole and synced, unless the image was deleted meanwhile. */
+/** Makes sure that the record file of an image is whole, current and synced, unless the image was deleted meanwhile. */
 export async function restoreRecord(
   layout: Layout,
   folders: Folders,
@@ -78,7 +95,7 @@ export async function restoreRecord(
   if (record === undefined) return;
   const path = layout.record(filename);
   const found = parseRecord((await readText(path)) ?? '', record.filename);
-  if (found !== undefined && isSameSave(found, record)) {
+  if (found !== undefined && isSameSave(found, record) && revisionOf(found) >= revisionOf(record)) {
     await syncFile(path);
     return;
   }

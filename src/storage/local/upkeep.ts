@@ -4,7 +4,7 @@ import { syncFile, unlinkIfPresent } from '../disk/files.ts';
 import { NotPlainError } from '../disk/plain-files.ts';
 import { finishUnlinks } from './delete.ts';
 import { noteProgress } from './generation.ts';
-import { restoreRecord, syncFolders, unlessNotPlain } from './recover.ts';
+import { restoreRecord, restoreUpdated, syncFolders, unlessNotPlain } from './recover.ts';
 import { LOCAL_TOMBSTONE_MS, type LocalStore } from './store.ts';
 
 const TICK_MS = 1000;
@@ -36,6 +36,7 @@ export class Upkeep {
     if (!finish) return;
     await this.#finishUnlinks();
     while (await this.#syncRecords());
+    await this.#restoreUpdated();
   }
 
   #schedule(): void {
@@ -73,6 +74,7 @@ export class Upkeep {
     while (!this.#stopping && (await this.#syncRecords({ from: now - RECORD_AGE_MS, to: now + TICK_MS })));
     if (!isSlow) return;
     this.#nextSlowTick = now + SLOW_TICK_MS;
+    await this.#restoreUpdated();
     await catalog.purgeTombstones(now - LOCAL_TOMBSTONE_MS);
     // Also where a part of it was removed by hand.
     await reserve.take();
@@ -103,6 +105,11 @@ export class Upkeep {
     await syncFolders(rows.map(({ filename }) => dirname(layout.record(filename))));
     await catalog.setRecordsSynced(last.sequence);
     return rows.length === RECORD_BATCH;
+  }
+
+  async #restoreUpdated(): Promise<void> {
+    const { context, ...store } = this.#store;
+    await restoreUpdated({ ...store, log: context.log, failpoint: context.failpoint });
   }
 
   #syncRecord(filename: string): Promise<void> {

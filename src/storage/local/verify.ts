@@ -1,7 +1,6 @@
 /** Verifies a local store: each row of the catalog against its files, then each file against the catalog. */
 import { readdir } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
-import { isDeepStrictEqual } from 'node:util';
 import { mapInParallel } from '../async/parallel.ts';
 import type { ImageIndex } from '../catalog/catalog.ts';
 import { Folders, hasCode, ifPresent, inodeOf, isOfOneFile, readText, sha256Of } from '../disk/files.ts';
@@ -9,12 +8,12 @@ import { NotPlainError, statPlain } from '../disk/plain-files.ts';
 import { StorageError } from '../domain/errors.ts';
 import type { Finding, Problem } from '../domain/maintenance.ts';
 import { folderOf, imageKey, KEY_ROOT, recordKey } from '../domain/naming.ts';
-import { bareRecord, type ImageRecord } from '../domain/record.ts';
+import type { ImageRecord } from '../domain/record.ts';
 import { parseRecord } from '../domain/record-file.ts';
 import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
 import { allRecords } from '../maintenance/records.ts';
 import { mostAreMissing } from '../maintenance/verify.ts';
-import { adoptImage, correctRecord } from './adopt.ts';
+import { adoptImage, correctRecord, isSound } from './adopt.ts';
 import { quarantine } from './quarantine.ts';
 import type { LocalStore } from './store.ts';
 
@@ -123,7 +122,7 @@ class LocalCheck {
       if (text === undefined) return MISSING;
       const told = parseRecord(text, record.filename);
       if (told === undefined) return 'it is torn';
-      return isDeepStrictEqual(told, bareRecord(record)) ? undefined : 'it tells something else';
+      return isSound(told, record) ? undefined : 'it tells something else';
     } catch (error) {
       return `it cannot be read (${refusalIn(error)})`;
     }

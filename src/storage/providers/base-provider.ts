@@ -4,7 +4,8 @@ import { turnOf } from '../async/fair-turn.ts';
 import { Slots } from '../async/slots.ts';
 import type { ChangeOutcome, ImageIndex } from '../catalog/catalog.ts';
 import { THIS_PROCESS } from '../domain/caller.ts';
-import { folded, StorageError, throwIfCancelled } from '../domain/errors.ts';
+import { type CheckedChanges, MAX_TAGS } from '../domain/changes.ts';
+import { folded, invalidField, StorageError, throwIfCancelled } from '../domain/errors.ts';
 import { generationOf } from '../domain/generation.ts';
 import type { ImageMetadata, StorageItem, StorageResult, StoredImage } from '../domain/image.ts';
 import type { StoredState, VerifyEvent, VerifyOptions } from '../domain/maintenance.ts';
@@ -14,6 +15,7 @@ import type {
   CleanupOptions,
   CleanupResult,
   GetOptions,
+  ImageChanges,
   ImageFilter,
   ImageQuery,
   ItemPage,
@@ -25,7 +27,14 @@ import type {
   Totals,
   TotalsOptions,
 } from '../domain/requests.ts';
-import { checkCount, checkDeclared, checkIdempotencyKey, checkImageSize, checkMetadata } from '../domain/validation.ts';
+import {
+  checkChanges,
+  checkCount,
+  checkDeclared,
+  checkIdempotencyKey,
+  checkImageSize,
+  checkMetadata,
+} from '../domain/validation.ts';
 import { toCatalogQuery } from '../lists/catalog-query.ts';
 import { itemOf, type Location } from '../lists/item.ts';
 import { createListing } from '../lists/listing.ts';
@@ -95,6 +104,8 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
   protected readAtOnce?(record: ImageRecord, range: ByteRange): Promise<Uint8Array>;
   /** Deletes an image. With `sparePinned`, a pinned one stays. `bytesRemain`: it is deleted, but its bytes are there. */
   protected abstract remove(filename: string, sparePinned: boolean): Promise<Removal>;
+  /** Changes the labels of an image; its record is then the one that `find` returns. */
+  protected abstract change(filename: string, changes: CheckedChanges): Promise<ChangeOutcome>;
   /** Returns where callers fetch the bytes. */
   protected abstract locate(record: ImageRecord): Location | Promise<Location>;
   /** Returns whether the filename belongs to an image that was deleted. */
@@ -142,8 +153,7 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
       const committed = await receiveImage(source, checked, { ...options, idempotencyKey }, receiver);
       committed.settled.then(slot.release, slot.release);
       const { record, replayed } = committed;
-      const generation = generationOf(record);
-      return { ...(await this.#item({ ...record, ...(generation && { generation }) })), replayed };
+      return { ...(await this.#item(record)), replayed };
     } catch (error) {
       slot.release();
       throw slot.signal.aborted ? slot.signal.reason : error;
@@ -166,6 +176,21 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     const item = itemOf(this, record, located instanceof Promise ? await located : located);
     if (this.readAtOnce === undefined || length === 0 || length > CHUNK_BYTES) return { item, body };
     return { item, body, atOnce: async () => singleChunk(record, await this.readAtOnce!(record, range)) };
+  }
+
+  update(filename: string, changes: ImageChanges): Promise<StorageItem> {
+    return this.#untilClosed(() => this.#update(filename, changes));
+  }
+
+  async #update(filename: string, changes: ImageChanges): Promise<StorageItem> {
+    const checked = checkChanges(changes);
+    await folded(this.checkWritable(0));
+    const outcome = await folded(this.change(filename, checked));
+    if (outcome.done) return this.#item(outcome.record);
+    if (outcome.why === 'too_many_tags') {
+      throw invalidField('add_tags', `the image would have more than ${MAX_TAGS} tags`);
+    }
+    throw notFound();
   }
 
   async delete(filename: string): Promise<boolean> {
@@ -277,8 +302,10 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     });
   }
 
-  async #item(record: StoredRecord): Promise<StorageItem> {
-    return itemOf(this, record, await this.locate(record));
+  async #item(record: ImageRecord): Promise<StorageItem> {
+    const generation = generationOf(record);
+    const stored: StoredRecord = { ...record, ...(generation && { generation }) };
+    return itemOf(this, stored, await this.locate(record));
   }
 }
 

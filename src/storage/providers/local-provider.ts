@@ -6,6 +6,7 @@ import { capacityOf, spaceCheck } from '../disk/file-system.ts';
 import { ifPresent, isOfOneFile } from '../disk/files.ts';
 import { NotPlainError, type OpenedPlain, openPlainMeasured } from '../disk/plain-files.ts';
 import { readAhead, readFully } from '../disk/read-ahead.ts';
+import type { CheckedChanges } from '../domain/changes.ts';
 import type { LocalConfig } from '../domain/config.ts';
 import { StorageError } from '../domain/errors.ts';
 import type { ImageMetadata, StorageResult } from '../domain/image.ts';
@@ -15,6 +16,7 @@ import { openCopy } from '../local/copy-in.ts';
 import { deleteImage } from '../local/delete.ts';
 import { markClosed, type OpenStore, openStore } from '../local/open.ts';
 import { openUpload } from '../local/save.ts';
+import { updateImage } from '../local/update.ts';
 import { Upkeep } from '../local/upkeep.ts';
 import { verifyStore } from '../local/verify.ts';
 import { WriteTrials } from '../local/write-trials.ts';
@@ -147,6 +149,10 @@ class LocalProvider extends BaseProvider {
 
   protected remove(filename: string, sparePinned: boolean): Promise<ChangeOutcome> {
     return this.#noting(deleteImage(this.#store, filename, sparePinned));
+  }
+
+  protected change(filename: string, changes: CheckedChanges): Promise<ChangeOutcome> {
+    return this.#noting(updateImage(this.#store, filename, changes));
   }
 
   protected async isDeleted(filename: string): Promise<boolean> {

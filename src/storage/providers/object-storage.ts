@@ -7,10 +7,12 @@ import { type BucketOptions, type OpenStore, openStore } from '../bucket/open.ts
 import { readRange } from '../bucket/reading.ts';
 import { readRecord } from '../bucket/record-object.ts';
 import { openUpload } from '../bucket/save.ts';
+import { updateImage } from '../bucket/update.ts';
 import { startUpkeep } from '../bucket/upkeep.ts';
 import { verifyStore } from '../bucket/verify.ts';
-import type { ImageIndex } from '../catalog/catalog.ts';
+import type { ChangeOutcome, ImageIndex } from '../catalog/catalog.ts';
 import { spaceCheck } from '../disk/file-system.ts';
+import type { CheckedChanges } from '../domain/changes.ts';
 import { StorageError } from '../domain/errors.ts';
 import { folderOf } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
@@ -132,6 +134,11 @@ export class ObjectStorage extends BaseProvider {
     if (folderOf(filename) === undefined) return { done: false, why: 'not_found' };
     this.#store.condition.checkWritable();
     return this.#folded(deleteImage(this.#store, filename, sparePinned));
+  }
+
+  protected async change(filename: string, changes: CheckedChanges): Promise<ChangeOutcome> {
+    if (folderOf(filename) === undefined) return { done: false, why: 'not_found' };
+    return this.#folded(updateImage(this.#store, filename, changes));
   }
 
   protected async isDeleted(filename: string): Promise<boolean> {

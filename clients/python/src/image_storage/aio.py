@@ -86,6 +86,7 @@ class AsyncImageStorage:
     save = _awaited(ImageStorage.save)
     get = _awaited(ImageStorage.get)
     list = _iterated(ImageStorage.list)
+    update = _awaited(ImageStorage.update)
     delete = _awaited(ImageStorage.delete)
     cleanup = _awaited(ImageStorage.cleanup)
     stats = _awaited(ImageStorage.stats)

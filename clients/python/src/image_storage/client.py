@@ -34,7 +34,7 @@ from .convert import (
 from .dates import Instant
 from .errors import ImageStorageError
 from .image_reader import ImageReader
-from .methods import CLEANUP, DELETE, SAVE, STATS
+from .methods import CLEANUP, DELETE, SAVE, STATS, UPDATE
 from .resume import Download, Listing, OnHints
 from .retry import DEFAULT_RETRIES, OnRetry
 from .save import Parameters, Progress, Saving
@@ -223,6 +223,46 @@ class ImageStorage:
             hints=on_hints is not None,
         )
         return self._connection.read(Listing(request, on_hints))
+
+    def update(
+        self,
+        filename: str,
+        *,
+        pinned: bool | None = None,
+        add_tags: Iterable[str] = (),
+        remove_tags: Iterable[str] = (),
+        category: str | None = None,
+        provider: str = "",
+    ) -> Image:
+        """Changes the pin, the tags and the category of an image; returns the image as it is then.
+
+        Repeating it changes nothing more.
+
+        Args:
+            filename: The filename of the image.
+            pinned: True: no cleanup deletes the image. False: removes the pin. None: stays.
+            add_tags: The image has at most 64 tags with these.
+            remove_tags: None of `add_tags`.
+            category: Empty: none. None: stays.
+            provider: Default: the default provider.
+
+        Raises:
+            ImageStorageError: IMAGE_NOT_FOUND, FIELD_INVALID, or UNIMPLEMENTED when the daemon is older.
+        """
+        request = pb.UpdateRequest(
+            filename=filename,
+            provider=provider,
+            pinned=pinned,  # type: ignore[arg-type]  # None is unset
+            add_tags=tags_of(add_tags),
+            remove_tags=tags_of(remove_tags),
+            category=category,  # type: ignore[arg-type]  # None is unset
+        )
+        try:
+            return image_from(self._connection.ask(UPDATE, request).image)
+        except ImageStorageError as error:
+            if error.code is not grpc.StatusCode.UNIMPLEMENTED:
+                raise
+            raise ImageStorageError(error.code, "this daemon is older: it cannot change images") from None
 
     def delete(self, filenames: str | Iterable[str], *, provider: str = "") -> DeleteResults:
         """Deletes any number of images, pinned ones too; returns one result per filename, in order.

@@ -29,6 +29,7 @@ class Method(Generic[RequestT, ResponseT]):
 SAVE = Method("Save", pb.SaveRequest, pb.SaveResponse)
 GET = Method("Get", pb.GetRequest, pb.GetResponse)
 LIST = Method("List", pb.ListRequest, pb.ListResponse)
+UPDATE = Method("Update", pb.UpdateRequest, pb.UpdateResponse)
 DELETE = Method("Delete", pb.DeleteRequest, pb.DeleteResponse)
 CLEANUP = Method("Cleanup", pb.CleanupRequest, pb.CleanupResponse)
 STATS = Method("Stats", pb.StatsRequest, pb.StatsResponse)

@@ -317,6 +317,35 @@ pub struct Hint {
     #[prost(string, repeated, tag = "2")]
     pub values: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
+/// The image to change, and what to change. A field that is unset or empty changes nothing.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateRequest {
+    /// The filename of the image.
+    #[prost(string, tag = "1")]
+    pub filename: ::prost::alloc::string::String,
+    /// The provider of the image; empty is the default provider, "*" is refused.
+    #[prost(string, tag = "2")]
+    pub provider: ::prost::alloc::string::String,
+    /// True: no Cleanup deletes the image. False: takes the pin away.
+    #[prost(bool, optional, tag = "3")]
+    pub pinned: ::core::option::Option<bool>,
+    /// Tags to add, unless the image has them: at most 64 with those that it has, each of 1 to 256 bytes.
+    #[prost(string, repeated, tag = "4")]
+    pub add_tags: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Tags to remove, unless the image lacks them. A tag that is to be added, too, is refused.
+    #[prost(string, repeated, tag = "5")]
+    pub remove_tags: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The new category, at most 256 bytes; empty takes it away.
+    #[prost(string, optional, tag = "6")]
+    pub category: ::core::option::Option<::prost::alloc::string::String>,
+}
+/// The response to an Update.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdateResponse {
+    /// The image as it is now.
+    #[prost(message, optional, tag = "1")]
+    pub image: ::core::option::Option<Image>,
+}
 /// The images to delete.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeleteRequest {

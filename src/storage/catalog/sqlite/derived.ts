@@ -31,6 +31,18 @@ export class Derived {
     this.#texts.remove(seq, record);
   }
 
+  /** Requires that the row has the changes. */
+  update(seq: number, before: ImageRecord, after: ImageRecord): void {
+    this.#rollups.remove(before);
+    this.#rollups.add(after);
+    const labels = this.#labelsOf(seq, before);
+    if (labels !== undefined) {
+      this.#rollups.removeLabels(labels);
+      this.#rollups.addLabels({ ...labels, tags: after.tags });
+    }
+    this.#texts.update(seq, after);
+  }
+
   /** Returns undefined where `countOlder` counts them. */
   #labelsOf(seq: number, record: ImageRecord): Labelled | undefined {
     if (!areLabelsCounted(this.#db, record)) return undefined;

@@ -11,10 +11,11 @@ import { BUCKETS } from './migrations/002-buckets.ts';
 import { TIMELINE } from './migrations/003-timeline.ts';
 import { SETTINGS } from './migrations/004-settings.ts';
 import { LABEL_COUNTS } from './migrations/005-label-counts.ts';
+import { REVISIONS } from './migrations/006-revisions.ts';
 import { leaveToIndexing } from './text-index.ts';
 
 /** Step n brings a catalog from `user_version` n - 1 to n. */
-const MIGRATIONS = [INITIAL, BUCKETS, TIMELINE, SETTINGS, LABEL_COUNTS];
+const MIGRATIONS = [INITIAL, BUCKETS, TIMELINE, SETTINGS, LABEL_COUNTS, REVISIONS];
 export const CATALOG_VERSION: number = MIGRATIONS.length;
 const TIMELINE_VERSION = MIGRATIONS.indexOf(TIMELINE) + 1;
 

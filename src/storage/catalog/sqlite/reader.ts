@@ -16,12 +16,14 @@ import {
   type Span,
   type Tombstone,
   type UnsyncedRecord,
+  type UpdatedRecord,
 } from '../catalog.ts';
 import { BucketRecords } from './bucket-records.ts';
 import { Connection } from './connection.ts';
 import { damageOf } from './opening.ts';
 import { PAUSE } from './pause.ts';
 import { type Start, Walk } from './query.ts';
+import { updatedRecords } from './revisions.ts';
 import {
   completed,
   GENERATION,
@@ -29,6 +31,7 @@ import {
   type PackedSizes,
   packSizes,
   RECORD_COLUMNS,
+  REVISION,
   type Row,
   type RowArray,
   textBytesOf,
@@ -79,7 +82,8 @@ export class CatalogReader {
 
   find(filename: string): StoredRecord | undefined {
     const sql = `
-      SELECT ${RECORD_COLUMNS}, ${GENERATION} AS generation FROM images WHERE filename = ? AND delete_time IS NULL`;
+      SELECT ${RECORD_COLUMNS}, ${GENERATION} AS generation, ${REVISION} AS revision
+      FROM images WHERE filename = ? AND delete_time IS NULL`;
     const row = this.#db.get(sql, filename);
     return row && toStoredRecord(row);
   }
@@ -230,6 +234,10 @@ export class CatalogReader {
       unsynced.push({ sequence, filename });
     }
     return unsynced;
+  }
+
+  updatedRecords(limit: number): UpdatedRecord[] {
+    return updatedRecords(this.#db, limit);
   }
 
   /** Returns the deleted images; of a damaged catalog, those that can still be read. */

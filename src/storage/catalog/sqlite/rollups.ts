@@ -42,6 +42,7 @@ export class Rollups {
   /** Writes the sums. Requires that the transaction is open and has made its last change. */
   write(db: Connection): void {
     for (const { kind, name, count, bytes } of this.#sums.values()) {
+      if (count === 0 && bytes === 0) continue;
       db.run(
         `INSERT INTO rollups (kind, name, count, bytes) VALUES (?, ?, ?, ?)
          ON CONFLICT DO UPDATE SET count = count + excluded.count, bytes = bytes + excluded.bytes`,

@@ -9,7 +9,8 @@ export type Row = Record<string, string | number | null>;
 /** The columns of a row in their order. */
 export type RowArray = (string | number | null)[];
 
-const COLUMNS: Record<keyof ImageRecord, string> = {
+/** Those of the table `images`, which every version has. */
+const COLUMNS: Record<Exclude<keyof ImageRecord, 'revision'>, string> = {
   filename: 'filename',
   key: 'key',
   size: 'size',
@@ -37,13 +38,20 @@ export const RECORD_COLUMNS: string = Object.entries(COLUMNS)
 
 /** Null where the settings of an image are not read yet. */
 export const GENERATION = '(SELECT generation FROM settings WHERE settings.seq = images.seq)';
+/** Null where the image was never updated. */
+export const REVISION = '(SELECT revision FROM revisions WHERE revisions.seq = images.seq)';
 /** The select list that `recordOf` reads. */
 export const RECORD_VALUES: string = [
   ...Object.values(COLUMNS).map((column) => `images.${column}`),
   `${GENERATION} AS generation`,
+  `${REVISION} AS revision`,
 ].join(', ');
 const GENERATION_AT = Object.keys(COLUMNS).length;
-const AT = Object.fromEntries(Object.keys(COLUMNS).map((name, at) => [name, at])) as Record<keyof ImageRecord, number>;
+const REVISION_AT = GENERATION_AT + 1;
+const AT = Object.fromEntries(Object.keys(COLUMNS).map((name, at) => [name, at])) as Record<
+  keyof typeof COLUMNS,
+  number
+>;
 
 /** Takes the values of `toRow`, a `deleteTime` and an `unlinkPending`. */
 export const INSERT_IMAGE: string = `
@@ -53,11 +61,11 @@ export const INSERT_IMAGE: string = `
     .join(', ')}, :modelSlug, :deleteTime, :unlinkPending)`;
 
 export function toRow(record: StoredRecord): Row {
-  const { pinned, tags, nonce = null, ...plain } = bareRecord(record);
+  const { pinned, tags, nonce = null, revision: _, ...plain } = bareRecord(record);
   return { ...plain, pinned: Number(pinned), tags: JSON.stringify(tags), nonce, modelSlug: modelSlug(record.model) };
 }
 
-/** Converts a row that has RECORD_COLUMNS and perhaps others. */
+/** Converts a row that has RECORD_COLUMNS and perhaps others, such as a `revision`. */
 export function toRecord(row: Row): ImageRecord {
   const record: Row = {};
   for (const name in COLUMNS) record[name] = row[name] ?? null;
@@ -67,6 +75,7 @@ export function toRecord(row: Row): ImageRecord {
     pinned: pinned === 1,
     tags: JSON.parse(tags as string),
     ...(nonce !== null && { nonce }),
+    ...(row.revision && { revision: row.revision }),
   } as ImageRecord;
 }
 
@@ -88,9 +97,9 @@ export function completed(row: RowArray): RowArray {
 
 /** Converts the first columns of a completed row that has RECORD_VALUES and perhaps others after them. */
 function recordOf(row: RowArray): StoredRecord {
-  const text = (name: keyof ImageRecord) => row[AT[name]] as string;
-  const number = (name: keyof ImageRecord) => row[AT[name]] as number;
-  const [tags, nonce, generation] = [text('tags'), row[AT.nonce], row[GENERATION_AT]];
+  const text = (name: keyof typeof COLUMNS) => row[AT[name]] as string;
+  const number = (name: keyof typeof COLUMNS) => row[AT[name]] as number;
+  const [tags, nonce, generation, revision] = [text('tags'), row[AT.nonce], row[GENERATION_AT], row[REVISION_AT]];
   return {
     filename: text('filename'),
     key: text('key'),
@@ -110,6 +119,7 @@ function recordOf(row: RowArray): StoredRecord {
     prompt: text('prompt'),
     parametersJson: text('parametersJson'),
     ...(nonce !== null && { nonce: nonce as string }),
+    ...(revision !== null && { revision: revision as number }),
     ...(generation !== '' && { generation: parseGeneration(generation as string)! }),
   };
 }

@@ -63,6 +63,14 @@ export class TextIndex {
     this.#changes.push({ timestamp, slot });
   }
 
+  /** Replaces the text of an image that is indexed. Requires that the row has the changes. */
+  update(seq: number, { timestamp }: Pick<ImageRecord, 'timestamp'>): void {
+    const slot = this.#slotOf(timestamp, seq);
+    if (slot === undefined) return;
+    const text = indexedText(new StoredImage(this.#db, seq));
+    this.#changes.push({ timestamp, slot }, { timestamp, slot, text });
+  }
+
   /** Writes the changes, in the order of time: FTS5 writes what it collected whenever the next rowid is a smaller one. */
   write(): void {
     this.#changes.sort((a, b) => a.timestamp - b.timestamp || a.slot - b.slot);

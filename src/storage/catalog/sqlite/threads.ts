@@ -13,8 +13,8 @@ export type CatalogBuilder = Pick<CatalogThreads, 'salvage' | 'create'>;
 
 /** A catalog that is being built: neither durable nor ready to be opened before it is sealed. */
 export interface NewCatalog {
-  /** Adds images. Skips one whose filename is taken; an idempotency key that is taken stays with the first image. */
-  load(records: readonly ImageRecord[]): Promise<void>;
+  /** As that of a LocalCatalog. */
+  load(records: readonly ImageRecord[]): Promise<number>;
   /** As that of a LocalCatalog. */
   loadStaged(records: readonly ImageRecord[]): Promise<number>;
   /** Adds deleted images by the same rules. */

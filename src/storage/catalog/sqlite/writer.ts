@@ -1,9 +1,17 @@
 /** All changes of the SQLite catalog, synchronous: commits, housekeeping, loading and repair. */
 import { statSync } from 'node:fs';
+import { revisionOf } from '../../domain/changes.ts';
 import { imageKey } from '../../domain/naming.ts';
 import type { ImageRecord } from '../../domain/record.ts';
 import type { BucketChange, FoundRecord, PendingOperation, RecordTombstone } from '../bucket-catalog.ts';
-import { CatalogError, type Change, type ChangeOutcome, type LogState, type Tombstone } from '../catalog.ts';
+import {
+  CatalogError,
+  type Change,
+  type ChangeOutcome,
+  type LogState,
+  type Tombstone,
+  type UpdatedRecord,
+} from '../catalog.ts';
 import { BucketRecords } from './bucket-records.ts';
 import { Connection } from './connection.ts';
 import { Derived } from './derived.ts';
@@ -21,6 +29,7 @@ import {
   raiseGeneration,
   seal,
 } from './opening.ts';
+import { dropRevision, knownRevision, noteRevision, setUpdatedSynced, takeNewer, updateRow } from './revisions.ts';
 import { INSERT_IMAGE, RECORD_COLUMNS, toRecord, toRow } from './rows.ts';
 import { emptyIndex, TextIndex } from './text-index.ts';
 
@@ -77,12 +86,15 @@ export class CatalogWriter {
   #apply(changes: readonly Change[]): ChangeOutcome[] {
     return this.#db.transactionInPlace(() => {
       const derived = new Derived(this.#db);
-      const outcomes = changes.map((change) =>
-        change.kind === 'insert' ? this.#insert(change.record, derived) : this.#delete(change, derived),
-      );
+      const outcomes = changes.map((change) => this.#change(change, derived));
       derived.write();
       return outcomes;
     });
+  }
+
+  #change(change: Change, derived: Derived): ChangeOutcome {
+    if (change.kind === 'insert') return this.#insert(change.record, derived);
+    return change.kind === 'update' ? updateRow(this.#db, change, derived) : this.#delete(change, derived);
   }
 
   #insert(record: ImageRecord, derived: Derived): ChangeOutcome {
@@ -102,6 +114,7 @@ export class CatalogWriter {
     const record = toRecord(row);
     if (record.pinned && sparePinned) return { done: false, why: 'pinned' };
     derived.remove(row.seq as number, record);
+    dropRevision(this.#db, row.seq as number);
     this.#db.run('UPDATE images SET delete_time = ?, unlink_pending = 1 WHERE seq = ?', deleteTime, row.seq!);
     return { done: true, record };
   }
@@ -119,7 +132,9 @@ export class CatalogWriter {
 
   #add(record: ImageRecord, derived: Derived): void {
     const row = { ...toRow(record), deleteTime: null, unlinkPending: 0 };
-    derived.add(this.#db.runNamed(INSERT_IMAGE, row).lastInsertRowid, record);
+    const seq = this.#db.runNamed(INSERT_IMAGE, row).lastInsertRowid;
+    noteRevision(this.#db, seq, record);
+    derived.add(seq, record);
   }
 
   apply(changes: readonly BucketChange[]): (ImageRecord | undefined)[] {
@@ -155,9 +170,15 @@ export class CatalogWriter {
   #noteFound({ filename, found, over, sweepTime = 0 }: BucketChange & { kind: 'found' }, derived: Derived): void {
     const known = this.#bucket.known(filename)?.etag;
     const isNews = found.kind === 'absent' ? known !== undefined : known !== found.etag;
-    if (!isNews || (found.kind !== 'tombstone' && known !== over)) return;
+    if (!isNews || (found.kind !== 'tombstone' && known !== over && !this.#isUpdate(filename, found))) return;
     this.#index(filename, found, derived);
     this.#bucket.note(filename, found, sweepTime);
+  }
+
+  /** Returns whether it is a later revision than the live image that the catalog has, however it came to that. */
+  #isUpdate(filename: string, found: FoundRecord): boolean {
+    const known = knownRevision(this.#db, filename);
+    return found.kind === 'live' && known !== undefined && revisionOf(found.record) > known;
   }
 
   #index(filename: string, found: FoundRecord, derived: Derived): void {
@@ -174,6 +195,7 @@ export class CatalogWriter {
     if (row === undefined) return undefined;
     const record = toRecord(row);
     if (row.delete_time === null) derived.remove(row.seq as number, record);
+    dropRevision(this.#db, row.seq as number);
     this.#db.run('DELETE FROM images WHERE seq = ?', row.seq!);
     return record;
   }
@@ -204,14 +226,25 @@ export class CatalogWriter {
     this.#db.transactionInPlace(() => this.#db.run(sql, sequence));
   }
 
-  /** Adds images. Skips one whose filename is taken; an idempotency key that is taken stays with the first image. */
-  load(records: readonly ImageRecord[]): void {
-    this.#db.transaction(() => {
+  setUpdatedSynced(updated: readonly UpdatedRecord[]): void {
+    this.#db.transactionInPlace(() => setUpdatedSynced(this.#db, updated));
+  }
+
+  load(records: readonly ImageRecord[]): number {
+    const loaded = this.#db.transaction(() => {
       const derived = new Derived(this.#db);
-      for (const record of records) if (!this.#isTaken(record.filename)) this.#add(this.#withFreeKey(record), derived);
+      const changed = records.filter((record) => this.#loadOne(record, derived));
       derived.write();
+      return changed.length;
     });
     this.#limitWal();
+    return loaded;
+  }
+
+  #loadOne(record: ImageRecord, derived: Derived): boolean {
+    if (this.#isTaken(record.filename)) return takeNewer(this.#db, record, derived);
+    this.#add(this.#withFreeKey(record), derived);
+    return true;
   }
 
   loadStaged(records: readonly ImageRecord[]): number {
@@ -219,6 +252,7 @@ export class CatalogWriter {
       const derived = new Derived(this.#db);
       // Before any is added: of two with one key the later may be the one that was committed.
       const wanted = records.filter((record) => !this.#isTaken(record.filename) && !this.#isLiveKey(record));
+      for (const record of records) takeNewer(this.#db, record, derived);
       for (const record of wanted) this.#add(this.#withFreeKey(record), derived);
       derived.write();
       return wanted.length;

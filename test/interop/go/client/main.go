@@ -39,6 +39,16 @@ func perform(ctx context.Context, client *imagestorage.Client, command runner.Co
 		return get(ctx, client, command)
 	case "list":
 		return list(ctx, client, command)
+	case "update":
+		changes := imagestorage.Changes{Pinned: command.Pinned, AddTags: command.AddTags, RemoveTags: command.RemoveTags}
+		if command.Category != "" {
+			changes.Category = &command.Category
+		}
+		image, err := client.Update(ctx, command.Filename, changes)
+		if err != nil {
+			return nil, err
+		}
+		return runner.Answer{"image": described(image)}, nil
 	case "delete":
 		results, err := client.Delete(ctx, command.Filenames)
 		if err != nil {

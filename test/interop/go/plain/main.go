@@ -48,6 +48,18 @@ func perform(ctx context.Context, stub pb.ImageStorageClient, command runner.Com
 		return get(ctx, stub, command)
 	case "list":
 		return list(ctx, stub, command)
+	case "update":
+		request := &pb.UpdateRequest{
+			Filename: command.Filename, Pinned: command.Pinned, AddTags: command.AddTags, RemoveTags: command.RemoveTags,
+		}
+		if command.Category != "" {
+			request.Category = &command.Category
+		}
+		answer, err := stub.Update(ctx, request)
+		if err != nil {
+			return nil, err
+		}
+		return runner.Answer{"image": described(answer.Image)}, nil
 	case "delete":
 		answer, err := stub.Delete(ctx, &pb.DeleteRequest{Filenames: command.Filenames})
 		results := []runner.Answer{}

@@ -28,6 +28,8 @@ type Command struct {
 	Embedded                            string
 	Size                                *uint64
 
+	AddTags, RemoveTags []string
+
 	Filename      string
 	Filenames     []string
 	Offset, Limit uint64

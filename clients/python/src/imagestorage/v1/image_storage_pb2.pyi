@@ -237,6 +237,28 @@ class Hint(_message.Message):
     values: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, field: _Optional[str] = ..., values: _Optional[_Iterable[str]] = ...) -> None: ...
 
+class UpdateRequest(_message.Message):
+    __slots__ = ("filename", "provider", "pinned", "add_tags", "remove_tags", "category")
+    FILENAME_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    PINNED_FIELD_NUMBER: _ClassVar[int]
+    ADD_TAGS_FIELD_NUMBER: _ClassVar[int]
+    REMOVE_TAGS_FIELD_NUMBER: _ClassVar[int]
+    CATEGORY_FIELD_NUMBER: _ClassVar[int]
+    filename: str
+    provider: str
+    pinned: bool
+    add_tags: _containers.RepeatedScalarFieldContainer[str]
+    remove_tags: _containers.RepeatedScalarFieldContainer[str]
+    category: str
+    def __init__(self, filename: _Optional[str] = ..., provider: _Optional[str] = ..., pinned: bool = ..., add_tags: _Optional[_Iterable[str]] = ..., remove_tags: _Optional[_Iterable[str]] = ..., category: _Optional[str] = ...) -> None: ...
+
+class UpdateResponse(_message.Message):
+    __slots__ = ("image",)
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
+    image: Image
+    def __init__(self, image: _Optional[_Union[Image, _Mapping]] = ...) -> None: ...
+
 class DeleteRequest(_message.Message):
     __slots__ = ("filenames", "provider")
     FILENAMES_FIELD_NUMBER: _ClassVar[int]

@@ -30,6 +30,11 @@ class ImageStorageStub(object):
                 request_serializer=imagestorage_dot_v1_dot_image__storage__pb2.ListRequest.SerializeToString,
                 response_deserializer=imagestorage_dot_v1_dot_image__storage__pb2.ListResponse.FromString,
                 )
+        self.Update = channel.unary_unary(
+                '/imagestorage.v1.ImageStorage/Update',
+                request_serializer=imagestorage_dot_v1_dot_image__storage__pb2.UpdateRequest.SerializeToString,
+                response_deserializer=imagestorage_dot_v1_dot_image__storage__pb2.UpdateResponse.FromString,
+                )
         self.Delete = channel.unary_unary(
                 '/imagestorage.v1.ImageStorage/Delete',
                 request_serializer=imagestorage_dot_v1_dot_image__storage__pb2.DeleteRequest.SerializeToString,
@@ -99,6 +104,20 @@ class ImageStorageServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Update(self, request, context):
+        """Changes the pin, the tags and the category of one image; all else stays as it was saved. Its idempotency_key keeps its
+        fingerprint: a repeated Save returns the image as it is now. OK means that the change is on stable storage and that
+        List and Get show it; any other status from the daemon means that nothing was changed, unless ErrorInfo.metadata has
+        outcome=unknown. Repeating an Update changes nothing more. An older daemon answers UNIMPLEMENTED.
+
+        NOT_FOUND: IMAGE_NOT_FOUND, PROVIDER_NOT_FOUND. INVALID_ARGUMENT: FIELD_INVALID.
+        RESOURCE_EXHAUSTED: DISK_FULL. FAILED_PRECONDITION: STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH.
+        UNAVAILABLE: BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Delete(self, request, context):
         """Deletes images by filename, pinned ones too. An unknown filename is no error; its result has the reason
         IMAGE_NOT_FOUND.
@@ -155,6 +174,11 @@ def add_ImageStorageServicer_to_server(servicer, server):
                     servicer.List,
                     request_deserializer=imagestorage_dot_v1_dot_image__storage__pb2.ListRequest.FromString,
                     response_serializer=imagestorage_dot_v1_dot_image__storage__pb2.ListResponse.SerializeToString,
+            ),
+            'Update': grpc.unary_unary_rpc_method_handler(
+                    servicer.Update,
+                    request_deserializer=imagestorage_dot_v1_dot_image__storage__pb2.UpdateRequest.FromString,
+                    response_serializer=imagestorage_dot_v1_dot_image__storage__pb2.UpdateResponse.SerializeToString,
             ),
             'Delete': grpc.unary_unary_rpc_method_handler(
                     servicer.Delete,
@@ -230,6 +254,23 @@ class ImageStorage(object):
         return grpc.experimental.unary_stream(request, target, '/imagestorage.v1.ImageStorage/List',
             imagestorage_dot_v1_dot_image__storage__pb2.ListRequest.SerializeToString,
             imagestorage_dot_v1_dot_image__storage__pb2.ListResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def Update(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/imagestorage.v1.ImageStorage/Update',
+            imagestorage_dot_v1_dot_image__storage__pb2.UpdateRequest.SerializeToString,
+            imagestorage_dot_v1_dot_image__storage__pb2.UpdateResponse.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
 
