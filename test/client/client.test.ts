@@ -240,6 +240,13 @@ describe('connect', () => {
     expect(await images.stats()).toMatchObject([{ provider: 'here' }]);
   });
 
+  it('says that an older daemon cannot change images', async () => {
+    await using older = await startScripted({});
+    using images = client(older.address);
+    const told = { code: status.UNIMPLEMENTED, message: 'this daemon is older: it cannot change images' };
+    expect(await failureOf(images.update('x.png', { pinned: true }))).toMatchObject(told);
+  });
+
   it('says that an older daemon counts only whole providers', async () => {
     const stats: handleUnaryCall<object, object> = (_, answer) => answer(null, { providers: [{ provider: 'here' }] });
     await using daemon = await startScripted({ stats });

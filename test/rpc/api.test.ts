@@ -1,4 +1,4 @@
-/** What the six rpcs promise their callers, over a real daemon and the contract's own messages, whatever its default provider. */
+/** What the seven rpcs promise their callers, over a real daemon and the contract's own messages, whatever its default provider. */
 import { createHash } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -207,6 +207,34 @@ function describeApi({ storageType, start, stored }: Place): void {
       expect(await listed({ pageToken })).toEqual(filenames.slice(1));
       expect(await outcomeOf(storage.list({ pageToken, category: 'other' }))).toMatch('PAGE_TOKEN_INVALID');
       expect(await all(storage.list({ category: 'other' }))).toEqual([]);
+    });
+  });
+
+  describe('Update', () => {
+    it('answers with the image as it is then, which List and Get show', async () => {
+      const [fox] = await saveThree();
+      const { filename } = fox!;
+      const changes = { pinned: true, addTags: ['a', 'b'], removeTags: ['none'], category: 'final' };
+      const { image } = await storage.update({ filename, ...changes });
+      expect(image).toMatchObject({ filename, sha256: fox!.sha256, pinned: true });
+      expect(image!.metadata).toMatchObject({ category: 'final', tags: expect.arrayContaining(['a', 'b']) });
+      expect((await storage.update({ filename, ...changes })).image).toEqual(image);
+      const [batch] = await all(storage.list({ category: 'final', tags: ['a'], pinned: true }));
+      expect(batch!.images.map((listed) => ({ ...listed, url: '' }))).toEqual([{ ...image, url: '' }]);
+      const cleared = await storage.update({ filename, pinned: false, removeTags: ['a', 'b'], category: '' });
+      expect(cleared.image).toMatchObject({ pinned: false });
+      expect(cleared.image!.metadata).toMatchObject({ category: '' });
+    });
+
+    it('refuses by field what cannot be, and what is not there', async () => {
+      const [fox] = await saveThree();
+      const { filename } = fox!;
+      const outcome = (request: object) => outcomeOf(storage.update({ filename, ...request }));
+      expect(await outcome({ addTags: ['a'], removeTags: ['a'] })).toMatch('InvalidArgument FIELD_INVALID');
+      expect(await outcome({ addTags: Array.from({ length: 65 }, (_, at) => `t${at}`) })).toMatch('FIELD_INVALID');
+      expect(await outcome({ provider: '*' })).toMatch('FIELD_INVALID');
+      expect(await outcome({ provider: 'nowhere' })).toMatch('NotFound PROVIDER_NOT_FOUND');
+      expect(await outcome({ filename: 'nothing.png', pinned: true })).toMatch('NotFound IMAGE_NOT_FOUND');
     });
   });
 
