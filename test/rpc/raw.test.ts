@@ -71,7 +71,9 @@ async function call(address: string, method: string, { body, pieces, headers, le
   // A small body and the end of the stream arrive at once.
   const rest = pieces === undefined ? body : Buffer.alloc(0);
   if (leaveOpen) stream.write(rest);
-  else stream.end(rest);
+  else if (rest.length > 0) stream.end(rest);
+  // Node may leave the end of a stream unsent behind a write of nothing.
+  else stream.end();
   await closed;
   session.destroy();
   const bytes = Buffer.concat(parts);
