@@ -96,6 +96,7 @@ const scenarios: Scenario[] = [
   {
     name: 'Update: twice and once again, beside a save and a delete, and of an image that goes',
     steps: UPDATE,
+    own: UPDATE,
     prepare: (basePath, ledger) => saveAll(basePath, ledger, 3),
     act: async (store, ledger) => {
       const [one, other, third] = ledger.live().map(({ filename }) => filename) as [string, string, string];
@@ -114,6 +115,7 @@ const scenarios: Scenario[] = [
   {
     name: 'start after a crash with an update that is committed and not in its record',
     steps: [...START, 'updates-restored', 'staged-settled'],
+    own: ['updates-restored', 'staged-settled', 'recovered'],
     prepare: async (basePath, ledger) => {
       await saveAll(basePath, ledger, 2);
       const store = await forkStore({ basePath, crash: { step: 'update-synced', nth: 2 } });
