@@ -90,6 +90,7 @@ const scenarios: Scenario[] = [
       for (const number of [1, 2]) {
         const image = imageOf(number, { fileModel: 'inkwell' });
         await ledger.save(store, { ...image, metadata: { ...image.metadata, timestamp: SAME_SECOND } });
+        await store.settled();
       }
     },
   },

@@ -218,7 +218,9 @@ function describeApi({ storageType, start, stored }: Place): void {
       const { image } = await storage.update({ filename, ...changes });
       expect(image).toMatchObject({ filename, sha256: fox!.sha256, pinned: true });
       expect(image!.metadata).toMatchObject({ category: 'final', tags: expect.arrayContaining(['a', 'b']) });
-      expect((await storage.update({ filename, ...changes })).image).toEqual(image);
+      const repeated = await storage.update({ filename, ...changes });
+      // A presigned URL has the time in it.
+      expect({ ...repeated.image, url: '' }).toEqual({ ...image, url: '' });
       const [batch] = await all(storage.list({ category: 'final', tags: ['a'], pinned: true }));
       expect(batch!.images.map((listed) => ({ ...listed, url: '' }))).toEqual([{ ...image, url: '' }]);
       const cleared = await storage.update({ filename, pinned: false, removeTags: ['a', 'b'], category: '' });
