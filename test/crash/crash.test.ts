@@ -137,6 +137,7 @@ const scenarios: Scenario[] = [
   {
     name: 'Cleanup',
     steps: DELETE,
+    own: ['committed', 'unlinked'],
     prepare: (basePath, ledger) => saveAll(basePath, ledger, 5),
     act: async (store, ledger) => {
       await ledger.cleanup(store, { keepCount: 1 });
@@ -145,16 +146,19 @@ const scenarios: Scenario[] = [
   {
     name: 'start after a crash with images committed but not in place, deletes half done and uploads under way',
     steps: [...START, ...RECOVERY],
+    own: [...RECOVERY, CHECKPOINT, 'recovered'],
     prepare: (basePath, ledger) => crashUnderLoad(basePath, ledger, { step: 'committed', nth: 3 }),
   },
   {
     name: 'start after a crash with images linked but not committed',
     steps: [...START, 'staged-settled'],
+    own: ['staged-settled', CHECKPOINT, 'recovered'],
     prepare: (basePath, ledger) => crashUnderLoad(basePath, ledger, { step: 'record-staged', nth: 3 }),
   },
   {
     name: 'start with a catalog that is older than its folder, after a crash under load',
     steps: [...START, ...CATCH_UP, 'staged-settled'],
+    own: [...CATCH_UP, 'staged-settled', 'generation-raised', 'recovered'],
     prepare: async (basePath, ledger) => {
       await saveAll(basePath, ledger, 4);
       const older = join(folder, 'older-catalog.db');
@@ -167,6 +171,7 @@ const scenarios: Scenario[] = [
   {
     name: 'rebuild of a lost catalog',
     steps: [...START, ...REBUILD, 'staged-settled', 'unlinked'],
+    own: [...REBUILD, 'staged-settled', 'unlinked', 'recovered'],
     prepare: async (basePath, ledger) => {
       await crashUnderLoad(basePath, ledger, { step: 'unlinked', nth: 6 });
       await loseCatalog(basePath);
