@@ -255,7 +255,7 @@ class ImageStorage:
             pinned=pinned,  # type: ignore[arg-type]  # None is unset
             add_tags=tags_of(add_tags),
             remove_tags=tags_of(remove_tags),
-            category=category,  # type: ignore[arg-type]  # None is unset
+            category=category,  # None is unset
         )
         try:
             return image_from(self._connection.ask(UPDATE, request).image)
