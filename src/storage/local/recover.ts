@@ -43,14 +43,10 @@ export interface Recovering {
  * Restores and syncs the records of the last minute before the stop, up to a sequence: a power cut may have torn them.
  */
 export async function restoreRecords(recovering: Recovering, upTo: number): Promise<void> {
-  const { layout, catalog, folders, byFilename, log, failpoint } = recovering;
+  const { catalog, failpoint } = recovering;
   for (;;) {
     const rows = (await catalog.unsyncedRecords(BATCH)).filter(({ sequence }) => sequence <= upTo);
-    const restored = rows.map(({ filename }) =>
-      byFilename.run(filename, () => restoreRecord(layout, folders, catalog, filename)),
-    );
-    await Promise.all(restored.map((work) => unlessNotPlain(work, log)));
-    await syncFolders(rows.map(({ filename }) => dirname(layout.record(filename))));
+    await restoreEach(recovering, rows);
     failpoint('records-restored');
     const last = rows.at(-1);
     if (last === undefined) return;
@@ -60,22 +56,35 @@ export async function restoreRecords(recovering: Recovering, upTo: number): Prom
 
 /** Writes and syncs the record files of updated images that may be older than their rows. */
 export async function restoreUpdated(recovering: Recovering): Promise<void> {
-  const { layout, catalog, folders, byFilename, log, failpoint } = recovering;
+  const { catalog, failpoint } = recovering;
   for (;;) {
     const rows = await catalog.updatedRecords(BATCH);
     if (rows.length === 0) return;
-    const restored = rows.map(({ filename }) =>
-      byFilename.run(filename, () => restoreRecord(layout, folders, catalog, filename)),
-    );
-    await Promise.all(restored.map((work) => unlessNotPlain(work, log)));
-    await syncFolders(rows.map(({ filename }) => dirname(layout.record(filename))));
+    await restoreEach(recovering, rows);
     failpoint('updates-restored');
     await catalog.setUpdatedSynced(rows);
   }
 }
 
+function restoreEach(recovering: Recovering, rows: readonly { filename: string }[]): Promise<void> {
+  const { layout, catalog, folders, byFilename } = recovering;
+  return syncEach(recovering, rows, (filename) =>
+    byFilename.run(filename, () => restoreRecord(layout, folders, catalog, filename)),
+  );
+}
+
+/** Does the work that syncs each record file, then syncs their folders. */
+export async function syncEach(
+  { layout, log }: Pick<Recovering, 'layout' | 'log'>,
+  rows: readonly { filename: string }[],
+  syncRecord: (filename: string) => Promise<void>,
+): Promise<void> {
+  await Promise.all(rows.map(({ filename }) => unlessNotPlain(syncRecord(filename), log)));
+  await syncFolders(rows.map(({ filename }) => dirname(layout.record(filename))));
+}
+
 /** Waits for work on one record. Logs that something else is in its place, which `verify` reports, too. */
-export async function unlessNotPlain(work: Promise<void>, log: Logger): Promise<void> {
+async function unlessNotPlain(work: Promise<void>, log: Logger): Promise<void> {
   try {
     await work;
   } catch (error) {

@@ -1,10 +1,9 @@
 /** Background work of an open local store: syncs records, finishes deletes, purges tombstones, takes the reserve. */
-import { dirname } from 'node:path';
 import { syncFile, unlinkIfPresent } from '../disk/files.ts';
 import { NotPlainError } from '../disk/plain-files.ts';
 import { finishUnlinks } from './delete.ts';
 import { noteProgress } from './generation.ts';
-import { restoreRecord, restoreUpdated, syncFolders, unlessNotPlain } from './recover.ts';
+import { restoreRecord, restoreUpdated, syncEach } from './recover.ts';
 import { LOCAL_TOMBSTONE_MS, type LocalStore } from './store.ts';
 
 const TICK_MS = 1000;
@@ -101,8 +100,7 @@ export class Upkeep {
     const last = rows.at(-1);
     if (last === undefined) return false;
     const { log } = this.#store.context;
-    await Promise.all(rows.map(({ filename }) => unlessNotPlain(this.#syncRecord(filename), log)));
-    await syncFolders(rows.map(({ filename }) => dirname(layout.record(filename))));
+    await syncEach({ layout, log }, rows, (filename) => this.#syncRecord(filename));
     await catalog.setRecordsSynced(last.sequence);
     return rows.length === RECORD_BATCH;
   }
