@@ -22,7 +22,13 @@ export function rankGroups(
   return rest.count > 0 ? [...listed, rest] : listed;
 }
 
-export function addTo(sum: { count: number; bytes: number }, { count, bytes }: { count: number; bytes: number }): void {
+/** Of images. */
+export interface Sum {
+  count: number;
+  bytes: number;
+}
+
+export function addTo(sum: Sum, { count, bytes }: Sum): void {
   sum.count += count;
   sum.bytes += bytes;
 }

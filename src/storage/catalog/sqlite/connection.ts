@@ -112,6 +112,16 @@ export class Connection {
     return this.#prepare(sql).run(values) as { changes: number; lastInsertRowid: number };
   }
 
+  /** Does reads that all see the same state. */
+  reads<T>(work: () => T): T {
+    this.exec('BEGIN');
+    try {
+      return work();
+    } finally {
+      this.exec('COMMIT');
+    }
+  }
+
   /**
    * Does all of the work, durably, or none of it. Throws a CatalogError; after `unknown` every further transaction
    * throws the same, since nothing may build on an uncertain commit.

@@ -1,7 +1,7 @@
 /** Counts images by UTC days and parts of them: from the rollups where a day is whole, else in an index. */
 import type { SQLInputValue } from 'node:sqlite';
 import type { Calendar } from '../../domain/calendar.ts';
-import { addTo } from '../../domain/groups.ts';
+import { addTo, type Sum } from '../../domain/groups.ts';
 import { isModelSlug, utcDay } from '../../domain/naming.ts';
 import type { CatalogQuery } from '../catalog.ts';
 import type { Connection } from './connection.ts';
@@ -24,11 +24,6 @@ export const EVERY: Scope = { index: 'images_time', sql: 'TRUE', values: [] };
 
 /** Of timestamps; unset: unbounded. */
 type Range = Pick<CatalogQuery, 'start' | 'end'>;
-
-interface Sum {
-  count: number;
-  bytes: number;
-}
 
 interface Part {
   /** Of its group. */

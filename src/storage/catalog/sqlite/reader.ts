@@ -152,12 +152,7 @@ export class CatalogReader {
   }
 
   statistics(): CatalogStatistics {
-    this.#db.exec('BEGIN');
-    try {
-      return this.#statistics();
-    } finally {
-      this.#db.exec('COMMIT');
-    }
+    return this.#db.reads(() => this.#statistics());
   }
 
   #statistics(): CatalogStatistics {

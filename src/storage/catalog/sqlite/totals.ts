@@ -1,5 +1,6 @@
 /** Counts the images that match a query, in total and by group: from the rollups as far as they go. */
 import { Calendar } from '../../domain/calendar.ts';
+import type { Sum } from '../../domain/groups.ts';
 import type { CatalogQuery, CatalogTotals, Grouping } from '../catalog.ts';
 import type { Connection } from './connection.ts';
 import { DayCounts, EVERY, type Scope, scopeOf } from './day-counts.ts';
@@ -49,7 +50,7 @@ export class TotalsReader {
   }
 
   *#fromRollups(kind: string, tally: Tally): Generator<void, CatalogTotals> {
-    this.#inTransaction(() => {
+    this.#db.reads(() => {
       for (const total of this.#rollups('total', LAST)) tally.add(total);
       for (const which of ENDS) tally.addTime(this.#days.first(which, EVERY, {}));
     });
@@ -68,7 +69,7 @@ export class TotalsReader {
   }
 
   /** Returns the last groups before that name. */
-  #rollups(kind: string, before: string): { name: string; count: number; bytes: number }[] {
+  #rollups(kind: string, before: string): (Sum & { name: string })[] {
     const sql = `
       SELECT name, count, bytes FROM rollups WHERE kind = ? AND name < ? ORDER BY name DESC LIMIT ${ROLLUPS_AT_ONCE}`;
     return this.#db.all(sql, kind, before) as never;
@@ -85,7 +86,7 @@ export class TotalsReader {
     let from = end;
     for (let slices = 0; !isDone && slices < MAX_SLICES; slices += 1) {
       if (slices > 0) yield;
-      this.#inTransaction(() => {
+      this.#db.reads(() => {
         const slice = new Slice();
         do {
           const next = this.#days.count({ start, end: from }, scope, calendar, tally, slice);
@@ -95,7 +96,7 @@ export class TotalsReader {
       });
     }
     const counted = isDone ? range : { start: from, end };
-    this.#inTransaction(() => {
+    this.#db.reads(() => {
       for (const which of ENDS) tally.addTime(this.#days.first(which, scope, counted));
     });
     return tally.result(!isDone);
@@ -115,14 +116,5 @@ export class TotalsReader {
       for (const name of names(hit)) tally.addToGroup(name, { count: 1, bytes: hit.size });
     }
     return tally.result(false);
-  }
-
-  #inTransaction(work: () => void): void {
-    this.#db.exec('BEGIN');
-    try {
-      work();
-    } finally {
-      this.#db.exec('COMMIT');
-    }
   }
 }
