@@ -1,5 +1,6 @@
 /** What follows from the images that a transaction adds and removes: the rollups and the text index. */
 import type { ImageRecord } from '../../domain/record.ts';
+import type { Settings } from '../generation-settings.ts';
 import type { Connection } from './connection.ts';
 import { areLabelsCounted, lorasOf } from './label-counts.ts';
 import { type Labelled, Rollups } from './rollups.ts';
@@ -18,8 +19,8 @@ export class Derived {
 
   add(seq: number, record: ImageRecord): void {
     this.#rollups.add(record);
-    this.#texts.add(seq, record);
-    const labels = this.#labelsOf(seq, record);
+    const settings = this.#texts.add(seq, record);
+    const labels = this.#labelsOf(seq, record, settings);
     if (labels !== undefined) this.#rollups.addLabels(labels);
   }
 
@@ -44,9 +45,9 @@ export class Derived {
   }
 
   /** Returns undefined where `countOlder` counts them. */
-  #labelsOf(seq: number, record: ImageRecord): Labelled | undefined {
+  #labelsOf(seq: number, record: ImageRecord, settings?: Settings): Labelled | undefined {
     if (!areLabelsCounted(this.#db, record)) return undefined;
-    return { size: record.size, tags: record.tags, loras: lorasOf(this.#db, seq) };
+    return { size: record.size, tags: record.tags, loras: lorasOf(this.#db, seq, settings) };
   }
 
   /** Requires that the transaction is open and has made its last change. */

@@ -1,5 +1,6 @@
 /** Counts images by their tags and LoRAs in the rollups; those of an older catalog behind the calls that it serves. */
 import type { ImageRecord } from '../../domain/record.ts';
+import type { Settings } from '../generation-settings.ts';
 import type { Connection } from './connection.ts';
 import { COUNTED_FROM, NONE_COUNTED } from './migrations/005-label-counts.ts';
 import { Rollups } from './rollups.ts';
@@ -22,9 +23,9 @@ export function areLabelsCounted(db: Connection, { timestamp, filename }: Positi
   return timestamp === from.timestamp && filename >= from.filename;
 }
 
-/** Returns the names of the LoRAs of an image that the catalog has. */
-export function lorasOf(db: Connection, seq: number): string[] {
-  return new StoredImage(db, seq).settings.generation?.loras ?? [];
+/** Returns the names of the LoRAs of an image that the catalog has, of its settings where they are at hand. */
+export function lorasOf(db: Connection, seq: number, settings: Settings = new StoredImage(db, seq).settings): string[] {
+  return settings.generation?.loras ?? [];
 }
 
 /** Leaves the labels of all images to `countOlder`. Requires an empty catalog. */

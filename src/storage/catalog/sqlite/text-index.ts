@@ -1,7 +1,7 @@
 /** Keeps the text index: gives each image its place in time, and writes the changes of a transaction in that order. */
 import { StorageError } from '../../domain/errors.ts';
 import type { ImageRecord } from '../../domain/record.ts';
-import { settingsOf } from '../generation-settings.ts';
+import { type Settings, settingsOf } from '../generation-settings.ts';
 import { indexedText, type Searched } from '../search-fields.ts';
 import type { Connection } from './connection.ts';
 import { NO_TIMESTAMP, SEARCH_TABLES } from './migrations/003-timeline.ts';
@@ -39,13 +39,17 @@ export class TextIndex {
     this.#db = db;
   }
 
-  /** Adds a new image. Leaves out what `indexOlder` will add, and the text of what has no free slot. */
-  add(seq: number, record: ImageRecord): void {
+  /**
+   * Adds a new image. Leaves out what `indexOlder` will add, and the text of what has no free slot. Returns the settings
+   * that it has read.
+   */
+  add(seq: number, record: ImageRecord): Settings | undefined {
     this.#indexedFrom ??= indexedFrom(this.#db);
-    if (record.timestamp < this.#indexedFrom) return;
+    if (record.timestamp < this.#indexedFrom) return undefined;
     const settings = settingsOf(record);
     writeSettings(this.#db, seq, settings);
     this.#add(seq, { ...record, settings });
+    return settings;
   }
 
   #add(seq: number, image: Searched): void {
