@@ -46,15 +46,16 @@ export async function checkMetadata(
     parametersJson: await checkParameters(metadata, limits.maxMetadataBytes, pause),
     tags: checkTags('metadata.tags', metadata.tags ?? []),
   };
-  const { prompt, model, category, parametersJson, tags } = checked;
-  const totalBytes = [prompt, model, category, parametersJson, ...tags].reduce(
-    (sum, s) => sum + Buffer.byteLength(s),
-    0,
-  );
+  const totalBytes = metadataBytesOf(checked);
   if (totalBytes > limits.maxMetadataBytes) {
     throw invalidField('metadata', `${totalBytes} bytes in all, at most ${limits.maxMetadataBytes} are kept`);
   }
   return checked;
+}
+
+/** Returns what the limit of all metadata counts: the bytes of its texts. */
+export function metadataBytesOf({ prompt, model, category, parametersJson, tags }: CheckedMetadata): number {
+  return [prompt, model, category, parametersJson, ...tags].reduce((sum, text) => sum + Buffer.byteLength(text), 0);
 }
 
 /**

@@ -1,6 +1,6 @@
 /** Fills the metadata of a save from what its generator left in the file. */
 import type { StorageLimits } from '../domain/config.ts';
-import type { CheckedMetadata } from '../domain/validation.ts';
+import { type CheckedMetadata, metadataBytesOf } from '../domain/validation.ts';
 import { readEmbeddedMetadata } from '../embedded/metadata.ts';
 import type { ReadAt } from '../embedded/read-at.ts';
 
@@ -15,7 +15,7 @@ export async function fillFrom(readAt: ReadAt, sent: CheckedMetadata, limits: St
   if (isFull(sent)) return sent;
   const found = await readEmbeddedMetadata(readAt);
   const filled = { ...sent };
-  let roomBytes = limits.maxMetadataBytes - textBytesOf(sent);
+  let roomBytes = limits.maxMetadataBytes - metadataBytesOf(sent);
   const fill = (field: Fillable, maxBytes: number) => {
     const text = found[field];
     if (sent[field] !== '' || text === undefined) return;
@@ -32,8 +32,4 @@ export async function fillFrom(readAt: ReadAt, sent: CheckedMetadata, limits: St
 
 function isFull({ prompt, model, parametersJson }: CheckedMetadata): boolean {
   return prompt !== '' && model !== '' && parametersJson !== '';
-}
-
-function textBytesOf({ prompt, model, category, parametersJson, tags }: CheckedMetadata): number {
-  return [prompt, model, category, parametersJson, ...tags].reduce((sum, text) => sum + Buffer.byteLength(text), 0);
 }
