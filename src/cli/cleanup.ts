@@ -6,7 +6,7 @@ import { EXIT } from '../exit-codes.ts';
 import { type AddressFlags, type Session, withAddress, withClient } from './shared/connection.ts';
 import { parseCutoff } from './shared/dates.ts';
 import { parseCount, parseSize } from './shared/flags.ts';
-import { findHints } from './shared/hints.ts';
+import { printHintsFor } from './shared/hints.ts';
 import { ask, canAsk } from './terminal/ask.ts';
 import { countOf, displayText, formatBytes, printError, printJson } from './terminal/text.ts';
 
@@ -54,7 +54,7 @@ async function cleanup(session: Session, flags: CleanupFlags): Promise<number> {
     for (const line of planLines(plan)) say(line);
     if (dryRun || plan.deletedCount === 0) {
       if (json) await printJson(plan);
-      else if (plan.deletedCount === 0) await findHints(session, criteria);
+      else if (plan.deletedCount === 0) await printHintsFor(session, criteria);
       return EXIT.OK;
     }
     if (yes) break;

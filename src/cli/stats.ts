@@ -5,7 +5,7 @@ import { EXIT } from '../exit-codes.ts';
 import { type AddressFlags, type Session, withAddress, withClient } from './shared/connection.ts';
 import { type FilterFlags, filtersOf, isFiltered, withFilters } from './shared/filters.ts';
 import { parseCount } from './shared/flags.ts';
-import { findHints } from './shared/hints.ts';
+import { printHintsFor } from './shared/hints.ts';
 import { tableFormatter, terminalWidth } from './terminal/table.ts';
 import { countOf, formatBytes, formatTime, printError, printJson, printLine } from './terminal/text.ts';
 
@@ -60,7 +60,7 @@ async function totals(session: Session, flags: StatsFlags): Promise<number> {
   if (json) await printJson(counted);
   else {
     for (const line of totalsLines(counted, flags)) await printLine(line);
-    if (counted.count === 0) await findHints(session, filters);
+    if (counted.count === 0) await printHintsFor(session, filters);
   }
   return EXIT.OK;
 }

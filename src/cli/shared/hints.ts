@@ -1,5 +1,5 @@
 /** Says what there is in place of a model, category or tag that no image has. */
-import { hintLine } from '../../client/hints.ts';
+import { findHints, hintLine } from '../../client/hints.ts';
 import type { Hint, ImageFilter, ProviderChoice } from '../../client.ts';
 import { displayText } from '../terminal/text.ts';
 import type { Session } from './connection.ts';
@@ -9,10 +9,7 @@ export function printHints(hints: readonly Hint[]): void {
   for (const hint of hints) process.stderr.write(`${displayText(hintLine(hint))}\n`);
 }
 
-/** Asks for hints, for a command that found nothing by these filters, and prints them. An older daemon gives none. */
-export async function findHints({ client, signal }: Session, filters: ImageFilter & ProviderChoice): Promise<void> {
-  const { provider, model, category, tags, query } = filters;
-  if (!model && !category && !tags?.length && !query) return;
-  const asked = { provider, model, category, tags, query, limit: 1, onHints: printHints, signal };
-  for await (const _ of client.list(asked));
+/** Prints the hints for the filters by which a command found nothing. */
+export async function printHintsFor({ client, signal }: Session, filters: ImageFilter & ProviderChoice): Promise<void> {
+  printHints(await findHints(client, { ...filters, signal }));
 }

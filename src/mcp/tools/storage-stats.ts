@@ -1,7 +1,7 @@
 /** The tool `storage_stats`: counts images and bytes. */
 import { z } from 'zod';
-import { hintLine } from '../../client/hints.ts';
-import type { Hint, ImageStorageClient, ListOptions } from '../../client.ts';
+import { findHints, hintLine } from '../../client/hints.ts';
+import type { ImageStorageClient } from '../../client.ts';
 import { ToolError } from '../errors.ts';
 import { filterFieldsAgain, hintLines, isFiltered } from '../filters.ts';
 import { anyProvider, natural } from '../image.ts';
@@ -74,19 +74,8 @@ export function addStorageStats(addTool: AddTool, client: ImageStorageClient, da
         throw new ToolError('This daemon is older: it counts only whole providers. Give at most provider.');
       }
       if (counted.count > 0) return { value: counted };
-      return { value: { ...counted, hints: await hintsFor(client, { ...filters, provider, signal }) } };
+      const hints = await findHints(client, { ...filters, provider, signal });
+      return { value: { ...counted, hints: hints.length === 0 ? undefined : hints.map(hintLine) } };
     },
   });
-}
-
-async function hintsFor(
-  client: ImageStorageClient,
-  { model, category, tags, query, provider, signal }: ListOptions,
-): Promise<string[] | undefined> {
-  let hints: string[] | undefined;
-  const onHints = (found: Hint[]) => {
-    hints = found.map(hintLine);
-  };
-  for await (const _ of client.list({ model, category, tags, query, provider, limit: 1, onHints, signal }));
-  return hints;
 }
