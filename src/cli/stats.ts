@@ -1,5 +1,6 @@
 /** `image-storage stats`: counts of images and bytes, by what people ask for. */
 import { type Command, Option } from 'commander';
+import { GROUPS } from '../client/types.ts';
 import type { GroupBy, GroupStats, ProviderStats, Totals } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
 import { type AddressFlags, type Session, withAddress, withClient } from './shared/connection.ts';
@@ -16,8 +17,6 @@ interface StatsFlags extends AddressFlags, FilterFlags {
   limit?: number;
   json?: boolean;
 }
-
-const GROUPS = ['day', 'month', 'model', 'category', 'tag', 'lora'] as const satisfies GroupBy[];
 
 export function registerStats(program: Command): void {
   const about = 'count images and bytes: by model, category and day, or those that match by what you ask for';

@@ -228,8 +228,9 @@ export interface GroupStats {
   rest: boolean;
 }
 
+export const GROUPS = ['day', 'month', 'model', 'category', 'tag', 'lora'] as const;
 /** `day` and `month` are those of the image's timestamp in a time zone. */
-export type GroupBy = 'day' | 'month' | 'model' | 'category' | 'tag' | 'lora';
+export type GroupBy = (typeof GROUPS)[number];
 
 /** Which images to count, and how to group them. */
 export interface TotalsOptions extends CallOptions, ProviderChoice, ImageFilter {

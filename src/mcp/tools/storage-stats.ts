@@ -1,6 +1,7 @@
 /** The tool `storage_stats`: counts images and bytes. */
 import { z } from 'zod';
 import { findHints, hintLine } from '../../client/hints.ts';
+import { GROUPS } from '../../client/types.ts';
 import type { ImageStorageClient } from '../../client.ts';
 import { ToolError } from '../errors.ts';
 import { filterFieldsAgain, hintLines, isFiltered } from '../filters.ts';
@@ -32,7 +33,6 @@ const providerStats = z.object({
   free_bytes: natural.optional(),
 });
 
-const GROUPS = ['day', 'month', 'model', 'category', 'tag', 'lora'] as const;
 const DEFAULT_LIMIT = 50;
 const MAX_LIMIT = 1000;
 
