@@ -458,7 +458,13 @@ type Image struct {
 	// The full key: outputs/images/generations/<YYYY-MM-DD>/<model-slug>/<filename>.
 	Key string `protobuf:"bytes,14,opt,name=key,proto3" json:"key,omitempty"`
 	// The settings of the generation; unset when the parameters name none, and from an older daemon.
-	Generation    *Generation `protobuf:"bytes,15,opt,name=generation,proto3" json:"generation,omitempty"`
+	Generation *Generation `protobuf:"bytes,15,opt,name=generation,proto3" json:"generation,omitempty"`
+	// When Cleanup's way takes the image unless it is pinned (SaveHeader.ttl); unset: never.
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// When the image was deleted; set only in answers of ListTrash.
+	DeleteTime *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=delete_time,json=deleteTime,proto3" json:"delete_time,omitempty"`
+	// Until when Restore can bring the image back; set only in answers of ListTrash. Less room may end it sooner.
+	PurgeTime     *timestamppb.Timestamp `protobuf:"bytes,19,opt,name=purge_time,json=purgeTime,proto3" json:"purge_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -598,6 +604,27 @@ func (x *Image) GetGeneration() *Generation {
 	return nil
 }
 
+func (x *Image) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
+func (x *Image) GetDeleteTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DeleteTime
+	}
+	return nil
+}
+
+func (x *Image) GetPurgeTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PurgeTime
+	}
+	return nil
+}
+
 // One message of a Save stream: a header first, then chunks, then at most one trailer.
 type SaveRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -723,7 +750,13 @@ type SaveHeader struct {
 	// Exclude the image from every Cleanup.
 	Pinned bool `protobuf:"varint,7,opt,name=pinned,proto3" json:"pinned,omitempty"`
 	// What to do with the metadata in the file; by default it fills what is left empty. An older daemon reads none.
-	Embedded      Embedded `protobuf:"varint,8,opt,name=embedded,proto3,enum=imagestorage.v1.Embedded" json:"embedded,omitempty"`
+	Embedded Embedded `protobuf:"varint,8,opt,name=embedded,proto3,enum=imagestorage.v1.Embedded" json:"embedded,omitempty"`
+	// Fail with DELETED_BEFORE where the image of the idempotency_key was deleted since, instead of answering with
+	// `deleted`. An older daemon ignores it.
+	UnlessDeleted bool `protobuf:"varint,9,opt,name=unless_deleted,json=unlessDeleted,proto3" json:"unless_deleted,omitempty"`
+	// How long the image is wanted, from its commit on, one second at least: a draft, a preview. After it the image goes as
+	// by Cleanup, into the trash where there is one; a pinned one stays. Unset: for ever. An older daemon keeps it.
+	Ttl           *durationpb.Duration `protobuf:"bytes,10,opt,name=ttl,proto3" json:"ttl,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -814,6 +847,20 @@ func (x *SaveHeader) GetEmbedded() Embedded {
 	return Embedded_EMBEDDED_UNSPECIFIED
 }
 
+func (x *SaveHeader) GetUnlessDeleted() bool {
+	if x != nil {
+		return x.UnlessDeleted
+	}
+	return false
+}
+
+func (x *SaveHeader) GetTtl() *durationpb.Duration {
+	if x != nil {
+		return x.Ttl
+	}
+	return nil
+}
+
 // Declarations of callers that know them only after the last chunk; checked like those of the header.
 type SaveTrailer struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -875,7 +922,9 @@ type SaveResponse struct {
 	// The stored image.
 	Image *Image `protobuf:"bytes,1,opt,name=image,proto3" json:"image,omitempty"`
 	// True when the idempotency_key was used before; image is the first result.
-	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	Replayed bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	// True when replayed and the image was deleted since: it is in the trash, or gone. An older daemon never says so.
+	Deleted       bool `protobuf:"varint,3,opt,name=deleted,proto3" json:"deleted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -920,6 +969,13 @@ func (x *SaveResponse) GetImage() *Image {
 func (x *SaveResponse) GetReplayed() bool {
 	if x != nil {
 		return x.Replayed
+	}
+	return false
+}
+
+func (x *SaveResponse) GetDeleted() bool {
+	if x != nil {
+		return x.Deleted
 	}
 	return false
 }
@@ -1577,7 +1633,9 @@ type DeleteRequest struct {
 	// The filenames, 1 to 1,000.
 	Filenames []string `protobuf:"bytes,1,rep,name=filenames,proto3" json:"filenames,omitempty"`
 	// The provider of the images; empty is the default provider, "*" is refused.
-	Provider      string `protobuf:"bytes,2,opt,name=provider,proto3" json:"provider,omitempty"`
+	Provider string `protobuf:"bytes,2,opt,name=provider,proto3" json:"provider,omitempty"`
+	// Delete for good, past the trash; an image in the trash, too. An older daemon deletes for good anyway.
+	Permanent     bool `protobuf:"varint,3,opt,name=permanent,proto3" json:"permanent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1626,6 +1684,13 @@ func (x *DeleteRequest) GetProvider() string {
 	return ""
 }
 
+func (x *DeleteRequest) GetPermanent() bool {
+	if x != nil {
+		return x.Permanent
+	}
+	return false
+}
+
 // The result of a Delete for one filename.
 type DeleteResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1634,9 +1699,11 @@ type DeleteResult struct {
 	// True when this call deleted the image.
 	Deleted bool `protobuf:"varint,2,opt,name=deleted,proto3" json:"deleted,omitempty"`
 	// Why the image was not deleted: IMAGE_NOT_FOUND, or the reason of its error. Empty when deleted.
-	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Until when Restore can bring the image back; unset: it is deleted for good.
+	RestorableUntil *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=restorable_until,json=restorableUntil,proto3" json:"restorable_until,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *DeleteResult) Reset() {
@@ -1690,6 +1757,13 @@ func (x *DeleteResult) GetReason() string {
 	return ""
 }
 
+func (x *DeleteResult) GetRestorableUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RestorableUntil
+	}
+	return nil
+}
+
 // The response to a Delete.
 type DeleteResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1736,6 +1810,427 @@ func (x *DeleteResponse) GetResults() []*DeleteResult {
 	return nil
 }
 
+// The images to bring back.
+type RestoreRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The filenames, 1 to 1,000.
+	Filenames []string `protobuf:"bytes,1,rep,name=filenames,proto3" json:"filenames,omitempty"`
+	// The provider of the images; empty is the default provider, "*" is refused.
+	Provider      string `protobuf:"bytes,2,opt,name=provider,proto3" json:"provider,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RestoreRequest) Reset() {
+	*x = RestoreRequest{}
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestoreRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestoreRequest) ProtoMessage() {}
+
+func (x *RestoreRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestoreRequest.ProtoReflect.Descriptor instead.
+func (*RestoreRequest) Descriptor() ([]byte, []int) {
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *RestoreRequest) GetFilenames() []string {
+	if x != nil {
+		return x.Filenames
+	}
+	return nil
+}
+
+func (x *RestoreRequest) GetProvider() string {
+	if x != nil {
+		return x.Provider
+	}
+	return ""
+}
+
+// The result of a Restore for one filename.
+type RestoreResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The filename as requested.
+	Filename string `protobuf:"bytes,1,opt,name=filename,proto3" json:"filename,omitempty"`
+	// True when this call brought the image back.
+	Restored bool `protobuf:"varint,2,opt,name=restored,proto3" json:"restored,omitempty"`
+	// Why it did not: IMAGE_NOT_FOUND, NOT_DELETED (the image is not in the trash, but live), or the reason of its error.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RestoreResult) Reset() {
+	*x = RestoreResult{}
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestoreResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestoreResult) ProtoMessage() {}
+
+func (x *RestoreResult) ProtoReflect() protoreflect.Message {
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestoreResult.ProtoReflect.Descriptor instead.
+func (*RestoreResult) Descriptor() ([]byte, []int) {
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *RestoreResult) GetFilename() string {
+	if x != nil {
+		return x.Filename
+	}
+	return ""
+}
+
+func (x *RestoreResult) GetRestored() bool {
+	if x != nil {
+		return x.Restored
+	}
+	return false
+}
+
+func (x *RestoreResult) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// The response to a Restore.
+type RestoreResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One result for each filename, in the order of the request.
+	Results       []*RestoreResult `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RestoreResponse) Reset() {
+	*x = RestoreResponse{}
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestoreResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestoreResponse) ProtoMessage() {}
+
+func (x *RestoreResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestoreResponse.ProtoReflect.Descriptor instead.
+func (*RestoreResponse) Descriptor() ([]byte, []int) {
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *RestoreResponse) GetResults() []*RestoreResult {
+	if x != nil {
+		return x.Results
+	}
+	return nil
+}
+
+// Which images of the trash to list.
+type ListTrashRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The provider to list; empty is the default provider, "*" is all of them.
+	Provider string `protobuf:"bytes,1,opt,name=provider,proto3" json:"provider,omitempty"`
+	// Filter: as ListRequest.query.
+	Query string `protobuf:"bytes,2,opt,name=query,proto3" json:"query,omitempty"`
+	// The maximum number of images; 0 means all.
+	Limit uint32 `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`
+	// Resume after the batch that carried this token, with the same query.
+	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListTrashRequest) Reset() {
+	*x = ListTrashRequest{}
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTrashRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTrashRequest) ProtoMessage() {}
+
+func (x *ListTrashRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTrashRequest.ProtoReflect.Descriptor instead.
+func (*ListTrashRequest) Descriptor() ([]byte, []int) {
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ListTrashRequest) GetProvider() string {
+	if x != nil {
+		return x.Provider
+	}
+	return ""
+}
+
+func (x *ListTrashRequest) GetQuery() string {
+	if x != nil {
+		return x.Query
+	}
+	return ""
+}
+
+func (x *ListTrashRequest) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *ListTrashRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// A batch of a trash listing, in its order.
+type ListTrashResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The images.
+	Images []*Image `protobuf:"bytes,1,rep,name=images,proto3" json:"images,omitempty"`
+	// Resumes after this batch; empty when nothing is left.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListTrashResponse) Reset() {
+	*x = ListTrashResponse{}
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTrashResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTrashResponse) ProtoMessage() {}
+
+func (x *ListTrashResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTrashResponse.ProtoReflect.Descriptor instead.
+func (*ListTrashResponse) Descriptor() ([]byte, []int) {
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ListTrashResponse) GetImages() []*Image {
+	if x != nil {
+		return x.Images
+	}
+	return nil
+}
+
+func (x *ListTrashResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// Which images of the trash to delete for good: filenames, or all.
+type PurgeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The filenames, at most 1,000. One that is not in the trash is left out.
+	Filenames []string `protobuf:"bytes,1,rep,name=filenames,proto3" json:"filenames,omitempty"`
+	// All that are in the trash.
+	All bool `protobuf:"varint,2,opt,name=all,proto3" json:"all,omitempty"`
+	// The provider of the images; empty is the default provider, "*" is refused.
+	Provider      string `protobuf:"bytes,3,opt,name=provider,proto3" json:"provider,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PurgeRequest) Reset() {
+	*x = PurgeRequest{}
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PurgeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PurgeRequest) ProtoMessage() {}
+
+func (x *PurgeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PurgeRequest.ProtoReflect.Descriptor instead.
+func (*PurgeRequest) Descriptor() ([]byte, []int) {
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *PurgeRequest) GetFilenames() []string {
+	if x != nil {
+		return x.Filenames
+	}
+	return nil
+}
+
+func (x *PurgeRequest) GetAll() bool {
+	if x != nil {
+		return x.All
+	}
+	return false
+}
+
+func (x *PurgeRequest) GetProvider() string {
+	if x != nil {
+		return x.Provider
+	}
+	return ""
+}
+
+// The result of a Purge.
+type PurgeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Number of images that are gone.
+	Count uint64 `protobuf:"varint,1,opt,name=count,proto3" json:"count,omitempty"`
+	// Sum of their sizes in bytes.
+	Bytes uint64 `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// True when there are more: call again.
+	More          bool `protobuf:"varint,3,opt,name=more,proto3" json:"more,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PurgeResponse) Reset() {
+	*x = PurgeResponse{}
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PurgeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PurgeResponse) ProtoMessage() {}
+
+func (x *PurgeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PurgeResponse.ProtoReflect.Descriptor instead.
+func (*PurgeResponse) Descriptor() ([]byte, []int) {
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *PurgeResponse) GetCount() uint64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *PurgeResponse) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *PurgeResponse) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
 // Criteria and filters of a Cleanup. At least one criterion is required: older_than or older_than_age, keep_count or
 // keep_bytes.
 type CleanupRequest struct {
@@ -1759,14 +2254,19 @@ type CleanupRequest struct {
 	MaxDeletes *uint32 `protobuf:"varint,8,opt,name=max_deletes,json=maxDeletes,proto3,oneof" json:"max_deletes,omitempty"`
 	// Criterion: as older_than, as an age by the daemon's clock; not negative. The daemon then ignores older_than. Send
 	// older_than with it nevertheless: an older daemon ignores this field, and would protect no image by its age.
-	OlderThanAge  *durationpb.Duration `protobuf:"bytes,9,opt,name=older_than_age,json=olderThanAge,proto3" json:"older_than_age,omitempty"`
+	OlderThanAge *durationpb.Duration `protobuf:"bytes,9,opt,name=older_than_age,json=olderThanAge,proto3" json:"older_than_age,omitempty"`
+	// Delete for good, past the trash. An older daemon deletes for good anyway.
+	Permanent bool `protobuf:"varint,11,opt,name=permanent,proto3" json:"permanent,omitempty"`
+	// Run this retention policy of the configuration now, with its filters and criteria: fields 1 to 6 and 9 stay empty, so
+	// that an older daemon sees no criterion and refuses. dry_run, max_deletes and permanent keep their meaning.
+	Policy        string `protobuf:"bytes,12,opt,name=policy,proto3" json:"policy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CleanupRequest) Reset() {
 	*x = CleanupRequest{}
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[18]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1778,7 +2278,7 @@ func (x *CleanupRequest) String() string {
 func (*CleanupRequest) ProtoMessage() {}
 
 func (x *CleanupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[18]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1791,7 +2291,7 @@ func (x *CleanupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CleanupRequest.ProtoReflect.Descriptor instead.
 func (*CleanupRequest) Descriptor() ([]byte, []int) {
-	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{18}
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *CleanupRequest) GetProvider() string {
@@ -1857,6 +2357,20 @@ func (x *CleanupRequest) GetOlderThanAge() *durationpb.Duration {
 	return nil
 }
 
+func (x *CleanupRequest) GetPermanent() bool {
+	if x != nil {
+		return x.Permanent
+	}
+	return false
+}
+
+func (x *CleanupRequest) GetPolicy() string {
+	if x != nil {
+		return x.Policy
+	}
+	return ""
+}
+
 // The result of a Cleanup, or of a dry run.
 type CleanupResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1872,6 +2386,11 @@ type CleanupResponse struct {
 	DryRun bool `protobuf:"varint,5,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
 	// True when max_deletes was reached and more images would be deleted.
 	More bool `protobuf:"varint,6,opt,name=more,proto3" json:"more,omitempty"`
+	// Why images go, with the number and size of those that go for it; the same images as deleted_count.
+	Reasons []*Reason `protobuf:"bytes,8,rep,name=reasons,proto3" json:"reasons,omitempty"`
+	// Until when Restore can bring the images back, of a dry run those that would go if it ran now; unset: they are deleted
+	// for good, or an older daemon answered.
+	RestorableUntil *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=restorable_until,json=restorableUntil,proto3" json:"restorable_until,omitempty"`
 	// Number of images that match the filters and have a timestamp after the daemon's clock: kept, and not counted by
 	// keep_count and keep_bytes. An older daemon sends none.
 	KeptFuture    uint64 `protobuf:"varint,10,opt,name=kept_future,json=keptFuture,proto3" json:"kept_future,omitempty"`
@@ -1881,7 +2400,7 @@ type CleanupResponse struct {
 
 func (x *CleanupResponse) Reset() {
 	*x = CleanupResponse{}
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[19]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1893,7 +2412,7 @@ func (x *CleanupResponse) String() string {
 func (*CleanupResponse) ProtoMessage() {}
 
 func (x *CleanupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[19]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1906,7 +2425,7 @@ func (x *CleanupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CleanupResponse.ProtoReflect.Descriptor instead.
 func (*CleanupResponse) Descriptor() ([]byte, []int) {
-	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{19}
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *CleanupResponse) GetDeletedCount() uint64 {
@@ -1951,9 +2470,87 @@ func (x *CleanupResponse) GetMore() bool {
 	return false
 }
 
+func (x *CleanupResponse) GetReasons() []*Reason {
+	if x != nil {
+		return x.Reasons
+	}
+	return nil
+}
+
+func (x *CleanupResponse) GetRestorableUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RestorableUntil
+	}
+	return nil
+}
+
 func (x *CleanupResponse) GetKeptFuture() uint64 {
 	if x != nil {
 		return x.KeptFuture
+	}
+	return 0
+}
+
+// Why images go by a Cleanup.
+type Reason struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In words, such as "older than 30d, not among the last 1,000 of flux-schnell".
+	Text string `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
+	// Number of images.
+	Count uint64 `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
+	// Sum of their sizes in bytes.
+	Bytes         uint64 `protobuf:"varint,3,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Reason) Reset() {
+	*x = Reason{}
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Reason) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Reason) ProtoMessage() {}
+
+func (x *Reason) ProtoReflect() protoreflect.Message {
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Reason.ProtoReflect.Descriptor instead.
+func (*Reason) Descriptor() ([]byte, []int) {
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *Reason) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *Reason) GetCount() uint64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *Reason) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
 	}
 	return 0
 }
@@ -1991,7 +2588,7 @@ type StatsRequest struct {
 
 func (x *StatsRequest) Reset() {
 	*x = StatsRequest{}
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[20]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2003,7 +2600,7 @@ func (x *StatsRequest) String() string {
 func (*StatsRequest) ProtoMessage() {}
 
 func (x *StatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[20]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2016,7 +2613,7 @@ func (x *StatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsRequest.ProtoReflect.Descriptor instead.
 func (*StatsRequest) Descriptor() ([]byte, []int) {
-	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{20}
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *StatsRequest) GetProvider() string {
@@ -2113,7 +2710,7 @@ type StatsResponse struct {
 
 func (x *StatsResponse) Reset() {
 	*x = StatsResponse{}
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[21]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2125,7 +2722,7 @@ func (x *StatsResponse) String() string {
 func (*StatsResponse) ProtoMessage() {}
 
 func (x *StatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[21]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2138,7 +2735,7 @@ func (x *StatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsResponse.ProtoReflect.Descriptor instead.
 func (*StatsResponse) Descriptor() ([]byte, []int) {
-	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{21}
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *StatsResponse) GetProviders() []*ProviderStats {
@@ -2186,7 +2783,7 @@ type Totals struct {
 
 func (x *Totals) Reset() {
 	*x = Totals{}
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[22]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2198,7 +2795,7 @@ func (x *Totals) String() string {
 func (*Totals) ProtoMessage() {}
 
 func (x *Totals) ProtoReflect() protoreflect.Message {
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[22]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2211,7 +2808,7 @@ func (x *Totals) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Totals.ProtoReflect.Descriptor instead.
 func (*Totals) Descriptor() ([]byte, []int) {
-	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{22}
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Totals) GetCount() uint64 {
@@ -2267,15 +2864,22 @@ type ProviderStats struct {
 	PinnedCount uint64 `protobuf:"varint,10,opt,name=pinned_count,json=pinnedCount,proto3" json:"pinned_count,omitempty"`
 	// Size of the file system that holds the images, in bytes; unset for object stores.
 	CapacityBytes *uint64 `protobuf:"varint,11,opt,name=capacity_bytes,json=capacityBytes,proto3,oneof" json:"capacity_bytes,omitempty"`
-	// Free space on it in bytes, as available to the daemon's user; unset for object stores.
-	FreeBytes     *uint64 `protobuf:"varint,12,opt,name=free_bytes,json=freeBytes,proto3,oneof" json:"free_bytes,omitempty"`
+	// Free space on it in bytes, as available to the daemon's user, with that of the trash, which gives way; unset for object
+	// stores.
+	FreeBytes *uint64 `protobuf:"varint,12,opt,name=free_bytes,json=freeBytes,proto3,oneof" json:"free_bytes,omitempty"`
+	// Number of images in the trash, which are counted nowhere else.
+	TrashCount uint64 `protobuf:"varint,13,opt,name=trash_count,json=trashCount,proto3" json:"trash_count,omitempty"`
+	// Sum of their sizes in bytes.
+	TrashBytes uint64 `protobuf:"varint,14,opt,name=trash_bytes,json=trashBytes,proto3" json:"trash_bytes,omitempty"`
+	// The retention policies that apply to this provider.
+	Policies      []*PolicyStats `protobuf:"bytes,15,rep,name=policies,proto3" json:"policies,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ProviderStats) Reset() {
 	*x = ProviderStats{}
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[23]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2287,7 +2891,7 @@ func (x *ProviderStats) String() string {
 func (*ProviderStats) ProtoMessage() {}
 
 func (x *ProviderStats) ProtoReflect() protoreflect.Message {
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[23]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2300,7 +2904,7 @@ func (x *ProviderStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProviderStats.ProtoReflect.Descriptor instead.
 func (*ProviderStats) Descriptor() ([]byte, []int) {
-	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{23}
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ProviderStats) GetProvider() string {
@@ -2387,6 +2991,118 @@ func (x *ProviderStats) GetFreeBytes() uint64 {
 	return 0
 }
 
+func (x *ProviderStats) GetTrashCount() uint64 {
+	if x != nil {
+		return x.TrashCount
+	}
+	return 0
+}
+
+func (x *ProviderStats) GetTrashBytes() uint64 {
+	if x != nil {
+		return x.TrashBytes
+	}
+	return 0
+}
+
+func (x *ProviderStats) GetPolicies() []*PolicyStats {
+	if x != nil {
+		return x.Policies
+	}
+	return nil
+}
+
+// The runs of a retention policy on one provider.
+type PolicyStats struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The policy's name in the configuration.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// When it ran last; unset: never.
+	LastRun *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=last_run,json=lastRun,proto3" json:"last_run,omitempty"`
+	// When it runs next.
+	NextRun *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=next_run,json=nextRun,proto3" json:"next_run,omitempty"`
+	// True while its next run is the first one that deletes: the last one was a dry run, or none was.
+	Announced bool `protobuf:"varint,4,opt,name=announced,proto3" json:"announced,omitempty"`
+	// Number of images that went by its last run, or would have gone by a dry run.
+	LastCount uint64 `protobuf:"varint,5,opt,name=last_count,json=lastCount,proto3" json:"last_count,omitempty"`
+	// Sum of their sizes in bytes.
+	LastBytes     uint64 `protobuf:"varint,6,opt,name=last_bytes,json=lastBytes,proto3" json:"last_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PolicyStats) Reset() {
+	*x = PolicyStats{}
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PolicyStats) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PolicyStats) ProtoMessage() {}
+
+func (x *PolicyStats) ProtoReflect() protoreflect.Message {
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PolicyStats.ProtoReflect.Descriptor instead.
+func (*PolicyStats) Descriptor() ([]byte, []int) {
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *PolicyStats) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *PolicyStats) GetLastRun() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastRun
+	}
+	return nil
+}
+
+func (x *PolicyStats) GetNextRun() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NextRun
+	}
+	return nil
+}
+
+func (x *PolicyStats) GetAnnounced() bool {
+	if x != nil {
+		return x.Announced
+	}
+	return false
+}
+
+func (x *PolicyStats) GetLastCount() uint64 {
+	if x != nil {
+		return x.LastCount
+	}
+	return 0
+}
+
+func (x *PolicyStats) GetLastBytes() uint64 {
+	if x != nil {
+		return x.LastBytes
+	}
+	return 0
+}
+
 // The totals of one group.
 type GroupStats struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2404,7 +3120,7 @@ type GroupStats struct {
 
 func (x *GroupStats) Reset() {
 	*x = GroupStats{}
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[24]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2416,7 +3132,7 @@ func (x *GroupStats) String() string {
 func (*GroupStats) ProtoMessage() {}
 
 func (x *GroupStats) ProtoReflect() protoreflect.Message {
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[24]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2429,7 +3145,7 @@ func (x *GroupStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupStats.ProtoReflect.Descriptor instead.
 func (*GroupStats) Descriptor() ([]byte, []int) {
-	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{24}
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *GroupStats) GetName() string {
@@ -2484,7 +3200,7 @@ const file_imagestorage_v1_image_storage_proto_rawDesc = "" +
 	"\x05width\x18\b \x01(\rR\x05width\x12\x16\n" +
 	"\x06height\x18\t \x01(\rR\x06heightB\b\n" +
 	"\x06_stepsB\x06\n" +
-	"\x04_cfg\"\xe5\x03\n" +
+	"\x04_cfg\"\x9a\x05\n" +
 	"\x05Image\x12\x10\n" +
 	"\x03url\x18\x01 \x01(\tR\x03url\x12\x1a\n" +
 	"\bfilename\x18\x02 \x01(\tR\bfilename\x12\x12\n" +
@@ -2504,12 +3220,18 @@ const file_imagestorage_v1_image_storage_proto_rawDesc = "" +
 	"\x03key\x18\x0e \x01(\tR\x03key\x12;\n" +
 	"\n" +
 	"generation\x18\x0f \x01(\v2\x1b.imagestorage.v1.GenerationR\n" +
-	"generation\"\xa1\x01\n" +
+	"generation\x12;\n" +
+	"\vexpire_time\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\x12;\n" +
+	"\vdelete_time\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"deleteTime\x129\n" +
+	"\n" +
+	"purge_time\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampR\tpurgeTime\"\xa1\x01\n" +
 	"\vSaveRequest\x125\n" +
 	"\x06header\x18\x01 \x01(\v2\x1b.imagestorage.v1.SaveHeaderH\x00R\x06header\x12\x16\n" +
 	"\x05chunk\x18\x02 \x01(\fH\x00R\x05chunk\x128\n" +
 	"\atrailer\x18\x03 \x01(\v2\x1c.imagestorage.v1.SaveTrailerH\x00R\atrailerB\t\n" +
-	"\apayload\"\xb9\x02\n" +
+	"\apayload\"\x8d\x03\n" +
 	"\n" +
 	"SaveHeader\x12:\n" +
 	"\bmetadata\x18\x01 \x01(\v2\x1e.imagestorage.v1.ImageMetadataR\bmetadata\x12\x1a\n" +
@@ -2519,15 +3241,19 @@ const file_imagestorage_v1_image_storage_proto_rawDesc = "" +
 	"\x06sha256\x18\x05 \x01(\fR\x06sha256\x12!\n" +
 	"\fcontent_type\x18\x06 \x01(\tR\vcontentType\x12\x16\n" +
 	"\x06pinned\x18\a \x01(\bR\x06pinned\x125\n" +
-	"\bembedded\x18\b \x01(\x0e2\x19.imagestorage.v1.EmbeddedR\bembeddedB\a\n" +
+	"\bembedded\x18\b \x01(\x0e2\x19.imagestorage.v1.EmbeddedR\bembedded\x12%\n" +
+	"\x0eunless_deleted\x18\t \x01(\bR\runlessDeleted\x12+\n" +
+	"\x03ttl\x18\n" +
+	" \x01(\v2\x19.google.protobuf.DurationR\x03ttlB\a\n" +
 	"\x05_size\"G\n" +
 	"\vSaveTrailer\x12\x17\n" +
 	"\x04size\x18\x01 \x01(\x04H\x00R\x04size\x88\x01\x01\x12\x16\n" +
 	"\x06sha256\x18\x02 \x01(\fR\x06sha256B\a\n" +
-	"\x05_size\"X\n" +
+	"\x05_size\"r\n" +
 	"\fSaveResponse\x12,\n" +
 	"\x05image\x18\x01 \x01(\v2\x16.imagestorage.v1.ImageR\x05image\x12\x1a\n" +
-	"\breplayed\x18\x02 \x01(\bR\breplayed\"\x97\x01\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\x12\x18\n" +
+	"\adeleted\x18\x03 \x01(\bR\adeleted\"\x97\x01\n" +
 	"\n" +
 	"GetRequest\x12\x1a\n" +
 	"\bfilename\x18\x01 \x01(\tR\bfilename\x12\x1a\n" +
@@ -2578,16 +3304,44 @@ const file_imagestorage_v1_image_storage_proto_rawDesc = "" +
 	"\a_pinnedB\v\n" +
 	"\t_category\">\n" +
 	"\x0eUpdateResponse\x12,\n" +
-	"\x05image\x18\x01 \x01(\v2\x16.imagestorage.v1.ImageR\x05image\"I\n" +
+	"\x05image\x18\x01 \x01(\v2\x16.imagestorage.v1.ImageR\x05image\"g\n" +
 	"\rDeleteRequest\x12\x1c\n" +
 	"\tfilenames\x18\x01 \x03(\tR\tfilenames\x12\x1a\n" +
-	"\bprovider\x18\x02 \x01(\tR\bprovider\"\\\n" +
+	"\bprovider\x18\x02 \x01(\tR\bprovider\x12\x1c\n" +
+	"\tpermanent\x18\x03 \x01(\bR\tpermanent\"\xa3\x01\n" +
 	"\fDeleteResult\x12\x1a\n" +
 	"\bfilename\x18\x01 \x01(\tR\bfilename\x12\x18\n" +
 	"\adeleted\x18\x02 \x01(\bR\adeleted\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\"I\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12E\n" +
+	"\x10restorable_until\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x0frestorableUntil\"I\n" +
 	"\x0eDeleteResponse\x127\n" +
-	"\aresults\x18\x01 \x03(\v2\x1d.imagestorage.v1.DeleteResultR\aresults\"\x8f\x03\n" +
+	"\aresults\x18\x01 \x03(\v2\x1d.imagestorage.v1.DeleteResultR\aresults\"J\n" +
+	"\x0eRestoreRequest\x12\x1c\n" +
+	"\tfilenames\x18\x01 \x03(\tR\tfilenames\x12\x1a\n" +
+	"\bprovider\x18\x02 \x01(\tR\bprovider\"_\n" +
+	"\rRestoreResult\x12\x1a\n" +
+	"\bfilename\x18\x01 \x01(\tR\bfilename\x12\x1a\n" +
+	"\brestored\x18\x02 \x01(\bR\brestored\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"K\n" +
+	"\x0fRestoreResponse\x128\n" +
+	"\aresults\x18\x01 \x03(\v2\x1e.imagestorage.v1.RestoreResultR\aresults\"y\n" +
+	"\x10ListTrashRequest\x12\x1a\n" +
+	"\bprovider\x18\x01 \x01(\tR\bprovider\x12\x14\n" +
+	"\x05query\x18\x02 \x01(\tR\x05query\x12\x14\n" +
+	"\x05limit\x18\x03 \x01(\rR\x05limit\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x04 \x01(\tR\tpageToken\"k\n" +
+	"\x11ListTrashResponse\x12.\n" +
+	"\x06images\x18\x01 \x03(\v2\x16.imagestorage.v1.ImageR\x06images\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"Z\n" +
+	"\fPurgeRequest\x12\x1c\n" +
+	"\tfilenames\x18\x01 \x03(\tR\tfilenames\x12\x10\n" +
+	"\x03all\x18\x02 \x01(\bR\x03all\x12\x1a\n" +
+	"\bprovider\x18\x03 \x01(\tR\bprovider\"O\n" +
+	"\rPurgeResponse\x12\x14\n" +
+	"\x05count\x18\x01 \x01(\x04R\x05count\x12\x14\n" +
+	"\x05bytes\x18\x02 \x01(\x04R\x05bytes\x12\x12\n" +
+	"\x04more\x18\x03 \x01(\bR\x04more\"\xc5\x03\n" +
 	"\x0eCleanupRequest\x12\x1a\n" +
 	"\bprovider\x18\x01 \x01(\tR\bprovider\x129\n" +
 	"\n" +
@@ -2601,10 +3355,12 @@ const file_imagestorage_v1_image_storage_proto_rawDesc = "" +
 	"\adry_run\x18\a \x01(\bR\x06dryRun\x12$\n" +
 	"\vmax_deletes\x18\b \x01(\rH\x02R\n" +
 	"maxDeletes\x88\x01\x01\x12?\n" +
-	"\x0eolder_than_age\x18\t \x01(\v2\x19.google.protobuf.DurationR\folderThanAgeB\r\n" +
+	"\x0eolder_than_age\x18\t \x01(\v2\x19.google.protobuf.DurationR\folderThanAge\x12\x1c\n" +
+	"\tpermanent\x18\v \x01(\bR\tpermanent\x12\x16\n" +
+	"\x06policy\x18\f \x01(\tR\x06policyB\r\n" +
 	"\v_keep_countB\r\n" +
 	"\v_keep_bytesB\x0e\n" +
-	"\f_max_deletes\"\xe4\x01\n" +
+	"\f_max_deletes\"\xde\x02\n" +
 	"\x0fCleanupResponse\x12#\n" +
 	"\rdeleted_count\x18\x01 \x01(\x04R\fdeletedCount\x12\x1f\n" +
 	"\vfreed_bytes\x18\x02 \x01(\x04R\n" +
@@ -2613,10 +3369,16 @@ const file_imagestorage_v1_image_storage_proto_rawDesc = "" +
 	"\vkept_pinned\x18\x04 \x01(\x04R\n" +
 	"keptPinned\x12\x17\n" +
 	"\adry_run\x18\x05 \x01(\bR\x06dryRun\x12\x12\n" +
-	"\x04more\x18\x06 \x01(\bR\x04more\x12\x1f\n" +
+	"\x04more\x18\x06 \x01(\bR\x04more\x121\n" +
+	"\areasons\x18\b \x03(\v2\x17.imagestorage.v1.ReasonR\areasons\x12E\n" +
+	"\x10restorable_until\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x0frestorableUntil\x12\x1f\n" +
 	"\vkept_future\x18\n" +
 	" \x01(\x04R\n" +
-	"keptFuture\"\xe7\x02\n" +
+	"keptFuture\"H\n" +
+	"\x06Reason\x12\x12\n" +
+	"\x04text\x18\x01 \x01(\tR\x04text\x12\x14\n" +
+	"\x05count\x18\x02 \x01(\x04R\x05count\x12\x14\n" +
+	"\x05bytes\x18\x03 \x01(\x04R\x05bytes\"\xe7\x02\n" +
 	"\fStatsRequest\x12\x1a\n" +
 	"\bprovider\x18\x01 \x01(\tR\bprovider\x129\n" +
 	"\n" +
@@ -2642,7 +3404,7 @@ const file_imagestorage_v1_image_storage_proto_rawDesc = "" +
 	"\x05count\x18\x01 \x01(\x04R\x05count\x12\x14\n" +
 	"\x05bytes\x18\x02 \x01(\x04R\x05bytes\x122\n" +
 	"\x06oldest\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x06oldest\x122\n" +
-	"\x06newest\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x06newest\"\xa3\x04\n" +
+	"\x06newest\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x06newest\"\x9f\x05\n" +
 	"\rProviderStats\x12\x1a\n" +
 	"\bprovider\x18\x01 \x01(\tR\bprovider\x12!\n" +
 	"\fstorage_type\x18\x02 \x01(\tR\vstorageType\x12\x14\n" +
@@ -2658,9 +3420,23 @@ const file_imagestorage_v1_image_storage_proto_rawDesc = "" +
 	" \x01(\x04R\vpinnedCount\x12*\n" +
 	"\x0ecapacity_bytes\x18\v \x01(\x04H\x00R\rcapacityBytes\x88\x01\x01\x12\"\n" +
 	"\n" +
-	"free_bytes\x18\f \x01(\x04H\x01R\tfreeBytes\x88\x01\x01B\x11\n" +
+	"free_bytes\x18\f \x01(\x04H\x01R\tfreeBytes\x88\x01\x01\x12\x1f\n" +
+	"\vtrash_count\x18\r \x01(\x04R\n" +
+	"trashCount\x12\x1f\n" +
+	"\vtrash_bytes\x18\x0e \x01(\x04R\n" +
+	"trashBytes\x128\n" +
+	"\bpolicies\x18\x0f \x03(\v2\x1c.imagestorage.v1.PolicyStatsR\bpoliciesB\x11\n" +
 	"\x0f_capacity_bytesB\r\n" +
-	"\v_free_bytes\"`\n" +
+	"\v_free_bytes\"\xeb\x01\n" +
+	"\vPolicyStats\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x125\n" +
+	"\blast_run\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\alastRun\x125\n" +
+	"\bnext_run\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\anextRun\x12\x1c\n" +
+	"\tannounced\x18\x04 \x01(\bR\tannounced\x12\x1d\n" +
+	"\n" +
+	"last_count\x18\x05 \x01(\x04R\tlastCount\x12\x1d\n" +
+	"\n" +
+	"last_bytes\x18\x06 \x01(\x04R\tlastBytes\"`\n" +
 	"\n" +
 	"GroupStats\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
@@ -2682,14 +3458,17 @@ const file_imagestorage_v1_image_storage_proto_rawDesc = "" +
 	"\x0eGROUP_BY_MODEL\x10\x03\x12\x15\n" +
 	"\x11GROUP_BY_CATEGORY\x10\x04\x12\x10\n" +
 	"\fGROUP_BY_TAG\x10\x05\x12\x11\n" +
-	"\rGROUP_BY_LORA\x10\x062\xa5\x04\n" +
+	"\rGROUP_BY_LORA\x10\x062\xa0\x06\n" +
 	"\fImageStorage\x12E\n" +
 	"\x04Save\x12\x1c.imagestorage.v1.SaveRequest\x1a\x1d.imagestorage.v1.SaveResponse(\x01\x12G\n" +
 	"\x03Get\x12\x1b.imagestorage.v1.GetRequest\x1a\x1c.imagestorage.v1.GetResponse\"\x03\x90\x02\x010\x01\x12J\n" +
 	"\x04List\x12\x1c.imagestorage.v1.ListRequest\x1a\x1d.imagestorage.v1.ListResponse\"\x03\x90\x02\x010\x01\x12N\n" +
 	"\x06Update\x12\x1e.imagestorage.v1.UpdateRequest\x1a\x1f.imagestorage.v1.UpdateResponse\"\x03\x90\x02\x02\x12N\n" +
 	"\x06Delete\x12\x1e.imagestorage.v1.DeleteRequest\x1a\x1f.imagestorage.v1.DeleteResponse\"\x03\x90\x02\x02\x12L\n" +
-	"\aCleanup\x12\x1f.imagestorage.v1.CleanupRequest\x1a .imagestorage.v1.CleanupResponse\x12K\n" +
+	"\aCleanup\x12\x1f.imagestorage.v1.CleanupRequest\x1a .imagestorage.v1.CleanupResponse\x12Q\n" +
+	"\aRestore\x12\x1f.imagestorage.v1.RestoreRequest\x1a .imagestorage.v1.RestoreResponse\"\x03\x90\x02\x02\x12Y\n" +
+	"\tListTrash\x12!.imagestorage.v1.ListTrashRequest\x1a\".imagestorage.v1.ListTrashResponse\"\x03\x90\x02\x010\x01\x12K\n" +
+	"\x05Purge\x12\x1d.imagestorage.v1.PurgeRequest\x1a\x1e.imagestorage.v1.PurgeResponse\"\x03\x90\x02\x02\x12K\n" +
 	"\x05Stats\x12\x1d.imagestorage.v1.StatsRequest\x1a\x1e.imagestorage.v1.StatsResponse\"\x03\x90\x02\x01Bu\n" +
 	"\x13dev.imagestorage.v1P\x01ZJgithub.com/imagestorage/imagestorage/gen/go/imagestorage/v1;imagestoragev1\xaa\x02\x0fImageStorage.V1b\x06proto3"
 
@@ -2706,7 +3485,7 @@ func file_imagestorage_v1_image_storage_proto_rawDescGZIP() []byte {
 }
 
 var file_imagestorage_v1_image_storage_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_imagestorage_v1_image_storage_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_imagestorage_v1_image_storage_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_imagestorage_v1_image_storage_proto_goTypes = []any{
 	(Embedded)(0),                 // 0: imagestorage.v1.Embedded
 	(Order)(0),                    // 1: imagestorage.v1.Order
@@ -2729,68 +3508,95 @@ var file_imagestorage_v1_image_storage_proto_goTypes = []any{
 	(*DeleteRequest)(nil),         // 18: imagestorage.v1.DeleteRequest
 	(*DeleteResult)(nil),          // 19: imagestorage.v1.DeleteResult
 	(*DeleteResponse)(nil),        // 20: imagestorage.v1.DeleteResponse
-	(*CleanupRequest)(nil),        // 21: imagestorage.v1.CleanupRequest
-	(*CleanupResponse)(nil),       // 22: imagestorage.v1.CleanupResponse
-	(*StatsRequest)(nil),          // 23: imagestorage.v1.StatsRequest
-	(*StatsResponse)(nil),         // 24: imagestorage.v1.StatsResponse
-	(*Totals)(nil),                // 25: imagestorage.v1.Totals
-	(*ProviderStats)(nil),         // 26: imagestorage.v1.ProviderStats
-	(*GroupStats)(nil),            // 27: imagestorage.v1.GroupStats
-	(*timestamppb.Timestamp)(nil), // 28: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 29: google.protobuf.Duration
+	(*RestoreRequest)(nil),        // 21: imagestorage.v1.RestoreRequest
+	(*RestoreResult)(nil),         // 22: imagestorage.v1.RestoreResult
+	(*RestoreResponse)(nil),       // 23: imagestorage.v1.RestoreResponse
+	(*ListTrashRequest)(nil),      // 24: imagestorage.v1.ListTrashRequest
+	(*ListTrashResponse)(nil),     // 25: imagestorage.v1.ListTrashResponse
+	(*PurgeRequest)(nil),          // 26: imagestorage.v1.PurgeRequest
+	(*PurgeResponse)(nil),         // 27: imagestorage.v1.PurgeResponse
+	(*CleanupRequest)(nil),        // 28: imagestorage.v1.CleanupRequest
+	(*CleanupResponse)(nil),       // 29: imagestorage.v1.CleanupResponse
+	(*Reason)(nil),                // 30: imagestorage.v1.Reason
+	(*StatsRequest)(nil),          // 31: imagestorage.v1.StatsRequest
+	(*StatsResponse)(nil),         // 32: imagestorage.v1.StatsResponse
+	(*Totals)(nil),                // 33: imagestorage.v1.Totals
+	(*ProviderStats)(nil),         // 34: imagestorage.v1.ProviderStats
+	(*PolicyStats)(nil),           // 35: imagestorage.v1.PolicyStats
+	(*GroupStats)(nil),            // 36: imagestorage.v1.GroupStats
+	(*timestamppb.Timestamp)(nil), // 37: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 38: google.protobuf.Duration
 }
 var file_imagestorage_v1_image_storage_proto_depIdxs = []int32{
-	28, // 0: imagestorage.v1.ImageMetadata.timestamp:type_name -> google.protobuf.Timestamp
+	37, // 0: imagestorage.v1.ImageMetadata.timestamp:type_name -> google.protobuf.Timestamp
 	3,  // 1: imagestorage.v1.Image.metadata:type_name -> imagestorage.v1.ImageMetadata
-	28, // 2: imagestorage.v1.Image.create_time:type_name -> google.protobuf.Timestamp
+	37, // 2: imagestorage.v1.Image.create_time:type_name -> google.protobuf.Timestamp
 	4,  // 3: imagestorage.v1.Image.generation:type_name -> imagestorage.v1.Generation
-	7,  // 4: imagestorage.v1.SaveRequest.header:type_name -> imagestorage.v1.SaveHeader
-	8,  // 5: imagestorage.v1.SaveRequest.trailer:type_name -> imagestorage.v1.SaveTrailer
-	3,  // 6: imagestorage.v1.SaveHeader.metadata:type_name -> imagestorage.v1.ImageMetadata
-	0,  // 7: imagestorage.v1.SaveHeader.embedded:type_name -> imagestorage.v1.Embedded
-	5,  // 8: imagestorage.v1.SaveResponse.image:type_name -> imagestorage.v1.Image
-	5,  // 9: imagestorage.v1.GetResponse.image:type_name -> imagestorage.v1.Image
-	28, // 10: imagestorage.v1.DateRange.start:type_name -> google.protobuf.Timestamp
-	28, // 11: imagestorage.v1.DateRange.end:type_name -> google.protobuf.Timestamp
-	12, // 12: imagestorage.v1.ListRequest.date_range:type_name -> imagestorage.v1.DateRange
-	1,  // 13: imagestorage.v1.ListRequest.order:type_name -> imagestorage.v1.Order
-	5,  // 14: imagestorage.v1.ListResponse.images:type_name -> imagestorage.v1.Image
-	15, // 15: imagestorage.v1.ListResponse.hints:type_name -> imagestorage.v1.Hint
-	5,  // 16: imagestorage.v1.UpdateResponse.image:type_name -> imagestorage.v1.Image
-	19, // 17: imagestorage.v1.DeleteResponse.results:type_name -> imagestorage.v1.DeleteResult
-	28, // 18: imagestorage.v1.CleanupRequest.older_than:type_name -> google.protobuf.Timestamp
-	29, // 19: imagestorage.v1.CleanupRequest.older_than_age:type_name -> google.protobuf.Duration
-	12, // 20: imagestorage.v1.StatsRequest.date_range:type_name -> imagestorage.v1.DateRange
-	2,  // 21: imagestorage.v1.StatsRequest.by:type_name -> imagestorage.v1.GroupBy
-	26, // 22: imagestorage.v1.StatsResponse.providers:type_name -> imagestorage.v1.ProviderStats
-	25, // 23: imagestorage.v1.StatsResponse.total:type_name -> imagestorage.v1.Totals
-	27, // 24: imagestorage.v1.StatsResponse.groups:type_name -> imagestorage.v1.GroupStats
-	28, // 25: imagestorage.v1.Totals.oldest:type_name -> google.protobuf.Timestamp
-	28, // 26: imagestorage.v1.Totals.newest:type_name -> google.protobuf.Timestamp
-	28, // 27: imagestorage.v1.ProviderStats.oldest:type_name -> google.protobuf.Timestamp
-	28, // 28: imagestorage.v1.ProviderStats.newest:type_name -> google.protobuf.Timestamp
-	27, // 29: imagestorage.v1.ProviderStats.by_model:type_name -> imagestorage.v1.GroupStats
-	27, // 30: imagestorage.v1.ProviderStats.by_category:type_name -> imagestorage.v1.GroupStats
-	27, // 31: imagestorage.v1.ProviderStats.by_date:type_name -> imagestorage.v1.GroupStats
-	6,  // 32: imagestorage.v1.ImageStorage.Save:input_type -> imagestorage.v1.SaveRequest
-	10, // 33: imagestorage.v1.ImageStorage.Get:input_type -> imagestorage.v1.GetRequest
-	13, // 34: imagestorage.v1.ImageStorage.List:input_type -> imagestorage.v1.ListRequest
-	16, // 35: imagestorage.v1.ImageStorage.Update:input_type -> imagestorage.v1.UpdateRequest
-	18, // 36: imagestorage.v1.ImageStorage.Delete:input_type -> imagestorage.v1.DeleteRequest
-	21, // 37: imagestorage.v1.ImageStorage.Cleanup:input_type -> imagestorage.v1.CleanupRequest
-	23, // 38: imagestorage.v1.ImageStorage.Stats:input_type -> imagestorage.v1.StatsRequest
-	9,  // 39: imagestorage.v1.ImageStorage.Save:output_type -> imagestorage.v1.SaveResponse
-	11, // 40: imagestorage.v1.ImageStorage.Get:output_type -> imagestorage.v1.GetResponse
-	14, // 41: imagestorage.v1.ImageStorage.List:output_type -> imagestorage.v1.ListResponse
-	17, // 42: imagestorage.v1.ImageStorage.Update:output_type -> imagestorage.v1.UpdateResponse
-	20, // 43: imagestorage.v1.ImageStorage.Delete:output_type -> imagestorage.v1.DeleteResponse
-	22, // 44: imagestorage.v1.ImageStorage.Cleanup:output_type -> imagestorage.v1.CleanupResponse
-	24, // 45: imagestorage.v1.ImageStorage.Stats:output_type -> imagestorage.v1.StatsResponse
-	39, // [39:46] is the sub-list for method output_type
-	32, // [32:39] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	37, // 4: imagestorage.v1.Image.expire_time:type_name -> google.protobuf.Timestamp
+	37, // 5: imagestorage.v1.Image.delete_time:type_name -> google.protobuf.Timestamp
+	37, // 6: imagestorage.v1.Image.purge_time:type_name -> google.protobuf.Timestamp
+	7,  // 7: imagestorage.v1.SaveRequest.header:type_name -> imagestorage.v1.SaveHeader
+	8,  // 8: imagestorage.v1.SaveRequest.trailer:type_name -> imagestorage.v1.SaveTrailer
+	3,  // 9: imagestorage.v1.SaveHeader.metadata:type_name -> imagestorage.v1.ImageMetadata
+	0,  // 10: imagestorage.v1.SaveHeader.embedded:type_name -> imagestorage.v1.Embedded
+	38, // 11: imagestorage.v1.SaveHeader.ttl:type_name -> google.protobuf.Duration
+	5,  // 12: imagestorage.v1.SaveResponse.image:type_name -> imagestorage.v1.Image
+	5,  // 13: imagestorage.v1.GetResponse.image:type_name -> imagestorage.v1.Image
+	37, // 14: imagestorage.v1.DateRange.start:type_name -> google.protobuf.Timestamp
+	37, // 15: imagestorage.v1.DateRange.end:type_name -> google.protobuf.Timestamp
+	12, // 16: imagestorage.v1.ListRequest.date_range:type_name -> imagestorage.v1.DateRange
+	1,  // 17: imagestorage.v1.ListRequest.order:type_name -> imagestorage.v1.Order
+	5,  // 18: imagestorage.v1.ListResponse.images:type_name -> imagestorage.v1.Image
+	15, // 19: imagestorage.v1.ListResponse.hints:type_name -> imagestorage.v1.Hint
+	5,  // 20: imagestorage.v1.UpdateResponse.image:type_name -> imagestorage.v1.Image
+	37, // 21: imagestorage.v1.DeleteResult.restorable_until:type_name -> google.protobuf.Timestamp
+	19, // 22: imagestorage.v1.DeleteResponse.results:type_name -> imagestorage.v1.DeleteResult
+	22, // 23: imagestorage.v1.RestoreResponse.results:type_name -> imagestorage.v1.RestoreResult
+	5,  // 24: imagestorage.v1.ListTrashResponse.images:type_name -> imagestorage.v1.Image
+	37, // 25: imagestorage.v1.CleanupRequest.older_than:type_name -> google.protobuf.Timestamp
+	38, // 26: imagestorage.v1.CleanupRequest.older_than_age:type_name -> google.protobuf.Duration
+	30, // 27: imagestorage.v1.CleanupResponse.reasons:type_name -> imagestorage.v1.Reason
+	37, // 28: imagestorage.v1.CleanupResponse.restorable_until:type_name -> google.protobuf.Timestamp
+	12, // 29: imagestorage.v1.StatsRequest.date_range:type_name -> imagestorage.v1.DateRange
+	2,  // 30: imagestorage.v1.StatsRequest.by:type_name -> imagestorage.v1.GroupBy
+	34, // 31: imagestorage.v1.StatsResponse.providers:type_name -> imagestorage.v1.ProviderStats
+	33, // 32: imagestorage.v1.StatsResponse.total:type_name -> imagestorage.v1.Totals
+	36, // 33: imagestorage.v1.StatsResponse.groups:type_name -> imagestorage.v1.GroupStats
+	37, // 34: imagestorage.v1.Totals.oldest:type_name -> google.protobuf.Timestamp
+	37, // 35: imagestorage.v1.Totals.newest:type_name -> google.protobuf.Timestamp
+	37, // 36: imagestorage.v1.ProviderStats.oldest:type_name -> google.protobuf.Timestamp
+	37, // 37: imagestorage.v1.ProviderStats.newest:type_name -> google.protobuf.Timestamp
+	36, // 38: imagestorage.v1.ProviderStats.by_model:type_name -> imagestorage.v1.GroupStats
+	36, // 39: imagestorage.v1.ProviderStats.by_category:type_name -> imagestorage.v1.GroupStats
+	36, // 40: imagestorage.v1.ProviderStats.by_date:type_name -> imagestorage.v1.GroupStats
+	35, // 41: imagestorage.v1.ProviderStats.policies:type_name -> imagestorage.v1.PolicyStats
+	37, // 42: imagestorage.v1.PolicyStats.last_run:type_name -> google.protobuf.Timestamp
+	37, // 43: imagestorage.v1.PolicyStats.next_run:type_name -> google.protobuf.Timestamp
+	6,  // 44: imagestorage.v1.ImageStorage.Save:input_type -> imagestorage.v1.SaveRequest
+	10, // 45: imagestorage.v1.ImageStorage.Get:input_type -> imagestorage.v1.GetRequest
+	13, // 46: imagestorage.v1.ImageStorage.List:input_type -> imagestorage.v1.ListRequest
+	16, // 47: imagestorage.v1.ImageStorage.Update:input_type -> imagestorage.v1.UpdateRequest
+	18, // 48: imagestorage.v1.ImageStorage.Delete:input_type -> imagestorage.v1.DeleteRequest
+	28, // 49: imagestorage.v1.ImageStorage.Cleanup:input_type -> imagestorage.v1.CleanupRequest
+	21, // 50: imagestorage.v1.ImageStorage.Restore:input_type -> imagestorage.v1.RestoreRequest
+	24, // 51: imagestorage.v1.ImageStorage.ListTrash:input_type -> imagestorage.v1.ListTrashRequest
+	26, // 52: imagestorage.v1.ImageStorage.Purge:input_type -> imagestorage.v1.PurgeRequest
+	31, // 53: imagestorage.v1.ImageStorage.Stats:input_type -> imagestorage.v1.StatsRequest
+	9,  // 54: imagestorage.v1.ImageStorage.Save:output_type -> imagestorage.v1.SaveResponse
+	11, // 55: imagestorage.v1.ImageStorage.Get:output_type -> imagestorage.v1.GetResponse
+	14, // 56: imagestorage.v1.ImageStorage.List:output_type -> imagestorage.v1.ListResponse
+	17, // 57: imagestorage.v1.ImageStorage.Update:output_type -> imagestorage.v1.UpdateResponse
+	20, // 58: imagestorage.v1.ImageStorage.Delete:output_type -> imagestorage.v1.DeleteResponse
+	29, // 59: imagestorage.v1.ImageStorage.Cleanup:output_type -> imagestorage.v1.CleanupResponse
+	23, // 60: imagestorage.v1.ImageStorage.Restore:output_type -> imagestorage.v1.RestoreResponse
+	25, // 61: imagestorage.v1.ImageStorage.ListTrash:output_type -> imagestorage.v1.ListTrashResponse
+	27, // 62: imagestorage.v1.ImageStorage.Purge:output_type -> imagestorage.v1.PurgeResponse
+	32, // 63: imagestorage.v1.ImageStorage.Stats:output_type -> imagestorage.v1.StatsResponse
+	54, // [54:64] is the sub-list for method output_type
+	44, // [44:54] is the sub-list for method input_type
+	44, // [44:44] is the sub-list for extension type_name
+	44, // [44:44] is the sub-list for extension extendee
+	0,  // [0:44] is the sub-list for field type_name
 }
 
 func init() { file_imagestorage_v1_image_storage_proto_init() }
@@ -2812,16 +3618,16 @@ func file_imagestorage_v1_image_storage_proto_init() {
 	}
 	file_imagestorage_v1_image_storage_proto_msgTypes[10].OneofWrappers = []any{}
 	file_imagestorage_v1_image_storage_proto_msgTypes[13].OneofWrappers = []any{}
-	file_imagestorage_v1_image_storage_proto_msgTypes[18].OneofWrappers = []any{}
-	file_imagestorage_v1_image_storage_proto_msgTypes[20].OneofWrappers = []any{}
-	file_imagestorage_v1_image_storage_proto_msgTypes[23].OneofWrappers = []any{}
+	file_imagestorage_v1_image_storage_proto_msgTypes[25].OneofWrappers = []any{}
+	file_imagestorage_v1_image_storage_proto_msgTypes[28].OneofWrappers = []any{}
+	file_imagestorage_v1_image_storage_proto_msgTypes[31].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_imagestorage_v1_image_storage_proto_rawDesc), len(file_imagestorage_v1_image_storage_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   25,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -30,13 +30,16 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	ImageStorage_Save_FullMethodName    = "/imagestorage.v1.ImageStorage/Save"
-	ImageStorage_Get_FullMethodName     = "/imagestorage.v1.ImageStorage/Get"
-	ImageStorage_List_FullMethodName    = "/imagestorage.v1.ImageStorage/List"
-	ImageStorage_Update_FullMethodName  = "/imagestorage.v1.ImageStorage/Update"
-	ImageStorage_Delete_FullMethodName  = "/imagestorage.v1.ImageStorage/Delete"
-	ImageStorage_Cleanup_FullMethodName = "/imagestorage.v1.ImageStorage/Cleanup"
-	ImageStorage_Stats_FullMethodName   = "/imagestorage.v1.ImageStorage/Stats"
+	ImageStorage_Save_FullMethodName      = "/imagestorage.v1.ImageStorage/Save"
+	ImageStorage_Get_FullMethodName       = "/imagestorage.v1.ImageStorage/Get"
+	ImageStorage_List_FullMethodName      = "/imagestorage.v1.ImageStorage/List"
+	ImageStorage_Update_FullMethodName    = "/imagestorage.v1.ImageStorage/Update"
+	ImageStorage_Delete_FullMethodName    = "/imagestorage.v1.ImageStorage/Delete"
+	ImageStorage_Cleanup_FullMethodName   = "/imagestorage.v1.ImageStorage/Cleanup"
+	ImageStorage_Restore_FullMethodName   = "/imagestorage.v1.ImageStorage/Restore"
+	ImageStorage_ListTrash_FullMethodName = "/imagestorage.v1.ImageStorage/ListTrash"
+	ImageStorage_Purge_FullMethodName     = "/imagestorage.v1.ImageStorage/Purge"
+	ImageStorage_Stats_FullMethodName     = "/imagestorage.v1.ImageStorage/Stats"
 )
 
 // ImageStorageClient is the client API for ImageStorage service.
@@ -58,8 +61,8 @@ type ImageStorageClient interface {
 	// ALREADY_EXISTS: IDEMPOTENCY_KEY_REUSED. NOT_FOUND: PROVIDER_NOT_FOUND.
 	// RESOURCE_EXHAUSTED: DISK_FULL, MESSAGE_TOO_LARGE, with RetryInfo TOO_MANY_SAVES, TOO_MANY_OPEN_FILES.
 	// DEADLINE_EXCEEDED: SAVE_STALLED, also when the stream stands still while another save has waited for a second.
-	// FAILED_PRECONDITION: STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH. UNAVAILABLE: BACKEND_UNAVAILABLE.
-	// INTERNAL: STORAGE_IO.
+	// FAILED_PRECONDITION: STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH, DELETED_BEFORE (only with unless_deleted).
+	// UNAVAILABLE: BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
 	Save(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[SaveRequest, SaveResponse], error)
 	// Reads one image: first its description, then its bytes in chunks of at most 256 KiB.
 	//
@@ -88,7 +91,9 @@ type ImageStorageClient interface {
 	// UNAVAILABLE: BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
 	Update(ctx context.Context, in *UpdateRequest, opts ...grpc.CallOption) (*UpdateResponse, error)
 	// Deletes images by filename, pinned ones too. An unknown filename is no error; its result has the reason
-	// IMAGE_NOT_FOUND.
+	// IMAGE_NOT_FOUND. Where the provider has a trash, a deleted image goes there until its purge_time: Restore brings it
+	// back, and List, Get, Stats and its URL have it no more. The object of an image in the trash of a bucket can still be
+	// read at its public or presigned URL until it is purged.
 	//
 	// INVALID_ARGUMENT: FIELD_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND. RESOURCE_EXHAUSTED: DISK_FULL.
 	// FAILED_PRECONDITION: STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH, BYTES_REMAIN (a bucket refuses to delete them).
@@ -98,10 +103,30 @@ type ImageStorageClient interface {
 	// keep_bytes) protects it; pinned images are never deleted and not counted. Deletes are committed in groups;
 	// cancelling the call keeps the groups already committed.
 	//
-	// INVALID_ARGUMENT: CLEANUP_WITHOUT_CRITERION, FIELD_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND.
+	// INVALID_ARGUMENT: CLEANUP_WITHOUT_CRITERION, FIELD_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND, POLICY_NOT_FOUND.
 	// FAILED_PRECONDITION: STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH, BYTES_REMAIN (as for Delete).
 	// RESOURCE_EXHAUSTED: DISK_FULL. UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
 	Cleanup(ctx context.Context, in *CleanupRequest, opts ...grpc.CallOption) (*CleanupResponse, error)
+	// Brings images back from the trash, under their filenames, paths and URLs, with pins, tags, idempotency keys and times;
+	// an expire_time is taken off. A filename that is not in the trash is no error; its result has a reason. OK means for
+	// each restored image what it means for a Save. An older daemon answers UNIMPLEMENTED.
+	//
+	// INVALID_ARGUMENT: FIELD_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND. RESOURCE_EXHAUSTED: DISK_FULL.
+	// FAILED_PRECONDITION: STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH. DATA_LOSS: BYTES_MISSING.
+	// UNAVAILABLE: BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
+	Restore(ctx context.Context, in *RestoreRequest, opts ...grpc.CallOption) (*RestoreResponse, error)
+	// Lists the images in the trash, the last deleted first, as List does, each with its delete_time and purge_time. An older
+	// daemon answers UNIMPLEMENTED.
+	//
+	// INVALID_ARGUMENT: FIELD_INVALID, PAGE_TOKEN_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND.
+	// FAILED_PRECONDITION: STORE_REPLACED, BACKEND_AUTH. UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE.
+	ListTrash(ctx context.Context, in *ListTrashRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ListTrashResponse], error)
+	// Deletes images of the trash for good; a live image never. An older daemon answers UNIMPLEMENTED.
+	//
+	// INVALID_ARGUMENT: FIELD_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND. RESOURCE_EXHAUSTED: DISK_FULL.
+	// FAILED_PRECONDITION: STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH, BYTES_REMAIN (as for Delete).
+	// UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
+	Purge(ctx context.Context, in *PurgeRequest, opts ...grpc.CallOption) (*PurgeResponse, error)
 	// Counts images and bytes: of whole providers, and of the images that match the filters, in total and by group.
 	//
 	// Without filters, totals and groups by model, category, tag, LoRA, day and month are kept ready; those of days and
@@ -202,6 +227,45 @@ func (c *imageStorageClient) Cleanup(ctx context.Context, in *CleanupRequest, op
 	return out, nil
 }
 
+func (c *imageStorageClient) Restore(ctx context.Context, in *RestoreRequest, opts ...grpc.CallOption) (*RestoreResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RestoreResponse)
+	err := c.cc.Invoke(ctx, ImageStorage_Restore_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *imageStorageClient) ListTrash(ctx context.Context, in *ListTrashRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ListTrashResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &ImageStorage_ServiceDesc.Streams[3], ImageStorage_ListTrash_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ListTrashRequest, ListTrashResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type ImageStorage_ListTrashClient = grpc.ServerStreamingClient[ListTrashResponse]
+
+func (c *imageStorageClient) Purge(ctx context.Context, in *PurgeRequest, opts ...grpc.CallOption) (*PurgeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PurgeResponse)
+	err := c.cc.Invoke(ctx, ImageStorage_Purge_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *imageStorageClient) Stats(ctx context.Context, in *StatsRequest, opts ...grpc.CallOption) (*StatsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(StatsResponse)
@@ -231,8 +295,8 @@ type ImageStorageServer interface {
 	// ALREADY_EXISTS: IDEMPOTENCY_KEY_REUSED. NOT_FOUND: PROVIDER_NOT_FOUND.
 	// RESOURCE_EXHAUSTED: DISK_FULL, MESSAGE_TOO_LARGE, with RetryInfo TOO_MANY_SAVES, TOO_MANY_OPEN_FILES.
 	// DEADLINE_EXCEEDED: SAVE_STALLED, also when the stream stands still while another save has waited for a second.
-	// FAILED_PRECONDITION: STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH. UNAVAILABLE: BACKEND_UNAVAILABLE.
-	// INTERNAL: STORAGE_IO.
+	// FAILED_PRECONDITION: STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH, DELETED_BEFORE (only with unless_deleted).
+	// UNAVAILABLE: BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
 	Save(grpc.ClientStreamingServer[SaveRequest, SaveResponse]) error
 	// Reads one image: first its description, then its bytes in chunks of at most 256 KiB.
 	//
@@ -261,7 +325,9 @@ type ImageStorageServer interface {
 	// UNAVAILABLE: BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
 	Update(context.Context, *UpdateRequest) (*UpdateResponse, error)
 	// Deletes images by filename, pinned ones too. An unknown filename is no error; its result has the reason
-	// IMAGE_NOT_FOUND.
+	// IMAGE_NOT_FOUND. Where the provider has a trash, a deleted image goes there until its purge_time: Restore brings it
+	// back, and List, Get, Stats and its URL have it no more. The object of an image in the trash of a bucket can still be
+	// read at its public or presigned URL until it is purged.
 	//
 	// INVALID_ARGUMENT: FIELD_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND. RESOURCE_EXHAUSTED: DISK_FULL.
 	// FAILED_PRECONDITION: STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH, BYTES_REMAIN (a bucket refuses to delete them).
@@ -271,10 +337,30 @@ type ImageStorageServer interface {
 	// keep_bytes) protects it; pinned images are never deleted and not counted. Deletes are committed in groups;
 	// cancelling the call keeps the groups already committed.
 	//
-	// INVALID_ARGUMENT: CLEANUP_WITHOUT_CRITERION, FIELD_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND.
+	// INVALID_ARGUMENT: CLEANUP_WITHOUT_CRITERION, FIELD_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND, POLICY_NOT_FOUND.
 	// FAILED_PRECONDITION: STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH, BYTES_REMAIN (as for Delete).
 	// RESOURCE_EXHAUSTED: DISK_FULL. UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
 	Cleanup(context.Context, *CleanupRequest) (*CleanupResponse, error)
+	// Brings images back from the trash, under their filenames, paths and URLs, with pins, tags, idempotency keys and times;
+	// an expire_time is taken off. A filename that is not in the trash is no error; its result has a reason. OK means for
+	// each restored image what it means for a Save. An older daemon answers UNIMPLEMENTED.
+	//
+	// INVALID_ARGUMENT: FIELD_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND. RESOURCE_EXHAUSTED: DISK_FULL.
+	// FAILED_PRECONDITION: STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH. DATA_LOSS: BYTES_MISSING.
+	// UNAVAILABLE: BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
+	Restore(context.Context, *RestoreRequest) (*RestoreResponse, error)
+	// Lists the images in the trash, the last deleted first, as List does, each with its delete_time and purge_time. An older
+	// daemon answers UNIMPLEMENTED.
+	//
+	// INVALID_ARGUMENT: FIELD_INVALID, PAGE_TOKEN_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND.
+	// FAILED_PRECONDITION: STORE_REPLACED, BACKEND_AUTH. UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE.
+	ListTrash(*ListTrashRequest, grpc.ServerStreamingServer[ListTrashResponse]) error
+	// Deletes images of the trash for good; a live image never. An older daemon answers UNIMPLEMENTED.
+	//
+	// INVALID_ARGUMENT: FIELD_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND. RESOURCE_EXHAUSTED: DISK_FULL.
+	// FAILED_PRECONDITION: STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH, BYTES_REMAIN (as for Delete).
+	// UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
+	Purge(context.Context, *PurgeRequest) (*PurgeResponse, error)
 	// Counts images and bytes: of whole providers, and of the images that match the filters, in total and by group.
 	//
 	// Without filters, totals and groups by model, category, tag, LoRA, day and month are kept ready; those of days and
@@ -311,6 +397,15 @@ func (UnimplementedImageStorageServer) Delete(context.Context, *DeleteRequest) (
 }
 func (UnimplementedImageStorageServer) Cleanup(context.Context, *CleanupRequest) (*CleanupResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Cleanup not implemented")
+}
+func (UnimplementedImageStorageServer) Restore(context.Context, *RestoreRequest) (*RestoreResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Restore not implemented")
+}
+func (UnimplementedImageStorageServer) ListTrash(*ListTrashRequest, grpc.ServerStreamingServer[ListTrashResponse]) error {
+	return status.Error(codes.Unimplemented, "method ListTrash not implemented")
+}
+func (UnimplementedImageStorageServer) Purge(context.Context, *PurgeRequest) (*PurgeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Purge not implemented")
 }
 func (UnimplementedImageStorageServer) Stats(context.Context, *StatsRequest) (*StatsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Stats not implemented")
@@ -419,6 +514,53 @@ func _ImageStorage_Cleanup_Handler(srv interface{}, ctx context.Context, dec fun
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ImageStorage_Restore_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RestoreRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ImageStorageServer).Restore(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ImageStorage_Restore_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ImageStorageServer).Restore(ctx, req.(*RestoreRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ImageStorage_ListTrash_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(ListTrashRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(ImageStorageServer).ListTrash(m, &grpc.GenericServerStream[ListTrashRequest, ListTrashResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type ImageStorage_ListTrashServer = grpc.ServerStreamingServer[ListTrashResponse]
+
+func _ImageStorage_Purge_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PurgeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ImageStorageServer).Purge(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ImageStorage_Purge_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ImageStorageServer).Purge(ctx, req.(*PurgeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _ImageStorage_Stats_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(StatsRequest)
 	if err := dec(in); err != nil {
@@ -457,6 +599,14 @@ var ImageStorage_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _ImageStorage_Cleanup_Handler,
 		},
 		{
+			MethodName: "Restore",
+			Handler:    _ImageStorage_Restore_Handler,
+		},
+		{
+			MethodName: "Purge",
+			Handler:    _ImageStorage_Purge_Handler,
+		},
+		{
 			MethodName: "Stats",
 			Handler:    _ImageStorage_Stats_Handler,
 		},
@@ -475,6 +625,11 @@ var ImageStorage_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "List",
 			Handler:       _ImageStorage_List_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "ListTrash",
+			Handler:       _ImageStorage_ListTrash_Handler,
 			ServerStreams: true,
 		},
 	},

@@ -23,7 +23,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file imagestorage/v1/image_storage.proto.
  */
 export const file_imagestorage_v1_image_storage: GenFile = /*@__PURE__*/
-  fileDesc("CiNpbWFnZXN0b3JhZ2UvdjEvaW1hZ2Vfc3RvcmFnZS5wcm90bxIPaW1hZ2VzdG9yYWdlLnYxIpYBCg1JbWFnZU1ldGFkYXRhEg4KBnByb21wdBgBIAEoCRINCgVtb2RlbBgCIAEoCRItCgl0aW1lc3RhbXAYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCGNhdGVnb3J5GAQgASgJEhcKD3BhcmFtZXRlcnNfanNvbhgFIAEoCRIMCgR0YWdzGAYgAygJIr0BCgpHZW5lcmF0aW9uEhcKD25lZ2F0aXZlX3Byb21wdBgBIAEoCRIMCgRzZWVkGAIgASgJEhIKBXN0ZXBzGAMgASgNSACIAQESEAoDY2ZnGAQgASgBSAGIAQESDwoHc2FtcGxlchgFIAEoCRIRCglzY2hlZHVsZXIYBiABKAkSDQoFbG9yYXMYByADKAkSDQoFd2lkdGgYCCABKA0SDgoGaGVpZ2h0GAkgASgNQggKBl9zdGVwc0IGCgRfY2ZnIuACCgVJbWFnZRILCgN1cmwYASABKAkSEAoIZmlsZW5hbWUYAiABKAkSDAoEcGF0aBgDIAEoCRIMCgRzaXplGAQgASgEEhQKDHN0b3JhZ2VfdHlwZRgFIAEoCRIwCghtZXRhZGF0YRgGIAEoCzIeLmltYWdlc3RvcmFnZS52MS5JbWFnZU1ldGFkYXRhEhAKCHByb3ZpZGVyGAcgASgJEg4KBnNoYTI1NhgIIAEoDBIUCgxjb250ZW50X3R5cGUYCSABKAkSDQoFd2lkdGgYCiABKA0SDgoGaGVpZ2h0GAsgASgNEi8KC2NyZWF0ZV90aW1lGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZwaW5uZWQYDSABKAgSCwoDa2V5GA4gASgJEi8KCmdlbmVyYXRpb24YDyABKAsyGy5pbWFnZXN0b3JhZ2UudjEuR2VuZXJhdGlvbiKJAQoLU2F2ZVJlcXVlc3QSLQoGaGVhZGVyGAEgASgLMhsuaW1hZ2VzdG9yYWdlLnYxLlNhdmVIZWFkZXJIABIPCgVjaHVuaxgCIAEoDEgAEi8KB3RyYWlsZXIYAyABKAsyHC5pbWFnZXN0b3JhZ2UudjEuU2F2ZVRyYWlsZXJIAEIJCgdwYXlsb2FkIugBCgpTYXZlSGVhZGVyEjAKCG1ldGFkYXRhGAEgASgLMh4uaW1hZ2VzdG9yYWdlLnYxLkltYWdlTWV0YWRhdGESEAoIcHJvdmlkZXIYAiABKAkSFwoPaWRlbXBvdGVuY3lfa2V5GAMgASgJEhEKBHNpemUYBCABKARIAIgBARIOCgZzaGEyNTYYBSABKAwSFAoMY29udGVudF90eXBlGAYgASgJEg4KBnBpbm5lZBgHIAEoCBIrCghlbWJlZGRlZBgIIAEoDjIZLmltYWdlc3RvcmFnZS52MS5FbWJlZGRlZEIHCgVfc2l6ZSI5CgtTYXZlVHJhaWxlchIRCgRzaXplGAEgASgESACIAQESDgoGc2hhMjU2GAIgASgMQgcKBV9zaXplIkcKDFNhdmVSZXNwb25zZRIlCgVpbWFnZRgBIAEoCzIWLmltYWdlc3RvcmFnZS52MS5JbWFnZRIQCghyZXBsYXllZBgCIAEoCCJmCgpHZXRSZXF1ZXN0EhAKCGZpbGVuYW1lGAEgASgJEhAKCHByb3ZpZGVyGAIgASgJEg4KBm9mZnNldBgDIAEoBBINCgVsaW1pdBgEIAEoBBIVCg1tZXRhZGF0YV9vbmx5GAUgASgIIlIKC0dldFJlc3BvbnNlEicKBWltYWdlGAEgASgLMhYuaW1hZ2VzdG9yYWdlLnYxLkltYWdlSAASDwoFY2h1bmsYAiABKAxIAEIJCgdwYXlsb2FkIl8KCURhdGVSYW5nZRIpCgVzdGFydBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJwoDZW5kGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKaAgoLTGlzdFJlcXVlc3QSEAoIcHJvdmlkZXIYASABKAkSLgoKZGF0ZV9yYW5nZRgCIAEoCzIaLmltYWdlc3RvcmFnZS52MS5EYXRlUmFuZ2USDQoFbW9kZWwYAyABKAkSEAoIY2F0ZWdvcnkYBCABKAkSDQoFcXVlcnkYBSABKAkSDAoEdGFncxgGIAMoCRITCgZwaW5uZWQYByABKAhIAIgBARIlCgVvcmRlchgIIAEoDjIWLmltYWdlc3RvcmFnZS52MS5PcmRlchINCgVsaW1pdBgJIAEoDRISCgpwYWdlX3Rva2VuGAogASgJEhIKCmJhdGNoX3NpemUYCyABKA0SDQoFaGludHMYDCABKAhCCQoHX3Bpbm5lZCJ1CgxMaXN0UmVzcG9uc2USJgoGaW1hZ2VzGAEgAygLMhYuaW1hZ2VzdG9yYWdlLnYxLkltYWdlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIkCgVoaW50cxgDIAMoCzIVLmltYWdlc3RvcmFnZS52MS5IaW50IiUKBEhpbnQSDQoFZmllbGQYASABKAkSDgoGdmFsdWVzGAIgAygJIp4BCg1VcGRhdGVSZXF1ZXN0EhAKCGZpbGVuYW1lGAEgASgJEhAKCHByb3ZpZGVyGAIgASgJEhMKBnBpbm5lZBgDIAEoCEgAiAEBEhAKCGFkZF90YWdzGAQgAygJEhMKC3JlbW92ZV90YWdzGAUgAygJEhUKCGNhdGVnb3J5GAYgASgJSAGIAQFCCQoHX3Bpbm5lZEILCglfY2F0ZWdvcnkiNwoOVXBkYXRlUmVzcG9uc2USJQoFaW1hZ2UYASABKAsyFi5pbWFnZXN0b3JhZ2UudjEuSW1hZ2UiNAoNRGVsZXRlUmVxdWVzdBIRCglmaWxlbmFtZXMYASADKAkSEAoIcHJvdmlkZXIYAiABKAkiQQoMRGVsZXRlUmVzdWx0EhAKCGZpbGVuYW1lGAEgASgJEg8KB2RlbGV0ZWQYAiABKAgSDgoGcmVhc29uGAMgASgJIkAKDkRlbGV0ZVJlc3BvbnNlEi4KB3Jlc3VsdHMYASADKAsyHS5pbWFnZXN0b3JhZ2UudjEuRGVsZXRlUmVzdWx0IrECCg5DbGVhbnVwUmVxdWVzdBIQCghwcm92aWRlchgBIAEoCRIuCgpvbGRlcl90aGFuGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIXCgprZWVwX2NvdW50GAMgASgNSACIAQESFwoKa2VlcF9ieXRlcxgEIAEoBEgBiAEBEg0KBW1vZGVsGAUgASgJEhAKCGNhdGVnb3J5GAYgASgJEg8KB2RyeV9ydW4YByABKAgSGAoLbWF4X2RlbGV0ZXMYCCABKA1IAogBARIxCg5vbGRlcl90aGFuX2FnZRgJIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkINCgtfa2VlcF9jb3VudEINCgtfa2VlcF9ieXRlc0IOCgxfbWF4X2RlbGV0ZXMimQEKD0NsZWFudXBSZXNwb25zZRIVCg1kZWxldGVkX2NvdW50GAEgASgEEhMKC2ZyZWVkX2J5dGVzGAIgASgEEhEKCWZpbGVuYW1lcxgDIAMoCRITCgtrZXB0X3Bpbm5lZBgEIAEoBBIPCgdkcnlfcnVuGAUgASgIEgwKBG1vcmUYBiABKAgSEwoLa2VwdF9mdXR1cmUYCiABKAQiiwIKDFN0YXRzUmVxdWVzdBIQCghwcm92aWRlchgBIAEoCRIuCgpkYXRlX3JhbmdlGAIgASgLMhouaW1hZ2VzdG9yYWdlLnYxLkRhdGVSYW5nZRINCgVtb2RlbBgDIAEoCRIQCghjYXRlZ29yeRgEIAEoCRINCgVxdWVyeRgFIAEoCRIMCgR0YWdzGAYgAygJEhMKBnBpbm5lZBgHIAEoCEgAiAEBEiQKAmJ5GAggASgOMhguaW1hZ2VzdG9yYWdlLnYxLkdyb3VwQnkSEwoLc3RhcnRzX3dpdGgYCSABKAkSEQoJdGltZV96b25lGAogASgJEg0KBWxpbWl0GAsgASgNQgkKB19waW5uZWQipQEKDVN0YXRzUmVzcG9uc2USMQoJcHJvdmlkZXJzGAEgAygLMh4uaW1hZ2VzdG9yYWdlLnYxLlByb3ZpZGVyU3RhdHMSJgoFdG90YWwYAiABKAsyFy5pbWFnZXN0b3JhZ2UudjEuVG90YWxzEisKBmdyb3VwcxgDIAMoCzIbLmltYWdlc3RvcmFnZS52MS5Hcm91cFN0YXRzEgwKBG1vcmUYBCABKAgifgoGVG90YWxzEg0KBWNvdW50GAEgASgEEg0KBWJ5dGVzGAIgASgEEioKBm9sZGVzdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKgoGbmV3ZXN0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKqAwoNUHJvdmlkZXJTdGF0cxIQCghwcm92aWRlchgBIAEoCRIUCgxzdG9yYWdlX3R5cGUYAiABKAkSDQoFY291bnQYAyABKAQSDQoFYnl0ZXMYBCABKAQSKgoGb2xkZXN0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIqCgZuZXdlc3QYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi0KCGJ5X21vZGVsGAcgAygLMhsuaW1hZ2VzdG9yYWdlLnYxLkdyb3VwU3RhdHMSMAoLYnlfY2F0ZWdvcnkYCCADKAsyGy5pbWFnZXN0b3JhZ2UudjEuR3JvdXBTdGF0cxIsCgdieV9kYXRlGAkgAygLMhsuaW1hZ2VzdG9yYWdlLnYxLkdyb3VwU3RhdHMSFAoMcGlubmVkX2NvdW50GAogASgEEhsKDmNhcGFjaXR5X2J5dGVzGAsgASgESACIAQESFwoKZnJlZV9ieXRlcxgMIAEoBEgBiAEBQhEKD19jYXBhY2l0eV9ieXRlc0INCgtfZnJlZV9ieXRlcyJGCgpHcm91cFN0YXRzEgwKBG5hbWUYASABKAkSDQoFY291bnQYAiABKAQSDQoFYnl0ZXMYAyABKAQSDAoEcmVzdBgEIAEoCCpMCghFbWJlZGRlZBIYChRFTUJFRERFRF9VTlNQRUNJRklFRBAAEhEKDUVNQkVEREVEX0ZJTEwQARITCg9FTUJFRERFRF9JR05PUkUQAipOCgVPcmRlchIVChFPUkRFUl9VTlNQRUNJRklFRBAAEhYKEk9SREVSX05FV0VTVF9GSVJTVBABEhYKEk9SREVSX09MREVTVF9GSVJTVBACKpkBCgdHcm91cEJ5EhgKFEdST1VQX0JZX1VOU1BFQ0lGSUVEEAASEAoMR1JPVVBfQllfREFZEAESEgoOR1JPVVBfQllfTU9OVEgQAhISCg5HUk9VUF9CWV9NT0RFTBADEhUKEUdST1VQX0JZX0NBVEVHT1JZEAQSEAoMR1JPVVBfQllfVEFHEAUSEQoNR1JPVVBfQllfTE9SQRAGMqUECgxJbWFnZVN0b3JhZ2USRQoEU2F2ZRIcLmltYWdlc3RvcmFnZS52MS5TYXZlUmVxdWVzdBodLmltYWdlc3RvcmFnZS52MS5TYXZlUmVzcG9uc2UoARJHCgNHZXQSGy5pbWFnZXN0b3JhZ2UudjEuR2V0UmVxdWVzdBocLmltYWdlc3RvcmFnZS52MS5HZXRSZXNwb25zZSIDkAIBMAESSgoETGlzdBIcLmltYWdlc3RvcmFnZS52MS5MaXN0UmVxdWVzdBodLmltYWdlc3RvcmFnZS52MS5MaXN0UmVzcG9uc2UiA5ACATABEk4KBlVwZGF0ZRIeLmltYWdlc3RvcmFnZS52MS5VcGRhdGVSZXF1ZXN0Gh8uaW1hZ2VzdG9yYWdlLnYxLlVwZGF0ZVJlc3BvbnNlIgOQAgISTgoGRGVsZXRlEh4uaW1hZ2VzdG9yYWdlLnYxLkRlbGV0ZVJlcXVlc3QaHy5pbWFnZXN0b3JhZ2UudjEuRGVsZXRlUmVzcG9uc2UiA5ACAhJMCgdDbGVhbnVwEh8uaW1hZ2VzdG9yYWdlLnYxLkNsZWFudXBSZXF1ZXN0GiAuaW1hZ2VzdG9yYWdlLnYxLkNsZWFudXBSZXNwb25zZRJLCgVTdGF0cxIdLmltYWdlc3RvcmFnZS52MS5TdGF0c1JlcXVlc3QaHi5pbWFnZXN0b3JhZ2UudjEuU3RhdHNSZXNwb25zZSIDkAIBQnUKE2Rldi5pbWFnZXN0b3JhZ2UudjFQAVpKZ2l0aHViLmNvbS9pbWFnZXN0b3JhZ2UvaW1hZ2VzdG9yYWdlL2dlbi9nby9pbWFnZXN0b3JhZ2UvdjE7aW1hZ2VzdG9yYWdldjGqAg9JbWFnZVN0b3JhZ2UuVjFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("CiNpbWFnZXN0b3JhZ2UvdjEvaW1hZ2Vfc3RvcmFnZS5wcm90bxIPaW1hZ2VzdG9yYWdlLnYxIpYBCg1JbWFnZU1ldGFkYXRhEg4KBnByb21wdBgBIAEoCRINCgVtb2RlbBgCIAEoCRItCgl0aW1lc3RhbXAYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCGNhdGVnb3J5GAQgASgJEhcKD3BhcmFtZXRlcnNfanNvbhgFIAEoCRIMCgR0YWdzGAYgAygJIr0BCgpHZW5lcmF0aW9uEhcKD25lZ2F0aXZlX3Byb21wdBgBIAEoCRIMCgRzZWVkGAIgASgJEhIKBXN0ZXBzGAMgASgNSACIAQESEAoDY2ZnGAQgASgBSAGIAQESDwoHc2FtcGxlchgFIAEoCRIRCglzY2hlZHVsZXIYBiABKAkSDQoFbG9yYXMYByADKAkSDQoFd2lkdGgYCCABKA0SDgoGaGVpZ2h0GAkgASgNQggKBl9zdGVwc0IGCgRfY2ZnIvIDCgVJbWFnZRILCgN1cmwYASABKAkSEAoIZmlsZW5hbWUYAiABKAkSDAoEcGF0aBgDIAEoCRIMCgRzaXplGAQgASgEEhQKDHN0b3JhZ2VfdHlwZRgFIAEoCRIwCghtZXRhZGF0YRgGIAEoCzIeLmltYWdlc3RvcmFnZS52MS5JbWFnZU1ldGFkYXRhEhAKCHByb3ZpZGVyGAcgASgJEg4KBnNoYTI1NhgIIAEoDBIUCgxjb250ZW50X3R5cGUYCSABKAkSDQoFd2lkdGgYCiABKA0SDgoGaGVpZ2h0GAsgASgNEi8KC2NyZWF0ZV90aW1lGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZwaW5uZWQYDSABKAgSCwoDa2V5GA4gASgJEi8KCmdlbmVyYXRpb24YDyABKAsyGy5pbWFnZXN0b3JhZ2UudjEuR2VuZXJhdGlvbhIvCgtleHBpcmVfdGltZRgRIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZGVsZXRlX3RpbWUYEiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnB1cmdlX3RpbWUYEyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIokBCgtTYXZlUmVxdWVzdBItCgZoZWFkZXIYASABKAsyGy5pbWFnZXN0b3JhZ2UudjEuU2F2ZUhlYWRlckgAEg8KBWNodW5rGAIgASgMSAASLwoHdHJhaWxlchgDIAEoCzIcLmltYWdlc3RvcmFnZS52MS5TYXZlVHJhaWxlckgAQgkKB3BheWxvYWQiqAIKClNhdmVIZWFkZXISMAoIbWV0YWRhdGEYASABKAsyHi5pbWFnZXN0b3JhZ2UudjEuSW1hZ2VNZXRhZGF0YRIQCghwcm92aWRlchgCIAEoCRIXCg9pZGVtcG90ZW5jeV9rZXkYAyABKAkSEQoEc2l6ZRgEIAEoBEgAiAEBEg4KBnNoYTI1NhgFIAEoDBIUCgxjb250ZW50X3R5cGUYBiABKAkSDgoGcGlubmVkGAcgASgIEisKCGVtYmVkZGVkGAggASgOMhkuaW1hZ2VzdG9yYWdlLnYxLkVtYmVkZGVkEhYKDnVubGVzc19kZWxldGVkGAkgASgIEiYKA3R0bBgKIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIHCgVfc2l6ZSI5CgtTYXZlVHJhaWxlchIRCgRzaXplGAEgASgESACIAQESDgoGc2hhMjU2GAIgASgMQgcKBV9zaXplIlgKDFNhdmVSZXNwb25zZRIlCgVpbWFnZRgBIAEoCzIWLmltYWdlc3RvcmFnZS52MS5JbWFnZRIQCghyZXBsYXllZBgCIAEoCBIPCgdkZWxldGVkGAMgASgIImYKCkdldFJlcXVlc3QSEAoIZmlsZW5hbWUYASABKAkSEAoIcHJvdmlkZXIYAiABKAkSDgoGb2Zmc2V0GAMgASgEEg0KBWxpbWl0GAQgASgEEhUKDW1ldGFkYXRhX29ubHkYBSABKAgiUgoLR2V0UmVzcG9uc2USJwoFaW1hZ2UYASABKAsyFi5pbWFnZXN0b3JhZ2UudjEuSW1hZ2VIABIPCgVjaHVuaxgCIAEoDEgAQgkKB3BheWxvYWQiXwoJRGF0ZVJhbmdlEikKBXN0YXJ0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBInCgNlbmQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIpoCCgtMaXN0UmVxdWVzdBIQCghwcm92aWRlchgBIAEoCRIuCgpkYXRlX3JhbmdlGAIgASgLMhouaW1hZ2VzdG9yYWdlLnYxLkRhdGVSYW5nZRINCgVtb2RlbBgDIAEoCRIQCghjYXRlZ29yeRgEIAEoCRINCgVxdWVyeRgFIAEoCRIMCgR0YWdzGAYgAygJEhMKBnBpbm5lZBgHIAEoCEgAiAEBEiUKBW9yZGVyGAggASgOMhYuaW1hZ2VzdG9yYWdlLnYxLk9yZGVyEg0KBWxpbWl0GAkgASgNEhIKCnBhZ2VfdG9rZW4YCiABKAkSEgoKYmF0Y2hfc2l6ZRgLIAEoDRINCgVoaW50cxgMIAEoCEIJCgdfcGlubmVkInUKDExpc3RSZXNwb25zZRImCgZpbWFnZXMYASADKAsyFi5pbWFnZXN0b3JhZ2UudjEuSW1hZ2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEiQKBWhpbnRzGAMgAygLMhUuaW1hZ2VzdG9yYWdlLnYxLkhpbnQiJQoESGludBINCgVmaWVsZBgBIAEoCRIOCgZ2YWx1ZXMYAiADKAkingEKDVVwZGF0ZVJlcXVlc3QSEAoIZmlsZW5hbWUYASABKAkSEAoIcHJvdmlkZXIYAiABKAkSEwoGcGlubmVkGAMgASgISACIAQESEAoIYWRkX3RhZ3MYBCADKAkSEwoLcmVtb3ZlX3RhZ3MYBSADKAkSFQoIY2F0ZWdvcnkYBiABKAlIAYgBAUIJCgdfcGlubmVkQgsKCV9jYXRlZ29yeSI3Cg5VcGRhdGVSZXNwb25zZRIlCgVpbWFnZRgBIAEoCzIWLmltYWdlc3RvcmFnZS52MS5JbWFnZSJHCg1EZWxldGVSZXF1ZXN0EhEKCWZpbGVuYW1lcxgBIAMoCRIQCghwcm92aWRlchgCIAEoCRIRCglwZXJtYW5lbnQYAyABKAgidwoMRGVsZXRlUmVzdWx0EhAKCGZpbGVuYW1lGAEgASgJEg8KB2RlbGV0ZWQYAiABKAgSDgoGcmVhc29uGAMgASgJEjQKEHJlc3RvcmFibGVfdW50aWwYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIkAKDkRlbGV0ZVJlc3BvbnNlEi4KB3Jlc3VsdHMYASADKAsyHS5pbWFnZXN0b3JhZ2UudjEuRGVsZXRlUmVzdWx0IjUKDlJlc3RvcmVSZXF1ZXN0EhEKCWZpbGVuYW1lcxgBIAMoCRIQCghwcm92aWRlchgCIAEoCSJDCg1SZXN0b3JlUmVzdWx0EhAKCGZpbGVuYW1lGAEgASgJEhAKCHJlc3RvcmVkGAIgASgIEg4KBnJlYXNvbhgDIAEoCSJCCg9SZXN0b3JlUmVzcG9uc2USLwoHcmVzdWx0cxgBIAMoCzIeLmltYWdlc3RvcmFnZS52MS5SZXN0b3JlUmVzdWx0IlYKEExpc3RUcmFzaFJlcXVlc3QSEAoIcHJvdmlkZXIYASABKAkSDQoFcXVlcnkYAiABKAkSDQoFbGltaXQYAyABKA0SEgoKcGFnZV90b2tlbhgEIAEoCSJUChFMaXN0VHJhc2hSZXNwb25zZRImCgZpbWFnZXMYASADKAsyFi5pbWFnZXN0b3JhZ2UudjEuSW1hZ2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIkAKDFB1cmdlUmVxdWVzdBIRCglmaWxlbmFtZXMYASADKAkSCwoDYWxsGAIgASgIEhAKCHByb3ZpZGVyGAMgASgJIjsKDVB1cmdlUmVzcG9uc2USDQoFY291bnQYASABKAQSDQoFYnl0ZXMYAiABKAQSDAoEbW9yZRgDIAEoCCLUAgoOQ2xlYW51cFJlcXVlc3QSEAoIcHJvdmlkZXIYASABKAkSLgoKb2xkZXJfdGhhbhgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFwoKa2VlcF9jb3VudBgDIAEoDUgAiAEBEhcKCmtlZXBfYnl0ZXMYBCABKARIAYgBARINCgVtb2RlbBgFIAEoCRIQCghjYXRlZ29yeRgGIAEoCRIPCgdkcnlfcnVuGAcgASgIEhgKC21heF9kZWxldGVzGAggASgNSAKIAQESMQoOb2xkZXJfdGhhbl9hZ2UYCSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEQoJcGVybWFuZW50GAsgASgIEg4KBnBvbGljeRgMIAEoCUINCgtfa2VlcF9jb3VudEINCgtfa2VlcF9ieXRlc0IOCgxfbWF4X2RlbGV0ZXMi+QEKD0NsZWFudXBSZXNwb25zZRIVCg1kZWxldGVkX2NvdW50GAEgASgEEhMKC2ZyZWVkX2J5dGVzGAIgASgEEhEKCWZpbGVuYW1lcxgDIAMoCRITCgtrZXB0X3Bpbm5lZBgEIAEoBBIPCgdkcnlfcnVuGAUgASgIEgwKBG1vcmUYBiABKAgSKAoHcmVhc29ucxgIIAMoCzIXLmltYWdlc3RvcmFnZS52MS5SZWFzb24SNAoQcmVzdG9yYWJsZV91bnRpbBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLa2VwdF9mdXR1cmUYCiABKAQiNAoGUmVhc29uEgwKBHRleHQYASABKAkSDQoFY291bnQYAiABKAQSDQoFYnl0ZXMYAyABKAQiiwIKDFN0YXRzUmVxdWVzdBIQCghwcm92aWRlchgBIAEoCRIuCgpkYXRlX3JhbmdlGAIgASgLMhouaW1hZ2VzdG9yYWdlLnYxLkRhdGVSYW5nZRINCgVtb2RlbBgDIAEoCRIQCghjYXRlZ29yeRgEIAEoCRINCgVxdWVyeRgFIAEoCRIMCgR0YWdzGAYgAygJEhMKBnBpbm5lZBgHIAEoCEgAiAEBEiQKAmJ5GAggASgOMhguaW1hZ2VzdG9yYWdlLnYxLkdyb3VwQnkSEwoLc3RhcnRzX3dpdGgYCSABKAkSEQoJdGltZV96b25lGAogASgJEg0KBWxpbWl0GAsgASgNQgkKB19waW5uZWQipQEKDVN0YXRzUmVzcG9uc2USMQoJcHJvdmlkZXJzGAEgAygLMh4uaW1hZ2VzdG9yYWdlLnYxLlByb3ZpZGVyU3RhdHMSJgoFdG90YWwYAiABKAsyFy5pbWFnZXN0b3JhZ2UudjEuVG90YWxzEisKBmdyb3VwcxgDIAMoCzIbLmltYWdlc3RvcmFnZS52MS5Hcm91cFN0YXRzEgwKBG1vcmUYBCABKAgifgoGVG90YWxzEg0KBWNvdW50GAEgASgEEg0KBWJ5dGVzGAIgASgEEioKBm9sZGVzdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKgoGbmV3ZXN0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKEBAoNUHJvdmlkZXJTdGF0cxIQCghwcm92aWRlchgBIAEoCRIUCgxzdG9yYWdlX3R5cGUYAiABKAkSDQoFY291bnQYAyABKAQSDQoFYnl0ZXMYBCABKAQSKgoGb2xkZXN0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIqCgZuZXdlc3QYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi0KCGJ5X21vZGVsGAcgAygLMhsuaW1hZ2VzdG9yYWdlLnYxLkdyb3VwU3RhdHMSMAoLYnlfY2F0ZWdvcnkYCCADKAsyGy5pbWFnZXN0b3JhZ2UudjEuR3JvdXBTdGF0cxIsCgdieV9kYXRlGAkgAygLMhsuaW1hZ2VzdG9yYWdlLnYxLkdyb3VwU3RhdHMSFAoMcGlubmVkX2NvdW50GAogASgEEhsKDmNhcGFjaXR5X2J5dGVzGAsgASgESACIAQESFwoKZnJlZV9ieXRlcxgMIAEoBEgBiAEBEhMKC3RyYXNoX2NvdW50GA0gASgEEhMKC3RyYXNoX2J5dGVzGA4gASgEEi4KCHBvbGljaWVzGA8gAygLMhwuaW1hZ2VzdG9yYWdlLnYxLlBvbGljeVN0YXRzQhEKD19jYXBhY2l0eV9ieXRlc0INCgtfZnJlZV9ieXRlcyKyAQoLUG9saWN5U3RhdHMSDAoEbmFtZRgBIAEoCRIsCghsYXN0X3J1bhgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIbmV4dF9ydW4YAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCWFubm91bmNlZBgEIAEoCBISCgpsYXN0X2NvdW50GAUgASgEEhIKCmxhc3RfYnl0ZXMYBiABKAQiRgoKR3JvdXBTdGF0cxIMCgRuYW1lGAEgASgJEg0KBWNvdW50GAIgASgEEg0KBWJ5dGVzGAMgASgEEgwKBHJlc3QYBCABKAgqTAoIRW1iZWRkZWQSGAoURU1CRURERURfVU5TUEVDSUZJRUQQABIRCg1FTUJFRERFRF9GSUxMEAESEwoPRU1CRURERURfSUdOT1JFEAIqTgoFT3JkZXISFQoRT1JERVJfVU5TUEVDSUZJRUQQABIWChJPUkRFUl9ORVdFU1RfRklSU1QQARIWChJPUkRFUl9PTERFU1RfRklSU1QQAiqZAQoHR3JvdXBCeRIYChRHUk9VUF9CWV9VTlNQRUNJRklFRBAAEhAKDEdST1VQX0JZX0RBWRABEhIKDkdST1VQX0JZX01PTlRIEAISEgoOR1JPVVBfQllfTU9ERUwQAxIVChFHUk9VUF9CWV9DQVRFR09SWRAEEhAKDEdST1VQX0JZX1RBRxAFEhEKDUdST1VQX0JZX0xPUkEQBjKgBgoMSW1hZ2VTdG9yYWdlEkUKBFNhdmUSHC5pbWFnZXN0b3JhZ2UudjEuU2F2ZVJlcXVlc3QaHS5pbWFnZXN0b3JhZ2UudjEuU2F2ZVJlc3BvbnNlKAESRwoDR2V0EhsuaW1hZ2VzdG9yYWdlLnYxLkdldFJlcXVlc3QaHC5pbWFnZXN0b3JhZ2UudjEuR2V0UmVzcG9uc2UiA5ACATABEkoKBExpc3QSHC5pbWFnZXN0b3JhZ2UudjEuTGlzdFJlcXVlc3QaHS5pbWFnZXN0b3JhZ2UudjEuTGlzdFJlc3BvbnNlIgOQAgEwARJOCgZVcGRhdGUSHi5pbWFnZXN0b3JhZ2UudjEuVXBkYXRlUmVxdWVzdBofLmltYWdlc3RvcmFnZS52MS5VcGRhdGVSZXNwb25zZSIDkAICEk4KBkRlbGV0ZRIeLmltYWdlc3RvcmFnZS52MS5EZWxldGVSZXF1ZXN0Gh8uaW1hZ2VzdG9yYWdlLnYxLkRlbGV0ZVJlc3BvbnNlIgOQAgISTAoHQ2xlYW51cBIfLmltYWdlc3RvcmFnZS52MS5DbGVhbnVwUmVxdWVzdBogLmltYWdlc3RvcmFnZS52MS5DbGVhbnVwUmVzcG9uc2USUQoHUmVzdG9yZRIfLmltYWdlc3RvcmFnZS52MS5SZXN0b3JlUmVxdWVzdBogLmltYWdlc3RvcmFnZS52MS5SZXN0b3JlUmVzcG9uc2UiA5ACAhJZCglMaXN0VHJhc2gSIS5pbWFnZXN0b3JhZ2UudjEuTGlzdFRyYXNoUmVxdWVzdBoiLmltYWdlc3RvcmFnZS52MS5MaXN0VHJhc2hSZXNwb25zZSIDkAIBMAESSwoFUHVyZ2USHS5pbWFnZXN0b3JhZ2UudjEuUHVyZ2VSZXF1ZXN0Gh4uaW1hZ2VzdG9yYWdlLnYxLlB1cmdlUmVzcG9uc2UiA5ACAhJLCgVTdGF0cxIdLmltYWdlc3RvcmFnZS52MS5TdGF0c1JlcXVlc3QaHi5pbWFnZXN0b3JhZ2UudjEuU3RhdHNSZXNwb25zZSIDkAIBQnUKE2Rldi5pbWFnZXN0b3JhZ2UudjFQAVpKZ2l0aHViLmNvbS9pbWFnZXN0b3JhZ2UvaW1hZ2VzdG9yYWdlL2dlbi9nby9pbWFnZXN0b3JhZ2UvdjE7aW1hZ2VzdG9yYWdldjGqAg9JbWFnZVN0b3JhZ2UuVjFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * The metadata that a generator gives an image. At most 1 MiB in total. Text must be valid UTF-8 without NUL.
@@ -275,6 +275,27 @@ export type Image = Message<"imagestorage.v1.Image"> & {
    * @generated from field: imagestorage.v1.Generation generation = 15;
    */
   generation?: Generation | undefined;
+
+  /**
+   * When Cleanup's way takes the image unless it is pinned (SaveHeader.ttl); unset: never.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 17;
+   */
+  expireTime?: Timestamp | undefined;
+
+  /**
+   * When the image was deleted; set only in answers of ListTrash.
+   *
+   * @generated from field: google.protobuf.Timestamp delete_time = 18;
+   */
+  deleteTime?: Timestamp | undefined;
+
+  /**
+   * Until when Restore can bring the image back; set only in answers of ListTrash. Less room may end it sooner.
+   *
+   * @generated from field: google.protobuf.Timestamp purge_time = 19;
+   */
+  purgeTime?: Timestamp | undefined;
 };
 
 /**
@@ -393,6 +414,22 @@ export type SaveHeader = Message<"imagestorage.v1.SaveHeader"> & {
    * @generated from field: imagestorage.v1.Embedded embedded = 8;
    */
   embedded: Embedded;
+
+  /**
+   * Fail with DELETED_BEFORE where the image of the idempotency_key was deleted since, instead of answering with
+   * `deleted`. An older daemon ignores it.
+   *
+   * @generated from field: bool unless_deleted = 9;
+   */
+  unlessDeleted: boolean;
+
+  /**
+   * How long the image is wanted, from its commit on, one second at least: a draft, a preview. After it the image goes as
+   * by Cleanup, into the trash where there is one; a pinned one stays. Unset: for ever. An older daemon keeps it.
+   *
+   * @generated from field: google.protobuf.Duration ttl = 10;
+   */
+  ttl?: Duration | undefined;
 };
 
 /**
@@ -449,6 +486,13 @@ export type SaveResponse = Message<"imagestorage.v1.SaveResponse"> & {
    * @generated from field: bool replayed = 2;
    */
   replayed: boolean;
+
+  /**
+   * True when replayed and the image was deleted since: it is in the trash, or gone. An older daemon never says so.
+   *
+   * @generated from field: bool deleted = 3;
+   */
+  deleted: boolean;
 };
 
 /**
@@ -851,6 +895,13 @@ export type DeleteRequest = Message<"imagestorage.v1.DeleteRequest"> & {
    * @generated from field: string provider = 2;
    */
   provider: string;
+
+  /**
+   * Delete for good, past the trash; an image in the trash, too. An older daemon deletes for good anyway.
+   *
+   * @generated from field: bool permanent = 3;
+   */
+  permanent: boolean;
 };
 
 /**
@@ -886,6 +937,13 @@ export type DeleteResult = Message<"imagestorage.v1.DeleteResult"> & {
    * @generated from field: string reason = 3;
    */
   reason: string;
+
+  /**
+   * Until when Restore can bring the image back; unset: it is deleted for good.
+   *
+   * @generated from field: google.protobuf.Timestamp restorable_until = 4;
+   */
+  restorableUntil?: Timestamp | undefined;
 };
 
 /**
@@ -915,6 +973,230 @@ export type DeleteResponse = Message<"imagestorage.v1.DeleteResponse"> & {
  */
 export const DeleteResponseSchema: GenMessage<DeleteResponse> = /*@__PURE__*/
   messageDesc(file_imagestorage_v1_image_storage, 17);
+
+/**
+ * The images to bring back.
+ *
+ * @generated from message imagestorage.v1.RestoreRequest
+ */
+export type RestoreRequest = Message<"imagestorage.v1.RestoreRequest"> & {
+  /**
+   * The filenames, 1 to 1,000.
+   *
+   * @generated from field: repeated string filenames = 1;
+   */
+  filenames: string[];
+
+  /**
+   * The provider of the images; empty is the default provider, "*" is refused.
+   *
+   * @generated from field: string provider = 2;
+   */
+  provider: string;
+};
+
+/**
+ * Describes the message imagestorage.v1.RestoreRequest.
+ * Use `create(RestoreRequestSchema)` to create a new message.
+ */
+export const RestoreRequestSchema: GenMessage<RestoreRequest> = /*@__PURE__*/
+  messageDesc(file_imagestorage_v1_image_storage, 18);
+
+/**
+ * The result of a Restore for one filename.
+ *
+ * @generated from message imagestorage.v1.RestoreResult
+ */
+export type RestoreResult = Message<"imagestorage.v1.RestoreResult"> & {
+  /**
+   * The filename as requested.
+   *
+   * @generated from field: string filename = 1;
+   */
+  filename: string;
+
+  /**
+   * True when this call brought the image back.
+   *
+   * @generated from field: bool restored = 2;
+   */
+  restored: boolean;
+
+  /**
+   * Why it did not: IMAGE_NOT_FOUND, NOT_DELETED (the image is not in the trash, but live), or the reason of its error.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message imagestorage.v1.RestoreResult.
+ * Use `create(RestoreResultSchema)` to create a new message.
+ */
+export const RestoreResultSchema: GenMessage<RestoreResult> = /*@__PURE__*/
+  messageDesc(file_imagestorage_v1_image_storage, 19);
+
+/**
+ * The response to a Restore.
+ *
+ * @generated from message imagestorage.v1.RestoreResponse
+ */
+export type RestoreResponse = Message<"imagestorage.v1.RestoreResponse"> & {
+  /**
+   * One result for each filename, in the order of the request.
+   *
+   * @generated from field: repeated imagestorage.v1.RestoreResult results = 1;
+   */
+  results: RestoreResult[];
+};
+
+/**
+ * Describes the message imagestorage.v1.RestoreResponse.
+ * Use `create(RestoreResponseSchema)` to create a new message.
+ */
+export const RestoreResponseSchema: GenMessage<RestoreResponse> = /*@__PURE__*/
+  messageDesc(file_imagestorage_v1_image_storage, 20);
+
+/**
+ * Which images of the trash to list.
+ *
+ * @generated from message imagestorage.v1.ListTrashRequest
+ */
+export type ListTrashRequest = Message<"imagestorage.v1.ListTrashRequest"> & {
+  /**
+   * The provider to list; empty is the default provider, "*" is all of them.
+   *
+   * @generated from field: string provider = 1;
+   */
+  provider: string;
+
+  /**
+   * Filter: as ListRequest.query.
+   *
+   * @generated from field: string query = 2;
+   */
+  query: string;
+
+  /**
+   * The maximum number of images; 0 means all.
+   *
+   * @generated from field: uint32 limit = 3;
+   */
+  limit: number;
+
+  /**
+   * Resume after the batch that carried this token, with the same query.
+   *
+   * @generated from field: string page_token = 4;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message imagestorage.v1.ListTrashRequest.
+ * Use `create(ListTrashRequestSchema)` to create a new message.
+ */
+export const ListTrashRequestSchema: GenMessage<ListTrashRequest> = /*@__PURE__*/
+  messageDesc(file_imagestorage_v1_image_storage, 21);
+
+/**
+ * A batch of a trash listing, in its order.
+ *
+ * @generated from message imagestorage.v1.ListTrashResponse
+ */
+export type ListTrashResponse = Message<"imagestorage.v1.ListTrashResponse"> & {
+  /**
+   * The images.
+   *
+   * @generated from field: repeated imagestorage.v1.Image images = 1;
+   */
+  images: Image[];
+
+  /**
+   * Resumes after this batch; empty when nothing is left.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message imagestorage.v1.ListTrashResponse.
+ * Use `create(ListTrashResponseSchema)` to create a new message.
+ */
+export const ListTrashResponseSchema: GenMessage<ListTrashResponse> = /*@__PURE__*/
+  messageDesc(file_imagestorage_v1_image_storage, 22);
+
+/**
+ * Which images of the trash to delete for good: filenames, or all.
+ *
+ * @generated from message imagestorage.v1.PurgeRequest
+ */
+export type PurgeRequest = Message<"imagestorage.v1.PurgeRequest"> & {
+  /**
+   * The filenames, at most 1,000. One that is not in the trash is left out.
+   *
+   * @generated from field: repeated string filenames = 1;
+   */
+  filenames: string[];
+
+  /**
+   * All that are in the trash.
+   *
+   * @generated from field: bool all = 2;
+   */
+  all: boolean;
+
+  /**
+   * The provider of the images; empty is the default provider, "*" is refused.
+   *
+   * @generated from field: string provider = 3;
+   */
+  provider: string;
+};
+
+/**
+ * Describes the message imagestorage.v1.PurgeRequest.
+ * Use `create(PurgeRequestSchema)` to create a new message.
+ */
+export const PurgeRequestSchema: GenMessage<PurgeRequest> = /*@__PURE__*/
+  messageDesc(file_imagestorage_v1_image_storage, 23);
+
+/**
+ * The result of a Purge.
+ *
+ * @generated from message imagestorage.v1.PurgeResponse
+ */
+export type PurgeResponse = Message<"imagestorage.v1.PurgeResponse"> & {
+  /**
+   * Number of images that are gone.
+   *
+   * @generated from field: uint64 count = 1;
+   */
+  count: bigint;
+
+  /**
+   * Sum of their sizes in bytes.
+   *
+   * @generated from field: uint64 bytes = 2;
+   */
+  bytes: bigint;
+
+  /**
+   * True when there are more: call again.
+   *
+   * @generated from field: bool more = 3;
+   */
+  more: boolean;
+};
+
+/**
+ * Describes the message imagestorage.v1.PurgeResponse.
+ * Use `create(PurgeResponseSchema)` to create a new message.
+ */
+export const PurgeResponseSchema: GenMessage<PurgeResponse> = /*@__PURE__*/
+  messageDesc(file_imagestorage_v1_image_storage, 24);
 
 /**
  * Criteria and filters of a Cleanup. At least one criterion is required: older_than or older_than_age, keep_count or
@@ -987,6 +1269,21 @@ export type CleanupRequest = Message<"imagestorage.v1.CleanupRequest"> & {
    * @generated from field: google.protobuf.Duration older_than_age = 9;
    */
   olderThanAge?: Duration | undefined;
+
+  /**
+   * Delete for good, past the trash. An older daemon deletes for good anyway.
+   *
+   * @generated from field: bool permanent = 11;
+   */
+  permanent: boolean;
+
+  /**
+   * Run this retention policy of the configuration now, with its filters and criteria: fields 1 to 6 and 9 stay empty, so
+   * that an older daemon sees no criterion and refuses. dry_run, max_deletes and permanent keep their meaning.
+   *
+   * @generated from field: string policy = 12;
+   */
+  policy: string;
 };
 
 /**
@@ -994,7 +1291,7 @@ export type CleanupRequest = Message<"imagestorage.v1.CleanupRequest"> & {
  * Use `create(CleanupRequestSchema)` to create a new message.
  */
 export const CleanupRequestSchema: GenMessage<CleanupRequest> = /*@__PURE__*/
-  messageDesc(file_imagestorage_v1_image_storage, 18);
+  messageDesc(file_imagestorage_v1_image_storage, 25);
 
 /**
  * The result of a Cleanup, or of a dry run.
@@ -1045,6 +1342,21 @@ export type CleanupResponse = Message<"imagestorage.v1.CleanupResponse"> & {
   more: boolean;
 
   /**
+   * Why images go, with the number and size of those that go for it; the same images as deleted_count.
+   *
+   * @generated from field: repeated imagestorage.v1.Reason reasons = 8;
+   */
+  reasons: Reason[];
+
+  /**
+   * Until when Restore can bring the images back, of a dry run those that would go if it ran now; unset: they are deleted
+   * for good, or an older daemon answered.
+   *
+   * @generated from field: google.protobuf.Timestamp restorable_until = 9;
+   */
+  restorableUntil?: Timestamp | undefined;
+
+  /**
    * Number of images that match the filters and have a timestamp after the daemon's clock: kept, and not counted by
    * keep_count and keep_bytes. An older daemon sends none.
    *
@@ -1058,7 +1370,42 @@ export type CleanupResponse = Message<"imagestorage.v1.CleanupResponse"> & {
  * Use `create(CleanupResponseSchema)` to create a new message.
  */
 export const CleanupResponseSchema: GenMessage<CleanupResponse> = /*@__PURE__*/
-  messageDesc(file_imagestorage_v1_image_storage, 19);
+  messageDesc(file_imagestorage_v1_image_storage, 26);
+
+/**
+ * Why images go by a Cleanup.
+ *
+ * @generated from message imagestorage.v1.Reason
+ */
+export type Reason = Message<"imagestorage.v1.Reason"> & {
+  /**
+   * In words, such as "older than 30d, not among the last 1,000 of flux-schnell".
+   *
+   * @generated from field: string text = 1;
+   */
+  text: string;
+
+  /**
+   * Number of images.
+   *
+   * @generated from field: uint64 count = 2;
+   */
+  count: bigint;
+
+  /**
+   * Sum of their sizes in bytes.
+   *
+   * @generated from field: uint64 bytes = 3;
+   */
+  bytes: bigint;
+};
+
+/**
+ * Describes the message imagestorage.v1.Reason.
+ * Use `create(ReasonSchema)` to create a new message.
+ */
+export const ReasonSchema: GenMessage<Reason> = /*@__PURE__*/
+  messageDesc(file_imagestorage_v1_image_storage, 27);
 
 /**
  * The providers to count, and the images of them that the total and the groups count; an image must match all filters
@@ -1151,7 +1498,7 @@ export type StatsRequest = Message<"imagestorage.v1.StatsRequest"> & {
  * Use `create(StatsRequestSchema)` to create a new message.
  */
 export const StatsRequestSchema: GenMessage<StatsRequest> = /*@__PURE__*/
-  messageDesc(file_imagestorage_v1_image_storage, 20);
+  messageDesc(file_imagestorage_v1_image_storage, 28);
 
 /**
  * Totals by provider.
@@ -1193,7 +1540,7 @@ export type StatsResponse = Message<"imagestorage.v1.StatsResponse"> & {
  * Use `create(StatsResponseSchema)` to create a new message.
  */
 export const StatsResponseSchema: GenMessage<StatsResponse> = /*@__PURE__*/
-  messageDesc(file_imagestorage_v1_image_storage, 21);
+  messageDesc(file_imagestorage_v1_image_storage, 29);
 
 /**
  * Count and size of images.
@@ -1235,7 +1582,7 @@ export type Totals = Message<"imagestorage.v1.Totals"> & {
  * Use `create(TotalsSchema)` to create a new message.
  */
 export const TotalsSchema: GenMessage<Totals> = /*@__PURE__*/
-  messageDesc(file_imagestorage_v1_image_storage, 22);
+  messageDesc(file_imagestorage_v1_image_storage, 30);
 
 /**
  * The totals of one provider.
@@ -1321,11 +1668,33 @@ export type ProviderStats = Message<"imagestorage.v1.ProviderStats"> & {
   capacityBytes?: bigint | undefined;
 
   /**
-   * Free space on it in bytes, as available to the daemon's user; unset for object stores.
+   * Free space on it in bytes, as available to the daemon's user, with that of the trash, which gives way; unset for object
+   * stores.
    *
    * @generated from field: optional uint64 free_bytes = 12;
    */
   freeBytes?: bigint | undefined;
+
+  /**
+   * Number of images in the trash, which are counted nowhere else.
+   *
+   * @generated from field: uint64 trash_count = 13;
+   */
+  trashCount: bigint;
+
+  /**
+   * Sum of their sizes in bytes.
+   *
+   * @generated from field: uint64 trash_bytes = 14;
+   */
+  trashBytes: bigint;
+
+  /**
+   * The retention policies that apply to this provider.
+   *
+   * @generated from field: repeated imagestorage.v1.PolicyStats policies = 15;
+   */
+  policies: PolicyStats[];
 };
 
 /**
@@ -1333,7 +1702,63 @@ export type ProviderStats = Message<"imagestorage.v1.ProviderStats"> & {
  * Use `create(ProviderStatsSchema)` to create a new message.
  */
 export const ProviderStatsSchema: GenMessage<ProviderStats> = /*@__PURE__*/
-  messageDesc(file_imagestorage_v1_image_storage, 23);
+  messageDesc(file_imagestorage_v1_image_storage, 31);
+
+/**
+ * The runs of a retention policy on one provider.
+ *
+ * @generated from message imagestorage.v1.PolicyStats
+ */
+export type PolicyStats = Message<"imagestorage.v1.PolicyStats"> & {
+  /**
+   * The policy's name in the configuration.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * When it ran last; unset: never.
+   *
+   * @generated from field: google.protobuf.Timestamp last_run = 2;
+   */
+  lastRun?: Timestamp | undefined;
+
+  /**
+   * When it runs next.
+   *
+   * @generated from field: google.protobuf.Timestamp next_run = 3;
+   */
+  nextRun?: Timestamp | undefined;
+
+  /**
+   * True while its next run is the first one that deletes: the last one was a dry run, or none was.
+   *
+   * @generated from field: bool announced = 4;
+   */
+  announced: boolean;
+
+  /**
+   * Number of images that went by its last run, or would have gone by a dry run.
+   *
+   * @generated from field: uint64 last_count = 5;
+   */
+  lastCount: bigint;
+
+  /**
+   * Sum of their sizes in bytes.
+   *
+   * @generated from field: uint64 last_bytes = 6;
+   */
+  lastBytes: bigint;
+};
+
+/**
+ * Describes the message imagestorage.v1.PolicyStats.
+ * Use `create(PolicyStatsSchema)` to create a new message.
+ */
+export const PolicyStatsSchema: GenMessage<PolicyStats> = /*@__PURE__*/
+  messageDesc(file_imagestorage_v1_image_storage, 32);
 
 /**
  * The totals of one group.
@@ -1375,7 +1800,7 @@ export type GroupStats = Message<"imagestorage.v1.GroupStats"> & {
  * Use `create(GroupStatsSchema)` to create a new message.
  */
 export const GroupStatsSchema: GenMessage<GroupStats> = /*@__PURE__*/
-  messageDesc(file_imagestorage_v1_image_storage, 24);
+  messageDesc(file_imagestorage_v1_image_storage, 33);
 
 /**
  * Whether the daemon reads the metadata that generators write into their files.
@@ -1549,8 +1974,8 @@ export const ImageStorage: GenService<{
    * ALREADY_EXISTS: IDEMPOTENCY_KEY_REUSED. NOT_FOUND: PROVIDER_NOT_FOUND.
    * RESOURCE_EXHAUSTED: DISK_FULL, MESSAGE_TOO_LARGE, with RetryInfo TOO_MANY_SAVES, TOO_MANY_OPEN_FILES.
    * DEADLINE_EXCEEDED: SAVE_STALLED, also when the stream stands still while another save has waited for a second.
-   * FAILED_PRECONDITION: STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH. UNAVAILABLE: BACKEND_UNAVAILABLE.
-   * INTERNAL: STORAGE_IO.
+   * FAILED_PRECONDITION: STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH, DELETED_BEFORE (only with unless_deleted).
+   * UNAVAILABLE: BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
    *
    * @generated from rpc imagestorage.v1.ImageStorage.Save
    */
@@ -1611,7 +2036,9 @@ export const ImageStorage: GenService<{
   },
   /**
    * Deletes images by filename, pinned ones too. An unknown filename is no error; its result has the reason
-   * IMAGE_NOT_FOUND.
+   * IMAGE_NOT_FOUND. Where the provider has a trash, a deleted image goes there until its purge_time: Restore brings it
+   * back, and List, Get, Stats and its URL have it no more. The object of an image in the trash of a bucket can still be
+   * read at its public or presigned URL until it is purged.
    *
    * INVALID_ARGUMENT: FIELD_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND. RESOURCE_EXHAUSTED: DISK_FULL.
    * FAILED_PRECONDITION: STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH, BYTES_REMAIN (a bucket refuses to delete them).
@@ -1629,7 +2056,7 @@ export const ImageStorage: GenService<{
    * keep_bytes) protects it; pinned images are never deleted and not counted. Deletes are committed in groups;
    * cancelling the call keeps the groups already committed.
    *
-   * INVALID_ARGUMENT: CLEANUP_WITHOUT_CRITERION, FIELD_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND.
+   * INVALID_ARGUMENT: CLEANUP_WITHOUT_CRITERION, FIELD_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND, POLICY_NOT_FOUND.
    * FAILED_PRECONDITION: STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH, BYTES_REMAIN (as for Delete).
    * RESOURCE_EXHAUSTED: DISK_FULL. UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
    *
@@ -1639,6 +2066,50 @@ export const ImageStorage: GenService<{
     methodKind: "unary";
     input: typeof CleanupRequestSchema;
     output: typeof CleanupResponseSchema;
+  },
+  /**
+   * Brings images back from the trash, under their filenames, paths and URLs, with pins, tags, idempotency keys and times;
+   * an expire_time is taken off. A filename that is not in the trash is no error; its result has a reason. OK means for
+   * each restored image what it means for a Save. An older daemon answers UNIMPLEMENTED.
+   *
+   * INVALID_ARGUMENT: FIELD_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND. RESOURCE_EXHAUSTED: DISK_FULL.
+   * FAILED_PRECONDITION: STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH. DATA_LOSS: BYTES_MISSING.
+   * UNAVAILABLE: BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
+   *
+   * @generated from rpc imagestorage.v1.ImageStorage.Restore
+   */
+  restore: {
+    methodKind: "unary";
+    input: typeof RestoreRequestSchema;
+    output: typeof RestoreResponseSchema;
+  },
+  /**
+   * Lists the images in the trash, the last deleted first, as List does, each with its delete_time and purge_time. An older
+   * daemon answers UNIMPLEMENTED.
+   *
+   * INVALID_ARGUMENT: FIELD_INVALID, PAGE_TOKEN_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND.
+   * FAILED_PRECONDITION: STORE_REPLACED, BACKEND_AUTH. UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE.
+   *
+   * @generated from rpc imagestorage.v1.ImageStorage.ListTrash
+   */
+  listTrash: {
+    methodKind: "server_streaming";
+    input: typeof ListTrashRequestSchema;
+    output: typeof ListTrashResponseSchema;
+  },
+  /**
+   * Deletes images of the trash for good; a live image never. An older daemon answers UNIMPLEMENTED.
+   *
+   * INVALID_ARGUMENT: FIELD_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND. RESOURCE_EXHAUSTED: DISK_FULL.
+   * FAILED_PRECONDITION: STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH, BYTES_REMAIN (as for Delete).
+   * UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
+   *
+   * @generated from rpc imagestorage.v1.ImageStorage.Purge
+   */
+  purge: {
+    methodKind: "unary";
+    input: typeof PurgeRequestSchema;
+    output: typeof PurgeResponseSchema;
   },
   /**
    * Counts images and bytes: of whole providers, and of the images that match the filters, in total and by group.

@@ -108,6 +108,15 @@ pub struct Image {
     /// The settings of the generation; unset when the parameters name none, and from an older daemon.
     #[prost(message, optional, tag = "15")]
     pub generation: ::core::option::Option<Generation>,
+    /// When Cleanup's way takes the image unless it is pinned (SaveHeader.ttl); unset: never.
+    #[prost(message, optional, tag = "17")]
+    pub expire_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the image was deleted; set only in answers of ListTrash.
+    #[prost(message, optional, tag = "18")]
+    pub delete_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Until when Restore can bring the image back; set only in answers of ListTrash. Less room may end it sooner.
+    #[prost(message, optional, tag = "19")]
+    pub purge_time: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// One message of a Save stream: a header first, then chunks, then at most one trailer.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -162,6 +171,14 @@ pub struct SaveHeader {
     /// What to do with the metadata in the file; by default it fills what is left empty. An older daemon reads none.
     #[prost(enumeration = "Embedded", tag = "8")]
     pub embedded: i32,
+    /// Fail with DELETED_BEFORE where the image of the idempotency_key was deleted since, instead of answering with
+    /// `deleted`. An older daemon ignores it.
+    #[prost(bool, tag = "9")]
+    pub unless_deleted: bool,
+    /// How long the image is wanted, from its commit on, one second at least: a draft, a preview. After it the image goes as
+    /// by Cleanup, into the trash where there is one; a pinned one stays. Unset: for ever. An older daemon keeps it.
+    #[prost(message, optional, tag = "10")]
+    pub ttl: ::core::option::Option<::prost_types::Duration>,
 }
 /// Declarations of callers that know them only after the last chunk; checked like those of the header.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -182,6 +199,9 @@ pub struct SaveResponse {
     /// True when the idempotency_key was used before; image is the first result.
     #[prost(bool, tag = "2")]
     pub replayed: bool,
+    /// True when replayed and the image was deleted since: it is in the trash, or gone. An older daemon never says so.
+    #[prost(bool, tag = "3")]
+    pub deleted: bool,
 }
 /// The image to read, and the range of its bytes.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -355,6 +375,9 @@ pub struct DeleteRequest {
     /// The provider of the images; empty is the default provider, "*" is refused.
     #[prost(string, tag = "2")]
     pub provider: ::prost::alloc::string::String,
+    /// Delete for good, past the trash; an image in the trash, too. An older daemon deletes for good anyway.
+    #[prost(bool, tag = "3")]
+    pub permanent: bool,
 }
 /// The result of a Delete for one filename.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -368,6 +391,9 @@ pub struct DeleteResult {
     /// Why the image was not deleted: IMAGE_NOT_FOUND, or the reason of its error. Empty when deleted.
     #[prost(string, tag = "3")]
     pub reason: ::prost::alloc::string::String,
+    /// Until when Restore can bring the image back; unset: it is deleted for good.
+    #[prost(message, optional, tag = "4")]
+    pub restorable_until: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// The response to a Delete.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -375,6 +401,88 @@ pub struct DeleteResponse {
     /// One result for each filename, in the order of the request.
     #[prost(message, repeated, tag = "1")]
     pub results: ::prost::alloc::vec::Vec<DeleteResult>,
+}
+/// The images to bring back.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RestoreRequest {
+    /// The filenames, 1 to 1,000.
+    #[prost(string, repeated, tag = "1")]
+    pub filenames: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The provider of the images; empty is the default provider, "*" is refused.
+    #[prost(string, tag = "2")]
+    pub provider: ::prost::alloc::string::String,
+}
+/// The result of a Restore for one filename.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RestoreResult {
+    /// The filename as requested.
+    #[prost(string, tag = "1")]
+    pub filename: ::prost::alloc::string::String,
+    /// True when this call brought the image back.
+    #[prost(bool, tag = "2")]
+    pub restored: bool,
+    /// Why it did not: IMAGE_NOT_FOUND, NOT_DELETED (the image is not in the trash, but live), or the reason of its error.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+}
+/// The response to a Restore.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RestoreResponse {
+    /// One result for each filename, in the order of the request.
+    #[prost(message, repeated, tag = "1")]
+    pub results: ::prost::alloc::vec::Vec<RestoreResult>,
+}
+/// Which images of the trash to list.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListTrashRequest {
+    /// The provider to list; empty is the default provider, "*" is all of them.
+    #[prost(string, tag = "1")]
+    pub provider: ::prost::alloc::string::String,
+    /// Filter: as ListRequest.query.
+    #[prost(string, tag = "2")]
+    pub query: ::prost::alloc::string::String,
+    /// The maximum number of images; 0 means all.
+    #[prost(uint32, tag = "3")]
+    pub limit: u32,
+    /// Resume after the batch that carried this token, with the same query.
+    #[prost(string, tag = "4")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A batch of a trash listing, in its order.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListTrashResponse {
+    /// The images.
+    #[prost(message, repeated, tag = "1")]
+    pub images: ::prost::alloc::vec::Vec<Image>,
+    /// Resumes after this batch; empty when nothing is left.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// Which images of the trash to delete for good: filenames, or all.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PurgeRequest {
+    /// The filenames, at most 1,000. One that is not in the trash is left out.
+    #[prost(string, repeated, tag = "1")]
+    pub filenames: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// All that are in the trash.
+    #[prost(bool, tag = "2")]
+    pub all: bool,
+    /// The provider of the images; empty is the default provider, "*" is refused.
+    #[prost(string, tag = "3")]
+    pub provider: ::prost::alloc::string::String,
+}
+/// The result of a Purge.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PurgeResponse {
+    /// Number of images that are gone.
+    #[prost(uint64, tag = "1")]
+    pub count: u64,
+    /// Sum of their sizes in bytes.
+    #[prost(uint64, tag = "2")]
+    pub bytes: u64,
+    /// True when there are more: call again.
+    #[prost(bool, tag = "3")]
+    pub more: bool,
 }
 /// Criteria and filters of a Cleanup. At least one criterion is required: older_than or older_than_age, keep_count or
 /// keep_bytes.
@@ -409,9 +517,16 @@ pub struct CleanupRequest {
     /// older_than with it nevertheless: an older daemon ignores this field, and would protect no image by its age.
     #[prost(message, optional, tag = "9")]
     pub older_than_age: ::core::option::Option<::prost_types::Duration>,
+    /// Delete for good, past the trash. An older daemon deletes for good anyway.
+    #[prost(bool, tag = "11")]
+    pub permanent: bool,
+    /// Run this retention policy of the configuration now, with its filters and criteria: fields 1 to 6 and 9 stay empty, so
+    /// that an older daemon sees no criterion and refuses. dry_run, max_deletes and permanent keep their meaning.
+    #[prost(string, tag = "12")]
+    pub policy: ::prost::alloc::string::String,
 }
 /// The result of a Cleanup, or of a dry run.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CleanupResponse {
     /// Number of images that were deleted, or would be.
     #[prost(uint64, tag = "1")]
@@ -431,10 +546,30 @@ pub struct CleanupResponse {
     /// True when max_deletes was reached and more images would be deleted.
     #[prost(bool, tag = "6")]
     pub more: bool,
+    /// Why images go, with the number and size of those that go for it; the same images as deleted_count.
+    #[prost(message, repeated, tag = "8")]
+    pub reasons: ::prost::alloc::vec::Vec<Reason>,
+    /// Until when Restore can bring the images back, of a dry run those that would go if it ran now; unset: they are deleted
+    /// for good, or an older daemon answered.
+    #[prost(message, optional, tag = "9")]
+    pub restorable_until: ::core::option::Option<::prost_types::Timestamp>,
     /// Number of images that match the filters and have a timestamp after the daemon's clock: kept, and not counted by
     /// keep_count and keep_bytes. An older daemon sends none.
     #[prost(uint64, tag = "10")]
     pub kept_future: u64,
+}
+/// Why images go by a Cleanup.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Reason {
+    /// In words, such as "older than 30d, not among the last 1,000 of flux-schnell".
+    #[prost(string, tag = "1")]
+    pub text: ::prost::alloc::string::String,
+    /// Number of images.
+    #[prost(uint64, tag = "2")]
+    pub count: u64,
+    /// Sum of their sizes in bytes.
+    #[prost(uint64, tag = "3")]
+    pub bytes: u64,
 }
 /// The providers to count, and the images of them that the total and the groups count; an image must match all filters
 /// that are given.
@@ -543,9 +678,41 @@ pub struct ProviderStats {
     /// Size of the file system that holds the images, in bytes; unset for object stores.
     #[prost(uint64, optional, tag = "11")]
     pub capacity_bytes: ::core::option::Option<u64>,
-    /// Free space on it in bytes, as available to the daemon's user; unset for object stores.
+    /// Free space on it in bytes, as available to the daemon's user, with that of the trash, which gives way; unset for object
+    /// stores.
     #[prost(uint64, optional, tag = "12")]
     pub free_bytes: ::core::option::Option<u64>,
+    /// Number of images in the trash, which are counted nowhere else.
+    #[prost(uint64, tag = "13")]
+    pub trash_count: u64,
+    /// Sum of their sizes in bytes.
+    #[prost(uint64, tag = "14")]
+    pub trash_bytes: u64,
+    /// The retention policies that apply to this provider.
+    #[prost(message, repeated, tag = "15")]
+    pub policies: ::prost::alloc::vec::Vec<PolicyStats>,
+}
+/// The runs of a retention policy on one provider.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PolicyStats {
+    /// The policy's name in the configuration.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// When it ran last; unset: never.
+    #[prost(message, optional, tag = "2")]
+    pub last_run: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it runs next.
+    #[prost(message, optional, tag = "3")]
+    pub next_run: ::core::option::Option<::prost_types::Timestamp>,
+    /// True while its next run is the first one that deletes: the last one was a dry run, or none was.
+    #[prost(bool, tag = "4")]
+    pub announced: bool,
+    /// Number of images that went by its last run, or would have gone by a dry run.
+    #[prost(uint64, tag = "5")]
+    pub last_count: u64,
+    /// Sum of their sizes in bytes.
+    #[prost(uint64, tag = "6")]
+    pub last_bytes: u64,
 }
 /// The totals of one group.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -82,7 +82,7 @@ class Generation(_message.Message):
     def __init__(self, negative_prompt: _Optional[str] = ..., seed: _Optional[str] = ..., steps: _Optional[int] = ..., cfg: _Optional[float] = ..., sampler: _Optional[str] = ..., scheduler: _Optional[str] = ..., loras: _Optional[_Iterable[str]] = ..., width: _Optional[int] = ..., height: _Optional[int] = ...) -> None: ...
 
 class Image(_message.Message):
-    __slots__ = ("url", "filename", "path", "size", "storage_type", "metadata", "provider", "sha256", "content_type", "width", "height", "create_time", "pinned", "key", "generation")
+    __slots__ = ("url", "filename", "path", "size", "storage_type", "metadata", "provider", "sha256", "content_type", "width", "height", "create_time", "pinned", "key", "generation", "expire_time", "delete_time", "purge_time")
     URL_FIELD_NUMBER: _ClassVar[int]
     FILENAME_FIELD_NUMBER: _ClassVar[int]
     PATH_FIELD_NUMBER: _ClassVar[int]
@@ -98,6 +98,9 @@ class Image(_message.Message):
     PINNED_FIELD_NUMBER: _ClassVar[int]
     KEY_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
+    EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
+    DELETE_TIME_FIELD_NUMBER: _ClassVar[int]
+    PURGE_TIME_FIELD_NUMBER: _ClassVar[int]
     url: str
     filename: str
     path: str
@@ -113,7 +116,10 @@ class Image(_message.Message):
     pinned: bool
     key: str
     generation: Generation
-    def __init__(self, url: _Optional[str] = ..., filename: _Optional[str] = ..., path: _Optional[str] = ..., size: _Optional[int] = ..., storage_type: _Optional[str] = ..., metadata: _Optional[_Union[ImageMetadata, _Mapping]] = ..., provider: _Optional[str] = ..., sha256: _Optional[bytes] = ..., content_type: _Optional[str] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., pinned: bool = ..., key: _Optional[str] = ..., generation: _Optional[_Union[Generation, _Mapping]] = ...) -> None: ...
+    expire_time: _timestamp_pb2.Timestamp
+    delete_time: _timestamp_pb2.Timestamp
+    purge_time: _timestamp_pb2.Timestamp
+    def __init__(self, url: _Optional[str] = ..., filename: _Optional[str] = ..., path: _Optional[str] = ..., size: _Optional[int] = ..., storage_type: _Optional[str] = ..., metadata: _Optional[_Union[ImageMetadata, _Mapping]] = ..., provider: _Optional[str] = ..., sha256: _Optional[bytes] = ..., content_type: _Optional[str] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., pinned: bool = ..., key: _Optional[str] = ..., generation: _Optional[_Union[Generation, _Mapping]] = ..., expire_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., delete_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., purge_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class SaveRequest(_message.Message):
     __slots__ = ("header", "chunk", "trailer")
@@ -126,7 +132,7 @@ class SaveRequest(_message.Message):
     def __init__(self, header: _Optional[_Union[SaveHeader, _Mapping]] = ..., chunk: _Optional[bytes] = ..., trailer: _Optional[_Union[SaveTrailer, _Mapping]] = ...) -> None: ...
 
 class SaveHeader(_message.Message):
-    __slots__ = ("metadata", "provider", "idempotency_key", "size", "sha256", "content_type", "pinned", "embedded")
+    __slots__ = ("metadata", "provider", "idempotency_key", "size", "sha256", "content_type", "pinned", "embedded", "unless_deleted", "ttl")
     METADATA_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
     IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
@@ -135,6 +141,8 @@ class SaveHeader(_message.Message):
     CONTENT_TYPE_FIELD_NUMBER: _ClassVar[int]
     PINNED_FIELD_NUMBER: _ClassVar[int]
     EMBEDDED_FIELD_NUMBER: _ClassVar[int]
+    UNLESS_DELETED_FIELD_NUMBER: _ClassVar[int]
+    TTL_FIELD_NUMBER: _ClassVar[int]
     metadata: ImageMetadata
     provider: str
     idempotency_key: str
@@ -143,7 +151,9 @@ class SaveHeader(_message.Message):
     content_type: str
     pinned: bool
     embedded: Embedded
-    def __init__(self, metadata: _Optional[_Union[ImageMetadata, _Mapping]] = ..., provider: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., size: _Optional[int] = ..., sha256: _Optional[bytes] = ..., content_type: _Optional[str] = ..., pinned: bool = ..., embedded: _Optional[_Union[Embedded, str]] = ...) -> None: ...
+    unless_deleted: bool
+    ttl: _duration_pb2.Duration
+    def __init__(self, metadata: _Optional[_Union[ImageMetadata, _Mapping]] = ..., provider: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., size: _Optional[int] = ..., sha256: _Optional[bytes] = ..., content_type: _Optional[str] = ..., pinned: bool = ..., embedded: _Optional[_Union[Embedded, str]] = ..., unless_deleted: bool = ..., ttl: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class SaveTrailer(_message.Message):
     __slots__ = ("size", "sha256")
@@ -154,12 +164,14 @@ class SaveTrailer(_message.Message):
     def __init__(self, size: _Optional[int] = ..., sha256: _Optional[bytes] = ...) -> None: ...
 
 class SaveResponse(_message.Message):
-    __slots__ = ("image", "replayed")
+    __slots__ = ("image", "replayed", "deleted")
     IMAGE_FIELD_NUMBER: _ClassVar[int]
     REPLAYED_FIELD_NUMBER: _ClassVar[int]
+    DELETED_FIELD_NUMBER: _ClassVar[int]
     image: Image
     replayed: bool
-    def __init__(self, image: _Optional[_Union[Image, _Mapping]] = ..., replayed: bool = ...) -> None: ...
+    deleted: bool
+    def __init__(self, image: _Optional[_Union[Image, _Mapping]] = ..., replayed: bool = ..., deleted: bool = ...) -> None: ...
 
 class GetRequest(_message.Message):
     __slots__ = ("filename", "provider", "offset", "limit", "metadata_only")
@@ -260,22 +272,26 @@ class UpdateResponse(_message.Message):
     def __init__(self, image: _Optional[_Union[Image, _Mapping]] = ...) -> None: ...
 
 class DeleteRequest(_message.Message):
-    __slots__ = ("filenames", "provider")
+    __slots__ = ("filenames", "provider", "permanent")
     FILENAMES_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    PERMANENT_FIELD_NUMBER: _ClassVar[int]
     filenames: _containers.RepeatedScalarFieldContainer[str]
     provider: str
-    def __init__(self, filenames: _Optional[_Iterable[str]] = ..., provider: _Optional[str] = ...) -> None: ...
+    permanent: bool
+    def __init__(self, filenames: _Optional[_Iterable[str]] = ..., provider: _Optional[str] = ..., permanent: bool = ...) -> None: ...
 
 class DeleteResult(_message.Message):
-    __slots__ = ("filename", "deleted", "reason")
+    __slots__ = ("filename", "deleted", "reason", "restorable_until")
     FILENAME_FIELD_NUMBER: _ClassVar[int]
     DELETED_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    RESTORABLE_UNTIL_FIELD_NUMBER: _ClassVar[int]
     filename: str
     deleted: bool
     reason: str
-    def __init__(self, filename: _Optional[str] = ..., deleted: bool = ..., reason: _Optional[str] = ...) -> None: ...
+    restorable_until: _timestamp_pb2.Timestamp
+    def __init__(self, filename: _Optional[str] = ..., deleted: bool = ..., reason: _Optional[str] = ..., restorable_until: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class DeleteResponse(_message.Message):
     __slots__ = ("results",)
@@ -283,8 +299,72 @@ class DeleteResponse(_message.Message):
     results: _containers.RepeatedCompositeFieldContainer[DeleteResult]
     def __init__(self, results: _Optional[_Iterable[_Union[DeleteResult, _Mapping]]] = ...) -> None: ...
 
+class RestoreRequest(_message.Message):
+    __slots__ = ("filenames", "provider")
+    FILENAMES_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    filenames: _containers.RepeatedScalarFieldContainer[str]
+    provider: str
+    def __init__(self, filenames: _Optional[_Iterable[str]] = ..., provider: _Optional[str] = ...) -> None: ...
+
+class RestoreResult(_message.Message):
+    __slots__ = ("filename", "restored", "reason")
+    FILENAME_FIELD_NUMBER: _ClassVar[int]
+    RESTORED_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    filename: str
+    restored: bool
+    reason: str
+    def __init__(self, filename: _Optional[str] = ..., restored: bool = ..., reason: _Optional[str] = ...) -> None: ...
+
+class RestoreResponse(_message.Message):
+    __slots__ = ("results",)
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[RestoreResult]
+    def __init__(self, results: _Optional[_Iterable[_Union[RestoreResult, _Mapping]]] = ...) -> None: ...
+
+class ListTrashRequest(_message.Message):
+    __slots__ = ("provider", "query", "limit", "page_token")
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    QUERY_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    provider: str
+    query: str
+    limit: int
+    page_token: str
+    def __init__(self, provider: _Optional[str] = ..., query: _Optional[str] = ..., limit: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListTrashResponse(_message.Message):
+    __slots__ = ("images", "next_page_token")
+    IMAGES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    images: _containers.RepeatedCompositeFieldContainer[Image]
+    next_page_token: str
+    def __init__(self, images: _Optional[_Iterable[_Union[Image, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class PurgeRequest(_message.Message):
+    __slots__ = ("filenames", "all", "provider")
+    FILENAMES_FIELD_NUMBER: _ClassVar[int]
+    ALL_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    filenames: _containers.RepeatedScalarFieldContainer[str]
+    all: bool
+    provider: str
+    def __init__(self, filenames: _Optional[_Iterable[str]] = ..., all: bool = ..., provider: _Optional[str] = ...) -> None: ...
+
+class PurgeResponse(_message.Message):
+    __slots__ = ("count", "bytes", "more")
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    MORE_FIELD_NUMBER: _ClassVar[int]
+    count: int
+    bytes: int
+    more: bool
+    def __init__(self, count: _Optional[int] = ..., bytes: _Optional[int] = ..., more: bool = ...) -> None: ...
+
 class CleanupRequest(_message.Message):
-    __slots__ = ("provider", "older_than", "keep_count", "keep_bytes", "model", "category", "dry_run", "max_deletes", "older_than_age")
+    __slots__ = ("provider", "older_than", "keep_count", "keep_bytes", "model", "category", "dry_run", "max_deletes", "older_than_age", "permanent", "policy")
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
     OLDER_THAN_FIELD_NUMBER: _ClassVar[int]
     KEEP_COUNT_FIELD_NUMBER: _ClassVar[int]
@@ -294,6 +374,8 @@ class CleanupRequest(_message.Message):
     DRY_RUN_FIELD_NUMBER: _ClassVar[int]
     MAX_DELETES_FIELD_NUMBER: _ClassVar[int]
     OLDER_THAN_AGE_FIELD_NUMBER: _ClassVar[int]
+    PERMANENT_FIELD_NUMBER: _ClassVar[int]
+    POLICY_FIELD_NUMBER: _ClassVar[int]
     provider: str
     older_than: _timestamp_pb2.Timestamp
     keep_count: int
@@ -303,16 +385,20 @@ class CleanupRequest(_message.Message):
     dry_run: bool
     max_deletes: int
     older_than_age: _duration_pb2.Duration
-    def __init__(self, provider: _Optional[str] = ..., older_than: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., keep_count: _Optional[int] = ..., keep_bytes: _Optional[int] = ..., model: _Optional[str] = ..., category: _Optional[str] = ..., dry_run: bool = ..., max_deletes: _Optional[int] = ..., older_than_age: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    permanent: bool
+    policy: str
+    def __init__(self, provider: _Optional[str] = ..., older_than: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., keep_count: _Optional[int] = ..., keep_bytes: _Optional[int] = ..., model: _Optional[str] = ..., category: _Optional[str] = ..., dry_run: bool = ..., max_deletes: _Optional[int] = ..., older_than_age: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., permanent: bool = ..., policy: _Optional[str] = ...) -> None: ...
 
 class CleanupResponse(_message.Message):
-    __slots__ = ("deleted_count", "freed_bytes", "filenames", "kept_pinned", "dry_run", "more", "kept_future")
+    __slots__ = ("deleted_count", "freed_bytes", "filenames", "kept_pinned", "dry_run", "more", "reasons", "restorable_until", "kept_future")
     DELETED_COUNT_FIELD_NUMBER: _ClassVar[int]
     FREED_BYTES_FIELD_NUMBER: _ClassVar[int]
     FILENAMES_FIELD_NUMBER: _ClassVar[int]
     KEPT_PINNED_FIELD_NUMBER: _ClassVar[int]
     DRY_RUN_FIELD_NUMBER: _ClassVar[int]
     MORE_FIELD_NUMBER: _ClassVar[int]
+    REASONS_FIELD_NUMBER: _ClassVar[int]
+    RESTORABLE_UNTIL_FIELD_NUMBER: _ClassVar[int]
     KEPT_FUTURE_FIELD_NUMBER: _ClassVar[int]
     deleted_count: int
     freed_bytes: int
@@ -320,8 +406,20 @@ class CleanupResponse(_message.Message):
     kept_pinned: int
     dry_run: bool
     more: bool
+    reasons: _containers.RepeatedCompositeFieldContainer[Reason]
+    restorable_until: _timestamp_pb2.Timestamp
     kept_future: int
-    def __init__(self, deleted_count: _Optional[int] = ..., freed_bytes: _Optional[int] = ..., filenames: _Optional[_Iterable[str]] = ..., kept_pinned: _Optional[int] = ..., dry_run: bool = ..., more: bool = ..., kept_future: _Optional[int] = ...) -> None: ...
+    def __init__(self, deleted_count: _Optional[int] = ..., freed_bytes: _Optional[int] = ..., filenames: _Optional[_Iterable[str]] = ..., kept_pinned: _Optional[int] = ..., dry_run: bool = ..., more: bool = ..., reasons: _Optional[_Iterable[_Union[Reason, _Mapping]]] = ..., restorable_until: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., kept_future: _Optional[int] = ...) -> None: ...
+
+class Reason(_message.Message):
+    __slots__ = ("text", "count", "bytes")
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    count: int
+    bytes: int
+    def __init__(self, text: _Optional[str] = ..., count: _Optional[int] = ..., bytes: _Optional[int] = ...) -> None: ...
 
 class StatsRequest(_message.Message):
     __slots__ = ("provider", "date_range", "model", "category", "query", "tags", "pinned", "by", "starts_with", "time_zone", "limit")
@@ -374,7 +472,7 @@ class Totals(_message.Message):
     def __init__(self, count: _Optional[int] = ..., bytes: _Optional[int] = ..., oldest: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., newest: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ProviderStats(_message.Message):
-    __slots__ = ("provider", "storage_type", "count", "bytes", "oldest", "newest", "by_model", "by_category", "by_date", "pinned_count", "capacity_bytes", "free_bytes")
+    __slots__ = ("provider", "storage_type", "count", "bytes", "oldest", "newest", "by_model", "by_category", "by_date", "pinned_count", "capacity_bytes", "free_bytes", "trash_count", "trash_bytes", "policies")
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
     STORAGE_TYPE_FIELD_NUMBER: _ClassVar[int]
     COUNT_FIELD_NUMBER: _ClassVar[int]
@@ -387,6 +485,9 @@ class ProviderStats(_message.Message):
     PINNED_COUNT_FIELD_NUMBER: _ClassVar[int]
     CAPACITY_BYTES_FIELD_NUMBER: _ClassVar[int]
     FREE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    TRASH_COUNT_FIELD_NUMBER: _ClassVar[int]
+    TRASH_BYTES_FIELD_NUMBER: _ClassVar[int]
+    POLICIES_FIELD_NUMBER: _ClassVar[int]
     provider: str
     storage_type: str
     count: int
@@ -399,7 +500,26 @@ class ProviderStats(_message.Message):
     pinned_count: int
     capacity_bytes: int
     free_bytes: int
-    def __init__(self, provider: _Optional[str] = ..., storage_type: _Optional[str] = ..., count: _Optional[int] = ..., bytes: _Optional[int] = ..., oldest: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., newest: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., by_model: _Optional[_Iterable[_Union[GroupStats, _Mapping]]] = ..., by_category: _Optional[_Iterable[_Union[GroupStats, _Mapping]]] = ..., by_date: _Optional[_Iterable[_Union[GroupStats, _Mapping]]] = ..., pinned_count: _Optional[int] = ..., capacity_bytes: _Optional[int] = ..., free_bytes: _Optional[int] = ...) -> None: ...
+    trash_count: int
+    trash_bytes: int
+    policies: _containers.RepeatedCompositeFieldContainer[PolicyStats]
+    def __init__(self, provider: _Optional[str] = ..., storage_type: _Optional[str] = ..., count: _Optional[int] = ..., bytes: _Optional[int] = ..., oldest: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., newest: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., by_model: _Optional[_Iterable[_Union[GroupStats, _Mapping]]] = ..., by_category: _Optional[_Iterable[_Union[GroupStats, _Mapping]]] = ..., by_date: _Optional[_Iterable[_Union[GroupStats, _Mapping]]] = ..., pinned_count: _Optional[int] = ..., capacity_bytes: _Optional[int] = ..., free_bytes: _Optional[int] = ..., trash_count: _Optional[int] = ..., trash_bytes: _Optional[int] = ..., policies: _Optional[_Iterable[_Union[PolicyStats, _Mapping]]] = ...) -> None: ...
+
+class PolicyStats(_message.Message):
+    __slots__ = ("name", "last_run", "next_run", "announced", "last_count", "last_bytes")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    LAST_RUN_FIELD_NUMBER: _ClassVar[int]
+    NEXT_RUN_FIELD_NUMBER: _ClassVar[int]
+    ANNOUNCED_FIELD_NUMBER: _ClassVar[int]
+    LAST_COUNT_FIELD_NUMBER: _ClassVar[int]
+    LAST_BYTES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    last_run: _timestamp_pb2.Timestamp
+    next_run: _timestamp_pb2.Timestamp
+    announced: bool
+    last_count: int
+    last_bytes: int
+    def __init__(self, name: _Optional[str] = ..., last_run: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., next_run: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., announced: bool = ..., last_count: _Optional[int] = ..., last_bytes: _Optional[int] = ...) -> None: ...
 
 class GroupStats(_message.Message):
     __slots__ = ("name", "count", "bytes", "rest")

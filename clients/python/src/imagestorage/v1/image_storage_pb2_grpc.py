@@ -45,6 +45,21 @@ class ImageStorageStub(object):
                 request_serializer=imagestorage_dot_v1_dot_image__storage__pb2.CleanupRequest.SerializeToString,
                 response_deserializer=imagestorage_dot_v1_dot_image__storage__pb2.CleanupResponse.FromString,
                 )
+        self.Restore = channel.unary_unary(
+                '/imagestorage.v1.ImageStorage/Restore',
+                request_serializer=imagestorage_dot_v1_dot_image__storage__pb2.RestoreRequest.SerializeToString,
+                response_deserializer=imagestorage_dot_v1_dot_image__storage__pb2.RestoreResponse.FromString,
+                )
+        self.ListTrash = channel.unary_stream(
+                '/imagestorage.v1.ImageStorage/ListTrash',
+                request_serializer=imagestorage_dot_v1_dot_image__storage__pb2.ListTrashRequest.SerializeToString,
+                response_deserializer=imagestorage_dot_v1_dot_image__storage__pb2.ListTrashResponse.FromString,
+                )
+        self.Purge = channel.unary_unary(
+                '/imagestorage.v1.ImageStorage/Purge',
+                request_serializer=imagestorage_dot_v1_dot_image__storage__pb2.PurgeRequest.SerializeToString,
+                response_deserializer=imagestorage_dot_v1_dot_image__storage__pb2.PurgeResponse.FromString,
+                )
         self.Stats = channel.unary_unary(
                 '/imagestorage.v1.ImageStorage/Stats',
                 request_serializer=imagestorage_dot_v1_dot_image__storage__pb2.StatsRequest.SerializeToString,
@@ -70,8 +85,8 @@ class ImageStorageServicer(object):
         ALREADY_EXISTS: IDEMPOTENCY_KEY_REUSED. NOT_FOUND: PROVIDER_NOT_FOUND.
         RESOURCE_EXHAUSTED: DISK_FULL, MESSAGE_TOO_LARGE, with RetryInfo TOO_MANY_SAVES, TOO_MANY_OPEN_FILES.
         DEADLINE_EXCEEDED: SAVE_STALLED, also when the stream stands still while another save has waited for a second.
-        FAILED_PRECONDITION: STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH. UNAVAILABLE: BACKEND_UNAVAILABLE.
-        INTERNAL: STORAGE_IO.
+        FAILED_PRECONDITION: STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH, DELETED_BEFORE (only with unless_deleted).
+        UNAVAILABLE: BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -120,7 +135,9 @@ class ImageStorageServicer(object):
 
     def Delete(self, request, context):
         """Deletes images by filename, pinned ones too. An unknown filename is no error; its result has the reason
-        IMAGE_NOT_FOUND.
+        IMAGE_NOT_FOUND. Where the provider has a trash, a deleted image goes there until its purge_time: Restore brings it
+        back, and List, Get, Stats and its URL have it no more. The object of an image in the trash of a bucket can still be
+        read at its public or presigned URL until it is purged.
 
         INVALID_ARGUMENT: FIELD_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND. RESOURCE_EXHAUSTED: DISK_FULL.
         FAILED_PRECONDITION: STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH, BYTES_REMAIN (a bucket refuses to delete them).
@@ -135,9 +152,44 @@ class ImageStorageServicer(object):
         keep_bytes) protects it; pinned images are never deleted and not counted. Deletes are committed in groups;
         cancelling the call keeps the groups already committed.
 
-        INVALID_ARGUMENT: CLEANUP_WITHOUT_CRITERION, FIELD_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND.
+        INVALID_ARGUMENT: CLEANUP_WITHOUT_CRITERION, FIELD_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND, POLICY_NOT_FOUND.
         FAILED_PRECONDITION: STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH, BYTES_REMAIN (as for Delete).
         RESOURCE_EXHAUSTED: DISK_FULL. UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Restore(self, request, context):
+        """Brings images back from the trash, under their filenames, paths and URLs, with pins, tags, idempotency keys and times;
+        an expire_time is taken off. A filename that is not in the trash is no error; its result has a reason. OK means for
+        each restored image what it means for a Save. An older daemon answers UNIMPLEMENTED.
+
+        INVALID_ARGUMENT: FIELD_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND. RESOURCE_EXHAUSTED: DISK_FULL.
+        FAILED_PRECONDITION: STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH. DATA_LOSS: BYTES_MISSING.
+        UNAVAILABLE: BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTrash(self, request, context):
+        """Lists the images in the trash, the last deleted first, as List does, each with its delete_time and purge_time. An older
+        daemon answers UNIMPLEMENTED.
+
+        INVALID_ARGUMENT: FIELD_INVALID, PAGE_TOKEN_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND.
+        FAILED_PRECONDITION: STORE_REPLACED, BACKEND_AUTH. UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Purge(self, request, context):
+        """Deletes images of the trash for good; a live image never. An older daemon answers UNIMPLEMENTED.
+
+        INVALID_ARGUMENT: FIELD_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND. RESOURCE_EXHAUSTED: DISK_FULL.
+        FAILED_PRECONDITION: STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH, BYTES_REMAIN (as for Delete).
+        UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -189,6 +241,21 @@ def add_ImageStorageServicer_to_server(servicer, server):
                     servicer.Cleanup,
                     request_deserializer=imagestorage_dot_v1_dot_image__storage__pb2.CleanupRequest.FromString,
                     response_serializer=imagestorage_dot_v1_dot_image__storage__pb2.CleanupResponse.SerializeToString,
+            ),
+            'Restore': grpc.unary_unary_rpc_method_handler(
+                    servicer.Restore,
+                    request_deserializer=imagestorage_dot_v1_dot_image__storage__pb2.RestoreRequest.FromString,
+                    response_serializer=imagestorage_dot_v1_dot_image__storage__pb2.RestoreResponse.SerializeToString,
+            ),
+            'ListTrash': grpc.unary_stream_rpc_method_handler(
+                    servicer.ListTrash,
+                    request_deserializer=imagestorage_dot_v1_dot_image__storage__pb2.ListTrashRequest.FromString,
+                    response_serializer=imagestorage_dot_v1_dot_image__storage__pb2.ListTrashResponse.SerializeToString,
+            ),
+            'Purge': grpc.unary_unary_rpc_method_handler(
+                    servicer.Purge,
+                    request_deserializer=imagestorage_dot_v1_dot_image__storage__pb2.PurgeRequest.FromString,
+                    response_serializer=imagestorage_dot_v1_dot_image__storage__pb2.PurgeResponse.SerializeToString,
             ),
             'Stats': grpc.unary_unary_rpc_method_handler(
                     servicer.Stats,
@@ -305,6 +372,57 @@ class ImageStorage(object):
         return grpc.experimental.unary_unary(request, target, '/imagestorage.v1.ImageStorage/Cleanup',
             imagestorage_dot_v1_dot_image__storage__pb2.CleanupRequest.SerializeToString,
             imagestorage_dot_v1_dot_image__storage__pb2.CleanupResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def Restore(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/imagestorage.v1.ImageStorage/Restore',
+            imagestorage_dot_v1_dot_image__storage__pb2.RestoreRequest.SerializeToString,
+            imagestorage_dot_v1_dot_image__storage__pb2.RestoreResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def ListTrash(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(request, target, '/imagestorage.v1.ImageStorage/ListTrash',
+            imagestorage_dot_v1_dot_image__storage__pb2.ListTrashRequest.SerializeToString,
+            imagestorage_dot_v1_dot_image__storage__pb2.ListTrashResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def Purge(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/imagestorage.v1.ImageStorage/Purge',
+            imagestorage_dot_v1_dot_image__storage__pb2.PurgeRequest.SerializeToString,
+            imagestorage_dot_v1_dot_image__storage__pb2.PurgeResponse.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
 
