@@ -11,8 +11,10 @@ import {
   type ImageMetadata as ImageMetadataMessage,
   type ImageSchema,
   type ListRequest,
+  type ListTrashRequest,
   Order,
   type ProviderStatsSchema,
+  type PurgeRequest,
   type SaveHeader,
   type SaveTrailer,
   type StatsRequest,
@@ -34,13 +36,16 @@ import type {
   Instant,
   ListOptions,
   ProviderStatistics,
+  PurgeOptions,
   SaveOptions,
   Totals,
   TotalsOptions,
+  TrashOptions,
 } from '../storage/domain/requests.ts';
 import type { ProviderChoice } from '../storage/types.ts';
 
 const MAX_BATCH_SIZE = 1000;
+const MAX_FILENAMES = 1000;
 const SHA256_BYTES = 32;
 const LAST_SECOND = 253_402_300_799n;
 /** Of a Duration: 10,000 years. */
@@ -65,6 +70,8 @@ export function saveOptionsOf(header: SaveHeader): SaveOptions & ProviderChoice 
     contentType: header.contentType,
     pinned: header.pinned,
     embedded: embeddedOf(header.embedded),
+    unlessDeleted: header.unlessDeleted,
+    ttlMs: ageOf('ttl', header.ttl)?.ageMs,
   };
 }
 
@@ -157,7 +164,25 @@ export function cleanupOptionsOf(request: CleanupRequest): CleanupOptions<Instan
     category: request.category || undefined,
     dryRun: request.dryRun,
     maxDeletes: request.maxDeletes,
+    permanent: request.permanent,
   };
+}
+
+export function trashOptionsOf({ provider, query, limit, pageToken }: ListTrashRequest): TrashOptions & ProviderChoice {
+  return { provider, query, limit, pageToken: pageToken || undefined };
+}
+
+/** Throws FIELD_INVALID unless filenames or all are asked for. */
+export function purgeOptionsOf({ filenames, all, provider }: PurgeRequest): PurgeOptions & ProviderChoice {
+  if (all === filenames.length > 0) throw invalidField('filenames', 'name filenames, or ask for all');
+  if (all) return { all, provider };
+  checkFilenames(filenames);
+  return { filenames, provider };
+}
+
+export function checkFilenames(filenames: readonly string[]): void {
+  if (filenames.length > 0 && filenames.length <= MAX_FILENAMES) return;
+  throw invalidField('filenames', `${filenames.length} filenames, 1 to ${MAX_FILENAMES} are accepted`);
 }
 
 export function changesOf({ pinned, addTags, removeTags, category }: UpdateRequest): ImageChanges {
@@ -182,12 +207,25 @@ export function imageFrom(item: StorageItem): MessageInitShape<typeof ImageSchem
     pinned: item.pinned,
     key: item.key,
     generation: item.generation,
+    ...timesOf(item),
+  };
+}
+
+/** Those that most images do not have. */
+function timesOf({ expireTime, deleteTime, purgeTime }: StorageItem) {
+  return {
+    ...(expireTime && { expireTime: timestampFromDate(expireTime) }),
+    ...(deleteTime && { deleteTime: timestampFromDate(deleteTime) }),
+    ...(purgeTime && { purgeTime: timestampFromDate(purgeTime) }),
   };
 }
 
 export function cleanupFrom(result: CleanupResult): MessageInitShape<typeof CleanupResponseSchema> {
+  const { restorableUntil, reasons, ...rest } = result;
   return {
-    ...result,
+    ...rest,
+    reasons: reasons.map(({ text, count, bytes }) => ({ text, count: BigInt(count), bytes: BigInt(bytes) })),
+    restorableUntil: restorableUntil && timestampFromDate(restorableUntil),
     deletedCount: BigInt(result.deletedCount),
     freedBytes: BigInt(result.freedBytes),
     keptPinned: BigInt(result.keptPinned),
@@ -210,6 +248,8 @@ export function statisticsFrom(statistics: ProviderStatistics): MessageInitShape
     pinnedCount: BigInt(statistics.pinnedCount),
     capacityBytes: capacityBytes === undefined ? undefined : BigInt(capacityBytes),
     freeBytes: freeBytes === undefined ? undefined : BigInt(freeBytes),
+    trashCount: BigInt(statistics.trashCount),
+    trashBytes: BigInt(statistics.trashBytes),
   };
 }
 

@@ -1,39 +1,45 @@
 /** The service ImageStorage on top of the storage library: one short method per rpc. */
 import type { MessageInitShape } from '@bufbuild/protobuf';
+import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import type { ServiceImpl } from '@connectrpc/connect';
 import type {
   DeleteResultSchema,
   ImageStorage,
+  RestoreResultSchema,
   SaveResponseSchema,
 } from '../../gen/imagestorage/v1/image_storage_pb.ts';
 import { Budget, type Hold } from '../storage/async/budget.ts';
 import type { Caller } from '../storage/domain/caller.ts';
-import { invalidField, toStorageError } from '../storage/domain/errors.ts';
+import { type Reason, toStorageError } from '../storage/domain/errors.ts';
 import type { StorageItem, StoredImage } from '../storage/domain/image.ts';
 import { CHUNK_BYTES } from '../storage/transfer/body.ts';
-import type { Page, Storage } from '../storage/types.ts';
+import type { Deletion, Page, Storage } from '../storage/types.ts';
 import { holdForCall, partByPart, type Receiver, withHold } from './answers.ts';
 import { type Arrived, arrivedKey, callerKey } from './caller-key.ts';
 import {
   changesOf,
+  checkFilenames,
   cleanupFrom,
   cleanupOptionsOf,
   imageFrom,
   listOptionsOf,
   metadataOf,
   numberOf,
+  purgeOptionsOf,
   saveOptionsOf,
   statisticsFrom,
   totalsFrom,
   totalsOptionsOf,
+  trashOptionsOf,
 } from './convert.ts';
 import { batchOf } from './list-batch.ts';
 import type { CallMemory } from './memory.ts';
 import { receiveSave, type SaveStream, type SaveStreamLimits } from './save-stream.ts';
 
-const MAX_FILENAMES = 1000;
 /** Filenames of all Deletes that are worked on: what is committed beside them waits for a few groups at most. */
 const DELETES_AT_ONCE = 256;
+/** Why an image of a Restore is none, beside errors of the store. */
+const NOT_IN_TRASH = ['IMAGE_NOT_FOUND', 'NOT_DELETED'] as const;
 /** What a List takes for a full page: records, items and messages. */
 const MAX_PAGE_COST = 6 * 1024 * 1024;
 const COST_OF_A_CHARACTER = 6;
@@ -86,12 +92,29 @@ export function createRoutes(
       image: imageFrom(await storage.update(request.filename, changesOf(request), { provider: request.provider })),
     }),
 
-    async delete({ filenames, provider }, { signal, values }) {
-      if (filenames.length === 0 || filenames.length > MAX_FILENAMES) {
-        throw invalidField('filenames', `${filenames.length} filenames, 1 to ${MAX_FILENAMES} are accepted`);
-      }
+    async delete({ filenames, provider, permanent }, { signal, values }) {
       const hold = () => deletes.hold(values.get(callerKey), 1, { signal });
-      return { results: await deleteEach(storage, filenames, provider, hold) };
+      const outcomes = await forEach(filenames, hold, (name) => storage.remove(name, { provider, permanent }));
+      return { results: outcomes.map((outcome, at) => deleteResult(filenames[at]!, outcome)) };
+    },
+
+    async restore({ filenames, provider }, { signal, values }) {
+      const hold = () => deletes.hold(values.get(callerKey), 1, { signal });
+      const outcomes = await forEach(filenames, hold, (name) => storage.restore(name, { provider }), NOT_IN_TRASH);
+      return { results: outcomes.map((outcome, at) => restoreResult(filenames[at]!, outcome)) };
+    },
+
+    async *listTrash(request, { signal, values }) {
+      const pages = storage.listTrash(trashOptionsOf(request)).pages();
+      const receiver = { budget: memory.kept, caller: values.get(callerKey), signal };
+      for await (const { items, nextPageToken } of partByPart(pages, MAX_PAGE_COST, costOfPage, receiver)) {
+        yield { images: items.map(imageFrom), nextPageToken };
+      }
+    },
+
+    async purge(request) {
+      const { count, bytes, more } = await storage.purge(purgeOptionsOf(request));
+      return { count: BigInt(count), bytes: BigInt(bytes), more };
     },
 
     cleanup: async (request, { signal }) =>
@@ -113,8 +136,8 @@ export async function save(
   arrived: Arrived,
 ): Promise<MessageInitShape<typeof SaveResponseSchema>> {
   const options = { ...saveOptionsOf(header), trailer, signal, caller, arrived: () => arrived.bytes };
-  const { replayed, ...item } = await storage.save(chunks, metadataOf(header.metadata), options);
-  return { image: imageFrom(item), replayed };
+  const { replayed, deleted, ...item } = await storage.save(chunks, metadataOf(header.metadata), options);
+  return { image: imageFrom(item), replayed, deleted };
 }
 
 /**
@@ -159,28 +182,47 @@ export function closedOn(signal: AbortSignal, body: AsyncIterable<Uint8Array>): 
   return { [Symbol.asyncIterator]: () => iterator };
 }
 
-/** Returns a result per filename; each waits for its hold. Rejects when all of them fail: that is an error of the store. */
-async function deleteEach(
-  storage: Storage,
+/**
+ * Returns an outcome per filename; each waits for its hold. Rejects when all of them fail, other than for these reasons:
+ * that is an error of the store.
+ */
+async function forEach<T>(
   filenames: string[],
-  provider: string,
   hold: () => Promise<Hold>,
-): Promise<MessageInitShape<typeof DeleteResultSchema>[]> {
-  const deletes: Promise<boolean>[] = [];
+  work: (filename: string) => Promise<T>,
+  reasons: readonly Reason[] = [],
+): Promise<PromiseSettledResult<T>[]> {
+  checkFilenames(filenames);
+  const works: Promise<T>[] = [];
   for (const filename of filenames) {
     const { release } = await hold();
-    const deleted = storage.delete(filename, { provider });
-    deleted.then(release, release);
-    deletes.push(deleted);
+    const working = work(filename);
+    working.then(release, release);
+    works.push(working);
   }
-  const outcomes = await Promise.allSettled(deletes);
-  const failures = outcomes.filter((outcome) => outcome.status === 'rejected');
-  if (failures.length === filenames.length) throw failures[0]!.reason;
-  return outcomes.map((outcome, i) => {
-    const filename = filenames[i]!;
-    if (outcome.status === 'rejected') return { filename, reason: toStorageError(outcome.reason).reason };
-    return outcome.value ? { filename, deleted: true } : { filename, reason: 'IMAGE_NOT_FOUND' };
-  });
+  const outcomes = await Promise.allSettled(works);
+  const failures = outcomes.filter((outcome) => outcome.status === 'rejected').map(({ reason }) => reason);
+  const failure = failures.find((error) => !reasons.includes(toStorageError(error).reason));
+  if (failures.length === filenames.length && failure !== undefined) throw failure;
+  return outcomes;
+}
+
+function deleteResult(
+  filename: string,
+  outcome: PromiseSettledResult<Deletion>,
+): MessageInitShape<typeof DeleteResultSchema> {
+  if (outcome.status === 'rejected') return { filename, reason: toStorageError(outcome.reason).reason };
+  const { deleted, restorableUntil } = outcome.value;
+  if (!deleted) return { filename, reason: 'IMAGE_NOT_FOUND' };
+  return { filename, deleted, restorableUntil: restorableUntil && timestampFromDate(restorableUntil) };
+}
+
+function restoreResult(
+  filename: string,
+  outcome: PromiseSettledResult<StorageItem>,
+): MessageInitShape<typeof RestoreResultSchema> {
+  if (outcome.status === 'fulfilled') return { filename, restored: true };
+  return { filename, reason: toStorageError(outcome.reason).reason };
 }
 
 function costOfPage({ items }: Page): number {

@@ -8,10 +8,10 @@ import { MAX_GROUPS } from './domain/groups.ts';
 import type { Logger } from './domain/logger.ts';
 import type { VerifyEvent, VerifyOptions } from './domain/maintenance.ts';
 import { shortId } from './domain/naming.ts';
-import type { CleanupOptions, CleanupResult, Instant, Totals, TotalsOptions } from './domain/requests.ts';
+import type { CleanupOptions, CleanupResult, Instant, PurgeOptions, Totals, TotalsOptions } from './domain/requests.ts';
 import { openProvider, providerTypeOf } from './factory.ts';
 import { hintsFor } from './lists/hints.ts';
-import { createListing } from './lists/listing.ts';
+import { createListing, createTrashListing } from './lists/listing.ts';
 import { addTotals, checkTotals } from './lists/totals.ts';
 import { copyImages } from './maintenance/copy.ts';
 import { inTurn } from './maintenance/verify.ts';
@@ -171,7 +171,12 @@ function facade(handles: Map<string, ProviderHandle>, defaultProvider: string, n
     save: async (source, metadata, options) => one(options?.provider).save(source, metadata, options),
     get: async (filename, options) => one(options?.provider).get(filename, options),
     update: async (filename, changes, options) => one(options?.provider).update(filename, changes),
-    delete: async (filename, options) => one(options?.provider).delete(filename),
+    delete: async (filename, options) => one(options?.provider).delete(filename, options),
+    remove: async (filename, options) => one(options?.provider).remove(filename, options),
+    restore: async (filename, options) => one(options?.provider).restore(filename),
+    listTrash: (options = {}) =>
+      createTrashListing(() => (options.provider === ALL ? all().map(naming) : [one(options.provider)]), options, now),
+    purge: async ({ provider, ...options }) => one(provider).purge(options as PurgeOptions),
     list: (options = {}) => createListing(() => readers(options.provider), options, now),
     async cleanup({ olderThan: given, ...rest }) {
       const olderThan = given === undefined ? undefined : resolveInstant('older_than', given, new Date(now()));
@@ -227,9 +232,13 @@ async function checkServing(provider: StorageProvider): Promise<void> {
   await provider.getStatistics();
 }
 
-function naming(provider: StorageProvider): PageReader {
+function naming(provider: StorageProvider): PageReader & Pick<StorageProvider, 'readTrash'> {
   const { name } = provider;
-  return { name, readPage: (...request) => named(name, provider.readPage(...request)) };
+  return {
+    name,
+    readPage: (...request) => named(name, provider.readPage(...request)),
+    readTrash: (...request) => named(name, provider.readTrash(...request)),
+  };
 }
 
 async function named<T>(provider: string, work: Promise<T>): Promise<T> {

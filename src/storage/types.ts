@@ -10,6 +10,8 @@ import type {
   ByteSource,
   CleanupOptions,
   CleanupResult,
+  DeleteOptions,
+  Deletion,
   GetOptions,
   Hint,
   ImageChanges,
@@ -21,10 +23,13 @@ import type {
   Page,
   ProviderHealth,
   ProviderStatistics,
+  PurgeOptions,
+  PurgeResult,
   Resume,
   SaveOptions,
   Totals,
   TotalsOptions,
+  TrashOptions,
 } from './domain/requests.ts';
 
 export * from './domain/config.ts';
@@ -77,7 +82,8 @@ export interface Maintainable {
    * next attempt reuses; errors of `bytes` are passed on unchanged.
    */
   copyIn(record: ImageRecord, bytes: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<boolean>;
-  delete(filename: string): Promise<boolean>;
+  /** Deletes an image that was copied away, as `StorageProvider.delete`. */
+  delete(filename: string, options?: DeleteOptions): Promise<boolean>;
 }
 
 /**
@@ -97,7 +103,7 @@ export interface StorageProvider extends PageReader, Maintainable {
   /**
    * Stores one image. Returns the first result when the idempotency key was used for the same image before. Rejects
    * with an error of code `invalid_argument` for unacceptable input, with IDEMPOTENCY_KEY_REUSED when the key was used
-   * for another image, or with TOO_MANY_SAVES, DISK_FULL, STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH,
+   * for another image, with DELETED_BEFORE where that is asked for, or with TOO_MANY_SAVES, DISK_FULL, STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH,
    * BACKEND_UNAVAILABLE or CANCELLED.
    */
   save(source: ByteSource, metadata: ImageMetadata, options?: SaveOptions): Promise<StorageResult>;
@@ -112,12 +118,25 @@ export interface StorageProvider extends PageReader, Maintainable {
    * DISK_FULL, STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH or BACKEND_UNAVAILABLE.
    */
   update(filename: string, changes: ImageChanges): Promise<StorageItem>;
+  /** Deletes an image, as `remove`. Returns true when this call deleted it, false when there was none. */
+  delete(filename: string, options?: DeleteOptions): Promise<boolean>;
   /**
-   * Deletes an image. Returns true when this call deleted it, false when there was none. After true, the image is never
-   * visible again. Rejects with BYTES_REMAIN when the image is never visible again, but the store refuses to remove its
-   * bytes, as a bucket with Object Lock does.
+   * Deletes an image: it goes into the trash, where the store has one, or for good. Nothing but `restore` makes it visible
+   * again. An image in the trash is none for it, unless `permanent`. Rejects with BYTES_REMAIN when the image is never
+   * visible again, but the store refuses to remove its bytes, as a bucket with Object Lock does.
    */
-  delete(filename: string): Promise<boolean>;
+  remove(filename: string, options?: DeleteOptions): Promise<Deletion>;
+  /**
+   * Brings an image back from the trash, under its filename, with its pin, tags, idempotency key and times; its expire
+   * time goes. Rejects with IMAGE_NOT_FOUND, NOT_DELETED or BYTES_MISSING, and as a save does.
+   */
+  restore(filename: string): Promise<StorageItem>;
+  /** Lists the images in the trash, the last deleted first. Rejects as `list` does. */
+  listTrash(options?: TrashOptions): ImageList;
+  /** Reads the trash as `readPage` does. */
+  readTrash(query: string, after: Resume | undefined, limit: number, maxBytes: number): Promise<ItemPage>;
+  /** Deletes images of the trash for good, those that it has; of all a thousand at once. Rejects as `remove` does. */
+  purge(options: PurgeOptions): Promise<PurgeResult>;
   /** Lists the images that match, newest first by default. Rejects with CATALOG_REBUILDING or STORE_REPLACED. */
   list(options?: ListOptions): ImageList;
   /**
@@ -168,6 +187,8 @@ export interface Committed {
   record: ImageRecord;
   /** True when the idempotency key was used before. */
   replayed: boolean;
+  /** True when replayed, and the image was deleted since. */
+  deleted: boolean;
   /** Resolves when the save no longer needs its slot. */
   settled: Promise<void>;
 }
@@ -215,7 +236,7 @@ export interface ProviderContext {
 
 /**
  * Selects the provider of a call, by name or alias. Unset or empty: the default provider. `*`: all providers, for
- * `list`, `cleanup`, `getStatistics`, `totals`, `hints` and `verify`.
+ * `list`, `listTrash`, `cleanup`, `getStatistics`, `totals`, `hints` and `verify`.
  */
 export interface ProviderChoice {
   provider?: string;
@@ -229,7 +250,11 @@ export interface Storage {
   save(source: ByteSource, metadata: ImageMetadata, options?: SaveOptions & ProviderChoice): Promise<StorageResult>;
   get(filename: string, options?: GetOptions & ProviderChoice): Promise<StoredImage>;
   update(filename: string, changes: ImageChanges, options?: ProviderChoice): Promise<StorageItem>;
-  delete(filename: string, options?: ProviderChoice): Promise<boolean>;
+  delete(filename: string, options?: DeleteOptions & ProviderChoice): Promise<boolean>;
+  remove(filename: string, options?: DeleteOptions & ProviderChoice): Promise<Deletion>;
+  restore(filename: string, options?: ProviderChoice): Promise<StorageItem>;
+  listTrash(options?: TrashOptions & ProviderChoice): ImageList;
+  purge(options: PurgeOptions & ProviderChoice): Promise<PurgeResult>;
   list(options?: ListOptions<Instant> & ProviderChoice): ImageList;
   /** With `*`, deletes nothing unless every provider serves. */
   cleanup(options: CleanupOptions<Instant> & ProviderChoice): Promise<CleanupResult>;

@@ -138,7 +138,7 @@ it('does not begin a save whose key an image has, and says which', async () => {
     { kind: 'begin', operation: save },
     { kind: 'begin', operation: { ...save, nonce: 'm', idempotencyKey: 'other' } },
   ]);
-  expect(earlier).toMatchObject({ filename: FOX.filename });
+  expect(earlier).toMatchObject({ record: { filename: FOX.filename }, deleted: false });
   expect(other).toBeUndefined();
   expect((await catalog.pendingOperations()).map(({ nonce }) => nonce)).toEqual(['m']);
 });

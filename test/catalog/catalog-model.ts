@@ -8,8 +8,8 @@ import { deleteOf, insertOf, recordOf, T0 } from './catalogs.ts';
 
 const DAY = 24 * 60 * 60 * 1000;
 
-/** An insert of this record, or a delete or an update of one of those before. */
-type Step = ImageRecord | { pick: number; changes?: CheckedChanges };
+/** An insert of this record, or another change of one of those before. */
+type Step = ImageRecord | { pick: number; changes?: CheckedChanges; kind?: 'delete' | 'trash' | 'restore' | 'purge' };
 
 const WORDS = ['fox', 'foxes', 'red', 'Über'];
 const MODELS = ['flux-schnell', 'FLUX schnell', 'sdxl', '猫', '犬'];
@@ -27,7 +27,10 @@ export const anyStep: fc.Arbitrary<Step> = fc.oneof(
     weight: 3,
     arbitrary: fc.tuple(fc.nat(40), fc.nat(3), anyWords).chain(([id, hours, words]) => anyRecord(id, hours, words)),
   },
-  { weight: 1, arbitrary: fc.record({ pick: fc.nat(40) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ pick: fc.nat(40), kind: fc.constantFrom('delete', 'trash', 'trash', 'restore', 'purge') }),
+  },
   { weight: 2, arbitrary: fc.record({ pick: fc.nat(40), changes: anyChanges }) },
 );
 
@@ -63,24 +66,50 @@ export const anyQuery = fc.record({
 
 export class CatalogModel {
   readonly #live: ImageRecord[] = [];
+  /** The last deleted last. */
+  readonly #trashed: ImageRecord[] = [];
   readonly #deleted: Pick<Tombstone, 'record'>[] = [];
   readonly #seen: ImageRecord[] = [];
+  #clock = T0;
 
   changeOf(step: Step): Change {
     if (!('pick' in step)) return insertOf(step);
-    const { pick, changes } = step;
+    const { pick, changes, kind = 'delete' } = step;
     const picked = this.#seen[pick % Math.max(this.#seen.length, 1)] ?? recordOf(pick);
-    if (changes === undefined) return deleteOf(picked, { sparePinned: pick % 2 === 0 });
-    return { kind: 'update', filename: picked.filename, changes, above: 0 };
+    const { filename } = picked;
+    if (changes !== undefined) return { kind: 'update', filename, changes, above: 0, time: T0 };
+    this.#clock += 1;
+    if (kind === 'restore') return { kind, filename, time: this.#clock };
+    if (kind === 'purge') return { kind, filename, deleteTime: this.#clock };
+    const times = { deleteTime: this.#clock, ...(kind === 'trash' && { purgeTime: this.#clock + DAY }) };
+    return deleteOf(picked, { sparePinned: pick % 2 === 0, ...times });
   }
 
   apply(change: Change): boolean {
     if (change.kind === 'insert') return this.#insert(change.record);
     const index = this.#live.findIndex(({ filename }) => filename === change.filename);
     if (change.kind === 'update') return this.#update(index, change.changes);
+    if (change.kind !== 'delete') return this.#fromTrash(change);
     if (index === -1 || (change.sparePinned && this.#live[index]!.pinned)) return false;
-    this.#deleted.push({ record: this.#live.splice(index, 1)[0]! });
+    const [record] = this.#live.splice(index, 1);
+    if (change.purgeTime === undefined) this.#deleted.push({ record: record! });
+    else this.#trashed.push(record!);
     return true;
+  }
+
+  #fromTrash({ kind, filename }: Exclude<Change, { kind: 'insert' }>): boolean {
+    const index = this.#trashed.findIndex((record) => record.filename === filename);
+    if (index === -1) return false;
+    if (kind === 'restoring') return true;
+    const [record] = this.#trashed.splice(index, 1);
+    if (kind === 'purge') this.#deleted.push({ record: record! });
+    else this.#live.push({ ...record!, revision: (record!.revision ?? 0) + 1 });
+    return true;
+  }
+
+  trash({ query = '' }: Pick<CatalogQuery, 'query'>): ImageRecord[] {
+    const wanted = query.toLowerCase().split(' ').filter(Boolean);
+    return this.#trashed.filter(({ prompt }) => hasWords(prompt, wanted)).reverse();
   }
 
   #update(index: number, { pinned, addTags, removeTags, category }: CheckedChanges): boolean {
@@ -97,7 +126,7 @@ export class CatalogModel {
   }
 
   #insert(record: ImageRecord): boolean {
-    const known = [...this.#live, ...this.#deleted.map((tombstone) => tombstone.record)];
+    const known = [...this.#live, ...this.#trashed, ...this.#deleted.map((tombstone) => tombstone.record)];
     this.#seen.push(record);
     if (known.some(({ filename }) => filename === record.filename)) return false;
     if (record.idempotencyKey && known.some(({ idempotencyKey }) => idempotencyKey === record.idempotencyKey))
@@ -113,7 +142,6 @@ export class CatalogModel {
   list({ order, model, category, tags = [], pinned, query = '', start = -Infinity, end = Infinity }: CatalogQuery) {
     const wanted = query.toLowerCase().split(' ').filter(Boolean);
     const hits = this.#live.filter((record) => {
-      const words = record.prompt.toLowerCase().replace('ü', 'u').split(', ');
       return (
         (!model || record.model === model || (isModelSlug(model) && modelSlug(record.model) === model)) &&
         (!category || record.category === category) &&
@@ -121,7 +149,7 @@ export class CatalogModel {
         (pinned === undefined || record.pinned === pinned) &&
         record.timestamp >= start &&
         record.timestamp < end &&
-        wanted.every((word) => words.some((candidate) => candidate.startsWith(word)))
+        hasWords(record.prompt, wanted)
       );
     });
     hits.sort((a, b) => a.timestamp - b.timestamp || (a.filename < b.filename ? -1 : 1));
@@ -136,6 +164,8 @@ export class CatalogModel {
       count: this.#live.length,
       bytes: sum(this.#live),
       pinnedCount: this.#live.filter(({ pinned }) => pinned).length,
+      trashCount: this.#trashed.length,
+      trashBytes: sum(this.#trashed),
       ...(times.length > 0 && { oldest: times[0], newest: times.at(-1) }),
       byModel: this.#groups(({ model }) => model).sort(byBytes),
       byCategory: this.#groups(({ category }) => category).sort(byBytes),
@@ -156,4 +186,10 @@ export class CatalogModel {
 
 function sum(records: ImageRecord[]): number {
   return records.reduce((bytes, { size }) => bytes + size, 0);
+}
+
+/** Whether each of the words begins one of the prompt's. */
+function hasWords(prompt: string, wanted: readonly string[]): boolean {
+  const words = prompt.toLowerCase().replace('ü', 'u').split(', ');
+  return wanted.every((word) => words.some((candidate) => candidate.startsWith(word)));
 }

@@ -106,7 +106,7 @@ describe.each([
     ]);
     expect(outcomes).toEqual([
       { done: true, record: first },
-      { done: false, why: 'key_taken', record: first },
+      { done: false, why: 'key_taken', record: first, deleted: false },
       { done: false, why: 'filename_taken' },
       { done: true, record: second },
       { done: true, record: pinned },
@@ -135,10 +135,12 @@ describe.each([
     expect(await catalog.find(record.filename)).toBeUndefined();
     expect(await found('fox')).toEqual([]);
     expect(await catalog.findByKey('k')).toEqual({ record, deleted: true });
-    expect(await insert(recordOf(2, { idempotencyKey: 'k' }))).toEqual([{ done: false, why: 'key_taken', record }]);
+    expect(await insert(recordOf(2, { idempotencyKey: 'k' }))).toEqual([
+      { done: false, why: 'key_taken', record, deleted: true },
+    ]);
     expect(await insert({ ...record, idempotencyKey: '' })).toEqual([{ done: false, why: 'filename_taken' }]);
 
-    expect(await catalog.pendingUnlinks(10)).toEqual([record]);
+    expect(await catalog.pendingUnlinks(10)).toEqual([{ filename: record.filename, inTrash: false }]);
     expect(await catalog.purgeTombstones(T0 + 1)).toBe(0);
     await catalog.clearPendingUnlinks([record.filename]);
     expect(await catalog.pendingUnlinks(10)).toEqual([]);
@@ -273,9 +275,13 @@ describe.each([
               expect(await sizesOf(catalog, query, limit)).toEqual(sizes);
             }
             expect(await catalog.statistics()).toEqual(model.statistics());
-            expect((await catalog.pendingUnlinks(1000)).map(({ filename }) => filename).sort()).toEqual(
-              model.deletedFilenames(),
-            );
+            const pending = await catalog.pendingUnlinks(1000);
+            expect(namesOf(pending.filter(({ inTrash }) => !inTrash)).sort()).toEqual(model.deletedFilenames());
+            for (const { query, limit, maxBytes } of queries) {
+              const trash = namesOf(model.trash(query));
+              expect(await trashNamesOf(catalog, query.query ?? '', { limit, maxBytes })).toEqual(trash);
+            }
+            expect(namesOf(await catalog.dueTrash(1000))).toEqual(namesOf(model.trash({})).reverse());
           },
         )
         .beforeEach(async () => {
@@ -397,4 +403,24 @@ async function sizesOf(catalog: ImageIndex, query: CatalogQuery, limit: number) 
 
 function groupsOf<T>(items: T[]): T[][] {
   return Array.from({ length: Math.ceil(items.length / 7) }, (_, index) => items.slice(index * 7, index * 7 + 7));
+}
+
+function namesOf(images: readonly { filename: string }[]): string[] {
+  return images.map(({ filename }) => filename);
+}
+
+async function trashNamesOf(
+  catalog: TestedCatalog,
+  query: string,
+  request: { limit: number; maxBytes: number },
+): Promise<string[]> {
+  const names: string[] = [];
+  let after: { timestamp: number; filename: string } | undefined;
+  for (;;) {
+    const { records, more } = await catalog.trashPage(query, { ...request, ...(after && { after }) });
+    names.push(...namesOf(records));
+    const last = records.at(-1);
+    if (!more || last === undefined) return names;
+    after = { timestamp: last.deleteTime, filename: last.filename };
+  }
 }

@@ -61,6 +61,11 @@ export async function openInThread(path: string): Promise<TestedCatalog> {
     find: async (filename) => reader.find(filename),
     findByKey: async (key) => reader.findByKey(key),
     rowStates: async (filenames) => reader.rowStates(filenames),
+    findTrashed: async (filename) => reader.findTrashed(filename),
+    trashPage: async (query, request) => finish(reader.trashPage(query, request)),
+    dueTrash: async (limit, until) => reader.dueTrash(limit, until),
+    expired: async (limit, until) => reader.expired(limit, until),
+    arrivedSince: async (filenames, time) => reader.arrivedSince(filenames, time),
     page: async (query, request) => finish(reader.page(query, request)),
     pageSizes: async (query, request) => finish(reader.pageSizes(query, request)),
     statistics: async () => reader.statistics(),
@@ -76,6 +81,7 @@ export async function openInThread(path: string): Promise<TestedCatalog> {
     load: async (records) => writer.load(records),
     loadStaged: async (records) => writer.loadStaged(records),
     loadDeletes: async (tombstones) => writer.loadDeletes(tombstones),
+    loadTrash: async (records) => writer.loadTrash(records),
     forgetDeletes: async (broughtBack) => writer.forgetDeletes(broughtBack),
     raiseGeneration: async (above) => writer.raiseGeneration(above),
     copyLog: async () => writer.copyLog(),
@@ -145,8 +151,11 @@ export function insertOf(record: ImageRecord): Change {
   return { kind: 'insert', record };
 }
 
-export function deleteOf({ filename }: ImageRecord, { deleteTime = T0, sparePinned = false } = {}): Change {
-  return { kind: 'delete', filename, deleteTime, sparePinned };
+export function deleteOf(
+  { filename }: ImageRecord,
+  { deleteTime = T0, sparePinned = false, ...trash }: Partial<Change & { kind: 'delete' }> = {},
+): Change {
+  return { kind: 'delete', filename, deleteTime, sparePinned, ...trash };
 }
 
 /** Of 3 kB each, so that the middle of the file holds images. */

@@ -38,7 +38,10 @@ async function openTwo() {
   return { from, store, fox, bringOver };
 }
 
-const plain = ({ replayed: _, path: __, metadata, ...rest }: StorageResult) => ({ ...rest, metadata: { ...metadata } });
+const plain = ({ replayed: _, deleted: __, path: ___, metadata, ...rest }: StorageResult) => ({
+  ...rest,
+  metadata: { ...metadata },
+});
 
 describe('verify of a folder', () => {
   it('writes an edited record again, and keeps what somebody wrote', async () => {

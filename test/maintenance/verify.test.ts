@@ -230,7 +230,7 @@ function describeVerify(title: string, open: () => Promise<MaintainedStore>, dam
       await store.close();
       await store.open({ rebuildCatalog: true });
       await expect.poll(() => save(store, 3, { idempotencyKey: 'fox' })).toMatchObject({ replayed: true });
-      const { replayed: _, ...item } = fox;
+      const { replayed: _, deleted: __, ...item } = fox;
       expect(withoutUrl((await store.storage.get(fox.filename)).item)).toEqual(withoutUrl(item));
     });
 

@@ -27,6 +27,7 @@ export function describeSaves(tested: TestedProvider): void {
           sha256: sha256Of(bytes),
           provider: 'main',
           replayed: false,
+          deleted: false,
         });
         expect(saved.storageType).toBe(tested.storageType);
         const { item, body } = await tested.storage.get(saved.filename);

@@ -70,7 +70,7 @@ export function useProvider({ open, ...named }: ProviderSuite): TestedProvider {
 }
 
 /** An item without the answer to one save, and with its parameters evaluated. */
-export function plain(item: StorageItem & { replayed?: boolean }): object {
-  const { replayed: _, metadata, ...rest } = item;
+export function plain(item: StorageItem & { replayed?: boolean; deleted?: boolean }): object {
+  const { replayed: _, deleted: __, metadata, ...rest } = item;
   return { ...rest, metadata: { ...metadata } };
 }

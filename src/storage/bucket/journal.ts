@@ -2,10 +2,10 @@
 import { setImmediate } from 'node:timers/promises';
 import { GroupCommit } from '../async/group-commit.ts';
 import type { BucketCatalog, BucketChange } from '../catalog/bucket-catalog.ts';
-import type { ImageRecord } from '../domain/record.ts';
+import type { EarlierSave } from '../catalog/catalog.ts';
 
 /** The results of `apply`, one per change. */
-type Earlier = (ImageRecord | undefined)[];
+type Earlier = (EarlierSave | undefined)[];
 
 export class Journal {
   readonly #catalog: Pick<BucketCatalog, 'apply'>;

@@ -1,6 +1,7 @@
 /** One save into a bucket: the object, then the record, which is the commit. */
 import { nanoid } from 'nanoid';
 import type { FoundRecord, PendingOperation, RecordTombstone } from '../catalog/bucket-catalog.ts';
+import type { EarlierSave } from '../catalog/catalog.ts';
 import { StorageError } from '../domain/errors.ts';
 import { checkReplay } from '../domain/fingerprint.ts';
 import { derivedShortId, imageKey, withShortId } from '../domain/naming.ts';
@@ -55,13 +56,16 @@ function filenameOf(wanted: ImageRecord, count: number, shortId: () => string): 
  * Returns the first result of the key. Where only a tombstone tells of it, all other fields are those of `wanted`, since
  * the fingerprints are equal.
  */
-function replay(first: ImageRecord | RecordTombstone, wanted: ImageRecord): Committed {
+function replay(first: ImageRecord | RecordTombstone, wanted: ImageRecord, deleted: boolean): Committed {
   checkReplay(first, wanted);
   // A row that was made from a tombstone has no sha256.
-  if ('sha256' in first && first.sha256 !== '') return { record: first, replayed: true, settled: Promise.resolve() };
+  if ('sha256' in first && first.sha256 !== '') return replayOf(first, deleted);
   const { filename, createTime, timestamp, pinned } = first;
-  const record = { ...wanted, filename, key: imageKey(filename), createTime, timestamp, pinned };
-  return { record, replayed: true, settled: Promise.resolve() };
+  return replayOf({ ...wanted, filename, key: imageKey(filename), createTime, timestamp, pinned }, deleted);
+}
+
+function replayOf(record: ImageRecord, deleted: boolean): Committed {
+  return { record, replayed: true, deleted, settled: Promise.resolve() };
 }
 
 /** An attempt to save under one name. */
@@ -85,7 +89,10 @@ class SaveAttempt {
   /** Returns undefined when the name is taken. */
   async run(): Promise<Committed | undefined> {
     const [earlier] = await this.#store.journal.write({ kind: 'begin', operation: this.#operation });
-    if (earlier !== undefined) return replay(await this.#asItIs(earlier), this.#record);
+    if (earlier !== undefined) {
+      const { record, deleted } = await this.#asItIs(earlier);
+      return replay(record, this.#record, deleted);
+    }
     let failure: unknown;
     let found: FoundRecord;
     try {
@@ -101,13 +108,14 @@ class SaveAttempt {
   }
 
   /** Another daemon may have updated the image since the catalog saw its record. */
-  async #asItIs(earlier: ImageRecord): Promise<ImageRecord> {
+  async #asItIs(earlier: EarlierSave): Promise<EarlierSave> {
     const { shared, objects, condition } = this.#store;
     if (!shared) return earlier;
-    const found = await readRecord(objects, earlier.filename).catch((error) => {
+    const found = await readRecord(objects, earlier.record.filename).catch((error) => {
       throw condition.fold(error);
     });
-    return found.kind === 'live' ? found.record : earlier;
+    if (found.kind === 'live') return { record: found.record, deleted: false };
+    return { ...earlier, deleted: earlier.deleted || found.kind === 'tombstone' };
   }
 
   /** Returns what is at the record's key once nothing of this attempt can change it any more. */
@@ -170,10 +178,12 @@ class SaveAttempt {
       return {
         record: found.kind === 'live' ? found.record : this.#record,
         replayed: false,
+        deleted: false,
         settled: Promise.resolve(),
       };
     }
     const { idempotencyKey } = this.#record;
-    return idempotencyKey !== '' && stands.idempotencyKey === idempotencyKey ? replay(stands, this.#record) : undefined;
+    if (idempotencyKey === '' || stands.idempotencyKey !== idempotencyKey) return undefined;
+    return replay(stands, this.#record, found.kind === 'tombstone');
   }
 }

@@ -1,6 +1,6 @@
 /** The contract of the catalog of an object store: an index over records whose commit point is the bucket. */
 import type { ImageRecord } from '../domain/record.ts';
-import type { ImageIndex } from './catalog.ts';
+import type { EarlierSave, ImageIndex } from './catalog.ts';
 
 /** Replaces the record of an image that was deleted, or whose save failed. */
 export interface RecordTombstone {
@@ -104,9 +104,9 @@ export interface BucketCatalog extends ImageIndex {
    * Applies the changes in order, in one transaction. Returns for each save that was not begun the image that has its
    * key, deleted or not, and undefined for every other change.
    */
-  apply(changes: readonly BucketChange[]): Promise<(ImageRecord | undefined)[]>;
+  apply(changes: readonly BucketChange[]): Promise<(EarlierSave | undefined)[]>;
   /** Returns the image that was saved with this key, deleted or not, or undefined. */
-  findByKey(idempotencyKey: string): Promise<{ record: ImageRecord; deleted: boolean } | undefined>;
+  findByKey(idempotencyKey: string): Promise<EarlierSave | undefined>;
   /** Returns whether the catalog was ever compared with the whole bucket. */
   isFilled(): Promise<boolean>;
   notes(): Promise<BucketNotes>;

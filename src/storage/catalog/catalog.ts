@@ -1,6 +1,6 @@
 /** The contracts of a catalog: the index that lists are read from, and the commit point of a local store. */
 import type { CheckedChanges } from '../domain/changes.ts';
-import type { ImageRecord, StoredRecord } from '../domain/record.ts';
+import type { ImageRecord, StoredRecord, TrashedRecord } from '../domain/record.ts';
 import type { GroupBy, GroupStatistics, ImageFilter, Order, Position, Totals } from '../domain/requests.ts';
 
 /** A deleted image, which reserves its filename and idempotency key for a while. */
@@ -11,17 +11,32 @@ export interface Tombstone {
   unlinkPending: boolean;
 }
 
+/** The image of the first save with an idempotency key. */
+export interface EarlierSave {
+  record: ImageRecord;
+  /** It was deleted since: it is in the trash, or a tombstone. */
+  deleted: boolean;
+}
+
 export type Change =
-  | { kind: 'insert'; record: ImageRecord }
-  | { kind: 'delete'; filename: string; deleteTime: number; sparePinned: boolean }
+  /** `arrival`: when an image came that was not saved here, ms since 1970. */
+  | { kind: 'insert'; record: ImageRecord; arrival?: number }
+  /** With a `purgeTime` the image goes into the trash. */
+  | { kind: 'delete'; filename: string; deleteTime: number; sparePinned: boolean; purgeTime?: number }
+  /** Makes a tombstone of an image in the trash. */
+  | { kind: 'purge'; filename: string; deleteTime: number }
+  /** Marks the files of an image in the trash as about to move; until it is restored, a recovery moves them back. */
+  | { kind: 'restoring'; filename: string }
+  /** Makes an image of the trash live, with a revision above that of the row, and without an expire time. */
+  | { kind: 'restore'; filename: string; time: number }
   /** Raises the revision above that of the row and `above`, unless nothing changes. */
-  | { kind: 'update'; filename: string; changes: CheckedChanges; above: number };
+  | { kind: 'update'; filename: string; changes: CheckedChanges; above: number; time: number };
 
 /** The result of one change of a committed group. */
 export type ChangeOutcome =
   | { done: true; record: ImageRecord }
-  | { done: false; why: 'filename_taken' | 'not_found' | 'pinned' | 'too_many_tags' }
-  | { done: false; why: 'key_taken'; record: ImageRecord };
+  | { done: false; why: 'filename_taken' | 'not_found' | 'not_deleted' | 'pinned' | 'too_many_tags' }
+  | ({ done: false; why: 'key_taken' } & EarlierSave);
 
 /** A filter in the catalog's terms, with the facade's dates as ms. */
 export interface CatalogQuery extends Omit<ImageFilter, 'dateRange'> {
@@ -59,6 +74,8 @@ export interface CatalogStatistics {
   /** ms; unset without images. */
   oldest?: number;
   newest?: number;
+  trashCount: number;
+  trashBytes: number;
   byModel: GroupStatistics[];
   byCategory: GroupStatistics[];
   byDate: GroupStatistics[];
@@ -78,8 +95,38 @@ export interface Grouping {
 /** Times are ms since 1970. */
 export type CatalogTotals = Totals<number>;
 
-/** The state of the row of a filename; `unlinking`: deleted, while its files may still exist. */
-export type RowState = 'live' | 'unlinking' | 'deleted' | 'absent';
+/**
+ * The state of the row of a filename; `unlinking`: deleted, while its files may still exist; `trashing`: in the trash, while
+ * its files may lie elsewhere.
+ */
+export type RowState = 'live' | 'trashing' | 'trashed' | 'unlinking' | 'deleted' | 'absent';
+
+/** A deleted image whose files may lie in a wrong place. */
+export interface PendingUnlink {
+  filename: string;
+  inTrash: boolean;
+}
+
+export interface TrashPage {
+  records: TrashedRecord[];
+  /** True when at least one more follows. */
+  more: boolean;
+}
+
+/** An image in the trash, without its metadata. */
+export interface DueTrash {
+  filename: string;
+  size: number;
+  /** ms since 1970. */
+  purgeTime: number;
+}
+
+/** A live image whose time is over. */
+export interface Expired {
+  filename: string;
+  /** ms since 1970. */
+  expireTime: number;
+}
 
 /** A row whose record file is not yet known to be on stable storage. */
 export interface UnsyncedRecord {
@@ -121,6 +168,17 @@ export interface ImageIndex {
   statistics(): Promise<CatalogStatistics>;
   /** Returns the totals of the images that match, whatever the order; of the newest of them where they are many. */
   totals(query: CatalogQuery, grouping: Grouping): Promise<CatalogTotals>;
+
+  /** Returns the image of that name in the trash, or undefined. */
+  findTrashed(filename: string): Promise<TrashedRecord | undefined>;
+  /** Returns the images in the trash that match the query, the last deleted first; positions are those of deletes. */
+  trashPage(query: string, request: PageRequest): Promise<TrashPage>;
+  /** Returns images in the trash with a purge time up to `until` (unset: all), the first due first; at most `limit`. */
+  dueTrash(limit: number, until?: number): Promise<DueTrash[]>;
+  /** Returns live images that are not pinned and expire up to `until`, the first due first; at most `limit`. */
+  expired(limit: number, until: number): Promise<Expired[]>;
+  /** Returns those of the live images that arrived after a time otherwise than by a save, in any order. */
+  arrivedSince(filenames: readonly string[], time: number): Promise<string[]>;
 }
 
 /**
@@ -136,9 +194,9 @@ export interface LocalCatalog extends ImageIndex {
   /** Returns the state of each of the filenames, in their order. */
   rowStates(filenames: readonly string[]): Promise<RowState[]>;
 
-  /** Returns deleted images whose files may still exist; at most `limit`. */
-  pendingUnlinks(limit: number): Promise<ImageRecord[]>;
-  /** Clears the pending unlinks. Requires that the files are removed and their folders synced. */
+  /** Returns deleted images whose files may lie in a wrong place; at most `limit`. */
+  pendingUnlinks(limit: number): Promise<PendingUnlink[]>;
+  /** Clears the pending unlinks. Requires that the files are where they belong, and their folders synced. */
   clearPendingUnlinks(filenames: readonly string[]): Promise<void>;
   /**
    * Forgets tombstones older than this, except those with files pending, a thousand a transaction. Returns how many.
@@ -161,8 +219,8 @@ export interface LocalCatalog extends ImageIndex {
 
   /**
    * Adds images that have no row; an idempotency key that is taken stays with the first image. Where the filename is
-   * taken, a live image of the same save takes the labels of a record with a higher revision. Returns how many rows it
-   * added or changed.
+   * taken, a live image of the same save takes the labels of a record with a higher revision, and one of the trash is
+   * live again. Returns how many rows it added or changed.
    */
   load(records: readonly ImageRecord[]): Promise<number>;
   /**
@@ -174,6 +232,11 @@ export interface LocalCatalog extends ImageIndex {
    * Adds deleted images by the same rules, and replaces the rows of those that are live. Returns how many were live.
    */
   loadDeletes(tombstones: readonly Tombstone[]): Promise<number>;
+  /**
+   * Puts images into the trash that have no row, and those that are live; a tombstone stays. One that is there takes the
+   * later purge time. Returns how many rows it added or changed.
+   */
+  loadTrash(records: readonly TrashedRecord[]): Promise<number>;
   /** Forgets deletes of these filenames before a time, ms since 1970. Returns how many. */
   forgetDeletes(broughtBack: readonly { filename: string; time: number }[]): Promise<number>;
   /** Raises the catalog's generation above this one. Returns it once it survives a power cut. */

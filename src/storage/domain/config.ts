@@ -48,6 +48,20 @@ export const DEFAULT_STATE_DIR = './outputs/metadata';
 export const DEFAULT_LOCK_WAIT_SECONDS = 30;
 export const DEFAULT_SYNC_SECONDS = 300;
 export const DEFAULT_URL_SECONDS = 3600;
+export const DEFAULT_LOCAL_TRASH_DAYS = 7;
+export const DEFAULT_BUCKET_TRASH_DAYS = 0;
+
+/** Deleted images that can be brought back. */
+export interface TrashSettings {
+  /** How many days deleted images can be brought back; 0: deletes are for good. Default: 7 for `local`, 0 for buckets. */
+  days?: number;
+}
+
+/** Settings of the trash on a disk. */
+export interface LocalTrashSettings extends TrashSettings {
+  /** Below this free space images of the trash are purged, the oldest first. Default: 5 % of the disk, at most 2 GiB. */
+  minFreeBytes?: number;
+}
 
 /** Settings of a `local` provider (alias `project`). */
 export interface LocalConfig {
@@ -58,6 +72,7 @@ export interface LocalConfig {
   fileMode?: string;
   /** False: a folder without a store is refused, such as one whose disk is not mounted; default true. */
   create?: boolean;
+  trash?: LocalTrashSettings;
   /** How long to wait for another process to release the store; default 30. */
   lockWaitSeconds?: number;
   /**
@@ -76,6 +91,7 @@ export interface BucketSettings {
   shared?: boolean;
   /** How often the catalog of a shared bucket is synchronized with the bucket; default 300. */
   syncSeconds?: number;
+  trash?: TrashSettings;
   /** How long to wait for another process to release the state folder; default 30. */
   lockWaitSeconds?: number;
   /**

@@ -69,12 +69,20 @@ export interface StorageItem {
   pinned: boolean;
   /** Unset where the parameters name no setting. */
   generation?: Generation;
+  /** When the image goes as by a cleanup, unless it is pinned; unset: never. */
+  expireTime?: Date;
+  /** When the image was deleted; set only in lists of the trash. */
+  deleteTime?: Date;
+  /** Until when the image can be brought back; set only in lists of the trash. */
+  purgeTime?: Date;
 }
 
 /** The result of a save. */
 export interface StorageResult extends StorageItem {
   /** True when the idempotency key was used before; the item is then the first result. */
   replayed: boolean;
+  /** True when replayed, and the image was deleted since. */
+  deleted: boolean;
 }
 
 /** An image and its bytes. */

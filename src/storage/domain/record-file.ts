@@ -8,8 +8,13 @@ const SHA256 = /^[0-9a-f]{64}$/;
 
 /** Returns the text of a record file; times are RFC 3339 in UTC. */
 export function formatRecord(record: StoredRecord): string {
-  const { createTime, timestamp, ...rest } = bareRecord(record);
-  const text = { version: VERSION, ...rest, timestamp: rfc3339(timestamp), createTime: rfc3339(createTime) };
+  const { createTime, timestamp, expireTime, ...rest } = bareRecord(record);
+  const times = {
+    timestamp: rfc3339(timestamp),
+    createTime: rfc3339(createTime),
+    ...(expireTime !== undefined && { expireTime: rfc3339(expireTime) }),
+  };
+  const text = { version: VERSION, ...rest, ...times };
   return `${JSON.stringify(text, null, 2)}\n`;
 }
 
@@ -46,6 +51,8 @@ export function parseRecord(text: string, filename: string): ImageRecord | undef
   if (typeof json.nonce === 'string') record.nonce = json.nonce;
   const revision = asCount(json.revision);
   if (revision > 0) record.revision = revision;
+  const expireTime = Date.parse(asText(json.expireTime));
+  if (expireTime >= 0) record.expireTime = expireTime;
   const sound =
     Number.isSafeInteger(record.size) &&
     record.size > 0 &&

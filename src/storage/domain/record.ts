@@ -26,6 +26,8 @@ export interface ImageRecord {
   fingerprint: string;
   /** How often an Update changed pin, tags or category; unset: never. */
   revision?: number;
+  /** When the image goes by itself unless it is pinned; unset: never. */
+  expireTime?: number;
   /** Object stores only: distinguishes the object of this save from any other writer's. */
   nonce?: string;
 }
@@ -35,6 +37,15 @@ export interface StoredRecord extends ImageRecord {
   /** Derived from prompt and parameters, and no part of record files; unset where they name nothing. */
   generation?: Generation;
 }
+
+/** When an image came into the trash, and when it is purged; ms since 1970. */
+export interface TrashTimes {
+  deleteTime: number;
+  purgeTime: number;
+}
+
+/** An image in the trash. */
+export interface TrashedRecord extends StoredRecord, TrashTimes {}
 
 /** Returns what the store keeps of the image. */
 export function bareRecord({ generation: _derived, ...record }: StoredRecord): ImageRecord {

@@ -26,6 +26,10 @@ export interface SaveOptions extends Declared {
    * `fill`. The fingerprint of a save is that of what was sent.
    */
   embedded?: 'fill' | 'ignore';
+  /** True: rejects with DELETED_BEFORE where the image of the idempotency key was deleted since. Default: false. */
+  unlessDeleted?: boolean;
+  /** How long the image is wanted from its commit on, in ms, at least 1,000; unset: for ever. */
+  ttlMs?: number;
   /** Cancels the save, which leaves nothing behind, unless the commit has begun. */
   signal?: AbortSignal;
   /** Called once the source has ended, for callers that know size or sha256 only then. */
@@ -34,6 +38,40 @@ export interface SaveOptions extends Declared {
   arrived?: () => number;
   /** Who saves; places are shared among callers. Default: this process. */
   caller?: Caller;
+}
+
+export interface DeleteOptions {
+  /** True: for good, past the trash, and out of it. Default: false. */
+  permanent?: boolean;
+}
+
+/** The result of a delete. */
+export interface Deletion {
+  /** False: there was no image of that name. */
+  deleted: boolean;
+  /** Until when the image can be brought back; unset: it is deleted for good. */
+  restorableUntil?: Date;
+}
+
+export interface TrashOptions {
+  /** As that of a list. */
+  query?: string;
+  /** The most images to return; 0 or unset: all. */
+  limit?: number;
+  /** Resumes after the page that carried this token. */
+  pageToken?: string;
+  /** The most images of a page, 1 to 1000; default 100. */
+  pageSize?: number;
+}
+
+/** Which images of the trash to delete for good. */
+export type PurgeOptions = { filenames: readonly string[] } | { all: true };
+
+export interface PurgeResult {
+  count: number;
+  bytes: number;
+  /** True when more are left of all. */
+  more: boolean;
 }
 
 /** What an update changes of an image; unset or empty changes nothing. */
@@ -143,6 +181,8 @@ export interface CleanupOptions<T = Date> {
   dryRun?: boolean;
   /** The most images to delete; default: no limit. */
   maxDeletes?: number;
+  /** True: for good, past the trash. Default: false. */
+  permanent?: boolean;
   signal?: AbortSignal;
 }
 
@@ -158,6 +198,18 @@ export interface CleanupResult {
   dryRun: boolean;
   /** True when `maxDeletes` was reached and more images are unprotected. */
   more: boolean;
+  /** Why images go; the same images as `deletedCount`. */
+  reasons: CleanupReason[];
+  /** Until when the images can be brought back, of a dry run if it ran now; unset: they are deleted for good. */
+  restorableUntil?: Date;
+}
+
+/** How many images go for one reason. */
+export interface CleanupReason {
+  /** Such as `older than 30d, not among the last 1,000 of flux-schnell`. */
+  text: string;
+  count: number;
+  bytes: number;
 }
 
 export interface GroupStatistics {
@@ -219,7 +271,11 @@ export interface ProviderStatistics {
   byDate: GroupStatistics[];
   /** Of the file system; local stores only. */
   capacityBytes?: number;
+  /** With the bytes in the trash, which give way. */
   freeBytes?: number;
+  /** Images in the trash, which are counted nowhere else. */
+  trashCount: number;
+  trashBytes: number;
 }
 
 /**

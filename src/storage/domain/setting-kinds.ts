@@ -3,6 +3,7 @@ import * as z from 'zod';
 import { parseBytes, SIZE } from './byte-size.ts';
 
 const WEEK_SECONDS = 7 * 24 * 3600;
+const MAX_DAYS = 36_500;
 
 export const NOT_PLAIN = 'must not contain control characters, such as a line break';
 
@@ -46,6 +47,9 @@ function number(kind: () => z.ZodNumber, min: number, max: number, error: string
 
 export const seconds = (min: number) =>
   number(z.number, min, WEEK_SECONDS, `must be seconds, ${min} to ${WEEK_SECONDS}`);
+
+/** A fraction of a day is accepted. */
+export const days = () => number(z.number, 0, MAX_DAYS, `must be days, 0 to ${MAX_DAYS}`);
 
 export const count = () => number(z.int, 1, 1_000_000, 'must be a whole number, 1 to 1000000');
 

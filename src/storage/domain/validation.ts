@@ -11,6 +11,7 @@ const MAX_MODEL_BYTES = 1024;
 const MAX_LABEL_BYTES = 256;
 const MAX_KEY_BYTES = 256;
 const MAX_TYPE_BYTES = 256;
+const MAX_TTL_MS = 1000 * 365 * 24 * 60 * 60 * 1000;
 /** Longer parameters are checked in parts: parsing them would hold the thread, and take many times their memory. */
 const PARSED_AT_ONCE = 64 * 1024;
 const FIRST_INSTANT_MS = 0;
@@ -100,6 +101,12 @@ export function checkChanges({ pinned, addTags = [], removeTags = [], category }
 }
 
 /** Returns the idempotency key, empty when there is none. Throws FIELD_INVALID. */
+/** Throws FIELD_INVALID for a time to live of less than a second. */
+export function checkTtl(ttlMs: number | undefined): void {
+  if (ttlMs === undefined || (Number.isSafeInteger(ttlMs) && ttlMs >= 1000 && ttlMs <= MAX_TTL_MS)) return;
+  throw invalidField('ttl', 'at least a second, and at most 1,000 years');
+}
+
 export function checkIdempotencyKey(options: SaveOptions): string {
   return checkText('idempotency_key', options.idempotencyKey ?? '', MAX_KEY_BYTES);
 }

@@ -2,7 +2,7 @@
 
 import type { ImageMetadata, StorageItem } from '../domain/image.ts';
 import { parseParameters } from '../domain/parameters.ts';
-import type { ImageRecord, StoredRecord } from '../domain/record.ts';
+import type { ImageRecord, StoredRecord, TrashedRecord } from '../domain/record.ts';
 import type { StorageProvider } from '../types.ts';
 
 /** Where callers fetch the bytes. */
@@ -16,7 +16,7 @@ export function itemOf(
   record: StoredRecord,
   location: Location,
 ): StorageItem {
-  const { filename, key, size, sha256, contentType, width, height, pinned, generation } = record;
+  const { filename, key, size, sha256, contentType, width, height, pinned, generation, expireTime } = record;
   return {
     ...location,
     filename,
@@ -32,7 +32,18 @@ export function itemOf(
     createTime: new Date(record.createTime),
     pinned,
     ...(generation !== undefined && { generation }),
+    ...(expireTime !== undefined && { expireTime: new Date(expireTime) }),
   };
+}
+
+/** Builds an image of the trash as callers see it. */
+export function trashedItemOf(
+  provider: Pick<StorageProvider, 'name' | 'storageType'>,
+  { deleteTime, purgeTime, ...record }: TrashedRecord,
+  location: Location,
+): StorageItem {
+  const item = itemOf(provider, record, location);
+  return { ...item, deleteTime: new Date(deleteTime), purgeTime: new Date(purgeTime) };
 }
 
 /** Parses the parameters only on access. A class, since an accessor in a literal would cost a closure per image. */

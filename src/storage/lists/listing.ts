@@ -3,9 +3,18 @@ import { OneByOne } from '../async/one-by-one.ts';
 import { resolveRange } from '../domain/dates.ts';
 import { invalidField } from '../domain/errors.ts';
 import type { StorageItem } from '../domain/image.ts';
-import type { ImageQuery, Instant, ItemPage, ListOptions, Page, Position, Resume } from '../domain/requests.ts';
+import type {
+  ImageQuery,
+  Instant,
+  ItemPage,
+  ListOptions,
+  Page,
+  Position,
+  Resume,
+  TrashOptions,
+} from '../domain/requests.ts';
 import { checkCount } from '../domain/validation.ts';
-import type { ImageList, PageReader } from '../types.ts';
+import type { ImageList, PageReader, StorageProvider } from '../types.ts';
 import { checkFilter } from './filter.ts';
 import { decodeToken, encodeToken, type PlaceInOrder, scopeOf } from './page-token.ts';
 
@@ -19,7 +28,8 @@ const ITEM_OVERHEAD_BYTES = 512;
 /** Of all lists of the process: calls that are soon done do not wait for several pages. */
 const turns = new OneByOne();
 
-type Options = ListOptions<Instant>;
+type Options = ListOptions<Instant> & { place?: 'trash' };
+type TrashReader = Pick<StorageProvider, 'name' | 'readTrash'>;
 
 /** Returns the list over these providers. Reads nothing before it is awaited or iterated; ages count from then. */
 export function createListing(providers: () => readonly PageReader[], options: Options, now: () => number): ImageList {
@@ -34,6 +44,20 @@ export function createListing(providers: () => readonly PageReader[], options: O
       return all(pages()).then(resolve, reject);
     },
   };
+}
+
+/** Returns the list of the trash of these providers, the last deleted first. */
+export function createTrashListing(
+  providers: () => readonly TrashReader[],
+  { query = '', ...options }: TrashOptions,
+  now: () => number,
+): ImageList {
+  const readers = () =>
+    providers().map((provider): PageReader => {
+      const readPage: PageReader['readPage'] = (_, ...request) => provider.readTrash(query, ...request);
+      return { name: provider.name, readPage };
+    });
+  return createListing(readers, { ...options, query, place: 'trash' }, now);
 }
 
 async function all(pages: AsyncIterable<Page>): Promise<StorageItem[]> {
@@ -155,7 +179,9 @@ class Head {
 }
 
 function positionOf(item: StorageItem): Position {
-  return { timestamp: item.metadata.timestamp.getTime(), filename: item.filename };
+  // The trash lists by the time of the delete.
+  const { deleteTime = item.metadata.timestamp } = item;
+  return { timestamp: deleteTime.getTime(), filename: item.filename };
 }
 
 /** Orders by (timestamp, filename, provider), descending for newest first. */

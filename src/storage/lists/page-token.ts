@@ -36,10 +36,10 @@ export function decodeToken(text: string, scope: string): PlaceInOrder {
  * Returns a digest of filters, order and providers. An age is digested as written: it is the same filter on every page.
  */
 export function scopeOf(
-  { dateRange, model, category, query, tags, pinned, order }: ListOptions<Instant>,
+  { dateRange, model, category, query, tags, pinned, order, place }: ListOptions<Instant> & { place?: 'trash' },
   providers: readonly string[],
 ): string {
   const filters = [dateRange?.start, dateRange?.end, model, category, query, tags, pinned, order ?? 'newest'];
-  const scope = [...filters, providers];
+  const scope = [...filters, providers, ...(place === undefined ? [] : [place])];
   return createHash('sha256').update(JSON.stringify(scope)).digest('base64url').slice(0, 12);
 }

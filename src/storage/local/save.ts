@@ -1,6 +1,7 @@
 /** One save into a local store: steps 1 to 7 of the Save protocol (docs/architecture.md). */
 import { rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import type { EarlierSave } from '../catalog/catalog.ts';
 import { hasCode, type Inode, linkNew, unlinkIfPresent, unlinkIfSame } from '../disk/files.ts';
 import { createFile, type NewFile } from '../disk/new-file.ts';
 import { writePlain } from '../disk/plain-files.ts';
@@ -164,10 +165,10 @@ class LocalUpload implements Upload {
     for (let record = placed; ; record = await this.#place(record)) {
       const folders = [dirname(this.#places.image), layout.staging];
       const outcome = await committer.submit({ kind: 'insert', record }, folders);
-      if (outcome.done) return { record, replayed: false, settled: this.#settle() };
+      if (outcome.done) return { record, replayed: false, deleted: false, settled: this.#settle() };
       if (outcome.why !== 'key_taken') await this.#rename();
       else if (this.#exact) record = { ...record, idempotencyKey: '' };
-      else return this.#replay(outcome.record, record);
+      else return this.#replay(outcome, record);
     }
   }
 
@@ -200,10 +201,10 @@ class LocalUpload implements Upload {
     this.#linked = false;
   }
 
-  async #replay(first: ImageRecord, wanted: ImageRecord): Promise<Committed> {
+  async #replay({ record: first, deleted }: EarlierSave, wanted: ImageRecord): Promise<Committed> {
     await this.discard();
     checkReplay(first, wanted);
-    return { record: first, replayed: true, settled: Promise.resolve() };
+    return { record: first, replayed: true, deleted, settled: Promise.resolve() };
   }
 
   /** Step 7, after the answer. The next start or upkeep repairs what fails here. */

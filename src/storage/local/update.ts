@@ -42,7 +42,7 @@ async function update(
   const changed = withChanges(row, changes, above);
   if (changed === undefined) return { outcome: { done: false, why: 'too_many_tags' }, isCommitted: false };
   if (changed === row) return { outcome: { done: true, record: row }, isCommitted: false };
-  const change = { kind: 'update', filename, changes, above } as const;
+  const change = { kind: 'update', filename, changes, above, time: store.context.now() } as const;
   try {
     await store.reserve.write(() => stage(store, changed));
     const outcome = await store.reserve.write(() => store.committer.submit(change, []));

@@ -14,6 +14,8 @@ import type {
   ByteSource,
   CleanupOptions,
   CleanupResult,
+  DeleteOptions,
+  Deletion,
   GetOptions,
   ImageChanges,
   ImageFilter,
@@ -22,10 +24,13 @@ import type {
   ListOptions,
   ProviderHealth,
   ProviderStatistics,
+  PurgeOptions,
+  PurgeResult,
   Resume,
   SaveOptions,
   Totals,
   TotalsOptions,
+  TrashOptions,
 } from '../domain/requests.ts';
 import {
   checkChanges,
@@ -34,10 +39,11 @@ import {
   checkIdempotencyKey,
   checkImageSize,
   checkMetadata,
+  checkTtl,
 } from '../domain/validation.ts';
 import { toCatalogQuery } from '../lists/catalog-query.ts';
-import { itemOf, type Location } from '../lists/item.ts';
-import { createListing } from '../lists/listing.ts';
+import { itemOf, type Location, trashedItemOf } from '../lists/item.ts';
+import { createListing, createTrashListing } from '../lists/listing.ts';
 import { checkTotals } from '../lists/totals.ts';
 import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
 import { allRecords, measureRecords } from '../maintenance/records.ts';
@@ -55,7 +61,19 @@ export interface ByteRange {
   reuseMemory?: boolean;
 }
 
-type Removal = ChangeOutcome & { bytesRemain?: StorageError };
+/** How an image is removed. */
+export interface RemoveOptions {
+  /** A pinned image stays. */
+  sparePinned: boolean;
+  /** Past the trash. */
+  permanent: boolean;
+}
+
+/** `bytesRemain`: the image is deleted, but its bytes are there. `purgeTime`: it is in the trash until then, ms since 1970. */
+export type Removal = ChangeOutcome & { bytesRemain?: StorageError; purgeTime?: number };
+
+/** How many images of the trash a call purges of all. */
+const PURGED_AT_ONCE = 1_000;
 
 export abstract class BaseProvider implements StorageProvider, Maintainable {
   readonly name: string;
@@ -102,8 +120,14 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
   protected abstract readBytes(record: ImageRecord, range: ByteRange): AsyncIterable<Uint8Array>;
   /** The same for at most one chunk; unset where that is no faster. The caller may free its memory. */
   protected readAtOnce?(record: ImageRecord, range: ByteRange): Promise<Uint8Array>;
-  /** Deletes an image. With `sparePinned`, a pinned one stays. `bytesRemain`: it is deleted, but its bytes are there. */
-  protected abstract remove(filename: string, sparePinned: boolean): Promise<Removal>;
+  /** Deletes a live image: into the trash, or for good. */
+  protected abstract removeLive(filename: string, options: RemoveOptions): Promise<Removal>;
+  /** Makes an image of the trash live. Rejects with BYTES_MISSING. */
+  protected abstract bringBack(filename: string): Promise<ChangeOutcome>;
+  /** Deletes an image of the trash for good. */
+  protected abstract purgeTrashed(filename: string): Promise<Removal>;
+  /** Returns until when an image could be brought back that is deleted now; undefined: it would be deleted for good. */
+  protected abstract nextPurgeTime(): Promise<number | undefined>;
   /** Changes the labels of an image; its record is then the one that `find` returns. */
   protected abstract change(filename: string, changes: CheckedChanges): Promise<ChangeOutcome>;
   /** Returns where callers fetch the bytes. */
@@ -146,14 +170,16 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     const idempotencyKey = checkIdempotencyKey(options);
     checkDeclared(options);
     checkImageSize(options.size ?? 0, this.context.limits);
+    checkTtl(options.ttlMs);
     const slot = await this.#slots.acquire(caller, options);
     try {
       await folded(this.checkWritable(options.size ?? 0));
       const receiver = { context: this.context, slot, openUpload: this.openUpload.bind(this) };
       const committed = await receiveImage(source, checked, { ...options, idempotencyKey }, receiver);
       committed.settled.then(slot.release, slot.release);
-      const { record, replayed } = committed;
-      return { ...(await this.#item(record)), replayed };
+      const { record, replayed, deleted } = committed;
+      if (deleted && options.unlessDeleted) throw deletedBefore();
+      return { ...(await this.#item(record)), replayed, deleted };
     } catch (error) {
       slot.release();
       throw slot.signal.aborted ? slot.signal.reason : error;
@@ -193,15 +219,55 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     throw notFound();
   }
 
-  async delete(filename: string): Promise<boolean> {
-    return this.#untilClosed(() => folded(this.#remove(filename, false)));
+  async delete(filename: string, options?: DeleteOptions): Promise<boolean> {
+    return (await this.remove(filename, options)).deleted;
   }
 
-  /** Returns whether it deleted the image. Rejects with BYTES_REMAIN when its bytes are still there. */
-  async #remove(filename: string, sparePinned: boolean): Promise<boolean> {
-    const { done, bytesRemain } = await this.remove(filename, sparePinned);
+  async remove(filename: string, { permanent = false }: DeleteOptions = {}): Promise<Deletion> {
+    return this.#untilClosed(() => folded(this.#remove(filename, { sparePinned: false, permanent })));
+  }
+
+  /** Rejects with BYTES_REMAIN when the bytes are still there. */
+  async #remove(filename: string, options: RemoveOptions): Promise<Deletion> {
+    const removal = await this.removeLive(filename, options);
+    const isInTrash = !removal.done && options.permanent && !options.sparePinned;
+    const { done, bytesRemain, purgeTime } = isInTrash ? await this.purgeTrashed(filename) : removal;
     if (bytesRemain !== undefined) throw bytesRemain;
-    return done;
+    return { deleted: done, ...(purgeTime !== undefined && { restorableUntil: new Date(purgeTime) }) };
+  }
+
+  restore(filename: string): Promise<StorageItem> {
+    return this.#untilClosed(async () => {
+      const outcome = await folded(this.bringBack(filename));
+      if (outcome.done) return this.#item(outcome.record);
+      if (outcome.why !== 'not_deleted') throw notFound();
+      throw new StorageError('NOT_DELETED', 'the image is not in the trash, but live', { field: 'filename' });
+    });
+  }
+
+  listTrash(options: TrashOptions = {}): ImageList {
+    return createTrashListing(() => [this], options, this.context.now);
+  }
+
+  async readTrash(query: string, after: Resume | undefined, limit: number, maxBytes: number): Promise<ItemPage> {
+    const catalog = await folded(this.completeCatalog());
+    const request = { ...(after && { after }), limit, maxBytes };
+    const { records, more } = await folded(catalog.trashPage(query, request));
+    const items = records.map(async (record) => trashedItemOf(this, record, await this.locate(record)));
+    return { items: await Promise.all(items), more };
+  }
+
+  purge(options: PurgeOptions): Promise<PurgeResult> {
+    return this.#untilClosed(() => folded(this.#purge(options)));
+  }
+
+  async #purge(options: PurgeOptions): Promise<PurgeResult> {
+    const catalog = await this.completeCatalog();
+    const names = 'all' in options ? (await catalog.dueTrash(PURGED_AT_ONCE)).map(nameOf) : options.filenames;
+    const removals = await settledAll(names.map((filename) => this.purgeTrashed(filename)));
+    const gone = removals.flatMap((removal) => (removal.done ? [removal.record] : []));
+    const bytes = gone.reduce((sum, { size }) => sum + size, 0);
+    return { count: gone.length, bytes, more: 'all' in options && (await catalog.dueTrash(1)).length > 0 };
   }
 
   list(options: ListOptions = {}): ImageList {
@@ -223,11 +289,19 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
   async cleanup(options: CleanupOptions): Promise<CleanupResult> {
     const now = this.context.now();
     checkCleanup(options, now);
-    const remove = (filename: string) => this.#remove(filename, true);
+    const { permanent = false, dryRun } = options;
     return this.#untilClosed(async () => {
       const catalog = await folded(this.currentCatalog());
       this.checkCountable();
-      return folded(cleanUp(catalog, options, now, remove));
+      let purgeTime = permanent ? undefined : await folded(this.nextPurgeTime());
+      const remove = async (filename: string) => {
+        const { deleted, restorableUntil } = await this.#remove(filename, { sparePinned: true, permanent });
+        // The first to be purged tells until when all can be brought back.
+        if (deleted && !dryRun) purgeTime = Math.min(purgeTime ?? 0, restorableUntil?.getTime() ?? 0);
+        return deleted;
+      };
+      const result = await folded(cleanUp(catalog, options, now, remove));
+      return { ...result, ...(purgeTime && { restorableUntil: new Date(purgeTime) }) };
     });
   }
 
@@ -259,7 +333,8 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
       throwIfCancelled(signal);
       return this.#untilClosed(() => folded(work()));
     };
-    const forget = async (filename: string) => (await this.remove(filename, false)).done;
+    const forget = async (filename: string) =>
+      (await this.removeLive(filename, { sparePinned: false, permanent: true })).done;
     // Without totals while the catalog is rebuilt: verifying does not depend on it.
     const total = await this.#totals().catch(() => ({ images: 0, bytes: 0 }));
     yield* verifyEvents(this.name, this.#checked({ ...options, run }, forget), total);
@@ -318,6 +393,20 @@ function datesOf({ oldest, newest }: { oldest?: number | undefined; newest?: num
     ...(oldest !== undefined && { oldest: new Date(oldest) }),
     ...(newest !== undefined && { newest: new Date(newest) }),
   };
+}
+
+function deletedBefore(): StorageError {
+  return new StorageError('DELETED_BEFORE', 'the image of this key was saved, and deleted since');
+}
+
+function nameOf({ filename }: { filename: string }): string {
+  return filename;
+}
+
+/** Waits for all. Throws the first failure. */
+async function settledAll<T>(works: Promise<T>[]): Promise<T[]> {
+  await Promise.allSettled(works);
+  return Promise.all(works);
 }
 
 function closing(): StorageError {

@@ -1,6 +1,12 @@
 /** Settings that several types of provider have in common. */
-import { DEFAULT_LOCK_WAIT_SECONDS, DEFAULT_STATE_DIR, DEFAULT_SYNC_SECONDS } from '../domain/config.ts';
-import { folder, seconds, yesOrNo } from '../domain/setting-kinds.ts';
+import * as z from 'zod';
+import {
+  DEFAULT_BUCKET_TRASH_DAYS,
+  DEFAULT_LOCK_WAIT_SECONDS,
+  DEFAULT_STATE_DIR,
+  DEFAULT_SYNC_SECONDS,
+} from '../domain/config.ts';
+import { days, folder, seconds, yesOrNo } from '../domain/setting-kinds.ts';
 
 export const required = () =>
   yesOrNo()
@@ -17,6 +23,12 @@ export const lockWaitSeconds = (what: string) =>
     .default(DEFAULT_LOCK_WAIT_SECONDS)
     .describe(`How long to wait for another process to let go of the ${what}, in seconds. Default: 30.`);
 
+/** `unless` says what applies where the setting is missing. */
+export const trashDays = (fallback: number, unless: string) =>
+  days()
+    .default(fallback)
+    .describe(`How many days deleted images can be brought back; 0: deletes are for good. Default: ${unless}.`);
+
 /** The settings of every provider over an object store. */
 export const bucketSettings = {
   stateDir: folder()
@@ -27,6 +39,14 @@ export const bucketSettings = {
   syncSeconds: seconds(1)
     .default(DEFAULT_SYNC_SECONDS)
     .describe('How often a shared bucket is followed, in seconds. Default: 300.'),
+  trash: z
+    .strictObject({
+      days: trashDays(
+        DEFAULT_BUCKET_TRASH_DAYS,
+        '0; an object can be read at its public or presigned URL until it is purged',
+      ),
+    })
+    .prefault({}),
   lockWaitSeconds: lockWaitSeconds('state'),
   required: required(),
 };

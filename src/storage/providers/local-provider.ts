@@ -23,7 +23,7 @@ import { WriteTrials } from '../local/write-trials.ts';
 import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
 import { CHUNK_BYTES } from '../transfer/body.ts';
 import type { CopyUpload, ProviderContext, StorageProvider, Upload } from '../types.ts';
-import { BaseProvider, type ByteRange, notFound } from './base-provider.ts';
+import { BaseProvider, type ByteRange, notFound, type Removal, type RemoveOptions } from './base-provider.ts';
 
 /** Space that a save leaves for its record and the catalog. */
 const HEADROOM_BYTES = 256 * 1024;
@@ -147,8 +147,20 @@ class LocalProvider extends BaseProvider {
     return new StorageError('BYTES_MISSING', 'the image was saved, and its file is gone');
   }
 
-  protected remove(filename: string, sparePinned: boolean): Promise<ChangeOutcome> {
+  protected removeLive(filename: string, { sparePinned }: RemoveOptions): Promise<Removal> {
     return this.#noting(deleteImage(this.#store, filename, sparePinned));
+  }
+
+  protected async bringBack(_filename: string): Promise<ChangeOutcome> {
+    return { done: false, why: 'not_found' };
+  }
+
+  protected async purgeTrashed(_filename: string): Promise<Removal> {
+    return { done: false, why: 'not_found' };
+  }
+
+  protected async nextPurgeTime(): Promise<number | undefined> {
+    return undefined;
   }
 
   protected change(filename: string, changes: CheckedChanges): Promise<ChangeOutcome> {

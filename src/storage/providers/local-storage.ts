@@ -1,11 +1,11 @@
 /** The provider type `local`: images in a directory. */
 import { resolve } from 'node:path';
 import * as z from 'zod';
-import { DEFAULT_BASE_PATH, type LocalConfig } from '../domain/config.ts';
-import { folder, mode } from '../domain/setting-kinds.ts';
+import { DEFAULT_BASE_PATH, DEFAULT_LOCAL_TRASH_DAYS, type LocalConfig } from '../domain/config.ts';
+import { byteSize, folder, mode } from '../domain/setting-kinds.ts';
 import { Layout } from '../local/layout.ts';
 import type { ProviderContext, StorageProvider } from '../types.ts';
-import { create, lockWaitSeconds, required } from './common-settings.ts';
+import { create, lockWaitSeconds, required, trashDays } from './common-settings.ts';
 import type { ProviderType } from './provider-type.ts';
 
 const settings = z.strictObject({
@@ -18,6 +18,17 @@ const settings = z.strictObject({
     .describe('Permissions of images and records, in octal; 0600 keeps them to one user. Default: as the umask says.')
     .meta({ examples: ['0640'] }),
   create: create('folder'),
+  trash: z
+    .strictObject({
+      days: trashDays(DEFAULT_LOCAL_TRASH_DAYS, '7'),
+      minFreeBytes: byteSize()
+        .optional()
+        .describe(
+          'Below this free space images of the trash are purged, the oldest first. Default: 5% of the disk, at most 2GiB.',
+        )
+        .meta({ examples: ['2GiB'] }),
+    })
+    .prefault({}),
   lockWaitSeconds: lockWaitSeconds('folder'),
   required: required(),
 });

@@ -19,7 +19,7 @@ import type { ImageRecord } from '../domain/record.ts';
 import type { ProviderHealth } from '../domain/requests.ts';
 import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
 import type { CopyUpload, ProviderContext, StorageProvider, Upload } from '../types.ts';
-import { BaseProvider, type ByteRange, notFound } from './base-provider.ts';
+import { BaseProvider, type ByteRange, notFound, type Removal, type RemoveOptions } from './base-provider.ts';
 
 /** Space that a save leaves for the catalog on the disk of the state folder. */
 const HEADROOM_BYTES = 1024 * 1024;
@@ -130,10 +130,22 @@ export class ObjectStorage extends BaseProvider {
     return new StorageError('BYTES_MISSING', 'the image was saved, and its object is gone');
   }
 
-  protected async remove(filename: string, sparePinned: boolean): Promise<DeleteOutcome> {
+  protected async removeLive(filename: string, { sparePinned }: RemoveOptions): Promise<DeleteOutcome> {
     if (folderOf(filename) === undefined) return { done: false, why: 'not_found' };
     this.#store.condition.checkWritable();
     return this.#folded(deleteImage(this.#store, filename, sparePinned));
+  }
+
+  protected async bringBack(_filename: string): Promise<ChangeOutcome> {
+    return { done: false, why: 'not_found' };
+  }
+
+  protected async purgeTrashed(_filename: string): Promise<Removal> {
+    return { done: false, why: 'not_found' };
+  }
+
+  protected async nextPurgeTime(): Promise<number | undefined> {
+    return undefined;
   }
 
   protected async change(filename: string, changes: CheckedChanges): Promise<ChangeOutcome> {

@@ -1,7 +1,7 @@
 /** Cleanup over a catalog: finds the images that no criterion protects, oldest first, and removes them in groups. */
 import type { ImageIndex, ImageSize } from '../catalog/catalog.ts';
 import { invalidField, partlyDone, StorageError, throwIfCancelled } from '../domain/errors.ts';
-import type { CleanupOptions, CleanupResult } from '../domain/requests.ts';
+import type { CleanupOptions, CleanupReason, CleanupResult } from '../domain/requests.ts';
 import { checkCount, checkGroup, checkInstant } from '../domain/validation.ts';
 
 const SCAN_ROWS = 5_000;
@@ -42,7 +42,7 @@ export async function cleanUp(
   remove: (filename: string) => Promise<boolean>,
 ): Promise<CleanupResult> {
   const { dryRun = false } = options;
-  const none = { deletedCount: 0, freedBytes: 0, filenames: [], keptPinned: 0, keptFuture: 0 };
+  const none = { deletedCount: 0, freedBytes: 0, filenames: [], keptPinned: 0, keptFuture: 0, reasons: [] };
   const result: CleanupResult = { ...none, dryRun, more: false };
   try {
     result.keptFuture = await countAfter(catalog, options, now);
@@ -89,6 +89,7 @@ async function removeAll(
 
 /** Returns the sum of two results. */
 export function sumOf(a: CleanupResult, b: CleanupResult): CleanupResult {
+  const restorableUntil = earlierOf(a, b);
   return {
     deletedCount: a.deletedCount + b.deletedCount,
     freedBytes: a.freedBytes + b.freedBytes,
@@ -97,7 +98,25 @@ export function sumOf(a: CleanupResult, b: CleanupResult): CleanupResult {
     keptFuture: a.keptFuture + b.keptFuture,
     dryRun: a.dryRun,
     more: a.more || b.more,
+    reasons: addReasons(a.reasons, b.reasons),
+    ...(restorableUntil !== undefined && { restorableUntil }),
   };
+}
+
+/** Returns the earlier of both; undefined where either deleted images for good. */
+function earlierOf(a: CleanupResult, b: CleanupResult): Date | undefined {
+  const times = [a, b].filter(({ deletedCount }) => deletedCount > 0).map(({ restorableUntil }) => restorableUntil);
+  if (times.length === 0) return a.restorableUntil && b.restorableUntil;
+  return times.reduce((one, other) => one && other && new Date(Math.min(one.getTime(), other.getTime())));
+}
+
+function addReasons(one: readonly CleanupReason[], other: readonly CleanupReason[]): CleanupReason[] {
+  const byText = Map.groupBy([...one, ...other], ({ text }) => text);
+  return [...byText].map(([text, reasons]) => ({
+    text,
+    count: reasons.reduce((sum, { count }) => sum + count, 0),
+    bytes: reasons.reduce((sum, { bytes }) => sum + bytes, 0),
+  }));
 }
 
 function count(image: ImageSize, result: CleanupResult): void {

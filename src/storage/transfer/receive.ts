@@ -168,11 +168,13 @@ class IncomingImage {
   #record(opened: string, kept: CheckedMetadata, bytes: ReceivedBytes): ImageRecord {
     const { prompt, model, category, parametersJson, tags } = kept;
     const filename = withSlug(opened, modelSlug(model));
+    const createTime = this.#receiver.context.now();
+    const { ttlMs } = this.#options;
     return {
       filename,
       key: imageKey(filename),
       ...bytes,
-      createTime: this.#receiver.context.now(),
+      createTime,
       pinned: this.#options.pinned ?? false,
       prompt,
       model,
@@ -183,6 +185,7 @@ class IncomingImage {
       idempotencyKey: this.#options.idempotencyKey ?? '',
       // Over what was sent: a retry through a daemon that reads more, or less, is the same save.
       fingerprint: fingerprint(bytes.sha256, this.#metadata),
+      ...(ttlMs !== undefined && { expireTime: createTime + ttlMs }),
     };
   }
 

@@ -32,6 +32,14 @@ export class Derived {
     this.#texts.remove(seq, record);
   }
 
+  addTrash(size: number): void {
+    this.#rollups.addTrash(size);
+  }
+
+  removeTrash(size: number): void {
+    this.#rollups.removeTrash(size);
+  }
+
   /** Requires that the row has the changes. */
   update(seq: number, before: ImageRecord, after: ImageRecord): void {
     this.#rollups.remove(before);

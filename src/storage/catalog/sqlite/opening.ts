@@ -12,10 +12,11 @@ import { TIMELINE } from './migrations/003-timeline.ts';
 import { SETTINGS } from './migrations/004-settings.ts';
 import { LABEL_COUNTS } from './migrations/005-label-counts.ts';
 import { REVISIONS } from './migrations/006-revisions.ts';
+import { TRASH } from './migrations/007-trash.ts';
 import { leaveToIndexing } from './text-index.ts';
 
 /** Step n brings a catalog from `user_version` n - 1 to n. */
-const MIGRATIONS = [INITIAL, BUCKETS, TIMELINE, SETTINGS, LABEL_COUNTS, REVISIONS];
+const MIGRATIONS = [INITIAL, BUCKETS, TIMELINE, SETTINGS, LABEL_COUNTS, REVISIONS, TRASH];
 export const CATALOG_VERSION: number = MIGRATIONS.length;
 const TIMELINE_VERSION = MIGRATIONS.indexOf(TIMELINE) + 1;
 

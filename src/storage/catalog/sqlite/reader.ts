@@ -1,6 +1,6 @@
 /** All reads of the SQLite catalog, synchronous, over a connection of its own. */
 
-import type { ImageRecord, StoredRecord } from '../../domain/record.ts';
+import type { ImageRecord, StoredRecord, TrashedRecord } from '../../domain/record.ts';
 import type { GroupStatistics } from '../../domain/requests.ts';
 import type { BucketNotes, DueSweep, KnownRecord, ListedRecord, PendingOperation } from '../bucket-catalog.ts';
 import {
@@ -8,24 +8,30 @@ import {
   type CatalogQuery,
   type CatalogStatistics,
   type CatalogTotals,
+  type DueTrash,
+  type Expired,
   type Grouping,
   type ImageSize,
   type PageRequest,
+  type PendingUnlink,
   type RecordPage,
   type RowState,
   type Span,
   type Tombstone,
+  type TrashPage,
   type UnsyncedRecord,
   type UpdatedRecord,
 } from '../catalog.ts';
 import { BucketRecords } from './bucket-records.ts';
 import { Connection } from './connection.ts';
+import { IN_TRASH } from './migrations/007-trash.ts';
 import { damageOf } from './opening.ts';
 import { PAUSE } from './pause.ts';
 import { type Start, Walk } from './query.ts';
 import { updatedRecords } from './revisions.ts';
 import {
   completed,
+  EXPIRE_TIME,
   GENERATION,
   type PackedPage,
   type PackedSizes,
@@ -40,9 +46,9 @@ import {
   toStoredRecord,
 } from './rows.ts';
 import { TotalsReader } from './totals.ts';
+import { Trash } from './trash.ts';
 
 const ROW_OVERHEAD_BYTES = 1024;
-const MAX_BATCH_CHARS = 8 * 1024 * 1024;
 const LISTED_GROUPS = 100;
 const LARGEST_FIRST = 'ORDER BY bytes DESC, name';
 const NEWEST_FIRST = 'ORDER BY name DESC';
@@ -53,12 +59,14 @@ export class CatalogReader {
   readonly #walk: Walk;
   readonly #totals: TotalsReader;
   readonly #bucket: BucketRecords;
+  readonly #trash: Trash;
 
   constructor({ path }: { path: string | URL }) {
     this.#db = new Connection(path, true);
     this.#walk = new Walk(this.#db);
     this.#totals = new TotalsReader(this.#db, this.#walk);
     this.#bucket = new BucketRecords(this.#db);
+    this.#trash = new Trash(this.#db);
   }
 
   open(): void {
@@ -82,7 +90,7 @@ export class CatalogReader {
 
   find(filename: string): StoredRecord | undefined {
     const sql = `
-      SELECT ${RECORD_COLUMNS}, ${GENERATION} AS generation, ${REVISION} AS revision
+      SELECT ${RECORD_COLUMNS}, ${GENERATION} AS generation, ${REVISION} AS revision, ${EXPIRE_TIME} AS expireTime
       FROM images WHERE filename = ? AND delete_time IS NULL`;
     const row = this.#db.get(sql, filename);
     return row && toStoredRecord(row);
@@ -103,7 +111,9 @@ export class CatalogReader {
       const row = this.#db.get('SELECT delete_time, unlink_pending FROM images WHERE filename = ?', filename);
       if (row === undefined) return 'absent';
       if (row.delete_time === null) return 'live';
-      return row.unlink_pending === 1 ? 'unlinking' : 'deleted';
+      const isPending = row.unlink_pending === 1;
+      if (row.delete_time === IN_TRASH) return isPending ? 'trashing' : 'trashed';
+      return isPending ? 'unlinking' : 'deleted';
     });
   }
 
@@ -156,11 +166,13 @@ export class CatalogReader {
   }
 
   #statistics(): CatalogStatistics {
-    const total = this.#total('total');
+    const [total, trash] = [this.#total('total'), this.#total('trash')];
     const [oldest, newest] = ['ASC', 'DESC'].map((direction) => this.#firstTimestamp(direction));
     return {
       ...total,
       pinnedCount: this.#total('pinned').count,
+      trashCount: trash.count,
+      trashBytes: trash.bytes,
       ...(oldest !== undefined && { oldest }),
       ...(newest !== undefined && { newest }),
       byModel: this.#groups('model', LARGEST_FIRST, total),
@@ -169,7 +181,7 @@ export class CatalogReader {
     };
   }
 
-  #total(kind: 'total' | 'pinned'): { count: number; bytes: number } {
+  #total(kind: 'total' | 'pinned' | 'trash'): { count: number; bytes: number } {
     const row = this.#db.get("SELECT count, bytes FROM rollups WHERE kind = ? AND name = ''", kind);
     return row ? { count: row.count as number, bytes: row.bytes as number } : { count: 0, bytes: 0 };
   }
@@ -185,6 +197,26 @@ export class CatalogReader {
     const count = groups.reduce((left, group) => left - group.count, total.count);
     const bytes = groups.reduce((left, group) => left - group.bytes, total.bytes);
     return count > 0 ? [...groups, { name: '', count, bytes, rest: true }] : groups;
+  }
+
+  findTrashed(filename: string): TrashedRecord | undefined {
+    return this.#trash.find(filename);
+  }
+
+  trashPage(query: string, request: PageRequest): Generator<void, TrashPage> {
+    return this.#trash.page(query, request);
+  }
+
+  dueTrash(limit: number, until?: number): DueTrash[] {
+    return this.#trash.due(limit, until);
+  }
+
+  expired(limit: number, until: number): Expired[] {
+    return this.#trash.expired(limit, until);
+  }
+
+  arrivedSince(filenames: readonly string[], time: number): string[] {
+    return this.#trash.arrivedSince(filenames, time);
   }
 
   known(filename: string): KnownRecord | undefined {
@@ -211,9 +243,11 @@ export class CatalogReader {
     return this.#bucket.isFilled();
   }
 
-  pendingUnlinks(limit: number): ImageRecord[] {
-    const sql = `SELECT ${RECORD_COLUMNS} FROM images WHERE unlink_pending = 1 LIMIT ?`;
-    return [...withinBatch(this.#db.iterate(sql, limit))].map(toRecord);
+  pendingUnlinks(limit: number): PendingUnlink[] {
+    const sql = 'SELECT filename, delete_time FROM images WHERE unlink_pending = 1 LIMIT ?';
+    return this.#db
+      .all(sql, limit)
+      .map(({ filename, delete_time }) => ({ filename: filename as string, inTrash: delete_time === IN_TRASH }));
   }
 
   /** Ends before the first row that is too young, so that the sequence may move up to the last one returned. */
@@ -244,7 +278,7 @@ export class CatalogReader {
 
   #readableSequences(): number[] {
     const sequences: number[] = [];
-    const sql = 'SELECT seq FROM images INDEXED BY images_deleted WHERE delete_time IS NOT NULL';
+    const sql = `SELECT seq FROM images INDEXED BY images_deleted WHERE delete_time < ${IN_TRASH}`;
     readable(() => {
       for (const { seq } of this.#db.iterate(sql)) sequences.push(seq as number);
     });
@@ -262,16 +296,6 @@ function readable<T>(read: () => T): T | undefined {
 
 function toTombstone(row: Row): Tombstone {
   return { record: toRecord(row), deleteTime: row.delete_time as number, unlinkPending: row.unlink_pending === 1 };
-}
-
-/** Yields rows until their text exceeds the memory of a batch; at least one. */
-function* withinBatch(rows: Iterable<Row>): Generator<Row> {
-  let chars = 0;
-  for (const row of rows) {
-    yield row;
-    chars += (row.parametersJson as string).length + (row.prompt as string).length;
-    if (chars > MAX_BATCH_CHARS) return;
-  }
 }
 
 function toGroup({ name, count, bytes }: Row): GroupStatistics {

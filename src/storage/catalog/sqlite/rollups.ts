@@ -39,6 +39,14 @@ export class Rollups {
     this.#countLabels(image, -1);
   }
 
+  addTrash(size: number): void {
+    this.#to('trash', '', 1, size);
+  }
+
+  removeTrash(size: number): void {
+    this.#to('trash', '', -1, size);
+  }
+
   /** Writes the sums. Requires that the transaction is open and has made its last change. */
   write(db: Connection): void {
     for (const { kind, name, count, bytes } of this.#sums.values()) {

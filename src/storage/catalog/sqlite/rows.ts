@@ -10,7 +10,7 @@ export type Row = Record<string, string | number | null>;
 export type RowArray = (string | number | null)[];
 
 /** Those of the table `images`, which every version has. */
-const COLUMNS: Record<Exclude<keyof ImageRecord, 'revision'>, string> = {
+const COLUMNS: Record<Exclude<keyof ImageRecord, 'revision' | 'expireTime'>, string> = {
   filename: 'filename',
   key: 'key',
   size: 'size',
@@ -40,14 +40,18 @@ export const RECORD_COLUMNS: string = Object.entries(COLUMNS)
 export const GENERATION = '(SELECT generation FROM settings WHERE settings.seq = images.seq)';
 /** Null where the image was never updated. */
 export const REVISION = '(SELECT revision FROM revisions WHERE revisions.seq = images.seq)';
+/** Null where the image never goes by itself. */
+export const EXPIRE_TIME = '(SELECT expire_time FROM expiries WHERE expiries.seq = images.seq)';
 /** The select list that `recordOf` reads. */
 export const RECORD_VALUES: string = [
   ...Object.values(COLUMNS).map((column) => `images.${column}`),
   `${GENERATION} AS generation`,
   `${REVISION} AS revision`,
+  `${EXPIRE_TIME} AS expire_time`,
 ].join(', ');
 const GENERATION_AT = Object.keys(COLUMNS).length;
 const REVISION_AT = GENERATION_AT + 1;
+const EXPIRE_TIME_AT = REVISION_AT + 1;
 const AT = Object.fromEntries(Object.keys(COLUMNS).map((name, at) => [name, at])) as Record<
   keyof typeof COLUMNS,
   number
@@ -61,11 +65,11 @@ export const INSERT_IMAGE: string = `
     .join(', ')}, :modelSlug, :deleteTime, :unlinkPending)`;
 
 export function toRow(record: StoredRecord): Row {
-  const { pinned, tags, nonce = null, revision: _, ...plain } = bareRecord(record);
+  const { pinned, tags, nonce = null, revision: _, expireTime: __, ...plain } = bareRecord(record);
   return { ...plain, pinned: Number(pinned), tags: JSON.stringify(tags), nonce, modelSlug: modelSlug(record.model) };
 }
 
-/** Converts a row that has RECORD_COLUMNS and perhaps others, such as a `revision`. */
+/** Converts a row that has RECORD_COLUMNS, and perhaps a `revision`, an `expireTime` and others. */
 export function toRecord(row: Row): ImageRecord {
   const record: Row = {};
   for (const name in COLUMNS) record[name] = row[name] ?? null;
@@ -76,6 +80,7 @@ export function toRecord(row: Row): ImageRecord {
     tags: JSON.parse(tags as string),
     ...(nonce !== null && { nonce }),
     ...(row.revision && { revision: row.revision }),
+    ...(row.expireTime && { expireTime: row.expireTime }),
   } as ImageRecord;
 }
 
@@ -99,7 +104,8 @@ export function completed(row: RowArray): RowArray {
 function recordOf(row: RowArray): StoredRecord {
   const text = (name: keyof typeof COLUMNS) => row[AT[name]] as string;
   const number = (name: keyof typeof COLUMNS) => row[AT[name]] as number;
-  const [tags, nonce, generation, revision] = [text('tags'), row[AT.nonce], row[GENERATION_AT], row[REVISION_AT]];
+  const [tags, nonce, generation] = [text('tags'), row[AT.nonce], row[GENERATION_AT]];
+  const [revision, expireTime] = [row[REVISION_AT], row[EXPIRE_TIME_AT]];
   return {
     filename: text('filename'),
     key: text('key'),
@@ -120,6 +126,7 @@ function recordOf(row: RowArray): StoredRecord {
     parametersJson: text('parametersJson'),
     ...(nonce !== null && { nonce: nonce as string }),
     ...(revision !== null && { revision: revision as number }),
+    ...(expireTime !== null && { expireTime: expireTime as number }),
     ...(generation !== '' && { generation: parseGeneration(generation as string)! }),
   };
 }

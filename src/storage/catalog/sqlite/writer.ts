@@ -1,21 +1,21 @@
 /** All changes of the SQLite catalog, synchronous: commits, housekeeping, loading and repair. */
 import { statSync } from 'node:fs';
-import { revisionOf } from '../../domain/changes.ts';
-import { imageKey } from '../../domain/naming.ts';
-import type { ImageRecord } from '../../domain/record.ts';
-import type { BucketChange, FoundRecord, PendingOperation, RecordTombstone } from '../bucket-catalog.ts';
+import type { ImageRecord, TrashedRecord } from '../../domain/record.ts';
+import type { BucketChange } from '../bucket-catalog.ts';
 import {
   CatalogError,
   type Change,
   type ChangeOutcome,
+  type EarlierSave,
   type LogState,
   type Tombstone,
   type UpdatedRecord,
 } from '../catalog.ts';
-import { BucketRecords } from './bucket-records.ts';
+import { BucketChanges } from './bucket-changes.ts';
 import { Connection } from './connection.ts';
 import { Derived } from './derived.ts';
 import { Gate } from './gate.ts';
+import { ImageRows } from './image-rows.ts';
 import { countOlder } from './label-counts.ts';
 import {
   type CatalogFile,
@@ -29,8 +29,7 @@ import {
   raiseGeneration,
   seal,
 } from './opening.ts';
-import { dropRevision, knownRevision, noteRevision, setUpdatedSynced, takeNewer, updateRow } from './revisions.ts';
-import { INSERT_IMAGE, RECORD_COLUMNS, toRecord, toRow } from './rows.ts';
+import { setUpdatedSynced, takeNewer, updateRow } from './revisions.ts';
 import { emptyIndex, TextIndex } from './text-index.ts';
 
 /** How far the WAL grows before it is copied into the database. */
@@ -43,7 +42,8 @@ const PURGED_AT_ONCE = 1000;
 export class CatalogWriter {
   readonly #file: CatalogFile;
   readonly #db: Connection;
-  readonly #bucket: BucketRecords;
+  readonly #bucket: BucketChanges;
+  readonly #rows: ImageRows;
   readonly #gate: Gate;
   #searchRepaired = false;
   /** The size of the WAL at the last checkpoint. */
@@ -54,7 +54,12 @@ export class CatalogWriter {
     this.#file = file;
     this.#gate = gate;
     this.#db = new Connection(file.path, false);
-    this.#bucket = new BucketRecords(this.#db);
+    this.#rows = new ImageRows(this.#db);
+    this.#bucket = new BucketChanges(this.#db, this.#rows);
+  }
+
+  get #labelling(): { db: Connection; rows: ImageRows } {
+    return { db: this.#db, rows: this.#rows };
   }
 
   open(): Opened {
@@ -93,111 +98,76 @@ export class CatalogWriter {
   }
 
   #change(change: Change, derived: Derived): ChangeOutcome {
-    if (change.kind === 'insert') return this.#insert(change.record, derived);
-    return change.kind === 'update' ? updateRow(this.#db, change, derived) : this.#delete(change, derived);
+    switch (change.kind) {
+      case 'insert':
+        return this.#insert(change, derived);
+      case 'update':
+        return updateRow(this.#labelling, change, derived);
+      case 'delete':
+        return this.#delete(change, derived);
+      case 'purge':
+        return this.#purge(change, derived);
+      case 'restoring':
+        return this.#restoring(change);
+      case 'restore':
+        return this.#restore(change, derived);
+    }
   }
 
-  #insert(record: ImageRecord, derived: Derived): ChangeOutcome {
-    const earlier = this.#withKey(record.idempotencyKey);
-    if (earlier !== undefined) return { done: false, why: 'key_taken', record: earlier };
-    if (this.#isTaken(record.filename)) return { done: false, why: 'filename_taken' };
-    this.#add(record, derived);
+  #insert({ record, arrival }: Change & { kind: 'insert' }, derived: Derived): ChangeOutcome {
+    const earlier = this.#rows.withKey(record.idempotencyKey);
+    if (earlier !== undefined) return { done: false, why: 'key_taken', ...earlier };
+    if (this.#rows.isTaken(record.filename)) return { done: false, why: 'filename_taken' };
+    this.#rows.add(record, derived, arrival);
     return { done: true, record };
   }
 
-  #delete({ filename, deleteTime, sparePinned }: Change & { kind: 'delete' }, derived: Derived): ChangeOutcome {
-    const row = this.#db.get(
-      `SELECT seq, ${RECORD_COLUMNS} FROM images WHERE filename = ? AND delete_time IS NULL`,
-      filename,
-    );
+  #delete(change: Change & { kind: 'delete' }, derived: Derived): ChangeOutcome {
+    const { filename, deleteTime, sparePinned, purgeTime } = change;
+    const row = this.#rows.live(filename);
     if (row === undefined) return { done: false, why: 'not_found' };
-    const record = toRecord(row);
+    const { seq, record } = row;
     if (record.pinned && sparePinned) return { done: false, why: 'pinned' };
-    derived.remove(row.seq as number, record);
-    dropRevision(this.#db, row.seq as number);
-    this.#db.run('UPDATE images SET delete_time = ?, unlink_pending = 1 WHERE seq = ?', deleteTime, row.seq!);
+    if (purgeTime === undefined) this.#rows.bury(seq, record, deleteTime, derived);
+    else this.#rows.trash(seq, record, { deleteTime, purgeTime }, derived);
     return { done: true, record };
   }
 
-  #withKey(idempotencyKey: string): ImageRecord | undefined {
-    if (idempotencyKey === '') return undefined;
-    const sql = `SELECT ${RECORD_COLUMNS} FROM images WHERE idempotency_key = ? AND idempotency_key <> ''`;
-    const row = this.#db.get(sql, idempotencyKey);
-    return row && toRecord(row);
+  #purge({ filename, deleteTime }: Change & { kind: 'purge' }, derived: Derived): ChangeOutcome {
+    const row = this.#rows.trashed(filename);
+    if (row === undefined) return { done: false, why: 'not_found' };
+    this.#rows.bury(row.seq, row.record, deleteTime, derived);
+    return { done: true, record: row.record };
   }
 
-  #isTaken(filename: string): boolean {
-    return this.#db.value('SELECT 1 FROM images WHERE filename = ?', filename) === 1;
+  #restoring({ filename }: Change & { kind: 'restoring' }): ChangeOutcome {
+    const row = this.#rows.trashed(filename);
+    if (row === undefined) return this.#notInTrash(filename);
+    this.#db.run('UPDATE images SET unlink_pending = 1 WHERE seq = ?', row.seq);
+    return { done: true, record: row.record };
   }
 
-  #add(record: ImageRecord, derived: Derived): void {
-    const row = { ...toRow(record), deleteTime: null, unlinkPending: 0 };
-    const seq = this.#db.runNamed(INSERT_IMAGE, row).lastInsertRowid;
-    noteRevision(this.#db, seq, record);
-    derived.add(seq, record);
+  #restore({ filename, time }: Change & { kind: 'restore' }, derived: Derived): ChangeOutcome {
+    const row = this.#rows.trashed(filename);
+    if (row === undefined) return this.#notInTrash(filename);
+    return { done: true, record: this.#rows.restore(row.seq, row.record, time, derived) };
   }
 
-  apply(changes: readonly BucketChange[]): (ImageRecord | undefined)[] {
+  #notInTrash(filename: string): ChangeOutcome {
+    return { done: false, why: this.#rows.live(filename) === undefined ? 'not_found' : 'not_deleted' };
+  }
+
+  apply(changes: readonly BucketChange[]): (EarlierSave | undefined)[] {
     const earlier = this.#repairingSearch(() =>
       this.#db.transaction(() => {
         const derived = new Derived(this.#db);
-        const found = changes.map((change) => this.#applyToBucket(change, derived));
+        const found = changes.map((change) => this.#bucket.apply(change, derived));
         derived.write();
         return found;
       }),
     );
     this.#limitWal();
     return earlier;
-  }
-
-  #applyToBucket(change: BucketChange, derived: Derived): ImageRecord | undefined {
-    if (change.kind === 'begin') return this.#begin(change.operation);
-    if (change.kind === 'end') this.#bucket.end(change.nonce);
-    else if (change.kind === 'sweep') this.#bucket.setSweepTime(change.filename, change.sweepTime);
-    else if (change.kind === 'filled') this.#bucket.setFilled(change.comparedAt);
-    else if (change.kind === 'probed') this.#bucket.setProbed();
-    else if (change.kind === 'missing') this.#bucket.setMissing(change.filename, change.over);
-    else this.#noteFound(change, derived);
-    return undefined;
-  }
-
-  #begin(operation: PendingOperation): ImageRecord | undefined {
-    const earlier = operation.kind === 'save' ? this.#withKey(operation.idempotencyKey) : undefined;
-    if (earlier === undefined) this.#bucket.begin(operation);
-    return earlier;
-  }
-
-  #noteFound({ filename, found, over, sweepTime = 0 }: BucketChange & { kind: 'found' }, derived: Derived): void {
-    const known = this.#bucket.known(filename)?.etag;
-    const isNews = found.kind === 'absent' ? known !== undefined : known !== found.etag;
-    if (!isNews || (found.kind !== 'tombstone' && known !== over && !this.#isUpdate(filename, found))) return;
-    this.#index(filename, found, derived);
-    this.#bucket.note(filename, found, sweepTime);
-  }
-
-  /** Returns whether it is a later revision than the live image that the catalog has, however it came to that. */
-  #isUpdate(filename: string, found: FoundRecord): boolean {
-    const known = knownRevision(this.#db, filename);
-    return found.kind === 'live' && known !== undefined && revisionOf(found.record) > known;
-  }
-
-  #index(filename: string, found: FoundRecord, derived: Derived): void {
-    const record = this.#drop(filename, derived);
-    if (found.kind === 'live') this.#add(this.#withFreeKey(found.record), derived);
-    if (found.kind !== 'tombstone' || found.tombstone.kind === 'failed') return;
-    const { deleteTime } = found.tombstone;
-    this.#addTombstone({ record: record ?? recordOfDeleted(found.tombstone), deleteTime, unlinkPending: false });
-  }
-
-  /** Removes the row of an image, live or deleted, and returns its record. */
-  #drop(filename: string, derived: Derived): ImageRecord | undefined {
-    const row = this.#db.get(`SELECT seq, delete_time, ${RECORD_COLUMNS} FROM images WHERE filename = ?`, filename);
-    if (row === undefined) return undefined;
-    const record = toRecord(row);
-    if (row.delete_time === null) derived.remove(row.seq as number, record);
-    dropRevision(this.#db, row.seq as number);
-    this.#db.run('DELETE FROM images WHERE seq = ?', row.seq!);
-    return record;
   }
 
   clearPendingUnlinks(filenames: readonly string[]): void {
@@ -242,8 +212,9 @@ export class CatalogWriter {
   }
 
   #loadOne(record: ImageRecord, derived: Derived): boolean {
-    if (this.#isTaken(record.filename)) return takeNewer(this.#db, record, derived);
-    this.#add(this.#withFreeKey(record), derived);
+    if (this.#rows.isInTrash(record.filename)) this.#rows.drop(record.filename, derived);
+    if (this.#rows.isTaken(record.filename)) return takeNewer(this.#labelling, record, derived);
+    this.#rows.add(this.#rows.withFreeKey(record), derived);
     return true;
   }
 
@@ -251,9 +222,9 @@ export class CatalogWriter {
     const added = this.#db.transaction(() => {
       const derived = new Derived(this.#db);
       // Before any is added: of two with one key the later may be the one that was committed.
-      const wanted = records.filter((record) => !this.#isTaken(record.filename) && !this.#isLiveKey(record));
-      for (const record of records) takeNewer(this.#db, record, derived);
-      for (const record of wanted) this.#add(this.#withFreeKey(record), derived);
+      const wanted = records.filter((record) => !this.#rows.isTaken(record.filename) && !this.#isLiveKey(record));
+      for (const record of records) takeNewer(this.#labelling, record, derived);
+      for (const record of wanted) this.#rows.add(this.#rows.withFreeKey(record), derived);
       derived.write();
       return wanted.length;
     });
@@ -270,7 +241,8 @@ export class CatalogWriter {
   /** Adds deleted images by the same rules. */
   loadTombstones(tombstones: readonly Tombstone[]): void {
     this.#db.transaction(() => {
-      for (const tombstone of tombstones) if (!this.#isTaken(tombstone.record.filename)) this.#addTombstone(tombstone);
+      for (const tombstone of tombstones)
+        if (!this.#rows.isTaken(tombstone.record.filename)) this.#rows.addTombstone(tombstone);
     });
     this.#limitWal();
   }
@@ -291,8 +263,29 @@ export class CatalogWriter {
     const { filename, idempotencyKey } = tombstone.record;
     const isLive = this.#db.value('SELECT 1 FROM images WHERE filename = ? AND delete_time IS NULL', filename) === 1;
     if (!isLive) return false;
-    const record = { ...this.#drop(filename, derived)!, idempotencyKey };
-    this.#addTombstone({ ...tombstone, record });
+    const record = { ...this.#rows.drop(filename, derived)!, idempotencyKey };
+    this.#rows.addTombstone({ ...tombstone, record });
+    return true;
+  }
+
+  loadTrash(records: readonly TrashedRecord[]): number {
+    const loaded = this.#db.transaction(() => {
+      const derived = new Derived(this.#db);
+      const changed = records.filter((record) => this.#loadTrashed(record, derived));
+      derived.write();
+      return changed.length;
+    });
+    this.#limitWal();
+    return loaded;
+  }
+
+  #loadTrashed(trashed: TrashedRecord, derived: Derived): boolean {
+    const live = this.#rows.live(trashed.filename);
+    if (live !== undefined) this.#rows.trash(live.seq, live.record, trashed, derived);
+    else if (this.#rows.isInTrash(trashed.filename)) {
+      return this.#rows.postponePurge(trashed.filename, trashed.purgeTime);
+    } else if (this.#rows.isTaken(trashed.filename)) return false;
+    else this.#rows.addTrashed(trashed, derived);
     return true;
   }
 
@@ -301,15 +294,6 @@ export class CatalogWriter {
     return this.#db.transaction(() =>
       broughtBack.reduce((count, { filename, time }) => count + this.#db.run(sql, filename, time).changes, 0),
     );
-  }
-
-  #addTombstone({ record, deleteTime, unlinkPending }: Tombstone): void {
-    const row = { ...toRow(this.#withFreeKey(record)), deleteTime, unlinkPending: Number(unlinkPending) };
-    this.#db.runNamed(INSERT_IMAGE, row);
-  }
-
-  #withFreeKey(record: ImageRecord): ImageRecord {
-    return this.#withKey(record.idempotencyKey) === undefined ? record : { ...record, idempotencyKey: '' };
   }
 
   /**
@@ -389,28 +373,4 @@ export class CatalogWriter {
   #walBytes(): number {
     return statSync(`${this.#file.path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
   }
-}
-
-/** Keeps only the fields that the answer to a repeated save needs. */
-function recordOfDeleted({
-  filename,
-  idempotencyKey,
-  fingerprint,
-  createTime,
-  timestamp,
-  pinned,
-}: RecordTombstone): ImageRecord {
-  const blank = {
-    size: 0,
-    sha256: '',
-    contentType: '',
-    width: 0,
-    height: 0,
-    prompt: '',
-    model: '',
-    category: '',
-    tags: [],
-    parametersJson: '',
-  };
-  return { ...blank, filename, key: imageKey(filename), idempotencyKey, fingerprint, createTime, timestamp, pinned };
 }
