@@ -1,6 +1,6 @@
 /** The hour after a start or a jump of the clock in which nothing goes by itself. */
 import { expect, it } from 'vitest';
-import { PurgeClock } from '../../src/storage/retention/purge-clock.ts';
+import { PurgeClock } from '../../src/storage/domain/purge-clock.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
