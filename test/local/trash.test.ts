@@ -1,5 +1,5 @@
 /** The trash in a folder: where its files lie, and what a catalog that was lost or put back makes of them. */
-import { copyFile, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
+import { copyFile, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -218,4 +218,70 @@ it('writes lines to the audit log that an older version takes for deletes and im
     ['delete', true],
     ['delete', false],
   ]);
+});
+
+describe('verify', () => {
+  const inStore = (path: string) => join(basePath, path);
+
+  it('reports an image of the trash whose file is gone, changed or torn, and writes its record again', async () => {
+    const others = [await save(2), await save(3)] as const;
+    for (const { filename } of [image, ...others]) await storage.remove(filename);
+    await reopen();
+    await rm(inStore(placesOf(image).trashed[1]!));
+    await writeFile(inStore(placesOf(others[0]).trashed[1]!), Buffer.alloc(others[0].size));
+    await writeFile(inStore(placesOf(others[1]).trashed[0]!), '{');
+    expect((await findings({ deep: true, repair: true })).map(({ problem, remedy }) => [problem, remedy])).toEqual(
+      expect.arrayContaining([
+        ['bytes_missing', 'none'],
+        ['checksum_differs', 'none'],
+        ['record_damaged', 'restored'],
+      ]),
+    );
+    expect(plain(await storage.restore(others[1].filename))).toEqual(plain(others[1]));
+  });
+
+  it('brings a file that was moved to the wrong tree back where its image is', async () => {
+    const other = await save(4);
+    await untilNothingIsStaged(basePath);
+    await storage.remove(image.filename);
+    await reopen();
+    const [trashed, kept] = [placesOf(image), placesOf(other)];
+    await rename(inStore(trashed.trashed[1]!), inStore(trashed.live[0]!));
+    await rename(inStore(kept.live[0]!), inStore(kept.trashed[1]!));
+    expect(await findings({ repair: true })).toHaveLength(3);
+    expect(await findings({ deep: true })).toEqual([]);
+    expect(await filesOf(other)).toEqual(kept.live);
+    expect(await filesOf(image)).toEqual(trashed.trashed);
+  });
+
+  it('takes a file of the trash without a row into the trash from now on, never live', async () => {
+    await storage.remove(image.filename);
+    const [record, bytes] = placesOf(image).trashed as [string, string];
+    await Promise.all([copyFile(inStore(record), join(folder, 'r')), copyFile(inStore(bytes), join(folder, 'b'))]);
+    await storage.purge({ all: true });
+    await reopen(async () => {
+      await loseCatalog(basePath);
+      await rm(inStore('metadata/logs/audit.jsonl'));
+    });
+    await Promise.all([copyFile(join(folder, 'r'), inStore(record)), copyFile(join(folder, 'b'), inStore(bytes))]);
+    expect(await findings({ repair: true })).toMatchObject([{ problem: 'not_committed', remedy: 'adopted' }]);
+    expect([await live(), await trash()]).toEqual([[], [image.filename]]);
+    expect(plain(await storage.restore(image.filename))).toEqual(plain(image));
+  });
+
+  it('puts aside what lies in the trash and was purged, or is no image', async () => {
+    await storage.remove(image.filename);
+    const [, bytes] = placesOf(image).trashed as [string, string];
+    await copyFile(inStore(bytes), join(folder, 'b'));
+    await storage.purge({ all: true });
+    await reopen();
+    await copyFile(join(folder, 'b'), inStore(bytes));
+    await writeFile(inStore('metadata/trash/images/generations/note.txt'), 'x');
+    const found = await findings({ repair: true });
+    expect(found.map(({ problem, remedy }) => `${problem} ${remedy}`).sort()).toEqual([
+      'deleted_before quarantined',
+      'foreign quarantined',
+    ]);
+    expect(await findings()).toEqual([]);
+  });
 });
