@@ -130,6 +130,8 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
   protected abstract change(filename: string, changes: CheckedChanges): Promise<ChangeOutcome>;
   /** Returns where callers fetch the bytes. */
   protected abstract locate(record: ImageRecord): Location | Promise<Location>;
+  /** Returns the image of that name in the trash, or undefined. */
+  protected abstract findTrashed(filename: string): Promise<ImageRecord | undefined>;
   /** Returns whether the filename belongs to an image that was deleted. */
   protected abstract isDeleted(filename: string): Promise<boolean>;
   /** Returns undefined when the filename is taken. */
@@ -352,6 +354,8 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
   async storedState(filename: string): Promise<StoredState> {
     const record = await folded(this.catalog.find(filename));
     if (record !== undefined) return { state: 'live', record };
+    const trashed = await folded(this.findTrashed(filename));
+    if (trashed !== undefined) return { state: 'trashed', record: trashed };
     return { state: (await folded(this.isDeleted(filename))) ? 'deleted' : 'absent' };
   }
 
