@@ -28,11 +28,15 @@ export interface BucketStore {
   storeId: string;
   /** Others write to the bucket, too. */
   shared: boolean;
+  /** Images may be in the trash of the bucket: every daemon knows of it. */
+  hasTrash: boolean;
+  /** How long deleted images stay there; unset: deletes are for good. */
+  keepMs?: number;
   /** Operations whose outcome is not settled yet, by nonce; upkeep tries again. */
   unsettled: Map<string, PendingOperation>;
   /** Serializes saves and copies with the same idempotency key. */
   byKey: KeyedQueue;
-  /** Serializes updates of the same image. */
+  /** Serializes updates and restores of the same image. */
   byFilename: KeyedQueue;
   /** Aborted when the store closes: long work in the background ends early. */
   closing: AbortController;
@@ -47,6 +51,36 @@ export function isInDoubt(error: unknown): error is ObjectStoreError {
 export function discovery(filename: string, found: FoundRecord, over?: string): BucketChange {
   const sweepTime = found.kind === 'tombstone' ? found.tombstone.deleteTime + SWEEP_AFTER_MS : 0;
   return { kind: 'found', filename, found, sweepTime, ...(over !== undefined && { over }) };
+}
+
+/**
+ * Notes what was found at a record's key where the catalog, which knew the ETag `over`, has something else. It keeps the
+ * image of a damaged record: `verify` restores from it.
+ */
+export async function noteIfNew(
+  store: BucketStore,
+  filename: string,
+  found: FoundRecord,
+  over?: string,
+): Promise<void> {
+  if (found.kind === 'absent' || found.kind === 'foreign' || found.etag === over) return;
+  await store.journal.write(discovery(filename, found, over));
+}
+
+/** Notes in the catalog what an update or restore left, also after a crash: whether it was done, the bucket knows. */
+export async function noteAndEnd(
+  store: BucketStore,
+  operation: PendingOperation,
+  found: FoundRecord,
+  over?: string,
+): Promise<void> {
+  const { filename, nonce } = operation;
+  try {
+    await store.journal.write(discovery(filename, found, over), { kind: 'end', nonce });
+  } catch (error) {
+    store.unsettled.set(nonce, operation);
+    throw store.condition.fold(error, true);
+  }
 }
 
 /** Returns what is at a record's key after `create`: what that wrote, or what existed before. Never `absent`. */

@@ -65,6 +65,8 @@ class BucketCheck {
         return { sizeBytes: found.record.size, findings: await this.#compare(found.record, image) };
       case 'tombstone':
         return { findings: await this.#broughtBack(found.tombstone, record!, image) };
+      case 'trashed':
+        return { findings: [] };
       case 'foreign':
         return this.#damaged(filename, record!, image);
       case 'absent':

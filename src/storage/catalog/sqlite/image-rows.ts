@@ -56,9 +56,9 @@ export class ImageRows {
     this.#insert(this.withFreeKey(record), deleteTime, unlinkPending);
   }
 
-  /** Adds an image to the trash. */
-  addTrashed({ deleteTime, purgeTime, ...record }: TrashedRecord, derived: Derived): void {
-    const seq = this.#insert(this.withFreeKey(record), IN_TRASH, true);
+  /** Adds an image to the trash. `unlinkPending`: its files may lie in the live tree. */
+  addTrashed({ deleteTime, purgeTime, ...record }: TrashedRecord, derived: Derived, unlinkPending: boolean): void {
+    const seq = this.#insert(this.withFreeKey(record), IN_TRASH, unlinkPending);
     this.#noteRevision(seq, record);
     this.#putIntoTrash(seq, record, { deleteTime, purgeTime }, derived);
   }
