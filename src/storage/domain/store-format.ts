@@ -38,36 +38,38 @@ export function formatOf(storeId: string, needs: readonly Need[] = []): string {
  * text is no FORMAT.
  */
 export function storeIdIn(text: string, words: Words): string {
-  return checkedVersion(text, words, LAYOUT_VERSION).storeId;
+  return checked(parse(text), words, LAYOUT_VERSION).storeId;
 }
 
 /** The same of a store that may have needs. Throws a StoreOpenError `config` also for a need that is not known here. */
 export function storeFormatIn(text: string, words: Words): StoreFormat {
-  const { storeId, needs = [] } = checkedVersion(text, words, VERSION_WITH_NEEDS);
-  if (!Array.isArray(needs)) throw new StoreOpenError('config', words.damaged);
+  const parsed = parse(text);
+  const needs: unknown[] = Array.isArray(parsed.needs) ? parsed.needs : [];
+  const { storeId } = checked(parsed, words, needs.length > 0 ? VERSION_WITH_NEEDS : LAYOUT_VERSION);
   const unknown = needs.filter((need) => !KNOWN_NEEDS.includes(need));
-  if (unknown.length > 0) {
-    const named = unknown.map(String).join(', ');
-    throw new StoreOpenError(
-      'config',
-      `${words.store} needs ${named}, which this program does not know; use a newer one`,
-    );
-  }
-  return { storeId, needs: needs as Need[] };
+  if (unknown.length === 0) return { storeId, needs: needs as Need[] };
+  const named = unknown.map(String).join(', ');
+  throw new StoreOpenError(
+    'config',
+    `${words.store} needs ${named}, which this program does not know; use a newer one`,
+  );
 }
 
-function checkedVersion(text: string, { store, damaged }: Words, known: number): { storeId: string; needs?: unknown } {
-  const { version, storeId, needs } = parse(text);
+interface Parsed {
+  version?: unknown;
+  storeId?: unknown;
+  needs?: unknown;
+}
+
+function checked({ version, storeId }: Parsed, { store, damaged }: Words, known: number): { storeId: string } {
   if (typeof version !== 'number' || typeof storeId !== 'string') throw new StoreOpenError('config', damaged);
-  if (version > known) {
-    throw new StoreOpenError('config', `${store} has layout ${version}, this program knows ${known}; use a newer one`);
-  }
-  return { storeId, needs };
+  if (version <= known) return { storeId };
+  throw new StoreOpenError('config', `${store} has layout ${version}, this program knows ${known}; use a newer one`);
 }
 
-function parse(text: string): { version?: unknown; storeId?: unknown; needs?: unknown } {
+function parse(text: string): Parsed {
   try {
-    return (JSON.parse(text) as object | null) ?? {};
+    return (JSON.parse(text) as Parsed | null) ?? {};
   } catch {
     return {};
   }
