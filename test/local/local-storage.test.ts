@@ -12,7 +12,12 @@ import { pngOf } from '../support/images.ts';
 const openLocal = (options?: OpenOptions) =>
   openMain({ settings: (basePath) => ({ type: 'local', basePath }), leftovers: strayFiles, ...options });
 
-describeProvider('local', { open: openLocal, storageType: 'local', urlOf: (key) => new RegExp(`^/${key}$`) });
+describeProvider('local', {
+  open: openLocal,
+  storageType: 'local',
+  hasTrash: true,
+  urlOf: (key) => new RegExp(`^/${key}$`),
+});
 
 const SAVE = { prompt: 'a red fox', model: 'flux-schnell', timestamp: new Date('2024-09-27T14:15:22Z') };
 
@@ -136,7 +141,7 @@ it('refuses a save whose bytes the disk did not keep in full, and leaves nothing
 it('leaves an idempotency key with the image that lives when the catalog is rebuilt', async () => {
   const store = await openLocal();
   const first = await store.storage.save(pngOf({ width: 8, height: 8 }), SAVE, { idempotencyKey: 'k' });
-  await store.storage.delete(first.filename);
+  await store.storage.delete(first.filename, { permanent: true });
   await store.storage.close();
   await forgetDeletesOlderThanADay(store.folder);
   const again = await store.reopen();

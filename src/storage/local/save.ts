@@ -162,7 +162,9 @@ class LocalUpload implements Upload {
 
   async #commitPlaced(placed: ImageRecord): Promise<Committed> {
     const { committer, layout } = this.#store;
-    for (let record = placed; ; record = await this.#place(record)) {
+    // Repeated after it met a full disk, it may have another name by now.
+    const first = placed.filename === this.filename ? placed : await this.#place(placed);
+    for (let record = first; ; record = await this.#place(record)) {
       const folders = [dirname(this.#places.image), layout.staging];
       const outcome = await committer.submit({ kind: 'insert', record }, folders);
       if (outcome.done) return { record, replayed: false, deleted: false, settled: this.#settle() };

@@ -30,6 +30,6 @@ export interface LocalStore {
   byFilename: KeyedQueue;
   /** Serializes commits with the same idempotency key. */
   byKey: KeyedQueue;
-  /** Committed deletes have files to unlink or folders to sync; upkeep does so and resets this. */
+  /** Committed deletes have files to unlink or to move, or folders to sync; upkeep does so and resets this. */
   unlinksPending: boolean;
 }

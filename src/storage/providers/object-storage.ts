@@ -151,9 +151,9 @@ export class ObjectStorage extends BaseProvider {
     return this.#folded(purgeImage(this.#store, filename));
   }
 
-  protected async nextPurgeTime(): Promise<number | undefined> {
-    const { keepMs, context } = this.#store;
-    return keepMs === undefined ? undefined : context.now() + keepMs;
+  protected async nextPurgeTime(now: number): Promise<number | undefined> {
+    const { keepMs } = this.#store;
+    return keepMs === undefined ? undefined : now + keepMs;
   }
 
   protected async change(filename: string, changes: CheckedChanges): Promise<ChangeOutcome> {
