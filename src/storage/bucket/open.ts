@@ -10,6 +10,7 @@ import { toOpenError } from '../disk/folder-problem.ts';
 import { type Lock, openLock } from '../disk/lock.ts';
 import { type BucketSettings, DEFAULT_LOCK_WAIT_SECONDS, DEFAULT_STATE_DIR } from '../domain/config.ts';
 import { StoreOpenError } from '../domain/errors.ts';
+import { DOUBT_MS } from '../domain/purge-clock.ts';
 import type { ProviderContext } from '../types.ts';
 import { bindToStore } from './binding.ts';
 import { BucketCondition, detailsOf } from './condition.ts';
@@ -93,7 +94,9 @@ async function openLocked(
     const { storeId, isNew, hasTrash } = await withinFirstAnswer(bound, giveUp);
     const spool = new Spool(files.spool);
     await spool.prepare();
-    catalog = await openOrCreateCatalog(files, storeId, context);
+    const opened = await openOrCreateCatalog(files, storeId, context);
+    ({ catalog } = opened);
+    if (opened.isBuilt) await catalog.setQuietUntil(context.now() + DOUBT_MS);
     const journal = new Journal(catalog);
     const parts = { objects, patience: trying, catalog, journal, condition, context, spool, storeId, shared };
     const queues = { byKey: new KeyedQueue(), byFilename: new KeyedQueue() };
@@ -141,13 +144,15 @@ async function openOrCreateCatalog(
   files: StateFiles,
   storeId: string,
   context: ProviderContext,
-): Promise<BucketCatalog> {
+): Promise<{ catalog: BucketCatalog; isBuilt: boolean }> {
+  let isBuilt = false;
   const file = { path: files.catalog, storeId };
   const opened = await openCatalog({
     ...file,
     onDeath: context.onFatal,
     rebuild: context.rebuildCatalog,
     build: async (builder, why) => {
+      isBuilt = true;
       context.log.info({ provider: context.name, why }, 'the catalog is built from the bucket, in the background');
       await setAside(files.catalog, `${files.catalog}.lost`);
       await (await builder.create(file)).seal();
@@ -156,7 +161,7 @@ async function openOrCreateCatalog(
   });
   if (opened.state === 'lost')
     throw new StoreOpenError('io', `the catalog was created and is not readable: ${opened.why}`);
-  return opened.catalog;
+  return { catalog: opened.catalog, isBuilt };
 }
 
 function toBucketError(error: unknown, { location }: ObjectStore): unknown {

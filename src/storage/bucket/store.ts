@@ -48,9 +48,14 @@ export function isInDoubt(error: unknown): error is ObjectStoreError {
 }
 
 /** Returns the change that notes `found` at a record's key in the catalog; `over` is the ETag that the catalog knew. */
-export function discovery(filename: string, found: FoundRecord, over?: string): BucketChange {
+export function discovery(
+  { context }: Pick<BucketStore, 'context'>,
+  filename: string,
+  found: FoundRecord,
+  over?: string,
+): BucketChange & { kind: 'found' } {
   const sweepTime = found.kind === 'tombstone' ? found.tombstone.deleteTime + SWEEP_AFTER_MS : 0;
-  return { kind: 'found', filename, found, sweepTime, ...(over !== undefined && { over }) };
+  return { kind: 'found', filename, found, sweepTime, arrival: context.now(), ...(over !== undefined && { over }) };
 }
 
 /**
@@ -64,7 +69,7 @@ export async function noteIfNew(
   over?: string,
 ): Promise<void> {
   if (found.kind === 'absent' || found.kind === 'foreign' || found.etag === over) return;
-  await store.journal.write(discovery(filename, found, over));
+  await store.journal.write(discovery(store, filename, found, over));
 }
 
 /** Notes in the catalog what an update or restore left, also after a crash: whether it was done, the bucket knows. */
@@ -76,7 +81,7 @@ export async function noteAndEnd(
 ): Promise<void> {
   const { filename, nonce } = operation;
   try {
-    await store.journal.write(discovery(filename, found, over), { kind: 'end', nonce });
+    await store.journal.write(discovery(store, filename, found, over), { kind: 'end', nonce });
   } catch (error) {
     store.unsettled.set(nonce, operation);
     throw store.condition.fold(error, true);
@@ -108,7 +113,7 @@ export async function createAndNote(
   create: () => Promise<FoundRecord>,
 ): Promise<FoundRecord> {
   const found = await createOrRead(store, filename, create);
-  await store.journal.write(discovery(filename, found, over));
+  await store.journal.write(discovery(store, filename, found, over));
   return found;
 }
 
@@ -137,10 +142,13 @@ export async function settle(
   const refusal = failure !== undefined && isRefusal(failure) ? failure : undefined;
   const isSettled = failure === refusal;
   if (!isSettled) store.unsettled.set(nonce, operation);
-  const sweepTime = store.context.now() + SWEEP_AFTER_MS;
+  const arrival = store.context.now();
+  const sweepTime = arrival + SWEEP_AFTER_MS;
+  // What was saved here came with its commit.
+  const isOurs = found.kind === 'live' && found.record.nonce === nonce;
   try {
     await store.journal.write(
-      { kind: 'found', filename, found, ...(over !== undefined && { over }), sweepTime },
+      { ...discovery(store, filename, found, over), sweepTime, ...(isOurs && { arrival: undefined }) },
       // The object that was just removed may still be in flight.
       ...(found.kind === 'tombstone' ? [{ kind: 'sweep' as const, filename, sweepTime }] : []),
       ...(isSettled ? [{ kind: 'end' as const, nonce }] : []),

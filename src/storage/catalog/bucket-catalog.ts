@@ -96,14 +96,22 @@ export type BucketChange =
    * The object that was found at the key of a record. A tombstone is always applied, and swept at `sweepTime`; anything
    * else is applied only while `over` is the ETag that the catalog knows for that key (unset: none), or where it follows
    * on what the catalog has of the image: a later revision, or its trash. An image whose idempotency key another image has
-   * is indexed without it.
+   * is indexed without it. `arrival` is the time now: that of an image which is live or unpinned by it; unset for one that
+   * was saved here.
    */
-  | { kind: 'found'; filename: string; found: FoundRecord; over?: string; sweepTime?: number }
+  | {
+      kind: 'found';
+      filename: string;
+      found: FoundRecord;
+      over?: string;
+      sweepTime?: number;
+      arrival?: number | undefined;
+    }
   /** Sets when the object of a tombstone is removed next; does nothing when no tombstone is known. */
   | { kind: 'sweep'; filename: string; sweepTime: number }
   /** Marks a live image whose record is gone, while `over` is the ETag that the catalog knows. The image stays live. */
   | { kind: 'missing'; filename: string; over: string }
-  /** The catalog has been compared with the whole bucket, beginning at `comparedAt`. */
+  /** The catalog has been compared with the whole bucket, beginning at `comparedAt`. Forgets old arrivals. */
   | { kind: 'filled'; comparedAt?: number }
   /** The bucket has passed the probe. */
   | { kind: 'probed' };

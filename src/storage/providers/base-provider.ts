@@ -262,12 +262,17 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
   }
 
   async #purge(options: PurgeOptions): Promise<PurgeResult> {
+    if ('filenames' in options) return { ...(await this.#purgeEach(options.filenames)), more: false };
     const catalog = await this.completeCatalog();
-    const names = 'all' in options ? (await catalog.dueTrash(PURGED_AT_ONCE)).map(nameOf) : options.filenames;
-    const removals = await settledAll(names.map((filename) => this.purgeTrashed(filename)));
+    const due = await catalog.dueTrash(PURGED_AT_ONCE);
+    const purged = await this.#purgeEach(due.map(nameOf));
+    return { ...purged, more: (await catalog.dueTrash(1)).length > 0 };
+  }
+
+  async #purgeEach(filenames: readonly string[]): Promise<{ count: number; bytes: number }> {
+    const removals = await settledAll(filenames.map((filename) => this.purgeTrashed(filename)));
     const gone = removals.flatMap((removal) => (removal.done ? [removal.record] : []));
-    const bytes = gone.reduce((sum, { size }) => sum + size, 0);
-    return { count: gone.length, bytes, more: 'all' in options && (await catalog.dueTrash(1)).length > 0 };
+    return { count: gone.length, bytes: gone.reduce((sum, { size }) => sum + size, 0) };
   }
 
   list(options: ListOptions = {}): ImageList {

@@ -39,11 +39,12 @@ export class BucketChanges {
     return earlier;
   }
 
-  #noteFound({ filename, found, over, sweepTime = 0 }: BucketChange & { kind: 'found' }, derived: Derived): void {
+  #noteFound(change: BucketChange & { kind: 'found' }, derived: Derived): void {
+    const { filename, found, over, sweepTime = 0, arrival } = change;
     const known = this.#records.known(filename)?.etag;
     const isNews = found.kind === 'absent' ? known !== undefined : known !== found.etag;
     if (!isNews || (found.kind !== 'tombstone' && known !== over && !this.#follows(filename, found))) return;
-    this.#index(filename, found, derived);
+    this.#index(filename, found, derived, arrival);
     this.#records.note(filename, found, sweepTime);
   }
 
@@ -53,11 +54,18 @@ export class BucketChanges {
     return known !== undefined && step !== undefined && step > known;
   }
 
-  #index(filename: string, found: FoundRecord, derived: Derived): void {
+  #index(filename: string, found: FoundRecord, derived: Derived, now: number | undefined): void {
+    const arrival = found.kind === 'live' ? this.#arrivalOf(found.record, now) : undefined;
     const record = this.#rows.drop(filename, derived);
-    if (found.kind === 'live') this.#rows.add(this.#rows.withFreeKey(found.record), derived);
+    if (found.kind === 'live') this.#rows.add(this.#rows.withFreeKey(found.record), derived, arrival);
     else if (found.kind === 'trashed') this.#addTrashed(found.trashed, derived);
     else if (found.kind === 'tombstone') this.#addTombstone(found.tombstone, record);
+  }
+
+  /** Returns when an image came that is about to be live. */
+  #arrivalOf({ filename, pinned }: ImageRecord, now: number | undefined): number | undefined {
+    const known = this.#rows.live(filename);
+    return known === undefined || (known.record.pinned && !pinned) ? now : this.#rows.arrival(known.seq);
   }
 
   #addTrashed({ record, deleteTime, purgeTime }: RecordInTrash, derived: Derived): void {

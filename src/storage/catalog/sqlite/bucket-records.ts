@@ -12,6 +12,7 @@ import {
 import type { Connection } from './connection.ts';
 import type { Row } from './rows.ts';
 
+const ARRIVALS_KEPT_MS = 48 * 60 * 60 * 1000;
 const MAX_KEY = '\u{10ffff}';
 
 export class BucketRecords {
@@ -81,7 +82,9 @@ export class BucketRecords {
 
   setFilled(comparedAt?: number): void {
     this.#setNote('filled', 1);
-    if (comparedAt !== undefined) this.#setNote('compared', comparedAt);
+    if (comparedAt === undefined) return;
+    this.#setNote('compared', comparedAt);
+    this.#db.run('DELETE FROM arrivals WHERE time < ?', comparedAt - ARRIVALS_KEPT_MS);
   }
 
   setProbed(): void {

@@ -106,6 +106,10 @@ export class ImageRows {
     return this.#db.run(sql, purgeTime, filename, purgeTime).changes > 0;
   }
 
+  arrival(seq: number): number | undefined {
+    return this.#db.value('SELECT time FROM arrivals WHERE seq = ?', seq) as number | undefined;
+  }
+
   noteArrival(seq: number, time: number): void {
     this.#db.run('INSERT OR REPLACE INTO arrivals VALUES (?, ?)', seq, time);
   }
