@@ -233,7 +233,7 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     const isInTrash = !removal.done && options.permanent && !options.sparePinned;
     const { done, bytesRemain, purgeTime } = isInTrash ? await this.purgeTrashed(filename) : removal;
     if (bytesRemain !== undefined) throw bytesRemain;
-    return { deleted: done, ...(purgeTime !== undefined && { restorableUntil: new Date(purgeTime) }) };
+    return { deleted: done, ...(done && purgeTime !== undefined && { restorableUntil: new Date(purgeTime) }) };
   }
 
   restore(filename: string): Promise<StorageItem> {
@@ -259,7 +259,7 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
 
   purge(options: PurgeOptions): Promise<PurgeResult> {
     const purge = (filename: string) => this.purgeTrashed(filename);
-    return this.#untilClosed(async () => folded(purgeTrash(await this.completeCatalog(), options, purge)));
+    return this.#untilClosed(() => folded(purgeTrash(() => this.completeCatalog(), options, purge)));
   }
 
   list(options: ListOptions = {}): ImageList {
