@@ -30,6 +30,7 @@ import {
   ImageStorageError,
 } from '../../src/client.ts';
 import { startCuttingProxy } from '../support/cutting-proxy.ts';
+import { all } from '../support/grpc.ts';
 import { pngOf } from '../support/images.ts';
 import { requires } from '../support/requires.ts';
 import { runDaemon } from '../support/running-daemon.ts';
@@ -392,7 +393,8 @@ describe('with a real daemon', () => {
       const saved = await images.save(bytes, metadata, { pinned: true });
       expect(saved).toMatchObject({ metadata, pinned: true, size: MIB, width: 5, height: 4, replayed: false });
 
-      const { replayed: _, ...image } = saved;
+      const { replayed: _, deleted: isDeleted, ...image } = saved;
+      expect(isDeleted).toBe(false);
       const filter = {
         query: 'fox',
         tags: ['snow'],
@@ -479,12 +481,6 @@ describe('with a real daemon', () => {
     expect(await listing).toMatchObject({ reason: 'PROVIDER_NOT_FOUND' });
   });
 });
-
-async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
-  const collected: T[] = [];
-  for await (const item of items) collected.push(item);
-  return collected;
-}
 
 it("shows the daemon's message as it was written, commas included", async () => {
   await using daemon = await runDaemon();
