@@ -20,6 +20,8 @@ export type {
   CleanupResult,
   DateRange,
   Declared,
+  DeleteOptions,
+  Deletion,
   GetOptions,
   GroupBy,
   GroupStatistics,
@@ -32,9 +34,12 @@ export type {
   Page,
   ProviderHealth,
   ProviderStatistics,
+  PurgeOptions,
+  PurgeResult,
   SaveOptions,
   Totals,
   TotalsOptions,
+  TrashOptions,
 } from './domain/requests.ts';
 export { createStorage, type StorageDependencies } from './storage.ts';
 export type { ImageList, ProviderChoice, Storage, StorageProvider } from './types.ts';

@@ -127,7 +127,7 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
   /** Deletes an image of the trash for good. */
   protected abstract purgeTrashed(filename: string): Promise<Removal>;
   /** Returns until when an image could be brought back that is deleted now; undefined: it would be deleted for good. */
-  protected abstract nextPurgeTime(): Promise<number | undefined>;
+  protected abstract nextPurgeTime(now: number): Promise<number | undefined>;
   /** Changes the labels of an image; its record is then the one that `find` returns. */
   protected abstract change(filename: string, changes: CheckedChanges): Promise<ChangeOutcome>;
   /** Returns where callers fetch the bytes. */
@@ -293,7 +293,7 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     return this.#untilClosed(async () => {
       const catalog = await folded(this.currentCatalog());
       this.checkCountable();
-      let purgeTime = permanent ? undefined : await folded(this.nextPurgeTime());
+      let purgeTime = permanent ? undefined : await folded(this.nextPurgeTime(now));
       const remove = async (filename: string) => {
         const { deleted, restorableUntil } = await this.#remove(filename, { sparePinned: true, permanent });
         // The first to be purged tells until when all can be brought back.
