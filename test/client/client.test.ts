@@ -417,9 +417,20 @@ describe('with a real daemon', () => {
       expect(hints).toEqual([{ field: 'tag', values: ['snow'] }]);
       expect(await images.cleanup({ keepCount: 0 })).toMatchObject({ deletedCount: 0, freedBytes: 0 });
       expect(await images.delete([image.filename, 'nope.png'])).toEqual([
-        { filename: image.filename, deleted: true, reason: '' },
+        { filename: image.filename, deleted: true, reason: '', restorableUntil: expect.any(Date) },
         { filename: 'nope.png', deleted: false, reason: 'IMAGE_NOT_FOUND' },
       ]);
+
+      expect(await images.stats()).toMatchObject([{ count: 0, trashCount: 1, trashBytes: MIB }]);
+      const times = { deleteTime: expect.any(Date), purgeTime: expect.any(Date) };
+      expect(await all(images.listTrash({ query: 'fox' }))).toEqual([{ ...image, ...times }]);
+      expect(await images.restore([image.filename, 'nope.png'])).toEqual([
+        { filename: image.filename, restored: true, reason: '' },
+        { filename: 'nope.png', restored: false, reason: 'IMAGE_NOT_FOUND' },
+      ]);
+      expect(await all(images.list(filter))).toEqual([image]);
+      await images.delete(image.filename);
+      expect(await images.purge({ all: true })).toEqual({ count: 1, bytes: MIB });
     }
   });
 

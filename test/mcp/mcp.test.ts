@@ -85,6 +85,14 @@ function everyTool(name: string, available: boolean, open: () => Promise<Assista
       const done = structureOf(await assistant.call('delete_images', { filenames, confirm_token }));
       expect(done).toMatchObject({ deleted: true, count: 2, bytes: 2 * size });
       expect(await stored(store)).toEqual([second]);
+      for (const { restorable_until } of [plan, done]) expect(Date.parse(restorable_until)).toBeGreaterThan(Date.now());
+
+      const trash = structureOf(await assistant.call('list_trash', { limit: 1 }));
+      expect(trash.images).toMatchObject([{ delete_time: expect.any(String), purge_time: expect.any(String) }]);
+      const restored = structureOf(await assistant.call('restore_images', { filenames }));
+      expect(restored.restored).toEqual([first, third]);
+      expect(restored.not_restored).toEqual([{ filename: 'nothing.png', reason: 'IMAGE_NOT_FOUND' }]);
+      expect(await stored(store)).toHaveLength(3);
     });
 
     it('cleans up what no criterion protects, and only after the plan', async () => {
