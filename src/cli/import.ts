@@ -147,7 +147,7 @@ async function importFile(run: Run, file: FoundFile): Promise<Outcome> {
     if (saved.replayed) return { outcome: 'skipped', reason: await reasonOfReplay(run, saved.filename) };
     // The metadata belongs to other bytes than were sent.
     if (saved.sha256 !== sha256) {
-      await client.delete(saved.filename, { provider: flags.provider, signal });
+      await client.delete(saved.filename, { provider: flags.provider, permanent: true, signal });
       return { outcome: 'skipped', reason: 'CHANGED' };
     }
     return { outcome: 'imported', ...image, filename: saved.filename };

@@ -244,9 +244,20 @@ describe('delete', () => {
   it('ends with 1 when something was not there', async () => {
     const filename = await saved(8, {});
     const { stdout, stderr, exitCode } = await run(['delete', filename, 'nope.png']);
-    expect(stdout).toBe(`deleted ${filename}\n`);
+    const [told, way, ...rest] = stdout.split(' UTC: ');
+    expect(told).toMatch(
+      new RegExp(`^deleted ${filename}; in the trash until \\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d$`),
+    );
+    expect([way, ...rest]).toEqual([`image-storage restore ${filename}\n`]);
     expect(stderr).toBe('image-storage: nope.png: not there\n');
     expect(exitCode).toBe(EXIT.NEGATIVE);
+
+    const [trashed] = await runJson(['trash', '--query', `filename:${filename.replace('.png', '')}`]);
+    expect(trashed).toMatchObject({ filename, deleteTime: expect.any(String), purgeTime: expect.any(String) });
+    const restored = await run(['restore', filename]);
+    expect(restored).toEqual({ stdout: `restored ${filename}\n`, stderr: '', exitCode: EXIT.OK });
+    await client.delete(filename, { permanent: true });
+    expect((await run(['trash', 'purge', filename, '--yes'])).exitCode).toBe(EXIT.NEGATIVE);
   });
 });
 
