@@ -35,8 +35,8 @@ const CLIENTS = ['test/clients/**'];
 /** Where most wait, more of them than there are processors. */
 const MANY = 5;
 
-const COMPILE_CACHE = 'test/support/compile-cache.ts';
-const ordinary = { setupFiles: ['test/support/ordinary-user.ts', COMPILE_CACHE] };
+const QUICK_STARTS = ['test/support/compile-cache.ts', 'test/support/store-threads.ts'];
+const ordinary = { setupFiles: ['test/support/ordinary-user.ts', ...QUICK_STARTS] };
 const withS3 = { globalSetup: ['test/support/global-setup.ts', 'test/support/s3-server.ts'] };
 
 export default defineConfig({
@@ -73,7 +73,7 @@ export default defineConfig({
           name: 'privileged',
           include: PRIVILEGED,
           exclude: CLIENTS,
-          setupFiles: [COMPILE_CACHE],
+          setupFiles: QUICK_STARTS,
           ...withS3,
           maxWorkers: MANY,
           sequence: { groupOrder: 1 },
