@@ -48,7 +48,11 @@ import { checkTotals } from '../lists/totals.ts';
 import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
 import { allRecords, measureRecords } from '../maintenance/records.ts';
 import { searchFindings, verifyEvents } from '../maintenance/verify.ts';
-import { checkCleanup, cleanUp } from '../retention/cleanup.ts';
+import { type Cleaned, checkCleanup, checkPolicyAlone, cleanUp, policyNotFound } from '../retention/cleanup.ts';
+import { removeExpired } from '../retention/expiry.ts';
+import { fileInMemory, type TextFile } from '../retention/policy-runs.ts';
+import { type Rules, rulesOfCleanup, rulesOfPolicy } from '../retention/rules.ts';
+import { RetentionSchedule } from '../retention/schedule.ts';
 import { bodyOf, CHUNK_BYTES, singleChunk } from '../transfer/body.ts';
 import { receiveCopy, receiveImage } from '../transfer/receive.ts';
 import type { CopyUpload, ImageList, Maintainable, ProviderContext, StorageProvider, Upload } from '../types.ts';
@@ -72,6 +76,8 @@ export interface RemoveOptions {
 /** `bytesRemain`: the image is deleted, but its bytes are there. `purgeTime`: it is in the trash until then, ms since 1970. */
 export type Removal = ChangeOutcome & { bytesRemain?: StorageError; purgeTime?: number };
 
+/** How images go that nobody named. */
+const BY_ITSELF = { sparePinned: true, permanent: false };
 /** How many images of the trash a call purges of all. */
 const PURGED_AT_ONCE = 1_000;
 
@@ -80,6 +86,7 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
   abstract readonly storageType: string;
   protected readonly context: ProviderContext;
   readonly #slots: Slots;
+  readonly #schedule: RetentionSchedule;
   readonly #running = new Set<Promise<unknown>>();
   #closed: Promise<void> | undefined;
 
@@ -88,6 +95,24 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     this.name = context.name;
     const { maxSaves: size, saveQueueMs: waitMs, leastBytesPerSecond } = context.limits;
     this.#slots = new Slots({ size, waitMs, leastBytesPerSecond });
+    this.#schedule = this.#openSchedule();
+  }
+
+  #openSchedule(): RetentionSchedule {
+    const { name: provider, policies = [], log, now, elapsed } = this.context;
+    const file: TextFile = { read: () => this.policyRuns.read(), write: (text) => this.policyRuns.write(text) };
+    const schedule = new RetentionSchedule({
+      ...{ provider, policies, log, now, elapsed, file },
+      quietUntil: () => this.quietUntil(),
+      claim: (policy, everyMs) => folded(this.claimRun(policy, everyMs)),
+      clean: (policy, options) => this.#clean(rulesOfPolicy(policy, now()), options),
+      expire: async (signal) => {
+        const remove = async (filename: string) => (await this.#remove(filename, BY_ITSELF)).deleted;
+        return removeExpired(await this.completeCatalog(), { now: now(), signal, remove });
+      },
+    });
+    schedule.start();
+    return schedule;
   }
 
   abstract get health(): ProviderHealth;
@@ -142,9 +167,20 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     forget: (filename: string) => Promise<boolean>,
   ): AsyncIterable<Checked>;
   protected abstract capacity(): Promise<{ capacityBytes?: number; freeBytes?: number }>;
+  /** Where the runs of policies are kept; default: in memory. */
+  protected readonly policyRuns: TextFile = fileInMemory();
+  /** Returns until when nothing goes by itself, ms since 1970. */
+  protected async quietUntil(): Promise<number> {
+    return 0;
+  }
+  /** Returns whether this process may run a policy now: no other with this store has within the time. */
+  protected async claimRun(_policy: string, _everyMs: number): Promise<boolean> {
+    return true;
+  }
 
   close(): Promise<void> {
-    this.#closed ??= Promise.allSettled([this.beginClose(closing()), ...this.#running]).then(() => this.release());
+    const ends = () => [this.beginClose(closing()), this.#schedule.stop(), ...this.#running];
+    this.#closed ??= Promise.allSettled(ends()).then(() => this.release());
     return this.#closed;
   }
 
@@ -287,29 +323,47 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
   }
 
   async cleanup(options: CleanupOptions): Promise<CleanupResult> {
-    const now = this.context.now();
-    checkCleanup(options, now);
-    const { permanent = false, dryRun } = options;
+    const rules = this.#rulesOf(options);
     return this.#untilClosed(async () => {
-      const catalog = await folded(this.currentCatalog());
-      this.checkCountable();
-      let purgeTime = permanent ? undefined : await folded(this.nextPurgeTime());
-      const remove = async (filename: string) => {
-        const { deleted, restorableUntil } = await this.#remove(filename, { sparePinned: true, permanent });
-        // The first to be purged tells until when all can be brought back.
-        if (deleted && !dryRun) purgeTime = Math.min(purgeTime ?? 0, restorableUntil?.getTime() ?? 0);
-        return deleted;
-      };
-      const result = await folded(cleanUp(catalog, options, now, remove));
-      return { ...result, ...(purgeTime && { restorableUntil: new Date(purgeTime) }) };
+      const { keptNew: _, ...result } = await this.#clean(rules, options);
+      return result;
     });
+  }
+
+  /** Throws what `cleanup` rejects with for its options. */
+  #rulesOf(options: CleanupOptions): Rules {
+    const now = this.context.now();
+    if (options.policy === undefined) {
+      checkCleanup(options, now);
+      return rulesOfCleanup(options, now);
+    }
+    checkPolicyAlone(options);
+    const policy = this.context.policies?.find(({ name }) => name === options.policy);
+    if (policy !== undefined) return rulesOfPolicy(policy, now);
+    throw policyNotFound();
+  }
+
+  async #clean(rules: Rules, options: CleanupOptions): Promise<Cleaned> {
+    const { permanent = false, dryRun } = options;
+    const catalog = await folded(this.currentCatalog());
+    this.checkCountable();
+    let purgeTime = permanent ? undefined : await folded(this.nextPurgeTime());
+    const remove = async (filename: string) => {
+      const { deleted, restorableUntil } = await this.#remove(filename, { ...BY_ITSELF, permanent });
+      // The first to be purged tells until when all can be brought back.
+      if (deleted && !dryRun) purgeTime = Math.min(purgeTime ?? 0, restorableUntil?.getTime() ?? 0);
+      return deleted;
+    };
+    const result = await folded(cleanUp(catalog, rules, { ...options, remove }));
+    return { ...result, ...(purgeTime && { restorableUntil: new Date(purgeTime) }) };
   }
 
   async getStatistics(): Promise<ProviderStatistics> {
     const catalog = await folded(this.completeCatalog());
-    const [{ oldest, newest, ...counts }, capacity] = await Promise.all([
+    const [{ oldest, newest, ...counts }, capacity, policies] = await Promise.all([
       folded(catalog.statistics()),
       folded(this.capacity()),
+      this.#schedule.statistics(),
     ]);
     return {
       provider: this.name,
@@ -317,6 +371,7 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
       ...counts,
       ...datesOf({ oldest, newest }),
       ...capacity,
+      policies,
     };
   }
 

@@ -15,12 +15,14 @@ import type { ByteSource, ProviderHealth, SaveOptions } from '../domain/requests
 import { openCopy } from '../local/copy-in.ts';
 import { deleteImage } from '../local/delete.ts';
 import { markClosed, type OpenStore, openStore } from '../local/open.ts';
+import { policyRunsOf } from '../local/policy-runs.ts';
 import { openUpload } from '../local/save.ts';
 import { updateImage } from '../local/update.ts';
 import { Upkeep } from '../local/upkeep.ts';
 import { verifyStore } from '../local/verify.ts';
 import { WriteTrials } from '../local/write-trials.ts';
 import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
+import type { TextFile } from '../retention/policy-runs.ts';
 import { CHUNK_BYTES } from '../transfer/body.ts';
 import type { CopyUpload, ProviderContext, StorageProvider, Upload } from '../types.ts';
 import { BaseProvider, type ByteRange, notFound, type Removal, type RemoveOptions } from './base-provider.ts';
@@ -35,6 +37,7 @@ export async function openLocalProvider(config: LocalConfig, context: ProviderCo
 
 class LocalProvider extends BaseProvider {
   readonly storageType = 'local';
+  protected override readonly policyRuns: TextFile;
   readonly #store: OpenStore;
   readonly #upkeep: Upkeep;
   readonly #trials: WriteTrials;
@@ -43,6 +46,7 @@ class LocalProvider extends BaseProvider {
   constructor(store: OpenStore) {
     super(store.context);
     this.#store = store;
+    this.policyRuns = policyRunsOf(store);
     this.#upkeep = new Upkeep(store);
     this.#trials = new WriteTrials(store.layout, store.context);
     this.#checkSpace = spaceCheck(store.layout.basePath, HEADROOM_BYTES, 'the disk of the store is full');
