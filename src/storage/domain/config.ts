@@ -92,8 +92,21 @@ export interface LocalTrashSettings extends TrashSettings {
   minFreeBytes?: number;
 }
 
+/** How large a store may become. */
+export interface DiskLimits {
+  /** Saves leave so much of the disk free; default: what the trash leaves, and then nothing. */
+  minFreeBytes?: number;
+  /** The most bytes of all images, those in the trash included; default: no limit. */
+  maxStoreBytes?: number;
+  /**
+   * At a limit the trash gives way, the oldest first. Then: `refuse` saves, or `evict` the oldest images that are not
+   * pinned, for good; default `refuse`.
+   */
+  onFull?: 'refuse' | 'evict';
+}
+
 /** Settings of a `local` provider (alias `project`). */
-export interface LocalConfig {
+export interface LocalConfig extends DiskLimits {
   type: 'local';
   /** The root folder, which is called `outputs` in keys; default `./outputs`. */
   basePath: string;

@@ -5,7 +5,8 @@ import { Slots } from '../async/slots.ts';
 import type { ChangeOutcome, ImageIndex } from '../catalog/catalog.ts';
 import { THIS_PROCESS } from '../domain/caller.ts';
 import { type CheckedChanges, MAX_TAGS } from '../domain/changes.ts';
-import { folded, invalidField, StorageError, throwIfCancelled } from '../domain/errors.ts';
+import type { DiskLimits } from '../domain/config.ts';
+import { folded, invalidField, StorageError, throwIfCancelled, toStorageError } from '../domain/errors.ts';
 import { generationOf } from '../domain/generation.ts';
 import type { ImageMetadata, StorageItem, StorageResult, StoredImage } from '../domain/image.ts';
 import type { StoredState, VerifyEvent, VerifyOptions } from '../domain/maintenance.ts';
@@ -49,11 +50,13 @@ import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
 import { allRecords, measureRecords } from '../maintenance/records.ts';
 import { searchFindings, verifyEvents } from '../maintenance/verify.ts';
 import { type Cleaned, checkCleanup, checkPolicyAlone, cleanUp, policyNotFound } from '../retention/cleanup.ts';
+import { DiskGuard } from '../retention/disk-guard.ts';
 import { removeExpired } from '../retention/expiry.ts';
 import { fileInMemory, type TextFile } from '../retention/policy-runs.ts';
 import { type Rules, rulesOfCleanup, rulesOfPolicy } from '../retention/rules.ts';
 import { RetentionSchedule } from '../retention/schedule.ts';
 import { bodyOf, CHUNK_BYTES, singleChunk } from '../transfer/body.ts';
+import { countedUpload } from '../transfer/counted-upload.ts';
 import { receiveCopy, receiveImage } from '../transfer/receive.ts';
 import type { CopyUpload, ImageList, Maintainable, ProviderContext, StorageProvider, Upload } from '../types.ts';
 
@@ -167,6 +170,8 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     forget: (filename: string) => Promise<boolean>,
   ): AsyncIterable<Checked>;
   protected abstract capacity(): Promise<{ capacityBytes?: number; freeBytes?: number }>;
+  /** Keeps the store below its limits; unset: it has none. */
+  protected readonly guard: DiskGuard | undefined;
   /** Where the runs of policies are kept; default: in memory. */
   protected readonly policyRuns: TextFile = fileInMemory();
   /** Returns until when nothing goes by itself, ms since 1970. */
@@ -176,6 +181,22 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
   /** Returns whether this process may run a policy now: no other with this store has within the time. */
   protected async claimRun(_policy: string, _everyMs: number): Promise<boolean> {
     return true;
+  }
+
+  /** Returns a guard for these limits, or undefined without any. */
+  protected guardOf(limits: DiskLimits, freeBytes: () => Promise<number>): DiskGuard | undefined {
+    if (limits.minFreeBytes === undefined && limits.maxStoreBytes === undefined) return undefined;
+    const { name, log, now } = this.context;
+    const freedBy = async (removal: Promise<Removal>) => {
+      const removed = await removal;
+      return removed.done ? removed.record.size : 0;
+    };
+    return new DiskGuard(limits, {
+      ...{ name, log, now, freeBytes },
+      catalog: () => this.completeCatalog(),
+      purge: (filename) => freedBy(this.purgeTrashed(filename)),
+      evict: (filename) => freedBy(this.removeLive(filename, { sparePinned: true, permanent: true })),
+    });
   }
 
   close(): Promise<void> {
@@ -210,8 +231,11 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     const slot = await this.#slots.acquire(caller, options);
     try {
       await folded(this.checkWritable(options.size ?? 0));
-      const receiver = { context: this.context, slot, openUpload: this.openUpload.bind(this) };
-      const committed = await receiveImage(source, checked, { ...options, idempotencyKey }, receiver);
+      const committed = await this.#withRoom(options.size, (counted) => {
+        const openUpload = async (...upload: [string, number?]) => counted(await this.openUpload(...upload));
+        const receiver = { context: this.context, slot, openUpload };
+        return receiveImage(source, checked, { ...options, idempotencyKey }, receiver);
+      });
       committed.settled.then(slot.release, slot.release);
       const { record, replayed, deleted } = committed;
       if (deleted && options.unlessDeleted) throw deletedBefore();
@@ -219,6 +243,26 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     } catch (error) {
       slot.release();
       throw slot.signal.aborted ? slot.signal.reason : error;
+    }
+  }
+
+  /** Runs work that stores an image, once there is room for it. */
+  async #withRoom<T extends { replayed: boolean }>(
+    size: number | undefined,
+    work: (counted: (upload: Upload) => Upload) => Promise<T>,
+  ): Promise<T> {
+    if (this.guard === undefined) return work((upload) => upload);
+    const reservation = await folded(this.guard.reserve(size));
+    let mayBeStored = false;
+    try {
+      const stored = await work((upload) => countedUpload(upload, reservation.received));
+      mayBeStored = !stored.replayed;
+      return stored;
+    } catch (error) {
+      mayBeStored = toStorageError(error).outcomeUnknown;
+      throw error;
+    } finally {
+      reservation.end(mayBeStored);
     }
   }
 
@@ -428,7 +472,11 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     return this.#untilClosed(async () => {
       checkImageSize(record.size, this.context.limits);
       await folded(this.checkWritable(record.size));
-      return receiveCopy(record, bytes, signal, this.openCopy.bind(this));
+      const { isNew } = await this.#withRoom(record.size, async () => {
+        const isNew = await receiveCopy(record, bytes, signal, this.openCopy.bind(this));
+        return { isNew, replayed: !isNew };
+      });
+      return isNew;
     });
   }
 

@@ -22,6 +22,7 @@ import { Upkeep } from '../local/upkeep.ts';
 import { verifyStore } from '../local/verify.ts';
 import { WriteTrials } from '../local/write-trials.ts';
 import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
+import type { DiskGuard } from '../retention/disk-guard.ts';
 import type { TextFile } from '../retention/policy-runs.ts';
 import { CHUNK_BYTES } from '../transfer/body.ts';
 import type { CopyUpload, ProviderContext, StorageProvider, Upload } from '../types.ts';
@@ -32,20 +33,22 @@ const HEADROOM_BYTES = 256 * 1024;
 
 /** Opens the store below `basePath`, creating it on first use. Rejects with a StoreOpenError. */
 export async function openLocalProvider(config: LocalConfig, context: ProviderContext): Promise<StorageProvider> {
-  return new LocalProvider(await openStore(config, context));
+  return new LocalProvider(await openStore(config, context), config);
 }
 
 class LocalProvider extends BaseProvider {
   readonly storageType = 'local';
   protected override readonly policyRuns: TextFile;
+  protected override readonly guard: DiskGuard | undefined;
   readonly #store: OpenStore;
   readonly #upkeep: Upkeep;
   readonly #trials: WriteTrials;
   readonly #checkSpace: (sizeBytes: number) => Promise<void>;
 
-  constructor(store: OpenStore) {
+  constructor(store: OpenStore, config: LocalConfig) {
     super(store.context);
     this.#store = store;
+    this.guard = this.guardOf(config, async () => (await capacityOf(store.layout.basePath)).freeBytes ?? 0);
     this.policyRuns = policyRunsOf(store);
     this.#upkeep = new Upkeep(store);
     this.#trials = new WriteTrials(store.layout, store.context);
