@@ -22,6 +22,8 @@ export type {
   CleanupResult,
   DateRange,
   Declared,
+  DeleteOptions,
+  Deletion,
   GetOptions,
   GroupBy,
   GroupStatistics,
@@ -35,9 +37,12 @@ export type {
   PolicyStatistics,
   ProviderHealth,
   ProviderStatistics,
+  PurgeOptions,
+  PurgeResult,
   SaveOptions,
   Totals,
   TotalsOptions,
+  TrashOptions,
 } from './domain/requests.ts';
 export { createStorage, type StorageDependencies } from './storage.ts';
 export type { ImageList, ProviderChoice, Storage, StorageProvider } from './types.ts';

@@ -140,20 +140,39 @@ describe.each([
     ]);
     expect(await insert({ ...record, idempotencyKey: '' })).toEqual([{ done: false, why: 'filename_taken' }]);
 
-    expect(await catalog.pendingUnlinks(10)).toEqual([{ filename: record.filename, inTrash: false }]);
+    const pending = await catalog.pendingUnlinks(10);
+    expect(pending).toEqual([{ filename: record.filename, deleteTime: T0, inTrash: false, attempts: 0 }]);
     expect(await catalog.purgeTombstones(T0 + 1)).toBe(0);
-    await catalog.clearPendingUnlinks([record.filename]);
+    await catalog.clearPendingUnlinks(pending);
     expect(await catalog.pendingUnlinks(10)).toEqual([]);
     expect(await catalog.purgeTombstones(T0)).toBe(0);
     expect(await catalog.purgeTombstones(T0 + 1)).toBe(1);
     expect(await insert(record)).toEqual([{ done: true, record }]);
   });
 
+  it('clears no mark of files that were about to move again', async () => {
+    const { filename } = recordOf(1);
+    await insert(recordOf(1));
+    const trash = (deleteTime: number) => deleteOf(recordOf(1), { deleteTime, purgeTime: deleteTime + 1 });
+    await catalog.commit([trash(T0)]);
+    const first = await catalog.pendingUnlinks(10);
+    expect(await catalog.rowStates([filename])).toEqual(['trashing']);
+    await catalog.commit([{ kind: 'restoring', filename }]);
+    await catalog.clearPendingUnlinks(first);
+    expect(await catalog.rowStates([filename])).toEqual(['trashing']);
+    await catalog.clearPendingUnlinks(await catalog.pendingUnlinks(10));
+    expect(await catalog.rowStates([filename])).toEqual(['trashed']);
+    await catalog.commit([{ kind: 'restore', filename, time: T0 }]);
+    await catalog.commit([trash(T0 + 5)]);
+    await catalog.clearPendingUnlinks(first);
+    expect(await catalog.rowStates([filename])).toEqual(['trashing']);
+  });
+
   it('forgets thousands of old tombstones in one call', async () => {
     const records = Array.from({ length: 2100 }, (_, id) => recordOf(id));
     await insert(...records);
     await catalog.commit(records.map((record) => deleteOf(record)));
-    await catalog.clearPendingUnlinks(records.map(({ filename }) => filename));
+    await catalog.clearPendingUnlinks(await catalog.pendingUnlinks(3000));
     expect(await catalog.purgeTombstones(T0 + 1)).toBe(2100);
   });
 
@@ -177,7 +196,7 @@ describe.each([
     await insert(recordOf(1));
     const [before] = await catalog.unsyncedRecords(1);
     await catalog.commit([deleteOf(recordOf(1))]);
-    await catalog.clearPendingUnlinks([recordOf(1).filename]);
+    await catalog.clearPendingUnlinks(await catalog.pendingUnlinks(1));
     await catalog.purgeTombstones(Number.MAX_SAFE_INTEGER);
     await insert(recordOf(2));
     const [after] = await catalog.unsyncedRecords(1);

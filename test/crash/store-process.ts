@@ -6,6 +6,7 @@ import { buffer } from 'node:stream/consumers';
 import { setEnvironmentData, type Worker } from 'node:worker_threads';
 import { shortId } from '../../src/storage/domain/naming.ts';
 import {
+  type DeleteOptions,
   type ImageChanges,
   type ImageMetadata,
   type SaveOptions,
@@ -65,7 +66,10 @@ function commandsOf(storage: Storage, basePath: string, stepsUntilNow: () => str
     save: (bytes: Uint8Array, metadata: ImageMetadata, options?: SaveOptions) =>
       storage.save(chunksOf(bytes), metadata, options),
     update: (filename: string, changes: ImageChanges) => storage.update(filename, changes),
-    delete: (filename: string) => storage.delete(filename),
+    delete: (filename: string, options?: DeleteOptions) => storage.delete(filename, options),
+    restore: (filename: string) => storage.restore(filename),
+    purge: (filename: string) => storage.purge({ filenames: [filename] }),
+    listTrash: async () => storage.listTrash(),
     cleanup: (options: Parameters<Storage['cleanup']>[0]) => storage.cleanup(options),
     list: async () => storage.list(),
     read: async (filename: string) => buffer((await storage.get(filename)).body),

@@ -135,7 +135,7 @@ it('refuses a save whose bytes the disk did not keep in full, and leaves nothing
 it('leaves an idempotency key with the image that lives when the catalog is rebuilt', async () => {
   const store = await openLocal();
   const first = await store.storage.save(pngOf({ width: 8, height: 8 }), SAVE, { idempotencyKey: 'k' });
-  await store.storage.delete(first.filename);
+  await store.storage.delete(first.filename, { permanent: true });
   await store.storage.close();
   await forgetDeletesOlderThanADay(store.folder);
   const again = await store.reopen();

@@ -153,7 +153,7 @@ it('finishes a delete that a crash interrupted before the catalog got older', as
   await cp(join(basePath, 'metadata/catalog.db'), join(before, 'catalog.db'));
   const store = await forkStore({ basePath, crash: { step: 'unlinked', nth: 1 } });
   const { filename } = (await store.list())[0]!;
-  await store.delete(filename).catch(() => {});
+  await store.delete(filename, { permanent: true }).catch(() => {});
   expect(await store.ended).toBe('SIGKILL');
   await loseCatalog(basePath);
   await cp(join(before, 'catalog.db'), join(basePath, 'metadata/catalog.db'));
@@ -170,7 +170,7 @@ it('does not bring back deletes, nor remove what a backup brought back to disk',
   let deleted = '';
   await within(basePath, async (storage) => {
     deleted = (await storage.list())[0]!.filename;
-    await storage.delete(deleted);
+    await storage.delete(deleted, { permanent: true });
   });
   const log = await readFile(join(basePath, 'metadata/logs/audit.jsonl'));
   copy(before, basePath);

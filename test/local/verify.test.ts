@@ -104,7 +104,7 @@ describe('verify of a folder', () => {
     const { from, store, fox, bringOver } = await openTwo();
     await bringOver();
     await verified(store.storage, { repair: true });
-    expect(await store.storage.delete(fox.filename)).toBe(true);
+    expect(await store.storage.delete(fox.filename, { permanent: true })).toBe(true);
     await store.close();
     store.aheadMs = 2 * DAY_MS;
     await store.open();

@@ -114,7 +114,11 @@ export type RowState = 'live' | 'trashing' | 'trashed' | 'unlinking' | 'deleted'
 /** A deleted image whose files may lie in a wrong place. */
 export interface PendingUnlink {
   filename: string;
+  /** When it was deleted, ms since 1970. */
+  deleteTime: number;
   inTrash: boolean;
+  /** How often its files were about to be moved out of the trash. */
+  attempts: number;
 }
 
 export interface TrashPage {
@@ -187,6 +191,10 @@ export interface ImageIndex {
   dueTrash(limit: number, until?: number): Promise<DueTrash[]>;
   /** Returns live images that are not pinned and expire up to `until`, the first due first; at most `limit`. */
   expired(limit: number, until: number): Promise<Expired[]>;
+  /** Returns until when nothing goes by itself, ms since 1970; 0: no such time was noted. */
+  quietUntil(): Promise<number>;
+  /** Notes until when nothing goes by itself. Never moves backwards. */
+  setQuietUntil(time: number): Promise<void>;
   /** Returns those of the live images that were saved, or arrived otherwise, after a time, in any order. */
   arrivedSince(filenames: readonly string[], time: number): Promise<string[]>;
 }
@@ -206,10 +214,14 @@ export interface LocalCatalog extends ImageIndex {
 
   /** Returns deleted images whose files may lie in a wrong place; at most `limit`. */
   pendingUnlinks(limit: number): Promise<PendingUnlink[]>;
-  /** Clears the pending unlinks. Requires that the files are where they belong, and their folders synced. */
-  clearPendingUnlinks(filenames: readonly string[]): Promise<void>;
   /**
-   * Forgets tombstones older than this, except those with files pending, a thousand a transaction. Returns how many.
+   * Clears the marks of these deletes, unless the image was deleted again. Requires that the files are where they belong,
+   * and their folders synced.
+   */
+  clearPendingUnlinks(done: readonly PendingUnlink[]): Promise<void>;
+  /**
+   * Forgets tombstones older than this, except those with files pending, a thousand a transaction, and arrivals as old.
+   * Returns how many tombstones.
    */
   purgeTombstones(deletedBefore: number): Promise<number>;
 
@@ -239,7 +251,8 @@ export interface LocalCatalog extends ImageIndex {
    */
   loadStaged(records: readonly ImageRecord[]): Promise<number>;
   /**
-   * Adds deleted images by the same rules, and replaces the rows of those that are live. Returns how many were live.
+   * Adds deleted images by the same rules, and replaces the rows of those that are live or in the trash. Returns how many
+   * these were.
    */
   loadDeletes(tombstones: readonly Tombstone[]): Promise<number>;
   /**

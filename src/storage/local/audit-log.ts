@@ -5,12 +5,13 @@ import type { Tombstone } from '../catalog/catalog.ts';
 import { ifPresent, readText, writeFully } from '../disk/files.ts';
 import { openPlain, statPlain } from '../disk/plain-files.ts';
 import { folderOf, imageKey } from '../domain/naming.ts';
-import type { ImageRecord } from '../domain/record.ts';
+import type { ImageRecord, TrashTimes } from '../domain/record.ts';
 
 const ROTATE_BYTES = 16 * 1024 * 1024;
 const KEPT_ROTATIONS = 4;
 /** About 200 lines. */
 const TAIL_BYTES = 64 * 1024;
+const ACTIONS: readonly string[] = ['delete', 'cleanup', 'adopt', 'copy'];
 
 /** The operation that deleted an image. */
 export type DeletedBy = 'delete' | 'cleanup';
@@ -26,6 +27,8 @@ interface Entry {
   sha256: string;
   idempotencyKey: string;
   fingerprint: string;
+  /** Of a delete into the trash: until when the image can be brought back. */
+  purgeTime?: string;
 }
 
 export class AuditLog {
@@ -39,8 +42,13 @@ export class AuditLog {
     this.#path = path;
   }
 
-  async deleted(record: ImageRecord, by: DeletedBy, time: number): Promise<void> {
-    await this.#append(record, by, time);
+  /** With a `purgeTime`: into the trash. */
+  async deleted(
+    record: ImageRecord,
+    by: DeletedBy,
+    { deleteTime, purgeTime }: { deleteTime: number; purgeTime?: number },
+  ): Promise<void> {
+    await this.#append(record, by, deleteTime, purgeTime);
     (await this.#deleted)?.add(record.filename);
   }
 
@@ -57,10 +65,11 @@ export class AuditLog {
   }
 
   /** Writes all waiting lines together. Leaves prompts out. */
-  #append(record: ImageRecord, action: Entry['action'], time: number): Promise<void> {
+  #append(record: ImageRecord, action: Entry['action'], time: number, purgeTime?: number): Promise<void> {
     const { filename, model, size, sha256, idempotencyKey, fingerprint } = record;
     const at = new Date(time).toISOString();
     const entry: Entry = { time: at, action, filename, model, size, sha256, idempotencyKey, fingerprint };
+    if (purgeTime !== undefined) entry.purgeTime = new Date(purgeTime).toISOString();
     this.#queue.push(`${JSON.stringify(entry)}\n`);
     this.#writing ??= this.#write();
     return this.#writing;
@@ -101,9 +110,9 @@ async function appendWhole(path: string, text: string): Promise<void> {
 }
 
 async function deletedIn(path: string): Promise<Set<string>> {
-  const { deletes, broughtBack } = await readAuditLog(path);
+  const { deletes, trashed, broughtBack } = await readAuditLog(path);
   const standing = deletes.filter(({ record, deleteTime }) => deleteTime > (broughtBack.get(record.filename) ?? 0));
-  return new Set(standing.map(({ record }) => record.filename));
+  return new Set([...standing.map(({ record }) => record.filename), ...trashed.keys()]);
 }
 
 /** Returns the filenames whose last line in the newest part of the log is a delete. */
@@ -131,25 +140,32 @@ async function readTail(path: string): Promise<string> {
 
 /** The content of the log, as far back as it is kept. */
 export interface Audit {
-  /** Their records have only the fields of a log line. */
+  /** Deletes for good. Their records have only the fields of a log line. */
   deletes: Tombstone[];
+  /** Images whose last line is a delete into the trash, by their filenames. */
+  trashed: Map<string, TrashTimes>;
   /** When each filename was last brought back, ms since 1970. */
   broughtBack: Map<string, number>;
 }
 
 export async function readAuditLog(path: string): Promise<Audit> {
-  const audit: Audit = { deletes: [], broughtBack: new Map() };
+  const audit: Audit = { deletes: [], trashed: new Map(), broughtBack: new Map() };
   for (const file of await auditFiles(path)) {
     for (const line of ((await readText(file)) ?? '').split('\n')) {
       const entry = parseEntry(line);
       if (entry === undefined) continue;
-      const { action, tombstone } = entry;
-      if (action === 'adopt' || action === 'copy') {
-        audit.broughtBack.set(tombstone.record.filename, tombstone.deleteTime);
-      } else audit.deletes.push(tombstone);
+      take(entry, audit);
     }
   }
   return audit;
+}
+
+function take({ action, tombstone, purgeTime }: ParsedEntry, { deletes, trashed, broughtBack }: Audit): void {
+  const { record, deleteTime } = tombstone;
+  if (purgeTime === undefined) trashed.delete(record.filename);
+  if (action === 'adopt' || action === 'copy') broughtBack.set(record.filename, deleteTime);
+  else if (purgeTime !== undefined) trashed.set(record.filename, { deleteTime, purgeTime });
+  else deletes.push(tombstone);
 }
 
 /** Returns the files of the log, oldest first, the current one last. */
@@ -160,7 +176,15 @@ async function auditFiles(path: string): Promise<string[]> {
   return [...rotated.map((name) => join(dirname(path), name)), path];
 }
 
-function parseEntry(line: string): { action: Entry['action'] | undefined; tombstone: Tombstone } | undefined {
+interface ParsedEntry {
+  action: Entry['action'] | undefined;
+  tombstone: Tombstone;
+  /** ms since 1970. */
+  purgeTime?: number;
+}
+
+/** Returns undefined for a line of an action that this version does not know. */
+function parseEntry(line: string): ParsedEntry | undefined {
   let entry: Partial<Entry>;
   try {
     entry = JSON.parse(line) as Partial<Entry>;
@@ -170,6 +194,7 @@ function parseEntry(line: string): { action: Entry['action'] | undefined; tombst
   const { filename, time } = entry;
   const deleteTime = Date.parse(time ?? '');
   if (typeof filename !== 'string' || folderOf(filename) === undefined || Number.isNaN(deleteTime)) return undefined;
+  if (entry.action !== undefined && !ACTIONS.includes(entry.action)) return undefined;
   const record: ImageRecord = {
     filename,
     key: imageKey(filename),
@@ -189,5 +214,10 @@ function parseEntry(line: string): { action: Entry['action'] | undefined; tombst
     idempotencyKey: entry.idempotencyKey ?? '',
     fingerprint: entry.fingerprint ?? '',
   };
-  return { action: entry.action, tombstone: { record, deleteTime, unlinkPending: true } };
+  const purgeTime = Date.parse(entry.purgeTime ?? '');
+  return {
+    action: entry.action,
+    tombstone: { record, deleteTime, unlinkPending: true },
+    ...(!Number.isNaN(purgeTime) && { purgeTime }),
+  };
 }

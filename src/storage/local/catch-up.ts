@@ -1,29 +1,33 @@
 /** Catches up a catalog that is older than its folder, and reports files that no catalog accounts for. */
 import { stat } from 'node:fs/promises';
-import type { LocalCatalog, Tombstone } from '../catalog/catalog.ts';
+import type { LocalCatalog, RowState, Tombstone } from '../catalog/catalog.ts';
 import { ifPresent } from '../disk/files.ts';
 import { folderOf } from '../domain/naming.ts';
-import type { ImageRecord } from '../domain/record.ts';
+import type { ImageRecord, TrashedRecord } from '../domain/record.ts';
 import type { ProviderContext } from '../types.ts';
-import { readAuditLog } from './audit-log.ts';
+import { type Audit, readAuditLog } from './audit-log.ts';
 import type { Layout } from './layout.ts';
 import { standing, withoutOldKey } from './rebuild.ts';
 import { namesByFolder, readRecords, readStaged } from './record-files.ts';
 import { LOCAL_TOMBSTONE_MS } from './store.ts';
+import { trashedRecords, trashTimes } from './trashed-records.ts';
 
 const BATCH = 500;
 const PROGRESS_MS = 2000;
+const NOT_DELETED: readonly RowState[] = ['absent', 'live', 'trashing', 'trashed'];
 
 /** The part of LocalStore that catching up needs; it exists before the store is open. */
 export interface CatchingUp {
   layout: Layout;
   catalog: LocalCatalog;
+  /** For how long files of the trash are kept of which no line tells when they came, in ms. */
+  keepMs: number;
   context: Pick<ProviderContext, 'name' | 'log' | 'now' | 'failpoint' | 'signal'>;
 }
 
 /**
- * Takes in the deletes of the audit log, then every record without a row or with a higher revision. Rows stay unless the
- * log has them as deleted.
+ * Takes in the deletes of the audit log, then what lies in the trash, then every record without a row or with a higher
+ * revision. Rows stay unless the log has them as deleted; whether an image is in the trash, its files say.
  * Changes no file, and may be repeated: a crash leaves the rest to the next start.
  */
 export async function catchUp(catching: CatchingUp): Promise<void> {
@@ -31,22 +35,42 @@ export async function catchUp(catching: CatchingUp): Promise<void> {
   const { name: provider, log, failpoint } = context;
   const { basePath } = layout;
   log.warn({ provider, basePath }, 'the catalog may be older than the folder: comparing it with the records');
-  const { deleted, filenames } = await takeInDeletes(catching);
+  const audit = await readAuditLog(layout.auditLog);
+  const { deleted, filenames } = await takeInDeletes(catching, audit);
   failpoint('deletes-taken-in');
+  const trashed = await takeInTrash(catching, audit, filenames);
+  failpoint('trash-taken-in');
   const images = await takeInRecords(catching, filenames);
   failpoint('records-taken-in');
-  if (images + deleted === 0) log.info({ provider }, 'the catalog has every record of the folder');
-  else log.warn({ provider, basePath, images, deletes: deleted }, 'the catalog was older: records were taken in');
+  const about = { provider, basePath, images, trashed, deletes: deleted };
+  if (images + trashed + deleted === 0) log.info({ provider }, 'the catalog has every record of the folder');
+  else log.warn(about, 'the catalog was older: records were taken in');
+}
+
+/** Returns how many images it put into the trash. Adds the names of all that are there to `gone`. */
+async function takeInTrash(catching: CatchingUp, audit: Audit, gone: Set<string>): Promise<number> {
+  const { layout, catalog, context, keepMs } = catching;
+  const sources = { layout, audited: audit.trashed, keepMs, stored: (filename: string) => catalog.find(filename) };
+  const times = await trashTimes(sources, context);
+  for (const filename of gone) times.delete(filename);
+  for (const filename of times.keys()) gone.add(filename);
+  let count = 0;
+  let batch: TrashedRecord[] = [];
+  for await (const record of trashedRecords(sources, times)) {
+    batch.push(record);
+    if (batch.length < BATCH) continue;
+    count += await catalog.loadTrash(batch);
+    batch = [];
+  }
+  return count + (await catalog.loadTrash(batch));
 }
 
 /** Returns how many live images were deleted by it, and the filenames of all that the audit log has as deleted. */
-async function takeInDeletes({
-  layout,
-  catalog,
-  context,
-}: CatchingUp): Promise<{ deleted: number; filenames: Set<string> }> {
+async function takeInDeletes(
+  { layout, catalog, context }: CatchingUp,
+  { deletes, broughtBack }: Audit,
+): Promise<{ deleted: number; filenames: Set<string> }> {
   const now = context.now();
-  const { deletes, broughtBack } = await readAuditLog(layout.auditLog);
   await catalog.forgetDeletes([...broughtBack].map(([filename, time]) => ({ filename, time })));
   const tombstones = standing(deletes, broughtBack);
   let deleted = 0;
@@ -95,15 +119,18 @@ async function takeInRecords(catching: CatchingUp, deleted: Set<string>): Promis
   return images + (await catalog.loadStaged(uploads.filter(isKept)));
 }
 
-/** Returns those names of record files whose images were not deleted; that of a live row may have a higher revision. */
+/**
+ * Returns those names of record files whose images were not deleted: that of a live row may have a higher revision, one
+ * that the catalog has in the trash was brought back since.
+ */
 async function notDeleted({ catalog }: CatchingUp, names: string[], deleted: Set<string>): Promise<string[]> {
   const filenames = names.map((name) => name.replace(/\.json$/, ''));
   const states = await catalog.rowStates(filenames);
-  return names.filter((_, index) => ['absent', 'live'].includes(states[index]!) && !deleted.has(filenames[index]!));
+  return names.filter((_, index) => NOT_DELETED.includes(states[index]!) && !deleted.has(filenames[index]!));
 }
 
 /** Logs how many files of images no row accounts for, and how many rows have no file. */
-export async function reportStrays({ layout, catalog, context }: CatchingUp): Promise<void> {
+export async function reportStrays({ layout, catalog, context }: Omit<CatchingUp, 'keepMs'>): Promise<void> {
   const { name: provider, log } = context;
   const { unknown, deleted, live } = await countImages({ layout, catalog, context });
   const missing = (await catalog.statistics()).count - live;
@@ -120,12 +147,13 @@ export function unrecorded(count: number, folder: string): string {
   return `${images} in ${folder} without a record: put metadata/ back, or \`image-storage verify --repair\` adopts them`;
 }
 
-async function countImages({ layout, catalog, context }: CatchingUp) {
+async function countImages({ layout, catalog, context }: Omit<CatchingUp, 'keepMs'>) {
   const counts = { unknown: 0, deleted: 0, live: 0 };
   for await (const { names } of namesByFolder(layout.images)) {
     for (const batch of batchesOf(names.filter((name) => folderOf(name) !== undefined))) {
       context.signal?.throwIfAborted();
       for (const state of await catalog.rowStates(batch)) {
+        if (state === 'trashing') continue;
         counts[state === 'absent' ? 'unknown' : state === 'live' ? 'live' : 'deleted'] += 1;
       }
     }

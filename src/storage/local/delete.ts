@@ -1,22 +1,24 @@
 /** One delete in a local store: the commit replaces the row with a tombstone, then the files are unlinked. */
 import { unlink } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import type { ChangeOutcome } from '../catalog/catalog.ts';
-import { ifPresent, isOfOneFile } from '../disk/files.ts';
+import { type Folders, ifPresent, isOfOneFile } from '../disk/files.ts';
 import type { Logger } from '../domain/logger.ts';
-import type { ImageRecord } from '../domain/record.ts';
+import type { ImageRecord, TrashTimes } from '../domain/record.ts';
 import type { ProviderContext } from '../types.ts';
+import type { DeletedBy } from './audit-log.ts';
 import { syncFolders } from './recover.ts';
 import type { LocalStore } from './store.ts';
+import { foldersOf, moveToTrash, restoreTrashedRecord } from './trash-files.ts';
 
 const BATCH = 500;
 
 /** The part of LocalStore that unlinking needs; it exists before the store is open. */
 export type Unlinking = Pick<LocalStore, 'layout' | 'catalog' | 'byFilename'> & {
+  folders: Folders;
   context: Pick<ProviderContext, 'log' | 'failpoint'>;
 };
 
-/** Rejects with a StorageError, `outcomeUnknown` where the image may be gone. */
+/** Deletes an image for good. Rejects with a StorageError, `outcomeUnknown` where the image may be gone. */
 export async function deleteImage(store: LocalStore, filename: string, sparePinned: boolean): Promise<ChangeOutcome> {
   const deleteTime = store.context.now();
   const { committer, reserve } = store;
@@ -25,8 +27,8 @@ export async function deleteImage(store: LocalStore, filename: string, sparePinn
     const outcome = await reserve.lend(() => committer.submit(change, []));
     if (!outcome.done) return outcome;
     store.unlinksPending = true;
-    await note(store, outcome.record, deleteTime, sparePinned);
-    await unlinkOrWarn(store, filename);
+    await noteDelete(store, outcome.record, sparePinned ? 'cleanup' : 'delete', { deleteTime });
+    await warnOfFiles(store, filename, () => store.byFilename.run(filename, () => unlinkLive(store, filename)));
     return outcome;
   } finally {
     if (!reserve.isWhole) await takeBack(store);
@@ -34,7 +36,7 @@ export async function deleteImage(store: LocalStore, filename: string, sparePinn
 }
 
 /** What the delete has freed goes to the reserve before it goes to saves. */
-async function takeBack({ condition, reserve, context }: LocalStore): Promise<void> {
+export async function takeBack({ condition, reserve, context }: LocalStore): Promise<void> {
   try {
     await condition.checkWritable();
     await reserve.take();
@@ -43,44 +45,57 @@ async function takeBack({ condition, reserve, context }: LocalStore): Promise<vo
   }
 }
 
-async function unlinkOrWarn(store: LocalStore, filename: string): Promise<void> {
+/** Runs work on the files of a deleted image. What fails is left to upkeep. */
+export async function warnOfFiles(
+  { context: { log, name: provider } }: LocalStore,
+  filename: string,
+  work: () => Promise<void>,
+): Promise<void> {
   try {
-    await unlinkInTurn(store, filename);
+    await work();
   } catch (error) {
-    const { log, name: provider } = store.context;
     log.warn({ err: error, provider, filename }, 'the files of a deleted image stay for now');
   }
 }
 
-async function note(
+/** Writes the line of a committed delete; with a `purgeTime`, into the trash. */
+export async function noteDelete(
   { audit, context, reserve }: LocalStore,
   record: ImageRecord,
-  deleteTime: number,
-  sparePinned: boolean,
+  by: DeletedBy,
+  times: Pick<TrashTimes, 'deleteTime'> & Partial<TrashTimes>,
 ): Promise<void> {
   try {
-    await reserve.lend(() => audit.deleted(record, sparePinned ? 'cleanup' : 'delete', deleteTime));
+    await reserve.lend(() => audit.deleted(record, by, times));
   } catch (error) {
     context.log.warn({ err: error, provider: context.name }, 'a delete is missing in the audit log');
   }
 }
 
-/** Unlinks the files left of deleted images and clears their pending marks. What cannot be unlinked stays pending. */
+/**
+ * Brings the files of deleted images where they belong: unlinks those of tombstones, moves the others into the trash. Clears
+ * the marks of those that are done; what cannot be done stays pending.
+ */
 export async function finishUnlinks(store: Unlinking): Promise<void> {
+  while (await finishBatch(store));
+}
+
+/** Returns whether there may be more. */
+async function finishBatch(store: Unlinking): Promise<boolean> {
   const { layout, catalog, context } = store;
-  for (;;) {
-    const pending = (await catalog.pendingUnlinks(BATCH)).map((record) => record.filename);
-    const unlinks = await Promise.allSettled(pending.map((filename) => unlinkInTurn(store, filename)));
-    const done = pending.filter((_, index) => unlinks[index]!.status === 'fulfilled');
-    for (const unlinked of unlinks) if (unlinked.status === 'rejected') warnOfUnlink(unlinked.reason, context.log);
-    if (done.length === 0) return;
-    await syncFolders([
-      layout.staging,
-      ...done.flatMap((name) => [dirname(layout.image(name)), dirname(layout.record(name))]),
-    ]);
-    context.failpoint('unlinks-synced');
-    await catalog.clearPendingUnlinks(done);
-  }
+  const pending = await catalog.pendingUnlinks(BATCH);
+  const works = await Promise.allSettled(pending.map(({ filename }) => finishInTurn(store, filename)));
+  const done = pending.filter((_, index) => works[index]!.status === 'fulfilled');
+  for (const work of works) if (work.status === 'rejected') warnOfUnlink(work.reason, context.log);
+  if (done.length === 0) return false;
+  const folders = done.map(({ filename }) => foldersOf(layout, filename));
+  const inTrash = folders.flatMap((of) => of.slice(0, 2));
+  // A name is durable in its new folder before it goes from the old one.
+  await syncFolders(inTrash);
+  await syncFolders([layout.staging, ...folders.flatMap((of) => of.slice(2))]);
+  context.failpoint('unlinks-synced');
+  await catalog.clearPendingUnlinks(done);
+  return true;
 }
 
 function warnOfUnlink(error: unknown, log: Logger): void {
@@ -88,14 +103,38 @@ function warnOfUnlink(error: unknown, log: Logger): void {
   log.warn({ err: error }, 'a file of a deleted image cannot be unlinked; it is tried again');
 }
 
-/** Unlinks all names of a deleted image, the image last: while it exists, a rebuild takes unlinks as pending. */
-function unlinkInTurn({ byFilename, layout, context }: Unlinking, filename: string): Promise<void> {
+function finishInTurn(store: Unlinking, filename: string): Promise<void> {
+  const { byFilename, catalog, layout, folders, context } = store;
+  return byFilename.run(filename, async () => {
+    const [state] = await catalog.rowStates([filename]);
+    if (state === 'unlinking') return unlinkAll(store, filename);
+    const row = state === 'trashing' ? await catalog.findTrashed(filename) : undefined;
+    if (row === undefined) return;
+    const moving = { layout, folders, failpoint: context.failpoint };
+    await moveToTrash(moving, row);
+    await restoreTrashedRecord(moving, row);
+  });
+}
+
+/** Unlinks all names of a deleted image in both trees. Requires its turn. */
+export async function unlinkAll(store: Pick<Unlinking, 'layout' | 'context'>, filename: string): Promise<void> {
+  const { layout } = store;
+  await unlinkEach(store, [layout.trashedRecord(filename)]);
+  await unlinkLive(store, filename);
+  await unlinkEach(store, [layout.trashedImage(filename)]);
+}
+
+/** The image last: while it exists, a rebuild takes unlinks as pending. */
+function unlinkLive(store: Pick<Unlinking, 'layout' | 'context'>, filename: string): Promise<void> {
+  const { layout } = store;
   const record = layout.record(filename);
   const staged = [layout.stagedRecord(filename), layout.part(filename)];
-  return byFilename.run(filename, async () => {
-    for (const path of [...staged, `${record}.tmp`, record, layout.image(filename)]) {
-      await ifPresent(unlink(path));
-      context.failpoint('unlinked');
-    }
-  });
+  return unlinkEach(store, [...staged, `${record}.tmp`, record, layout.image(filename)]);
+}
+
+async function unlinkEach({ context }: Pick<Unlinking, 'context'>, paths: readonly string[]): Promise<void> {
+  for (const path of paths) {
+    await ifPresent(unlink(path));
+    context.failpoint('unlinked');
+  }
 }

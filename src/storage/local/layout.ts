@@ -8,6 +8,10 @@ export class Layout {
   readonly records: string;
   readonly metadata: string;
   readonly staging: string;
+  /** What was deleted and can be brought back. */
+  readonly trash: string;
+  readonly trashedImages: string;
+  readonly trashedRecords: string;
   readonly logs: string;
   readonly quarantine: string;
   readonly auditLog: string;
@@ -31,6 +35,9 @@ export class Layout {
     this.metadata = join(basePath, 'metadata');
     this.records = join(this.metadata, 'generations');
     this.staging = join(this.metadata, 'staging');
+    this.trash = join(this.metadata, 'trash');
+    this.trashedImages = join(this.trash, 'images', 'generations');
+    this.trashedRecords = join(this.trash, 'generations');
     this.logs = join(this.metadata, 'logs');
     this.quarantine = join(this.metadata, 'quarantine');
     this.auditLog = join(this.logs, 'audit.jsonl');
@@ -46,7 +53,9 @@ export class Layout {
 
   /** Files and folders that must be writable if they exist. */
   get files(): string[] {
-    return [this.staging, this.logs, this.records, this.images, this.catalog, this.lock, this.format];
+    const { trashedRecords, trashedImages } = this;
+    const folders = [this.staging, this.logs, this.records, this.images, trashedRecords, trashedImages];
+    return [...folders, this.catalog, this.lock, this.format];
   }
 
   /** Returns the final path of an image. Requires a filename in the format of a store. */
@@ -56,6 +65,14 @@ export class Layout {
 
   record(filename: string): string {
     return join(this.records, folderOf(filename)!, `${filename}.json`);
+  }
+
+  trashedImage(filename: string): string {
+    return join(this.trashedImages, folderOf(filename)!, filename);
+  }
+
+  trashedRecord(filename: string): string {
+    return join(this.trashedRecords, folderOf(filename)!, `${filename}.json`);
   }
 
   part(filename: string): string {

@@ -10,9 +10,10 @@ import { Folders, hasCode, ifPresent, inodeOf, readText, replaceFile, syncFolder
 import { toOpenError } from '../disk/folder-problem.ts';
 import { type Lock, openLock } from '../disk/lock.ts';
 import { writePlain } from '../disk/plain-files.ts';
-import { DEFAULT_LOCK_WAIT_SECONDS, type LocalConfig } from '../domain/config.ts';
+import { DEFAULT_LOCAL_TRASH_DAYS, DEFAULT_LOCK_WAIT_SECONDS, type LocalConfig } from '../domain/config.ts';
 import { StoreOpenError } from '../domain/errors.ts';
 import type { Logger } from '../domain/logger.ts';
+import { DOUBT_MS } from '../domain/purge-clock.ts';
 import type { ProviderContext } from '../types.ts';
 import { AuditLog, lastDeletes } from './audit-log.ts';
 import { catchUp, reportStrays } from './catch-up.ts';
@@ -32,6 +33,7 @@ import { checkStoreFiles, notPlain } from './store-files.ts';
 
 /** Looking through so large a catalog takes a few tenths of a second. */
 const CHECKED_AT_START_BYTES = 64 * 1024 * 1024;
+const DAY_MS = 24 * 60 * 60 * 1000;
 
 export interface OpenStore extends LocalStore {
   lock: Lock;
@@ -48,14 +50,23 @@ export async function openStore(config: LocalConfig, context: ProviderContext): 
     await checkStoreFiles(layout);
     lock = await openLock(layout.lock, config.lockWaitSeconds ?? DEFAULT_LOCK_WAIT_SECONDS, context.signal);
     context.failpoint('locked');
-    return await openLocked(layout, folders, lock, context);
+    return await openLocked(layout, folders, lock, config, context);
   } catch (error) {
     lock?.release();
     throw await toOpenError(notPlain(error), { root: layout.basePath, setting: 'basePath' }, layout.files);
   }
 }
 
-async function openLocked(layout: Layout, folders: Folders, lock: Lock, context: ProviderContext): Promise<OpenStore> {
+async function openLocked(
+  layout: Layout,
+  folders: Folders,
+  lock: Lock,
+  config: LocalConfig,
+  context: ProviderContext,
+): Promise<OpenStore> {
+  const trashDays = config.trash?.days ?? DEFAULT_LOCAL_TRASH_DAYS;
+  // Also where deletes are for good by now: what is in the trash is not lost for a lost catalog.
+  const keepMs = Math.max(trashDays, DEFAULT_LOCAL_TRASH_DAYS) * DAY_MS;
   let condition: LocalCondition | undefined;
   const onFatal = (error: Error) => {
     condition?.stop(error);
@@ -78,7 +89,7 @@ async function openLocked(layout: Layout, folders: Folders, lock: Lock, context:
   context.failpoint('format-read');
   await reserve.lend(() => checkFileSystem(layout, context.log));
   const opened = await reserve.lend(() =>
-    openOrRebuild(layout, { storeId, isNew, asClosed }, context, { onDeath: onFatal, onCorrupt }),
+    openOrRebuild(layout, { storeId, isNew, asClosed, keepMs }, context, { onDeath: onFatal, onCorrupt }),
   );
   const { catalog } = opened;
   reserve.serve(catalog);
@@ -87,8 +98,10 @@ async function openLocked(layout: Layout, folders: Folders, lock: Lock, context:
     const isBehind = !opened.isBuilt && !(isNoted && (await isCurrent(opened, layout, known, asClosed)));
     if (isBehind) {
       if (!(await opened.whenChecked)) throw new StoreOpenError('io', 'the catalog is damaged; start again');
-      await reserve.lend(() => catchUp({ layout, catalog, context }));
+      await reserve.lend(() => catchUp({ layout, catalog, context, keepMs }));
     }
+    if (isBehind || (opened.isBuilt && !isNew))
+      await reserve.lend(() => catalog.setQuietUntil(context.now() + DOUBT_MS));
     const recovery = await recoveryOf(opened, { layout, catalog, folders, ...queues }, reserve, context, (error) => {
       condition?.stop(error);
     });
@@ -112,7 +125,7 @@ async function openLocked(layout: Layout, folders: Folders, lock: Lock, context:
     const audit = new AuditLog(layout.auditLog);
     if (isRecoveredLater) recovery.runAfter(opened.whenChecked);
     const parts = { layout, context, catalog, committer, folders, audit, condition: opening, reserve, recovery, lock };
-    return { storeId, generation, ...parts, ...queues, unlinksPending: false };
+    return { storeId, generation, ...parts, ...queues, unlinksPending: false, keepMs };
   } catch (error) {
     await catalog.close(false);
     throw error;
@@ -189,7 +202,7 @@ async function takeReserve(reserve: Reserve, { log, name: provider }: ProviderCo
 
 async function openOrRebuild(
   layout: Layout,
-  { storeId, isNew, asClosed }: { storeId: string; isNew: boolean; asClosed: boolean },
+  { storeId, isNew, asClosed, keepMs }: { storeId: string; isNew: boolean; asClosed: boolean; keepMs: number },
   context: ProviderContext,
   handlers: Pick<OpenCatalogOptions, 'onDeath' | 'onCorrupt'>,
 ): Promise<OpenedState & { isBuilt: boolean }> {
@@ -205,7 +218,7 @@ async function openOrRebuild(
     build: async (builder, why) => {
       if (context.rebuildCatalog) await checkRecords(layout);
       if (!isNew) context.log.warn({ provider: context.name, why }, 'building the catalog from the records');
-      await rebuildCatalog(builder, { ...context, layout, storeId });
+      await rebuildCatalog(builder, { ...context, layout, storeId, keepMs });
       isBuilt = true;
     },
   });
@@ -238,9 +251,11 @@ async function stampOf(layout: Layout): Promise<string> {
 }
 
 async function makeStoreFolders(layout: Layout, folders: Folders): Promise<void> {
-  for (const folder of [layout.staging, layout.logs, layout.records, layout.images]) await folders.ensure(folder);
+  const { staging, logs, records, images, trashedRecords, trashedImages } = layout;
+  for (const folder of [staging, logs, records, images, trashedRecords, trashedImages]) await folders.ensure(folder);
   // Those that exist, too: whoever may not enter them reads neither old files nor the catalog.
-  for (const folder of [layout.metadata, layout.records, dirname(layout.images), layout.images]) {
+  const entered = [layout.metadata, records, dirname(images), images];
+  for (const folder of [...entered, layout.trash, trashedRecords, dirname(trashedImages), trashedImages]) {
     await folders.setFolderMode(folder);
   }
 }
@@ -258,5 +273,7 @@ async function checkFileSystem(layout: Layout, log: Logger): Promise<void> {
       'the store is on FUSE or virtiofs: a power cut is as safe as that makes fsync',
     );
   }
-  await checkLinks(layout.basePath, join(layout.staging, '.link-test'), join(layout.images, '.link-test'));
+  for (const folder of [layout.staging, layout.trashedImages, layout.trashedRecords]) {
+    await checkLinks(layout.basePath, join(folder, '.link-test'), join(layout.images, '.link-test'));
+  }
 }

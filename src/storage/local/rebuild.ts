@@ -11,6 +11,7 @@ import { type Audit, readAuditLog } from './audit-log.ts';
 import type { Layout } from './layout.ts';
 import { namesByFolder, namesIn, readRecords, readStaged } from './record-files.ts';
 import { LOCAL_TOMBSTONE_MS } from './store.ts';
+import { trashedRecords, trashTimes } from './trashed-records.ts';
 
 const BATCH = 200;
 const KEPT_LOST = 2;
@@ -22,24 +23,33 @@ export interface RebuildOptions {
   log: Logger;
   now: () => number;
   failpoint: (step: string) => void;
+  /** For how long files of the trash are kept of which no line tells when they came, in ms. */
+  keepMs: number;
   /** Aborts the reading of records. */
   signal?: AbortSignal;
 }
 
 /** Puts a complete catalog in place; a crash at any step, or an abort, leaves the work to the next start. */
 export async function rebuildCatalog(builder: CatalogBuilder, options: RebuildOptions): Promise<void> {
-  const { layout, storeId, log, now, failpoint } = options;
+  const { layout, storeId, log, now, failpoint, keepMs } = options;
   const fresh = `${layout.catalog}.new`;
   await removeDatabase(fresh);
-  const tombstones = await knownTombstones(builder, layout);
+  const audit = await readAuditLog(layout.auditLog);
+  const tombstones = await knownTombstones(builder, layout, audit);
   const catalog = await builder.create({ path: fresh, storeId, indexLater: true });
   try {
     const deleted = new Set(tombstones.map(({ record }) => record.filename));
-    const kept = (records: ImageRecord[]) => records.filter(({ filename }) => !deleted.has(filename));
+    const sources = { layout, audited: audit.trashed, keepMs };
+    const trashed = await trashTimes(sources, options);
+    for (const filename of deleted) trashed.delete(filename);
+    const kept = (records: ImageRecord[]) =>
+      records.filter(({ filename }) => !deleted.has(filename) && !trashed.has(filename));
     const placed = await loadRecords(placedRecords(options), log, (records) => catalog.load(kept(records)));
     const { uploads, updates } = await readStaged(layout, options);
     await catalog.load(kept(updates));
-    const count = placed + (await catalog.loadStaged(kept(uploads)));
+    const live = placed + (await catalog.loadStaged(kept(uploads)));
+    const count =
+      live + (await loadRecords(trashedRecords(sources, trashed), log, (records) => catalog.loadTrash(records)));
     // After the live images, so that an idempotency key of both stays with the live one.
     await catalog.loadTombstones(tombstones.map((tombstone) => withoutOldKey(tombstone, now())));
     if (count + tombstones.length > 0)
@@ -60,10 +70,13 @@ export async function rebuildCatalog(builder: CatalogBuilder, options: RebuildOp
  * Returns the tombstones of all sources. A filename is never reused: an image that any source has as deleted stays
  * deleted, unless it was brought back since.
  */
-async function knownTombstones(builder: CatalogBuilder, layout: Layout): Promise<Tombstone[]> {
+async function knownTombstones(
+  builder: CatalogBuilder,
+  layout: Layout,
+  { deletes, broughtBack }: Audit,
+): Promise<Tombstone[]> {
   const salvaged: Tombstone[][] = [];
   for (const path of [layout.catalog, ...(await lostCatalogs(layout))]) salvaged.push(await builder.salvage(path));
-  const { deletes, broughtBack } = await readAuditLog(layout.auditLog);
   await findPendingUnlinks(layout, deletes);
   return standing([...salvaged.flat(), ...deletes], broughtBack);
 }
@@ -83,18 +96,23 @@ export function withoutOldKey(tombstone: Tombstone, now: number): Tombstone {
 async function findPendingUnlinks(layout: Layout, tombstones: Tombstone[]): Promise<void> {
   for (let start = 0; start < tombstones.length; start += BATCH) {
     const batch = tombstones.slice(start, start + BATCH);
-    const images = await Promise.all(batch.map(({ record }) => inodeOf(layout.image(record.filename))));
-    for (const [index, image] of images.entries()) batch[index]!.unlinkPending = image !== undefined;
+    const found = await Promise.all(batch.map(({ record }) => isInTree(layout, record.filename)));
+    for (const [index, isThere] of found.entries()) batch[index]!.unlinkPending = isThere;
   }
 }
 
-async function loadRecords(
-  all: AsyncIterable<ImageRecord>,
+async function isInTree(layout: Layout, filename: string): Promise<boolean> {
+  const paths = [layout.image(filename), layout.trashedImage(filename)];
+  return (await Promise.all(paths.map(inodeOf))).some((inode) => inode !== undefined);
+}
+
+async function loadRecords<R>(
+  all: AsyncIterable<R>,
   log: Logger,
-  load: (records: ImageRecord[]) => Promise<unknown>,
+  load: (records: R[]) => Promise<unknown>,
 ): Promise<number> {
   let count = 0;
-  let batch: ImageRecord[] = [];
+  let batch: R[] = [];
   let reported = Date.now();
   let loading: Promise<unknown> = Promise.resolve();
   // Reads the next batch while the catalog's thread loads this one.

@@ -26,6 +26,7 @@ import { folderOf } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import { formatRecord, parseRecord } from '../domain/record-file.ts';
 import type { Layout } from './layout.ts';
+import { moveToTrash, restoreTrashedRecord } from './trash-files.ts';
 
 const BATCH = 500;
 
@@ -136,9 +137,16 @@ async function settleStaged(recovering: Recovering, filename: string): Promise<v
   for (const path of [recovering.layout.part(filename), recovering.layout.stagedRecord(filename)]) {
     await ifPresent(statPlain(path));
   }
-  const row = folderOf(filename) === undefined ? undefined : await recovering.catalog.find(filename);
-  if (row === undefined) await dropStaged(recovering.layout, filename);
-  else await placeStaged(recovering, row);
+  const { catalog } = recovering;
+  const isOurs = folderOf(filename) !== undefined;
+  const row = isOurs ? await catalog.find(filename) : undefined;
+  if (row !== undefined) return placeStaged(recovering, row);
+  const trashed = isOurs ? await catalog.findTrashed(filename) : undefined;
+  if (trashed === undefined) return dropStaged(recovering.layout, filename);
+  await linkPart(recovering, trashed, recovering.layout.trashedImage(filename));
+  await moveToTrash(recovering, trashed);
+  await restoreTrashedRecord(recovering, trashed);
+  // `finishUnlinks` syncs the folders.
 }
 
 /** Removes an upload that was never committed. */
@@ -151,15 +159,21 @@ async function dropStaged(layout: Layout, filename: string): Promise<void> {
 }
 
 /** Brings the staged files of a committed image to their final paths. */
-async function placeStaged({ layout, folders, catalog }: Recovering, row: ImageRecord): Promise<void> {
+async function placeStaged(recovering: Recovering, row: ImageRecord): Promise<void> {
+  const { layout, folders, catalog } = recovering;
   const [part, image] = [layout.part(row.filename), layout.image(row.filename)];
-  if ((await inodeOf(image)) === undefined && (await holds(part, row))) {
-    await folders.within(dirname(image), () => linkNew(part, image));
-  }
+  await linkPart(recovering, row, image);
   await restoreRecord(layout, folders, catalog, row.filename);
   await syncFolders([dirname(image), dirname(layout.record(row.filename))]);
   await unlinkIfPresent(layout.stagedRecord(row.filename));
   await unlinkIfPresent(part);
+}
+
+/** Gives the bytes of an upload that has no image this name. */
+async function linkPart({ layout, folders }: Recovering, row: ImageRecord, path: string): Promise<void> {
+  const [part, image] = [layout.part(row.filename), layout.image(row.filename)];
+  if ((await inodeOf(image)) !== undefined || (await inodeOf(path)) !== undefined || !(await holds(part, row))) return;
+  await folders.within(dirname(path), () => linkNew(part, path));
 }
 
 /** Returns whether the path is a plain file with the size and sha256 of the record. */

@@ -30,6 +30,7 @@ export class Reserve {
   readonly #queue = new KeyedQueue();
   #isWhole = false;
   #copyLog: LocalCatalog['copyLog'] | undefined;
+  #makeRoom: () => Promise<number> = async () => 0;
   /** Writes of saves that run now. */
   #writes = 0;
   #onNoWrites: (() => void) | undefined;
@@ -56,13 +57,33 @@ export class Reserve {
     return this.#queue.run('', () => this.#take());
   }
 
-  /** Takes what is missing, unless the reserve is whole. Rejects with DISK_FULL when there is not enough room. */
+  /** Takes what is missing, unless the reserve is whole. Rejects with DISK_FULL when no room can be made. */
   async requireWhole(): Promise<void> {
-    if (!this.#isWhole && !(await this.take())) throw diskFull();
+    while (!this.#isWhole && !(await this.take())) {
+      if ((await this.#makeRoom()) === 0) throw diskFull();
+    }
   }
 
-  /** Runs a write of a save. Rejects with DISK_FULL, and does not begin, while the reserve is not whole. */
+  /** From now on a write that meets a full disk is repeated while this makes room: it returns what it gave up. */
+  relieveBy(makeRoom: () => Promise<number>): void {
+    this.#makeRoom = makeRoom;
+  }
+
+  /**
+   * Runs a write of a save, which may be repeated. Rejects with DISK_FULL, and does not begin, while the reserve is not
+   * whole.
+   */
   async write<T>(work: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await this.#write(work);
+      } catch (error) {
+        if (!isFull(error) || (await this.#makeRoom()) === 0) throw error;
+      }
+    }
+  }
+
+  async #write<T>(work: () => Promise<T>): Promise<T> {
     if (!this.#isWhole) throw diskFull();
     this.#writes += 1;
     try {

@@ -30,6 +30,8 @@ export interface LocalStore {
   byFilename: KeyedQueue;
   /** Serializes commits with the same idempotency key. */
   byKey: KeyedQueue;
-  /** Committed deletes have files to unlink or folders to sync; upkeep does so and resets this. */
+  /** Committed deletes have files to unlink or to move, or folders to sync; upkeep does so and resets this. */
   unlinksPending: boolean;
+  /** For how long files of the trash are kept of which nothing tells when they came, in ms. */
+  keepMs: number;
 }

@@ -76,7 +76,10 @@ async function withdraw({ layout, condition }: LocalStore, filename: string, err
 }
 
 /** After the answer. Upkeep or the next start repairs what fails here. */
-async function placeRecord({ layout, folders, condition, context }: LocalStore, filename: string): Promise<void> {
+export async function placeRecord(
+  { layout, folders, condition, context }: LocalStore,
+  filename: string,
+): Promise<void> {
   const [staged, record] = [layout.stagedRecord(filename), layout.record(filename)];
   try {
     // It replaces a record that is on stable storage.

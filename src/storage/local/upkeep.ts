@@ -1,20 +1,26 @@
 /** Background work of an open local store: syncs records, finishes deletes, purges tombstones, takes the reserve. */
 import { syncFile, unlinkIfPresent } from '../disk/files.ts';
 import { NotPlainError } from '../disk/plain-files.ts';
+import { PurgeClock } from '../domain/purge-clock.ts';
 import { finishUnlinks } from './delete.ts';
 import { noteProgress } from './generation.ts';
 import { restoreRecord, restoreUpdated, syncEach } from './recover.ts';
+import type { Room } from './room.ts';
 import { LOCAL_TOMBSTONE_MS, type LocalStore } from './store.ts';
+import { purgeImage } from './trash.ts';
 
 const TICK_MS = 1000;
 /** At this age the kernel has written a record back on its own, and syncing it costs next to nothing. */
 const RECORD_AGE_MS = 60_000;
 const RECORD_BATCH = 500;
+const PURGED_AT_ONCE = 100;
 /** Interval for tombstones, the reserve and work that failed before. */
 const SLOW_TICK_MS = 60_000;
 
 export class Upkeep {
   readonly #store: LocalStore;
+  readonly #room: Room;
+  readonly #clock: PurgeClock;
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> = Promise.resolve();
   #stopping = false;
@@ -22,8 +28,10 @@ export class Upkeep {
   #pausedUntil = 0;
   #notedSequence: number | undefined;
 
-  constructor(store: LocalStore) {
+  constructor(store: LocalStore, room: Room) {
     this.#store = store;
+    this.#room = room;
+    this.#clock = new PurgeClock(store.context);
     this.#schedule();
   }
 
@@ -67,6 +75,7 @@ export class Upkeep {
   async #work(now: number): Promise<void> {
     const { catalog, reserve } = this.#store;
     const isSlow = now >= this.#nextSlowTick;
+    const mayPurge = this.#clock.mayPurge();
     if (!reserve.isWhole) await reserve.take();
     if (this.#store.unlinksPending || isSlow) await this.#finishUnlinks();
     await this.#noteProgress();
@@ -77,6 +86,19 @@ export class Upkeep {
     await catalog.purgeTombstones(now - LOCAL_TOMBSTONE_MS);
     // Also where a part of it was removed by hand.
     await reserve.take();
+    await this.#room.keep();
+    if (mayPurge) await this.#purgeDue(now);
+  }
+
+  /** Purges what has been in the trash for its time. */
+  async #purgeDue(now: number): Promise<void> {
+    const { catalog } = this.#store;
+    if (now < (await catalog.quietUntil())) return;
+    while (!this.#stopping) {
+      const due = await catalog.dueTrash(PURGED_AT_ONCE, now);
+      for (const { filename } of due) if (!this.#stopping) await purgeImage(this.#store, filename);
+      if (due.length < PURGED_AT_ONCE) return;
+    }
   }
 
   /** Notes how far the catalog has come where a restored one could not hide it. */

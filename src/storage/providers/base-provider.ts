@@ -53,6 +53,7 @@ import { type Cleaned, checkCleanup, checkPolicyAlone, cleanUp, policyNotFound }
 import { DiskGuard } from '../retention/disk-guard.ts';
 import { removeExpired } from '../retention/expiry.ts';
 import { fileInMemory, type TextFile } from '../retention/policy-runs.ts';
+import { purgeTrash } from '../retention/purge.ts';
 import { type Rules, rulesOfCleanup, rulesOfPolicy } from '../retention/rules.ts';
 import { RetentionSchedule } from '../retention/schedule.ts';
 import { bodyOf, CHUNK_BYTES, singleChunk } from '../transfer/body.ts';
@@ -81,8 +82,6 @@ export type Removal = ChangeOutcome & { bytesRemain?: StorageError; purgeTime?: 
 
 /** How images go that nobody named. */
 const BY_ITSELF = { sparePinned: true, permanent: false };
-/** How many images of the trash a call purges of all. */
-const PURGED_AT_ONCE = 1_000;
 
 export abstract class BaseProvider implements StorageProvider, Maintainable {
   readonly name: string;
@@ -106,7 +105,7 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     const file: TextFile = { read: () => this.policyRuns.read(), write: (text) => this.policyRuns.write(text) };
     const schedule = new RetentionSchedule({
       ...{ provider, policies, log, now, elapsed, file },
-      quietUntil: () => this.quietUntil(),
+      quietUntil: async () => (await folded(this.completeCatalog())).quietUntil(),
       claim: (policy, everyMs) => folded(this.claimRun(policy, everyMs)),
       clean: (policy, options) => this.#clean(rulesOfPolicy(policy, now()), options),
       expire: async (signal) => {
@@ -155,7 +154,7 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
   /** Deletes an image of the trash for good. */
   protected abstract purgeTrashed(filename: string): Promise<Removal>;
   /** Returns until when an image could be brought back that is deleted now; undefined: it would be deleted for good. */
-  protected abstract nextPurgeTime(): Promise<number | undefined>;
+  protected abstract nextPurgeTime(now: number): Promise<number | undefined>;
   /** Changes the labels of an image; its record is then the one that `find` returns. */
   protected abstract change(filename: string, changes: CheckedChanges): Promise<ChangeOutcome>;
   /** Returns where callers fetch the bytes. */
@@ -174,10 +173,6 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
   protected readonly guard: DiskGuard | undefined;
   /** Where the runs of policies are kept; default: in memory. */
   protected readonly policyRuns: TextFile = fileInMemory();
-  /** Returns until when nothing goes by itself, ms since 1970. */
-  protected async quietUntil(): Promise<number> {
-    return 0;
-  }
   /** Returns whether this process may run a policy now: no other with this store has within the time. */
   protected async claimRun(_policy: string, _everyMs: number): Promise<boolean> {
     return true;
@@ -338,16 +333,8 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
   }
 
   purge(options: PurgeOptions): Promise<PurgeResult> {
-    return this.#untilClosed(() => folded(this.#purge(options)));
-  }
-
-  async #purge(options: PurgeOptions): Promise<PurgeResult> {
-    const catalog = await this.completeCatalog();
-    const names = 'all' in options ? (await catalog.dueTrash(PURGED_AT_ONCE)).map(nameOf) : options.filenames;
-    const removals = await settledAll(names.map((filename) => this.purgeTrashed(filename)));
-    const gone = removals.flatMap((removal) => (removal.done ? [removal.record] : []));
-    const bytes = gone.reduce((sum, { size }) => sum + size, 0);
-    return { count: gone.length, bytes, more: 'all' in options && (await catalog.dueTrash(1)).length > 0 };
+    const purge = (filename: string) => this.purgeTrashed(filename);
+    return this.#untilClosed(async () => folded(purgeTrash(await this.completeCatalog(), options, purge)));
   }
 
   list(options: ListOptions = {}): ImageList {
@@ -391,7 +378,7 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     const { permanent = false, dryRun } = options;
     const catalog = await folded(this.currentCatalog());
     this.checkCountable();
-    let purgeTime = permanent ? undefined : await folded(this.nextPurgeTime());
+    let purgeTime = permanent ? undefined : await folded(this.nextPurgeTime(rules.now));
     const remove = async (filename: string) => {
       const { deleted, restorableUntil } = await this.#remove(filename, { ...BY_ITSELF, permanent });
       // The first to be purged tells until when all can be brought back.
@@ -500,16 +487,6 @@ function datesOf({ oldest, newest }: { oldest?: number | undefined; newest?: num
 
 function deletedBefore(): StorageError {
   return new StorageError('DELETED_BEFORE', 'the image of this key was saved, and deleted since');
-}
-
-function nameOf({ filename }: { filename: string }): string {
-  return filename;
-}
-
-/** Waits for all. Throws the first failure. */
-async function settledAll<T>(works: Promise<T>[]): Promise<T[]> {
-  await Promise.allSettled(works);
-  return Promise.all(works);
 }
 
 function closing(): StorageError {

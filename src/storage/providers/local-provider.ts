@@ -2,12 +2,12 @@
 import { closeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { ChangeOutcome, LocalCatalog } from '../catalog/catalog.ts';
-import { capacityOf, spaceCheck } from '../disk/file-system.ts';
+import { capacityOf } from '../disk/file-system.ts';
 import { ifPresent, isOfOneFile } from '../disk/files.ts';
 import { NotPlainError, type OpenedPlain, openPlainMeasured } from '../disk/plain-files.ts';
 import { readAhead, readFully } from '../disk/read-ahead.ts';
 import type { CheckedChanges } from '../domain/changes.ts';
-import type { LocalConfig } from '../domain/config.ts';
+import { DEFAULT_LOCAL_TRASH_DAYS, type LocalConfig } from '../domain/config.ts';
 import { StorageError } from '../domain/errors.ts';
 import type { ImageMetadata, StorageResult } from '../domain/image.ts';
 import type { ImageRecord } from '../domain/record.ts';
@@ -16,7 +16,9 @@ import { openCopy } from '../local/copy-in.ts';
 import { deleteImage } from '../local/delete.ts';
 import { markClosed, type OpenStore, openStore } from '../local/open.ts';
 import { policyRunsOf } from '../local/policy-runs.ts';
+import { Room } from '../local/room.ts';
 import { openUpload } from '../local/save.ts';
+import { purgeImage, restoreImage, trashImage } from '../local/trash.ts';
 import { updateImage } from '../local/update.ts';
 import { Upkeep } from '../local/upkeep.ts';
 import { verifyStore } from '../local/verify.ts';
@@ -28,8 +30,7 @@ import { CHUNK_BYTES } from '../transfer/body.ts';
 import type { CopyUpload, ProviderContext, StorageProvider, Upload } from '../types.ts';
 import { BaseProvider, type ByteRange, notFound, type Removal, type RemoveOptions } from './base-provider.ts';
 
-/** Space that a save leaves for its record and the catalog. */
-const HEADROOM_BYTES = 256 * 1024;
+const DAY_MS = 24 * 60 * 60 * 1000;
 
 /** Opens the store below `basePath`, creating it on first use. Rejects with a StoreOpenError. */
 export async function openLocalProvider(config: LocalConfig, context: ProviderContext): Promise<StorageProvider> {
@@ -43,16 +44,19 @@ class LocalProvider extends BaseProvider {
   readonly #store: OpenStore;
   readonly #upkeep: Upkeep;
   readonly #trials: WriteTrials;
-  readonly #checkSpace: (sizeBytes: number) => Promise<void>;
+  readonly #room: Room;
+  readonly #trashMs: number;
 
   constructor(store: OpenStore, config: LocalConfig) {
     super(store.context);
+    const { trash = {} } = config;
     this.#store = store;
     this.guard = this.guardOf(config, async () => (await capacityOf(store.layout.basePath)).freeBytes ?? 0);
     this.policyRuns = policyRunsOf(store);
-    this.#upkeep = new Upkeep(store);
+    this.#room = new Room(store, trash);
+    this.#trashMs = (trash.days ?? DEFAULT_LOCAL_TRASH_DAYS) * DAY_MS;
+    this.#upkeep = new Upkeep(store, this.#room);
     this.#trials = new WriteTrials(store.layout, store.context);
-    this.#checkSpace = spaceCheck(store.layout.basePath, HEADROOM_BYTES, 'the disk of the store is full');
   }
 
   get storeId(): string {
@@ -90,7 +94,7 @@ class LocalProvider extends BaseProvider {
   protected async checkWritable(sizeBytes: number): Promise<void> {
     await this.#store.condition.checkWritable();
     await this.#store.reserve.requireWhole();
-    await this.#checkSpace(sizeBytes);
+    await this.#room.provide(sizeBytes);
   }
 
   protected openUpload(filename: string): Promise<Upload> {
@@ -154,20 +158,24 @@ class LocalProvider extends BaseProvider {
     return new StorageError('BYTES_MISSING', 'the image was saved, and its file is gone');
   }
 
-  protected removeLive(filename: string, { sparePinned }: RemoveOptions): Promise<Removal> {
-    return this.#noting(deleteImage(this.#store, filename, sparePinned));
+  protected async removeLive(filename: string, { sparePinned, permanent }: RemoveOptions): Promise<Removal> {
+    const deleteTime = this.context.now();
+    const purgeTime = permanent ? undefined : await this.nextPurgeTime(deleteTime);
+    if (purgeTime === undefined) return this.#noting(deleteImage(this.#store, filename, sparePinned));
+    const times = { deleteTime, purgeTime };
+    return { ...(await this.#noting(trashImage(this.#store, filename, sparePinned, times))), purgeTime };
   }
 
-  protected async bringBack(_filename: string): Promise<ChangeOutcome> {
-    return { done: false, why: 'not_found' };
+  protected bringBack(filename: string): Promise<ChangeOutcome> {
+    return this.#noting(restoreImage(this.#store, filename));
   }
 
-  protected async purgeTrashed(_filename: string): Promise<Removal> {
-    return { done: false, why: 'not_found' };
+  protected purgeTrashed(filename: string): Promise<Removal> {
+    return this.#noting(purgeImage(this.#store, filename));
   }
 
-  protected async nextPurgeTime(): Promise<number | undefined> {
-    return undefined;
+  protected async nextPurgeTime(now: number): Promise<number | undefined> {
+    return this.#trashMs === 0 || (await this.#room.isShort()) ? undefined : now + this.#trashMs;
   }
 
   protected change(filename: string, changes: CheckedChanges): Promise<ChangeOutcome> {
@@ -176,7 +184,7 @@ class LocalProvider extends BaseProvider {
 
   protected async isDeleted(filename: string): Promise<boolean> {
     const [state] = await this.#store.catalog.rowStates([filename]);
-    return state === 'deleted' || state === 'unlinking';
+    return state !== 'absent' && state !== 'live';
   }
 
   protected openCopy(filename: string): Promise<CopyUpload | undefined> {
@@ -192,8 +200,14 @@ class LocalProvider extends BaseProvider {
     return { url, path: this.#store.layout.image(record.filename) };
   }
 
-  protected capacity(): Promise<{ capacityBytes?: number; freeBytes?: number }> {
-    return capacityOf(this.#store.layout.basePath);
+  /** What is in the trash gives way, and counts as free. */
+  protected async capacity(): Promise<{ capacityBytes?: number; freeBytes?: number }> {
+    const { basePath } = this.#store.layout;
+    const [{ freeBytes, ...capacity }, { trashBytes }] = await Promise.all([
+      capacityOf(basePath),
+      this.#store.catalog.statistics(),
+    ]);
+    return { ...capacity, ...(freeBytes !== undefined && { freeBytes: freeBytes + trashBytes }) };
   }
 
   protected async release(): Promise<void> {

@@ -155,7 +155,7 @@ export class ObjectStorage extends BaseProvider {
     return { done: false, why: 'not_found' };
   }
 
-  protected async nextPurgeTime(): Promise<number | undefined> {
+  protected async nextPurgeTime(_now: number): Promise<number | undefined> {
     return undefined;
   }
 

@@ -5,10 +5,10 @@
 import { formatBytes } from '../domain/byte-size.ts';
 import type { Logger } from '../domain/logger.ts';
 import { hashOf, type Policy } from '../domain/policy.ts';
+import { PurgeClock } from '../domain/purge-clock.ts';
 import type { PolicyStatistics } from '../domain/requests.ts';
 import type { Cleaned } from './cleanup.ts';
 import { type PolicyRun, PolicyRuns, type TextFile } from './policy-runs.ts';
-import { PurgeClock } from './purge-clock.ts';
 
 const TICK_MS = 1_000;
 const EXPIRE_EVERY_MS = 60_000;

@@ -127,7 +127,7 @@ export class ImageRows {
   }
 
   #putIntoTrash(seq: number, { filename, size }: ImageRecord, times: TrashTimes, derived: Derived): void {
-    this.#db.run('INSERT INTO trash VALUES (?, ?, ?, ?, ?)', seq, filename, size, times.deleteTime, times.purgeTime);
+    this.#db.run('INSERT INTO trash VALUES (?, ?, ?, ?, ?, 0)', seq, filename, size, times.deleteTime, times.purgeTime);
     derived.addTrash(size);
   }
 

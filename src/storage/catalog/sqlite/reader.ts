@@ -216,6 +216,10 @@ export class CatalogReader {
     return this.#trash.expired(limit, until);
   }
 
+  quietUntil(): number {
+    return (this.#db.value("SELECT value FROM store WHERE name = 'quiet_until'") ?? 0) as number;
+  }
+
   arrivedSince(filenames: readonly string[], time: number): string[] {
     return this.#trash.arrivedSince(filenames, time);
   }
@@ -245,10 +249,15 @@ export class CatalogReader {
   }
 
   pendingUnlinks(limit: number): PendingUnlink[] {
-    const sql = 'SELECT filename, delete_time FROM images WHERE unlink_pending = 1 LIMIT ?';
-    return this.#db
-      .all(sql, limit)
-      .map(({ filename, delete_time }) => ({ filename: filename as string, inTrash: delete_time === IN_TRASH }));
+    const sql = `
+      SELECT images.filename, ifnull(trash.delete_time, images.delete_time) AS deleteTime, attempts
+      FROM images LEFT JOIN trash USING (seq) WHERE unlink_pending = 1 LIMIT ?`;
+    return this.#db.all(sql, limit).map(({ filename, deleteTime, attempts }) => ({
+      filename: filename as string,
+      deleteTime: deleteTime as number,
+      inTrash: attempts !== null,
+      attempts: (attempts ?? 0) as number,
+    }));
   }
 
   /** Ends before the first row that is too young, so that the sequence may move up to the last one returned. */

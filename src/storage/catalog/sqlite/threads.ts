@@ -1,5 +1,5 @@
 /** The two threads of a catalog, which outlive its file: a lost catalog is rebuilt and opened in the same threads. */
-import type { ImageRecord } from '../../domain/record.ts';
+import type { ImageRecord, TrashedRecord } from '../../domain/record.ts';
 import type { Tombstone } from '../catalog.ts';
 import { Gate } from './gate.ts';
 import type { Role } from './messages.ts';
@@ -17,6 +17,8 @@ export interface NewCatalog {
   load(records: readonly ImageRecord[]): Promise<number>;
   /** As that of a LocalCatalog. */
   loadStaged(records: readonly ImageRecord[]): Promise<number>;
+  /** As that of a LocalCatalog. */
+  loadTrash(records: readonly TrashedRecord[]): Promise<number>;
   /** Adds deleted images by the same rules. */
   loadTombstones(tombstones: readonly Tombstone[]): Promise<void>;
   /** Puts the file on stable storage and closes it, marked clean. The caller syncs its folder. */
@@ -89,7 +91,7 @@ export class CatalogThreads {
   async create(file: Pick<CatalogFile, 'path' | 'storeId' | 'indexLater'>): Promise<NewCatalog> {
     this.writer.use(file);
     await this.writer.call('create', []);
-    return this.writer.methods(['load', 'loadStaged', 'loadTombstones', 'seal']);
+    return this.writer.methods(['load', 'loadStaged', 'loadTombstones', 'loadTrash', 'seal']);
   }
 
   async stop(): Promise<void> {

@@ -18,6 +18,7 @@ const READS = [
   'dueTrash',
   'expired',
   'arrivedSince',
+  'quietUntil',
   'pendingUnlinks',
   'unsyncedRecords',
   'updatedRecords',
@@ -39,6 +40,7 @@ const WRITES = [
   'loadStaged',
   'loadDeletes',
   'loadTrash',
+  'setQuietUntil',
   'forgetDeletes',
   'raiseGeneration',
 ] as const;

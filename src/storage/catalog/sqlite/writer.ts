@@ -8,6 +8,7 @@ import {
   type ChangeOutcome,
   type EarlierSave,
   type LogState,
+  type PendingUnlink,
   type Tombstone,
   type UpdatedRecord,
 } from '../catalog.ts';
@@ -144,6 +145,8 @@ export class CatalogWriter {
     const row = this.#rows.trashed(filename);
     if (row === undefined) return this.#notInTrash(filename);
     this.#db.run('UPDATE images SET unlink_pending = 1 WHERE seq = ?', row.seq);
+    // What finishes an earlier move does not clear the mark.
+    this.#db.run('UPDATE trash SET attempts = attempts + 1 WHERE seq = ?', row.seq);
     return { done: true, record: row.record };
   }
 
@@ -170,11 +173,24 @@ export class CatalogWriter {
     return earlier;
   }
 
-  clearPendingUnlinks(filenames: readonly string[]): void {
+  clearPendingUnlinks(done: readonly PendingUnlink[]): void {
+    const ofTombstone = 'UPDATE images SET unlink_pending = 0 WHERE filename = ? AND delete_time = ?';
+    const ofTrashed = `
+      UPDATE images SET unlink_pending = 0
+      WHERE filename = ? AND (?, ?) = (SELECT delete_time, attempts FROM trash WHERE trash.seq = images.seq)`;
     this.#db.transactionInPlace(() => {
-      for (const filename of filenames)
-        this.#db.run('UPDATE images SET unlink_pending = 0 WHERE filename = ?', filename);
+      for (const { filename, deleteTime, inTrash, attempts } of done) {
+        if (inTrash) this.#db.run(ofTrashed, filename, deleteTime, attempts);
+        else this.#db.run(ofTombstone, filename, deleteTime);
+      }
     });
+  }
+
+  setQuietUntil(time: number): void {
+    const sql = `
+      INSERT INTO store (name, value) VALUES ('quiet_until', ?)
+      ON CONFLICT DO UPDATE SET value = max(value, excluded.value)`;
+    this.#db.transactionInPlace(() => this.#db.run(sql, time));
   }
 
   *purgeTombstones(deletedBefore: number): Generator<void, number> {
@@ -182,6 +198,7 @@ export class CatalogWriter {
       DELETE FROM images WHERE seq IN (
         SELECT seq FROM images INDEXED BY images_deleted
         WHERE delete_time < ? AND delete_time IS NOT NULL AND unlink_pending = 0 LIMIT ${PURGED_AT_ONCE})`;
+    this.#db.transactionInPlace(() => this.#db.run('DELETE FROM arrivals WHERE time < ?', deletedBefore));
     for (let purged = 0; ; ) {
       const { changes } = this.#db.transactionInPlace(() => this.#db.run(sql, deletedBefore));
       purged += changes;
@@ -250,19 +267,18 @@ export class CatalogWriter {
   loadDeletes(tombstones: readonly Tombstone[]): number {
     const deleted = this.#db.transaction(() => {
       const derived = new Derived(this.#db);
-      const live = tombstones.filter((tombstone) => this.#replaceLive(tombstone, derived));
+      const standing = tombstones.filter((tombstone) => this.#replaceStanding(tombstone, derived));
       derived.write();
-      return live.length;
+      return standing.length;
     });
     this.loadTombstones(tombstones);
     return deleted;
   }
 
-  /** Replaces the row of a live image with the tombstone. Returns false when there is none. */
-  #replaceLive(tombstone: Tombstone, derived: Derived): boolean {
+  /** Replaces the row of an image, live or in the trash, with the tombstone. Returns false when there is none. */
+  #replaceStanding(tombstone: Tombstone, derived: Derived): boolean {
     const { filename, idempotencyKey } = tombstone.record;
-    const isLive = this.#db.value('SELECT 1 FROM images WHERE filename = ? AND delete_time IS NULL', filename) === 1;
-    if (!isLive) return false;
+    if (this.#rows.live(filename) === undefined && !this.#rows.isInTrash(filename)) return false;
     const record = { ...this.#rows.drop(filename, derived)!, idempotencyKey };
     this.#rows.addTombstone({ ...tombstone, record });
     return true;

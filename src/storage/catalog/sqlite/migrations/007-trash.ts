@@ -8,7 +8,9 @@ export const TRASH = `
     filename TEXT NOT NULL,
     size INTEGER NOT NULL,
     delete_time INTEGER NOT NULL,
-    purge_time INTEGER NOT NULL
+    purge_time INTEGER NOT NULL,
+    -- How often its files were about to be moved back.
+    attempts INTEGER NOT NULL DEFAULT 0
   ) STRICT;
   CREATE INDEX trash_listed ON trash (delete_time, filename);
   CREATE INDEX trash_due ON trash (purge_time, filename, size);

@@ -1,0 +1,287 @@
+/** The trash in a folder: where its files lie, and what a catalog that was lost or put back makes of them. */
+import { copyFile, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Finding } from '../../src/storage/domain/maintenance.ts';
+import { createStorage, type Storage, type StorageResult } from '../../src/storage/index.ts';
+import { plain } from '../providers/tested-provider.ts';
+import { filesBelow, loseCatalog, untilNothingIsStaged } from '../support/files.ts';
+import { imageOf } from '../support/ledger.ts';
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+let folder: string;
+let basePath: string;
+let storage: Storage;
+let image: StorageResult;
+
+const open = (days = 7) => createStorage({ providers: { local: { basePath, trash: { days } } } });
+
+const save = (id: number) => {
+  const { bytes, metadata, options } = imageOf(id, { sizeBytes: 300 });
+  return storage.save(bytes, metadata, { ...options, pinned: true });
+};
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'image-storage-'));
+  basePath = join(folder, 'outputs');
+  storage = await open();
+  image = await save(1);
+});
+afterEach(async () => {
+  await storage.close();
+  await rm(folder, { recursive: true });
+});
+
+async function reopen(between: () => Promise<unknown> = async () => {}): Promise<void> {
+  await storage.close();
+  await between();
+  storage = await open();
+}
+
+const trash = async () => (await storage.listTrash()).map(({ filename }) => filename);
+const live = async () => (await storage.list()).map(({ filename }) => filename);
+
+/** Returns the paths of the image's files below the base path, without those of the catalog. */
+async function filesOf({ filename }: { filename: string }): Promise<string[]> {
+  return (await filesBelow(basePath)).filter((path) => path.includes(filename)).sort();
+}
+
+async function findings(options: { repair?: boolean; deep?: boolean } = {}): Promise<Finding[]> {
+  const found: Finding[] = [];
+  for await (const event of storage.verify(options)) if (event.kind === 'finding') found.push(event.finding);
+  return found;
+}
+
+/** Returns the files that an image has in the live tree, or in the trash. */
+function placesOf({ key, filename }: StorageResult): { live: string[]; trashed: string[] } {
+  const inFolder = key.replace('outputs/images/', '');
+  const names = [`images/${inFolder}`, `metadata/${inFolder}.json`];
+  expect(inFolder).toContain(filename);
+  return { live: names, trashed: [`metadata/trash/${inFolder}.json`, `metadata/trash/images/${inFolder}`] };
+}
+
+it('has the files of an image apart from the live tree until it is restored', async () => {
+  await untilNothingIsStaged(basePath);
+  const places = placesOf(image);
+  expect(await filesOf(image)).toEqual(places.live);
+  const { deleted, restorableUntil } = await storage.remove(image.filename);
+  expect(deleted).toBe(true);
+  expect(restorableUntil!.getTime()).toBeGreaterThan(Date.now() + 6.9 * DAY_MS);
+  expect(await filesOf(image)).toEqual(places.trashed);
+  expect([await live(), await trash()]).toEqual([[], [image.filename]]);
+  const restored = await storage.restore(image.filename);
+  expect(plain(restored)).toEqual(plain(image));
+  expect(await filesOf(image)).toEqual(places.live);
+  expect([await live(), await trash()]).toEqual([[image.filename], []]);
+  expect(await findings({ deep: true })).toEqual([]);
+});
+
+it('trashes an image whose save or update is not settled yet with the record as it is', async () => {
+  await storage.update(image.filename, { addTags: ['new'] });
+  await storage.remove(image.filename);
+  await reopen();
+  expect((await storage.listTrash())[0]!.metadata.tags).toContain('new');
+  expect(await filesOf(image)).toEqual(placesOf(image).trashed);
+  expect((await storage.restore(image.filename)).metadata.tags).toContain('new');
+  await reopen();
+  expect(await findings({ deep: true })).toEqual([]);
+});
+
+it('is emptied of what is purged', async () => {
+  await storage.remove(image.filename);
+  expect(await storage.purge({ filenames: [image.filename, 'none.png'] })).toMatchObject({ count: 1, more: false });
+  expect(await filesOf(image)).toEqual([]);
+  await expect(storage.restore(image.filename)).rejects.toMatchObject({ reason: 'IMAGE_NOT_FOUND' });
+  await reopen(() => loseCatalog(basePath));
+  expect([await live(), await trash()]).toEqual([[], []]);
+});
+
+describe('a catalog that was lost', () => {
+  it('has what was deleted in the trash again, until the same time', async () => {
+    const kept = await save(2);
+    const { restorableUntil } = await storage.remove(image.filename);
+    await reopen(() => loseCatalog(basePath));
+    expect([await live(), await trash()]).toEqual([[kept.filename], [image.filename]]);
+    expect((await storage.listTrash())[0]!.purgeTime).toEqual(restorableUntil);
+    expect(plain(await storage.restore(image.filename))).toEqual(plain(image));
+  });
+
+  it('has what was restored live, and what was purged nowhere', async () => {
+    const gone = await save(2);
+    await storage.remove(image.filename);
+    await storage.restore(image.filename);
+    await storage.remove(gone.filename);
+    await storage.purge({ all: true });
+    await reopen(() => loseCatalog(basePath));
+    expect([await live(), await trash()]).toEqual([[image.filename], []]);
+    expect(await findings({ deep: true })).toEqual([]);
+  });
+
+  it('takes a file of the trash that no line tells of for deleted when it came there', async () => {
+    await storage.remove(image.filename);
+    await reopen(async () => {
+      await loseCatalog(basePath);
+      await rm(join(basePath, 'metadata/logs/audit.jsonl'));
+    });
+    const [found] = await storage.listTrash();
+    expect(Math.abs(found!.deleteTime!.getTime() - Date.now())).toBeLessThan(60_000);
+    expect(found!.purgeTime!.getTime() - found!.deleteTime!.getTime()).toBe(7 * DAY_MS);
+  });
+
+  it('trashes what its last line has there, although its files were not moved', async () => {
+    await storage.remove(image.filename);
+    const places = placesOf(image);
+    await reopen(async () => {
+      await loseCatalog(basePath);
+      for (const [at, path] of places.trashed.entries()) {
+        await rename(join(basePath, path), join(basePath, places.live.at(-1 - at)!));
+      }
+    });
+    expect([await live(), await trash()]).toEqual([[], [image.filename]]);
+    expect(await filesOf(image)).toEqual(places.trashed);
+  });
+});
+
+describe('a catalog of another moment that was put back', () => {
+  /** Puts the catalog of this moment back after the work. */
+  async function after(work: () => Promise<unknown>): Promise<void> {
+    const kept = join(folder, 'kept.db');
+    await reopen(() => copyFile(join(basePath, 'metadata/catalog.db'), kept));
+    await work();
+    await reopen(() => copyFile(kept, join(basePath, 'metadata/catalog.db')));
+  }
+
+  it('of before the delete: it stays deleted', async () => {
+    await after(() => storage.remove(image.filename));
+    expect([await live(), await trash()]).toEqual([[], [image.filename]]);
+    expect(plain(await storage.restore(image.filename))).toEqual(plain(image));
+  });
+
+  it('of between: it stays restored', async () => {
+    await storage.remove(image.filename);
+    await after(() => storage.restore(image.filename));
+    expect([await live(), await trash()]).toEqual([[image.filename], []]);
+    expect(await findings({ deep: true })).toEqual([]);
+  });
+
+  it('of after the restore: it is deleted again, and kept for its time', async () => {
+    await storage.remove(image.filename);
+    await storage.restore(image.filename);
+    let until: Date | undefined;
+    await after(async () => {
+      ({ restorableUntil: until } = await storage.remove(image.filename));
+    });
+    expect([await live(), await trash()]).toEqual([[], [image.filename]]);
+    expect((await storage.listTrash())[0]!.purgeTime).toEqual(until);
+  });
+
+  it('of before the purge: it stays purged', async () => {
+    await storage.remove(image.filename);
+    await after(() => storage.purge({ all: true }));
+    expect([await live(), await trash()]).toEqual([[], []]);
+  });
+});
+
+it('deletes for good where it is turned off, and keeps what it has', async () => {
+  const other = await save(2);
+  await storage.remove(image.filename);
+  await storage.close();
+  storage = await open(0);
+  expect(await storage.remove(other.filename)).toEqual({ deleted: true });
+  expect(await filesOf(other)).toEqual([]);
+  expect(await trash()).toEqual([image.filename]);
+  expect(plain(await storage.restore(image.filename))).toEqual(plain(image));
+});
+
+it('refuses to restore an image of which somebody removed the file', async () => {
+  await storage.remove(image.filename);
+  await rm(join(basePath, placesOf(image).trashed[1]!));
+  await expect(storage.restore(image.filename)).rejects.toMatchObject({ reason: 'BYTES_MISSING' });
+  expect(await trash()).toEqual([image.filename]);
+});
+
+it('writes lines to the audit log that an older version takes for deletes and images brought back', async () => {
+  await storage.remove(image.filename);
+  await storage.restore(image.filename);
+  await storage.remove(image.filename);
+  await storage.purge({ all: true });
+  const text = await readFile(join(basePath, 'metadata/logs/audit.jsonl'), 'utf8');
+  const lines = text
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  expect(lines.map(({ action, purgeTime }) => [action, purgeTime !== undefined])).toEqual([
+    ['delete', true],
+    ['adopt', false],
+    ['delete', true],
+    ['delete', false],
+  ]);
+});
+
+describe('verify', () => {
+  const inStore = (path: string) => join(basePath, path);
+
+  it('reports an image of the trash whose file is gone, changed or torn, and writes its record again', async () => {
+    const others = [await save(2), await save(3)] as const;
+    for (const { filename } of [image, ...others]) await storage.remove(filename);
+    await reopen();
+    await rm(inStore(placesOf(image).trashed[1]!));
+    await writeFile(inStore(placesOf(others[0]).trashed[1]!), Buffer.alloc(others[0].size));
+    await writeFile(inStore(placesOf(others[1]).trashed[0]!), '{');
+    expect((await findings({ deep: true, repair: true })).map(({ problem, remedy }) => [problem, remedy])).toEqual(
+      expect.arrayContaining([
+        ['bytes_missing', 'none'],
+        ['checksum_differs', 'none'],
+        ['record_damaged', 'restored'],
+      ]),
+    );
+    expect(plain(await storage.restore(others[1].filename))).toEqual(plain(others[1]));
+  });
+
+  it('brings a file that was moved to the wrong tree back where its image is', async () => {
+    const other = await save(4);
+    await untilNothingIsStaged(basePath);
+    await storage.remove(image.filename);
+    await reopen();
+    const [trashed, kept] = [placesOf(image), placesOf(other)];
+    await rename(inStore(trashed.trashed[1]!), inStore(trashed.live[0]!));
+    await rename(inStore(kept.live[0]!), inStore(kept.trashed[1]!));
+    expect(await findings({ repair: true })).toHaveLength(2);
+    expect(await findings({ deep: true })).toEqual([]);
+    expect(await filesOf(other)).toEqual(kept.live);
+    expect(await filesOf(image)).toEqual(trashed.trashed);
+  });
+
+  it('takes a file of the trash without a row into the trash from now on, never live', async () => {
+    await storage.remove(image.filename);
+    const [record, bytes] = placesOf(image).trashed as [string, string];
+    await Promise.all([copyFile(inStore(record), join(folder, 'r')), copyFile(inStore(bytes), join(folder, 'b'))]);
+    await storage.purge({ all: true });
+    await reopen(async () => {
+      await loseCatalog(basePath);
+      await rm(inStore('metadata/logs/audit.jsonl'));
+    });
+    await Promise.all([copyFile(join(folder, 'r'), inStore(record)), copyFile(join(folder, 'b'), inStore(bytes))]);
+    expect(await findings({ repair: true })).toMatchObject([{ problem: 'not_committed', remedy: 'adopted' }]);
+    expect([await live(), await trash()]).toEqual([[], [image.filename]]);
+    expect(plain(await storage.restore(image.filename))).toEqual(plain(image));
+  });
+
+  it('puts aside what lies in the trash and was purged, or is no image', async () => {
+    await storage.remove(image.filename);
+    const [, bytes] = placesOf(image).trashed as [string, string];
+    await copyFile(inStore(bytes), join(folder, 'b'));
+    await storage.purge({ all: true });
+    await reopen();
+    await copyFile(join(folder, 'b'), inStore(bytes));
+    await writeFile(inStore('metadata/trash/images/generations/note.txt'), 'x');
+    const found = await findings({ repair: true });
+    expect(found.map(({ problem, remedy }) => `${problem} ${remedy}`).sort()).toEqual([
+      'deleted_before quarantined',
+      'foreign quarantined',
+    ]);
+    expect(await findings()).toEqual([]);
+  });
+});
