@@ -106,12 +106,12 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     const schedule = new RetentionSchedule({
       ...{ provider, policies, log, now, elapsed, file },
       quietUntil: async () => (await folded(this.completeCatalog())).quietUntil(),
-      claim: (policy, everyMs) => folded(this.claimRun(policy, everyMs)),
-      clean: (policy, options) => this.#clean(rulesOfPolicy(policy, now()), options),
-      expire: async (signal) => {
-        const remove = async (filename: string) => (await this.#remove(filename, BY_ITSELF)).deleted;
-        return removeExpired(await this.completeCatalog(), { now: now(), signal, remove });
+      claim: async (policy, everyMs) => {
+        await folded(this.checkClock());
+        return folded(this.claimRun(policy, everyMs));
       },
+      clean: (policy, options) => this.#clean(rulesOfPolicy(policy, now()), options),
+      expire: (signal) => folded(this.#expire(signal)),
     });
     schedule.start();
     return schedule;
@@ -173,6 +173,8 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
   protected readonly guard: DiskGuard | undefined;
   /** Where the runs of policies are kept; default: in memory. */
   protected readonly policyRuns: TextFile = fileInMemory();
+  /** Rejects where the clock of this machine cannot be right. */
+  protected async checkClock(): Promise<void> {}
   /** Returns whether this process may run a policy now: no other with this store has within the time. */
   protected async claimRun(_policy: string, _everyMs: number): Promise<boolean> {
     return true;
@@ -308,7 +310,7 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     const isInTrash = !removal.done && options.permanent && !options.sparePinned;
     const { done, bytesRemain, purgeTime } = isInTrash ? await this.purgeTrashed(filename) : removal;
     if (bytesRemain !== undefined) throw bytesRemain;
-    return { deleted: done, ...(purgeTime !== undefined && { restorableUntil: new Date(purgeTime) }) };
+    return { deleted: done, ...(done && purgeTime !== undefined && { restorableUntil: new Date(purgeTime) }) };
   }
 
   restore(filename: string): Promise<StorageItem> {
@@ -334,7 +336,9 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
 
   purge(options: PurgeOptions): Promise<PurgeResult> {
     const purge = (filename: string) => this.purgeTrashed(filename);
-    return this.#untilClosed(async () => folded(purgeTrash(await this.completeCatalog(), options, purge)));
+    // Named images are purged without the catalog.
+    const dueTrash = async (limit: number) => (await this.completeCatalog()).dueTrash(limit);
+    return this.#untilClosed(() => folded(purgeTrash({ dueTrash }, options, purge)));
   }
 
   list(options: ListOptions = {}): ImageList {
@@ -387,6 +391,14 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     };
     const result = await folded(cleanUp(catalog, rules, { ...options, remove }));
     return { ...result, ...(purgeTime && { restorableUntil: new Date(purgeTime) }) };
+  }
+
+  async #expire(signal: AbortSignal): Promise<{ count: number; bytes: number }> {
+    const [catalog, now] = [await this.completeCatalog(), this.context.now()];
+    if ((await catalog.expired(1, now)).length === 0) return { count: 0, bytes: 0 };
+    await this.checkClock();
+    const remove = async (filename: string) => (await this.#remove(filename, BY_ITSELF)).deleted;
+    return removeExpired(catalog, { now, signal, remove });
   }
 
   async getStatistics(): Promise<ProviderStatistics> {
