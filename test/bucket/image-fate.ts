@@ -11,21 +11,27 @@ export interface TrashRule {
   now: () => number;
 }
 
-/** A deed under way, or one whose answer never came: it may still happen. */
-interface OpenDeed {
+/** A deed under way, or one whose answer never came: it may still happen, once. */
+export interface OpenDeed {
   deed: Deed;
-  /** What could be there when it began, itself included. */
-  possible: ReadonlySet<State>;
-  /** Nothing else was open, and this was the last that began. */
-  isAlone: boolean;
-  number: number;
 }
+
+/** One of the courses that things may have taken: what is there, and for each open deed whether it was done, or refused. */
+interface Course {
+  state: State;
+  outcomes: ('open' | 'done' | 'refused')[];
+}
+
+/** With more at once, everything counts as possible. */
+const MOST_OPEN = 6;
+const ANYTHING: readonly State[] = ['live', 'trashed', 'gone'];
 
 export class Fate {
   readonly #trash: TrashRule | undefined;
-  #possible: ReadonlySet<State> = new Set(['live']);
-  readonly #open = new Set<OpenDeed>();
+  #courses: Course[] = [{ state: 'live', outcomes: [] }];
+  readonly #open: OpenDeed[] = [];
   #begun = 0;
+  #isLost = false;
   /** Before that, nothing is purged by its age. */
   #purgeFrom = Number.POSITIVE_INFINITY;
 
@@ -35,14 +41,12 @@ export class Fate {
   }
 
   get possible(): ReadonlySet<State> {
-    const deeds: Deed[] = [...this.#open].map(({ deed }) => deed);
-    if (this.#trash && this.#trash.now() >= this.#purgeFrom) deeds.push('purge');
-    this.#possible = this.#reached(this.#possible, deeds);
-    return this.#possible;
+    this.#follow();
+    return new Set(this.#isLost ? ANYTHING : this.#courses.map(({ state }) => state));
   }
 
   get isLive(): boolean {
-    return this.#open.size === 0 && this.isSurely('live');
+    return this.#open.length === 0 && this.isSurely('live');
   }
 
   isSurely(...states: State[]): boolean {
@@ -56,65 +60,83 @@ export class Fate {
   }
 
   begin(deed: Deed): OpenDeed {
-    const isAlone = this.#open.size === 0;
     this.#begun += 1;
-    const possible = this.possible;
-    const begun: OpenDeed = { deed, possible, isAlone, number: this.#begun };
-    this.#open.add(begun);
+    this.#follow();
+    const open = { deed };
+    this.#open.push(open);
+    this.#isLost ||= this.#open.length > MOST_OPEN;
+    this.#courses = this.#isLost
+      ? []
+      : this.#courses.map(({ state, outcomes }) => ({ state, outcomes: [...outcomes, 'open'] }));
     if (deed === 'delete' && this.#trash) {
       this.#purgeFrom = Math.min(this.#purgeFrom, this.#trash.now() + this.#trash.keepMs);
     }
-    return begun;
+    return open;
   }
 
   /** Without an end a deed stays open. */
-  end(deed: OpenDeed, wasDone: boolean): void {
-    const isAlone = deed.isAlone && deed.number === this.#begun;
-    const steps = this.#stepsOf(deed.deed).filter(([from]) => deed.possible.has(from));
-    if (wasDone) expect(steps.length > 0 || !isAlone, `${deed.deed} of what was ${[...deed.possible]}`).toBe(true);
-    this.#possible = this.possible;
-    this.#open.delete(deed);
-    if (wasDone && (deed.deed === 'purge' || this.#stepsOf(deed.deed).every(([, to]) => to === 'gone'))) {
-      this.#possible = new Set(['gone']);
-    } else if (isAlone) {
-      const left = wasDone
-        ? steps.map(([, to]) => to)
-        : [...deed.possible].filter((state) => !steps.some(([from]) => from === state));
-      expect(left, `${deed.deed} not done of what was ${[...deed.possible]}`).not.toEqual([]);
-      this.#possible = new Set(left);
-    }
-    if (this.isSurely('live')) this.#purgeFrom = Number.POSITIVE_INFINITY;
+  end(deed: OpenDeed, outcome: 'done' | 'refused'): void {
+    this.#close(deed, outcome);
+    if (this.#open.length === 0 && this.isSurely('live')) this.#purgeFrom = Number.POSITIVE_INFINITY;
   }
 
-  /** The deed was refused, and has changed nothing. */
+  /** The deed failed, and has changed nothing. */
   drop(deed: OpenDeed): void {
-    this.#possible = this.possible;
-    this.#open.delete(deed);
+    this.#close(deed, 'open');
   }
 
   /** Nothing is open any more, and this is what is there. */
-  settle(state: State, purgeTime = Number.POSITIVE_INFINITY): void {
-    this.#open.clear();
-    this.#possible = new Set([state]);
+  settle(state: State, purgeTime: number = Number.POSITIVE_INFINITY): void {
+    this.#open.length = 0;
+    this.#isLost = false;
+    this.#courses = [{ state, outcomes: [] }];
     this.#purgeFrom = purgeTime;
   }
 
-  #stepsOf(deed: Deed): [State, State][] {
-    if (deed === 'restore') return [['trashed', 'live']];
-    if (deed === 'purge') return [['trashed', 'gone']];
-    if (deed === 'delete') return [['live', this.#trash ? 'trashed' : 'gone']];
-    return [
-      ['live', 'gone'],
-      ['trashed', 'gone'],
-    ];
+  #close(deed: OpenDeed, outcome: Course['outcomes'][number]): void {
+    this.#follow();
+    const at = this.#open.indexOf(deed);
+    this.#open.splice(at, 1);
+    if (this.#isLost) return;
+    const before = [...this.possible];
+    this.#courses = this.#courses
+      .filter(({ outcomes }) => outcomes[at] === outcome)
+      .map(({ state, outcomes }) => ({ state, outcomes: outcomes.toSpliced(at, 1) }));
+    expect(this.#courses, `${deed.deed} ${outcome} of what may be ${before}`).not.toEqual([]);
   }
 
-  #reached(from: ReadonlySet<State>, deeds: Deed[]): ReadonlySet<State> {
-    const reached = new Set(from);
-    for (let size = 0; size !== reached.size; ) {
-      size = reached.size;
-      for (const [start, end] of deeds.flatMap((deed) => this.#stepsOf(deed))) if (reached.has(start)) reached.add(end);
+  /** Lets all that is open happen, or not, in any order. */
+  #follow(): void {
+    const known = new Map(this.#courses.map((course) => [JSON.stringify(course), course]));
+    for (const course of known.values()) {
+      for (const next of this.#nextOf(course)) known.set(JSON.stringify(next), next);
     }
-    return reached;
+    this.#courses = [...known.values()];
+  }
+
+  *#nextOf({ state, outcomes }: Course): Generator<Course> {
+    const isOverdue = this.#trash !== undefined && this.#trash.now() >= this.#purgeFrom;
+    if (isOverdue && state === 'trashed') yield { state: 'gone', outcomes };
+    for (const [at, { deed }] of this.#open.entries()) {
+      if (outcomes[at] !== 'open') continue;
+      const result = this.#resultOf(deed, state);
+      if (result !== undefined) yield { state: result, outcomes: outcomes.with(at, 'done') };
+      // It looks first in one place, then in the other.
+      const mayMiss = deed === 'destroy' && this.#open.length > 1;
+      if (result === undefined || mayMiss) yield { state, outcomes: outcomes.with(at, 'refused') };
+      // Of two restores at once, both may tell that they did it.
+      if (deed === 'restore' && state === 'live' && this.#open.length > 1) {
+        yield { state, outcomes: outcomes.with(at, 'done') };
+      }
+    }
+  }
+
+  /** Returns what the deed makes of an image, or undefined where it is refused. */
+  #resultOf(deed: Deed, state: State): State | undefined {
+    if (state === 'gone') return undefined;
+    if (deed === 'destroy') return 'gone';
+    if (deed === 'delete') return state !== 'live' ? undefined : this.#trash ? 'trashed' : 'gone';
+    if (state === 'live') return undefined;
+    return deed === 'restore' ? 'live' : 'gone';
   }
 }
