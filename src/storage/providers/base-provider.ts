@@ -5,7 +5,8 @@ import { Slots } from '../async/slots.ts';
 import type { ChangeOutcome, ImageIndex } from '../catalog/catalog.ts';
 import { THIS_PROCESS } from '../domain/caller.ts';
 import { type CheckedChanges, MAX_TAGS } from '../domain/changes.ts';
-import { folded, invalidField, StorageError, throwIfCancelled } from '../domain/errors.ts';
+import type { DiskLimits } from '../domain/config.ts';
+import { folded, invalidField, StorageError, throwIfCancelled, toStorageError } from '../domain/errors.ts';
 import { generationOf } from '../domain/generation.ts';
 import type { ImageMetadata, StorageItem, StorageResult, StoredImage } from '../domain/image.ts';
 import type { StoredState, VerifyEvent, VerifyOptions } from '../domain/maintenance.ts';
@@ -48,9 +49,15 @@ import { checkTotals } from '../lists/totals.ts';
 import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
 import { allRecords, measureRecords } from '../maintenance/records.ts';
 import { searchFindings, verifyEvents } from '../maintenance/verify.ts';
-import { checkCleanup, cleanUp } from '../retention/cleanup.ts';
+import { type Cleaned, checkCleanup, checkPolicyAlone, cleanUp, policyNotFound } from '../retention/cleanup.ts';
+import { DiskGuard } from '../retention/disk-guard.ts';
+import { removeExpired } from '../retention/expiry.ts';
+import { fileInMemory, type TextFile } from '../retention/policy-runs.ts';
 import { purgeTrash } from '../retention/purge.ts';
+import { type Rules, rulesOfCleanup, rulesOfPolicy } from '../retention/rules.ts';
+import { RetentionSchedule } from '../retention/schedule.ts';
 import { bodyOf, CHUNK_BYTES, singleChunk } from '../transfer/body.ts';
+import { countedUpload } from '../transfer/counted-upload.ts';
 import { receiveCopy, receiveImage } from '../transfer/receive.ts';
 import type { CopyUpload, ImageList, Maintainable, ProviderContext, StorageProvider, Upload } from '../types.ts';
 
@@ -73,11 +80,15 @@ export interface RemoveOptions {
 /** `bytesRemain`: the image is deleted, but its bytes are there. `purgeTime`: it is in the trash until then, ms since 1970. */
 export type Removal = ChangeOutcome & { bytesRemain?: StorageError; purgeTime?: number };
 
+/** How images go that nobody named. */
+const BY_ITSELF = { sparePinned: true, permanent: false };
+
 export abstract class BaseProvider implements StorageProvider, Maintainable {
   readonly name: string;
   abstract readonly storageType: string;
   protected readonly context: ProviderContext;
   readonly #slots: Slots;
+  readonly #schedule: RetentionSchedule;
   readonly #running = new Set<Promise<unknown>>();
   #closed: Promise<void> | undefined;
 
@@ -86,6 +97,24 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     this.name = context.name;
     const { maxSaves: size, saveQueueMs: waitMs, leastBytesPerSecond } = context.limits;
     this.#slots = new Slots({ size, waitMs, leastBytesPerSecond });
+    this.#schedule = this.#openSchedule();
+  }
+
+  #openSchedule(): RetentionSchedule {
+    const { name: provider, policies = [], log, now, elapsed } = this.context;
+    const file: TextFile = { read: () => this.policyRuns.read(), write: (text) => this.policyRuns.write(text) };
+    const schedule = new RetentionSchedule({
+      ...{ provider, policies, log, now, elapsed, file },
+      quietUntil: async () => (await folded(this.completeCatalog())).quietUntil(),
+      claim: async (policy, everyMs) => {
+        await folded(this.checkClock());
+        return folded(this.claimRun(policy, everyMs));
+      },
+      clean: (policy, options) => this.#clean(rulesOfPolicy(policy, now()), options),
+      expire: (signal) => folded(this.#expire(signal)),
+    });
+    schedule.start();
+    return schedule;
   }
 
   abstract get health(): ProviderHealth;
@@ -142,9 +171,36 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     forget: (filename: string) => Promise<boolean>,
   ): AsyncIterable<Checked>;
   protected abstract capacity(): Promise<{ capacityBytes?: number; freeBytes?: number }>;
+  /** Keeps the store below its limits; unset: it has none. */
+  protected readonly guard: DiskGuard | undefined;
+  /** Where the runs of policies are kept; default: in memory. */
+  protected readonly policyRuns: TextFile = fileInMemory();
+  /** Rejects where the clock of this machine cannot be right. */
+  protected async checkClock(): Promise<void> {}
+  /** Returns whether this process may run a policy now: no other with this store has within the time. */
+  protected async claimRun(_policy: string, _everyMs: number): Promise<boolean> {
+    return true;
+  }
+
+  /** Returns a guard for these limits, or undefined without any. */
+  protected guardOf(limits: DiskLimits, freeBytes: () => Promise<number>): DiskGuard | undefined {
+    if (limits.minFreeBytes === undefined && limits.maxStoreBytes === undefined) return undefined;
+    const { name, log, now } = this.context;
+    const freedBy = async (removal: Promise<Removal>) => {
+      const removed = await removal;
+      return removed.done ? removed.record.size : 0;
+    };
+    return new DiskGuard(limits, {
+      ...{ name, log, now, freeBytes },
+      catalog: () => this.completeCatalog(),
+      purge: (filename) => freedBy(this.purgeTrashed(filename)),
+      evict: (filename) => freedBy(this.removeLive(filename, { sparePinned: true, permanent: true })),
+    });
+  }
 
   close(): Promise<void> {
-    this.#closed ??= Promise.allSettled([this.beginClose(closing()), ...this.#running]).then(() => this.release());
+    const ends = () => [this.beginClose(closing()), this.#schedule.stop(), ...this.#running];
+    this.#closed ??= Promise.allSettled(ends()).then(() => this.release());
     return this.#closed;
   }
 
@@ -174,8 +230,11 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     const slot = await this.#slots.acquire(caller, options);
     try {
       await folded(this.checkWritable(options.size ?? 0));
-      const receiver = { context: this.context, slot, openUpload: this.openUpload.bind(this) };
-      const committed = await receiveImage(source, checked, { ...options, idempotencyKey }, receiver);
+      const committed = await this.#withRoom(options.size, (counted) => {
+        const openUpload = async (...upload: [string, number?]) => counted(await this.openUpload(...upload));
+        const receiver = { context: this.context, slot, openUpload };
+        return receiveImage(source, checked, { ...options, idempotencyKey }, receiver);
+      });
       committed.settled.then(slot.release, slot.release);
       const { record, replayed, deleted } = committed;
       if (deleted && options.unlessDeleted) throw deletedBefore();
@@ -183,6 +242,26 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     } catch (error) {
       slot.release();
       throw slot.signal.aborted ? slot.signal.reason : error;
+    }
+  }
+
+  /** Runs work that stores an image, once there is room for it. */
+  async #withRoom<T extends { replayed: boolean }>(
+    size: number | undefined,
+    work: (counted: (upload: Upload) => Upload) => Promise<T>,
+  ): Promise<T> {
+    if (this.guard === undefined) return work((upload) => upload);
+    const reservation = await folded(this.guard.reserve(size));
+    let mayBeStored = false;
+    try {
+      const stored = await work((upload) => countedUpload(upload, reservation.received));
+      mayBeStored = !stored.replayed;
+      return stored;
+    } catch (error) {
+      mayBeStored = toStorageError(error).outcomeUnknown;
+      throw error;
+    } finally {
+      reservation.end(mayBeStored);
     }
   }
 
@@ -279,29 +358,55 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
   }
 
   async cleanup(options: CleanupOptions): Promise<CleanupResult> {
-    const now = this.context.now();
-    checkCleanup(options, now);
-    const { permanent = false, dryRun } = options;
+    const rules = this.#rulesOf(options);
     return this.#untilClosed(async () => {
-      const catalog = await folded(this.currentCatalog());
-      this.checkCountable();
-      let purgeTime = permanent ? undefined : await folded(this.nextPurgeTime(now));
-      const remove = async (filename: string) => {
-        const { deleted, restorableUntil } = await this.#remove(filename, { sparePinned: true, permanent });
-        // The first to be purged tells until when all can be brought back.
-        if (deleted && !dryRun) purgeTime = Math.min(purgeTime ?? 0, restorableUntil?.getTime() ?? 0);
-        return deleted;
-      };
-      const result = await folded(cleanUp(catalog, options, now, remove));
-      return { ...result, ...(purgeTime && { restorableUntil: new Date(purgeTime) }) };
+      const { keptNew: _, ...result } = await this.#clean(rules, options);
+      return result;
     });
+  }
+
+  /** Throws what `cleanup` rejects with for its options. */
+  #rulesOf(options: CleanupOptions): Rules {
+    const now = this.context.now();
+    if (options.policy === undefined) {
+      checkCleanup(options, now);
+      return rulesOfCleanup(options, now);
+    }
+    checkPolicyAlone(options);
+    const policy = this.context.policies?.find(({ name }) => name === options.policy);
+    if (policy !== undefined) return rulesOfPolicy(policy, now);
+    throw policyNotFound();
+  }
+
+  async #clean(rules: Rules, options: CleanupOptions): Promise<Cleaned> {
+    const { permanent = false, dryRun } = options;
+    const catalog = await folded(this.currentCatalog());
+    this.checkCountable();
+    let purgeTime = permanent ? undefined : await folded(this.nextPurgeTime(rules.now));
+    const remove = async (filename: string) => {
+      const { deleted, restorableUntil } = await this.#remove(filename, { ...BY_ITSELF, permanent });
+      // The first to be purged tells until when all can be brought back.
+      if (deleted && !dryRun) purgeTime = Math.min(purgeTime ?? 0, restorableUntil?.getTime() ?? 0);
+      return deleted;
+    };
+    const result = await folded(cleanUp(catalog, rules, { ...options, remove }));
+    return { ...result, ...(purgeTime && { restorableUntil: new Date(purgeTime) }) };
+  }
+
+  async #expire(signal: AbortSignal): Promise<{ count: number; bytes: number }> {
+    const [catalog, now] = [await this.completeCatalog(), this.context.now()];
+    if ((await catalog.expired(1, now)).length === 0) return { count: 0, bytes: 0 };
+    await this.checkClock();
+    const remove = async (filename: string) => (await this.#remove(filename, BY_ITSELF)).deleted;
+    return removeExpired(catalog, { now, signal, remove });
   }
 
   async getStatistics(): Promise<ProviderStatistics> {
     const catalog = await folded(this.completeCatalog());
-    const [{ oldest, newest, ...counts }, capacity] = await Promise.all([
+    const [{ oldest, newest, ...counts }, capacity, policies] = await Promise.all([
       folded(catalog.statistics()),
       folded(this.capacity()),
+      this.#schedule.statistics(),
     ]);
     return {
       provider: this.name,
@@ -309,6 +414,7 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
       ...counts,
       ...datesOf({ oldest, newest }),
       ...capacity,
+      policies,
     };
   }
 
@@ -367,7 +473,11 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     return this.#untilClosed(async () => {
       checkImageSize(record.size, this.context.limits);
       await folded(this.checkWritable(record.size));
-      return receiveCopy(record, bytes, signal, this.openCopy.bind(this));
+      const { isNew } = await this.#withRoom(record.size, async () => {
+        const isNew = await receiveCopy(record, bytes, signal, this.openCopy.bind(this));
+        return { isNew, replayed: !isNew };
+      });
+      return isNew;
     });
   }
 
