@@ -9,7 +9,9 @@ import { StorageError } from '../domain/errors.ts';
 import type { Logger } from '../domain/logger.ts';
 
 /** How long what the store and the disk say is used again, unless a save would be refused by it. */
-const FRESH_MS = 500;
+const FRESH_MS = 100;
+/** What a save takes of the disk for its record and the catalog. */
+const HEADROOM_BYTES = 256 * 1024;
 /** What eviction spares that came after that. */
 const SPARED_MS = 60 * 60 * 1000;
 const GROUP_SIZE = 100;
@@ -172,10 +174,10 @@ export class DiskGuard {
 
   #crossed({ storedBytes, freeBytes }: Measured, more: number): StorageError | undefined {
     const { maxStoreBytes = Number.POSITIVE_INFINITY, minFreeBytes = 0 } = this.#limits;
-    let [wouldBe, free] = [storedBytes + more, freeBytes - more];
+    let [wouldBe, free] = [storedBytes + more, freeBytes - more - HEADROOM_BYTES];
     for (const { bytes, known } of this.#reserved) {
       wouldBe += bytes;
-      free -= bytes - known;
+      free -= bytes - known + HEADROOM_BYTES;
     }
     if (wouldBe > maxStoreBytes) {
       const message = `the store may have ${inWords(maxStoreBytes)} (maxStoreBytes) and would have ${inWords(wouldBe)}`;
