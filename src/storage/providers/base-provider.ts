@@ -49,13 +49,10 @@ import { checkTotals } from '../lists/totals.ts';
 import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
 import { allRecords, measureRecords } from '../maintenance/records.ts';
 import { searchFindings, verifyEvents } from '../maintenance/verify.ts';
-import { type Cleaned, checkCleanup, checkPolicyAlone, cleanUp, policyNotFound } from '../retention/cleanup.ts';
-import { DiskGuard } from '../retention/disk-guard.ts';
-import { removeExpired } from '../retention/expiry.ts';
+import { createGuard, type DiskGuard } from '../retention/disk-guard.ts';
 import { fileInMemory, type TextFile } from '../retention/policy-runs.ts';
 import { purgeTrash } from '../retention/purge.ts';
-import { type Rules, rulesOfCleanup, rulesOfPolicy } from '../retention/rules.ts';
-import { RetentionSchedule } from '../retention/schedule.ts';
+import { type RetainedStore, Retention } from '../retention/retention.ts';
 import { bodyOf, CHUNK_BYTES, singleChunk } from '../transfer/body.ts';
 import { countedUpload } from '../transfer/counted-upload.ts';
 import { receiveCopy, receiveImage } from '../transfer/receive.ts';
@@ -80,15 +77,12 @@ export interface RemoveOptions {
 /** `bytesRemain`: the image is deleted, but its bytes are there. `purgeTime`: it is in the trash until then, ms since 1970. */
 export type Removal = ChangeOutcome & { bytesRemain?: StorageError; purgeTime?: number };
 
-/** How images go that nobody named. */
-const BY_ITSELF = { sparePinned: true, permanent: false };
-
 export abstract class BaseProvider implements StorageProvider, Maintainable {
   readonly name: string;
   abstract readonly storageType: string;
   protected readonly context: ProviderContext;
   readonly #slots: Slots;
-  readonly #schedule: RetentionSchedule;
+  readonly #retention: Retention;
   readonly #running = new Set<Promise<unknown>>();
   #closed: Promise<void> | undefined;
 
@@ -97,24 +91,21 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     this.name = context.name;
     const { maxSaves: size, saveQueueMs: waitMs, leastBytesPerSecond } = context.limits;
     this.#slots = new Slots({ size, waitMs, leastBytesPerSecond });
-    this.#schedule = this.#openSchedule();
+    this.#retention = new Retention(this.#retained());
   }
 
-  #openSchedule(): RetentionSchedule {
-    const { name: provider, policies = [], log, now, elapsed } = this.context;
-    const file: TextFile = { read: () => this.policyRuns.read(), write: (text) => this.policyRuns.write(text) };
-    const schedule = new RetentionSchedule({
-      ...{ provider, policies, log, now, elapsed, file },
-      quietUntil: async () => (await folded(this.completeCatalog())).quietUntil(),
-      claim: async (policy, everyMs) => {
-        await folded(this.checkClock());
-        return folded(this.claimRun(policy, everyMs));
-      },
-      clean: (policy, options) => this.#clean(rulesOfPolicy(policy, now()), options),
-      expire: (signal) => folded(this.#expire(signal)),
-    });
-    schedule.start();
-    return schedule;
+  #retained(): RetainedStore {
+    return {
+      context: this.context,
+      policyRuns: () => this.policyRuns,
+      completeCatalog: () => this.completeCatalog(),
+      currentCatalog: () => this.currentCatalog(),
+      checkCountable: () => this.checkCountable(),
+      nextPurgeTime: (now) => this.nextPurgeTime(now),
+      remove: (filename, permanent) => this.#remove(filename, { sparePinned: true, permanent }),
+      checkClock: () => this.checkClock(),
+      claimRun: (policy, everyMs) => this.claimRun(policy, everyMs),
+    };
   }
 
   abstract get health(): ProviderHealth;
@@ -180,24 +171,19 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     return true;
   }
 
-  /** Returns a guard for these limits, or undefined without any. */
+  /** Returns a guard for these limits. */
   protected guardOf(limits: DiskLimits, freeBytes: () => Promise<number>): DiskGuard | undefined {
-    if (limits.minFreeBytes === undefined && limits.maxStoreBytes === undefined) return undefined;
-    const { name, log, now } = this.context;
-    const freedBy = async (removal: Promise<Removal>) => {
-      const removed = await removal;
-      return removed.done ? removed.record.size : 0;
-    };
-    return new DiskGuard(limits, {
-      ...{ name, log, now, freeBytes },
+    return createGuard(limits, {
+      context: this.context,
+      freeBytes,
       catalog: () => this.completeCatalog(),
-      purge: (filename) => freedBy(this.purgeTrashed(filename)),
-      evict: (filename) => freedBy(this.removeLive(filename, { sparePinned: true, permanent: true })),
+      purge: (filename) => this.purgeTrashed(filename),
+      evict: (filename) => this.removeLive(filename, { sparePinned: true, permanent: true }),
     });
   }
 
   close(): Promise<void> {
-    const ends = () => [this.beginClose(closing()), this.#schedule.stop(), ...this.#running];
+    const ends = () => [this.beginClose(closing()), this.#retention.stop(), ...this.#running];
     this.#closed ??= Promise.allSettled(ends()).then(() => this.release());
     return this.#closed;
   }
@@ -358,47 +344,7 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
   }
 
   async cleanup(options: CleanupOptions): Promise<CleanupResult> {
-    const rules = this.#rulesOf(options);
-    return this.#untilClosed(async () => {
-      const { keptNew: _, ...result } = await this.#clean(rules, options);
-      return result;
-    });
-  }
-
-  /** Throws what `cleanup` rejects with for its options. */
-  #rulesOf(options: CleanupOptions): Rules {
-    const now = this.context.now();
-    if (options.policy === undefined) {
-      checkCleanup(options, now);
-      return rulesOfCleanup(options, now);
-    }
-    checkPolicyAlone(options);
-    const policy = this.context.policies?.find(({ name }) => name === options.policy);
-    if (policy !== undefined) return rulesOfPolicy(policy, now);
-    throw policyNotFound();
-  }
-
-  async #clean(rules: Rules, options: CleanupOptions): Promise<Cleaned> {
-    const { permanent = false, dryRun } = options;
-    const catalog = await folded(this.currentCatalog());
-    this.checkCountable();
-    let purgeTime = permanent ? undefined : await folded(this.nextPurgeTime(rules.now));
-    const remove = async (filename: string) => {
-      const { deleted, restorableUntil } = await this.#remove(filename, { ...BY_ITSELF, permanent });
-      // The first to be purged tells until when all can be brought back.
-      if (deleted && !dryRun) purgeTime = Math.min(purgeTime ?? 0, restorableUntil?.getTime() ?? 0);
-      return deleted;
-    };
-    const result = await folded(cleanUp(catalog, rules, { ...options, remove }));
-    return { ...result, ...(purgeTime && { restorableUntil: new Date(purgeTime) }) };
-  }
-
-  async #expire(signal: AbortSignal): Promise<{ count: number; bytes: number }> {
-    const [catalog, now] = [await this.completeCatalog(), this.context.now()];
-    if ((await catalog.expired(1, now)).length === 0) return { count: 0, bytes: 0 };
-    await this.checkClock();
-    const remove = async (filename: string) => (await this.#remove(filename, BY_ITSELF)).deleted;
-    return removeExpired(catalog, { now, signal, remove });
+    return this.#untilClosed(this.#retention.cleanup(options));
   }
 
   async getStatistics(): Promise<ProviderStatistics> {
@@ -406,7 +352,7 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     const [{ oldest, newest, ...counts }, capacity, policies] = await Promise.all([
       folded(catalog.statistics()),
       folded(this.capacity()),
-      this.#schedule.statistics(),
+      this.#retention.statistics(),
     ]);
     return {
       provider: this.name,
