@@ -43,7 +43,7 @@ export class Losses {
   /** Returns the change for a live image whose record, last seen with the ETag `over`, is gone without a tombstone. */
   gone(filename: string, absent: FoundRecord & { kind: 'absent' }, over: string): BucketChange {
     this.#gone.push(filename);
-    return this.#keeps ? { kind: 'missing', filename, over } : discovery(filename, absent, over);
+    return this.#keeps ? { kind: 'missing', filename, over } : discovery(this.#store, filename, absent, over);
   }
 
   /** Counts those whose changes were written: a comparison that failed before that finds them again. */

@@ -65,6 +65,8 @@ class BucketCheck {
         return { sizeBytes: found.record.size, findings: await this.#compare(found.record, image) };
       case 'tombstone':
         return { findings: await this.#broughtBack(found.tombstone, record!, image) };
+      case 'trashed':
+        return { findings: [] };
       case 'foreign':
         return this.#damaged(filename, record!, image);
       case 'absent':
@@ -81,7 +83,7 @@ class BucketCheck {
     if (record !== undefined) return { kind: 'live', etag, record };
     const found = await readRecord(objects, filename);
     if (over !== etag && (found.kind === 'live' || found.kind === 'tombstone')) {
-      await journal.write(discovery(filename, found, over));
+      await journal.write(discovery(this.#store, filename, found, over));
     }
     return found;
   }
@@ -165,7 +167,7 @@ class BucketCheck {
     if (found.kind !== 'absent' || (await readHeaders(objects, key)) !== undefined) return { findings: [] };
     if (this.#options.forgetMissing) {
       await checkIdentity(this.#store);
-      await journal.write(discovery(filename, found, known.etag));
+      await journal.write(discovery(this.#store, filename, found, known.etag));
     }
     const remedy = this.#options.forgetMissing ? 'forgotten' : 'none';
     const finding = { problem: 'bytes_missing', remedy, key, filename, detail: 'its record is gone, too' } as const;

@@ -57,10 +57,10 @@ export function memoryStorage(objects: ObjectStore): Pick<ObjectStorageOptions, 
 
 const PAGE_SIZE = 1000;
 
-export function memoryObjects(bucket: MemoryBucket, { pageSize = PAGE_SIZE } = {}): ObjectStore {
+export function memoryObjects(bucket: MemoryBucket, { pageSize = PAGE_SIZE, now = Date.now } = {}): ObjectStore {
   const put = (key: string, bytes: Buffer, headers: ObjectHeaders) => {
     const etag = createHash('md5').update(bytes).digest('hex');
-    bucket.set(key, { bytes, etag, headers, lastModified: Date.now() });
+    bucket.set(key, { bytes, etag, headers, lastModified: now() });
     return { etag };
   };
   const existing = (key: string) => {

@@ -4,8 +4,10 @@ import { openCopy } from '../bucket/copy-in.ts';
 import { type DeleteOutcome, deleteImage } from '../bucket/delete.ts';
 import { failedWith, type StoredObject } from '../bucket/object-store.ts';
 import { type BucketOptions, type OpenStore, openStore } from '../bucket/open.ts';
+import { purgeImage } from '../bucket/purge.ts';
 import { readRange } from '../bucket/reading.ts';
 import { readRecord } from '../bucket/record-object.ts';
+import { restoreImage } from '../bucket/restore.ts';
 import { openUpload } from '../bucket/save.ts';
 import { updateImage } from '../bucket/update.ts';
 import { startUpkeep } from '../bucket/upkeep.ts';
@@ -126,26 +128,32 @@ export class ObjectStorage extends BaseProvider {
   /** Returns IMAGE_NOT_FOUND when the image was deleted since its record was read, else BYTES_MISSING. */
   async #missing({ filename }: ImageRecord): Promise<StorageError> {
     const found = await this.#folded(readRecord(this.#store.objects, filename));
-    if (found.kind === 'tombstone') return notFound();
+    if (found.kind === 'tombstone' || found.kind === 'trashed') return notFound();
     return new StorageError('BYTES_MISSING', 'the image was saved, and its object is gone');
   }
 
-  protected async removeLive(filename: string, { sparePinned }: RemoveOptions): Promise<DeleteOutcome> {
+  protected async removeLive(filename: string, { sparePinned, permanent }: RemoveOptions): Promise<DeleteOutcome> {
     if (folderOf(filename) === undefined) return { done: false, why: 'not_found' };
     this.#store.condition.checkWritable();
-    return this.#folded(deleteImage(this.#store, filename, sparePinned));
+    const keepMs = permanent ? undefined : this.#store.keepMs;
+    return this.#folded(deleteImage(this.#store, filename, { sparePinned, keepMs }));
   }
 
-  protected async bringBack(_filename: string): Promise<ChangeOutcome> {
-    return { done: false, why: 'not_found' };
+  protected async bringBack(filename: string): Promise<ChangeOutcome> {
+    if (folderOf(filename) === undefined) return { done: false, why: 'not_found' };
+    await this.checkWritable(0);
+    return this.#folded(restoreImage(this.#store, filename));
   }
 
-  protected async purgeTrashed(_filename: string): Promise<Removal> {
-    return { done: false, why: 'not_found' };
+  protected async purgeTrashed(filename: string): Promise<Removal> {
+    if (folderOf(filename) === undefined) return { done: false, why: 'not_found' };
+    this.#store.condition.checkWritable();
+    return this.#folded(purgeImage(this.#store, filename));
   }
 
-  protected async nextPurgeTime(_now: number): Promise<number | undefined> {
-    return undefined;
+  protected async nextPurgeTime(now: number): Promise<number | undefined> {
+    const { keepMs } = this.#store;
+    return keepMs === undefined ? undefined : now + keepMs;
   }
 
   protected async change(filename: string, changes: CheckedChanges): Promise<ChangeOutcome> {
@@ -153,9 +161,14 @@ export class ObjectStorage extends BaseProvider {
     return this.#folded(updateImage(this.#store, filename, changes));
   }
 
+  protected async findTrashed(filename: string): Promise<ImageRecord | undefined> {
+    return this.#store.catalog.findTrashed(filename);
+  }
+
   protected async isDeleted(filename: string): Promise<boolean> {
     if (folderOf(filename) === undefined) return false;
-    return (await this.#folded(readRecord(this.#store.objects, filename))).kind === 'tombstone';
+    const { kind } = await this.#folded(readRecord(this.#store.objects, filename));
+    return kind === 'trashed' || kind === 'tombstone';
   }
 
   protected async openCopy(_filename: string, expectedBytes: number): Promise<CopyUpload> {

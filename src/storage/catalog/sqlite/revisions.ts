@@ -6,6 +6,7 @@ import type { Change, ChangeOutcome, UpdatedRecord } from '../catalog.ts';
 import type { Connection } from './connection.ts';
 import type { Derived } from './derived.ts';
 import type { ImageRows } from './image-rows.ts';
+import { IN_TRASH } from './migrations/007-trash.ts';
 import { REVISION } from './rows.ts';
 
 interface Labelling {
@@ -49,9 +50,11 @@ function relabel(db: Connection, seq: number, before: ImageRecord, after: ImageR
   derived.update(seq, before, after);
 }
 
-/** Returns the revision of a live image; undefined where there is none. */
-export function knownRevision(db: Connection, filename: string): number | undefined {
-  const sql = `SELECT ifnull(${REVISION}, 0) FROM images WHERE filename = ? AND delete_time IS NULL`;
+/** Returns twice the revision of a live image, and one more for an image in the trash; undefined where there is neither. */
+export function knownStep(db: Connection, filename: string): number | undefined {
+  const sql = `
+    SELECT 2 * ifnull(${REVISION}, 0) + (delete_time IS NOT NULL) FROM images
+    WHERE filename = ? AND (delete_time IS NULL OR delete_time = ${IN_TRASH})`;
   return db.value(sql, filename) as number | undefined;
 }
 

@@ -10,7 +10,7 @@ export type Row = Record<string, string | number | null>;
 export type RowArray = (string | number | null)[];
 
 /** Those of the table `images`, which every version has. */
-const COLUMNS: Record<Exclude<keyof ImageRecord, 'revision' | 'expireTime'>, string> = {
+const COLUMNS: Record<Exclude<keyof ImageRecord, 'revision' | 'expireTime' | 'restoredFrom'>, string> = {
   filename: 'filename',
   key: 'key',
   size: 'size',
@@ -65,7 +65,7 @@ export const INSERT_IMAGE: string = `
     .join(', ')}, :modelSlug, :deleteTime, :unlinkPending)`;
 
 export function toRow(record: StoredRecord): Row {
-  const { pinned, tags, nonce = null, revision: _, expireTime: __, ...plain } = bareRecord(record);
+  const { pinned, tags, nonce = null, revision: _, expireTime: __, restoredFrom: ___, ...plain } = bareRecord(record);
   return { ...plain, pinned: Number(pinned), tags: JSON.stringify(tags), nonce, modelSlug: modelSlug(record.model) };
 }
 

@@ -301,7 +301,7 @@ export class CatalogWriter {
     else if (this.#rows.isInTrash(trashed.filename)) {
       return this.#rows.postponePurge(trashed.filename, trashed.purgeTime);
     } else if (this.#rows.isTaken(trashed.filename)) return false;
-    else this.#rows.addTrashed(trashed, derived);
+    else this.#rows.addTrashed(trashed, derived, true);
     return true;
   }
 
