@@ -15,6 +15,7 @@ const WAITING = [
   'test/local/trash.test.ts',
   'test/maintenance/{copy,copy-many,copy-refusals,verify}.test.ts',
   'test/providers/optional-provider.test.ts',
+  'test/retention/policies.test.ts',
   'test/rpc/*.test.ts',
   'test/s3/s3-storage.test.ts',
 ];

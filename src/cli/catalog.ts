@@ -36,7 +36,10 @@ async function rebuild(config: Config): Promise<void> {
     import('../storage/storage.ts'),
     import('../logging.ts'),
   ]);
-  const storage = await openStorage(config, { log: createLogger(config.log), rebuildCatalog: true });
+  const storage = await openStorage(
+    { ...config, retention: {} },
+    { log: createLogger(config.log), rebuildCatalog: true },
+  );
   try {
     const { provider, count, bytes } = await completeStatistics(storage);
     await printLine(`${provider}: ${countOf(count, 'image')}, ${formatBytes(bytes)}`);
