@@ -71,8 +71,8 @@ func WithEmbeddedIgnored() SaveOption {
 	return saveOption(func(header *saveHeader) { header.Embedded = pb.Embedded_EMBEDDED_IGNORE })
 }
 
-// WithTTL deletes the image after that time, at least a second, as a Cleanup does, unless it is pinned. An older daemon keeps
-// it: the image that Save returns has no ExpireTime then.
+// WithTTL lets the image go after that time, at least a second, and a day after the Save at the earliest, unless it is
+// pinned. An older daemon keeps it: the image that Save returns has no ExpireTime then.
 func WithTTL(ttl time.Duration) SaveOption {
 	return saveOption(func(header *saveHeader) { header.Ttl = durationpb.New(ttl) })
 }

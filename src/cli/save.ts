@@ -57,7 +57,11 @@ export function registerSave(program: Command): void {
     .option('--timestamp <time>', 'when it was generated (default: now)', (text: string) => parseInstant(text))
     .option('--provider <name>')
     .option('--pinned', 'spare it in every cleanup')
-    .option('--ttl <age>', 'delete it after so long, unless it is pinned, as a cleanup does: 30m, 2h, 7d', parseTtl)
+    .option(
+      '--ttl <age>',
+      'let it go after so long (12h, 7d), a day after the save at the earliest, unless it is pinned',
+      parseTtl,
+    )
     .option('--idempotency-key <key>', 'a repeated save with it returns the first result')
     .option('--json', 'print one JSON object a line')
     .action((files: string[], flags: SaveFlags) => {
@@ -161,6 +165,6 @@ async function printSaved(image: SavedImage, { json }: SaveFlags): Promise<void>
   const { filename, size, width, height, url, expireTime, replayed, deleted } = image;
   if (deleted) return printError(`${filename}: ${DELETED_SINCE}`);
   const line = `saved ${filename}  ${formatBytes(size)}  ${width}×${height}  ${displayText(url)}`;
-  const until = expireTime === undefined ? '' : `  (until ${formatTime(expireTime)} UTC)`;
+  const until = expireTime === undefined ? '' : `  (goes after ${formatTime(expireTime)} UTC)`;
   await printLine(line + until + (replayed ? '  (it was saved before)' : ''));
 }

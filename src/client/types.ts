@@ -113,8 +113,9 @@ export interface SaveOptions extends CallOptions, ProviderChoice {
    */
   embedded?: 'fill' | 'ignore';
   /**
-   * How long the image is wanted, in ms, at least 1,000: after it the image goes as by a cleanup, unless it is pinned.
-   * Unset: for ever. An older daemon keeps it: the saved image has no `expireTime` then.
+   * How long the image is wanted, in ms, at least 1,000: after it, and a day after the save at the earliest, the image goes
+   * as by a cleanup, unless it is pinned. Unset: for ever. An older daemon keeps it: the saved image has no `expireTime`
+   * then.
    */
   ttlMs?: number;
   /** Rejects with DELETED_BEFORE, in place of `deleted` in the answer. An older daemon ignores it. */

@@ -307,6 +307,22 @@ requires('script, of util-linux', hasScript)('cleanup on a terminal', () => {
     expect(await daysOf('asked')).toEqual([]);
   });
 
+  it('empties the trash of what was in it when the question was asked', async () => {
+    await client.purge({ all: true });
+    const shown = await saved(21, {});
+    const later = await saved(22, {});
+    await client.delete(shown);
+    const no = await runInTerminal(['trash', 'purge', '--all'], [async () => 'n\n']);
+    expect(no.stdout).toMatch(/Delete 1 image, .*, for good\? \[y\/N\]/);
+    expect(no.exitCode).toBe(EXIT.NEGATIVE);
+    const answer = async () => {
+      await client.delete(later);
+      return 'yes\n';
+    };
+    expect((await runInTerminal(['trash', 'purge', '--all'], [answer])).exitCode).toBe(EXIT.OK);
+    expect((await runJson(['trash'])).map(({ filename }) => filename)).toEqual([later]);
+  });
+
   it('deletes what was shown, and asks again when that has changed meanwhile', async () => {
     const model = 'meanwhile';
     await saveThree(model);

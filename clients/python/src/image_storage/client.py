@@ -123,8 +123,8 @@ class ImageStorage(Deleting):
             embedded: `fill`: the daemon fills what is left empty of prompt, model and parameters from what the
                 generator wrote into the file; the result shows it. `ignore`: the metadata is stored as given. An older
                 daemon reads nothing.
-            ttl: How long the image is wanted, such as `2h`; then it goes as by a cleanup, unless it is pinned. An older
-                daemon keeps it: the image has no `expire_time` then.
+            ttl: How long the image is wanted, such as `2h`; then it goes, a day after the save at the earliest, unless
+                it is pinned. An older daemon keeps it: the image has no `expire_time` then.
             unless_deleted: Raises DELETED_BEFORE, in place of `deleted` in the result. An older daemon ignores it.
             progress: Called with the further bytes sent, as `tqdm.update` is; negative when an attempt starts over.
         """
