@@ -12,6 +12,7 @@ const WAITING = [
   'test/client/client.test.ts',
   'test/crash/{crash,kill,mixed-store,s3-kill}.test.ts',
   'test/doctor/bucket.test.ts',
+  'test/local/trash.test.ts',
   'test/maintenance/{copy,copy-many,copy-refusals,verify}.test.ts',
   'test/providers/optional-provider.test.ts',
   'test/rpc/*.test.ts',

@@ -354,7 +354,12 @@ export interface CopyOptions extends CallOptions {
   dryRun?: boolean;
   /** Deletes each image from the source once the target has it and its bytes were read back. */
   deleteSource?: boolean;
-  /** Copies also images that the target has deleted, under another short id, the same in every run. */
+  /** With `deleteSource`: for good, past the trash of the source. */
+  permanent?: boolean;
+  /**
+   * Copies also images that the target has deleted: restores one in its trash, and copies others under another short id,
+   * the same in every run.
+   */
   bringBack?: boolean;
   /** Images at once, 1 to 64; default 4. */
   concurrency?: number;

@@ -84,6 +84,8 @@ export interface Maintainable {
   copyIn(record: ImageRecord, bytes: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<boolean>;
   /** Deletes an image that was copied away, as `StorageProvider.delete`. */
   delete(filename: string, options?: DeleteOptions): Promise<boolean>;
+  /** As `StorageProvider.restore`. */
+  restore(filename: string): Promise<StorageItem>;
 }
 
 /**
@@ -208,6 +210,8 @@ export interface ProviderContext {
   log: Logger;
   /** Returns the current time in ms since 1970. */
   now: () => number;
+  /** Returns the time that has passed, in ms from any origin; default: that of the process. */
+  elapsed?: () => number;
   /** Returns a new short id: 6 characters of `[0-9a-z]`. */
   shortId: () => string;
   /** Called when the store must not continue; the daemon exits with 74. */

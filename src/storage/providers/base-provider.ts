@@ -49,6 +49,7 @@ import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
 import { allRecords, measureRecords } from '../maintenance/records.ts';
 import { searchFindings, verifyEvents } from '../maintenance/verify.ts';
 import { checkCleanup, cleanUp } from '../retention/cleanup.ts';
+import { purgeTrash } from '../retention/purge.ts';
 import { bodyOf, CHUNK_BYTES, singleChunk } from '../transfer/body.ts';
 import { receiveCopy, receiveImage } from '../transfer/receive.ts';
 import type { CopyUpload, ImageList, Maintainable, ProviderContext, StorageProvider, Upload } from '../types.ts';
@@ -71,9 +72,6 @@ export interface RemoveOptions {
 
 /** `bytesRemain`: the image is deleted, but its bytes are there. `purgeTime`: it is in the trash until then, ms since 1970. */
 export type Removal = ChangeOutcome & { bytesRemain?: StorageError; purgeTime?: number };
-
-/** How many images of the trash a call purges of all. */
-const PURGED_AT_ONCE = 1_000;
 
 export abstract class BaseProvider implements StorageProvider, Maintainable {
   readonly name: string;
@@ -132,6 +130,8 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
   protected abstract change(filename: string, changes: CheckedChanges): Promise<ChangeOutcome>;
   /** Returns where callers fetch the bytes. */
   protected abstract locate(record: ImageRecord): Location | Promise<Location>;
+  /** Returns the image of that name in the trash, or undefined. */
+  protected abstract findTrashed(filename: string): Promise<ImageRecord | undefined>;
   /** Returns whether the filename belongs to an image that was deleted. */
   protected abstract isDeleted(filename: string): Promise<boolean>;
   /** Returns undefined when the filename is taken. */
@@ -258,16 +258,8 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
   }
 
   purge(options: PurgeOptions): Promise<PurgeResult> {
-    return this.#untilClosed(() => folded(this.#purge(options)));
-  }
-
-  async #purge(options: PurgeOptions): Promise<PurgeResult> {
-    const catalog = await this.completeCatalog();
-    const names = 'all' in options ? (await catalog.dueTrash(PURGED_AT_ONCE)).map(nameOf) : options.filenames;
-    const removals = await settledAll(names.map((filename) => this.purgeTrashed(filename)));
-    const gone = removals.flatMap((removal) => (removal.done ? [removal.record] : []));
-    const bytes = gone.reduce((sum, { size }) => sum + size, 0);
-    return { count: gone.length, bytes, more: 'all' in options && (await catalog.dueTrash(1)).length > 0 };
+    const purge = (filename: string) => this.purgeTrashed(filename);
+    return this.#untilClosed(async () => folded(purgeTrash(await this.completeCatalog(), options, purge)));
   }
 
   list(options: ListOptions = {}): ImageList {
@@ -362,6 +354,8 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
   async storedState(filename: string): Promise<StoredState> {
     const record = await folded(this.catalog.find(filename));
     if (record !== undefined) return { state: 'live', record };
+    const trashed = await folded(this.findTrashed(filename));
+    if (trashed !== undefined) return { state: 'trashed', record: trashed };
     return { state: (await folded(this.isDeleted(filename))) ? 'deleted' : 'absent' };
   }
 
@@ -397,16 +391,6 @@ function datesOf({ oldest, newest }: { oldest?: number | undefined; newest?: num
 
 function deletedBefore(): StorageError {
   return new StorageError('DELETED_BEFORE', 'the image of this key was saved, and deleted since');
-}
-
-function nameOf({ filename }: { filename: string }): string {
-  return filename;
-}
-
-/** Waits for all. Throws the first failure. */
-async function settledAll<T>(works: Promise<T>[]): Promise<T[]> {
-  await Promise.allSettled(works);
-  return Promise.all(works);
 }
 
 function closing(): StorageError {
