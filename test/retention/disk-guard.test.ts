@@ -130,7 +130,10 @@ it.each(['refuse', 'evict'] as const)(
   async (onFull) => {
     const { storage, pass } = await open(await temporaryFolder(), { maxStoreBytes: 4 * SIZE, onFull });
     const saved = [];
-    for (let at = 0; at < 4; at += 1) saved.push(await save(storage));
+    for (let at = 0; at < 4; at += 1) {
+      pass(MINUTE);
+      saved.push(await save(storage));
+    }
     for (const { filename } of [saved[3]!, saved[0]!]) {
       pass(MINUTE);
       await storage.delete(filename);

@@ -186,12 +186,12 @@ export class DiskGuard {
       free -= bytes - known + HEADROOM_BYTES;
     }
     if (wouldBe > maxStoreBytes) {
-      const message = `the store may have ${inWords(maxStoreBytes)} (maxStoreBytes) and would have ${inWords(wouldBe)}`;
+      const message = `the store would have ${inWords(wouldBe)}; its maxStoreBytes is ${inWords(maxStoreBytes)}`;
       return diskFull(message, maxStoreBytes, wouldBe);
     }
     if (free >= minFreeBytes) return undefined;
     const left = Math.max(0, free);
-    const message = `${inWords(minFreeBytes)} of the disk must stay free (minFreeBytes) and ${inWords(left)} would`;
+    const message = `the disk would have ${inWords(left)} left; minFreeBytes is ${inWords(minFreeBytes)}`;
     return diskFull(message, minFreeBytes, left);
   }
 }
@@ -203,5 +203,5 @@ function diskFull(message: string, limitBytes: number, wouldBeBytes: number): St
 
 /** Rounded numbers alone could be equal. */
 function inWords(bytes: number): string {
-  return `${bytes.toLocaleString('en')} bytes, ${formatBytes(bytes)},`;
+  return `${bytes.toLocaleString('en')} bytes (${formatBytes(bytes)})`;
 }
