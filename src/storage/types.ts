@@ -85,6 +85,8 @@ export interface Maintainable {
   copyIn(record: ImageRecord, bytes: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<boolean>;
   /** Deletes an image that was copied away, as `StorageProvider.delete`. */
   delete(filename: string, options?: DeleteOptions): Promise<boolean>;
+  /** As `StorageProvider.restore`. */
+  restore(filename: string): Promise<StorageItem>;
 }
 
 /**

@@ -2,14 +2,19 @@
 import { copyFile, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Finding } from '../../src/storage/domain/maintenance.ts';
 import { createStorage, type Storage, type StorageResult } from '../../src/storage/index.ts';
+import { openStorage } from '../../src/storage/storage.ts';
 import { plain } from '../providers/tested-provider.ts';
 import { filesBelow, loseCatalog, untilNothingIsStaged } from '../support/files.ts';
 import { imageOf } from '../support/ledger.ts';
 
-const DAY_MS = 24 * 60 * 60 * 1000;
+const HOUR_MS = 60 * 60 * 1000;
+const DAY_MS = 24 * HOUR_MS;
+/** Longer than upkeep takes to look again. */
+const LOOKED_MS = 2500;
 
 let folder: string;
 let basePath: string;
@@ -283,5 +288,61 @@ describe('verify', () => {
       'foreign quarantined',
     ]);
     expect(await findings()).toEqual([]);
+  });
+});
+
+describe('the time of an image in the trash', () => {
+  /** What the clock of the machine shows, and the time that has passed, ahead of the real ones. */
+  const ahead = { clock: 0, time: 0 };
+
+  beforeEach(async () => {
+    Object.assign(ahead, { clock: 0, time: 0 });
+    await storage.close();
+    storage = await timed();
+    await storage.remove(image.filename);
+  });
+
+  const timed = () =>
+    openStorage(
+      { providers: { local: { basePath, trash: { days: 1 } } } },
+      { now: () => Date.now() + ahead.clock, elapsed: () => performance.now() + ahead.time },
+    );
+
+  const pass = (ms: number) => {
+    ahead.clock += ms;
+    ahead.time += ms;
+  };
+
+  it('ends: it is purged then, and no sooner', async () => {
+    pass(2 * HOUR_MS);
+    await sleep(LOOKED_MS);
+    pass(21 * HOUR_MS);
+    await sleep(LOOKED_MS);
+    expect(await trash()).toEqual([image.filename]);
+    pass(2 * HOUR_MS);
+    await expect.poll(trash, { timeout: 20_000 }).toEqual([]);
+    expect(await filesOf(image)).toEqual([]);
+  });
+
+  it('does not end for a clock that jumps, nor within an hour of a start', async () => {
+    pass(2 * HOUR_MS);
+    await sleep(LOOKED_MS);
+    ahead.clock += 3 * DAY_MS;
+    await sleep(LOOKED_MS);
+    await storage.close();
+    storage = await timed();
+    pass(30 * 60 * 1000);
+    await sleep(LOOKED_MS);
+    expect(await trash()).toEqual([image.filename]);
+  });
+
+  it('does not end within a day of a start that found no catalog', async () => {
+    await storage.close();
+    await loseCatalog(basePath);
+    pass(2 * DAY_MS);
+    storage = await timed();
+    pass(20 * HOUR_MS);
+    await sleep(LOOKED_MS);
+    expect(await trash()).toEqual([image.filename]);
   });
 });

@@ -182,6 +182,10 @@ class LocalProvider extends BaseProvider {
     return this.#noting(updateImage(this.#store, filename, changes));
   }
 
+  protected async findTrashed(filename: string): Promise<ImageRecord | undefined> {
+    return this.#store.catalog.findTrashed(filename);
+  }
+
   protected async isDeleted(filename: string): Promise<boolean> {
     const [state] = await this.#store.catalog.rowStates([filename]);
     return state !== 'absent' && state !== 'live';

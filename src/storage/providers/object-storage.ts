@@ -178,6 +178,10 @@ export class ObjectStorage extends BaseProvider {
     return this.#folded(updateImage(this.#store, filename, changes));
   }
 
+  protected async findTrashed(filename: string): Promise<ImageRecord | undefined> {
+    return this.#store.catalog.findTrashed(filename);
+  }
+
   protected async isDeleted(filename: string): Promise<boolean> {
     if (folderOf(filename) === undefined) return false;
     const { kind } = await this.#folded(readRecord(this.#store.objects, filename));
