@@ -41,7 +41,7 @@ async function prepare(settings: Settings): Promise<Run> {
   const clocks = new Clocks();
   const logged: Run['logged'] = [];
   const note = (facts: object, message: string) => void logged.push({ facts: { ...facts }, message });
-  const log = { debug() {}, info: note, warn: note, error: note };
+  const log = { debug: note, info: note, warn: note, error: note };
   let storage: Storage | undefined;
   onTestFinished(async () => {
     await storage?.close();
