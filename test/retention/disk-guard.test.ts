@@ -130,7 +130,10 @@ it.each(['refuse', 'evict'] as const)(
   async (onFull) => {
     const { storage, pass } = await open(await temporaryFolder(), { maxStoreBytes: 4 * SIZE, onFull });
     const saved = [];
-    for (let at = 0; at < 4; at += 1) saved.push(await save(storage));
+    for (let at = 0; at < 4; at += 1) {
+      pass(MINUTE);
+      saved.push(await save(storage));
+    }
     for (const { filename } of [saved[3]!, saved[0]!]) {
       pass(MINUTE);
       await storage.delete(filename);
@@ -148,6 +151,20 @@ it.each(['refuse', 'evict'] as const)(
     expect(left.includes(saved[1]!.filename)).toBe(onFull === 'refuse');
   },
 );
+
+it('nothing is evicted for a save that would be refused then', async () => {
+  const { storage, pass } = await open(await temporaryFolder(), { maxStoreBytes: 4 * SIZE, onFull: 'evict' });
+  await save(storage, { pinned: true });
+  await save(storage, { pinned: true });
+  await save(storage);
+  pass(2 * HOUR);
+  await save(storage);
+  const large = pngOf({ width: 64, height: 64, sizeBytes: 2 * SIZE });
+  await expect(save(storage, { size: 2 * SIZE }, large)).rejects.toMatchObject({ reason: 'DISK_FULL' });
+  expect(await storage.list()).toHaveLength(4);
+  await save(storage);
+  expect(await storage.list()).toHaveLength(4);
+});
 
 it('a save that declares too much is refused before a byte of it is read', async () => {
   const { storage } = await open(await temporaryFolder(), { maxStoreBytes: SIZE - 1 });

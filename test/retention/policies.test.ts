@@ -41,7 +41,7 @@ async function prepare(settings: Settings): Promise<Run> {
   const clocks = new Clocks();
   const logged: Run['logged'] = [];
   const note = (facts: object, message: string) => void logged.push({ facts: { ...facts }, message });
-  const log = { debug() {}, info: note, warn: note, error: note };
+  const log = { debug: note, info: note, warn: note, error: note };
   let storage: Storage | undefined;
   onTestFinished(async () => {
     await storage?.close();
@@ -68,6 +68,11 @@ const PROVIDERS: [name: string, settings: () => Settings][] = [
   ['local', () => (folder) => ({ type: 'local', basePath: join(folder, 'outputs') })],
   ['memory', memory],
 ];
+
+/** Folders have a trash of themselves. */
+function withTrash(settings: Settings): Settings {
+  return (folder) => ({ ...settings(folder), trash: { days: 7 } });
+}
 
 let seeds = 0;
 function save(storage: Storage, ageMs: number, options?: SaveOptions) {
@@ -145,6 +150,25 @@ describe.each(PROVIDERS)('%s', (_, settingsOf) => {
       const both = storage.cleanup({ policy: 'drafts', ...beside });
       await expect(both).rejects.toMatchObject({ reason: 'FIELD_INVALID' });
     }
+  });
+
+  it('what was restored or unpinned stays for a day, and a restored one has no time any more', async () => {
+    const { clocks, open } = await prepare(withTrash(settingsOf()));
+    const storage = await open({ drafts: { keepWithin: '30d' } });
+    const [restored, unpinned] = [
+      await save(storage, 40 * DAY, { ttlMs: 48 * HOUR }),
+      await save(storage, 40 * DAY, { pinned: true }),
+    ];
+    clocks.pass(25 * HOUR);
+    const plan = async () => (await storage.cleanup({ policy: 'drafts', dryRun: true })).filenames;
+    expect(await plan()).toEqual([restored.filename]);
+    expect(await storage.cleanup({ policy: 'drafts' })).toMatchObject({ deletedCount: 1, keptPinned: 1 });
+    expect((await storage.restore(restored.filename)).expireTime).toBeUndefined();
+    await storage.update(unpinned.filename, { pinned: false });
+    clocks.pass(23 * HOUR);
+    expect(await plan()).toEqual([]);
+    clocks.pass(2 * HOUR);
+    expect((await plan()).sort()).toEqual([restored.filename, unpinned.filename].sort());
   });
 
   it('an image with a ttl goes after a day at the earliest, and none that is pinned', async () => {

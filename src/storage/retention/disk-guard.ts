@@ -2,7 +2,7 @@
  * Keeps a store below its limits: the most bytes of its images, those in the trash included, and what must stay free on its
  * disk. What is about to be written is reserved first, so that saves at once do not pass the limits together.
  */
-import type { ChangeOutcome, ImageIndex } from '../catalog/catalog.ts';
+import type { ChangeOutcome, ImageIndex, ImageSize } from '../catalog/catalog.ts';
 import { formatBytes } from '../domain/byte-size.ts';
 import type { DiskLimits } from '../domain/config.ts';
 import { StorageError } from '../domain/errors.ts';
@@ -15,7 +15,7 @@ const HEADROOM_BYTES = 256 * 1024;
 /** What eviction spares that came after that. */
 const SPARED_MS = 60 * 60 * 1000;
 const GROUP_SIZE = 100;
-const SCAN_ROWS = 1_000;
+const SCAN_ROWS = 500;
 const LOG_EVERY_MS = 60_000;
 
 type Catalog = Pick<ImageIndex, 'statistics' | 'pageSizes' | 'arrivedSince' | 'dueTrash'>;
@@ -51,8 +51,15 @@ interface Reserved {
   written: number;
   /** The same when the disk was asked last. */
   known: number;
+  isOver: boolean;
   /** Of a save that has ended, until the store was asked after that. */
   isStored: boolean;
+}
+
+interface Problem {
+  error: StorageError;
+  /** How much more room there must be. */
+  missingBytes: number;
 }
 
 /** What the store and the disk said, without what is reserved. */
@@ -78,7 +85,7 @@ export class DiskGuard {
 
   /** Rejects with DISK_FULL, which has both numbers in its details, where so many bytes would cross a limit. */
   async reserve(declaredBytes = 0): Promise<Reservation> {
-    const reserved = { bytes: 0, received: 0, written: 0, known: 0, isStored: false };
+    const reserved = { bytes: 0, received: 0, written: 0, known: 0, isOver: false, isStored: false };
     await this.#grow(reserved, declaredBytes);
     return {
       received: async (bytes) => {
@@ -87,6 +94,7 @@ export class DiskGuard {
         if (reserved.received > reserved.bytes) await this.#grow(reserved, reserved.received);
       },
       end: (isStored) => {
+        reserved.isOver = true;
         if (isStored) reserved.isStored = true;
         else this.#reserved.delete(reserved);
       },
@@ -98,7 +106,7 @@ export class DiskGuard {
       const more = bytes - reserved.bytes;
       if ((await this.#problemOf(more, FRESH_MS)) !== undefined) await this.#makeRoom(more);
       reserved.bytes = bytes;
-      this.#reserved.add(reserved);
+      if (!reserved.isOver) this.#reserved.add(reserved);
     });
     this.#last = grown.catch(() => undefined);
     return grown;
@@ -106,38 +114,56 @@ export class DiskGuard {
 
   /** Purges the oldest of the trash and, where that is asked for, the oldest images. Rejects with DISK_FULL. */
   async #makeRoom(more: number): Promise<void> {
-    for (const source of this.#limits.onFull === 'evict' ? [this.#trash, this.#oldest] : [this.#trash]) {
-      for await (const remove of source.call(this)) {
-        if ((await this.#problemOf(more, 0)) === undefined) return;
-        await remove();
-      }
+    for await (const filename of this.#trash()) {
+      if ((await this.#problemOf(more, 0)) === undefined) return;
+      await this.#store.purge(filename);
     }
-    const problem = await this.#problemOf(more, 0);
-    if (problem !== undefined) throw problem;
+    let problem = await this.#problemOf(more, 0);
+    if (problem !== undefined && (await this.#canEvict(problem.missingBytes))) {
+      for await (const { filename } of this.#oldest()) {
+        problem = await this.#problemOf(more, 0);
+        if (problem === undefined) return;
+        await this.#evict(filename);
+      }
+      problem = await this.#problemOf(more, 0);
+    }
+    if (problem !== undefined) throw problem.error;
   }
 
-  async *#trash(): AsyncGenerator<() => Promise<void>> {
+  async *#trash(): AsyncGenerator<string> {
     const tried = new Set<string>();
     for (;;) {
       const due = await (await this.#store.catalog()).dueTrash(GROUP_SIZE + tried.size);
-      const next = due.filter(({ filename }) => !tried.has(filename));
+      const next = due.map(({ filename }) => filename).filter((filename) => !tried.has(filename));
       if (next.length === 0) return;
-      for (const { filename } of next) {
+      for (const filename of next) {
         tried.add(filename);
-        yield async () => void (await this.#store.purge(filename));
+        yield filename;
       }
     }
   }
 
-  async *#oldest(): AsyncGenerator<() => Promise<void>> {
+  /** Returns whether eviction makes so much room: nothing is deleted for a save that is refused then. */
+  async #canEvict(bytes: number): Promise<boolean> {
+    if (this.#limits.onFull !== 'evict') return false;
+    let found = 0;
+    for await (const { size } of this.#oldest()) {
+      found += size;
+      if (found >= bytes) return true;
+    }
+    return false;
+  }
+
+  /** Yields what may be evicted. */
+  async *#oldest(): AsyncGenerator<ImageSize> {
     const { catalog, context } = this.#store;
     const { now } = context;
     const query = { order: 'oldest', pinned: false, end: now() + 1 } as const;
-    for (let after: { timestamp: number; filename: string } | undefined; ; ) {
+    for (let after: ImageSize | undefined; ; ) {
       const rows = await (await catalog()).pageSizes(query, { ...(after && { after }), limit: SCAN_ROWS });
       const names = rows.map(({ filename }) => filename);
       const spared = new Set(await (await catalog()).arrivedSince(names, now() - SPARED_MS));
-      for (const filename of names) if (!spared.has(filename)) yield () => this.#evict(filename);
+      for (const row of rows) if (!spared.has(row.filename)) yield row;
       after = rows.at(-1);
       if (rows.length < SCAN_ROWS) return;
     }
@@ -156,7 +182,7 @@ export class DiskGuard {
   }
 
   /** Asks again where what is known is older than `maxAgeMs`, or says that there is no room. */
-  async #problemOf(more: number, maxAgeMs: number): Promise<StorageError | undefined> {
+  async #problemOf(more: number, maxAgeMs: number): Promise<Problem | undefined> {
     const known = this.#measured;
     if (known !== undefined && performance.now() - known.at <= maxAgeMs) {
       if (this.#crossed(known, more) === undefined) return undefined;
@@ -178,7 +204,7 @@ export class DiskGuard {
     return this.#measured;
   }
 
-  #crossed({ storedBytes, freeBytes }: Measured, more: number): StorageError | undefined {
+  #crossed({ storedBytes, freeBytes }: Measured, more: number): Problem | undefined {
     const { maxStoreBytes = Number.POSITIVE_INFINITY, minFreeBytes = 0 } = this.#limits;
     let [wouldBe, free] = [storedBytes + more, freeBytes - more - HEADROOM_BYTES];
     for (const { bytes, known } of this.#reserved) {
@@ -186,13 +212,13 @@ export class DiskGuard {
       free -= bytes - known + HEADROOM_BYTES;
     }
     if (wouldBe > maxStoreBytes) {
-      const message = `the store may have ${inWords(maxStoreBytes)} (maxStoreBytes) and would have ${inWords(wouldBe)}`;
-      return diskFull(message, maxStoreBytes, wouldBe);
+      const message = `the store would have ${inWords(wouldBe)}; its maxStoreBytes is ${inWords(maxStoreBytes)}`;
+      return { error: diskFull(message, maxStoreBytes, wouldBe), missingBytes: wouldBe - maxStoreBytes };
     }
     if (free >= minFreeBytes) return undefined;
     const left = Math.max(0, free);
-    const message = `${inWords(minFreeBytes)} of the disk must stay free (minFreeBytes) and ${inWords(left)} would`;
-    return diskFull(message, minFreeBytes, left);
+    const message = `the disk would have ${inWords(left)} left; minFreeBytes is ${inWords(minFreeBytes)}`;
+    return { error: diskFull(message, minFreeBytes, left), missingBytes: minFreeBytes - free };
   }
 }
 
@@ -203,5 +229,5 @@ function diskFull(message: string, limitBytes: number, wouldBeBytes: number): St
 
 /** Rounded numbers alone could be equal. */
 function inWords(bytes: number): string {
-  return `${bytes.toLocaleString('en')} bytes, ${formatBytes(bytes)},`;
+  return `${bytes.toLocaleString('en')} bytes (${formatBytes(bytes)})`;
 }

@@ -9,6 +9,8 @@ import type { Position } from '../domain/requests.ts';
 import type { Rules } from './rules.ts';
 
 const SCAN_ROWS = 5_000;
+/** Other reads wait for each look. */
+const LOOKED_UP_AT_ONCE = 500;
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 /** An image that no rule keeps; it may be pinned. */
@@ -101,13 +103,13 @@ function take(row: ImageSize, group: Group): void {
 
 /** Returns those of the images that came too lately. */
 async function newOf(catalog: ImageIndex, images: readonly Unkept[], { newSince }: Rules): Promise<Set<string>> {
-  if (newSince === undefined || images.length === 0) return new Set();
-  return new Set(
-    await catalog.arrivedSince(
-      images.map(({ filename }) => filename),
-      newSince,
-    ),
-  );
+  const found = new Set<string>();
+  if (newSince === undefined) return found;
+  for (let start = 0; start < images.length; start += LOOKED_UP_AT_ONCE) {
+    const names = images.slice(start, start + LOOKED_UP_AT_ONCE).map(({ filename }) => filename);
+    for (const filename of await catalog.arrivedSince(names, newSince)) found.add(filename);
+  }
+  return found;
 }
 
 async function* pages(

@@ -165,7 +165,8 @@ export class RetentionSchedule {
   #log({ name }: Policy, { keptPinned, keptNew, reasons, ...result }: Cleaned, message: string): void {
     const { log, provider } = this.#options;
     const facts = { provider, policy: name, ...amountsOf(result), keptPinned, keptNew };
-    log.info({ ...facts, reasons: reasons.slice(0, LOGGED_REASONS) }, message);
+    const isNews = result.dryRun || result.deletedCount > 0;
+    log[isNews ? 'info' : 'debug']({ ...facts, reasons: reasons.slice(0, LOGGED_REASONS) }, message);
   }
 
   /** Logs a failure once, whatever the number of attempts. */
@@ -191,5 +192,6 @@ function amountsOf({ deletedCount, freedBytes }: Pick<Cleaned, 'deletedCount' | 
 }
 
 function inWords({ deletedCount, freedBytes }: Cleaned): string {
-  return `${deletedCount.toLocaleString('en')} images of ${formatBytes(freedBytes)}`;
+  const images = deletedCount === 1 ? 'image' : 'images';
+  return `${deletedCount.toLocaleString('en')} ${images} of ${formatBytes(freedBytes)}`;
 }
