@@ -28,7 +28,8 @@ export function registerCopy(program: Command): void {
     )
     .option('--dry-run', 'only count what would be copied')
     .option('--delete-source', 'delete each image from the source once the copy was read back, after asking')
-    .option('--bring-back', 'copy also what the target has deleted, under another short id')
+    .option('--permanent', 'with --delete-source: for good, past the trash of the source')
+    .option('--bring-back', 'take back what the target has deleted: out of its trash, or under another short id')
     .option('--concurrency <count>', 'images at once (default: 4)', parseConcurrency)
     .option('--yes', 'do not ask')
     .option('--json', 'print one JSON object a line: each failure, then the summary')
@@ -46,7 +47,8 @@ export function registerCopy(program: Command): void {
 async function copy(session: Session, flags: CopyFlags): Promise<number> {
   const { address: _, config: __, yes, json, ...options } = flags;
   if (options.deleteSource && !options.dryRun && !yes) {
-    const question = `Delete from ${options.from} what ${options.to} has?`;
+    const forGood = options.permanent ? ' for good' : '';
+    const question = `Delete from ${options.from}${forGood} what ${options.to} has?`;
     if (!(await ask(question, session.signal))) {
       printError('nothing was copied or deleted');
       return EXIT.NEGATIVE;

@@ -93,6 +93,7 @@ function copyOptionsOf(request: CopyRequest): CopyOptions & { from: string; to: 
     dryRun: request.dryRun,
     deleteSource: request.deleteSource,
     bringBack: request.bringBack,
+    permanent: request.permanent,
     concurrency: request.concurrency || undefined,
   };
 }

@@ -197,7 +197,7 @@ describe.each(scenarios)('$name', (scenario) => {
       const crashes = crashesAt(full || own === undefined ? steps : steps.filter((step) => own.includes(step)));
       await inParallel(crashes, async (crash) => {
         const at = `${crash.step} (${crash.nth})${crash.catalogLost ? ', catalog lost' : ''}`;
-        for (const finding of await crashAndCheck(scenario, template, ledger(), crash))
+        for (const finding of await crashAndCheck(scenario, template, ledger, crash))
           findings.push(`${at}: ${finding}`);
       });
       console.info(`crashes: ${crashes.length}`);
@@ -248,9 +248,18 @@ async function stepsOf(scenario: Scenario, template: string, ledger: Ledger): Pr
   return steps;
 }
 
-async function crashAndCheck(scenario: Scenario, template: string, ledger: Ledger, crash: Crash): Promise<string[]> {
-  const basePath = await copyOf(template);
-  if (await survives(perform(scenario, basePath, ledger, crash))) return ['the step was not reached'];
+async function crashAndCheck(
+  scenario: Scenario,
+  template: string,
+  ledgerOf: () => Ledger,
+  crash: Crash,
+): Promise<string[]> {
+  const [basePath, ledger] = [await copyOf(template), ledgerOf()];
+  if (await survives(perform(scenario, basePath, ledger, crash))) {
+    if (crash.nth === 1) return ['the step was not reached'];
+    // What is asked for at once may share a commit in one run and not in the next: the last time came earlier.
+    return crashAndCheck(scenario, template, ledgerOf, { ...crash, nth: crash.nth - 1 });
+  }
   if (crash.catalogLost) await loseCatalog(basePath);
   const hadLog = existsSync(join(basePath, LOG_ASIDE));
   const unanswered = ledger.unanswered().filter(({ options }) => options.idempotencyKey !== undefined);

@@ -1,15 +1,20 @@
 /** The trash in a folder: where its files lie, and what a catalog that was lost or put back makes of them. */
-import { copyFile, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
+import { copyFile, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Finding } from '../../src/storage/domain/maintenance.ts';
 import { createStorage, type Storage, type StorageResult } from '../../src/storage/index.ts';
+import { openStorage } from '../../src/storage/storage.ts';
 import { plain } from '../providers/tested-provider.ts';
 import { filesBelow, loseCatalog, untilNothingIsStaged } from '../support/files.ts';
 import { imageOf } from '../support/ledger.ts';
 
-const DAY_MS = 24 * 60 * 60 * 1000;
+const HOUR_MS = 60 * 60 * 1000;
+const DAY_MS = 24 * HOUR_MS;
+/** Longer than upkeep takes to look again. */
+const LOOKED_MS = 2500;
 
 let folder: string;
 let basePath: string;
@@ -218,4 +223,126 @@ it('writes lines to the audit log that an older version takes for deletes and im
     ['delete', true],
     ['delete', false],
   ]);
+});
+
+describe('verify', () => {
+  const inStore = (path: string) => join(basePath, path);
+
+  it('reports an image of the trash whose file is gone, changed or torn, and writes its record again', async () => {
+    const others = [await save(2), await save(3)] as const;
+    for (const { filename } of [image, ...others]) await storage.remove(filename);
+    await reopen();
+    await rm(inStore(placesOf(image).trashed[1]!));
+    await writeFile(inStore(placesOf(others[0]).trashed[1]!), Buffer.alloc(others[0].size));
+    await writeFile(inStore(placesOf(others[1]).trashed[0]!), '{');
+    expect((await findings({ deep: true, repair: true })).map(({ problem, remedy }) => [problem, remedy])).toEqual(
+      expect.arrayContaining([
+        ['bytes_missing', 'none'],
+        ['checksum_differs', 'none'],
+        ['record_damaged', 'restored'],
+      ]),
+    );
+    expect(plain(await storage.restore(others[1].filename))).toEqual(plain(others[1]));
+  });
+
+  it('brings a file that was moved to the wrong tree back where its image is', async () => {
+    const other = await save(4);
+    await untilNothingIsStaged(basePath);
+    await storage.remove(image.filename);
+    await reopen();
+    const [trashed, kept] = [placesOf(image), placesOf(other)];
+    await rename(inStore(trashed.trashed[1]!), inStore(trashed.live[0]!));
+    await rename(inStore(kept.live[0]!), inStore(kept.trashed[1]!));
+    expect(await findings({ repair: true })).toHaveLength(2);
+    expect(await findings({ deep: true })).toEqual([]);
+    expect(await filesOf(other)).toEqual(kept.live);
+    expect(await filesOf(image)).toEqual(trashed.trashed);
+  });
+
+  it('takes a file of the trash without a row into the trash from now on, never live', async () => {
+    await storage.remove(image.filename);
+    const [record, bytes] = placesOf(image).trashed as [string, string];
+    await Promise.all([copyFile(inStore(record), join(folder, 'r')), copyFile(inStore(bytes), join(folder, 'b'))]);
+    await storage.purge({ all: true });
+    await reopen(async () => {
+      await loseCatalog(basePath);
+      await rm(inStore('metadata/logs/audit.jsonl'));
+    });
+    await Promise.all([copyFile(join(folder, 'r'), inStore(record)), copyFile(join(folder, 'b'), inStore(bytes))]);
+    expect(await findings({ repair: true })).toMatchObject([{ problem: 'not_committed', remedy: 'adopted' }]);
+    expect([await live(), await trash()]).toEqual([[], [image.filename]]);
+    expect(plain(await storage.restore(image.filename))).toEqual(plain(image));
+  });
+
+  it('puts aside what lies in the trash and was purged, or is no image', async () => {
+    await storage.remove(image.filename);
+    const [, bytes] = placesOf(image).trashed as [string, string];
+    await copyFile(inStore(bytes), join(folder, 'b'));
+    await storage.purge({ all: true });
+    await reopen();
+    await copyFile(join(folder, 'b'), inStore(bytes));
+    await writeFile(inStore('metadata/trash/images/generations/note.txt'), 'x');
+    const found = await findings({ repair: true });
+    expect(found.map(({ problem, remedy }) => `${problem} ${remedy}`).sort()).toEqual([
+      'deleted_before quarantined',
+      'foreign quarantined',
+    ]);
+    expect(await findings()).toEqual([]);
+  });
+});
+
+describe('the time of an image in the trash', () => {
+  /** What the clock of the machine shows, and the time that has passed, ahead of the real ones. */
+  const ahead = { clock: 0, time: 0 };
+
+  beforeEach(async () => {
+    Object.assign(ahead, { clock: 0, time: 0 });
+    await storage.close();
+    storage = await timed();
+    await storage.remove(image.filename);
+  });
+
+  const timed = () =>
+    openStorage(
+      { providers: { local: { basePath, trash: { days: 1 } } } },
+      { now: () => Date.now() + ahead.clock, elapsed: () => performance.now() + ahead.time },
+    );
+
+  const pass = (ms: number) => {
+    ahead.clock += ms;
+    ahead.time += ms;
+  };
+
+  it('ends: it is purged then, and no sooner', async () => {
+    pass(2 * HOUR_MS);
+    await sleep(LOOKED_MS);
+    pass(21 * HOUR_MS);
+    await sleep(LOOKED_MS);
+    expect(await trash()).toEqual([image.filename]);
+    pass(2 * HOUR_MS);
+    await expect.poll(trash, { timeout: 20_000 }).toEqual([]);
+    expect(await filesOf(image)).toEqual([]);
+  });
+
+  it('does not end for a clock that jumps, nor within an hour of a start', async () => {
+    pass(2 * HOUR_MS);
+    await sleep(LOOKED_MS);
+    ahead.clock += 3 * DAY_MS;
+    await sleep(LOOKED_MS);
+    await storage.close();
+    storage = await timed();
+    pass(30 * 60 * 1000);
+    await sleep(LOOKED_MS);
+    expect(await trash()).toEqual([image.filename]);
+  });
+
+  it('does not end within a day of a start that found no catalog', async () => {
+    await storage.close();
+    await loseCatalog(basePath);
+    pass(2 * DAY_MS);
+    storage = await timed();
+    pass(20 * HOUR_MS);
+    await sleep(LOOKED_MS);
+    expect(await trash()).toEqual([image.filename]);
+  });
 });

@@ -87,7 +87,7 @@ describe.each<[Kind, Kind]>([
   it('moves back, when told to, what was moved away, under names of its own', async () => {
     const { storage } = await openPair(from, to);
     const saved = await saveMany(storage, 4);
-    await copied(storage, { deleteSource: true });
+    await copied(storage, { deleteSource: true, permanent: true });
     const back = { from: 'b', to: 'a', bringBack: true };
     expect((await copied(storage, { ...back, bringBack: false })).summary).toMatchObject({ copied: 0, failed: 4 });
     expect((await copied(storage, back)).summary).toMatchObject({ copied: 4, failed: 0 });
@@ -99,6 +99,28 @@ describe.each<[Kind, Kind]>([
       await expect(storage.get(filename)).rejects.toMatchObject({ reason: 'IMAGE_NOT_FOUND' });
     }
     expect((await verified(storage, { deep: true })).findings).toEqual([]);
+  });
+
+  it('moves into the trash of the source, and back out of it when told to', async () => {
+    const { storage } = await openPair('folder', to);
+    const saved = await saveMany(storage, 3);
+    await copied(storage, { deleteSource: true });
+    expect(names(await storage.listTrash())).toEqual(names(saved));
+    const back = { from: 'b', to: 'a' };
+    const refused = await copied(storage, back);
+    expect(refused.summary).toMatchObject({ copied: 0, failed: 3 });
+    expect(refused.failures.map(({ reason }) => reason)).toEqual(Array(3).fill('DELETED_BEFORE'));
+    expect((await copied(storage, { ...back, bringBack: true })).summary).toMatchObject({ copied: 3, failed: 0 });
+    expect(names(await storage.list())).toEqual(names(saved));
+    expect(await storage.listTrash()).toEqual([]);
+  });
+
+  it('leaves the trash of the source where it is', async () => {
+    const { storage } = await openPair('folder', to);
+    const [gone, kept] = await saveMany(storage, 2);
+    await storage.delete(gone!.filename);
+    expect((await copied(storage)).summary).toMatchObject({ copied: 1, failed: 0 });
+    expect(names(await storage.list({ provider: 'b' }))).toEqual(names([kept!]));
   });
 
   it('names what it cannot copy, and copies the rest', async () => {
@@ -218,7 +240,7 @@ it('brings back what the target had deleted long ago, and no rebuild takes that 
   const pair = await openPair('folder', 'folder');
   const { filename } = await save(pair.storage, 1);
   await copied(pair.storage);
-  await pair.storage.delete(filename, { provider: 'b' });
+  await pair.storage.delete(filename, { provider: 'b', permanent: true });
   const refused = { filename, reason: 'DELETED_BEFORE' };
   expect(await copied(pair.storage)).toMatchObject({ summary: { copied: 0, failed: 1 }, failures: [refused] });
   await pair.storage.close();

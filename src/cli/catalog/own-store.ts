@@ -16,7 +16,8 @@ export async function openChosen(
     import('../../storage/storage.ts'),
     import('../../logging.ts'),
   ]);
-  return openStorage(config, { log: createLogger(config.log), ...options });
+  // Nothing goes by itself meanwhile.
+  return openStorage({ ...config, retention: {} }, { log: createLogger(config.log), ...options });
 }
 
 /** Returns the statistics once the catalog is complete: that of a bucket is filled in the background. */

@@ -34,7 +34,10 @@ export async function purgeDue(store: OpenStore, clock: Pick<PurgeClock, 'mayPur
 }
 
 /** Returns whether the bucket's clock agrees with ours: other daemons and the purge times go by theirs. */
-async function agree({ objects, context }: OpenStore, now: number): Promise<boolean> {
+export async function agree(
+  { objects, context }: Pick<OpenStore, 'objects' | 'context'>,
+  now: number,
+): Promise<boolean> {
   const skewMs = (await clockOf(objects)) - now;
   if (Math.abs(skewMs) <= MAX_SKEW_MS) return true;
   const { log, name: provider } = context;

@@ -9,6 +9,8 @@ export interface StateFiles {
   lock: string;
   /** Names the store that the other files belong to. */
   binding: string;
+  /** When the retention policies ran. */
+  policyRuns: string;
   spool: string;
 }
 
@@ -20,6 +22,7 @@ export function stateFiles(name: string, folder: string = DEFAULT_STATE_DIR): St
     catalog: join(folder, `${name}.catalog.db`),
     lock: join(folder, `${name}.lock.db`),
     binding: join(folder, `${name}.json`),
+    policyRuns: join(folder, `${name}.retention.json`),
     spool: join(folder, 'spool', name),
   };
 }

@@ -78,9 +78,16 @@ export interface CopyOptions extends Pick<ImageFilter, 'model' | 'category'> {
   /** Copies only images with a timestamp before this. */
   before?: Date;
   dryRun?: boolean;
-  /** Deletes each image from the source once its bytes were read back from the target. */
+  /**
+   * Deletes each image from the source once its bytes were read back from the target: into its trash where it has one, or
+   * `permanent`.
+   */
   deleteSource?: boolean;
-  /** Also copies images that the target has deleted, under another short id, which is the same in every run. */
+  permanent?: boolean;
+  /**
+   * Also copies images that the target has deleted: restores those in its trash, and copies others under another short id,
+   * which is the same in every run.
+   */
   bringBack?: boolean;
   /** Images copied at once, 1 to 64; default 4. */
   concurrency?: number;
@@ -114,4 +121,4 @@ export type CopyEvent =
   | { kind: 'summary'; summary: CopySummary };
 
 /** What a store holds under a filename; `deleted`: while its tombstone exists. */
-export type StoredState = { state: 'live'; record: ImageRecord } | { state: 'deleted' | 'absent' };
+export type StoredState = { state: 'live' | 'trashed'; record: ImageRecord } | { state: 'deleted' | 'absent' };

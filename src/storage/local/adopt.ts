@@ -15,12 +15,22 @@ const CHUNK_BYTES = 256 * 1024;
 
 /** Rejects with a save's StorageErrors, and no change, where the bytes are not a whole image of the filename's type. */
 export async function adoptImage(store: LocalStore, filename: string): Promise<void> {
-  const record = await recordFor(store, filename);
+  const { layout } = store;
+  const record = await recordFor(store, filename, layout.image(filename), layout.record(filename));
   // Before the commit: after a crash between the two, a rebuild must not drop the image for an earlier delete.
   await store.audit.broughtBack(record, 'adopt', store.context.now());
   await syncFile(store.layout.image(filename));
   await insert(store, record);
   await correctRecord(store, filename);
+}
+
+/** Takes an image without a row whose bytes are in the trash into the trash, from now on. Rejects as `adoptImage`. */
+export async function adoptTrashed(store: LocalStore, filename: string): Promise<void> {
+  const { catalog, context, layout } = store;
+  const record = await recordFor(store, filename, layout.trashedImage(filename), layout.trashedRecord(filename));
+  const deleteTime = context.now();
+  await catalog.loadTrash([{ ...record, deleteTime, purgeTime: deleteTime + store.keepMs }]);
+  store.unlinksPending = true;
 }
 
 /** Makes the record file match the catalog, unless the image was deleted; moves a file that differs to quarantine. */
@@ -57,21 +67,27 @@ function unreadable(error: unknown): string {
 }
 
 /** Returns what the record file says, if it matches the bytes, else what filename and embedded metadata say. */
-async function recordFor({ context, layout }: LocalStore, filename: string): Promise<ImageRecord> {
-  await using file = await openPlain(layout.image(filename));
+async function recordFor(
+  { context }: LocalStore,
+  filename: string,
+  imagePath: string,
+  recordPath: string,
+): Promise<ImageRecord> {
+  await using file = await openPlain(imagePath);
   const image = await inspectOrphan(filename, chunksOf(file, CHUNK_BYTES), context.limits.imageCheck);
-  const text = await readText(layout.record(filename)).catch(unreadable);
+  const text = await readText(recordPath).catch(unreadable);
   const told = parseRecord(text ?? '', filename);
   if (told?.sha256 === image.sha256 && told.size === image.size) return told;
   const { mtimeMs } = await file.stat();
   return await recordOfOrphan(filename, image, readerOfHandle(file), Math.round(mtimeMs));
 }
 
-async function insert({ committer, layout }: LocalStore, record: ImageRecord): Promise<void> {
+async function insert({ committer, layout, context }: LocalStore, record: ImageRecord): Promise<void> {
   const folders = [dirname(layout.image(record.filename))];
-  const outcome = await committer.submit({ kind: 'insert', record }, folders);
+  const change = { kind: 'insert', record, arrival: context.now() } as const;
+  const outcome = await committer.submit(change, folders);
   // Another image has the idempotency key by now, and keeps it.
   if (!outcome.done && outcome.why === 'key_taken') {
-    await committer.submit({ kind: 'insert', record: { ...record, idempotencyKey: '' } }, folders);
+    await committer.submit({ ...change, record: { ...record, idempotencyKey: '' } }, folders);
   }
 }

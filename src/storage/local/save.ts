@@ -160,13 +160,18 @@ class LocalUpload implements Upload {
     return record;
   }
 
+  /** An image that was copied in came now, whenever it was saved. */
+  get #arrival(): { arrival?: number } {
+    return this.#exact ? { arrival: this.#store.context.now() } : {};
+  }
+
   async #commitPlaced(placed: ImageRecord): Promise<Committed> {
     const { committer, layout } = this.#store;
     // Repeated after it met a full disk, it may have another name by now.
     const first = placed.filename === this.filename ? placed : await this.#place(placed);
     for (let record = first; ; record = await this.#place(record)) {
       const folders = [dirname(this.#places.image), layout.staging];
-      const outcome = await committer.submit({ kind: 'insert', record }, folders);
+      const outcome = await committer.submit({ kind: 'insert', record, ...this.#arrival }, folders);
       if (outcome.done) return { record, replayed: false, deleted: false, settled: this.#settle() };
       if (outcome.why !== 'key_taken') await this.#rename();
       else if (this.#exact) record = { ...record, idempotencyKey: '' };

@@ -32,4 +32,6 @@ export interface LocalStore {
   byKey: KeyedQueue;
   /** Committed deletes have files to unlink or to move, or folders to sync; upkeep does so and resets this. */
   unlinksPending: boolean;
+  /** For how long files of the trash are kept of which nothing tells when they came, in ms. */
+  keepMs: number;
 }

@@ -31,7 +31,8 @@ export class Upkeep {
   constructor(store: LocalStore, room: Room) {
     this.#store = store;
     this.#room = room;
-    this.#clock = new PurgeClock(store.context);
+    const { now, elapsed } = store.context;
+    this.#clock = new PurgeClock({ now, ...(elapsed && { elapsed }) });
     this.#schedule();
   }
 

@@ -1,21 +1,23 @@
 /** Verifies a local store: each row of the catalog against its files, then each file against the catalog. */
 import { readdir } from 'node:fs/promises';
-import { basename, dirname, join, relative } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { mapInParallel } from '../async/parallel.ts';
 import type { ImageIndex } from '../catalog/catalog.ts';
-import { Folders, hasCode, ifPresent, inodeOf, isOfOneFile, readText, sha256Of } from '../disk/files.ts';
+import { Folders, hasCode, ifPresent, inodeOf, readText } from '../disk/files.ts';
 import { NotPlainError, statPlain } from '../disk/plain-files.ts';
 import { StorageError } from '../domain/errors.ts';
-import type { Finding, Problem } from '../domain/maintenance.ts';
-import { folderOf, imageKey, KEY_ROOT, recordKey } from '../domain/naming.ts';
+import type { Finding } from '../domain/maintenance.ts';
+import { folderOf, imageKey, recordKey } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import { parseRecord } from '../domain/record-file.ts';
 import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
 import { allRecords } from '../maintenance/records.ts';
 import { mostAreMissing } from '../maintenance/verify.ts';
 import { adoptImage, correctRecord, isSound } from './adopt.ts';
-import { quarantine } from './quarantine.ts';
+import { flawInBytes, Remedies, refusalIn } from './remedies.ts';
 import type { LocalStore } from './store.ts';
+import { moveFromTrash, moveToTrash } from './trash-files.ts';
+import { TrashCheck } from './verify-trash.ts';
 
 const ROWS_AT_ONCE = 8;
 const FILES_AT_ONCE = 500;
@@ -43,7 +45,12 @@ export async function* verifyStore(
       yield* check.others(others);
     }
   }
+  yield* new TrashCheck(store, options).all(trashedFiles(store));
   for (const folder of [metadata, staging, logs]) yield* check.others((await entriesOf(folder)).others);
+}
+
+async function* trashedFiles({ layout }: LocalStore): AsyncGenerator<string[]> {
+  for await (const { files } of entriesBelow(layout.trash)) yield files;
 }
 
 /** Rejects with STORE_REPLACED where most images have no bytes: their disk is probably not mounted. */
@@ -62,12 +69,14 @@ class LocalCheck {
   readonly #folders: Folders;
   readonly #options: CheckOptions;
   readonly #forget: (filename: string) => Promise<boolean>;
+  readonly #remedies: Remedies;
 
   constructor(store: LocalStore, options: CheckOptions, forget: (filename: string) => Promise<boolean>) {
     this.#store = store;
     this.#folders = new Folders(store.layout.basePath);
     this.#options = options;
     this.#forget = forget;
+    this.#remedies = new Remedies(store, options);
   }
 
   async row(record: ImageRecord): Promise<Checked> {
@@ -82,26 +91,26 @@ class LocalCheck {
   async #bytes(record: ImageRecord): Promise<Finding | undefined> {
     const { catalog, condition, layout } = this.#store;
     const { filename } = record;
-    const wrong = await this.#compare(layout.image(filename), record);
+    const wrong = await flawInBytes(this.#folders, layout.image(filename), record, this.#options.deep);
     // Deleted since its row was read.
     if (wrong === undefined || (await catalog.find(filename)) === undefined) return undefined;
     if (wrong.problem === 'bytes_missing') await condition.checkImages();
     const finding: Finding = { ...wrong, remedy: 'none', key: record.key, filename };
+    if (wrong.problem === 'bytes_missing' && (await inodeOf(layout.trashedImage(filename))) !== undefined) {
+      return this.#broughtBack(finding, record);
+    }
     if (wrong.problem !== 'bytes_missing' || !this.#options.forgetMissing) return finding;
     return (await this.#forget(filename)) ? { ...finding, remedy: 'forgotten' } : undefined;
   }
 
-  async #compare(path: string, record: ImageRecord): Promise<Pick<Finding, 'problem' | 'detail'> | undefined> {
-    try {
-      await this.#folders.look(dirname(path));
-      const { size } = await statPlain(path);
-      if (size !== record.size) return { problem: 'size_differs', detail: `${size} bytes instead of ${record.size}` };
-      const isSound = !this.#options.deep || (await sha256Of(path)) === record.sha256;
-      return isSound ? undefined : { problem: 'checksum_differs' };
-    } catch (error) {
-      if (hasCode(error, 'ENOENT', 'ENOTDIR')) return { problem: 'bytes_missing' };
-      return { problem: 'checksum_differs', detail: `it cannot be read (${refusalIn(error)})` };
-    }
+  /** A live image has its files in the live tree, whatever moved them. */
+  #broughtBack(finding: Finding, record: ImageRecord): Promise<Finding> {
+    const { byFilename, layout, folders, context } = this.#store;
+    const moving = { layout, folders, failpoint: context.failpoint };
+    const missing = { ...finding, detail: 'its file is in the trash' };
+    return this.#remedies.remedied(missing, 'restored', () =>
+      byFilename.run(record.filename, () => moveFromTrash(moving, record)),
+    );
   }
 
   async #record({ filename }: ImageRecord): Promise<Finding | undefined> {
@@ -111,7 +120,7 @@ class LocalCheck {
     const isStaged = async () => (await inodeOf(layout.stagedRecord(filename))) !== undefined;
     if (detail === undefined || (detail === MISSING && (await isStaged()))) return undefined;
     const finding = { problem: 'record_damaged', remedy: 'none', key: recordKey(filename), filename, detail } as const;
-    return this.#remedied(finding, 'restored', () => correctRecord(this.#store, filename));
+    return this.#remedies.remedied(finding, 'restored', () => correctRecord(this.#store, filename));
   }
 
   /** Returns what is wrong with the record file, in words, or undefined. */
@@ -154,11 +163,13 @@ class LocalCheck {
     // That of a live row was reported with the row.
     if (filename !== undefined && (await this.#store.catalog.rowStates([filename]))[0] === 'live') return undefined;
     const detail = `it is ${what}, neither a plain file nor a folder`;
-    return { problem: 'foreign', remedy: 'none', key: this.#keyOf(path), detail, ...(filename && { filename }) };
-  }
-
-  #keyOf(path: string): string {
-    return KEY_ROOT + relative(this.#store.layout.basePath, path).replaceAll('\\', '/');
+    return {
+      problem: 'foreign',
+      remedy: 'none',
+      key: this.#remedies.keyOf(path),
+      detail,
+      ...(filename && { filename }),
+    };
   }
 
   /** Returns the filename of the image that owns this path, or undefined. */
@@ -173,58 +184,50 @@ class LocalCheck {
 
   async #stray(path: string, filename: string | undefined): Promise<Finding | undefined> {
     if (filename === undefined) {
-      return (await inodeOf(path)) === undefined ? undefined : this.#quarantined(path, 'foreign', {});
+      return (await inodeOf(path)) === undefined ? undefined : this.#remedies.quarantined(path, 'foreign', {});
     }
     return this.#store.byFilename.run(filename, async () => {
       const { layout } = this.#store;
       const isImage = path === layout.image(filename);
       if (isImage && (await inodeOf(layout.part(filename))) !== undefined) return undefined;
       const [state] = await this.#store.catalog.rowStates([filename]);
-      if (state === 'live' || state === 'unlinking' || (await inodeOf(path)) === undefined) return undefined;
+      if (state === 'live' || state === 'unlinking' || state === 'trashing') return undefined;
+      if ((await inodeOf(path)) === undefined) return undefined;
+      if (state === 'trashed') return this.#ofTrashed(path, filename);
       if (!isImage) return this.#strayRecord(path, filename);
-      if (state === 'deleted') return this.#quarantined(path, 'deleted_before', { filename });
+      if (state === 'deleted') return this.#remedies.quarantined(path, 'deleted_before', { filename });
       return this.#notCommitted(path, filename);
     });
+  }
+
+  /** What the trash has already is put aside; what it lacks goes there. */
+  async #ofTrashed(path: string, filename: string): Promise<Finding | undefined> {
+    const { catalog, layout, folders, context } = this.#store;
+    const row = await catalog.findTrashed(filename);
+    if (row === undefined) return undefined;
+    const place = path === layout.image(filename) ? layout.trashedImage(filename) : layout.trashedRecord(filename);
+    const about = { filename, detail: 'the image is in the trash' };
+    if ((await inodeOf(place)) !== undefined) return this.#remedies.quarantined(path, 'deleted_before', about);
+    const finding = { problem: 'deleted_before', remedy: 'none', key: this.#remedies.keyOf(path), ...about } as const;
+    const moving = { layout, folders, failpoint: context.failpoint };
+    return this.#remedies.remedied(finding, 'restored', () => moveToTrash(moving, row));
   }
 
   async #strayRecord(path: string, filename: string): Promise<Finding | undefined> {
     // Where the image file exists, it is the finding.
     if ((await inodeOf(this.#store.layout.image(filename))) !== undefined) return undefined;
-    return this.#quarantined(path, 'record_alone', { filename });
+    return this.#remedies.quarantined(path, 'record_alone', { filename });
   }
 
   async #notCommitted(path: string, filename: string): Promise<Finding> {
     const finding = { problem: 'not_committed', remedy: 'none', key: imageKey(filename), filename } as const;
     try {
-      return await this.#remedied(finding, 'adopted', () => adoptImage(this.#store, filename));
+      return await this.#remedies.remedied(finding, 'adopted', () => adoptImage(this.#store, filename));
     } catch (error) {
       if (!(error instanceof StorageError) || error.code !== 'invalid_argument') throw error;
-      return this.#quarantined(path, 'not_committed', { filename, detail: error.message });
+      return this.#remedies.quarantined(path, 'not_committed', { filename, detail: error.message });
     }
   }
-
-  #quarantined(path: string, problem: Problem, about: Pick<Finding, 'filename' | 'detail'>): Promise<Finding> {
-    const { folders, layout } = this.#store;
-    const finding: Finding = { problem, remedy: 'none', key: this.#keyOf(path), ...about };
-    return this.#remedied(finding, 'quarantined', () => quarantine(layout, folders, path));
-  }
-
-  async #remedied(finding: Finding, remedy: Finding['remedy'], work: () => Promise<void>): Promise<Finding> {
-    if (!this.#options.repair) return finding;
-    try {
-      await work();
-      return { ...finding, remedy };
-    } catch (error) {
-      return { ...finding, detail: `it cannot be repaired (${refusalIn(error)})` };
-    }
-  }
-}
-
-/** Returns the code of an error that concerns one file only, and what is in its place; rethrows any other. */
-function refusalIn(error: unknown): string {
-  if (error instanceof NotPlainError) return `${error.code}: ${error.found}`;
-  if (!isOfOneFile(error)) throw error;
-  return error.code;
 }
 
 /** Returns what a path is, such as `a link`; undefined for a plain file, or where nothing is. */

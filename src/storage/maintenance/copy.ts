@@ -151,13 +151,14 @@ class ImageCopy {
   async #copy(): Promise<CopyOutcome> {
     const { dryRun, deleteSource = false, signal } = this.#options;
     const stored = await this.#stateInTarget();
-    if (stored.state === 'deleted') {
+    if (stored.state === 'deleted' || (stored.state === 'trashed' && !this.#options.bringBack)) {
       return this.#failed('DELETED_BEFORE', 'the target has deleted it, and takes it back only when told to');
     }
-    if (stored.state === 'live' && !isSameSave(stored.record, this.#record)) return this.#taken();
+    if ('record' in stored && !isSameSave(stored.record, this.#record)) return this.#taken();
     const outcome = stored.state === 'live' ? 'present' : 'copied';
     if (dryRun) return { outcome, deleted: false };
-    if (outcome === 'copied' && !(await this.#target.copyIn(this.#copied, this.#counted(), signal))) {
+    if (stored.state === 'trashed') await this.#target.restore(this.#record.filename);
+    else if (outcome === 'copied' && !(await this.#target.copyIn(this.#copied, this.#counted(), signal))) {
       return this.#taken();
     }
     if (!deleteSource) return { outcome, deleted: false };
@@ -179,7 +180,8 @@ class ImageCopy {
     const flaw = await this.#flawInTarget();
     if (flaw !== undefined) return flaw;
     this.#failing = this.#source;
-    return { outcome, deleted: await this.#source.delete(this.#record.filename) };
+    const { permanent } = this.#options;
+    return { outcome, deleted: await this.#source.delete(this.#record.filename, { permanent }) };
   }
 
   async *#counted(): AsyncGenerator<Uint8Array> {

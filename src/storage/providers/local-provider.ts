@@ -15,6 +15,7 @@ import type { ByteSource, ProviderHealth, SaveOptions } from '../domain/requests
 import { openCopy } from '../local/copy-in.ts';
 import { deleteImage } from '../local/delete.ts';
 import { markClosed, type OpenStore, openStore } from '../local/open.ts';
+import { policyRunsOf } from '../local/policy-runs.ts';
 import { Room } from '../local/room.ts';
 import { openUpload } from '../local/save.ts';
 import { purgeImage, restoreImage, trashImage } from '../local/trash.ts';
@@ -23,6 +24,8 @@ import { Upkeep } from '../local/upkeep.ts';
 import { verifyStore } from '../local/verify.ts';
 import { WriteTrials } from '../local/write-trials.ts';
 import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
+import type { DiskGuard } from '../retention/disk-guard.ts';
+import type { TextFile } from '../retention/policy-runs.ts';
 import { CHUNK_BYTES } from '../transfer/body.ts';
 import type { CopyUpload, ProviderContext, StorageProvider, Upload } from '../types.ts';
 import { BaseProvider, type ByteRange, notFound, type Removal, type RemoveOptions } from './base-provider.ts';
@@ -36,15 +39,20 @@ export async function openLocalProvider(config: LocalConfig, context: ProviderCo
 
 class LocalProvider extends BaseProvider {
   readonly storageType = 'local';
+  protected override readonly policyRuns: TextFile;
+  protected override readonly guard: DiskGuard | undefined;
   readonly #store: OpenStore;
   readonly #upkeep: Upkeep;
   readonly #trials: WriteTrials;
   readonly #room: Room;
   readonly #trashMs: number;
 
-  constructor(store: OpenStore, { trash = {} }: LocalConfig) {
+  constructor(store: OpenStore, config: LocalConfig) {
     super(store.context);
+    const { trash = {} } = config;
     this.#store = store;
+    this.guard = this.guardOf(config, async () => (await capacityOf(store.layout.basePath)).freeBytes ?? 0);
+    this.policyRuns = policyRunsOf(store);
     this.#room = new Room(store, trash);
     this.#trashMs = (trash.days ?? DEFAULT_LOCAL_TRASH_DAYS) * DAY_MS;
     this.#upkeep = new Upkeep(store, this.#room);
@@ -172,6 +180,10 @@ class LocalProvider extends BaseProvider {
 
   protected change(filename: string, changes: CheckedChanges): Promise<ChangeOutcome> {
     return this.#noting(updateImage(this.#store, filename, changes));
+  }
+
+  protected async findTrashed(filename: string): Promise<ImageRecord | undefined> {
+    return this.#store.catalog.findTrashed(filename);
   }
 
   protected async isDeleted(filename: string): Promise<boolean> {

@@ -42,7 +42,10 @@ export const memoryStorageType: ProviderType<MemoryConfig> = {
   where: () => 'memory',
   async open(config, context) {
     const { openObjectStorage } = await import('./object-storage.ts');
-    return openObjectStorage({ ...config, ...memoryStorage(memoryObjects(config.bucket)) }, context);
+    return openObjectStorage(
+      { ...config, ...memoryStorage(memoryObjects(config.bucket, { now: context.now })) },
+      context,
+    );
   },
   async *examine(config, name, maxImageBytes) {
     const { examineObjectStore } = await import('../doctor/bucket.ts');

@@ -1,11 +1,13 @@
 /** Stores images in a bucket: the record is the commit, the catalog an index over the records. */
 
 import { leaveToOlder } from '../bucket/binding.ts';
+import { claimRun } from '../bucket/claim-run.ts';
 import { openCopy } from '../bucket/copy-in.ts';
 import { type DeleteOutcome, deleteImage } from '../bucket/delete.ts';
 import { failedWith, type StoredObject } from '../bucket/object-store.ts';
 import { type BucketOptions, type OpenStore, openStore } from '../bucket/open.ts';
 import { purgeImage } from '../bucket/purge.ts';
+import { agree } from '../bucket/purge-due.ts';
 import { readRange } from '../bucket/reading.ts';
 import { readRecord } from '../bucket/record-object.ts';
 import { restoreImage } from '../bucket/restore.ts';
@@ -15,12 +17,14 @@ import { startUpkeep } from '../bucket/upkeep.ts';
 import { verifyStore } from '../bucket/verify.ts';
 import type { ChangeOutcome, ImageIndex } from '../catalog/catalog.ts';
 import { spaceCheck } from '../disk/file-system.ts';
+import { readText, replaceFile } from '../disk/files.ts';
 import type { CheckedChanges } from '../domain/changes.ts';
 import { StorageError } from '../domain/errors.ts';
 import { folderOf } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import type { ProviderHealth } from '../domain/requests.ts';
 import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
+import type { TextFile } from '../retention/policy-runs.ts';
 import type { CopyUpload, ProviderContext, StorageProvider, Upload } from '../types.ts';
 import { BaseProvider, type ByteRange, notFound, type Removal, type RemoveOptions } from './base-provider.ts';
 
@@ -50,6 +54,7 @@ export async function openObjectStorage(
 
 export class ObjectStorage extends BaseProvider {
   readonly storageType: string;
+  protected override readonly policyRuns: TextFile;
   readonly #store: OpenStore;
   readonly #urlOf: (key: string) => Promise<string>;
   readonly #stopUpkeep: () => Promise<void>;
@@ -64,6 +69,8 @@ export class ObjectStorage extends BaseProvider {
   ) {
     super(store.context);
     this.#store = store;
+    const { policyRuns: path } = store.state;
+    this.policyRuns = { read: () => readText(path), write: (text) => replaceFile(path, text) };
     this.storageType = storageType;
     this.#urlOf = urlOf;
     this.#stopUpkeep = stopUpkeep;
@@ -107,6 +114,16 @@ export class ObjectStorage extends BaseProvider {
 
   protected override checkCountable(): void {
     this.#store.condition.checkComplete();
+  }
+
+  protected override async checkClock(): Promise<void> {
+    if (await this.#folded(agree(this.#store, this.context.now()))) return;
+    throw new StorageError('BACKEND_UNAVAILABLE', 'the clock of the daemon differs from that of the bucket');
+  }
+
+  protected override async claimRun(policy: string, everyMs: number): Promise<boolean> {
+    this.#store.condition.checkWritable();
+    return !this.#store.shared || this.#folded(claimRun(this.#store, policy, everyMs));
   }
 
   protected async checkWritable(sizeBytes: number): Promise<void> {
@@ -160,6 +177,10 @@ export class ObjectStorage extends BaseProvider {
   protected async change(filename: string, changes: CheckedChanges): Promise<ChangeOutcome> {
     if (folderOf(filename) === undefined) return { done: false, why: 'not_found' };
     return this.#folded(updateImage(this.#store, filename, changes));
+  }
+
+  protected async findTrashed(filename: string): Promise<ImageRecord | undefined> {
+    return this.#store.catalog.findTrashed(filename);
   }
 
   protected async isDeleted(filename: string): Promise<boolean> {

@@ -147,6 +147,8 @@ export interface PackedSizes {
   filenames: string[];
   sizes: Float64Array;
   pinned: Uint8Array;
+  /** Empty where none were asked for. */
+  groups: string[];
 }
 
 export function packSizes(images: readonly ImageSize[]): PackedSizes {
@@ -155,15 +157,17 @@ export function packSizes(images: readonly ImageSize[]): PackedSizes {
     filenames: images.map(({ filename }) => filename),
     sizes: Float64Array.from(images, ({ size }) => size),
     pinned: Uint8Array.from(images, ({ pinned }) => Number(pinned)),
+    groups: images.flatMap(({ group }) => group ?? []),
   };
 }
 
-export function unpackSizes({ timestamps, filenames, sizes, pinned }: PackedSizes): ImageSize[] {
+export function unpackSizes({ timestamps, filenames, sizes, pinned, groups }: PackedSizes): ImageSize[] {
   return filenames.map((filename, at) => ({
     timestamp: timestamps[at]!,
     filename,
     size: sizes[at]!,
     pinned: pinned[at] === 1,
+    ...(groups.length > 0 && { group: groups[at]! }),
   }));
 }
 
