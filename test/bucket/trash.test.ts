@@ -1,8 +1,9 @@
 /** What only a bucket has of a trash: objects that stay, several daemons, purges by two clocks, and FORMAT. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, expect, it, onTestFinished } from 'vitest';
+import { changeNeeds, checkIdentity } from '../../src/storage/bucket/format.ts';
 import type { BucketOptions } from '../../src/storage/bucket/open.ts';
 import { openStore } from '../../src/storage/bucket/open.ts';
 import { purgeDue } from '../../src/storage/bucket/purge-due.ts';
@@ -51,6 +52,8 @@ async function open(name: string, settings: Partial<BucketOptions> = {}) {
   onTestFinished(() => provider.close());
   return { store, provider };
 }
+
+type Opened = Awaited<ReturnType<typeof open>>;
 
 const openShared = (name: string, settings: Partial<BucketOptions> = {}) => open(name, { shared: true, ...settings });
 const live = async (provider: StorageProvider) => (await provider.list()).map(({ filename }) => filename);
@@ -164,7 +167,7 @@ it('purges by the time in the bucket, not by that of a catalog that is behind', 
 it('notes when an image came back, and keeps names and keys taken for thirty days from the purge', async () => {
   const { store, provider } = await open('a');
   const { filename } = await provider.save(PNG, SAVE, KEYED);
-  expect(await store.catalog.arrivedSince([filename], 0)).toEqual([]);
+  expect(await store.catalog.arrivedSince([filename], now)).toEqual([]);
   await provider.delete(filename);
   now += HOUR;
   await provider.restore(filename);
@@ -180,6 +183,51 @@ it('notes when an image came back, and keeps names and keys taken for thirty day
   now += 2 * HOUR;
   await sweep(store, BUCKET_TOMBSTONE_MS);
   expect(await provider.save(PNG, SAVE, KEYED)).toMatchObject({ filename, replayed: false });
+});
+
+it('takes a catalog of any moment for what it is: nothing is gone early, nothing back that was not restored', async () => {
+  const images: Record<string, string[]> = { kept: [], deleted: [], restored: [], again: [], purged: [] };
+  const first = await open('a');
+  const moments = ['before', 'between', 'after'];
+  const names = Object.keys(images);
+  for (const name of names) images[name] = [(await first.provider.save(PNG, SAVE)).filename];
+  const namesOf = (...chosen: string[]) => chosen.flatMap((name) => images[name]!);
+  const steps = [
+    async () => {},
+    async ({ provider }: Opened) => {
+      for (const filename of namesOf('deleted', 'restored', 'again', 'purged')) await provider.delete(filename);
+    },
+    async ({ provider }: Opened) => {
+      for (const filename of namesOf('restored', 'again')) await provider.restore(filename);
+      for (const filename of namesOf('purged')) await provider.purge({ filenames: [filename] });
+      for (const filename of namesOf('again')) await provider.delete(filename);
+    },
+  ];
+  await first.provider.close();
+  for (const [at, step] of steps.entries()) {
+    const opened = await open('a');
+    await step(opened);
+    await opened.provider.close();
+    await cp(join(folder, 'a'), join(folder, moments[at]!), { recursive: true });
+    now += HOUR;
+  }
+  for (const moment of moments) {
+    const { provider, store } = await open(moment);
+    expect((await live(provider)).sort(), moment).toEqual(namesOf('kept', 'restored').sort());
+    expect((await trash(provider)).sort(), moment).toEqual(namesOf('deleted', 'again').sort());
+    await purgeDue(store, { mayPurge: () => true });
+    expect(await findings(provider, { repair: true, deep: true }), moment).toEqual([]);
+    await provider.close();
+  }
+  expect(strayObjects(bucket)).toEqual([]);
+});
+
+it('stops the writes of a daemon whose bucket was left to older versions', async () => {
+  const [a, b] = [await openShared('a'), await openShared('b')];
+  await changeNeeds(b.store.objects, b.store.storeId, []);
+  await expect(checkIdentity(a.store)).rejects.toMatchObject({ reason: 'STORE_REPLACED' });
+  const { filename } = await b.provider.save(PNG, SAVE);
+  await expect(a.provider.delete(filename)).rejects.toMatchObject({ reason: 'STORE_REPLACED' });
 });
 
 it('says of an image whose object is gone that its bytes are missing, and forgets it only when told to', async () => {

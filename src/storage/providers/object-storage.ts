@@ -180,7 +180,10 @@ export class ObjectStorage extends BaseProvider {
   }
 
   protected async findTrashed(filename: string): Promise<ImageRecord | undefined> {
-    return this.#store.catalog.findTrashed(filename);
+    const { shared, catalog, objects } = this.#store;
+    if (!shared || folderOf(filename) === undefined) return catalog.findTrashed(filename);
+    const found = await this.#folded(readRecord(objects, filename));
+    return found.kind === 'trashed' ? found.trashed.record : undefined;
   }
 
   protected async isDeleted(filename: string): Promise<boolean> {
