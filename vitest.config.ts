@@ -14,7 +14,7 @@ const WAITING = [
   'test/doctor/bucket.test.ts',
   'test/local/trash.test.ts',
   'test/maintenance/{copy,copy-many,copy-refusals,verify}.test.ts',
-  'test/providers/optional-provider.test.ts',
+  'test/providers/{life-model,optional-provider}.test.ts',
   'test/retention/policies.test.ts',
   'test/rpc/*.test.ts',
   'test/s3/s3-storage.test.ts',

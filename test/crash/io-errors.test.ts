@@ -25,7 +25,7 @@ beforeEach(async () => {
 afterEach(() => rm(basePath, { recursive: true, force: true }));
 
 async function openWithImages(count: number): Promise<ForkedStore> {
-  const store = await forkStore({ basePath });
+  const store = await forkStore({ basePath, trashDays: 0 });
   for (let number = 1; number <= count; number += 1) await ledger.save(store, imageOf(number));
   await store.settled();
   return store;
@@ -49,7 +49,7 @@ async function expectReadOnlyUntilRestart(store: ForkedStore): Promise<void> {
 async function expectSoundAfterRestart(): Promise<void> {
   const unanswered = ledger.unanswered();
   expect(await brokenPromises(basePath, ledger)).toEqual([]);
-  const store = await forkStore({ basePath });
+  const store = await forkStore({ basePath, trashDays: 0 });
   for (const image of unanswered) await ledger.save(store, image);
   await store.close();
   expect(await brokenPromises(basePath, ledger)).toEqual([]);
@@ -152,7 +152,7 @@ requires('chattr on ext4, as root', canMakeImmutable())('a file that cannot be m
     expect(await ledger.delete(store, filename)).toBe(true);
     expect(await store.list()).toHaveLength(2);
     await store.kill();
-    const again = await forkStore({ basePath });
+    const again = await forkStore({ basePath, trashDays: 0 });
     expect(await again.list()).toHaveLength(2);
     await again.close();
     expect(await stat(path)).toBeDefined();
@@ -183,7 +183,7 @@ describe('a thread of the catalog that dies', () => {
   it('ends the process with 74, and the next start decides what was in its hands', async () => {
     await (await openWithImages(3)).close();
     const crash = { step: 'folders-synced', nth: 1, only: 'threads' as const };
-    const store = await forkStore({ basePath, crash });
+    const store = await forkStore({ basePath, trashDays: 0, crash });
     await expect(ledger.save(store, imageOf(4))).rejects.toThrow();
     expect(await store.ended).toBe(EXIT_IO);
     await expectSoundAfterRestart();
@@ -193,7 +193,7 @@ describe('a thread of the catalog that dies', () => {
 describe('a catalog that is damaged while the store runs', () => {
   it('ends the process with 74, and the next start builds it again', async () => {
     await (await openWithImages(200)).close();
-    const store = await forkStore({ basePath });
+    const store = await forkStore({ basePath, trashDays: 0 });
     await overwriteMiddle(join(basePath, 'metadata/catalog.db'));
     await expect(store.list()).rejects.toThrow();
     expect(await store.ended).toBe(EXIT_IO);

@@ -125,6 +125,30 @@ describe.each<[string, SaveOptions]>([
   });
 });
 
+it.each(['refuse', 'evict'] as const)(
+  'the trash gives way first, the oldest of it, with onFull: %s',
+  async (onFull) => {
+    const { storage, pass } = await open(await temporaryFolder(), { maxStoreBytes: 4 * SIZE, onFull });
+    const saved = [];
+    for (let at = 0; at < 4; at += 1) saved.push(await save(storage));
+    for (const { filename } of [saved[3]!, saved[0]!]) {
+      pass(MINUTE);
+      await storage.delete(filename);
+    }
+    pass(2 * HOUR);
+    await save(storage);
+    expect((await storage.listTrash()).map(({ filename }) => filename)).toEqual([saved[0]!.filename]);
+    await save(storage);
+    expect(await storage.listTrash()).toEqual([]);
+    expect(await storage.list()).toHaveLength(4);
+    if (onFull === 'refuse') await expect(save(storage)).rejects.toMatchObject({ reason: 'DISK_FULL' });
+    else await save(storage);
+    const left = (await storage.list({ order: 'oldest' })).map(({ filename }) => filename);
+    expect(left).toHaveLength(4);
+    expect(left.includes(saved[1]!.filename)).toBe(onFull === 'refuse');
+  },
+);
+
 it('a save that declares too much is refused before a byte of it is read', async () => {
   const { storage } = await open(await temporaryFolder(), { maxStoreBytes: SIZE - 1 });
   let isRead = false;

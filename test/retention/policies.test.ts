@@ -84,6 +84,12 @@ function becomes(storage: Storage, expected: Partial<PolicyStatistics>): Promise
   return vi.waitFor(async () => expect(await policyOf(storage)).toMatchObject(expected), SOON);
 }
 
+function lineOf(logged: Run['logged'], beginning: string) {
+  const line = logged.find(({ message }) => message.startsWith(beginning));
+  expect(line).toBeDefined();
+  return line;
+}
+
 const countOf = async (storage: Storage) => (await storage.list()).length;
 /** Longer than the schedule waits until it looks. */
 const looked = () => new Promise((resolve) => setTimeout(resolve, 1200));
@@ -99,7 +105,7 @@ describe.each(PROVIDERS)('%s', (_, settingsOf) => {
     clocks.pass(25 * HOUR);
     let storage = await open(THREE);
     await becomes(storage, { announced: true, lastCount: 2, nextRun: new Date(clocks.wall + DAY) });
-    const plan = logged.find(({ message }) => message.startsWith('the policy drafts would delete 2 images'));
+    const plan = await vi.waitFor(() => lineOf(logged, 'the policy drafts would delete 2 images'), SOON);
     expect(plan?.facts).toMatchObject({ provider: 'main', policy: 'drafts', count: 2, keptPinned: 1 });
     expect(plan?.facts.reasons).toMatchObject([{ text: 'not among the last 3', count: 2 }]);
     clocks.pass(DAY - HOUR);
@@ -184,6 +190,8 @@ it('two daemons on one bucket run a policy once in its time', async () => {
   for (let age = 1; age <= 3; age += 1) await save(storages[0]!, age * DAY);
   for (const { clocks } of [one, other]) clocks.pass(25 * HOUR);
   await Promise.all(storages.map((storage) => becomes(storage, { announced: false })));
-  const runs = [...one.logged, ...other.logged].filter(({ message }) => message.includes('drafts deleted'));
-  expect(runs).toHaveLength(1);
+  const runs = () => [...one.logged, ...other.logged].filter(({ message }) => message.includes('drafts deleted'));
+  await vi.waitFor(() => expect(runs()).toHaveLength(1), SOON);
+  await looked();
+  expect(runs()).toHaveLength(1);
 });

@@ -36,13 +36,10 @@ import {
 import { itemOf } from '../lists/item.ts';
 import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
 import { searchFindings, verifyEvents } from '../maintenance/verify.ts';
-import { type Cleaned, checkedRules, cleanUp } from '../retention/cleanup.ts';
-import { DiskGuard } from '../retention/disk-guard.ts';
-import { removeExpired } from '../retention/expiry.ts';
+import { createGuard, type DiskGuard } from '../retention/disk-guard.ts';
 import { fileInMemory, type TextFile } from '../retention/policy-runs.ts';
 import { purgeTrash } from '../retention/purge.ts';
-import { type Rules, rulesOfPolicy } from '../retention/rules.ts';
-import { RetentionSchedule } from '../retention/schedule.ts';
+import { type RetainedStore, Retention } from '../retention/retention.ts';
 import { bodyOf, CHUNK_BYTES, singleChunk } from '../transfer/body.ts';
 import { countedUpload } from '../transfer/counted-upload.ts';
 import { receiveCopy, receiveImage } from '../transfer/receive.ts';
@@ -68,12 +65,9 @@ export interface RemoveOptions {
 /** `bytesRemain`: the image is deleted, but its bytes are there. `purgeTime`: it is in the trash until then, ms since 1970. */
 export type Removal = ChangeOutcome & { bytesRemain?: StorageError; purgeTime?: number };
 
-/** How images go that nobody named. */
-const BY_ITSELF = { sparePinned: true, permanent: false };
-
 export abstract class BaseProvider extends ListedProvider implements StorageProvider, Maintainable {
   readonly #slots: Slots;
-  readonly #schedule: RetentionSchedule;
+  readonly #retention: Retention;
   readonly #running = new Set<Promise<unknown>>();
   #closed: Promise<void> | undefined;
 
@@ -81,24 +75,21 @@ export abstract class BaseProvider extends ListedProvider implements StorageProv
     super(context);
     const { maxSaves: size, saveQueueMs: waitMs, leastBytesPerSecond } = context.limits;
     this.#slots = new Slots({ size, waitMs, leastBytesPerSecond });
-    this.#schedule = this.#openSchedule();
+    this.#retention = new Retention(this.#retained());
   }
 
-  #openSchedule(): RetentionSchedule {
-    const { name: provider, policies = [], log, now, elapsed } = this.context;
-    const file: TextFile = { read: () => this.policyRuns.read(), write: (text) => this.policyRuns.write(text) };
-    const schedule = new RetentionSchedule({
-      ...{ provider, policies, log, now, elapsed, file },
-      quietUntil: async () => (await folded(this.completeCatalog())).quietUntil(),
-      claim: async (policy, everyMs) => {
-        await folded(this.checkClock());
-        return folded(this.claimRun(policy, everyMs));
-      },
-      clean: (policy, options) => this.#clean(rulesOfPolicy(policy, now()), options),
-      expire: (signal) => folded(this.#expire(signal)),
-    });
-    schedule.start();
-    return schedule;
+  #retained(): RetainedStore {
+    return {
+      context: this.context,
+      policyRuns: () => this.policyRuns,
+      completeCatalog: () => this.completeCatalog(),
+      currentCatalog: () => this.currentCatalog(),
+      checkCountable: () => this.checkCountable(),
+      nextPurgeTime: (now) => this.nextPurgeTime(now),
+      remove: (filename, permanent) => this.#remove(filename, { sparePinned: true, permanent }),
+      checkClock: () => this.checkClock(),
+      claimRun: (policy, everyMs) => this.claimRun(policy, everyMs),
+    };
   }
 
   abstract get health(): ProviderHealth;
@@ -158,24 +149,19 @@ export abstract class BaseProvider extends ListedProvider implements StorageProv
     return true;
   }
 
-  /** Returns a guard for these limits, or undefined without any. */
+  /** Returns a guard for these limits. */
   protected guardOf(limits: DiskLimits, freeBytes: () => Promise<number>): DiskGuard | undefined {
-    if (limits.minFreeBytes === undefined && limits.maxStoreBytes === undefined) return undefined;
-    const { name, log, now } = this.context;
-    const freedBy = async (removal: Promise<Removal>) => {
-      const removed = await removal;
-      return removed.done ? removed.record.size : 0;
-    };
-    return new DiskGuard(limits, {
-      ...{ name, log, now, freeBytes },
+    return createGuard(limits, {
+      context: this.context,
+      freeBytes,
       catalog: () => this.completeCatalog(),
-      purge: (filename) => freedBy(this.purgeTrashed(filename)),
-      evict: (filename) => freedBy(this.removeLive(filename, { sparePinned: true, permanent: true })),
+      purge: (filename) => this.purgeTrashed(filename),
+      evict: (filename) => this.removeLive(filename, { sparePinned: true, permanent: true }),
     });
   }
 
   close(): Promise<void> {
-    const ends = () => [this.beginClose(closing()), this.#schedule.stop(), ...this.#running];
+    const ends = () => [this.beginClose(closing()), this.#retention.stop(), ...this.#running];
     this.#closed ??= Promise.allSettled(ends()).then(() => this.release());
     return this.#closed;
   }
@@ -306,35 +292,7 @@ export abstract class BaseProvider extends ListedProvider implements StorageProv
   }
 
   async cleanup(options: CleanupOptions): Promise<CleanupResult> {
-    const { policies, now } = this.context;
-    const rules = checkedRules(options, policies, now());
-    return this.#untilClosed(async () => {
-      const { keptNew: _, ...result } = await this.#clean(rules, options);
-      return result;
-    });
-  }
-
-  async #clean(rules: Rules, options: CleanupOptions): Promise<Cleaned> {
-    const { permanent = false, dryRun } = options;
-    const catalog = await folded(this.currentCatalog());
-    this.checkCountable();
-    let purgeTime = permanent ? undefined : await folded(this.nextPurgeTime(rules.now));
-    const remove = async (filename: string) => {
-      const { deleted, restorableUntil } = await this.#remove(filename, { ...BY_ITSELF, permanent });
-      // The first to be purged tells until when all can be brought back.
-      if (deleted && !dryRun) purgeTime = Math.min(purgeTime ?? 0, restorableUntil?.getTime() ?? 0);
-      return deleted;
-    };
-    const result = await folded(cleanUp(catalog, rules, { ...options, remove }));
-    return { ...result, ...(purgeTime && { restorableUntil: new Date(purgeTime) }) };
-  }
-
-  async #expire(signal: AbortSignal): Promise<{ count: number; bytes: number }> {
-    const [catalog, now] = [await this.completeCatalog(), this.context.now()];
-    if ((await catalog.expired(1, now)).length === 0) return { count: 0, bytes: 0 };
-    await this.checkClock();
-    const remove = async (filename: string) => (await this.#remove(filename, BY_ITSELF)).deleted;
-    return removeExpired(catalog, { now, signal, remove });
+    return this.#untilClosed(this.#retention.cleanup(options));
   }
 
   async getStatistics(): Promise<ProviderStatistics> {
@@ -342,7 +300,7 @@ export abstract class BaseProvider extends ListedProvider implements StorageProv
     const [{ oldest, newest, ...counts }, capacity, policies] = await Promise.all([
       folded(catalog.statistics()),
       folded(this.capacity()),
-      this.#schedule.statistics(),
+      this.#retention.statistics(),
     ]);
     return {
       provider: this.name,

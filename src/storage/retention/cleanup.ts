@@ -1,11 +1,10 @@
 /** Cleanup over a catalog: removes the images that no rule keeps in groups, and counts why. */
 import type { ImageIndex } from '../catalog/catalog.ts';
 import { invalidField, partlyDone, StorageError, throwIfCancelled } from '../domain/errors.ts';
-import type { Policy } from '../domain/policy.ts';
 import type { CleanupOptions, CleanupReason, CleanupResult } from '../domain/requests.ts';
 import { checkCount, checkGroup, checkInstant } from '../domain/validation.ts';
 import { countAfter, type Unkept, unkept } from './plan.ts';
-import { type Rules, rulesOfCleanup, rulesOfPolicy } from './rules.ts';
+import type { Rules } from './rules.ts';
 
 const GROUP_SIZE = 100;
 const MAX_NAMED = 1_000;
@@ -45,18 +44,6 @@ export function checkPolicyAlone(options: CleanupOptions): void {
 
 export function policyNotFound(): StorageError {
   return new StorageError('POLICY_NOT_FOUND', 'no retention policy of that name is configured', { field: 'policy' });
-}
-
-/** Returns the rules of a cleanup, or of the policy that it names. Throws as `checkCleanup`, or POLICY_NOT_FOUND. */
-export function checkedRules(options: CleanupOptions, policies: readonly Policy[] | undefined, now: number): Rules {
-  if (options.policy === undefined) {
-    checkCleanup(options, now);
-    return rulesOfCleanup(options, now);
-  }
-  checkPolicyAlone(options);
-  const policy = policies?.find(({ name }) => name === options.policy);
-  if (policy === undefined) throw policyNotFound();
-  return rulesOfPolicy(policy, now);
 }
 
 /** A cutoff in the future protects nothing: the clock of its caller is wrong, or that of the daemon. */

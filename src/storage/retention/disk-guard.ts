@@ -2,14 +2,16 @@
  * Keeps a store below its limits: the most bytes of its images, those in the trash included, and what must stay free on its
  * disk. What is about to be written is reserved first, so that saves at once do not pass the limits together.
  */
-import type { ImageIndex } from '../catalog/catalog.ts';
+import type { ChangeOutcome, ImageIndex } from '../catalog/catalog.ts';
 import { formatBytes } from '../domain/byte-size.ts';
 import type { DiskLimits } from '../domain/config.ts';
 import { StorageError } from '../domain/errors.ts';
 import type { Logger } from '../domain/logger.ts';
 
 /** How long what the store and the disk say is used again, unless a save would be refused by it. */
-const FRESH_MS = 500;
+const FRESH_MS = 100;
+/** What a save takes of the disk for its record and the catalog. */
+const HEADROOM_BYTES = 256 * 1024;
 /** What eviction spares that came after that. */
 const SPARED_MS = 60 * 60 * 1000;
 const GROUP_SIZE = 100;
@@ -19,14 +21,19 @@ const LOG_EVERY_MS = 60_000;
 type Catalog = Pick<ImageIndex, 'statistics' | 'pageSizes' | 'arrivedSince' | 'dueTrash'>;
 
 export interface GuardedStore {
-  name: string;
-  log: Logger;
-  now: () => number;
+  context: { name: string; log: Logger; now: () => number };
   catalog(): Promise<Catalog>;
   freeBytes(): Promise<number>;
-  /** Removes an image of the trash, or a live one that is not pinned, for good. Returns the bytes that are free by it. */
-  purge(filename: string): Promise<number>;
-  evict(filename: string): Promise<number>;
+  /** Deletes an image of the trash for good. */
+  purge(filename: string): Promise<ChangeOutcome>;
+  /** Deletes a live image for good unless it is pinned. */
+  evict(filename: string): Promise<ChangeOutcome>;
+}
+
+/** Returns undefined where there are no limits. */
+export function createGuard(limits: DiskLimits, store: GuardedStore): DiskGuard | undefined {
+  const isLimited = limits.minFreeBytes !== undefined || limits.maxStoreBytes !== undefined;
+  return isLimited ? new DiskGuard(limits, store) : undefined;
 }
 
 /** What one save needs. */
@@ -123,7 +130,8 @@ export class DiskGuard {
   }
 
   async *#oldest(): AsyncGenerator<() => Promise<void>> {
-    const { catalog, now } = this.#store;
+    const { catalog, context } = this.#store;
+    const { now } = context;
     const query = { order: 'oldest', pinned: false, end: now() + 1 } as const;
     for (let after: { timestamp: number; filename: string } | undefined; ; ) {
       const rows = await (await catalog()).pageSizes(query, { ...(after && { after }), limit: SCAN_ROWS });
@@ -136,13 +144,13 @@ export class DiskGuard {
   }
 
   async #evict(filename: string): Promise<void> {
-    const bytes = await this.#store.evict(filename);
-    if (bytes === 0) return;
+    const outcome = await this.#store.evict(filename);
+    if (!outcome.done) return;
     const evicted = this.#evicted;
     evicted.count += 1;
-    evicted.bytes += bytes;
+    evicted.bytes += outcome.record.size;
     if (performance.now() - evicted.loggedAt < LOG_EVERY_MS) return;
-    const { log, name: provider } = this.#store;
+    const { log, name: provider } = this.#store.context;
     log.info({ provider, count: evicted.count, bytes: evicted.bytes }, 'the oldest images make room for new ones');
     this.#evicted = { count: 0, bytes: 0, loggedAt: performance.now() };
   }
@@ -172,10 +180,10 @@ export class DiskGuard {
 
   #crossed({ storedBytes, freeBytes }: Measured, more: number): StorageError | undefined {
     const { maxStoreBytes = Number.POSITIVE_INFINITY, minFreeBytes = 0 } = this.#limits;
-    let [wouldBe, free] = [storedBytes + more, freeBytes - more];
+    let [wouldBe, free] = [storedBytes + more, freeBytes - more - HEADROOM_BYTES];
     for (const { bytes, known } of this.#reserved) {
       wouldBe += bytes;
-      free -= bytes - known;
+      free -= bytes - known + HEADROOM_BYTES;
     }
     if (wouldBe > maxStoreBytes) {
       const message = `the store may have ${inWords(maxStoreBytes)} (maxStoreBytes) and would have ${inWords(wouldBe)}`;

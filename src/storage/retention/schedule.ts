@@ -3,6 +3,7 @@
  * Nothing depends on when, or how often, that is: each run decides by what the catalog has then.
  */
 import { formatBytes } from '../domain/byte-size.ts';
+import { StorageError } from '../domain/errors.ts';
 import type { Logger } from '../domain/logger.ts';
 import { hashOf, type Policy } from '../domain/policy.ts';
 import { PurgeClock } from '../domain/purge-clock.ts';
@@ -91,19 +92,18 @@ export class RetentionSchedule {
 
   async #work(isLongOpen: boolean): Promise<void> {
     const { now, policies, quietUntil } = this.#options;
-    const mayRun = isLongOpen && now() >= (await quietUntil());
-    const isExpiryDue = mayRun && this.#elapsed() >= this.#nextExpiry;
+    const mayRun = async () => isLongOpen && now() >= (await quietUntil());
     const works = policies.map((policy) => () => this.#runIfDue(policy, mayRun));
-    await eachInTurn(isExpiryDue ? [...works, () => this.#expire()] : works);
+    await eachInTurn([...works, () => this.#expireIfDue(mayRun)]);
     this.#failure = '';
   }
 
-  async #runIfDue(policy: Policy, mayRun: boolean): Promise<void> {
+  async #runIfDue(policy: Policy, mayRun: () => Promise<boolean>): Promise<void> {
     const now = this.#options.now();
     const run = await this.#runs.get(policy.name);
     const isAhead = run !== undefined && run.lastRun > now + MAX_AHEAD_MS;
     if (run?.hash !== hashOf(policy) || (run.announced && isAhead)) await this.#announce(policy, now);
-    else if (mayRun && (isAhead || now >= run.nextRun)) await this.#run(policy, run, now);
+    else if ((isAhead || now >= run.nextRun) && (await mayRun())) await this.#run(policy, run, now);
   }
 
   async #announce(policy: Policy, now: number): Promise<void> {
@@ -144,7 +144,8 @@ export class RetentionSchedule {
     return this.#options.clean(policy, { dryRun, signal: this.#closing.signal });
   }
 
-  async #expire(): Promise<void> {
+  async #expireIfDue(mayRun: () => Promise<boolean>): Promise<void> {
+    if (this.#elapsed() < this.#nextExpiry || !(await mayRun())) return;
     const { log, provider, expire } = this.#options;
     const { count, bytes } = await expire(this.#closing.signal);
     this.#nextExpiry = this.#elapsed() + EXPIRE_EVERY_MS;
@@ -171,7 +172,8 @@ export class RetentionSchedule {
   #warn(error: unknown): void {
     const failure = error instanceof Error ? error.message : String(error);
     const { log, provider } = this.#options;
-    if (failure === this.#failure || this.#closing.signal.aborted) return;
+    const isExpected = error instanceof StorageError && error.reason === 'CATALOG_REBUILDING';
+    if (failure === this.#failure || isExpected || this.#closing.signal.aborted) return;
     log.warn({ err: error, provider }, 'what goes by itself could not be deleted; it is tried again');
     this.#failure = failure;
   }
