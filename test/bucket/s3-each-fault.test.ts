@@ -108,6 +108,39 @@ describe('a Delete', () => {
   });
 });
 
+describe('a trash', () => {
+  let other: S3World;
+  let trashing: StorageProvider;
+
+  beforeAll(async () => {
+    other = await S3World.create({ idleTimeoutMs: IDLE_TIMEOUT_MS, trash: { days: 1 } });
+    ({ provider: trashing } = await other.openQuietly('main'));
+  });
+  afterAll(async () => {
+    await trashing.close();
+    await other[Symbol.asyncDispose]();
+  });
+
+  it.each(FAULTS_OF.PUT)('whose records meet %s takes an image, gives it back and purges it, once', async (fault) => {
+    const { bucket } = other.server;
+    const { filename, key } = await trashing.save(image.bytes, image.metadata, image.options);
+    const meets = async <T>(work: () => Promise<T>): Promise<T> => {
+      const happened = other.server.breakNext(fault, requestsOf('metadata', 'PUT'));
+      const answer = await work();
+      await happened;
+      return answer;
+    };
+    const inTrash = async () => (await trashing.listTrash()).filter((item) => item.filename === filename).length;
+    expect(await meets(() => trashing.delete(filename))).toBe(true);
+    expect([await trashing.delete(filename), await inTrash()]).toEqual([false, 1]);
+    expect(await meets(() => trashing.restore(filename))).toMatchObject({ filename, sha256: image.sha256 });
+    expect(sha256Of(await collect((await trashing.get(filename)).body))).toBe(image.sha256);
+    expect([await trashing.delete(filename), bucket.has(key)]).toEqual([true, true]);
+    expect(await meets(() => trashing.purge({ filenames: [filename] }))).toMatchObject({ count: 1 });
+    expect([await inTrash(), bucket.has(key)]).toEqual([0, false]);
+  });
+});
+
 describe('a Get', () => {
   it.each([...FAULTS_OF.GET, 'stall', 'stalled answer'] as const)('that meets %s gives all bytes', async (fault) => {
     const { filename } = await save();

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type OpenStore, openStore } from '../../src/storage/bucket/open.ts';
 import type { RetryOptions } from '../../src/storage/bucket/retrying-store.ts';
+import type { TrashSettings } from '../../src/storage/domain/config.ts';
 import type { Logger, StorageProvider } from '../../src/storage/index.ts';
 import {
   ObjectStorage,
@@ -21,6 +22,7 @@ export interface S3WorldOptions extends S3FaultServerOptions {
   /** As for the provider; the signal and the pauses are the world's. */
   retry?: RetryOptions;
   log?: Logger;
+  trash?: TrashSettings;
 }
 
 /** What else is not as in production: pauses between attempts are a tenth. */
@@ -76,6 +78,7 @@ export class S3World implements AsyncDisposable {
       shared: true,
       syncSeconds: 1,
       lockWaitSeconds: 1,
+      ...(this.#options.trash && { trash: this.#options.trash }),
     };
   }
 }
