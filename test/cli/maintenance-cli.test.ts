@@ -226,7 +226,7 @@ requires('script, of util-linux', hasScript)('on a terminal', () => {
     expect(yes.output).toContain('forgotten');
     expect(yes.exitCode).toBe(EXIT.NEGATIVE);
     expect(await namesIn('local')).toEqual([images[1].filename, changed.filename]);
-    await client.delete(changed.filename);
+    await client.delete(changed.filename, { permanent: true });
     await hands.remove(images[1].key);
     const other = await saved(4);
     expect((await runInTerminal(command, 'y')).exitCode).toBe(EXIT.OK);
