@@ -225,6 +225,11 @@ export interface ProviderContext {
   failpoint: (step: string) => void;
   /** Rebuilds the catalog from the records, even when it is sound; default false. */
   rebuildCatalog?: boolean;
+  /**
+   * `upgrade`: a bucket that others use gets a trash, too · `downgrade`: a store whose trash is empty is left to versions
+   * without one when it closes. Requires that no other daemon uses it.
+   */
+  formatChange?: 'upgrade' | 'downgrade';
   /** Fires when no caller waits for the provider to open any more; the attempt should then fail soon. */
   signal?: AbortSignal;
   /** How long `close` waits for requests to a bucket, in ms; default 60,000. The next start settles those it aborts. */

@@ -1,10 +1,13 @@
 /** Binds a state folder to the store in its bucket, which it creates on first use, and opens its trash. */
+
+import { setAside } from '../catalog/sqlite/database-files.ts';
 import { readText, replaceFile } from '../disk/files.ts';
 import type { StoreFormat } from '../domain/store-format.ts';
 import type { ProviderContext } from '../types.ts';
 import { changeNeeds, needsOf, readOrCreateFormat } from './format.ts';
 import { HELP } from './help.ts';
 import type { ObjectStore } from './object-store.ts';
+import type { StateFiles } from './state-files.ts';
 
 /** What a state folder was made for. */
 export interface Binding extends Partial<StoreFormat> {
@@ -36,7 +39,8 @@ export async function bindToStore(
   const format = await readOrCreateFormat(objects, bound, { create, needs: needsOf(wantsTrash), onCreate });
   const { storeId, isNew } = format;
   const isThere = format.needs.includes('trash');
-  const hasTrash = isThere || (wantsTrash && (await addTrash(objects, storeId, shared, context)));
+  const isAsked = wantsTrash || context.formatChange === 'upgrade';
+  const hasTrash = isThere || (isAsked && (await addTrash(objects, storeId, shared, context)));
   await noteBinding(path, objects, { storeId, needs: needsOf(hasTrash) }, bound);
   return { storeId, isNew, hasTrash };
 }
@@ -49,16 +53,31 @@ async function addTrash(
   objects: ObjectStore,
   storeId: string,
   shared: boolean,
-  { log, name: provider }: ProviderContext,
+  { log, name: provider, formatChange }: ProviderContext,
 ): Promise<boolean> {
   const { location } = objects;
-  if (shared) {
+  if (formatChange === 'downgrade') return false;
+  if (shared && formatChange === undefined) {
     log.warn({ provider, location }, `deletes are for good: the bucket was made without a trash (${HELP.trash})`);
     return false;
   }
   await changeNeeds(objects, storeId, needsOf(true));
   log.info({ provider, location }, 'the bucket has a trash from now on: older versions refuse it');
   return true;
+}
+
+/**
+ * Leaves a store without images in its trash to versions that know none: they refuse its FORMAT, and a newer catalog, which
+ * they build again from the bucket. Requires that the catalog is closed, and its lock held.
+ */
+export async function leaveToOlder(
+  objects: ObjectStore,
+  storeId: string,
+  { binding, catalog }: Pick<StateFiles, 'binding' | 'catalog'>,
+): Promise<void> {
+  await setAside(catalog, `${catalog}.newer`);
+  await changeNeeds(objects, storeId, needsOf(false));
+  await noteBinding(binding, objects, { storeId, needs: needsOf(false) }, await readBinding(binding));
 }
 
 /** Notes what the state is for, where it says something else. */

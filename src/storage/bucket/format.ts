@@ -82,7 +82,7 @@ export async function readStoreId(objects: ObjectStore, expected?: Partial<Store
   return storeId;
 }
 
-/** Rejects with STORE_REPLACED when the bucket is no longer the store that was opened. */
+/** Rejects with STORE_REPLACED when the bucket is no longer the store that was opened, or was left to older versions. */
 export async function checkIdentity({ objects, storeId, hasTrash, condition }: BucketStore): Promise<void> {
   condition.checkWritable();
   const text = await readFormat(objects).catch((error) => {
@@ -91,7 +91,9 @@ export async function checkIdentity({ objects, storeId, hasTrash, condition }: B
   });
   const needs = needsOf(hasTrash);
   if (text === undefined) throw condition.lostFormat(missing(objects, { storeId, needs }));
-  if (!text.includes(JSON.stringify(storeId))) throw condition.replaced();
+  // Left to versions that know no trash, it must get no more of it.
+  const isOurs = [storeId, ...needs].every((name) => text.includes(JSON.stringify(name)));
+  if (!isOurs) throw condition.replaced();
 }
 
 async function readFormat(objects: ObjectStore): Promise<string | undefined> {

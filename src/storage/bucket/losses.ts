@@ -78,7 +78,8 @@ export class Losses {
   /** When more than half of the images are missing, the store does not serve until they are back. */
   async judge(): Promise<void> {
     const { catalog, condition } = this.#store;
-    const most = this.#missing > 0 && 2 * this.#missing > (await catalog.statistics()).count;
+    const { count, trashCount } = await catalog.statistics();
+    const most = this.#missing > 0 && 2 * this.#missing > count + trashCount;
     condition.noteLoss(most ? mostAreMissing('objects') : undefined);
   }
 }

@@ -1,6 +1,5 @@
 /** Opens a store in a bucket: lock, identity, catalog (empty when it is lost), operations that a crash left open. */
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { KeyedQueue } from '../async/keyed-queue.ts';
 import type { BucketCatalog } from '../catalog/bucket-catalog.ts';
 import { setAside } from '../catalog/sqlite/database-files.ts';
@@ -8,7 +7,7 @@ import { openCatalog } from '../catalog/sqlite/worker-catalog.ts';
 import { syncFolder } from '../disk/files.ts';
 import { toOpenError } from '../disk/folder-problem.ts';
 import { type Lock, openLock } from '../disk/lock.ts';
-import { type BucketSettings, DEFAULT_LOCK_WAIT_SECONDS, DEFAULT_STATE_DIR } from '../domain/config.ts';
+import { type BucketSettings, DEFAULT_LOCK_WAIT_SECONDS } from '../domain/config.ts';
 import { StoreOpenError } from '../domain/errors.ts';
 import { DOUBT_MS } from '../domain/purge-clock.ts';
 import type { ProviderContext } from '../types.ts';
@@ -19,6 +18,7 @@ import { type ObjectStore, ObjectStoreError } from './object-store.ts';
 import { resolveOperations } from './recover.ts';
 import { type RetryOptions, retrying } from './retrying-store.ts';
 import { Spool } from './spool.ts';
+import { type StateFiles, stateFiles } from './state-files.ts';
 import type { BucketStore } from './store.ts';
 import { Synchronizer } from './sync.ts';
 
@@ -33,20 +33,8 @@ export interface BucketOptions extends BucketSettings {
 
 export interface OpenStore extends BucketStore {
   synchronizer: Synchronizer;
-  stateDir: string;
+  state: StateFiles;
   lock: Lock;
-}
-
-/** The paths of the state of one provider. */
-export interface StateFiles {
-  folder: string;
-  catalog: string;
-  lock: string;
-  /** Names the store that the other files belong to. */
-  binding: string;
-  /** When the retention policies ran. */
-  policyRuns: string;
-  spool: string;
 }
 
 /** Opens the store, creating it on first use. Rejects with a StoreOpenError that says what to change. */
@@ -110,8 +98,9 @@ async function openLocked(
     }
     const synchronizer = await Synchronizer.over(store);
     await resolveOperations(store, await catalog.pendingOperations());
+    if (context.formatChange === 'downgrade') await synchronizer.run();
     signal?.throwIfAborted();
-    return { ...store, synchronizer, stateDir: files.folder, lock };
+    return { ...store, synchronizer, state: files, lock };
   } catch (error) {
     await catalog?.close(false);
     throw error;
@@ -128,19 +117,6 @@ async function withinFirstAnswer<T>(work: Promise<T>, giveUp: () => void): Promi
   } finally {
     clearTimeout(timer);
   }
-}
-
-/** Returns the paths of the provider of that name. */
-export function stateFiles(name: string, folder: string = DEFAULT_STATE_DIR): StateFiles {
-  return {
-    folder,
-    // The folder may be that of a local store, which has a catalog.db and a lock.db of its own.
-    catalog: join(folder, `${name}.catalog.db`),
-    lock: join(folder, `${name}.lock.db`),
-    binding: join(folder, `${name}.json`),
-    policyRuns: join(folder, `${name}.retention.json`),
-    spool: join(folder, 'spool', name),
-  };
 }
 
 async function openOrCreateCatalog(

@@ -257,7 +257,8 @@ export interface LocalCatalog extends ImageIndex {
   loadDeletes(tombstones: readonly Tombstone[]): Promise<number>;
   /**
    * Puts images into the trash that have no row, and those that are live; a tombstone stays. One that is there takes the
-   * later purge time. Returns how many rows it added or changed.
+   * later purge time. A record with a higher revision than the row gives it its labels. The files of all are to be moved.
+   * Returns how many rows it added or changed.
    */
   loadTrash(records: readonly TrashedRecord[]): Promise<number>;
   /** Forgets deletes of these filenames before a time, ms since 1970. Returns how many. */

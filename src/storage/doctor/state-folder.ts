@@ -1,7 +1,7 @@
 /** Checks that the state folder of a bucket offers what its catalog, lock and spool need. */
 import { resolve } from 'node:path';
 import { type Binding, readBinding } from '../bucket/binding.ts';
-import { stateFiles } from '../bucket/open.ts';
+import { stateFiles } from '../bucket/state-files.ts';
 import type { BucketSettings } from '../domain/config.ts';
 import { type Check, step } from './check.ts';
 import { examineFolder } from './folder.ts';

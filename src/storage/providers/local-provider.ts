@@ -3,7 +3,7 @@ import { closeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { ChangeOutcome, LocalCatalog } from '../catalog/catalog.ts';
 import { capacityOf } from '../disk/file-system.ts';
-import { ifPresent, isOfOneFile } from '../disk/files.ts';
+import { ifPresent, isOfOneFile, replaceFile } from '../disk/files.ts';
 import { NotPlainError, type OpenedPlain, openPlainMeasured } from '../disk/plain-files.ts';
 import { readAhead, readFully } from '../disk/read-ahead.ts';
 import type { CheckedChanges } from '../domain/changes.ts';
@@ -223,9 +223,12 @@ class LocalProvider extends BaseProvider {
     await byFilename.idle();
     try {
       const clean = await this.#finish();
+      const isLeft = this.context.formatChange === 'downgrade' && (await catalog.statistics()).trashCount === 0;
       if (clean) {
         await reserve.lendOnce(() => catalog.close(true));
         await markClosed(layout);
+        // An older version refuses a newer catalog, and builds it again when it is asked to.
+        if (isLeft) await reserve.lendOnce(() => replaceFile(layout.rebuild, ''));
       } else await catalog.close(false);
     } catch (error) {
       this.#warnOfClose(error);

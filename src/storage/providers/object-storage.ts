@@ -1,10 +1,11 @@
 /** Stores images in a bucket: the record is the commit, the catalog an index over the records. */
 
+import { leaveToOlder } from '../bucket/binding.ts';
 import { claimRun } from '../bucket/claim-run.ts';
 import { openCopy } from '../bucket/copy-in.ts';
 import { type DeleteOutcome, deleteImage } from '../bucket/delete.ts';
 import { failedWith, type StoredObject } from '../bucket/object-store.ts';
-import { type BucketOptions, type OpenStore, openStore, stateFiles } from '../bucket/open.ts';
+import { type BucketOptions, type OpenStore, openStore } from '../bucket/open.ts';
 import { purgeImage } from '../bucket/purge.ts';
 import { agree } from '../bucket/purge-due.ts';
 import { readRange } from '../bucket/reading.ts';
@@ -68,12 +69,12 @@ export class ObjectStorage extends BaseProvider {
   ) {
     super(store.context);
     this.#store = store;
-    const { policyRuns: path } = stateFiles(store.context.name, store.stateDir);
+    const { policyRuns: path } = store.state;
     this.policyRuns = { read: () => readText(path), write: (text) => replaceFile(path, text) };
     this.storageType = storageType;
     this.#urlOf = urlOf;
     this.#stopUpkeep = stopUpkeep;
-    this.#checkSpace = spaceCheck(store.stateDir, HEADROOM_BYTES, 'the disk of the state folder is full');
+    this.#checkSpace = spaceCheck(store.state.folder, HEADROOM_BYTES, 'the disk of the state folder is full');
   }
 
   get storeId(): string {
@@ -179,7 +180,10 @@ export class ObjectStorage extends BaseProvider {
   }
 
   protected async findTrashed(filename: string): Promise<ImageRecord | undefined> {
-    return this.#store.catalog.findTrashed(filename);
+    const { shared, catalog, objects } = this.#store;
+    if (!shared || folderOf(filename) === undefined) return catalog.findTrashed(filename);
+    const found = await this.#folded(readRecord(objects, filename));
+    return found.kind === 'trashed' ? found.trashed.record : undefined;
   }
 
   protected async isDeleted(filename: string): Promise<boolean> {
@@ -220,18 +224,35 @@ export class ObjectStorage extends BaseProvider {
   }
 
   protected async release(): Promise<void> {
-    const { catalog, journal, lock, objects, condition } = this.#store;
+    const { journal, lock, objects, storeId, state } = this.#store;
     clearTimeout(this.#cut);
     await journal.idle();
+    try {
+      const isLeft = await this.#isLeftToOlder();
+      await this.#closeCatalog();
+      if (isLeft) await leaveToOlder(objects, storeId, state);
+    } finally {
+      objects.close?.();
+      lock.release();
+    }
+  }
+
+  async #closeCatalog(): Promise<void> {
+    const { catalog, condition } = this.#store;
     try {
       await catalog.close(!condition.isDown);
     } catch (error) {
       const message = 'the catalog could not be closed clean; the next start puts it right';
       this.context.log.warn({ err: error, provider: this.name }, message);
-    } finally {
-      objects.close?.();
-      lock.release();
     }
+  }
+
+  /** Rejects where the catalog has what the bucket does not tell. */
+  async #isLeftToOlder(): Promise<boolean> {
+    const { catalog, context } = this.#store;
+    if (context.formatChange !== 'downgrade' || (await catalog.statistics()).trashCount > 0) return false;
+    if ((await catalog.pendingOperations()).length === 0) return true;
+    throw new StorageError('BACKEND_UNAVAILABLE', 'some operations are not settled yet; try again');
   }
 
   async #folded<T>(work: Promise<T>): Promise<T> {

@@ -110,6 +110,11 @@ export class ImageRows {
     return this.#db.value('SELECT time FROM arrivals WHERE seq = ?', seq) as number | undefined;
   }
 
+  /** Has the files of an image in the trash moved there: a restore may have been about to bring them back. */
+  moveAgain(filename: string): void {
+    this.#db.run('UPDATE images SET unlink_pending = 1 WHERE filename = ? AND delete_time = ?', filename, IN_TRASH);
+  }
+
   noteArrival(seq: number, time: number): void {
     this.#db.run('INSERT OR REPLACE INTO arrivals VALUES (?, ?)', seq, time);
   }
