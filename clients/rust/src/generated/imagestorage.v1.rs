@@ -971,10 +971,13 @@ pub struct CopyRequest {
     /// Number of images copied at once, 1 to 64; 0 means 4.
     #[prost(uint32, tag = "8")]
     pub concurrency: u32,
-    /// Also copy images that the target has deleted, under another short id, since filenames are never reused. An image
-    /// gets the same short id in every run.
+    /// Also copy images that the target has deleted: one in its trash is restored; another one gets another short id, since
+    /// filenames are never reused, the same in every run.
     #[prost(bool, tag = "9")]
     pub bring_back: bool,
+    /// With delete_source: delete for good, past the trash of the source. An older daemon deletes for good anyway.
+    #[prost(bool, tag = "10")]
+    pub permanent: bool,
 }
 /// An image that was not copied.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
