@@ -7,13 +7,27 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Storage } from '../../src/storage/index.ts';
-import { brokenPromises, openStore } from '../support/check-store.ts';
+import { brokenPromises } from '../support/check-store.ts';
 import { filesBelow, loseCatalog } from '../support/files.ts';
 import { imageOf, Ledger } from '../support/ledger.ts';
 import { random } from '../support/load.ts';
-import { full, seed } from '../support/scale.ts';
-import { type ForkedStore, forkStore, ProcessGone } from './forked-store.ts';
+import { full } from '../support/scale.ts';
+import { forkStore } from './forked-store.ts';
+import {
+  CATCH_UP,
+  CHECKPOINT,
+  DELETE,
+  REBUILD,
+  RECOVERY,
+  SAVE,
+  type Scenario,
+  START,
+  saveAll,
+  survives,
+  UPDATE,
+} from './scenario.ts';
 import type { StoreProcessOptions } from './store-process.ts';
+import { trashScenarios } from './trash-scenarios.ts';
 
 const run = promisify(execFile);
 const TIMEOUT_MS = 10 * 60_000;
@@ -23,60 +37,12 @@ const MOST_OF_A_STEP = 40;
 /** Where a log of another moment goes. */
 const LOG_ASIDE = 'metadata/catalog.db-wal.aside';
 
-interface Scenario {
-  name: string;
-  /** What lies in the folder before; default nothing. */
-  prepare?: (basePath: string, ledger: Ledger) => Promise<void>;
-  /** What is done to the store while it crashes; starting and stopping it are part of every scenario. */
-  act?: (store: ForkedStore, ledger: Ledger) => Promise<void>;
-  shortIds?: string[];
-  /** Steps that it must go through; a step that is renamed or forgotten shows here. */
-  steps: string[];
-  /** Unless all are wanted, the steps to crash at: at all others, another scenario does. Default: all. */
-  own?: string[];
-  /** Of deleted images that can be brought back. Unless all are wanted, the others delete for good. */
-  trash?: true;
-}
+const SAME_SECOND = new Date(Date.UTC(2024, 8, 27, 14, 15, 22));
 
 /** A scenario over a store that has a trash, or none. */
 interface Case extends Scenario {
   hasTrash: boolean;
 }
-
-const SAME_SECOND = new Date(Date.UTC(2024, 8, 27, 14, 15, 22));
-/** Here what is committed is in the log only. */
-const CHECKPOINT = 'log-to-be-emptied';
-const START = ['locked', 'format-read', CHECKPOINT, 'generation-raised', 'recovered'];
-const SAVE = [
-  'part-opened',
-  'chunk-written',
-  'bytes-synced',
-  'linked',
-  'record-staged',
-  'folders-synced',
-  'committed',
-  'record-placed',
-  'part-unlinked',
-];
-const UPDATE = ['update-staged', 'folders-synced', 'committed', 'update-synced', 'update-placed', 'updates-restored'];
-const DELETE = ['folders-synced', 'committed', 'unlinked', 'unlinks-synced'];
-const TRASH = ['folders-synced', 'committed', 'record-trashed', 'image-trashed', 'unlinks-synced'];
-const RESTORE = [
-  'restore-staged',
-  'image-brought-back',
-  'record-brought-back',
-  'folders-synced',
-  'committed',
-  'update-synced',
-  'update-placed',
-];
-const PURGE = ['committed', 'unlinked', 'unlinks-synced'];
-/** The steps at which a crash leaves the files of one image in two places. */
-const MIDDLES = ['record-trashed', 'image-trashed', 'restore-staged', 'image-brought-back', 'record-brought-back'];
-const IN_THE_MIDDLE = full ? [...MIDDLES, 'unlinked', 'committed'] : [MIDDLES[seed % MIDDLES.length]!];
-const RECOVERY = ['records-restored', 'staged-settled', 'unlinked', 'unlinks-synced'];
-const CATCH_UP = ['deletes-taken-in', 'trash-taken-in', 'records-taken-in'];
-const REBUILD = ['rebuilt', 'old-catalog-aside', 'new-catalog-in-place'];
 
 const scenarios: Scenario[] = [
   {
@@ -201,74 +167,6 @@ const scenarios: Scenario[] = [
       await loseCatalog(basePath);
     },
   },
-  {
-    name: 'Trash, Restore and Purge',
-    trash: true,
-    steps: [...TRASH, ...RESTORE, ...PURGE],
-    own: [...TRASH, ...RESTORE, ...PURGE],
-    prepare: (basePath, ledger) => saveAll(basePath, ledger, 4),
-    act: async (store, ledger) => {
-      const [one, other, third, fourth] = namesOf(ledger) as [string, string, string, string];
-      await ledger.delete(store, one);
-      await ledger.restore(store, one);
-      // Its record need not be in its place yet.
-      await ledger.update(store, one, { addTags: ['again'], category: 'kept' });
-      await ledger.delete(store, one);
-      await ledger.delete(store, other);
-      await ledger.purge(store, other);
-      await ledger.restore(store, one);
-      await ledger.delete(store, third);
-      await ledger.delete(store, third, { permanent: true });
-      await ledger.delete(store, fourth, { permanent: true });
-      await ledger.cleanup(store, { keepCount: 0 });
-    },
-  },
-  {
-    name: 'Trash, Restore and Purge of several images at once, beside saves and updates',
-    trash: true,
-    steps: [...TRASH, ...RESTORE, ...PURGE],
-    own: ['image-trashed', 'image-brought-back', 'committed'],
-    prepare: (basePath, ledger) => saveAll(basePath, ledger, 8),
-    act: async (store, ledger) => {
-      const [one, other, third] = namesOf(ledger) as [string, string, string];
-      for (const filename of [one, other, third]) await ledger.delete(store, filename);
-      await workAtOnce(store, ledger, 31);
-      await workAtOnce(store, ledger, 41);
-    },
-  },
-  ...IN_THE_MIDDLE.map(
-    (step): Scenario => ({
-      name: `start after a crash at ${step}, with trash, restores, purges, saves and updates under way`,
-      trash: true,
-      steps: [...START, 'unlinks-synced'],
-      own: ['staged-settled', 'record-trashed', 'image-trashed', 'unlinks-synced'],
-      prepare: async (basePath, ledger) => {
-        await saveAll(basePath, ledger, 8);
-        await crashAtWork(basePath, ledger, { step, nth: 2 });
-      },
-    }),
-  ),
-  {
-    name: 'start with a catalog of between deletes, restores and purges',
-    trash: true,
-    steps: [...START, ...CATCH_UP],
-    own: ['trash-taken-in', 'records-taken-in', 'record-trashed', 'unlinks-synced'],
-    prepare: async (basePath, ledger) => {
-      const older = await historyOfTrash(basePath, ledger);
-      await loseCatalog(basePath);
-      await copyFile(older, join(basePath, 'metadata/catalog.db'));
-    },
-  },
-  {
-    name: 'rebuild of a lost catalog with a trash',
-    trash: true,
-    steps: [...START, ...REBUILD],
-    own: ['rebuilt', 'new-catalog-in-place', 'unlinks-synced'],
-    prepare: async (basePath, ledger) => {
-      await historyOfTrash(basePath, ledger);
-      await loseCatalog(basePath);
-    },
-  },
 ];
 /** The second delete is half done. */
 const IN_SECOND_TRASHING = { step: 'record-trashed', nth: 2 };
@@ -279,7 +177,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-const cases = scenarios.flatMap((scenario): Case[] => {
+const cases = [...scenarios, ...trashScenarios].flatMap((scenario): Case[] => {
   if (!full) return [{ ...scenario, hasTrash: scenario.trash ?? false }];
   const withTrash = { ...scenario, hasTrash: true };
   return scenario.trash ? [withTrash] : [{ ...scenario, hasTrash: false }, withTrash];
@@ -407,26 +305,9 @@ function trashOf({ hasTrash }: Ledger): Pick<StoreProcessOptions, 'trashDays'> {
   return hasTrash ? {} : { trashDays: 0 };
 }
 
-async function survives(work: Promise<unknown>): Promise<boolean> {
-  try {
-    await work;
-    return true;
-  } catch (error) {
-    if (error instanceof ProcessGone && error.how === 'SIGKILL') return false;
-    throw error;
-  }
-}
-
 /** What is in the trash can be brought back; the next check reads it. */
 async function restoreSome(storage: Storage, ledger: Ledger): Promise<void> {
   for (const { filename } of ledger.trashed().slice(0, 2)) await ledger.restore(storage, filename);
-}
-
-async function saveAll(basePath: string, ledger: Ledger, count: number): Promise<void> {
-  const storage = await openStore(basePath);
-  for (let number = 1; number <= count; number += 1)
-    await ledger.save(storage, imageOf(number, { pinned: number === 2 }));
-  await storage.close();
 }
 
 /** A delete whose files are gone, then another with small and large saves at once: the crash finds each elsewhere. */
@@ -442,69 +323,6 @@ async function crashUnderLoad(basePath: string, ledger: Ledger, crash: { step: s
   await Promise.allSettled(asked);
   expect(await store.ended).toBe('SIGKILL');
   expect((await filesBelow(basePath, 'metadata/staging')).length).toBeGreaterThan(1);
-}
-
-function namesOf(ledger: Ledger): string[] {
-  return ledger.live().map(({ filename }) => filename);
-}
-
-/** Restores and purges of what is in the trash, two deletes, an update and two saves; all of them settle or fail alike. */
-async function workAtOnce(store: ForkedStore, ledger: Ledger, from: number): Promise<void> {
-  const trashed = ledger.trashed().map(({ filename }) => filename);
-  const [one, other, third] = namesOf(ledger) as [string, string, string];
-  const work = await Promise.allSettled([
-    ...trashed.map((filename, at) => (at % 3 === 2 ? ledger.purge(store, filename) : ledger.restore(store, filename))),
-    ledger.update(store, other, { addTags: [`tag${from}`], pinned: true }).then(() => ledger.delete(store, other)),
-    ledger.delete(store, one),
-    ledger.update(store, third, { category: `category ${from}` }),
-    ledger.save(store, imageOf(from)).then(({ filename }) => ledger.delete(store, filename)),
-    ledger.save(store, imageOf(from + 1, { sizeBytes: 300_000 })),
-  ]);
-  for (const each of work) if (each.status === 'rejected') throw each.reason;
-}
-
-/** Some images are in the trash already, and others were brought back. */
-async function crashAtWork(basePath: string, ledger: Ledger, crash: { step: string; nth: number }): Promise<void> {
-  const before = await forkStore({ basePath });
-  for (const filename of namesOf(ledger).slice(0, 4)) await ledger.delete(before, filename);
-  await ledger.restore(before, ledger.trashed()[0]!.filename);
-  await before.close();
-  const store = await forkStore({ basePath, crash });
-  expect(await survives(workAtOnce(store, ledger, 31).then(() => workAtOnce(store, ledger, 41)))).toBe(false);
-  expect(await store.ended).toBe('SIGKILL');
-}
-
-/**
- * Images whose delete, restore and purge came before and after a moment, each in its own way, and a crash at last. Returns
- * the catalog of that moment.
- */
-async function historyOfTrash(basePath: string, ledger: Ledger): Promise<string> {
-  await saveAll(basePath, ledger, 12);
-  const [a, b, c, d, e, f, g, h, i, j] = namesOf(ledger) as [string, ...string[]] & Record<number, string>;
-  const first = await forkStore({ basePath });
-  for (const filename of [a, b, c, d, e, f]) await ledger.delete(first, filename!);
-  for (const filename of [d, e]) await ledger.restore(first, filename!);
-  await first.close();
-  const older = join(await mkdtemp(join(folder, 'older-')), 'catalog.db');
-  await copyFile(join(basePath, 'metadata/catalog.db'), older);
-  const second = await forkStore({ basePath });
-  await ledger.restore(second, a);
-  await ledger.purge(second, b!);
-  await ledger.restore(second, c!);
-  await ledger.delete(second, c!);
-  await ledger.delete(second, d!);
-  await ledger.update(second, e!, { addTags: ['since'] });
-  await ledger.delete(second, g!);
-  await ledger.delete(second, h!);
-  await ledger.restore(second, h!);
-  await ledger.update(second, i!, { addTags: ['since'], pinned: true });
-  await ledger.delete(second, i!);
-  await ledger.delete(second, j!, { permanent: true });
-  const { filename } = await ledger.save(second, imageOf(13));
-  await ledger.delete(second, filename);
-  await second.close();
-  await crashAtWork(basePath, ledger, { step: 'image-brought-back', nth: 2 });
-  return older;
 }
 
 /** Hard links and all. */

@@ -1,9 +1,10 @@
 /** A trash on a disk that is full: it gives way to saves, and restores, deletes, purges and cleanups go on. */
-import { stat, truncate } from 'node:fs/promises';
+import { rm, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { createStorage, type Storage } from '../../src/storage/index.ts';
+import { toBeforeTrash } from '../support/before-trash.ts';
 import { brokenPromises } from '../support/check-store.ts';
 import { fill } from '../support/files.ts';
 import { imageOf, Ledger } from '../support/ledger.ts';
@@ -93,6 +94,30 @@ suite('a trash', () => {
       for (const { filename } of ledger.live()) await ledger.delete(storage, filename);
       expect(await storage.list()).toEqual([]);
       await storage.close();
+      expect(await brokenPromises(basePath, ledger)).toEqual([]);
+    });
+
+    it('lets a store of a version without a trash start, or refuses it until there is room', async () => {
+      await using mount = await open();
+      const [basePath, ledger] = [join(mount.path, 'outputs'), new Ledger({ trash: true })];
+      const before = await openAt(basePath);
+      for (let number = 1; number <= 20; number += 1) await ledger.save(before, imageOf(number));
+      await before.close();
+      await toBeforeTrash(basePath);
+      const foreign = join(mount.path, 'foreign');
+      await fill(foreign);
+      for (const _ of [1, 2]) {
+        const storage = await openAt(basePath).catch((error) =>
+          expect(error).toMatchObject({ name: 'StoreOpenError' }),
+        );
+        if (storage) expect(await storage.list()).toHaveLength(20);
+        await storage?.close();
+        await fill(foreign);
+      }
+      await rm(foreign);
+      const after = await openAt(basePath);
+      await ledger.delete(after, ledger.live()[0]!.filename);
+      await after.close();
       expect(await brokenPromises(basePath, ledger)).toEqual([]);
     });
 

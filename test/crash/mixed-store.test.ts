@@ -11,10 +11,11 @@ import { recordKey } from '../../src/storage/domain/naming.ts';
 import type { Storage } from '../../src/storage/index.ts';
 import { openStorage } from '../../src/storage/storage.ts';
 import { collect, sha256Of } from '../support/bytes.ts';
-import { imageOf, Ledger, type Target } from '../support/ledger.ts';
+import { imageOf, Ledger, type Target, type TrashTarget } from '../support/ledger.ts';
 import { verified } from '../support/maintained-store.ts';
 import { full, seed } from '../support/scale.ts';
 import { forkStore } from './forked-store.ts';
+import type { StoreProcessOptions } from './store-process.ts';
 
 const run = promisify(execFile);
 const TIMEOUT_MS = 10 * 60_000;
@@ -31,6 +32,7 @@ const PARTS = {
   clean: 'metadata/CLEAN',
   records: 'metadata/generations',
   images: 'images',
+  trash: 'metadata/trash',
   metadata: 'metadata',
 };
 type Part = keyof typeof PARTS;
@@ -49,13 +51,15 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-it.each([
-  ['stopped', historyOfStops],
-  ['killed, and copied while it ran', historyOfKill],
-])(
-  'a store that was %s keeps its promises whatever two parts are older or missing',
-  async (_, make) => {
-    const history = await make();
+it.each(
+  (full ? [true, false] : [true]).flatMap((trash) => [
+    ['stopped', trash, historyOfStops] as const,
+    ['killed, and copied while it ran', trash, historyOfKill] as const,
+  ]),
+)(
+  'a store that was %s, with a trash: %s, keeps its promises whatever two parts are older or missing',
+  async (_, trash, make) => {
+    const history = await make(trash);
     const mixes = mixesOf(history);
     const findings: string[] = [];
     await inParallel(mixes, async (mix) => {
@@ -69,35 +73,41 @@ it.each([
 );
 
 /** The older parts are those of an earlier clean stop. */
-async function historyOfStops(): Promise<History> {
-  const [basePath, ledger] = [await mkdtemp(join(folder, 'store-')), new Ledger()];
-  const first = await forkStore({ basePath });
+async function historyOfStops(trash: boolean): Promise<History> {
+  const [basePath, ledger] = [await mkdtemp(join(folder, 'store-')), new Ledger({ trash })];
+  const settings = settingsOf(basePath, ledger);
+  const first = await forkStore(settings);
   await saveAll(first, ledger, 1, 6);
   await deleteFirst(first, ledger);
+  await trashThree(first, ledger);
   await first.close();
   const older = await copyOf(basePath);
-  const second = await forkStore({ basePath });
+  const second = await forkStore(settings);
   await saveAll(second, ledger, 7, 10);
   await deleteFirst(second, ledger);
   await deleteLast(second, ledger);
+  await takeOutTwo(second, ledger);
   await second.close();
   return { older, newest: basePath, ledger };
 }
 
 /** The older parts were copied from a running store, which was killed later. */
-async function historyOfKill(): Promise<History> {
-  const [basePath, ledger] = [await mkdtemp(join(folder, 'store-')), new Ledger()];
-  const first = await forkStore({ basePath });
+async function historyOfKill(trash: boolean): Promise<History> {
+  const [basePath, ledger] = [await mkdtemp(join(folder, 'store-')), new Ledger({ trash })];
+  const settings = settingsOf(basePath, ledger);
+  const first = await forkStore(settings);
   await saveAll(first, ledger, 1, 3);
   await first.close();
-  const second = await forkStore({ basePath });
+  const second = await forkStore(settings);
   await saveAll(second, ledger, 4, 6);
   await deleteFirst(second, ledger);
+  await trashThree(second, ledger);
   await second.settled();
   const older = await copyOf(basePath);
   await saveAll(second, ledger, 7, 10);
   await deleteFirst(second, ledger);
   await deleteLast(second, ledger);
+  await takeOutTwo(second, ledger);
   await second.settled();
   await sleep(TICKS_MS);
   await second.kill();
@@ -110,6 +120,27 @@ async function saveAll(store: Target, ledger: Ledger, from: number, to: number) 
 
 async function deleteFirst(store: Target, ledger: Ledger): Promise<void> {
   await ledger.delete(store, ledger.live()[0]!.filename);
+}
+
+function settingsOf(basePath: string, { hasTrash }: Ledger): StoreProcessOptions {
+  return { basePath, ...(!hasTrash && { trashDays: 0 }) };
+}
+
+/** Images of their own, so that the others are as without a trash. */
+async function trashThree(store: Target, ledger: Ledger): Promise<void> {
+  if (!ledger.hasTrash) return;
+  for (const number of [21, 22, 23]) {
+    const { filename } = await ledger.save(store, imageOf(number));
+    await ledger.delete(store, filename);
+  }
+}
+
+/** One comes back, and one goes for good. */
+async function takeOutTwo(store: TrashTarget, ledger: Ledger): Promise<void> {
+  if (!ledger.hasTrash) return;
+  const [restored, purged] = ledger.trashed().slice(-3);
+  await ledger.restore(store, restored!.filename);
+  await ledger.purge(store, purged!.filename);
 }
 
 async function deleteLast(store: Target, ledger: Ledger): Promise<void> {
@@ -179,13 +210,25 @@ async function open(basePath: string): Promise<Opened> {
   return { storage: await openStorage({ providers: { local: { basePath, lockWaitSeconds: 5 } } }, { log }), warnings };
 }
 
+interface Files {
+  record: boolean;
+  image: boolean;
+  trashedRecord: boolean;
+  trashedImage: boolean;
+}
+
 /** Which files of each image are there before the store is opened. */
-function filesOf(ledger: Ledger, basePath: string): Map<string, { record: boolean; image: boolean }> {
+function filesOf(ledger: Ledger, basePath: string): Map<string, Files> {
+  const has = (path: string) => existsSync(join(basePath, path));
   return new Map(
     ledger.entries().map(({ filename }) => {
-      const record = join(basePath, recordKey(filename).slice('outputs/'.length));
-      const image = record.replace('/metadata/', '/images/').replace(/\.json$/, '');
-      return [filename, { record: existsSync(record), image: existsSync(image) }];
+      const record = recordKey(filename).slice('outputs/'.length);
+      const image = record.replace('metadata/', 'images/').replace(/\.json$/, '');
+      const trashedRecord = has(record.replace('metadata/', 'metadata/trash/'));
+      return [
+        filename,
+        { record: has(record), image: has(image), trashedRecord, trashedImage: has(`metadata/trash/${image}`) },
+      ];
     }),
   );
 }
@@ -197,17 +240,23 @@ async function findingsIn(
   before: ReturnType<typeof filesOf>,
 ): Promise<string[]> {
   const listed = new Set((await storage.list()).map(({ filename }) => filename));
+  const trashed = await trashOf(storage);
   const findings: string[] = [];
   const isNewest = mix.catalog === undefined && mix.wal === undefined && mix.metadata === undefined;
   let [hidden, hiddenFiles] = [0, 0];
   for (const { image, filename } of ledger.entries()) {
-    const { record, image: hasBytes } = before.get(filename)!;
+    const { record, image: hasBytes, trashedRecord, trashedImage } = before.get(filename)!;
+    const place = ledger.placesOf(image.sha256)[0]!;
     if (ledger.fateOf(image.sha256) === 'absent') {
       // With the audit log gone, nothing tells a delete from a loss; its bytes are gone.
       const isBack = listed.has(filename) && !(mix.metadata !== undefined && !hasBytes);
       if (isBack) findings.push(`came back: ${image.metadata.prompt}`);
+      const isInTrash = place === 'trashed' && trashedRecord && trashedImage;
+      if (isInTrash && !trashed.has(filename)) findings.push(`lost from the trash: ${image.metadata.prompt}`);
       continue;
     }
+    // With all that tells of its restore gone, it is where it was.
+    if (mix.metadata === 'older' && trashedImage && trashed.has(filename)) continue;
     if (listed.has(filename)) {
       findings.push(...(await compareBytes(storage, filename, hasBytes ? image.sha256 : undefined)));
       const { replayed } = (await ledger.save(storage, image)) as { replayed?: boolean };
@@ -225,6 +274,22 @@ async function findingsIn(
   if (hiddenFiles > 0 && !warnings.some((warning) => told.test(warning)))
     findings.push(`${hiddenFiles} images without a record are not counted: ${warnings.join('; ')}`);
   return findings;
+}
+
+async function trashOf(storage: Storage): Promise<Set<string>> {
+  return new Set((await storage.listTrash()).map(({ filename }) => filename));
+}
+
+/** What is in the trash comes back if its bytes were there. */
+async function bringBack(storage: Storage, filename: string, files: Files, sha256: string): Promise<string[]> {
+  const hasBytes = files.image || files.trashedImage;
+  try {
+    await storage.restore(filename);
+    return compareBytes(storage, filename, hasBytes ? sha256 : undefined);
+  } catch (error) {
+    const { reason } = error as { reason?: string };
+    return !hasBytes && reason === 'BYTES_MISSING' ? [] : [`does not come back: ${filename}: ${reason ?? error}`];
+  }
 }
 
 async function compareBytes(storage: Storage, filename: string, sha256: string | undefined): Promise<string[]> {
@@ -245,10 +310,15 @@ async function findingsAfterRepair(
 ): Promise<string[]> {
   const findings = warnings.filter((warning) => warning.includes('older')).map((warning) => `again: ${warning}`);
   const { findings: found } = await verified(storage, { repair: true });
+  const trashed = await trashOf(storage);
   const listed = new Set((await storage.list()).map(({ filename }) => filename));
   for (const { image, filename } of ledger.entries()) {
     const isLive = ledger.fateOf(image.sha256) === 'present';
     const { prompt } = image.metadata;
+    if (trashed.has(filename)) {
+      findings.push(...(await bringBack(storage, filename, before.get(filename)!, image.sha256)));
+      continue;
+    }
     if (isLive && before.get(filename)!.image && !listed.has(filename)) findings.push(`not adopted: ${prompt}`);
     const isNamed = found.some((finding) => finding.problem === 'bytes_missing' && finding.filename === filename);
     if (listed.has(filename) && !before.get(filename)!.image && !isNamed) findings.push(`not named: ${prompt}`);

@@ -1,5 +1,5 @@
 /** The trash in a folder: where its files lie, and what a catalog that was lost or put back makes of them. */
-import { copyFile, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { copyFile, cp, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -179,6 +179,30 @@ describe('a catalog of another moment that was put back', () => {
     }
     await reopen();
     expect(await findings({ deep: true })).toEqual([]);
+  });
+
+  it('of before the delete and the restore of an image with a ttl: it no longer goes by itself', async () => {
+    const { bytes, metadata } = imageOf(3, { sizeBytes: 300 });
+    const { filename } = await storage.save(bytes, metadata, { ttlMs: DAY_MS });
+    expect((await storage.get(filename)).item.expireTime).toBeDefined();
+    await after(async () => {
+      await storage.remove(filename);
+      await storage.restore(filename);
+    });
+    expect((await storage.get(filename)).item.expireTime).toBeUndefined();
+  });
+
+  it('whose trash was put back, too, with the catalog lost: what was restored stays live', async () => {
+    await storage.remove(image.filename);
+    await storage.close();
+    await cp(join(basePath, 'metadata/trash'), join(folder, 'trash'), { recursive: true });
+    storage = await open();
+    await storage.restore(image.filename);
+    await reopen(async () => {
+      await loseCatalog(basePath);
+      await cp(join(folder, 'trash'), join(basePath, 'metadata/trash'), { recursive: true });
+    });
+    expect([await live(), await trash()]).toEqual([[image.filename], []]);
   });
 
   it('of before a restore that a crash interrupted: its files are in the trash again', async () => {

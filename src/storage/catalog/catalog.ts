@@ -246,8 +246,8 @@ export interface LocalCatalog extends ImageIndex {
    */
   load(records: readonly ImageRecord[]): Promise<number>;
   /**
-   * Adds the images of uploads in staging by the same rules, but none whose idempotency key a live image has: the upload
-   * is a repeated save that was never committed. Returns how many.
+   * Adds the images of uploads in staging by the same rules, but none whose idempotency key an image has that is live or in
+   * the trash: the upload is a repeated save that was never committed. Returns how many.
    */
   loadStaged(records: readonly ImageRecord[]): Promise<number>;
   /**

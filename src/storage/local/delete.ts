@@ -20,16 +20,19 @@ export type Unlinking = Pick<LocalStore, 'layout' | 'catalog' | 'byFilename'> & 
 
 /** Deletes an image for good. Rejects with a StorageError, `outcomeUnknown` where the image may be gone. */
 export async function deleteImage(store: LocalStore, filename: string, sparePinned: boolean): Promise<ChangeOutcome> {
-  const deleteTime = store.context.now();
-  const { committer, reserve } = store;
-  const change = { kind: 'delete', filename, deleteTime, sparePinned } as const;
+  const { committer, reserve, byFilename, context } = store;
   try {
-    const outcome = await reserve.lend(() => committer.submit(change, []));
-    if (!outcome.done) return outcome;
-    store.unlinksPending = true;
-    await noteDelete(store, outcome.record, sparePinned ? 'cleanup' : 'delete', { deleteTime });
-    await warnOfFiles(store, filename, () => store.byFilename.run(filename, () => unlinkLive(store, filename)));
-    return outcome;
+    return await byFilename.run(filename, async () => {
+      // In its turn: the log has it after what brought the image back before.
+      const deleteTime = context.now();
+      const change = { kind: 'delete', filename, deleteTime, sparePinned } as const;
+      const outcome = await reserve.lend(() => committer.submit(change, []));
+      if (!outcome.done) return outcome;
+      store.unlinksPending = true;
+      await noteDelete(store, outcome.record, sparePinned ? 'cleanup' : 'delete', { deleteTime });
+      await warnOfFiles(store, filename, () => unlinkLive(store, filename));
+      return outcome;
+    });
   } finally {
     if (!reserve.isWhole) await takeBack(store);
   }

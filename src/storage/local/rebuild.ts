@@ -47,9 +47,9 @@ export async function rebuildCatalog(builder: CatalogBuilder, options: RebuildOp
     const placed = await loadRecords(placedRecords(options), log, (records) => catalog.load(kept(records)));
     const { uploads, updates } = await readStaged(layout, options);
     await catalog.load(kept(updates));
-    const live = placed + (await catalog.loadStaged(kept(uploads)));
-    const count =
-      live + (await loadRecords(trashedRecords(sources, trashed), log, (records) => catalog.loadTrash(records)));
+    // Before what is staged: a repeated save of an image in the trash was never committed.
+    const inTrash = await loadRecords(trashedRecords(sources, trashed), log, (records) => catalog.loadTrash(records));
+    const count = placed + inTrash + (await catalog.loadStaged(kept(uploads)));
     // After the live images, so that an idempotency key of both stays with the live one.
     await catalog.loadTombstones(tombstones.map((tombstone) => withoutOldKey(tombstone, now())));
     if (count + tombstones.length > 0)

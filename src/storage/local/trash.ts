@@ -5,7 +5,7 @@ import { inodeOf, unlinkIfPresent } from '../disk/files.ts';
 import { writePlain } from '../disk/plain-files.ts';
 import { revisionOf } from '../domain/changes.ts';
 import { StorageError } from '../domain/errors.ts';
-import type { ImageRecord, TrashedRecord, TrashTimes } from '../domain/record.ts';
+import type { ImageRecord, TrashedRecord } from '../domain/record.ts';
 import { formatRecord } from '../domain/record-file.ts';
 import { noteDelete, takeBack, unlinkAll, warnOfFiles } from './delete.ts';
 import { syncFolders } from './recover.ts';
@@ -18,19 +18,21 @@ export async function trashImage(
   store: LocalStore,
   filename: string,
   sparePinned: boolean,
-  times: TrashTimes,
-): Promise<ChangeOutcome> {
-  const { committer, reserve, byFilename } = store;
-  const change = { kind: 'delete', filename, sparePinned, ...times } as const;
+  keepMs: number,
+): Promise<ChangeOutcome & { purgeTime?: number }> {
+  const { committer, reserve, byFilename, context } = store;
   try {
     // To the last file: no other work on the image may find its files elsewhere than the row says.
     return await byFilename.run(filename, async () => {
+      const deleteTime = context.now();
+      const times = { deleteTime, purgeTime: deleteTime + keepMs };
+      const change = { kind: 'delete', filename, sparePinned, ...times } as const;
       const outcome = await reserve.lend(() => committer.submit(change, []));
       if (!outcome.done) return outcome;
       store.unlinksPending = true;
       await warnOfFiles(store, filename, () => reserve.lend(() => moveToTrash(movingOf(store), outcome.record)));
       await noteDelete(store, outcome.record, sparePinned ? 'cleanup' : 'delete', times);
-      return outcome;
+      return { ...outcome, purgeTime: times.purgeTime };
     });
   } finally {
     if (!reserve.isWhole) await takeBack(store);
@@ -40,9 +42,9 @@ export async function trashImage(
 /** Makes a tombstone of an image in the trash, and unlinks its files. Rejects as `trashImage`. */
 export async function purgeImage(store: LocalStore, filename: string): Promise<ChangeOutcome> {
   const { committer, reserve, byFilename, context } = store;
-  const deleteTime = context.now();
   try {
     return await byFilename.run(filename, async () => {
+      const deleteTime = context.now();
       const outcome = await reserve.lend(() => committer.submit({ kind: 'purge', filename, deleteTime }, []));
       if (!outcome.done) return outcome;
       store.unlinksPending = true;
@@ -74,9 +76,12 @@ async function restore(store: LocalStore, filename: string): Promise<ChangeOutco
   try {
     await reserve.lend(() => bringBack(store, row));
     const change = { kind: 'restore', filename, time: context.now() } as const;
-    // A name is durable in its new folder before it goes from the old one.
-    await syncFolders(foldersOf(store.layout, filename).slice(2));
-    const outcome = await reserve.lend(() => committer.submit(change, foldersOf(store.layout, filename)));
+    // A name is durable in its new folder before it goes from the old one. Not by the commit: one of them may not exist.
+    const folders = foldersOf(store.layout, filename);
+    await syncFolders(folders.slice(2));
+    await syncFolders(folders.slice(0, 2));
+    context.failpoint('restored-synced');
+    const outcome = await reserve.lend(() => committer.submit(change, []));
     if (outcome.done) await placeRecord(store, filename);
     return outcome;
   } catch (error) {

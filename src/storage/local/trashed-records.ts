@@ -1,7 +1,7 @@
 /** Reads what is in the trash of a local store from its files and the audit log, for a catalog that is lost or older. */
 import { lstat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { ifPresent, readText } from '../disk/files.ts';
+import { ifPresent, inodeOf, readText } from '../disk/files.ts';
 import { folderOf } from '../domain/naming.ts';
 import type { ImageRecord, TrashedRecord, TrashTimes } from '../domain/record.ts';
 import { parseRecord } from '../domain/record-file.ts';
@@ -20,7 +20,7 @@ export interface TrashSources {
 
 /**
  * Returns the times of all images of which a file lies in the trash, or which the audit log has there, by their filenames.
- * Those that no line tells of came when their file did.
+ * Those that no line tells of came when their file did, unless they are live as well.
  */
 export async function trashTimes(
   { layout, audited, keepMs }: TrashSources,
@@ -33,6 +33,7 @@ export async function trashTimes(
       for (const name of names) {
         const filename = basename(name, root === layout.trashedRecords ? '.json' : '');
         if (folderOf(filename) === undefined || times.has(filename)) continue;
+        if (await isPutBack(layout, filename)) continue;
         const stats = await ifPresent(lstat(join(folder, name)));
         if (stats === undefined) continue;
         const deleteTime = Math.round(stats.ctimeMs);
@@ -41,6 +42,15 @@ export async function trashTimes(
     }
   }
   return times;
+}
+
+/**
+ * Returns whether the image is whole in the live tree and was put back into the trash, as a backup does. A crash leaves no
+ * such image: its record is the first to go into the trash, and the last to come out.
+ */
+async function isPutBack(layout: Layout, filename: string): Promise<boolean> {
+  const paths = [layout.record(filename), layout.image(filename), layout.trashedImage(filename)];
+  return (await Promise.all(paths.map(inodeOf))).every((inode) => inode !== undefined);
 }
 
 /** Yields the images of these names of which a record can be read, wherever it lies. */

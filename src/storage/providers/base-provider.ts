@@ -272,7 +272,10 @@ export abstract class BaseProvider extends ListedProvider implements StorageProv
   async #remove(filename: string, options: RemoveOptions): Promise<Deletion> {
     const removal = await this.removeLive(filename, options);
     const isInTrash = !removal.done && options.permanent && !options.sparePinned;
-    const { done, bytesRemain, purgeTime } = isInTrash ? await this.purgeTrashed(filename) : removal;
+    const purged = isInTrash ? await this.purgeTrashed(filename) : removal;
+    // It may have been restored between the two.
+    const { done, bytesRemain, purgeTime } =
+      purged.done || !isInTrash ? purged : await this.removeLive(filename, options);
     if (bytesRemain !== undefined) throw bytesRemain;
     return { deleted: done, ...(done && purgeTime !== undefined && { restorableUntil: new Date(purgeTime) }) };
   }

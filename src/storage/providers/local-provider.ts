@@ -51,7 +51,9 @@ class LocalProvider extends BaseProvider {
     super(store.context);
     const { trash = {} } = config;
     this.#store = store;
-    this.guard = this.guardOf(config, async () => (await capacityOf(store.layout.basePath)).freeBytes ?? 0);
+    // A path that does not exist has all the room: the write itself says what is wrong.
+    const freeBytes = async () => (await capacityOf(store.layout.basePath)).freeBytes ?? Number.POSITIVE_INFINITY;
+    this.guard = this.guardOf(config, freeBytes);
     this.policyRuns = policyRunsOf(store);
     this.#room = new Room(store, trash);
     this.#trashMs = (trash.days ?? DEFAULT_LOCAL_TRASH_DAYS) * DAY_MS;
@@ -159,11 +161,9 @@ class LocalProvider extends BaseProvider {
   }
 
   protected async removeLive(filename: string, { sparePinned, permanent }: RemoveOptions): Promise<Removal> {
-    const deleteTime = this.context.now();
-    const purgeTime = permanent ? undefined : await this.nextPurgeTime(deleteTime);
-    if (purgeTime === undefined) return this.#noting(deleteImage(this.#store, filename, sparePinned));
-    const times = { deleteTime, purgeTime };
-    return { ...(await this.#noting(trashImage(this.#store, filename, sparePinned, times))), purgeTime };
+    const isForGood = permanent || (await this.nextPurgeTime(this.context.now())) === undefined;
+    if (isForGood) return this.#noting(deleteImage(this.#store, filename, sparePinned));
+    return this.#noting(trashImage(this.#store, filename, sparePinned, this.#trashMs));
   }
 
   protected bringBack(filename: string): Promise<ChangeOutcome> {

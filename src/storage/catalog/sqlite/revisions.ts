@@ -36,6 +36,8 @@ export function takeNewer({ db, rows }: Labelling, record: ImageRecord, derived:
   const row = rows.live(record.filename);
   if (row === undefined || !isNewer(record, row.record)) return false;
   relabel(db, row.seq, row.record, withLabelsOf(row.record, record), derived);
+  // A restore takes it away.
+  if (record.expireTime === undefined) db.run('DELETE FROM expiries WHERE seq = ?', row.seq);
   return true;
 }
 

@@ -18,6 +18,7 @@ import { Derived } from './derived.ts';
 import { Gate } from './gate.ts';
 import { ImageRows } from './image-rows.ts';
 import { countOlder } from './label-counts.ts';
+import { IN_TRASH } from './migrations/007-trash.ts';
 import {
   type CatalogFile,
   checkpoint,
@@ -239,7 +240,7 @@ export class CatalogWriter {
     const added = this.#db.transaction(() => {
       const derived = new Derived(this.#db);
       // Before any is added: of two with one key the later may be the one that was committed.
-      const wanted = records.filter((record) => !this.#rows.isTaken(record.filename) && !this.#isLiveKey(record));
+      const wanted = records.filter((record) => !this.#rows.isTaken(record.filename) && !this.#isStandingKey(record));
       for (const record of records) takeNewer(this.#labelling, record, derived);
       for (const record of wanted) this.#rows.add(this.#rows.withFreeKey(record), derived);
       derived.write();
@@ -249,9 +250,11 @@ export class CatalogWriter {
     return added;
   }
 
-  #isLiveKey({ idempotencyKey }: ImageRecord): boolean {
+  /** Returns whether an image that is live, or in the trash, has the key. */
+  #isStandingKey({ idempotencyKey }: ImageRecord): boolean {
     const sql = `
-      SELECT 1 FROM images WHERE idempotency_key = ? AND idempotency_key <> '' AND delete_time IS NULL`;
+      SELECT 1 FROM images
+      WHERE idempotency_key = ? AND idempotency_key <> '' AND (delete_time IS NULL OR delete_time = ${IN_TRASH})`;
     return this.#db.value(sql, idempotencyKey) === 1;
   }
 
