@@ -7,14 +7,17 @@ import { randomOf } from '../support/load.ts';
 import { requestsOf, type S3FaultServer } from '../support/s3-fault-server.ts';
 import { FAULTS_OF, randomFaults } from '../support/s3-faults.ts';
 import { full, seed } from '../support/scale.ts';
-import { holdsImageOf, liveNames, recordsIn, settleSubjects } from './bucket-truth.ts';
+import { holdsImageOf, liveNames, recordsIn, settleSubjects, trashedNames } from './bucket-truth.ts';
 import { type Call, Subject } from './protocol-model.ts';
 import { S3World } from './s3-world.ts';
 
 const OPERATIONS = full ? 2_000 : 300;
 const CALLERS = 12;
 const TRIES = 3;
+/** How long deleted images stay in the trash; 0: not at all. */
+const TRASH_DAYS = full ? [0, 1] : [seed % 2];
 const HOUR = 60 * 60_000;
+const DAY = 24 * HOUR;
 
 const random = randomOf(seed);
 const oneOf = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)]!;
@@ -26,12 +29,14 @@ class Load {
   readonly failures = new Map<string, number>();
   readonly #world: S3World;
   readonly #providers: readonly StorageProvider[];
+  readonly #trashDays: number;
   #left: number;
 
-  constructor(world: S3World, providers: readonly StorageProvider[], operations: number) {
+  constructor(world: S3World, providers: readonly StorageProvider[], trashDays: number) {
     this.#world = world;
     this.#providers = providers;
-    this.#left = operations;
+    this.#trashDays = trashDays;
+    this.#left = OPERATIONS;
   }
 
   async run(callers: number): Promise<void> {
@@ -41,10 +46,9 @@ class Load {
   /** Brings about for certain what a plan may not: bytes that come once more after their delete. */
   async deleteBeforeDuplicate(): Promise<void> {
     void this.#world.server.breakNext('duplicate write', requestsOf('images', 'PUT'));
-    const subject = new Subject(this.subjects.length, true);
-    this.subjects.push(subject);
+    const subject = this.#newSubject(true);
     await this.#save(subject, 0);
-    await subject.delete(this.#call);
+    await subject.destroy(this.#call);
   }
 
   async #caller(): Promise<void> {
@@ -63,12 +67,20 @@ class Load {
     if (dice < 0.5) return subject.get(this.#call, true);
     if (dice < 0.6 && subject.key !== '') return this.#save(subject, oneOf([0, 0, 0, 1, 2]));
     this.#left -= 1;
-    await subject.delete(this.#call);
+    if (this.#trashDays > 0 && dice < 0.72) return subject.restore(this.#call);
+    if (this.#trashDays > 0 && dice < 0.76) return subject.purge(this.#call);
+    return dice < 0.8 ? subject.destroy(this.#call) : subject.delete(this.#call);
+  }
+
+  #newSubject(keyed: boolean): Subject {
+    const rule = { keepMs: this.#trashDays * DAY, now: () => this.#world.now };
+    const subject = new Subject(this.subjects.length, keyed, this.#trashDays > 0 ? rule : undefined);
+    this.subjects.push(subject);
+    return subject;
   }
 
   async #saveNew(): Promise<void> {
-    const subject = new Subject(this.subjects.length, random() < 0.9);
-    this.subjects.push(subject);
+    const subject = this.#newSubject(random() < 0.9);
     const tries = subject.key === '' ? 1 : TRIES;
     for (let count = 0; count < tries && subject.filename === undefined; count += 1) await this.#save(subject, 0);
   }
@@ -92,11 +104,12 @@ class Load {
   };
 }
 
-it(`loses, doubles and resurrects nothing in ${OPERATIONS} saves and deletes`, { timeout: 900_000 }, async () => {
-  await using world = await S3World.create({ pageSize: full ? 100 : 7 });
+const TITLE = `loses, doubles and resurrects nothing in ${OPERATIONS} operations with a trash of %i days`;
+it.each(TRASH_DAYS)(TITLE, { timeout: 900_000 }, async (days) => {
+  await using world = await S3World.create({ pageSize: full ? 100 : 7, trash: { days } });
   const { server } = world;
   const providers = [await world.open('a'), await world.open('b')];
-  const load = new Load(world, providers, OPERATIONS);
+  const load = new Load(world, providers, days);
 
   server.plan = randomFaults(random, { cursed: 0.012, rate: 0.15 });
   await load.run(CALLERS);
@@ -117,7 +130,9 @@ it(`loses, doubles and resurrects nothing in ${OPERATIONS} saves and deletes`, {
   for (const { store, provider } of [...settled, fresh]) {
     expect(await store.catalog.pendingOperations()).toEqual([]);
     expect((await provider.list()).map((item) => item.filename).sort()).toEqual(liveNames(records));
-    expect((await provider.getStatistics()).count).toBe(liveNames(records).length);
+    expect((await provider.listTrash()).map((item) => item.filename).sort()).toEqual(trashedNames(records));
+    const { count, trashCount } = await provider.getStatistics();
+    expect([count, trashCount]).toEqual([liveNames(records).length, trashedNames(records).length]);
   }
   for (const subject of load.subjects) await subject.get((work) => work(fresh.provider), true);
   for (const { provider } of [...settled, fresh]) await provider.close();

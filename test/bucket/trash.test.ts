@@ -222,6 +222,19 @@ it('takes a catalog of any moment for what it is: nothing is gone early, nothing
   expect(strayObjects(bucket)).toEqual([]);
 });
 
+it('deletes what was once brought back, in a bucket that was left to older versions', async () => {
+  const { store, provider } = await open('t');
+  const { filename, key } = await provider.save(PNG, SAVE);
+  await provider.delete(filename);
+  await provider.restore(filename);
+  await changeNeeds(store.objects, store.storeId, []);
+  await provider.close();
+  const [a, b] = [await openShared('a', { trash: { days: 0 } }), await openShared('b', { trash: { days: 0 } })];
+  await b.provider.update(filename, { addTags: ['t'] });
+  expect(await a.provider.delete(filename)).toBe(true);
+  expect(bucket.has(key)).toBe(false);
+});
+
 it('stops the writes of a daemon whose bucket was left to older versions', async () => {
   const [a, b] = [await openShared('a'), await openShared('b')];
   await changeNeeds(b.store.objects, b.store.storeId, []);

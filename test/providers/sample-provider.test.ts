@@ -6,6 +6,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import { PROVIDER_TYPES } from '../../src/storage/factory.ts';
 import { examineStorage } from '../../src/storage/storage.ts';
 import { strayObjects } from '../support/bucket.ts';
+import { full } from '../support/scale.ts';
 import { folderObjects, folderStorage } from './folder-storage.ts';
 import { describeProvider, openMain } from './provider-suite.ts';
 
@@ -37,7 +38,8 @@ describeProvider('a sample provider', {
       ...options,
     }),
   storageType: 'folder',
-  hasTrash: true,
+  // That of memory, which has the same protocol, is tested always.
+  hasTrash: full,
   urlOf: (key) => new RegExp(`^file://.*/${key}$`),
 });
 

@@ -131,7 +131,10 @@ async function bury(store: BucketStore, operation: PendingOperation, { found, re
 /** Returns whether the delete is still to be carried out. */
 function isOpen({ hasTrash }: BucketStore, operation: PendingOperation, found: FoundRecord): boolean {
   if (operation.keepMs !== undefined && !hasTrash) return false;
-  if (found.kind === 'live') return !isSpared(operation, found) && found.record.restoredFrom === operation.lastDelete;
+  if (found.kind === 'live') {
+    const wasBroughtBack = hasTrash && found.record.restoredFrom !== operation.lastDelete;
+    return !wasBroughtBack && !isSpared(operation, found);
+  }
   // Without a record, too: the object may be there, and `verify` would adopt it.
   return found.kind === 'absent';
 }

@@ -3,7 +3,7 @@ import { StoreOpenError } from '../domain/errors.ts';
 import { KEY_ROOT } from '../domain/naming.ts';
 import { formatOf, type Need, newStoreFormat, type StoreFormat, storeFormatIn } from '../domain/store-format.ts';
 import { HELP } from './help.ts';
-import type { ObjectHeaders, ObjectStore } from './object-store.ts';
+import { type ObjectHeaders, type ObjectStore, ObjectStoreError } from './object-store.ts';
 import { ignored, isRefused, probe } from './probe.ts';
 import { readSmall } from './reading.ts';
 import { payloadOf } from './record-object.ts';
@@ -11,6 +11,7 @@ import type { BucketStore } from './store.ts';
 
 const FORMAT_KEY = `${KEY_ROOT}metadata/FORMAT`;
 const HEADERS: ObjectHeaders = { contentType: 'application/json', cacheControl: 'no-store' };
+const MAX_ROUNDS = 5;
 const NO_ETAG = '00000000000000000000000000000000';
 
 /** Returns the needs of a store. */
@@ -56,7 +57,7 @@ export async function readOrCreateFormat(
  * where the bucket holds another store.
  */
 export async function changeNeeds(objects: ObjectStore, storeId: string, needs: readonly Need[]): Promise<void> {
-  for (;;) {
+  for (let round = 0; round < MAX_ROUNDS; round += 1) {
     const found = await readSmall(objects, FORMAT_KEY);
     if (found === undefined) throw new StoreOpenError('config', missing(objects, { storeId }));
     const text = found.bytes.toString();
@@ -66,6 +67,7 @@ export async function changeNeeds(objects: ObjectStore, storeId: string, needs: 
     // A refused write may have met an earlier attempt of its own.
     await isRefused(objects.replaceIf(FORMAT_KEY, payloadOf(wanted), HEADERS, found.etag));
   }
+  throw new ObjectStoreError('unavailable', `${FORMAT_KEY} changes faster than it can be replaced`);
 }
 
 /**

@@ -2,6 +2,7 @@
 import { nanoid } from 'nanoid';
 import { inParallel } from '../async/parallel.ts';
 import type { PurgeClock } from '../domain/purge-clock.ts';
+import type { ProviderContext } from '../types.ts';
 import { HELP } from './help.ts';
 import type { ObjectStore } from './object-store.ts';
 import type { OpenStore } from './open.ts';
@@ -13,6 +14,8 @@ const BATCH = 200;
 const AT_ONCE = 8;
 /** How far the clock of the bucket may be apart. */
 const MAX_SKEW_MS = 5 * 60_000;
+/** Those whose log has that it is. */
+const told = new WeakSet<ProviderContext>();
 
 /** Rejects with errors of bucket or catalog. `clock` is looked at on every call. */
 export async function purgeDue(store: OpenStore, clock: Pick<PurgeClock, 'mayPurge'>): Promise<void> {
@@ -22,6 +25,7 @@ export async function purgeDue(store: OpenStore, clock: Pick<PurgeClock, 'mayPur
   if (isQuiet || !synchronizer.filled || now < (await catalog.quietUntil())) return;
   let due = await catalog.dueTrash(BATCH, now);
   if (due.length === 0) return;
+  condition.checkWritable();
   condition.checkComplete();
   if (!(await agree(store, now))) return;
   for (let last = ''; due.length > 0 && due[0]!.filename !== last; due = await catalog.dueTrash(BATCH, now)) {
@@ -39,9 +43,14 @@ export async function agree(
   now: number,
 ): Promise<boolean> {
   const skewMs = (await clockOf(objects)) - now;
-  if (Math.abs(skewMs) <= MAX_SKEW_MS) return true;
+  if (Math.abs(skewMs) <= MAX_SKEW_MS) {
+    told.delete(context);
+    return true;
+  }
   const { log, name: provider } = context;
-  log.warn({ provider, skewMs }, `nothing is purged while the clock differs from that of the bucket (${HELP.clock})`);
+  const message = `nothing is purged while the clock differs from that of the bucket (${HELP.clock})`;
+  if (!told.has(context)) log.warn({ provider, skewMs }, message);
+  told.add(context);
   return false;
 }
 
