@@ -255,8 +255,8 @@ async function findingsIn(
       if (isInTrash && !trashed.has(filename)) findings.push(`lost from the trash: ${image.metadata.prompt}`);
       continue;
     }
-    // With all that tells of its restore gone, it is where it was.
-    if (mix.metadata === 'older' && trashedImage && trashed.has(filename)) continue;
+    // With all that tells of its restore gone, or with its bytes in the trash alone, it is where it was.
+    if ((mix.metadata === 'older' || !hasBytes) && trashedImage && trashed.has(filename)) continue;
     if (listed.has(filename)) {
       findings.push(...(await compareBytes(storage, filename, hasBytes ? image.sha256 : undefined)));
       const { replayed } = (await ledger.save(storage, image)) as { replayed?: boolean };

@@ -3,13 +3,15 @@ import { stat } from 'node:fs/promises';
 import type { LocalCatalog, RowState, Tombstone } from '../catalog/catalog.ts';
 import { ifPresent, inodeOf } from '../disk/files.ts';
 import { folderOf } from '../domain/naming.ts';
-import type { ImageRecord, TrashedRecord } from '../domain/record.ts';
+import type { ImageRecord, TrashedRecord, TrashTimes } from '../domain/record.ts';
+import { allTrashed } from '../maintenance/records.ts';
 import type { ProviderContext } from '../types.ts';
 import { type Audit, readAuditLog } from './audit-log.ts';
 import type { Layout } from './layout.ts';
 import { standing, withoutOldKey } from './rebuild.ts';
 import { namesByFolder, readRecords, readStaged } from './record-files.ts';
 import { LOCAL_TOMBSTONE_MS } from './store.ts';
+import { recordOf } from './trash-files.ts';
 import { trashedRecords, trashTimes } from './trashed-records.ts';
 
 const BATCH = 500;
@@ -62,7 +64,22 @@ async function takeInTrash(catching: CatchingUp, audit: Audit, gone: Set<string>
     count += await catalog.loadTrash(batch);
     batch = [];
   }
-  return count + (await catalog.loadTrash(batch));
+  count += await catalog.loadTrash(batch);
+  return count + (await takeOutOfTrash(catching, times));
+}
+
+/** Makes images live that the catalog has in the trash, and whose files are in the live tree alone. Returns how many. */
+async function takeOutOfTrash(
+  { layout, catalog }: CatchingUp,
+  trashed: ReadonlyMap<string, TrashTimes>,
+): Promise<number> {
+  let count = 0;
+  for await (const row of allTrashed(catalog)) {
+    if (trashed.has(row.filename) || (await inodeOf(layout.image(row.filename))) === undefined) continue;
+    // Its record may be missing: that of a restore is taken in with the others.
+    count += await catalog.load([recordOf(row)]);
+  }
+  return count;
 }
 
 /** Returns how many live images were deleted by it, and the filenames of all that the audit log has as deleted. */

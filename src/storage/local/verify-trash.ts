@@ -1,5 +1,6 @@
 /** Verifies the trash of a local store: each image in it against its files, then each file against the catalog. */
 import { basename } from 'node:path';
+import type { ImageIndex } from '../catalog/catalog.ts';
 import { Folders, inodeOf, readText } from '../disk/files.ts';
 import { revisionOf } from '../domain/changes.ts';
 import { StorageError } from '../domain/errors.ts';
@@ -9,13 +10,12 @@ import { folderOf } from '../domain/naming.ts';
 import type { TrashedRecord } from '../domain/record.ts';
 import { parseRecord } from '../domain/record-file.ts';
 import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
+import { allTrashed } from '../maintenance/records.ts';
 import { adoptTrashed } from './adopt.ts';
 import { flawInBytes, Remedies } from './remedies.ts';
 import type { LocalStore } from './store.ts';
 import { purgeImage } from './trash.ts';
 import { restoreTrashedRecord } from './trash-files.ts';
-
-const PAGE = { limit: 100, maxBytes: 1024 * 1024 };
 
 export class TrashCheck {
   readonly #store: LocalStore;
@@ -34,7 +34,8 @@ export class TrashCheck {
   /** `files`: the paths of all files in the trash. */
   async *all(files: AsyncIterable<string[]>): AsyncGenerator<Checked> {
     const { run } = this.#options;
-    for await (const record of this.#rows()) {
+    const trashPage: ImageIndex['trashPage'] = (...page) => run(() => this.#store.catalog.trashPage(...page));
+    for await (const record of allTrashed({ trashPage })) {
       const findings = await run(() => this.#row(record));
       if (findings.length > 0) yield { findings };
     }
@@ -43,18 +44,6 @@ export class TrashCheck {
         const finding = await run(() => this.#file(path));
         if (finding !== undefined) yield { findings: [finding] };
       }
-    }
-  }
-
-  async *#rows(): AsyncGenerator<TrashedRecord> {
-    let after: { timestamp: number; filename: string } | undefined;
-    for (;;) {
-      const request = { ...PAGE, ...(after && { after }) };
-      const { records, more } = await this.#options.run(() => this.#store.catalog.trashPage('', request));
-      yield* records;
-      const last = records.at(-1);
-      if (!more || last === undefined) return;
-      after = { timestamp: last.deleteTime, filename: last.filename };
     }
   }
 

@@ -1,6 +1,6 @@
 /** Reads all records of a catalog page by page, so that memory stays constant and each read is short. */
 import type { CatalogQuery, ImageIndex } from '../catalog/catalog.ts';
-import { bareRecord, type ImageRecord } from '../domain/record.ts';
+import { bareRecord, type ImageRecord, type TrashedRecord } from '../domain/record.ts';
 import type { Position } from '../domain/requests.ts';
 
 const PAGE = { limit: 500, maxBytes: 1024 * 1024 };
@@ -32,5 +32,17 @@ export async function measureRecords(
     const last = sizes.at(-1);
     if (last === undefined || sizes.length < SIZES_AT_ONCE) return total;
     after = { timestamp: last.timestamp, filename: last.filename };
+  }
+}
+
+/** Yields all images in the trash, the last deleted first. */
+export async function* allTrashed(catalog: Pick<ImageIndex, 'trashPage'>): AsyncGenerator<TrashedRecord> {
+  let after: Position | undefined;
+  for (;;) {
+    const { records, more } = await catalog.trashPage('', { ...PAGE, ...(after && { after }) });
+    yield* records;
+    const last = records.at(-1);
+    if (!more || last === undefined) return;
+    after = { timestamp: last.deleteTime, filename: last.filename };
   }
 }
