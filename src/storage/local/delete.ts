@@ -1,19 +1,20 @@
 /** One delete in a local store: the commit replaces the row with a tombstone, then the files are unlinked. */
 import { unlink } from 'node:fs/promises';
 import type { ChangeOutcome } from '../catalog/catalog.ts';
-import { type Folders, ifPresent, isOfOneFile } from '../disk/files.ts';
+import { type Folders, ifPresent, isOfOneFile, syncFile } from '../disk/files.ts';
 import type { Logger } from '../domain/logger.ts';
 import type { ImageRecord, TrashTimes } from '../domain/record.ts';
 import type { ProviderContext } from '../types.ts';
 import type { DeletedBy } from './audit-log.ts';
 import { syncFolders } from './recover.ts';
 import type { LocalStore } from './store.ts';
-import { foldersOf, moveToTrash, restoreTrashedRecord } from './trash-files.ts';
+import { foldersOf, type Moving, moveToTrash, restoreTrashedRecord, unlinkRests } from './trash-files.ts';
 
 const BATCH = 500;
 
 /** The part of LocalStore that unlinking needs; it exists before the store is open. */
 export type Unlinking = Pick<LocalStore, 'layout' | 'catalog' | 'byFilename'> & {
+  moved?: LocalStore['moved'];
   folders: Folders;
   context: Pick<ProviderContext, 'log' | 'failpoint'>;
 };
@@ -110,14 +111,21 @@ function warnOfUnlink(error: unknown, log: Logger): void {
 function finishInTurn(store: Unlinking, filename: string): Promise<void> {
   const { byFilename, catalog, layout, folders, context } = store;
   return byFilename.run(filename, async () => {
+    const isMoved = store.moved?.delete(filename) ?? false;
     const [state] = await catalog.rowStates([filename]);
     if (state === 'unlinking') return unlinkAll(store, filename);
-    const row = state === 'trashing' ? await catalog.findTrashed(filename) : undefined;
-    if (row === undefined) return;
+    if (state !== 'trashing') return;
     const moving = { layout, folders, failpoint: context.failpoint };
-    await moveToTrash(moving, row);
-    await restoreTrashedRecord(moving, row);
+    if (!isMoved || !(await syncFile(layout.trashedRecord(filename)))) await finishMove(store, moving, filename);
+    await unlinkRests(moving, filename);
   });
+}
+
+async function finishMove({ catalog }: Unlinking, moving: Moving, filename: string): Promise<void> {
+  const row = await catalog.findTrashed(filename);
+  if (row === undefined) return;
+  await moveToTrash(moving, row);
+  await restoreTrashedRecord(moving, row);
 }
 
 /** Unlinks all names of a deleted image in both trees. Requires its turn. */

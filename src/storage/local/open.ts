@@ -125,7 +125,7 @@ async function openLocked(
     const audit = new AuditLog(layout.auditLog);
     if (isRecoveredLater) recovery.runAfter(opened.whenChecked);
     const parts = { layout, context, catalog, committer, folders, audit, condition: opening, reserve, recovery, lock };
-    return { storeId, generation, ...parts, ...queues, unlinksPending: false, keepMs };
+    return { storeId, generation, ...parts, ...queues, unlinksPending: false, moved: new Set(), keepMs };
   } catch (error) {
     await catalog.close(false);
     throw error;

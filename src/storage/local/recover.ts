@@ -26,7 +26,7 @@ import { folderOf } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import { formatRecord, parseRecord } from '../domain/record-file.ts';
 import type { Layout } from './layout.ts';
-import { moveToTrash, restoreTrashedRecord } from './trash-files.ts';
+import { moveToTrash, restoreTrashedRecord, unlinkRests } from './trash-files.ts';
 
 const BATCH = 500;
 
@@ -146,6 +146,7 @@ async function settleStaged(recovering: Recovering, filename: string): Promise<v
   await linkPart(recovering, trashed, recovering.layout.trashedImage(filename));
   await moveToTrash(recovering, trashed);
   await restoreTrashedRecord(recovering, trashed);
+  await unlinkRests(recovering, filename);
   // `finishUnlinks` syncs the folders.
 }
 

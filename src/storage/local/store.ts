@@ -32,6 +32,8 @@ export interface LocalStore {
   byKey: KeyedQueue;
   /** Committed deletes have files to unlink or to move, or folders to sync; upkeep does so and resets this. */
   unlinksPending: boolean;
+  /** Images whose files this process has moved into the trash whole; upkeep only syncs them, and removes the names. */
+  moved: Set<string>;
   /** For how long files of the trash are kept of which nothing tells when they came, in ms. */
   keepMs: number;
 }

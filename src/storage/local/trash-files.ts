@@ -3,6 +3,7 @@ import { rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import {
   type Folders,
+  hasCode,
   inodeOf,
   isSame,
   linkNew,
@@ -32,13 +33,17 @@ export async function moveToTrash({ layout, folders, failpoint }: Moving, image:
   const [record, trashed] = [layout.record(filename), layout.trashedRecord(filename)];
   // What is staged is newer: an update, or a save that is not settled.
   const staged = layout.stagedRecord(filename);
-  if (await moveRecord(folders, staged, trashed)) await unlinkIfPresent(record);
+  const isStaged = (await inodeOf(staged)) !== undefined;
+  if (isStaged && (await moveRecord(folders, staged, trashed))) await unlinkIfPresent(record);
   else await moveRecord(folders, record, trashed);
-  await unlinkIfPresent(`${record}.tmp`);
   failpoint('record-trashed');
   await moveBytes(folders, layout.image(filename), layout.trashedImage(filename), image.sha256);
   failpoint('image-trashed');
-  await unlinkIfPresent(layout.part(filename));
+}
+
+/** Unlinks what a crash, or a save that is not settled, may have left of an image in the trash. */
+export async function unlinkRests({ layout }: Moving, filename: string): Promise<void> {
+  for (const path of [`${layout.record(filename)}.tmp`, layout.part(filename)]) await unlinkIfPresent(path);
 }
 
 /** The image goes first: a row that is live has its bytes in the live tree. */
@@ -76,18 +81,41 @@ export function foldersOf(layout: Layout, filename: string): string[] {
 
 /** Replaces what is there: the row is the truth about an image. Returns false where there is no record to move. */
 async function moveRecord(folders: Folders, from: string, to: string): Promise<boolean> {
-  if ((await inodeOf(from)) === undefined) return false;
-  await folders.within(dirname(to), () => rename(from, to));
-  return true;
+  return unlessMissing(folders, from, to, async () => {
+    await rename(from, to);
+    return true;
+  });
 }
 
 /** Never overwrites the bytes that were saved. Leaves both files where neither has them, for `verify`. */
 async function moveBytes(folders: Folders, from: string, to: string, sha256: string): Promise<void> {
-  const inode = await inodeOf(from);
+  let isTaken = false;
+  await unlessMissing(folders, from, to, async () => {
+    if (await linkNew(from, to)) await unlink(from);
+    else isTaken = true;
+    return true;
+  });
+  const inode = isTaken ? await inodeOf(from) : undefined;
   if (inode === undefined) return;
-  const isMoved = await folders.within(dirname(to), () => linkNew(from, to));
-  if (isMoved || (await isSame(to, inode)) || (await hasBytes(to, sha256))) await unlink(from);
+  if ((await isSame(to, inode)) || (await hasBytes(to, sha256))) await unlink(from);
   else if (await hasBytes(from, sha256)) await rename(from, to);
+}
+
+/** Moves a file, in most cases in one step. Returns false where there is none. */
+async function unlessMissing(
+  folders: Folders,
+  from: string,
+  to: string,
+  move: () => Promise<boolean>,
+): Promise<boolean> {
+  await folders.ensure(dirname(to));
+  try {
+    return await move();
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT')) throw error;
+    if ((await inodeOf(from)) === undefined) return false;
+    return folders.within(dirname(to), move);
+  }
 }
 
 async function hasBytes(path: string, sha256: string): Promise<boolean> {

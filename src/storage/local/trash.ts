@@ -30,7 +30,10 @@ export async function trashImage(
       const outcome = await reserve.lend(() => committer.submit(change, []));
       if (!outcome.done) return outcome;
       store.unlinksPending = true;
-      await warnOfFiles(store, filename, () => reserve.lend(() => moveToTrash(movingOf(store), outcome.record)));
+      await warnOfFiles(store, filename, async () => {
+        await reserve.lend(() => moveToTrash(movingOf(store), outcome.record));
+        store.moved.add(filename);
+      });
       await noteDelete(store, outcome.record, sparePinned ? 'cleanup' : 'delete', times);
       return { ...outcome, purgeTime: times.purgeTime };
     });
@@ -72,6 +75,7 @@ async function restore(store: LocalStore, filename: string): Promise<ChangeOutco
   if (row !== undefined) await checkBytes(store, row);
   const begun = await reserve.lend(() => committer.submit({ kind: 'restoring', filename }, []));
   if (!begun.done || row === undefined) return begun;
+  store.moved.delete(filename);
   store.unlinksPending = true;
   try {
     await reserve.lend(() => bringBack(store, row));
