@@ -5,7 +5,9 @@ import type { Config } from './config.ts';
 import { collectDuring, collectWhenIdle } from './daemon/idle-memory.ts';
 import { warnOfFewFiles } from './daemon/open-files.ts';
 import { EXIT } from './exit-codes.ts';
+import { imageRoute } from './http/images.ts';
 import { type Listener, openListener } from './http/listener.ts';
+import { createPlainRoutes } from './http/plain-routes.ts';
 import { createRouter } from './http/router.ts';
 import { createHandlers } from './rpc/handler.ts';
 import { createCallMemory } from './rpc/memory.ts';
@@ -109,6 +111,13 @@ function listen(
     prefaceMs: firstMessageMs,
     log,
     onStream: raw ? createRawHandler(services, handling) : undefined,
-    onRequest: createRouter([({ path }) => rpcs.get(path)]),
+    onRequest: createRouter([
+      ({ path }) => rpcs.get(path),
+      createPlainRoutes({
+        routes: [imageRoute({ storage, memory: services.memory, defaultProvider, maxAgeSeconds: 31_536_000 })],
+        prefix: '',
+        log,
+      }),
+    ]),
   });
 }

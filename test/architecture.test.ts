@@ -30,7 +30,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   'exit-codes': [],
   address: [],
   rpc: ['storage'],
-  http: ['storage', 'address'],
+  http: ['rpc', 'storage', 'address'],
   client: ['address'],
   storage: [],
 };

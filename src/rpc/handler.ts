@@ -1,4 +1,5 @@
-/** Serves connect's routes to requests of node:http2, and works around what connect does not expect. */
+/** Serves connect's routes to requests of node:http2 and node:http, and works around what connect does not expect. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { constants, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2';
 import { type ConnectRouter, createConnectRouter, createContextValues } from '@connectrpc/connect';
 import type { UniversalServerRequest, UniversalServerResponse } from '@connectrpc/connect/protocol';
@@ -25,7 +26,10 @@ export interface HandlerOptions {
   requestMs: number;
 }
 
-export type Handler = (request: Http2ServerRequest, response: Http2ServerResponse, caller: Caller) => void;
+type NodeRequest = IncomingMessage | Http2ServerRequest;
+type NodeResponse = ServerResponse | Http2ServerResponse;
+
+export type Handler = (request: NodeRequest, response: NodeResponse, caller: Caller) => void;
 
 /** Returns the handler of each path, such as `/imagestorage.v1.ImageStorage/Save`. */
 export function createHandlers(services: ServiceOptions, options: HandlerOptions): ReadonlyMap<string, Handler> {
@@ -58,21 +62,21 @@ function handlerOf(served: Served): Handler {
   return (request, response, caller) => {
     serve(served, request, response, caller).catch((error) => {
       log.debug({ method: handler.method.name, err: error }, 'a response was not delivered');
-      request.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+      cut(request, constants.NGHTTP2_INTERNAL_ERROR);
     });
   };
 }
 
 async function serve(
   { handler, rules, memory, log, requestMs }: Served,
-  nodeRequest: Http2ServerRequest,
-  response: Http2ServerResponse,
+  nodeRequest: NodeRequest,
+  response: NodeResponse,
   caller: Caller,
 ): Promise<void> {
   repairAuthority(nodeRequest);
   forgetEndlessDeadline(nodeRequest);
   if (!streamsRequests(handler)) closeIfUnsent(nodeRequest, requestMs);
-  closeWhenAnswered(nodeRequest.stream);
+  if ('stream' in nodeRequest) closeWhenAnswered(nodeRequest.stream);
   const explain = unreadExplainer(handler.method, log);
   const arrived: Arrived = { bytes: 0 };
   const values = createContextValues().set(callerKey, caller).set(arrivedKey, arrived);
@@ -154,12 +158,20 @@ function formatOf(header: Headers): BodyFormat {
 }
 
 /** connect throws on an authority that is no host of a URL; C-core clients send one over a Unix socket. */
-function repairAuthority({ headers, authority }: Http2ServerRequest): void {
-  if (authority === undefined || !URL.canParse(`http://${authority}`)) headers[':authority'] = 'localhost';
+function repairAuthority(request: NodeRequest): void {
+  const name = 'stream' in request ? ':authority' : 'host';
+  const authority = request.headers[name];
+  if (typeof authority !== 'string' || !URL.canParse(`http://${authority}`)) request.headers[name] = 'localhost';
+}
+
+/** HTTP/1.1 can end a request only with its connection. */
+function cut(request: NodeRequest, code: number): void {
+  if ('stream' in request) request.stream.close(code);
+  else request.socket.destroy();
 }
 
 /** gRPC allows deadlines of years, which mean none; Node's timers reach 24 days. */
-function forgetEndlessDeadline({ headers }: Http2ServerRequest): void {
+function forgetEndlessDeadline({ headers }: NodeRequest): void {
   if ((timeoutMsOf(headers['grpc-timeout']) ?? 0) > MAX_TIMEOUT_MS) delete headers['grpc-timeout'];
 }
 
@@ -167,8 +179,8 @@ function streamsRequests({ method }: UniversalHandler): boolean {
   return method.methodKind === 'client_streaming' || method.methodKind === 'bidi_streaming';
 }
 
-function closeIfUnsent(request: Http2ServerRequest, requestMs: number): void {
-  const timer = setTimeout(() => request.stream.close(constants.NGHTTP2_CANCEL), requestMs);
+function closeIfUnsent(request: NodeRequest, requestMs: number): void {
+  const timer = setTimeout(() => cut(request, constants.NGHTTP2_CANCEL), requestMs);
   const arrived = () => clearTimeout(timer);
   request.once('end', arrived).once('close', arrived);
 }

@@ -1,0 +1,95 @@
+/** Serves the routes of plain HTTP: finds one by method and path, asks who may, and answers what fails as JSON. */
+import { constants } from 'node:http2';
+import { cancelled, startCall } from '../rpc/call.ts';
+import { statusOf } from '../rpc/status.ts';
+import type { Caller } from '../storage/domain/caller.ts';
+import type { Logger } from '../storage/domain/logger.ts';
+import { authorize, type Grant, type Scope } from './authorize.ts';
+import { problemOf, sendProblem } from './errors.ts';
+import type { Handler, HttpRequest, HttpResponse, Route, Target } from './router.ts';
+
+/** A request that may be served, and where its answer goes. */
+export interface Exchange {
+  request: HttpRequest;
+  response: HttpResponse;
+  target: Target;
+  /** What the groups of the path's pattern matched. */
+  params: readonly string[];
+  caller: Caller;
+  grant: Grant;
+  /** Fires when the client has left. */
+  signal: AbortSignal;
+}
+
+export interface PlainRoute {
+  methods: readonly string[];
+  path: RegExp;
+  scope: Scope;
+  /** What the log calls it. */
+  name: string;
+  answer(exchange: Exchange): Promise<void>;
+}
+
+export interface PlainOptions {
+  routes: readonly PlainRoute[];
+  /** A path below which the routes answer, too; empty: none. */
+  prefix: string;
+  log: Logger;
+}
+
+/** A path that a route knows by other methods only is answered 405. */
+export function createPlainRoutes({ routes, prefix, log }: PlainOptions): Route {
+  return (target) => {
+    const path = withoutPrefix(target.path, prefix);
+    const known = routes.filter((route) => route.path.test(path));
+    if (known.length === 0) return undefined;
+    const route = known.find(({ methods }) => methods.includes(target.method));
+    if (route === undefined) return refuseMethod(known.flatMap(({ methods }) => methods));
+    return (request, response, caller) => serve(route, { ...target, path }, { request, response, caller, log });
+  };
+}
+
+function withoutPrefix(path: string, prefix: string): string {
+  return prefix !== '' && path.startsWith(`${prefix}/`) ? path.slice(prefix.length) : path;
+}
+
+function refuseMethod(methods: readonly string[]): Handler {
+  const allow = methods.join(', ');
+  const message = `this path takes ${allow}`;
+  const problem = { status: 405, code: 'unimplemented', reason: 'METHOD_NOT_ALLOWED', message, headers: { allow } };
+  return (_request, response) => sendProblem(response, problem);
+}
+
+interface Arrival extends Pick<Exchange, 'request' | 'response' | 'caller'> {
+  log: Logger;
+}
+
+function serve(route: PlainRoute, target: Target, { request, response, caller, log }: Arrival): void {
+  const ended = new AbortController();
+  const { signal } = ended;
+  response.once('close', () => ended.abort(cancelled(undefined)));
+  if ('stream' in request) closeWhenAnswered(request, response);
+  const method = `${target.method} ${route.name}`;
+  const call = startCall({ log, method, signal, statusOf });
+  const answer = async () => {
+    const grant = authorize(request, route.scope);
+    const params = route.path.exec(target.path)!.slice(1);
+    await route.answer({ request, response, target, params, caller, grant, signal });
+  };
+  answer().then(call.succeeded, (error) => fail(response, () => problemOf(call.failed(error))));
+}
+
+/** An answer that has begun cannot say that it failed: it is cut. */
+function fail(response: HttpResponse, problem: () => Parameters<typeof sendProblem>[1]): void {
+  const told = problem();
+  if (!response.headersSent) sendProblem(response, told);
+  else if ('stream' in response) response.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+  else response.destroy();
+}
+
+/** A client that has its answer may still send; the stream would stay open until it ends. */
+function closeWhenAnswered({ stream }: Extract<HttpRequest, { stream: unknown }>, response: HttpResponse): void {
+  response.once('finish', () => {
+    if (!stream.destroyed && !stream.readableEnded) setImmediate(() => stream.close(constants.NGHTTP2_NO_ERROR));
+  });
+}
