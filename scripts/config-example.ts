@@ -18,7 +18,7 @@ const HEAD = `# yaml-language-server: $schema=image-storage.schema.json
 const INDENT = '  ';
 const LINE_WIDTH = 120;
 
-const { defaultProvider, providers, limits, log, ...others } = settings.shape;
+const { defaultProvider, providers, limits, http, log, ...others } = settings.shape;
 const lines = [
   HEAD,
   ...comment(described(defaultProvider)),
@@ -30,6 +30,7 @@ const lines = [
   '',
   ...Object.entries(others).flatMap(([key, schema]) => example(key, schema)),
   ...nested('limits', shapeOf(limits)!),
+  ...nested('http', shapeOf(http)!),
   ...nested('log', shapeOf(log)!),
 ];
 process.stdout.write(`${lines.join('\n')}\n`);

@@ -5,13 +5,18 @@ import type { Config } from './config.ts';
 import { collectDuring, collectWhenIdle } from './daemon/idle-memory.ts';
 import { warnOfFewFiles } from './daemon/open-files.ts';
 import { EXIT } from './exit-codes.ts';
+import { answerNothing } from './http/errors.ts';
+import { healthRoute, isHealthPath } from './http/health.ts';
+import { checkHosts } from './http/hosts.ts';
 import { imageRoute } from './http/images.ts';
-import { type Listener, openListener } from './http/listener.ts';
+import { type Listener, type ListenerOptions, openListener } from './http/listener.ts';
+import { checkOrigins } from './http/origins.ts';
 import { createPlainRoutes } from './http/plain-routes.ts';
-import { createRouter } from './http/router.ts';
+import { createRouter, type Target } from './http/router.ts';
 import { createHandlers } from './rpc/handler.ts';
+import { isHealthCall } from './rpc/health.ts';
 import { createCallMemory } from './rpc/memory.ts';
-import { createRawHandler } from './rpc/raw/handler.ts';
+import { createRawHandler, type RawHandler } from './rpc/raw/handler.ts';
 import type { ServiceOptions } from './rpc/services.ts';
 import type { Logger } from './storage/domain/logger.ts';
 import { createStorage } from './storage/index.ts';
@@ -23,6 +28,8 @@ const CLOSE_GRACE_MS = 2_000;
 export interface Daemon {
   /** `host:port`, `[v6]:port` or `unix:PATH`, with the actual port. */
   readonly addresses: readonly string[];
+  /** The same of `opsListen`. */
+  readonly opsAddresses: readonly string[];
   /**
    * Says NOT_SERVING and still accepts for `shutdownDelaySeconds`. Then stops accepting, lets calls finish within the
    * grace, cuts the rest, and closes the storage. Idempotent.
@@ -53,36 +60,62 @@ export async function startDaemon(config: Config, log: Logger, options: DaemonOp
   const { onNewStore } = options;
   const dependencies = { log, onFatal, onNewStore, closeGraceMs: CLOSE_GRACE_MS };
   const storage = await collectDuring(createStorage(config, dependencies));
-  let listener: Listener;
+  let listeners: Listeners;
   try {
-    listener = await listen(config, log, storage, { leaving: leaving.signal, shutdown: shutdown.signal }, options.raw);
+    const signals = { leaving: leaving.signal, shutdown: shutdown.signal };
+    listeners = await listen(config, log, createParts(config, log, storage, signals, options.raw));
   } catch (error) {
     await storage.close();
     throw error;
   }
-  log.info({ addresses: listener.addresses }, 'listening');
+  const { main, ops } = listeners;
+  const { addresses } = main;
+  log.info({ addresses, ...(ops && { opsAddresses: ops.addresses }) }, 'listening');
   collectWhenIdle(shutdown.signal);
   const close = async () => {
     leaving.abort();
     if (config.shutdownDelaySeconds > 0) await sleep(config.shutdownDelaySeconds * 1000);
     shutdown.abort();
-    await listener.close(config.shutdownGraceSeconds * 1000);
+    await main.close(config.shutdownGraceSeconds * 1000);
+    await ops?.close(0);
     await storage.close();
     log.info({}, 'closed');
   };
   let closed: Promise<void> | undefined;
-  return { addresses: listener.addresses, close: () => (closed ??= close()) };
+  return { addresses, opsAddresses: ops?.addresses ?? [], close: () => (closed ??= close()) };
 }
 
-function listen(
+/** The listener of every protocol, and that of probes, which answers as long as any call runs. */
+interface Listeners {
+  main: Listener;
+  ops: Listener | undefined;
+}
+
+async function listen(config: Config, log: Logger, parts: Parts): Promise<Listeners> {
+  const ops = config.opsListen.length === 0 ? undefined : await openListener(opsOptions(config, log, parts));
+  try {
+    return { main: await openListener(mainOptions(config, log, parts)), ops };
+  } catch (error) {
+    await ops?.close(0);
+    throw error;
+  }
+}
+
+/** What the listeners serve. */
+interface Parts {
+  services: ServiceOptions;
+  rpcs: ReturnType<typeof createHandlers>;
+  raw: RawHandler | undefined;
+}
+
+function createParts(
   config: Config,
   log: Logger,
   storage: Storage,
   signals: Pick<ServiceOptions, 'leaving' | 'shutdown'>,
   raw = true,
-): Promise<Listener> {
-  const { limits, defaultProvider } = config;
-  const addresses = config.listen.map((address) => parseAddress(address)!);
+): Parts {
+  const { limits, defaultProvider, maxMetadataBytes } = { ...config, ...config.limits };
   const firstMessageMs = limits.firstMessageSeconds * 1000;
   const services = {
     storage,
@@ -90,9 +123,9 @@ function listen(
     memory: createCallMemory(firstMessageMs * 0.9),
     defaultProvider,
     // A daemon that other machines reach does not describe itself to them.
-    reflection: addresses.every(isLocalAddress),
+    reflection: config.listen.every((address) => isLocalAddress(parseAddress(address)!)),
     ...signals,
-    maxMetadataBytes: limits.maxMetadataBytes,
+    maxMetadataBytes,
     save: {
       maxChunkBytes: limits.maxChunkBytes,
       firstMessageMs,
@@ -101,23 +134,46 @@ function listen(
     },
   };
   const handling = { log, requestMs: firstMessageMs };
-  const rpcs = createHandlers(services, handling);
-  return openListener({
-    addresses,
-    socketMode: Number.parseInt(config.socketMode, 8),
-    maxStreams: limits.maxStreams,
-    maxConnections: limits.maxConnections,
-    receiveBufferBytes: limits.receiveBufferBytes,
-    prefaceMs: firstMessageMs,
-    log,
-    onStream: raw ? createRawHandler(services, handling) : undefined,
-    onRequest: createRouter([
+  return {
+    services,
+    rpcs: createHandlers(services, handling),
+    raw: raw ? createRawHandler(services, handling) : undefined,
+  };
+}
+
+function mainOptions(config: Config, log: Logger, { services, rpcs, raw }: Parts): ListenerOptions {
+  const { publicUrl, http } = config;
+  const router = createRouter(
+    [
       ({ path }) => rpcs.get(path),
+      healthRoute(services),
       createPlainRoutes({
-        routes: [imageRoute({ storage, memory: services.memory, defaultProvider, maxAgeSeconds: 31_536_000 })],
-        prefix: '',
+        routes: [imageRoute({ ...services, maxAgeSeconds: http.cacheMaxAge })],
+        prefix: publicUrl === '' ? '' : new URL(publicUrl).pathname.replace(/\/$/, ''),
         log,
       }),
-    ]),
-  });
+    ],
+    answerNothing,
+  );
+  const guarded = checkHosts(checkOrigins(router, publicUrl), { ...http, publicUrl, isOpen: isHealthPath });
+  return { ...listenerOptions(config, log, config.listen), onStream: raw, onRequest: guarded };
+}
+
+/** Nothing but health, for anybody. */
+function opsOptions(config: Config, log: Logger, { services, rpcs }: Parts): ListenerOptions {
+  const routes = [healthRoute(services), ({ path }: Target) => (isHealthCall(path) ? rpcs.get(path) : undefined)];
+  return { ...listenerOptions(config, log, config.opsListen), onRequest: createRouter(routes, answerNothing) };
+}
+
+function listenerOptions(config: Config, log: Logger, addresses: string[]): Omit<ListenerOptions, 'onRequest'> {
+  const { maxStreams, maxConnections, receiveBufferBytes, firstMessageSeconds } = config.limits;
+  return {
+    addresses: addresses.map((address) => parseAddress(address)!),
+    socketMode: Number.parseInt(config.socketMode, 8),
+    maxStreams,
+    maxConnections,
+    receiveBufferBytes,
+    prefaceMs: firstMessageSeconds * 1000,
+    log,
+  };
 }

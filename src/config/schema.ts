@@ -5,9 +5,11 @@ import { type AnyProviderConfig, DEFAULT_LIMITS } from '../storage/domain/config
 import {
   byteSize,
   count,
+  hostName,
   httpUrl,
   isPlain,
   list,
+  maxAge,
   mode,
   NOT_PLAIN,
   seconds,
@@ -31,6 +33,8 @@ const listenAddress = z
     },
   })
   .refine(hasRoom, `the path of a Unix socket must have at most ${MAX_SOCKET_PATH_BYTES} bytes`);
+
+const addresses = () => list().pipe(z.array(listenAddress).refine(areDistinct, 'must not name an address twice'));
 
 function hasRoom(text: string): boolean {
   const address = parseAddress(text)!;
@@ -101,6 +105,19 @@ const log = z.strictObject({
     .describe('JSON lines, or readable ones; auto is readable on a terminal. Default: auto.'),
 });
 
+const http = z.strictObject({
+  allowedHosts: list()
+    .pipe(z.array(hostName()))
+    .default([])
+    .describe(
+      'Names under which the daemon is reached over HTTP, beside localhost, addresses, the name of the machine and that of publicUrl. Default: none.',
+    )
+    .meta({ examples: [['images.internal']] }),
+  cacheMaxAge: maxAge()
+    .default(31_536_000)
+    .describe('How long a browser may keep an image, in seconds. Default: 31536000.'),
+});
+
 const PROVIDERS = 'Where images go, by name: lower-case letters and digits. Default: one named local.';
 
 export const settings = z.strictObject({
@@ -108,17 +125,25 @@ export const settings = z.strictObject({
     .string('must name one of the providers')
     .describe('The provider of calls that name none. Default: local if it is configured, else the only one.'),
   providers: z.record(z.string(), provider).describe(PROVIDERS),
-  listen: list()
-    .pipe(z.array(listenAddress).min(1, 'must name an address').refine(areDistinct, 'must not name an address twice'))
+  listen: addresses()
+    .refine((named) => named.length > 0, 'must name an address')
     .default([DEFAULT_ADDRESS])
     .describe(`Addresses: ${ADDRESS_FORMS}; port 0 picks one. Default: ${DEFAULT_ADDRESS}.`),
+  opsListen: addresses()
+    .default([])
+    .describe(
+      'Addresses for probes, which serve health and nothing else, and may be reached from other machines. Default: none.',
+    )
+    .meta({ examples: [['0.0.0.0:9090']] }),
   socketMode: mode(/^0?[0-7]{3}$/, '0660')
     .default('0600')
     .describe('Permissions of Unix sockets, in octal. Default: 0600.'),
   publicUrl: httpUrl('https://images.example.com')
     .transform((url) => url.replace(/\/+$/, ''))
     .default('')
-    .describe('Prefix of the URLs of images in local folders. Default: none, URLs are paths.')
+    .describe(
+      'Prefix of the URLs of images in local folders, which may have a path; its host may be asked for. Default: none, URLs are paths.',
+    )
     .meta({ examples: ['https://images.example.com'] }),
   insecure: yesOrNo()
     .default(false)
@@ -137,6 +162,7 @@ export const settings = z.strictObject({
     // A save that waits for its turn has sent its first message: one timer covers both.
     .transform((values) => ({ ...values, saveQueueMs: values.firstMessageSeconds * 1000 }))
     .prefault({}),
+  http: http.prefault({}),
   log: log.prefault({}),
 });
 

@@ -48,6 +48,12 @@ export function problemOf({ code, message, cause }: Status): Problem {
   };
 }
 
+/** gRPC clients read a 404 as UNIMPLEMENTED. */
+export function answerNothing(_request: unknown, response: HttpResponse): void {
+  const message = 'nothing is served under this path';
+  sendProblem(response, { status: 404, code: 'not_found', reason: 'ROUTE_NOT_FOUND', message });
+}
+
 export function sendProblem(response: HttpResponse, { status, headers, ...problem }: Problem): void {
   sendJson(response, status, JSON.stringify(problem), headers);
 }

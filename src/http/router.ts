@@ -1,4 +1,4 @@
-/** Hands each request to the first route that knows its method and path, and answers 404 where none does. */
+/** Hands each request to the first route that knows its method and path. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import type { Caller } from '../storage/domain/caller.ts';
@@ -21,16 +21,15 @@ export interface Target {
 /** Returns the handler of a target, or undefined where it does not know the path. */
 export type Route = (target: Target) => Handler | undefined;
 
-/** gRPC clients read the 404 as UNIMPLEMENTED. */
-export function createRouter(routes: readonly Route[]): Handler {
+/** `otherwise` answers what no route knows. */
+export function createRouter(routes: readonly Route[], otherwise: Handler): Handler {
   return (request, response, caller) => {
     const target = targetOf(request);
     for (const route of routes) {
       const handler = route(target);
       if (handler !== undefined) return handler(request, response, caller);
     }
-    response.statusCode = 404;
-    response.end();
+    otherwise(request, response, caller);
   };
 }
 

@@ -53,6 +53,15 @@ export const days = () => number(z.number, 0, MAX_DAYS, `must be days, 0 to ${MA
 
 export const count = () => number(z.int, 1, 1_000_000, 'must be a whole number, 1 to 1000000');
 
+const YEAR_SECONDS = 31_536_000;
+
+/** Caches keep nothing for longer. */
+export const maxAge = () => number(z.int, 0, YEAR_SECONDS, `must be whole seconds, 0 to ${YEAR_SECONDS}`);
+
+/** A name or an address, without a port. */
+export const hostName = () =>
+  z.string().regex(/^(?:[\w-]+(?:\.[\w-]+)*\.?|\[[\da-f:.]+\])$/i, 'must be names of hosts, such as images.internal');
+
 /** `max` is a size in the same form. */
 export const byteSize = (max?: string) => {
   const bound = max === undefined ? '' : `, at most ${max}`;
