@@ -10,6 +10,7 @@ import { healthRoute, isHealthPath } from './http/health.ts';
 import { checkHosts } from './http/hosts.ts';
 import { imageRoute } from './http/images.ts';
 import { type Listener, type ListenerOptions, openListener } from './http/listener.ts';
+import { metricsRoute, type Scrape } from './http/metrics.ts';
 import { checkOrigins } from './http/origins.ts';
 import { createPlainRoutes } from './http/plain-routes.ts';
 import { createRouter, type Target } from './http/router.ts';
@@ -21,6 +22,7 @@ import type { ServiceOptions } from './rpc/services.ts';
 import type { Logger } from './storage/domain/logger.ts';
 import { createStorage } from './storage/index.ts';
 import type { Storage } from './storage/types.ts';
+import { createMetrics, type Metrics } from './telemetry/metrics.ts';
 
 /** The grace for operations that still run after the drain; their callers have left. */
 const CLOSE_GRACE_MS = 2_000;
@@ -58,12 +60,14 @@ export async function startDaemon(config: Config, log: Logger, options: DaemonOp
   };
   warnOfFewFiles(config, log);
   const { onNewStore } = options;
-  const dependencies = { log, onFatal, onNewStore, closeGraceMs: CLOSE_GRACE_MS };
+  const metrics = createMetrics();
+  const { meterOfProvider: meterOf } = metrics;
+  const dependencies = { log, onFatal, onNewStore, closeGraceMs: CLOSE_GRACE_MS, meterOf };
   const storage = await collectDuring(createStorage(config, dependencies));
   let listeners: Listeners;
   try {
     const signals = { leaving: leaving.signal, shutdown: shutdown.signal };
-    listeners = await listen(config, log, createParts(config, log, storage, signals, options.raw));
+    listeners = await listen(config, log, createParts(config, log, { storage, metrics }, signals, options.raw));
   } catch (error) {
     await storage.close();
     throw error;
@@ -106,12 +110,14 @@ interface Parts {
   services: ServiceOptions;
   rpcs: ReturnType<typeof createHandlers>;
   raw: RawHandler | undefined;
+  scrape: Scrape;
+  metrics: Metrics;
 }
 
 function createParts(
   config: Config,
   log: Logger,
-  storage: Storage,
+  { storage, metrics }: { storage: Storage; metrics: Metrics },
   signals: Pick<ServiceOptions, 'leaving' | 'shutdown'>,
   raw = true,
 ): Parts {
@@ -133,24 +139,30 @@ function createParts(
       saveMs: limits.saveSeconds * 1000,
     },
   };
-  const handling = { log, requestMs: firstMessageMs };
+  const observer = { logsAccess: config.log.access, meterOf: metrics.meterOfMethod };
+  const handling = { log, requestMs: firstMessageMs, ...observer };
   return {
     services,
     rpcs: createHandlers(services, handling),
     raw: raw ? createRawHandler(services, handling) : undefined,
+    scrape: metrics.createScrape(storage),
+    metrics,
   };
 }
 
-function mainOptions(config: Config, log: Logger, { services, rpcs, raw }: Parts): ListenerOptions {
+function mainOptions(config: Config, log: Logger, parts: Parts): ListenerOptions {
+  const { services, rpcs, raw, scrape, metrics } = parts;
   const { publicUrl, http } = config;
   const router = createRouter(
     [
       ({ path }) => rpcs.get(path),
       healthRoute(services),
       createPlainRoutes({
-        routes: [imageRoute({ ...services, maxAgeSeconds: http.cacheMaxAge })],
+        routes: [imageRoute({ ...services, maxAgeSeconds: http.cacheMaxAge }), metricsRoute(scrape)],
         prefix: publicUrl === '' ? '' : new URL(publicUrl).pathname.replace(/\/$/, ''),
         log,
+        logsAccess: config.log.access,
+        meterOf: metrics.meterOfRoute,
       }),
     ],
     answerNothing,
@@ -159,9 +171,13 @@ function mainOptions(config: Config, log: Logger, { services, rpcs, raw }: Parts
   return { ...listenerOptions(config, log, config.listen), onStream: raw, onRequest: guarded };
 }
 
-/** Nothing but health, for anybody. */
-function opsOptions(config: Config, log: Logger, { services, rpcs }: Parts): ListenerOptions {
-  const routes = [healthRoute(services), ({ path }: Target) => (isHealthCall(path) ? rpcs.get(path) : undefined)];
+/** Nothing but health and metrics, for anybody. */
+function opsOptions(config: Config, log: Logger, { services, rpcs, scrape }: Parts): ListenerOptions {
+  const routes = [
+    healthRoute(services),
+    ({ path }: Target) => (isHealthCall(path) ? rpcs.get(path) : undefined),
+    createPlainRoutes({ routes: [metricsRoute(scrape)], prefix: '', log }),
+  ];
   return { ...listenerOptions(config, log, config.opsListen), onRequest: createRouter(routes, answerNothing) };
 }
 

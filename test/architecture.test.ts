@@ -24,13 +24,14 @@ const MAY_IMPORT: Record<string, string[]> = {
   main: ['cli', 'config', 'exit-codes', 'storage'],
   cli: ['daemon', 'client', 'mcp', 'config', 'logging', 'address', 'exit-codes', 'storage'],
   mcp: ['client'],
-  daemon: ['config', 'rpc', 'http', 'storage', 'address', 'exit-codes'],
+  daemon: ['config', 'rpc', 'http', 'telemetry', 'storage', 'address', 'exit-codes'],
   config: ['storage', 'address'],
   logging: ['config'],
   'exit-codes': [],
   address: [],
   rpc: ['storage'],
   http: ['rpc', 'storage', 'address'],
+  telemetry: ['rpc', 'storage'],
   client: ['address'],
   storage: [],
 };
@@ -63,7 +64,7 @@ const ROOM_MAY_IMPORT: Record<string, string[]> = {
 };
 
 const ENTRIES = ['src/main.ts', 'src/daemon.ts', 'src/client.ts', 'src/storage/index.ts'];
-const HEAVY = /^(@aws-sdk\/|@smithy\/|@modelcontextprotocol\/|pg$|sharp$)/;
+const HEAVY = /^(@aws-sdk\/|@prometheus-io\/|@smithy\/|@modelcontextprotocol\/|pg$|sharp$)/;
 
 const rules: Rule[] = [
   {

@@ -104,6 +104,9 @@ const log = z.strictObject({
     .enum(['auto', 'json', 'pretty'])
     .default('auto')
     .describe('JSON lines, or readable ones; auto is readable on a terminal. Default: auto.'),
+  access: yesOrNo()
+    .default(true)
+    .describe('Whether each save, get and delete has a line at level info. Default: true.'),
 });
 
 const http = z.strictObject({
@@ -135,7 +138,7 @@ export const settings = z.strictObject({
   opsListen: addresses()
     .default([])
     .describe(
-      'Addresses for probes, which serve health and nothing else, and may be reached from other machines. Default: none.',
+      'Addresses for probes and Prometheus, which serve health and metrics and nothing else, and may be reached from other machines. Default: none.',
     )
     .meta({ examples: [['0.0.0.0:9090']] }),
   socketMode: mode(/^0?[0-7]{3}$/, '0660')

@@ -2,6 +2,7 @@
 
 import type { CallMemory } from '../rpc/memory.ts';
 import { getHeld } from '../rpc/routes.ts';
+import { subjectOfGet } from '../rpc/subjects.ts';
 import type { Hold } from '../storage/async/budget.ts';
 import { StorageError, toStorageError } from '../storage/domain/errors.ts';
 import type { StorageItem, StoredImage } from '../storage/domain/image.ts';
@@ -55,6 +56,8 @@ async function answerImage(exchange: Exchange, options: ImageOptions): Promise<v
     response.end();
     return;
   }
+  const { offset, length: limit } = part ?? { offset: 0, length: item.size };
+  exchange.notes.subject = subjectOfGet(item, { offset, limit, metadataOnly: false });
   const body = isPart ? await got.again({ offset: part.offset, limit: part.length }) : got;
   await sendBody(exchange, body, part?.length ?? item.size, options.memory);
 }

@@ -1,6 +1,6 @@
 /** Serves the routes of plain HTTP: finds one by method and path, asks who may, and answers what fails as JSON. */
 import { constants } from 'node:http2';
-import { cancelled, startCall } from '../rpc/call.ts';
+import { type CallMeter, type CallNotes, cancelled, startCall } from '../rpc/call.ts';
 import { statusOf } from '../rpc/status.ts';
 import type { Caller } from '../storage/domain/caller.ts';
 import type { Logger } from '../storage/domain/logger.ts';
@@ -17,6 +17,8 @@ export interface Exchange {
   params: readonly string[];
   caller: Caller;
   grant: Grant;
+  /** What the log and the metrics are told. */
+  notes: CallNotes;
   /** Fires when the client has left. */
   signal: AbortSignal;
 }
@@ -35,17 +37,24 @@ export interface PlainOptions {
   /** A path below which the routes answer, too; empty: none. */
   prefix: string;
   log: Logger;
+  /** Whether saves, gets and deletes have lines at info. */
+  logsAccess?: boolean;
+  meterOf?(route: string): CallMeter;
 }
 
 /** A path that a route knows by other methods only is answered 405. */
-export function createPlainRoutes({ routes, prefix, log }: PlainOptions): Route {
+export function createPlainRoutes({ routes, prefix, log, logsAccess, meterOf }: PlainOptions): Route {
+  const meters = new Map(routes.map((route) => [route, meterOf?.(nameOf(route))]));
   return (target) => {
     const path = withoutPrefix(target.path, prefix);
     const known = routes.filter((route) => route.path.test(path));
     if (known.length === 0) return undefined;
     const route = known.find(({ methods }) => methods.includes(target.method));
     if (route === undefined) return refuseMethod(known.flatMap(({ methods }) => methods));
-    return (request, response, caller) => serve(route, { ...target, path }, { request, response, caller, log });
+    return (request, response, caller) => {
+      const logging = { log, logsAccess, meter: meters.get(route) };
+      serve(route, { ...target, path }, { request, response, caller, ...logging });
+    };
   };
 }
 
@@ -62,19 +71,29 @@ function refuseMethod(methods: readonly string[]): Handler {
 
 interface Arrival extends Pick<Exchange, 'request' | 'response' | 'caller'> {
   log: Logger;
+  logsAccess: boolean | undefined;
+  meter: CallMeter | undefined;
 }
 
-function serve(route: PlainRoute, target: Target, { request, response, caller, log }: Arrival): void {
+/** Such as `GET image`: HEAD counts as GET. */
+function nameOf({ methods, name }: PlainRoute): string {
+  return `${methods[0]} ${name}`;
+}
+
+function serve(route: PlainRoute, target: Target, arrival: Arrival): void {
+  const { request, response, caller, ...logging } = arrival;
   const ended = new AbortController();
   const { signal } = ended;
   response.once('close', () => ended.abort(cancelled(undefined)));
   if ('stream' in request) closeWhenAnswered(request, response);
   const method = `${target.method} ${route.name}`;
-  const call = startCall({ log, method, signal, statusOf });
+  const origin = { caller, requestId: request.headers['x-request-id'] };
+  const call = startCall({ ...logging, method, origin, signal, statusOf });
+  const { notes } = call;
   const answer = async () => {
     const grant = authorize(request, route.scope);
     const params = route.path.exec(target.path)!.slice(1);
-    await route.answer({ request, response, target, params, caller, grant, signal });
+    await route.answer({ request, response, target, params, caller, grant, notes, signal });
   };
   answer().then(call.succeeded, (error) => fail(response, () => problemOf(call.failed(error))));
 }

@@ -1,6 +1,7 @@
 /** Where the methods of the services find who calls them, and how much of the request has come. */
 import { type ContextKey, createContextKey } from '@connectrpc/connect';
 import { type Caller, THIS_PROCESS } from '../storage/domain/caller.ts';
+import type { CallNotes } from './call.ts';
 
 export const callerKey: ContextKey<Caller> = createContextKey(THIS_PROCESS, { description: 'caller' });
 
@@ -8,5 +9,11 @@ export const callerKey: ContextKey<Caller> = createContextKey(THIS_PROCESS, { de
 export interface Arrived {
   bytes: number;
 }
+
+/** What the log and the metrics are told of the call. */
+export const notesKey: ContextKey<CallNotes> = createContextKey<CallNotes>(
+  { messages: { received: 0, sent: 0 } },
+  { description: 'notes' },
+);
 
 export const arrivedKey: ContextKey<Arrived> = createContextKey({ bytes: 0 }, { description: 'arrived' });

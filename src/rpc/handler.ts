@@ -1,17 +1,20 @@
 /** Serves connect's routes to requests of node:http2 and node:http, and works around what connect does not expect. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { constants, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2';
+import type { DescMethod } from '@bufbuild/protobuf';
 import { type ConnectRouter, createConnectRouter, createContextValues } from '@connectrpc/connect';
 import type { UniversalServerRequest, UniversalServerResponse } from '@connectrpc/connect/protocol';
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from '@connectrpc/connect-node';
 import type { Budget, Hold } from '../storage/async/budget.ts';
 import type { Caller } from '../storage/domain/caller.ts';
 import type { Logger } from '../storage/domain/logger.ts';
+import type { CallMeter } from './call.ts';
 import { type Arrived, arrivedKey, callerKey } from './caller-key.ts';
 import { closeWhenAnswered } from './close-when-answered.ts';
 import { gzip } from './inflate.ts';
 import { callInterceptor } from './interceptor.ts';
 import type { CallMemory } from './memory.ts';
+import { type CallObserver, meterOf } from './observer.ts';
 import { packingOf } from './packing.ts';
 import { type BodyFormat, type MessageRules, RequestBody } from './request-body.ts';
 import { addServices, MAX_MESSAGE_BYTES, messageRules, type ServiceOptions } from './services.ts';
@@ -20,7 +23,7 @@ import { isRead, unreadExplainer } from './unread-request.ts';
 
 type UniversalHandler = ConnectRouter['handlers'][number];
 
-export interface HandlerOptions {
+export interface HandlerOptions extends CallObserver {
   log: Logger;
   /** How long the request of an rpc without a request stream may take to arrive. */
   requestMs: number;
@@ -33,6 +36,8 @@ export type Handler = (request: NodeRequest, response: NodeResponse, caller: Cal
 
 /** Returns the handler of each path, such as `/imagestorage.v1.ImageStorage/Save`. */
 export function createHandlers(services: ServiceOptions, options: HandlerOptions): ReadonlyMap<string, Handler> {
+  const meters = new Map<DescMethod, CallMeter | undefined>();
+  const { log, logsAccess } = options;
   const router = createConnectRouter({
     acceptCompression: [gzip],
     // Images do not shrink, and nothing else is large.
@@ -41,17 +46,20 @@ export function createHandlers(services: ServiceOptions, options: HandlerOptions
     maxTimeoutMs: MAX_TIMEOUT_MS,
     // Kept, each takes more than a hundred times its bytes.
     binaryOptions: { readUnknownFields: false },
-    interceptors: [callInterceptor(options.log)],
+    interceptors: [callInterceptor({ log, logsAccess, meters })],
   });
   addServices(router, services);
   const served = router.handlers.map((handler): Served => {
-    return { handler, rules: messageRules(handler.method, services), memory: services.memory, ...options };
+    const meter = meterOf(options, handler.method);
+    meters.set(handler.method, meter);
+    return { handler, meter, rules: messageRules(handler.method, services), memory: services.memory, ...options };
   });
   return new Map(served.map((each) => [each.handler.requestPath, handlerOf(each)]));
 }
 
 /** A method, and what serving it takes. */
 interface Served extends HandlerOptions {
+  meter: CallMeter | undefined;
   handler: UniversalHandler;
   rules: MessageRules;
   memory: CallMemory;
@@ -68,7 +76,7 @@ function handlerOf(served: Served): Handler {
 }
 
 async function serve(
-  { handler, rules, memory, log, requestMs }: Served,
+  { handler, meter, rules, memory, log, requestMs }: Served,
   nodeRequest: NodeRequest,
   response: NodeResponse,
   caller: Caller,
@@ -77,7 +85,7 @@ async function serve(
   forgetEndlessDeadline(nodeRequest);
   if (!streamsRequests(handler)) closeIfUnsent(nodeRequest, requestMs);
   if ('stream' in nodeRequest) closeWhenAnswered(nodeRequest.stream);
-  const explain = unreadExplainer(handler.method, log);
+  const explain = unreadExplainer(handler.method, log, meter);
   const arrived: Arrived = { bytes: 0 };
   const values = createContextValues().set(callerKey, caller).set(arrivedKey, arrived);
   const request = universalRequestFromNodeRequest(nodeRequest, response, undefined, values);

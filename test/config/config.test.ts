@@ -52,7 +52,7 @@ describe('where settings come from', () => {
     const yaml = 'publicUrl: https://file.example\nlog: { level: error, format: json }\nlimits: { maxSaves: 7 }';
     const env = { IMAGE_STORAGE_PUBLIC_URL: 'https://variable.example', IMAGE_STORAGE_LOG_LEVEL: 'warn' };
     const config = loadYaml(yaml, { env, flags: { logLevel: 'debug' } });
-    expect(config.log).toEqual({ level: 'debug', format: 'json' });
+    expect(config.log).toEqual({ level: 'debug', format: 'json', access: true });
     expect(config.publicUrl).toBe('https://variable.example');
     expect(config.limits).toMatchObject({ maxSaves: 7, maxStreams: 256 });
   });

@@ -4,6 +4,10 @@ export interface Caller {
   readonly peer: string;
   /** A connection of the peer; unique in the process. */
   readonly connection: number;
+  /** Its address, where `peer` is another name. */
+  readonly address?: string;
+  /** The name of the token or certificate that it came with. */
+  readonly token?: string;
 }
 
 /** The caller of what no client asked for. */
