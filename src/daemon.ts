@@ -8,6 +8,7 @@ import { EXIT } from './exit-codes.ts';
 import { answerNothing } from './http/errors.ts';
 import { healthRoute, isHealthPath } from './http/health.ts';
 import { checkHosts } from './http/hosts.ts';
+import { imageApi } from './http/image-api.ts';
 import { imageRoute } from './http/images.ts';
 import { type Listener, type ListenerOptions, openListener } from './http/listener.ts';
 import { metricsRoute, type Scrape } from './http/metrics.ts';
@@ -158,7 +159,11 @@ function mainOptions(config: Config, log: Logger, parts: Parts): ListenerOptions
       ({ path }) => rpcs.get(path),
       healthRoute(services),
       createPlainRoutes({
-        routes: [imageRoute({ ...services, maxAgeSeconds: http.cacheMaxAge }), metricsRoute(scrape)],
+        routes: [
+          imageRoute({ ...services, maxAgeSeconds: http.cacheMaxAge }),
+          ...imageApi(services),
+          metricsRoute(scrape),
+        ],
         prefix: publicUrl === '' ? '' : new URL(publicUrl).pathname.replace(/\/$/, ''),
         log,
         logsAccess: config.log.access,

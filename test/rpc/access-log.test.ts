@@ -79,6 +79,20 @@ it('the image behind a URL has a line', async () => {
   ]);
 });
 
+it('a form and a DELETE have lines, too', async () => {
+  const form = new FormData();
+  form.set('prompt', metadata.prompt);
+  form.set('file', new Blob([bytes]), 'fox.png');
+  const posted = await fetch(`http://${daemon.address}/images`, { method: 'POST', body: form });
+  const { filename } = ((await posted.json()) as { image: { filename: string } }).image;
+  await fetch(`http://${daemon.address}/images/${filename}`, { method: 'DELETE' });
+  expect(await callsOf(2)).toEqual([
+    { method: 'POST /images', filename, bytes: bytes.length, provider, ms, peer, requestId },
+    { method: 'DELETE /images/NAME', filename, ms, peer, requestId },
+  ]);
+  expect(JSON.stringify(lines)).not.toContain('canary');
+});
+
 it('a delete of several says how many there were', async () => {
   const { filename } = await saveAt(daemon.address, bytes, { metadata });
   const { filename: other } = await saveAt(daemon.address, bytes, { metadata });
