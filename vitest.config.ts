@@ -14,7 +14,8 @@ const WAITING = [
   'test/doctor/bucket.test.ts',
   'test/local/trash.test.ts',
   'test/maintenance/{copy,copy-many,copy-refusals,verify}.test.ts',
-  'test/providers/optional-provider.test.ts',
+  'test/providers/{life-model,optional-provider}.test.ts',
+  'test/retention/policies.test.ts',
   'test/rpc/*.test.ts',
   'test/s3/s3-storage.test.ts',
 ];
@@ -35,8 +36,8 @@ const CLIENTS = ['test/clients/**'];
 /** Where most wait, more of them than there are processors. */
 const MANY = 5;
 
-const COMPILE_CACHE = 'test/support/compile-cache.ts';
-const ordinary = { setupFiles: ['test/support/ordinary-user.ts', COMPILE_CACHE] };
+const QUICK_STARTS = ['test/support/compile-cache.ts', 'test/support/store-threads.ts'];
+const ordinary = { setupFiles: ['test/support/ordinary-user.ts', ...QUICK_STARTS] };
 const withS3 = { globalSetup: ['test/support/global-setup.ts', 'test/support/s3-server.ts'] };
 
 export default defineConfig({
@@ -73,7 +74,7 @@ export default defineConfig({
           name: 'privileged',
           include: PRIVILEGED,
           exclude: CLIENTS,
-          setupFiles: [COMPILE_CACHE],
+          setupFiles: QUICK_STARTS,
           ...withS3,
           maxWorkers: MANY,
           sequence: { groupOrder: 1 },

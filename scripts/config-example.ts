@@ -4,6 +4,7 @@ import { stringify } from 'yaml';
 import * as z from 'zod';
 import { settings } from '../src/config/schema.ts';
 import { DEFAULT_PROVIDERS } from '../src/storage/domain/config.ts';
+import { policySettings } from '../src/storage/domain/policy.ts';
 import { PROVIDER_TYPES } from '../src/storage/factory.ts';
 
 const HEAD = `# yaml-language-server: $schema=image-storage.schema.json
@@ -18,7 +19,7 @@ const HEAD = `# yaml-language-server: $schema=image-storage.schema.json
 const INDENT = '  ';
 const LINE_WIDTH = 120;
 
-const { defaultProvider, providers, limits, http, log, ...others } = settings.shape;
+const { defaultProvider, providers, limits, http, retention, log, ...others } = settings.shape;
 const lines = [
   HEAD,
   ...comment(described(defaultProvider)),
@@ -31,6 +32,9 @@ const lines = [
   ...Object.entries(others).flatMap(([key, schema]) => example(key, schema)),
   ...nested('limits', shapeOf(limits)!),
   ...nested('http', shapeOf(http)!),
+  '',
+  ...comment(described(retention)),
+  ...['retention:', ...indented(['drafts:', ...indented(policyLines())])].map(commented),
   ...nested('log', shapeOf(log)!),
 ];
 process.stdout.write(`${lines.join('\n')}\n`);
@@ -40,6 +44,10 @@ function providerLines({ type, settings: { shape } }: (typeof PROVIDER_TYPES)[nu
   const isDefault = type in DEFAULT_PROVIDERS;
   const body = Object.entries(shape).flatMap(([key, schema]) => example(key, schema, type));
   return [`${type}:`, ...indented(body)].map((line) => INDENT + (isDefault ? line : commented(line)));
+}
+
+function policyLines(): string[] {
+  return Object.entries(policySettings.shape).flatMap(([key, schema]) => example(key, schema));
 }
 
 function nested(name: string, shape: z.ZodRawShape): string[] {

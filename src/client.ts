@@ -7,6 +7,7 @@ import { ADDRESS_FORMS, DEFAULT_ADDRESS, parseAddress } from './address.ts';
 import {
   cleanupFrom,
   cleanupRequest,
+  deleteResultFrom,
   imageFrom,
   listRequest,
   statsFrom,
@@ -14,17 +15,20 @@ import {
   totalsRequest,
 } from './client/convert.ts';
 import { ImageStorageError } from './client/errors.ts';
+import { readBatches } from './client/lists.ts';
 import { copy, verify } from './client/maintenance.ts';
+import type { CopyEvent, CopyOptions, VerifyEvent, VerifyOptions } from './client/maintenance-types.ts';
+import { explainOlder, explainPolicy } from './client/older.ts';
 import { createBackoff, retrying } from './client/retry.ts';
 import { save } from './client/save.ts';
 import { type CallLimits, openTransport, type Transport } from './client/transport.ts';
+import { inGroups, listTrash, purge, restore } from './client/trash.ts';
 import type {
   CallOptions,
   CleanupOptions,
   CleanupResult,
   ConnectOptions,
-  CopyEvent,
-  CopyOptions,
+  DeleteOptions,
   DeleteResult,
   GetOptions,
   Image,
@@ -33,22 +37,25 @@ import type {
   ListOptions,
   ProviderChoice,
   ProviderStats,
+  PurgeOptions,
+  PurgeResult,
+  RestoreResult,
   SavedImage,
   SaveOptions,
   Source,
   StoredImage,
   Totals,
   TotalsOptions,
-  VerifyEvent,
-  VerifyOptions,
+  TrashedImage,
+  TrashOptions,
 } from './client/types.ts';
 
 export { ImageStorageError } from './client/errors.ts';
+export type * from './client/maintenance-types.ts';
 export type * from './client/types.ts';
 
 const DEFAULT_DEADLINE_MS = 10 * 60_000;
-/** The contract's limit for one Delete. */
-const MAX_DELETES_PER_CALL = 1000;
+const orCannotChange = explainOlder('it cannot change images');
 
 /** All calls reject with an ImageStorageError; UNAVAILABLE and errors with RetryInfo are retried first. */
 export interface ImageStorageClient {
@@ -72,11 +79,27 @@ export interface ImageStorageClient {
    */
   update(filename: string, changes: ImageChanges, options?: ProviderChoice & CallOptions): Promise<Image>;
   /**
-   * Deletes any number of images, pinned ones too. Returns one result per filename, in order. After a lost answer the
-   * retry reports as not found what the lost attempt deleted.
+   * Deletes any number of images, pinned ones too: into the trash, where the store has one, else for good. Returns one
+   * result per filename, in order. After a lost answer the retry reports as not found what the lost attempt deleted.
    */
-  delete(filenames: string | readonly string[], options?: ProviderChoice & CallOptions): Promise<DeleteResult[]>;
-  /** Deletes old images, oldest first. Retried only when it is certain that nothing was deleted, or for a dry run. */
+  delete(filenames: string | readonly string[], options?: DeleteOptions): Promise<DeleteResult[]>;
+  /**
+   * Brings any number of images back from the trash, as they were. Returns one result per filename, in order. After a
+   * lost answer the retry reports as NOT_DELETED what the lost attempt restored. Rejects with the gRPC status
+   * UNIMPLEMENTED from an older daemon, as `listTrash` and `purge` do.
+   */
+  restore(filenames: string | readonly string[], options?: ProviderChoice & CallOptions): Promise<RestoreResult[]>;
+  /** Yields the images in the trash, the last deleted first, as `list` does. */
+  listTrash(options?: TrashOptions): AsyncIterable<TrashedImage>;
+  /**
+   * Deletes images of the trash for good, a live one never. Returns what is gone; after a lost answer without what the
+   * lost attempt deleted.
+   */
+  purge(options: PurgeOptions): Promise<PurgeResult>;
+  /**
+   * Deletes old images, oldest first. Retried only when it is certain that nothing was deleted, or for a dry run. With a
+   * policy, rejects with POLICY_NOT_FOUND, and with the gRPC status UNIMPLEMENTED from an older daemon.
+   */
   cleanup(options: CleanupOptions): Promise<CleanupResult>;
   /** Returns the counts of one provider, or of each for `*`; default: the default provider. */
   stats(provider?: string, options?: CallOptions): Promise<ProviderStats[]>;
@@ -131,21 +154,33 @@ export function connect(address?: string, options: ConnectOptions = {}): ImageSt
       const limits = limitsOf(choice);
       const request = { filename, provider: choice.provider, ...changes };
       const attempt = () => transport.unary(ImageStorage.method.update, request, limits);
-      return imageFrom((await retrying(retry(limits), attempt).catch(explainOlder)).image);
+      return imageFrom((await retrying(retry(limits), attempt).catch(orCannotChange)).image);
     },
 
-    async delete(filenames, choice = {}) {
-      const names = typeof filenames === 'string' ? [filenames] : filenames;
-      const limits = limitsOf(choice);
+    async delete(filenames, { provider, permanent, ...callOptions } = {}) {
+      const limits = limitsOf(callOptions);
       const results: DeleteResult[] = [];
-      for (let i = 0; i < names.length; i += MAX_DELETES_PER_CALL) {
-        const request = { filenames: names.slice(i, i + MAX_DELETES_PER_CALL), provider: choice.provider };
-        const answer = await retrying(retry(limits), () =>
-          transport.unary(ImageStorage.method.delete, request, limits),
-        );
-        results.push(...answer.results.map(({ filename, deleted, reason }) => ({ filename, deleted, reason })));
+      for (const group of inGroups(filenames)) {
+        const request = { filenames: [...group], provider, permanent };
+        const attempt = () => transport.unary(ImageStorage.method.delete, request, limits);
+        results.push(...(await retrying(retry(limits), attempt)).results.map(deleteResultFrom));
       }
       return results;
+    },
+
+    async restore(filenames, choice = {}) {
+      const limits = limitsOf(choice);
+      return restore(transport, filenames, choice, limits, () => retry(limits));
+    },
+
+    listTrash(trashOptions = {}) {
+      const limits = limitsOf(trashOptions, 0);
+      return listTrash(transport, trashOptions, limits, retry(limits));
+    },
+
+    async purge(purgeOptions) {
+      const limits = limitsOf(purgeOptions);
+      return purge(transport, purgeOptions, limits, () => retry(limits));
     },
 
     async cleanup(cleanupOptions) {
@@ -159,7 +194,9 @@ export function connect(address?: string, options: ConnectOptions = {}): ImageSt
         },
       };
       const request = cleanupRequest(cleanupOptions);
-      return cleanupFrom(await retrying(again, () => transport.unary(ImageStorage.method.cleanup, request, limits)));
+      const attempt = () => transport.unary(ImageStorage.method.cleanup, request, limits);
+      const answer = retrying(again, attempt);
+      return cleanupFrom(await (cleanupOptions.policy === undefined ? answer : answer.catch(explainPolicy)));
     },
 
     async stats(provider, callOptions = {}) {
@@ -187,12 +224,6 @@ export function connect(address?: string, options: ConnectOptions = {}): ImageSt
 
     close: () => transport.close(),
   };
-}
-
-/** An older daemon knows no Update. */
-function explainOlder(error: unknown): never {
-  if (!(error instanceof ImageStorageError) || error.code !== status.UNIMPLEMENTED) throw error;
-  throw new ImageStorageError(error.code, 'this daemon is older: it cannot change images', { cause: error });
 }
 
 function targetOf(address?: string): string {
@@ -250,28 +281,14 @@ async function* listResuming(
   limits: CallLimits,
   options: ConnectOptions,
 ): AsyncGenerator<Image> {
-  const backoff = createBackoff(options, limits.deadline, limits.signal);
-  const { onHints } = listOptions;
-  const request = { ...listRequest(listOptions), pageToken: '' };
-  let left = listOptions.limit || Number.POSITIVE_INFINITY;
-  // A complete list is read to its end, too: a call that is left early is reset, and servers close connections with
-  // many resets.
-  let complete = false;
-  for (;;) {
-    try {
-      const limit = Number.isFinite(left) ? left : 0;
-      for await (const batch of transport.download(ImageStorage.method.list, { ...request, limit }, limits)) {
-        backoff.reset();
-        if (batch.hints.length > 0) onHints?.(batch.hints.map(({ field, values }) => ({ field, values })));
-        for (const image of batch.images) yield imageFrom(image);
-        request.pageToken = batch.nextPageToken;
-        left -= batch.images.length;
-        complete = request.pageToken === '' || left <= 0;
-      }
-      return;
-    } catch (error) {
-      if (complete) return;
-      await backoff.wait(error);
+  const { onHints, limit } = listOptions;
+  const request = listRequest(listOptions);
+  const read = async function* (rest: { pageToken: string; limit: number }) {
+    for await (const batch of transport.download(ImageStorage.method.list, { ...request, ...rest }, limits)) {
+      if (batch.hints.length > 0) onHints?.(batch.hints.map(({ field, values }) => ({ field, values })));
+      yield batch;
     }
-  }
+  };
+  const backoff = createBackoff(options, limits.deadline, limits.signal);
+  for await (const message of readBatches(read, backoff, limit)) yield imageFrom(message);
 }

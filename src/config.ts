@@ -146,7 +146,8 @@ function describeIssue(issue: z.core.$ZodIssue, given: Given): string[] {
   // The index in a list helps less than the flag or the variable.
   const path = issue.path.filter((key) => typeof key === 'string').join('.');
   if (issue.code !== 'unrecognized_keys') return [problemAt(path, issue.message, given)];
-  return issue.keys.map((key) => problemAt(`${path}.${key}`, 'unknown for a provider of this type', given));
+  const what = issue.path[0] === 'retention' ? 'a policy' : 'a provider of this type';
+  return issue.keys.map((key) => problemAt(`${path}.${key}`, `unknown for ${what}`, given));
 }
 
 function problemAt(path: string, problem: string, given: Given): string {

@@ -13,11 +13,13 @@ import { registerImport } from './cli/import.ts';
 import { registerList } from './cli/list.ts';
 import { registerMcp } from './cli/mcp.ts';
 import { registerPin } from './cli/pin.ts';
+import { registerRestore } from './cli/restore.ts';
 import { registerSave } from './cli/save.ts';
 import { registerServe } from './cli/serve.ts';
 import { registerStats } from './cli/stats.ts';
 import { registerTag } from './cli/tag.ts';
 import { escapeText } from './cli/terminal/text.ts';
+import { registerTrash } from './cli/trash.ts';
 import { registerVerify } from './cli/verify.ts';
 import { ConfigError, folderOfCaller, processEnvironment } from './config.ts';
 import { EXIT } from './exit-codes.ts';
@@ -42,6 +44,8 @@ function createProgram(): Command {
   const program = new Command('image-storage')
     .description('Keeps generated images: stream one in, find it again.')
     .version(version())
+    // What follows a subcommand is the subcommand's.
+    .enablePositionalOptions()
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(usageError(text)) });
   registerServe(program);
@@ -52,6 +56,8 @@ function createProgram(): Command {
   registerPin(program);
   registerTag(program);
   registerDelete(program);
+  registerRestore(program);
+  registerTrash(program);
   registerCleanup(program);
   registerStats(program);
   registerVerify(program);

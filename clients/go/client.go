@@ -23,8 +23,8 @@ import (
 const (
 	defaultTimeout = 10 * time.Minute
 	noTimeout      = 0
-	// The contract's limit for one Delete.
-	maxDeletesPerCall = 1000
+	// The contract's limit for one call.
+	maxFilenamesPerCall = 1000
 )
 
 // A Client is a connection to a daemon. It connects on the first call; goroutines may share it.
@@ -69,23 +69,19 @@ func (c *Client) Update(ctx context.Context, filename string, changes Changes, o
 	defer cancel()
 	answer, err := ask(ctx, c, c.rpc.Update, request, true)
 	if err != nil {
-		var failed *Error
-		if errors.As(err, &failed) && failed.Code == codes.Unimplemented {
-			failed.Message = "this daemon is older: it cannot change images"
-		}
-		return nil, err
+		return nil, explainOlder(err, "it cannot change images")
 	}
 	return imageFrom(answer.Image), nil
 }
 
 // Delete deletes any number of images by filename, pinned ones too, and returns one result per filename, in order. An
-// unknown filename is not an error: its result says so. After a lost answer the retry reports as not found what the
-// lost attempt deleted.
+// unknown filename is not an error: its result says so. They go into the trash, where the store has one; the results say
+// until when Restore can bring them back. After a lost answer the retry reports as not found what the lost attempt deleted.
 func (c *Client) Delete(ctx context.Context, filenames []string, opts ...DeleteOption) ([]DeleteResult, error) {
 	ctx, cancel := c.bounded(ctx, defaultTimeout)
 	defer cancel()
 	results := make([]DeleteResult, 0, len(filenames))
-	for names := range slices.Chunk(filenames, maxDeletesPerCall) {
+	for names := range slices.Chunk(filenames, maxFilenamesPerCall) {
 		request := &pb.DeleteRequest{Filenames: names}
 		for _, option := range opts {
 			option.applyDelete(request)
@@ -95,14 +91,15 @@ func (c *Client) Delete(ctx context.Context, filenames []string, opts ...DeleteO
 			return results, err
 		}
 		for _, result := range answer.Results {
-			results = append(results, DeleteResult{result.Filename, result.Deleted, result.Reason})
+			results = append(results, deleteResultFrom(result))
 		}
 	}
 	return results, nil
 }
 
 // Cleanup deletes old images, oldest first. It is retried only when it is certain that nothing was deleted, or for a
-// dry run. It fails with CLEANUP_WITHOUT_CRITERION without any criterion.
+// dry run. It fails with CLEANUP_WITHOUT_CRITERION without any criterion or policy, with POLICY_NOT_FOUND, and with
+// codes.Unimplemented when a policy is given and the daemon is older.
 func (c *Client) Cleanup(ctx context.Context, options CleanupOptions) (*CleanupResult, error) {
 	if !options.OlderThan.IsZero() && options.OlderThanAge != 0 {
 		// The daemon would heed the age only.
@@ -112,6 +109,11 @@ func (c *Client) Cleanup(ctx context.Context, options CleanupOptions) (*CleanupR
 	ctx, cancel := c.bounded(ctx, defaultTimeout)
 	defer cancel()
 	answer, err := ask(ctx, c, c.rpc.Cleanup, cleanupRequest(options), options.DryRun)
+	// An older daemon does not know the policy, and sees no criterion.
+	if failed, ok := errors.AsType[*Error](err); ok && options.Policy != "" && failed.Reason == "CLEANUP_WITHOUT_CRITERION" {
+		const message = "this daemon is older: it knows no policies; update it, or give criteria"
+		return nil, &Error{Code: codes.Unimplemented, Message: message}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -76,8 +76,11 @@ func TestKeepsWhatWasSaidOfAnImageAndFindsCountsAndDeletesIt(t *testing.T) {
 				t.Errorf("stats %+v, %v", stats, err)
 			}
 			results, err := client.Delete(ctx, []string{image.Filename, "missing.png"})
-			want := []imagestorage.DeleteResult{{image.Filename, true, ""}, {"missing.png", false, "IMAGE_NOT_FOUND"}}
-			if err != nil || !slices.Equal(results, want) {
+			want := []imagestorage.DeleteResult{
+				{Filename: image.Filename, Deleted: true, RestorableUntil: results[0].RestorableUntil},
+				{Filename: "missing.png", Reason: "IMAGE_NOT_FOUND"},
+			}
+			if err != nil || !slices.Equal(results, want) || results[0].RestorableUntil.Before(time.Now()) {
 				t.Errorf("deleted %v, %v", results, err)
 			}
 		})

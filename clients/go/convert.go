@@ -28,6 +28,9 @@ func imageFrom(message *pb.Image) *Image {
 		CreateTime:  timeFrom(message.GetCreateTime()),
 		Pinned:      message.GetPinned(),
 		Generation:  generationFrom(message.GetGeneration()),
+		ExpireTime:  timeFrom(message.GetExpireTime()),
+		DeleteTime:  timeFrom(message.GetDeleteTime()),
+		PurgeTime:   timeFrom(message.GetPurgeTime()),
 	}
 	copy(image.SHA256[:], message.GetSha256())
 	return image
@@ -52,7 +55,7 @@ func generationFrom(message *pb.Generation) *Generation {
 
 func savedImageFrom(answer *pb.SaveResponse) *Image {
 	image := imageFrom(answer.Image)
-	image.Replayed = answer.Replayed
+	image.Replayed, image.Deleted = answer.Replayed, answer.Deleted
 	return image
 }
 
@@ -133,6 +136,10 @@ func totalsFrom(message *pb.StatsResponse) *Totals {
 	}
 }
 
+func deleteResultFrom(message *pb.DeleteResult) DeleteResult {
+	return DeleteResult{message.Filename, message.Deleted, message.Reason, timeFrom(message.RestorableUntil)}
+}
+
 func cleanupRequest(options CleanupOptions) *pb.CleanupRequest {
 	request := &pb.CleanupRequest{
 		Provider:   options.Provider,
@@ -143,6 +150,8 @@ func cleanupRequest(options CleanupOptions) *pb.CleanupRequest {
 		Category:   options.Category,
 		DryRun:     options.DryRun,
 		MaxDeletes: options.MaxDeletes,
+		Permanent:  options.Permanent,
+		Policy:     options.Policy,
 	}
 	if age := options.OlderThanAge; age != 0 {
 		// The date goes with it: an older daemon ignores the age, and with it the protection.
@@ -161,7 +170,14 @@ func cleanupFrom(message *pb.CleanupResponse) *CleanupResult {
 		KeptFuture:   message.KeptFuture,
 		DryRun:       message.DryRun,
 		More:         message.More,
+		Reasons:      mapped(message.Reasons, reasonFrom),
+
+		RestorableUntil: timeFrom(message.RestorableUntil),
 	}
+}
+
+func reasonFrom(message *pb.Reason) CleanupReason {
+	return CleanupReason{message.Text, message.Count, message.Bytes}
 }
 
 func statsFrom(message *pb.ProviderStats) ProviderStats {
@@ -178,6 +194,20 @@ func statsFrom(message *pb.ProviderStats) ProviderStats {
 		ByDate:        mapped(message.ByDate, groupFrom),
 		CapacityBytes: message.CapacityBytes,
 		FreeBytes:     message.FreeBytes,
+		TrashCount:    message.TrashCount,
+		TrashBytes:    message.TrashBytes,
+		Policies:      mapped(message.Policies, policyFrom),
+	}
+}
+
+func policyFrom(message *pb.PolicyStats) PolicyStats {
+	return PolicyStats{
+		Name:      message.Name,
+		LastRun:   timeFrom(message.LastRun),
+		NextRun:   timeFrom(message.NextRun),
+		Announced: message.Announced,
+		LastCount: message.LastCount,
+		LastBytes: message.LastBytes,
 	}
 }
 

@@ -6,15 +6,47 @@ import (
 	"context"
 	"io"
 	"iter"
+
+	pb "github.com/imagestorage/imagestorage/clients/go/imagestoragev1"
 )
 
 // List yields the images that match, newest first by default, in constant memory. It sends nothing before the first one
 // is read, and resumes a lost connection where it broke. An error is yielded once, with a nil image, and is the last.
 func (c *Client) List(ctx context.Context, options ListOptions) iter.Seq2[*Image, error] {
+	start := func(ctx context.Context, pageToken string, limit uint32) (batches[*pb.ListResponse], error) {
+		request := listRequest(options, pageToken)
+		request.Limit = limit
+		return c.rpc.List(ctx, request)
+	}
+	onBatch := func(batch *pb.ListResponse) {
+		if len(batch.Hints) > 0 && options.OnHints != nil {
+			options.OnHints(mapped(batch.Hints, hintFrom))
+		}
+	}
+	return images(ctx, c, options.Limit, start, onBatch)
+}
+
+// A batch is a message of List or ListTrash.
+type batch interface {
+	GetImages() []*pb.Image
+	GetNextPageToken() string
+}
+
+// batches is a stream of them.
+type batches[B batch] interface{ Recv() (B, error) }
+
+// images yields the images of all batches; a limit of 0 is all.
+func images[B batch](
+	ctx context.Context,
+	c *Client,
+	limit uint32,
+	start func(ctx context.Context, pageToken string, limit uint32) (batches[B], error),
+	onBatch func(B),
+) iter.Seq2[*Image, error] {
 	return func(yield func(*Image, error) bool) {
 		ctx, cancel := c.bounded(ctx, noTimeout)
 		defer cancel()
-		listing := listing{client: c, options: options, backoff: c.newBackoff(), yield: yield}
+		listing := listing[B]{start: start, onBatch: onBatch, limit: limit, backoff: c.newBackoff(), yield: yield}
 		for !listing.done {
 			err := listing.read(ctx)
 			if listing.done {
@@ -28,10 +60,11 @@ func (c *Client) List(ctx context.Context, options ListOptions) iter.Seq2[*Image
 	}
 }
 
-type listing struct {
-	client    *Client
-	options   ListOptions
+type listing[B batch] struct {
+	start     func(ctx context.Context, pageToken string, limit uint32) (batches[B], error)
+	onBatch   func(B)
 	pageToken string
+	limit     uint32
 	backoff   *retryBackoff
 	yield     func(*Image, error) bool
 	// complete: nothing is left. The stream is still read to its end: one that is left early is reset, and servers
@@ -42,8 +75,8 @@ type listing struct {
 }
 
 // read yields images until the list is done or the stream breaks.
-func (l *listing) read(ctx context.Context) error {
-	stream, err := l.client.rpc.List(ctx, listRequest(l.options, l.pageToken))
+func (l *listing[B]) read(ctx context.Context) error {
+	stream, err := l.start(ctx, l.pageToken, l.limit)
 	if err != nil {
 		return err
 	}
@@ -57,19 +90,17 @@ func (l *listing) read(ctx context.Context) error {
 			return err
 		}
 		l.backoff.reset()
-		if len(batch.Hints) > 0 && l.options.OnHints != nil {
-			l.options.OnHints(mapped(batch.Hints, hintFrom))
-		}
-		for _, image := range batch.Images {
+		l.onBatch(batch)
+		for _, image := range batch.GetImages() {
 			if !l.yield(imageFrom(image), nil) {
 				l.done = true
 				return nil
 			}
 		}
-		l.pageToken = batch.NextPageToken
-		received := uint32(len(batch.Images))
-		reachedLimit := l.options.Limit > 0 && received >= l.options.Limit
-		l.options.Limit -= min(received, l.options.Limit)
+		l.pageToken = batch.GetNextPageToken()
+		received := uint32(len(batch.GetImages()))
+		reachedLimit := l.limit > 0 && received >= l.limit
+		l.limit -= min(received, l.limit)
 		l.complete = l.pageToken == "" || reachedLimit
 	}
 }

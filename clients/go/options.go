@@ -5,6 +5,8 @@ package imagestorage
 import (
 	"time"
 
+	"google.golang.org/protobuf/types/known/durationpb"
+
 	pb "github.com/imagestorage/imagestorage/clients/go/imagestoragev1"
 )
 
@@ -20,6 +22,9 @@ type UpdateOption interface{ applyUpdate(*pb.UpdateRequest) }
 // A DeleteOption adjusts a [Client.Delete].
 type DeleteOption interface{ applyDelete(*pb.DeleteRequest) }
 
+// A TrashOption adjusts a [Client.Restore], a [Client.Purge] or a [Client.PurgeAll].
+type TrashOption interface{ trashProvider() string }
+
 // A ProviderOption chooses the provider of a call; [WithProvider] returns it.
 type ProviderOption string
 
@@ -30,6 +35,7 @@ func (p ProviderOption) applySave(header *saveHeader)          { header.Provider
 func (p ProviderOption) applyGet(request *pb.GetRequest)       { request.Provider = string(p) }
 func (p ProviderOption) applyUpdate(request *pb.UpdateRequest) { request.Provider = string(p) }
 func (p ProviderOption) applyDelete(request *pb.DeleteRequest) { request.Provider = string(p) }
+func (p ProviderOption) trashProvider() string                 { return string(p) }
 
 // saveHeader is the header that all attempts of a Save send, so that the daemon recognises a retry.
 type saveHeader struct {
@@ -65,10 +71,30 @@ func WithEmbeddedIgnored() SaveOption {
 	return saveOption(func(header *saveHeader) { header.Embedded = pb.Embedded_EMBEDDED_IGNORE })
 }
 
+// WithTTL lets the image go after that time, at least a second, and a day after the Save at the earliest, unless it is
+// pinned. An older daemon keeps it: the image that Save returns has no ExpireTime then.
+func WithTTL(ttl time.Duration) SaveOption {
+	return saveOption(func(header *saveHeader) { header.Ttl = durationpb.New(ttl) })
+}
+
+// WithUnlessDeleted fails with DELETED_BEFORE, in place of Deleted in the image that Save returns. An older daemon ignores it.
+func WithUnlessDeleted() SaveOption {
+	return saveOption(func(header *saveHeader) { header.UnlessDeleted = true })
+}
+
 // WithProgress sets a function that is called with the bytes of the image that were handed to the connection; they
 // start again at 0 with each attempt.
 func WithProgress(progress func(sentBytes int64)) SaveOption {
 	return saveOption(func(header *saveHeader) { header.progress = progress })
+}
+
+type deleteOption func(*pb.DeleteRequest)
+
+func (o deleteOption) applyDelete(request *pb.DeleteRequest) { o(request) }
+
+// WithPermanent deletes for good, past the trash and out of it.
+func WithPermanent() DeleteOption {
+	return deleteOption(func(request *pb.DeleteRequest) { request.Permanent = true })
 }
 
 type getOption func(*pb.GetRequest)

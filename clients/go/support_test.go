@@ -197,6 +197,7 @@ type scripted struct {
 	list    func(*pb.ListRequest, grpc.ServerStreamingServer[pb.ListResponse]) error
 	cleanup func(*pb.CleanupRequest) (*pb.CleanupResponse, error)
 	stats   func(*pb.StatsRequest) (*pb.StatsResponse, error)
+	trash
 }
 
 func (s scripted) Save(stream grpc.ClientStreamingServer[pb.SaveRequest, pb.SaveResponse]) error {

@@ -59,6 +59,14 @@ type Image struct {
 	Generation *Generation
 	// Replayed, after a Save: the idempotency key was used before, and the rest is the result of that Save.
 	Replayed bool
+	// Deleted, after a Save: it was Replayed, and the image was deleted since: it is in the trash, or gone. False from an
+	// older daemon.
+	Deleted bool
+	// ExpireTime is when it goes as by a Cleanup, unless it is pinned (WithTTL). Zero: never.
+	ExpireTime time.Time
+	// DeleteTime is when it was deleted, and PurgeTime until when Restore can bring it back; a store without room may end it
+	// sooner. Only from ListTrash.
+	DeleteTime, PurgeTime time.Time
 }
 
 // Generation is the settings of a generation, in one vocabulary for all generators, derived from the parameters. What they
@@ -176,9 +184,33 @@ type DeleteResult struct {
 	Deleted bool
 	// Reason is IMAGE_NOT_FOUND, or the reason of the error for this filename; empty when deleted.
 	Reason string
+	// RestorableUntil is until when Restore can bring it back. Zero: it is deleted for good.
+	RestorableUntil time.Time
 }
 
-// CleanupOptions are the criteria and filters of a Cleanup. It requires at least one of OlderThan, OlderThanAge,
+// A RestoreResult is the result for one filename.
+type RestoreResult struct {
+	Filename string
+	// Restored by this call.
+	Restored bool
+	// Reason is IMAGE_NOT_FOUND, NOT_DELETED (it is live), or the reason of the error for this filename; empty when restored.
+	Reason string
+}
+
+// TrashOptions are the images of the trash to list.
+type TrashOptions struct {
+	// Provider: empty means the default provider, "*" means all of them, merged.
+	Provider string
+	// Query is that of ListOptions.
+	Query string
+	// Limit is the most images to list; 0 means all.
+	Limit uint32
+}
+
+// A PurgeResult is what a Purge deleted.
+type PurgeResult struct{ Count, Bytes uint64 }
+
+// CleanupOptions are the criteria and filters of a Cleanup. It requires a Policy, or at least one of OlderThan, OlderThanAge,
 // KeepCount and KeepBytes; each given one protects images.
 type CleanupOptions struct {
 	// Provider: empty means the default provider, "*" means each of them on its own.
@@ -200,6 +232,10 @@ type CleanupOptions struct {
 	DryRun bool
 	// MaxDeletes is the most images to delete.
 	MaxDeletes *uint32
+	// Permanent deletes for good, past the trash.
+	Permanent bool
+	// Policy is a retention policy of the daemon's configuration, run now; provider, criteria and filters are the policy's.
+	Policy string
 }
 
 // A CleanupResult is what a Cleanup deleted, or would delete.
@@ -214,6 +250,18 @@ type CleanupResult struct {
 	DryRun     bool
 	// More: MaxDeletes was reached and more images would be deleted.
 	More bool
+	// Reasons why images go; together the same images as DeletedCount. Empty from an older daemon.
+	Reasons []CleanupReason
+	// RestorableUntil is until when Restore can bring the images back, of a dry run if it ran now. Zero: they are deleted for
+	// good, or an older daemon answered.
+	RestorableUntil time.Time
+}
+
+// A CleanupReason is how many images go for one reason.
+type CleanupReason struct {
+	// Text such as "older than 30d, not among the last 1,000 of flux-schnell".
+	Text         string
+	Count, Bytes uint64
 }
 
 // ProviderStats are the counts of one provider.
@@ -228,6 +276,22 @@ type ProviderStats struct {
 	ByDate []GroupStats
 	// CapacityBytes and FreeBytes are those of the file system; nil for object stores.
 	CapacityBytes, FreeBytes *uint64
+	// TrashCount and TrashBytes are those of the images in the trash, which are counted nowhere else.
+	TrashCount, TrashBytes uint64
+	// Policies are the retention policies that apply to this provider.
+	Policies []PolicyStats
+}
+
+// PolicyStats are the runs of a retention policy on one provider.
+type PolicyStats struct {
+	// Name in the configuration.
+	Name string
+	// LastRun and NextRun; zero: never.
+	LastRun, NextRun time.Time
+	// Announced: its next run is the first that deletes; the last one was a dry run, or none was.
+	Announced bool
+	// LastCount and LastBytes are those of the images that went by the last run, or would have gone by a dry run.
+	LastCount, LastBytes uint64
 }
 
 // GroupStats are the counts of one group.

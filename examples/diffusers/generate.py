@@ -47,7 +47,8 @@ def parse() -> argparse.Namespace:
 
 def show(image: Image) -> None:
     seed = image.metadata.parameters["seed"]
-    print(f"{image.filename}  seed {seed}{'  (stored before)' if image.replayed else ''}", flush=True)
+    before = "  (stored before, and deleted since)" if image.deleted else "  (stored before)" if image.replayed else ""
+    print(f"{image.filename}  seed {seed}{before}", flush=True)
 
 
 def main() -> None:

@@ -30,8 +30,10 @@ type result struct {
 	Filename string `json:"filename,omitempty"`
 	URL      string `json:"url,omitempty"`
 	// Replayed: the job was given before, and its image is the one of then.
-	Replayed bool   `json:"replayed,omitempty"`
-	Error    string `json:"error,omitempty"`
+	Replayed bool `json:"replayed,omitempty"`
+	// Deleted: so it was, and somebody has deleted that image since.
+	Deleted bool   `json:"deleted,omitempty"`
+	Error   string `json:"error,omitempty"`
 }
 
 type worker struct {
@@ -106,7 +108,7 @@ func (w *worker) do(ctx context.Context, job job) result {
 	if err != nil {
 		return result{ID: job.ID, Error: err.Error()}
 	}
-	return result{ID: job.ID, Filename: image.Filename, URL: image.URL, Replayed: image.Replayed}
+	return result{ID: job.ID, Filename: image.Filename, URL: image.URL, Replayed: image.Replayed, Deleted: image.Deleted}
 }
 
 func (w *worker) save(ctx context.Context, job job) (*imagestorage.Image, error) {

@@ -1,6 +1,6 @@
-/** `image-storage cleanup`: shows which images would be deleted, asks, and deletes no more than was shown. */
+/** `image-storage cleanup`: shows which images would be deleted and why, asks, and deletes no more than was shown. */
 import { isDeepStrictEqual } from 'node:util';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { CleanupOptions, CleanupResult } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
 import { type AddressFlags, type Session, withAddress, withClient } from './shared/connection.ts';
@@ -8,7 +8,7 @@ import { parseCutoff } from './shared/dates.ts';
 import { parseCount, parseSize } from './shared/flags.ts';
 import { printHintsFor } from './shared/hints.ts';
 import { ask, canAsk } from './terminal/ask.ts';
-import { countOf, displayText, formatBytes, printError, printJson } from './terminal/text.ts';
+import { countOf, displayText, formatBytes, formatTime, printError, printJson } from './terminal/text.ts';
 
 interface CleanupFlags extends AddressFlags, Omit<CleanupOptions, 'signal'> {
   yes?: boolean;
@@ -16,11 +16,16 @@ interface CleanupFlags extends AddressFlags, Omit<CleanupOptions, 'signal'> {
 }
 
 const SHOWN_NAMES = 10;
+/** What a policy says itself. */
+const OF_A_POLICY = ['olderThan', 'keepCount', 'keepBytes', 'model', 'category', 'provider'];
 
 export function registerCleanup(program: Command): void {
   const command = program
     .command('cleanup')
-    .description('delete old images; each criterion that is given protects, pinned images are always spared')
+    .description(
+      'delete old images, into the trash where the store has one; each criterion that is given protects, pinned images ' +
+        'are always spared',
+    )
     .option(
       '--older-than <time>',
       'protect what is not older: RFC 3339, a date (UTC) or an age such as 30d',
@@ -31,6 +36,13 @@ export function registerCleanup(program: Command): void {
     .option('--model <name>', 'only of this model')
     .option('--category <name>', 'only of this category')
     .option('--provider <name>', '* is each of them on its own')
+    .addOption(
+      new Option(
+        '--policy <name>',
+        'by a retention policy of the configuration, with its filters and criteria',
+      ).conflicts(OF_A_POLICY),
+    )
+    .option('--permanent', 'for good, past the trash')
     .option('--max-deletes <count>', 'stop after so many', parseCount)
     .option('--dry-run', 'only show what would go')
     .option('--yes', 'do not ask')
@@ -51,14 +63,15 @@ async function cleanup(session: Session, flags: CleanupFlags): Promise<number> {
   const planUpTo = (maxDeletes?: number) => client.cleanup({ ...criteria, maxDeletes, dryRun: true, signal });
   let plan = await planUpTo(flags.maxDeletes);
   for (;;) {
-    for (const line of planLines(plan)) say(line);
+    for (const line of planLines(plan, flags)) say(line);
     if (dryRun || plan.deletedCount === 0) {
       if (json) await printJson(plan);
       else if (plan.deletedCount === 0) await printHintsFor(session, criteria);
       return EXIT.OK;
     }
     if (yes) break;
-    if (!(await ask(`Delete ${countOf(plan.deletedCount, 'image')}?`, signal))) {
+    const question = `Delete ${countOf(plan.deletedCount, 'image')}${flags.permanent ? ' for good' : ''}?`;
+    if (!(await ask(question, signal))) {
       printError('nothing was deleted');
       return EXIT.NEGATIVE;
     }
@@ -70,23 +83,44 @@ async function cleanup(session: Session, flags: CleanupFlags): Promise<number> {
     plan = now;
   }
   const result = await client.cleanup({ ...criteria, maxDeletes: plan.deletedCount, signal });
-  say(`deleted ${amountOf(result)}`);
+  say(`deleted ${amountOf(result)}${wayBack(result, flags)}`);
+  for (const line of reasonLines(result, flags)) say(line);
   if (json) await printJson(result);
   return EXIT.OK;
 }
 
 function isSame(one: CleanupResult, other: CleanupResult): boolean {
-  const parts = ({ deletedCount, freedBytes, filenames }: CleanupResult) => [deletedCount, freedBytes, filenames];
+  const parts = ({ deletedCount, freedBytes, filenames, restorableUntil }: CleanupResult) => [
+    deletedCount,
+    freedBytes,
+    filenames,
+    restorableUntil !== undefined,
+  ];
   return isDeepStrictEqual(parts(one), parts(other));
 }
 
-function planLines(plan: CleanupResult): string[] {
+function planLines(plan: CleanupResult, flags: CleanupFlags): string[] {
   const spared = sparedBy(plan);
   if (plan.deletedCount === 0) return [`nothing would go${spared}`];
   const names = plan.filenames.slice(0, SHOWN_NAMES).map((name) => `  ${displayText(name)}`);
   const others = plan.deletedCount - names.length;
   if (others > 0) names.push(`  … and ${others.toLocaleString('en')} more`);
-  return [`would delete ${amountOf(plan)}${spared}:`, ...names];
+  const reasons = reasonLines(plan, flags);
+  const heads = [`would delete ${amountOf(plan)}${wayBack(plan, flags)}${spared}:`, ...reasons];
+  return [...heads, ...(reasons.length > 0 ? [`the oldest of them:`] : []), ...names];
+}
+
+/** Says why images go: of criteria that were given only where they differ among the images. */
+function reasonLines({ reasons }: CleanupResult, { policy }: CleanupFlags): string[] {
+  if (policy === undefined && reasons.length < 2) return [];
+  const amount = (count: number, bytes: number) => `${countOf(count, 'image')}, ${formatBytes(bytes)}`;
+  return reasons.map(({ text, count, bytes }) => `  ${displayText(text)}: ${amount(count, bytes)}`);
+}
+
+/** An older daemon deletes for good, but does not say so: nothing is promised then. */
+function wayBack({ restorableUntil }: CleanupResult, { permanent }: CleanupFlags): string {
+  if (permanent) return ', for good';
+  return restorableUntil === undefined ? '' : `, in the trash until ${formatTime(restorableUntil)} UTC`;
 }
 
 function sparedBy({ keptPinned, keptFuture }: CleanupResult): string {

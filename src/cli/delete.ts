@@ -1,12 +1,13 @@
-/** `image-storage delete`: deletes images by name, pinned ones too. */
+/** `image-storage delete`: deletes images by name, pinned ones too, and says until when that can be taken back. */
 import type { Command } from 'commander';
 import type { DeleteResult } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
 import { type AddressFlags, type Session, withAddress, withClient } from './shared/connection.ts';
-import { displayText, printError, printJson, printLine } from './terminal/text.ts';
+import { displayText, formatTime, printError, printJson, printLine } from './terminal/text.ts';
 
 interface DeleteFlags extends AddressFlags {
   provider?: string;
+  permanent?: boolean;
   json?: boolean;
 }
 
@@ -19,8 +20,9 @@ const IN_WORDS: Record<string, string> = {
 export function registerDelete(program: Command): void {
   const command = program
     .command('delete')
-    .description('delete images by filename, pinned ones too')
+    .description('delete images by filename, pinned ones too: into the trash, where the store has one')
     .argument('<filenames...>')
+    .option('--permanent', 'for good: past the trash, and out of it')
     .option('--provider <name>')
     .option('--json', 'print one JSON object a line')
     .action((filenames: string[], flags: DeleteFlags) =>
@@ -30,15 +32,26 @@ export function registerDelete(program: Command): void {
 }
 
 async function deleteAll({ client, signal }: Session, filenames: string[], flags: DeleteFlags): Promise<number> {
-  const results = await client.delete(filenames, { provider: flags.provider, signal });
+  const { provider, permanent } = flags;
+  const results = await client.delete(filenames, { provider, permanent, signal });
   for (const result of results) await printResult(result, flags);
   const failed = results.filter(({ deleted }) => !deleted);
   if (failed.length === 0) return EXIT.OK;
   return failed.every(({ reason }) => reason === NOT_THERE) ? EXIT.NEGATIVE : EXIT.IO;
 }
 
-async function printResult(result: DeleteResult, { json }: DeleteFlags): Promise<void> {
-  if (json) return printJson(result);
-  if (result.deleted) return printLine(`deleted ${displayText(result.filename)}`);
-  printError(`${result.filename}: ${IN_WORDS[result.reason] ?? result.reason}`);
+async function printResult(result: DeleteResult, flags: DeleteFlags): Promise<void> {
+  if (flags.json) return printJson(result);
+  const { filename, deleted, reason } = result;
+  if (deleted) return printLine(`deleted ${displayText(filename)}${wayBack(result, flags)}`);
+  printError(`${filename}: ${IN_WORDS[reason] ?? reason}`);
+}
+
+/** An older daemon deletes for good, but does not say so: nothing is promised then. */
+function wayBack({ filename, restorableUntil }: DeleteResult, { provider, permanent }: DeleteFlags): string {
+  if (permanent) return ' for good';
+  if (restorableUntil === undefined) return '';
+  const chosen = provider === undefined ? '' : `--provider ${displayText(provider)} `;
+  const until = `in the trash until ${formatTime(restorableUntil)} UTC`;
+  return `; ${until}: image-storage restore ${chosen}${displayText(filename)}`;
 }

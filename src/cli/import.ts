@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { realpath } from 'node:fs/promises';
 import { relative } from 'node:path';
 import type { Command } from 'commander';
+import type { SavedImage } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
 import { inParallel } from '../storage/async/parallel.ts';
 import { type Description, openImageFile } from './import/image-file.ts';
@@ -144,10 +145,10 @@ async function importFile(run: Run, file: FoundFile): Promise<Outcome> {
       // It was read here, and may be edited: by a record beside the image.
       embedded: 'ignore',
     });
-    if (saved.replayed) return { outcome: 'skipped', reason: await reasonOfReplay(run, saved.filename) };
+    if (saved.replayed) return { outcome: 'skipped', reason: await reasonOfReplay(run, saved) };
     // The metadata belongs to other bytes than were sent.
     if (saved.sha256 !== sha256) {
-      await client.delete(saved.filename, { provider: flags.provider, signal });
+      await client.delete(saved.filename, { provider: flags.provider, permanent: true, signal });
       return { outcome: 'skipped', reason: 'CHANGED' };
     }
     return { outcome: 'imported', ...image, filename: saved.filename };
@@ -161,7 +162,9 @@ async function importFile(run: Run, file: FoundFile): Promise<Outcome> {
  * Returns DUPLICATE where the image exists (another import saved it meanwhile, or this one by an attempt whose answer
  * was lost), else IMPORTED_BEFORE.
  */
-async function reasonOfReplay({ session, flags }: Run, filename: string): Promise<SkipReason> {
+async function reasonOfReplay({ session, flags }: Run, { filename, deleted }: SavedImage): Promise<SkipReason> {
+  if (deleted) return 'IMPORTED_BEFORE';
+  // An older daemon does not say that it was deleted.
   try {
     await session.client.get(filename, { provider: flags.provider, metadataOnly: true, signal: session.signal });
     return 'DUPLICATE';

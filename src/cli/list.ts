@@ -7,16 +7,13 @@ import { type FilterFlags, filtersOf, withFilters } from './shared/filters.ts';
 import { parseCount } from './shared/flags.ts';
 import { printHints } from './shared/hints.ts';
 import { imageJson } from './shared/image-json.ts';
-import { type Column, tableFormatter, terminalWidth } from './terminal/table.ts';
-import { formatBytes, formatTime, printError, printJson, printLine } from './terminal/text.ts';
+import { DEFAULT_TABLE_LIMIT, limitBeyond, printTable } from './shared/image-table.ts';
+import type { Column } from './terminal/table.ts';
+import { formatBytes, formatTime, printError, printJson } from './terminal/text.ts';
 
 interface ListFlags extends AddressFlags, FilterFlags, Pick<ListOptions, 'order' | 'limit'> {
   json?: boolean;
 }
-
-const DEFAULT_TABLE_LIMIT = 50;
-/** Rows that are aligned together; columns of a longer list may still grow. */
-const BLOCK_ROWS = 100;
 
 /** Other queries are words, which every daemon knows. */
 const GRAMMAR = /"|(^|\s)-\S|\sOR\s|\b[a-z0-9]+:\S/i;
@@ -58,28 +55,12 @@ async function listJson({ client, signal }: Session, flags: ListFlags): Promise<
 
 async function listTable({ client, signal }: Session, flags: ListFlags): Promise<number> {
   const limit = flags.limit ?? DEFAULT_TABLE_LIMIT;
-  const overAll = flags.provider === '*';
-  const format = tableFormatter(overAll ? [{ title: 'PROVIDER' }, ...COLUMNS] : COLUMNS, terminalWidth());
-  const print = async (images: Image[]) => {
-    const rows = images.map((image) => (overAll ? [image.provider, ...rowOf(image)] : rowOf(image)));
-    for (const line of format(rows)) await printLine(line);
-  };
-  let block: Image[] = [];
-  let listed = 0;
   let hints: Hint[] = [];
   const onHints = (found: Hint[]) => {
     hints = found;
   };
-  // One more than is shown, to know whether there are more.
-  for await (const image of client.list({ ...queryOf(flags), limit: limit && limit + 1, onHints, signal })) {
-    listed += 1;
-    if (limit > 0 && listed > limit) break;
-    block.push(image);
-    if (block.length < BLOCK_ROWS) continue;
-    await print(block);
-    block = [];
-  }
-  if (block.length > 0) await print(block);
+  const images = client.list({ ...queryOf(flags), limit: limitBeyond(limit), onHints, signal });
+  const listed = await printTable(images, { columns: COLUMNS, rowOf, limit, overAll: flags.provider === '*' });
   if (listed === 0) process.stderr.write('no images\n');
   printHints(hints);
   if (limit > 0 && listed > limit) process.stderr.write('… more: --limit 0\n');

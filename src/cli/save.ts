@@ -1,17 +1,17 @@
 /** `image-storage save`: streams files, or stdin, to the daemon. */
 import type { Command } from 'commander';
-import type { ImageMetadata, SavedImage } from '../client.ts';
+import type { Age, ImageMetadata, SavedImage } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
 import { readEmbeddedMetadata } from '../storage/embedded/metadata.ts';
 import type { ReadAt } from '../storage/embedded/read-at.ts';
 import { type AddressFlags, type Session, withAddress, withClient } from './shared/connection.ts';
-import { parseInstant } from './shared/dates.ts';
+import { parseInstant, parseTtl } from './shared/dates.ts';
 import { isUnreachable, outcomeHint } from './shared/errors.ts';
 import { collect, collectParameter, type Parameters, parametersText } from './shared/flags.ts';
 import { imageJson } from './shared/image-json.ts';
 import { openInput, STDIN, totalBytes } from './shared/input.ts';
 import { createProgress, type Progress } from './terminal/progress.ts';
-import { displayText, formatBytes, printError, printJson, printLine } from './terminal/text.ts';
+import { displayText, formatBytes, formatTime, printError, printJson, printLine } from './terminal/text.ts';
 
 interface SaveFlags extends AddressFlags {
   prompt?: string;
@@ -23,6 +23,7 @@ interface SaveFlags extends AddressFlags {
   timestamp?: Date;
   provider?: string;
   pinned?: boolean;
+  ttl?: Age;
   idempotencyKey?: string;
   json?: boolean;
 }
@@ -32,6 +33,8 @@ type Outcome = { saved: SavedImage } | { error: unknown } | 'not sent';
 const PARALLEL = 4;
 /** What a daemon fills in from the file. */
 const FILLED = ['prompt', 'model', 'parametersJson'] as const;
+const KEPT_FOR_EVER = 'it is kept until it is deleted: this daemon is older and knows no --ttl';
+const DELETED_SINCE = 'it was saved before, and deleted since; another --idempotency-key saves it again';
 const LEFT_UNREAD =
   'what its generator left in it stays in the file only: this daemon is older and does not read it; ' +
   '`import` reads it itself';
@@ -54,6 +57,11 @@ export function registerSave(program: Command): void {
     .option('--timestamp <time>', 'when it was generated (default: now)', (text: string) => parseInstant(text))
     .option('--provider <name>')
     .option('--pinned', 'spare it in every cleanup')
+    .option(
+      '--ttl <age>',
+      'let it go after so long (12h, 7d), a day after the save at the earliest, unless it is pinned',
+      parseTtl,
+    )
     .option('--idempotency-key <key>', 'a repeated save with it returns the first result')
     .option('--json', 'print one JSON object a line')
     .action((files: string[], flags: SaveFlags) => {
@@ -88,8 +96,10 @@ async function saveAll(session: Session, files: string[], flags: SaveFlags): Pro
   for await (const [file, outcome] of inOrder(files, PARALLEL, saveNext)) {
     progress.clear();
     if (outcome === 'not sent') unsent += 1;
-    else if ('saved' in outcome) await printSaved(outcome.saved, flags);
-    else {
+    else if ('saved' in outcome) {
+      await printSaved(outcome.saved, flags);
+      if (outcome.saved.deleted) failures.push(EXIT.NEGATIVE);
+    } else {
       failures.push(session.report(outcome.error, file));
       const hint = outcomeHint(outcome.error);
       if (hint !== undefined) printError(`${file}: ${hint}`);
@@ -106,12 +116,13 @@ async function saveOne(
   progress: Progress,
 ): Promise<SavedImage> {
   const { source, readAt } = await openInput(file, signal);
-  const { provider, idempotencyKey, pinned } = flags;
+  const { provider, idempotencyKey, pinned, ttl } = flags;
   const onProgress = (sentBytes: number) => progress.set(file, sentBytes);
-  const options = { provider, idempotencyKey, pinned, signal, onProgress };
+  const options = { provider, idempotencyKey, pinned, ttlMs: ttl?.ageMs, signal, onProgress };
   const metadata = metadataOf(flags);
   const saved = await client.save(source, metadata, options);
   if (await wasLeftUnread(saved, metadata, readAt)) printError(`${file}: ${LEFT_UNREAD}`);
+  if (ttl !== undefined && !saved.replayed && saved.expireTime === undefined) printError(`${file}: ${KEPT_FOR_EVER}`);
   return saved;
 }
 
@@ -150,8 +161,10 @@ async function* inOrder<T, R>(
 }
 
 async function printSaved(image: SavedImage, { json }: SaveFlags): Promise<void> {
-  if (json) return printJson({ ...imageJson(image), replayed: image.replayed });
-  const { filename, size, width, height, url, replayed } = image;
+  if (json) return printJson({ ...imageJson(image), replayed: image.replayed, deleted: image.deleted });
+  const { filename, size, width, height, url, expireTime, replayed, deleted } = image;
+  if (deleted) return printError(`${filename}: ${DELETED_SINCE}`);
   const line = `saved ${filename}  ${formatBytes(size)}  ${width}×${height}  ${displayText(url)}`;
-  await printLine(replayed ? `${line}  (it was saved before)` : line);
+  const until = expireTime === undefined ? '' : `  (goes after ${formatTime(expireTime)} UTC)`;
+  await printLine(line + until + (replayed ? '  (it was saved before)' : ''));
 }

@@ -7,6 +7,7 @@ import { type AddressFlags, type Session, withAddress, withClient } from './shar
 import { type FilterFlags, filtersOf, isFiltered, withFilters } from './shared/filters.ts';
 import { parseCount } from './shared/flags.ts';
 import { printHintsFor } from './shared/hints.ts';
+import { policies } from './shared/policies.ts';
 import { tableFormatter, terminalWidth } from './terminal/table.ts';
 import { countOf, formatBytes, formatTime, printError, printJson, printLine } from './terminal/text.ts';
 
@@ -15,6 +16,7 @@ interface StatsFlags extends AddressFlags, FilterFlags {
   startsWith?: string;
   timeZone?: string;
   limit?: number;
+  policies?: boolean;
   json?: boolean;
 }
 
@@ -25,17 +27,20 @@ export function registerStats(program: Command): void {
     .option('--starts-with <text>', 'only groups whose names begin so')
     .option('--time-zone <name>', 'of days and months, such as Europe/Berlin (default: UTC)')
     .option('--limit <count>', 'the most groups (default: 100)', parseCount)
-    .option('--json', 'print one JSON object a line for each provider, or one of all that match')
+    .option('--policies', 'retention policies: when they ran, run next, and what would go now')
+    .option('--json', 'print one JSON object a line for each provider or policy, or one of all that match')
     .action((flags: StatsFlags) => {
+      const refuse = (message: string) => command.error(`error: ${message}`, { exitCode: EXIT.USAGE });
       const ofGroups = [flags.startsWith, flags.timeZone, flags.limit];
       if (flags.by === undefined && ofGroups.some((flag) => flag !== undefined)) {
-        command.error('error: --starts-with, --time-zone and --limit are for the groups of --by', {
-          exitCode: EXIT.USAGE,
-        });
+        refuse('--starts-with, --time-zone and --limit are for the groups of --by');
       }
-      return withClient(flags, (session) =>
-        flags.by !== undefined || isFiltered(flags) ? totals(session, flags) : stats(session, flags),
-      );
+      const counts = flags.by !== undefined || isFiltered(flags);
+      if (flags.policies && counts) refuse('--policies: they have filters of their own');
+      return withClient(flags, (session) => {
+        if (flags.policies) return policies(session, flags);
+        return counts ? totals(session, flags) : stats(session, flags);
+      });
     });
   withAddress(command);
 }
@@ -73,6 +78,7 @@ function totalsLines({ groups, more, ...total }: Totals, { by, timeZone = 'UTC' 
 function statsLines(stats: ProviderStats): string[] {
   return [
     summary(stats),
+    ...trashLines(stats),
     ...groupTable('MODEL', stats.byModel),
     ...groupTable('CATEGORY', stats.byCategory),
     ...groupTable('DAY (UTC)', stats.byDate),
@@ -89,6 +95,10 @@ function summary(stats: ProviderStats): string {
     parts.push(`${formatBytes(freeBytes)} free of ${formatBytes(capacityBytes)}`);
   }
   return parts.join(', ');
+}
+
+function trashLines({ trashCount, trashBytes }: ProviderStats): string[] {
+  return trashCount === 0 ? [] : [`in the trash: ${countOf(trashCount, 'image')}, ${formatBytes(trashBytes)}`];
 }
 
 /** `12 images`, `3.1 MB`, `2024-09-27 14:15:22 to 2024-09-28 09:00:00` */

@@ -6,12 +6,14 @@ import {
   type CleanupRequestSchema,
   type CleanupResponse,
   type DateRangeSchema,
+  type DeleteResult as DeleteResultMessage,
   type Generation as GenerationMessage,
   GroupBy as GroupByMessage,
   type GroupStats as GroupStatsMessage,
   type Image as ImageMessage,
   type ListRequestSchema,
   Order,
+  type PolicyStats as PolicyStatsMessage,
   type ProviderStats as ProviderStatsMessage,
   type StatsRequestSchema,
   type StatsResponse,
@@ -21,15 +23,18 @@ import type {
   Age,
   CleanupOptions,
   CleanupResult,
+  DeleteResult,
   Generation,
   GroupBy,
   GroupStats,
   Image,
   ImageFilter,
   ListOptions,
+  PolicyStats,
   ProviderStats,
   Totals,
   TotalsOptions,
+  TrashedImage,
 } from './types.ts';
 
 const GROUPS: Record<GroupBy, GroupByMessage> = {
@@ -66,8 +71,22 @@ export function imageFrom(message: ImageMessage | undefined): Image {
     height: message.height,
     createTime: dateFrom(message.createTime) ?? new Date(0),
     pinned: message.pinned,
+    ...(message.expireTime && { expireTime: timestampDate(message.expireTime) }),
     ...(message.generation && { generation: generationFrom(message.generation) }),
   };
+}
+
+export function trashedImageFrom(message: ImageMessage): TrashedImage {
+  const { deleteTime, purgeTime } = message;
+  return {
+    ...imageFrom(message),
+    deleteTime: dateFrom(deleteTime) ?? new Date(0),
+    purgeTime: dateFrom(purgeTime) ?? new Date(0),
+  };
+}
+
+export function deleteResultFrom({ filename, deleted, reason, restorableUntil }: DeleteResultMessage): DeleteResult {
+  return { filename, deleted, reason, ...(restorableUntil && { restorableUntil: timestampDate(restorableUntil) }) };
 }
 
 function generationFrom(message: GenerationMessage): Generation {
@@ -129,6 +148,8 @@ export function cleanupFrom(message: CleanupResponse): CleanupResult {
     keptFuture: Number(message.keptFuture),
     dryRun: message.dryRun,
     more: message.more,
+    reasons: message.reasons.map(({ text, count, bytes }) => ({ text, count: Number(count), bytes: Number(bytes) })),
+    ...(message.restorableUntil && { restorableUntil: timestampDate(message.restorableUntil) }),
   };
 }
 
@@ -146,6 +167,20 @@ export function statsFrom(message: ProviderStatsMessage): ProviderStats {
     byDate: message.byDate.map(groupFrom),
     capacityBytes: numberFrom(message.capacityBytes),
     freeBytes: numberFrom(message.freeBytes),
+    trashCount: Number(message.trashCount),
+    trashBytes: Number(message.trashBytes),
+    policies: message.policies.map(policyFrom),
+  };
+}
+
+function policyFrom({ name, lastRun, nextRun, announced, lastCount, lastBytes }: PolicyStatsMessage): PolicyStats {
+  return {
+    name,
+    ...(lastRun && { lastRun: timestampDate(lastRun) }),
+    ...(nextRun && { nextRun: timestampDate(nextRun) }),
+    announced,
+    lastCount: Number(lastCount),
+    lastBytes: Number(lastBytes),
   };
 }
 

@@ -14,7 +14,6 @@ import {
 } from '../../gen/imagestorage/v1/maintenance_pb.ts';
 import { timestampOf } from './convert.ts';
 import { ImageStorageError } from './errors.ts';
-import type { CallLimits, Transport } from './transport.ts';
 import type {
   CopyEvent,
   CopyOptions,
@@ -23,7 +22,8 @@ import type {
   MaintenanceProgress,
   VerifyEvent,
   VerifyOptions,
-} from './types.ts';
+} from './maintenance-types.ts';
+import type { CallLimits, Transport } from './transport.ts';
 
 export async function* verify(
   transport: Transport,

@@ -1,5 +1,6 @@
 /** Sends a Save: header, chunks and trailer, and the same again on a retry. */
 import { createHash } from 'node:crypto';
+import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import { nanoid } from 'nanoid';
 import { Embedded, ImageStorage, type SaveResponse } from '../../gen/imagestorage/v1/image_storage_pb.ts';
 import { imageFrom, timestampOf } from './convert.ts';
@@ -37,18 +38,18 @@ export async function save(
     }
   };
   try {
-    const { image, replayed } = await retrying(
+    const { image, replayed, deleted } = await retrying(
       onlyIf(() => opened.rewindable(), backoff),
       attempt,
     );
-    return { ...imageFrom(image), replayed };
+    return { ...imageFrom(image), replayed, deleted };
   } finally {
     opened.close();
   }
 }
 
 function headerOf(metadata: ImageMetadata, options: SaveOptions, { declared }: OpenSource) {
-  const { provider, idempotencyKey, contentType, pinned, embedded = 'fill' } = options;
+  const { provider, idempotencyKey, contentType, pinned, embedded = 'fill', ttlMs, unlessDeleted } = options;
   return {
     metadata: { ...metadata, timestamp: timestampOf(metadata.timestamp) },
     provider,
@@ -56,6 +57,8 @@ function headerOf(metadata: ImageMetadata, options: SaveOptions, { declared }: O
     contentType,
     pinned,
     embedded: embedded === 'fill' ? Embedded.FILL : Embedded.IGNORE,
+    unlessDeleted,
+    ttl: ttlMs === undefined ? undefined : durationFromMs(ttlMs),
     ...declared,
   };
 }

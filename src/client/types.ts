@@ -48,8 +48,17 @@ export interface Image {
   createTime: Date;
   /** Spared by cleanup. */
   pinned: boolean;
+  /** When it goes as by a cleanup, unless it is pinned (`ttlMs`); unset: never. */
+  expireTime?: Date;
   /** The settings of the generation; unset where the parameters name none, and from a daemon of before them. */
   generation?: Generation;
+}
+
+/** An image in the trash. */
+export interface TrashedImage extends Image {
+  deleteTime: Date;
+  /** Until when `restore` can bring it back; a store without room may end it sooner. */
+  purgeTime: Date;
 }
 
 /** The settings of a generation, in one vocabulary for all generators; what the parameters do not name is unset. */
@@ -74,6 +83,8 @@ export interface Generation {
 export interface SavedImage extends Image {
   /** True when the idempotency key was used before; the rest is the result of that save. */
   replayed: boolean;
+  /** True when replayed, and the image was deleted since: it is in the trash, or gone. False from an older daemon. */
+  deleted: boolean;
 }
 
 /** The bytes of an image: in memory, in a file, or in a stream, which the save closes. */
@@ -101,6 +112,14 @@ export interface SaveOptions extends CallOptions, ProviderChoice {
    * into the file; `ignore`: the metadata is stored as sent. A daemon of before it reads nothing.
    */
   embedded?: 'fill' | 'ignore';
+  /**
+   * How long the image is wanted, in ms, at least 1,000: after it, and a day after the save at the earliest, the image goes
+   * as by a cleanup, unless it is pinned. Unset: for ever. An older daemon keeps it: the saved image has no `expireTime`
+   * then.
+   */
+  ttlMs?: number;
+  /** Rejects with DELETED_BEFORE, in place of `deleted` in the answer. An older daemon ignores it. */
+  unlessDeleted?: boolean;
   /** Called with the bytes of the image that were handed to the connection; starts again at 0 with each attempt. */
   onProgress?: (sentBytes: number) => void;
 }
@@ -174,12 +193,44 @@ export interface ListOptions extends CallOptions, ProviderChoice, ImageFilter {
   onHints?: (hints: Hint[]) => void;
 }
 
+export interface DeleteOptions extends CallOptions, ProviderChoice {
+  /** Deletes for good, past the trash and out of it. */
+  permanent?: boolean;
+}
+
 export interface DeleteResult {
   filename: string;
   /** True when this call deleted it. */
   deleted: boolean;
   /** IMAGE_NOT_FOUND, or the reason of the error for this filename; empty when deleted. */
   reason: string;
+  /** Until when `restore` can bring it back; unset: it is deleted for good. */
+  restorableUntil?: Date;
+}
+
+export interface RestoreResult {
+  filename: string;
+  /** True when this call brought it back. */
+  restored: boolean;
+  /** IMAGE_NOT_FOUND, NOT_DELETED (it is live), or the reason of the error for this filename; empty when restored. */
+  reason: string;
+}
+
+/** Which images of the trash to list. */
+export interface TrashOptions extends CallOptions, ProviderChoice {
+  /** As that of a list. */
+  query?: string;
+  /** 0 or unset means all. */
+  limit?: number;
+}
+
+/** Which images of the trash to delete for good. */
+export type PurgeOptions = CallOptions & ProviderChoice & ({ filenames: string | readonly string[] } | { all: true });
+
+/** The images that are gone. */
+export interface PurgeResult {
+  count: number;
+  bytes: number;
 }
 
 /** A point in time as its distance before now, by the daemon's clock. */
@@ -187,7 +238,7 @@ export interface Age {
   ageMs: number;
 }
 
-/** Requires at least one of olderThan, keepCount and keepBytes; each given one protects images. */
+/** Requires a policy, or at least one of olderThan, keepCount and keepBytes; each given one protects images. */
 export interface CleanupOptions extends CallOptions, ProviderChoice {
   /**
    * Protects images whose timestamp is not before this. Prefer an age, which does not depend on the clock of this
@@ -203,6 +254,10 @@ export interface CleanupOptions extends CallOptions, ProviderChoice {
   dryRun?: boolean;
   /** The most images to delete. */
   maxDeletes?: number;
+  /** Deletes for good, past the trash. */
+  permanent?: boolean;
+  /** A retention policy of the daemon's configuration, run now; provider, criteria and filters are those of the policy. */
+  policy?: string;
 }
 
 export interface CleanupResult {
@@ -217,6 +272,21 @@ export interface CleanupResult {
   dryRun: boolean;
   /** True when `maxDeletes` was reached and more images would be deleted. */
   more: boolean;
+  /** Why images go; together the same images as `deletedCount`. Empty from an older daemon. */
+  reasons: CleanupReason[];
+  /**
+   * Until when `restore` can bring the images back, of a dry run if it ran now; unset: they are deleted for good, or an
+   * older daemon answered.
+   */
+  restorableUntil?: Date;
+}
+
+/** How many images go for one reason. */
+export interface CleanupReason {
+  /** Such as `older than 30d, not among the last 1,000 of flux-schnell`. */
+  text: string;
+  count: number;
+  bytes: number;
 }
 
 export interface GroupStats {
@@ -270,7 +340,27 @@ export interface ProviderStats {
   byDate: GroupStats[];
   /** Of the file system; local stores only. */
   capacityBytes?: number;
+  /** With the bytes of the trash, which gives way. */
   freeBytes?: number;
+  /** Images in the trash, which are counted nowhere else. */
+  trashCount: number;
+  trashBytes: number;
+  /** The retention policies that apply to this provider. */
+  policies: PolicyStats[];
+}
+
+/** The runs of a retention policy on one provider. */
+export interface PolicyStats {
+  /** As the configuration names it. */
+  name: string;
+  /** Unset: never. */
+  lastRun?: Date;
+  nextRun?: Date;
+  /** True while its next run is the first that deletes: the last one was a dry run, or none was. */
+  announced: boolean;
+  /** Images that went by its last run, or would have gone by a dry run. */
+  lastCount: number;
+  lastBytes: number;
 }
 
 export interface ConnectOptions {
@@ -294,99 +384,3 @@ export interface ConnectOptions {
   /** Called before each wait for another attempt. */
   onRetry?: (error: ImageStorageError, delayMs: number) => void;
 }
-
-export interface MaintenanceProgress {
-  images: number;
-  /** 0 when unknown. */
-  totalImages: number;
-  bytes: number;
-  totalBytes: number;
-}
-
-export interface VerifyOptions extends CallOptions, ProviderChoice {
-  /** Reads all bytes and compares their sha256. */
-  deep?: boolean;
-  /** Restores records, adopts whole images without a record, and quarantines all else that does not belong here. */
-  repair?: boolean;
-  /** Deletes the records of images whose bytes are missing. */
-  forgetMissing?: boolean;
-}
-
-/** A part of a store that does not match the rest. */
-export interface Finding {
-  provider: string;
-  /** The full key, `outputs/…`. */
-  key: string;
-  /** Empty for foreign files. */
-  filename: string;
-  /** The contract's name in lower case: `bytes_missing`, `not_committed`, … */
-  problem: string;
-  /** `none`, `restored`, `adopted`, `quarantined` or `forgotten`. */
-  remedy: string;
-  /** Details in words, or empty. */
-  detail: string;
-}
-
-export interface VerifySummary {
-  images: number;
-  bytes: number;
-  findings: number;
-  remedied: number;
-  /** Objects that are too young to judge; only in a shared bucket. */
-  undecided: number;
-}
-
-export type VerifyEvent =
-  | { kind: 'progress'; progress: MaintenanceProgress }
-  | { kind: 'finding'; finding: Finding }
-  | { kind: 'summary'; summary: VerifySummary };
-
-export interface CopyOptions extends CallOptions {
-  /** The provider to read; empty means the default one. */
-  from: string;
-  /** The provider to write. */
-  to: string;
-  /** The name as it was sent, or its slug. */
-  model?: string;
-  category?: string;
-  /** Only images with a timestamp before this. */
-  before?: Date;
-  dryRun?: boolean;
-  /** Deletes each image from the source once the target has it and its bytes were read back. */
-  deleteSource?: boolean;
-  /** With `deleteSource`: for good, past the trash of the source. */
-  permanent?: boolean;
-  /**
-   * Copies also images that the target has deleted: restores one in its trash, and copies others under another short id,
-   * the same in every run.
-   */
-  bringBack?: boolean;
-  /** Images at once, 1 to 64; default 4. */
-  concurrency?: number;
-}
-
-/** An image that was not copied. */
-export interface CopyFailure {
-  filename: string;
-  reason: string;
-  message: string;
-}
-
-export interface CopySummary {
-  /** Images that were copied, or would be in a dry run. */
-  copied: number;
-  copiedBytes: number;
-  /** Images that the target had already. */
-  present: number;
-  failed: number;
-  /** Images that were deleted from the source. */
-  deleted: number;
-  dryRun: boolean;
-}
-
-export type CopyEvent =
-  | { kind: 'progress'; progress: MaintenanceProgress }
-  | { kind: 'failed'; failure: CopyFailure }
-  /** A store failed; the summary of the work until then. The error follows. */
-  | { kind: 'stopped'; summary: CopySummary }
-  | { kind: 'summary'; summary: CopySummary };

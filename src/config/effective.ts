@@ -1,7 +1,7 @@
 /** Reports every effective setting: its value, unless it is a secret, and its origin. */
 import * as z from 'zod';
 import type { Setting } from './layers.ts';
-import { type Config, PROVIDER_SETTINGS, SETTINGS } from './schema.ts';
+import { type Config, POLICY_SETTINGS, PROVIDER_SETTINGS, SETTINGS } from './schema.ts';
 
 export interface EffectiveSetting {
   /** `limits.maxSaves`, `providers.s3.bucket` */
@@ -23,7 +23,10 @@ export function effectiveSettings(config: Config, given: ReadonlyMap<string, Set
   const providers = Object.entries(config.providers).flatMap(([name, { type }]) =>
     [...PROVIDER_SETTINGS[type]!].map(([key, schema]) => [`providers.${name}.${key}`, schema] as const),
   );
-  return [...SETTINGS, ...providers].map(([path, schema]) => {
+  const policies = Object.keys(config.retention).flatMap((name) =>
+    [...POLICY_SETTINGS].map(([key, schema]) => [`retention.${name}.${key}`, schema] as const),
+  );
+  return [...SETTINGS, ...providers, ...policies].map(([path, schema]) => {
     const value = valueAt(config, path);
     const isSecret = schema.meta()?.writeOnly === true;
     return {

@@ -2,8 +2,9 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type Document, isNode, LineCounter, parseDocument } from 'yaml';
+import { POLICY_NAME, POLICY_NAMED, WITHOUT_RULE } from '../storage/domain/policy.ts';
 import { nearest } from './nearest.ts';
-import { PROVIDER_KEYS, SETTINGS } from './schema.ts';
+import { POLICY_SETTINGS, PROVIDER_KEYS, SETTINGS } from './schema.ts';
 
 /** One value as it was given. */
 export interface Setting {
@@ -112,22 +113,35 @@ export const variableOf = (path: string) => PREFIX + inVariable(path);
 
 const PATH_OF_VARIABLE = new Map([...SETTINGS.keys()].map((path) => [variableOf(path), path]));
 const KEY_OF_VARIABLE = new Map(PROVIDER_KEYS.map((key) => [inVariable(key), key]));
+const POLICY_KEYS = [...POLICY_SETTINGS.keys()];
+const POLICY_KEY_OF_VARIABLE = new Map(POLICY_KEYS.map((key) => [inVariable(key), key]));
 const PROVIDER_VARIABLE = /^IMAGE_STORAGE_PROVIDERS_([A-Z][A-Z0-9]*)_(\w+)$/;
+const POLICY_VARIABLE = /^IMAGE_STORAGE_RETENTION_([A-Z][A-Z0-9]*)_(\w+)$/;
 
 function pathOfVariable(name: string): string | undefined {
   const [, provider, variable = ''] = PROVIDER_VARIABLE.exec(name) ?? [];
   const key = KEY_OF_VARIABLE.get(variable);
-  return provider && key ? `providers.${provider.toLowerCase()}.${key}` : PATH_OF_VARIABLE.get(name);
+  if (provider && key) return `providers.${provider.toLowerCase()}.${key}`;
+  const [, policy, ofPolicy = ''] = POLICY_VARIABLE.exec(name) ?? [];
+  const policyKey = POLICY_KEY_OF_VARIABLE.get(ofPolicy);
+  return policy && policyKey ? `retention.${policy.toLowerCase()}.${policyKey}` : PATH_OF_VARIABLE.get(name);
 }
 
 function variablesLike(name: string): string[] {
-  const provider = PROVIDER_VARIABLE.exec(name)?.[1]?.toLowerCase() ?? 'local';
-  return knownPaths(provider).map(variableOf);
+  const provider = PROVIDER_VARIABLE.exec(name)?.[1]?.toLowerCase();
+  const policy = POLICY_VARIABLE.exec(name)?.[1]?.toLowerCase();
+  return knownPaths(['providers', provider ?? 'local'], ['retention', policy ?? 'name']).map(variableOf);
 }
 
-/** Returns every path that can be set, including those of this provider. */
-function knownPaths(provider: string): string[] {
-  return [...SETTINGS.keys(), ...PROVIDER_KEYS.map((key) => `providers.${provider}.${key}`)];
+/** Returns every path that can be set; of providers and policies, those of the ones that the keys begin with. */
+function knownPaths(...around: (readonly string[])[]): string[] {
+  const nameIn = (root: string) => around.find(([first]) => first === root)?.[1];
+  const [provider, policy] = [nameIn('providers') ?? 'local', nameIn('retention')];
+  return [
+    ...SETTINGS.keys(),
+    ...PROVIDER_KEYS.map((key) => `providers.${provider}.${key}`),
+    ...(policy === undefined ? [] : POLICY_KEYS.map((key) => `retention.${policy}.${key}`)),
+  ];
 }
 
 /** Reads a YAML file. Reports only place and code of a syntax error: the parser's message may quote a secret. */
@@ -170,7 +184,7 @@ function shownPath(keys: string[]): string {
 
 /** Returns the setting that these keys nest below, or undefined. */
 function settingAround(keys: string[]): string | undefined {
-  const known = knownPaths(keys[0] === 'providers' ? (keys[1] ?? 'local') : 'local');
+  const known = knownPaths(keys);
   const paths = keys.slice(0, -1).map((_, last) => keys.slice(0, last + 1).join('.'));
   return paths.find((path) => known.includes(path));
 }
@@ -207,11 +221,14 @@ function problemOf(keys: string[], value: unknown): string | undefined {
   if (!keys.every((key) => KEY.test(key))) return 'no name of a setting: behind that come a colon and a space';
   if (keys.some((key) => key.includes('.'))) return 'must be nested, one key a level';
   const path = keys.join('.');
-  const [root, key = 'local'] = keys;
-  const provider = root === 'providers' ? key : 'local';
-  const known = knownPaths(provider);
-  if (root === 'providers' && !PROVIDER_NAME.test(provider))
+  const [root, name] = keys;
+  const known = knownPaths(keys);
+  if (root === 'providers' && name !== undefined && !PROVIDER_NAME.test(name))
     return 'a provider is named by lower-case letters and digits';
+  if (root === 'retention' && name !== undefined && !POLICY_NAME.test(name)) return POLICY_NAMED;
+  // Like any other without a rule: it must not be there for nothing.
+  if (root === 'retention' && keys.length === 2 && isNothing(value)) return `keepWithin ${WITHOUT_RULE}`;
+  if (path === 'retention') return isNothing(value) ? undefined : 'must be a mapping of policies by their names';
   if (known.includes(path)) return undefined;
   if (settingAround(keys) !== undefined) return 'must be one value, with nothing below it';
   if (known.some((other) => other.startsWith(`${path}.`)))

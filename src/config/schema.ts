@@ -1,7 +1,8 @@
 /** Every setting: its name, type, bounds, default and meaning. */
 import * as z from 'zod';
 import { ADDRESS_FORMS, DEFAULT_ADDRESS, parseAddress } from '../address.ts';
-import { type AnyProviderConfig, DEFAULT_LIMITS } from '../storage/domain/config.ts';
+import { type AnyProviderConfig, DEFAULT_LIMITS, type PolicySettings } from '../storage/domain/config.ts';
+import { policySettings } from '../storage/domain/policy.ts';
 import {
   byteSize,
   count,
@@ -118,6 +119,8 @@ const http = z.strictObject({
     .describe('How long a browser may keep an image, in seconds. Default: 31536000.'),
 });
 
+const RETENTION =
+  'What goes by itself, by name: each policy deletes the images that none of its rules keeps, but no pinned one. Default: none.';
 const PROVIDERS = 'Where images go, by name: lower-case letters and digits. Default: one named local.';
 
 export const settings = z.strictObject({
@@ -163,10 +166,14 @@ export const settings = z.strictObject({
     .transform((values) => ({ ...values, saveQueueMs: values.firstMessageSeconds * 1000 }))
     .prefault({}),
   http: http.prefault({}),
+  retention: z.record(z.string(), policySettings).default({}).describe(RETENTION),
   log: log.prefault({}),
 });
 
-export type Config = Omit<z.output<typeof settings>, 'providers'> & { providers: Record<string, AnyProviderConfig> };
+export type Config = Omit<z.output<typeof settings>, 'providers' | 'retention'> & {
+  providers: Record<string, AnyProviderConfig>;
+  retention: Record<string, PolicySettings>;
+};
 
 /** The settings of providers in a file: all optional, since variables and flags may set them. For editors only. */
 const inFile = new Map(TYPES.map(({ type, settings }) => [type, partlyGiven(type, settings.shape)]));
@@ -190,7 +197,7 @@ function partlyGiven(type: string, shape: z.ZodRawShape): z.ZodObject {
 
 type SettingsByPath = ReadonlyMap<string, z.ZodType>;
 
-const { providers: _, limits: __, ...others } = settings.shape;
+const { providers: _, limits: __, retention: ___, ...others } = settings.shape;
 
 /** Each setting outside the providers by its path, such as `limits.maxSaves`. */
 export const SETTINGS: SettingsByPath = new Map([...byPath(others), ...byPath(limits.shape, 'limits.')]);
@@ -199,6 +206,9 @@ export const SETTINGS: SettingsByPath = new Map([...byPath(others), ...byPath(li
 export const PROVIDER_SETTINGS: Readonly<Record<string, SettingsByPath>> = Object.fromEntries(
   TYPES.map((type) => [type.type, new Map(byPath(type.settings.shape))]),
 );
+
+/** Each setting of a retention policy by its name, such as `keepWithin`. */
+export const POLICY_SETTINGS: SettingsByPath = new Map(byPath(policySettings.shape));
 
 /** Yields the settings of a shape, including those of nested objects, which have defaults of their own. */
 function* byPath(shape: z.ZodRawShape, prefix = ''): Generator<[path: string, schema: z.ZodType]> {

@@ -62,16 +62,14 @@ function refusal(why: string): ToolError {
   );
 }
 
-export const confirmToken = z
-  .string()
-  .optional()
-  .describe('Leave it out to get the plan; give the one of the plan, with the same arguments, to carry it out');
+export const confirmToken = z.string().optional().describe('That of the plan, with the same arguments, carries it out');
 
 /** The output of every destructive tool besides its plan. */
 export const confirmationOutput = {
-  deleted: z.boolean().describe('False: this is the plan, nothing was deleted'),
-  confirm_token: z.string().optional().describe('Confirms this plan; missing where nothing would be deleted'),
+  deleted: z.boolean().describe('False: this is the plan'),
+  confirm_token: z.string().optional(),
   next_step: z.string().optional(),
+  restorable_until: z.string().optional().describe('By restore_images; missing: they go for good'),
 };
 
 interface Deletion {
@@ -81,22 +79,25 @@ interface Deletion {
   plan: Plan;
   /** Output beside the plan, which may change without making it another plan. */
   remarks?: object;
+  /** Until when the images could be brought back; unset: they would go for good, which is another plan. */
+  restorableUntil?: Date | undefined;
   act(): Promise<object>;
 }
 
 /** Returns the plan and its token; acts instead when it is given that token. */
 export async function planThenAct(
   confirmations: Confirmations,
-  { subject, token, plan, remarks, act }: Deletion,
+  { subject: target, token, plan, remarks, restorableUntil, act }: Deletion,
 ): Promise<object> {
+  const subject = [...target, restorableUntil === undefined];
   if (token !== undefined) {
     confirmations.check(token, subject, plan);
     return { ...(await act()), deleted: true };
   }
-  const answer = { ...plan, ...remarks, deleted: false };
+  const answer = { ...plan, ...remarks, restorableUntil, deleted: false };
   if (plan.count === 0) return { ...answer, nextStep: 'Nothing would be deleted.' };
   const nextStep =
-    'Nothing was deleted yet. Show the user what would go; ' +
+    `Nothing was deleted yet. Show the user what would go, ${restorableUntil ? 'and until when it can be brought back' : 'for good'}; ` +
     `if they agree, call again with the same arguments and confirm_token within ${TOKEN_MINUTES} minutes.`;
   return { ...answer, confirmToken: confirmations.tokenFor(subject, plan), nextStep };
 }

@@ -9,10 +9,11 @@ export class ToolError extends Error {
 /** gRPC status codes. */
 const INVALID_ARGUMENT = 3;
 const DEADLINE_EXCEEDED = 4;
+const UNIMPLEMENTED = 12;
 const UNAVAILABLE = 14;
 
 const ADVICE: Record<string, string> = {
-  IMAGE_NOT_FOUND: 'list_images finds filenames; it may be in another provider.',
+  IMAGE_NOT_FOUND: 'list_images finds filenames; it may be in another provider, or in the trash (list_trash).',
   PROVIDER_NOT_FOUND: 'storage_stats with provider "*" names the providers.',
   CLEANUP_WITHOUT_CRITERION: 'Give older_than, keep_count or keep_bytes.',
   MESSAGE_TOO_LARGE: 'Call again with less text.',
@@ -28,9 +29,15 @@ const ADVICE: Record<string, string> = {
  */
 export function explain(error: unknown, address: string): string {
   if (error instanceof ToolError) return error.message;
+  if (isOlder(error)) return `${error.message[0]?.toUpperCase()}${error.message.slice(1)}.`;
   if (error instanceof ImageStorageError) return `${messageOf(error, address)} ${adviceFor(error)}`;
   console.error(error);
   return 'Internal error of the MCP server; its log says more. Trying again may help, otherwise tell the user.';
+}
+
+/** Returns whether the daemon is older than the call; the client says so in the message. */
+function isOlder(error: unknown): error is ImageStorageError {
+  return error instanceof ImageStorageError && error.code === UNIMPLEMENTED && error.httpStatus === undefined;
 }
 
 /** Returns the message, without gRPC's texts about connections, which mean little to users. */

@@ -15,7 +15,7 @@ export function filterFields(dates: DateReader) {
     tags: z.array(z.string()).optional().describe('Tags that must all be there'),
     pinned: z.boolean().optional().describe('Only pinned images, or only those that are not'),
     since: instant(dates.parseInstant, 'Generated at this time or later'),
-    until: instant(dates.parseRangeEnd, 'Generated before this time (a date includes that day)'),
+    until: instant(dates.parseRangeEnd, 'Generated before this time (a date includes that day)', ''),
   };
 }
 

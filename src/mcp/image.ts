@@ -8,12 +8,6 @@ const MAX_LISTED_PROMPT = 300;
 const MAX_PARAMETERS = 16_384;
 
 export const natural = z.int().min(0);
-export const filename = z.string().describe('The filename of the image, as list_images gives it');
-export const oneProvider = z.string().optional().describe('The provider that keeps it; default: the default provider');
-export const anyProvider = z
-  .string()
-  .optional()
-  .describe('The provider to look at, "*" is all of them; default: the default provider');
 
 export const summarySchema = z.object({
   filename: z.string(),
@@ -35,6 +29,7 @@ export const detailsSchema = summarySchema.extend({
   path: z.string().describe('The file where the daemon runs; empty for object stores'),
   sha256: z.string(),
   create_time: z.string().describe('When it was stored, RFC 3339 in UTC'),
+  expire_time: z.string().optional().describe('When it goes as by a cleanup, unless it is pinned'),
   generation: z
     .object({
       negative_prompt: z.string().optional(),

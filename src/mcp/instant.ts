@@ -11,9 +11,10 @@ export interface DateReader {
   parseRangeEnd(text: string): Date;
 }
 
-const FORMS = 'RFC 3339, a date (UTC) or an age such as 12h, 30d, 2w';
+const FORMS = ': RFC 3339, a date (UTC) or an age such as 12h, 30d, 2w';
 
-export function instant<T extends Date | Age>(parse: (text: string) => T, meaning?: string) {
+/** `forms` is empty where an argument before has said them. */
+export function instant<T extends Date | Age>(parse: (text: string) => T, meaning?: string, forms = FORMS) {
   const schema = z
     .string()
     .transform((text, { issues }) => {
@@ -25,5 +26,5 @@ export function instant<T extends Date | Age>(parse: (text: string) => T, meanin
       }
     })
     .optional();
-  return meaning === undefined ? schema : schema.describe(`${meaning}: ${FORMS}`);
+  return meaning === undefined ? schema : schema.describe(`${meaning}${forms}`);
 }

@@ -11,6 +11,8 @@ import { addCleanupImages } from './tools/cleanup-images.ts';
 import { addDeleteImages } from './tools/delete-images.ts';
 import { addGetImage } from './tools/get-image.ts';
 import { addListImages } from './tools/list-images.ts';
+import { addListTrash } from './tools/list-trash.ts';
+import { addRestoreImages } from './tools/restore-images.ts';
 import { addSaveImage } from './tools/save-image.ts';
 import { addStorageStats } from './tools/storage-stats.ts';
 import { addUpdateImage } from './tools/update-image.ts';
@@ -58,5 +60,7 @@ function createServer(options: McpOptions, confirmations: Confirmations): McpSer
   addUpdateImage(addTool, client);
   addCleanupImages(addTool, client, confirmations, dates);
   addDeleteImages(addTool, client, confirmations);
+  addListTrash(addTool, client);
+  addRestoreImages(addTool, client);
   return server;
 }

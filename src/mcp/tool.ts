@@ -10,7 +10,7 @@ export interface Tool<Input extends z.ZodObject, Output extends z.ZodObject> {
   name: string;
   title: string;
   description: string;
-  annotations: Required<Omit<ToolAnnotations, 'title'>>;
+  annotations: Omit<ToolAnnotations, 'title'>;
   input: Input;
   /** In the contract's names; fields that it does not name are left out of the answer. */
   output: Output;
@@ -26,8 +26,9 @@ export interface Answer {
 
 export type AddTool = <Input extends z.ZodObject, Output extends z.ZodObject>(tool: Tool<Input, Output>) => void;
 
-export const READS = { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false };
-export const SAVES = { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: false };
+// What reads is idempotent; what is not said to be is not.
+export const READS = { readOnlyHint: true, destructiveHint: false, openWorldHint: false };
+export const SAVES = { readOnlyHint: false, destructiveHint: false, openWorldHint: false };
 export const UPDATES = { readOnlyHint: false, destructiveHint: false, idempotentHint: true, openWorldHint: false };
 export const DELETES = { readOnlyHint: false, destructiveHint: true, idempotentHint: true, openWorldHint: false };
 

@@ -15,6 +15,9 @@ const LEVEL_OF_CODE: Partial<Record<StatusCode, Level>> = {
   Unavailable: 'warn',
 };
 
+/** Those of these codes that concern only the caller. */
+const OF_THE_CALLER: readonly (string | undefined)[] = ['MESSAGE_TOO_LARGE', 'DELETED_BEFORE'];
+
 export interface CallOptions {
   log: Logger;
   method: string;
@@ -49,7 +52,7 @@ export function startCall({ log, method, signal, statusOf }: CallOptions): Call 
       const status = endOf(error);
       const { code, message, cause } = status;
       const reason = cause instanceof StorageError ? cause.reason : undefined;
-      const level = (reason !== 'MESSAGE_TOO_LARGE' && LEVEL_OF_CODE[code]) || 'info';
+      const level = (!OF_THE_CALLER.includes(reason) && LEVEL_OF_CODE[code]) || 'info';
       const why = level === 'info' ? { problem: message } : { err: cause };
       log[level]({ method, code, reason, ms: elapsedMs(), ...why }, 'call failed');
       return status;

@@ -13,6 +13,7 @@ import {
   type ListRequest,
   type ListTrashRequest,
   Order,
+  type PolicyStatsSchema,
   type ProviderStatsSchema,
   type PurgeRequest,
   type SaveHeader,
@@ -35,6 +36,7 @@ import type {
   ImageFilter,
   Instant,
   ListOptions,
+  PolicyStatistics,
   ProviderStatistics,
   PurgeOptions,
   SaveOptions,
@@ -156,6 +158,7 @@ function orderOf(order: Order): ListOptions['order'] {
 export function cleanupOptionsOf(request: CleanupRequest): CleanupOptions<Instant> & ProviderChoice {
   return {
     provider: request.provider,
+    policy: request.policy || undefined,
     // The age by this daemon's clock; the date beside it is that of the client's, for daemons that know no age.
     olderThan: ageOf('older_than_age', request.olderThanAge) ?? dateOf('older_than', request.olderThan),
     keepCount: request.keepCount,
@@ -250,6 +253,23 @@ export function statisticsFrom(statistics: ProviderStatistics): MessageInitShape
     freeBytes: freeBytes === undefined ? undefined : BigInt(freeBytes),
     trashCount: BigInt(statistics.trashCount),
     trashBytes: BigInt(statistics.trashBytes),
+    policies: statistics.policies.map(policyFrom),
+  };
+}
+
+function policyFrom({
+  lastRun,
+  nextRun,
+  lastCount,
+  lastBytes,
+  ...rest
+}: PolicyStatistics): MessageInitShape<typeof PolicyStatsSchema> {
+  return {
+    ...rest,
+    lastRun: lastRun && timestampFromDate(lastRun),
+    nextRun: nextRun && timestampFromDate(nextRun),
+    lastCount: BigInt(lastCount),
+    lastBytes: BigInt(lastBytes),
   };
 }
 

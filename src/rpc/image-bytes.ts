@@ -6,7 +6,7 @@ import type { Generation, StorageItem } from '../storage/domain/image.ts';
 
 const KEPT_BYTES = 512 * 1024;
 /** An image without its texts: tags, lengths, numbers and the hash. */
-const FIXED_BYTES = 256;
+const FIXED_BYTES = 320;
 /** The longest text whose length takes one byte whatever its characters are, and the shortest that takes two. */
 const SHORT_CHARS = 42;
 const MEDIUM_CHARS = 128;
@@ -33,6 +33,9 @@ const IMAGE = {
   pinned: 13,
   key: 14,
   generation: 15,
+  expireTime: 17,
+  deleteTime: 18,
+  purgeTime: 19,
 } as const;
 /** The fields of ImageMetadata. */
 const METADATA = { prompt: 1, model: 2, timestamp: 3, category: 4, parametersJson: 5, tags: 6 } as const;
@@ -129,10 +132,14 @@ function image(item: StorageItem): void {
   time(IMAGE.createTime, item.createTime);
   integer(IMAGE.pinned, Number(item.pinned));
   text(IMAGE.key, item.key);
-  const described = item.generation;
-  if (described === undefined) return;
-  tag(IMAGE.generation, BYTES);
-  message(() => generation(described));
+  const { generation: described, expireTime, deleteTime, purgeTime } = item;
+  if (described !== undefined) {
+    tag(IMAGE.generation, BYTES);
+    message(() => generation(described));
+  }
+  if (expireTime !== undefined) time(IMAGE.expireTime, expireTime);
+  if (deleteTime !== undefined) time(IMAGE.deleteTime, deleteTime);
+  if (purgeTime !== undefined) time(IMAGE.purgeTime, purgeTime);
 }
 
 function generation({ negativePrompt, seed, steps, cfg, sampler, scheduler, loras, width, height }: Generation): void {
@@ -230,7 +237,7 @@ function message(write: () => void): void {
 }
 
 function tag(no: number, wireType: number): void {
-  bytes[at++] = (no << 3) | wireType;
+  varint((no << 3) | wireType);
 }
 
 /** Below 2 ** 53; none is negative. */

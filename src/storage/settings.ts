@@ -1,15 +1,18 @@
 /** Completes the configuration of a storage as its user writes it: fills in defaults, and checks names and folders. */
 import { resolve, sep } from 'node:path';
+import type * as z from 'zod';
 import {
   type AnyProviderConfig,
   DEFAULT_LIMITS,
   DEFAULT_PROVIDERS,
+  type PolicySettings,
   type ProviderConfig,
   type ProviderSettings,
   type StorageConfig,
   type StorageLimits,
 } from './domain/config.ts';
 import { StoreOpenError } from './domain/errors.ts';
+import { POLICY_NAME, POLICY_NAMED, type Policy, policyOf, policySettings } from './domain/policy.ts';
 import { PROVIDER_TYPES, providerTypeOf } from './factory.ts';
 
 export interface Settings {
@@ -17,6 +20,8 @@ export interface Settings {
   providers: ReadonlyMap<string, ProviderConfig>;
   publicUrl: string;
   limits: StorageLimits;
+  /** With the provider of each, or `*`. */
+  policies: readonly (Policy & { provider: string })[];
 }
 
 /** Thrown for a setting with which no store can be opened. */
@@ -33,6 +38,7 @@ export class SettingError extends StoreOpenError {
 }
 
 const NAME = /^[a-z][a-z0-9]*$/;
+const ALL = '*';
 
 /** Returns the name that an alias stands for, or the name itself. */
 export function withoutAlias(name: string): string {
@@ -40,7 +46,8 @@ export function withoutAlias(name: string): string {
 }
 
 /** Returns the complete settings, with absolute folders. Throws a SettingError that names the key at fault. */
-export function withDefaults({ defaultProvider, providers, publicUrl = '', limits }: StorageConfig): Settings {
+export function withDefaults(config: StorageConfig): Settings {
+  const { providers, publicUrl = '', limits, retention = {} } = config;
   const checked = new Map<string, ProviderConfig>();
   for (const [key, settings] of Object.entries(providers ?? DEFAULT_PROVIDERS)) {
     const name = withoutAlias(key);
@@ -50,12 +57,31 @@ export function withDefaults({ defaultProvider, providers, publicUrl = '', limit
   }
   checkFolders(checked);
   checkRoots(checked);
+  const defaultProvider = defaultProviderOf(config.defaultProvider, [...checked.keys()]);
   return {
-    defaultProvider: defaultProviderOf(defaultProvider, [...checked.keys()]),
+    defaultProvider,
     providers: checked,
     publicUrl,
     limits: { ...DEFAULT_LIMITS, ...limits },
+    policies: Object.entries(retention).map(([name, policy]) => checkPolicy(name, policy, defaultProvider, checked)),
   };
+}
+
+function checkPolicy(
+  name: string,
+  given: PolicySettings,
+  defaultProvider: string,
+  providers: ReadonlyMap<string, unknown>,
+): Policy & { provider: string } {
+  const path = `retention.${name}`;
+  if (!POLICY_NAME.test(name)) throw refused(path, POLICY_NAMED);
+  const policy = policyOf(name, parsed(path, policySettings, given, 'unknown for a policy') as PolicySettings);
+  const provider = policy.provider === undefined ? defaultProvider : withoutAlias(policy.provider);
+  if (provider === ALL || providers.has(provider)) return { ...policy, provider };
+  throw refused(
+    `${path}.provider`,
+    `no provider is named "${provider}"; configured: ${[...providers.keys()].join(', ')}`,
+  );
 }
 
 /**
@@ -85,13 +111,17 @@ function checkProvider(path: string, name: string, given: ProviderSettings): Pro
     const known = PROVIDER_TYPES.map((candidate) => candidate.type).join(', ');
     throw refused(`${path}.type`, `"${type}" is no type of provider; there are ${known}`);
   }
-  const { data, error } = provider.settings.safeParse({ ...given, type });
-  const [issue] = error?.issues ?? [];
-  if (issue?.code === 'unrecognized_keys') {
-    throw refused([path, ...issue.path, issue.keys[0]].join('.'), 'unknown for a provider of this type');
-  }
-  if (issue !== undefined) throw refused([path, ...issue.path].join('.'), issue.message);
+  const data = parsed(path, provider.settings, { ...given, type }, 'unknown for a provider of this type');
   return withAbsoluteFolder(data as unknown as ProviderConfig, process.cwd());
+}
+
+/** Throws a SettingError for the first problem. */
+function parsed(path: string, settings: z.ZodObject, given: object, unknown: string): object {
+  const { data, error } = settings.safeParse(given);
+  const [issue] = error?.issues ?? [];
+  if (issue?.code === 'unrecognized_keys') throw refused([path, ...issue.path, issue.keys[0]].join('.'), unknown);
+  if (issue !== undefined) throw refused([path, ...issue.path].join('.'), issue.message);
+  return data as object;
 }
 
 /** Resolves a relative folder against `cwd`. */

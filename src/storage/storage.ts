@@ -1,8 +1,8 @@
 /** The facade: opens all providers of a configuration, and forwards each call to one by name or to all of them. */
-
+import { types } from 'node:util';
 import { examineProviders, type ProviderCheck } from './doctor/doctor.ts';
 import type { BucketSettings, ProviderConfig, StorageConfig } from './domain/config.ts';
-import { resolveInstant } from './domain/dates.ts';
+import { parseAge, resolveInstant } from './domain/dates.ts';
 import { invalidField, namedError, partlyDone, StorageError, StoreOpenError } from './domain/errors.ts';
 import { MAX_GROUPS } from './domain/groups.ts';
 import type { Logger } from './domain/logger.ts';
@@ -16,7 +16,7 @@ import { addTotals, checkTotals } from './lists/totals.ts';
 import { copyImages } from './maintenance/copy.ts';
 import { inTurn } from './maintenance/verify.ts';
 import { openOptional, type ProviderHandle } from './providers/optional-provider.ts';
-import { checkCleanup, sumOf } from './retention/cleanup.ts';
+import { checkCleanup, checkPolicyAlone, policyNotFound, sumOf } from './retention/cleanup.ts';
 import { type Settings, withDefaults, withoutAlias } from './settings.ts';
 import type { PageReader, ProviderChoice, ProviderContext, Storage, StorageProvider } from './types.ts';
 
@@ -59,7 +59,7 @@ export async function openStorage(config: StorageConfig, dependencies: Surroundi
     await closeAll(handles);
     throw failed.reason;
   }
-  return facade(handles, settings.defaultProvider, dependencies.now ?? Date.now);
+  return facade(handles, settings, dependencies.now ?? Date.now);
 }
 
 /**
@@ -145,11 +145,16 @@ function contextOf(name: string, settings: Settings, dependencies: Surroundings)
     shortId,
     onFatal: () => undefined,
     failpoint: () => undefined,
+    policies: settings.policies.filter(({ provider }) => provider === name || provider === ALL),
     ...dependencies,
   };
 }
 
-function facade(handles: Map<string, ProviderHandle>, defaultProvider: string, now: () => number): Storage {
+function facade(
+  handles: Map<string, ProviderHandle>,
+  { defaultProvider, policies }: Settings,
+  now: () => number,
+): Storage {
   const one = (name = '', field = 'provider'): StorageProvider => {
     if (name === ALL) throw invalidField(field, 'one provider is meant here, not all of them');
     const handle = handles.get(name === '' ? defaultProvider : withoutAlias(name));
@@ -167,6 +172,13 @@ function facade(handles: Map<string, ProviderHandle>, defaultProvider: string, n
     const whole = { ...checked, limit: MAX_GROUPS };
     return addTotals(await Promise.all(all().map((each) => named(each.name, each.totals(whole)))), checked);
   };
+  const cleanUpBy = ({ provider = '', ...options }: CleanupOptions & ProviderChoice): Promise<CleanupResult> => {
+    if (provider !== '') throw invalidField('provider', 'must be empty beside a policy, which names its own');
+    checkPolicyAlone(options);
+    const policy = policies.find(({ name }) => name === options.policy);
+    if (policy === undefined) throw policyNotFound();
+    return policy.provider === ALL ? cleanUpEach(all(), options) : one(policy.provider).cleanup(options);
+  };
   return {
     save: async (source, metadata, options) => one(options?.provider).save(source, metadata, options),
     get: async (filename, options) => one(options?.provider).get(filename, options),
@@ -180,8 +192,11 @@ function facade(handles: Map<string, ProviderHandle>, defaultProvider: string, n
     list: (options = {}) => createListing(() => readers(options.provider), options, now),
     async cleanup({ olderThan: given, ...rest }) {
       const olderThan = given === undefined ? undefined : resolveInstant('older_than', given, new Date(now()));
-      const options = { ...rest, olderThan };
-      return rest.provider === ALL ? cleanUpAll(all, options, now()) : one(rest.provider).cleanup(options);
+      const options = { ...rest, olderThan, olderThanAgeMs: ageOf(given) };
+      if (rest.policy !== undefined) return cleanUpBy(options);
+      if (rest.provider !== ALL) return one(rest.provider).cleanup(options);
+      checkCleanup(options, now());
+      return cleanUpEach(all(), options);
     },
     async getStatistics(choice) {
       if (choice !== ALL) return [await one(choice).getStatistics()];
@@ -212,9 +227,13 @@ function opened(handle: ProviderHandle, told: (provider: string, cause: unknown)
   }
 }
 
-async function cleanUpAll(all: () => StorageProvider[], options: CleanupOptions, now: number): Promise<CleanupResult> {
-  checkCleanup(options, now);
-  const providers = all();
+/** Returns the age that the instant was given as; undefined where it was another form. */
+function ageOf(instant: Instant | undefined): number | undefined {
+  if (typeof instant === 'string') return parseAge(instant)?.ageMs;
+  return instant === undefined || types.isDate(instant) ? undefined : instant.ageMs;
+}
+
+async function cleanUpEach(providers: StorageProvider[], options: CleanupOptions): Promise<CleanupResult> {
   await Promise.all(providers.map((provider) => named(provider.name, checkServing(provider))));
   const results: CleanupResult[] = [];
   try {

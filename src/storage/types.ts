@@ -4,6 +4,7 @@ import type { StorageLimits } from './domain/config.ts';
 import type { ImageMetadata, StorageItem, StorageResult, StoredImage } from './domain/image.ts';
 import type { Logger } from './domain/logger.ts';
 import type { CopyEvent, CopyOptions, StoredState, VerifyEvent, VerifyOptions } from './domain/maintenance.ts';
+import type { Policy } from './domain/policy.ts';
 import type { ImageRecord } from './domain/record.ts';
 import type {
   ByteBatch,
@@ -142,9 +143,9 @@ export interface StorageProvider extends PageReader, Maintainable {
   /** Lists the images that match, newest first by default. Rejects with CATALOG_REBUILDING or STORE_REPLACED. */
   list(options?: ListOptions): ImageList;
   /**
-   * Deletes the images that match the filters and that neither a criterion nor a pin protects, oldest first. Rejects
-   * with CLEANUP_WITHOUT_CRITERION, FIELD_INVALID or CATALOG_REBUILDING; an error after the first delete has
-   * `outcomeUnknown`.
+   * Deletes the images that match the filters and that neither a criterion nor a pin protects, oldest first; by a policy
+   * none that came less than a day ago. Rejects with CLEANUP_WITHOUT_CRITERION, FIELD_INVALID, POLICY_NOT_FOUND or
+   * CATALOG_REBUILDING; an error after the first delete has `outcomeUnknown`.
    */
   cleanup(options: CleanupOptions): Promise<CleanupResult>;
   /** Returns counts and sizes of all images, in total and by group. Rejects as `list` does. */
@@ -210,8 +211,10 @@ export interface ProviderContext {
   log: Logger;
   /** Returns the current time in ms since 1970. */
   now: () => number;
-  /** Returns the time that has passed, in ms from any origin; default: that of the process. */
+  /** Returns the time that has passed, in ms from any origin; it never jumps. Default: that of the process. */
   elapsed?: () => number;
+  /** The retention policies that apply to this provider; default none. */
+  policies?: readonly Policy[];
   /** Returns a new short id: 6 characters of `[0-9a-z]`. */
   shortId: () => string;
   /** Called when the store must not continue; the daemon exits with 74. */
@@ -222,6 +225,11 @@ export interface ProviderContext {
   failpoint: (step: string) => void;
   /** Rebuilds the catalog from the records, even when it is sound; default false. */
   rebuildCatalog?: boolean;
+  /**
+   * `upgrade`: a bucket that others use gets a trash, too · `downgrade`: a store whose trash is empty is left to versions
+   * without one when it closes. Requires that no other daemon uses it.
+   */
+  formatChange?: 'upgrade' | 'downgrade';
   /** Fires when no caller waits for the provider to open any more; the attempt should then fail soon. */
   signal?: AbortSignal;
   /** How long `close` waits for requests to a bucket, in ms; default 60,000. The next start settles those it aborts. */
@@ -260,7 +268,7 @@ export interface Storage {
   listTrash(options?: TrashOptions & ProviderChoice): ImageList;
   purge(options: PurgeOptions & ProviderChoice): Promise<PurgeResult>;
   list(options?: ListOptions<Instant> & ProviderChoice): ImageList;
-  /** With `*`, deletes nothing unless every provider serves. */
+  /** With `*` or a policy, deletes nothing unless every provider of it serves. */
   cleanup(options: CleanupOptions<Instant> & ProviderChoice): Promise<CleanupResult>;
   /** Returns one entry for each selected provider. */
   getStatistics(provider?: string): Promise<ProviderStatistics[]>;

@@ -13,16 +13,17 @@ import { memoryObjects, memoryStorage } from '../../src/storage/providers/memory
 import { type ObjectStorageOptions, openObjectStorage } from '../../src/storage/providers/object-storage.ts';
 import { foldS3Error } from '../../src/storage/s3/errors.ts';
 import { describeProvider, openMain } from '../providers/provider-suite.ts';
+import type { OpenOptions } from '../providers/tested-provider.ts';
 import { contextOf, strayObjects } from '../support/bucket.ts';
 import { chunked, collect } from '../support/bytes.ts';
 import { pngOf } from '../support/images.ts';
 
-function openMemory({ shortIds }: { shortIds?: string[] } = {}) {
+function openMemory(options: OpenOptions = {}) {
   const bucket: MemoryBucket = new Map();
   return openMain({
     settings: (stateDir) => ({ type: 'memory', bucket, stateDir }),
     leftovers: async (_, stateDir) => [...strayObjects(bucket), ...(await spooled(stateDir))],
-    shortIds,
+    ...options,
   });
 }
 
@@ -31,6 +32,7 @@ const spooled = (stateDir: string) => readdir(join(stateDir, 'spool', 'main'));
 describeProvider('memory', {
   open: openMemory,
   storageType: 'memory',
+  hasTrash: true,
   urlOf: (key) => new RegExp(`^memory:///${key}$`),
 });
 

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { type OpenStore, openStore } from '../../src/storage/bucket/open.ts';
+import { purgeDue } from '../../src/storage/bucket/purge-due.ts';
 import { resolveOperations } from '../../src/storage/bucket/recover.ts';
 import { BUCKET_TOMBSTONE_MS, sweep } from '../../src/storage/bucket/sweep.ts';
 import type { FoundRecord } from '../../src/storage/catalog/bucket-catalog.ts';
@@ -15,7 +16,7 @@ import { ObjectStorage } from '../../src/storage/providers/object-storage.ts';
 import { contextOf, strayObjects } from '../support/bucket.ts';
 import { randomOf } from '../support/load.ts';
 import { full, seed } from '../support/scale.ts';
-import { liveNames, recordsIn, settleSubjects } from './bucket-truth.ts';
+import { liveNames, recordsIn, settleSubjects, trashedNames } from './bucket-truth.ts';
 import { FaultyObjects, LateRequests } from './faulty-objects.ts';
 import { type Call, Died, Subject } from './protocol-model.ts';
 
@@ -25,6 +26,9 @@ const DAEMONS = 2;
 const PAGE_SIZE = full ? 100 : 7;
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
+/** So that some images outlast it in the trash, and are purged by their age. */
+const TRASH_DAYS = 0.1;
+const ALWAYS = { mayPurge: () => true };
 
 const random = randomOf(seed);
 const chance = (of: number) => random() < of;
@@ -66,14 +70,15 @@ class Daemon {
   }
 
   async #open(): Promise<void> {
-    this.network = new FaultyObjects(memoryObjects(this.#world.bucket, { pageSize: PAGE_SIZE }), {
+    const now = () => this.#world.now;
+    this.network = new FaultyObjects(memoryObjects(this.#world.bucket, { pageSize: PAGE_SIZE, now }), {
       random,
       late: this.#world.late,
     });
     this.network.rate = 0.1;
     const retry = { random, sleep: () => turn() };
-    const options = { objects: this.network, retry, stateDir: this.#stateDir, shared: true, lockWaitSeconds: 0 };
-    this.store = await openStore(options, contextOf({ now: () => this.#world.now }));
+    const settings = { stateDir: this.#stateDir, shared: true, lockWaitSeconds: 0, trash: { days: TRASH_DAYS } };
+    this.store = await openStore({ objects: this.network, retry, ...settings }, contextOf({ now }));
     this.provider = new ObjectStorage(this.store, memoryStorage(this.network), async () => {});
   }
 
@@ -103,6 +108,7 @@ class Daemon {
       () => resolveOperations(store, [...store.unsettled.values()]),
       () => store.synchronizer.run(),
       () => sweep(store, BUCKET_TOMBSTONE_MS),
+      () => purgeDue(store, ALWAYS),
     ];
     await this.call(oneOf(chores) as () => Promise<void>).catch(() => {});
   }
@@ -115,13 +121,15 @@ it(`loses, doubles and resurrects nothing in ${OPERATIONS} operations`, {
   const folder = await mkdtemp(join(tmpdir(), 'image-storage-'));
   const daemons = Array.from({ length: DAEMONS }, (_, index) => new Daemon(world, join(folder, `${index}`)));
   for (const daemon of daemons) await daemon.start();
+  // Nothing is purged by its age on the day of a new catalog.
+  world.now += 25 * HOUR;
   const subjects: Subject[] = [];
 
   for (let done = 0, batch = 1; done < OPERATIONS; batch += 1) {
     for (const { network } of daemons) network.rate = world.faultRate();
     if (chance(0.05)) oneOf(daemons).network.dieWithin(Math.ceil(random() * 60));
     const size = 1 + Math.floor(random() * 8);
-    await Promise.all(Array.from({ length: size }, () => operate(oneOf(daemons), subjects)));
+    await Promise.all(Array.from({ length: size }, () => operate(world, oneOf(daemons), subjects)));
     done += size;
     for (const daemon of daemons) if (daemon.network.isDead) await daemon.crash();
     world.now += Math.floor(random() * MINUTE);
@@ -134,11 +142,11 @@ it(`loses, doubles and resurrects nothing in ${OPERATIONS} operations`, {
   await rm(folder, { recursive: true });
 });
 
-async function operate(daemon: Daemon, subjects: Subject[]): Promise<void> {
+async function operate(world: World, daemon: Daemon, subjects: Subject[]): Promise<void> {
   const recent = subjects.slice(-60);
   const dice = random();
   if (dice < 0.3 || recent.length === 0) {
-    const subject = new Subject(subjects.length, chance(0.7));
+    const subject = new Subject(subjects.length, chance(0.7), { keepMs: TRASH_DAYS * 24 * HOUR, now: () => world.now });
     subjects.push(subject);
     return subject.save(daemon.call, subject.variants[0]!);
   }
@@ -146,7 +154,9 @@ async function operate(daemon: Daemon, subjects: Subject[]): Promise<void> {
   if (dice < 0.5 && subject.key !== '')
     return subject.save(daemon.call, chance(0.7) ? subject.variants[0]! : oneOf(subject.variants));
   if (dice < 0.6) return subject.delete(daemon.call);
-  if (dice < 0.72) return subject.update(daemon.call, chance(0.5));
+  if (dice < 0.66) return subject.restore(daemon.call);
+  if (dice < 0.68) return chance(0.5) ? subject.purge(daemon.call) : subject.destroy(daemon.call);
+  if (dice < 0.76) return subject.update(daemon.call, chance(0.5));
   if (dice < 0.85) return subject.get(daemon.call, chance(0.5));
   if (dice < 0.9) return lookAtList(daemon, recent);
   return daemon.upkeep();
@@ -175,7 +185,9 @@ async function check(world: World, daemons: Daemon[], subjects: Subject[]): Prom
     expect(new Map(items.map(({ filename, pinned, metadata }) => [filename, { pinned, tags: metadata.tags }]))).toEqual(
       new Map(records.flatMap(labelsIn)),
     );
-    expect((await provider.getStatistics()).count).toBe(live.length);
+    expect((await provider.listTrash()).map((item) => item.filename).sort()).toEqual(trashedNames(records));
+    const counted = await provider.getStatistics();
+    expect([counted.count, counted.trashCount]).toEqual([live.length, trashedNames(records).length]);
     expect(await store.catalog.pendingOperations()).toEqual([]);
   }
   for (const subject of subjects.slice(-60)) await subject.get(oneOf(daemons).call, true);
@@ -200,7 +212,7 @@ async function expectTombstonesToExpire(world: World, daemons: Daemon[], subject
   world.now += BUCKET_TOMBSTONE_MS;
   for (const { store } of daemons) while (await sweep(store, BUCKET_TOMBSTONE_MS));
   const left = await recordsIn(world.bucket);
-  expect(left.every(({ kind }) => kind === 'live')).toBe(true);
+  expect(left.filter(({ kind }) => kind !== 'live' && kind !== 'trashed')).toEqual([]);
   expect(liveNames(left)).toEqual(
     subjects
       .filter(({ isLive }) => isLive)

@@ -142,3 +142,37 @@ it('does not begin a save whose key an image has, and says which', async () => {
   expect(other).toBeUndefined();
   expect((await catalog.pendingOperations()).map(({ nonce }) => nonce)).toEqual(['m']);
 });
+
+const trashed = (record: ImageRecord, etag: string): FoundRecord => ({
+  kind: 'trashed',
+  etag,
+  trashed: { record, deleteTime: T0, purgeTime: T0 + 1000, deleteNonce: etag },
+});
+
+it('puts an image into its trash and out of it, in the order of its revisions, however late it learns of them', async () => {
+  const [one, two] = [FOX, { ...FOX, revision: 1 }];
+  const course = [live(one, 'e0'), trashed(one, 'e1'), live(two, 'e2'), trashed(two, 'e3'), gone(two, 'e4')];
+  for (const [at, found] of course.entries()) {
+    await catalog.apply([find(FOX, found)]);
+    for (const late of course.slice(0, at)) await catalog.apply([find(FOX, late)]);
+    const state = found.kind === 'live' ? ['fox'] : [];
+    expect(await listed('fox')).toEqual(state.map(() => FOX.filename));
+    expect((await catalog.findTrashed(FOX.filename))?.deleteTime).toBe(found.kind === 'trashed' ? T0 : undefined);
+    const { count, trashCount, trashBytes } = await catalog.statistics();
+    const isTrashed = Number(found.kind === 'trashed');
+    expect([count, trashCount, trashBytes]).toEqual([state.length, isTrashed, isTrashed * FOX.size]);
+    expect(await catalog.findByKey('k')).toMatchObject({ deleted: found.kind !== 'live' });
+    expect(await catalog.pendingUnlinks(1)).toEqual([]);
+  }
+});
+
+it('keeps of an operation what decides whether it is still to be carried out', async () => {
+  const operation = { nonce: 'n', filename: FOX.filename, idempotencyKey: '', fingerprint: '' };
+  const begun = [
+    { ...operation, kind: 'delete', lastDelete: 'd', keepMs: 5 },
+    { ...operation, nonce: 'm', kind: 'purge', lastDelete: 'd' },
+    { ...operation, nonce: 'l', kind: 'update' },
+  ] as const;
+  await catalog.apply(begun.map((each) => ({ kind: 'begin', operation: each })));
+  expect(await catalog.pendingOperations()).toEqual(expect.arrayContaining([...begun]));
+});

@@ -244,9 +244,20 @@ describe('delete', () => {
   it('ends with 1 when something was not there', async () => {
     const filename = await saved(8, {});
     const { stdout, stderr, exitCode } = await run(['delete', filename, 'nope.png']);
-    expect(stdout).toBe(`deleted ${filename}\n`);
+    const [told, way, ...rest] = stdout.split(' UTC: ');
+    expect(told).toMatch(
+      new RegExp(`^deleted ${filename}; in the trash until \\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d$`),
+    );
+    expect([way, ...rest]).toEqual([`image-storage restore ${filename}\n`]);
     expect(stderr).toBe('image-storage: nope.png: not there\n');
     expect(exitCode).toBe(EXIT.NEGATIVE);
+
+    const [trashed] = await runJson(['trash', '--query', `filename:${filename.replace('.png', '')}`]);
+    expect(trashed).toMatchObject({ filename, deleteTime: expect.any(String), purgeTime: expect.any(String) });
+    const restored = await run(['restore', filename]);
+    expect(restored).toEqual({ stdout: `restored ${filename}\n`, stderr: '', exitCode: EXIT.OK });
+    await client.delete(filename, { permanent: true });
+    expect((await run(['trash', 'purge', filename, '--yes'])).exitCode).toBe(EXIT.NEGATIVE);
   });
 });
 
@@ -294,6 +305,22 @@ requires('script, of util-linux', hasScript)('cleanup on a terminal', () => {
     expect(await daysOf('asked')).toHaveLength(3);
     expect((await runInTerminal(criteria, [async () => 'yes\n'])).exitCode).toBe(EXIT.OK);
     expect(await daysOf('asked')).toEqual([]);
+  });
+
+  it('empties the trash of what was in it when the question was asked', async () => {
+    await client.purge({ all: true });
+    const shown = await saved(21, {});
+    const later = await saved(22, {});
+    await client.delete(shown);
+    const no = await runInTerminal(['trash', 'purge', '--all'], [async () => 'n\n']);
+    expect(no.stdout).toMatch(/Delete 1 image, .*, for good\? \[y\/N\]/);
+    expect(no.exitCode).toBe(EXIT.NEGATIVE);
+    const answer = async () => {
+      await client.delete(later);
+      return 'yes\n';
+    };
+    expect((await runInTerminal(['trash', 'purge', '--all'], [answer])).exitCode).toBe(EXIT.OK);
+    expect((await runJson(['trash'])).map(({ filename }) => filename)).toEqual([later]);
   });
 
   it('deletes what was shown, and asks again when that has changed meanwhile', async () => {

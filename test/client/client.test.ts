@@ -30,6 +30,7 @@ import {
   ImageStorageError,
 } from '../../src/client.ts';
 import { startCuttingProxy } from '../support/cutting-proxy.ts';
+import { all } from '../support/grpc.ts';
 import { pngOf } from '../support/images.ts';
 import { requires } from '../support/requires.ts';
 import { runDaemon } from '../support/running-daemon.ts';
@@ -392,7 +393,8 @@ describe('with a real daemon', () => {
       const saved = await images.save(bytes, metadata, { pinned: true });
       expect(saved).toMatchObject({ metadata, pinned: true, size: MIB, width: 5, height: 4, replayed: false });
 
-      const { replayed: _, ...image } = saved;
+      const { replayed: _, deleted: isDeleted, ...image } = saved;
+      expect(isDeleted).toBe(false);
       const filter = {
         query: 'fox',
         tags: ['snow'],
@@ -415,9 +417,20 @@ describe('with a real daemon', () => {
       expect(hints).toEqual([{ field: 'tag', values: ['snow'] }]);
       expect(await images.cleanup({ keepCount: 0 })).toMatchObject({ deletedCount: 0, freedBytes: 0 });
       expect(await images.delete([image.filename, 'nope.png'])).toEqual([
-        { filename: image.filename, deleted: true, reason: '' },
+        { filename: image.filename, deleted: true, reason: '', restorableUntil: expect.any(Date) },
         { filename: 'nope.png', deleted: false, reason: 'IMAGE_NOT_FOUND' },
       ]);
+
+      expect(await images.stats()).toMatchObject([{ count: 0, trashCount: 1, trashBytes: MIB }]);
+      const times = { deleteTime: expect.any(Date), purgeTime: expect.any(Date) };
+      expect(await all(images.listTrash({ query: 'fox' }))).toEqual([{ ...image, ...times }]);
+      expect(await images.restore([image.filename, 'nope.png'])).toEqual([
+        { filename: image.filename, restored: true, reason: '' },
+        { filename: 'nope.png', restored: false, reason: 'IMAGE_NOT_FOUND' },
+      ]);
+      expect(await all(images.list(filter))).toEqual([image]);
+      await images.delete(image.filename);
+      expect(await images.purge({ all: true })).toEqual({ count: 1, bytes: MIB });
     }
   });
 
@@ -479,12 +492,6 @@ describe('with a real daemon', () => {
     expect(await listing).toMatchObject({ reason: 'PROVIDER_NOT_FOUND' });
   });
 });
-
-async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
-  const collected: T[] = [];
-  for await (const item of items) collected.push(item);
-  return collected;
-}
 
 it("shows the daemon's message as it was written, commas included", async () => {
   await using daemon = await runDaemon();

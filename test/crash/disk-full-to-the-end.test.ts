@@ -30,7 +30,7 @@ class FullDisk {
   }
 
   async start(): Promise<void> {
-    this.#store = await forkStore({ basePath: this.basePath });
+    this.#store = await forkStore({ basePath: this.basePath, trashDays: 0 });
   }
 
   /** Ends the process, as a stop or a kill would; whatever that frees is gone before the next start. */

@@ -27,7 +27,7 @@ requires('root, to mount a tmpfs', canMountTmpfs)('a full disk', () => {
     async ({ limit, sizeBytes }) => {
       await using disk = await openTmpfs(limit);
       const [basePath, ledger] = [join(disk.path, 'outputs'), new Ledger()];
-      const store = await forkStore({ basePath });
+      const store = await forkStore({ basePath, trashDays: 0 });
       await saveUntilFull(store, ledger, sizeBytes);
       await expectToServe(store, basePath, ledger);
       for (const { filename } of ledger.live().slice(0, 5)) expect(await ledger.delete(store, filename)).toBe(true);
@@ -40,7 +40,7 @@ requires('root, to mount a tmpfs', canMountTmpfs)('a full disk', () => {
   it('lets several saves at once fail without harm to those that fit', async () => {
     await using disk = await openTmpfs('size=24m');
     const [basePath, ledger] = [join(disk.path, 'outputs'), new Ledger()];
-    const store = await forkStore({ basePath });
+    const store = await forkStore({ basePath, trashDays: 0 });
     const saves = Array.from({ length: 80 }, (_, number) =>
       ledger.save(store, imageOf(number, { sizeBytes: IMAGE_BYTES })),
     );
@@ -58,21 +58,21 @@ requires('root, to mount a tmpfs', canMountTmpfs)('a full disk', () => {
       when: 'after a clean stop and a start',
       restart: async (store: ForkedStore, basePath: string) => {
         await store.close();
-        return forkStore({ basePath });
+        return forkStore({ basePath, trashDays: 0 });
       },
     },
     {
       when: 'after a kill -9 and a start',
       restart: async (store: ForkedStore, basePath: string) => {
         await store.kill();
-        return forkStore({ basePath });
+        return forkStore({ basePath, trashDays: 0 });
       },
     },
   ])('down to its last byte lets reads and deletes go on $when', async ({ restart }) => {
     await using disk = await openTmpfs('size=24m');
     const [basePath, ledger] = [join(disk.path, 'outputs'), new Ledger()];
     const foreign = join(disk.path, 'foreign');
-    const before = await forkStore({ basePath });
+    const before = await forkStore({ basePath, trashDays: 0 });
     for (let number = 1; number <= 10; number += 1) await ledger.save(before, imageOf(number));
     await fill(foreign);
     const store = await restart(before, basePath);
@@ -81,7 +81,7 @@ requires('root, to mount a tmpfs', canMountTmpfs)('a full disk', () => {
     for (const { filename } of ledger.live().slice(0, 5)) expect(await ledger.delete(store, filename)).toBe(true);
     await expectToServe(store, basePath, ledger);
     await store.close();
-    const again = await forkStore({ basePath });
+    const again = await forkStore({ basePath, trashDays: 0 });
     await rm(foreign);
     await ledger.save(again, imageOf(12, { sizeBytes: IMAGE_BYTES }));
     await again.close();

@@ -3,7 +3,8 @@ import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, open, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sha256Of } from '../support/bytes.ts';
 import { brokenPromises } from '../support/check-store.ts';
@@ -11,10 +12,13 @@ import { filesBelow, loseCatalog } from '../support/files.ts';
 import { imageOf, Ledger } from '../support/ledger.ts';
 import { works } from '../support/mounts.ts';
 import { requires } from '../support/requires.ts';
+import { full, seed } from '../support/scale.ts';
 import { type ForkedStore, forkStore } from './forked-store.ts';
 
 const OUTCOME_UNKNOWN = { reason: 'STORAGE_IO', code: 'internal', outcomeUnknown: true };
 const EXIT_IO = 74;
+/** Longer than until upkeep has synced the folders of a delete. */
+const UPKEEP_MS = 1500;
 
 let basePath: string;
 let ledger: Ledger;
@@ -25,7 +29,7 @@ beforeEach(async () => {
 afterEach(() => rm(basePath, { recursive: true, force: true }));
 
 async function openWithImages(count: number): Promise<ForkedStore> {
-  const store = await forkStore({ basePath });
+  const store = await forkStore({ basePath, trashDays: 0 });
   for (let number = 1; number <= count; number += 1) await ledger.save(store, imageOf(number));
   await store.settled();
   return store;
@@ -53,6 +57,10 @@ async function expectSoundAfterRestart(): Promise<void> {
   for (const image of unanswered) await ledger.save(store, image);
   await store.close();
   expect(await brokenPromises(basePath, ledger)).toEqual([]);
+}
+
+async function untilReadOnly(store: ForkedStore): Promise<void> {
+  for (let tries = 0; tries < 100 && (await store.health()).serving; tries += 1) await sleep(50);
 }
 
 describe('a sync that fails', () => {
@@ -90,6 +98,62 @@ describe('a sync that fails', () => {
     const tomorrow = imageOf(4);
     tomorrow.metadata.timestamp = new Date('2024-09-28T00:00:00Z');
     await expect(ledger.save(store, tomorrow)).rejects.toMatchObject(OUTCOME_UNKNOWN);
+    await expectReadOnlyUntilRestart(store);
+  });
+});
+
+/** All, or one of them by the seed. */
+const allOrOne = <T>(cases: T[]): T[] => (full ? cases : [cases[seed % cases.length]!]);
+
+describe('a folder sync that fails in a store with a trash', () => {
+  /** Returns the folder of its images below the base path, and one of them, which is in the trash. */
+  async function openWithTrash(): Promise<{ store: ForkedStore; filename: string; folder: string }> {
+    ledger = new Ledger({ trash: true });
+    const store = await forkStore({ basePath });
+    for (let number = 1; number <= 3; number += 1) await ledger.save(store, imageOf(number));
+    const { filename, key } = (await store.list())[0]!;
+    const folder = dirname(key.slice('outputs/images/'.length));
+    await ledger.delete(store, filename);
+    await store.settled();
+    return { store, filename, folder };
+  }
+
+  it.each(
+    allOrOne([
+      { which: 'the images', pathIn: (folder: string) => `outputs/images/${folder}` },
+      { which: 'the records', pathIn: (folder: string) => `outputs/metadata/${folder}` },
+      { which: 'the images of the trash', pathIn: (folder: string) => `metadata/trash/images/${folder}` },
+      { which: 'the records of the trash', pathIn: (folder: string) => `metadata/trash/${folder}` },
+    ]),
+  )('leaves the outcome of a restore open: of $which', async ({ pathIn }) => {
+    const { store, filename, folder } = await openWithTrash();
+    await sleep(UPKEEP_MS);
+    await store.failSyncOf(pathIn(folder).replace('outputs', basename(basePath)));
+    await expect(ledger.restore(store, filename)).rejects.toMatchObject(OUTCOME_UNKNOWN);
+    await expectReadOnlyUntilRestart(store);
+  });
+
+  it.each(
+    allOrOne([
+      { which: 'the images', pathIn: (folder: string) => `metadata/trash/images/${folder}` },
+      { which: 'the records', pathIn: (folder: string) => `metadata/trash/${folder}` },
+    ]),
+  )('makes the store read-only after a delete: of $which of the trash', async ({ pathIn }) => {
+    const { store, folder } = await openWithTrash();
+    await store.failSyncOf(pathIn(folder));
+    await untilReadOnly(store);
+    await expectReadOnlyUntilRestart(store);
+  });
+
+  it('does so in a delete that makes a new folder of the trash', async () => {
+    const { store } = await openWithTrash();
+    const tomorrow = imageOf(4);
+    tomorrow.metadata.timestamp = new Date('2024-09-28T00:00:00Z');
+    const { filename } = await ledger.save(store, tomorrow);
+    await store.settled();
+    await store.failSyncOf('metadata/trash/generations');
+    expect(await ledger.delete(store, filename)).toBe(true);
+    await untilReadOnly(store);
     await expectReadOnlyUntilRestart(store);
   });
 });
@@ -152,7 +216,7 @@ requires('chattr on ext4, as root', canMakeImmutable())('a file that cannot be m
     expect(await ledger.delete(store, filename)).toBe(true);
     expect(await store.list()).toHaveLength(2);
     await store.kill();
-    const again = await forkStore({ basePath });
+    const again = await forkStore({ basePath, trashDays: 0 });
     expect(await again.list()).toHaveLength(2);
     await again.close();
     expect(await stat(path)).toBeDefined();
@@ -183,7 +247,7 @@ describe('a thread of the catalog that dies', () => {
   it('ends the process with 74, and the next start decides what was in its hands', async () => {
     await (await openWithImages(3)).close();
     const crash = { step: 'folders-synced', nth: 1, only: 'threads' as const };
-    const store = await forkStore({ basePath, crash });
+    const store = await forkStore({ basePath, trashDays: 0, crash });
     await expect(ledger.save(store, imageOf(4))).rejects.toThrow();
     expect(await store.ended).toBe(EXIT_IO);
     await expectSoundAfterRestart();
@@ -193,7 +257,7 @@ describe('a thread of the catalog that dies', () => {
 describe('a catalog that is damaged while the store runs', () => {
   it('ends the process with 74, and the next start builds it again', async () => {
     await (await openWithImages(200)).close();
-    const store = await forkStore({ basePath });
+    const store = await forkStore({ basePath, trashDays: 0 });
     await overwriteMiddle(join(basePath, 'metadata/catalog.db'));
     await expect(store.list()).rejects.toThrow();
     expect(await store.ended).toBe(EXIT_IO);

@@ -1,4 +1,4 @@
-/** A power cut under load: every save, update and delete that was acknowledged before it is found done after it. */
+/** A power cut under load: every save, update, delete, restore and purge that was acknowledged before it is found done after it. */
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
@@ -16,21 +16,25 @@ const ROUNDS = full ? 60 : 20;
 const TEETH_ROUNDS = 3;
 const TIMEOUT_MS = 10 * 60_000;
 
-type Variant = Pick<StoreProcessOptions, 'synchronous' | 'withoutDatasync'>;
+type Variant = Pick<StoreProcessOptions, 'synchronous' | 'withoutDatasync' | 'trashDays'>;
 
 requires('root, loop mounts, python3 and mkfs.ext4', canMountLoop && hasMkfs('ext4'))('a power cut on ext4', () => {
   it('loses nothing that was acknowledged', () => keepsItsPromises('ext4'), TIMEOUT_MS);
+  if (full) it('does not without a trash', () => keepsItsPromises('ext4', { trashDays: 0 }), TIMEOUT_MS);
 
   it('loses no image whose record had its minute, even when the catalog goes with the power', async () => {
     await using disk = await openDisk('ext4');
-    const [basePath, ledger, images] = [join(disk.path, 'outputs'), new Ledger(), endlessImages()];
+    const [basePath, images] = [join(disk.path, 'outputs'), endlessImages()];
+    const ledger = new Ledger({ trash: true });
     // A clean stop waits for the records as the minute would.
-    await fillStore(disk, ledger, images);
+    await fillStore(disk, ledger, images, {});
     const settled = ledger.copy();
-    await cutUnderLoad(disk, new Ledger(), images, {});
+    await cutUnderLoad(disk, new Ledger({ trash: true }), images, {});
     await loseCatalog(basePath);
     const findings = await brokenPromises(basePath, settled);
-    expect(findings.filter((finding) => /^(lost|came back|unreadable|wrong bytes)/.test(finding))).toEqual([]);
+    expect(
+      findings.filter((finding) => /^(lost|came back|is in the trash|unreadable|wrong bytes)/.test(finding)),
+    ).toEqual([]);
   });
 
   describe('would be noticed', () => {
@@ -57,12 +61,15 @@ requires('root, loop mounts, python3 and mkfs.ext4', canMountLoop && hasMkfs('ex
 if (full) {
   requires('root, loop mounts, python3 and mkfs.xfs', canMountLoop && hasMkfs('xfs'))('a power cut on XFS', () => {
     it('loses nothing that was acknowledged', () => keepsItsPromises('xfs'), TIMEOUT_MS);
+    it('does not without a trash', () => keepsItsPromises('xfs', { trashDays: 0 }), TIMEOUT_MS);
   });
 }
 
-async function keepsItsPromises(type: FileSystem): Promise<void> {
-  const { findings, acked } = await survey(type, ROUNDS);
-  console.info(`power cuts on ${type}: ${ROUNDS}, ${acked} saves, updates and deletes acknowledged before them`);
+async function keepsItsPromises(type: FileSystem, variant: Variant = {}): Promise<void> {
+  const { findings, acked } = await survey(type, ROUNDS, variant);
+  console.info(
+    `power cuts on ${type}: ${ROUNDS}, ${acked} changes acknowledged before them, ${JSON.stringify(variant)}`,
+  );
   expect(findings).toEqual([]);
   expect(acked).toBeGreaterThan(ROUNDS);
 }
@@ -74,9 +81,9 @@ function kindsOf(findings: string[]): string[] {
 /** All rounds on one store; what they found, and how much had been acknowledged before the cuts. */
 async function survey(type: FileSystem, rounds: number, variant: Variant = {}) {
   await using disk = await openDisk(type);
-  const ledger = new Ledger();
+  const ledger = new Ledger({ trash: variant.trashDays !== 0 });
   const images = endlessImages();
-  await fillStore(disk, ledger, images);
+  await fillStore(disk, ledger, images, variant);
   const findings: string[] = [];
   let acked = 0;
   for (let round = 1; round <= rounds; round += 1) {
@@ -90,8 +97,16 @@ async function survey(type: FileSystem, rounds: number, variant: Variant = {}) {
 }
 
 /** Images that are on stable storage beyond doubt, for the deletes of the first round. */
-async function fillStore(disk: Disk, ledger: Ledger, images: ReturnType<typeof endlessImages>): Promise<void> {
-  const store = await forkStore({ basePath: join(disk.path, 'outputs') });
+async function fillStore(
+  disk: Disk,
+  ledger: Ledger,
+  images: ReturnType<typeof endlessImages>,
+  { trashDays }: Variant,
+): Promise<void> {
+  const store = await forkStore({
+    basePath: join(disk.path, 'outputs'),
+    ...(trashDays !== undefined && { trashDays }),
+  });
   expect(await putUnderLoad(store, ledger, { images, saves: 100 })).toEqual([]);
   await store.close();
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { connect, type Image, type ImageStorageClient } from '../../src/client.ts';
+import { createStorage } from '../../src/storage/index.ts';
 import { strayObjects, unsweptObjects } from '../support/bucket.ts';
 import {
   BETWEEN_OBJECT_AND_RECORD,
@@ -12,6 +13,7 @@ import {
   leaveObjectWithoutRecord,
   type Moment,
   startBucketDaemon,
+  stateOf,
 } from '../support/bucket-daemon.ts';
 import { collect, sha256Of } from '../support/bytes.ts';
 import { imageOf, Ledger, type Target } from '../support/ledger.ts';
@@ -20,7 +22,8 @@ import { requestsOf, type S3FaultServer, startS3FaultServer } from '../support/s
 import { randomFaults } from '../support/s3-faults.ts';
 import { full } from '../support/scale.ts';
 
-const ROUNDS = full ? 40 : 5;
+const ROUNDS = full ? 40 : 3;
+const WITH_TRASH = { trash: { days: 1 } };
 const TIMEOUT_MS = 15 * 60_000;
 const IMAGE = imageOf(1, { sizeBytes: 9_000_000 });
 
@@ -52,6 +55,22 @@ async function listed(client: ImageStorageClient): Promise<Image[]> {
   const images: Image[] = [];
   for await (const image of client.list()) images.push(image);
   return images;
+}
+
+/** What is in the trash, looked at while no daemon runs, and brought back: by filename the sha256 of its bytes. */
+async function broughtBack(): Promise<Map<string, string>> {
+  const s3 = { ...server.settings, stateDir: stateOf(folder), ...WITH_TRASH };
+  const storage = await createStorage({ defaultProvider: 's3', providers: { s3 } });
+  try {
+    const found = new Map<string, string>();
+    for (const { filename } of await storage.listTrash()) {
+      await storage.restore(filename);
+      found.set(filename, sha256Of(await collect((await storage.get(filename)).body)));
+    }
+    return found;
+  } finally {
+    await storage.close();
+  }
 }
 
 /** Of the filename nothing is shown; the same save again makes one image. */
@@ -131,33 +150,71 @@ describe('kill -9 of a daemon', () => {
     expect(strayObjects(server.bucket)).toEqual([]);
   });
 
-  it('at random moments under load loses nothing that was acknowledged', { timeout: TIMEOUT_MS }, async () => {
-    const [ledger, images] = [new Ledger(), endlessImages()];
-    for (let round = 1; round <= ROUNDS; round += 1) {
-      const daemon = await startBucketDaemon(server.settings, folder);
-      const client = connect(daemon.address, { retries: 0 });
-      for (const image of ledger.unanswered()) await ledger.save(targetOf(client), image);
-      expect(brokenPromises(await listed(client), ledger), `round ${round}`).toEqual([]);
-      server.plan = randomFaults(random, { cursed: 0, rate: 0.1 });
-      const load = putUnderLoad(targetOf(client), ledger, { images });
-      await sleep(300 * random());
-      await daemon.stop('SIGKILL');
-      await load;
-      client.close();
-      await server.heal();
-    }
-    await afterRestart(async (client) => {
-      expect(brokenPromises(await listed(client), ledger)).toEqual([]);
-      for (const { image, filename } of ledger.live()) {
-        expect(sha256Of(await collect((await client.get(filename)).body))).toBe(image.sha256);
-      }
+  it.each([
+    { when: 'before the record is in the trash', fault: 'stall' },
+    { when: 'once the record is in the trash', fault: 'stall after the write' },
+  ] as const)('$when leaves the image there, whole', async ({ fault }) => {
+    const settings = { ...server.settings, ...WITH_TRASH };
+    const daemon = await startBucketDaemon(settings, folder);
+    const client = connect(daemon.address, { retries: 0 });
+    const { filename } = await client.save(IMAGE.bytes, IMAGE.metadata, IMAGE.options);
+    const reached = server.breakNext(fault, requestsOf('metadata', 'PUT'));
+    const deleting = client.delete(filename).catch(() => {});
+    await reached;
+    await daemon.stop('SIGKILL');
+    await deleting;
+    client.close();
+    await afterRestart(async (restarted) => {
+      expect(await listed(restarted)).toEqual([]);
+      expect(await restarted.save(IMAGE.bytes, IMAGE.metadata, IMAGE.options)).toMatchObject({
+        filename,
+        replayed: true,
+      });
     });
-    expect(unsweptObjects(server.bucket)).toEqual([]);
-    console.info(
-      `kill -9 over a bucket: ${ROUNDS} rounds, ${ledger.ackedCount()} saves, updates and deletes acknowledged`,
-    );
-    expect(ledger.ackedCount()).toBeGreaterThan(ROUNDS);
+    expect(await broughtBack()).toEqual(new Map([[filename, IMAGE.sha256]]));
+    expect(strayObjects(server.bucket)).toEqual([]);
   });
+
+  it.each([
+    { deletes: 'for good', settings: {} },
+    { deletes: 'into the trash', settings: WITH_TRASH },
+  ])(
+    'at random moments under load, deletes $deletes, loses nothing that was acknowledged',
+    { timeout: TIMEOUT_MS },
+    async ({ settings }) => {
+      const [ledger, images] = [new Ledger(), endlessImages()];
+      for (let round = 1; round <= ROUNDS; round += 1) {
+        const daemon = await startBucketDaemon({ ...server.settings, ...settings }, folder);
+        const client = connect(daemon.address, { retries: 0 });
+        for (const image of ledger.unanswered()) await ledger.save(targetOf(client), image);
+        expect(brokenPromises(await listed(client), ledger), `round ${round}`).toEqual([]);
+        server.plan = randomFaults(random, { cursed: 0, rate: 0.1 });
+        const load = putUnderLoad(targetOf(client), ledger, { images });
+        await sleep(300 * random());
+        await daemon.stop('SIGKILL');
+        await load;
+        client.close();
+        await server.heal();
+      }
+      await afterRestart(async (client) => {
+        expect(brokenPromises(await listed(client), ledger)).toEqual([]);
+        for (const { image, filename } of ledger.live()) {
+          expect(sha256Of(await collect((await client.get(filename)).body))).toBe(image.sha256);
+        }
+      });
+      expect(unsweptObjects(server.bucket)).toEqual([]);
+      const inTrash = await broughtBack();
+      for (const { image, filename } of ledger.entries()) {
+        if (inTrash.has(filename)) expect(inTrash.get(filename)).toBe(image.sha256);
+        const isGone = ledger.fateOf(image.sha256) === 'absent' && filename !== '';
+        if (isGone) expect(inTrash.has(filename), filename).toBe(settings === WITH_TRASH);
+      }
+      console.info(
+        `kill -9 over a bucket: ${ROUNDS} rounds, ${ledger.ackedCount()} saves, updates and deletes acknowledged`,
+      );
+      expect(ledger.ackedCount()).toBeGreaterThan(ROUNDS);
+    },
+  );
 });
 
 /** Half of the image, and then nothing more. */

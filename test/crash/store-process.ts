@@ -27,6 +27,8 @@ export interface StoreProcessOptions {
   synchronous?: 'FULL' | 'NORMAL';
   /** `fdatasync` of file handles does nothing, to the same end. */
   withoutDatasync?: boolean;
+  /** For how many days a deleted image can be brought back; default that of the product. */
+  trashDays?: number;
 }
 
 export interface Call {
@@ -125,7 +127,8 @@ function watchCheckpoints(crash: StoreProcessOptions['crash']): Checkpoints {
 }
 
 async function openStore(options: StoreProcessOptions, steps: string[]): Promise<Storage | undefined> {
-  const { basePath, crash, synchronous, shortIds = [] } = options;
+  const { basePath, crash, synchronous, shortIds = [], trashDays } = options;
+  const trash = trashDays === undefined ? {} : { days: trashDays };
   let left = crash?.nth ?? 0;
   const failpoint = (step: string) => {
     steps.push(step);
@@ -137,7 +140,7 @@ async function openStore(options: StoreProcessOptions, steps: string[]): Promise
   };
   try {
     return await openStorage(
-      { providers: { local: { basePath, lockWaitSeconds: 10 } } },
+      { providers: { local: { basePath, lockWaitSeconds: 10, trash } } },
       {
         failpoint,
         synchronous,

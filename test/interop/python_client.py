@@ -13,7 +13,7 @@ from threading import Timer
 from typing import Any
 
 import grpc
-from image_storage import AsyncImageStorage, Image, ImageStorage, ImageStorageError
+from image_storage import AsyncImageStorage, DeleteResult, Image, ImageStorage, ImageStorageError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 MILLISECOND = timedelta(milliseconds=1)
@@ -24,7 +24,7 @@ async def perform(client: Any, verb: str, command: dict[str, Any]) -> dict[str, 
     match verb:
         case "save":
             image = await result(client.save(command.pop("file"), **arguments(command)))
-            return {"image": described(image), "replayed": image.replayed}
+            return {"image": described(image), "replayed": image.replayed, "deleted": image.deleted}
         case "get":
             data = await result(client.get(**command))
             return {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
@@ -39,9 +39,17 @@ async def perform(client: Any, verb: str, command: dict[str, Any]) -> dict[str, 
         case "update":
             return {"image": described(await result(client.update(**arguments(command))))}
         case "delete":
-            return {"results": [vars(each) for each in await result(client.delete(command["filenames"]))]}
+            results = await result(client.delete(command.pop("filenames"), **command))
+            return {"results": [described_result(each) for each in results]}
+        case "restore":
+            return {"results": [vars(each) for each in await result(client.restore(command["filenames"]))]}
+        case "listTrash":
+            return {"images": [described(image) for image in await result(client.list_trash(**command))]}
+        case "purge":
+            return vars(await result(client.purge(command["filenames"])))
         case "cleanup":
-            return camel_cased(vars(await result(client.cleanup(**arguments(command)))))
+            done = camel_cased(vars(await result(client.cleanup(**arguments(command)))))
+            return {name: value for name, value in done.items() if name not in ("reasons", "restorableUntil")}
         case "stats":
             [local] = await result(client.stats("local"))
             models = {group.name: vars(group) for group in local.by_model}
@@ -70,8 +78,8 @@ def arguments(command: dict[str, Any]) -> dict[str, Any]:
     """The fields as people name and give them."""
     given = {}
     for name, value in command.items():
-        if name.endswith("AgeMs"):
-            name, value = name.removesuffix("AgeMs"), value * MILLISECOND
+        if name.endswith("AgeMs") or name == "ttlMs":
+            name, value = re.sub("(Age)?Ms$", "", name), value * MILLISECOND
         elif name.endswith("Ms"):
             name, value = name.removesuffix("Ms"), EPOCH + value * MILLISECOND
         if name == "parametersJson" and value.startswith("{"):
@@ -88,10 +96,15 @@ def described(image: Image) -> dict[str, Any]:
     metadata = image.metadata
     assert metadata.parameters == json.loads(metadata.parameters_json or "{}")
     fields = camel_cased(vars(image) | vars(metadata))
-    for own in ("metadata", "timestamp", "createTime", "replayed"):
+    for own in ("metadata", "timestamp", "createTime", "replayed", "deleted", "expireTime", "deleteTime", "purgeTime"):
         del fields[own]
     fields["generation"] = image.generation and camel_cased(vars(image.generation))
     return fields | {"sha256": image.sha256.hex(), "timestampMs": milliseconds(metadata.timestamp)}
+
+
+def described_result(given: DeleteResult) -> dict[str, Any]:
+    until = given.restorable_until
+    return {"filename": given.filename, "deleted": given.deleted, "reason": given.reason, "restorable": until is not None}
 
 
 def milliseconds(moment: datetime) -> int:

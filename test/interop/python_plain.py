@@ -33,7 +33,7 @@ def perform(stub: rpc.ImageStorageStub, command: Command) -> Command:
     match command["do"]:
         case "save":
             answer = save(stub, command)
-            return {"image": described(answer.image), "replayed": answer.replayed}
+            return {"image": described(answer.image), **fields(answer, "replayed", "deleted")}
         case "get":
             messages = started(stub.Get, pb.GetRequest(**only(command, "filename", "offset", "limit")), command)
             data = b"".join(message.chunk for message in messages)
@@ -51,8 +51,23 @@ def perform(stub: rpc.ImageStorageStub, command: Command) -> Command:
             answer = started(stub.Update.future, update_request(command), command).result()
             return {"image": described(answer.image)}
         case "delete":
-            answer = started(stub.Delete.future, pb.DeleteRequest(filenames=command["filenames"]), command).result()
-            return {"results": [fields(each, "filename", "deleted", "reason") for each in answer.results]}
+            request = pb.DeleteRequest(**only(command, "filenames", "permanent"))
+            results = started(stub.Delete.future, request, command).result().results
+            return {
+                "results": [
+                    {**fields(each, "filename", "deleted", "reason"), "restorable": each.HasField("restorable_until")}
+                    for each in results
+                ]
+            }
+        case "restore":
+            answer = started(stub.Restore.future, pb.RestoreRequest(filenames=command["filenames"]), command).result()
+            return {"results": [fields(each, "filename", "restored", "reason") for each in answer.results]}
+        case "listTrash":
+            batches = started(stub.ListTrash, pb.ListTrashRequest(**only(command, "query")), command)
+            return {"images": [described(image) for batch in batches for image in batch.images]}
+        case "purge":
+            answer = started(stub.Purge.future, pb.PurgeRequest(filenames=command["filenames"]), command).result()
+            return fields(answer, "count", "bytes")
         case "cleanup":
             answer = started(stub.Cleanup.future, cleanup_request(command), command).result()
             counts = fields(answer, "deleted_count", "freed_bytes", "kept_pinned", "kept_future", "dry_run", "more")
@@ -114,6 +129,8 @@ def save_header(command: Command) -> pb.SaveHeader:
         content_type=command.get("contentType"),
         sha256=bytes.fromhex(command.get("sha256", "")),
         embedded=pb.EMBEDDED_IGNORE if command.get("embedded") == "ignore" else pb.EMBEDDED_UNSPECIFIED,
+        ttl=duration(command.get("ttlMs")),
+        unless_deleted=command.get("unlessDeleted"),
         **only(command, "provider", "pinned", "size"),
     )
 

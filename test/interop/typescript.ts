@@ -11,13 +11,13 @@ async function perform(client: ImageStorageClient, command: Command, signal?: Ab
   switch (command.do) {
     case 'save': {
       const { file, prompt, model, category, tags, parametersJson } = command;
-      const { idempotencyKey, contentType, pinned, provider, embedded } = command;
-      const { replayed, ...image } = await client.save(
+      const { idempotencyKey, contentType, pinned, provider, embedded, ttlMs, unlessDeleted } = command;
+      const { replayed, deleted, ...image } = await client.save(
         { file },
         { prompt, model, category, tags, parametersJson, timestamp: date(command.timestampMs) },
-        { idempotencyKey, contentType, pinned, provider, embedded, signal },
+        { idempotencyKey, contentType, pinned, provider, embedded, ttlMs, unlessDeleted, signal },
       );
-      return { image: described(image), replayed };
+      return { image: described(image), replayed, deleted };
     }
     case 'get': {
       const { body } = await client.get(command.filename, { offset: command.offset, limit: command.limit, signal });
@@ -43,8 +43,19 @@ async function perform(client: ImageStorageClient, command: Command, signal?: Ab
       const { filename, pinned, addTags, removeTags, category } = command;
       return { image: described(await client.update(filename, { pinned, addTags, removeTags, category }, { signal })) };
     }
-    case 'delete':
-      return { results: await client.delete(command.filenames, { signal }) };
+    case 'delete': {
+      const results = await client.delete(command.filenames, { permanent: command.permanent, signal });
+      return { results: results.map((each) => ({ ...each, restorable: each.restorableUntil !== undefined })) };
+    }
+    case 'restore':
+      return { results: await client.restore(command.filenames, { signal }) };
+    case 'listTrash': {
+      const images: object[] = [];
+      for await (const image of client.listTrash({ query: command.query, signal })) images.push(described(image));
+      return { images };
+    }
+    case 'purge':
+      return await client.purge({ filenames: command.filenames, signal });
     case 'cleanup': {
       const { model, category, olderThanMs, olderThanAgeMs: ageMs, keepCount, keepBytes, dryRun, maxDeletes } = command;
       const criteria = { olderThan: ageMs === undefined ? date(olderThanMs) : { ageMs }, keepCount, keepBytes };

@@ -4,14 +4,20 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { createStorage } from '../../src/storage/index.ts';
 import { describeProvider, openMain } from '../providers/provider-suite.ts';
+import type { OpenOptions } from '../providers/tested-provider.ts';
 import { collect } from '../support/bytes.ts';
 import { filesBelow, loseCatalog, strayFiles, untilNothingIsStaged } from '../support/files.ts';
 import { pngOf } from '../support/images.ts';
 
-const openLocal = ({ shortIds }: { shortIds?: string[] } = {}) =>
-  openMain({ settings: (basePath) => ({ type: 'local', basePath }), leftovers: strayFiles, shortIds });
+const openLocal = (options?: OpenOptions) =>
+  openMain({ settings: (basePath) => ({ type: 'local', basePath }), leftovers: strayFiles, ...options });
 
-describeProvider('local', { open: openLocal, storageType: 'local', urlOf: (key) => new RegExp(`^/${key}$`) });
+describeProvider('local', {
+  open: openLocal,
+  storageType: 'local',
+  hasTrash: true,
+  urlOf: (key) => new RegExp(`^/${key}$`),
+});
 
 const SAVE = { prompt: 'a red fox', model: 'flux-schnell', timestamp: new Date('2024-09-27T14:15:22Z') };
 

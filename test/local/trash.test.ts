@@ -164,6 +164,49 @@ describe('a catalog of another moment that was put back', () => {
     expect(plain(await storage.restore(image.filename))).toEqual(plain(image));
   });
 
+  it('of before an update and the delete: it comes back as it was updated', async () => {
+    const other = await save(2);
+    await storage.remove(other.filename);
+    await after(async () => {
+      await storage.restore(other.filename);
+      for (const { filename } of [image, other]) {
+        await storage.update(filename, { addTags: ['new'] });
+        await storage.remove(filename);
+      }
+    });
+    for (const { filename } of [image, other]) {
+      expect((await storage.restore(filename)).metadata.tags).toContain('new');
+    }
+    await reopen();
+    expect(await findings({ deep: true })).toEqual([]);
+  });
+
+  it('of before a restore that a crash interrupted: its files are in the trash again', async () => {
+    await storage.remove(image.filename);
+    const places = placesOf(image);
+    await after(async () => {
+      await storage.close();
+      await rename(join(basePath, places.trashed[1]!), join(basePath, places.live[0]!));
+      storage = await open();
+    });
+    expect([await live(), await trash()]).toEqual([[], [image.filename]]);
+    expect(await filesOf(image)).toEqual(places.trashed);
+  });
+
+  it('of before a purge that a crash interrupted: its files are removed', async () => {
+    await storage.remove(image.filename);
+    const [, bytes] = placesOf(image).trashed.map((path) => join(basePath, path));
+    await after(async () => {
+      await copyFile(bytes!, join(folder, 'bytes'));
+      await storage.purge({ all: true });
+      await storage.close();
+      await copyFile(join(folder, 'bytes'), bytes!);
+      storage = await open();
+    });
+    expect(await filesOf(image)).toEqual([]);
+    expect(await findings({ deep: true })).toEqual([]);
+  });
+
   it('of between: it stays restored', async () => {
     await storage.remove(image.filename);
     await after(() => storage.restore(image.filename));

@@ -11,7 +11,8 @@ import { type Assistant, pythonAssistant, typeScriptAssistant } from './assistan
 import { partOf, refusalOf, saveSome, sha256, stored, structureOf, useAssistedStore } from './assisted-store.ts';
 
 const READING = ['list_images', 'get_image', 'storage_stats'];
-const TOOLS = [...READING, 'save_image', 'update_image', 'cleanup_images', 'delete_images'];
+const WRITING = ['save_image', 'update_image', 'cleanup_images', 'delete_images', 'restore_images'];
+const TOOLS = [...READING, 'list_trash', ...WRITING];
 const PREVIEW_BYTES = 256 * 1024;
 /** An assistant has all definitions in its context. */
 const MAX_CHARACTERS = 10_000;
@@ -39,7 +40,7 @@ function everyTool(name: string, available: boolean, open: () => Promise<Assista
           inputSchema: expect.objectContaining({ type: 'object' }),
           outputSchema: expect.objectContaining({ type: 'object' }),
         });
-        expect(annotations?.readOnlyHint, name).toBe(READING.includes(name));
+        expect(annotations?.readOnlyHint, name).toBe(!WRITING.includes(name));
         expect(annotations?.destructiveHint, name).toBe(name === 'cleanup_images' || name === 'delete_images');
       }
     });
@@ -84,6 +85,14 @@ function everyTool(name: string, available: boolean, open: () => Promise<Assista
       const done = structureOf(await assistant.call('delete_images', { filenames, confirm_token }));
       expect(done).toMatchObject({ deleted: true, count: 2, bytes: 2 * size });
       expect(await stored(store)).toEqual([second]);
+      for (const { restorable_until } of [plan, done]) expect(Date.parse(restorable_until)).toBeGreaterThan(Date.now());
+
+      const trash = structureOf(await assistant.call('list_trash', { limit: 1 }));
+      expect(trash.images).toMatchObject([{ delete_time: expect.any(String), purge_time: expect.any(String) }]);
+      const restored = structureOf(await assistant.call('restore_images', { filenames }));
+      expect(restored.restored).toEqual([first, third]);
+      expect(restored.not_restored).toEqual([{ filename: 'nothing.png', reason: 'IMAGE_NOT_FOUND' }]);
+      expect(await stored(store)).toHaveLength(3);
     });
 
     it('cleans up what no criterion protects, and only after the plan', async () => {

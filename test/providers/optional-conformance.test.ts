@@ -3,11 +3,11 @@ import { strayFiles } from '../support/files.ts';
 import { describeProvider, openMain } from './provider-suite.ts';
 
 describeProvider('local, not required', {
-  open: ({ shortIds } = {}) =>
+  open: (options) =>
     openMain({
       settings: (basePath) => ({ type: 'local', basePath, required: false }),
       leftovers: strayFiles,
-      shortIds,
+      ...options,
     }),
   storageType: 'local',
   urlOf: (key) => new RegExp(`^/${key}$`),

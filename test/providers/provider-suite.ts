@@ -8,26 +8,31 @@ import { createStorage, type ProviderSettings, type Storage, type StorageConfig 
 import { describeDeletes } from './delete-cases.ts';
 import { describeLists } from './list-cases.ts';
 import { describeSaves } from './save-cases.ts';
-import { type ProviderSuite, useProvider } from './tested-provider.ts';
+import { type OpenOptions, type ProviderSuite, useProvider } from './tested-provider.ts';
+import { describeTrash } from './trash-cases.ts';
 import { describeUpdates } from './update-cases.ts';
 
-export interface Opening {
+export interface Opening extends OpenOptions {
   /** The settings of the provider `main`, given the folder that is its own. */
   settings(folder: string): ProviderSettings;
   leftovers(storage: Storage, folder: string): Promise<string[]>;
-  shortIds?: string[] | undefined;
 }
 
 /** Opens a storage of one provider, `main`, in a folder that its `close` removes. */
-export async function openMain({ settings, leftovers, shortIds = [] }: Opening) {
+export async function openMain({ settings, leftovers, shortIds = [], trashDays }: Opening) {
   const folder = await mkdtemp(join(tmpdir(), 'image-storage-'));
+  const withTrash = (days = trashDays) => (days === undefined ? {} : { trash: { days } });
+  const main = { ...settings(folder), lockWaitSeconds: 1 };
   const config: StorageConfig = {
     defaultProvider: 'main',
-    providers: { main: { ...settings(folder), lockWaitSeconds: 1 } },
+    providers: { main: { ...main, ...withTrash() } },
     // So that a size can be declared that no disk has room for.
     limits: { maxImageBytes: Number.MAX_SAFE_INTEGER },
   };
-  const open = () => createStorage(config, { shortId: () => shortIds.shift() ?? shortId() });
+  const open = (days?: number) => {
+    const providers = { main: { ...main, ...withTrash(days) } };
+    return createStorage({ ...config, providers }, { shortId: () => shortIds.shift() ?? shortId() });
+  };
   let storage = await open();
   return {
     folder,
@@ -35,9 +40,9 @@ export async function openMain({ settings, leftovers, shortIds = [] }: Opening) 
     get storage() {
       return storage;
     },
-    async reopen() {
+    async reopen(options: Pick<OpenOptions, 'trashDays'> = {}) {
       await storage.close();
-      storage = await open();
+      storage = await open(options.trashDays);
       return storage;
     },
     leftovers: () => leftovers(storage, folder),
@@ -56,4 +61,5 @@ export function describeProvider(title: string, suite: ProviderSuite): void {
     describeUpdates(tested);
     describeDeletes(tested);
   });
+  if (suite.hasTrash) describe(`${title}, with a trash`, () => describeTrash(useProvider(suite, { trashDays: 3 })));
 }

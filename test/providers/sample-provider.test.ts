@@ -27,16 +27,17 @@ async function configFile(text: string): Promise<string> {
 }
 
 describeProvider('a sample provider', {
-  open: async ({ shortIds } = {}) =>
+  open: async (options) =>
     openMain({
       settings: (folder) => ({ type: 'folder', path: join(folder, 'objects'), stateDir: join(folder, 'state') }),
       leftovers: async (_, folder) => [
         ...strayObjects(await contentsOf(join(folder, 'objects'))),
         ...(await readdir(join(folder, 'state', 'spool', 'main'))),
       ],
-      shortIds,
+      ...options,
     }),
   storageType: 'folder',
+  hasTrash: true,
   urlOf: (key) => new RegExp(`^file://.*/${key}$`),
 });
 

@@ -7,42 +7,51 @@ export const DAY: number = 24 * 60 * 60 * 1000;
 export const T0: number = Date.UTC(2024, 8, 27, 14, 15, 22);
 export const META: ImageMetadata = { prompt: 'p', model: 'm' };
 
+export interface OpenOptions {
+  /** Handed out in order before random ones. */
+  shortIds?: string[] | undefined;
+  /** Default: that of the provider. */
+  trashDays?: number | undefined;
+}
+
 export interface OpenedProvider {
   /** The one that was opened last. */
   readonly storage: Storage;
   /** Closes it and opens it again over the same data. */
-  reopen(): Promise<Storage>;
-  /** Every object below the root that is no live image's, by name; empty when nothing was left behind. */
+  reopen(options?: Pick<OpenOptions, 'trashDays'>): Promise<Storage>;
+  /** Every object below the root of no image, live or in the trash, by name; empty when nothing was left behind. */
   leftovers(): Promise<string[]>;
   close(): Promise<void>;
 }
 
 export interface ProviderSuite {
-  /** Opens an empty store; `shortIds` are handed out in order before random ones. */
-  open(options?: { shortIds?: string[] }): Promise<OpenedProvider>;
+  /** Opens an empty store. */
+  open(options?: OpenOptions): Promise<OpenedProvider>;
   storageType: string;
+  /** The provider has a trash. */
+  hasTrash?: boolean;
   /** The URL an image of that key gets. */
   urlOf(key: string): RegExp;
 }
 
 /** A new store for each case. */
-export interface TestedProvider extends Pick<ProviderSuite, 'storageType' | 'urlOf'> {
+export interface TestedProvider extends Omit<ProviderSuite, 'open'> {
   readonly storage: Storage;
   leftovers(): Promise<string[]>;
   /** Over the same data. */
-  reopen(): Promise<void>;
+  reopen(options?: Pick<OpenOptions, 'trashDays'>): Promise<void>;
   /** Instead of the store that the case began with. */
-  openAnew(options: { shortIds: string[] }): Promise<void>;
+  openAnew(options: OpenOptions): Promise<void>;
   /** Saves a small image whose timestamp is `at` seconds after T0. */
   saveAt(at: number, metadata?: Partial<ImageMetadata>, options?: SaveOptions): Promise<StorageResult>;
 }
 
 /** Opens a store before each case of the `describe` that it is called in, and closes it after. */
-export function useProvider({ open, ...named }: ProviderSuite): TestedProvider {
+export function useProvider({ open, ...named }: ProviderSuite, options?: OpenOptions): TestedProvider {
   let opened: OpenedProvider;
   let storage: Storage;
-  const openAnew = async (options?: { shortIds: string[] }) => {
-    opened = await open(options);
+  const openAnew = async (given = options) => {
+    opened = await open(given);
     storage = opened.storage;
   };
   beforeEach(() => openAnew());
@@ -53,12 +62,12 @@ export function useProvider({ open, ...named }: ProviderSuite): TestedProvider {
       return storage;
     },
     leftovers: () => opened.leftovers(),
-    async reopen() {
-      storage = await opened.reopen();
+    async reopen(given) {
+      storage = await opened.reopen(given);
     },
-    async openAnew(options) {
+    async openAnew(given) {
       await opened.close();
-      await openAnew(options);
+      await openAnew(given);
     },
     saveAt: (at, metadata = {}, options = {}) =>
       storage.save(

@@ -51,8 +51,8 @@ describe('the log', () => {
     expect(end({ error }).line).toEqual([level, { method: 'Save', code, reason, ms, err: error }, 'call failed']);
   });
 
-  it('leaves a message that is too large at info', () => {
-    expect(end({ error: new StorageError('MESSAGE_TOO_LARGE', 'too large') }).line[0]).toBe('info');
+  it.each(['MESSAGE_TOO_LARGE', 'DELETED_BEFORE'] as const)('leaves %s at info', (reason) => {
+    expect(end({ error: new StorageError(reason, 'of the caller') }).line[0]).toBe('info');
   });
 });
 

@@ -15,6 +15,7 @@ const anyText = fc.oneof(
   fc.tuple(fc.constantFrom('a', 'ü', '猫', '🦊'), anyLength).map(([unit, length]) => unit.repeat(length)),
 );
 const anyDate = fc.integer({ min: 0, max: LONGEST_DATE }).map((ms) => new Date(ms));
+const maybeDate = fc.option(anyDate, { nil: undefined }) as fc.Arbitrary<Date>;
 const anyGeneration = fc.record(
   {
     negativePrompt: anyText,
@@ -53,6 +54,9 @@ const anyItem: fc.Arbitrary<StorageItem> = fc.record({
   createTime: anyDate,
   pinned: fc.boolean(),
   generation: fc.option(anyGeneration, { nil: undefined }) as fc.Arbitrary<Generation>,
+  expireTime: maybeDate,
+  deleteTime: maybeDate,
+  purgeTime: maybeDate,
 });
 
 it('are the bytes that protobuf-es writes', () => {

@@ -9,6 +9,7 @@ import { payloadOf } from '../../src/storage/bucket/record-object.ts';
 import { createStorage, type S3Config } from '../../src/storage/index.ts';
 import { s3Objects } from '../../src/storage/s3/objects.ts';
 import { describeProvider, openMain } from '../providers/provider-suite.ts';
+import type { OpenOptions } from '../providers/tested-provider.ts';
 import { strayObjects } from '../support/bucket.ts';
 import { chunked, collect, sha256Of } from '../support/bytes.ts';
 import { pngOf } from '../support/images.ts';
@@ -27,7 +28,7 @@ requires('Go, to build the S3 server versitygw', versitygwAvailable)('S3', () =>
   }, BUILD_TIMEOUT_MS);
   afterAll(() => server.stop());
 
-  async function openS3({ shortIds, settings }: { shortIds?: string[]; settings?: Partial<S3Config> } = {}) {
+  async function openS3({ settings, ...options }: OpenOptions & { settings?: Partial<S3Config> } = {}) {
     const bucket = await server.createBucket();
     const place = { ...server.settings, bucket, prefix: 'a-team', cdnUrl: 'cdn.example.com', ...settings };
     const objects = s3Objects(place);
@@ -38,7 +39,7 @@ requires('Go, to build the S3 server versitygw', versitygwAvailable)('S3', () =>
         ...strayObjects(await contentsOf(objects)),
         ...(await readdir(join(stateDir, 'spool', 'main'))),
       ],
-      shortIds,
+      ...options,
     });
     return Object.assign(opened, { objects });
   }
@@ -46,6 +47,7 @@ requires('Go, to build the S3 server versitygw', versitygwAvailable)('S3', () =>
   describeProvider('s3', {
     open: openS3,
     storageType: 's3',
+    hasTrash: true,
     urlOf: (key) => new RegExp(`^https://cdn\\.example\\.com/a-team/${key}$`),
   });
 

@@ -57,7 +57,14 @@ function twoInABucket(a: object, b: object): StorageConfig {
 }
 
 describe('the configuration', () => {
-  const DEFAULTS = { type: 'local', create: true, lockWaitSeconds: 30, required: true };
+  const DEFAULTS = {
+    type: 'local',
+    create: true,
+    lockWaitSeconds: 30,
+    required: true,
+    onFull: 'refuse',
+    trash: { days: 7 },
+  };
   const refusal = (config: object) => {
     try {
       withDefaults(config);

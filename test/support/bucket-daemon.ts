@@ -64,6 +64,6 @@ export async function leaveObjectWithoutRecord(
   return imageKey(filename);
 }
 
-function stateOf(folder: string): string {
+export function stateOf(folder: string): string {
   return join(folder, 'state');
 }

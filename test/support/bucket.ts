@@ -1,7 +1,7 @@
 /** Providers over a bucket in memory, and what lies in a bucket that belongs to no image. */
 
+import { parseFound } from '../../src/storage/bucket/record-object.ts';
 import { imageKey, recordKey, shortId } from '../../src/storage/domain/naming.ts';
-import { parseRecord } from '../../src/storage/domain/record-file.ts';
 import { DEFAULT_LIMITS } from '../../src/storage/index.ts';
 import type { ProviderContext } from '../../src/storage/types.ts';
 
@@ -18,17 +18,18 @@ export function contextOf(given: Partial<ProviderContext> = {}): ProviderContext
 
 /** Keys of objects without a record, and of records without their object; tombstones and FORMAT belong there. */
 export function strayObjects(bucket: ReadonlyMap<string, { bytes: Buffer }>): string[] {
-  const live = new Set<string>();
+  const images = new Set<string>();
   const stray: string[] = [];
   for (const [key, { bytes }] of bucket) {
     const filename = key.slice(key.lastIndexOf('/') + 1).replace(/\.json$/, '');
     if (!key.startsWith('outputs/metadata/generations/')) continue;
-    const record = parseRecord(bytes.toString(), filename);
-    if (record !== undefined) live.add(imageKey(filename));
-    else if (!('tombstone' in JSON.parse(bytes.toString()))) stray.push(key);
-    if (record !== undefined && !bucket.has(imageKey(filename))) stray.push(recordKey(filename));
+    const { kind } = parseFound(bytes.toString(), '', filename);
+    if (kind === 'foreign') stray.push(key);
+    if (kind !== 'live' && kind !== 'trashed') continue;
+    images.add(imageKey(filename));
+    if (!bucket.has(imageKey(filename))) stray.push(recordKey(filename));
   }
-  return [...stray, ...[...bucket.keys()].filter((key) => key.startsWith('outputs/images/') && !live.has(key))];
+  return [...stray, ...[...bucket.keys()].filter((key) => key.startsWith('outputs/images/') && !images.has(key))];
 }
 
 /** Objects without an image that no tombstone stands for: those a sweep will not find. */

@@ -1,4 +1,4 @@
-/** Bundles what the tests start in processes of their own: all that ships, and the store that crash tests drive. */
+/** Bundles what the tests start in processes and threads of their own: all that ships, and what stores run in there. */
 import { fileURLToPath } from 'node:url';
 import { defineConfig, type UserConfig } from 'tsdown';
 import shipped from '../../tsdown.config.ts';
@@ -12,6 +12,7 @@ export default defineConfig({
     ...(entry as Record<string, string>),
     'store-process': 'test/crash/store-process.ts',
     'checkpoint-steps': 'test/crash/checkpoint-steps.ts',
+    'reused-thread': 'test/support/reused-thread.ts',
   },
   dts: false,
 });

@@ -11,7 +11,10 @@ import {
 } from '../../src/storage/index.ts';
 import { sha256Of } from './bytes.ts';
 import { filesBelow } from './files.ts';
-import type { Ledger } from './ledger.ts';
+import type { Ledger, LedgerEntry, Place } from './ledger.ts';
+
+/** No test takes an hour, and the trash keeps an image for a week from its delete. */
+const [LEAST_HOURS, MOST_HOURS] = [7 * 24 - 1, 7 * 24 + 1];
 
 export interface CheckOptions {
   /** Hold only answers before this moment (`process.hrtime.bigint()`) as promises. */
@@ -39,15 +42,15 @@ export async function brokenPromises(
 ): Promise<string[]> {
   const storage = await openStore(basePath);
   try {
-    const items = await storage.list();
+    const [items, trashed] = [await storage.list(), await storage.listTrash()];
     const findings = [
-      ...compareWithLedger(items, ledger, untilNs),
+      ...compareWithLedger(items, trashed, ledger, untilNs),
       ...(await readAll(storage, items)),
-      ...compareStatistics(items, (await storage.getStatistics())[0]!),
+      ...compareStatistics(items, trashed, (await storage.getStatistics())[0]!),
       ...(await searchAll(storage, items)),
-      ...(await compareFiles(basePath, items)),
+      ...(await compareFiles(basePath, items, trashed)),
     ];
-    ledger.settle(items, untilNs);
+    ledger.settle(items, trashed, untilNs);
     await afterwards?.(storage);
     return findings;
   } finally {
@@ -55,31 +58,58 @@ export async function brokenPromises(
   }
 }
 
-function compareWithLedger(items: StorageItem[], ledger: Ledger, untilNs: bigint | undefined): string[] {
-  const bySha256 = Map.groupBy(items, ({ sha256 }) => sha256);
-  const known = ledger.entries().flatMap(({ image, filename }) => {
+/** Returns what a store without a trash breaks by having one, too: its deletes are for good. */
+function compareWithLedger(
+  live: StorageItem[],
+  trashed: StorageItem[],
+  ledger: Ledger,
+  untilNs: bigint | undefined,
+): string[] {
+  const all = [
+    ...live.map((item) => ({ item, place: 'live' as const })),
+    ...trashed.map((item) => ({ item, place: 'trashed' as const })),
+  ];
+  const bySha256 = Map.groupBy(all, ({ item }) => item.sha256);
+  const known = ledger.entries().flatMap((entry) => {
+    const { image, filename } = entry;
     const found = bySha256.get(image.sha256) ?? [];
     const name = filename || image.metadata.prompt;
-    const fate = ledger.fateOf(image.sha256, untilNs);
-    if (found.length === 0) return fate === 'present' ? [`lost: ${name}`] : [];
-    if (fate === 'absent') return [`came back: ${name}`];
-    if (found.length > 1) return [`there are ${found.length} of: ${name}`];
-    const { filename: foundName, metadata } = found[0]!;
-    if (filename !== '' && foundName !== filename) return [`has another name: ${foundName} instead of ${filename}`];
-    const { category: _, tags: __, ...sent } = image.metadata;
-    if (!sameMetadata(metadata, { ...sent, ...image.filled })) return [`metadata differ: ${name}`];
-    const { pinned } = found[0]!;
-    const labels = JSON.stringify({ pinned, category: metadata.category, tags: metadata.tags });
-    const allowed = ledger
-      .labelsOf(image.sha256, untilNs)
-      .map(({ pinned, category, tags }) => JSON.stringify({ pinned, category, tags }));
-    return allowed.includes(labels) ? [] : [`labels differ: ${name}: ${labels} instead of ${allowed.join(' or ')}`];
+    const places = ledger.placesOf(image.sha256, untilNs);
+    if (found.length > 1) return [`there are ${found.length} of: ${name}: ${found.map(({ place }) => place).join()}`];
+    const { place, item } = found[0] ?? { place: 'gone' };
+    if (!places.includes(place)) return [`${problemOf(place, places)}: ${name}`];
+    return item === undefined ? [] : compareItem(item, entry, ledger, untilNs);
   });
   const asked = new Set(ledger.entries().map(({ image }) => image.sha256));
-  const strangers = items
-    .filter(({ sha256 }) => !asked.has(sha256))
-    .map(({ filename }) => `was never saved: ${filename}`);
-  return [...known, ...strangers];
+  const strangers = all
+    .filter(({ item }) => !asked.has(item.sha256))
+    .map(({ item }) => `was never saved: ${item.filename}`);
+  return [...known, ...strangers, ...trashed.flatMap(tooShort)];
+}
+
+function problemOf(place: Place, places: Place[]): string {
+  if (place === 'gone') return places.includes('live') ? 'lost' : 'lost from the trash';
+  if (place === 'live') return 'came back';
+  return places.includes('live') ? 'is in the trash' : 'came back into the trash';
+}
+
+function compareItem(item: StorageItem, entry: LedgerEntry, ledger: Ledger, untilNs: bigint | undefined): string[] {
+  const { image, filename } = entry;
+  const name = filename || image.metadata.prompt;
+  const { filename: foundName, metadata, pinned } = item;
+  if (filename !== '' && foundName !== filename) return [`has another name: ${foundName} instead of ${filename}`];
+  const { category: _, tags: __, ...sent } = image.metadata;
+  if (!sameMetadata(metadata, { ...sent, ...image.filled })) return [`metadata differ: ${name}`];
+  const labels = JSON.stringify({ pinned, category: metadata.category, tags: metadata.tags });
+  const allowed = ledger
+    .labelsOf(image.sha256, untilNs)
+    .map(({ pinned, category, tags }) => JSON.stringify({ pinned, category, tags }));
+  return allowed.includes(labels) ? [] : [`labels differ: ${name}: ${labels} instead of ${allowed.join(' or ')}`];
+}
+
+function tooShort({ filename, purgeTime }: StorageItem): string[] {
+  const hours = ((purgeTime?.getTime() ?? 0) - Date.now()) / 3_600_000;
+  return hours > LEAST_HOURS && hours < MOST_HOURS ? [] : [`is purged in ${hours} hours: ${filename}`];
 }
 
 function sameMetadata(found: StorageItem['metadata'], sent: object): boolean {
@@ -108,10 +138,11 @@ async function searchAll(storage: Storage, items: StorageItem[]): Promise<string
   return found.length === items.length ? [] : [`search finds ${found.length} of ${items.length}`];
 }
 
-function compareStatistics(items: StorageItem[], statistics: ProviderStatistics): string[] {
+function compareStatistics(items: StorageItem[], trashed: StorageItem[], statistics: ProviderStatistics): string[] {
   const times = items.map(({ metadata }) => metadata.timestamp.getTime());
   const expected = {
     ...sumOf(items),
+    trash: sumOf(trashed),
     pinnedCount: items.filter(({ pinned }) => pinned).length,
     oldest: times.length === 0 ? undefined : Math.min(...times),
     newest: times.length === 0 ? undefined : Math.max(...times),
@@ -123,6 +154,7 @@ function compareStatistics(items: StorageItem[], statistics: ProviderStatistics)
   const actual = {
     count,
     bytes,
+    trash: { count: statistics.trashCount, bytes: statistics.trashBytes },
     pinnedCount,
     oldest: oldest?.getTime(),
     newest: newest?.getTime(),
@@ -148,39 +180,57 @@ function inOrder(groups: GroupStatistics[]): GroupStatistics[] {
   return plain.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-/** Every image has its file and its record, there is no other file, and nothing is in doubt. */
-async function compareFiles(basePath: string, items: StorageItem[]): Promise<string[]> {
-  const wanted = new Set(
-    items.flatMap(({ key }) => {
-      const path = key.slice('outputs/'.length);
-      return [path, `${path.replace(/^images/, 'metadata')}.json`];
-    }),
-  );
+/** Every image has its file and its record in its tree, there is no other file, and nothing is in doubt. */
+async function compareFiles(basePath: string, live: StorageItem[], trashed: StorageItem[]): Promise<string[]> {
+  const wanted = new Map([
+    ...live.map((item) => [item, livePaths(item)] as const),
+    ...trashed.map((item) => [item, trashedPaths(item)] as const),
+  ]);
+  const names = new Set([...wanted.values()].flatMap(({ image, record }) => [image, record]));
   const found = (
-    await Promise.all(['images', 'metadata/generations'].map((folder) => filesBelow(basePath, folder)))
+    await Promise.all(
+      ['images', 'metadata/generations', 'metadata/trash'].map((folder) => filesBelow(basePath, folder)),
+    )
   ).flat();
   const staged = (await filesBelow(basePath, 'metadata/staging')).map((path) => `left in staging: ${path}`);
-  const strays = found.filter((path) => !wanted.has(path)).map((path) => `stray file: ${path}`);
-  const missing = [...wanted].filter((path) => !found.includes(path)).map((path) => `missing file: ${path}`);
-  const unequal = (await Promise.all(items.map((item) => compareRecord(basePath, item)))).flat();
-  return [...staged, ...strays, ...missing, ...unequal];
+  const strays = found.filter((path) => !names.has(path)).map((path) => `stray file: ${path}`);
+  const missing = [...names].filter((path) => !found.includes(path)).map((path) => `missing file: ${path}`);
+  const unequal = await Promise.all([...wanted].map(([item, paths]) => compareRecord(basePath, item, paths)));
+  const wrong = await Promise.all(trashed.map((item) => compareBytes(basePath, item)));
+  return [...staged, ...strays, ...missing, ...unequal.flat(), ...wrong.flat()];
 }
 
-async function compareRecord(
-  basePath: string,
-  { key, filename, sha256, pinned, metadata }: StorageItem,
-): Promise<string[]> {
+interface Paths {
+  image: string;
+  record: string;
+}
+
+function livePaths({ key }: StorageItem): Paths {
+  const image = key.slice('outputs/'.length);
+  return { image, record: `${image.replace(/^images/, 'metadata')}.json` };
+}
+
+function trashedPaths(item: StorageItem): Paths {
+  const { image, record } = livePaths(item);
+  return { image: `metadata/trash/${image}`, record: record.replace(/^metadata/, 'metadata/trash') };
+}
+
+async function compareRecord(basePath: string, item: StorageItem, { image, record }: Paths): Promise<string[]> {
+  const { filename, sha256, pinned, metadata } = item;
   try {
-    const path = join(basePath, key.slice('outputs/'.length));
-    const record = JSON.parse(
-      await readFile(`${path.replace('/images/generations/', '/metadata/generations/')}.json`, 'utf8'),
-    );
-    const findings = record.sha256 === sha256 ? [] : [`record of another image: ${filename}`];
+    const found = JSON.parse(await readFile(join(basePath, record), 'utf8'));
+    const findings = found.sha256 === sha256 ? [] : [`record of another image: ${filename}`];
     const { category, tags } = metadata;
-    const labels = JSON.stringify([record.pinned, record.category, record.tags]);
+    const labels = JSON.stringify([found.pinned, found.category, found.tags]);
     if (labels !== JSON.stringify([pinned, category, tags])) findings.push(`record of before an update: ${filename}`);
-    return (await stat(path)).nlink === 1 ? findings : [...findings, `has a second name: ${filename}`];
+    const { nlink } = await stat(join(basePath, image));
+    return nlink === 1 ? findings : [...findings, `has a second name: ${filename}`];
   } catch (error) {
     return [`no whole record: ${filename}: ${(error as Error).message}`];
   }
+}
+
+async function compareBytes(basePath: string, item: StorageItem): Promise<string[]> {
+  const bytes = await readFile(join(basePath, trashedPaths(item).image)).catch(() => Buffer.of());
+  return sha256Of(bytes) === item.sha256 ? [] : [`wrong bytes in the trash: ${item.filename}`];
 }

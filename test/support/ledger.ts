@@ -2,6 +2,7 @@
 import type {
   CleanupOptions,
   CleanupResult,
+  DeleteOptions,
   ImageChanges,
   ImageMetadata,
   SaveOptions,
@@ -24,7 +25,22 @@ export interface TestImage {
 export interface Target {
   save(bytes: Uint8Array, metadata: ImageMetadata, options?: SaveOptions): Promise<{ filename: string }>;
   update(filename: string, changes: ImageChanges): Promise<unknown>;
-  delete(filename: string): Promise<boolean>;
+  delete(filename: string, options?: DeleteOptions): Promise<boolean>;
+}
+
+/** One with a trash. */
+export interface TrashTarget extends Target {
+  restore(filename: string): Promise<unknown>;
+  /** Purges this image. */
+  purge(filename: string): Promise<unknown>;
+}
+
+/** Where an image is. */
+export type Place = 'live' | 'trashed' | 'gone';
+
+export interface LedgerOptions {
+  /** Whether the store has a trash; with `gives way`, its images may be purged before their time. Default: it has none. */
+  trash?: boolean | 'gives way';
 }
 
 /** What an update may change. */
@@ -41,10 +57,13 @@ interface Entry {
   image: TestImage;
   filename: string;
   save: Answer;
-  delete?: Answer;
+  /** Deletes, restores and purges, one after the other, with where the image may be after each. */
+  steps: { to: Place[]; answer: Answer }[];
   /** As they were asked for, in their order. */
   updates: { labels: Labels; answer: Answer }[];
 }
+
+export type LedgerEntry = Readonly<Entry>;
 
 const FIRST_TIMESTAMP = Date.UTC(2024, 8, 27, 14, 15, 22);
 const MODELS = ['flux-schnell', 'FLUX.1 [dev]', 'sdxl'];
@@ -72,9 +91,24 @@ export function imageOf(
 /** Images are told apart by their sha256, so that each may be asked for under one name only. */
 export class Ledger {
   readonly #entries = new Map<string, Entry>();
+  readonly #trash: NonNullable<LedgerOptions['trash']>;
+
+  constructor({ trash = false }: LedgerOptions = {}) {
+    this.#trash = trash;
+  }
+
+  get hasTrash(): boolean {
+    return this.#trash !== false;
+  }
 
   async save(store: Target, image: TestImage): Promise<{ filename: string }> {
-    const entry: Entry = this.#entries.get(image.sha256) ?? { image, filename: '', save: 'refused', updates: [] };
+    const entry: Entry = this.#entries.get(image.sha256) ?? {
+      image,
+      filename: '',
+      save: 'refused',
+      steps: [],
+      updates: [],
+    };
     this.#entries.set(image.sha256, entry);
     const before = entry.save;
     if (before === 'refused') entry.save = 'asked';
@@ -92,7 +126,7 @@ export class Ledger {
 
   /** One at a time for each image. */
   async update(store: Target, filename: string, changes: ImageChanges): Promise<void> {
-    const entry = this.live().find((each) => each.filename === filename)!;
+    const entry = this.#known(filename)!;
     const update: Entry['updates'][number] = { labels: labelsAfter(lastLabels(entry), changes), answer: 'asked' };
     entry.updates.push(update);
     try {
@@ -104,33 +138,70 @@ export class Ledger {
     }
   }
 
-  async delete(store: Target, filename: string): Promise<boolean> {
-    const entry = this.live().find((each) => each.filename === filename);
-    if (entry) entry.delete = 'asked';
+  async delete(store: Target, filename: string, { permanent = false }: DeleteOptions = {}): Promise<boolean> {
+    const to = permanent ? (['gone'] as const) : this.#afterDelete();
+    return this.#step(filename, to, () => (permanent ? store.delete(filename, { permanent }) : store.delete(filename)));
+  }
+
+  async restore(store: Pick<TrashTarget, 'restore'>, filename: string): Promise<void> {
+    await this.#step(filename, ['live'], () => store.restore(filename));
+  }
+
+  async purge(store: Pick<TrashTarget, 'purge'>, filename: string): Promise<void> {
+    await this.#step(filename, ['gone'], () => store.purge(filename));
+  }
+
+  /** One at a time for each image; one of an image that is not known to be there is not written down. */
+  async #step<T>(filename: string, to: readonly Place[], work: () => Promise<T>): Promise<T> {
+    const entry = this.#known(filename);
+    const step: Entry['steps'][number] = { to: [...to], answer: 'asked' };
+    entry?.steps.push(step);
     try {
-      const deleted = await store.delete(filename);
-      if (entry) entry.delete = acked();
-      return deleted;
+      const result = await work();
+      step.answer = acked();
+      return result;
     } catch (error) {
-      if (entry && isDefinite(error)) delete entry.delete;
+      if (isDefinite(error)) entry?.steps.splice(entry.steps.indexOf(step), 1);
       throw error;
     }
   }
 
   async cleanup(store: Pick<Storage, 'cleanup'>, options: CleanupOptions): Promise<CleanupResult> {
-    const candidates = this.live();
-    for (const entry of candidates) entry.delete = 'asked';
+    const candidates = this.live().map((entry) => {
+      const step: Entry['steps'][number] = { to: this.#afterDelete(), answer: 'asked' };
+      entry.steps.push(step);
+      return { entry, step };
+    });
     const result = await store.cleanup(options);
-    for (const entry of candidates) {
-      if (result.filenames.includes(entry.filename)) entry.delete = acked();
-      else delete entry.delete;
+    for (const { entry, step } of candidates) {
+      if (result.filenames.includes(entry.filename)) step.answer = acked();
+      else entry.steps.splice(entry.steps.indexOf(step), 1);
     }
     return result;
   }
 
-  /** Acknowledged images that nobody has asked to delete. */
+  /** Returns the image of this name, if all that was asked of it has its answer. */
+  #known(filename: string): Entry | undefined {
+    return [...this.#entries.values()].find((entry) => entry.filename === filename && placeOf(entry) !== undefined);
+  }
+
+  #afterDelete(): Place[] {
+    if (this.#trash === false) return ['gone'];
+    return this.#trash === 'gives way' ? ['trashed', 'gone'] : ['trashed'];
+  }
+
+  /** Acknowledged images that nobody has asked to delete, or whose restore was acknowledged. */
   live(): Entry[] {
-    return [...this.#entries.values()].filter((entry) => isAcked(entry.save) && entry.delete === undefined);
+    return this.#in('live');
+  }
+
+  /** Images whose delete was acknowledged, and which nobody has asked to restore or to purge. */
+  trashed(): Entry[] {
+    return this.#in('trashed');
+  }
+
+  #in(place: Place): Entry[] {
+    return [...this.#entries.values()].filter((entry) => placeOf(entry) === place);
   }
 
   /** Images whose save has no answer yet. */
@@ -138,10 +209,10 @@ export class Ledger {
     return [...this.#entries.values()].filter(({ save }) => save === 'asked').map(({ image }) => image);
   }
 
-  /** How many saves, updates and deletes were acknowledged up to a moment. */
+  /** How many saves, updates, deletes, restores and purges were acknowledged up to a moment. */
   ackedCount(untilNs?: bigint): number {
     return [...this.#entries.values()]
-      .flatMap((entry) => [entry.save, entry.delete, ...entry.updates.map(({ answer }) => answer)])
+      .flatMap(({ save, steps, updates }) => [save, ...[...steps, ...updates].map(({ answer }) => answer)])
       .filter((answer) => isAcked(answer, untilNs)).length;
   }
 
@@ -150,10 +221,20 @@ export class Ledger {
    * be there or not.
    */
   fateOf(sha256: string, untilNs?: bigint): 'present' | 'absent' | 'either' {
+    const places = this.placesOf(sha256, untilNs);
+    if (!places.includes('live')) return 'absent';
+    return places.length === 1 ? 'present' : 'either';
+  }
+
+  /** Where an image may be, going by the answers up to a moment: where the last one has it, or a later request. */
+  placesOf(sha256: string, untilNs?: bigint): Place[] {
     const entry = this.#entries.get(sha256);
-    if (entry === undefined || entry.save === 'refused') return 'absent';
-    if (isAcked(entry.delete, untilNs)) return 'absent';
-    return isAcked(entry.save, untilNs) && entry.delete === undefined ? 'present' : 'either';
+    if (entry === undefined || entry.save === 'refused') return ['gone'];
+    const { save, steps } = entry;
+    const last = steps.findLastIndex(({ answer }) => isAcked(answer, untilNs));
+    const later = steps.slice(last + 1).flatMap(({ to }) => to);
+    const saved: Place[] = isAcked(save, untilNs) ? ['live'] : ['live', 'gone'];
+    return [...new Set([...(last === -1 ? saved : steps[last]!.to), ...later])];
   }
 
   /** What the labels of an image may be, going by the answers up to a moment: those of the last update, or of a later one. */
@@ -166,37 +247,49 @@ export class Ledger {
 
   /** The same so far; from here on each goes its own way. */
   copy(): Ledger {
-    const copy = new Ledger();
+    const copy = new Ledger({ trash: this.#trash });
     for (const [sha256, entry] of this.#entries) {
-      copy.#entries.set(sha256, { ...entry, updates: entry.updates.map((update) => ({ ...update })) });
+      const [steps, updates] = [entry.steps.map((step) => ({ ...step })), entry.updates.map((each) => ({ ...each }))];
+      copy.#entries.set(sha256, { ...entry, steps, updates });
     }
     return copy;
   }
 
   /** Every image ever asked for, with the last name it is known by. */
-  entries(): readonly Readonly<Entry>[] {
+  entries(): readonly LedgerEntry[] {
     return [...this.#entries.values()];
   }
 
-  /** Takes what a reopened store shows as the answer to whatever had none: from now on it has to stay so. */
-  settle(items: readonly StorageItem[], untilNs?: bigint): void {
-    const found = new Map(items.map((item) => [item.sha256, item.filename]));
-    for (const { sha256, pinned, metadata } of items) {
-      const { category, tags } = metadata;
-      const entry = this.#entries.get(sha256);
-      if (entry !== undefined) entry.updates = [{ labels: { pinned, category, tags }, answer: acked() }];
-    }
+  /**
+   * Takes what a reopened store shows, live and in its trash, as the answer to whatever had none: from now on it has to stay
+   * so.
+   */
+  settle(live: readonly StorageItem[], trashed: readonly StorageItem[], untilNs?: bigint): void {
+    const found = new Map<string, { place: Place; item: StorageItem }>([
+      ...trashed.map((item) => [item.sha256, { place: 'trashed', item }] as const),
+      ...live.map((item) => [item.sha256, { place: 'live', item }] as const),
+    ]);
     for (const [sha256, entry] of this.#entries) {
-      if (this.fateOf(sha256, untilNs) !== 'either') continue;
-      const filename = found.get(sha256);
-      entry.filename = filename ?? entry.filename;
-      if (filename !== undefined) {
-        entry.save = acked(entry.save);
-        delete entry.delete;
-      } else if (isAcked(entry.save, untilNs)) entry.delete = acked();
-      else entry.save = 'refused';
+      const { place, item } = found.get(sha256) ?? { place: 'gone' };
+      if (item !== undefined) entry.updates = [{ labels: labelsFound(item), answer: acked() }];
+      const places = this.placesOf(sha256, untilNs);
+      if (places.length === 1 || !places.includes(place)) continue;
+      entry.filename = item?.filename ?? entry.filename;
+      const wasSaved = place !== 'gone' || isAcked(entry.save, untilNs);
+      entry.save = wasSaved ? acked(entry.save) : 'refused';
+      entry.steps = wasSaved ? [{ to: [place], answer: acked() }] : [];
     }
   }
+}
+
+/** Returns where an image is; undefined while something that was asked of it has no answer. */
+function placeOf({ save, steps }: Entry): Place | undefined {
+  const isSettled = isAcked(save) && steps.every(({ answer }) => isAcked(answer));
+  return isSettled ? (steps.at(-1)?.to[0] ?? 'live') : undefined;
+}
+
+function labelsFound({ pinned, metadata: { category, tags } }: StorageItem): Labels {
+  return { pinned, category, tags };
 }
 
 function savedLabels({ metadata: { category = '', tags = [] }, options: { pinned = false } }: TestImage): Labels {

@@ -1,7 +1,7 @@
-/** Concurrent savers, updaters and deleters that work on a store until it stops answering, all of it written into a ledger. */
+/** Concurrent savers, updaters, deleters, restorers and purgers that work on a store until it stops answering, all of it written into a ledger. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ImageChanges } from '../../src/storage/index.ts';
-import { imageOf, type Ledger, type Target } from './ledger.ts';
+import { imageOf, type Ledger, type LedgerEntry, type Target, type TrashTarget } from './ledger.ts';
 import { seed } from './scale.ts';
 
 const SAVERS = 4;
@@ -31,9 +31,9 @@ export interface LoadOptions {
   saves?: number;
 }
 
-/** Four savers, an updater and a deleter; resolves with what ended each of them, nothing for those that finished. */
+/** Four savers, an updater and a deleter, with a trash a restorer and a purger, too; resolves with what ended each of them, nothing for those that finished. */
 export async function putUnderLoad(
-  store: Target,
+  store: Target | TrashTarget,
   ledger: Ledger,
   { images, saves = Number.POSITIVE_INFINITY }: LoadOptions,
 ): Promise<unknown[]> {
@@ -46,14 +46,26 @@ export async function putUnderLoad(
       savers -= 1;
     }
   };
-  const deleteOn = async () => {
+  /** Of all images of this kind, one after the other, with pauses. */
+  const workOn = async (
+    imagesNow: () => LedgerEntry[],
+    share: number,
+    work: (filename: string) => Promise<unknown>,
+  ) => {
     while (savers > 0) {
-      const live = ledger.live();
-      const victim = live[Math.floor(random() * live.length)];
-      if (victim !== undefined && random() < 0.5) await ledger.delete(store, victim.filename);
+      const known = imagesNow();
+      const victim = known[Math.floor(random() * known.length)];
+      if (victim !== undefined && random() < share) await work(victim.filename);
       else await sleep(1);
     }
   };
+  const [live, trashed] = [() => ledger.live(), () => ledger.trashed()];
+  const deleters = [workOn(live, 0.5, (filename) => ledger.delete(store, filename))];
+  if (ledger.hasTrash && 'restore' in store) {
+    deleters.push(workOn(trashed, 0.3, (filename) => ledger.restore(store, filename)));
+    deleters.push(workOn(trashed, 0.1, (filename) => ledger.purge(store, filename)));
+    deleters.push(workOn(live, 0.05, (filename) => ledger.delete(store, filename, { permanent: true })));
+  }
   const updateOn = async () => {
     for (let turn = 1; savers > 0; turn += 1) {
       const live = ledger.live();
@@ -62,7 +74,7 @@ export async function putUnderLoad(
       else await ledger.update(store, image.filename, changesOf(turn)).catch(ignoreDeleted);
     }
   };
-  const workers = await Promise.allSettled([...Array.from({ length: SAVERS }, saveOn), updateOn(), deleteOn()]);
+  const workers = await Promise.allSettled([...Array.from({ length: SAVERS }, saveOn), updateOn(), ...deleters]);
   return workers.filter((worker) => worker.status === 'rejected').map(({ reason }) => reason);
 }
 

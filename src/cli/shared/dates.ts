@@ -18,6 +18,13 @@ export function parseRangeEnd(text: string): Date {
   return dates.parseRangeEnd(text) ?? refuse();
 }
 
+/** Returns how long an image is wanted. Throws commander's InvalidArgumentError. */
+export function parseTtl(text: string): Age {
+  const age = dates.parseAge(text);
+  if (age === undefined) throw new InvalidArgumentError('Expected a time such as 30m, 2h or 7d.');
+  return age;
+}
+
 function refuse(): never {
   throw new InvalidArgumentError(`Expected ${dates.DATE_FORMS}.`);
 }

@@ -84,6 +84,8 @@ function only(command: Command, { existing, target }: Chosen, config: Config): C
   const named = (name: string) => providerNamed(command, config, name || config.defaultProvider);
   const [from, to] = [existing === ALL ? undefined : named(existing), target === undefined ? undefined : named(target)];
   const kept = Object.entries(config.providers).filter(([name]) => from === undefined || name === from || name === to);
-  const chosen = { ...config, defaultProvider: from ?? config.defaultProvider, providers: Object.fromEntries(kept) };
+  const providers = Object.fromEntries(kept);
+  // Nothing goes by itself for a command.
+  const chosen = { ...config, defaultProvider: from ?? config.defaultProvider, providers, retention: {} };
   return changeProviders(chosen, (name) => (name === to && to !== from ? NOT_WAITING : EXISTING));
 }

@@ -15,8 +15,7 @@ const MAX_UINT32 = 0xffff_ffff;
 const oneAtATime = z
   .string()
   .refine((name) => name !== '*', 'one provider at a time; storage_stats with provider "*" names them')
-  .optional()
-  .describe('The provider to clean up; default: the default provider');
+  .optional();
 
 export function addCleanupImages(
   addTool: AddTool,
@@ -28,44 +27,48 @@ export function addCleanupImages(
     name: 'cleanup_images',
     title: 'Clean up old images',
     description:
-      'Deletes old images for good, oldest first, at most 1,000 a call. Each criterion that is given (older_than, ' +
-      'keep_count, keep_bytes) protects; pinned images and those dated in the future are spared and not counted. The ' +
-      'first call only answers with the plan.',
+      'Deletes old images, into the trash where there is one, oldest first, at most 1,000 a call. Each criterion that ' +
+      'is given (older_than, keep_count, keep_bytes) protects; pinned images and those dated in the future are spared ' +
+      'and not counted. The first call only answers with the plan.',
     annotations: { ...DELETES, idempotentHint: false },
     input: z.strictObject({
-      older_than: instant(dates.parseCutoff, 'Criterion: protects what was not generated before this'),
+      older_than: instant(dates.parseCutoff, 'Criterion: protects what was not generated before this', ''),
       keep_count: natural
         .max(MAX_UINT32)
         .optional()
         .describe('Criterion: protects the newest so many that match the filters'),
       keep_bytes: natural.optional().describe('Criterion: protects the newest that fit into so many bytes'),
-      model: z.string().optional().describe("Filter: the model's name as it was saved, or its slug"),
-      category: z.string().optional().describe('Filter: the exact category'),
+      model: z.string().optional().describe('Filter, as in list_images; so is category'),
+      category: z.string().optional(),
       provider: oneAtATime,
       confirm_token: confirmToken,
     }),
     output: z.object({
       ...confirmationOutput,
-      count: natural.describe('Images that went, or would go'),
-      bytes: natural.describe('What they had'),
+      count: natural,
+      bytes: natural,
       filenames: z.array(z.string()).describe('Oldest first'),
-      kept_pinned: natural.describe('Images that would have gone, were they not pinned'),
-      kept_future: natural.describe('Images dated after the clock of the daemon: spared, and no criterion counts them'),
+      kept_pinned: natural,
+      kept_future: natural,
+      reasons: z.array(z.object({ text: z.string(), count: natural, bytes: natural })),
       more: z.boolean().describe('More would go: call again for the next ones'),
     }),
     async run({ older_than, keep_count, keep_bytes, confirm_token, ...filters }, signal) {
       const criteria = { ...filters, olderThan: older_than, keepCount: keep_count, keepBytes: keep_bytes, signal };
       // Images that have joined since, as after each save with keep_count, need a plan of their own.
       const maxDeletes = confirm_token === undefined ? MAX_DELETES : Math.min(plannedCount(confirm_token), MAX_DELETES);
-      const { plan, remarks } = partsOf(await client.cleanup({ ...criteria, dryRun: true, maxDeletes }));
+      const planned = await client.cleanup({ ...criteria, dryRun: true, maxDeletes });
+      const { plan, remarks } = partsOf(planned);
       const value = await planThenAct(confirmations, {
         subject: ['cleanup_images', filters.provider],
         token: confirm_token,
         plan,
         remarks,
+        restorableUntil: planned.restorableUntil,
         async act() {
-          const done = partsOf(await client.cleanup({ ...criteria, maxDeletes: plan.count }));
-          return { ...done.plan, ...done.remarks };
+          const result = await client.cleanup({ ...criteria, maxDeletes: plan.count });
+          const done = partsOf(result);
+          return { ...done.plan, ...done.remarks, restorableUntil: result.restorableUntil };
         },
       });
       return { value };
@@ -73,6 +76,7 @@ export function addCleanupImages(
   });
 }
 
-function partsOf({ deletedCount: count, freedBytes: bytes, filenames, keptPinned, keptFuture, more }: CleanupResult) {
-  return { plan: { count, bytes, filenames }, remarks: { keptPinned, keptFuture, more } };
+function partsOf({ deletedCount: count, freedBytes: bytes, filenames, ...rest }: CleanupResult) {
+  const { keptPinned, keptFuture, reasons, more } = rest;
+  return { plan: { count, bytes, filenames }, remarks: { keptPinned, keptFuture, reasons, more } };
 }

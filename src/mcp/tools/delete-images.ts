@@ -1,8 +1,8 @@
 /** The tool `delete_images`: deletes images by name, after showing them. */
 import { z } from 'zod';
 import { type DeleteResult, type Image, type ImageStorageClient, ImageStorageError } from '../../client.ts';
-import { type Confirmations, confirmationOutput, confirmToken, planThenAct } from '../confirmation.ts';
-import { filename, natural, oneProvider, summaryOf, summarySchema } from '../image.ts';
+import { type Confirmations, confirmationOutput, planThenAct } from '../confirmation.ts';
+import { natural, summaryOf, summarySchema } from '../image.ts';
 import { type AddTool, DELETES } from '../tool.ts';
 
 const MAX_FILENAMES = 100;
@@ -17,19 +17,19 @@ export function addDeleteImages(addTool: AddTool, client: ImageStorageClient, co
     name: 'delete_images',
     title: 'Delete images',
     description:
-      'Deletes the named images for good, pinned ones too. The first call only answers with the plan: ' +
-      'which images would go.',
+      'Deletes the named images, pinned ones too, into the trash where there is one. The first call only answers with ' +
+      'the plan.',
     annotations: DELETES,
     input: z.strictObject({
-      filenames: z.array(filename).min(1).max(MAX_FILENAMES),
-      provider: oneProvider,
-      confirm_token: confirmToken,
+      filenames: z.array(z.string()).min(1).max(MAX_FILENAMES),
+      provider: z.string().optional(),
+      confirm_token: z.string().optional().describe('As in cleanup_images'),
     }),
     output: z.object({
       ...confirmationOutput,
-      count: natural.describe('Images that went, or would go'),
-      bytes: natural.describe('What they had'),
-      images: z.array(summarySchema.omit({ url: true })).describe('These images'),
+      count: natural,
+      bytes: natural,
+      images: z.array(summarySchema.omit({ url: true })),
       not_deleted: z.array(z.object({ filename: z.string(), reason: z.string() })),
     }),
     async run({ filenames, provider, confirm_token }, signal) {
@@ -38,9 +38,11 @@ export function addDeleteImages(addTool: AddTool, client: ImageStorageClient, co
         subject: ['delete_images', provider],
         token: confirm_token,
         plan: planOf(found),
+        restorableUntil: await wayBack(client, provider, signal),
         act: async () => {
           const names = found.images.map((image) => image.filename);
-          return planOf(outcomeOf(found, await client.delete(names, { provider, signal })));
+          const results = await client.delete(names, { provider, signal });
+          return { ...planOf(outcomeOf(found, results)), restorableUntil: earliestOf(results) };
         },
       });
       return { value };
@@ -64,6 +66,24 @@ async function find(
     }
   }
   return found;
+}
+
+/** Asks a cleanup of no image until when what it deletes could be brought back; a lost index leaves that open. */
+async function wayBack(
+  client: ImageStorageClient,
+  provider: string | undefined,
+  signal: AbortSignal,
+): Promise<Date | undefined> {
+  const none = { keepCount: 0, maxDeletes: 0, dryRun: true };
+  const plan = await client.cleanup({ ...none, provider, signal }).catch(() => undefined);
+  return plan?.restorableUntil;
+}
+
+/** Returns until when all of them can be brought back; undefined where one of them is gone for good. */
+function earliestOf(results: DeleteResult[]): Date | undefined {
+  const times = results.filter(({ deleted }) => deleted).map(({ restorableUntil }) => restorableUntil?.getTime() ?? 0);
+  const earliest = Math.min(...times);
+  return earliest > 0 && times.length > 0 ? new Date(earliest) : undefined;
 }
 
 function outcomeOf({ images, notDeleted }: Found, results: DeleteResult[]): Found {

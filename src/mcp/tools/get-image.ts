@@ -1,7 +1,7 @@
 /** The tool `get_image`: shows one image and all its metadata. */
 import { z } from 'zod';
 import type { ImageStorageClient } from '../../client.ts';
-import { detailsOf, detailsSchema, filename, oneProvider } from '../image.ts';
+import { detailsOf, detailsSchema } from '../image.ts';
 import { createPreviewer } from '../preview.ts';
 import { readImage, resourceLink } from '../resource.ts';
 import { type AddTool, READS } from '../tool.ts';
@@ -14,7 +14,10 @@ export function addGetImage(addTool: AddTool, client: ImageStorageClient): void 
     description:
       'Shows one stored image, reduced where it is large, with its whole metadata and a link to the original.',
     annotations: READS,
-    input: z.strictObject({ filename, provider: oneProvider }),
+    input: z.strictObject({
+      filename: z.string().describe('The filename of the image, as list_images gives it'),
+      provider: z.string().optional().describe('Default: the default provider'),
+    }),
     output: z.object({
       image: detailsSchema,
       preview: z.string().describe('What the image content is, or why there is none'),

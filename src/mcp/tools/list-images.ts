@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { hintLine } from '../../client/hints.ts';
 import type { Hint, Image, ImageStorageClient } from '../../client.ts';
 import { filterFields, hintLines } from '../filters.ts';
-import { anyProvider, summaryOf, summarySchema } from '../image.ts';
+import { summaryOf, summarySchema } from '../image.ts';
 import type { DateReader } from '../instant.ts';
 import { isBehind, pageToken, restOf } from '../page-token.ts';
 import { type AddTool, READS } from '../tool.ts';
@@ -18,14 +18,14 @@ export function addListImages(addTool: AddTool, client: ImageStorageClient, date
     annotations: READS,
     input: z.strictObject({
       ...filterFields(dates),
-      provider: anyProvider,
-      order: z.enum(['newest', 'oldest']).default('newest').describe('Which come first'),
+      provider: z.string().optional().describe('"*" is all of them; default: the default provider'),
+      order: z.enum(['newest', 'oldest']).default('newest'),
       limit: z.int().min(1).max(MAX_LIMIT).default(DEFAULT_LIMIT),
-      page_token: z.string().optional().describe('The next_page_token of an answer, with the same arguments: goes on'),
+      page_token: z.string().optional().describe('The next_page_token of an answer with the same arguments'),
     }),
     output: z.object({
       images: z.array(summarySchema),
-      next_page_token: z.string().optional().describe('There are more: narrow the filters, or go on with this'),
+      next_page_token: z.string().optional().describe('There are more'),
       hints: hintLines,
     }),
     async run({ since: start, until: end, limit, page_token, ...filters }, signal) {

@@ -23,20 +23,24 @@ export function addSaveImage(addTool: AddTool, client: ImageStorageClient, folde
     annotations: SAVES,
     input: z.strictObject({
       path: z.string().describe('The file, absolute or relative to that folder'),
-      prompt: z.string().optional().describe('The prompt it was generated from'),
-      model: z.string().optional().describe('The model that generated it'),
+      prompt: z.string().optional(),
+      model: z.string().optional(),
       category: z.string().optional(),
       tags: z.array(z.string()).optional(),
       parameters: parametersSchema,
-      provider: z.string().optional().describe('The provider that is to keep it; default: the default provider'),
+      provider: z.string().optional(),
     }),
-    output: z.object({ image: detailsSchema }),
+    output: z.object({
+      image: detailsSchema,
+      deleted: z.boolean().optional().describe('Since then'),
+    }),
     async run({ path, provider, parameters, ...metadata }, signal) {
       const parametersJson = textOf(parameters);
       await using file = await openAllowed(folder, path);
       const source = file.createReadStream({ autoClose: false });
       const image = await client.save(source, { ...metadata, parametersJson }, { provider, signal });
-      return { value: { image: detailsOf(image) }, content: [resourceLink(image)] };
+      const { deleted } = image;
+      return { value: { image: detailsOf(image), ...(deleted && { deleted }) }, content: [resourceLink(image)] };
     },
   });
 }

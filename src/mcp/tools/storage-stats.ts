@@ -4,8 +4,8 @@ import { findHints, hintLine } from '../../client/hints.ts';
 import { GROUPS } from '../../client/types.ts';
 import type { ImageStorageClient } from '../../client.ts';
 import { ToolError } from '../errors.ts';
-import { filterFieldsAgain, hintLines, isFiltered } from '../filters.ts';
-import { anyProvider, natural } from '../image.ts';
+import { filterFieldsAgain, isFiltered } from '../filters.ts';
+import { natural } from '../image.ts';
 import type { DateReader } from '../instant.ts';
 import { type AddTool, READS } from '../tool.ts';
 
@@ -31,6 +31,8 @@ const providerStats = z.object({
   by_date: groups.describe('The 100 newest UTC days'),
   capacity_bytes: natural.optional().describe('Of the file system; local stores only'),
   free_bytes: natural.optional(),
+  trash_count: natural.describe('Images in the trash, counted nowhere else'),
+  trash_bytes: natural,
 });
 
 const DEFAULT_LIMIT = 50;
@@ -41,9 +43,9 @@ const totals = {
   bytes: natural.optional(),
   oldest: z.string().optional(),
   newest: z.string().optional(),
-  groups: groups.optional().describe('rest: the sum of those that are not listed'),
+  groups: groups.optional(),
   more: z.boolean().optional().describe('Only the newest were counted'),
-  hints: hintLines,
+  hints: z.array(z.string()).optional(),
 };
 
 export function addStorageStats(addTool: AddTool, client: ImageStorageClient, dates: DateReader): void {
@@ -60,7 +62,7 @@ export function addStorageStats(addTool: AddTool, client: ImageStorageClient, da
       starts_with: z.string().optional().describe('Only groups whose names begin so'),
       time_zone: z.string().optional().describe('Of days and months, such as Europe/Berlin; default: UTC'),
       limit: z.int().min(1).max(MAX_LIMIT).default(DEFAULT_LIMIT).describe('The most groups'),
-      provider: anyProvider,
+      provider: z.string().optional(),
     }),
     output: z.object({ providers: z.array(providerStats).optional(), ...totals }),
     async run({ by, since: start, until: end, starts_with, time_zone, limit, provider, ...filters }, signal) {

@@ -1,12 +1,8 @@
 /** The tool `update_image`: pins an image, and changes its tags and category. */
 import { z } from 'zod';
-import { type ImageStorageClient, ImageStorageError } from '../../client.ts';
-import { ToolError } from '../errors.ts';
-import { filename, summaryOf, summarySchema } from '../image.ts';
+import type { ImageStorageClient } from '../../client.ts';
+import { summaryOf, summarySchema } from '../image.ts';
 import { type AddTool, UPDATES } from '../tool.ts';
-
-/** The gRPC status code. */
-const UNIMPLEMENTED = 12;
 
 export function addUpdateImage(addTool: AddTool, client: ImageStorageClient): void {
   addTool({
@@ -15,7 +11,7 @@ export function addUpdateImage(addTool: AddTool, client: ImageStorageClient): vo
     description: 'Pins an image, or changes its tags and category.',
     annotations: UPDATES,
     input: z.strictObject({
-      filename,
+      filename: z.string(),
       pinned: z.boolean().optional().describe('true: cleanup_images spares it'),
       add_tags: z.array(z.string()).optional(),
       remove_tags: z.array(z.string()).optional(),
@@ -24,13 +20,8 @@ export function addUpdateImage(addTool: AddTool, client: ImageStorageClient): vo
     }),
     output: z.object({ image: summarySchema }),
     async run({ filename: name, provider, add_tags: addTags, remove_tags: removeTags, ...changes }, signal) {
-      const update = client.update(name, { ...changes, addTags, removeTags }, { provider, signal });
-      return { value: { image: summaryOf(await update.catch(explainOlder)) } };
+      const image = await client.update(name, { ...changes, addTags, removeTags }, { provider, signal });
+      return { value: { image: summaryOf(image) } };
     },
   });
-}
-
-function explainOlder(error: unknown): never {
-  if (!(error instanceof ImageStorageError) || error.code !== UNIMPLEMENTED) throw error;
-  throw new ToolError('This daemon is older: it cannot change images.');
 }

@@ -1,54 +1,72 @@
-/** One delete in a bucket: the commit replaces the record with a tombstone, then the object is removed. */
+/** One delete in a bucket: the commit puts the record into the trash, or replaces it with a tombstone and removes the object. */
 import { nanoid } from 'nanoid';
-import {
-  type FoundRecord,
-  MISSING_ETAG,
-  type PendingOperation,
-  type RecordTombstone,
-} from '../catalog/bucket-catalog.ts';
+import { type FoundRecord, MISSING_ETAG, type PendingOperation } from '../catalog/bucket-catalog.ts';
 import type { ChangeOutcome } from '../catalog/catalog.ts';
 import { StorageError } from '../domain/errors.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import { detailsOf } from './condition.ts';
-import { failedWith, ObjectStoreError } from './object-store.ts';
-import { buryRecord, putTombstone, readRecord, tombstoneOfDeleted } from './record-object.ts';
-import { type BucketStore, discovery, giveUp, isInDoubt, isRefusal, removeObject, settle } from './store.ts';
+import type { ObjectStoreError } from './object-store.ts';
+import { buryRecord, putTombstone, readRecord, tombstoneOfDeleted, trashRecord } from './record-object.ts';
+import { rewrite } from './rewrite.ts';
+import { type BucketStore, isRefusal, noteIfNew, removeObject, settle } from './store.ts';
 
-const MAX_ROUNDS = 5;
+/**
+ * `bytesRemain`: the image is deleted, but the bucket refuses to remove its object. `purgeTime`: it is in the trash until
+ * then.
+ */
+export type DeleteOutcome = ChangeOutcome & { bytesRemain?: StorageError; purgeTime?: number };
 
-/** `bytesRemain`: the image is deleted, but the bucket refuses to remove its object. */
-export type DeleteOutcome = ChangeOutcome & { bytesRemain?: StorageError };
+export interface DeleteChoice {
+  sparePinned: boolean;
+  /** How long it stays in the trash; unset: it is deleted for good. */
+  keepMs?: number | undefined;
+}
 
 /** Rejects with a StorageError, `outcomeUnknown` where the image may be gone. */
-export async function deleteImage(store: BucketStore, filename: string, sparePinned: boolean): Promise<DeleteOutcome> {
+export async function deleteImage(
+  store: BucketStore,
+  filename: string,
+  { sparePinned, keepMs }: DeleteChoice,
+): Promise<DeleteOutcome> {
   const known = await store.catalog.known(filename);
   const record = known && (await store.catalog.find(filename));
-  const isThere = known !== undefined && known.etag !== MISSING_ETAG && record !== undefined;
+  // That of the catalog may lack an idempotency key, and has no trace of an earlier delete.
+  const isThere = !store.hasTrash && known !== undefined && known.etag !== MISSING_ETAG && record !== undefined;
   const found: FoundRecord = isThere
     ? { kind: 'live', etag: known.etag, record }
     : await readRecord(store.objects, filename);
   const wanted = found.kind === 'live' ? found.record : found.kind === 'absent' ? record : undefined;
-  if (wanted === undefined) return notFound(store, filename, found);
+  if (wanted === undefined) return notFound(store, filename, found, known?.etag);
   if (sparePinned && wanted.pinned) return { done: false, why: 'pinned' };
   const kind = sparePinned ? 'cleanup' : 'delete';
-  const operation: PendingOperation = { kind, nonce: nanoid(), filename, idempotencyKey: '', fingerprint: '' };
+  const { restoredFrom } = wanted;
+  const operation: PendingOperation = {
+    ...{ kind, nonce: nanoid(), filename, idempotencyKey: '', fingerprint: '' },
+    ...(restoredFrom !== undefined && { lastDelete: restoredFrom }),
+    ...(keepMs !== undefined && { keepMs }),
+  };
   await store.journal.write({ kind: 'begin', operation });
   return finishDelete(store, operation, { found, record: wanted }, known?.etag);
 }
 
 /**
  * Reports a delete by another daemon to the catalog, so that the image is not listed after this answer, and removes the
- * object once more: the bucket may have refused it before.
+ * object once more where it is for good: the bucket may have refused it before.
  */
-async function notFound(store: BucketStore, filename: string, found: FoundRecord): Promise<DeleteOutcome> {
+export async function notFound(
+  store: BucketStore,
+  filename: string,
+  found: FoundRecord,
+  over?: string,
+): Promise<DeleteOutcome> {
   const outcome = { done: false, why: 'not_found' } as const;
-  if (found.kind !== 'tombstone') return outcome;
-  await store.journal.write(discovery(filename, found));
-  const failure = found.tombstone.kind === 'deleted' ? await removeObject(store, filename) : undefined;
+  await noteIfNew(store, filename, found, over);
+  const isGone = found.kind === 'tombstone' && found.tombstone.kind === 'deleted';
+  const failure = isGone ? await removeObject(store, filename) : undefined;
   return failure !== undefined && isRefusal(failure) ? { ...outcome, bytesRemain: bytesRemain(failure) } : outcome;
 }
 
-function bytesRemain(cause: ObjectStoreError): StorageError {
+export function bytesRemain(cause: ObjectStoreError): StorageError {
   const message = 'the image is deleted, but the bucket refuses to remove its bytes; the log of the daemon says why';
   return new StorageError('BYTES_REMAIN', message, { cause, details: detailsOf(cause) });
 }
@@ -70,38 +88,66 @@ export async function finishDelete(
   const refusal = await settle(store, operation, stands, over).catch((error) => {
     throw store.condition.fold(error, true);
   });
-  if (stands.kind === 'live') return { done: false, why: 'pinned' };
-  const ours = stands.kind === 'tombstone' && stands.tombstone.deleteNonce === operation.nonce;
-  if (!ours || record === undefined) return { done: false, why: 'not_found' };
-  return { done: true, record, ...(refusal !== undefined && { bytesRemain: bytesRemain(refusal) }) };
+  if (record === undefined || !isDoneBy(operation, stands)) return { done: false, why: whyNot(operation, stands) };
+  const { keepMs } = operation;
+  return {
+    ...{ done: true, record },
+    ...(keepMs !== undefined && { purgeTime: purgeTimeIn(stands) ?? store.context.now() + keepMs }),
+    ...(refusal !== undefined && { bytesRemain: bytesRemain(refusal) }),
+  };
 }
 
-/** Replaces the record, or creates the tombstone where there is none. */
-function putOver({ objects }: BucketStore, tombstone: RecordTombstone, found: FoundRecord): Promise<FoundRecord> {
-  return found.kind === 'live' ? buryRecord(objects, tombstone, found.etag) : putTombstone(objects, tombstone);
+/** Returns whether what stands is from this delete, taken back since or not. */
+function isDoneBy({ nonce }: PendingOperation, stands: FoundRecord): boolean {
+  if (stands.kind === 'live') return stands.record.restoredFrom === nonce;
+  if (stands.kind === 'trashed') return stands.trashed.deleteNonce === nonce;
+  return stands.kind === 'tombstone' && stands.tombstone.deleteNonce === nonce;
 }
 
-/** Returns what is at the record's key after the delete: `live` only for a pinned image that cleanup spares. */
+function whyNot(operation: PendingOperation, stands: FoundRecord): 'pinned' | 'not_found' {
+  return isSpared(operation, stands) ? 'pinned' : 'not_found';
+}
+
+function isSpared({ kind }: PendingOperation, found: FoundRecord): boolean {
+  return found.kind === 'live' && kind === 'cleanup' && found.record.pinned;
+}
+
+function purgeTimeIn(stands: FoundRecord): number | undefined {
+  return stands.kind === 'trashed' ? stands.trashed.purgeTime : undefined;
+}
+
+/** Returns what is at the record's key after the delete: `live` for what is spared, or was brought back since it began. */
 async function bury(store: BucketStore, operation: PendingOperation, { found, record }: Wanted): Promise<Wanted> {
-  let sent = false;
-  try {
-    for (let round = 0; round < MAX_ROUNDS; round += 1) {
-      if (found.kind === 'live') ({ record } = found);
-      const isSpared = found.kind === 'live' && operation.kind === 'cleanup' && found.record.pinned;
-      // Without a record, too: the object may be there, and `verify` would adopt it.
-      const isOpen = found.kind === 'live' || (found.kind === 'absent' && record !== undefined);
-      if (isSpared || !isOpen) return { found, record };
-      try {
-        const tombstone = tombstoneOfDeleted(record!, operation.nonce, store.context.now());
-        return { found: await putOver(store, tombstone, found), record };
-      } catch (error) {
-        if (!isInDoubt(error) && !failedWith(error, 'not_found')) throw error;
-        sent ||= isInDoubt(error);
-        found = await readRecord(store.objects, operation.filename);
-      }
-    }
-    throw new ObjectStoreError('unavailable', 'the record changes faster than it can be deleted');
-  } catch (error) {
-    throw await giveUp(store, operation, error, sent);
+  const write = (current: FoundRecord) => {
+    if (current.kind === 'live') ({ record } = current);
+    return isOpen(store, operation, current) && record !== undefined
+      ? replacementOf(store, operation, record, current)
+      : undefined;
+  };
+  const stands = await rewrite(store, operation, found, write, { done: 'deleted' });
+  return { found: stands, record };
+}
+
+/** Returns whether the delete is still to be carried out. */
+function isOpen({ hasTrash }: BucketStore, operation: PendingOperation, found: FoundRecord): boolean {
+  if (operation.keepMs !== undefined && !hasTrash) return false;
+  if (found.kind === 'live') return !isSpared(operation, found) && found.record.restoredFrom === operation.lastDelete;
+  // Without a record, too: the object may be there, and `verify` would adopt it.
+  return found.kind === 'absent';
+}
+
+function replacementOf(
+  { objects, context }: BucketStore,
+  { nonce, keepMs }: PendingOperation,
+  record: ImageRecord,
+  found: FoundRecord,
+): Promise<FoundRecord> {
+  const now = context.now();
+  const over = found.kind === 'live' ? found.etag : undefined;
+  if (keepMs !== undefined) {
+    const trashed = { record, deleteTime: now, purgeTime: now + keepMs, deleteNonce: nonce };
+    return trashRecord(objects, trashed, over);
   }
+  const tombstone = tombstoneOfDeleted(record, nonce, now);
+  return over === undefined ? putTombstone(objects, tombstone) : buryRecord(objects, tombstone, over);
 }

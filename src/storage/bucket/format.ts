@@ -1,7 +1,7 @@
 /** Reads and creates FORMAT, the object with a store's identity, and checks that the bucket honours preconditions. */
 import { StoreOpenError } from '../domain/errors.ts';
 import { KEY_ROOT } from '../domain/naming.ts';
-import { formatOf, newStoreFormat, storeIdIn } from '../domain/store-format.ts';
+import { formatOf, type Need, newStoreFormat, type StoreFormat, storeFormatIn } from '../domain/store-format.ts';
 import { HELP } from './help.ts';
 import type { ObjectHeaders, ObjectStore } from './object-store.ts';
 import { ignored, isRefused, probe } from './probe.ts';
@@ -13,55 +13,87 @@ const FORMAT_KEY = `${KEY_ROOT}metadata/FORMAT`;
 const HEADERS: ObjectHeaders = { contentType: 'application/json', cacheControl: 'no-store' };
 const NO_ETAG = '00000000000000000000000000000000';
 
+/** Returns the needs of a store. */
+export function needsOf(hasTrash: boolean): readonly Need[] {
+  return hasTrash ? ['trash'] : [];
+}
+
+export interface FormatOptions {
+  create?: boolean;
+  /** Of a store that is created. */
+  needs?: readonly Need[];
+  onCreate?: () => void;
+}
+
 /**
- * Returns the store's id, created on first use unless `expectedId` is set or `create` is false, and whether it is new:
- * then the bucket has been probed. Rejects with a StoreOpenError `config`.
+ * Returns the store's id and needs, created on first use unless another id is expected or `create` is false, and whether it
+ * is new: then the bucket has been probed. Rejects with a StoreOpenError `config`.
  */
 export async function readOrCreateFormat(
   objects: ObjectStore,
-  expectedId?: string,
-  { create = true, onCreate }: { create?: boolean; onCreate?: () => void } = {},
-): Promise<{ storeId: string; isNew: boolean }> {
+  expected?: Partial<StoreFormat>,
+  { create = true, needs = [], onCreate }: FormatOptions = {},
+): Promise<StoreFormat & { isNew: boolean }> {
   let text = await readFormat(objects);
   const isNew = text === undefined;
   if (text === undefined) {
-    if (expectedId !== undefined) throw new StoreOpenError('config', missing(objects, expectedId));
+    if (expected?.storeId !== undefined) throw new StoreOpenError('config', missing(objects, expected));
     if (!create) throw new StoreOpenError('config', noStore(objects));
     // Before the store exists: a bucket that fails is refused by the next start, too.
     await probe(objects);
     onCreate?.();
-    await createIfAbsent(objects, newStoreFormat().text);
+    await createIfAbsent(objects, formatOf(newStoreFormat().storeId, needs));
     text = (await readFormat(objects)) ?? '';
   }
-  const storeId = storeIdOf(text, objects);
-  if (expectedId !== undefined && storeId !== expectedId) throw replaced(objects);
+  const format = formatIn(text, objects);
+  if (expected?.storeId !== undefined && format.storeId !== expected.storeId) throw replaced(objects);
   await checkPreconditions(objects, text);
-  return { storeId, isNew };
+  return { ...format, isNew };
+}
+
+/**
+ * Gives the store these needs, and no others. Requires that no other daemon uses it. Rejects with a StoreOpenError `config`
+ * where the bucket holds another store.
+ */
+export async function changeNeeds(objects: ObjectStore, storeId: string, needs: readonly Need[]): Promise<void> {
+  for (;;) {
+    const found = await readSmall(objects, FORMAT_KEY);
+    if (found === undefined) throw new StoreOpenError('config', missing(objects, { storeId }));
+    const text = found.bytes.toString();
+    if (formatIn(text, objects).storeId !== storeId) throw replaced(objects);
+    const wanted = formatOf(storeId, needs);
+    if (text === wanted) return;
+    // A refused write may have met an earlier attempt of its own.
+    await isRefused(objects.replaceIf(FORMAT_KEY, payloadOf(wanted), HEADERS, found.etag));
+  }
 }
 
 /**
  * Returns the store's id, or undefined where there is none yet. Writes nothing. Rejects with a StoreOpenError `config`,
- * also where the id is not `expectedId`.
+ * also where the id is not the expected one.
  */
-export async function readStoreId(objects: ObjectStore, expectedId?: string): Promise<string | undefined> {
+export async function readStoreId(objects: ObjectStore, expected?: Partial<StoreFormat>): Promise<string | undefined> {
   const text = await readFormat(objects);
-  if (text === undefined && expectedId !== undefined) {
-    throw new StoreOpenError('config', missing(objects, expectedId));
+  if (text === undefined && expected?.storeId !== undefined) {
+    throw new StoreOpenError('config', missing(objects, expected));
   }
-  const storeId = text === undefined ? undefined : storeIdOf(text, objects);
-  if (expectedId !== undefined && storeId !== expectedId) throw replaced(objects);
+  const storeId = text === undefined ? undefined : formatIn(text, objects).storeId;
+  if (expected?.storeId !== undefined && storeId !== expected.storeId) throw replaced(objects);
   return storeId;
 }
 
-/** Rejects with STORE_REPLACED when the bucket is no longer the store that was opened. */
-export async function checkIdentity({ objects, storeId, condition }: BucketStore): Promise<void> {
+/** Rejects with STORE_REPLACED when the bucket is no longer the store that was opened, or was left to older versions. */
+export async function checkIdentity({ objects, storeId, hasTrash, condition }: BucketStore): Promise<void> {
   condition.checkWritable();
   const text = await readFormat(objects).catch((error) => {
     condition.noteState(error);
     throw error;
   });
-  if (text === undefined) throw condition.lostFormat(missing(objects, storeId));
-  if (!text.includes(JSON.stringify(storeId))) throw condition.replaced();
+  const needs = needsOf(hasTrash);
+  if (text === undefined) throw condition.lostFormat(missing(objects, { storeId, needs }));
+  // Left to versions that know no trash, it must get no more of it.
+  const isOurs = [storeId, ...needs].every((name) => text.includes(JSON.stringify(name)));
+  if (!isOurs) throw condition.replaced();
 }
 
 async function readFormat(objects: ObjectStore): Promise<string | undefined> {
@@ -72,9 +104,9 @@ async function createIfAbsent(objects: ObjectStore, text: string): Promise<boole
   return !(await isRefused(objects.putNew(FORMAT_KEY, payloadOf(text), HEADERS)));
 }
 
-function storeIdOf(text: string, { location }: ObjectStore): string {
+function formatIn(text: string, { location }: ObjectStore): StoreFormat {
   const damaged = `${FORMAT_KEY} in ${location} is damaged or none of ours (${HELP.format}); use another prefix`;
-  return storeIdIn(text, { store: `the store in ${location}`, damaged });
+  return storeFormatIn(text, { store: `the store in ${location}`, damaged });
 }
 
 /** Rejects when the bucket ignores preconditions: images could be overwritten. Test writes leave FORMAT as it is. */
@@ -85,8 +117,8 @@ async function checkPreconditions(objects: ObjectStore, text: string): Promise<v
 }
 
 /** Says what is missing from the bucket, and how to put it back. */
-function missing({ location }: ObjectStore, storeId: string): string {
-  const text = formatOf(storeId).trim();
+function missing({ location }: ObjectStore, { storeId, needs }: Partial<StoreFormat>): string {
+  const text = formatOf(storeId ?? '', needs).trim();
   return `${FORMAT_KEY} is missing in ${location}, which this state folder belongs to: if it is the right bucket, put the object back with the content ${text} (${HELP.format}); otherwise correct the bucket, or name another stateDir`;
 }
 

@@ -8,5 +8,6 @@ export const HELP = {
   objectLock: `${PAGE}#object-lock`,
   clock: `${PAGE}#clock-skew`,
   emptied: `${PAGE}#an-emptied-bucket`,
+  trash: `${PAGE}#trash`,
   silence: `${PAGE}#when-the-bucket-does-not-answer`,
 } as const;

@@ -43,7 +43,7 @@ export class Losses {
   /** Returns the change for a live image whose record, last seen with the ETag `over`, is gone without a tombstone. */
   gone(filename: string, absent: FoundRecord & { kind: 'absent' }, over: string): BucketChange {
     this.#gone.push(filename);
-    return this.#keeps ? { kind: 'missing', filename, over } : discovery(filename, absent, over);
+    return this.#keeps ? { kind: 'missing', filename, over } : discovery(this.#store, filename, absent, over);
   }
 
   /** Counts those whose changes were written: a comparison that failed before that finds them again. */
@@ -78,7 +78,8 @@ export class Losses {
   /** When more than half of the images are missing, the store does not serve until they are back. */
   async judge(): Promise<void> {
     const { catalog, condition } = this.#store;
-    const most = this.#missing > 0 && 2 * this.#missing > (await catalog.statistics()).count;
+    const { count, trashCount } = await catalog.statistics();
+    const most = this.#missing > 0 && 2 * this.#missing > count + trashCount;
     condition.noteLoss(most ? mostAreMissing('objects') : undefined);
   }
 }

@@ -1,26 +1,28 @@
 /** Opens a store in a bucket: lock, identity, catalog (empty when it is lost), operations that a crash left open. */
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { KeyedQueue } from '../async/keyed-queue.ts';
 import type { BucketCatalog } from '../catalog/bucket-catalog.ts';
 import { setAside } from '../catalog/sqlite/database-files.ts';
 import { openCatalog } from '../catalog/sqlite/worker-catalog.ts';
-import { readText, replaceFile, syncFolder } from '../disk/files.ts';
+import { syncFolder } from '../disk/files.ts';
 import { toOpenError } from '../disk/folder-problem.ts';
 import { type Lock, openLock } from '../disk/lock.ts';
-import { type BucketSettings, DEFAULT_LOCK_WAIT_SECONDS, DEFAULT_STATE_DIR } from '../domain/config.ts';
+import { type BucketSettings, DEFAULT_LOCK_WAIT_SECONDS } from '../domain/config.ts';
 import { StoreOpenError } from '../domain/errors.ts';
+import { DOUBT_MS } from '../domain/purge-clock.ts';
 import type { ProviderContext } from '../types.ts';
+import { bindToStore } from './binding.ts';
 import { BucketCondition, detailsOf } from './condition.ts';
-import { readOrCreateFormat } from './format.ts';
 import { Journal } from './journal.ts';
 import { type ObjectStore, ObjectStoreError } from './object-store.ts';
 import { resolveOperations } from './recover.ts';
 import { type RetryOptions, retrying } from './retrying-store.ts';
 import { Spool } from './spool.ts';
+import { type StateFiles, stateFiles } from './state-files.ts';
 import type { BucketStore } from './store.ts';
 import { Synchronizer } from './sync.ts';
 
+const DAY_MS = 24 * 60 * 60 * 1000;
 /** How long a bucket may take to answer which store it holds. */
 const FIRST_ANSWER_MS = 30_000;
 
@@ -31,18 +33,8 @@ export interface BucketOptions extends BucketSettings {
 
 export interface OpenStore extends BucketStore {
   synchronizer: Synchronizer;
-  stateDir: string;
+  state: StateFiles;
   lock: Lock;
-}
-
-/** The paths of the state of one provider. */
-export interface StateFiles {
-  folder: string;
-  catalog: string;
-  lock: string;
-  /** Names the store that the other files belong to. */
-  binding: string;
-  spool: string;
 }
 
 /** Opens the store, creating it on first use. Rejects with a StoreOpenError that says what to change. */
@@ -63,7 +55,7 @@ export async function openStore(options: BucketOptions, context: ProviderContext
 }
 
 async function openLocked(
-  { objects: bare, retry, shared = false, create }: BucketOptions,
+  { objects: bare, retry, shared = false, create, trash }: BucketOptions,
   context: ProviderContext,
   files: StateFiles,
   lock: Lock,
@@ -86,23 +78,29 @@ async function openLocked(
   let catalog: BucketCatalog | undefined;
   try {
     // Not through `condition`: a failure now is reported once, by the caller that opens the store.
-    const binding = { create, onCreate: () => announceStore(bare, context) };
-    const bound = bindToStore(retrying(bare, trying), files, binding);
-    const { storeId, isNew } = await withinFirstAnswer(bound, giveUp);
+    const keepMs = trash?.days ? trash.days * DAY_MS : undefined;
+    const binding = { create, shared, wantsTrash: keepMs !== undefined };
+    const bound = bindToStore(retrying(bare, trying), files.binding, binding, context);
+    const { storeId, isNew, hasTrash } = await withinFirstAnswer(bound, giveUp);
     const spool = new Spool(files.spool);
     await spool.prepare();
-    catalog = await openOrCreateCatalog(files, storeId, context);
+    const opened = await openOrCreateCatalog(files, storeId, context);
+    ({ catalog } = opened);
+    if (opened.isBuilt) await catalog.setQuietUntil(context.now() + DOUBT_MS);
     const journal = new Journal(catalog);
     const parts = { objects, patience: trying, catalog, journal, condition, context, spool, storeId, shared };
-    const store = { ...parts, unsettled: new Map(), byKey: new KeyedQueue(), byFilename: new KeyedQueue(), closing };
+    const queues = { byKey: new KeyedQueue(), byFilename: new KeyedQueue() };
+    const trashParts = { hasTrash, ...(hasTrash && keepMs !== undefined && { keepMs }) };
+    const store = { ...parts, ...trashParts, ...queues, unsettled: new Map(), closing };
     if (isNew) {
       await journal.write({ kind: 'probed' });
       context.log.info({ provider: context.name, location: objects.location }, 'a new store was made in the bucket');
     }
     const synchronizer = await Synchronizer.over(store);
     await resolveOperations(store, await catalog.pendingOperations());
+    if (context.formatChange === 'downgrade') await synchronizer.run();
     signal?.throwIfAborted();
-    return { ...store, synchronizer, stateDir: files.folder, lock };
+    return { ...store, synchronizer, state: files, lock };
   } catch (error) {
     await catalog?.close(false);
     throw error;
@@ -121,64 +119,19 @@ async function withinFirstAnswer<T>(work: Promise<T>, giveUp: () => void): Promi
   }
 }
 
-/** Returns the paths of the provider of that name. */
-export function stateFiles(name: string, folder: string = DEFAULT_STATE_DIR): StateFiles {
-  return {
-    folder,
-    // The folder may be that of a local store, which has a catalog.db and a lock.db of its own.
-    catalog: join(folder, `${name}.catalog.db`),
-    lock: join(folder, `${name}.lock.db`),
-    binding: join(folder, `${name}.json`),
-    spool: join(folder, 'spool', name),
-  };
-}
-
-/**
- * Returns the id of the store in the bucket, and whether it is new. Requires that it is the store that the state was made for, if there is
- * state.
- */
-async function bindToStore(
-  objects: ObjectStore,
-  files: StateFiles,
-  options: { create?: boolean; onCreate: () => void },
-): Promise<{ storeId: string; isNew: boolean }> {
-  const bound = await readBinding(files);
-  const format = await readOrCreateFormat(objects, bound?.storeId, options);
-  const { storeId } = format;
-  if (bound?.storeId !== storeId || bound.location !== objects.location) {
-    await replaceFile(files.binding, `${JSON.stringify({ storeId, location: objects.location })}\n`);
-  }
-  return format;
-}
-
-function announceStore({ location }: ObjectStore, { name: provider, log, onNewStore }: ProviderContext): void {
-  log.info({ provider }, `${location} has no store yet: a new one is made`);
-  onNewStore?.(location);
-}
-
-/** Returns the store that the state was made for, or undefined. */
-export async function readBinding({
-  binding,
-}: StateFiles): Promise<{ storeId?: string; location?: string } | undefined> {
-  const text = await readText(binding);
-  try {
-    return text === undefined ? undefined : (JSON.parse(text) as object);
-  } catch {
-    return undefined;
-  }
-}
-
 async function openOrCreateCatalog(
   files: StateFiles,
   storeId: string,
   context: ProviderContext,
-): Promise<BucketCatalog> {
+): Promise<{ catalog: BucketCatalog; isBuilt: boolean }> {
+  let isBuilt = false;
   const file = { path: files.catalog, storeId };
   const opened = await openCatalog({
     ...file,
     onDeath: context.onFatal,
     rebuild: context.rebuildCatalog,
     build: async (builder, why) => {
+      isBuilt = true;
       context.log.info({ provider: context.name, why }, 'the catalog is built from the bucket, in the background');
       await setAside(files.catalog, `${files.catalog}.lost`);
       await (await builder.create(file)).seal();
@@ -187,7 +140,7 @@ async function openOrCreateCatalog(
   });
   if (opened.state === 'lost')
     throw new StoreOpenError('io', `the catalog was created and is not readable: ${opened.why}`);
-  return opened.catalog;
+  return { catalog: opened.catalog, isBuilt };
 }
 
 function toBucketError(error: unknown, { location }: ObjectStore): unknown {

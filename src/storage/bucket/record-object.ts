@@ -1,6 +1,6 @@
-/** Reads and writes the object at the key of a record: the record of an image, or the tombstone that replaced it. */
+/** Reads and writes the object at the key of a record: a record, live or in the trash, or the tombstone that replaced it. */
 import { hash } from 'node:crypto';
-import type { FoundRecord, PendingOperation, RecordTombstone } from '../catalog/bucket-catalog.ts';
+import type { FoundRecord, PendingOperation, RecordInTrash, RecordTombstone } from '../catalog/bucket-catalog.ts';
 import { recordKey } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import { formatRecord, parseRecord } from '../domain/record-file.ts';
@@ -8,6 +8,8 @@ import type { ObjectHeaders, ObjectStore, Payload } from './object-store.ts';
 import { readSmall } from './reading.ts';
 
 const VERSION = 1;
+/** A version that knows no trash takes it for foreign, not for a live record. */
+const TRASHED_VERSION = 2;
 
 /** A delete overwrites the record, so no cache may keep it. */
 const HEADERS: ObjectHeaders = { contentType: 'application/json', cacheControl: 'no-store' };
@@ -39,6 +41,14 @@ export async function buryRecord(objects: ObjectStore, tombstone: RecordTombston
   return { kind: 'tombstone', etag, tombstone };
 }
 
+/** Puts a record into the trash: replaces the one with the ETag `over`, or creates it where there is none. */
+export async function trashRecord(objects: ObjectStore, trashed: RecordInTrash, over?: string): Promise<FoundRecord> {
+  const [key, body] = [recordKey(trashed.record.filename), payloadOf(formatTrashed(trashed))];
+  const put = over === undefined ? objects.putNew(key, body, HEADERS) : objects.replaceIf(key, body, HEADERS, over);
+  const { etag } = await put;
+  return { kind: 'trashed', etag, trashed };
+}
+
 export async function readRecord(objects: ObjectStore, filename: string): Promise<FoundRecord> {
   const found = await readSmall(objects, recordKey(filename));
   if (found === undefined) return { kind: 'absent' };
@@ -57,11 +67,30 @@ export function tombstoneOfDeleted(record: ImageRecord, deleteNonce: string, now
   return { ...image, kind: 'deleted', deleteTime: now, deleteNonce };
 }
 
-function parseFound(text: string, etag: string, filename: string): FoundRecord {
+/** Returns what a text at the key of a record is. */
+export function parseFound(text: string, etag: string, filename: string): FoundRecord {
   const record = parseRecord(text, filename);
   if (record !== undefined) return { kind: 'live', etag, record };
+  const trashed = parseTrashed(text, filename);
+  if (trashed !== undefined) return { kind: 'trashed', etag, trashed };
   const tombstone = parseTombstone(text, filename);
   return tombstone === undefined ? { kind: 'foreign', etag } : { kind: 'tombstone', etag, tombstone };
+}
+
+function formatTrashed({ record, deleteTime, purgeTime, deleteNonce }: RecordInTrash): string {
+  const times = { deleteTime: rfc3339(deleteTime), purgeTime: rfc3339(purgeTime) };
+  const { filename } = record;
+  const text = { version: TRASHED_VERSION, trashed: true, filename, ...times, deleteNonce };
+  return `${JSON.stringify({ ...text, record: JSON.parse(formatRecord(record)) }, null, 2)}\n`;
+}
+
+function parseTrashed(text: string, filename: string): RecordInTrash | undefined {
+  const json = parseObject(text);
+  if (json?.version !== TRASHED_VERSION || json.trashed !== true) return undefined;
+  const record = parseRecord(JSON.stringify(json.record), filename);
+  const [deleteTime, purgeTime] = [Date.parse(asText(json.deleteTime)), Date.parse(asText(json.purgeTime))];
+  if (record === undefined || Number.isNaN(deleteTime) || Number.isNaN(purgeTime)) return undefined;
+  return { record, deleteTime, purgeTime, deleteNonce: asText(json.deleteNonce) };
 }
 
 function formatTombstone({ kind, deleteTime, createTime, timestamp, ...rest }: RecordTombstone): string {
@@ -74,14 +103,9 @@ function formatTombstone({ kind, deleteTime, createTime, timestamp, ...rest }: R
 }
 
 function parseTombstone(text: string, filename: string): RecordTombstone | undefined {
-  let json: Record<string, unknown>;
-  try {
-    json = JSON.parse(text) as Record<string, unknown>;
-  } catch {
-    return undefined;
-  }
+  const json = parseObject(text);
   const kind = json?.tombstone;
-  if ((kind !== 'deleted' && kind !== 'failed') || json.filename !== filename) return undefined;
+  if ((kind !== 'deleted' && kind !== 'failed') || json?.filename !== filename) return undefined;
   const deleteTime = Date.parse(asText(json.deleteTime));
   if (Number.isNaN(deleteTime)) return undefined;
   return {
@@ -96,6 +120,14 @@ function parseTombstone(text: string, filename: string): RecordTombstone | undef
     timestamp: Date.parse(asText(json.timestamp)) || 0,
     pinned: json.pinned === true,
   };
+}
+
+function parseObject(text: string): Record<string, unknown> | null {
+  try {
+    return JSON.parse(text) as Record<string, unknown> | null;
+  } catch {
+    return null;
+  }
 }
 
 export function payloadOf(text: string): Payload {

@@ -3,9 +3,9 @@
 import { inParallel } from '../async/parallel.ts';
 import type { PendingOperation } from '../catalog/bucket-catalog.ts';
 import { finishDelete } from './delete.ts';
+import { finishPurge } from './purge.ts';
 import { readRecord } from './record-object.ts';
-import { type BucketStore, settle, withdraw } from './store.ts';
-import { settleUpdate } from './update.ts';
+import { type BucketStore, noteAndEnd, settle, withdraw } from './store.ts';
 
 const AT_ONCE = 8;
 
@@ -23,15 +23,16 @@ export async function resolveOperations(store: BucketStore, operations: readonly
 }
 
 /**
- * Withdraws a save that is not committed by now, so that it never will be; carries out a delete; takes an update as the
- * bucket has it.
+ * Withdraws a save that is not committed by now, so that it never will be; carries out a delete or purge, unless the image
+ * was brought back since it began; takes an update or restore as the bucket has it.
  */
 async function resolve(store: BucketStore, operation: PendingOperation): Promise<void> {
   const over = (await store.catalog.known(operation.filename))?.etag;
   if (operation.kind === 'save') await settle(store, operation, await withdraw(store, operation), over);
   else {
     const found = await readRecord(store.objects, operation.filename);
-    if (operation.kind === 'update') await settleUpdate(store, operation, found, over);
+    if (operation.kind === 'update' || operation.kind === 'restore') await noteAndEnd(store, operation, found, over);
+    else if (operation.kind === 'purge') await finishPurge(store, operation, { found }, over);
     else await finishDelete(store, operation, { found }, over);
   }
 }

@@ -115,7 +115,7 @@ class SaveAttempt {
       throw condition.fold(error);
     });
     if (found.kind === 'live') return { record: found.record, deleted: false };
-    return { ...earlier, deleted: earlier.deleted || found.kind === 'tombstone' };
+    return { ...earlier, deleted: earlier.deleted || found.kind === 'trashed' || found.kind === 'tombstone' };
   }
 
   /** Returns what is at the record's key once nothing of this attempt can change it any more. */
@@ -172,8 +172,8 @@ class SaveAttempt {
   }
 
   #judge(found: FoundRecord): Committed | undefined {
-    const stands = found.kind === 'live' ? found.record : found.kind === 'tombstone' ? found.tombstone : undefined;
-    if (stands === undefined || (found.kind === 'tombstone' && found.tombstone.kind === 'failed')) return undefined;
+    const stands = savedIn(found);
+    if (stands === undefined) return undefined;
     if (stands.nonce === this.#record.nonce) {
       return {
         record: found.kind === 'live' ? found.record : this.#record,
@@ -184,6 +184,21 @@ class SaveAttempt {
     }
     const { idempotencyKey } = this.#record;
     if (idempotencyKey === '' || stands.idempotencyKey !== idempotencyKey) return undefined;
-    return replay(stands, this.#record, found.kind === 'tombstone');
+    return replay(stands, this.#record, found.kind !== 'live');
+  }
+}
+
+/** Returns what tells of the image that was saved under the name, whatever became of it. */
+function savedIn(found: FoundRecord): ImageRecord | RecordTombstone | undefined {
+  switch (found.kind) {
+    case 'live':
+      return found.record;
+    case 'trashed':
+      return found.trashed.record;
+    case 'tombstone':
+      return found.tombstone.kind === 'deleted' ? found.tombstone : undefined;
+    case 'absent':
+    case 'foreign':
+      return undefined;
   }
 }

@@ -28,11 +28,15 @@ export interface BucketStore {
   storeId: string;
   /** Others write to the bucket, too. */
   shared: boolean;
+  /** Images may be in the trash of the bucket: every daemon knows of it. */
+  hasTrash: boolean;
+  /** How long deleted images stay there; unset: deletes are for good. */
+  keepMs?: number;
   /** Operations whose outcome is not settled yet, by nonce; upkeep tries again. */
   unsettled: Map<string, PendingOperation>;
   /** Serializes saves and copies with the same idempotency key. */
   byKey: KeyedQueue;
-  /** Serializes updates of the same image. */
+  /** Serializes updates and restores of the same image. */
   byFilename: KeyedQueue;
   /** Aborted when the store closes: long work in the background ends early. */
   closing: AbortController;
@@ -44,9 +48,44 @@ export function isInDoubt(error: unknown): error is ObjectStoreError {
 }
 
 /** Returns the change that notes `found` at a record's key in the catalog; `over` is the ETag that the catalog knew. */
-export function discovery(filename: string, found: FoundRecord, over?: string): BucketChange {
+export function discovery(
+  { context }: Pick<BucketStore, 'context'>,
+  filename: string,
+  found: FoundRecord,
+  over?: string,
+): BucketChange & { kind: 'found' } {
   const sweepTime = found.kind === 'tombstone' ? found.tombstone.deleteTime + SWEEP_AFTER_MS : 0;
-  return { kind: 'found', filename, found, sweepTime, ...(over !== undefined && { over }) };
+  return { kind: 'found', filename, found, sweepTime, arrival: context.now(), ...(over !== undefined && { over }) };
+}
+
+/**
+ * Notes what was found at a record's key where the catalog, which knew the ETag `over`, has something else. It keeps the
+ * image of a damaged record: `verify` restores from it.
+ */
+export async function noteIfNew(
+  store: BucketStore,
+  filename: string,
+  found: FoundRecord,
+  over?: string,
+): Promise<void> {
+  if (found.kind === 'absent' || found.kind === 'foreign' || found.etag === over) return;
+  await store.journal.write(discovery(store, filename, found, over));
+}
+
+/** Notes in the catalog what an update or restore left, also after a crash: whether it was done, the bucket knows. */
+export async function noteAndEnd(
+  store: BucketStore,
+  operation: PendingOperation,
+  found: FoundRecord,
+  over?: string,
+): Promise<void> {
+  const { filename, nonce } = operation;
+  try {
+    await store.journal.write(discovery(store, filename, found, over), { kind: 'end', nonce });
+  } catch (error) {
+    store.unsettled.set(nonce, operation);
+    throw store.condition.fold(error, true);
+  }
 }
 
 /** Returns what is at a record's key after `create`: what that wrote, or what existed before. Never `absent`. */
@@ -74,7 +113,7 @@ export async function createAndNote(
   create: () => Promise<FoundRecord>,
 ): Promise<FoundRecord> {
   const found = await createOrRead(store, filename, create);
-  await store.journal.write(discovery(filename, found, over));
+  await store.journal.write(discovery(store, filename, found, over));
   return found;
 }
 
@@ -103,10 +142,13 @@ export async function settle(
   const refusal = failure !== undefined && isRefusal(failure) ? failure : undefined;
   const isSettled = failure === refusal;
   if (!isSettled) store.unsettled.set(nonce, operation);
-  const sweepTime = store.context.now() + SWEEP_AFTER_MS;
+  const arrival = store.context.now();
+  const sweepTime = arrival + SWEEP_AFTER_MS;
+  // What was saved here came with its commit.
+  const isOurs = found.kind === 'live' && found.record.nonce === nonce;
   try {
     await store.journal.write(
-      { kind: 'found', filename, found, ...(over !== undefined && { over }), sweepTime },
+      { ...discovery(store, filename, found, over), sweepTime, ...(isOurs && { arrival: undefined }) },
       // The object that was just removed may still be in flight.
       ...(found.kind === 'tombstone' ? [{ kind: 'sweep' as const, filename, sweepTime }] : []),
       ...(isSettled ? [{ kind: 'end' as const, nonce }] : []),

@@ -136,7 +136,7 @@ export class Synchronizer {
       log.warn({ provider, filename }, 'a record is damaged; verify --repair writes it again');
       return [];
     }
-    return [discovery(filename, found, over)];
+    return [discovery(this.#store, filename, found, over)];
   }
 
   async #noteCompared(beganAt: number): Promise<void> {

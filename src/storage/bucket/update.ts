@@ -3,9 +3,9 @@ import { nanoid } from 'nanoid';
 import type { FoundRecord, PendingOperation } from '../catalog/bucket-catalog.ts';
 import type { ChangeOutcome } from '../catalog/catalog.ts';
 import { type CheckedChanges, withChanges } from '../domain/changes.ts';
-import { failedWith, ObjectStoreError } from './object-store.ts';
 import { readRecord, replaceRecord } from './record-object.ts';
-import { type BucketStore, discovery, giveUp, isInDoubt } from './store.ts';
+import { rewrite } from './rewrite.ts';
+import { type BucketStore, noteAndEnd, noteIfNew } from './store.ts';
 
 /** Of daemons that change the same image at once, each round lets at least one through. */
 const MAX_ROUNDS = 12;
@@ -22,7 +22,7 @@ async function update(store: BucketStore, filename: string, changes: CheckedChan
   const changed = found.kind === 'live' ? withChanges(found.record, changes) : undefined;
   const isOpen = found.kind === 'live' && changed !== undefined && changed !== found.record;
   if (!isOpen) {
-    if (found.kind !== 'absent' && found.etag !== over) await store.journal.write(discovery(filename, found, over));
+    await noteIfNew(store, filename, found, over);
     return outcomeOf(found, changes);
   }
   const operation: PendingOperation = {
@@ -34,50 +34,23 @@ async function update(store: BucketStore, filename: string, changes: CheckedChan
   };
   await store.journal.write({ kind: 'begin', operation });
   const stands = await replaced(store, operation, changes, found);
-  await settleUpdate(store, operation, stands, over).catch((error) => {
-    store.unsettled.set(operation.nonce, operation);
-    throw store.condition.fold(error, true);
-  });
+  await noteAndEnd(store, operation, stands, over);
   return outcomeOf(stands, changes);
 }
 
-/** Notes in the catalog what an update left, also after a crash: whether the record was replaced, the bucket knows. */
-export async function settleUpdate(
-  store: BucketStore,
-  { filename, nonce }: PendingOperation,
-  found: FoundRecord,
-  over?: string,
-): Promise<void> {
-  await store.journal.write(discovery(filename, found, over), { kind: 'end', nonce });
-}
-
 /** Returns what is at the record's key once the image has the changes, or cannot have them. */
-async function replaced(
+function replaced(
   store: BucketStore,
   operation: PendingOperation,
   changes: CheckedChanges,
   found: FoundRecord,
 ): Promise<FoundRecord> {
-  const { objects } = store;
-  let sent = false;
-  try {
-    for (let round = 0; round < MAX_ROUNDS; round += 1) {
-      if (found.kind !== 'live') return found;
-      const changed = withChanges(found.record, changes);
-      // Nothing is left to change, perhaps since an attempt arrived without an answer.
-      if (changed === undefined || changed === found.record) return found;
-      try {
-        return await replaceRecord(objects, changed, found.etag);
-      } catch (error) {
-        if (!isInDoubt(error) && !failedWith(error, 'not_found')) throw error;
-        sent ||= isInDoubt(error);
-        found = await readRecord(objects, operation.filename);
-      }
-    }
-    throw new ObjectStoreError('unavailable', 'the record changes faster than it can be updated');
-  } catch (error) {
-    throw await giveUp(store, operation, error, sent);
-  }
+  const write = (current: FoundRecord) => {
+    const changed = current.kind === 'live' ? withChanges(current.record, changes) : undefined;
+    if (current.kind !== 'live' || changed === undefined || changed === current.record) return undefined;
+    return replaceRecord(store.objects, changed, current.etag);
+  };
+  return rewrite(store, operation, found, write, { maxRounds: MAX_ROUNDS, done: 'updated' });
 }
 
 function outcomeOf(found: FoundRecord, changes: CheckedChanges): ChangeOutcome {

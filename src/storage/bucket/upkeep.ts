@@ -1,15 +1,18 @@
-/** The background work of an open store in a bucket: synchronizes, settles operations, sweeps, checks the identity. */
+/** The background work of an open store in a bucket: synchronizes, settles operations, sweeps, purges, checks the identity. */
 import { DEFAULT_SYNC_SECONDS } from '../domain/config.ts';
 import { StorageError, StoreOpenError } from '../domain/errors.ts';
+import { PurgeClock } from '../domain/purge-clock.ts';
 import { checkIdentity } from './format.ts';
 import { failedWith } from './object-store.ts';
 import type { OpenStore } from './open.ts';
 import { probe } from './probe.ts';
+import { purgeDue } from './purge-due.ts';
 import { resolveOperations } from './recover.ts';
 import { BUCKET_TOMBSTONE_MS, sweep } from './sweep.ts';
 
 const SETTLE_EVERY_MS = 5_000;
 const SWEEP_EVERY_MS = 60_000;
+const PURGE_EVERY_MS = 60_000;
 const IDENTITY_EVERY_MS = 60_000;
 const RECOVERY_EVERY_MS = 5_000;
 const TRY_AGAIN_MS = 5_000;
@@ -28,12 +31,14 @@ interface Chore {
 export function startUpkeep(store: OpenStore, syncSeconds: number = DEFAULT_SYNC_SECONDS): () => Promise<void> {
   // Random for each daemon, so that two hardly ever remove the same tombstone at once.
   const expireAfterMs = BUCKET_TOMBSTONE_MS + Math.floor(Math.random() * DAY_MS);
+  const clock = new PurgeClock(store.context);
   const chores: Chore[] = [
     // Also without other writers: it finds what was changed by hand, expired by a rule, or lost with the disk in a crash.
     { name: 'sync', work: () => compare(store), everyMs: store.shared ? syncSeconds * 1000 : DAY_MS },
     { name: 'probe', work: () => probeOnce(store) },
     { name: 'settle', work: () => resolveOperations(store, [...store.unsettled.values()]), everyMs: SETTLE_EVERY_MS },
     { name: 'sweep', work: () => sweepAll(store, expireAfterMs), everyMs: SWEEP_EVERY_MS },
+    { name: 'purge', work: () => purgeDue(store, clock), everyMs: PURGE_EVERY_MS },
     { name: 'identity', work: () => checkIdentity(store), everyMs: IDENTITY_EVERY_MS },
     // Callers that wait for health send no call that could show that the bucket is back.
     { name: 'recovery', work: () => checkIfDown(store), everyMs: RECOVERY_EVERY_MS },

@@ -1,22 +1,25 @@
 /** Verifies a store in a bucket: checks for each image whether object, record and catalog agree. */
 import { createHash } from 'node:crypto';
+import { nanoid } from 'nanoid';
 import { mapInParallel } from '../async/parallel.ts';
 import type { FoundRecord, RecordTombstone } from '../catalog/bucket-catalog.ts';
 import { StorageError } from '../domain/errors.ts';
 import type { Finding, Remedy } from '../domain/maintenance.ts';
 import { recordKey } from '../domain/naming.ts';
-import type { ImageRecord } from '../domain/record.ts';
+import type { ImageRecord, TrashTimes } from '../domain/record.ts';
 import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
 import { mostAreMissing } from '../maintenance/verify.ts';
 import { adoptImage, copyAside, quarantineForeign, quarantineImage } from './adopt.ts';
 import { checkIdentity } from './format.ts';
 import { type InventoryEntry, takeInventory } from './inventory.ts';
 import { failedWith, type ListedObject } from './object-store.ts';
+import { purgeImage } from './purge.ts';
 import { readHeaders, readRange } from './reading.ts';
-import { putRecord, readRecord, replaceRecord } from './record-object.ts';
-import { type BucketStore, createAndNote, discovery, SWEEP_AFTER_MS } from './store.ts';
+import { putRecord, readRecord, replaceRecord, trashRecord } from './record-object.ts';
+import { type BucketStore, createAndNote, discovery, noteIfNew, SWEEP_AFTER_MS } from './store.ts';
 
 const ENTRIES_AT_ONCE = 8;
+const IN_TRASH = 'it is in the trash';
 /** How long an object may lack its record: another daemon's save, or a stopped copy's next attempt, may create it. */
 const UNDECIDED_MS = 24 * 60 * 60 * 1000;
 
@@ -45,6 +48,16 @@ async function checkMostBytes(store: BucketStore, { run }: CheckOptions): Promis
   if (count > 2 * there) throw mostAreMissing('objects');
 }
 
+/** The kinds of what stands for an image whose object must be there. */
+type StandingKind = 'live' | 'trashed';
+
+/** What the catalog knows of an image; `times`: it is in the trash. */
+interface KnownImage {
+  record: ImageRecord;
+  etag: string;
+  times?: TrashTimes;
+}
+
 class BucketCheck {
   readonly #store: BucketStore;
   readonly #options: CheckOptions;
@@ -62,9 +75,11 @@ class BucketCheck {
     const found = await this.#recordOf(filename, record?.etag);
     switch (found.kind) {
       case 'live':
-        return { sizeBytes: found.record.size, findings: await this.#compare(found.record, image) };
+        return { sizeBytes: found.record.size, findings: await this.#compare(found.record, image, 'live') };
       case 'tombstone':
         return { findings: await this.#broughtBack(found.tombstone, record!, image) };
+      case 'trashed':
+        return { findings: await this.#compare(found.trashed.record, image, 'trashed') };
       case 'foreign':
         return this.#damaged(filename, record!, image);
       case 'absent':
@@ -75,38 +90,38 @@ class BucketCheck {
   /** Reads the record only where the catalog does not have it with this ETag. */
   async #recordOf(filename: string, etag: string | undefined): Promise<FoundRecord> {
     if (etag === undefined) return { kind: 'absent' };
-    const { catalog, journal, objects } = this.#store;
+    const { catalog, objects } = this.#store;
     const over = (await catalog.known(filename))?.etag;
     const record = over === etag ? await catalog.find(filename) : undefined;
     if (record !== undefined) return { kind: 'live', etag, record };
     const found = await readRecord(objects, filename);
-    if (over !== etag && (found.kind === 'live' || found.kind === 'tombstone')) {
-      await journal.write(discovery(filename, found, over));
-    }
+    await noteIfNew(this.#store, filename, found, over);
     return found;
   }
 
-  async #compare(record: ImageRecord, listed: ListedObject | undefined): Promise<Finding[]> {
+  async #compare(record: ImageRecord, listed: ListedObject | undefined, kind: StandingKind): Promise<Finding[]> {
     const { filename, key, size } = record;
     const about = { remedy: 'none', key, filename } as const;
     // The listing may have passed its key before the object was created.
     const object = listed ?? (await readHeaders(this.#store.objects, key));
-    if (object === undefined) return this.#missing(filename, key);
+    if (object === undefined) return this.#missing(filename, key, kind);
     if (object.size !== size) {
       return [{ ...about, problem: 'size_differs', detail: `${object.size} bytes instead of ${size}` }];
     }
     if (!this.#options.deep) return [];
     const sha256 = await this.#sha256Of(key, size);
-    if (sha256 === undefined) return this.#missing(filename, key);
+    if (sha256 === undefined) return this.#missing(filename, key, kind);
     return sha256 === record.sha256 ? [] : [{ ...about, problem: 'checksum_differs' }];
   }
 
-  async #missing(filename: string, key: string): Promise<Finding[]> {
-    // Deleted since its record was listed.
-    if ((await readRecord(this.#store.objects, filename)).kind !== 'live') return [];
-    const finding: Finding = { problem: 'bytes_missing', remedy: 'none', key, filename };
+  async #missing(filename: string, key: string, kind: StandingKind): Promise<Finding[]> {
+    // Deleted, purged or brought back since its record was listed.
+    if ((await readRecord(this.#store.objects, filename)).kind !== kind) return [];
+    const detail = kind === 'trashed' && { detail: IN_TRASH };
+    const finding: Finding = { problem: 'bytes_missing', remedy: 'none', key, filename, ...detail };
     if (!this.#options.forgetMissing) return [finding];
-    return (await this.#forget(filename)) ? [{ ...finding, remedy: 'forgotten' }] : [];
+    const forgotten = kind === 'live' ? await this.#forget(filename) : (await purgeImage(this.#store, filename)).done;
+    return forgotten ? [{ ...finding, remedy: 'forgotten' }] : [];
   }
 
   /** Returns undefined where the object no longer exists. */
@@ -165,7 +180,7 @@ class BucketCheck {
     if (found.kind !== 'absent' || (await readHeaders(objects, key)) !== undefined) return { findings: [] };
     if (this.#options.forgetMissing) {
       await checkIdentity(this.#store);
-      await journal.write(discovery(filename, found, known.etag));
+      await journal.write(discovery(this.#store, filename, found, known.etag));
     }
     const remedy = this.#options.forgetMissing ? 'forgotten' : 'none';
     const finding = { problem: 'bytes_missing', remedy, key, filename, detail: 'its record is gone, too' } as const;
@@ -199,18 +214,26 @@ class BucketCheck {
   }
 
   /** Returns the catalog's entry of an image whose record somebody removed or overwrote, or undefined. */
-  async #known(filename: string): Promise<{ record: ImageRecord; etag: string } | undefined> {
-    const known = await this.#store.catalog.known(filename);
-    const record = known && (await this.#store.catalog.find(filename));
-    return record && { record, etag: known.etag };
+  async #known(filename: string): Promise<KnownImage | undefined> {
+    const { catalog } = this.#store;
+    const known = await catalog.known(filename);
+    if (known === undefined) return undefined;
+    const record = await catalog.find(filename);
+    if (record !== undefined) return { record, etag: known.etag };
+    const trashed = await catalog.findTrashed(filename);
+    if (trashed === undefined) return undefined;
+    const { deleteTime, purgeTime, ...rest } = trashed;
+    return { record: rest, etag: known.etag, times: { deleteTime, purgeTime } };
   }
 
-  async #restored({ record, etag }: { record: ImageRecord; etag: string }, over?: ListedObject): Promise<Remedy> {
+  async #restored({ record, etag, times }: KnownImage, over?: ListedObject): Promise<Remedy> {
     const { objects } = this.#store;
-    const found = await createAndNote(this.#store, { filename: record.filename, over: etag }, () =>
-      over === undefined ? putRecord(objects, record) : replaceRecord(objects, record, over.etag),
-    );
-    return found.kind === 'live' ? 'restored' : 'none';
+    const write = () => {
+      if (times !== undefined) return trashRecord(objects, { record, ...times, deleteNonce: nanoid() }, over?.etag);
+      return over === undefined ? putRecord(objects, record) : replaceRecord(objects, record, over.etag);
+    };
+    const found = await createAndNote(this.#store, { filename: record.filename, over: etag }, write);
+    return found.kind === (times === undefined ? 'live' : 'trashed') ? 'restored' : 'none';
   }
 
   async #adopted(filename: string, image: ListedObject): Promise<Pick<Finding, 'remedy' | 'detail'>> {

@@ -1,5 +1,5 @@
 /** The contract of the catalog of an object store: an index over records whose commit point is the bucket. */
-import type { ImageRecord } from '../domain/record.ts';
+import type { ImageRecord, TrashTimes } from '../domain/record.ts';
 import type { EarlierSave, ImageIndex } from './catalog.ts';
 
 /** Replaces the record of an image that was deleted, or whose save failed. */
@@ -22,10 +22,19 @@ export interface RecordTombstone {
   pinned: boolean;
 }
 
+/** Replaces the record of an image in the trash, whose object stays. */
+export interface RecordInTrash extends TrashTimes {
+  /** As it was, and as it is again when the image is brought back, but for its revision and its expire time. */
+  record: ImageRecord;
+  /** The nonce of the delete. */
+  deleteNonce: string;
+}
+
 /** The object at the key of a record; `foreign`: not in a format of ours. */
 export type FoundRecord =
   | { kind: 'absent' }
   | { kind: 'live'; etag: string; record: ImageRecord }
+  | { kind: 'trashed'; etag: string; trashed: RecordInTrash }
   | { kind: 'tombstone'; etag: string; tombstone: RecordTombstone }
   | { kind: 'foreign'; etag: string };
 
@@ -52,15 +61,22 @@ export interface BucketNotes {
   probed: boolean;
 }
 
-/** A save, delete or update in a bucket whose outcome is not settled yet; `cleanup` is a delete that spares what is pinned. */
+/** An operation in a bucket whose outcome is not settled yet; `cleanup` is a delete that spares what is pinned. */
 export interface PendingOperation {
   nonce: string;
-  kind: 'save' | 'delete' | 'cleanup' | 'update';
+  kind: 'save' | 'delete' | 'cleanup' | 'update' | 'restore' | 'purge';
   filename: string;
   /** Of the save. */
   idempotencyKey: string;
   /** Of the save. */
   fingerprint: string;
+  /**
+   * Of a delete, restore or purge: the nonce of the last delete that had put the image into the trash when this one began;
+   * unset: none had. Where another one has since, this one is not carried out any more.
+   */
+  lastDelete?: string;
+  /** Of a delete into the trash: for how long. */
+  keepMs?: number;
 }
 
 /** A tombstone whose object is due to be removed again. */
@@ -78,16 +94,24 @@ export type BucketChange =
   | { kind: 'end'; nonce: string }
   /**
    * The object that was found at the key of a record. A tombstone is always applied, and swept at `sweepTime`; anything
-   * else is applied only while `over` is the ETag that the catalog knows for that key (unset: none), or where it is a
-   * later revision of the live image. An image whose
-   * idempotency key another image has is indexed without it.
+   * else is applied only while `over` is the ETag that the catalog knows for that key (unset: none), or where it follows
+   * on what the catalog has of the image: a later revision, or its trash. An image whose idempotency key another image has
+   * is indexed without it. `arrival` is the time now: that of an image which is live or unpinned by it; unset for one that
+   * was saved here.
    */
-  | { kind: 'found'; filename: string; found: FoundRecord; over?: string; sweepTime?: number }
+  | {
+      kind: 'found';
+      filename: string;
+      found: FoundRecord;
+      over?: string;
+      sweepTime?: number;
+      arrival?: number | undefined;
+    }
   /** Sets when the object of a tombstone is removed next; does nothing when no tombstone is known. */
   | { kind: 'sweep'; filename: string; sweepTime: number }
   /** Marks a live image whose record is gone, while `over` is the ETag that the catalog knows. The image stays live. */
   | { kind: 'missing'; filename: string; over: string }
-  /** The catalog has been compared with the whole bucket, beginning at `comparedAt`. */
+  /** The catalog has been compared with the whole bucket, beginning at `comparedAt`. Forgets old arrivals. */
   | { kind: 'filled'; comparedAt?: number }
   /** The bucket has passed the probe. */
   | { kind: 'probed' };

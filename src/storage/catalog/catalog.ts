@@ -46,6 +46,14 @@ export interface CatalogQuery extends Omit<ImageFilter, 'dateRange'> {
   order: Order;
 }
 
+export interface SizesRequest {
+  after?: Position;
+  /** The most rows to return. */
+  limit: number;
+  /** Returns this of each image, too. */
+  group?: 'model' | 'category' | undefined;
+}
+
 export interface PageRequest {
   /** Returns only rows after this position; with `inclusive` the one at it, too. */
   after?: Position & { inclusive?: boolean };
@@ -65,6 +73,8 @@ export interface RecordPage {
 export interface ImageSize extends Position {
   size: number;
   pinned: boolean;
+  /** Its model or category, where that was asked for. */
+  group?: string;
 }
 
 export interface CatalogStatistics {
@@ -167,7 +177,7 @@ export interface ImageIndex {
   /** Returns the images that match, in the order of the query. */
   page(query: CatalogQuery, request: PageRequest): Promise<RecordPage>;
   /** Returns the same images as `page`, without their metadata; at most `limit`. */
-  pageSizes(query: CatalogQuery, request: { after?: Position; limit: number }): Promise<ImageSize[]>;
+  pageSizes(query: CatalogQuery, request: SizesRequest): Promise<ImageSize[]>;
   /** Returns the totals of all live images and of their groups, in a time that does not grow with the images. */
   statistics(): Promise<CatalogStatistics>;
   /** Returns the totals of the images that match, whatever the order; of the newest of them where they are many. */
@@ -185,7 +195,7 @@ export interface ImageIndex {
   quietUntil(): Promise<number>;
   /** Notes until when nothing goes by itself. Never moves backwards. */
   setQuietUntil(time: number): Promise<void>;
-  /** Returns those of the live images that arrived after a time otherwise than by a save, in any order. */
+  /** Returns those of the live images that were saved, or arrived otherwise, after a time, in any order. */
   arrivedSince(filenames: readonly string[], time: number): Promise<string[]>;
 }
 
@@ -247,7 +257,8 @@ export interface LocalCatalog extends ImageIndex {
   loadDeletes(tombstones: readonly Tombstone[]): Promise<number>;
   /**
    * Puts images into the trash that have no row, and those that are live; a tombstone stays. One that is there takes the
-   * later purge time. Returns how many rows it added or changed.
+   * later purge time. A record with a higher revision than the row gives it its labels. The files of all are to be moved.
+   * Returns how many rows it added or changed.
    */
   loadTrash(records: readonly TrashedRecord[]): Promise<number>;
   /** Forgets deletes of these filenames before a time, ms since 1970. Returns how many. */

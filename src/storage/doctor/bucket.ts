@@ -5,6 +5,7 @@ import { type ObjectStore, ObjectStoreError } from '../bucket/object-store.ts';
 import { retrying } from '../bucket/retrying-store.ts';
 import type { BucketSettings } from '../domain/config.ts';
 import { KEY_ROOT } from '../domain/naming.ts';
+import type { StoreFormat } from '../domain/store-format.ts';
 import { type Check, Shortcoming, step } from './check.ts';
 import { Scratch } from './scratch.ts';
 import { examineState } from './state-folder.ts';
@@ -30,14 +31,14 @@ export async function* examineObjectStore(
   maxImageBytes: number,
   bucket: () => ExaminedBucket,
 ): AsyncGenerator<Check> {
-  const boundId = yield* examineState(settings, name, maxImageBytes);
-  yield* examineBucket(bucket(), boundId, settings.create);
+  const bound = yield* examineState(settings, name, maxImageBytes);
+  yield* examineBucket(bucket(), bound, settings.create);
 }
 
-/** Examines a bucket, and closes `objects`. `boundId` is the store that the state folder belongs to, if any. */
+/** Examines a bucket, and closes `objects`. `bound` is the store that the state folder belongs to, if any. */
 export async function* examineBucket(
   { objects: bare, urls }: ExaminedBucket,
-  boundId?: string,
+  bound?: Partial<StoreFormat>,
   create = true,
 ): AsyncGenerator<Check> {
   // Some services answer 429 to rapid writes of one object.
@@ -46,7 +47,7 @@ export async function* examineBucket(
   try {
     if (!(yield* isUsable({ objects, urls }))) return;
     yield* step('store', async () => {
-      const storeId = await readStoreId(objects, boundId);
+      const storeId = await readStoreId(objects, bound);
       if (storeId === undefined && !create) throw new Shortcoming(noStore(objects));
       return storeId === undefined ? 'no store yet: the first start makes one' : `it holds the store ${storeId}`;
     });

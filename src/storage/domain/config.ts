@@ -9,6 +9,35 @@ export interface StorageConfig {
   /** Prefix of local URLs, such as `https://images.example.com`; empty: paths alone. */
   publicUrl?: string;
   limits?: Partial<StorageLimits>;
+  /** Policies by name, `[a-z][a-z0-9]*`: what goes by itself. Default: nothing. */
+  retention?: Record<string, PolicySettings>;
+}
+
+/** What images are grouped by, for the rules to hold in each group on its own. */
+export type KeepGroup = 'model' | 'category' | 'day';
+
+/** A policy as the user writes it. An image goes when no rule keeps it and it is not pinned; at least one rule is set. */
+export interface PolicySettings {
+  /** Its images are in this provider, or in each on its own with `*`; default: the default provider. */
+  provider?: string;
+  /** The name as it was saved, or its slug. */
+  model?: string;
+  category?: string;
+  tag?: string;
+  /** Keeps what is no older, such as `30d`. */
+  keepWithin?: string;
+  /** Keeps so many of the newest. */
+  keepLast?: number;
+  /** Keeps the newest of each of so many last days that have images. */
+  keepDaily?: number;
+  /** Keeps the newest that together fit into so many bytes. */
+  keepBytes?: number;
+  /** The rules hold in each group on its own; default: no groups. */
+  groupBy?: KeepGroup;
+  /** Default `1h`. */
+  every?: string;
+  /** How long before its first run, and the first after a change, a plan of it is logged; default `1d`. */
+  delay?: string;
 }
 
 /**
@@ -63,8 +92,21 @@ export interface LocalTrashSettings extends TrashSettings {
   minFreeBytes?: number;
 }
 
+/** How large a store may become. */
+export interface DiskLimits {
+  /** Saves leave so much of the disk free; default: what the trash leaves, and then nothing. */
+  minFreeBytes?: number;
+  /** The most bytes of all images, those in the trash included; default: no limit. */
+  maxStoreBytes?: number;
+  /**
+   * At a limit the trash gives way, the oldest first. Then: `refuse` saves, or `evict` the oldest images that are not
+   * pinned, for good; default `refuse`.
+   */
+  onFull?: 'refuse' | 'evict';
+}
+
 /** Settings of a `local` provider (alias `project`). */
-export interface LocalConfig {
+export interface LocalConfig extends DiskLimits {
   type: 'local';
   /** The root folder, which is called `outputs` in keys; default `./outputs`. */
   basePath: string;

@@ -22,6 +22,13 @@ export function parseAge(text: string): Age | undefined {
   return age ? { ageMs: Number(age[1]) * UNIT_MS[age[2]!]! } : undefined;
 }
 
+/** Returns the age as people write it, such as `30d`; of less than a minute in seconds. */
+export function formatAge(ageMs: number): string {
+  for (const unit of ['d', 'h', 'm'])
+    if (ageMs > 0 && ageMs % UNIT_MS[unit]! === 0) return `${ageMs / UNIT_MS[unit]!}${unit}`;
+  return `${Math.round(ageMs / 1000)}s`;
+}
+
 /** Returns the instant, of a plain date the first one; undefined when the text has none of the forms. */
 export function parseInstant(text: string, now: Date = new Date()): Date | undefined {
   const instant = new Date(instantMs(text.trim(), now));

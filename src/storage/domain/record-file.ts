@@ -49,6 +49,7 @@ export function parseRecord(text: string, filename: string): ImageRecord | undef
     fingerprint: asText(json.fingerprint),
   };
   if (typeof json.nonce === 'string') record.nonce = json.nonce;
+  if (typeof json.restoredFrom === 'string') record.restoredFrom = json.restoredFrom;
   const revision = asCount(json.revision);
   if (revision > 0) record.revision = revision;
   const expireTime = Date.parse(asText(json.expireTime));

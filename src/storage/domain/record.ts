@@ -30,6 +30,8 @@ export interface ImageRecord {
   expireTime?: number;
   /** Object stores only: distinguishes the object of this save from any other writer's. */
   nonce?: string;
+  /** Object stores only, and not in a catalog: the nonce of the last delete that the image was brought back from. */
+  restoredFrom?: string;
 }
 
 /** A record as a catalog returns it. */

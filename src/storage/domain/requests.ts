@@ -165,19 +165,23 @@ export interface Page {
   nextPageToken: string;
 }
 
-/** Filters and criteria of a cleanup. At least one of `olderThan`, `keepCount` and `keepBytes` is required. */
+/** Filters and criteria of a cleanup. One of `olderThan`, `keepCount` and `keepBytes` is required, or a `policy`. */
 export interface CleanupOptions<T = Date> {
   /**
    * Protects images with this timestamp or a later one. At most five minutes after the clock of the storage, which is
    * then read as now; an age is resolved by that clock.
    */
   olderThan?: T;
+  /** The age that `olderThan` was given as, for the reasons. */
+  olderThanAgeMs?: number;
   /** Protects this many of the newest images that match the filters. */
   keepCount?: number;
   /** Protects the newest images that match the filters and together fit into this many bytes. */
   keepBytes?: number;
   model?: string;
   category?: string;
+  /** Runs this policy of the configuration now, on the providers that it names: no filter or criterion stands beside it. */
+  policy?: string;
   dryRun?: boolean;
   /** The most images to delete; default: no limit. */
   maxDeletes?: number;
@@ -276,6 +280,21 @@ export interface ProviderStatistics {
   /** Images in the trash, which are counted nowhere else. */
   trashCount: number;
   trashBytes: number;
+  /** The retention policies that apply to this provider. */
+  policies: PolicyStatistics[];
+}
+
+/** The runs of a retention policy on one provider. */
+export interface PolicyStatistics {
+  name: string;
+  /** Unset: never. */
+  lastRun?: Date;
+  nextRun?: Date;
+  /** True while the next run is the first one that deletes: the last one was a dry run, or none was. */
+  announced: boolean;
+  /** What went by the last run, or would have gone by a dry run. */
+  lastCount: number;
+  lastBytes: number;
 }
 
 /**

@@ -1,9 +1,11 @@
 /** The kinds of values that settings have. Each kind also parses text, since flags and variables are text. */
 import * as z from 'zod';
 import { parseBytes, SIZE } from './byte-size.ts';
+import { parseAge } from './dates.ts';
 
 const WEEK_SECONDS = 7 * 24 * 3600;
 const MAX_DAYS = 36_500;
+const DAY_MS = 24 * 3600 * 1000;
 
 export const NOT_PLAIN = 'must not contain control characters, such as a line break';
 
@@ -61,6 +63,20 @@ export const maxAge = () => number(z.int, 0, YEAR_SECONDS, `must be whole second
 /** A name or an address, without a port. */
 export const hostName = () =>
   z.string().regex(/^(?:[\w-]+(?:\.[\w-]+)*\.?|\[[\da-f:.]+\])$/i, 'must be names of hosts, such as images.internal');
+
+export const dayCount = () => number(z.int, 1, MAX_DAYS, `must be a whole number of days, 1 to ${MAX_DAYS}`);
+
+/** An age such as 30d, at least `minMs`. */
+export const age = (minMs: number) => {
+  const bound = minMs > 0 ? `, at least ${minMs / 60_000}m` : '';
+  const error = `must be an age of at most ${MAX_DAYS}d, such as 90m, 12h, 30d or 2w${bound}`;
+  return z.string(error).refine((value) => isAge(value, minMs), { error });
+};
+
+function isAge(value: string, minMs: number): boolean {
+  const parsed = parseAge(value);
+  return parsed !== undefined && parsed.ageMs >= minMs && parsed.ageMs <= MAX_DAYS * DAY_MS;
+}
 
 /** `max` is a size in the same form. */
 export const byteSize = (max?: string) => {

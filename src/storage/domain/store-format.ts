@@ -3,6 +3,23 @@ import { nanoid } from 'nanoid';
 import { StoreOpenError } from './errors.ts';
 
 const LAYOUT_VERSION = 1;
+/** That of a store with needs: a program that knows no needs refuses it. */
+const VERSION_WITH_NEEDS = 2;
+
+/** What a program must know to use a store; `trash`: records of images in the trash. */
+export type Need = 'trash';
+const KNOWN_NEEDS: readonly unknown[] = ['trash' satisfies Need];
+
+export interface StoreFormat {
+  storeId: string;
+  needs: readonly Need[];
+}
+
+/** `store` names the store in messages, `damaged` is the message where the text is no FORMAT. */
+interface Words {
+  store: string;
+  damaged: string;
+}
 
 /** Returns the FORMAT of a new store, or of one whose id is known. */
 export function newStoreFormat(storeId: string = nanoid()): { storeId: string; text: string } {
@@ -10,29 +27,49 @@ export function newStoreFormat(storeId: string = nanoid()): { storeId: string; t
 }
 
 /** Returns the FORMAT of the store with this id. */
-export function formatOf(storeId: string): string {
-  return `${JSON.stringify({ format: 'image-storage', version: LAYOUT_VERSION, storeId })}\n`;
+export function formatOf(storeId: string, needs: readonly Need[] = []): string {
+  const version = needs.length === 0 ? LAYOUT_VERSION : VERSION_WITH_NEEDS;
+  const format = { format: 'image-storage', version, storeId, ...(needs.length > 0 && { needs }) };
+  return `${JSON.stringify(format)}\n`;
 }
 
 /**
- * The id of the store whose FORMAT has this text. Throws a StoreOpenError `config` when the layout is newer, and with
- * the message `damaged` when the text is no FORMAT. `store` names the store in messages.
+ * Returns the id of the store whose FORMAT has this text. Throws a StoreOpenError `config` when the layout is newer, or the
+ * text is no FORMAT.
  */
-export function storeIdIn(text: string, { store, damaged }: { store: string; damaged: string }): string {
-  const { version, storeId } = parse(text);
-  if (typeof version !== 'number' || typeof storeId !== 'string') throw new StoreOpenError('config', damaged);
-  if (version > LAYOUT_VERSION) {
-    throw new StoreOpenError(
-      'config',
-      `${store} has layout ${version}, this program knows ${LAYOUT_VERSION}; use a newer one`,
-    );
-  }
-  return storeId;
+export function storeIdIn(text: string, words: Words): string {
+  return checked(parse(text), words, LAYOUT_VERSION).storeId;
 }
 
-function parse(text: string): { version?: unknown; storeId?: unknown } {
+/** The same of a store that may have needs. Throws a StoreOpenError `config` also for a need that is not known here. */
+export function storeFormatIn(text: string, words: Words): StoreFormat {
+  const parsed = parse(text);
+  const needs: unknown[] = Array.isArray(parsed.needs) ? parsed.needs : [];
+  const { storeId } = checked(parsed, words, needs.length > 0 ? VERSION_WITH_NEEDS : LAYOUT_VERSION);
+  const unknown = needs.filter((need) => !KNOWN_NEEDS.includes(need));
+  if (unknown.length === 0) return { storeId, needs: needs as Need[] };
+  const named = unknown.map(String).join(', ');
+  throw new StoreOpenError(
+    'config',
+    `${words.store} needs ${named}, which this program does not know; use a newer one`,
+  );
+}
+
+interface Parsed {
+  version?: unknown;
+  storeId?: unknown;
+  needs?: unknown;
+}
+
+function checked({ version, storeId }: Parsed, { store, damaged }: Words, known: number): { storeId: string } {
+  if (typeof version !== 'number' || typeof storeId !== 'string') throw new StoreOpenError('config', damaged);
+  if (version <= known) return { storeId };
+  throw new StoreOpenError('config', `${store} has layout ${version}, this program knows ${known}; use a newer one`);
+}
+
+function parse(text: string): Parsed {
   try {
-    return (JSON.parse(text) as object | null) ?? {};
+    return (JSON.parse(text) as Parsed | null) ?? {};
   } catch {
     return {};
   }

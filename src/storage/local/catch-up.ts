@@ -1,7 +1,7 @@
 /** Catches up a catalog that is older than its folder, and reports files that no catalog accounts for. */
 import { stat } from 'node:fs/promises';
 import type { LocalCatalog, RowState, Tombstone } from '../catalog/catalog.ts';
-import { ifPresent } from '../disk/files.ts';
+import { ifPresent, inodeOf } from '../disk/files.ts';
 import { folderOf } from '../domain/naming.ts';
 import type { ImageRecord, TrashedRecord } from '../domain/record.ts';
 import type { ProviderContext } from '../types.ts';
@@ -84,12 +84,14 @@ async function takeInDeletes(
 }
 
 /**
- * Marks the unlink as pending where a crash left the image. One that changed after the delete was restored from a backup
- * or copied: it stays, and verify reports it.
+ * Marks the unlink as pending where a crash left the image, in the trash, too. One that changed after the delete was
+ * restored from a backup or copied: it stays, and verify reports it.
  */
 async function withPendingUnlink(layout: Layout, tombstone: Tombstone): Promise<Tombstone> {
-  const image = await ifPresent(stat(layout.image(tombstone.record.filename)));
-  return { ...tombstone, unlinkPending: image !== undefined && image.ctimeMs <= tombstone.deleteTime };
+  const { filename } = tombstone.record;
+  const image = await ifPresent(stat(layout.image(filename)));
+  if (image !== undefined) return { ...tombstone, unlinkPending: image.ctimeMs <= tombstone.deleteTime };
+  return { ...tombstone, unlinkPending: (await inodeOf(layout.trashedImage(filename))) !== undefined };
 }
 
 /** Returns how many records were taken in. */

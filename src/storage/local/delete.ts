@@ -45,9 +45,9 @@ export async function takeBack({ condition, reserve, context }: LocalStore): Pro
   }
 }
 
-/** Runs work on the files of a deleted image. What fails is left to upkeep. */
+/** Runs work on the files of a deleted image. What fails is left to upkeep, or to a restart where a name is in doubt. */
 export async function warnOfFiles(
-  { context: { log, name: provider } }: LocalStore,
+  { condition, context: { log, name: provider } }: LocalStore,
   filename: string,
   work: () => Promise<void>,
 ): Promise<void> {
@@ -55,6 +55,7 @@ export async function warnOfFiles(
     await work();
   } catch (error) {
     log.warn({ err: error, provider, filename }, 'the files of a deleted image stay for now');
+    await condition.fold(error);
   }
 }
 

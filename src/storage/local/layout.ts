@@ -25,6 +25,8 @@ export class Layout {
   readonly generation: string;
   /** Its presence asks the next start to rebuild the catalog. */
   readonly rebuild: string;
+  /** When the retention policies ran. */
+  readonly policyRuns: string;
 
   constructor(base: string) {
     this.basePath = resolve(base);
@@ -46,6 +48,7 @@ export class Layout {
     this.clean = join(this.metadata, 'CLEAN');
     this.generation = join(this.metadata, 'GENERATION');
     this.rebuild = join(this.metadata, 'REBUILD');
+    this.policyRuns = join(this.metadata, 'retention.json');
   }
 
   /** Files and folders that must be writable if they exist. */

@@ -48,9 +48,17 @@ export class Room {
       this.#make(sizeBytes).catch(() => undefined);
       return;
     }
-    await this.#make(sizeBytes);
-    if ((await this.#measureAnew()).freeBytes < sizeBytes + HEADROOM_BYTES) {
-      throw new StorageError('DISK_FULL', 'the disk of the store is full');
+    await this.#makeAtLeast(sizeBytes + HEADROOM_BYTES);
+  }
+
+  /** Others may take what was freed: it goes on while there is something in the trash. */
+  async #makeAtLeast(bytes: number): Promise<void> {
+    for (;;) {
+      const { freeBytes, leastBytes } = await this.#measureAnew();
+      if (freeBytes >= bytes) return;
+      if ((await this.#purgeSome(bytes + leastBytes - freeBytes)) === 0) {
+        throw new StorageError('DISK_FULL', 'the disk of the store is full');
+      }
     }
   }
 

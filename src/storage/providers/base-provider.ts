@@ -5,11 +5,11 @@ import { Slots } from '../async/slots.ts';
 import type { ChangeOutcome, ImageIndex } from '../catalog/catalog.ts';
 import { THIS_PROCESS } from '../domain/caller.ts';
 import { type CheckedChanges, MAX_TAGS } from '../domain/changes.ts';
-import { folded, invalidField, StorageError, throwIfCancelled } from '../domain/errors.ts';
-import { generationOf } from '../domain/generation.ts';
+import type { DiskLimits } from '../domain/config.ts';
+import { folded, invalidField, StorageError, throwIfCancelled, toStorageError } from '../domain/errors.ts';
 import type { ImageMetadata, StorageItem, StorageResult, StoredImage } from '../domain/image.ts';
 import type { StoredState, VerifyEvent, VerifyOptions } from '../domain/maintenance.ts';
-import type { ImageRecord, StoredRecord } from '../domain/record.ts';
+import type { ImageRecord } from '../domain/record.ts';
 import type {
   ByteSource,
   CleanupOptions,
@@ -18,19 +18,11 @@ import type {
   Deletion,
   GetOptions,
   ImageChanges,
-  ImageFilter,
-  ImageQuery,
-  ItemPage,
-  ListOptions,
   ProviderHealth,
   ProviderStatistics,
   PurgeOptions,
   PurgeResult,
-  Resume,
   SaveOptions,
-  Totals,
-  TotalsOptions,
-  TrashOptions,
 } from '../domain/requests.ts';
 import {
   checkChanges,
@@ -41,18 +33,18 @@ import {
   checkMetadata,
   checkTtl,
 } from '../domain/validation.ts';
-import { toCatalogQuery } from '../lists/catalog-query.ts';
-import { itemOf, type Location, trashedItemOf } from '../lists/item.ts';
-import { createListing, createTrashListing } from '../lists/listing.ts';
-import { checkTotals } from '../lists/totals.ts';
+import { itemOf } from '../lists/item.ts';
 import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
-import { allRecords, measureRecords } from '../maintenance/records.ts';
 import { searchFindings, verifyEvents } from '../maintenance/verify.ts';
-import { checkCleanup, cleanUp } from '../retention/cleanup.ts';
+import { createGuard, type DiskGuard } from '../retention/disk-guard.ts';
+import { fileInMemory, type TextFile } from '../retention/policy-runs.ts';
 import { purgeTrash } from '../retention/purge.ts';
+import { type RetainedStore, Retention } from '../retention/retention.ts';
 import { bodyOf, CHUNK_BYTES, singleChunk } from '../transfer/body.ts';
+import { countedUpload } from '../transfer/counted-upload.ts';
 import { receiveCopy, receiveImage } from '../transfer/receive.ts';
-import type { CopyUpload, ImageList, Maintainable, ProviderContext, StorageProvider, Upload } from '../types.ts';
+import type { CopyUpload, Maintainable, ProviderContext, StorageProvider, Upload } from '../types.ts';
+import { datesOf, ListedProvider } from './listed-provider.ts';
 
 /** Bytes of an image that are read. */
 export interface ByteRange {
@@ -73,19 +65,31 @@ export interface RemoveOptions {
 /** `bytesRemain`: the image is deleted, but its bytes are there. `purgeTime`: it is in the trash until then, ms since 1970. */
 export type Removal = ChangeOutcome & { bytesRemain?: StorageError; purgeTime?: number };
 
-export abstract class BaseProvider implements StorageProvider, Maintainable {
-  readonly name: string;
-  abstract readonly storageType: string;
-  protected readonly context: ProviderContext;
+export abstract class BaseProvider extends ListedProvider implements StorageProvider, Maintainable {
   readonly #slots: Slots;
+  readonly #retention: Retention;
   readonly #running = new Set<Promise<unknown>>();
   #closed: Promise<void> | undefined;
 
   constructor(context: ProviderContext) {
-    this.context = context;
-    this.name = context.name;
+    super(context);
     const { maxSaves: size, saveQueueMs: waitMs, leastBytesPerSecond } = context.limits;
     this.#slots = new Slots({ size, waitMs, leastBytesPerSecond });
+    this.#retention = new Retention(this.#retained());
+  }
+
+  #retained(): RetainedStore {
+    return {
+      context: this.context,
+      policyRuns: () => this.policyRuns,
+      completeCatalog: () => this.completeCatalog(),
+      currentCatalog: () => this.currentCatalog(),
+      checkCountable: () => this.checkCountable(),
+      nextPurgeTime: (now) => this.nextPurgeTime(now),
+      remove: (filename, permanent) => this.#remove(filename, { sparePinned: true, permanent }),
+      checkClock: () => this.checkClock(),
+      claimRun: (policy, everyMs) => this.claimRun(policy, everyMs),
+    };
   }
 
   abstract get health(): ProviderHealth;
@@ -100,12 +104,6 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
 
   /** The catalog, for lookups of one image. */
   protected abstract readonly catalog: Pick<ImageIndex, 'find'>;
-  /** Returns the catalog, for reads over all images. Rejects with CATALOG_REBUILDING until it is complete. */
-  protected abstract completeCatalog(): Promise<ImageIndex>;
-  /** Returns the complete catalog, once it includes every save and delete of any process before the call. */
-  protected currentCatalog(): Promise<ImageIndex> {
-    return this.completeCatalog();
-  }
   /** Throws when so many images are missing that nothing may be deleted by counting them. */
   protected checkCountable(): void {}
   /** Rejects when an image of this size cannot be written now (STORE_READ_ONLY, DISK_FULL, …). */
@@ -128,8 +126,6 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
   protected abstract nextPurgeTime(now: number): Promise<number | undefined>;
   /** Changes the labels of an image; its record is then the one that `find` returns. */
   protected abstract change(filename: string, changes: CheckedChanges): Promise<ChangeOutcome>;
-  /** Returns where callers fetch the bytes. */
-  protected abstract locate(record: ImageRecord): Location | Promise<Location>;
   /** Returns the image of that name in the trash, or undefined. */
   protected abstract findTrashed(filename: string): Promise<ImageRecord | undefined>;
   /** Returns whether the filename belongs to an image that was deleted. */
@@ -142,9 +138,31 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     forget: (filename: string) => Promise<boolean>,
   ): AsyncIterable<Checked>;
   protected abstract capacity(): Promise<{ capacityBytes?: number; freeBytes?: number }>;
+  /** Keeps the store below its limits; unset: it has none. */
+  protected readonly guard: DiskGuard | undefined;
+  /** Where the runs of policies are kept; default: in memory. */
+  protected readonly policyRuns: TextFile = fileInMemory();
+  /** Rejects where the clock of this machine cannot be right. */
+  protected async checkClock(): Promise<void> {}
+  /** Returns whether this process may run a policy now: no other with this store has within the time. */
+  protected async claimRun(_policy: string, _everyMs: number): Promise<boolean> {
+    return true;
+  }
+
+  /** Returns a guard for these limits. */
+  protected guardOf(limits: DiskLimits, freeBytes: () => Promise<number>): DiskGuard | undefined {
+    return createGuard(limits, {
+      context: this.context,
+      freeBytes,
+      catalog: () => this.completeCatalog(),
+      purge: (filename) => this.purgeTrashed(filename),
+      evict: (filename) => this.removeLive(filename, { sparePinned: true, permanent: true }),
+    });
+  }
 
   close(): Promise<void> {
-    this.#closed ??= Promise.allSettled([this.beginClose(closing()), ...this.#running]).then(() => this.release());
+    const ends = () => [this.beginClose(closing()), this.#retention.stop(), ...this.#running];
+    this.#closed ??= Promise.allSettled(ends()).then(() => this.release());
     return this.#closed;
   }
 
@@ -174,15 +192,38 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     const slot = await this.#slots.acquire(caller, options);
     try {
       await folded(this.checkWritable(options.size ?? 0));
-      const receiver = { context: this.context, slot, openUpload: this.openUpload.bind(this) };
-      const committed = await receiveImage(source, checked, { ...options, idempotencyKey }, receiver);
+      const committed = await this.#withRoom(options.size, (counted) => {
+        const openUpload = async (...upload: [string, number?]) => counted(await this.openUpload(...upload));
+        const receiver = { context: this.context, slot, openUpload };
+        return receiveImage(source, checked, { ...options, idempotencyKey }, receiver);
+      });
       committed.settled.then(slot.release, slot.release);
       const { record, replayed, deleted } = committed;
       if (deleted && options.unlessDeleted) throw deletedBefore();
-      return { ...(await this.#item(record)), replayed, deleted };
+      return { ...(await this.item(record)), replayed, deleted };
     } catch (error) {
       slot.release();
       throw slot.signal.aborted ? slot.signal.reason : error;
+    }
+  }
+
+  /** Runs work that stores an image, once there is room for it. */
+  async #withRoom<T extends { replayed: boolean }>(
+    size: number | undefined,
+    work: (counted: (upload: Upload) => Upload) => Promise<T>,
+  ): Promise<T> {
+    if (this.guard === undefined) return work((upload) => upload);
+    const reservation = await folded(this.guard.reserve(size));
+    let mayBeStored = false;
+    try {
+      const stored = await work((upload) => countedUpload(upload, reservation.received));
+      mayBeStored = !stored.replayed;
+      return stored;
+    } catch (error) {
+      mayBeStored = toStorageError(error).outcomeUnknown;
+      throw error;
+    } finally {
+      reservation.end(mayBeStored);
     }
   }
 
@@ -212,7 +253,7 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     const checked = checkChanges(changes);
     await folded(this.checkWritable(0));
     const outcome = await folded(this.change(filename, checked));
-    if (outcome.done) return this.#item(outcome.record);
+    if (outcome.done) return this.item(outcome.record);
     if (outcome.why === 'too_many_tags') {
       throw invalidField('add_tags', `the image would have more than ${MAX_TAGS} tags`);
     }
@@ -233,75 +274,33 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     const isInTrash = !removal.done && options.permanent && !options.sparePinned;
     const { done, bytesRemain, purgeTime } = isInTrash ? await this.purgeTrashed(filename) : removal;
     if (bytesRemain !== undefined) throw bytesRemain;
-    return { deleted: done, ...(purgeTime !== undefined && { restorableUntil: new Date(purgeTime) }) };
+    return { deleted: done, ...(done && purgeTime !== undefined && { restorableUntil: new Date(purgeTime) }) };
   }
 
   restore(filename: string): Promise<StorageItem> {
     return this.#untilClosed(async () => {
       const outcome = await folded(this.bringBack(filename));
-      if (outcome.done) return this.#item(outcome.record);
+      if (outcome.done) return this.item(outcome.record);
       if (outcome.why !== 'not_deleted') throw notFound();
       throw new StorageError('NOT_DELETED', 'the image is not in the trash, but live', { field: 'filename' });
     });
   }
 
-  listTrash(options: TrashOptions = {}): ImageList {
-    return createTrashListing(() => [this], options, this.context.now);
-  }
-
-  async readTrash(query: string, after: Resume | undefined, limit: number, maxBytes: number): Promise<ItemPage> {
-    const catalog = await folded(this.completeCatalog());
-    const request = { ...(after && { after }), limit, maxBytes };
-    const { records, more } = await folded(catalog.trashPage(query, request));
-    const items = records.map(async (record) => trashedItemOf(this, record, await this.locate(record)));
-    return { items: await Promise.all(items), more };
-  }
-
   purge(options: PurgeOptions): Promise<PurgeResult> {
     const purge = (filename: string) => this.purgeTrashed(filename);
-    return this.#untilClosed(async () => folded(purgeTrash(await this.completeCatalog(), options, purge)));
-  }
-
-  list(options: ListOptions = {}): ImageList {
-    return createListing(() => [this], options, this.context.now);
-  }
-
-  async readPage(query: ImageQuery, after: Resume | undefined, limit: number, maxBytes: number): Promise<ItemPage> {
-    const catalog = await folded(this.completeCatalog());
-    const request = { ...(after && { after }), limit, maxBytes };
-    const { records, more } = await folded(catalog.page(toCatalogQuery(query), request));
-    const located = records.map((record) => this.locate(record));
-    // A promise for each image would cost more than the rest of its item.
-    const locations = located.every((location) => !(location instanceof Promise))
-      ? located
-      : await Promise.all(located);
-    return { items: records.map((record, at) => itemOf(this, record, locations[at] as Location)), more };
+    return this.#untilClosed(() => folded(purgeTrash(() => this.completeCatalog(), options, purge)));
   }
 
   async cleanup(options: CleanupOptions): Promise<CleanupResult> {
-    const now = this.context.now();
-    checkCleanup(options, now);
-    const { permanent = false, dryRun } = options;
-    return this.#untilClosed(async () => {
-      const catalog = await folded(this.currentCatalog());
-      this.checkCountable();
-      let purgeTime = permanent ? undefined : await folded(this.nextPurgeTime(now));
-      const remove = async (filename: string) => {
-        const { deleted, restorableUntil } = await this.#remove(filename, { sparePinned: true, permanent });
-        // The first to be purged tells until when all can be brought back.
-        if (deleted && !dryRun) purgeTime = Math.min(purgeTime ?? 0, restorableUntil?.getTime() ?? 0);
-        return deleted;
-      };
-      const result = await folded(cleanUp(catalog, options, now, remove));
-      return { ...result, ...(purgeTime && { restorableUntil: new Date(purgeTime) }) };
-    });
+    return this.#untilClosed(this.#retention.cleanup(options));
   }
 
   async getStatistics(): Promise<ProviderStatistics> {
     const catalog = await folded(this.completeCatalog());
-    const [{ oldest, newest, ...counts }, capacity] = await Promise.all([
+    const [{ oldest, newest, ...counts }, capacity, policies] = await Promise.all([
       folded(catalog.statistics()),
       folded(this.capacity()),
+      this.#retention.statistics(),
     ]);
     return {
       provider: this.name,
@@ -309,15 +308,8 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
       ...counts,
       ...datesOf({ oldest, newest }),
       ...capacity,
+      policies,
     };
-  }
-
-  async totals(options: TotalsOptions = {}): Promise<Totals> {
-    const { by, startsWith, timeZone, limit, ...filter } = checkTotals(options, new Date(this.context.now()));
-    const catalog = await folded(this.completeCatalog());
-    const grouping = { by, startsWith, timeZone, limit };
-    const { oldest, newest, ...counts } = await folded(catalog.totals(toCatalogQuery(filter), grouping));
-    return { ...counts, ...datesOf({ oldest, newest }) };
   }
 
   async *verify({ signal, ...options }: VerifyOptions): AsyncGenerator<VerifyEvent> {
@@ -343,14 +335,6 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     return { images: count, bytes };
   }
 
-  async *records(filter: ImageFilter): AsyncGenerator<ImageRecord> {
-    yield* allRecords(await folded(this.currentCatalog()), toCatalogQuery({ ...filter, order: 'oldest' }));
-  }
-
-  async measure(filter: ImageFilter): Promise<{ images: number; bytes: number }> {
-    return folded(measureRecords(await this.completeCatalog(), toCatalogQuery(filter)));
-  }
-
   async storedState(filename: string): Promise<StoredState> {
     const record = await folded(this.catalog.find(filename));
     if (record !== undefined) return { state: 'live', record };
@@ -367,26 +351,17 @@ export abstract class BaseProvider implements StorageProvider, Maintainable {
     return this.#untilClosed(async () => {
       checkImageSize(record.size, this.context.limits);
       await folded(this.checkWritable(record.size));
-      return receiveCopy(record, bytes, signal, this.openCopy.bind(this));
+      const { isNew } = await this.#withRoom(record.size, async () => {
+        const isNew = await receiveCopy(record, bytes, signal, this.openCopy.bind(this));
+        return { isNew, replayed: !isNew };
+      });
+      return isNew;
     });
-  }
-
-  async #item(record: ImageRecord): Promise<StorageItem> {
-    const generation = generationOf(record);
-    const stored: StoredRecord = { ...record, ...(generation && { generation }) };
-    return itemOf(this, stored, await this.locate(record));
   }
 }
 
 export function notFound(): StorageError {
   return new StorageError('IMAGE_NOT_FOUND', 'no image of that name', { field: 'filename' });
-}
-
-function datesOf({ oldest, newest }: { oldest?: number | undefined; newest?: number | undefined }) {
-  return {
-    ...(oldest !== undefined && { oldest: new Date(oldest) }),
-    ...(newest !== undefined && { newest: new Date(newest) }),
-  };
 }
 
 function deletedBefore(): StorageError {

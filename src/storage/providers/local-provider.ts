@@ -3,7 +3,7 @@ import { closeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { ChangeOutcome, LocalCatalog } from '../catalog/catalog.ts';
 import { capacityOf } from '../disk/file-system.ts';
-import { ifPresent, isOfOneFile } from '../disk/files.ts';
+import { ifPresent, isOfOneFile, replaceFile } from '../disk/files.ts';
 import { NotPlainError, type OpenedPlain, openPlainMeasured } from '../disk/plain-files.ts';
 import { readAhead, readFully } from '../disk/read-ahead.ts';
 import type { CheckedChanges } from '../domain/changes.ts';
@@ -15,6 +15,7 @@ import type { ByteSource, ProviderHealth, SaveOptions } from '../domain/requests
 import { openCopy } from '../local/copy-in.ts';
 import { deleteImage } from '../local/delete.ts';
 import { markClosed, type OpenStore, openStore } from '../local/open.ts';
+import { policyRunsOf } from '../local/policy-runs.ts';
 import { Room } from '../local/room.ts';
 import { openUpload } from '../local/save.ts';
 import { purgeImage, restoreImage, trashImage } from '../local/trash.ts';
@@ -23,6 +24,8 @@ import { Upkeep } from '../local/upkeep.ts';
 import { verifyStore } from '../local/verify.ts';
 import { WriteTrials } from '../local/write-trials.ts';
 import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
+import type { DiskGuard } from '../retention/disk-guard.ts';
+import type { TextFile } from '../retention/policy-runs.ts';
 import { CHUNK_BYTES } from '../transfer/body.ts';
 import type { CopyUpload, ProviderContext, StorageProvider, Upload } from '../types.ts';
 import { BaseProvider, type ByteRange, notFound, type Removal, type RemoveOptions } from './base-provider.ts';
@@ -36,15 +39,20 @@ export async function openLocalProvider(config: LocalConfig, context: ProviderCo
 
 class LocalProvider extends BaseProvider {
   readonly storageType = 'local';
+  protected override readonly policyRuns: TextFile;
+  protected override readonly guard: DiskGuard | undefined;
   readonly #store: OpenStore;
   readonly #upkeep: Upkeep;
   readonly #trials: WriteTrials;
   readonly #room: Room;
   readonly #trashMs: number;
 
-  constructor(store: OpenStore, { trash = {} }: LocalConfig) {
+  constructor(store: OpenStore, config: LocalConfig) {
     super(store.context);
+    const { trash = {} } = config;
     this.#store = store;
+    this.guard = this.guardOf(config, async () => (await capacityOf(store.layout.basePath)).freeBytes ?? 0);
+    this.policyRuns = policyRunsOf(store);
     this.#room = new Room(store, trash);
     this.#trashMs = (trash.days ?? DEFAULT_LOCAL_TRASH_DAYS) * DAY_MS;
     this.#upkeep = new Upkeep(store, this.#room);
@@ -215,9 +223,12 @@ class LocalProvider extends BaseProvider {
     await byFilename.idle();
     try {
       const clean = await this.#finish();
+      const isLeft = this.context.formatChange === 'downgrade' && (await catalog.statistics()).trashCount === 0;
       if (clean) {
         await reserve.lendOnce(() => catalog.close(true));
         await markClosed(layout);
+        // An older version refuses a newer catalog, and builds it again when it is asked to.
+        if (isLeft) await reserve.lendOnce(() => replaceFile(layout.rebuild, ''));
       } else await catalog.close(false);
     } catch (error) {
       this.#warnOfClose(error);

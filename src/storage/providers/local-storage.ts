@@ -29,6 +29,20 @@ const settings = z.strictObject({
         .meta({ examples: ['2GiB'] }),
     })
     .prefault({}),
+  minFreeBytes: byteSize()
+    .optional()
+    .describe('Refuse saves that would leave less of the disk free. Default: none, a full disk refuses them.')
+    .meta({ examples: ['10GiB'] }),
+  maxStoreBytes: byteSize()
+    .optional()
+    .describe('Refuse saves that would make all images larger, those in the trash included. Default: no limit.')
+    .meta({ examples: ['500GiB'] }),
+  onFull: z
+    .enum(['refuse', 'evict'])
+    .default('refuse')
+    .describe(
+      'At these limits the trash gives way; evict then deletes the oldest images that are not pinned, for good. Default: refuse.',
+    ),
   lockWaitSeconds: lockWaitSeconds('folder'),
   required: required(),
 });

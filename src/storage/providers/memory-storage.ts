@@ -42,7 +42,10 @@ export const memoryStorageType: ProviderType<MemoryConfig> = {
   where: () => 'memory',
   async open(config, context) {
     const { openObjectStorage } = await import('./object-storage.ts');
-    return openObjectStorage({ ...config, ...memoryStorage(memoryObjects(config.bucket)) }, context);
+    return openObjectStorage(
+      { ...config, ...memoryStorage(memoryObjects(config.bucket, { now: context.now })) },
+      context,
+    );
   },
   async *examine(config, name, maxImageBytes) {
     const { examineObjectStore } = await import('../doctor/bucket.ts');
@@ -57,10 +60,10 @@ export function memoryStorage(objects: ObjectStore): Pick<ObjectStorageOptions, 
 
 const PAGE_SIZE = 1000;
 
-export function memoryObjects(bucket: MemoryBucket, { pageSize = PAGE_SIZE } = {}): ObjectStore {
+export function memoryObjects(bucket: MemoryBucket, { pageSize = PAGE_SIZE, now = Date.now } = {}): ObjectStore {
   const put = (key: string, bytes: Buffer, headers: ObjectHeaders) => {
     const etag = createHash('md5').update(bytes).digest('hex');
-    bucket.set(key, { bytes, etag, headers, lastModified: Date.now() });
+    bucket.set(key, { bytes, etag, headers, lastModified: now() });
     return { etag };
   };
   const existing = (key: string) => {

@@ -1,23 +1,30 @@
 /** Stores images in a bucket: the record is the commit, the catalog an index over the records. */
 
+import { leaveToOlder } from '../bucket/binding.ts';
+import { claimRun } from '../bucket/claim-run.ts';
 import { openCopy } from '../bucket/copy-in.ts';
 import { type DeleteOutcome, deleteImage } from '../bucket/delete.ts';
 import { failedWith, type StoredObject } from '../bucket/object-store.ts';
 import { type BucketOptions, type OpenStore, openStore } from '../bucket/open.ts';
+import { purgeImage } from '../bucket/purge.ts';
+import { agree } from '../bucket/purge-due.ts';
 import { readRange } from '../bucket/reading.ts';
 import { readRecord } from '../bucket/record-object.ts';
+import { restoreImage } from '../bucket/restore.ts';
 import { openUpload } from '../bucket/save.ts';
 import { updateImage } from '../bucket/update.ts';
 import { startUpkeep } from '../bucket/upkeep.ts';
 import { verifyStore } from '../bucket/verify.ts';
 import type { ChangeOutcome, ImageIndex } from '../catalog/catalog.ts';
 import { spaceCheck } from '../disk/file-system.ts';
+import { readText, replaceFile } from '../disk/files.ts';
 import type { CheckedChanges } from '../domain/changes.ts';
 import { StorageError } from '../domain/errors.ts';
 import { folderOf } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import type { ProviderHealth } from '../domain/requests.ts';
 import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
+import type { TextFile } from '../retention/policy-runs.ts';
 import type { CopyUpload, ProviderContext, StorageProvider, Upload } from '../types.ts';
 import { BaseProvider, type ByteRange, notFound, type Removal, type RemoveOptions } from './base-provider.ts';
 
@@ -47,6 +54,7 @@ export async function openObjectStorage(
 
 export class ObjectStorage extends BaseProvider {
   readonly storageType: string;
+  protected override readonly policyRuns: TextFile;
   readonly #store: OpenStore;
   readonly #urlOf: (key: string) => Promise<string>;
   readonly #stopUpkeep: () => Promise<void>;
@@ -61,10 +69,12 @@ export class ObjectStorage extends BaseProvider {
   ) {
     super(store.context);
     this.#store = store;
+    const { policyRuns: path } = store.state;
+    this.policyRuns = { read: () => readText(path), write: (text) => replaceFile(path, text) };
     this.storageType = storageType;
     this.#urlOf = urlOf;
     this.#stopUpkeep = stopUpkeep;
-    this.#checkSpace = spaceCheck(store.stateDir, HEADROOM_BYTES, 'the disk of the state folder is full');
+    this.#checkSpace = spaceCheck(store.state.folder, HEADROOM_BYTES, 'the disk of the state folder is full');
   }
 
   get storeId(): string {
@@ -106,6 +116,16 @@ export class ObjectStorage extends BaseProvider {
     this.#store.condition.checkComplete();
   }
 
+  protected override async checkClock(): Promise<void> {
+    if (await this.#folded(agree(this.#store, this.context.now()))) return;
+    throw new StorageError('BACKEND_UNAVAILABLE', 'the clock of the daemon differs from that of the bucket');
+  }
+
+  protected override async claimRun(policy: string, everyMs: number): Promise<boolean> {
+    this.#store.condition.checkWritable();
+    return !this.#store.shared || this.#folded(claimRun(this.#store, policy, everyMs));
+  }
+
   protected async checkWritable(sizeBytes: number): Promise<void> {
     this.#store.condition.checkWritable();
     await this.#checkSpace(sizeBytes);
@@ -126,26 +146,32 @@ export class ObjectStorage extends BaseProvider {
   /** Returns IMAGE_NOT_FOUND when the image was deleted since its record was read, else BYTES_MISSING. */
   async #missing({ filename }: ImageRecord): Promise<StorageError> {
     const found = await this.#folded(readRecord(this.#store.objects, filename));
-    if (found.kind === 'tombstone') return notFound();
+    if (found.kind === 'tombstone' || found.kind === 'trashed') return notFound();
     return new StorageError('BYTES_MISSING', 'the image was saved, and its object is gone');
   }
 
-  protected async removeLive(filename: string, { sparePinned }: RemoveOptions): Promise<DeleteOutcome> {
+  protected async removeLive(filename: string, { sparePinned, permanent }: RemoveOptions): Promise<DeleteOutcome> {
     if (folderOf(filename) === undefined) return { done: false, why: 'not_found' };
     this.#store.condition.checkWritable();
-    return this.#folded(deleteImage(this.#store, filename, sparePinned));
+    const keepMs = permanent ? undefined : this.#store.keepMs;
+    return this.#folded(deleteImage(this.#store, filename, { sparePinned, keepMs }));
   }
 
-  protected async bringBack(_filename: string): Promise<ChangeOutcome> {
-    return { done: false, why: 'not_found' };
+  protected async bringBack(filename: string): Promise<ChangeOutcome> {
+    if (folderOf(filename) === undefined) return { done: false, why: 'not_found' };
+    await this.checkWritable(0);
+    return this.#folded(restoreImage(this.#store, filename));
   }
 
-  protected async purgeTrashed(_filename: string): Promise<Removal> {
-    return { done: false, why: 'not_found' };
+  protected async purgeTrashed(filename: string): Promise<Removal> {
+    if (folderOf(filename) === undefined) return { done: false, why: 'not_found' };
+    this.#store.condition.checkWritable();
+    return this.#folded(purgeImage(this.#store, filename));
   }
 
-  protected async nextPurgeTime(_now: number): Promise<number | undefined> {
-    return undefined;
+  protected async nextPurgeTime(now: number): Promise<number | undefined> {
+    const { keepMs } = this.#store;
+    return keepMs === undefined ? undefined : now + keepMs;
   }
 
   protected async change(filename: string, changes: CheckedChanges): Promise<ChangeOutcome> {
@@ -154,12 +180,16 @@ export class ObjectStorage extends BaseProvider {
   }
 
   protected async findTrashed(filename: string): Promise<ImageRecord | undefined> {
-    return this.#store.catalog.findTrashed(filename);
+    const { shared, catalog, objects } = this.#store;
+    if (!shared || folderOf(filename) === undefined) return catalog.findTrashed(filename);
+    const found = await this.#folded(readRecord(objects, filename));
+    return found.kind === 'trashed' ? found.trashed.record : undefined;
   }
 
   protected async isDeleted(filename: string): Promise<boolean> {
     if (folderOf(filename) === undefined) return false;
-    return (await this.#folded(readRecord(this.#store.objects, filename))).kind === 'tombstone';
+    const { kind } = await this.#folded(readRecord(this.#store.objects, filename));
+    return kind === 'trashed' || kind === 'tombstone';
   }
 
   protected async openCopy(_filename: string, expectedBytes: number): Promise<CopyUpload> {
@@ -194,18 +224,35 @@ export class ObjectStorage extends BaseProvider {
   }
 
   protected async release(): Promise<void> {
-    const { catalog, journal, lock, objects, condition } = this.#store;
+    const { journal, lock, objects, storeId, state } = this.#store;
     clearTimeout(this.#cut);
     await journal.idle();
+    try {
+      const isLeft = await this.#isLeftToOlder();
+      await this.#closeCatalog();
+      if (isLeft) await leaveToOlder(objects, storeId, state);
+    } finally {
+      objects.close?.();
+      lock.release();
+    }
+  }
+
+  async #closeCatalog(): Promise<void> {
+    const { catalog, condition } = this.#store;
     try {
       await catalog.close(!condition.isDown);
     } catch (error) {
       const message = 'the catalog could not be closed clean; the next start puts it right';
       this.context.log.warn({ err: error, provider: this.name }, message);
-    } finally {
-      objects.close?.();
-      lock.release();
     }
+  }
+
+  /** Rejects where the catalog has what the bucket does not tell. */
+  async #isLeftToOlder(): Promise<boolean> {
+    const { catalog, context } = this.#store;
+    if (context.formatChange !== 'downgrade' || (await catalog.statistics()).trashCount > 0) return false;
+    if ((await catalog.pendingOperations()).length === 0) return true;
+    throw new StorageError('BACKEND_UNAVAILABLE', 'some operations are not settled yet; try again');
   }
 
   async #folded<T>(work: Promise<T>): Promise<T> {

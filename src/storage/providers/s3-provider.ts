@@ -29,7 +29,7 @@ const bucket = text().regex(
   'must be the name alone; what follows it in a path is the prefix',
 );
 
-const { stateDir, create, shared, syncSeconds, lockWaitSeconds, required } = bucketSettings;
+const { stateDir, create, shared, syncSeconds, trash, lockWaitSeconds, required } = bucketSettings;
 
 const settings = z
   .strictObject({
@@ -68,6 +68,7 @@ const settings = z
     create,
     shared,
     syncSeconds,
+    trash,
     lockWaitSeconds,
     required,
     urls: urls.prefault({}),

@@ -1,12 +1,15 @@
-/** Cleanup over a catalog: finds the images that no criterion protects, oldest first, and removes them in groups. */
-import type { ImageIndex, ImageSize } from '../catalog/catalog.ts';
+/** Cleanup over a catalog: removes the images that no rule keeps in groups, and counts why. */
+import type { ImageIndex } from '../catalog/catalog.ts';
 import { invalidField, partlyDone, StorageError, throwIfCancelled } from '../domain/errors.ts';
 import type { CleanupOptions, CleanupReason, CleanupResult } from '../domain/requests.ts';
 import { checkCount, checkGroup, checkInstant } from '../domain/validation.ts';
+import { countAfter, type Unkept, unkept } from './plan.ts';
+import type { Rules } from './rules.ts';
 
-const SCAN_ROWS = 5_000;
 const GROUP_SIZE = 100;
 const MAX_NAMED = 1_000;
+const MAX_REASONS = 100;
+const OTHER_REASONS = 'in other groups, for the same reasons';
 /** How far a caller's clock may be ahead. */
 const MAX_AHEAD_MS = 5 * 60_000;
 
@@ -24,6 +27,25 @@ export function checkCleanup(options: CleanupOptions, now: number): void {
   checkGroup(options);
 }
 
+/** Throws FIELD_INVALID where filters or criteria stand beside a policy. */
+export function checkPolicyAlone(options: CleanupOptions): void {
+  const { olderThan, keepCount, keepBytes, model, category, maxDeletes } = options;
+  const beside = Object.entries({
+    older_than: olderThan,
+    keep_count: keepCount,
+    keep_bytes: keepBytes,
+    model,
+    category,
+  });
+  const [field] = beside.find(([, value]) => value !== undefined) ?? [];
+  if (field !== undefined) throw invalidField(field, 'must be empty beside a policy, which has its own');
+  checkCount('max_deletes', maxDeletes ?? 0);
+}
+
+export function policyNotFound(): StorageError {
+  return new StorageError('POLICY_NOT_FOUND', 'no retention policy of that name is configured', { field: 'policy' });
+}
+
 /** A cutoff in the future protects nothing: the clock of its caller is wrong, or that of the daemon. */
 function checkCutoff(olderThan: Date, now: number): void {
   if (checkInstant('older_than', olderThan) <= now + MAX_AHEAD_MS) return;
@@ -31,57 +53,68 @@ function checkCutoff(olderThan: Date, now: number): void {
   throw invalidField('older_than', `${clocks}: compare the clocks`);
 }
 
+export interface Cleaning extends Pick<CleanupOptions, 'dryRun' | 'maxDeletes' | 'signal'> {
+  /** Spares an image that is pinned by then. Returns whether it removed one. */
+  remove: (filename: string) => Promise<boolean>;
+}
+
+/** `keptNew`: images that were kept only because they came lately; 0 where the rules spare none for that. */
+export type Cleaned = CleanupResult & { keptNew: number };
+
 /**
- * Removes the images that no criterion protects, and never one dated after `now`. `remove` spares an image that is pinned by then, and returns whether
- * it removed one. A failure after the first removal has `outcomeUnknown`: a retry would remove up to `maxDeletes` more.
+ * Removes the images that no rule keeps, oldest first. A failure after the first removal has `outcomeUnknown`: a retry
+ * would remove up to `maxDeletes` more.
  */
-export async function cleanUp(
-  catalog: ImageIndex,
-  options: CleanupOptions,
-  now: number,
-  remove: (filename: string) => Promise<boolean>,
-): Promise<CleanupResult> {
-  const { dryRun = false } = options;
-  const none = { deletedCount: 0, freedBytes: 0, filenames: [], keptPinned: 0, keptFuture: 0, reasons: [] };
-  const result: CleanupResult = { ...none, dryRun, more: false };
+export async function cleanUp(catalog: ImageIndex, rules: Rules, cleaning: Cleaning): Promise<Cleaned> {
+  const { dryRun = false, signal } = cleaning;
+  const none = { deletedCount: 0, freedBytes: 0, filenames: [], keptPinned: 0, keptFuture: 0, keptNew: 0, reasons: [] };
+  const result: Cleaned = { ...none, dryRun, more: false };
+  const reasons = new Reasons();
   try {
-    result.keptFuture = await countAfter(catalog, options, now);
-    await removeGroups(catalog, options, now, remove, result);
-    return result;
+    result.keptFuture = await countAfter(catalog, rules, signal);
+    for await (const { images, keptNew } of unkept(catalog, rules, signal)) {
+      result.keptNew += keptNew;
+      await removePage(images, cleaning, result, reasons);
+      if (result.more) break;
+    }
+    return { ...result, reasons: reasons.all };
   } catch (error) {
     throw result.deletedCount > 0 && !dryRun ? partlyDone(error) : error;
   }
 }
 
-async function removeGroups(
-  catalog: ImageIndex,
-  options: CleanupOptions,
-  now: number,
-  remove: (filename: string) => Promise<boolean>,
-  result: CleanupResult,
+async function removePage(
+  page: readonly Unkept[],
+  cleaning: Cleaning,
+  result: Cleaned,
+  reasons: Reasons,
 ): Promise<void> {
-  const { maxDeletes = Number.POSITIVE_INFINITY } = options;
-  for await (const group of unprotected(catalog, options, now)) {
-    throwIfCancelled(options.signal);
+  const { maxDeletes = Number.POSITIVE_INFINITY, dryRun, remove, signal } = cleaning;
+  for (let start = 0; start < page.length && !result.more; start += GROUP_SIZE) {
+    throwIfCancelled(signal);
+    const group = page.slice(start, start + GROUP_SIZE);
     const going = group.filter((image) => !image.pinned);
     const taken = going.slice(0, maxDeletes - result.deletedCount);
-    if (result.dryRun) for (const image of taken) count(image, result);
-    else await removeAll(taken, remove, result);
+    const count = (image: Unkept) => {
+      countIn(image, result);
+      reasons.count(image);
+    };
+    if (dryRun) taken.forEach(count);
+    else await removeAll(taken, remove, count);
     result.more = taken.length < going.length;
-    if (result.more) return;
-    result.keptPinned += group.length - going.length;
+    if (!result.more) result.keptPinned += group.length - going.length;
   }
 }
 
 /** No removal runs any more when this throws. */
 async function removeAll(
-  images: ImageSize[],
+  images: readonly Unkept[],
   remove: (filename: string) => Promise<boolean>,
-  result: CleanupResult,
+  count: (image: Unkept) => void,
 ): Promise<void> {
   const outcomes = await Promise.allSettled(images.map(({ filename }) => remove(filename)));
   for (const [at, outcome] of outcomes.entries()) {
-    if (outcome.status === 'fulfilled' && outcome.value) count(images[at]!, result);
+    if (outcome.status === 'fulfilled' && outcome.value) count(images[at]!);
   }
   const failure = outcomes.find((outcome) => outcome.status === 'rejected');
   if (failure !== undefined) throw failure.reason;
@@ -119,75 +152,25 @@ function addReasons(one: readonly CleanupReason[], other: readonly CleanupReason
   }));
 }
 
-function count(image: ImageSize, result: CleanupResult): void {
+function countIn(image: Unkept, result: CleanupResult): void {
   result.deletedCount += 1;
   result.freedBytes += image.size;
   if (result.filenames.length < MAX_NAMED) result.filenames.push(image.filename);
 }
 
-/** Yields the images that no criterion protects in groups, oldest first, pinned ones included. */
-async function* unprotected(catalog: ImageIndex, options: CleanupOptions, now: number): AsyncGenerator<ImageSize[]> {
-  const newestToGo = await firstUnprotected(catalog, options, now);
-  if (newestToGo === undefined) return;
-  const { olderThan } = options;
-  const query = { ...filterOf(options), ...(olderThan && { end: Math.min(olderThan.getTime(), now) }) };
-  let after: ImageSize | undefined;
-  for (;;) {
-    const request = { ...(after && { after }), limit: SCAN_ROWS };
-    const rows = await catalog.pageSizes({ ...query, order: 'oldest' }, request);
-    const going = rows.filter((row) => !isNewer(row, newestToGo));
-    for (let start = 0; start < going.length; start += GROUP_SIZE) yield going.slice(start, start + GROUP_SIZE);
-    after = rows.at(-1);
-    if (going.length < SCAN_ROWS) return;
+/** Counts the images that go for each reason: the first hundred reasons, and the others together. */
+class Reasons {
+  readonly #byText = new Map<string, CleanupReason>();
+
+  get all(): CleanupReason[] {
+    return [...this.#byText.values()];
   }
-}
 
-/** Returns the newest image that neither keepCount nor keepBytes protects, or would protect if it were not pinned. */
-async function firstUnprotected(
-  catalog: ImageIndex,
-  options: CleanupOptions,
-  now: number,
-): Promise<ImageSize | undefined> {
-  let countLeft = options.keepCount ?? 0;
-  let bytesLeft = options.keepBytes ?? 0;
-  let after: ImageSize | undefined;
-  for (;;) {
-    const request = { ...(after && { after }), limit: SCAN_ROWS };
-    throwIfCancelled(options.signal);
-    const rows = await catalog.pageSizes({ ...filterOf(options), end: now + 1, order: 'newest' }, request);
-    for (const row of rows) {
-      if (row.pinned) {
-        if (countLeft <= 0 && bytesLeft <= 0) return row;
-        continue;
-      }
-      // The first image that does not fit ends the protection by keepBytes, also for smaller ones after it.
-      bytesLeft = row.size <= bytesLeft ? bytesLeft - row.size : -1;
-      countLeft -= 1;
-      if (countLeft < 0 && bytesLeft < 0) return row;
-    }
-    after = rows.at(-1);
-    if (rows.length < SCAN_ROWS) return undefined;
+  count({ reason, size }: Unkept): void {
+    const text = this.#byText.has(reason) || this.#byText.size < MAX_REASONS ? reason : OTHER_REASONS;
+    const counted = this.#byText.get(text) ?? { text, count: 0, bytes: 0 };
+    counted.count += 1;
+    counted.bytes += size;
+    this.#byText.set(text, counted);
   }
-}
-
-/** Returns how many images that match the filters are dated after now. */
-async function countAfter(catalog: ImageIndex, options: CleanupOptions, now: number): Promise<number> {
-  let count = 0;
-  let after: ImageSize | undefined;
-  for (;;) {
-    const request = { ...(after && { after }), limit: SCAN_ROWS };
-    throwIfCancelled(options.signal);
-    const rows = await catalog.pageSizes({ ...filterOf(options), start: now + 1, order: 'oldest' }, request);
-    count += rows.length;
-    if (rows.length < SCAN_ROWS) return count;
-    after = rows.at(-1);
-  }
-}
-
-function filterOf({ model, category }: CleanupOptions): { model?: string; category?: string } {
-  return { model, category };
-}
-
-function isNewer(a: ImageSize, b: ImageSize): boolean {
-  return a.timestamp > b.timestamp || (a.timestamp === b.timestamp && a.filename > b.filename);
 }

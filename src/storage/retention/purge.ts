@@ -4,20 +4,23 @@ import type { PurgeOptions, PurgeResult } from '../domain/requests.ts';
 
 const PURGED_AT_ONCE = 1_000;
 
-/** `purge` deletes an image of the trash for good. No purge runs any more when this rejects. */
+/**
+ * `purge` deletes an image of the trash for good. Named ones need no complete catalog. No purge runs any more when this
+ * rejects.
+ */
 export async function purgeTrash(
-  catalog: Pick<ImageIndex, 'dueTrash'>,
+  completeCatalog: () => Promise<Pick<ImageIndex, 'dueTrash'>>,
   options: PurgeOptions,
   purge: (filename: string) => Promise<ChangeOutcome>,
 ): Promise<PurgeResult> {
-  const isAll = 'all' in options;
-  const names = isAll ? (await catalog.dueTrash(PURGED_AT_ONCE)).map(({ filename }) => filename) : options.filenames;
-  const purges = names.map(purge);
+  const catalog = 'all' in options ? await completeCatalog() : undefined;
+  const due = (await catalog?.dueTrash(PURGED_AT_ONCE))?.map(({ filename }) => filename);
+  const purges = (due ?? ('filenames' in options ? options.filenames : [])).map(purge);
   await Promise.allSettled(purges);
   const gone = (await Promise.all(purges)).flatMap((outcome) => (outcome.done ? [outcome.record] : []));
   return {
     count: gone.length,
     bytes: gone.reduce((sum, { size }) => sum + size, 0),
-    more: isAll && (await catalog.dueTrash(1)).length > 0,
+    more: catalog !== undefined && (await catalog.dueTrash(1)).length > 0,
   };
 }

@@ -7,6 +7,7 @@ from .errors import ImageStorageError, RetryWith
 from .image_reader import AsyncImageReader, ImageReader
 from .source import Source
 from .types import (
+    CleanupReason,
     CleanupResult,
     DeleteResult,
     Generation,
@@ -14,13 +15,17 @@ from .types import (
     Hint,
     Image,
     ImageMetadata,
+    PolicyStats,
     ProviderStats,
+    PurgeResult,
+    RestoreResult,
     Totals,
 )
 
 __all__ = [
     "AsyncImageReader",
     "AsyncImageStorage",
+    "CleanupReason",
     "CleanupResult",
     "DeleteResult",
     "Generation",
@@ -32,7 +37,10 @@ __all__ = [
     "ImageStorage",
     "ImageStorageError",
     "Instant",
+    "PolicyStats",
     "ProviderStats",
+    "PurgeResult",
+    "RestoreResult",
     "RetryWith",
     "Source",
     "Totals",

@@ -62,7 +62,7 @@ def _iterated(
 
 
 class AsyncImageStorage:
-    """ImageStorage for asyncio: the same verbs with the same arguments, awaited; `async for` over `list`.
+    """ImageStorage for asyncio: the same verbs with the same arguments, awaited; `async for` over lists.
 
     Cancelling a task cancels its call; a save may have happened then. Sources are read and `progress` is called in a
     thread.
@@ -88,6 +88,9 @@ class AsyncImageStorage:
     list = _iterated(ImageStorage.list)
     update = _awaited(ImageStorage.update)
     delete = _awaited(ImageStorage.delete)
+    restore = _awaited(ImageStorage.restore)
+    list_trash = _iterated(ImageStorage.list_trash)
+    purge = _awaited(ImageStorage.purge)
     cleanup = _awaited(ImageStorage.cleanup)
     stats = _awaited(ImageStorage.stats)
     totals = _awaited(ImageStorage.totals)

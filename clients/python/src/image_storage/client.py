@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from io import BytesIO
 from types import TracebackType
 
@@ -21,36 +21,30 @@ from .convert import (
     Embedded,
     GroupBy,
     Order,
-    age_of,
-    cleanup_from,
     date_range,
-    delete_result_from,
     image_from,
     stats_from,
     tags_of,
-    timestamp_of,
     totals_from,
 )
 from .dates import Instant
+from .deleting import Deleting, explain_older
 from .errors import ImageStorageError
 from .image_reader import ImageReader
-from .methods import CLEANUP, DELETE, SAVE, STATS, UPDATE
+from .methods import SAVE, STATS, UPDATE
 from .resume import Download, Listing, OnHints
 from .retry import DEFAULT_RETRIES, OnRetry
 from .save import Parameters, Progress, Saving
 from .source import Source
-from .types import CleanupResult, DeleteResult, Image, ProviderStats, Totals
+from .types import Image, ProviderStats, Totals
 
 DEFAULT_ADDRESS = "127.0.0.1:50051"
-#: The contract's limit for one Delete.
-MAX_DELETES_PER_CALL = 1000
 
 # Inside the class `list` is the method.
-DeleteResults = list[DeleteResult]
 AllStats = list[ProviderStats]
 
 
-class ImageStorage:
+class ImageStorage(Deleting):
     """A client of the daemon at `host:port` or `unix:PATH`; it connects on the first call. Threads may share it.
 
     All calls raise ImageStorageError; UNAVAILABLE and errors with RetryInfo are retried first.
@@ -103,6 +97,8 @@ class ImageStorage:
         content_type: str = "",
         idempotency_key: str | None = None,
         embedded: Embedded = "fill",
+        ttl: timedelta | str | None = None,
+        unless_deleted: bool = False,
         progress: Progress | None = None,
     ) -> Image:
         """Stores one image; when it returns the image is on stable storage.
@@ -122,10 +118,14 @@ class ImageStorage:
             provider: Default: the daemon's default provider.
             pinned: Keeps the image out of every cleanup.
             content_type: The expected type, such as `image/png`, checked when given.
-            idempotency_key: Default: a generated one. A repeated save with it returns the first result, `replayed`.
+            idempotency_key: Default: a generated one. A repeated save with it returns the first result, `replayed`, and
+                `deleted` where that image was deleted since.
             embedded: `fill`: the daemon fills what is left empty of prompt, model and parameters from what the
                 generator wrote into the file; the result shows it. `ignore`: the metadata is stored as given. An older
                 daemon reads nothing.
+            ttl: How long the image is wanted, such as `2h`; then it goes, a day after the save at the earliest, unless
+                it is pinned. An older daemon keeps it: the image has no `expire_time` then.
+            unless_deleted: Raises DELETED_BEFORE, in place of `deleted` in the result. An older daemon ignores it.
             progress: Called with the further bytes sent, as `tqdm.update` is; negative when an attempt starts over.
         """
         saving = Saving(
@@ -141,6 +141,8 @@ class ImageStorage:
             content_type=content_type,
             idempotency_key=idempotency_key,
             embedded=embedded,
+            ttl=ttl,
+            unless_deleted=unless_deleted,
             progress=progress,
         )
         retry = self._connection.retry()
@@ -148,7 +150,7 @@ class ImageStorage:
             while True:
                 try:
                     answer = self._connection.send(SAVE, saving.messages(), retry.seconds_left)
-                    return image_from(answer.image, replayed=answer.replayed)
+                    return image_from(answer.image, replayed=answer.replayed, deleted=answer.deleted)
                 except ImageStorageError as error:
                     retry.wait(saving.judge(error), saving.repeatable)
         finally:
@@ -260,63 +262,7 @@ class ImageStorage:
         try:
             return image_from(self._connection.ask(UPDATE, request).image)
         except ImageStorageError as error:
-            if error.code is not grpc.StatusCode.UNIMPLEMENTED:
-                raise
-            raise ImageStorageError(error.code, "this daemon is older: it cannot change images") from None
-
-    def delete(self, filenames: str | Iterable[str], *, provider: str = "") -> DeleteResults:
-        """Deletes any number of images, pinned ones too; returns one result per filename, in order.
-
-        After a lost answer the retry reports as not found what the lost attempt deleted.
-        """
-        names = [filenames] if isinstance(filenames, str) else [*filenames]
-        results: DeleteResults = []
-        for start in range(0, len(names), MAX_DELETES_PER_CALL):
-            request = pb.DeleteRequest(filenames=names[start : start + MAX_DELETES_PER_CALL], provider=provider)
-            results += map(delete_result_from, self._connection.ask(DELETE, request).results)
-        return results
-
-    def cleanup(
-        self,
-        *,
-        older_than: Instant | None = None,
-        keep_count: int | None = None,
-        keep_bytes: int | None = None,
-        model: str = "",
-        category: str = "",
-        provider: str = "",
-        dry_run: bool = False,
-        max_deletes: int | None = None,
-    ) -> CleanupResult:
-        """Deletes old images, oldest first. Retried only when certainly nothing was deleted, or for a dry run.
-
-        Requires at least one criterion (older_than, keep_count, keep_bytes); each given one protects images. Pinned
-        images and those dated after the daemon's clock are spared and not counted.
-
-        Args:
-            older_than: Protects images whose timestamp is not before this: a date, a datetime, or an age such as `30d`,
-                which the daemon resolves by its own clock. More than five minutes after that clock is refused.
-            keep_count: Protects this many of the newest images that match the filters.
-            keep_bytes: Protects the newest images that match the filters and together fit into this many bytes.
-            model: Filter: the name as it was saved, or its slug.
-            category: Filter: the exact category.
-            provider: Default: the default provider; `*` means each of them on its own.
-            dry_run: Only reports what would be deleted.
-            max_deletes: The most images to delete.
-        """
-        request = pb.CleanupRequest(
-            # Beside an age, for daemons that know none: they would protect no image by its age.
-            older_than=timestamp_of(older_than),
-            older_than_age=age_of(older_than),
-            model=model,
-            category=category,
-            provider=provider,
-            dry_run=dry_run,
-            keep_count=keep_count,
-            keep_bytes=keep_bytes,
-            max_deletes=max_deletes,
-        )
-        return cleanup_from(self._connection.ask(CLEANUP, request, repeatable=dry_run))
+            raise explain_older(error, "it cannot change images") from None
 
     def stats(self, provider: str = "") -> AllStats:
         """Returns the counts of one provider, or of each for `*`; default: the default provider."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import fields
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any, Literal, TypeVar
 
 import grpc
@@ -17,6 +17,7 @@ from imagestorage.v1 import image_storage_pb2 as pb
 from .dates import Instant, age, instant
 from .errors import ImageStorageError
 from .types import (
+    CleanupReason,
     CleanupResult,
     DeleteResult,
     Generation,
@@ -24,7 +25,9 @@ from .types import (
     Hint,
     Image,
     ImageMetadata,
+    PolicyStats,
     ProviderStats,
+    RestoreResult,
     Totals,
 )
 
@@ -56,10 +59,22 @@ def timestamp_of(moment: Instant | None, *, end: bool = False) -> Timestamp | No
 def age_of(moment: Instant | None) -> Duration | None:
     """Returns the age for the daemon to resolve by its own clock; None for any other instant."""
     since = None if moment is None else age(moment)
-    if since is None:
+    return None if since is None else _duration(since)
+
+
+def ttl_of(ttl: timedelta | str | None) -> Duration | None:
+    """Returns how long an image is wanted. Raises ValueError for a text that is no time such as `2h`."""
+    if ttl is None:
         return None
+    wanted = age(ttl)
+    if wanted is None:
+        raise ValueError(f"{ttl!r}: expected a time such as 30m, 2h or 7d")
+    return _duration(wanted)
+
+
+def _duration(time: timedelta) -> Duration:
     duration = Duration()
-    duration.FromTimedelta(since)
+    duration.FromTimedelta(time)
     return duration
 
 
@@ -76,7 +91,7 @@ def tags_of(tags: Iterable[str]) -> Iterable[str]:
     return tags
 
 
-def image_from(message: pb.Image, *, replayed: bool = False) -> Image:
+def image_from(message: pb.Image, *, replayed: bool = False, deleted: bool = False) -> Image:
     metadata = _same(
         ImageMetadata,
         message.metadata,
@@ -88,8 +103,12 @@ def image_from(message: pb.Image, *, replayed: bool = False) -> Image:
         message,
         metadata=metadata,
         create_time=_datetime(message.create_time),
+        expire_time=_datetime(message.expire_time) if message.HasField("expire_time") else None,
+        delete_time=_datetime(message.delete_time) if message.HasField("delete_time") else None,
+        purge_time=_datetime(message.purge_time) if message.HasField("purge_time") else None,
         generation=_generation(message.generation) if message.HasField("generation") else None,
         replayed=replayed,
+        deleted=deleted,
     )
 
 
@@ -108,11 +127,25 @@ def hints_from(batch: pb.ListResponse) -> tuple[Hint, ...]:
 
 
 def delete_result_from(message: pb.DeleteResult) -> DeleteResult:
-    return _same(DeleteResult, message)
+    return _same(DeleteResult, message, restorable_until=_until(message))
+
+
+def restore_result_from(message: pb.RestoreResult) -> RestoreResult:
+    return _same(RestoreResult, message)
 
 
 def cleanup_from(message: pb.CleanupResponse) -> CleanupResult:
-    return _same(CleanupResult, message, filenames=tuple(message.filenames))
+    return _same(
+        CleanupResult,
+        message,
+        filenames=tuple(message.filenames),
+        reasons=tuple(_same(CleanupReason, reason) for reason in message.reasons),
+        restorable_until=_until(message),
+    )
+
+
+def _until(message: pb.DeleteResult | pb.CleanupResponse) -> datetime | None:
+    return _datetime(message.restorable_until) if message.HasField("restorable_until") else None
 
 
 def totals_from(message: pb.StatsResponse) -> Totals:
@@ -142,6 +175,16 @@ def stats_from(message: pb.ProviderStats) -> ProviderStats:
         by_date=_groups(message.by_date),
         capacity_bytes=message.capacity_bytes if message.HasField("capacity_bytes") else None,
         free_bytes=message.free_bytes if message.HasField("free_bytes") else None,
+        policies=tuple(map(_policy, message.policies)),
+    )
+
+
+def _policy(message: pb.PolicyStats) -> PolicyStats:
+    return _same(
+        PolicyStats,
+        message,
+        last_run=_datetime(message.last_run) if message.HasField("last_run") else None,
+        next_run=_datetime(message.next_run) if message.HasField("next_run") else None,
     )
 
 

@@ -12,10 +12,11 @@ from imagestorage.v1 import image_storage_pb2 as pb
 
 from .convert import hints_from, image_from
 from .errors import ImageStorageError
-from .methods import GET, LIST, Method, RequestT, ResponseT
+from .methods import GET, LIST, LIST_TRASH, Method, RequestT, ResponseT
 from .types import Hint, Image
 
 ItemT = TypeVar("ItemT", covariant=True)
+ListedT = TypeVar("ListedT", pb.ListRequest, pb.ListTrashRequest)
 
 #: Called before a list ends that matched nothing, with what there is instead.
 OnHints = Callable[[tuple[Hint, ...]], object]
@@ -35,32 +36,52 @@ class Reading(Protocol, Generic[RequestT, ResponseT, ItemT]):
         """Ends the read after the last message. Raises BYTES_CORRUPT when the bytes differ from those stored."""
 
 
-class Listing:
-    """The images of a List."""
+class _Batches(Generic[ListedT]):
+    """Where a list in batches resumes."""
 
-    method = LIST
-
-    def __init__(self, request: pb.ListRequest, on_hints: OnHints | None = None) -> None:
-        self._request = request
-        self._on_hints = on_hints
+    def __init__(self, request: ListedT) -> None:
+        self._request: ListedT = request
         self._is_limited = request.limit > 0
         self._is_done = False
 
-    def request(self) -> pb.ListRequest | None:
+    def request(self) -> ListedT | None:
         return None if self._is_done else self._request
 
-    def accept(self, batch: pb.ListResponse) -> Iterable[Image]:
+    def finish(self) -> None:
+        self._is_done = True
+
+    def _behind(self, batch: pb.ListResponse | pb.ListTrashResponse) -> None:
         self._request.page_token = batch.next_page_token
         if self._is_limited:
             self._request.limit = max(self._request.limit - len(batch.images), 0)
         # Limit 0 would mean all.
         self._is_done = not batch.next_page_token or (self._is_limited and self._request.limit == 0)
+
+
+class Listing(_Batches[pb.ListRequest]):
+    """The images of a List."""
+
+    method = LIST
+
+    def __init__(self, request: pb.ListRequest, on_hints: OnHints | None = None) -> None:
+        super().__init__(request)
+        self._on_hints = on_hints
+
+    def accept(self, batch: pb.ListResponse) -> Iterable[Image]:
+        self._behind(batch)
         if batch.hints and self._on_hints:
             self._on_hints(hints_from(batch))
         return map(image_from, batch.images)
 
-    def finish(self) -> None:
-        self._is_done = True
+
+class TrashListing(_Batches[pb.ListTrashRequest]):
+    """The images of a ListTrash."""
+
+    method = LIST_TRASH
+
+    def accept(self, batch: pb.ListTrashResponse) -> Iterable[Image]:
+        self._behind(batch)
+        return map(image_from, batch.images)
 
 
 class Download:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 from uuid import uuid4
 
 from imagestorage.v1 import image_storage_pb2 as pb
 
-from .convert import EMBEDDED, Embedded, tags_of, timestamp_of
+from .convert import EMBEDDED, Embedded, tags_of, timestamp_of, ttl_of
 from .dates import aware
 from .errors import ImageStorageError, RetryWith
 from .source import MAX_BUFFERED_BYTES, OpenSource, Source
@@ -40,6 +40,8 @@ class Saving:
         content_type: str,
         idempotency_key: str | None,
         embedded: Embedded,
+        ttl: timedelta | str | None,
+        unless_deleted: bool,
         progress: Progress | None,
     ) -> None:
         self._retry_with = RetryWith(
@@ -59,6 +61,8 @@ class Saving:
             pinned=pinned,
             content_type=content_type,
             embedded=EMBEDDED[embedded],
+            ttl=ttl_of(ttl),
+            unless_deleted=unless_deleted,
             idempotency_key=self._retry_with["idempotency_key"],
         )
         self._source = OpenSource(source)

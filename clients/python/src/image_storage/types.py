@@ -84,6 +84,14 @@ class Image:
     generation: Generation | None = None
     #: True after a save whose idempotency key was used before; the rest is the result of that save.
     replayed: bool = False
+    #: True when replayed, and the image was deleted since: it is in the trash, or gone. False from an older daemon.
+    deleted: bool = False
+    #: When it goes as by a cleanup, unless it is pinned (`ttl`); None: never.
+    expire_time: datetime | None = None
+    #: When it was deleted; only from `list_trash`.
+    delete_time: datetime | None = None
+    #: Until when `restore` can bring it back, less where a store lacks room; only from `list_trash`.
+    purge_time: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -105,6 +113,37 @@ class DeleteResult:
     deleted: bool
     #: IMAGE_NOT_FOUND, or the reason of the error for this filename; empty when deleted.
     reason: str
+    #: Until when `restore` can bring it back; None: it is deleted for good.
+    restorable_until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class RestoreResult:
+    """The result of a restore for one filename."""
+
+    filename: str
+    #: True when this call brought it back.
+    restored: bool
+    #: IMAGE_NOT_FOUND, NOT_DELETED (it is live), or the reason of the error for this filename; empty when restored.
+    reason: str
+
+
+@dataclass(frozen=True)
+class PurgeResult:
+    """What a purge deleted."""
+
+    count: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class CleanupReason:
+    """How many images go for one reason."""
+
+    #: Such as `older than 30d, not among the last 1,000 of flux-schnell`.
+    text: str
+    count: int
+    bytes: int
 
 
 @dataclass(frozen=True)
@@ -122,6 +161,11 @@ class CleanupResult:
     more: bool
     #: Images dated after the daemon's clock: kept, and not counted by keep_count and keep_bytes.
     kept_future: int = 0
+    #: Why images go; together the same images as `deleted_count`. Empty from an older daemon.
+    reasons: tuple[CleanupReason, ...] = ()
+    #: Until when `restore` can bring the images back, of a dry run if it ran now; None: they are deleted for good, or
+    #: an older daemon answered.
+    restorable_until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -153,6 +197,22 @@ class Totals:
 
 
 @dataclass(frozen=True)
+class PolicyStats:
+    """The runs of a retention policy on one provider."""
+
+    #: As the configuration names it.
+    name: str
+    #: None: never.
+    last_run: datetime | None
+    next_run: datetime | None
+    #: True while its next run is the first that deletes: the last one was a dry run, or none was.
+    announced: bool
+    #: Images that went by its last run, or would have gone by a dry run.
+    last_count: int
+    last_bytes: int
+
+
+@dataclass(frozen=True)
 class ProviderStats:
     """The counts of one provider."""
 
@@ -173,3 +233,8 @@ class ProviderStats:
     capacity_bytes: int | None
     #: Of the file system; None for object stores.
     free_bytes: int | None
+    #: Images in the trash, which are counted nowhere else.
+    trash_count: int = 0
+    trash_bytes: int = 0
+    #: The retention policies that apply to this provider.
+    policies: tuple[PolicyStats, ...] = ()

@@ -2,13 +2,13 @@
 import { revisionOf } from '../../domain/changes.ts';
 import { imageKey } from '../../domain/naming.ts';
 import type { ImageRecord } from '../../domain/record.ts';
-import type { BucketChange, FoundRecord, PendingOperation, RecordTombstone } from '../bucket-catalog.ts';
+import type { BucketChange, FoundRecord, PendingOperation, RecordInTrash, RecordTombstone } from '../bucket-catalog.ts';
 import type { EarlierSave } from '../catalog.ts';
 import { BucketRecords } from './bucket-records.ts';
 import type { Connection } from './connection.ts';
 import type { Derived } from './derived.ts';
 import type { ImageRows } from './image-rows.ts';
-import { knownRevision } from './revisions.ts';
+import { knownStep } from './revisions.ts';
 
 export class BucketChanges {
   readonly #db: Connection;
@@ -39,27 +39,49 @@ export class BucketChanges {
     return earlier;
   }
 
-  #noteFound({ filename, found, over, sweepTime = 0 }: BucketChange & { kind: 'found' }, derived: Derived): void {
+  #noteFound(change: BucketChange & { kind: 'found' }, derived: Derived): void {
+    const { filename, found, over, sweepTime = 0, arrival } = change;
     const known = this.#records.known(filename)?.etag;
     const isNews = found.kind === 'absent' ? known !== undefined : known !== found.etag;
-    if (!isNews || (found.kind !== 'tombstone' && known !== over && !this.#isUpdate(filename, found))) return;
-    this.#index(filename, found, derived);
+    if (!isNews || (found.kind !== 'tombstone' && known !== over && !this.#follows(filename, found))) return;
+    this.#index(filename, found, derived, arrival);
     this.#records.note(filename, found, sweepTime);
   }
 
-  /** Returns whether it is a later revision than the live image that the catalog has, however it came to that. */
-  #isUpdate(filename: string, found: FoundRecord): boolean {
-    const known = knownRevision(this.#db, filename);
-    return found.kind === 'live' && known !== undefined && revisionOf(found.record) > known;
+  /** Returns whether it is a later state than the image that the catalog has, however it came to that. */
+  #follows(filename: string, found: FoundRecord): boolean {
+    const [known, step] = [knownStep(this.#db, filename), stepOf(found)];
+    return known !== undefined && step !== undefined && step > known;
   }
 
-  #index(filename: string, found: FoundRecord, derived: Derived): void {
+  #index(filename: string, found: FoundRecord, derived: Derived, now: number | undefined): void {
+    const arrival = found.kind === 'live' ? this.#arrivalOf(found.record, now) : undefined;
     const record = this.#rows.drop(filename, derived);
-    if (found.kind === 'live') this.#rows.add(this.#rows.withFreeKey(found.record), derived);
-    if (found.kind !== 'tombstone' || found.tombstone.kind === 'failed') return;
-    const { deleteTime } = found.tombstone;
-    this.#rows.addTombstone({ record: record ?? recordOfDeleted(found.tombstone), deleteTime, unlinkPending: false });
+    if (found.kind === 'live') this.#rows.add(this.#rows.withFreeKey(found.record), derived, arrival);
+    else if (found.kind === 'trashed') this.#addTrashed(found.trashed, derived);
+    else if (found.kind === 'tombstone') this.#addTombstone(found.tombstone, record);
   }
+
+  /** Returns when an image came that is about to be live. */
+  #arrivalOf({ filename, pinned }: ImageRecord, now: number | undefined): number | undefined {
+    const known = this.#rows.live(filename);
+    return known === undefined || (known.record.pinned && !pinned) ? now : this.#rows.arrival(known.seq);
+  }
+
+  #addTrashed({ record, deleteTime, purgeTime }: RecordInTrash, derived: Derived): void {
+    this.#rows.addTrashed({ ...record, deleteTime, purgeTime }, derived, false);
+  }
+
+  #addTombstone(tombstone: RecordTombstone, record = recordOfDeleted(tombstone)): void {
+    if (tombstone.kind === 'failed') return;
+    this.#rows.addTombstone({ record, deleteTime: tombstone.deleteTime, unlinkPending: false });
+  }
+}
+
+/** Returns the place of a record among those of its image, which only grows: its trash follows a revision. */
+function stepOf(found: FoundRecord): number | undefined {
+  if (found.kind === 'live') return 2 * revisionOf(found.record);
+  return found.kind === 'trashed' ? 2 * revisionOf(found.trashed.record) + 1 : undefined;
 }
 
 /** Keeps only the fields that the answer to a repeated save needs. */

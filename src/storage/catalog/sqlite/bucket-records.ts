@@ -12,6 +12,7 @@ import {
 import type { Connection } from './connection.ts';
 import type { Row } from './rows.ts';
 
+const ARRIVALS_KEPT_MS = 48 * 60 * 60 * 1000;
 const MAX_KEY = '\u{10ffff}';
 
 export class BucketRecords {
@@ -47,8 +48,14 @@ export class BucketRecords {
   }
 
   pendingOperations(): PendingOperation[] {
-    const sql = 'SELECT nonce, kind, filename, idempotency_key AS idempotencyKey, fingerprint FROM pending_operations';
-    return this.#db.all(sql) as unknown as PendingOperation[];
+    const sql = `
+      SELECT nonce, kind, filename, idempotency_key AS idempotencyKey, fingerprint, last_delete, keep_ms
+      FROM pending_operations`;
+    return this.#db.all(sql).map(({ last_delete: lastDelete, keep_ms: keepMs, ...operation }) => ({
+      ...(operation as unknown as PendingOperation),
+      ...(lastDelete !== null && { lastDelete: lastDelete as string }),
+      ...(keepMs !== null && { keepMs: keepMs as number }),
+    }));
   }
 
   isFilled(): boolean {
@@ -56,10 +63,11 @@ export class BucketRecords {
   }
 
   begin(operation: PendingOperation): void {
-    this.#db.runNamed(
-      'INSERT OR REPLACE INTO pending_operations VALUES (:nonce, :kind, :filename, :idempotencyKey, :fingerprint)',
-      { ...operation },
-    );
+    const { lastDelete = null, keepMs = null, ...rest } = operation;
+    const sql = `
+      INSERT OR REPLACE INTO pending_operations
+      VALUES (:nonce, :kind, :filename, :idempotencyKey, :fingerprint, :lastDelete, :keepMs)`;
+    this.#db.runNamed(sql, { ...rest, lastDelete, keepMs });
   }
 
   end(nonce: string): void {
@@ -74,7 +82,9 @@ export class BucketRecords {
 
   setFilled(comparedAt?: number): void {
     this.#setNote('filled', 1);
-    if (comparedAt !== undefined) this.#setNote('compared', comparedAt);
+    if (comparedAt === undefined) return;
+    this.#setNote('compared', comparedAt);
+    this.#db.run('DELETE FROM arrivals WHERE time < ?', comparedAt - ARRIVALS_KEPT_MS);
   }
 
   setProbed(): void {

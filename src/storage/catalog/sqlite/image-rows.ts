@@ -56,9 +56,9 @@ export class ImageRows {
     this.#insert(this.withFreeKey(record), deleteTime, unlinkPending);
   }
 
-  /** Adds an image to the trash. */
-  addTrashed({ deleteTime, purgeTime, ...record }: TrashedRecord, derived: Derived): void {
-    const seq = this.#insert(this.withFreeKey(record), IN_TRASH, true);
+  /** Adds an image to the trash. `unlinkPending`: its files may lie in the live tree. */
+  addTrashed({ deleteTime, purgeTime, ...record }: TrashedRecord, derived: Derived, unlinkPending: boolean): void {
+    const seq = this.#insert(this.withFreeKey(record), IN_TRASH, unlinkPending);
     this.#noteRevision(seq, record);
     this.#putIntoTrash(seq, record, { deleteTime, purgeTime }, derived);
   }
@@ -104,6 +104,15 @@ export class ImageRows {
   postponePurge(filename: string, purgeTime: number): boolean {
     const sql = 'UPDATE trash SET purge_time = ? WHERE filename = ? AND purge_time < ?';
     return this.#db.run(sql, purgeTime, filename, purgeTime).changes > 0;
+  }
+
+  arrival(seq: number): number | undefined {
+    return this.#db.value('SELECT time FROM arrivals WHERE seq = ?', seq) as number | undefined;
+  }
+
+  /** Has the files of an image in the trash moved there: a restore may have been about to bring them back. */
+  moveAgain(filename: string): void {
+    this.#db.run('UPDATE images SET unlink_pending = 1 WHERE filename = ? AND delete_time = ?', filename, IN_TRASH);
   }
 
   noteArrival(seq: number, time: number): void {

@@ -20,12 +20,12 @@ const MIN_TIMESTAMP = -(2 ** 47);
 
 export interface Hit extends ImageSize {
   seq: number;
-  /** RECORD_VALUES, and perhaps others after them. Unset where only sizes were asked for. */
+  /** What is wanted, and perhaps others after it. Unset where only sizes were asked for. */
   row?: RowArray | undefined;
 }
 
 /** What is read of the hits. */
-export type Wanted = 'records' | 'sizes';
+export type Wanted = 'records' | 'sizes' | 'model' | 'category';
 
 export type Start = Position & { inclusive?: boolean };
 
@@ -199,7 +199,7 @@ export class Walk {
   }
 
   #complete({ wanted }: Plan, hit: Hit): Hit {
-    if (wanted === 'records') hit.row ??= this.#db.getArray(RECORD, hit.seq);
+    if (wanted !== 'sizes') hit.row ??= this.#db.getArray(ROW[wanted], hit.seq);
     return hit;
   }
 
@@ -236,8 +236,17 @@ function sorted(hits: Hit[], order: CatalogQuery['order']): Hit[] {
 const HIT_COLUMNS = 'images.seq, timestamp, filename, size, pinned';
 /** These and the test. */
 const HIT_VALUES = 6;
-const COLUMNS: Record<Wanted, string> = { records: `${RECORD_VALUES}, ${HIT_COLUMNS}`, sizes: HIT_COLUMNS };
-const RECORD = `SELECT ${RECORD_VALUES} FROM images WHERE seq = ?`;
+const COLUMNS: Record<Wanted, string> = {
+  records: `${RECORD_VALUES}, ${HIT_COLUMNS}`,
+  sizes: HIT_COLUMNS,
+  model: `images.model, ${HIT_COLUMNS}`,
+  category: `images.category, ${HIT_COLUMNS}`,
+};
+const ROW: Record<Exclude<Wanted, 'sizes'>, string> = {
+  records: `SELECT ${RECORD_VALUES} FROM images WHERE seq = ?`,
+  model: 'SELECT model FROM images WHERE seq = ?',
+  category: 'SELECT category FROM images WHERE seq = ?',
+};
 /** The test that every image passes. */
 const EVERY = 'TRUE';
 
@@ -308,7 +317,7 @@ function toHit(row: RowArray, columns: Wanted): Hit {
     filename: row[at + 2] as string,
     size: row[at + 3] as number,
     pinned: row[at + 4] === 1,
-    row: columns === 'records' ? row : undefined,
+    row: columns === 'sizes' ? undefined : row,
   };
 }
 

@@ -16,6 +16,7 @@ import {
   type PendingUnlink,
   type RecordPage,
   type RowState,
+  type SizesRequest,
   type Span,
   type Tombstone,
   type TrashPage,
@@ -27,7 +28,7 @@ import { Connection } from './connection.ts';
 import { IN_TRASH } from './migrations/007-trash.ts';
 import { damageOf } from './opening.ts';
 import { PAUSE } from './pause.ts';
-import { type Start, Walk } from './query.ts';
+import { Walk } from './query.ts';
 import { updatedRecords } from './revisions.ts';
 import {
   completed,
@@ -143,15 +144,15 @@ export class CatalogReader {
     return packSizes(yield* this.pageSizes(...request));
   }
 
-  *pageSizes(query: CatalogQuery, { after, limit }: { after?: Start; limit: number }): Generator<void, ImageSize[]> {
+  *pageSizes(query: CatalogQuery, { after, limit, group }: SizesRequest): Generator<void, ImageSize[]> {
     const sizes: ImageSize[] = [];
-    for (const hit of this.#walk.hits(query, after, 'sizes')) {
+    for (const hit of this.#walk.hits(query, after, group ?? 'sizes')) {
       if (hit === PAUSE) {
         yield;
         continue;
       }
-      const { timestamp, filename, size, pinned } = hit;
-      sizes.push({ timestamp, filename, size, pinned });
+      const { timestamp, filename, size, pinned, row } = hit;
+      sizes.push({ timestamp, filename, size, pinned, ...(group && { group: row![0] as string }) });
       if (sizes.length === limit) break;
     }
     return sizes;

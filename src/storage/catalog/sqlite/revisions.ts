@@ -6,6 +6,7 @@ import type { Change, ChangeOutcome, UpdatedRecord } from '../catalog.ts';
 import type { Connection } from './connection.ts';
 import type { Derived } from './derived.ts';
 import type { ImageRows } from './image-rows.ts';
+import { IN_TRASH } from './migrations/007-trash.ts';
 import { REVISION } from './rows.ts';
 
 interface Labelling {
@@ -33,25 +34,44 @@ export function updateRow(
 export function takeNewer({ db, rows }: Labelling, record: ImageRecord, derived: Derived): boolean {
   if (revisionOf(record) === 0) return false;
   const row = rows.live(record.filename);
-  if (row === undefined) return false;
-  const { seq, record: known } = row;
-  if (!isSameSave(known, record) || revisionOf(record) <= revisionOf(known)) return false;
-  const { pinned, category, tags, revision } = record;
-  relabel(db, seq, known, { ...known, pinned, category, tags, revision: revision! }, derived);
+  if (row === undefined || !isNewer(record, row.record)) return false;
+  relabel(db, row.seq, row.record, withLabelsOf(row.record, record), derived);
   return true;
 }
 
+/** Does the same with a row in the trash, of which nothing is derived. */
+export function takeNewerTrashed({ db, rows }: Labelling, record: ImageRecord): boolean {
+  const row = rows.trashed(record.filename);
+  if (row === undefined || !isNewer(record, row.record)) return false;
+  setLabels(db, row.seq, withLabelsOf(row.record, record));
+  return true;
+}
+
+function isNewer(record: ImageRecord, known: ImageRecord): boolean {
+  return isSameSave(known, record) && revisionOf(record) > revisionOf(known);
+}
+
+function withLabelsOf(known: ImageRecord, { pinned, category, tags, revision }: ImageRecord): ImageRecord {
+  return { ...known, pinned, category, tags, revision: revision! };
+}
+
 function relabel(db: Connection, seq: number, before: ImageRecord, after: ImageRecord, derived: Derived): void {
+  setLabels(db, seq, after);
+  derived.update(seq, before, after);
+}
+
+function setLabels(db: Connection, seq: number, after: ImageRecord): void {
   const { pinned, category, tags } = after;
   const sql = 'UPDATE images SET pinned = ?, category = ?, tags = ? WHERE seq = ?';
   db.run(sql, Number(pinned), category, JSON.stringify(tags), seq);
   db.run('INSERT OR REPLACE INTO revisions (seq, revision, record_pending) VALUES (?, ?, 1)', seq, revisionOf(after));
-  derived.update(seq, before, after);
 }
 
-/** Returns the revision of a live image; undefined where there is none. */
-export function knownRevision(db: Connection, filename: string): number | undefined {
-  const sql = `SELECT ifnull(${REVISION}, 0) FROM images WHERE filename = ? AND delete_time IS NULL`;
+/** Returns twice the revision of a live image, and one more for an image in the trash; undefined where there is neither. */
+export function knownStep(db: Connection, filename: string): number | undefined {
+  const sql = `
+    SELECT 2 * ifnull(${REVISION}, 0) + (delete_time IS NOT NULL) FROM images
+    WHERE filename = ? AND (delete_time IS NULL OR delete_time = ${IN_TRASH})`;
   return db.value(sql, filename) as number | undefined;
 }
 

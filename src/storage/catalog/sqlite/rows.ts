@@ -10,7 +10,7 @@ export type Row = Record<string, string | number | null>;
 export type RowArray = (string | number | null)[];
 
 /** Those of the table `images`, which every version has. */
-const COLUMNS: Record<Exclude<keyof ImageRecord, 'revision' | 'expireTime'>, string> = {
+const COLUMNS: Record<Exclude<keyof ImageRecord, 'revision' | 'expireTime' | 'restoredFrom'>, string> = {
   filename: 'filename',
   key: 'key',
   size: 'size',
@@ -65,7 +65,7 @@ export const INSERT_IMAGE: string = `
     .join(', ')}, :modelSlug, :deleteTime, :unlinkPending)`;
 
 export function toRow(record: StoredRecord): Row {
-  const { pinned, tags, nonce = null, revision: _, expireTime: __, ...plain } = bareRecord(record);
+  const { pinned, tags, nonce = null, revision: _, expireTime: __, restoredFrom: ___, ...plain } = bareRecord(record);
   return { ...plain, pinned: Number(pinned), tags: JSON.stringify(tags), nonce, modelSlug: modelSlug(record.model) };
 }
 
@@ -147,6 +147,8 @@ export interface PackedSizes {
   filenames: string[];
   sizes: Float64Array;
   pinned: Uint8Array;
+  /** Empty where none were asked for. */
+  groups: string[];
 }
 
 export function packSizes(images: readonly ImageSize[]): PackedSizes {
@@ -155,15 +157,17 @@ export function packSizes(images: readonly ImageSize[]): PackedSizes {
     filenames: images.map(({ filename }) => filename),
     sizes: Float64Array.from(images, ({ size }) => size),
     pinned: Uint8Array.from(images, ({ pinned }) => Number(pinned)),
+    groups: images.flatMap(({ group }) => group ?? []),
   };
 }
 
-export function unpackSizes({ timestamps, filenames, sizes, pinned }: PackedSizes): ImageSize[] {
+export function unpackSizes({ timestamps, filenames, sizes, pinned, groups }: PackedSizes): ImageSize[] {
   return filenames.map((filename, at) => ({
     timestamp: timestamps[at]!,
     filename,
     size: sizes[at]!,
     pinned: pinned[at] === 1,
+    ...(groups.length > 0 && { group: groups[at]! }),
   }));
 }
 

@@ -91,7 +91,9 @@ export class Trash {
   }
 
   arrivedSince(filenames: readonly string[], time: number): string[] {
-    const sql = 'SELECT 1 FROM arrivals WHERE seq = (SELECT seq FROM images WHERE filename = ?) AND time > ?';
+    const sql = `
+      SELECT create_time > ?2 OR EXISTS (SELECT 1 FROM arrivals WHERE arrivals.seq = images.seq AND time > ?2)
+      FROM images WHERE filename = ?1 AND delete_time IS NULL`;
     return filenames.filter((filename) => this.#db.value(sql, filename, time) === 1);
   }
 }

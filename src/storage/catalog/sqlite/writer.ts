@@ -30,7 +30,7 @@ import {
   raiseGeneration,
   seal,
 } from './opening.ts';
-import { setUpdatedSynced, takeNewer, updateRow } from './revisions.ts';
+import { setUpdatedSynced, takeNewer, takeNewerTrashed, updateRow } from './revisions.ts';
 import { emptyIndex, TextIndex } from './text-index.ts';
 
 /** How far the WAL grows before it is copied into the database. */
@@ -296,12 +296,15 @@ export class CatalogWriter {
   }
 
   #loadTrashed(trashed: TrashedRecord, derived: Derived): boolean {
+    takeNewer(this.#labelling, trashed, derived);
     const live = this.#rows.live(trashed.filename);
     if (live !== undefined) this.#rows.trash(live.seq, live.record, trashed, derived);
     else if (this.#rows.isInTrash(trashed.filename)) {
-      return this.#rows.postponePurge(trashed.filename, trashed.purgeTime);
+      this.#rows.moveAgain(trashed.filename);
+      const isRelabelled = takeNewerTrashed(this.#labelling, trashed);
+      return this.#rows.postponePurge(trashed.filename, trashed.purgeTime) || isRelabelled;
     } else if (this.#rows.isTaken(trashed.filename)) return false;
-    else this.#rows.addTrashed(trashed, derived);
+    else this.#rows.addTrashed(trashed, derived, true);
     return true;
   }
 

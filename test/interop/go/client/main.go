@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"time"
 
@@ -50,15 +51,39 @@ func perform(ctx context.Context, client *imagestorage.Client, command runner.Co
 		}
 		return runner.Answer{"image": described(image)}, nil
 	case "delete":
-		results, err := client.Delete(ctx, command.Filenames)
+		options := []imagestorage.DeleteOption{}
+		if command.Permanent {
+			options = append(options, imagestorage.WithPermanent())
+		}
+		results, err := client.Delete(ctx, command.Filenames, options...)
 		if err != nil {
 			return nil, err
 		}
 		answers := []runner.Answer{}
 		for _, each := range results {
-			answers = append(answers, runner.Answer{"filename": each.Filename, "deleted": each.Deleted, "reason": each.Reason})
+			answers = append(answers, runner.Answer{"filename": each.Filename, "deleted": each.Deleted, "reason": each.Reason,
+				"restorable": !each.RestorableUntil.IsZero()})
 		}
 		return runner.Answer{"results": answers}, nil
+	case "restore":
+		results, err := client.Restore(ctx, command.Filenames)
+		if err != nil {
+			return nil, err
+		}
+		answers := []runner.Answer{}
+		for _, each := range results {
+			answers = append(answers, runner.Answer{"filename": each.Filename, "restored": each.Restored, "reason": each.Reason})
+		}
+		return runner.Answer{"results": answers}, nil
+	case "listTrash":
+		images, err := collected(client.ListTrash(ctx, imagestorage.TrashOptions{Query: command.Query}))
+		return runner.Answer{"images": images}, err
+	case "purge":
+		gone, err := client.Purge(ctx, command.Filenames)
+		if err != nil {
+			return nil, err
+		}
+		return runner.Answer{"count": gone.Count, "bytes": gone.Bytes}, nil
 	case "cleanup":
 		return cleanup(ctx, client, command)
 	case "stats":
@@ -94,11 +119,17 @@ func save(ctx context.Context, client *imagestorage.Client, command runner.Comma
 	if command.Embedded == "ignore" {
 		options = append(options, imagestorage.WithEmbeddedIgnored())
 	}
+	if command.TTLMs != nil {
+		options = append(options, imagestorage.WithTTL(time.Duration(*command.TTLMs)*time.Millisecond))
+	}
+	if command.UnlessDeleted {
+		options = append(options, imagestorage.WithUnlessDeleted())
+	}
 	image, err := client.Save(ctx, file, metadata, options...)
 	if err != nil {
 		return nil, err
 	}
-	return runner.Answer{"image": described(image), "replayed": image.Replayed}, nil
+	return runner.Answer{"image": described(image), "replayed": image.Replayed, "deleted": image.Deleted}, nil
 }
 
 func get(ctx context.Context, client *imagestorage.Client, command runner.Command) (runner.Answer, error) {
@@ -132,14 +163,19 @@ func list(ctx context.Context, client *imagestorage.Client, command runner.Comma
 			}
 		}
 	}
-	images := []runner.Answer{}
-	for image, err := range client.List(ctx, options) {
+	images, err := collected(client.List(ctx, options))
+	return runner.Answer{"images": images, "hints": hints}, err
+}
+
+func collected(images iter.Seq2[*imagestorage.Image, error]) ([]runner.Answer, error) {
+	answers := []runner.Answer{}
+	for image, err := range images {
 		if err != nil {
 			return nil, err
 		}
-		images = append(images, described(image))
+		answers = append(answers, described(image))
 	}
-	return runner.Answer{"images": images, "hints": hints}, nil
+	return answers, nil
 }
 
 func cleanup(ctx context.Context, client *imagestorage.Client, command runner.Command) (runner.Answer, error) {

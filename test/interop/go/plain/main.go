@@ -61,12 +61,25 @@ func perform(ctx context.Context, stub pb.ImageStorageClient, command runner.Com
 		}
 		return runner.Answer{"image": described(answer.Image)}, nil
 	case "delete":
-		answer, err := stub.Delete(ctx, &pb.DeleteRequest{Filenames: command.Filenames})
+		answer, err := stub.Delete(ctx, &pb.DeleteRequest{Filenames: command.Filenames, Permanent: command.Permanent})
 		results := []runner.Answer{}
 		for _, each := range answer.GetResults() {
-			results = append(results, runner.Answer{"filename": each.Filename, "deleted": each.Deleted, "reason": each.Reason})
+			results = append(results, runner.Answer{"filename": each.Filename, "deleted": each.Deleted, "reason": each.Reason,
+				"restorable": each.RestorableUntil != nil})
 		}
 		return runner.Answer{"results": results}, err
+	case "restore":
+		answer, err := stub.Restore(ctx, &pb.RestoreRequest{Filenames: command.Filenames})
+		results := []runner.Answer{}
+		for _, each := range answer.GetResults() {
+			results = append(results, runner.Answer{"filename": each.Filename, "restored": each.Restored, "reason": each.Reason})
+		}
+		return runner.Answer{"results": results}, err
+	case "listTrash":
+		return listTrash(ctx, stub, command)
+	case "purge":
+		gone, err := stub.Purge(ctx, &pb.PurgeRequest{Filenames: command.Filenames})
+		return runner.Answer{"count": gone.GetCount(), "bytes": gone.GetBytes()}, err
 	case "cleanup":
 		return cleanup(ctx, stub, command)
 	case "stats":
@@ -86,7 +99,7 @@ func save(ctx context.Context, stub pb.ImageStorageClient, command runner.Comman
 	for attempt := 1; ; attempt++ {
 		answer, err := saveOnce(ctx, stub, header, command.File)
 		if err == nil {
-			return runner.Answer{"image": described(answer.Image), "replayed": answer.Replayed}, nil
+			return runner.Answer{"image": described(answer.Image), "replayed": answer.Replayed, "deleted": answer.Deleted}, nil
 		}
 		if status.Code(err) != codes.Unavailable || attempt == attempts {
 			return nil, err
@@ -139,6 +152,8 @@ func headerOf(command runner.Command) (*pb.SaveHeader, error) {
 		Sha256:         sum,
 		ContentType:    command.ContentType,
 		Pinned:         command.Pinned != nil && *command.Pinned,
+		Ttl:            duration(command.TTLMs),
+		UnlessDeleted:  command.UnlessDeleted,
 	}
 	if command.Embedded == "ignore" {
 		header.Embedded = pb.Embedded_EMBEDDED_IGNORE
@@ -193,6 +208,26 @@ func list(ctx context.Context, stub pb.ImageStorageClient, command runner.Comman
 			hints = append(hints, runner.Answer{"field": hint.Field, "values": hint.Values})
 		}
 		nextPageToken = batch.NextPageToken
+	}
+}
+
+func listTrash(ctx context.Context, stub pb.ImageStorageClient, command runner.Command) (runner.Answer, error) {
+	stream, err := stub.ListTrash(ctx, &pb.ListTrashRequest{Query: command.Query})
+	if err != nil {
+		return nil, err
+	}
+	images := []runner.Answer{}
+	for {
+		batch, err := stream.Recv()
+		if err == io.EOF {
+			return runner.Answer{"images": images}, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, image := range batch.Images {
+			images = append(images, described(image))
+		}
 	}
 }
 

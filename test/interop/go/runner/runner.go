@@ -26,6 +26,8 @@ type Command struct {
 	Provider                            string
 	Pinned                              *bool
 	Embedded                            string
+	TTLMs                               *int64
+	UnlessDeleted, Permanent            bool
 	Size                                *uint64
 
 	AddTags, RemoveTags []string

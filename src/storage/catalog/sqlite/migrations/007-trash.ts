@@ -22,6 +22,10 @@ export const TRASH = `
   -- Live images that were copied, adopted, brought back or unpinned, and when; kept for a day.
   CREATE TABLE arrivals (seq INTEGER PRIMARY KEY, time INTEGER NOT NULL) STRICT;
   CREATE INDEX arrivals_old ON arrivals (time);
+
+  -- Of deletes, restores and purges in a bucket: the delete before, and how long the image stays in the trash.
+  ALTER TABLE pending_operations ADD COLUMN last_delete TEXT;
+  ALTER TABLE pending_operations ADD COLUMN keep_ms INTEGER;
 `;
 
 /** The `delete_time` of a row that is in the trash: later than any tombstone's. */

@@ -1,0 +1,107 @@
+/** Binds a state folder to the store in its bucket, which it creates on first use, and opens its trash. */
+
+import { setAside } from '../catalog/sqlite/database-files.ts';
+import { readText, replaceFile } from '../disk/files.ts';
+import type { StoreFormat } from '../domain/store-format.ts';
+import type { ProviderContext } from '../types.ts';
+import { changeNeeds, needsOf, readOrCreateFormat } from './format.ts';
+import { HELP } from './help.ts';
+import type { ObjectStore } from './object-store.ts';
+import type { StateFiles } from './state-files.ts';
+
+/** What a state folder was made for. */
+export interface Binding extends Partial<StoreFormat> {
+  location?: string;
+}
+
+interface BindingOptions {
+  create?: boolean | undefined;
+  shared: boolean;
+  wantsTrash: boolean;
+}
+
+export interface BoundStore {
+  storeId: string;
+  isNew: boolean;
+  /** Images may be in its trash. */
+  hasTrash: boolean;
+}
+
+/** Requires that the bucket holds the store that the state was made for, if there is state. `path` is that of the binding. */
+export async function bindToStore(
+  objects: ObjectStore,
+  path: string,
+  { create, shared, wantsTrash }: BindingOptions,
+  context: ProviderContext,
+): Promise<BoundStore> {
+  const bound = await readBinding(path);
+  const onCreate = () => announceStore(objects, context);
+  const format = await readOrCreateFormat(objects, bound, { create, needs: needsOf(wantsTrash), onCreate });
+  const { storeId, isNew } = format;
+  const isThere = format.needs.includes('trash');
+  const isAsked = wantsTrash || context.formatChange === 'upgrade';
+  const hasTrash = isThere || (isAsked && (await addTrash(objects, storeId, shared, context)));
+  await noteBinding(path, objects, { storeId, needs: needsOf(hasTrash) }, bound);
+  return { storeId, isNew, hasTrash };
+}
+
+/**
+ * Raises FORMAT for a trash where no other daemon uses the bucket: a running one of a version that knows no trash would not
+ * read FORMAT again. Returns whether it did.
+ */
+async function addTrash(
+  objects: ObjectStore,
+  storeId: string,
+  shared: boolean,
+  { log, name: provider, formatChange }: ProviderContext,
+): Promise<boolean> {
+  const { location } = objects;
+  if (formatChange === 'downgrade') return false;
+  if (shared && formatChange === undefined) {
+    log.warn({ provider, location }, `deletes are for good: the bucket was made without a trash (${HELP.trash})`);
+    return false;
+  }
+  await changeNeeds(objects, storeId, needsOf(true));
+  log.info({ provider, location }, 'the bucket has a trash from now on: older versions refuse it');
+  return true;
+}
+
+/**
+ * Leaves a store without images in its trash to versions that know none: they refuse its FORMAT, and a newer catalog, which
+ * they build again from the bucket. Requires that the catalog is closed, and its lock held.
+ */
+export async function leaveToOlder(
+  objects: ObjectStore,
+  storeId: string,
+  { binding, catalog }: Pick<StateFiles, 'binding' | 'catalog'>,
+): Promise<void> {
+  await setAside(catalog, `${catalog}.newer`);
+  await changeNeeds(objects, storeId, needsOf(false));
+  await noteBinding(binding, objects, { storeId, needs: needsOf(false) }, await readBinding(binding));
+}
+
+/** Notes what the state is for, where it says something else. */
+async function noteBinding(
+  path: string,
+  { location }: ObjectStore,
+  { storeId, needs }: StoreFormat,
+  bound: Binding | undefined,
+): Promise<void> {
+  const text = JSON.stringify({ storeId, location, ...(needs.length > 0 && { needs }) });
+  if (text !== JSON.stringify(bound)) await replaceFile(path, `${text}\n`);
+}
+
+function announceStore({ location }: ObjectStore, { name: provider, log, onNewStore }: ProviderContext): void {
+  log.info({ provider }, `${location} has no store yet: a new one is made`);
+  onNewStore?.(location);
+}
+
+/** Returns the store that the state was made for, or undefined. */
+export async function readBinding(path: string): Promise<Binding | undefined> {
+  const text = await readText(path);
+  try {
+    return text === undefined ? undefined : (JSON.parse(text) as object);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,28 @@
+/** Where the state of a provider over a bucket lies: catalog, lock, binding and spool. */
+import { join } from 'node:path';
+import { DEFAULT_STATE_DIR } from '../domain/config.ts';
+
+/** The paths of the state of one provider. */
+export interface StateFiles {
+  folder: string;
+  catalog: string;
+  lock: string;
+  /** Names the store that the other files belong to. */
+  binding: string;
+  /** When the retention policies ran. */
+  policyRuns: string;
+  spool: string;
+}
+
+/** Returns the paths of the provider of that name. */
+export function stateFiles(name: string, folder: string = DEFAULT_STATE_DIR): StateFiles {
+  return {
+    folder,
+    // The folder may be that of a local store, which has a catalog.db and a lock.db of its own.
+    catalog: join(folder, `${name}.catalog.db`),
+    lock: join(folder, `${name}.lock.db`),
+    binding: join(folder, `${name}.json`),
+    policyRuns: join(folder, `${name}.retention.json`),
+    spool: join(folder, 'spool', name),
+  };
+}
