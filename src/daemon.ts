@@ -1,10 +1,13 @@
 /** The composition root: storage, services and listeners of one daemon, from its configuration to its end. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isLocalAddress, parseAddress } from './address.ts';
+import type { TlsIdentity } from './auth/tls.ts';
 import type { Config } from './config.ts';
 import { collectDuring, collectWhenIdle } from './daemon/idle-memory.ts';
+import { type Lock, openLock } from './daemon/lock.ts';
 import { warnOfFewFiles } from './daemon/open-files.ts';
 import { EXIT } from './exit-codes.ts';
+import { createAuthorize } from './http/authorize.ts';
 import { answerNothing } from './http/errors.ts';
 import { healthRoute, isHealthPath } from './http/health.ts';
 import { checkHosts } from './http/hosts.ts';
@@ -13,6 +16,7 @@ import { type Listener, type ListenerOptions, openListener } from './http/listen
 import { checkOrigins } from './http/origins.ts';
 import { createPlainRoutes } from './http/plain-routes.ts';
 import { createRouter, type Target } from './http/router.ts';
+import { createGate, type Gate, isKnownTo } from './rpc/gate.ts';
 import { createHandlers } from './rpc/handler.ts';
 import { isHealthCall } from './rpc/health.ts';
 import { createCallMemory } from './rpc/memory.ts';
@@ -20,7 +24,6 @@ import { createRawHandler, type RawHandler } from './rpc/raw/handler.ts';
 import type { ServiceOptions } from './rpc/services.ts';
 import type { Logger } from './storage/domain/logger.ts';
 import { createStorage } from './storage/index.ts';
-import type { Storage } from './storage/types.ts';
 
 /** The grace for operations that still run after the drain; their callers have left. */
 const CLOSE_GRACE_MS = 2_000;
@@ -57,19 +60,26 @@ export async function startDaemon(config: Config, log: Logger, options: DaemonOp
     options.onFatal?.(EXIT.IO);
   };
   warnOfFewFiles(config, log);
+  let renew: (identity: TlsIdentity) => void = () => undefined;
+  const lock = await openLock(config, log, (identity) => renew(identity));
   const { onNewStore } = options;
   const dependencies = { log, onFatal, onNewStore, closeGraceMs: CLOSE_GRACE_MS };
-  const storage = await collectDuring(createStorage(config, dependencies));
+  const storage = await collectDuring(createStorage(config, dependencies)).catch((error) => {
+    lock.close();
+    throw error;
+  });
   let listeners: Listeners;
   try {
     const signals = { leaving: leaving.signal, shutdown: shutdown.signal };
-    listeners = await listen(config, log, createParts(config, log, storage, signals, options.raw));
+    listeners = await listen(config, log, createParts(config, log, { storage, lock, ...signals }, options.raw));
   } catch (error) {
+    lock.close();
     await storage.close();
     throw error;
   }
   const { main, ops } = listeners;
   const { addresses } = main;
+  renew = main.renew;
   log.info({ addresses, ...(ops && { opsAddresses: ops.addresses }) }, 'listening');
   collectWhenIdle(shutdown.signal);
   const close = async () => {
@@ -78,6 +88,7 @@ export async function startDaemon(config: Config, log: Logger, options: DaemonOp
     shutdown.abort();
     await main.close(config.shutdownGraceSeconds * 1000);
     await ops?.close(0);
+    lock.close();
     await storage.close();
     log.info({}, 'closed');
   };
@@ -104,6 +115,8 @@ async function listen(config: Config, log: Logger, parts: Parts): Promise<Listen
 /** What the listeners serve. */
 interface Parts {
   services: ServiceOptions;
+  lock: Lock;
+  gate: Gate;
   rpcs: ReturnType<typeof createHandlers>;
   raw: RawHandler | undefined;
 }
@@ -111,20 +124,18 @@ interface Parts {
 function createParts(
   config: Config,
   log: Logger,
-  storage: Storage,
-  signals: Pick<ServiceOptions, 'leaving' | 'shutdown'>,
+  { lock, ...given }: Pick<ServiceOptions, 'storage' | 'leaving' | 'shutdown'> & { lock: Lock },
   raw = true,
 ): Parts {
   const { limits, defaultProvider, maxMetadataBytes } = { ...config, ...config.limits };
   const firstMessageMs = limits.firstMessageSeconds * 1000;
   const services = {
-    storage,
     // Less than a first message may take: a call that waits for memory is told so before it counts as silent.
     memory: createCallMemory(firstMessageMs * 0.9),
     defaultProvider,
-    // A daemon that other machines reach does not describe itself to them.
-    reflection: config.listen.every((address) => isLocalAddress(parseAddress(address)!)),
-    ...signals,
+    // A daemon that other machines reach does not describe itself to whoever is not asked for a token.
+    reflection: lock.access.isLocked || config.listen.every((address) => isLocalAddress(parseAddress(address)!)),
+    ...given,
     maxMetadataBytes,
     save: {
       maxChunkBytes: limits.maxChunkBytes,
@@ -133,15 +144,18 @@ function createParts(
       saveMs: limits.saveSeconds * 1000,
     },
   };
-  const handling = { log, requestMs: firstMessageMs };
+  const gate = createGate(lock.access);
+  const handling = { log, gate, requestMs: firstMessageMs };
   return {
     services,
+    lock,
+    gate,
     rpcs: createHandlers(services, handling),
     raw: raw ? createRawHandler(services, handling) : undefined,
   };
 }
 
-function mainOptions(config: Config, log: Logger, { services, rpcs, raw }: Parts): ListenerOptions {
+function mainOptions(config: Config, log: Logger, { services, lock, gate, rpcs, raw }: Parts): ListenerOptions {
   const { publicUrl, http } = config;
   const router = createRouter(
     [
@@ -150,13 +164,20 @@ function mainOptions(config: Config, log: Logger, { services, rpcs, raw }: Parts
       createPlainRoutes({
         routes: [imageRoute({ ...services, maxAgeSeconds: http.cacheMaxAge })],
         prefix: publicUrl === '' ? '' : new URL(publicUrl).pathname.replace(/\/$/, ''),
+        authorize: createAuthorize(gate),
         log,
       }),
     ],
     answerNothing,
   );
-  const guarded = checkHosts(checkOrigins(router, publicUrl), { ...http, publicUrl, isOpen: isHealthPath });
-  return { ...listenerOptions(config, log, config.listen), onStream: raw, onRequest: guarded };
+  const guarded = checkHosts(checkOrigins(router, publicUrl), {
+    ...http,
+    publicUrl,
+    isOpen: isHealthPath,
+    isKnown: ({ headers }, caller) => isKnownTo(lock.access, headers, caller),
+  });
+  const tls = lock.tls?.current;
+  return { ...listenerOptions(config, log, config.listen), tls, onStream: raw, onRequest: guarded };
 }
 
 /** Nothing but health, for anybody. */

@@ -22,15 +22,16 @@ interface Rule {
 /** Each part of `src/`, and the parts it may import besides itself. */
 const MAY_IMPORT: Record<string, string[]> = {
   main: ['cli', 'config', 'exit-codes', 'storage'],
-  cli: ['daemon', 'client', 'mcp', 'config', 'logging', 'address', 'exit-codes', 'storage'],
+  cli: ['daemon', 'client', 'mcp', 'auth', 'config', 'logging', 'address', 'exit-codes', 'storage'],
   mcp: ['client'],
-  daemon: ['config', 'rpc', 'http', 'storage', 'address', 'exit-codes'],
-  config: ['storage', 'address'],
+  daemon: ['config', 'rpc', 'http', 'auth', 'storage', 'address', 'exit-codes'],
+  config: ['auth', 'storage', 'address'],
   logging: ['config'],
   'exit-codes': [],
   address: [],
-  rpc: ['storage'],
-  http: ['rpc', 'storage', 'address'],
+  auth: [],
+  rpc: ['auth', 'storage'],
+  http: ['rpc', 'auth', 'storage', 'address'],
   client: ['address'],
   storage: [],
 };

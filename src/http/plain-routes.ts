@@ -4,7 +4,7 @@ import { cancelled, startCall } from '../rpc/call.ts';
 import { statusOf } from '../rpc/status.ts';
 import type { Caller } from '../storage/domain/caller.ts';
 import type { Logger } from '../storage/domain/logger.ts';
-import { authorize, type Grant, type Scope } from './authorize.ts';
+import type { Authorize, Grant, Scope } from './authorize.ts';
 import { problemOf, sendProblem } from './errors.ts';
 import type { Handler, HttpRequest, HttpResponse, Route, Target } from './router.ts';
 
@@ -34,18 +34,20 @@ export interface PlainOptions {
   routes: readonly PlainRoute[];
   /** A path below which the routes answer, too; empty: none. */
   prefix: string;
+  authorize: Authorize;
   log: Logger;
 }
 
 /** A path that a route knows by other methods only is answered 405. */
-export function createPlainRoutes({ routes, prefix, log }: PlainOptions): Route {
+export function createPlainRoutes({ routes, prefix, authorize, log }: PlainOptions): Route {
   return (target) => {
     const path = withoutPrefix(target.path, prefix);
     const known = routes.filter((route) => route.path.test(path));
     if (known.length === 0) return undefined;
     const route = known.find(({ methods }) => methods.includes(target.method));
     if (route === undefined) return refuseMethod(known.flatMap(({ methods }) => methods));
-    return (request, response, caller) => serve(route, { ...target, path }, { request, response, caller, log });
+    return (request, response, caller) =>
+      serve(route, { ...target, path }, { request, response, caller, authorize, log });
   };
 }
 
@@ -61,10 +63,11 @@ function refuseMethod(methods: readonly string[]): Handler {
 }
 
 interface Arrival extends Pick<Exchange, 'request' | 'response' | 'caller'> {
+  authorize: Authorize;
   log: Logger;
 }
 
-function serve(route: PlainRoute, target: Target, { request, response, caller, log }: Arrival): void {
+function serve(route: PlainRoute, target: Target, { request, response, caller, authorize, log }: Arrival): void {
   const ended = new AbortController();
   const { signal } = ended;
   response.once('close', () => ended.abort(cancelled(undefined)));
@@ -72,9 +75,9 @@ function serve(route: PlainRoute, target: Target, { request, response, caller, l
   const method = `${target.method} ${route.name}`;
   const call = startCall({ log, method, signal, statusOf });
   const answer = async () => {
-    const grant = authorize(request, route.scope);
+    const grant = authorize(request, route.scope, caller);
     const params = route.path.exec(target.path)!.slice(1);
-    await route.answer({ request, response, target, params, caller, grant, signal });
+    await route.answer({ request, response, target, params, caller: grant.caller, grant, signal });
   };
   answer().then(call.succeeded, (error) => fail(response, () => problemOf(call.failed(error))));
 }

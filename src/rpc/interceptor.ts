@@ -2,6 +2,7 @@
 import type { Interceptor, StreamRequest, StreamResponse } from '@connectrpc/connect';
 import type { Logger } from '../storage/domain/logger.ts';
 import { type Call, cancelled, startCall } from './call.ts';
+import { refusalKey } from './caller-key.ts';
 import { connectStatusOf, foldReadError, toConnectError } from './errors.ts';
 import { isRead } from './unread-request.ts';
 
@@ -11,6 +12,8 @@ export function callInterceptor(log: Logger): Interceptor {
     request.contextValues.set(isRead, true);
     const call = startCall({ log, method: method.name, signal, statusOf: connectStatusOf });
     try {
+      const refusal = request.contextValues.get(refusalKey);
+      if (refusal !== undefined) throw refusal;
       const response = await next(request.stream ? withFoldedErrors(request) : request);
       if (response.stream) return { ...response, message: untilEnd(response.message, call) };
       call.succeeded();

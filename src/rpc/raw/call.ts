@@ -8,6 +8,7 @@ import type { Logger } from '../../storage/domain/logger.ts';
 import { cancelled, startCall } from '../call.ts';
 import { closeAnswered } from '../close-when-answered.ts';
 import { connectStatusOf, toConnectError } from '../errors.ts';
+import type { Gate } from '../gate.ts';
 import type { Status } from '../status.ts';
 
 const HEADERS: Readonly<OutgoingHttpHeaders> = { ':status': 200, 'content-type': 'application/grpc+proto' };
@@ -17,13 +18,16 @@ const OK: Readonly<OutgoingHttpHeaders> = { 'grpc-status': '0' };
 
 export interface RawOptions {
   log: Logger;
+  gate: Gate;
   /** How long the request of an rpc without a request stream may take to arrive. */
   requestMs: number;
 }
 
-export interface CallSettings extends RawOptions {
+export interface CallSettings extends Omit<RawOptions, 'gate'> {
   method: DescMethod;
   caller: Caller;
+  /** Returns the caller under its name; throws where it may not. */
+  admit(): Caller;
   /** How long the client waits. */
   timeoutMs: number | undefined;
 }
@@ -41,7 +45,7 @@ export interface RawCall {
 /** Answers a call: what `answer` writes, and the status of how it ends. */
 export function serveCall(
   stream: ServerHttp2Stream,
-  { log, method, caller, requestMs, timeoutMs }: CallSettings,
+  { log, method, caller, admit, requestMs, timeoutMs }: CallSettings,
   answer: (call: RawCall) => Promise<void>,
 ): void {
   const ended = new AbortController();
@@ -53,7 +57,8 @@ export function serveCall(
   const deadline = startDeadline(ended, timeoutMs);
   const call = startCall({ log, method: method.name, signal, statusOf: connectStatusOf });
   const served = { stream, caller, requestMs, signal, isFinished: false };
-  answer(served)
+  const serve = async () => answer(Object.assign(served, { caller: admit() }));
+  serve()
     .then(
       () => {
         isAnswered = true;
