@@ -11,6 +11,7 @@ import { createAuthorize } from './http/authorize.ts';
 import { answerNothing } from './http/errors.ts';
 import { healthRoute, isHealthPath } from './http/health.ts';
 import { checkHosts } from './http/hosts.ts';
+import { imageApi } from './http/image-api.ts';
 import { imageRoute } from './http/images.ts';
 import { type Listener, type ListenerOptions, openListener } from './http/listener.ts';
 import { checkOrigins } from './http/origins.ts';
@@ -162,7 +163,7 @@ function mainOptions(config: Config, log: Logger, { services, lock, gate, rpcs, 
       ({ path }) => rpcs.get(path),
       healthRoute(services),
       createPlainRoutes({
-        routes: [imageRoute({ ...services, maxAgeSeconds: http.cacheMaxAge })],
+        routes: [imageRoute({ ...services, maxAgeSeconds: http.cacheMaxAge }), ...imageApi(services)],
         prefix: publicUrl === '' ? '' : new URL(publicUrl).pathname.replace(/\/$/, ''),
         authorize: createAuthorize(gate),
         log,

@@ -1,5 +1,6 @@
 /** Answers that are no success: JSON with code, reason and message, under the HTTP status of the gRPC code. */
 import type { OutgoingHttpHeaders } from 'node:http';
+import { constants } from 'node:http2';
 import type { Status, StatusCode } from '../rpc/status.ts';
 import { toStorageError } from '../storage/domain/errors.ts';
 import type { HttpResponse } from './router.ts';
@@ -86,6 +87,12 @@ export function sendJson(
     ...headers,
   });
   response.end(json);
+}
+
+/** Ends an answer that has begun, and cannot go on: HTTP/1.1 can do so only with its connection. */
+export function cut(response: HttpResponse): void {
+  if ('stream' in response) response.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+  else response.destroy();
 }
 
 /** Sends status and headers with the body that follows, for either protocol. */

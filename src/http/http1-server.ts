@@ -8,7 +8,6 @@ import { watchCrumbs } from './crumbs.ts';
 import type { Handler } from './router.ts';
 
 const MAX_HEADER_BYTES = 16 * 1024;
-const MAX_HEADERS = 100;
 /** Longer than proxies keep theirs, so that none sends a request into a connection that closes. */
 const KEEP_ALIVE_MS = 75_000;
 /** Requests that a client may send before it has the answer to the first of them. */
@@ -49,7 +48,6 @@ export function createHttp1({ headersMs, log, onRequest }: Http1Options, connect
     connectionsCheckingInterval: Math.min(headersMs / 2, 1_000),
     keepAliveTimeout: KEEP_ALIVE_MS,
   });
-  server.maxHeadersCount = MAX_HEADERS;
   // It does not listen itself; from this event on it looks for slow headers.
   server.emit('listening');
   const served = new WeakMap<Duplex, Connection>();
@@ -112,6 +110,8 @@ export function createHttp1({ headersMs, log, onRequest }: Http1Options, connect
 function endUnread({ request }: Exchange, { socket }: Connection): void {
   if (request.complete || socket.destroyed) return;
   socket.end();
+  // What it still sends is read and dropped: a reset would take the answer from it.
+  request.resume();
   setTimeout(() => socket.destroy(), FAREWELL_MS).unref();
 }
 
@@ -132,7 +132,6 @@ function refuse(socket: Duplex, code = ''): void {
     'connection: close',
   ];
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
-  // What it still sends is read and dropped: a reset would take the answer from it.
   socket.resume();
   setTimeout(() => socket.destroy(), FAREWELL_MS).unref();
 }

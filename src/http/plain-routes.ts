@@ -1,11 +1,11 @@
 /** Serves the routes of plain HTTP: finds one by method and path, asks who may, and answers what fails as JSON. */
-import { constants } from 'node:http2';
 import { cancelled, startCall } from '../rpc/call.ts';
+import { closeAnswered } from '../rpc/close-when-answered.ts';
 import { statusOf } from '../rpc/status.ts';
 import type { Caller } from '../storage/domain/caller.ts';
 import type { Logger } from '../storage/domain/logger.ts';
 import type { Authorize, Grant, Scope } from './authorize.ts';
-import { problemOf, sendProblem } from './errors.ts';
+import { cut, problemOf, sendProblem } from './errors.ts';
 import type { Handler, HttpRequest, HttpResponse, Route, Target } from './router.ts';
 
 /** A request that may be served, and where its answer goes. */
@@ -86,13 +86,12 @@ function serve(route: PlainRoute, target: Target, { request, response, caller, a
 function fail(response: HttpResponse, problem: () => Parameters<typeof sendProblem>[1]): void {
   const told = problem();
   if (!response.headersSent) sendProblem(response, told);
-  else if ('stream' in response) response.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
-  else response.destroy();
+  else cut(response);
 }
 
 /** A client that has its answer may still send; the stream would stay open until it ends. */
 function closeWhenAnswered({ stream }: Extract<HttpRequest, { stream: unknown }>, response: HttpResponse): void {
   response.once('finish', () => {
-    if (!stream.destroyed && !stream.readableEnded) setImmediate(() => stream.close(constants.NGHTTP2_NO_ERROR));
+    if (!stream.destroyed && !stream.endAfterHeaders && !stream.readableEnded) closeAnswered(stream);
   });
 }

@@ -5,8 +5,12 @@ import type { CallMemory } from '../rpc/memory.ts';
 import { closedOn, costOfBody } from '../rpc/routes.ts';
 import { throwIfCancelled } from '../storage/domain/errors.ts';
 import type { StoredImage } from '../storage/domain/image.ts';
+import { cut } from './errors.ts';
 import type { Exchange } from './plain-routes.ts';
 import type { HttpResponse } from './router.ts';
+
+/** How long a client may read nothing of a piece. */
+const UNREAD_MS = 60_000;
 
 /**
  * Nothing is sent before the first piece is read, so that an image that cannot be read is answered as an error. Where the
@@ -32,14 +36,22 @@ export async function sendBody(
   response.end(last!);
 }
 
-/** Resolves once the bytes are out, and their memory may be used again; rejects when the client has left. */
+/**
+ * Resolves once the bytes are out, and their memory may be used again; rejects when the client has left. One that reads
+ * nothing is cut: what it keeps, others wait for.
+ */
 function write(response: HttpResponse, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
   if (bytes.length === 0) return Promise.resolve();
   return new Promise((resolve, reject) => {
-    const leave = () => reject(signal.reason);
+    const leave = () => {
+      clearTimeout(stalled);
+      reject(signal.reason);
+    };
     signal.addEventListener('abort', leave, { once: true });
+    const stalled = setTimeout(cut, UNREAD_MS, response);
     (response as NodeJS.WritableStream).write(bytes, (error?: Error | null) => {
       signal.removeEventListener('abort', leave);
+      clearTimeout(stalled);
       if (error) reject(error);
       else resolve();
     });

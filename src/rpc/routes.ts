@@ -41,7 +41,7 @@ const DELETES_AT_ONCE = 256;
 /** Why an image of a Restore is none, beside errors of the store. */
 const NOT_IN_TRASH = ['IMAGE_NOT_FOUND', 'NOT_DELETED'] as const;
 /** What a List takes for a full page: records, items and messages. */
-const MAX_PAGE_COST = 6 * 1024 * 1024;
+export const MAX_PAGE_COST: number = 6 * 1024 * 1024;
 const COST_OF_A_CHARACTER = 6;
 /** Descriptions up to this are held for once they are read; larger ones are read again when there is memory. */
 const SMALL_ITEM_COST = 64 * 1024;

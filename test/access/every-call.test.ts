@@ -1,6 +1,6 @@
 /** Every rpc and route, with every kind of token, over every link: who is let in, and what the others are told. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DescMethod } from '@bufbuild/protobuf';
@@ -13,6 +13,8 @@ import { Maintenance } from '../../gen/imagestorage/v1/maintenance_pb.ts';
 import { SCOPES, type Scope } from '../../src/auth/scope.ts';
 import { newToken, tokenLine } from '../../src/auth/tokens.ts';
 import { connect } from '../../src/client.ts';
+import { imageApi } from '../../src/http/image-api.ts';
+import { imageRoute } from '../../src/http/images.ts';
 import { needOf } from '../../src/rpc/scopes.ts';
 import { pngOf } from '../support/images.ts';
 import { requires } from '../support/requires.ts';
@@ -39,6 +41,18 @@ const NEEDS: Record<string, Scope | 'none'> = {
   'Health/Watch': 'none',
   'ServerReflection/ServerReflectionInfo': 'read',
 };
+
+/** A route by its method, its name and its scope. */
+const ROUTES: [method: string, name: string, Scope][] = [
+  ['GET', 'image', 'read'],
+  ['HEAD', 'image', 'read'],
+  ['GET', '/images', 'read'],
+  ['HEAD', '/images', 'read'],
+  ['POST', '/images', 'write'],
+  ['GET', '/images/NAME', 'read'],
+  ['HEAD', '/images/NAME', 'read'],
+  ['DELETE', '/images/NAME', 'delete'],
+];
 
 const SERVICES = [ImageStorage, Maintenance, Health, ServerReflection, ServerReflectionAlpha];
 const METHODS: [string, DescMethod][] = SERVICES.flatMap(({ typeName, methods }) =>
@@ -107,13 +121,15 @@ requires('openssl', hasOpenssl)('the lock', () => {
     expect(actual).toEqual(cells.map(({ link, holder }) => row(link, holder, expected(need, holder, link))));
   });
 
-  it.each(['GET', 'HEAD'])('asks whoever wants an image by %s', async (method) => {
+  it.each(ROUTES)('asks whoever sends %s %s', async (method, path, need) => {
     for (const link of LINKS) {
       for (const holder of HOLDERS) {
-        const { status, headers, body } = await requestOver(links[link], `${method} ${imagePath}`, tokens[holder]);
-        const wanted = expected('read', holder, link);
-        expect(row(link, holder, status)).toBe(row(link, holder, statusOf(wanted)));
-        if (wanted === 'let in' || method === 'HEAD') continue;
+        const target = path === 'image' ? imagePath : path.replace('NAME', 'a.png');
+        const { status, headers, body } = await requestOver(links[link], `${method} ${target}`, tokens[holder]);
+        const wanted = expected(need, holder, link);
+        const isRefused = status === 401 || status === 403;
+        expect(row(link, holder, isRefused ? status : 'let in')).toBe(row(link, holder, statusOf(wanted)));
+        if (!isRefused || method === 'HEAD') continue;
         const { code, reason, metadata } = JSON.parse(body.toString());
         expect([reason, metadata?.needs, metadata?.token].filter(Boolean).join(' ')).toBe(wanted);
         expect(code).toBe(status === 401 ? 'unauthenticated' : 'permission_denied');
@@ -129,8 +145,25 @@ requires('openssl', hasOpenssl)('the lock', () => {
 });
 
 describe('the tables', () => {
-  it('have a row for each rpc of the contract', () => {
+  it('have a row for each rpc and route there is', () => {
     expect(METHODS.map(([path]) => shortOf(path)).filter((path) => !(path in NEEDS))).toEqual([]);
+    const options = { storage: {}, memory: {} } as never;
+    const routes = [imageRoute(options), ...imageApi(options)];
+    const served = routes.flatMap(({ methods, name, scope }) => methods.map((method) => [method, name, scope]));
+    expect(served.sort()).toEqual([...ROUTES].sort());
+  });
+
+  it('are those of docs/access.md', () => {
+    const page = readFileSync(new URL('../../docs/access.md', import.meta.url), 'utf8');
+    for (const scope of [...SCOPES, 'none'] as const) {
+      const row = page.split('\n').find((line) => line.startsWith(`| \`${scope}\``) || line.startsWith(`| ${scope} `))!;
+      const rpcs = Object.keys(NEEDS).filter((path) => NEEDS[path] === scope);
+      const names = rpcs.filter((path) => !path.startsWith('ServerReflection')).map((path) => path.split('/')[1]);
+      for (const name of names) expect(row).toContain(`\`${name}\``);
+      for (const [method, name] of ROUTES.filter((route) => route[2] === scope && route[0] !== 'HEAD')) {
+        expect(row).toContain(name === 'image' ? 'an image' : `${method} ${name}`);
+      }
+    }
   });
 });
 
@@ -151,7 +184,7 @@ function expected(need: Scope | 'none', holder: Holder, link: LinkName): string 
   return holder === need ? 'let in' : `SCOPE_MISSING ${need} ${holder}`;
 }
 
-function statusOf(outcome: string): number {
-  if (outcome === 'let in') return 200;
+function statusOf(outcome: string): number | 'let in' {
+  if (outcome === 'let in') return outcome;
   return outcome.startsWith('SCOPE_MISSING') ? 403 : 401;
 }

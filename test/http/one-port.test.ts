@@ -1,6 +1,8 @@
 /** One port: every protocol on it, hosts and origins that are ours, health, and clients that misbehave. */
 import { once } from 'node:events';
+import { connect as connectHttp2 } from 'node:http2';
 import { hostname } from 'node:os';
+import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createClient, type Transport } from '@connectrpc/connect';
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from '@connectrpc/connect-node';
@@ -58,6 +60,15 @@ describe('the same port', () => {
   it('serves a Unix socket the same', async () => {
     const { status } = await ask(`unix:${daemon.socket}`, `HEAD ${pathOf(image)}`);
     expect(status).toBe(200);
+  });
+
+  it('serves images over HTTP/2, too', async () => {
+    const session = connectHttp2(`http://${daemon.address}`);
+    const request = session.request({ ':path': pathOf(image), range: 'bytes=1-' });
+    const [headers] = await once(request, 'response');
+    const got = await buffer(request);
+    session.close();
+    expect([headers[':status'], got.equals(bytes.subarray(1))]).toEqual([206, true]);
   });
 
   it('tells protocols by as few bytes as there are', () => {
