@@ -1,10 +1,13 @@
 /** The composition root: storage, services and listeners of one daemon, from its configuration to its end. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isLocalAddress, parseAddress } from './address.ts';
+import type { TlsIdentity } from './auth/tls.ts';
 import type { Config } from './config.ts';
 import { collectDuring, collectWhenIdle } from './daemon/idle-memory.ts';
+import { type Lock, openLock } from './daemon/lock.ts';
 import { warnOfFewFiles } from './daemon/open-files.ts';
 import { EXIT } from './exit-codes.ts';
+import { admitAnybody, createAuthorize } from './http/authorize.ts';
 import { answerNothing } from './http/errors.ts';
 import { healthRoute, isHealthPath } from './http/health.ts';
 import { checkHosts } from './http/hosts.ts';
@@ -15,6 +18,7 @@ import { metricsRoute, type Scrape } from './http/metrics.ts';
 import { checkOrigins } from './http/origins.ts';
 import { createPlainRoutes } from './http/plain-routes.ts';
 import { createRouter, type Target } from './http/router.ts';
+import { createGate, type Gate, isKnownTo } from './rpc/gate.ts';
 import { createHandlers } from './rpc/handler.ts';
 import { isHealthCall } from './rpc/health.ts';
 import { createCallMemory } from './rpc/memory.ts';
@@ -22,7 +26,6 @@ import { createRawHandler, type RawHandler } from './rpc/raw/handler.ts';
 import type { ServiceOptions } from './rpc/services.ts';
 import type { Logger } from './storage/domain/logger.ts';
 import { createStorage } from './storage/index.ts';
-import type { Storage } from './storage/types.ts';
 import { createMetrics, type Metrics } from './telemetry/metrics.ts';
 
 /** The grace for operations that still run after the drain; their callers have left. */
@@ -60,21 +63,29 @@ export async function startDaemon(config: Config, log: Logger, options: DaemonOp
     options.onFatal?.(EXIT.IO);
   };
   warnOfFewFiles(config, log);
+  let renew: (identity: TlsIdentity) => void = () => undefined;
+  const lock = await openLock(config, log, (identity) => renew(identity));
   const { onNewStore } = options;
   const metrics = createMetrics();
   const { meterOfProvider: meterOf } = metrics;
   const dependencies = { log, onFatal, onNewStore, closeGraceMs: CLOSE_GRACE_MS, meterOf };
-  const storage = await collectDuring(createStorage(config, dependencies));
+  const storage = await collectDuring(createStorage(config, dependencies)).catch((error) => {
+    lock.close();
+    throw error;
+  });
   let listeners: Listeners;
   try {
     const signals = { leaving: leaving.signal, shutdown: shutdown.signal };
-    listeners = await listen(config, log, createParts(config, log, { storage, metrics }, signals, options.raw));
+    const given = { storage, lock, metrics, ...signals };
+    listeners = await listen(config, log, createParts(config, log, given, options.raw));
   } catch (error) {
+    lock.close();
     await storage.close();
     throw error;
   }
   const { main, ops } = listeners;
   const { addresses } = main;
+  renew = main.renew;
   log.info({ addresses, ...(ops && { opsAddresses: ops.addresses }) }, 'listening');
   collectWhenIdle(shutdown.signal);
   const close = async () => {
@@ -83,6 +94,7 @@ export async function startDaemon(config: Config, log: Logger, options: DaemonOp
     shutdown.abort();
     await main.close(config.shutdownGraceSeconds * 1000);
     await ops?.close(0);
+    lock.close();
     await storage.close();
     log.info({}, 'closed');
   };
@@ -109,29 +121,26 @@ async function listen(config: Config, log: Logger, parts: Parts): Promise<Listen
 /** What the listeners serve. */
 interface Parts {
   services: ServiceOptions;
+  lock: Lock;
+  gate: Gate;
   rpcs: ReturnType<typeof createHandlers>;
   raw: RawHandler | undefined;
   scrape: Scrape;
   metrics: Metrics;
 }
 
-function createParts(
-  config: Config,
-  log: Logger,
-  { storage, metrics }: { storage: Storage; metrics: Metrics },
-  signals: Pick<ServiceOptions, 'leaving' | 'shutdown'>,
-  raw = true,
-): Parts {
+type Given = Pick<ServiceOptions, 'storage' | 'leaving' | 'shutdown'> & Pick<Parts, 'lock' | 'metrics'>;
+
+function createParts(config: Config, log: Logger, { lock, metrics, ...given }: Given, raw = true): Parts {
   const { limits, defaultProvider, maxMetadataBytes } = { ...config, ...config.limits };
   const firstMessageMs = limits.firstMessageSeconds * 1000;
   const services = {
-    storage,
     // Less than a first message may take: a call that waits for memory is told so before it counts as silent.
     memory: createCallMemory(firstMessageMs * 0.9),
     defaultProvider,
-    // A daemon that other machines reach does not describe itself to them.
-    reflection: config.listen.every((address) => isLocalAddress(parseAddress(address)!)),
-    ...signals,
+    // A daemon that other machines reach does not describe itself to whoever is not asked for a token.
+    reflection: lock.access.isLocked || config.listen.every((address) => isLocalAddress(parseAddress(address)!)),
+    ...given,
     maxMetadataBytes,
     save: {
       maxChunkBytes: limits.maxChunkBytes,
@@ -140,19 +149,22 @@ function createParts(
       saveMs: limits.saveSeconds * 1000,
     },
   };
+  const gate = createGate(lock.access);
   const observer = { logsAccess: config.log.access, meterOf: metrics.meterOfMethod };
-  const handling = { log, requestMs: firstMessageMs, ...observer };
+  const handling = { log, gate, requestMs: firstMessageMs, ...observer };
   return {
     services,
+    lock,
+    gate,
     rpcs: createHandlers(services, handling),
     raw: raw ? createRawHandler(services, handling) : undefined,
-    scrape: metrics.createScrape(storage),
+    scrape: metrics.createScrape(given.storage),
     metrics,
   };
 }
 
 function mainOptions(config: Config, log: Logger, parts: Parts): ListenerOptions {
-  const { services, rpcs, raw, scrape, metrics } = parts;
+  const { services, lock, gate, rpcs, raw, scrape, metrics } = parts;
   const { publicUrl, http } = config;
   const router = createRouter(
     [
@@ -165,6 +177,7 @@ function mainOptions(config: Config, log: Logger, parts: Parts): ListenerOptions
           metricsRoute(scrape),
         ],
         prefix: publicUrl === '' ? '' : new URL(publicUrl).pathname.replace(/\/$/, ''),
+        authorize: createAuthorize(gate),
         log,
         logsAccess: config.log.access,
         meterOf: metrics.meterOfRoute,
@@ -172,8 +185,14 @@ function mainOptions(config: Config, log: Logger, parts: Parts): ListenerOptions
     ],
     answerNothing,
   );
-  const guarded = checkHosts(checkOrigins(router, publicUrl), { ...http, publicUrl, isOpen: isHealthPath });
-  return { ...listenerOptions(config, log, config.listen), onStream: raw, onRequest: guarded };
+  const guarded = checkHosts(checkOrigins(router, publicUrl), {
+    ...http,
+    publicUrl,
+    isOpen: isHealthPath,
+    isKnown: ({ headers }, caller) => isKnownTo(lock.access, headers, caller),
+  });
+  const tls = lock.tls?.current;
+  return { ...listenerOptions(config, log, config.listen), tls, onStream: raw, onRequest: guarded };
 }
 
 /** Nothing but health and metrics, for anybody. */
@@ -181,7 +200,7 @@ function opsOptions(config: Config, log: Logger, { services, rpcs, scrape }: Par
   const routes = [
     healthRoute(services),
     ({ path }: Target) => (isHealthCall(path) ? rpcs.get(path) : undefined),
-    createPlainRoutes({ routes: [metricsRoute(scrape)], prefix: '', log }),
+    createPlainRoutes({ routes: [metricsRoute(scrape)], prefix: '', authorize: admitAnybody, log }),
   ];
   return { ...listenerOptions(config, log, config.opsListen), onRequest: createRouter(routes, answerNothing) };
 }

@@ -1,11 +1,14 @@
 /** Every setting: its name, type, bounds, default and meaning. */
 import * as z from 'zod';
 import { ADDRESS_FORMS, DEFAULT_ADDRESS, parseAddress } from '../address.ts';
+import { SCOPES } from '../auth/scope.ts';
+import { parseTokens, TokensError } from '../auth/tokens.ts';
 import { type AnyProviderConfig, DEFAULT_LIMITS, type PolicySettings } from '../storage/domain/config.ts';
 import { policySettings } from '../storage/domain/policy.ts';
 import {
   byteSize,
   count,
+  file,
   hostName,
   httpUrl,
   isPlain,
@@ -122,6 +125,54 @@ const http = z.strictObject({
     .describe('How long a browser may keep an image, in seconds. Default: 31536000.'),
 });
 
+const auth = z.strictObject({
+  tokens: z
+    .string('must be text, a line for each token')
+    .superRefine((text, context) => {
+      const error = tokensProblem(text);
+      if (error !== undefined) context.addIssue({ code: 'custom', message: error });
+    })
+    .optional()
+    .meta({
+      description:
+        'Who may call: a line for each token with name, sha256, scopes and, at will, expiry, as image-storage token new prints it. Default: nobody is asked.',
+      writeOnly: true,
+      examples: ['worker 4bf5122f344554c53bde2ebb8cd2b7e3d1600ad631c385a5d7cce23c7785459a read,write 2030-01-31'],
+    }),
+  tokensFile: file()
+    .describe('A file of further such lines, which is read again when it changes. Default: none.')
+    .meta({ examples: ['/etc/image-storage/tokens'] }),
+});
+
+const tls = z.strictObject({
+  cert: file()
+    .describe(
+      'The certificate with its chain, in PEM, read again when it changes: addresses that other machines reach then take TLS only. Default: none.',
+    )
+    .meta({ examples: ['/etc/image-storage/tls.crt'] }),
+  key: file()
+    .describe('The key of the certificate, in PEM. Default: none.')
+    .meta({ examples: ['/etc/image-storage/tls.key'] }),
+  clientCa: file()
+    .describe('Whose clients may call without a token, in PEM: they show a certificate that it signed. Default: none.')
+    .meta({ examples: ['/etc/image-storage/client-ca.crt'] }),
+  clientScopes: list()
+    .pipe(z.array(z.enum(SCOPES, `must be of ${SCOPES.join(', ')}`)))
+    .default(['read'])
+    .describe('What clients with such a certificate may do: read, write, delete, admin. Default: read.'),
+});
+
+/** Returns what is wrong with the lines; quotes nothing of them. */
+function tokensProblem(text: string): string | undefined {
+  try {
+    parseTokens(text);
+    return undefined;
+  } catch (error) {
+    if (error instanceof TokensError) return error.message;
+    throw error;
+  }
+}
+
 const RETENTION =
   'What goes by itself, by name: each policy deletes the images that none of its rules keeps, but no pinned one. Default: none.';
 const PROVIDERS = 'Where images go, by name: lower-case letters and digits. Default: one named local.';
@@ -156,6 +207,8 @@ export const settings = z.strictObject({
     .describe(
       'Listen on addresses that other machines can reach, although nobody is asked who they are. Default: false.',
     ),
+  auth: auth.prefault({}),
+  tls: tls.prefault({}),
   shutdownDelaySeconds: seconds(0)
     .default(0)
     .describe(

@@ -20,8 +20,10 @@ const CRUMBS_OF_A_PEER = 2_000;
 const FAREWELL_MS = 1_000;
 
 export interface Connection {
-  readonly caller: Caller;
-  readonly socket: Socket;
+  /** With its certificate, once TLS is known to be that of a client with one. */
+  caller: Caller;
+  /** Behind TLS: what carries the plain bytes. */
+  socket: Socket;
   /** Unset until its first bytes tell. */
   protocol?: Protocol;
   session?: ServerHttp2Session;
@@ -73,9 +75,9 @@ export class Connections {
     return this.#open.values();
   }
 
-  add(socket: Socket): Connection {
+  add(socket: Socket, isLocal: boolean): Connection {
     if (this.#open.size >= this.#max) this.#makeRoom();
-    const caller = callerOf(socket);
+    const caller = callerOf(socket, isLocal);
     const connection: Connection = {
       caller,
       socket,

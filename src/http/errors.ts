@@ -25,6 +25,9 @@ const HTTP_STATUS: Readonly<Record<StatusCode, number>> = {
   Unauthenticated: 401,
 };
 
+/** What these say for programs is no secret of the daemon. */
+const IS_OF_THE_LOCK = new Set<StatusCode>(['Unauthenticated', 'PermissionDenied']);
+
 export interface Problem {
   status: number;
   /** As Connect writes it, such as `not_found`. */
@@ -33,19 +36,26 @@ export interface Problem {
   message: string;
   /** The field at fault, in the contract's snake_case. */
   field?: string;
+  /** Facts for programs, such as the scope that is missing. */
+  metadata?: Readonly<Record<string, string>>;
   headers?: OutgoingHttpHeaders;
 }
 
 /** Returns what a failed call is answered with. */
 export function problemOf({ code, message, cause }: Status): Problem {
-  const { reason, field, retryAfterMs } = toStorageError(cause);
+  const { reason, field, retryAfterMs, details } = toStorageError(cause);
   return {
     status: HTTP_STATUS[code],
     code: code.replace(/(?<!^)[A-Z]/g, '_$&').toLowerCase(),
     reason,
     message,
     field,
-    headers: retryAfterMs === undefined ? {} : { 'retry-after': `${Math.ceil(retryAfterMs / 1000)}` },
+    ...(IS_OF_THE_LOCK.has(code) && Object.keys(details).length > 0 && { metadata: details }),
+    headers: {
+      ...(retryAfterMs !== undefined && { 'retry-after': `${Math.ceil(retryAfterMs / 1000)}` }),
+      // See RFC 9110, section 11.6.1.
+      ...(code === 'Unauthenticated' && { 'www-authenticate': 'Bearer' }),
+    },
   };
 }
 

@@ -1,13 +1,20 @@
-/** Tells HTTP/2 from HTTP/1.1 by the first bytes of a connection, which are put back. */
+/** Tells HTTP/2, HTTP/1.1 and TLS by the first bytes of a connection, which are put back. */
 import type { Socket } from 'node:net';
 
 /** What only the preface of HTTP/2 begins with, see RFC 9113, section 3.4. */
 const PREFACE = Buffer.from('PRI ');
 
+/** The type of the first record of TLS, see RFC 8446, section 5.1. */
+const HANDSHAKE = 0x16;
+
 export type Protocol = 'h2' | 'http/1.1';
 
 /** Calls back once the client has sent enough; one that is silent for so long is cut. */
-export function whenProtocolIsKnown(socket: Socket, silentMs: number, serve: (protocol: Protocol) => void): void {
+export function whenProtocolIsKnown(
+  socket: Socket,
+  silentMs: number,
+  serve: (protocol: Protocol | 'tls') => void,
+): void {
   let first: Buffer = Buffer.alloc(0);
   // Whoever serves the connection has a listener of its own.
   socket.on('error', () => {});
@@ -20,7 +27,7 @@ export function whenProtocolIsKnown(socket: Socket, silentMs: number, serve: (pr
     const piece: Buffer | null = socket.read();
     if (piece === null) return;
     first = first.length === 0 ? piece : Buffer.concat([first, piece]);
-    const protocol = protocolOf(first);
+    const protocol = isTls(first) ? 'tls' : protocolOf(first);
     if (protocol === undefined) return;
     stop();
     socket.unshift(first);
@@ -28,6 +35,10 @@ export function whenProtocolIsKnown(socket: Socket, silentMs: number, serve: (pr
   };
   socket.on('readable', look);
   socket.once('end', stop).once('close', stop);
+}
+
+function isTls(first: Uint8Array): boolean {
+  return first[0] === HANDSHAKE;
 }
 
 /** Returns undefined where the next byte will tell. */

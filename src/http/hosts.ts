@@ -1,6 +1,7 @@
 /** Refuses requests under a foreign name: a page that has its own name point at this machine could read everything. */
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
+import type { Caller } from '../storage/domain/caller.ts';
 import { sendProblem } from './errors.ts';
 import { type Handler, type HttpRequest, hostOfUrl, targetOf } from './router.ts';
 
@@ -11,15 +12,18 @@ export interface HostOptions {
   allowedHosts: readonly string[];
   /** Whether a path is served under any name. */
   isOpen(path: string): boolean;
+  /** Whether the daemon knows the caller by its token or certificate, which no page of another name has. */
+  isKnown(request: HttpRequest, caller: Caller): boolean;
 }
 
 /** Hands on what names one of our hosts, or none. The authority of gRPC over HTTP/2 is free; no page can send such. */
-export function checkHosts(next: Handler, { publicUrl, allowedHosts, isOpen }: HostOptions): Handler {
+export function checkHosts(next: Handler, { publicUrl, allowedHosts, isOpen, isKnown }: HostOptions): Handler {
   const own = ownNames(publicUrl, allowedHosts);
   const isOurs = (host: string) => own.has(host) || isIP(host) !== 0 || host === '' || host.endsWith('.localhost');
   return (request, response, caller) => {
     const foreign = hostsOf(request).find((host) => !isOurs(nameOf(host)));
-    if (foreign === undefined || isGrpcOverHttp2(request) || isOpen(targetOf(request).path)) {
+    const isFree = foreign === undefined || isGrpcOverHttp2(request) || isOpen(targetOf(request).path);
+    if (isFree || isKnown(request, caller)) {
       next(request, response, caller);
       return;
     }

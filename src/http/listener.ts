@@ -1,14 +1,16 @@
-/** Listens without TLS on TCP addresses and Unix sockets, for HTTP/2 and HTTP/1.1, within caps, and drains on close. */
+/** Listens on TCP addresses and Unix sockets, for HTTP/2 and HTTP/1.1 with and without TLS, within caps, and drains on close. */
 import { once } from 'node:events';
 import { access, chmod, lstat, unlink } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer, type ListenOptions, type Server } from 'node:net';
 import { dirname } from 'node:path';
-import { type Address, formatAddress } from '../address.ts';
+import { type Address, formatAddress, isLocalAddress } from '../address.ts';
+import type { TlsIdentity } from '../auth/tls.ts';
 import { type Connection, Connections } from './connections.ts';
 import { type Protocol, whenProtocolIsKnown } from './first-bytes.ts';
 import { createHttp1, type Http1 } from './http1-server.ts';
 import { createHttp2, type Http2Options } from './http2-server.ts';
 import { createReceiveWindows } from './receive-windows.ts';
+import { createTls, type TlsServer } from './tls-server.ts';
 
 /** Keeps a new socket to the daemon's user until it has its final mode. */
 const UMASK_OF_SOCKETS = 0o177;
@@ -22,11 +24,15 @@ export interface ListenerOptions extends Http2Options {
   maxConnections: number;
   /** Bytes that all streams together may buffer unread. */
   receiveBufferBytes: number;
+  /** With it, addresses that other machines reach take TLS only, and the other ones take it, too. */
+  tls?: TlsIdentity;
 }
 
 export interface Listener {
   /** `host:port`, `[v6]:port` or `unix:PATH`, with the actual port. */
   readonly addresses: string[];
+  /** Takes another certificate, for connections that come from now on. */
+  renew(tls: TlsIdentity): void;
   /** Stops accepting, lets what runs finish, and cuts what still runs after the grace. */
   close(graceMs: number): Promise<void>;
 }
@@ -38,34 +44,50 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   const http2 = createHttp2(options, connections);
   const http1 = createHttp1({ ...options, headersMs: options.prefaceMs }, connections);
   windows.govern(http2.server);
+  const servers: Record<Protocol, { serve(connection: Connection): void }> = { h2: http2, 'http/1.1': http1 };
+  const serve = (connection: Connection, protocol: Protocol) => {
+    connection.protocol = protocol;
+    servers[protocol].serve(connection);
+  };
+  const { prefaceMs: handshakeMs, log } = options;
+  const tls = options.tls && createTls({ identity: options.tls, handshakeMs, log, serve });
   const acceptors: Server[] = [];
   const close = (graceMs: number) => drain(acceptors, http1, connections, graceMs);
   try {
     const addresses: string[] = [];
     for (const address of options.addresses) {
-      const acceptor = createAcceptor(options, connections, { h2: http2, 'http/1.1': http1 });
+      const acceptor = createAcceptor(address, options, connections, { serve, tls });
       // Before it listens: one that fails after that is closed, too.
       acceptors.push(acceptor);
       addresses.push(await listen(acceptor, address, options));
     }
-    return { addresses, close };
+    return { addresses, renew: (identity) => tls?.renew(identity), close };
   } catch (error) {
     await close(0);
     throw error;
   }
 }
 
+interface Servers {
+  serve(connection: Connection, protocol: Protocol): void;
+  tls: TlsServer | undefined;
+}
+
 /** Accepts connections, and hands each to the server of its protocol. */
 function createAcceptor(
+  address: Address,
   { prefaceMs }: ListenerOptions,
   connections: Connections,
-  servers: Record<Protocol, { serve(connection: Connection): void }>,
+  { serve, tls }: Servers,
 ): Server {
+  const isLocal = isLocalAddress(address);
   return createServer({ noDelay: true }, (socket) => {
-    const connection = connections.add(socket);
+    const connection = connections.add(socket, isLocal);
     whenProtocolIsKnown(socket, prefaceMs, (protocol) => {
-      connection.protocol = protocol;
-      servers[protocol].serve(connection);
+      if (protocol === 'tls' && tls !== undefined && socket.remotePort !== undefined) tls.take(connection);
+      else if (tls !== undefined && !isLocal) socket.destroy();
+      // What is neither HTTP/2 nor TLS is answered that it is no request.
+      else serve(connection, protocol === 'tls' ? 'http/1.1' : protocol);
     });
   });
 }

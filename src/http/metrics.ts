@@ -11,7 +11,7 @@ export function metricsRoute(scrape: Scrape): PlainRoute {
     methods: ['GET', 'HEAD'],
     path: /^\/metrics$/,
     scope: 'read',
-    name: 'metrics',
+    name: '/metrics',
     answer: ({ request, response }) => answerScrape(request, response, scrape),
   };
 }

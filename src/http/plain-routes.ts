@@ -4,7 +4,7 @@ import { closeAnswered } from '../rpc/close-when-answered.ts';
 import { statusOf } from '../rpc/status.ts';
 import type { Caller } from '../storage/domain/caller.ts';
 import type { Logger } from '../storage/domain/logger.ts';
-import { authorize, type Grant, type Scope } from './authorize.ts';
+import type { Authorize, Grant, Scope } from './authorize.ts';
 import { cut, problemOf, sendProblem } from './errors.ts';
 import type { Handler, HttpRequest, HttpResponse, Route, Target } from './router.ts';
 
@@ -36,6 +36,7 @@ export interface PlainOptions {
   routes: readonly PlainRoute[];
   /** A path below which the routes answer, too; empty: none. */
   prefix: string;
+  authorize: Authorize;
   log: Logger;
   /** Whether saves, gets and deletes have lines at info. */
   logsAccess?: boolean;
@@ -43,7 +44,7 @@ export interface PlainOptions {
 }
 
 /** A path that a route knows by other methods only is answered 405. */
-export function createPlainRoutes({ routes, prefix, log, logsAccess, meterOf }: PlainOptions): Route {
+export function createPlainRoutes({ routes, prefix, meterOf, ...options }: PlainOptions): Route {
   const meters = new Map(routes.map((route) => [route, meterOf?.(nameOf(route))]));
   return (target) => {
     const path = withoutPrefix(target.path, prefix);
@@ -52,8 +53,8 @@ export function createPlainRoutes({ routes, prefix, log, logsAccess, meterOf }: 
     const route = known.find(({ methods }) => methods.includes(target.method));
     if (route === undefined) return refuseMethod(known.flatMap(({ methods }) => methods));
     return (request, response, caller) => {
-      const logging = { log, logsAccess, meter: meters.get(route) };
-      serve(route, { ...target, path }, { request, response, caller, ...logging });
+      const arrival = { request, response, caller, ...options, meter: meters.get(route) };
+      serve(route, { ...target, path }, arrival);
     };
   };
 }
@@ -70,8 +71,9 @@ function refuseMethod(methods: readonly string[]): Handler {
 }
 
 interface Arrival extends Pick<Exchange, 'request' | 'response' | 'caller'> {
+  authorize: Authorize;
   log: Logger;
-  logsAccess: boolean | undefined;
+  logsAccess?: boolean;
   meter: CallMeter | undefined;
 }
 
@@ -81,7 +83,7 @@ function nameOf({ methods, name }: PlainRoute): string {
 }
 
 function serve(route: PlainRoute, target: Target, arrival: Arrival): void {
-  const { request, response, caller, ...logging } = arrival;
+  const { request, response, caller, authorize, ...logging } = arrival;
   const ended = new AbortController();
   const { signal } = ended;
   response.once('close', () => ended.abort(cancelled(undefined)));
@@ -91,9 +93,10 @@ function serve(route: PlainRoute, target: Target, arrival: Arrival): void {
   const call = startCall({ ...logging, method, origin, signal, statusOf });
   const { notes } = call;
   const answer = async () => {
-    const grant = authorize(request, route.scope);
+    const grant = authorize(request, route.scope, caller);
     const params = route.path.exec(target.path)!.slice(1);
-    await route.answer({ request, response, target, params, caller, grant, notes, signal });
+    origin.caller = grant.caller;
+    await route.answer({ request, response, target, params, caller: grant.caller, grant, notes, signal });
   };
   answer().then(call.succeeded, (error) => fail(response, () => problemOf(call.failed(error))));
 }

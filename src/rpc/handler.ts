@@ -7,17 +7,22 @@ import type { UniversalServerRequest, UniversalServerResponse } from '@connectrp
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from '@connectrpc/connect-node';
 import type { Budget, Hold } from '../storage/async/budget.ts';
 import type { Caller } from '../storage/domain/caller.ts';
+import { StorageError } from '../storage/domain/errors.ts';
 import type { Logger } from '../storage/domain/logger.ts';
 import type { CallMeter } from './call.ts';
-import { type Arrived, arrivedKey, callerKey } from './caller-key.ts';
+import { type Arrived, arrivedKey, callerKey, refusalKey } from './caller-key.ts';
 import { closeWhenAnswered } from './close-when-answered.ts';
+import { toConnectError } from './errors.ts';
+import type { Gate } from './gate.ts';
 import { gzip } from './inflate.ts';
 import { callInterceptor } from './interceptor.ts';
 import type { CallMemory } from './memory.ts';
 import { type CallObserver, meterOf } from './observer.ts';
 import { packingOf } from './packing.ts';
 import { type BodyFormat, type MessageRules, RequestBody } from './request-body.ts';
+import { needOf } from './scopes.ts';
 import { addServices, MAX_MESSAGE_BYTES, messageRules, type ServiceOptions } from './services.ts';
+import { statusOf } from './status.ts';
 import { MAX_TIMEOUT_MS, timeoutMsOf } from './timeout.ts';
 import { isRead, unreadExplainer } from './unread-request.ts';
 
@@ -25,6 +30,7 @@ type UniversalHandler = ConnectRouter['handlers'][number];
 
 export interface HandlerOptions extends CallObserver {
   log: Logger;
+  gate: Gate;
   /** How long the request of an rpc without a request stream may take to arrive. */
   requestMs: number;
 }
@@ -76,10 +82,10 @@ function handlerOf(served: Served): Handler {
 }
 
 async function serve(
-  { handler, meter, rules, memory, log, requestMs }: Served,
+  { handler, meter, rules, memory, log, gate, requestMs }: Served,
   nodeRequest: NodeRequest,
   response: NodeResponse,
-  caller: Caller,
+  connected: Caller,
 ): Promise<void> {
   repairAuthority(nodeRequest);
   forgetEndlessDeadline(nodeRequest);
@@ -87,22 +93,41 @@ async function serve(
   if ('stream' in nodeRequest) closeWhenAnswered(nodeRequest.stream);
   const explain = unreadExplainer(handler.method, log, meter);
   const arrived: Arrived = { bytes: 0 };
-  const values = createContextValues().set(callerKey, caller).set(arrivedKey, arrived);
+  const { caller, refusal } = admit(gate, nodeRequest, connected, handler.method);
+  const values = createContextValues().set(callerKey, caller).set(arrivedKey, arrived).set(refusalKey, refusal);
   const request = universalRequestFromNodeRequest(nodeRequest, response, undefined, values);
   const { signal } = request;
   const turn = turnOf(handler, memory.atWork, caller, signal);
-  const body = new RequestBody(nodeRequest, formatOf(request.header), rules, {
-    caller,
-    memory,
-    signal,
-    arrived,
-    begin: turn.begin,
-  });
+  // The connection ends with the answer, since the request is not read; a client must not send another one into it.
+  if (refusal !== undefined && !('stream' in nodeRequest)) response.setHeader('connection', 'close');
+  const sender = { caller, memory, signal, arrived, begin: turn.begin };
+  const body = refusal ? unread(refusal) : new RequestBody(nodeRequest, formatOf(request.header), rules, sender);
   // Connect's GET has its message in the URL.
   if (request.method === 'GET') await turn.begin();
   const answer = await answered(handler, { ...request, body }, turn);
   if (!values.get(isRead)) explain(answer.trailer);
   await universalResponseToNodeResponse(answer, response);
+}
+
+/** Returns the caller under its name, or why it may not call. */
+function admit(
+  gate: Gate,
+  { headers }: NodeRequest,
+  caller: Caller,
+  method: DescMethod,
+): { caller: Caller; refusal?: StorageError } {
+  try {
+    return { caller: gate(headers, caller, needOf(method)) };
+  } catch (error) {
+    if (error instanceof StorageError) return { caller, refusal: error };
+    throw error;
+  }
+}
+
+/** In place of a request that is not read: connect reads one before it asks any interceptor. */
+function unread(refusal: StorageError): AsyncIterable<Uint8Array> {
+  const next = () => Promise.reject(toConnectError(statusOf(refusal)));
+  return { [Symbol.asyncIterator]: () => ({ next }) };
 }
 
 /** Ends the turn with the answer, or with its first part. */

@@ -3,7 +3,7 @@ import type { DescMethod } from '@bufbuild/protobuf';
 import type { Interceptor, StreamRequest, StreamResponse } from '@connectrpc/connect';
 import type { Logger } from '../storage/domain/logger.ts';
 import { type Call, type CallMeter, cancelled, type Messages, startCall } from './call.ts';
-import { callerKey, notesKey } from './caller-key.ts';
+import { callerKey, notesKey, refusalKey } from './caller-key.ts';
 import { connectStatusOf, foldReadError, toConnectError } from './errors.ts';
 import { isRead } from './unread-request.ts';
 
@@ -23,6 +23,8 @@ export function callInterceptor({ log, logsAccess, meters }: InterceptorOptions)
     contextValues.set(notesKey, call.notes);
     const { messages } = call.notes;
     try {
+      const refusal = contextValues.get(refusalKey);
+      if (refusal !== undefined) throw refusal;
       if (!request.stream) messages.received = 1;
       const response = await next(request.stream ? withFoldedErrors(request, messages) : request);
       if (response.stream) return { ...response, message: untilEnd(response.message, call) };

@@ -323,6 +323,7 @@ describe('mistakes', () => {
       expect(others).toEqual([]);
       expect(problem).toContain(`listen (--listen): ${address} can be reached from other machines`);
       expect(problem).toContain('insecure: true (--insecure, IMAGE_STORAGE_INSECURE=true)');
+      expect(problem).toContain('auth.tokensFile (IMAGE_STORAGE_AUTH_TOKENS_FILE=PATH; image-storage token new');
       expect(load({ flags: { listen, insecure: true } }).listen).toEqual(listen);
     },
   );

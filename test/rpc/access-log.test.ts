@@ -3,6 +3,7 @@ import { createClient } from '@connectrpc/connect';
 import { createConnectTransport } from '@connectrpc/connect-node';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Image, ImageStorage } from '../../gen/imagestorage/v1/image_storage_pb.ts';
+import { newToken, tokenLine } from '../../src/auth/tokens.ts';
 import { requestIdOf } from '../../src/rpc/request-id.ts';
 import type { Logger } from '../../src/storage/domain/logger.ts';
 import { all, saveAt, storageAt, upload } from '../support/grpc.ts';
@@ -99,6 +100,27 @@ it('a delete of several says how many there were', async () => {
   lines = [];
   await storageAt(daemon.address).delete({ filenames: [filename, other, '20240101_000000_a_aaaaaa.png'], provider });
   expect(await callsOf(1)).toEqual([{ method: 'Delete', images: 2, provider, ms, peer, requestId }]);
+});
+
+it('a line has the name of the token, and the address beside it', async () => {
+  const token = newToken();
+  await using locked = await runDaemon(
+    { IMAGE_STORAGE_AUTH_TOKENS: tokenLine('worker', token, ['read', 'write']) },
+    { log },
+  );
+  const headers = { authorization: `Bearer ${token}` };
+  const { image: saved } = await storageAt(locked.address).save(upload(bytes), { headers });
+  const { url, filename } = saved!;
+  await (await fetch(`http://${locked.address}${url}`, { headers })).arrayBuffer();
+  await all(
+    createClient(ImageStorage, createConnectTransport({ baseUrl: `http://${locked.address}`, httpVersion: '1.1' })).get(
+      { filename },
+      { headers },
+    ),
+  );
+  const about = { filename, bytes: bytes.length, provider, ms, peer, token: 'worker', requestId };
+  expect(await callsOf(3)).toEqual(['Save', 'GET image', 'Get'].map((method) => ({ method, ...about })));
+  expect(JSON.stringify(lines)).not.toContain(token);
 });
 
 it('log.access: false leaves them at debug', async () => {

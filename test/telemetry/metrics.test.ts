@@ -5,6 +5,7 @@ import { createClient } from '@connectrpc/connect';
 import { createConnectTransport } from '@connectrpc/connect-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ImageStorage } from '../../gen/imagestorage/v1/image_storage_pb.ts';
+import { newToken, tokenLine } from '../../src/auth/tokens.ts';
 import { parseExposition, type ScrapedFamily, sampleOf } from '../support/exposition.ts';
 import { all, header, outcomeOf, saveAt, storageAt, stream, upload } from '../support/grpc.ts';
 import { pngOf } from '../support/images.ts';
@@ -183,6 +184,18 @@ describe('the dashboard', () => {
     );
     expect(known).toEqual(names);
   });
+});
+
+it('a daemon with tokens asks for one on its own port, and none on opsListen', async () => {
+  const token = newToken();
+  await using locked = await runDaemon({
+    IMAGE_STORAGE_AUTH_TOKENS: tokenLine('prometheus', token, ['read']),
+    IMAGE_STORAGE_OPS_LISTEN: '127.0.0.1:0',
+  });
+  const url = `http://${locked.address}/metrics`;
+  expect((await fetch(url)).status).toBe(401);
+  expect((await fetch(url, { headers: { authorization: `Bearer ${token}` } })).status).toBe(200);
+  expect((await fetch(`http://${locked.opsAddresses[0]}/metrics`)).status).toBe(200);
 });
 
 it('a scrape of opsListen gets the same, and opsListen has no images', async () => {

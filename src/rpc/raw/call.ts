@@ -8,6 +8,7 @@ import type { Logger } from '../../storage/domain/logger.ts';
 import { type CallMeter, type CallNotes, cancelled, startCall } from '../call.ts';
 import { closeAnswered } from '../close-when-answered.ts';
 import { connectStatusOf, toConnectError } from '../errors.ts';
+import type { Gate } from '../gate.ts';
 import type { CallObserver } from '../observer.ts';
 import type { Status } from '../status.ts';
 
@@ -18,16 +19,19 @@ const OK: Readonly<OutgoingHttpHeaders> = { 'grpc-status': '0' };
 
 export interface RawOptions extends CallObserver {
   log: Logger;
+  gate: Gate;
   /** How long the request of an rpc without a request stream may take to arrive. */
   requestMs: number;
 }
 
-export interface CallSettings extends RawOptions {
+export interface CallSettings extends Omit<RawOptions, 'gate'> {
   method: DescMethod;
   meter: CallMeter | undefined;
   caller: Caller;
   /** Its header `x-request-id`. */
   requestId: string | string[] | undefined;
+  /** Returns the caller under its name; throws where it may not. */
+  admit(): Caller;
   /** How long the client waits. */
   timeoutMs: number | undefined;
 }
@@ -46,7 +50,7 @@ export interface RawCall {
 /** Answers a call: what `answer` writes, and the status of how it ends. */
 export function serveCall(
   stream: ServerHttp2Stream,
-  { log, logsAccess, method, meter, caller, requestId, requestMs, timeoutMs }: CallSettings,
+  { log, logsAccess, method, meter, caller, admit, requestId, requestMs, timeoutMs }: CallSettings,
   answer: (call: RawCall) => Promise<void>,
 ): void {
   const ended = new AbortController();
@@ -59,7 +63,12 @@ export function serveCall(
   const origin = { caller, requestId };
   const call = startCall({ log, method: method.name, meter, origin, logsAccess, signal, statusOf: connectStatusOf });
   const served = { stream, caller, notes: call.notes, requestMs, signal, isFinished: false };
-  answer(served)
+  const serve = async () => {
+    served.caller = admit();
+    origin.caller = served.caller;
+    await answer(served);
+  };
+  serve()
     .then(
       () => {
         isAnswered = true;

@@ -4,6 +4,7 @@ import type { DescMethod } from '@bufbuild/protobuf';
 import { ImageStorage } from '../../../gen/imagestorage/v1/image_storage_pb.ts';
 import type { Caller } from '../../storage/domain/caller.ts';
 import { meterOf } from '../observer.ts';
+import { needOf } from '../scopes.ts';
 import { messageRules, type ServiceOptions } from '../services.ts';
 import { MAX_TIMEOUT_MS, timeoutMsOf } from '../timeout.ts';
 import { type RawCall, type RawOptions, serveCall } from './call.ts';
@@ -18,6 +19,7 @@ export type RawHandler = (stream: ServerHttp2Stream, headers: IncomingHttpHeader
 /** Serves gRPC over HTTP/2 without compression. */
 export function createRawHandler(services: ServiceOptions, options: RawOptions): RawHandler {
   const { save, get } = ImageStorage.method;
+  const { gate, ...others } = options;
   const saveRules = messageRules(save, services);
   const getRules = messageRules(get, services);
   const serving = (method: DescMethod, answer: (call: RawCall) => Promise<void>) =>
@@ -32,7 +34,8 @@ export function createRawHandler(services: ServiceOptions, options: RawOptions):
     const { method, meter, answer } = served;
     const timeoutMs = timeoutMsOf(headers['grpc-timeout']);
     const requestId = headers['x-request-id'];
-    serveCall(stream, { ...options, caller, method, meter, requestId, timeoutMs }, answer);
+    const admit = () => gate(headers, caller, needOf(method));
+    serveCall(stream, { ...others, caller, admit, method, meter, requestId, timeoutMs }, answer);
     return true;
   };
 }

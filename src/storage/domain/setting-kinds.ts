@@ -23,6 +23,9 @@ export function isPlain(value: string): boolean {
 export const folder = () =>
   text().refine((path) => !/^~(\/|$)/.test(path), 'must be written out: only a shell knows what ~ means');
 
+/** The path of a file; empty: none. */
+export const file = () => folder().or(z.literal('')).default('');
+
 /** Text that is never displayed. */
 export const secret = (description: string) => text().optional().meta({ description, writeOnly: true });
 
