@@ -19,7 +19,7 @@ const HEAD = `# yaml-language-server: $schema=image-storage.schema.json
 const INDENT = '  ';
 const LINE_WIDTH = 120;
 
-const { defaultProvider, providers, limits, retention, log, ...others } = settings.shape;
+const { defaultProvider, providers, limits, auth, tls, http, retention, log, ...others } = settings.shape;
 const lines = [
   HEAD,
   ...comment(described(defaultProvider)),
@@ -30,7 +30,10 @@ const lines = [
   ...PROVIDER_TYPES.filter(({ isConfigurable }) => isConfigurable !== false).flatMap(providerLines),
   '',
   ...Object.entries(others).flatMap(([key, schema]) => example(key, schema)),
+  ...nested('auth', shapeOf(auth)!),
+  ...nested('tls', shapeOf(tls)!),
   ...nested('limits', shapeOf(limits)!),
+  ...nested('http', shapeOf(http)!),
   '',
   ...comment(described(retention)),
   ...['retention:', ...indented(['drafts:', ...indented(policyLines())])].map(commented),
@@ -50,7 +53,9 @@ function policyLines(): string[] {
 }
 
 function nested(name: string, shape: z.ZodRawShape): string[] {
-  return ['', `${name}:`, ...indented(Object.entries(shape).flatMap(([key, schema]) => example(key, schema)))];
+  const body = Object.entries(shape).flatMap(([key, schema]) => example(key, schema));
+  const isCommented = body.every((line) => line.startsWith('#'));
+  return ['', isCommented ? commented(`${name}:`) : `${name}:`, ...indented(body)];
 }
 
 /** Returns the lines of one setting; `type` is that of its provider. */

@@ -1,4 +1,4 @@
-/** The addresses of daemons: `host:port`, `[v6]:port` and `unix:PATH`. */
+/** The addresses of daemons: `host:port`, `[v6]:port` and `unix:PATH`, and for clients `https://host`. */
 import { isIPv4 } from 'node:net';
 
 /** The default address of the daemon and of its clients. */
@@ -18,6 +18,22 @@ export function parseAddress(text: string): Address | undefined {
   const host = match?.[1] ?? match?.[2];
   const port = Number(match?.[3]);
   return host === undefined || port > 65_535 ? undefined : { host, port };
+}
+
+/** Where a client finds a daemon. */
+export interface Target {
+  /** `host:port`, `[v6]:port` or `unix:PATH` */
+  address: string;
+  isTls: boolean;
+}
+
+export const TARGET_FORMS = `${ADDRESS_FORMS}, or https://host:port for TLS`;
+
+/** Returns where to connect, or undefined for any other text. */
+export function parseTarget(text: string): Target | undefined {
+  const [, host, port = ':443'] = /^https:\/\/(\[[\da-f:.]+\]|[\w.-]+)(:\d{1,5})?\/?$/i.exec(text) ?? [];
+  const address = host === undefined ? text : host + port;
+  return parseAddress(address) && { address, isTls: host !== undefined };
 }
 
 export function formatAddress(address: Address): string {

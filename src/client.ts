@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { status } from '@grpc/grpc-js';
 import { Health, HealthCheckResponse_ServingStatus } from '../gen/health/v1/health_pb.ts';
 import { ImageStorage } from '../gen/imagestorage/v1/image_storage_pb.ts';
-import { ADDRESS_FORMS, DEFAULT_ADDRESS, parseAddress } from './address.ts';
+import { DEFAULT_ADDRESS } from './address.ts';
 import {
   cleanupFrom,
   cleanupRequest,
@@ -14,6 +14,7 @@ import {
   totalsFrom,
   totalsRequest,
 } from './client/convert.ts';
+import { endpointOf } from './client/endpoint.ts';
 import { ImageStorageError } from './client/errors.ts';
 import { readBatches } from './client/lists.ts';
 import { copy, verify } from './client/maintenance.ts';
@@ -122,11 +123,14 @@ export interface ImageStorageClient {
 }
 
 /**
- * Returns a client of the daemon at `host:port`, `[v6]:port` or `unix:PATH`; unset or empty means the variable
- * IMAGE_STORAGE_ADDRESS, else 127.0.0.1:50051. Connects on the first call. Throws a TypeError for an invalid address.
+ * Returns a client of the daemon at `host:port`, `[v6]:port`, `unix:PATH` or, with TLS, `https://host:port`; unset or
+ * empty means the variable IMAGE_STORAGE_ADDRESS, else 127.0.0.1:50051. Connects on the first call. Throws a TypeError
+ * for an invalid address, an ImageStorageError with TOKEN_IN_PLAINTEXT for a token that would cross the network without
+ * TLS, and the error of the file system for a file of a token or of certificates that cannot be read.
  */
 export function connect(address?: string, options: ConnectOptions = {}): ImageStorageClient {
-  const transport = openTransport(targetOf(address), options);
+  const endpoint = endpointOf(address || process.env.IMAGE_STORAGE_ADDRESS || DEFAULT_ADDRESS, options, process.env);
+  const transport = openTransport(endpoint);
   const retry = (limits: CallLimits) => createBackoff(options, limits.deadline, limits.signal);
   const limitsOf = ({ signal }: CallOptions, defaultMs = DEFAULT_DEADLINE_MS): CallLimits => {
     const deadlineMs = options.deadlineMs ?? defaultMs;
@@ -224,12 +228,6 @@ export function connect(address?: string, options: ConnectOptions = {}): ImageSt
 
     close: () => transport.close(),
   };
-}
-
-function targetOf(address?: string): string {
-  const target = address || process.env.IMAGE_STORAGE_ADDRESS || DEFAULT_ADDRESS;
-  if (parseAddress(target)) return target;
-  throw new TypeError(`"${target}" is no address: ${ADDRESS_FORMS}`);
 }
 
 /** Yields the image, then its bytes, over as many calls as needed. */

@@ -1,6 +1,7 @@
 /** The configuration: flags over variables over a YAML file over defaults, checked as a whole. The only reader of the environment. */
+import { resolve } from 'node:path';
 import type * as z from 'zod';
-import { ADDRESS_FORMS, DEFAULT_ADDRESS, isLocalAddress, parseAddress } from './address.ts';
+import { DEFAULT_ADDRESS, isLocalAddress, parseAddress, parseTarget, TARGET_FORMS } from './address.ts';
 import { type EffectiveSetting, effectiveSettings } from './config/effective.ts';
 import {
   type Environment,
@@ -62,8 +63,8 @@ export function folderOfCaller(env: Environment = processEnvironment()): string 
 /** Returns the default address of clients. Throws a ConfigError where IMAGE_STORAGE_ADDRESS is not an address. */
 export function clientAddress(env: Environment = processEnvironment()): string {
   const address = env.IMAGE_STORAGE_ADDRESS || DEFAULT_ADDRESS;
-  if (parseAddress(address)) return address;
-  throw new ConfigError([`IMAGE_STORAGE_ADDRESS: "${address}" is no address: ${ADDRESS_FORMS}`]);
+  if (parseTarget(address)) return address;
+  throw new ConfigError([`IMAGE_STORAGE_ADDRESS: "${address}" is no address: ${TARGET_FORMS}`]);
 }
 
 /**
@@ -173,6 +174,7 @@ function crossCheck(raw: Raw, given: Given): string[] {
   if (typeof defaultProvider === 'string') {
     problems.push(...problemsOf(() => defaultProviderOf(defaultProvider, Object.keys(providers)), given));
   }
+  problems.push(...tlsProblems(raw, given));
   for (const address of exposedAddresses(raw)) problems.push(problemAt('listen', `${address} ${EXPOSED}`, given));
   return problems;
 }
@@ -180,10 +182,25 @@ function crossCheck(raw: Raw, given: Given): string[] {
 const REFUSED_ALIAS = 'project is another name of local: use providers.local';
 const EXPOSED =
   'can be reached from other machines, and nobody is asked who they are: ' +
+  'name a file of tokens by auth.tokensFile (IMAGE_STORAGE_AUTH_TOKENS_FILE=PATH; image-storage token new prints its lines), ' +
   'listen on 127.0.0.1 or unix:PATH, or allow it by insecure: true (--insecure, IMAGE_STORAGE_INSECURE=true)';
 
-/** Returns the addresses that other machines can reach, unless `insecure` allows them; none where either is invalid. */
+/** Returns what does not go together in the settings of TLS. */
+function tlsProblems(raw: Raw, given: Given): string[] {
+  const { cert, key, clientCa } = { ...(raw.tls as Lock) };
+  const problems: string[] = [];
+  if (cert && !key) problems.push(problemAt('tls.key', 'must be set, for tls.cert', given));
+  if (key && !cert) problems.push(problemAt('tls.cert', 'must be set, for tls.key', given));
+  if (clientCa && !cert && !key) problems.push(problemAt('tls.cert', 'must be set, for tls.clientCa', given));
+  return problems;
+}
+
+type Lock = Partial<Record<string, unknown>> | undefined;
+
+/** Returns the addresses that other machines can reach, unless `insecure`, tokens or a client CA allow them; none where either is invalid. */
 function exposedAddresses(raw: Raw): string[] {
+  const { tokens, tokensFile, clientCa } = { ...(raw.auth as Lock), ...(raw.tls as Lock) };
+  if (tokens || tokensFile || clientCa) return [];
   const insecure = settings.shape.insecure.safeParse(raw.insecure);
   if (!insecure.success || insecure.data) return [];
   const addresses = settings.shape.listen.safeParse(raw.listen).data ?? [];
@@ -195,5 +212,12 @@ function withAbsolutePaths(config: Config, cwd: string): Config {
     name,
     withAbsoluteFolder(provider, cwd),
   ]);
-  return { ...config, providers: Object.fromEntries(providers) };
+  const auth = { ...config.auth, tokensFile: absolute(config.auth.tokensFile, cwd) };
+  const { cert, key, clientCa } = config.tls;
+  const files = { cert: absolute(cert, cwd), key: absolute(key, cwd), clientCa: absolute(clientCa, cwd) };
+  return { ...config, auth, tls: { ...config.tls, ...files }, providers: Object.fromEntries(providers) };
+}
+
+function absolute(path: string, cwd: string): string {
+  return path === '' ? '' : resolve(cwd, path);
 }

@@ -1,19 +1,32 @@
 /** The composition root: storage, services and listeners of one daemon, from its configuration to its end. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isLocalAddress, parseAddress } from './address.ts';
+import type { TlsIdentity } from './auth/tls.ts';
 import type { Config } from './config.ts';
 import { collectDuring, collectWhenIdle } from './daemon/idle-memory.ts';
+import { type Lock, openLock } from './daemon/lock.ts';
 import { warnOfFewFiles } from './daemon/open-files.ts';
 import { EXIT } from './exit-codes.ts';
-import { type Listener, openListener } from './http/listener.ts';
-import { createRouter } from './http/router.ts';
+import { admitAnybody, createAuthorize } from './http/authorize.ts';
+import { answerNothing } from './http/errors.ts';
+import { healthRoute, isHealthPath } from './http/health.ts';
+import { checkHosts } from './http/hosts.ts';
+import { imageApi } from './http/image-api.ts';
+import { imageRoute } from './http/images.ts';
+import { type Listener, type ListenerOptions, openListener } from './http/listener.ts';
+import { metricsRoute, type Scrape } from './http/metrics.ts';
+import { checkOrigins } from './http/origins.ts';
+import { createPlainRoutes } from './http/plain-routes.ts';
+import { createRouter, type Target } from './http/router.ts';
+import { createGate, type Gate, isKnownTo } from './rpc/gate.ts';
 import { createHandlers } from './rpc/handler.ts';
+import { isHealthCall } from './rpc/health.ts';
 import { createCallMemory } from './rpc/memory.ts';
-import { createRawHandler } from './rpc/raw/handler.ts';
+import { createRawHandler, type RawHandler } from './rpc/raw/handler.ts';
 import type { ServiceOptions } from './rpc/services.ts';
 import type { Logger } from './storage/domain/logger.ts';
 import { createStorage } from './storage/index.ts';
-import type { Storage } from './storage/types.ts';
+import { createMetrics, type Metrics } from './telemetry/metrics.ts';
 
 /** The grace for operations that still run after the drain; their callers have left. */
 const CLOSE_GRACE_MS = 2_000;
@@ -21,6 +34,8 @@ const CLOSE_GRACE_MS = 2_000;
 export interface Daemon {
   /** `host:port`, `[v6]:port` or `unix:PATH`, with the actual port. */
   readonly addresses: readonly string[];
+  /** The same of `opsListen`. */
+  readonly opsAddresses: readonly string[];
   /**
    * Says NOT_SERVING and still accepts for `shutdownDelaySeconds`. Then stops accepting, lets calls finish within the
    * grace, cuts the rest, and closes the storage. Idempotent.
@@ -48,49 +63,85 @@ export async function startDaemon(config: Config, log: Logger, options: DaemonOp
     options.onFatal?.(EXIT.IO);
   };
   warnOfFewFiles(config, log);
+  let renew: (identity: TlsIdentity) => void = () => undefined;
+  const lock = await openLock(config, log, (identity) => renew(identity));
   const { onNewStore } = options;
-  const dependencies = { log, onFatal, onNewStore, closeGraceMs: CLOSE_GRACE_MS };
-  const storage = await collectDuring(createStorage(config, dependencies));
-  let listener: Listener;
+  const metrics = createMetrics();
+  const { meterOfProvider: meterOf } = metrics;
+  const dependencies = { log, onFatal, onNewStore, closeGraceMs: CLOSE_GRACE_MS, meterOf };
+  const storage = await collectDuring(createStorage(config, dependencies)).catch((error) => {
+    lock.close();
+    throw error;
+  });
+  let listeners: Listeners;
   try {
-    listener = await listen(config, log, storage, { leaving: leaving.signal, shutdown: shutdown.signal }, options.raw);
+    const signals = { leaving: leaving.signal, shutdown: shutdown.signal };
+    const given = { storage, lock, metrics, ...signals };
+    listeners = await listen(config, log, createParts(config, log, given, options.raw));
   } catch (error) {
+    lock.close();
     await storage.close();
     throw error;
   }
-  log.info({ addresses: listener.addresses }, 'listening');
+  const { main, ops } = listeners;
+  const { addresses } = main;
+  renew = main.renew;
+  log.info({ addresses, ...(ops && { opsAddresses: ops.addresses }) }, 'listening');
   collectWhenIdle(shutdown.signal);
   const close = async () => {
     leaving.abort();
     if (config.shutdownDelaySeconds > 0) await sleep(config.shutdownDelaySeconds * 1000);
     shutdown.abort();
-    await listener.close(config.shutdownGraceSeconds * 1000);
+    await main.close(config.shutdownGraceSeconds * 1000);
+    await ops?.close(0);
+    lock.close();
     await storage.close();
     log.info({}, 'closed');
   };
   let closed: Promise<void> | undefined;
-  return { addresses: listener.addresses, close: () => (closed ??= close()) };
+  return { addresses, opsAddresses: ops?.addresses ?? [], close: () => (closed ??= close()) };
 }
 
-function listen(
-  config: Config,
-  log: Logger,
-  storage: Storage,
-  signals: Pick<ServiceOptions, 'leaving' | 'shutdown'>,
-  raw = true,
-): Promise<Listener> {
-  const { limits, defaultProvider } = config;
-  const addresses = config.listen.map((address) => parseAddress(address)!);
+/** The listener of every protocol, and that of probes, which answers as long as any call runs. */
+interface Listeners {
+  main: Listener;
+  ops: Listener | undefined;
+}
+
+async function listen(config: Config, log: Logger, parts: Parts): Promise<Listeners> {
+  const ops = config.opsListen.length === 0 ? undefined : await openListener(opsOptions(config, log, parts));
+  try {
+    return { main: await openListener(mainOptions(config, log, parts)), ops };
+  } catch (error) {
+    await ops?.close(0);
+    throw error;
+  }
+}
+
+/** What the listeners serve. */
+interface Parts {
+  services: ServiceOptions;
+  lock: Lock;
+  gate: Gate;
+  rpcs: ReturnType<typeof createHandlers>;
+  raw: RawHandler | undefined;
+  scrape: Scrape;
+  metrics: Metrics;
+}
+
+type Given = Pick<ServiceOptions, 'storage' | 'leaving' | 'shutdown'> & Pick<Parts, 'lock' | 'metrics'>;
+
+function createParts(config: Config, log: Logger, { lock, metrics, ...given }: Given, raw = true): Parts {
+  const { limits, defaultProvider, maxMetadataBytes } = { ...config, ...config.limits };
   const firstMessageMs = limits.firstMessageSeconds * 1000;
   const services = {
-    storage,
     // Less than a first message may take: a call that waits for memory is told so before it counts as silent.
     memory: createCallMemory(firstMessageMs * 0.9),
     defaultProvider,
-    // A daemon that other machines reach does not describe itself to them.
-    reflection: addresses.every(isLocalAddress),
-    ...signals,
-    maxMetadataBytes: limits.maxMetadataBytes,
+    // A daemon that other machines reach does not describe itself to whoever is not asked for a token.
+    reflection: lock.access.isLocked || config.listen.every((address) => isLocalAddress(parseAddress(address)!)),
+    ...given,
+    maxMetadataBytes,
     save: {
       maxChunkBytes: limits.maxChunkBytes,
       firstMessageMs,
@@ -98,17 +149,71 @@ function listen(
       saveMs: limits.saveSeconds * 1000,
     },
   };
-  const handling = { log, requestMs: firstMessageMs };
-  const rpcs = createHandlers(services, handling);
-  return openListener({
-    addresses,
-    socketMode: Number.parseInt(config.socketMode, 8),
-    maxStreams: limits.maxStreams,
-    maxConnections: limits.maxConnections,
-    receiveBufferBytes: limits.receiveBufferBytes,
-    prefaceMs: firstMessageMs,
-    log,
-    onStream: raw ? createRawHandler(services, handling) : undefined,
-    onRequest: createRouter([({ path }) => rpcs.get(path)]),
+  const gate = createGate(lock.access);
+  const observer = { logsAccess: config.log.access, meterOf: metrics.meterOfMethod };
+  const handling = { log, gate, requestMs: firstMessageMs, ...observer };
+  return {
+    services,
+    lock,
+    gate,
+    rpcs: createHandlers(services, handling),
+    raw: raw ? createRawHandler(services, handling) : undefined,
+    scrape: metrics.createScrape(given.storage),
+    metrics,
+  };
+}
+
+function mainOptions(config: Config, log: Logger, parts: Parts): ListenerOptions {
+  const { services, lock, gate, rpcs, raw, scrape, metrics } = parts;
+  const { publicUrl, http } = config;
+  const router = createRouter(
+    [
+      ({ path }) => rpcs.get(path),
+      healthRoute(services),
+      createPlainRoutes({
+        routes: [
+          imageRoute({ ...services, maxAgeSeconds: http.cacheMaxAge }),
+          ...imageApi(services),
+          metricsRoute(scrape),
+        ],
+        prefix: publicUrl === '' ? '' : new URL(publicUrl).pathname.replace(/\/$/, ''),
+        authorize: createAuthorize(gate),
+        log,
+        logsAccess: config.log.access,
+        meterOf: metrics.meterOfRoute,
+      }),
+    ],
+    answerNothing,
+  );
+  const guarded = checkHosts(checkOrigins(router, publicUrl), {
+    ...http,
+    publicUrl,
+    isOpen: isHealthPath,
+    isKnown: ({ headers }, caller) => isKnownTo(lock.access, headers, caller),
   });
+  const tls = lock.tls?.current;
+  return { ...listenerOptions(config, log, config.listen), tls, onStream: raw, onRequest: guarded };
+}
+
+/** Nothing but health and metrics, for anybody. */
+function opsOptions(config: Config, log: Logger, { services, rpcs, scrape }: Parts): ListenerOptions {
+  const routes = [
+    healthRoute(services),
+    ({ path }: Target) => (isHealthCall(path) ? rpcs.get(path) : undefined),
+    createPlainRoutes({ routes: [metricsRoute(scrape)], prefix: '', authorize: admitAnybody, log }),
+  ];
+  return { ...listenerOptions(config, log, config.opsListen), onRequest: createRouter(routes, answerNothing) };
+}
+
+function listenerOptions(config: Config, log: Logger, addresses: string[]): Omit<ListenerOptions, 'onRequest'> {
+  const { maxStreams, maxConnections, receiveBufferBytes, firstMessageSeconds } = config.limits;
+  return {
+    addresses: addresses.map((address) => parseAddress(address)!),
+    socketMode: Number.parseInt(config.socketMode, 8),
+    maxStreams,
+    maxConnections,
+    receiveBufferBytes,
+    prefaceMs: firstMessageSeconds * 1000,
+    log,
+  };
 }

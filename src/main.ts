@@ -19,6 +19,7 @@ import { registerServe } from './cli/serve.ts';
 import { registerStats } from './cli/stats.ts';
 import { registerTag } from './cli/tag.ts';
 import { escapeText } from './cli/terminal/text.ts';
+import { registerToken } from './cli/token.ts';
 import { registerTrash } from './cli/trash.ts';
 import { registerVerify } from './cli/verify.ts';
 import { ConfigError, folderOfCaller, processEnvironment } from './config.ts';
@@ -66,6 +67,7 @@ function createProgram(): Command {
   registerDoctor(program);
   registerHealth(program);
   registerMcp(program);
+  registerToken(program);
   registerConfig(program);
   return program;
 }

@@ -22,15 +22,17 @@ interface Rule {
 /** Each part of `src/`, and the parts it may import besides itself. */
 const MAY_IMPORT: Record<string, string[]> = {
   main: ['cli', 'config', 'exit-codes', 'storage'],
-  cli: ['daemon', 'client', 'mcp', 'config', 'logging', 'address', 'exit-codes', 'storage'],
+  cli: ['daemon', 'client', 'mcp', 'auth', 'config', 'logging', 'address', 'exit-codes', 'storage'],
   mcp: ['client'],
-  daemon: ['config', 'rpc', 'http', 'storage', 'address', 'exit-codes'],
-  config: ['storage', 'address'],
+  daemon: ['config', 'rpc', 'http', 'auth', 'telemetry', 'storage', 'address', 'exit-codes'],
+  config: ['auth', 'storage', 'address'],
   logging: ['config'],
   'exit-codes': [],
   address: [],
-  rpc: ['storage'],
-  http: ['storage', 'address'],
+  auth: [],
+  rpc: ['auth', 'storage'],
+  http: ['rpc', 'auth', 'storage', 'address'],
+  telemetry: ['rpc', 'storage'],
   client: ['address'],
   storage: [],
 };
@@ -63,7 +65,7 @@ const ROOM_MAY_IMPORT: Record<string, string[]> = {
 };
 
 const ENTRIES = ['src/main.ts', 'src/daemon.ts', 'src/client.ts', 'src/storage/index.ts'];
-const HEAVY = /^(@aws-sdk\/|@smithy\/|@modelcontextprotocol\/|pg$|sharp$)/;
+const HEAVY = /^(@aws-sdk\/|@prometheus-io\/|@smithy\/|@modelcontextprotocol\/|pg$|sharp$)/;
 
 const rules: Rule[] = [
   {

@@ -15,7 +15,7 @@ const START_MS = 20_000;
 export interface Peer {
   name: string;
   /** How the client speaks to it. */
-  target: 'is' | 'bytestream' | 's3' | 'tus' | 'file';
+  target: 'is' | 'http' | 'bytestream' | 's3' | 'tus' | 'file';
   /** What it does not do that the daemon does. */
   lacks: string;
   /** The command that serves the folder on the port; undefined: the client does the work itself. */
@@ -36,6 +36,14 @@ export function peersOf({ bazelRemote, versitygw, tusd, tusModules }: Tools): Pe
       name: 'ImageStorage',
       target: 'is',
       lacks: '–',
+      command: (folder, port) => ({
+        args: [process.execPath, DAEMON, 'serve', '--listen', `127.0.0.1:${port}`, '--base-path', folder],
+      }),
+    },
+    {
+      name: 'ImageStorage, HTTP',
+      target: 'http',
+      lacks: 'gRPC: it saves by a form, and reads the url of the answer',
       command: (folder, port) => ({
         args: [process.execPath, DAEMON, 'serve', '--listen', `127.0.0.1:${port}`, '--base-path', folder],
       }),

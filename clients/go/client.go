@@ -34,14 +34,15 @@ type Client struct {
 	settings   settings
 }
 
-// Dial returns a client of the daemon at host:port, [v6]:port or unix:PATH; empty means the variable
-// IMAGE_STORAGE_ADDRESS, else 127.0.0.1:50051. It fails only for an invalid address; the first call connects.
+// Dial returns a client of the daemon at host:port, [v6]:port, unix:PATH or, with TLS, https://host:port; empty means the
+// variable IMAGE_STORAGE_ADDRESS, else 127.0.0.1:50051. It fails for an invalid address, for a file of a variable that
+// cannot be read, and with TOKEN_IN_PLAINTEXT; the first call connects.
 func Dial(address string, opts ...DialOption) (*Client, error) {
 	settings := settings{retries: defaultRetries}
 	for _, option := range opts {
 		option(&settings)
 	}
-	target, err := targetOf(address)
+	target, settings, err := settings.secured(targetOf(address))
 	if err != nil {
 		return nil, err
 	}

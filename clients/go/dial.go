@@ -3,7 +3,6 @@
 package imagestorage
 
 import (
-	"context"
 	"crypto/tls"
 	"fmt"
 	"net"
@@ -25,21 +24,33 @@ const defaultAddress = "127.0.0.1:50051"
 type DialOption func(*settings)
 
 type settings struct {
-	token   string
-	tls     credentials.TransportCredentials
-	retries int
-	timeout *time.Duration
-	onRetry func(err *Error, delay time.Duration)
+	// Unset: that of the variables.
+	token               *string
+	allowPlaintextToken bool
+	tls                 *tls.Config
+	retries             int
+	timeout             *time.Duration
+	onRetry             func(err *Error, delay time.Duration)
 }
 
-// WithToken sends a bearer token with every call; unencrypted without TLS.
+// WithToken sends a bearer token with every call; empty: none. Default: the variable IMAGE_STORAGE_TOKEN, else what the
+// file has that IMAGE_STORAGE_TOKEN_FILE names.
 func WithToken(token string) DialOption {
-	return func(s *settings) { s.token = token }
+	return func(s *settings) { s.token = &token }
 }
 
-// WithTLS encrypts the connection; nil trusts the system's roots.
+// WithPlaintextTokenAllowed lets the token go to another machine without TLS, where whoever is between can take it.
+func WithPlaintextTokenAllowed() DialOption {
+	return func(s *settings) { s.allowPlaintextToken = true }
+}
+
+// WithTLS encrypts the connection, as does an address with https://. Without RootCAs, and for nil, it trusts the roots in
+// the file that the variable IMAGE_STORAGE_CA_FILE names, else the system's.
 func WithTLS(config *tls.Config) DialOption {
-	return func(s *settings) { s.tls = credentials.NewTLS(config) }
+	if config == nil {
+		config = &tls.Config{}
+	}
+	return func(s *settings) { s.tls = config }
 }
 
 // WithRetries sets the most retries of a call; 0 means none. Default: 6, over 3 to 6 seconds where no daemon is found.
@@ -60,9 +71,9 @@ func WithOnRetry(onRetry func(err *Error, delay time.Duration)) DialOption {
 }
 
 func (s settings) grpcOptions() []grpc.DialOption {
-	transport := s.tls
-	if transport == nil {
-		transport = insecure.NewCredentials()
+	transport := insecure.NewCredentials()
+	if s.tls != nil {
+		transport = credentials.NewTLS(s.tls)
 	}
 	options := []grpc.DialOption{
 		grpc.WithTransportCredentials(transport),
@@ -79,23 +90,21 @@ func (s settings) grpcOptions() []grpc.DialOption {
 		// The proxy of the environment must not apply to a daemon on the generator's machine.
 		grpc.WithNoProxy(),
 	}
-	if s.token != "" {
-		options = append(options, grpc.WithPerRPCCredentials(bearer(s.token)))
-	}
-	return options
+	return append(options, s.tokenOptions()...)
 }
 
-func targetOf(address string) (string, error) {
+func targetOf(address string) string {
 	if address == "" {
 		address = os.Getenv("IMAGE_STORAGE_ADDRESS")
 	}
 	if address == "" {
 		address = defaultAddress
 	}
-	if !isSocket(address) && !isHostAndPort(address) {
-		return "", fmt.Errorf("imagestorage: %q is no address; give host:port, [v6]:port or unix:PATH", address)
-	}
-	return address, nil
+	return address
+}
+
+func noAddress(address string) error {
+	return fmt.Errorf("imagestorage: %q is no address; give host:port, [v6]:port, unix:PATH, or https://host:port for TLS", address)
 }
 
 func isSocket(address string) bool {
@@ -113,12 +122,3 @@ func isHostAndPort(address string) bool {
 	_, err = strconv.ParseUint(port, 10, 16)
 	return err == nil
 }
-
-type bearer string
-
-func (b bearer) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
-	return map[string]string{"authorization": "Bearer " + string(b)}, nil
-}
-
-// Daemons on the same machine, or behind a proxy that terminates TLS, accept tokens, too.
-func (b bearer) RequireTransportSecurity() bool { return false }

@@ -27,7 +27,8 @@ export function registerMcp(program: Command): void {
   withAddress(command);
 }
 
-async function mcp({ address = clientAddress(), allowDir, readOnly }: McpFlags, version: string): Promise<void> {
+async function mcp({ allowDir, readOnly, ...connection }: McpFlags, version: string): Promise<void> {
+  const { address = clientAddress() } = connection;
   const folder = allowDir === undefined ? undefined : await realFolder(allowDir);
   // Loaded here, so that no other command waits for it.
   const { serveMcp } = await import('../mcp/server.ts');
@@ -36,7 +37,7 @@ async function mcp({ address = clientAddress(), allowDir, readOnly }: McpFlags, 
     return EXIT.OK;
   };
   // Keeps the client's default retries: an assistant can wait until a daemon has restarted.
-  await withClient({ address }, serve, {});
+  await withClient({ ...connection, address }, serve, {});
 }
 
 async function realFolder(path: string): Promise<string> {

@@ -20,8 +20,8 @@ import {
   type ServiceError,
   status,
 } from '@grpc/grpc-js';
+import type { Endpoint } from './endpoint.ts';
 import { errorFromStatus, ImageStorageError } from './errors.ts';
-import type { ConnectOptions } from './types.ts';
 
 export interface CallLimits {
   /** ms since 1970, or Infinity. */
@@ -76,7 +76,7 @@ const CHANNEL_OPTIONS = {
 };
 
 /** Returns a transport to `host:port` or `unix:PATH`, which connects on the first call. */
-export function openTransport(address: string, { token, tls }: Pick<ConnectOptions, 'token' | 'tls'>): Transport {
+export function openTransport({ address, token, tls }: Endpoint): Transport {
   const client = new Client(address, channelCredentials(tls), CHANNEL_OPTIONS);
   const target = client.getChannel().getTarget();
   let closed = false;
@@ -159,9 +159,9 @@ export function openTransport(address: string, { token, tls }: Pick<ConnectOptio
   };
 }
 
-function channelCredentials(tls: ConnectOptions['tls']): ChannelCredentials {
-  if (!tls) return credentials.createInsecure();
-  return credentials.createFromSecureContext(createSecureContext(tls === true ? {} : tls));
+function channelCredentials(tls: Endpoint['tls']): ChannelCredentials {
+  if (tls === undefined) return credentials.createInsecure();
+  return credentials.createFromSecureContext(createSecureContext(tls));
 }
 
 function codec<I extends DescMessage, O extends DescMessage>(method: {

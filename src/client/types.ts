@@ -364,13 +364,23 @@ export interface PolicyStats {
 }
 
 export interface ConnectOptions {
-  /** Sent as `authorization: Bearer` with every call; unencrypted without TLS. */
+  /**
+   * Sent as `authorization: Bearer` with every call. Default: the variable IMAGE_STORAGE_TOKEN, else what the file has
+   * that IMAGE_STORAGE_TOKEN_FILE names; empty: none.
+   */
   token?: string;
+  /** Whether the token may go to another machine without TLS, where whoever is between can take it. Default: false. */
+  allowPlaintextToken?: boolean;
   /**
    * True trusts Node's default root certificates; for others, or a client certificate: `ca`, `cert`, `key` as in
-   * `node:tls`. Default: false.
+   * `node:tls`. Default: true for an address with `https://`, else false.
    */
   tls?: boolean | SecureContextOptions;
+  /**
+   * A file with the certificates, in PEM, of those whose signature counts for the daemon's; given here, TLS is used.
+   * Default: the variable IMAGE_STORAGE_CA_FILE.
+   */
+  caFile?: string;
   /**
    * The most retries of a call; 0 means none. Default: 6, over 3 to 6 seconds where no daemon is found. Progress of a
    * list or a get starts the count again.

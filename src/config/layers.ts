@@ -57,8 +57,14 @@ const PREFIX = 'IMAGE_STORAGE_';
 const FILE_SUFFIX = '_FILE';
 const MAX_VALUE_BYTES = 64 * 1024;
 const MAX_FILE_BYTES = 1024 * 1024;
-/** Variables that name the YAML file, and the daemon for clients. */
-const NOT_SETTINGS = new Set(['IMAGE_STORAGE_CONFIG', 'IMAGE_STORAGE_ADDRESS']);
+/** Variables that name the YAML file, and those of clients: the daemon, how it is trusted, and their token. */
+const NOT_SETTINGS = new Set([
+  'IMAGE_STORAGE_CONFIG',
+  'IMAGE_STORAGE_ADDRESS',
+  'IMAGE_STORAGE_TOKEN',
+  'IMAGE_STORAGE_TOKEN_FILE',
+  'IMAGE_STORAGE_CA_FILE',
+]);
 /** Variables that Kubernetes sets for a Service whose name begins with image-storage. */
 const KUBERNETES = /^IMAGE_STORAGE_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)$/;
 

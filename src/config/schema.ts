@@ -1,14 +1,19 @@
 /** Every setting: its name, type, bounds, default and meaning. */
 import * as z from 'zod';
 import { ADDRESS_FORMS, DEFAULT_ADDRESS, parseAddress } from '../address.ts';
+import { SCOPES } from '../auth/scope.ts';
+import { parseTokens, TokensError } from '../auth/tokens.ts';
 import { type AnyProviderConfig, DEFAULT_LIMITS, type PolicySettings } from '../storage/domain/config.ts';
 import { policySettings } from '../storage/domain/policy.ts';
 import {
   byteSize,
   count,
+  file,
+  hostName,
   httpUrl,
   isPlain,
   list,
+  maxAge,
   mode,
   NOT_PLAIN,
   seconds,
@@ -32,6 +37,8 @@ const listenAddress = z
     },
   })
   .refine(hasRoom, `the path of a Unix socket must have at most ${MAX_SOCKET_PATH_BYTES} bytes`);
+
+const addresses = () => list().pipe(z.array(listenAddress).refine(areDistinct, 'must not name an address twice'));
 
 function hasRoom(text: string): boolean {
   const address = parseAddress(text)!;
@@ -100,7 +107,71 @@ const log = z.strictObject({
     .enum(['auto', 'json', 'pretty'])
     .default('auto')
     .describe('JSON lines, or readable ones; auto is readable on a terminal. Default: auto.'),
+  access: yesOrNo()
+    .default(true)
+    .describe('Whether each save, get and delete has a line at level info. Default: true.'),
 });
+
+const http = z.strictObject({
+  allowedHosts: list()
+    .pipe(z.array(hostName()))
+    .default([])
+    .describe(
+      'Names under which the daemon is reached over HTTP, beside localhost, addresses, the name of the machine and that of publicUrl. Default: none.',
+    )
+    .meta({ examples: [['images.internal']] }),
+  cacheMaxAge: maxAge()
+    .default(31_536_000)
+    .describe('How long a browser may keep an image, in seconds. Default: 31536000.'),
+});
+
+const auth = z.strictObject({
+  tokens: z
+    .string('must be text, a line for each token')
+    .superRefine((text, context) => {
+      const error = tokensProblem(text);
+      if (error !== undefined) context.addIssue({ code: 'custom', message: error });
+    })
+    .optional()
+    .meta({
+      description:
+        'Who may call: a line for each token with name, sha256, scopes and, at will, expiry, as image-storage token new prints it. Default: nobody is asked.',
+      writeOnly: true,
+      examples: ['worker 4bf5122f344554c53bde2ebb8cd2b7e3d1600ad631c385a5d7cce23c7785459a read,write 2030-01-31'],
+    }),
+  tokensFile: file()
+    .describe('A file of further such lines, which is read again when it changes. Default: none.')
+    .meta({ examples: ['/etc/image-storage/tokens'] }),
+});
+
+const tls = z.strictObject({
+  cert: file()
+    .describe(
+      'The certificate with its chain, in PEM, read again when it changes: addresses that other machines reach then take TLS only. Default: none.',
+    )
+    .meta({ examples: ['/etc/image-storage/tls.crt'] }),
+  key: file()
+    .describe('The key of the certificate, in PEM. Default: none.')
+    .meta({ examples: ['/etc/image-storage/tls.key'] }),
+  clientCa: file()
+    .describe('Whose clients may call without a token, in PEM: they show a certificate that it signed. Default: none.')
+    .meta({ examples: ['/etc/image-storage/client-ca.crt'] }),
+  clientScopes: list()
+    .pipe(z.array(z.enum(SCOPES, `must be of ${SCOPES.join(', ')}`)))
+    .default(['read'])
+    .describe('What clients with such a certificate may do: read, write, delete, admin. Default: read.'),
+});
+
+/** Returns what is wrong with the lines; quotes nothing of them. */
+function tokensProblem(text: string): string | undefined {
+  try {
+    parseTokens(text);
+    return undefined;
+  } catch (error) {
+    if (error instanceof TokensError) return error.message;
+    throw error;
+  }
+}
 
 const RETENTION =
   'What goes by itself, by name: each policy deletes the images that none of its rules keeps, but no pinned one. Default: none.';
@@ -111,23 +182,33 @@ export const settings = z.strictObject({
     .string('must name one of the providers')
     .describe('The provider of calls that name none. Default: local if it is configured, else the only one.'),
   providers: z.record(z.string(), provider).describe(PROVIDERS),
-  listen: list()
-    .pipe(z.array(listenAddress).min(1, 'must name an address').refine(areDistinct, 'must not name an address twice'))
+  listen: addresses()
+    .refine((named) => named.length > 0, 'must name an address')
     .default([DEFAULT_ADDRESS])
     .describe(`Addresses: ${ADDRESS_FORMS}; port 0 picks one. Default: ${DEFAULT_ADDRESS}.`),
+  opsListen: addresses()
+    .default([])
+    .describe(
+      'Addresses for probes and Prometheus, which serve health and metrics and nothing else, and may be reached from other machines. Default: none.',
+    )
+    .meta({ examples: [['0.0.0.0:9090']] }),
   socketMode: mode(/^0?[0-7]{3}$/, '0660')
     .default('0600')
     .describe('Permissions of Unix sockets, in octal. Default: 0600.'),
   publicUrl: httpUrl('https://images.example.com')
     .transform((url) => url.replace(/\/+$/, ''))
     .default('')
-    .describe('Prefix of the URLs of images in local folders. Default: none, URLs are paths.')
+    .describe(
+      'Prefix of the URLs of images in local folders, which may have a path; its host may be asked for. Default: none, URLs are paths.',
+    )
     .meta({ examples: ['https://images.example.com'] }),
   insecure: yesOrNo()
     .default(false)
     .describe(
       'Listen on addresses that other machines can reach, although nobody is asked who they are. Default: false.',
     ),
+  auth: auth.prefault({}),
+  tls: tls.prefault({}),
   shutdownDelaySeconds: seconds(0)
     .default(0)
     .describe(
@@ -140,6 +221,7 @@ export const settings = z.strictObject({
     // A save that waits for its turn has sent its first message: one timer covers both.
     .transform((values) => ({ ...values, saveQueueMs: values.firstMessageSeconds * 1000 }))
     .prefault({}),
+  http: http.prefault({}),
   retention: z.record(z.string(), policySettings).default({}).describe(RETENTION),
   log: log.prefault({}),
 });

@@ -1,8 +1,10 @@
 /** The open connections: how much each peer has, and which one is closed when there are too many. */
 import { constants, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
+import type { Stream } from 'node:stream';
 import type { Caller } from '../storage/domain/caller.ts';
 import type { Logger } from '../storage/domain/logger.ts';
+import type { Protocol } from './first-bytes.ts';
 import { callerOf } from './peers.ts';
 
 const WARN_EVERY_MS = 60_000;
@@ -18,10 +20,14 @@ const CRUMBS_OF_A_PEER = 2_000;
 const FAREWELL_MS = 1_000;
 
 export interface Connection {
-  readonly caller: Caller;
-  readonly socket: Socket;
+  /** With its certificate, once TLS is known to be that of a client with one. */
+  caller: Caller;
+  /** Behind TLS: what carries the plain bytes. */
+  socket: Socket;
+  /** Unset until its first bytes tell. */
+  protocol?: Protocol;
   session?: ServerHttp2Session;
-  /** Open ones. */
+  /** Open ones; of HTTP/1.1, requests that are served. */
   streams: number;
   /** When a stream was opened or closed last. */
   activeAt: number;
@@ -69,10 +75,10 @@ export class Connections {
     return this.#open.values();
   }
 
-  add(socket: Socket): Connection {
+  add(socket: Socket, isLocal: boolean): Connection {
     if (this.#open.size >= this.#max) this.#makeRoom();
-    const caller = callerOf(socket);
-    const connection = {
+    const caller = callerOf(socket, isLocal);
+    const connection: Connection = {
       caller,
       socket,
       streams: 0,
@@ -97,7 +103,7 @@ export class Connections {
   }
 
   /** Counts a stream until it is closed; returns how many the peer has. */
-  addStream(connection: Connection, stream: ServerHttp2Stream): number {
+  addStream(connection: Connection, stream: Stream): number {
     const peer = this.#peers.get(connection.caller.peer);
     const count = (by: number) => {
       connection.streams += by;

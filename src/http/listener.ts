@@ -1,58 +1,38 @@
-/** Listens for HTTP/2 without TLS on TCP addresses and Unix sockets, within caps, and drains on close. */
+/** Listens on TCP addresses and Unix sockets, for HTTP/2 and HTTP/1.1 with and without TLS, within caps, and drains on close. */
 import { once } from 'node:events';
 import { access, chmod, lstat, unlink } from 'node:fs/promises';
-import {
-  createServer,
-  type Http2Server,
-  Http2ServerRequest,
-  Http2ServerResponse,
-  type IncomingHttpHeaders,
-  type ServerHttp2Session,
-  type ServerHttp2Stream,
-} from 'node:http2';
-import { type AddressInfo, connect, type ListenOptions, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type ListenOptions, type Server } from 'node:net';
 import { dirname } from 'node:path';
-import { type Address, formatAddress } from '../address.ts';
-import { turnOf } from '../storage/async/fair-turn.ts';
-import type { Caller } from '../storage/domain/caller.ts';
-import type { Logger } from '../storage/domain/logger.ts';
+import { type Address, formatAddress, isLocalAddress } from '../address.ts';
+import type { TlsIdentity } from '../auth/tls.ts';
 import { type Connection, Connections } from './connections.ts';
+import { type Protocol, whenProtocolIsKnown } from './first-bytes.ts';
+import { createHttp1, type Http1 } from './http1-server.ts';
+import { createHttp2, type Http2Options } from './http2-server.ts';
 import { createReceiveWindows } from './receive-windows.ts';
-import type { Handler } from './router.ts';
+import { createTls, type TlsServer } from './tls-server.ts';
 
-/** The receive window of a connection; the window of each stream is what limits a sender. */
-const CONNECTION_WINDOW_BYTES = 16 * 1024 * 1024;
-/** Memory that Node may use for a connection, in MB; with its default, 64 parallel downloads fail. */
-const MAX_SESSION_MEMORY_MB = 1000;
-/** Streams that a peer may have open over all its connections, as a multiple of those of one. */
-const STREAMS_OF_A_PEER = 4;
-/** Streams that a client may reset for long; as many as it may have open at once come on top. */
-const RESETS_PER_SECOND = 100;
 /** Keeps a new socket to the daemon's user until it has its final mode. */
 const UMASK_OF_SOCKETS = 0o177;
 /** What chmod fails with on file systems where sockets have no permissions of their own, such as virtiofs. */
 const HAVE_NO_MODES = new Set<string | undefined>(['EINVAL', 'ENOTSUP', 'EOPNOTSUPP']);
 
-export interface ListenerOptions {
+export interface ListenerOptions extends Http2Options {
   addresses: readonly Address[];
   /** Permissions of Unix sockets. */
   socketMode: number;
-  /** Open streams of each connection. */
-  maxStreams: number;
   maxConnections: number;
   /** Bytes that all streams together may buffer unread. */
   receiveBufferBytes: number;
-  /** How long a new connection may take to send its HTTP/2 preface. */
-  prefaceMs: number;
-  log: Logger;
-  /** Takes a stream; where it returns false, `onRequest` has it. */
-  onStream?: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, caller: Caller) => boolean;
-  onRequest: Handler;
+  /** With it, addresses that other machines reach take TLS only, and the other ones take it, too. */
+  tls?: TlsIdentity;
 }
 
 export interface Listener {
   /** `host:port`, `[v6]:port` or `unix:PATH`, with the actual port. */
   readonly addresses: string[];
+  /** Takes another certificate, for connections that come from now on. */
+  renew(tls: TlsIdentity): void;
   /** Stops accepting, lets what runs finish, and cuts what still runs after the grace. */
   close(graceMs: number): Promise<void>;
 }
@@ -61,105 +41,59 @@ export interface Listener {
 export async function openListener(options: ListenerOptions): Promise<Listener> {
   const windows = createReceiveWindows(options.receiveBufferBytes);
   const connections = new Connections(options.maxConnections, options.log);
-  const servers: Http2Server[] = [];
-  const close = (graceMs: number) => drain(servers, connections, graceMs);
+  const http2 = createHttp2(options, connections);
+  const http1 = createHttp1({ ...options, headersMs: options.prefaceMs }, connections);
+  windows.govern(http2.server);
+  const servers: Record<Protocol, { serve(connection: Connection): void }> = { h2: http2, 'http/1.1': http1 };
+  const serve = (connection: Connection, protocol: Protocol) => {
+    connection.protocol = protocol;
+    servers[protocol].serve(connection);
+  };
+  const { prefaceMs: handshakeMs, log } = options;
+  const tls = options.tls && createTls({ identity: options.tls, handshakeMs, log, serve });
+  const acceptors: Server[] = [];
+  const close = (graceMs: number) => drain(acceptors, http1, connections, graceMs);
   try {
     const addresses: string[] = [];
     for (const address of options.addresses) {
-      const server = createHttp2Server(options, connections);
+      const acceptor = createAcceptor(address, options, connections, { serve, tls });
       // Before it listens: one that fails after that is closed, too.
-      servers.push(server);
-      windows.govern(server);
-      addresses.push(await listen(server, address, options));
+      acceptors.push(acceptor);
+      addresses.push(await listen(acceptor, address, options));
     }
-    return { addresses, close };
+    return { addresses, renew: (identity) => tls?.renew(identity), close };
   } catch (error) {
     await close(0);
     throw error;
   }
 }
 
-function createHttp2Server(options: ListenerOptions, connections: Connections): Http2Server {
-  const { maxStreams, prefaceMs, log } = options;
-  const server = createServer({
-    settings: { maxConcurrentStreams: maxStreams },
-    maxSessionMemory: MAX_SESSION_MEMORY_MB,
-    // A client that resets more is sent away: each costs as much as a call, and none counts as open.
-    streamResetBurst: maxStreams,
-    streamResetRate: RESETS_PER_SECOND,
-  });
-  let accepted: Connection;
-  // Runs before node:http2 makes the session of the connection.
-  server.prependListener('connection', (socket: Socket) => {
-    accepted = connections.add(socket);
-  });
-  server.on('session', (session) => {
-    const connection = accepted;
-    connection.session = session;
-    session.on('stream', (stream, headers, _flags, rawHeaders) => {
-      // A connection that fails ends its streams with its error; whoever serves one has a listener of its own.
-      stream.on('error', () => {});
-      if (stream.destroyed) return;
-      if (connections.isResetting(connection, stream)) {
-        session.destroy();
-        return;
-      }
-      watchCrumbs(stream, (piece) => connections.isCrumbling(connection, piece));
-      if (connections.addStream(connection, stream) > maxStreams * STREAMS_OF_A_PEER) {
-        connections.refuse(stream);
-        return;
-      }
-      // Not by the event `request`, which makes both objects for streams, too, that are reset before their turn comes.
-      const serve = () => serveStream(stream, headers, rawHeaders, connection.caller, options);
-      const turn = turnOf(connection.caller);
-      if (turn === undefined) serve();
-      else turn.then(serve);
+interface Servers {
+  serve(connection: Connection, protocol: Protocol): void;
+  tls: TlsServer | undefined;
+}
+
+/** Accepts connections, and hands each to the server of its protocol. */
+function createAcceptor(
+  address: Address,
+  { prefaceMs }: ListenerOptions,
+  connections: Connections,
+  { serve, tls }: Servers,
+): Server {
+  const isLocal = isLocalAddress(address);
+  return createServer({ noDelay: true }, (socket) => {
+    const connection = connections.add(socket, isLocal);
+    whenProtocolIsKnown(socket, prefaceMs, (protocol) => {
+      if (protocol === 'tls' && tls !== undefined && socket.remotePort !== undefined) tls.take(connection);
+      else if (tls !== undefined && !isLocal) socket.destroy();
+      // What is neither HTTP/2 nor TLS is answered that it is no request.
+      else serve(connection, protocol === 'tls' ? 'http/1.1' : protocol);
     });
-    session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
-    closeIfSilent(session, prefaceMs);
   });
-  server.on('sessionError', (error) => log.debug({ err: error }, 'a connection failed'));
-  return server;
-}
-
-/** Ends the connection of a stream whose request comes in crumbs: each costs as much as a piece of many bytes. */
-function watchCrumbs(stream: ServerHttp2Stream, isTooMuch: (piece: Uint8Array) => boolean): void {
-  const { push } = stream;
-  let isEnding = false;
-  stream.push = (piece: Uint8Array | null) => {
-    if (isEnding) return true;
-    isEnding = piece !== null && isTooMuch(piece);
-    // Not within the reading of the connection, which goes on behind this.
-    if (isEnding) setImmediate(() => stream.session?.destroy());
-    return push.call(stream, piece);
-  };
-}
-
-function serveStream(
-  stream: ServerHttp2Stream,
-  headers: IncomingHttpHeaders,
-  rawHeaders: string[],
-  caller: Caller,
-  { onStream, onRequest }: Pick<ListenerOptions, 'onStream' | 'onRequest'>,
-): void {
-  if (stream.destroyed) return;
-  if (headers[':path'] === undefined) {
-    // CONNECT has none.
-    stream.respond({ ':status': 405 }, { endStream: true });
-    return;
-  }
-  if (onStream?.(stream, headers, caller)) return;
-  onRequest(new Http2ServerRequest(stream, headers, {}, rawHeaders), new Http2ServerResponse(stream), caller);
-}
-
-function closeIfSilent(session: ServerHttp2Session, prefaceMs: number): void {
-  const timer = setTimeout(() => session.destroy(), prefaceMs);
-  const spoke = () => clearTimeout(timer);
-  session.once('remoteSettings', spoke).once('close', spoke);
 }
 
 /** Returns the address as text, with the actual port. */
-async function listen(server: Http2Server, address: Address, options: ListenerOptions): Promise<string> {
+async function listen(server: Server, address: Address, options: ListenerOptions): Promise<string> {
   try {
     if ('path' in address) await listenOnSocket(server, address.path, options);
     else await started(server, address);
@@ -170,7 +104,7 @@ async function listen(server: Http2Server, address: Address, options: ListenerOp
   }
 }
 
-async function listenOnSocket(server: Http2Server, path: string, { socketMode, log }: ListenerOptions): Promise<void> {
+async function listenOnSocket(server: Server, path: string, { socketMode, log }: ListenerOptions): Promise<void> {
   // libuv reports a missing folder as EACCES when it binds.
   await access(dirname(path));
   await removeStaleSocket(path);
@@ -190,7 +124,7 @@ async function listenOnSocket(server: Http2Server, path: string, { socketMode, l
   }
 }
 
-async function started(server: Http2Server, options: ListenOptions): Promise<void> {
+async function started(server: Server, options: ListenOptions): Promise<void> {
   const listening = once(server, 'listening');
   server.listen(options);
   await listening;
@@ -223,10 +157,17 @@ function answers(path: string): Promise<boolean> {
   });
 }
 
-/** Sends GOAWAY on every connection, which then closes behind its last stream; cuts those left after the grace. */
-async function drain(servers: Http2Server[], connections: Connections, graceMs: number): Promise<void> {
-  const closed = Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  for (const { session } of connections) session?.close();
+/**
+ * Sends GOAWAY on every connection of HTTP/2, which then closes behind its last stream, as those of HTTP/1.1 behind their
+ * request; cuts those left after the grace.
+ */
+async function drain(acceptors: Server[], http1: Http1, connections: Connections, graceMs: number): Promise<void> {
+  const closed = Promise.all(acceptors.map((acceptor) => new Promise((resolve) => acceptor.close(resolve))));
+  for (const { session, socket, protocol } of connections) {
+    if (protocol === undefined) socket.destroy();
+    session?.close();
+  }
+  http1.close();
   const cut = setTimeout(() => {
     for (const { socket } of connections) socket.destroy();
   }, graceMs);

@@ -10,10 +10,10 @@ const GROUPS = 8;
 let connections = 0;
 
 /** Returns a caller for a new connection; one over a Unix socket is a peer of its own. */
-export function callerOf({ remoteAddress }: Socket): Caller {
+export function callerOf({ remoteAddress }: Socket, isLocal: boolean): Caller {
   connections += 1;
   const peer = remoteAddress === undefined ? `unix:${connections}` : peerOf(remoteAddress);
-  return { peer, connection: connections };
+  return { peer, connection: connections, isLocal };
 }
 
 /** An IPv4 address as it is; of an IPv6 address the first 64 bits. */

@@ -1,26 +1,53 @@
-/** Hands each request to the first route that knows its method and path, and answers 404 where none does. */
+/** Hands each request to the first route that knows its method and path. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import type { Caller } from '../storage/domain/caller.ts';
 
-export type Handler = (request: Http2ServerRequest, response: Http2ServerResponse, caller: Caller) => void;
+/** Of HTTP/1.1 or of HTTP/2. */
+export type HttpRequest = IncomingMessage | Http2ServerRequest;
+export type HttpResponse = ServerResponse | Http2ServerResponse;
 
-/** What a request asks for; the path without its query. */
+export type Handler = (request: HttpRequest, response: HttpResponse, caller: Caller) => void;
+
+/** What a request asks for. */
 export interface Target {
   method: string;
+  /** As it was sent, without the query. */
   path: string;
+  /** Behind the `?`; empty without one. */
+  query: string;
 }
 
 /** Returns the handler of a target, or undefined where it does not know the path. */
 export type Route = (target: Target) => Handler | undefined;
 
-/** gRPC clients read the 404 as UNIMPLEMENTED. */
-export function createRouter(routes: readonly Route[]): Handler {
+/** `otherwise` answers what no route knows. */
+export function createRouter(routes: readonly Route[], otherwise: Handler): Handler {
   return (request, response, caller) => {
-    const target = { method: request.method, path: request.url.split('?', 1)[0]! };
+    const target = targetOf(request);
     for (const route of routes) {
       const handler = route(target);
       if (handler !== undefined) return handler(request, response, caller);
     }
-    response.writeHead(404).end();
+    otherwise(request, response, caller);
   };
+}
+
+/** A request to a proxy has the whole URL, see RFC 9112, section 3.2.2. */
+const ABSOLUTE = /^https?:\/\/([^/?#]*)/i;
+
+export function targetOf({ method = '', url = '' }: HttpRequest): Target {
+  const [absolute = ''] = ABSOLUTE.exec(url) ?? [];
+  const asked = url.slice(absolute.length);
+  const end = asked.indexOf('?');
+  return {
+    method,
+    path: (end < 0 ? asked : asked.slice(0, end)) || '/',
+    query: end < 0 ? '' : asked.slice(end + 1),
+  };
+}
+
+/** Returns the host that a request names in its URL, where it has a whole one. */
+export function hostOfUrl({ url = '' }: HttpRequest): string | undefined {
+  return ABSOLUTE.exec(url)?.[1];
 }

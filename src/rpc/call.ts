@@ -1,6 +1,8 @@
-/** One call, whatever protocol carries it: its status, and its line in the log, which has nothing of its content. */
+/** One call, whatever protocol carries it: its status, how it is counted, and its line in the log, which has no content. */
+import type { Caller } from '../storage/domain/caller.ts';
 import { StorageError } from '../storage/domain/errors.ts';
 import type { Logger } from '../storage/domain/logger.ts';
+import { requestIdOf } from './request-id.ts';
 import type { Status, StatusCode } from './status.ts';
 
 type Level = 'info' | 'warn' | 'error';
@@ -18,9 +20,54 @@ const LEVEL_OF_CODE: Partial<Record<StatusCode, Level>> = {
 /** Those of these codes that concern only the caller. */
 const OF_THE_CALLER: readonly (string | undefined)[] = ['MESSAGE_TOO_LARGE', 'DELETED_BEFORE'];
 
+/** Messages both ways. */
+export interface Messages {
+  received: number;
+  sent: number;
+}
+
+/** What the line of a save, get or delete names; nothing that a prompt could be in. */
+export interface Subject {
+  filename?: string;
+  /** Of several in one call, how many. */
+  images?: number;
+  bytes?: number;
+  provider?: string;
+}
+
+/** What becomes known of a call while it is served. */
+export interface CallNotes {
+  readonly messages: Messages;
+  /** Set: the call has a line at info once it has succeeded. */
+  subject?: Subject;
+}
+
+export interface EndedCall {
+  code: StatusCode | 'OK';
+  ms: number;
+  messages: Messages;
+}
+
+/** Counts the calls of one method, or of one route. */
+export interface CallMeter {
+  started(): void;
+  ended(call: EndedCall): void;
+}
+
+/** Where a call comes from; whoever admits the caller may put it under its name. */
+export interface CallOrigin {
+  caller: Caller;
+  /** As the client sent it, in `x-request-id`. */
+  requestId?: string | readonly string[] | null;
+}
+
 export interface CallOptions {
   log: Logger;
   method: string;
+  meter?: CallMeter;
+  origin?: CallOrigin;
+  /** Whether saves, gets and deletes have lines at info; default: true. */
+  logsAccess?: boolean;
   /** Fires when the caller no longer waits; its reason has the status DeadlineExceeded after a deadline. */
   signal: AbortSignal;
   /** Returns the status of any error, including those of the protocol's library. */
@@ -29,14 +76,22 @@ export interface CallOptions {
 
 /** A call under way; ends with exactly one of the two. */
 export interface Call {
+  readonly notes: CallNotes;
   succeeded(): void;
   /** Returns the status for the caller. */
   failed(error: unknown): Status;
 }
 
-export function startCall({ log, method, signal, statusOf }: CallOptions): Call {
+export function startCall({ log, method, meter, origin, logsAccess = true, signal, statusOf }: CallOptions): Call {
   const started = performance.now();
-  const elapsedMs = () => Math.round(performance.now() - started);
+  const notes: CallNotes = { messages: { received: 0, sent: 0 } };
+  meter?.started();
+
+  const end = (code: EndedCall['code']): number => {
+    const ms = performance.now() - started;
+    meter?.ended({ code, ms, messages: notes.messages });
+    return Math.round(ms);
+  };
 
   /** Once the signal has fired, the deadline or a cancellation ended the call, unless the storage reports an error of its own. */
   const endOf = (error: unknown): Status => {
@@ -47,17 +102,28 @@ export function startCall({ log, method, signal, statusOf }: CallOptions): Call 
   };
 
   return {
-    succeeded: () => log.debug({ method, code: 'OK', ms: elapsedMs() }, 'call'),
+    notes,
+    succeeded() {
+      const ms = end('OK');
+      const { subject } = notes;
+      if (subject === undefined || !logsAccess) return log.debug({ method, code: 'OK', ms }, 'call');
+      log.info({ method, ...subject, ms, ...(origin && namesOf(origin)) }, 'call');
+    },
     failed(error) {
       const status = endOf(error);
       const { code, message, cause } = status;
       const reason = cause instanceof StorageError ? cause.reason : undefined;
       const level = (!OF_THE_CALLER.includes(reason) && LEVEL_OF_CODE[code]) || 'info';
       const why = level === 'info' ? { problem: message } : { err: cause };
-      log[level]({ method, code, reason, ms: elapsedMs(), ...why }, 'call failed');
+      log[level]({ method, code, reason, ms: end(code), ...why }, 'call failed');
       return status;
     },
   };
+}
+
+function namesOf({ caller, requestId }: CallOrigin) {
+  const { peer, address = peer, token } = caller;
+  return { peer: address, token, requestId: requestIdOf(requestId) };
 }
 
 export function cancelled(cause: unknown): StorageError {

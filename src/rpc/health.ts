@@ -1,7 +1,7 @@
 /** grpc.health.v1: whether the daemon and each of its providers serve, asked once or watched. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Code, ConnectError, type ServiceImpl } from '@connectrpc/connect';
-import { type Health, HealthCheckResponse_ServingStatus as Status } from '../../gen/health/v1/health_pb.ts';
+import { Health, HealthCheckResponse_ServingStatus as Status } from '../../gen/health/v1/health_pb.ts';
 import { ImageStorage } from '../../gen/imagestorage/v1/image_storage_pb.ts';
 import type { Storage } from '../storage/types.ts';
 
@@ -12,6 +12,11 @@ export interface HealthSignals {
   leaving: AbortSignal;
   /** Ends the watches. */
   shutdown: AbortSignal;
+}
+
+/** Whether the path is that of an rpc of the service. */
+export function isHealthCall(path: string): boolean {
+  return path.startsWith(`/${Health.typeName}/`);
 }
 
 /**

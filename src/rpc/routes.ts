@@ -15,7 +15,8 @@ import type { StorageItem, StoredImage } from '../storage/domain/image.ts';
 import { CHUNK_BYTES } from '../storage/transfer/body.ts';
 import type { Deletion, Page, Storage } from '../storage/types.ts';
 import { holdForCall, partByPart, type Receiver, withHold } from './answers.ts';
-import { type Arrived, arrivedKey, callerKey } from './caller-key.ts';
+import type { CallNotes } from './call.ts';
+import { type Arrived, arrivedKey, callerKey, notesKey } from './caller-key.ts';
 import {
   changesOf,
   checkFilenames,
@@ -35,13 +36,14 @@ import {
 import { batchOf } from './list-batch.ts';
 import type { CallMemory } from './memory.ts';
 import { receiveSave, type SaveStream, type SaveStreamLimits } from './save-stream.ts';
+import { subjectOfDelete, subjectOfGet, subjectOfSave } from './subjects.ts';
 
 /** Filenames of all Deletes that are worked on: what is committed beside them waits for a few groups at most. */
 const DELETES_AT_ONCE = 256;
 /** Why an image of a Restore is none, beside errors of the store. */
 const NOT_IN_TRASH = ['IMAGE_NOT_FOUND', 'NOT_DELETED'] as const;
 /** What a List takes for a full page: records, items and messages. */
-const MAX_PAGE_COST = 6 * 1024 * 1024;
+export const MAX_PAGE_COST: number = 6 * 1024 * 1024;
 const COST_OF_A_CHARACTER = 6;
 /** Descriptions up to this are held for once they are read; larger ones are read again when there is memory. */
 const SMALL_ITEM_COST = 64 * 1024;
@@ -57,15 +59,17 @@ export function createRoutes(
 ): ServiceImpl<typeof ImageStorage> {
   const deletes = new Budget(DELETES_AT_ONCE);
   return {
-    save: (requests, context) =>
-      receiveSave(requests, limits, context.signal, (stream) =>
-        save(storage, stream, context.values.get(callerKey), context.values.get(arrivedKey)),
-      ),
+    save(requests, { signal, values }) {
+      const notes = values.get(notesKey);
+      const store = (stream: SaveStream) => save(storage, stream, values.get(callerKey), values.get(arrivedKey), notes);
+      return receiveSave(requests, limits, signal, store, notes.messages);
+    },
 
     async *get({ filename, provider, offset, limit, metadataOnly }, { signal, values }) {
       const receiver = { budget: memory.kept, caller: values.get(callerKey), signal };
       const part = { offset: numberOf(offset), limit: numberOf(limit) };
       const { item, body, hold } = await getHeld(() => storage.get(filename, { provider, ...part }), receiver);
+      values.get(notesKey).subject = subjectOfGet(item, { ...part, metadataOnly });
       yield { payload: { case: 'image', value: imageFrom(item) } };
       hold.release();
       if (metadataOnly) return;
@@ -95,7 +99,10 @@ export function createRoutes(
     async delete({ filenames, provider, permanent }, { signal, values }) {
       const hold = () => deletes.hold(values.get(callerKey), 1, { signal });
       const outcomes = await forEach(filenames, hold, (name) => storage.remove(name, { provider, permanent }));
-      return { results: outcomes.map((outcome, at) => deleteResult(filenames[at]!, outcome)) };
+      const results = outcomes.map((outcome, at) => deleteResult(filenames[at]!, outcome));
+      const deleted = filenames.filter((_, at) => results[at]!.deleted);
+      values.get(notesKey).subject = subjectOfDelete(deleted, provider);
+      return { results };
     },
 
     async restore({ filenames, provider }, { signal, values }) {
@@ -134,9 +141,11 @@ export async function save(
   { header, chunks, trailer, signal }: SaveStream,
   caller: Caller,
   arrived: Arrived,
+  notes: CallNotes,
 ): Promise<MessageInitShape<typeof SaveResponseSchema>> {
   const options = { ...saveOptionsOf(header), trailer, signal, caller, arrived: () => arrived.bytes };
   const { replayed, deleted, ...item } = await storage.save(chunks, metadataOf(header.metadata), options);
+  notes.subject = subjectOfSave(item);
   return { image: imageFrom(item), replayed, deleted };
 }
 

@@ -5,7 +5,7 @@ import type { SaveHeader, SaveRequest } from '../../gen/imagestorage/v1/image_st
 import { unlessCancelled } from '../storage/async/byte-source.ts';
 import { StorageError } from '../storage/domain/errors.ts';
 import type { ByteBatch, Declared } from '../storage/domain/requests.ts';
-import { cancelled } from './call.ts';
+import { cancelled, type Messages } from './call.ts';
 import { declaredOf } from './convert.ts';
 import { checkEmptyChunks } from './empty-chunks.ts';
 import { foldReadError } from './errors.ts';
@@ -56,8 +56,9 @@ export function receiveSave<T>(
   limits: SaveStreamLimits,
   callSignal: AbortSignal,
   store: (stream: SaveStream) => Promise<T>,
+  messages: Messages,
 ): Promise<T> {
-  return storeIncoming((stop) => new SaveMessages(requests, limits, stop), callSignal, store);
+  return storeIncoming((stop) => new SaveMessages(requests, limits, stop, messages), callSignal, store);
 }
 
 /** The same for any protocol. Who gives up on a client aborts the controller with the reason. */
@@ -93,6 +94,7 @@ class SaveMessages implements IncomingSave, AsyncIterableIterator<Uint8Array, un
   readonly #iterator: AsyncIterator<SaveRequest>;
   readonly #limits: SaveStreamLimits;
   readonly #stop: AbortController;
+  readonly #messages: Messages;
   readonly #wholeSave: NodeJS.Timeout;
   #nextMessage: NodeJS.Timeout | undefined;
   /** The last chunk; its buffer is freed when the next one is requested. */
@@ -100,10 +102,16 @@ class SaveMessages implements IncomingSave, AsyncIterableIterator<Uint8Array, un
   #hasTrailer = false;
   #empty = 0;
 
-  constructor(requests: AsyncIterable<SaveRequest>, limits: SaveStreamLimits, stop: AbortController) {
+  constructor(
+    requests: AsyncIterable<SaveRequest>,
+    limits: SaveStreamLimits,
+    stop: AbortController,
+    messages: Messages,
+  ) {
     this.#iterator = requests[Symbol.asyncIterator]();
     this.#limits = limits;
     this.#stop = stop;
+    this.#messages = messages;
     this.#wholeSave = this.#stopAfter(limits.saveMs, 'the whole save');
   }
 
@@ -138,7 +146,9 @@ class SaveMessages implements IncomingSave, AsyncIterableIterator<Uint8Array, un
     this.#nextMessage = this.#stopAfter(waitMs, 'the next message');
     try {
       const { done, value } = await this.#iterator.next();
-      return done ? undefined : value.payload;
+      if (done) return undefined;
+      this.#messages.received += 1;
+      return value.payload;
     } catch (error) {
       throw foldReadError(error);
     } finally {

@@ -42,6 +42,8 @@ const STATUS_OF_CODE: Record<StorageCode, StatusCode> = {
   unavailable: 'Unavailable',
   data_loss: 'DataLoss',
   internal: 'Internal',
+  unauthenticated: 'Unauthenticated',
+  permission_denied: 'PermissionDenied',
 };
 
 /** A google.rpc message with its type. */

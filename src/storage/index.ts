@@ -14,6 +14,7 @@ export {
 export { type Code, type Reason, StorageError, StoreOpenError } from './domain/errors.ts';
 export type { ImageMetadata, StorageItem, StorageResult, StoredImage } from './domain/image.ts';
 export type { Logger } from './domain/logger.ts';
+export type { BackendCall, Meter, RunOutcome, SaveLoad, SaveStage } from './domain/meter.ts';
 export type {
   Age,
   ByteSource,

@@ -7,6 +7,7 @@ import { invalidField, namedError, partlyDone, StorageError, StoreOpenError } fr
 import { MAX_GROUPS } from './domain/groups.ts';
 import type { Logger } from './domain/logger.ts';
 import type { VerifyEvent, VerifyOptions } from './domain/maintenance.ts';
+import type { Meter } from './domain/meter.ts';
 import { shortId } from './domain/naming.ts';
 import type { CleanupOptions, CleanupResult, Instant, PurgeOptions, Totals, TotalsOptions } from './domain/requests.ts';
 import { openProvider, providerTypeOf } from './factory.ts';
@@ -24,11 +25,16 @@ const ALL = '*';
 
 /** The dependencies that a user of the library may inject; each has a default. */
 export type StorageDependencies = Partial<
-  Pick<ProviderContext, 'log' | 'now' | 'shortId' | 'onFatal' | 'onNewStore' | 'closeGraceMs'>
+  Pick<ProviderContext, 'log' | 'now' | 'shortId' | 'onFatal' | 'onNewStore' | 'closeGraceMs'> & Metered
 >;
 
+interface Metered {
+  /** Returns what counts the work of the provider of this name. */
+  meterOf(provider: string): Meter;
+}
+
 /** The dependencies that this project may inject, which include those of its tests. */
-export type Surroundings = Partial<Omit<ProviderContext, 'name' | 'publicUrl' | 'limits'>>;
+export type Surroundings = Partial<Omit<ProviderContext, 'name' | 'publicUrl' | 'limits' | 'meter'> & Metered>;
 
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -135,7 +141,7 @@ class DuplicateStores {
   }
 }
 
-function contextOf(name: string, settings: Settings, dependencies: Surroundings): ProviderContext {
+function contextOf(name: string, settings: Settings, { meterOf, ...dependencies }: Surroundings): ProviderContext {
   return {
     name,
     publicUrl: settings.publicUrl,
@@ -145,6 +151,7 @@ function contextOf(name: string, settings: Settings, dependencies: Surroundings)
     shortId,
     onFatal: () => undefined,
     failpoint: () => undefined,
+    meter: meterOf?.(name),
     policies: settings.policies.filter(({ provider }) => provider === name || provider === ALL),
     ...dependencies,
   };

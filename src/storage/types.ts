@@ -4,6 +4,7 @@ import type { StorageLimits } from './domain/config.ts';
 import type { ImageMetadata, StorageItem, StorageResult, StoredImage } from './domain/image.ts';
 import type { Logger } from './domain/logger.ts';
 import type { CopyEvent, CopyOptions, StoredState, VerifyEvent, VerifyOptions } from './domain/maintenance.ts';
+import type { Meter } from './domain/meter.ts';
 import type { Policy } from './domain/policy.ts';
 import type { ImageRecord } from './domain/record.ts';
 import type {
@@ -209,6 +210,8 @@ export interface ProviderContext {
   publicUrl: string;
   limits: StorageLimits;
   log: Logger;
+  /** Counts what the provider does; default: nobody. */
+  meter?: Meter;
   /** Returns the current time in ms since 1970. */
   now: () => number;
   /** Returns the time that has passed, in ms from any origin; it never jumps. Default: that of the process. */

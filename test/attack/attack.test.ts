@@ -62,6 +62,18 @@ const rows: Row[] = [
   { attack: 'long queries', layOut: manyImages },
   { attack: 'queries of a letter', layOut: manyImages },
   { attack: 'hostile files', layOut: hostileOrphans },
+  { attack: 'silent sockets' },
+  { attack: 'requests byte by byte' },
+  { attack: 'images unread' },
+  { attack: 'headers without end' },
+  { attack: 'pipelined requests', images: 30, parametersBytes: 100_000, always: true },
+  { attack: 'forms of fields' },
+  { attack: 'a field without end' },
+  { attack: 'a form without a part' },
+  { attack: 'headers of a part' },
+  { attack: 'boundaries that are almost' },
+  { attack: 'files that drip', own: true },
+  { attack: 'chunks of a byte' },
 ];
 
 function manyImages(basePath: string): void {

@@ -1,10 +1,11 @@
 /** Runs one attack in a process of its own, which ends by itself and prints what it was answered: `node attacker.ts NAME TARGET`. */
 import { attacks } from './attacks.ts';
 import { answers, type Target } from './calls.ts';
+import { http1Attacks } from './http1.ts';
 
 const LONGEST_MS = 30_000;
 
 setTimeout(() => process.exit(0), LONGEST_MS);
 const [name = '', target = ''] = process.argv.slice(2);
-await attacks[name]!(JSON.parse(target) as Target);
+await { ...attacks, ...http1Attacks }[name]!(JSON.parse(target) as Target);
 process.stdout.write(JSON.stringify(answers), () => process.exit(0));

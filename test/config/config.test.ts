@@ -52,7 +52,7 @@ describe('where settings come from', () => {
     const yaml = 'publicUrl: https://file.example\nlog: { level: error, format: json }\nlimits: { maxSaves: 7 }';
     const env = { IMAGE_STORAGE_PUBLIC_URL: 'https://variable.example', IMAGE_STORAGE_LOG_LEVEL: 'warn' };
     const config = loadYaml(yaml, { env, flags: { logLevel: 'debug' } });
-    expect(config.log).toEqual({ level: 'debug', format: 'json' });
+    expect(config.log).toEqual({ level: 'debug', format: 'json', access: true });
     expect(config.publicUrl).toBe('https://variable.example');
     expect(config.limits).toMatchObject({ maxSaves: 7, maxStreams: 256 });
   });
@@ -323,6 +323,7 @@ describe('mistakes', () => {
       expect(others).toEqual([]);
       expect(problem).toContain(`listen (--listen): ${address} can be reached from other machines`);
       expect(problem).toContain('insecure: true (--insecure, IMAGE_STORAGE_INSECURE=true)');
+      expect(problem).toContain('auth.tokensFile (IMAGE_STORAGE_AUTH_TOKENS_FILE=PATH; image-storage token new');
       expect(load({ flags: { listen, insecure: true } }).listen).toEqual(listen);
     },
   );

@@ -114,7 +114,7 @@ def milliseconds(moment: datetime) -> int:
 async def answer(kind: str, command: dict[str, Any]) -> dict[str, Any]:
     verb, address, timeout = command.pop("do"), command.pop("address"), command.pop("timeoutMs", None)
     cancel_after = command.pop("cancelAfterMs", None)
-    options = {"retries": command.pop("retries")} if "retries" in command else {}
+    options = {name: command.pop(name) for name in ("retries", "token") if name in command}
     client = (ImageStorage if kind == "sync" else AsyncImageStorage)(address, timeout=timeout and timeout / 1000, **options)
     call = asyncio.ensure_future(perform(client, verb, command))
     if cancel_after and kind == "sync":

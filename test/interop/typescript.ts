@@ -87,7 +87,11 @@ function date(ms: number | undefined): Date | undefined {
 
 for await (const line of createInterface({ input: process.stdin })) {
   const command = JSON.parse(line);
-  const client = connect(command.address, { deadlineMs: command.timeoutMs, retries: command.retries });
+  const client = connect(command.address, {
+    deadlineMs: command.timeoutMs,
+    retries: command.retries,
+    token: command.token,
+  });
   const signal = command.cancelAfterMs && AbortSignal.timeout(command.cancelAfterMs);
   const answer = await perform(client, command, signal).catch((error) => {
     if (!(error instanceof ImageStorageError)) throw error;

@@ -210,6 +210,21 @@ function describeApi({ storageType, start, stored }: Place): void {
     });
   });
 
+  describe('HTTP', () => {
+    it('serves an image under its key, whole and in part, and its description', async () => {
+      const { key, filename } = await saveAt(daemon.address, png);
+      const base = `http://${daemon.address}`;
+      const whole = await fetch(`${base}/${key}`);
+      expect([whole.status, whole.headers.get('etag')]).toEqual([200, `"${sha256(png).toString('hex')}"`]);
+      expect(Buffer.from(await whole.arrayBuffer()).equals(png)).toBe(true);
+      const part = await fetch(`${base}/${key}`, { headers: { range: 'bytes=100-299999' } });
+      expect(part.status).toBe(206);
+      expect(Buffer.from(await part.arrayBuffer()).equals(png.subarray(100, 300_000))).toBe(true);
+      const described = await (await fetch(`${base}/images/${filename}`)).json();
+      expect(described).toMatchObject({ key, storageType });
+    });
+  });
+
   describe('Update', () => {
     it('answers with the image as it is then, which List and Get show', async () => {
       const [fox] = await saveThree();

@@ -12,9 +12,7 @@ type Line = [level: string, fields: object, message: string];
 
 /** Ends a call by this error, or well without one; the signal has fired for `abortedBy` before. */
 function end({ error, abortedBy }: { error?: unknown; abortedBy?: unknown }): { line: Line; status?: Status } {
-  const lines: Line[] = [];
-  const at = (level: string) => (fields: object, message: string) => void lines.push([level, fields, message]);
-  const log: Logger = { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+  const { lines, log } = recorded();
   const call = startCall({
     log,
     method: 'Save',
@@ -71,3 +69,46 @@ describe('a call that nobody waits for any more', () => {
     expect(end({ error, abortedBy }).status?.code).toBe(code);
   });
 });
+
+describe('a call with a subject', () => {
+  const origin = { caller: { peer: 'token:ci', address: '10.0.0.7', token: 'ci', connection: 1 }, requestId: 'job-7' };
+  const subject = { filename: 'a.png', bytes: 3, provider: 'local' };
+
+  it.each([
+    [
+      'has its line at info, with where it came from',
+      true,
+      'info',
+      { ...subject, ms, peer: '10.0.0.7', token: 'ci', requestId: 'job-7' },
+    ],
+    ['has none where access is not logged', false, 'debug', { code: 'OK', ms }],
+  ])('%s', (_, logsAccess, level, fields) => {
+    const { lines, log } = recorded();
+    const call = startCall({ log, method: 'Save', origin, logsAccess, signal: new AbortController().signal, statusOf });
+    call.notes.subject = subject;
+    call.succeeded();
+    expect(lines).toEqual([[level, { method: 'Save', ...fields }, 'call']]);
+  });
+});
+
+it('whatever becomes of a call, it is counted once, with its messages', () => {
+  const counted: unknown[] = [];
+  const meter = { started: () => counted.push('started'), ended: (call: object) => counted.push(call) };
+  const options = { log: recorded().log, method: 'Get', meter, signal: new AbortController().signal, statusOf };
+  startCall(options).succeeded();
+  const call = startCall(options);
+  call.notes.messages.sent = 2;
+  call.failed(new StorageError('BYTES_CORRUPT', 'other bytes'));
+  expect(counted).toEqual([
+    'started',
+    { code: 'OK', ms, messages: { received: 0, sent: 0 } },
+    'started',
+    { code: 'DataLoss', ms, messages: { received: 0, sent: 2 } },
+  ]);
+});
+
+function recorded(): { lines: Line[]; log: Logger } {
+  const lines: Line[] = [];
+  const at = (level: string) => (fields: object, message: string) => void lines.push([level, fields, message]);
+  return { lines, log: { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') } };
+}

@@ -323,13 +323,20 @@ describe('the messages of a Save', () => {
     const limits = { maxChunkBytes: MIB, firstMessageMs: 1000, chunkGapMs: 1000, saveMs: 1000 };
     const rules = { input: SaveRequestSchema, maxBytes: MIB, chunk: { tag: 0x12, maxBytes: MIB } };
     const stop = new AbortController();
+    const counted = { received: 0, sent: 0 };
     const sender = {
       caller: { peer: 'a', connection: 1 },
       memory: createCallMemory(1000),
       signal: stop.signal,
       arrived: { bytes: 0 },
     };
-    const messages = new RawSaveMessages(stream as ServerHttp2Stream, { rules, limits, sender, stop });
+    const messages = new RawSaveMessages(stream as ServerHttp2Stream, {
+      rules,
+      limits,
+      sender,
+      messages: counted,
+      stop,
+    });
     // As node:http2 ends it: before anything that waits goes on.
     stream.once('data', () => {
       stream.push(null);
@@ -341,6 +348,7 @@ describe('the messages of a Save', () => {
     for await (const batch of messages) received.push(...batch);
     expect(Buffer.concat(received).equals(small)).toBe(true);
     expect(messages.declared).toEqual({ size: 7 });
+    expect(counted.received).toBe(3);
   });
 });
 

@@ -5,26 +5,33 @@ import { join } from 'node:path';
 import { type Environment, loadConfig } from '../../src/config.ts';
 import { type DaemonOptions, startDaemon } from '../../src/daemon.ts';
 import { createLogger } from '../../src/logging.ts';
+import type { Logger } from '../../src/storage/domain/logger.ts';
 
 export interface RunningDaemon extends AsyncDisposable {
   /** `host:port` */
   address: string;
+  /** Those of `opsListen`. */
+  opsAddresses: readonly string[];
   /** Path of its Unix socket. */
   socket: string;
   close(): Promise<void>;
 }
 
-/** `env` holds further settings. */
-export async function runDaemon(env: Environment = {}, options: DaemonOptions = {}): Promise<RunningDaemon> {
+/** `env` holds further settings; without a `log`, nothing is logged. */
+export async function runDaemon(
+  env: Environment = {},
+  { log, ...options }: DaemonOptions & { log?: Logger } = {},
+): Promise<RunningDaemon> {
   const folder = await mkdtemp(join(tmpdir(), 'image-storage-'));
   const socket = join(folder, 'socket');
   const flags = { listen: ['127.0.0.1:0', `unix:${socket}`], basePath: join(folder, 'outputs'), logLevel: 'silent' };
   const config = loadConfig({ flags, env });
-  const daemon = await startDaemon(config, createLogger(config.log), options);
+  const daemon = await startDaemon(config, log ?? createLogger(config.log), options);
   const close = async () => {
     await daemon.close();
     await rm(folder, { recursive: true });
   };
   const address = daemon.addresses.find((name) => name.startsWith('127.0.0.1:'))!;
-  return { address, socket, close, [Symbol.asyncDispose]: close };
+  const { opsAddresses } = daemon;
+  return { address, opsAddresses, socket, close, [Symbol.asyncDispose]: close };
 }

@@ -20,6 +20,7 @@ import (
 	"path/filepath"
 	"sort"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,8 +35,8 @@ import (
 )
 
 var (
-	target = flag.String("target", "bytestream", "is|bytestream|s3|tus|file")
-	op     = flag.String("op", "save", "save|get (saves first, unmeasured)")
+	target = flag.String("target", "bytestream", "is|http|bytestream|s3|tus|file")
+	op     = flag.String("op", "save", "save|get|range (save first, unmeasured; range reads all but the first byte)")
 	addr   = flag.String("addr", "127.0.0.1:9092", "")
 	size   = flag.Int("size", 8<<20, "")
 	n      = flag.Int("n", 64, "")
@@ -241,6 +242,59 @@ func main() {
 			}
 			return check(i, int(t))
 		}
+	case "http":
+		hc := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 128}}
+		save = func(w, i int) error {
+			d := imgs[i].data
+			field := func(name, value string) string {
+				return "--b\r\nContent-Disposition: form-data; name=\"" + name + "\"\r\n\r\n" + value + "\r\n"
+			}
+			head := field("prompt", "a red fox in the snow "+strconv.Itoa(i)) + field("model", "flux-schnell") + field("sha256", imgs[i].sum) +
+				"--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.png\"\r\n\r\n"
+			tail := "\r\n--b--\r\n"
+			rq, _ := http.NewRequest("POST", "http://"+*addr+"/images", io.MultiReader(strings.NewReader(head), bytes.NewReader(d), strings.NewReader(tail)))
+			rq.ContentLength = int64(len(head) + len(d) + len(tail))
+			rq.Header.Set("Content-Type", "multipart/form-data; boundary=b")
+			r, err := hc.Do(rq)
+			if err != nil {
+				return err
+			}
+			defer r.Body.Close()
+			var answer struct{ Image struct{ Url, Size string } }
+			if err := json.NewDecoder(r.Body).Decode(&answer); err != nil {
+				return err
+			}
+			if r.StatusCode != 201 {
+				return fmt.Errorf("status %d", r.StatusCode)
+			}
+			imgs[i].name = "http://" + *addr + answer.Image.Url
+			saved, _ := strconv.Atoi(answer.Image.Size)
+			return check(i, saved)
+		}
+		get = func(w, i int) error {
+			rq, _ := http.NewRequest("GET", imgs[i].name, nil)
+			want := http.StatusOK
+			if *op == "range" {
+				rq.Header.Set("Range", "bytes=1-")
+				want = http.StatusPartialContent
+			}
+			r, err := hc.Do(rq)
+			if err != nil {
+				return err
+			}
+			t, err := io.Copy(io.Discard, r.Body)
+			r.Body.Close()
+			if err != nil {
+				return err
+			}
+			if r.StatusCode != want {
+				return fmt.Errorf("status %d", r.StatusCode)
+			}
+			if *op == "range" {
+				t++
+			}
+			return check(i, int(t))
+		}
 	case "tus":
 		hc := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 128}}
 		save = func(w, i int) error {
@@ -305,7 +359,7 @@ func main() {
 	}
 	must(save(0, 0)) // warm
 	work := save
-	if *op == "get" {
+	if *op != "save" {
 		run(save)
 		work = get
 		must(get(0, 0))

@@ -1,6 +1,6 @@
 /** What the client commands share: the address, the connection, and the report of a failure in one line. */
 import { type Command, InvalidArgumentError } from 'commander';
-import { ADDRESS_FORMS, DEFAULT_ADDRESS, parseAddress } from '../../address.ts';
+import { DEFAULT_ADDRESS, parseTarget, TARGET_FORMS } from '../../address.ts';
 import type { ConnectOptions, ImageStorageClient } from '../../client.ts';
 import { clientAddress } from '../../config.ts';
 import { printError } from '../terminal/text.ts';
@@ -8,6 +8,8 @@ import { failureOf } from './errors.ts';
 
 export interface AddressFlags {
   address?: string;
+  ca?: string;
+  allowPlaintextToken?: boolean;
 }
 
 /** The connection of one command, its interrupt, and its report of failures. */
@@ -31,14 +33,17 @@ const SAME_SIGNAL_MS = 500;
 /** The exit code that shells expect of an interrupted command: 128 + SIGINT. */
 export const INTERRUPTED = 130;
 
-/** Adds `--address`. */
+/** Adds `--address`, and how the daemon there is trusted. */
 export function withAddress(command: Command): Command {
-  const meaning = `the daemon, host:port or unix:PATH (default: IMAGE_STORAGE_ADDRESS, else ${DEFAULT_ADDRESS})`;
-  return command.option('--address <address>', meaning, checkAddress);
+  const meaning = `the daemon, host:port, unix:PATH or https://host:port (default: IMAGE_STORAGE_ADDRESS, else ${DEFAULT_ADDRESS})`;
+  return command
+    .option('--address <address>', meaning, checkAddress)
+    .option('--ca <file>', 'who signed the certificate of the daemon, in PEM (default: IMAGE_STORAGE_CA_FILE)')
+    .option('--allow-plaintext-token', 'send the token to another machine without TLS');
 }
 
 function checkAddress(text: string): string {
-  if (parseAddress(text) === undefined) throw new InvalidArgumentError(`expected ${ADDRESS_FORMS}`);
+  if (parseTarget(text) === undefined) throw new InvalidArgumentError(`expected ${TARGET_FORMS}`);
   return text;
 }
 
@@ -51,7 +56,6 @@ export async function withClient(
   // Loaded here, so that only commands that need gRPC wait for it.
   const { connect } = await import('../../client.ts');
   const address = flags.address ?? clientAddress();
-  const client = connect(address, { onRetry: noticeRetries(address), ...options });
   const signal = listenForInterrupt();
   const report = (error: unknown, subject?: string) => {
     const failure = signal.aborted ? { message: 'interrupted', exitCode: INTERRUPTED } : failureOf(error, address);
@@ -61,12 +65,15 @@ export async function withClient(
     printError(named ? failure.message : `${subject}: ${failure.message}`);
     return failure.exitCode;
   };
+  let client: ImageStorageClient | undefined;
   try {
+    const { ca: caFile, allowPlaintextToken } = flags;
+    client = connect(address, { onRetry: noticeRetries(address), caFile, allowPlaintextToken, ...options });
     process.exitCode = await work({ client, signal, report });
   } catch (error) {
     process.exitCode = report(error);
   } finally {
-    client.close();
+    client?.close();
   }
 }
 

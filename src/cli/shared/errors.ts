@@ -69,6 +69,7 @@ const EXIT_OF_REASON: Record<string, number> = {
   MESSAGE_TOO_LARGE: EXIT.USAGE,
   STORAGE_IO: EXIT.IO,
   BACKEND_AUTH: EXIT.PERMISSION,
+  TOKEN_IN_PLAINTEXT: EXIT.CONFIG,
 };
 
 function clientExitCode({ code, reason = '', httpStatus }: ImageStorageError): number {

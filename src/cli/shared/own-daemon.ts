@@ -60,7 +60,10 @@ export async function withDaemon(
     const listen = [`unix:${join(folder, 'socket')}`];
     const log = createLogger({ ...config.log, level: 'warn' });
     const onNewStore = (place: string) => printError(`a new store was made in ${place}`);
-    const daemon = await startDaemon({ ...config, listen }, log, { onNewStore }).catch((error) => {
+    // In a folder that only its user may enter.
+    const auth = { tokens: undefined, tokensFile: '' };
+    const tls = { ...config.tls, cert: '', key: '', clientCa: '' };
+    const daemon = await startDaemon({ ...config, listen, auth, tls }, log, { onNewStore }).catch((error) => {
       throw isLocked(error)
         ? new StoreOpenError('locked', `${error.message}; without --config the daemon that has it does the work`)
         : error;

@@ -5,9 +5,11 @@ import { Code, ConnectError } from '@connectrpc/connect';
 import { setTrailerStatus } from '@connectrpc/connect/protocol-grpc';
 import type { Caller } from '../../storage/domain/caller.ts';
 import type { Logger } from '../../storage/domain/logger.ts';
-import { cancelled, startCall } from '../call.ts';
+import { type CallMeter, type CallNotes, cancelled, startCall } from '../call.ts';
 import { closeAnswered } from '../close-when-answered.ts';
 import { connectStatusOf, toConnectError } from '../errors.ts';
+import type { Gate } from '../gate.ts';
+import type { CallObserver } from '../observer.ts';
 import type { Status } from '../status.ts';
 
 const HEADERS: Readonly<OutgoingHttpHeaders> = { ':status': 200, 'content-type': 'application/grpc+proto' };
@@ -15,15 +17,21 @@ const HEADERS: Readonly<OutgoingHttpHeaders> = { ':status': 200, 'content-type':
 const ANSWERED = new Error('the call has ended');
 const OK: Readonly<OutgoingHttpHeaders> = { 'grpc-status': '0' };
 
-export interface RawOptions {
+export interface RawOptions extends CallObserver {
   log: Logger;
+  gate: Gate;
   /** How long the request of an rpc without a request stream may take to arrive. */
   requestMs: number;
 }
 
-export interface CallSettings extends RawOptions {
+export interface CallSettings extends Omit<RawOptions, 'gate'> {
   method: DescMethod;
+  meter: CallMeter | undefined;
   caller: Caller;
+  /** Its header `x-request-id`. */
+  requestId: string | string[] | undefined;
+  /** Returns the caller under its name; throws where it may not. */
+  admit(): Caller;
   /** How long the client waits. */
   timeoutMs: number | undefined;
 }
@@ -31,6 +39,7 @@ export interface CallSettings extends RawOptions {
 export interface RawCall {
   readonly stream: ServerHttp2Stream;
   readonly caller: Caller;
+  readonly notes: CallNotes;
   readonly requestMs: number;
   /** Fires when the client has left, or no longer waits. */
   readonly signal: AbortSignal;
@@ -41,7 +50,7 @@ export interface RawCall {
 /** Answers a call: what `answer` writes, and the status of how it ends. */
 export function serveCall(
   stream: ServerHttp2Stream,
-  { log, method, caller, requestMs, timeoutMs }: CallSettings,
+  { log, logsAccess, method, meter, caller, admit, requestId, requestMs, timeoutMs }: CallSettings,
   answer: (call: RawCall) => Promise<void>,
 ): void {
   const ended = new AbortController();
@@ -51,9 +60,15 @@ export function serveCall(
   // Whoever writes hears of it, too.
   stream.on('error', (error) => log.debug({ method: method.name, err: error }, 'a stream failed'));
   const deadline = startDeadline(ended, timeoutMs);
-  const call = startCall({ log, method: method.name, signal, statusOf: connectStatusOf });
-  const served = { stream, caller, requestMs, signal, isFinished: false };
-  answer(served)
+  const origin = { caller, requestId };
+  const call = startCall({ log, method: method.name, meter, origin, logsAccess, signal, statusOf: connectStatusOf });
+  const served = { stream, caller, notes: call.notes, requestMs, signal, isFinished: false };
+  const serve = async () => {
+    served.caller = admit();
+    origin.caller = served.caller;
+    await answer(served);
+  };
+  serve()
     .then(
       () => {
         isAnswered = true;

@@ -9,6 +9,7 @@ import { chunkHead } from '../envelope.ts';
 import type { MessageRules } from '../request-body.ts';
 import { closedOn, costOfBody, getHeld } from '../routes.ts';
 import type { ServiceOptions } from '../services.ts';
+import { subjectOfGet } from '../subjects.ts';
 import { finish, type RawCall, respond } from './call.ts';
 import { framed } from './frames.ts';
 import { readMessage } from './single-message.ts';
@@ -19,9 +20,11 @@ const CHUNK_TAG = GetResponseSchema.field.chunk.number * 8 + 2;
 type Got = StoredImage & { hold: Hold };
 
 export async function answerGet(call: RawCall, services: ServiceOptions, rules: MessageRules): Promise<void> {
-  const { stream, signal, caller } = call;
+  const { stream, signal, caller, notes } = call;
+  const { messages } = notes;
   const { storage, memory } = services;
   const request = await readMessage(call, { ...rules, input: GetRequestSchema }, memory);
+  messages.received = 1;
   const { filename, provider, metadataOnly } = request;
   const part = { offset: numberOf(request.offset), limit: numberOf(request.limit) };
   const receiver = { budget: memory.kept, caller, signal };
@@ -31,11 +34,14 @@ export async function answerGet(call: RawCall, services: ServiceOptions, rules: 
   };
   const isAtOnce = ({ atOnce }: StoredImage) => !metadataOnly && atOnce !== undefined;
   const got = await getHeld(get, receiver, (image) => (isAtOnce(image) ? costOfBody(image.item) : 0));
+  notes.subject = subjectOfGet(got.item, { ...part, metadataOnly });
   if (stream.destroyed) return;
+  messages.sent = 1;
   if (isAtOnce(got)) return writeAtOnce(call, got, got.atOnce!);
   writeImage(stream, got, got.hold.release);
   if (metadataOnly) return;
   for await (const chunk of withHold(closedOn(signal, got.body), costOfBody(got.item), receiver)) {
+    messages.sent += 1;
     await writeChunk(stream, chunk);
   }
 }
@@ -61,6 +67,7 @@ async function writeAtOnce(call: RawCall, got: Got, read: () => Promise<SingleCh
     throw reason;
   }
   const { bytes, failure } = value;
+  call.notes.messages.sent += 1;
   stream.write(chunkHead(CHUNK_TAG, bytes.length));
   stream.write(bytes, (error) => {
     hold.release();

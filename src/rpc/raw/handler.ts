@@ -3,6 +3,8 @@ import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { DescMethod } from '@bufbuild/protobuf';
 import { ImageStorage } from '../../../gen/imagestorage/v1/image_storage_pb.ts';
 import type { Caller } from '../../storage/domain/caller.ts';
+import { meterOf } from '../observer.ts';
+import { needOf } from '../scopes.ts';
 import { messageRules, type ServiceOptions } from '../services.ts';
 import { MAX_TIMEOUT_MS, timeoutMsOf } from '../timeout.ts';
 import { type RawCall, type RawOptions, serveCall } from './call.ts';
@@ -17,17 +19,23 @@ export type RawHandler = (stream: ServerHttp2Stream, headers: IncomingHttpHeader
 /** Serves gRPC over HTTP/2 without compression. */
 export function createRawHandler(services: ServiceOptions, options: RawOptions): RawHandler {
   const { save, get } = ImageStorage.method;
+  const { gate, ...others } = options;
   const saveRules = messageRules(save, services);
   const getRules = messageRules(get, services);
-  const methods = new Map<string | undefined, { method: DescMethod; answer: (call: RawCall) => Promise<void> }>([
-    [pathOf(save), { method: save, answer: (call) => answerSave(call, services, saveRules) }],
-    [pathOf(get), { method: get, answer: (call) => answerGet(call, services, getRules) }],
+  const serving = (method: DescMethod, answer: (call: RawCall) => Promise<void>) =>
+    [pathOf(method), { method, meter: meterOf(options, method), answer }] as const;
+  const methods = new Map<string | undefined, ReturnType<typeof serving>[1]>([
+    serving(save, (call) => answerSave(call, services, saveRules)),
+    serving(get, (call) => answerGet(call, services, getRules)),
   ]);
   return (stream, headers, caller) => {
     const served = methods.get(headers[':path']);
     if (served === undefined || !isPlainGrpc(headers)) return false;
+    const { method, meter, answer } = served;
     const timeoutMs = timeoutMsOf(headers['grpc-timeout']);
-    serveCall(stream, { ...options, caller, method: served.method, timeoutMs }, served.answer);
+    const requestId = headers['x-request-id'];
+    const admit = () => gate(headers, caller, needOf(method));
+    serveCall(stream, { ...others, caller, admit, method, meter, requestId, timeoutMs }, answer);
     return true;
   };
 }

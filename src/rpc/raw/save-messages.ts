@@ -4,6 +4,7 @@ import { fromBinary } from '@bufbuild/protobuf';
 import { type SaveHeader, type SaveRequest, SaveRequestSchema } from '../../../gen/imagestorage/v1/image_storage_pb.ts';
 import type { Hold } from '../../storage/async/budget.ts';
 import type { ByteBatch, Declared } from '../../storage/domain/requests.ts';
+import type { Messages } from '../call.ts';
 import { checkEmptyChunks } from '../empty-chunks.ts';
 import { undecodable } from '../errors.ts';
 import { FieldCounter } from '../field-counter.ts';
@@ -29,6 +30,8 @@ export interface RawSaveOptions {
   rules: MessageRules;
   limits: SaveStreamLimits;
   sender: Sender;
+  /** Counts those received. */
+  messages: Messages;
   /** Aborted with SAVE_STALLED when the client takes too long. */
   stop: AbortController;
 }
@@ -161,6 +164,7 @@ export class RawSaveMessages implements IncomingSave {
 
   #beginChunk(bytes: number): void {
     checkChunk(bytes, this.#options.rules.chunk!.maxBytes);
+    this.#options.messages.received += 1;
     if (bytes === 0) this.#countEmpty();
     if (this.#hasTrailer) throw outOfOrder('nothing follows a trailer');
     this.#movedAt = performance.now();
@@ -169,7 +173,8 @@ export class RawSaveMessages implements IncomingSave {
 
   /** Returns false: its bytes wait until there is memory for it. */
   #beginMessage(bytes: number, isCompressed: boolean): boolean {
-    const { rules } = this.#options;
+    const { rules, messages } = this.#options;
+    messages.received += 1;
     if (bytes > rules.maxBytes) throw tooLarge();
     if (isCompressed) throw packedUnnamed();
     this.#movedAt = performance.now();

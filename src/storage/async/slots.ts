@@ -55,6 +55,14 @@ export class Slots {
     this.#waiting = new FairQueue(this.#holdings);
   }
 
+  get held(): number {
+    return this.#holdings.total;
+  }
+
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
   /** Rejects with TOO_MANY_SAVES when no slot came free in time, CANCELLED when the signal fires first. */
   async acquire(caller: Caller, { signal, arrived }: AcquireOptions = {}): Promise<Slot> {
     if (this.#holdings.total < this.#options.size && this.#mayHave(caller)) this.#holdings.add(caller, 1);

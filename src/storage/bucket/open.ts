@@ -14,6 +14,7 @@ import type { ProviderContext } from '../types.ts';
 import { bindToStore } from './binding.ts';
 import { BucketCondition, detailsOf } from './condition.ts';
 import { Journal } from './journal.ts';
+import { metered } from './metered-store.ts';
 import { type ObjectStore, ObjectStoreError } from './object-store.ts';
 import { resolveOperations } from './recover.ts';
 import { type RetryOptions, retrying } from './retrying-store.ts';
@@ -55,11 +56,12 @@ export async function openStore(options: BucketOptions, context: ProviderContext
 }
 
 async function openLocked(
-  { objects: bare, retry, shared = false, create, trash }: BucketOptions,
+  { objects: given, retry, shared = false, create, trash }: BucketOptions,
   context: ProviderContext,
   files: StateFiles,
   lock: Lock,
 ): Promise<OpenStore> {
+  const bare = metered(given, context.meter);
   const condition = new BucketCondition(context);
   const closing = new AbortController();
   const trying = { ...retry, signal: closing.signal };

@@ -120,14 +120,20 @@ class SaveAttempt {
 
   /** Returns what is at the record's key once nothing of this attempt can change it any more. */
   async #reachRecord(): Promise<FoundRecord> {
+    const { meter } = this.#store.context;
+    const began = performance.now();
     if (!(await this.#placeObject())) return withdraw(this.#store, this.#operation);
+    const placedAt = performance.now();
+    meter?.stage('sync', placedAt - began);
     const put = () => putRecord(this.#store.objects, this.#record);
-    return createOrRead(this.#store, this.#record.filename, () =>
+    const found = await createOrRead(this.#store, this.#record.filename, () =>
       put().catch((error) => {
         this.#recordSent ||= isInDoubt(error);
         throw error;
       }),
     );
+    meter?.stage('commit', performance.now() - placedAt);
+    return found;
   }
 
   /** Returns false when other bytes have the name. */

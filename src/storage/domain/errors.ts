@@ -36,6 +36,10 @@ const CODE_OF_REASON = {
   BYTES_CORRUPT: 'data_loss',
   BYTES_MISSING: 'data_loss',
   STORAGE_IO: 'internal',
+  TOKEN_MISSING: 'unauthenticated',
+  TOKEN_UNKNOWN: 'unauthenticated',
+  TOKEN_EXPIRED: 'unauthenticated',
+  SCOPE_MISSING: 'permission_denied',
 } as const;
 
 export type Reason = keyof typeof CODE_OF_REASON;

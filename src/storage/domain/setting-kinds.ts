@@ -23,6 +23,9 @@ export function isPlain(value: string): boolean {
 export const folder = () =>
   text().refine((path) => !/^~(\/|$)/.test(path), 'must be written out: only a shell knows what ~ means');
 
+/** The path of a file; empty: none. */
+export const file = () => folder().or(z.literal('')).default('');
+
 /** Text that is never displayed. */
 export const secret = (description: string) => text().optional().meta({ description, writeOnly: true });
 
@@ -54,6 +57,15 @@ export const seconds = (min: number) =>
 export const days = () => number(z.number, 0, MAX_DAYS, `must be days, 0 to ${MAX_DAYS}`);
 
 export const count = () => number(z.int, 1, 1_000_000, 'must be a whole number, 1 to 1000000');
+
+const YEAR_SECONDS = 31_536_000;
+
+/** Caches keep nothing for longer. */
+export const maxAge = () => number(z.int, 0, YEAR_SECONDS, `must be whole seconds, 0 to ${YEAR_SECONDS}`);
+
+/** A name or an address, without a port. */
+export const hostName = () =>
+  z.string().regex(/^(?:[\w-]+(?:\.[\w-]+)*\.?|\[[\da-f:.]+\])$/i, 'must be names of hosts, such as images.internal');
 
 export const dayCount = () => number(z.int, 1, MAX_DAYS, `must be a whole number of days, 1 to ${MAX_DAYS}`);
 

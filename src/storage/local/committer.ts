@@ -17,6 +17,8 @@ export interface CommitterOptions {
   /** Returns the error for the callers of a failed group; runs before the next group is taken. */
   fold: (error: unknown) => Promise<StorageError>;
   failpoint: (step: string) => void;
+  /** Called with the size of each group that was committed. */
+  onCommitted?: (changes: number) => void;
 }
 
 export class Committer {
@@ -49,12 +51,13 @@ export class Committer {
   }
 
   async #commit(group: Submitted[]): Promise<ChangeOutcome[]> {
-    const { catalog, check, syncFolder, failpoint } = this.#options;
+    const { catalog, check, syncFolder, failpoint, onCommitted } = this.#options;
     const folders = new Set(group.flatMap((submitted) => submitted.folders));
     await allOf([check(), ...[...folders].map(syncFolder)]);
     failpoint('folders-synced');
     const outcomes = await catalog.commit(group.map(({ change }) => change));
     failpoint('committed');
+    onCommitted?.(group.length);
     return outcomes;
   }
 }

@@ -121,6 +121,7 @@ async function openLocked(
       syncFolder,
       fold: (error) => opening.fold(error),
       failpoint: context.failpoint,
+      onCommitted: context.meter?.committed,
     });
     const audit = new AuditLog(layout.auditLog);
     if (isRecoveredLater) recovery.runAfter(opened.whenChecked);

@@ -103,7 +103,9 @@ class LocalUpload implements Upload {
   }
 
   async commit(wanted: ImageRecord, signal?: AbortSignal): Promise<Committed> {
+    const { meter } = this.#store.context;
     const commit = async () => {
+      const began = performance.now();
       try {
         if (wanted.filename !== this.filename) await this.#moveTo(wanted.filename);
         await this.#store.folders.setFileMode(this.#places.part);
@@ -116,7 +118,11 @@ class LocalUpload implements Upload {
         await synced;
         const record = await placed;
         throwIfCancelled(signal);
-        return await this.#store.reserve.write(() => this.#commitPlaced(record));
+        const durableAt = performance.now();
+        meter?.stage('sync', durableAt - began);
+        const committed = await this.#store.reserve.write(() => this.#commitPlaced(record));
+        meter?.stage('commit', performance.now() - durableAt);
+        return committed;
       } catch (error) {
         throw await this.#withdraw(error);
       }

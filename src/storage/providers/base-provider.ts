@@ -76,6 +76,7 @@ export abstract class BaseProvider extends ListedProvider implements StorageProv
     const { maxSaves: size, saveQueueMs: waitMs, leastBytesPerSecond } = context.limits;
     this.#slots = new Slots({ size, waitMs, leastBytesPerSecond });
     this.#retention = new Retention(this.#retained());
+    context.meter?.watch(() => ({ inFlight: this.#slots.held, waiting: this.#slots.waiting }));
   }
 
   #retained(): RetainedStore {
@@ -189,7 +190,10 @@ export abstract class BaseProvider extends ListedProvider implements StorageProv
     checkDeclared(options);
     checkImageSize(options.size ?? 0, this.context.limits);
     checkTtl(options.ttlMs);
+    const { meter } = this.context;
+    const asked = performance.now();
     const slot = await this.#slots.acquire(caller, options);
+    meter?.stage('wait', performance.now() - asked);
     try {
       await folded(this.checkWritable(options.size ?? 0));
       const committed = await this.#withRoom(options.size, (counted) => {
@@ -238,11 +242,13 @@ export abstract class BaseProvider extends ListedProvider implements StorageProv
     const rest = record.size - offset;
     const length = limit === 0 ? rest : Math.min(limit, rest);
     const range = { offset, length, reuseMemory: options.reuseMemory };
-    const body = bodyOf(record, this.readBytes(record, range), length);
+    const onSent = this.context.meter?.sent;
+    const body = bodyOf(record, this.readBytes(record, range), length, onSent);
     const located = this.locate(record);
     const item = itemOf(this, record, located instanceof Promise ? await located : located);
     if (this.readAtOnce === undefined || length === 0 || length > CHUNK_BYTES) return { item, body };
-    return { item, body, atOnce: async () => singleChunk(record, await this.readAtOnce!(record, range)) };
+    const atOnce = async () => singleChunk(record, await this.readAtOnce!(record, range), onSent);
+    return { item, body, atOnce };
   }
 
   update(filename: string, changes: ImageChanges): Promise<StorageItem> {

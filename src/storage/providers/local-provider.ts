@@ -1,5 +1,6 @@
 /** Stores images in a directory: the save and delete protocol over files, with the catalog as the commit point. */
 import { closeSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { ChangeOutcome, LocalCatalog } from '../catalog/catalog.ts';
 import { capacityOf } from '../disk/file-system.ts';
@@ -55,6 +56,8 @@ class LocalProvider extends BaseProvider {
     const freeBytes = async () => (await capacityOf(store.layout.basePath)).freeBytes ?? Number.POSITIVE_INFINITY;
     this.guard = this.guardOf(config, freeBytes);
     this.policyRuns = policyRunsOf(store);
+    const log = `${store.layout.catalog}-wal`;
+    store.context.meter?.watchLog(async () => (await ifPresent(stat(log)))?.size ?? 0);
     this.#room = new Room(store, trash);
     this.#trashMs = (trash.days ?? DEFAULT_LOCAL_TRASH_DAYS) * DAY_MS;
     this.#upkeep = new Upkeep(store, this.#room);

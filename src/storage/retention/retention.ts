@@ -2,6 +2,7 @@
 import type { ImageIndex } from '../catalog/catalog.ts';
 import { folded } from '../domain/errors.ts';
 import type { Logger } from '../domain/logger.ts';
+import type { Meter } from '../domain/meter.ts';
 import type { Policy } from '../domain/policy.ts';
 import type { CleanupOptions, CleanupResult, Deletion, PolicyStatistics } from '../domain/requests.ts';
 import { type Cleaned, checkCleanup, checkPolicyAlone, cleanUp, policyNotFound } from './cleanup.ts';
@@ -18,6 +19,7 @@ export interface RetainedStore {
     now: () => number;
     elapsed?: () => number;
     policies?: readonly Policy[];
+    meter?: Meter;
   };
   /** Where the runs of policies are kept. */
   policyRuns(): TextFile;
@@ -43,9 +45,10 @@ export class Retention {
   /** Uses nothing of the store before the next turn of the event loop. */
   constructor(store: RetainedStore) {
     this.#store = store;
-    const { name: provider, policies = [], log, now, elapsed } = store.context;
+    const { name: provider, policies = [], log, now, elapsed, meter } = store.context;
     this.#schedule = new RetentionSchedule({
       ...{ provider, policies, log, now, elapsed },
+      onRun: meter?.policyRan,
       file: { read: () => store.policyRuns().read(), write: (text) => store.policyRuns().write(text) },
       quietUntil: () => folded(store.completeCatalog().then((catalog) => catalog.quietUntil())),
       async claim(policy, everyMs) {

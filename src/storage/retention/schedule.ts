@@ -5,6 +5,7 @@
 import { formatBytes } from '../domain/byte-size.ts';
 import { StorageError } from '../domain/errors.ts';
 import type { Logger } from '../domain/logger.ts';
+import type { RunOutcome } from '../domain/meter.ts';
 import { hashOf, type Policy } from '../domain/policy.ts';
 import { PurgeClock } from '../domain/purge-clock.ts';
 import type { PolicyStatistics } from '../domain/requests.ts';
@@ -27,6 +28,8 @@ export interface ScheduleOptions {
   /** As that of a PurgeClock. */
   elapsed?: (() => number) | undefined;
   file: TextFile;
+  /** Called at the end of each run. */
+  onRun?: ((policy: string, outcome: RunOutcome, deletedImages: number) => void) | undefined;
   /** Returns until when nothing goes by itself, ms since 1970. */
   quietUntil(): Promise<number>;
   /** Returns whether this process may run the policy now: no other has within the time. */
@@ -108,6 +111,7 @@ export class RetentionSchedule {
 
   async #announce(policy: Policy, now: number): Promise<void> {
     const result = await this.#clean(policy, true);
+    this.#options.onRun?.(policy.name, 'planned', 0);
     const nextRun = now + policy.delayMs;
     await this.#note(policy, { ...amountsOf(result), lastRun: now, nextRun, announced: true });
     const from = new Date(nextRun).toISOString();
@@ -127,9 +131,11 @@ export class RetentionSchedule {
     await this.#note(policy, { count: 0, bytes: 0, lastRun: now, nextRun, announced: false });
     try {
       const result = await this.#clean(policy, false);
+      this.#options.onRun?.(name, 'done', result.deletedCount);
       await this.#note(policy, { ...amountsOf(result), lastRun: now, nextRun, announced: false });
       this.#log(policy, result, `the policy ${name} deleted ${inWords(result)}`);
     } catch (error) {
+      this.#options.onRun?.(name, 'failed', 0);
       await this.#note(policy, {
         ...last,
         lastRun: now,

@@ -14,17 +14,24 @@ export async function* bodyOf(
   record: ImageRecord,
   bytes: AsyncIterable<Uint8Array>,
   length: number,
+  onSent?: (bytes: number) => void,
 ): AsyncGenerator<Uint8Array> {
   const hashing = length === record.size ? createHash('sha256') : undefined;
   for await (const chunk of bytes) {
     hashing?.update(chunk);
+    onSent?.(chunk.length);
     for (let start = 0; start < chunk.length; start += CHUNK_BYTES) yield chunk.subarray(start, start + CHUNK_BYTES);
   }
   if (hashing !== undefined && hashing.digest('hex') !== record.sha256) throw bytesCorrupt();
 }
 
 /** Returns a body that is a single chunk; hashes it where it is the whole image. */
-export function singleChunk({ size, sha256 }: ImageRecord, bytes: Uint8Array): SingleChunk {
+export function singleChunk(
+  { size, sha256 }: ImageRecord,
+  bytes: Uint8Array,
+  onSent?: (bytes: number) => void,
+): SingleChunk {
+  onSent?.(bytes.length);
   const isSound = bytes.length < size || hash('sha256', bytes) === sha256;
   return isSound ? { bytes } : { bytes, failure: bytesCorrupt() };
 }

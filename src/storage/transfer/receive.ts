@@ -39,20 +39,25 @@ export async function receiveImage(
   options: SaveOptions,
   receiver: Receiver,
 ): Promise<Committed> {
-  const { slot } = receiver;
+  const { slot, context } = receiver;
+  const { meter } = context;
+  const began = performance.now();
   const signal = options.signal === undefined ? slot.signal : AbortSignal.any([options.signal, slot.signal]);
   const image = new IncomingImage(metadata, options, receiver, signal);
   try {
     await forEachChunk(source, signal, async (bytes) => {
       const isBatch = !(bytes instanceof Uint8Array);
       const chunks = isBatch ? bytes : [bytes];
-      slot.received(lengthOf(chunks));
+      const sizeBytes = lengthOf(chunks);
+      slot.received(sizeBytes);
+      meter?.received(sizeBytes);
       await image.take(chunks);
       if (!isBatch) await image.written();
       slot.awaits();
     });
     slot.complete();
     const bytes = image.finish();
+    meter?.stage('receive', performance.now() - began);
     // Node's gRPC client cancels with a half-close followed by a reset: one turn later the reset has been read.
     await setImmediate();
     throwIfCancelled(options.signal);

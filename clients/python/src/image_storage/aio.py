@@ -74,12 +74,21 @@ class AsyncImageStorage:
         *,
         token: str | None = None,
         tls: bool | grpc.ChannelCredentials = False,
+        allow_plaintext_token: bool = False,
         retries: int = DEFAULT_RETRIES,
         timeout: float | None = None,
         on_retry: OnRetry | None = None,
     ) -> None:
         """Takes the arguments of ImageStorage."""
-        self._client = ImageStorage(address, token=token, tls=tls, retries=retries, timeout=timeout, on_retry=on_retry)
+        self._client = ImageStorage(
+            address,
+            token=token,
+            tls=tls,
+            allow_plaintext_token=allow_plaintext_token,
+            retries=retries,
+            timeout=timeout,
+            on_retry=on_retry,
+        )
         # A semaphore belongs to the event loop that waits for it.
         self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from io import BytesIO
@@ -29,6 +28,7 @@ from .convert import (
 )
 from .dates import Instant
 from .deleting import Deleting, explain_older
+from .endpoint import endpoint_of
 from .errors import ImageStorageError
 from .image_reader import ImageReader
 from .methods import SAVE, STATS, UPDATE
@@ -37,8 +37,6 @@ from .retry import DEFAULT_RETRIES, OnRetry
 from .save import Parameters, Progress, Saving
 from .source import Source
 from .types import Image, ProviderStats, Totals
-
-DEFAULT_ADDRESS = "127.0.0.1:50051"
 
 # Inside the class `list` is the method.
 AllStats = list[ProviderStats]
@@ -56,6 +54,7 @@ class ImageStorage(Deleting):
         *,
         token: str | None = None,
         tls: bool | grpc.ChannelCredentials = False,
+        allow_plaintext_token: bool = False,
         retries: int = DEFAULT_RETRIES,
         timeout: float | None = None,
         on_retry: OnRetry | None = None,
@@ -63,20 +62,23 @@ class ImageStorage(Deleting):
         """Sends nothing to the daemon yet.
 
         Args:
-            address: Default: the variable IMAGE_STORAGE_ADDRESS, else 127.0.0.1:50051.
-            token: Sent as `authorization: Bearer` with every call.
-            tls: True trusts grpcio's roots; for others, or a client certificate: `grpc.ssl_channel_credentials(…)`.
+            address: Default: the variable IMAGE_STORAGE_ADDRESS, else 127.0.0.1:50051. `https://host:port` means TLS.
+            token: Sent as `authorization: Bearer` with every call. Default: the variable IMAGE_STORAGE_TOKEN, else what
+                the file has that IMAGE_STORAGE_TOKEN_FILE names; empty: none.
+            tls: True trusts the roots in the file that IMAGE_STORAGE_CA_FILE names, else grpcio's; for others, or a
+                client certificate: `grpc.ssl_channel_credentials(…)`.
+            allow_plaintext_token: Lets the token go to another machine without TLS.
             retries: The most retries of a call; progress of a list or a get starts the count again.
             timeout: Seconds for one call with all its attempts; 0 means no limit. Default: 600; none for list and get.
             on_retry: Called with the error and the seconds before each wait for another attempt.
 
         Raises:
-            ValueError: The address is invalid.
+            ValueError: The address or the token is invalid.
+            ImageStorageError: TOKEN_IN_PLAINTEXT.
+            OSError: A file that a variable names cannot be read.
         """
         self._connection = Connection(
-            address or os.environ.get("IMAGE_STORAGE_ADDRESS") or DEFAULT_ADDRESS,
-            token=token,
-            tls=tls,
+            endpoint_of(address, token=token, tls=tls, allow_plaintext_token=allow_plaintext_token),
             retries=retries,
             timeout=timeout,
             on_retry=on_retry,

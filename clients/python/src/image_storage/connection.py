@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import re
 import weakref
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -11,6 +10,7 @@ from typing import TypeVar
 import grpc
 
 from .cancellation import Cancellable, Cancellation, Closing
+from .endpoint import Endpoint
 from .errors import ImageStorageError, error_from
 from .feed import Feed
 from .methods import Method, RequestT, ResponseT
@@ -19,9 +19,6 @@ from .retry import OnRetry, Retry
 
 DEFAULT_TIMEOUT_SECONDS = 600.0
 NO_END = 0.0
-
-# grpcio would look up anything else in DNS, again and again.
-_ADDRESS = re.compile(r"unix:(?!//(?!/)).+|(?:\[[\da-fA-F:.]+\]|[\w.-]+):(\d{1,5})")
 
 CallT = TypeVar("CallT", bound=Cancellable)
 
@@ -44,24 +41,19 @@ class Connection:
 
     def __init__(
         self,
-        address: str,
+        endpoint: Endpoint,
         *,
-        token: str | None,
-        tls: bool | grpc.ChannelCredentials,
         retries: int,
         timeout: float | None,
         on_retry: OnRetry | None,
     ) -> None:
-        match = _ADDRESS.fullmatch(address)
-        if match is None or int(match[1] or 0) > 65535:
-            raise ValueError(f"{address!r} is no address: expected host:port, [v6]:port or unix:PATH")
-        credentials = grpc.ssl_channel_credentials() if tls is True else tls
         self._channel = (
-            grpc.secure_channel(address, credentials, CHANNEL_OPTIONS)
-            if credentials
-            else grpc.insecure_channel(address, CHANNEL_OPTIONS)
+            grpc.secure_channel(endpoint.address, endpoint.credentials, CHANNEL_OPTIONS)
+            if endpoint.credentials
+            else grpc.insecure_channel(endpoint.address, CHANNEL_OPTIONS)
         )
-        self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
+        # Not call credentials, which grpcio drops without TLS.
+        self._metadata = (("authorization", f"Bearer {endpoint.token}"),) if endpoint.token else ()
         self._retries = retries
         self._timeout_seconds = timeout
         self._on_retry = on_retry

@@ -24,6 +24,9 @@ func connected(ctx context.Context, command runner.Command) (runner.Answer, erro
 	if command.Retries != nil {
 		options = append(options, imagestorage.WithRetries(*command.Retries))
 	}
+	if command.Token != "" {
+		options = append(options, imagestorage.WithToken(command.Token))
+	}
 	client, err := imagestorage.Dial(command.Address, options...)
 	if err != nil {
 		return nil, err

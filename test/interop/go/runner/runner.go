@@ -14,7 +14,7 @@ import (
 
 // A Command has the fields of every verb.
 type Command struct {
-	Do, Address              string
+	Do, Address, Token       string
 	TimeoutMs, CancelAfterMs int64
 	Retries                  *int
 

@@ -1,0 +1,137 @@
+/** Serves HTTP/1.1 on connections that were accepted, within caps: headers, pipelined requests, crumbs and rests. */
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { turnOf } from '../storage/async/fair-turn.ts';
+import type { Logger } from '../storage/domain/logger.ts';
+import type { Connection, Connections } from './connections.ts';
+import { watchCrumbs } from './crumbs.ts';
+import type { Handler } from './router.ts';
+
+const MAX_HEADER_BYTES = 16 * 1024;
+/** Longer than proxies keep theirs, so that none sends a request into a connection that closes. */
+const KEEP_ALIVE_MS = 75_000;
+/** Requests that a client may send before it has the answer to the first of them. */
+const MAX_PIPELINED = 64;
+/** How long a client that is sent away may take to read why. */
+const FAREWELL_MS = 1_000;
+/** The lines of what cannot be parsed, by the code of Node's error. */
+const ANSWERS: Readonly<Record<string, string>> = {
+  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: '413 Payload Too Large',
+  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
+};
+
+export interface Http1Options {
+  /** How long the headers of a request may take. */
+  headersMs: number;
+  log: Logger;
+  onRequest: Handler;
+}
+
+export interface Http1 {
+  serve(connection: Connection): void;
+  /** Closes connections without a request, and the others behind theirs. */
+  close(): void;
+}
+
+interface Exchange {
+  request: IncomingMessage;
+  response: ServerResponse;
+}
+
+export function createHttp1({ headersMs, log, onRequest }: Http1Options, connections: Connections): Http1 {
+  const server = createServer({
+    maxHeaderSize: MAX_HEADER_BYTES,
+    headersTimeout: headersMs,
+    // An upload may take longer than any request should; whoever reads one has timers of its own.
+    requestTimeout: 0,
+    connectionsCheckingInterval: Math.min(headersMs / 2, 1_000),
+    keepAliveTimeout: KEEP_ALIVE_MS,
+  });
+  // It does not listen itself; from this event on it looks for slow headers.
+  server.emit('listening');
+  const served = new WeakMap<Duplex, Connection>();
+  const waiting = new WeakMap<Connection, Exchange[]>();
+  let isClosing = false;
+
+  const begin = (connection: Connection, exchange: Exchange) => {
+    const { request, response } = exchange;
+    connections.addStream(connection, response);
+    response.once('close', () => {
+      endUnread(exchange, connection);
+      const next = waiting.get(connection)?.shift();
+      if (next === undefined) waiting.delete(connection);
+      else if (!connection.socket.destroyed) begin(connection, next);
+      if (isClosing) setImmediate(() => server.closeIdleConnections());
+    });
+    if (isClosing) response.setHeader('connection', 'close');
+    const serve = () => onRequest(request, response, connection.caller);
+    const turn = turnOf(connection.caller);
+    if (turn === undefined) serve();
+    else turn.then(() => response.destroyed || serve());
+  };
+
+  server.on('request', (request, response) => {
+    const connection = served.get(request.socket)!;
+    const { socket } = connection;
+    watchCrumbs(
+      request,
+      (piece) => connections.isCrumbling(connection, piece),
+      () => socket.destroy(),
+    );
+    const queue = waiting.get(connection);
+    if (queue === undefined) {
+      waiting.set(connection, []);
+      begin(connection, { request, response });
+    } else if (queue.push({ request, response }) > MAX_PIPELINED) setImmediate(() => socket.destroy());
+  });
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    log.debug({ err: error }, 'a connection failed');
+    refuse(socket, error.code);
+  });
+
+  return {
+    serve(connection) {
+      const { socket } = connection;
+      served.set(socket, connection);
+      // Who has sent a request may close that side, and still reads the answer.
+      socket.allowHalfOpen = true;
+      server.emit('connection', socket);
+    },
+    close() {
+      isClosing = true;
+      server.close(() => undefined);
+      server.closeIdleConnections();
+    },
+  };
+}
+
+/** A request that was answered before it was read would keep its connection, and whoever sends it, for ever. */
+function endUnread({ request }: Exchange, { socket }: Connection): void {
+  if (request.complete || socket.destroyed) return;
+  socket.end();
+  // What it still sends is read and dropped: a reset would take the answer from it.
+  request.resume();
+  setTimeout(() => socket.destroy(), FAREWELL_MS).unref();
+}
+
+function refuse(socket: Duplex, code = ''): void {
+  const isAnswering = (socket as Duplex & { _httpMessage?: ServerResponse })._httpMessage?.headersSent ?? false;
+  if (!socket.writable || isAnswering || code === 'ECONNRESET') {
+    socket.destroy();
+    return;
+  }
+  const status = ANSWERS[code] ?? '400 Bad Request';
+  const [, message = ''] = /^\d+ (.*)$/.exec(status)!;
+  const body = JSON.stringify({ code: 'invalid_argument', reason: 'REQUEST_INVALID', message });
+  const head = [
+    `HTTP/1.1 ${status}`,
+    'content-type: application/json',
+    'cache-control: no-store',
+    `content-length: ${Buffer.byteLength(body)}`,
+    'connection: close',
+  ];
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+  socket.resume();
+  setTimeout(() => socket.destroy(), FAREWELL_MS).unref();
+}

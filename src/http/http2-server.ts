@@ -1,0 +1,112 @@
+/** Serves HTTP/2 on connections that were accepted, within caps: streams, resets, and crumbs of requests. */
+import {
+  createServer,
+  type Http2Server,
+  Http2ServerRequest,
+  Http2ServerResponse,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2';
+import { turnOf } from '../storage/async/fair-turn.ts';
+import type { Caller } from '../storage/domain/caller.ts';
+import type { Logger } from '../storage/domain/logger.ts';
+import type { Connection, Connections } from './connections.ts';
+import { watchCrumbs } from './crumbs.ts';
+import type { Handler } from './router.ts';
+
+/** The receive window of a connection; the window of each stream is what limits a sender. */
+const CONNECTION_WINDOW_BYTES = 16 * 1024 * 1024;
+/** Memory that Node may use for a connection, in MB; with its default, 64 parallel downloads fail. */
+const MAX_SESSION_MEMORY_MB = 1000;
+/** Streams that a peer may have open over all its connections, as a multiple of those of one. */
+const STREAMS_OF_A_PEER = 4;
+/** Streams that a client may reset for long; as many as it may have open at once come on top. */
+const RESETS_PER_SECOND = 100;
+
+export interface Http2Options {
+  /** Open streams of each connection. */
+  maxStreams: number;
+  /** How long a new connection may take to send its HTTP/2 preface. */
+  prefaceMs: number;
+  log: Logger;
+  /** Takes a stream; where it returns false, `onRequest` has it. */
+  onStream?: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, caller: Caller) => boolean;
+  onRequest: Handler;
+}
+
+export interface Http2 {
+  readonly server: Http2Server;
+  serve(connection: Connection): void;
+}
+
+export function createHttp2(options: Http2Options, connections: Connections): Http2 {
+  const { maxStreams, prefaceMs, log } = options;
+  const server = createServer({
+    settings: { maxConcurrentStreams: maxStreams },
+    maxSessionMemory: MAX_SESSION_MEMORY_MB,
+    // A client that resets more is sent away: each costs as much as a call, and none counts as open.
+    streamResetBurst: maxStreams,
+    streamResetRate: RESETS_PER_SECOND,
+  });
+  let accepted: Connection;
+  server.on('session', (session) => {
+    const connection = accepted;
+    connection.session = session;
+    session.on('stream', (stream, headers, _flags, rawHeaders) => {
+      // A connection that fails ends its streams with its error; whoever serves one has a listener of its own.
+      stream.on('error', () => {});
+      if (stream.destroyed) return;
+      if (connections.isResetting(connection, stream)) {
+        session.destroy();
+        return;
+      }
+      watchCrumbs(
+        stream,
+        (piece) => connections.isCrumbling(connection, piece),
+        () => session.destroy(),
+      );
+      if (connections.addStream(connection, stream) > maxStreams * STREAMS_OF_A_PEER) {
+        connections.refuse(stream);
+        return;
+      }
+      // Not by the event `request`, which makes both objects for streams, too, that are reset before their turn comes.
+      const serve = () => serveStream(stream, headers, rawHeaders, connection.caller, options);
+      const turn = turnOf(connection.caller);
+      if (turn === undefined) serve();
+      else turn.then(serve);
+    });
+    session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
+    closeIfSilent(session, prefaceMs);
+  });
+  server.on('sessionError', (error) => log.debug({ err: error }, 'a connection failed'));
+  const serve = (connection: Connection) => {
+    // The session is made within, and emitted at once.
+    accepted = connection;
+    server.emit('connection', connection.socket);
+  };
+  return { server, serve };
+}
+
+function serveStream(
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  rawHeaders: string[],
+  caller: Caller,
+  { onStream, onRequest }: Pick<Http2Options, 'onStream' | 'onRequest'>,
+): void {
+  if (stream.destroyed) return;
+  if (headers[':path'] === undefined) {
+    // CONNECT has none.
+    stream.respond({ ':status': 405 }, { endStream: true });
+    return;
+  }
+  if (onStream?.(stream, headers, caller)) return;
+  onRequest(new Http2ServerRequest(stream, headers, {}, rawHeaders), new Http2ServerResponse(stream), caller);
+}
+
+function closeIfSilent(session: ServerHttp2Session, prefaceMs: number): void {
+  const timer = setTimeout(() => session.destroy(), prefaceMs);
+  const spoke = () => clearTimeout(timer);
+  session.once('remoteSettings', spoke).once('close', spoke);
+}

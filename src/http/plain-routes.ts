@@ -1,0 +1,116 @@
+/** Serves the routes of plain HTTP: finds one by method and path, asks who may, and answers what fails as JSON. */
+import { type CallMeter, type CallNotes, cancelled, startCall } from '../rpc/call.ts';
+import { closeAnswered } from '../rpc/close-when-answered.ts';
+import { statusOf } from '../rpc/status.ts';
+import type { Caller } from '../storage/domain/caller.ts';
+import type { Logger } from '../storage/domain/logger.ts';
+import type { Authorize, Grant, Scope } from './authorize.ts';
+import { cut, problemOf, sendProblem } from './errors.ts';
+import type { Handler, HttpRequest, HttpResponse, Route, Target } from './router.ts';
+
+/** A request that may be served, and where its answer goes. */
+export interface Exchange {
+  request: HttpRequest;
+  response: HttpResponse;
+  target: Target;
+  /** What the groups of the path's pattern matched. */
+  params: readonly string[];
+  caller: Caller;
+  grant: Grant;
+  /** What the log and the metrics are told. */
+  notes: CallNotes;
+  /** Fires when the client has left. */
+  signal: AbortSignal;
+}
+
+export interface PlainRoute {
+  methods: readonly string[];
+  path: RegExp;
+  scope: Scope;
+  /** What the log calls it. */
+  name: string;
+  answer(exchange: Exchange): Promise<void>;
+}
+
+export interface PlainOptions {
+  routes: readonly PlainRoute[];
+  /** A path below which the routes answer, too; empty: none. */
+  prefix: string;
+  authorize: Authorize;
+  log: Logger;
+  /** Whether saves, gets and deletes have lines at info. */
+  logsAccess?: boolean;
+  meterOf?(route: string): CallMeter;
+}
+
+/** A path that a route knows by other methods only is answered 405. */
+export function createPlainRoutes({ routes, prefix, meterOf, ...options }: PlainOptions): Route {
+  const meters = new Map(routes.map((route) => [route, meterOf?.(nameOf(route))]));
+  return (target) => {
+    const path = withoutPrefix(target.path, prefix);
+    const known = routes.filter((route) => route.path.test(path));
+    if (known.length === 0) return undefined;
+    const route = known.find(({ methods }) => methods.includes(target.method));
+    if (route === undefined) return refuseMethod(known.flatMap(({ methods }) => methods));
+    return (request, response, caller) => {
+      const arrival = { request, response, caller, ...options, meter: meters.get(route) };
+      serve(route, { ...target, path }, arrival);
+    };
+  };
+}
+
+function withoutPrefix(path: string, prefix: string): string {
+  return prefix !== '' && path.startsWith(`${prefix}/`) ? path.slice(prefix.length) : path;
+}
+
+function refuseMethod(methods: readonly string[]): Handler {
+  const allow = methods.join(', ');
+  const message = `this path takes ${allow}`;
+  const problem = { status: 405, code: 'unimplemented', reason: 'METHOD_NOT_ALLOWED', message, headers: { allow } };
+  return (_request, response) => sendProblem(response, problem);
+}
+
+interface Arrival extends Pick<Exchange, 'request' | 'response' | 'caller'> {
+  authorize: Authorize;
+  log: Logger;
+  logsAccess?: boolean;
+  meter: CallMeter | undefined;
+}
+
+/** Such as `GET image`: HEAD counts as GET. */
+function nameOf({ methods, name }: PlainRoute): string {
+  return `${methods[0]} ${name}`;
+}
+
+function serve(route: PlainRoute, target: Target, arrival: Arrival): void {
+  const { request, response, caller, authorize, ...logging } = arrival;
+  const ended = new AbortController();
+  const { signal } = ended;
+  response.once('close', () => ended.abort(cancelled(undefined)));
+  if ('stream' in request) closeWhenAnswered(request, response);
+  const method = `${target.method} ${route.name}`;
+  const origin = { caller, requestId: request.headers['x-request-id'] };
+  const call = startCall({ ...logging, method, origin, signal, statusOf });
+  const { notes } = call;
+  const answer = async () => {
+    const grant = authorize(request, route.scope, caller);
+    const params = route.path.exec(target.path)!.slice(1);
+    origin.caller = grant.caller;
+    await route.answer({ request, response, target, params, caller: grant.caller, grant, notes, signal });
+  };
+  answer().then(call.succeeded, (error) => fail(response, () => problemOf(call.failed(error))));
+}
+
+/** An answer that has begun cannot say that it failed: it is cut. */
+function fail(response: HttpResponse, problem: () => Parameters<typeof sendProblem>[1]): void {
+  const told = problem();
+  if (!response.headersSent) sendProblem(response, told);
+  else cut(response);
+}
+
+/** A client that has its answer may still send; the stream would stay open until it ends. */
+function closeWhenAnswered({ stream }: Extract<HttpRequest, { stream: unknown }>, response: HttpResponse): void {
+  response.once('finish', () => {
+    if (!stream.destroyed && !stream.endAfterHeaders && !stream.readableEnded) closeAnswered(stream);
+  });
+}

@@ -1,0 +1,43 @@
+/** What a store tells whoever counts its work. */
+
+/**
+ * The parts of a save: waiting for its turn, receiving the bytes, making them durable, committing the image. Early syncs
+ * are within `receive`.
+ */
+export const SAVE_STAGES = ['wait', 'receive', 'sync', 'commit'] as const;
+export type SaveStage = (typeof SAVE_STAGES)[number];
+
+/** How a run of a policy ended; `planned` deletes nothing. */
+export const RUN_OUTCOMES = ['planned', 'done', 'failed'] as const;
+export type RunOutcome = (typeof RUN_OUTCOMES)[number];
+
+/** Saves of this moment. */
+export interface SaveLoad {
+  inFlight: number;
+  waiting: number;
+}
+
+/** One request to a bucket's service. */
+export interface BackendCall {
+  operation: 'put' | 'get' | 'list' | 'delete';
+  outcome: string;
+  ms: number;
+}
+
+/** Of one provider. Every call is cheap and never throws. */
+export interface Meter {
+  /** Bytes of images that came, whether they were saved in the end or not. */
+  received(bytes: number): void;
+  /** Bytes of images that went to readers. */
+  sent(bytes: number): void;
+  /** A stage of a save is over. */
+  stage(stage: SaveStage, ms: number): void;
+  /** So many changes were committed together. */
+  committed(changes: number): void;
+  backendCalled(call: BackendCall): void;
+  policyRan(policy: string, outcome: RunOutcome, deletedImages: number): void;
+  /** Called when the provider opens. */
+  watch(load: () => SaveLoad): void;
+  /** The same, with the size of the log of a catalog in a file. */
+  watchLog(sizeBytes: () => Promise<number>): void;
+}

@@ -1,0 +1,34 @@
+/** The metrics of one daemon: what its calls and stores are counted by, and what a scrape gets. */
+import type { CallMeter } from '../rpc/call.ts';
+import type { MethodLabels } from '../rpc/observer.ts';
+import type { Meter } from '../storage/domain/meter.ts';
+import type { Storage } from '../storage/types.ts';
+import { CallFamilies } from './call-families.ts';
+import { type Exposition, expose } from './exposition.ts';
+import { StoreFamilies } from './store-families.ts';
+import { createSums } from './store-sums.ts';
+
+export interface Metrics {
+  meterOfMethod(method: MethodLabels): CallMeter;
+  meterOfRoute(route: string): CallMeter;
+  meterOfProvider(provider: string): Meter;
+  /** Returns what answers a scrape; `accept` is its header. */
+  createScrape(storage: Pick<Storage, 'health' | 'getStatistics'>): (accept?: string) => Promise<Exposition>;
+}
+
+export function createMetrics(): Metrics {
+  const calls = new CallFamilies();
+  const stores = new StoreFamilies();
+  return {
+    meterOfMethod: (method) => calls.ofMethod(method),
+    meterOfRoute: (route) => calls.ofRoute(route),
+    meterOfProvider: (provider) => stores.meterOf(provider),
+    createScrape(storage) {
+      const sums = createSums(storage);
+      return async (accept) => {
+        const [log, held] = await Promise.all([stores.logs(), sums()]);
+        return expose([...calls.all, ...stores.all, log, ...held], accept);
+      };
+    },
+  };
+}

@@ -1,0 +1,193 @@
+/** Every rpc and route, with every kind of token, over every link: who is let in, and what the others are told. */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { DescMethod } from '@bufbuild/protobuf';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ServerReflection } from '../../gen/grpc/reflection/v1/reflection_pb.ts';
+import { ServerReflection as ServerReflectionAlpha } from '../../gen/grpc/reflection/v1alpha/reflection_pb.ts';
+import { Health } from '../../gen/health/v1/health_pb.ts';
+import { ImageStorage } from '../../gen/imagestorage/v1/image_storage_pb.ts';
+import { Maintenance } from '../../gen/imagestorage/v1/maintenance_pb.ts';
+import { SCOPES, type Scope } from '../../src/auth/scope.ts';
+import { newToken, tokenLine } from '../../src/auth/tokens.ts';
+import { connect } from '../../src/client.ts';
+import { imageApi } from '../../src/http/image-api.ts';
+import { imageRoute } from '../../src/http/images.ts';
+import { metricsRoute } from '../../src/http/metrics.ts';
+import { needOf } from '../../src/rpc/scopes.ts';
+import { pngOf } from '../support/images.ts';
+import { requires } from '../support/requires.ts';
+import { type RunningDaemon, runDaemon } from '../support/running-daemon.ts';
+import { createCa, createCertificate } from './certificates.ts';
+import { closeLinks, type LinkName, type Links, openLinks, outcomeOfRpc, requestOver } from './links.ts';
+
+/** The contract's promise, written out once more. */
+const NEEDS: Record<string, Scope | 'none'> = {
+  'ImageStorage/Save': 'write',
+  'ImageStorage/Get': 'read',
+  'ImageStorage/List': 'read',
+  'ImageStorage/Update': 'write',
+  'ImageStorage/Delete': 'delete',
+  'ImageStorage/Cleanup': 'delete',
+  'ImageStorage/Restore': 'delete',
+  'ImageStorage/ListTrash': 'delete',
+  'ImageStorage/Purge': 'delete',
+  'ImageStorage/Stats': 'read',
+  'Maintenance/Verify': 'admin',
+  'Maintenance/Copy': 'admin',
+  'Health/Check': 'none',
+  'Health/List': 'none',
+  'Health/Watch': 'none',
+  'ServerReflection/ServerReflectionInfo': 'read',
+};
+
+/** A route by its method, its name and its scope. */
+const ROUTES: [method: string, name: string, Scope][] = [
+  ['GET', 'image', 'read'],
+  ['HEAD', 'image', 'read'],
+  ['GET', '/images', 'read'],
+  ['HEAD', '/images', 'read'],
+  ['POST', '/images', 'write'],
+  ['GET', '/images/NAME', 'read'],
+  ['HEAD', '/images/NAME', 'read'],
+  ['DELETE', '/images/NAME', 'delete'],
+  ['GET', '/metrics', 'read'],
+  ['HEAD', '/metrics', 'read'],
+];
+
+const SERVICES = [ImageStorage, Maintenance, Health, ServerReflection, ServerReflectionAlpha];
+const METHODS: [string, DescMethod][] = SERVICES.flatMap(({ typeName, methods }) =>
+  methods.map((method): [string, DescMethod] => [`/${typeName}/${method.name}`, method]),
+);
+const LINKS: LinkName[] = ['plaintext', 'TLS', 'mTLS', 'socket'];
+const CLIENT_SCOPES: readonly Scope[] = ['read', 'delete'];
+
+const folder = mkdtempSync(join(tmpdir(), 'image-storage-'));
+const tokens = {
+  none: undefined,
+  unknown: newToken(),
+  expired: newToken(),
+  read: newToken(),
+  write: newToken(),
+  delete: newToken(),
+  admin: newToken(),
+};
+type Holder = keyof typeof tokens;
+const HOLDERS = Object.keys(tokens) as Holder[];
+
+let daemon: RunningDaemon;
+let links: Links;
+let imagePath: string;
+
+const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
+
+requires('openssl', hasOpenssl)('the lock', () => {
+  beforeAll(async () => {
+    const ca = createCa(folder, 'ca');
+    const server = createCertificate(folder, 'server', ca);
+    const client = createCertificate(folder, 'client', ca);
+    const tokensFile = join(folder, 'tokens');
+    const lines = SCOPES.map((scope) => tokenLine(scope, tokens[scope], [scope]));
+    writeFileSync(tokensFile, [...lines, tokenLine('old', tokens.expired, SCOPES, new Date(0))].join('\n'));
+    daemon = await runDaemon({
+      IMAGE_STORAGE_AUTH_TOKENS_FILE: tokensFile,
+      IMAGE_STORAGE_TLS_CERT: server.cert,
+      IMAGE_STORAGE_TLS_KEY: server.key,
+      IMAGE_STORAGE_TLS_CLIENT_CA: ca.cert,
+      IMAGE_STORAGE_TLS_CLIENT_SCOPES: CLIENT_SCOPES.join(),
+    });
+    links = openLinks(daemon, ca.cert, client);
+    const images = connect(`https://${daemon.address}`, { token: tokens.write, caFile: ca.cert });
+    const { url } = await images.save(pngOf({ width: 64, height: 64 }));
+    imagePath = url;
+    images.close();
+  });
+  afterAll(async () => {
+    closeLinks(links);
+    await daemon.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  it('knows every rpc', () => {
+    const known = METHODS.map(([path, method]) => [shortOf(path), needOf(method)]);
+    expect(Object.fromEntries(known)).toEqual(NEEDS);
+  });
+
+  it.each(METHODS)('asks callers of %s', async (path) => {
+    const need = NEEDS[shortOf(path)]!;
+    const cells = LINKS.flatMap((link) => HOLDERS.map((holder) => ({ link, holder })));
+    const actual = await Promise.all(
+      cells.map(async ({ link, holder }) => row(link, holder, await outcomeOfRpc(links[link], path, tokens[holder]))),
+    );
+    expect(actual).toEqual(cells.map(({ link, holder }) => row(link, holder, expected(need, holder, link))));
+  });
+
+  it.each(ROUTES)('asks whoever sends %s %s', async (method, path, need) => {
+    for (const link of LINKS) {
+      for (const holder of HOLDERS) {
+        const target = path === 'image' ? imagePath : path.replace('NAME', 'a.png');
+        const { status, headers, body } = await requestOver(links[link], `${method} ${target}`, tokens[holder]);
+        const wanted = expected(need, holder, link);
+        const isRefused = status === 401 || status === 403;
+        expect(row(link, holder, isRefused ? status : 'let in')).toBe(row(link, holder, statusOf(wanted)));
+        if (!isRefused || method === 'HEAD') continue;
+        const { code, reason, metadata } = JSON.parse(body.toString());
+        expect([reason, metadata?.needs, metadata?.token].filter(Boolean).join(' ')).toBe(wanted);
+        expect(code).toBe(status === 401 ? 'unauthenticated' : 'permission_denied');
+        expect(headers['www-authenticate']).toBe(status === 401 ? 'Bearer' : undefined);
+        expect(headers['cache-control']).toBe('no-store');
+      }
+    }
+  });
+
+  it.each(['/healthz', '/readyz'])('lets anybody see %s', async (path) => {
+    for (const link of LINKS) expect((await requestOver(links[link], `GET ${path}`)).status).toBe(200);
+  });
+});
+
+describe('the tables', () => {
+  it('have a row for each rpc and route there is', () => {
+    expect(METHODS.map(([path]) => shortOf(path)).filter((path) => !(path in NEEDS))).toEqual([]);
+    const options = { storage: {}, memory: {} } as never;
+    const routes = [imageRoute(options), ...imageApi(options), metricsRoute(options)];
+    const served = routes.flatMap(({ methods, name, scope }) => methods.map((method) => [method, name, scope]));
+    expect(served.sort()).toEqual([...ROUTES].sort());
+  });
+
+  it('are those of docs/access.md', () => {
+    const page = readFileSync(new URL('../../docs/access.md', import.meta.url), 'utf8');
+    for (const scope of [...SCOPES, 'none'] as const) {
+      const row = page.split('\n').find((line) => line.startsWith(`| \`${scope}\``) || line.startsWith(`| ${scope} `))!;
+      const rpcs = Object.keys(NEEDS).filter((path) => NEEDS[path] === scope);
+      const names = rpcs.filter((path) => !path.startsWith('ServerReflection')).map((path) => path.split('/')[1]);
+      for (const name of names) expect(row).toContain(`\`${name}\``);
+      for (const [method, name] of ROUTES.filter((route) => route[2] === scope && route[0] !== 'HEAD')) {
+        expect(row).toContain(name === 'image' ? 'an image' : `${method} ${name}`);
+      }
+    }
+  });
+});
+
+function shortOf(path: string): string {
+  return path.slice(path.slice(0, path.lastIndexOf('/')).lastIndexOf('.') + 1);
+}
+
+function row(link: LinkName, holder: Holder, outcome: unknown): string {
+  return `${link}, ${holder}: ${outcome}`;
+}
+
+function expected(need: Scope | 'none', holder: Holder, link: LinkName): string {
+  if (need === 'none') return 'let in';
+  if (holder === 'none' && link !== 'mTLS') return 'TOKEN_MISSING';
+  if (holder === 'none') return CLIENT_SCOPES.includes(need) ? 'let in' : `SCOPE_MISSING ${need} client`;
+  if (holder === 'unknown') return 'TOKEN_UNKNOWN';
+  if (holder === 'expired') return 'TOKEN_EXPIRED old';
+  return holder === need ? 'let in' : `SCOPE_MISSING ${need} ${holder}`;
+}
+
+function statusOf(outcome: string): number | 'let in' {
+  if (outcome === 'let in') return outcome;
+  return outcome.startsWith('SCOPE_MISSING') ? 403 : 401;
+}

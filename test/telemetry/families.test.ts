@@ -1,0 +1,84 @@
+/** How counters and histograms add up, and what a provider that does not answer is shown as. */
+import { describe, expect, it } from 'vitest';
+import { metered } from '../../src/storage/bucket/metered-store.ts';
+import { ObjectStoreError } from '../../src/storage/bucket/object-store.ts';
+import { Counters, Histograms } from '../../src/telemetry/families.ts';
+import { createMetrics } from '../../src/telemetry/metrics.ts';
+import { parseExposition, sampleOf } from '../support/exposition.ts';
+
+const stores = (statistics: () => Promise<never>) => ({
+  health: () => ({ local: { serving: true } as const, away: { serving: false, why: 'gone' } as const }),
+  getStatistics: statistics,
+});
+
+describe('a family', () => {
+  it('counts each set of labels on its own', () => {
+    const family = new Counters('a_total', 'A.', ['x', 'y']);
+    family.of('1', '2').value += 3;
+    family.of('1', '3').value += 1;
+    family.of('1', '2').value += 1;
+    expect(family.samples()).toEqual([
+      { labels: { x: '1', y: '2' }, value: 4 },
+      { labels: { x: '1', y: '3' }, value: 1 },
+    ]);
+  });
+
+  it('puts a value into the bucket of the lowest bound that it does not exceed', () => {
+    const family = new Histograms('a', 'A.', [], [1, 2]);
+    for (const value of [0.5, 1, 1.5, 9]) family.of().observe(value);
+    expect(family.samples().map(({ labels, value }) => [labels.le, value])).toEqual([
+      ['1', 2],
+      ['2', 3],
+      ['+Inf', 4],
+      [undefined, 12],
+      [undefined, 4],
+    ]);
+  });
+});
+
+describe('a scrape', () => {
+  it('goes on without a provider that does not answer', async () => {
+    const scrape = createMetrics().createScrape(stores(() => Promise.reject(new Error('down'))));
+    const families = parseExposition((await scrape()).text);
+    expect(sampleOf(families, 'image_storage_provider_up', { provider: 'local' })).toBe(1);
+    expect(sampleOf(families, 'image_storage_provider_up', { provider: 'away' })).toBe(0);
+    expect(families.get('image_storage_images')!.samples).toEqual([]);
+  });
+
+  it('asks the stores once for several that come together', async () => {
+    let asked = 0;
+    const statistics = () => {
+      asked += 1;
+      return Promise.reject(new Error('down'));
+    };
+    const scrape = createMetrics().createScrape(stores(statistics));
+    await Promise.all([scrape(), scrape('application/openmetrics-text')]);
+    await scrape();
+    expect(asked).toBe(2);
+  });
+
+  it('has the requests to a bucket, by what became of them', async () => {
+    const metrics = createMetrics();
+    const fails = () => Promise.reject(new ObjectStoreError('not_found', 'no such object'));
+    const none = async () => undefined;
+    const store = { location: 'here', putNew: fails, replaceIf: fails, get: fails, list: fails, remove: none };
+    const objects = metered(store, metrics.meterOfProvider('cloud'));
+    await objects.remove('a');
+    await expect(objects.get('a')).rejects.toThrow('no such object');
+    const families = parseExposition((await metrics.createScrape(stores(() => Promise.reject())).call(undefined)).text);
+    const name = 'image_storage_backend_operation_seconds_count';
+    expect(sampleOf(families, name, { operation: 'delete', outcome: 'ok' })).toBe(1);
+    expect(sampleOf(families, name, { provider: 'cloud', operation: 'get', outcome: 'not_found' })).toBe(1);
+  });
+
+  it('has the runs of policies', async () => {
+    const metrics = createMetrics();
+    const meter = metrics.meterOfProvider('local');
+    meter.policyRan('drafts', 'planned', 0);
+    meter.policyRan('drafts', 'done', 7);
+    const families = parseExposition((await metrics.createScrape(stores(() => Promise.reject()))()).text);
+    expect(sampleOf(families, 'image_storage_policy_runs_total', { policy: 'drafts', outcome: 'done' })).toBe(1);
+    expect(sampleOf(families, 'image_storage_policy_runs_total', { policy: 'drafts', outcome: 'failed' })).toBe(0);
+    expect(sampleOf(families, 'image_storage_policy_deleted_images_total', { policy: 'drafts' })).toBe(7);
+  });
+});
