@@ -204,6 +204,7 @@ describe('the log', () => {
   it('has no token, whatever came of it', () => {
     const log = logged();
     expect(log.length).toBeGreaterThan(1_000);
+    expect(log.match(/"method":"Stats","code":"Unauthenticated","reason":"TOKEN_MISSING"/g)).toHaveLength(5);
     for (const secret of [token, stranger, later]) expect(log).not.toContain(secret);
     expect(log).not.toMatch(/is_[\w-]{20}/);
   });
