@@ -44,7 +44,7 @@ export const http1Attacks: Record<string, Attack> = {
 
   'pipelined requests': inRounds((target) =>
     withSockets(target, 50, async (sockets) => {
-      const many = 'GET /images?limit=1000 HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(2_000);
+      const many = 'GET /images/none HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(2_000);
       for (const socket of sockets) socket.write(many);
       await sleep(200);
     }),
