@@ -97,7 +97,7 @@ export class Upkeep {
     if (now < (await catalog.quietUntil())) return;
     while (!this.#stopping) {
       const due = await catalog.dueTrash(PURGED_AT_ONCE, now);
-      for (const { filename } of due) if (!this.#stopping) await purgeImage(this.#store, filename);
+      for (const { filename } of due) if (!this.#stopping) await purgeImage(this.#store, filename, now);
       if (due.length < PURGED_AT_ONCE) return;
     }
   }
