@@ -292,6 +292,19 @@ it('writes lines to the audit log that an older version takes for deletes and im
   ]);
 });
 
+it('has a restore after its delete in the audit log, also where the clock went back', async () => {
+  await storage.close();
+  let clock = Date.now();
+  const { filename } = image;
+  storage = await openStorage({ providers: { local: { basePath, trash: { days: 7 } } } }, { now: () => clock });
+  await storage.remove(filename);
+  clock -= HOUR_MS;
+  await storage.restore(filename);
+  const lines = (await readFile(join(basePath, 'metadata/logs/audit.jsonl'), 'utf8')).trimEnd().split('\n');
+  const [deleted, restored] = lines.map((line) => JSON.parse(line).time);
+  expect(restored >= deleted).toBe(true);
+});
+
 describe('verify', () => {
   const inStore = (path: string) => join(basePath, path);
 

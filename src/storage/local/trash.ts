@@ -98,7 +98,8 @@ async function bringBack(store: LocalStore, row: TrashedRecord): Promise<void> {
   const { layout, folders, audit, context } = store;
   const { expireTime: _, ...record } = recordOf(row);
   // Before the commit: after a crash between the two, a rebuild must not drop the image for its delete.
-  await audit.broughtBack(record, 'adopt', context.now());
+  // Older versions compare the times of its lines: it is not earlier than the delete, whatever became of the clock.
+  await audit.broughtBack(record, 'adopt', Math.max(context.now(), row.deleteTime));
   const staged = layout.stagedRecord(row.filename);
   const restored = { ...record, revision: revisionOf(record) + 1 };
   await folders.within(layout.staging, () => writePlain(staged, formatRecord(restored)));
