@@ -416,6 +416,23 @@ describe('the time of an image in the trash', () => {
     expect(await trash()).toEqual([image.filename]);
   });
 
+  it('ends after a clock that was far ahead for a while, which frees no key', async () => {
+    const { bytes, metadata, options } = imageOf(1, { sizeBytes: 300 });
+    ahead.clock += 300 * DAY_MS;
+    await sleep(LOOKED_MS);
+    ahead.clock -= 300 * DAY_MS;
+    await sleep(LOOKED_MS);
+    pass(2 * HOUR_MS);
+    await sleep(LOOKED_MS);
+    pass(23 * HOUR_MS);
+    await expect.poll(trash, { timeout: 20_000 }).toEqual([]);
+    ahead.clock += 300 * DAY_MS;
+    await sleep(LOOKED_MS);
+    ahead.clock -= 300 * DAY_MS;
+    const again = await storage.save(bytes, metadata, { ...options, pinned: true });
+    expect(again).toMatchObject({ filename: image.filename, replayed: true, deleted: true });
+  });
+
   it('does not end within a day of a start that found no catalog', async () => {
     await storage.close();
     await loseCatalog(basePath);
