@@ -168,6 +168,17 @@ describe.each([
     expect(await catalog.rowStates([filename])).toEqual(['trashing']);
   });
 
+  it('purges by its time only what is still due', async () => {
+    const { filename } = recordOf(1);
+    await insert(recordOf(1));
+    await catalog.commit([deleteOf(recordOf(1), { deleteTime: T0, purgeTime: T0 + 9 })]);
+    const purge = { kind: 'purge', filename, deleteTime: T0 + 10 } as const;
+    expect(await catalog.commit([{ ...purge, dueBy: T0 + 8 }])).toEqual([{ done: false, why: 'not_found' }]);
+    expect((await catalog.findTrashed(filename))?.purgeTime).toBe(T0 + 9);
+    expect(await catalog.commit([{ ...purge, dueBy: T0 + 9 }])).toMatchObject([{ done: true }]);
+    expect(await catalog.findTrashed(filename)).toBeUndefined();
+  });
+
   it('forgets thousands of old tombstones in one call', async () => {
     const records = Array.from({ length: 2100 }, (_, id) => recordOf(id));
     await insert(...records);

@@ -292,6 +292,19 @@ it('writes lines to the audit log that an older version takes for deletes and im
   ]);
 });
 
+it('has a restore after its delete in the audit log, also where the clock went back', async () => {
+  await storage.close();
+  let clock = Date.now();
+  const { filename } = image;
+  storage = await openStorage({ providers: { local: { basePath, trash: { days: 7 } } } }, { now: () => clock });
+  await storage.remove(filename);
+  clock -= HOUR_MS;
+  await storage.restore(filename);
+  const lines = (await readFile(join(basePath, 'metadata/logs/audit.jsonl'), 'utf8')).trimEnd().split('\n');
+  const [deleted, restored] = lines.map((line) => JSON.parse(line).time);
+  expect(restored >= deleted).toBe(true);
+});
+
 describe('verify', () => {
   const inStore = (path: string) => join(basePath, path);
 
@@ -401,6 +414,23 @@ describe('the time of an image in the trash', () => {
     pass(30 * 60 * 1000);
     await sleep(LOOKED_MS);
     expect(await trash()).toEqual([image.filename]);
+  });
+
+  it('ends after a clock that was far ahead for a while, which frees no key', async () => {
+    const { bytes, metadata, options } = imageOf(1, { sizeBytes: 300 });
+    ahead.clock += 300 * DAY_MS;
+    await sleep(LOOKED_MS);
+    ahead.clock -= 300 * DAY_MS;
+    await sleep(LOOKED_MS);
+    pass(2 * HOUR_MS);
+    await sleep(LOOKED_MS);
+    pass(23 * HOUR_MS);
+    await expect.poll(trash, { timeout: 20_000 }).toEqual([]);
+    ahead.clock += 300 * DAY_MS;
+    await sleep(LOOKED_MS);
+    ahead.clock -= 300 * DAY_MS;
+    const again = await storage.save(bytes, metadata, { ...options, pinned: true });
+    expect(again).toMatchObject({ filename: image.filename, replayed: true, deleted: true });
   });
 
   it('does not end within a day of a start that found no catalog', async () => {

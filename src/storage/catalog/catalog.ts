@@ -23,8 +23,8 @@ export type Change =
   | { kind: 'insert'; record: ImageRecord; arrival?: number }
   /** With a `purgeTime` the image goes into the trash. */
   | { kind: 'delete'; filename: string; deleteTime: number; sparePinned: boolean; purgeTime?: number }
-  /** Makes a tombstone of an image in the trash. */
-  | { kind: 'purge'; filename: string; deleteTime: number }
+  /** Makes a tombstone of an image in the trash, with `dueBy` only of one that is purged by then. */
+  | { kind: 'purge'; filename: string; deleteTime: number; dueBy?: number }
   /** Marks the files of an image in the trash as about to move; until it is restored, a recovery moves them back. */
   | { kind: 'restoring'; filename: string }
   /** Makes an image of the trash live, with a revision above that of the row, and without an expire time. */

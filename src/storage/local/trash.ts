@@ -42,13 +42,17 @@ export async function trashImage(
   }
 }
 
-/** Makes a tombstone of an image in the trash, and unlinks its files. Rejects as `trashImage`. */
-export async function purgeImage(store: LocalStore, filename: string): Promise<ChangeOutcome> {
+/**
+ * Makes a tombstone of an image in the trash, and unlinks its files, unless it is purged only after `dueBy`. Rejects as
+ * `trashImage`.
+ */
+export async function purgeImage(store: LocalStore, filename: string, dueBy?: number): Promise<ChangeOutcome> {
   const { committer, reserve, byFilename, context } = store;
   try {
     return await byFilename.run(filename, async () => {
       const deleteTime = context.now();
-      const outcome = await reserve.lend(() => committer.submit({ kind: 'purge', filename, deleteTime }, []));
+      const change = { kind: 'purge', filename, deleteTime, ...(dueBy !== undefined && { dueBy }) } as const;
+      const outcome = await reserve.lend(() => committer.submit(change, []));
       if (!outcome.done) return outcome;
       store.unlinksPending = true;
       await noteDelete(store, outcome.record, 'delete', { deleteTime });
@@ -98,7 +102,8 @@ async function bringBack(store: LocalStore, row: TrashedRecord): Promise<void> {
   const { layout, folders, audit, context } = store;
   const { expireTime: _, ...record } = recordOf(row);
   // Before the commit: after a crash between the two, a rebuild must not drop the image for its delete.
-  await audit.broughtBack(record, 'adopt', context.now());
+  // Older versions compare the times of its lines: it is not earlier than the delete, whatever became of the clock.
+  await audit.broughtBack(record, 'adopt', Math.max(context.now(), row.deleteTime));
   const staged = layout.stagedRecord(row.filename);
   const restored = { ...record, revision: revisionOf(record) + 1 };
   await folders.within(layout.staging, () => writePlain(staged, formatRecord(restored)));

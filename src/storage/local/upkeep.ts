@@ -58,7 +58,7 @@ export class Upkeep {
   async #tick(): Promise<void> {
     const { condition, context, recovery } = this.#store;
     const now = context.now();
-    if (now < this.#pausedUntil || !recovery.isDone) return;
+    if (!isReached(this.#pausedUntil, now) || !recovery.isDone) return;
     try {
       await condition.checkWritable();
     } catch {
@@ -75,7 +75,7 @@ export class Upkeep {
 
   async #work(now: number): Promise<void> {
     const { catalog, reserve } = this.#store;
-    const isSlow = now >= this.#nextSlowTick;
+    const isSlow = isReached(this.#nextSlowTick, now);
     const mayPurge = this.#clock.mayPurge();
     if (!reserve.isWhole) await reserve.take();
     if (this.#store.unlinksPending || isSlow) await this.#finishUnlinks();
@@ -84,7 +84,8 @@ export class Upkeep {
     if (!isSlow) return;
     this.#nextSlowTick = now + SLOW_TICK_MS;
     await this.#restoreUpdated();
-    await catalog.purgeTombstones(now - LOCAL_TOMBSTONE_MS);
+    // Not by a clock that may be wrong: names, keys and what came lately are kept for a day.
+    if (mayPurge) await catalog.purgeTombstones(now - LOCAL_TOMBSTONE_MS);
     // Also where a part of it was removed by hand.
     await reserve.take();
     await this.#room.keep();
@@ -97,7 +98,7 @@ export class Upkeep {
     if (now < (await catalog.quietUntil())) return;
     while (!this.#stopping) {
       const due = await catalog.dueTrash(PURGED_AT_ONCE, now);
-      for (const { filename } of due) if (!this.#stopping) await purgeImage(this.#store, filename);
+      for (const { filename } of due) if (!this.#stopping) await purgeImage(this.#store, filename, now);
       if (due.length < PURGED_AT_ONCE) return;
     }
   }
@@ -139,6 +140,11 @@ export class Upkeep {
       if (!(await isSynced(layout.record(filename)))) await restoreRecord(layout, folders, catalog, filename);
     });
   }
+}
+
+/** Returns whether it is time, also where the time was noted by a clock that went back since. */
+function isReached(time: number, now: number): boolean {
+  return now >= time || time > now + SLOW_TICK_MS;
 }
 
 /**

@@ -104,13 +104,16 @@ class LocalCheck {
   }
 
   /** A live image has its files in the live tree, whatever moved them. */
-  #broughtBack(finding: Finding, record: ImageRecord): Promise<Finding> {
-    const { byFilename, layout, folders, context } = this.#store;
+  #broughtBack(finding: Finding, record: ImageRecord): Promise<Finding | undefined> {
+    const { byFilename, catalog, layout, folders, context } = this.#store;
     const moving = { layout, folders, failpoint: context.failpoint };
     const missing = { ...finding, detail: 'its file is in the trash' };
-    return this.#remedies.remedied(missing, 'restored', () =>
-      byFilename.run(record.filename, () => moveFromTrash(moving, record)),
-    );
+    const { filename } = record;
+    return byFilename.run(filename, async () => {
+      // Deleted since: its file is where it belongs.
+      if ((await catalog.find(filename)) === undefined) return undefined;
+      return this.#remedies.remedied(missing, 'restored', () => moveFromTrash(moving, record));
+    });
   }
 
   async #record({ filename }: ImageRecord): Promise<Finding | undefined> {

@@ -44,6 +44,11 @@ export class ImageRows {
     return found(this.#db.get(`${ANY} WHERE filename = ? AND delete_time = ?`, filename, IN_TRASH));
   }
 
+  /** Returns whether an image of the trash is purged by then. */
+  isDue(seq: number, time: number): boolean {
+    return this.#db.value('SELECT 1 FROM trash WHERE seq = ? AND purge_time <= ?', seq, time) === 1;
+  }
+
   /** Adds a live image. `arrival`: when it came, if it was not saved here. */
   add(record: ImageRecord, derived: Derived, arrival?: number): void {
     const seq = this.#insert(record, null, false);
@@ -102,7 +107,8 @@ export class ImageRows {
 
   /** Moves the purge of an image in the trash to a later time. Returns whether it did. */
   postponePurge(filename: string, purgeTime: number): boolean {
-    const sql = 'UPDATE trash SET purge_time = ? WHERE filename = ? AND purge_time < ?';
+    const sql = `
+      UPDATE trash SET purge_time = ? WHERE seq = (SELECT seq FROM images WHERE filename = ?) AND purge_time < ?`;
     return this.#db.run(sql, purgeTime, filename, purgeTime).changes > 0;
   }
 
