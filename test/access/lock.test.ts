@@ -62,7 +62,9 @@ describe('tokens', () => {
     const withToken = (value: string) => ({ headers: { authorization: `Bearer ${value}` } });
     const before = logged().length;
     expect(await outcomeOf(images.stats({}))).toBe('Unauthenticated TOKEN_MISSING');
-    expect(logged().slice(before)).toContain('"method":"Stats","code":"Unauthenticated","reason":"TOKEN_MISSING"');
+    // The log is written a turn later.
+    const line = '"method":"Stats","code":"Unauthenticated","reason":"TOKEN_MISSING"';
+    await expect.poll(() => logged().slice(before)).toContain(line);
     expect(await outcomeOf(images.stats({}, withToken(stranger)))).toBe('Unauthenticated TOKEN_UNKNOWN');
     expect(await outcomeOf(images.stats({}, withToken(token)))).toBe('OK');
     expect(await outcomeOf(images.list({}, withToken(stranger)))).toBe('Unauthenticated TOKEN_UNKNOWN');
