@@ -1,6 +1,5 @@
 /** Images as JSON, for callers without gRPC: save by a form, list, describe, delete. */
 
-import { holdForCall } from '../rpc/answers.ts';
 import { deleteResultJson, imageJson, listFrom, listResponseJson, saveResponseJson } from '../rpc/json.ts';
 import type { CallMemory } from '../rpc/memory.ts';
 import { costOfBytes } from '../rpc/request-body.ts';
@@ -22,7 +21,7 @@ const MAX_LIMIT = 1000;
 /** An answer with more metadata ends before its limit; its token resumes behind it. */
 const ENOUGH_CHARACTERS = 512 * 1024;
 /** Records, messages, JSON as text and as bytes. */
-const LIST_COST = 2 * MAX_PAGE_COST;
+const LIST_COST = 3 * MAX_PAGE_COST;
 const FORM = /^multipart\/form-data\s*;/i;
 
 export interface ImageApiOptions {
@@ -90,15 +89,21 @@ async function list(
   const { limit: asked = 0, pageSize = asked } = options;
   if (asked > MAX_LIMIT) throw invalidField('limit', `${asked}, at most ${MAX_LIMIT}`);
   const limit = asked || DEFAULT_LIMIT;
-  const receiver = { budget: memory.kept, caller, signal };
-  const hold = await holdForCall(LIST_COST, receiver);
-  const page = await firstItems(storage, { ...options, limit, pageSize: Math.min(pageSize || limit, limit) });
-  const hints = hintsFor !== undefined && page.items.length === 0 ? await storage.hints(hintsFor) : [];
-  await turnOf(caller);
-  throwIfCancelled(signal);
-  const json = listResponseJson(page, hints);
-  hold.shrink(json.length * 2);
-  sendJson(response, 200, json);
+  const hold = await memory.kept.hold(caller, LIST_COST, { signal });
+  try {
+    const page = await firstItems(storage, { ...options, limit, pageSize: Math.min(pageSize || limit, limit) });
+    const hints = hintsFor !== undefined && page.items.length === 0 ? await storage.hints(hintsFor) : [];
+    await turnOf(caller);
+    throwIfCancelled(signal);
+    const json = listResponseJson(page, hints);
+    hold.shrink(json.length * 2);
+    signal.addEventListener('abort', hold.release, { once: true });
+    sendJson(response, 200, json);
+  } catch (error) {
+    // Not as soon as the client leaves: what it asked for is still read.
+    hold.release();
+    throw error;
+  }
 }
 
 async function firstItems(storage: Storage, options: Parameters<Storage['list']>[0]): Promise<Page> {

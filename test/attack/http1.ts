@@ -42,13 +42,8 @@ export const http1Attacks: Record<string, Attack> = {
     }),
   ),
 
-  'pipelined requests': inRounds((target) =>
-    withSockets(target, 50, async (sockets) => {
-      const many = 'GET /images/none HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(2_000);
-      for (const socket of sockets) socket.write(many);
-      await sleep(200);
-    }),
-  ),
+  'pipelined requests': pipelined('/images/none'),
+  'pipelined lists': pipelined('/images?limit=1000'),
 
   'forms of fields': inRounds((target) => sendForms(target, 16, FIELD_HEAD, `x\r\n${FIELD_HEAD}`.repeat(1_000), 200)),
   'a field without end': inRounds((target) => sendForms(target, 16, FIELD_HEAD, 'x'.repeat(MIB), 8)),
@@ -77,6 +72,16 @@ export const http1Attacks: Record<string, Attack> = {
       }
     }),
 };
+
+function pipelined(path: string): Attack {
+  const many = `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`.repeat(2_000);
+  return inRounds((target) =>
+    withSockets(target, 50, async (sockets) => {
+      for (const socket of sockets) socket.write(many);
+      await sleep(200);
+    }),
+  );
+}
 
 /** Sends so many forms at once, each with a part again and again until it is answered. */
 function sendForms(target: Target, count: number, begin: string, part: string, times: number): Promise<void> {
