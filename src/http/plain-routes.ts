@@ -1,5 +1,5 @@
 /** Serves the routes of plain HTTP: finds one by method and path, asks who may, and answers what fails as JSON. */
-import { type CallMeter, type CallNotes, cancelled, startCall } from '../rpc/call.ts';
+import { type CallNotes, cancelled, startCall } from '../rpc/call.ts';
 import { closeAnswered } from '../rpc/close-when-answered.ts';
 import { statusOf } from '../rpc/status.ts';
 import type { Caller } from '../storage/domain/caller.ts';
@@ -7,6 +7,9 @@ import type { Logger } from '../storage/domain/logger.ts';
 import type { Authorize, Grant, Scope } from './authorize.ts';
 import { cut, problemOf, sendProblem } from './errors.ts';
 import type { Handler, HttpRequest, HttpResponse, Route, Target } from './router.ts';
+
+/** As nginx and gRPC gateways have it. */
+const CLIENT_LEFT = 499;
 
 /** A request that may be served, and where its answer goes. */
 export interface Exchange {
@@ -32,6 +35,9 @@ export interface PlainRoute {
   answer(exchange: Exchange): Promise<void>;
 }
 
+/** Counts a request that was answered with this status; 499: its client left before. */
+export type CountRequest = (status: number, ms: number) => void;
+
 export interface PlainOptions {
   routes: readonly PlainRoute[];
   /** A path below which the routes answer, too; empty: none. */
@@ -40,12 +46,12 @@ export interface PlainOptions {
   log: Logger;
   /** Whether saves, gets and deletes have lines at info. */
   logsAccess?: boolean;
-  meterOf?(route: string): CallMeter;
+  meterOf?(route: string): CountRequest;
 }
 
 /** A path that a route knows by other methods only is answered 405. */
 export function createPlainRoutes({ routes, prefix, meterOf, ...options }: PlainOptions): Route {
-  const meters = new Map(routes.map((route) => [route, meterOf?.(nameOf(route))]));
+  const counts = new Map(routes.map((route) => [route, meterOf?.(nameOf(route))]));
   return (target) => {
     const path = withoutPrefix(target.path, prefix);
     const known = routes.filter((route) => route.path.test(path));
@@ -53,7 +59,7 @@ export function createPlainRoutes({ routes, prefix, meterOf, ...options }: Plain
     const route = known.find(({ methods }) => methods.includes(target.method));
     if (route === undefined) return refuseMethod(known.flatMap(({ methods }) => methods));
     return (request, response, caller) => {
-      const arrival = { request, response, caller, ...options, meter: meters.get(route) };
+      const arrival = { request, response, caller, ...options, count: counts.get(route) };
       serve(route, { ...target, path }, arrival);
     };
   };
@@ -74,7 +80,7 @@ interface Arrival extends Pick<Exchange, 'request' | 'response' | 'caller'> {
   authorize: Authorize;
   log: Logger;
   logsAccess?: boolean;
-  meter: CallMeter | undefined;
+  count: CountRequest | undefined;
 }
 
 /** Such as `GET image`: HEAD counts as GET. */
@@ -83,10 +89,14 @@ function nameOf({ methods, name }: PlainRoute): string {
 }
 
 function serve(route: PlainRoute, target: Target, arrival: Arrival): void {
-  const { request, response, caller, authorize, ...logging } = arrival;
+  const { request, response, caller, authorize, count, ...logging } = arrival;
+  const began = performance.now();
   const ended = new AbortController();
   const { signal } = ended;
-  response.once('close', () => ended.abort(cancelled(undefined)));
+  response.once('close', () => {
+    ended.abort(cancelled(undefined));
+    count?.(response.headersSent ? response.statusCode : CLIENT_LEFT, performance.now() - began);
+  });
   if ('stream' in request) closeWhenAnswered(request, response);
   const method = `${target.method} ${route.name}`;
   const origin = { caller, requestId: request.headers['x-request-id'] };

@@ -60,16 +60,13 @@ export class CallFamilies {
     };
   }
 
-  /** `route` is its name, not a path. */
-  ofRoute(route: string): CallMeter {
+  /** `route` is its name, not a path. Returns what counts a request that was answered with this status. */
+  ofRoute(route: string): (status: number, ms: number) => void {
     const handled = codes((code) => this.#httpHandled.of(route, code));
     const seconds = this.#httpSeconds.of(route);
-    return {
-      started() {},
-      ended({ code, ms }) {
-        handled(code).value += 1;
-        seconds.observe(ms / 1000);
-      },
+    return (status, ms) => {
+      handled(`${status}`).value += 1;
+      seconds.observe(ms / 1000);
     };
   }
 }

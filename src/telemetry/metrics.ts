@@ -10,7 +10,8 @@ import { createSums } from './store-sums.ts';
 
 export interface Metrics {
   meterOfMethod(method: MethodLabels): CallMeter;
-  meterOfRoute(route: string): CallMeter;
+  /** Returns what counts a request that was answered with this status. */
+  meterOfRoute(route: string): (status: number, ms: number) => void;
   meterOfProvider(provider: string): Meter;
   /** Returns what answers a scrape; `accept` is its header. */
   createScrape(storage: Pick<Storage, 'health' | 'getStatistics'>): (accept?: string) => Promise<Exposition>;

@@ -42,6 +42,7 @@ beforeAll(async () => {
   await all(storage.get({ filename }));
   await all(connect.get({ filename }));
   await (await fetch(`http://${address}${image.url}`)).arrayBuffer();
+  await fetch(`http://${address}${image.url}`, { headers: { range: 'bytes=900000-' } });
   await storage.delete({ filenames: [doomed.filename] });
   expect(await outcomeOf(storage.get({ filename: doomed.filename }))).toBe('NotFound IMAGE_NOT_FOUND filename');
   expect(await outcomeOf(storage.save(stream(header({ metadata: SECRETS }))))).toContain('IMAGE_EMPTY');
@@ -77,7 +78,9 @@ describe('calls are counted', () => {
   });
 
   it('of plain HTTP by their route', () => {
-    expect(numberOf('image_storage_http_requests_total', { route: 'GET image', code: 'OK' })).toBe(1);
+    expect(numberOf('image_storage_http_requests_total', { route: 'GET image', code: '200' })).toBe(1);
+    expect(numberOf('image_storage_http_requests_total', { route: 'GET image', code: '416' })).toBe(1);
+    expect(numberOf('image_storage_http_request_seconds_count', { route: 'GET image' })).toBe(2);
   });
 });
 
