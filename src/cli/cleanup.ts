@@ -7,6 +7,7 @@ import { type AddressFlags, type Session, withAddress, withClient } from './shar
 import { parseCutoff } from './shared/dates.ts';
 import { parseCount, parseSize } from './shared/flags.ts';
 import { printHintsFor } from './shared/hints.ts';
+import { SPARED_LATELY } from './shared/policies.ts';
 import { ask, canAsk } from './terminal/ask.ts';
 import { countOf, displayText, formatBytes, formatTime, printError, printJson } from './terminal/text.ts';
 
@@ -101,7 +102,8 @@ function isSame(one: CleanupResult, other: CleanupResult): boolean {
 
 function planLines(plan: CleanupResult, flags: CleanupFlags): string[] {
   const spared = sparedBy(plan);
-  if (plan.deletedCount === 0) return [`nothing would go${spared}`];
+  const lately = flags.policy === undefined ? '' : SPARED_LATELY;
+  if (plan.deletedCount === 0) return [`nothing would go${lately}${spared}`];
   const names = plan.filenames.slice(0, SHOWN_NAMES).map((name) => `  ${displayText(name)}`);
   const others = plan.deletedCount - names.length;
   if (others > 0) names.push(`  … and ${others.toLocaleString('en')} more`);

@@ -48,6 +48,7 @@ beforeAll(async () => {
   };
   const cleanup: handleUnaryCall<CleanupRequest, object> = ({ request }, answer) => {
     const { dryRun, permanent } = request;
+    if (request.policy === 'fresh') return answer(null, { dryRun });
     if (request.policy !== 'drafts') return answer(refusal(status.NOT_FOUND, 'POLICY_NOT_FOUND') as ServiceError);
     const went = { deletedCount: 3n, freedBytes: 4000n, filenames: ['a.png', 'b.png', 'c.png'] };
     answer(null, { ...went, dryRun, reasons, ...(!permanent && { restorableUntil: until }) });
@@ -122,15 +123,17 @@ it('purge takes no filename for all, asks, and goes to the daemon of its flags',
 });
 
 it('cleanup runs a policy, and says why images go and until when they can be taken back', async () => {
-  const [plan, done, unknown] = await Promise.all([
+  const [plan, done, nothing, unknown] = await Promise.all([
     run(['cleanup', '--policy', 'drafts', '--dry-run']),
     run(['cleanup', '--policy', 'drafts', '--yes', '--permanent']),
+    run(['cleanup', '--policy', 'fresh', '--dry-run']),
     run(['cleanup', '--policy', 'others', '--dry-run']),
   ]);
   const why = '  older than 30d: 1 image, 1.0 kB\n  not among the last 1,000 of flux: 2 images, 3.0 kB\n';
   const names = 'the oldest of them:\n  a.png\n  b.png\n  c.png\n';
   expect(plan.stdout).toBe(`would delete 3 images, 4.0 kB, in the trash until ${shown} UTC:\n${why}${names}`);
   expect(done.stdout).toMatch(new RegExp(`deleted 3 images, 4.0 kB, for good\n${why}$`));
+  expect(nothing.stdout).toBe('nothing would go; a policy spares what came within the last 24 hours\n');
   expect(unknown.exitCode).toBe(EXIT.NEGATIVE);
 });
 

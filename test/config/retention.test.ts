@@ -90,3 +90,10 @@ it('the example is one that loads, and explains every setting', () => {
   const unexplained = [...POLICY_SETTINGS].filter(([, { description = '' }]) => !/Default: .+\.$/.test(description));
   expect(unexplained).toEqual([]);
 });
+
+it('eviction wants a limit at which it begins', () => {
+  const problems = (settings: string) => problemsOf(sourcesOf(`providers: { local: { ${settings} } }`));
+  expect(problems('onFull: evict')).toEqual([expect.stringContaining('without minFreeBytes or maxStoreBytes')]);
+  expect(problems('onFull: evict, minFreeBytes: 1GiB')).toEqual([]);
+  expect(problems('onFull: evict, maxStoreBytes: 1GiB')).toEqual([]);
+});

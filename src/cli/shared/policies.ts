@@ -5,6 +5,9 @@ import { type Column, tableFormatter, terminalWidth } from '../terminal/table.ts
 import { countOf, displayText, formatBytes, formatTime, printError, printJson, printLine } from '../terminal/text.ts';
 import type { Session } from './connection.ts';
 
+/** Said where a policy finds nothing: who has just saved would wonder. */
+export const SPARED_LATELY = '; a policy spares what came within the last 24 hours';
+
 interface Policy extends PolicyStats {
   provider: string;
 }
@@ -49,7 +52,7 @@ function rowOf({ name, provider, lastRun, nextRun, announced, lastCount, lastByt
 
 function planLines(name: string, { deletedCount, freedBytes, reasons }: CleanupResult): string[] {
   const amount = `${countOf(deletedCount, 'image')}, ${formatBytes(freedBytes)}`;
-  const head = `${displayText(name)} would delete now: ${deletedCount === 0 ? 'nothing' : amount}`;
+  const head = `${displayText(name)} would delete now: ${deletedCount === 0 ? `nothing${SPARED_LATELY}` : amount}`;
   const why = reasons.map(({ text, count, bytes }) => {
     return `  ${displayText(text)}: ${countOf(count, 'image')}, ${formatBytes(bytes)}`;
   });

@@ -21,6 +21,7 @@ export async function purgeTrash(
   return {
     count: gone.length,
     bytes: gone.reduce((sum, { size }) => sum + size, 0),
-    more: catalog !== undefined && (await catalog.dueTrash(1)).length > 0,
+    // Where nothing went, nothing would the next time: a caller that goes on while there are more would not end.
+    more: gone.length > 0 && catalog !== undefined && (await catalog.dueTrash(1)).length > 0,
   };
 }
