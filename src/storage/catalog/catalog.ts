@@ -24,7 +24,7 @@ export type Change =
   /** With a `purgeTime` the image goes into the trash. */
   | { kind: 'delete'; filename: string; deleteTime: number; sparePinned: boolean; purgeTime?: number }
   /** Makes a tombstone of an image in the trash. */
-  | { kind: 'purge'; filename: string; deleteTime: number }
+  | { kind: 'purge'; filename: string; deleteTime: number; dueBy?: number | undefined }
   /** Marks the files of an image in the trash as about to move; until it is restored, a recovery moves them back. */
   | { kind: 'restoring'; filename: string }
   /** Makes an image of the trash live, with a revision above that of the row, and without an expire time. */

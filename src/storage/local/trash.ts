@@ -39,13 +39,17 @@ export async function trashImage(
   }
 }
 
-/** Makes a tombstone of an image in the trash, and unlinks its files. Rejects as `trashImage`. */
-export async function purgeImage(store: LocalStore, filename: string): Promise<ChangeOutcome> {
+/**
+ * Makes a tombstone of an image in the trash, unless it is purged only after `dueBy`, and unlinks its files: it may
+ * have been restored and deleted anew since. Rejects as `trashImage`.
+ */
+export async function purgeImage(store: LocalStore, filename: string, dueBy?: number): Promise<ChangeOutcome> {
   const { committer, reserve, byFilename, context } = store;
   try {
     return await byFilename.run(filename, async () => {
       const deleteTime = context.now();
-      const outcome = await reserve.lend(() => committer.submit({ kind: 'purge', filename, deleteTime }, []));
+      const change = { kind: 'purge', filename, deleteTime, dueBy } as const;
+      const outcome = await reserve.lend(() => committer.submit(change, []));
       if (!outcome.done) return outcome;
       store.unlinksPending = true;
       await noteDelete(store, outcome.record, 'delete', { deleteTime });

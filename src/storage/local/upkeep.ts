@@ -24,8 +24,8 @@ export class Upkeep {
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> = Promise.resolve();
   #stopping = false;
-  #nextSlowTick = 0;
-  #pausedUntil = 0;
+  #lastSlowTick = Number.NEGATIVE_INFINITY;
+  #failedAt = Number.NEGATIVE_INFINITY;
   #notedSequence: number | undefined;
 
   constructor(store: LocalStore, room: Room) {
@@ -58,7 +58,7 @@ export class Upkeep {
   async #tick(): Promise<void> {
     const { condition, context, recovery } = this.#store;
     const now = context.now();
-    if (now < this.#pausedUntil || !recovery.isDone) return;
+    if (!isOver(this.#failedAt, now) || !recovery.isDone) return;
     try {
       await condition.checkWritable();
     } catch {
@@ -67,7 +67,7 @@ export class Upkeep {
     try {
       await this.#work(now);
     } catch (error) {
-      this.#pausedUntil = now + SLOW_TICK_MS;
+      this.#failedAt = now;
       context.log.warn({ err: error, provider: context.name }, 'upkeep failed; it is tried again in a minute');
       await condition.fold(error);
     }
@@ -75,16 +75,17 @@ export class Upkeep {
 
   async #work(now: number): Promise<void> {
     const { catalog, reserve } = this.#store;
-    const isSlow = now >= this.#nextSlowTick;
+    const isSlow = isOver(this.#lastSlowTick, now);
     const mayPurge = this.#clock.mayPurge();
     if (!reserve.isWhole) await reserve.take();
     if (this.#store.unlinksPending || isSlow) await this.#finishUnlinks();
     await this.#noteProgress();
     while (!this.#stopping && (await this.#syncRecords({ from: now - RECORD_AGE_MS, to: now + TICK_MS })));
     if (!isSlow) return;
-    this.#nextSlowTick = now + SLOW_TICK_MS;
+    this.#lastSlowTick = now;
     await this.#restoreUpdated();
-    await catalog.purgeTombstones(now - LOCAL_TOMBSTONE_MS);
+    // By a clock that is ahead, what came a moment ago would be forgotten.
+    if (mayPurge) await catalog.purgeTombstones(now - LOCAL_TOMBSTONE_MS);
     // Also where a part of it was removed by hand.
     await reserve.take();
     await this.#room.keep();
@@ -97,7 +98,7 @@ export class Upkeep {
     if (now < (await catalog.quietUntil())) return;
     while (!this.#stopping) {
       const due = await catalog.dueTrash(PURGED_AT_ONCE, now);
-      for (const { filename } of due) if (!this.#stopping) await purgeImage(this.#store, filename);
+      for (const { filename } of due) if (!this.#stopping) await purgeImage(this.#store, filename, now);
       if (due.length < PURGED_AT_ONCE) return;
     }
   }
@@ -139,6 +140,11 @@ export class Upkeep {
       if (!(await isSynced(layout.record(filename)))) await restoreRecord(layout, folders, catalog, filename);
     });
   }
+}
+
+/** Returns whether the interval is over that began at `start`, also where the clock was set back since. */
+function isOver(start: number, now: number): boolean {
+  return Math.abs(now - start) >= SLOW_TICK_MS;
 }
 
 /**

@@ -106,6 +106,11 @@ export class ImageRows {
     return this.#db.run(sql, purgeTime, filename, purgeTime).changes > 0;
   }
 
+  /** Returns whether an image in the trash is purged only after `dueBy`; unset: never. */
+  isKept(seq: number, dueBy: number = Number.MAX_SAFE_INTEGER): boolean {
+    return this.#db.value('SELECT 1 FROM trash WHERE seq = ? AND purge_time > ?', seq, dueBy) === 1;
+  }
+
   arrival(seq: number): number | undefined {
     return this.#db.value('SELECT time FROM arrivals WHERE seq = ?', seq) as number | undefined;
   }

@@ -135,9 +135,9 @@ export class CatalogWriter {
     return { done: true, record };
   }
 
-  #purge({ filename, deleteTime }: Change & { kind: 'purge' }, derived: Derived): ChangeOutcome {
+  #purge({ filename, deleteTime, dueBy }: Change & { kind: 'purge' }, derived: Derived): ChangeOutcome {
     const row = this.#rows.trashed(filename);
-    if (row === undefined) return { done: false, why: 'not_found' };
+    if (row === undefined || this.#rows.isKept(row.seq, dueBy)) return { done: false, why: 'not_found' };
     this.#rows.bury(row.seq, row.record, deleteTime, derived);
     return { done: true, record: row.record };
   }
