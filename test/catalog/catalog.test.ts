@@ -179,6 +179,17 @@ describe.each([
     expect(await catalog.findTrashed(filename)).toBeUndefined();
   });
 
+  it('purges nothing whose time has changed since it was looked up', async () => {
+    const { filename } = recordOf(1);
+    await insert(recordOf(1));
+    await catalog.commit([deleteOf(recordOf(1), { deleteTime: T0, purgeTime: T0 + 1 })]);
+    await catalog.commit([{ kind: 'restore', filename, time: T0 }]);
+    await catalog.commit([deleteOf(recordOf(1), { deleteTime: T0 + 1, purgeTime: T0 + 3 })]);
+    const purge = { kind: 'purge', filename, deleteTime: T0 + 2 } as const;
+    expect(await catalog.commit([{ ...purge, dueBy: T0 + 2 }])).toEqual([{ done: false, why: 'not_found' }]);
+    expect(await catalog.commit([{ ...purge, dueBy: T0 + 3 }])).toMatchObject([{ done: true }]);
+  });
+
   it('forgets thousands of old tombstones in one call', async () => {
     const records = Array.from({ length: 2100 }, (_, id) => recordOf(id));
     await insert(...records);

@@ -1,8 +1,9 @@
 /** A power cut under load: every save, update, delete, restore and purge that was acknowledged before it is found done after it. */
+import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { brokenPromises } from '../support/check-store.ts';
+import { brokenPromises, openStore } from '../support/check-store.ts';
 import { loseCatalog } from '../support/files.ts';
 import { Ledger } from '../support/ledger.ts';
 import { endlessImages, putUnderLoad, random } from '../support/load.ts';
@@ -35,6 +36,23 @@ requires('root, loop mounts, python3 and mkfs.ext4', canMountLoop && hasMkfs('ex
     expect(
       findings.filter((finding) => /^(lost|came back|is in the trash|unreadable|wrong bytes)/.test(finding)),
     ).toEqual([]);
+  });
+
+  it('loses no restore of an image whose delete the disk had for long', async () => {
+    await using disk = await openDisk('ext4');
+    const basePath = join(disk.path, 'outputs');
+    const storage = await openStore(basePath);
+    const { bytes, metadata, options } = endlessImages().next().value!;
+    const { filename } = await storage.save(bytes, metadata, options);
+    await storage.delete(filename);
+    execFileSync('sync', ['-f', disk.path]);
+    await storage.restore(filename);
+    await disk.cutPower();
+    await storage.close();
+    await disk.restart();
+    const restarted = await openStore(basePath);
+    expect((await restarted.list()).map((item) => item.filename)).toEqual([filename]);
+    await restarted.close();
   });
 
   describe('would be noticed', () => {

@@ -1,5 +1,8 @@
 /** GET and HEAD of an image's url: headers, parts, conditions, and what is refused. */
 import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Image } from '../../gen/imagestorage/v1/image_storage_pb.ts';
 import { saveAt, storageAt } from '../support/grpc.ts';
@@ -18,15 +21,20 @@ const urlOf = ({ url }: Image, query = '') => `http://${daemon.address}${url}${q
 const hexOf = (text: string) => Buffer.from(text, 'latin1').toString('hex');
 const partOf = (start: number, end: number) => bytes.subarray(start, end).toString('hex');
 
+let archive: string;
 beforeAll(async () => {
+  archive = await mkdtemp(join(tmpdir(), 'image-storage-archive-'));
   daemon = await runDaemon({
     IMAGE_STORAGE_PROVIDERS_ARCHIVE_TYPE: 'local',
-    IMAGE_STORAGE_PROVIDERS_ARCHIVE_BASE_PATH: `/tmp/image-storage-archive-${process.pid}`,
+    IMAGE_STORAGE_PROVIDERS_ARCHIVE_BASE_PATH: archive,
   });
   image = await saveAt(daemon.address, bytes, { metadata: { model: 'flux' } });
   etag = `"${Buffer.from(image.sha256).toString('hex')}"`;
 });
-afterAll(() => daemon.close());
+afterAll(async () => {
+  await daemon.close();
+  await rm(archive, { recursive: true });
+});
 
 describe('an image', () => {
   it('is served whole, with the headers that keep it safe and cached', async () => {

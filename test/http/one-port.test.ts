@@ -1,7 +1,9 @@
 /** One port: every protocol on it, hosts and origins that are ours, health, and clients that misbehave. */
 import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { connect as connectHttp2 } from 'node:http2';
-import { hostname } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createClient, type Transport } from '@connectrpc/connect';
@@ -205,7 +207,8 @@ describe('health', () => {
   });
 
   it('has an address of its own, with nothing else, which still answers while the daemon goes', async () => {
-    const flags = { listen: ['127.0.0.1:0'], basePath: `/tmp/image-storage-ops-${process.pid}`, logLevel: 'silent' };
+    const basePath = await mkdtemp(join(tmpdir(), 'image-storage-ops-'));
+    const flags = { listen: ['127.0.0.1:0'], basePath, logLevel: 'silent' };
     const env = { IMAGE_STORAGE_OPS_LISTEN: '127.0.0.1:0', IMAGE_STORAGE_SHUTDOWN_DELAY_SECONDS: '0.5' };
     const config = loadConfig({ flags, env });
     const other = await startDaemon(config, createLogger(config.log));
@@ -220,6 +223,7 @@ describe('health', () => {
     await sleep(100);
     expect(await Promise.all(['/healthz', '/readyz'].map(statusOf))).toEqual([200, 503]);
     await closing;
+    await rm(basePath, { recursive: true });
   });
 });
 

@@ -147,6 +147,19 @@ describe('a catalog that was lost', () => {
     expect([await live(), await trash()]).toEqual([[], [image.filename]]);
     expect(await filesOf(image)).toEqual(places.trashed);
   });
+
+  it('keeps what it trashes by an old line, of before a restore, for its whole time from now on', async () => {
+    const log = join(basePath, 'metadata/logs/audit.jsonl');
+    await storage.remove(image.filename);
+    const line = JSON.parse(await readFile(log, 'utf8'));
+    await storage.restore(image.filename);
+    await reopen(async () => {
+      await loseCatalog(basePath);
+      await writeFile(log, `${JSON.stringify({ ...line, purgeTime: new Date(Date.now() - DAY_MS) })}\n`);
+    });
+    const [found] = await storage.listTrash();
+    expect(found!.purgeTime!.getTime()).toBeGreaterThan(Date.now() + 6.9 * DAY_MS);
+  });
 });
 
 describe('a catalog of another moment that was put back', () => {
@@ -305,6 +318,33 @@ it('has a restore after its delete in the audit log, also where the clock went b
   expect(restored >= deleted).toBe(true);
 });
 
+it('writes that an image was brought back with a later time than its delete, also when the clock was set back', async () => {
+  let now = Date.now() + HOUR_MS;
+  await storage.close();
+  storage = await openStorage({ providers: { local: { basePath } } }, { now: () => now });
+  for (const minutes of [30, 20]) {
+    await storage.remove(image.filename);
+    now -= minutes * 60_000;
+    await storage.restore(image.filename);
+  }
+  const lines = (await readFile(join(basePath, 'metadata/logs/audit.jsonl'), 'utf8')).trimEnd().split('\n');
+  const [first, , second, last] = lines.map((line) => Date.parse(JSON.parse(line).time));
+  expect(lines.length).toBe(4);
+  expect(last).toBeGreaterThan(Math.max(first!, second!));
+});
+
+it('leaves no catalog to older versions that has as deleted what was restored since', async () => {
+  await storage.remove(image.filename);
+  await reopen(() => writeFile(join(basePath, 'metadata/REBUILD'), ''));
+  await storage.restore(image.filename);
+  const lost = async () => (await filesBelow(basePath, 'metadata')).filter((path) => path.includes('catalog-lost-'));
+  expect(await lost()).not.toEqual([]);
+  await storage.close();
+  storage = await openStorage({ providers: { local: { basePath } } }, { formatChange: 'downgrade' });
+  await storage.close();
+  expect(await lost()).toEqual([]);
+});
+
 describe('verify', () => {
   const inStore = (path: string) => join(basePath, path);
 
@@ -402,6 +442,16 @@ describe('the time of an image in the trash', () => {
     pass(2 * HOUR_MS);
     await expect.poll(trash, { timeout: 20_000 }).toEqual([]);
     expect(await filesOf(image)).toEqual([]);
+  });
+
+  it('ends also when the clock was once set back', async () => {
+    ahead.clock -= 30 * DAY_MS;
+    await sleep(LOOKED_MS);
+    ahead.clock += 30 * DAY_MS;
+    pass(2 * DAY_MS);
+    await sleep(LOOKED_MS);
+    pass(2 * HOUR_MS);
+    await expect.poll(trash, { timeout: 20_000 }).toEqual([]);
   });
 
   it('does not end for a clock that jumps, nor within an hour of a start', async () => {

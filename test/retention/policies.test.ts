@@ -28,6 +28,7 @@ class Clocks {
 }
 
 interface Run {
+  folder: string;
   clocks: Clocks;
   logged: { facts: Record<string, unknown>; message: string }[];
   open(retention?: Record<string, PolicySettings>): Promise<Storage>;
@@ -48,6 +49,7 @@ async function prepare(settings: Settings): Promise<Run> {
     await rm(folder, { recursive: true });
   });
   return {
+    folder,
     clocks,
     logged,
     async open(retention = {}) {
@@ -218,4 +220,37 @@ it('two daemons on one bucket run a policy once in its time', async () => {
   await vi.waitFor(() => expect(runs()).toHaveLength(1), SOON);
   await looked();
   expect(runs()).toHaveLength(1);
+});
+
+describe('what was restored a moment ago', () => {
+  const OLD = { old: { keepWithin: '1d' } };
+
+  async function restored() {
+    const run = await prepare(PROVIDERS[0]![1]());
+    const storage = await run.open(OLD);
+    const { filename } = await save(storage, 40 * DAY);
+    run.clocks.pass(2 * DAY);
+    await storage.delete(filename);
+    await storage.restore(filename);
+    return { ...run, storage };
+  }
+
+  it('is spared by a policy, also when the clock jumped ahead and back', async () => {
+    const { clocks, storage } = await restored();
+    clocks.wall += 2 * DAY;
+    // Longer than upkeep waits.
+    await new Promise((resolve) => setTimeout(resolve, 2500));
+    clocks.wall -= 2 * DAY;
+    expect((await storage.cleanup({ policy: 'old' })).deletedCount).toBe(0);
+  });
+
+  it('is spared by a policy, also when the catalog was built again', async () => {
+    const { clocks, folder, open, storage } = await restored();
+    await storage.close();
+    await rm(join(folder, 'outputs/metadata/catalog.db'));
+    const rebuilt = await open(OLD);
+    expect((await rebuilt.cleanup({ policy: 'old' })).deletedCount).toBe(0);
+    clocks.pass(DAY);
+    expect((await rebuilt.cleanup({ policy: 'old' })).deletedCount).toBe(1);
+  });
 });

@@ -2,7 +2,7 @@
 import { open, readdir, rename, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Tombstone } from '../catalog/catalog.ts';
-import { ifPresent, readText, writeFully } from '../disk/files.ts';
+import { ifPresent, readText, syncFile, syncFolder, writeFully } from '../disk/files.ts';
 import { openPlain, statPlain } from '../disk/plain-files.ts';
 import { folderOf, imageKey } from '../domain/naming.ts';
 import type { ImageRecord, TrashTimes } from '../domain/record.ts';
@@ -31,10 +31,18 @@ interface Entry {
   purgeTime?: string;
 }
 
+/** What the lines of a filename come to. */
+interface Known {
+  /** Whether the last one is a delete. */
+  isDeleted: boolean;
+  /** The latest time of all, ms since 1970. */
+  time: number;
+}
+
 export class AuditLog {
   readonly #path: string;
-  /** The filenames that the log has as deleted; read on first use. */
-  #deleted: Promise<Set<string>> | undefined;
+  /** What the log has of each filename; read on first use. */
+  #known: Promise<Map<string, Known>> | undefined;
   #queue: string[] = [];
   #writing: Promise<void> | undefined;
 
@@ -49,19 +57,29 @@ export class AuditLog {
     { deleteTime, purgeTime }: { deleteTime: number; purgeTime?: number },
   ): Promise<void> {
     await this.#append(record, by, deleteTime, purgeTime);
-    (await this.#deleted)?.add(record.filename);
+    const known = await this.#known;
+    if (known !== undefined) note(known, record.filename, { isDeleted: true, time: deleteTime });
   }
 
-  /** Writes a line only for an image that the log has as deleted: lines for all would rotate its deletes out. */
+  /**
+   * Writes a line only for an image that the log has as deleted: lines for all would rotate its deletes out. Its time is
+   * later than those of all lines before it: a reader goes by times, and the clock may have been set back since. The line is
+   * on stable storage then: without it the image would be deleted again at the next start.
+   */
   async broughtBack(record: ImageRecord, by: BroughtBackBy, time: number): Promise<void> {
-    this.#deleted ??= deletedIn(this.#path).catch((error) => {
-      this.#deleted = undefined;
+    const { filename } = record;
+    this.#known ??= knownIn(this.#path).catch((error) => {
+      this.#known = undefined;
       throw error;
     });
-    const deleted = await this.#deleted;
-    if (!deleted.has(record.filename)) return;
-    await this.#append(record, by, time);
-    deleted.delete(record.filename);
+    const known = await this.#known;
+    const last = known.get(filename);
+    if (last?.isDeleted !== true) return;
+    const after = Math.max(time, last.time + 1);
+    await this.#append(record, by, after);
+    await syncFile(this.#path);
+    await syncFolder(dirname(this.#path));
+    note(known, filename, { isDeleted: false, time: after });
   }
 
   /** Writes all waiting lines together. Leaves prompts out. */
@@ -109,10 +127,17 @@ async function appendWhole(path: string, text: string): Promise<void> {
   }
 }
 
-async function deletedIn(path: string): Promise<Set<string>> {
-  const { deletes, trashed, broughtBack } = await readAuditLog(path);
-  const standing = deletes.filter(({ record, deleteTime }) => deleteTime > (broughtBack.get(record.filename) ?? 0));
-  return new Set([...standing.map(({ record }) => record.filename), ...trashed.keys()]);
+async function knownIn(path: string): Promise<Map<string, Known>> {
+  const known = new Map<string, Known>();
+  for await (const { action, tombstone } of entriesOf(path)) {
+    const isDeleted = action !== 'adopt' && action !== 'copy';
+    note(known, tombstone.record.filename, { isDeleted, time: tombstone.deleteTime });
+  }
+  return known;
+}
+
+function note(known: Map<string, Known>, filename: string, { isDeleted, time }: Known): void {
+  known.set(filename, { isDeleted, time: Math.max(time, known.get(filename)?.time ?? 0) });
 }
 
 /** Returns the filenames whose last line in the newest part of the log is a delete. */
@@ -150,14 +175,15 @@ export interface Audit {
 
 export async function readAuditLog(path: string): Promise<Audit> {
   const audit: Audit = { deletes: [], trashed: new Map(), broughtBack: new Map() };
-  for (const file of await auditFiles(path)) {
-    for (const line of ((await readText(file)) ?? '').split('\n')) {
-      const entry = parseEntry(line);
-      if (entry === undefined) continue;
-      take(entry, audit);
-    }
-  }
+  for await (const entry of entriesOf(path)) take(entry, audit);
   return audit;
+}
+
+async function* entriesOf(path: string): AsyncGenerator<ParsedEntry> {
+  for (const file of await auditFiles(path)) {
+    const entries = ((await readText(file)) ?? '').split('\n').map(parseEntry);
+    yield* entries.filter((entry) => entry !== undefined);
+  }
 }
 
 function take({ action, tombstone, purgeTime }: ParsedEntry, { deletes, trashed, broughtBack }: Audit): void {
@@ -165,7 +191,11 @@ function take({ action, tombstone, purgeTime }: ParsedEntry, { deletes, trashed,
   if (purgeTime === undefined) trashed.delete(record.filename);
   if (action === 'adopt' || action === 'copy') broughtBack.set(record.filename, deleteTime);
   else if (purgeTime !== undefined) trashed.set(record.filename, { deleteTime, purgeTime });
-  else deletes.push(tombstone);
+  else {
+    deletes.push(tombstone);
+    // Also where the clock was set back between the two.
+    broughtBack.delete(record.filename);
+  }
 }
 
 /** Returns the files of the log, oldest first, the current one last. */

@@ -152,6 +152,14 @@ async function moveAside(layout: Layout): Promise<void> {
   for (const old of (await lostCatalogs(layout)).slice(0, -KEPT_LOST)) await removeDatabase(old);
 }
 
+/**
+ * Removes the catalogs that were moved aside. Versions without a trash take the rows of images that were in it then for
+ * tombstones, also where these were brought back since.
+ */
+export async function removeLostCatalogs(layout: Layout): Promise<void> {
+  for (const path of await lostCatalogs(layout)) await removeDatabase(path);
+}
+
 /** Returns their paths, oldest first. */
 async function lostCatalogs(layout: Layout): Promise<string[]> {
   const names = await namesIn(dirname(layout.catalog));

@@ -24,9 +24,15 @@ export interface TrashSources {
  */
 export async function trashTimes(
   { layout, audited, keepMs }: TrashSources,
-  reading: Reading,
+  reading: Reading & { now: () => number },
 ): Promise<Map<string, TrashTimes>> {
   const times = new Map(audited);
+  for (const [filename, { deleteTime, purgeTime }] of audited) {
+    const least = reading.now() + keepMs;
+    // Not moved yet, or restored since, and the line of that is lost: nothing goes for good by an old line.
+    if (purgeTime < least && (await inodeOf(layout.trashedImage(filename))) === undefined)
+      times.set(filename, { deleteTime, purgeTime: least });
+  }
   for (const root of [layout.trashedRecords, layout.trashedImages]) {
     for await (const { folder, names } of namesByFolder(root, reading.log)) {
       reading.signal?.throwIfAborted();

@@ -15,8 +15,10 @@ import type { ImageRecord } from '../domain/record.ts';
 import type { ByteSource, ProviderHealth, SaveOptions } from '../domain/requests.ts';
 import { openCopy } from '../local/copy-in.ts';
 import { deleteImage } from '../local/delete.ts';
+import type { Layout } from '../local/layout.ts';
 import { markClosed, type OpenStore, openStore } from '../local/open.ts';
 import { policyRunsOf } from '../local/policy-runs.ts';
+import { removeLostCatalogs } from '../local/rebuild.ts';
 import { Room } from '../local/room.ts';
 import { openUpload } from '../local/save.ts';
 import { purgeImage, restoreImage, trashImage } from '../local/trash.ts';
@@ -230,8 +232,7 @@ class LocalProvider extends BaseProvider {
       if (clean) {
         await reserve.lendOnce(() => catalog.close(true));
         await markClosed(layout);
-        // An older version refuses a newer catalog, and builds it again when it is asked to.
-        if (isLeft) await reserve.lendOnce(() => replaceFile(layout.rebuild, ''));
+        if (isLeft) await reserve.lendOnce(() => leaveToOlder(layout));
       } else await catalog.close(false);
     } catch (error) {
       this.#warnOfClose(error);
@@ -267,4 +268,10 @@ class LocalProvider extends BaseProvider {
     const message = 'the store could not be closed clean; the next start puts it right';
     this.context.log.warn({ err: error, provider: this.name }, message);
   }
+}
+
+/** An older version refuses a newer catalog, and builds it again when it is asked to. */
+async function leaveToOlder(layout: Layout): Promise<void> {
+  await removeLostCatalogs(layout);
+  await replaceFile(layout.rebuild, '');
 }

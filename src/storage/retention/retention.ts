@@ -73,9 +73,17 @@ export class Retention {
   cleanup(options: CleanupOptions): () => Promise<CleanupResult> {
     const rules = this.#rulesOf(options);
     return async () => {
-      const { keptNew: _, ...result } = await this.#clean(rules, options);
+      const { keptNew: _, ...result } = await this.#clean(await this.#sparing(rules), options);
       return result;
     };
+  }
+
+  /** A policy spares all while the catalog may have forgotten what came lately. */
+  async #sparing(rules: Rules): Promise<Rules> {
+    if (rules.newSince === undefined) return rules;
+    const catalog = await folded(this.#store.completeCatalog());
+    const isInDoubt = rules.now < (await folded(catalog.quietUntil()));
+    return isInDoubt ? { ...rules, newSince: Number.NEGATIVE_INFINITY } : rules;
   }
 
   #rulesOf(options: CleanupOptions): Rules {
