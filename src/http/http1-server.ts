@@ -1,5 +1,6 @@
 /** Serves HTTP/1.1 on connections that were accepted, within caps: headers, pipelined requests, crumbs and rests. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { turnOf } from '../storage/async/fair-turn.ts';
 import type { Logger } from '../storage/domain/logger.ts';
@@ -11,7 +12,9 @@ const MAX_HEADER_BYTES = 16 * 1024;
 /** Longer than proxies keep theirs, so that none sends a request into a connection that closes. */
 const KEEP_ALIVE_MS = 75_000;
 /** Requests that a client may send before it has the answer to the first of them. */
-const MAX_PIPELINED = 64;
+const MAX_PIPELINED = 16;
+/** What a parser is told of a request whose connection goes on with another protocol. */
+const IS_UPGRADE = 2;
 /** How long a client that is sent away may take to read why. */
 const FAREWELL_MS = 1_000;
 /** The lines of what cannot be parsed, by the code of Node's error. */
@@ -83,7 +86,7 @@ export function createHttp1({ headersMs, log, onRequest }: Http1Options, connect
     if (queue === undefined) {
       waiting.set(connection, []);
       begin(connection, { request, response });
-    } else if (queue.push({ request, response }) > MAX_PIPELINED) setImmediate(() => socket.destroy());
+    } else if (queue.push({ request, response }) > MAX_PIPELINED) endPipeline(socket);
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     log.debug({ err: error }, 'a connection failed');
@@ -104,6 +107,13 @@ export function createHttp1({ headersMs, log, onRequest }: Http1Options, connect
       server.closeIdleConnections();
     },
   };
+}
+
+/** Node parses all that it has read, a thousand small requests, in one go; after what claims to be an upgrade it stops. */
+function endPipeline(socket: Socket): void {
+  const { parser } = socket as Socket & { parser: { onIncoming: unknown } | null };
+  if (parser !== null) parser.onIncoming = () => IS_UPGRADE;
+  setImmediate(() => socket.destroy());
 }
 
 /** A request that was answered before it was read would keep its connection, and whoever sends it, for ever. */

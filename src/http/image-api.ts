@@ -7,7 +7,8 @@ import { costOfBytes } from '../rpc/request-body.ts';
 import { getHeld, MAX_PAGE_COST, save } from '../rpc/routes.ts';
 import { type SaveStreamLimits, storeIncoming } from '../rpc/save-stream.ts';
 import { subjectOfDelete } from '../rpc/subjects.ts';
-import { invalidField, StorageError } from '../storage/domain/errors.ts';
+import { turnOf } from '../storage/async/fair-turn.ts';
+import { invalidField, StorageError, throwIfCancelled } from '../storage/domain/errors.ts';
 import type { Page } from '../storage/domain/requests.ts';
 import type { Storage } from '../storage/types.ts';
 import { sendJson, sendProblem } from './errors.ts';
@@ -19,7 +20,9 @@ const ONE = /^\/images\/([^/]+)$/;
 const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 1000;
 /** An answer with more metadata ends before its limit; its token resumes behind it. */
-const ENOUGH_CHARACTERS = 1024 * 1024;
+const ENOUGH_CHARACTERS = 512 * 1024;
+/** Records, messages, JSON as text and as bytes. */
+const LIST_COST = 2 * MAX_PAGE_COST;
 const FORM = /^multipart\/form-data\s*;/i;
 
 export interface ImageApiOptions {
@@ -68,7 +71,7 @@ async function saveForm(exchange: Exchange, options: ImageApiOptions): Promise<v
   const arrived = { bytes: 0 };
   const idempotencyKey = typeof key === 'string' ? key : undefined;
   const receive = (stop: AbortController) =>
-    new MultipartSave(request, { limits, maxFieldBytes, idempotencyKey, arrived, stop });
+    new MultipartSave(request, { caller, limits, maxFieldBytes, idempotencyKey, arrived, stop });
   const answer = await storeIncoming(receive, signal, (incoming) => save(storage, incoming, caller, arrived, notes));
   sendJson(response, answer.replayed ? 200 : 201, saveResponseJson(answer), { location: answer.image?.url });
 }
@@ -88,9 +91,11 @@ async function list(
   if (asked > MAX_LIMIT) throw invalidField('limit', `${asked}, at most ${MAX_LIMIT}`);
   const limit = asked || DEFAULT_LIMIT;
   const receiver = { budget: memory.kept, caller, signal };
-  const hold = await holdForCall(MAX_PAGE_COST, receiver);
+  const hold = await holdForCall(LIST_COST, receiver);
   const page = await firstItems(storage, { ...options, limit, pageSize: Math.min(pageSize || limit, limit) });
   const hints = hintsFor !== undefined && page.items.length === 0 ? await storage.hints(hintsFor) : [];
+  await turnOf(caller);
+  throwIfCancelled(signal);
   const json = listResponseJson(page, hints);
   hold.shrink(json.length * 2);
   sendJson(response, 200, json);

@@ -6,6 +6,8 @@ import { cancelled } from '../rpc/call.ts';
 import type { Arrived } from '../rpc/caller-key.ts';
 import { saveHeaderFrom } from '../rpc/json.ts';
 import { type IncomingSave, type SaveStreamLimits, stalled } from '../rpc/save-stream.ts';
+import { turnOf } from '../storage/async/fair-turn.ts';
+import type { Caller } from '../storage/domain/caller.ts';
 import { invalidField, StorageError } from '../storage/domain/errors.ts';
 import type { Declared } from '../storage/domain/requests.ts';
 import type { HttpRequest } from './router.ts';
@@ -18,11 +20,14 @@ const MAX_NAME_BYTES = 100;
 const MAX_PART_HEADER_BYTES = 4 * 1024;
 const MAX_PART_HEADERS = 16;
 const FILE_BUFFER_BYTES = 256 * 1024;
+/** Handed to the parser at a time: it goes through hundreds of small parts in one go. */
+const SLICE_BYTES = 16 * 1024;
 const FILE = 'file';
 
 type SaveHeader = Awaited<ReturnType<IncomingSave['header']>>;
 
 export interface MultipartOptions {
+  caller: Caller;
   limits: SaveStreamLimits;
   /** Bytes of all fields together. */
   maxFieldBytes: number;
@@ -46,6 +51,7 @@ export class MultipartSave implements IncomingSave {
   readonly #wholeSave: NodeJS.Timeout;
   #next: NodeJS.Timeout | undefined;
   #stream: Readable | undefined;
+  #hasFailed = false;
 
   /** Throws FIELD_INVALID for a content type without a boundary. */
   constructor(request: HttpRequest, options: MultipartOptions) {
@@ -113,17 +119,23 @@ export class MultipartSave implements IncomingSave {
   }
 
   async #read(request: HttpRequest): Promise<void> {
-    const { arrived, maxFieldBytes, stop } = this.#options;
+    const { arrived, caller, maxFieldBytes, stop } = this.#options;
     // The connection stays open for the answer.
     for await (const piece of request.iterator({ destroyOnReturn: false })) {
       arrived.bytes += piece.length;
       if (this.#stream === undefined && arrived.bytes > maxFieldBytes + 2 * FRAMING_BYTES) throw tooLarge();
-      if (!this.#parser.write(piece)) await once(this.#parser, 'drain', { signal: stop.signal });
+      for (let at = 0; at < piece.length; at += SLICE_BYTES) {
+        await turnOf(caller);
+        if (this.#hasFailed) return;
+        const isTaken = this.#parser.write(piece.subarray(at, at + SLICE_BYTES));
+        if (!isTaken) await once(this.#parser, 'drain', { signal: stop.signal });
+      }
     }
     this.#parser.end();
   }
 
   #fail(error: StorageError): void {
+    this.#hasFailed = true;
     this.#file.reject(error);
     this.#end.reject(error);
     this.#stream?.destroy(error);

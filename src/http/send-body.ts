@@ -3,6 +3,7 @@
 import { withHold } from '../rpc/answers.ts';
 import type { CallMemory } from '../rpc/memory.ts';
 import { closedOn, costOfBody } from '../rpc/routes.ts';
+import { turnOf } from '../storage/async/fair-turn.ts';
 import { throwIfCancelled } from '../storage/domain/errors.ts';
 import type { StoredImage } from '../storage/domain/image.ts';
 import { cut } from './errors.ts';
@@ -26,6 +27,7 @@ export async function sendBody(
   let left = length;
   let last: Uint8Array | undefined;
   for await (const piece of withHold(closedOn(signal, body), costOfBody(item), receiver)) {
+    await turnOf(caller);
     throwIfCancelled(signal);
     left -= piece.length;
     const now = left === 0 ? piece.subarray(0, -1) : piece;

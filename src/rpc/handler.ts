@@ -105,7 +105,7 @@ async function serve(
   // Connect's GET has its message in the URL.
   if (request.method === 'GET') await turn.begin();
   const answer = await answered(handler, { ...request, body }, turn);
-  if (!values.get(isRead)) explain(answer.trailer);
+  if (!values.get(isRead)) explain(answer.trailer, refusal);
   await universalResponseToNodeResponse(answer, response);
 }
 

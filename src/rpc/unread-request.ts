@@ -5,6 +5,7 @@
 import type { DescMethod } from '@bufbuild/protobuf';
 import { createContextKey } from '@connectrpc/connect';
 import { findTrailerError, setTrailerStatus } from '@connectrpc/connect/protocol-grpc';
+import type { StorageError } from '../storage/domain/errors.ts';
 import type { Logger } from '../storage/domain/logger.ts';
 import { type CallMeter, startCall } from './call.ts';
 import { connectStatusOf, foldReadError, toConnectError } from './errors.ts';
@@ -16,13 +17,14 @@ const NEVER = new AbortController().signal;
 
 /**
  * Starts a call. Returns a function that ends it with the reason, for an answer to a request that was not read; an
- * answer that has its reason, or no trailers (which only gRPC has), stays as it is.
+ * answer that has its reason, or no trailers (which only gRPC has), stays as it is. A request that was refused unread has
+ * its reason in every protocol.
  */
 export function unreadExplainer(
   method: DescMethod,
   log: Logger,
   meter?: CallMeter,
-): (trailer: Headers | undefined) => void {
+): (trailer: Headers | undefined, refusal: StorageError | undefined) => void {
   const call = startCall({
     log,
     method: method.name,
@@ -30,7 +32,11 @@ export function unreadExplainer(
     signal: NEVER,
     statusOf: connectStatusOf,
   });
-  return (trailer) => {
+  return (trailer, refusal) => {
+    if (refusal !== undefined) {
+      call.failed(refusal);
+      return;
+    }
     const error = trailer && findTrailerError(trailer);
     if (error === undefined) return;
     if (error.details.length > 0) call.failed(error);

@@ -1,6 +1,8 @@
 /** The lock of a running daemon: read again when its files change, before a byte of an upload, and told to nobody. */
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,12 +21,14 @@ import { chunk, header, outcomeOf, upload } from '../support/grpc.ts';
 import { pngOf } from '../support/images.ts';
 import { requires } from '../support/requires.ts';
 import { type Certificate, createCa, createCertificate } from './certificates.ts';
+import { outcomeOfRpc } from './links.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'image-storage-'));
 const tokensFile = join(folder, 'tokens');
 const [token, stranger, later] = [newToken(), newToken(), newToken()];
 const line = tokenLine('worker', token, ['read', 'write']);
 const png = pngOf({ width: 64, height: 64, sizeBytes: 300_000 });
+const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
 const logFile = join(folder, 'log');
 const logged = () => readFileSync(logFile, 'utf8');
 
@@ -56,7 +60,11 @@ describe('tokens', () => {
   it.each(Object.entries(transports))('count over %s', async (_name, transportTo) => {
     const images = createClient(ImageStorage, transportTo(`http://${address}`));
     const withToken = (value: string) => ({ headers: { authorization: `Bearer ${value}` } });
+    const before = logged().length;
     expect(await outcomeOf(images.stats({}))).toBe('Unauthenticated TOKEN_MISSING');
+    // A file is written a little later.
+    const since = () => logged().slice(before);
+    await expect.poll(since).toContain('"method":"Stats","code":"Unauthenticated","reason":"TOKEN_MISSING"');
     expect(await outcomeOf(images.stats({}, withToken(stranger)))).toBe('Unauthenticated TOKEN_UNKNOWN');
     expect(await outcomeOf(images.stats({}, withToken(token)))).toBe('OK');
     expect(await outcomeOf(images.list({}, withToken(stranger)))).toBe('Unauthenticated TOKEN_UNKNOWN');
@@ -121,7 +129,7 @@ describe('a start', () => {
   });
 });
 
-requires('openssl', spawnSync('openssl', ['version']).status === 0)('TLS', () => {
+requires('openssl', hasOpenssl)('TLS', () => {
   let daemon: Daemon;
   let server: Certificate;
   let roots: Buffer;
@@ -197,6 +205,64 @@ requires('openssl', spawnSync('openssl', ['version']).status === 0)('TLS', () =>
     writeFileSync(server.key, read('key'));
     await untilLogged('the certificate was read again');
     expect(await serial()).toBe('renewed');
+  });
+});
+
+requires('openssl', hasOpenssl)('a client CA alone', () => {
+  let daemon: Daemon;
+  let sessions: Record<'local' | 'exposed' | 'client' | 'foreign', ClientHttp2Session>;
+  beforeAll(async () => {
+    const own = mkdtempSync(join(folder, 'mtls-'));
+    const ca = createCa(own, 'ca');
+    const server = createCertificate(own, 'server', ca);
+    const client = createCertificate(own, 'client', ca);
+    const foreign = createCertificate(own, 'foreign', createCa(own, 'other'));
+    const files = { IMAGE_STORAGE_TLS_CERT: server.cert, IMAGE_STORAGE_TLS_KEY: server.key };
+    const quick = { IMAGE_STORAGE_LIMITS_FIRST_MESSAGE_SECONDS: '0.3' };
+    const env = { ...files, ...quick, IMAGE_STORAGE_TLS_CLIENT_CA: ca.cert };
+    daemon = await start(env, ['127.0.0.1:0', '0.0.0.0:0']);
+    const [local, exposed] = daemon.addresses.map((name) => name.replace('0.0.0.0', '127.0.0.1'));
+    const trust = { ca: readFileSync(ca.cert) };
+    const withCertificate = ({ cert, key }: Certificate) =>
+      connectHttp2(`https://${exposed}`, { ...trust, cert: readFileSync(cert), key: readFileSync(key) });
+    sessions = {
+      local: connectHttp2(`http://${local}`),
+      exposed: connectHttp2(`https://${exposed}`, trust),
+      client: withCertificate(client),
+      foreign: withCertificate(foreign),
+    };
+  });
+  afterAll(async () => {
+    for (const session of Object.values(sessions)) session.destroy();
+    await daemon.close();
+  });
+
+  it.each([
+    ['local', 'let in', 'let in'],
+    ['exposed', 'TOKEN_MISSING', 'TOKEN_MISSING'],
+    ['client', 'let in', 'SCOPE_MISSING write client'],
+    ['foreign', 'TOKEN_MISSING', 'TOKEN_MISSING'],
+  ] as const)('asks beyond loopback, and takes its own certificates only: %s', async (link, stats, save) => {
+    const outcome = (method: string, value?: string) =>
+      outcomeOfRpc(sessions[link], `/${ImageStorage.typeName}/${method}`, value);
+    expect([await outcome('Stats'), await outcome('Save')]).toEqual([stats, save]);
+    // No token is configured: one that comes says nothing.
+    expect(await outcome('Stats', stranger)).toBe(stats);
+  });
+
+  it('cuts who is silent within a handshake, or behind it', async () => {
+    const address = daemon.addresses[1]!.replace('0.0.0.0', '127.0.0.1');
+    const half = socketTo(address);
+    half.write(Buffer.from('16030102000100', 'hex'));
+    const [host, port] = address.split(':') as [string, string];
+    const silent = ['h2', 'http/1.1'].map((protocol) =>
+      connectTls({ host, port: Number(port), rejectUnauthorized: false, ALPNProtocols: [protocol] }),
+    );
+    const closed = [half, ...silent].map((socket) => {
+      socket.on('error', () => {}).resume();
+      return once(socket, 'close', { signal: AbortSignal.timeout(5_000) });
+    });
+    expect(await Promise.all(closed)).toHaveLength(3);
   });
 });
 

@@ -1,5 +1,4 @@
 /** What a rude client does over HTTP/1.1: bounded in count and time, over loopback alone. */
-import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ATTACK_MS, type Attack, answers, inRounds, type Target } from './calls.ts';
@@ -45,7 +44,7 @@ export const http1Attacks: Record<string, Attack> = {
 
   'pipelined requests': inRounds((target) =>
     withSockets(target, 50, async (sockets) => {
-      const many = 'GET /images?limit=1000 HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(2_000);
+      const many = 'GET /images/none HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(2_000);
       for (const socket of sockets) socket.write(many);
       await sleep(200);
     }),
@@ -87,11 +86,21 @@ function sendForms(target: Target, count: number, begin: string, part: string, t
       socket.write(CHUNKED);
       if (begin !== '') socket.write(chunkOf(Buffer.from(begin, 'latin1')));
       for (let sent = 0; sent < times && socket.writable; sent += 1) {
-        if (!socket.write(piece)) await Promise.race([once(socket, 'drain'), once(socket, 'close')]);
+        if (!socket.write(piece)) await drained(socket);
       }
     };
     await Promise.race([Promise.all(sockets.map(send)), sleep(ATTACK_MS)]);
     await sleep(100);
+  });
+}
+
+function drained(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    const go = () => {
+      socket.off('drain', go).off('close', go);
+      resolve();
+    };
+    socket.on('drain', go).on('close', go);
   });
 }
 

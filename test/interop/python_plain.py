@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from threading import Timer
 from typing import Any
 from uuid import uuid4
@@ -230,9 +232,30 @@ def refused(error: grpc.RpcError) -> Command:
     return {"error": said}
 
 
+class WithToken(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor, grpc.StreamUnaryClientInterceptor):
+    """Adds the token to the metadata of each call."""
+
+    def __init__(self, token: str) -> None:
+        self._metadata = [("authorization", f"Bearer {token}")]
+
+    def _intercept(self, proceed: Any, details: Any, request: Any) -> Any:
+        return proceed(details._replace(metadata=self._metadata), request)
+
+    intercept_unary_unary = intercept_unary_stream = intercept_stream_unary = _intercept
+
+
+def open_channel(address: str, token: str | None) -> grpc.Channel:
+    if address.startswith("https://"):
+        roots = Path(os.environ["IMAGE_STORAGE_CA_FILE"]).read_bytes()
+        channel = grpc.secure_channel(address.removeprefix("https://"), grpc.ssl_channel_credentials(roots))
+    else:
+        channel = grpc.insecure_channel(address)
+    return grpc.intercept_channel(channel, WithToken(token)) if token else channel
+
+
 for line in sys.stdin:
     command = json.loads(line)
-    with grpc.insecure_channel(command["address"]) as channel:
+    with open_channel(command["address"], command.get("token")) as channel:
         try:
             answer = perform(rpc.ImageStorageStub(channel), command)
         except grpc.RpcError as error:

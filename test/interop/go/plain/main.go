@@ -15,7 +15,9 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -32,7 +34,18 @@ const (
 func main() { runner.Run(connected, refusalOf) }
 
 func connected(ctx context.Context, command runner.Command) (runner.Answer, error) {
-	connection, err := grpc.NewClient(command.Address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	transport := insecure.NewCredentials()
+	address, isTLS := strings.CutPrefix(command.Address, "https://")
+	if isTLS {
+		var err error
+		if transport, err = credentials.NewClientTLSFromFile(os.Getenv("IMAGE_STORAGE_CA_FILE"), ""); err != nil {
+			return nil, err
+		}
+	}
+	if command.Token != "" {
+		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+command.Token)
+	}
+	connection, err := grpc.NewClient(address, grpc.WithTransportCredentials(transport))
 	if err != nil {
 		return nil, err
 	}
