@@ -85,7 +85,7 @@ export class Upkeep {
     this.#lastSlowTick = now;
     await this.#restoreUpdated();
     // By a clock that is ahead, what came a moment ago would be forgotten.
-    if (mayPurge) await catalog.purgeTombstones(now - LOCAL_TOMBSTONE_MS);
+    await catalog.purgeTombstones(now - LOCAL_TOMBSTONE_MS, !mayPurge);
     // Also where a part of it was removed by hand.
     await reserve.take();
     await this.#room.keep();
