@@ -74,7 +74,7 @@ export async function openInThread(path: string): Promise<TestedCatalog> {
     totals: async (query, grouping) => finish(reader.totals(query, grouping)),
     pendingUnlinks: async (limit) => reader.pendingUnlinks(limit),
     clearPendingUnlinks: async (done) => writer.clearPendingUnlinks(done),
-    purgeTombstones: async (deletedBefore) => finish(writer.purgeTombstones(deletedBefore)),
+    purgeTombstones: async (...purge) => finish(writer.purgeTombstones(...purge)),
     unsyncedRecords: async (limit, young) => reader.unsyncedRecords(limit, young),
     lastSequence: async () => reader.lastSequence(),
     updatedRecords: async (limit) => reader.updatedRecords(limit),

@@ -4,18 +4,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import type { CopyFailure, CopyOptions, CopySummary } from '../../src/storage/domain/maintenance.ts';
-import {
-  createStorage,
-  type ImageMetadata,
-  type ProviderChoice,
-  type ProviderSettings,
-  type SaveOptions,
-  type Storage,
-  type StorageConfig,
-  type StorageItem,
-  type StorageResult,
+import type {
+  ImageMetadata,
+  ProviderChoice,
+  ProviderSettings,
+  SaveOptions,
+  Storage,
+  StorageConfig,
+  StorageItem,
+  StorageResult,
 } from '../../src/storage/index.ts';
 import type { MemoryBucket } from '../../src/storage/providers/memory-storage.ts';
+import { openStorage } from '../../src/storage/storage.ts';
 import { type Hands, handsOnBucket, handsOnFolder } from '../support/behind-the-back.ts';
 import { pngOf } from '../support/images.ts';
 
@@ -54,7 +54,8 @@ export async function openPair(from: Kind, to: Kind, limits: StorageConfig['limi
     aheadMs: 0,
     storage: undefined as unknown as Storage,
     async open() {
-      pair.storage = await createStorage(config, { now: () => Date.now() + pair.aheadMs });
+      const clocks = { now: () => Date.now() + pair.aheadMs, elapsed: () => performance.now() + pair.aheadMs };
+      pair.storage = await openStorage(config, clocks);
       return pair.storage;
     },
   };

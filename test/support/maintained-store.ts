@@ -42,7 +42,8 @@ async function openMaintained(placeOf: (folder: string) => Place): Promise<Maint
     },
     close: async () => storage?.close(),
     async open(dependencies: Surroundings = {}) {
-      storage = await openStorage(config, { now: () => Date.now() + store.aheadMs, ...dependencies });
+      const clocks = { now: () => Date.now() + store.aheadMs, elapsed: () => performance.now() + store.aheadMs };
+      storage = await openStorage(config, { ...clocks, ...dependencies });
       return storage;
     },
   };

@@ -220,10 +220,10 @@ export interface LocalCatalog extends ImageIndex {
    */
   clearPendingUnlinks(done: readonly PendingUnlink[]): Promise<void>;
   /**
-   * Forgets tombstones older than this, except those with files pending, a thousand a transaction, and arrivals as old.
-   * Returns how many tombstones.
+   * Forgets tombstones older than this, except those with files pending, a thousand a transaction, and arrivals as old
+   * unless they are to be kept. Returns how many tombstones.
    */
-  purgeTombstones(deletedBefore: number): Promise<number>;
+  purgeTombstones(deletedBefore: number, keepsArrivals?: boolean): Promise<number>;
 
   /**
    * Returns live rows above the synced sequence, ascending, before the first that was created in the span; at most

@@ -84,8 +84,8 @@ export class Upkeep {
     if (!isSlow) return;
     this.#nextSlowTick = now + SLOW_TICK_MS;
     await this.#restoreUpdated();
-    // Not by a clock that may be wrong: names, keys and what came lately are kept for a day.
-    if (mayPurge) await catalog.purgeTombstones(now - LOCAL_TOMBSTONE_MS);
+    // By a clock that is ahead, what came a moment ago would be forgotten.
+    await catalog.purgeTombstones(now - LOCAL_TOMBSTONE_MS, !mayPurge);
     // Also where a part of it was removed by hand.
     await reserve.take();
     await this.#room.keep();

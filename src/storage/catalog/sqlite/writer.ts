@@ -195,12 +195,13 @@ export class CatalogWriter {
     this.#db.transactionInPlace(() => this.#db.run(sql, time));
   }
 
-  *purgeTombstones(deletedBefore: number): Generator<void, number> {
+  *purgeTombstones(deletedBefore: number, keepsArrivals = false): Generator<void, number> {
     const sql = `
       DELETE FROM images WHERE seq IN (
         SELECT seq FROM images INDEXED BY images_deleted
         WHERE delete_time < ? AND delete_time IS NOT NULL AND unlink_pending = 0 LIMIT ${PURGED_AT_ONCE})`;
-    this.#db.transactionInPlace(() => this.#db.run('DELETE FROM arrivals WHERE time < ?', deletedBefore));
+    const old = 'DELETE FROM arrivals WHERE time < ?';
+    if (!keepsArrivals) this.#db.transactionInPlace(() => this.#db.run(old, deletedBefore));
     for (let purged = 0; ; ) {
       const { changes } = this.#db.transactionInPlace(() => this.#db.run(sql, deletedBefore));
       purged += changes;
