@@ -19,7 +19,8 @@ export interface PurgeClockOptions {
 export class PurgeClock {
   readonly #now: () => number;
   readonly #elapsed: () => number;
-  #quietUntil: number;
+  readonly #quietUntil: number;
+  #unsteadyUntil: number = Number.NEGATIVE_INFINITY;
   /** `now` minus `elapsed` at the last look. */
   #offset: number;
 
@@ -38,8 +39,13 @@ export class PurgeClock {
     const elapsed = this.#elapsed();
     const offset = this.#now() - elapsed;
     // Against the last look: small corrections of the clock add up to no jump.
-    if (Math.abs(offset - this.#offset) > MAX_DRIFT_MS) this.#quietUntil = elapsed + QUIET_MS;
+    if (Math.abs(offset - this.#offset) > MAX_DRIFT_MS) this.#unsteadyUntil = elapsed + QUIET_MS;
     this.#offset = offset;
-    return elapsed >= this.#quietUntil;
+    return elapsed >= this.#quietUntil && elapsed >= this.#unsteadyUntil;
+  }
+
+  /** Whether the clock has not jumped for an hour, as far as the looks have seen; a start is no jump. */
+  get isSteady(): boolean {
+    return this.#elapsed() >= this.#unsteadyUntil;
   }
 }

@@ -84,8 +84,8 @@ export class Upkeep {
     if (!isSlow) return;
     this.#nextSlowTick = now + SLOW_TICK_MS;
     await this.#restoreUpdated();
-    // By a clock that is ahead, what came a moment ago would be forgotten.
-    await catalog.purgeTombstones(now - LOCAL_TOMBSTONE_MS, !mayPurge);
+    // By a clock that is ahead, names and keys would be free, and what came a moment ago forgotten.
+    if (this.#clock.isSteady) await catalog.purgeTombstones(now - LOCAL_TOMBSTONE_MS, !mayPurge);
     // Also where a part of it was removed by hand.
     await reserve.take();
     await this.#room.keep();
