@@ -1,5 +1,5 @@
 /** The trash in a folder: where its files lie, and what a catalog that was lost or put back makes of them. */
-import { copyFile, cp, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { appendFile, copyFile, cp, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -285,6 +285,17 @@ it('refuses to restore an image of which somebody removed the file', async () =>
   await rm(join(basePath, placesOf(image).trashed[1]!));
   await expect(storage.restore(image.filename)).rejects.toMatchObject({ reason: 'BYTES_MISSING' });
   expect(await trash()).toEqual([image.filename]);
+});
+
+it.each([
+  ['zeros', Buffer.alloc(300)],
+  ['a part of a line', Buffer.from('{"time":"2026')],
+])('has a restore in the audit log behind %s that a power cut has left', async (_, rest) => {
+  await storage.remove(image.filename);
+  await reopen(() => appendFile(join(basePath, 'metadata/logs/audit.jsonl'), rest));
+  await storage.restore(image.filename);
+  await reopen(() => loseCatalog(basePath));
+  expect([await live(), await trash()]).toEqual([[image.filename], []]);
 });
 
 it('writes lines to the audit log that an older version takes for deletes and images brought back', async () => {

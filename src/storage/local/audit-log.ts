@@ -11,6 +11,7 @@ const ROTATE_BYTES = 16 * 1024 * 1024;
 const KEPT_ROTATIONS = 4;
 /** About 200 lines. */
 const TAIL_BYTES = 64 * 1024;
+const NEWLINE = 0x0a;
 const ACTIONS: readonly string[] = ['delete', 'cleanup', 'adopt', 'copy'];
 
 /** The operation that deleted an image. */
@@ -44,6 +45,8 @@ export class AuditLog {
   /** What the log has of each filename; read on first use. */
   #known: Promise<Map<string, Known>> | undefined;
   #queue: string[] = [];
+  /** The log ends with a whole line, as far as this process has written it. */
+  #endsWhole = false;
   #writing: Promise<void> | undefined;
 
   constructor(path: string) {
@@ -98,7 +101,10 @@ export class AuditLog {
     try {
       while (this.#queue.length > 0) {
         await this.#rotate();
-        await appendWhole(this.#path, this.#queue.splice(0).join(''));
+        // A power cut may have left zeros, or a part of a line.
+        const begin = this.#endsWhole || (await endsWithLine(this.#path)) ? '' : '\n';
+        await appendWhole(this.#path, begin + this.#queue.splice(0).join(''));
+        this.#endsWhole = true;
       }
     } finally {
       this.#writing = undefined;
@@ -113,6 +119,15 @@ export class AuditLog {
     const rotated = (await auditFiles(this.#path)).filter((path) => path !== this.#path);
     for (const path of rotated.slice(0, -KEPT_ROTATIONS)) await unlink(path);
   }
+}
+
+/** Returns whether a file is empty, missing, or ends with a whole line. */
+async function endsWithLine(path: string): Promise<boolean> {
+  await using file = await ifPresent(openPlain(path));
+  const { size } = (await file?.stat()) ?? { size: 0 };
+  if (file === undefined || size === 0) return true;
+  const { buffer } = await file.read(Buffer.alloc(1), 0, 1, size - 1);
+  return buffer[0] === NEWLINE;
 }
 
 /** Appends all of the text or nothing: a torn line would make the next one unreadable, too. */
@@ -217,7 +232,8 @@ interface ParsedEntry {
 function parseEntry(line: string): ParsedEntry | undefined {
   let entry: Partial<Entry>;
   try {
-    entry = JSON.parse(line) as Partial<Entry>;
+    // Zeros of a power cut, before which an older version began its line.
+    entry = JSON.parse(line.slice(line.search(/[^\0]/))) as Partial<Entry>;
   } catch {
     return undefined;
   }
