@@ -1,5 +1,6 @@
 /** The fingerprint of a save: decides whether two saves with one idempotency key are the same. */
 import { createHash } from 'node:crypto';
+import { revisionOf } from './changes.ts';
 import { StorageError } from './errors.ts';
 import type { ImageRecord } from './record.ts';
 import type { CheckedMetadata } from './validation.ts';
@@ -34,6 +35,11 @@ export function isSameSave(
   other: Pick<ImageRecord, 'sha256' | 'fingerprint'>,
 ): boolean {
   return one.sha256 === other.sha256 && one.fingerprint === other.fingerprint;
+}
+
+/** Whether what a record file tells is of the row's save, and not older than the row. */
+export function isCurrent(found: ImageRecord, row: ImageRecord): boolean {
+  return isSameSave(found, row) && revisionOf(found) >= revisionOf(row);
 }
 
 /** Throws IDEMPOTENCY_KEY_REUSED unless the save repeats the first one with its idempotency key, and is answered by that. */

@@ -19,8 +19,7 @@ import {
   unlinkIfSame,
 } from '../disk/files.ts';
 import { NotPlainError, statPlain } from '../disk/plain-files.ts';
-import { revisionOf } from '../domain/changes.ts';
-import { isSameSave } from '../domain/fingerprint.ts';
+import { isCurrent } from '../domain/fingerprint.ts';
 import type { Logger } from '../domain/logger.ts';
 import { folderOf } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
@@ -105,7 +104,7 @@ export async function restoreRecord(
   if (record === undefined) return;
   const path = layout.record(filename);
   const found = parseRecord((await readText(path)) ?? '', record.filename);
-  if (found !== undefined && isSameSave(found, record) && revisionOf(found) >= revisionOf(record)) {
+  if (found !== undefined && isCurrent(found, record)) {
     await syncFile(path);
     return;
   }

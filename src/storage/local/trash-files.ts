@@ -14,8 +14,7 @@ import {
   unlinkIfPresent,
 } from '../disk/files.ts';
 import { NotPlainError } from '../disk/plain-files.ts';
-import { revisionOf } from '../domain/changes.ts';
-import { isSameSave } from '../domain/fingerprint.ts';
+import { isCurrent } from '../domain/fingerprint.ts';
 import type { ImageRecord, TrashedRecord } from '../domain/record.ts';
 import { formatRecord, parseRecord } from '../domain/record-file.ts';
 import type { Layout } from './layout.ts';
@@ -59,7 +58,7 @@ export async function moveFromTrash({ layout, folders, failpoint }: Moving, imag
 export async function restoreTrashedRecord({ layout, folders }: Moving, row: TrashedRecord): Promise<void> {
   const path = layout.trashedRecord(row.filename);
   const found = parseRecord((await readText(path)) ?? '', row.filename);
-  if (found !== undefined && isSameSave(found, row) && revisionOf(found) >= revisionOf(row)) {
+  if (found !== undefined && isCurrent(found, row)) {
     await syncFile(path);
     return;
   }

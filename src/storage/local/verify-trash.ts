@@ -2,9 +2,8 @@
 import { basename } from 'node:path';
 import type { ImageIndex } from '../catalog/catalog.ts';
 import { Folders, inodeOf, readText } from '../disk/files.ts';
-import { revisionOf } from '../domain/changes.ts';
 import { StorageError } from '../domain/errors.ts';
-import { isSameSave } from '../domain/fingerprint.ts';
+import { isCurrent } from '../domain/fingerprint.ts';
 import type { Finding } from '../domain/maintenance.ts';
 import { folderOf } from '../domain/naming.ts';
 import type { TrashedRecord } from '../domain/record.ts';
@@ -79,7 +78,7 @@ export class TrashCheck {
     if (!(await this.#isSettled(filename))) return undefined;
     const path = layout.trashedRecord(filename);
     const told = parseRecord((await readText(path).catch(() => undefined)) ?? '', filename);
-    if (told !== undefined && isSameSave(told, row) && revisionOf(told) >= revisionOf(row)) return undefined;
+    if (told !== undefined && isCurrent(told, row)) return undefined;
     const detail = told === undefined ? 'it is missing, or torn' : 'it tells something else';
     const finding = {
       problem: 'record_damaged',
