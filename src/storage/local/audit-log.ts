@@ -142,11 +142,14 @@ async function appendWhole(path: string, text: string): Promise<void> {
   }
 }
 
+function isBringing(action: Entry['action'] | undefined): action is BroughtBackBy {
+  return action === 'adopt' || action === 'copy';
+}
+
 async function knownIn(path: string): Promise<Map<string, Known>> {
   const known = new Map<string, Known>();
   for await (const { action, tombstone } of entriesOf(path)) {
-    const isDeleted = action !== 'adopt' && action !== 'copy';
-    note(known, tombstone.record.filename, { isDeleted, time: tombstone.deleteTime });
+    note(known, tombstone.record.filename, { isDeleted: !isBringing(action), time: tombstone.deleteTime });
   }
   return known;
 }
@@ -162,7 +165,7 @@ export async function lastDeletes(path: string): Promise<string[]> {
     const entry = parseEntry(line);
     if (entry !== undefined) lastActions.set(entry.tombstone.record.filename, entry.action);
   }
-  return [...lastActions].flatMap(([filename, action]) => (action === 'adopt' || action === 'copy' ? [] : filename));
+  return [...lastActions].flatMap(([filename, action]) => (isBringing(action) ? [] : filename));
 }
 
 async function readTail(path: string): Promise<string> {
@@ -204,7 +207,7 @@ async function* entriesOf(path: string): AsyncGenerator<ParsedEntry> {
 function take({ action, tombstone, purgeTime }: ParsedEntry, { deletes, trashed, broughtBack }: Audit): void {
   const { record, deleteTime } = tombstone;
   if (purgeTime === undefined) trashed.delete(record.filename);
-  if (action === 'adopt' || action === 'copy') broughtBack.set(record.filename, deleteTime);
+  if (isBringing(action)) broughtBack.set(record.filename, deleteTime);
   else if (purgeTime !== undefined) trashed.set(record.filename, { deleteTime, purgeTime });
   else {
     deletes.push(tombstone);
