@@ -10,6 +10,7 @@ import {
   ScalarType,
   toJson,
 } from '@bufbuild/protobuf';
+import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import {
   DeleteResultSchema,
   ImageSchema,
@@ -80,10 +81,7 @@ export function imageJson(item: StorageItem): string {
 export function deleteResultJson(filename: string, { deleted, restorableUntil }: Deletion): string {
   const result = { filename, deleted };
   if (restorableUntil === undefined) return jsonOf(DeleteResultSchema, result);
-  const ms = restorableUntil.getTime();
-  const seconds = Math.floor(ms / 1000);
-  const time = { seconds: BigInt(seconds), nanos: (ms - seconds * 1000) * 1e6 };
-  return jsonOf(DeleteResultSchema, { ...result, restorableUntil: time });
+  return jsonOf(DeleteResultSchema, { ...result, restorableUntil: timestampFromDate(restorableUntil) });
 }
 
 /** With the fields that are empty, so that whoever reads a list finds one. */

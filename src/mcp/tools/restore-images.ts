@@ -1,7 +1,6 @@
 /** The tool `restore_images`: brings deleted images back from the trash. */
 import { z } from 'zod';
 import type { ImageStorageClient } from '../../client.ts';
-
 import { type AddTool, UPDATES } from '../tool.ts';
 
 const MAX_FILENAMES = 1000;
