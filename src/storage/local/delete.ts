@@ -8,7 +8,7 @@ import type { ProviderContext } from '../types.ts';
 import type { DeletedBy } from './audit-log.ts';
 import { syncFolders } from './recover.ts';
 import type { LocalStore } from './store.ts';
-import { foldersOf, type Moving, moveToTrash, restoreTrashedRecord, unlinkRests } from './trash-files.ts';
+import { foldersOf, moveToTrash, restoreTrashedRecord, unlinkRests } from './trash-files.ts';
 
 const BATCH = 500;
 
@@ -109,23 +109,22 @@ function warnOfUnlink(error: unknown, log: Logger): void {
 }
 
 function finishInTurn(store: Unlinking, filename: string): Promise<void> {
-  const { byFilename, catalog, layout, folders, context } = store;
+  const { byFilename, catalog, layout } = store;
   return byFilename.run(filename, async () => {
     const isMoved = store.moved?.delete(filename) ?? false;
     const [state] = await catalog.rowStates([filename]);
     if (state === 'unlinking') return unlinkAll(store, filename);
     if (state !== 'trashing') return;
-    const moving = { layout, folders, failpoint: context.failpoint };
-    if (!isMoved || !(await syncFile(layout.trashedRecord(filename)))) await finishMove(store, moving, filename);
-    await unlinkRests(moving, filename);
+    if (!isMoved || !(await syncFile(layout.trashedRecord(filename)))) await finishMove(store, filename);
+    await unlinkRests(store, filename);
   });
 }
 
-async function finishMove({ catalog }: Unlinking, moving: Moving, filename: string): Promise<void> {
-  const row = await catalog.findTrashed(filename);
+async function finishMove(store: Unlinking, filename: string): Promise<void> {
+  const row = await store.catalog.findTrashed(filename);
   if (row === undefined) return;
-  await moveToTrash(moving, row);
-  await restoreTrashedRecord(moving, row);
+  await moveToTrash(store, row);
+  await restoreTrashedRecord(store, row);
 }
 
 /** Unlinks all names of a deleted image in both trees. Requires its turn. */

@@ -142,8 +142,7 @@ async function recoveryOf(
   onFailure: (error: Error) => void,
 ): Promise<Recovery> {
   const { layout, catalog } = parts;
-  const { log, failpoint, name: provider } = context;
-  const recovering = { ...parts, log, failpoint };
+  const recovering = { ...parts, context };
   const [staged, upTo] = [await stagedUploads(layout), await catalog.lastSequence()];
   const recover = () =>
     reserve.lend(async () => {
@@ -152,9 +151,9 @@ async function recoveryOf(
         await restoreUpdated(recovering);
       }
       await settleStaging(recovering, staged);
-      await finishUnlinks({ ...parts, context });
+      await finishUnlinks(recovering);
     });
-  return new Recovery({ recover, onFailure, log, provider });
+  return new Recovery({ recover, onFailure, log: context.log, provider: context.name });
 }
 
 /** Returns whether the catalog is the newest of its folder, and has the last deletes of the audit log. */

@@ -24,6 +24,7 @@ import type { Logger } from '../domain/logger.ts';
 import { folderOf } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import { formatRecord, parseRecord } from '../domain/record-file.ts';
+import type { ProviderContext } from '../types.ts';
 import type { Layout } from './layout.ts';
 import { moveToTrash, restoreTrashedRecord, unlinkRests } from './trash-files.ts';
 
@@ -35,19 +36,18 @@ export interface Recovering {
   catalog: LocalCatalog;
   folders: Folders;
   byFilename: KeyedQueue;
-  log: Logger;
-  failpoint: (step: string) => void;
+  context: Pick<ProviderContext, 'log' | 'failpoint'>;
 }
 
 /**
  * Restores and syncs the records of the last minute before the stop, up to a sequence: a power cut may have torn them.
  */
 export async function restoreRecords(recovering: Recovering, upTo: number): Promise<void> {
-  const { catalog, failpoint } = recovering;
+  const { catalog, context } = recovering;
   for (;;) {
     const rows = (await catalog.unsyncedRecords(BATCH)).filter(({ sequence }) => sequence <= upTo);
     await restoreEach(recovering, rows);
-    failpoint('records-restored');
+    context.failpoint('records-restored');
     const last = rows.at(-1);
     if (last === undefined) return;
     await catalog.setRecordsSynced(last.sequence);
@@ -56,12 +56,12 @@ export async function restoreRecords(recovering: Recovering, upTo: number): Prom
 
 /** Writes and syncs the record files of updated images that may be older than their rows. */
 export async function restoreUpdated(recovering: Recovering): Promise<void> {
-  const { catalog, failpoint } = recovering;
+  const { catalog, context } = recovering;
   for (;;) {
     const rows = await catalog.updatedRecords(BATCH);
     if (rows.length === 0) return;
     await restoreEach(recovering, rows);
-    failpoint('updates-restored');
+    context.failpoint('updates-restored');
     await catalog.setUpdatedSynced(rows);
   }
 }
@@ -75,11 +75,11 @@ function restoreEach(recovering: Recovering, rows: readonly { filename: string }
 
 /** Does the work that syncs each record file, then syncs their folders. */
 export async function syncEach(
-  { layout, log }: Pick<Recovering, 'layout' | 'log'>,
+  { layout, context }: Pick<Recovering, 'layout' | 'context'>,
   rows: readonly { filename: string }[],
   syncRecord: (filename: string) => Promise<void>,
 ): Promise<void> {
-  await Promise.all(rows.map(({ filename }) => unlessNotPlain(syncRecord(filename), log)));
+  await Promise.all(rows.map(({ filename }) => unlessNotPlain(syncRecord(filename), context.log)));
   await syncFolders(rows.map(({ filename }) => dirname(layout.record(filename))));
 }
 
@@ -119,15 +119,15 @@ export async function stagedUploads({ staging }: Layout): Promise<ReadonlySet<st
 
 /** Completes or removes each of these uploads in staging, as the catalog decides. What fails is left to the next start. */
 export async function settleStaging(recovering: Recovering, staged: ReadonlySet<string>): Promise<void> {
-  const { layout, byFilename, log, failpoint } = recovering;
+  const { layout, byFilename, context } = recovering;
   for (const filename of staged) {
     try {
       await byFilename.run(filename, () => settleStaged(recovering, filename));
     } catch (error) {
       if (!isOfOneFile(error)) throw error;
-      log.warn({ err: error, filename }, 'an upload stays in staging');
+      context.log.warn({ err: error, filename }, 'an upload stays in staging');
     }
-    failpoint('staged-settled');
+    context.failpoint('staged-settled');
   }
   await syncFolder(layout.staging);
 }

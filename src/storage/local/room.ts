@@ -86,15 +86,12 @@ export class Room {
     return { freeBytes, leastBytes };
   }
 
-  /** Purges until this much more fits. Returns how many images went. */
-  async #make(bytes: number): Promise<number> {
-    for (let purged = 0; ; ) {
+  /** Purges until this much more fits, or nothing is left in the trash. */
+  async #make(bytes: number): Promise<void> {
+    for (;;) {
       const { freeBytes, leastBytes } = await this.#measureAnew();
       const missing = leastBytes + bytes - freeBytes;
-      if (missing <= 0) return purged;
-      const count = await this.#purgeSome(missing);
-      if (count === 0) return purged;
-      purged += count;
+      if (missing <= 0 || (await this.#purgeSome(missing)) === 0) return;
     }
   }
 

@@ -17,17 +17,18 @@ import { NotPlainError } from '../disk/plain-files.ts';
 import { isCurrent } from '../domain/fingerprint.ts';
 import type { ImageRecord, TrashedRecord } from '../domain/record.ts';
 import { formatRecord, parseRecord } from '../domain/record-file.ts';
+import type { ProviderContext } from '../types.ts';
 import type { Layout } from './layout.ts';
 
 /** The part of LocalStore that moves need; it exists before the store is open. */
 export interface Moving {
   layout: Layout;
   folders: Folders;
-  failpoint: (step: string) => void;
+  context: Pick<ProviderContext, 'failpoint'>;
 }
 
 /** The record goes first, and the image last: while one of them is in the trash, a rebuild takes the image for trashed. */
-export async function moveToTrash({ layout, folders, failpoint }: Moving, image: ImageRecord): Promise<void> {
+export async function moveToTrash({ layout, folders, context }: Moving, image: ImageRecord): Promise<void> {
   const { filename } = image;
   const [record, trashed] = [layout.record(filename), layout.trashedRecord(filename)];
   // What is staged is newer: an update, or a save that is not settled.
@@ -35,9 +36,9 @@ export async function moveToTrash({ layout, folders, failpoint }: Moving, image:
   const isStaged = (await inodeOf(staged)) !== undefined;
   if (isStaged && (await moveRecord(folders, staged, trashed))) await unlinkIfPresent(record);
   else await moveRecord(folders, record, trashed);
-  failpoint('record-trashed');
+  context.failpoint('record-trashed');
   await moveBytes(folders, layout.image(filename), layout.trashedImage(filename), image.sha256);
-  failpoint('image-trashed');
+  context.failpoint('image-trashed');
 }
 
 /** Unlinks what a crash, or a save that is not settled, may have left of an image in the trash. */
@@ -46,12 +47,12 @@ export async function unlinkRests({ layout }: Moving, filename: string): Promise
 }
 
 /** The image goes first: a row that is live has its bytes in the live tree. */
-export async function moveFromTrash({ layout, folders, failpoint }: Moving, image: ImageRecord): Promise<void> {
+export async function moveFromTrash({ layout, folders, context }: Moving, image: ImageRecord): Promise<void> {
   const { filename } = image;
   await moveBytes(folders, layout.trashedImage(filename), layout.image(filename), image.sha256);
-  failpoint('image-brought-back');
+  context.failpoint('image-brought-back');
   await moveRecord(folders, layout.trashedRecord(filename), layout.record(filename));
-  failpoint('record-brought-back');
+  context.failpoint('record-brought-back');
 }
 
 /** Makes sure that the record of an image in the trash is whole, of the row's revision, and on stable storage. */

@@ -10,7 +10,7 @@ import { formatRecord } from '../domain/record-file.ts';
 import { noteDelete, takeBack, unlinkAll, warnOfFiles } from './delete.ts';
 import { syncFolders } from './recover.ts';
 import type { LocalStore } from './store.ts';
-import { foldersOf, type Moving, moveFromTrash, moveToTrash, recordOf } from './trash-files.ts';
+import { foldersOf, moveFromTrash, moveToTrash, recordOf } from './trash-files.ts';
 import { placeRecord } from './update.ts';
 
 /** Puts an image into the trash. Rejects with a StorageError, `outcomeUnknown` where the image may be there. */
@@ -31,7 +31,7 @@ export async function trashImage(
       if (!outcome.done) return outcome;
       store.unlinksPending = true;
       await warnOfFiles(store, filename, async () => {
-        await reserve.lend(() => moveToTrash(movingOf(store), outcome.record));
+        await reserve.lend(() => moveToTrash(store, outcome.record));
         store.moved.add(filename);
       });
       await noteDelete(store, outcome.record, sparePinned ? 'cleanup' : 'delete', times);
@@ -102,14 +102,13 @@ async function bringBack(store: LocalStore, row: TrashedRecord): Promise<void> {
   const { layout, folders, audit, context } = store;
   const { expireTime: _, ...record } = recordOf(row);
   // Before the commit: after a crash between the two, a rebuild must not drop the image for its delete.
-  // Older versions compare the times of its lines: it is not earlier than the delete, whatever became of the clock.
-  await audit.broughtBack(record, 'adopt', Math.max(context.now(), row.deleteTime));
+  await audit.broughtBack(record, 'adopt', context.now());
   const staged = layout.stagedRecord(row.filename);
   const restored = { ...record, revision: revisionOf(record) + 1 };
   await folders.within(layout.staging, () => writePlain(staged, formatRecord(restored)));
   await folders.setFileMode(staged);
   context.failpoint('restore-staged');
-  await moveFromTrash(movingOf(store), row);
+  await moveFromTrash(store, row);
 }
 
 async function checkBytes({ layout }: LocalStore, { filename }: ImageRecord): Promise<void> {
@@ -127,11 +126,7 @@ async function withdraw(store: LocalStore, row: TrashedRecord, error: unknown): 
   if (folded.outcomeUnknown) return folded;
   await warnOfFiles(store, row.filename, async () => {
     await unlinkIfPresent(layout.stagedRecord(row.filename));
-    await reserve.lend(() => moveToTrash(movingOf(store), row));
+    await reserve.lend(() => moveToTrash(store, row));
   });
   return folded;
-}
-
-function movingOf({ layout, folders, context }: LocalStore): Moving {
-  return { layout, folders, failpoint: context.failpoint };
 }

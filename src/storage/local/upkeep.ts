@@ -44,7 +44,7 @@ export class Upkeep {
     if (!finish) return;
     await this.#finishUnlinks();
     while (await this.#syncRecords());
-    await this.#restoreUpdated();
+    await restoreUpdated(this.#store);
   }
 
   #schedule(): void {
@@ -83,7 +83,7 @@ export class Upkeep {
     while (!this.#stopping && (await this.#syncRecords({ from: now - RECORD_AGE_MS, to: now + TICK_MS })));
     if (!isSlow) return;
     this.#nextSlowTick = now + SLOW_TICK_MS;
-    await this.#restoreUpdated();
+    await restoreUpdated(this.#store);
     // By a clock that is ahead, names and keys would be free, and what came a moment ago forgotten.
     if (this.#clock.isSteady) await catalog.purgeTombstones(now - LOCAL_TOMBSTONE_MS, !mayPurge);
     // Also where a part of it was removed by hand.
@@ -119,19 +119,13 @@ export class Upkeep {
 
   /** Returns true when there may be more. Leaves records created in the span to a later pass. */
   async #syncRecords(young?: { from: number; to: number }): Promise<boolean> {
-    const { layout, catalog } = this.#store;
+    const { catalog } = this.#store;
     const rows = await catalog.unsyncedRecords(RECORD_BATCH, young);
     const last = rows.at(-1);
     if (last === undefined) return false;
-    const { log } = this.#store.context;
-    await syncEach({ layout, log }, rows, (filename) => this.#syncRecord(filename));
+    await syncEach(this.#store, rows, (filename) => this.#syncRecord(filename));
     await catalog.setRecordsSynced(last.sequence);
     return rows.length === RECORD_BATCH;
-  }
-
-  async #restoreUpdated(): Promise<void> {
-    const { context, ...store } = this.#store;
-    await restoreUpdated({ ...store, log: context.log, failpoint: context.failpoint });
   }
 
   #syncRecord(filename: string): Promise<void> {

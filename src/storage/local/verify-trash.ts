@@ -73,7 +73,7 @@ export class TrashCheck {
   }
 
   async #record(row: TrashedRecord): Promise<Finding | undefined> {
-    const { layout, folders, context } = this.#store;
+    const { layout } = this.#store;
     const { filename } = row;
     if (!(await this.#isSettled(filename))) return undefined;
     const path = layout.trashedRecord(filename);
@@ -87,8 +87,7 @@ export class TrashCheck {
       filename,
       detail,
     } as const;
-    const moving = { layout, folders, failpoint: context.failpoint };
-    return this.#remedies.remedied(finding, 'restored', () => restoreTrashedRecord(moving, row));
+    return this.#remedies.remedied(finding, 'restored', () => restoreTrashedRecord(this.#store, row));
   }
 
   /** Checks a file that may belong to no image of the trash. */

@@ -105,14 +105,13 @@ class LocalCheck {
 
   /** A live image has its files in the live tree, whatever moved them. */
   #broughtBack(finding: Finding, record: ImageRecord): Promise<Finding | undefined> {
-    const { byFilename, catalog, layout, folders, context } = this.#store;
-    const moving = { layout, folders, failpoint: context.failpoint };
+    const { byFilename, catalog } = this.#store;
     const missing = { ...finding, detail: 'its file is in the trash' };
     const { filename } = record;
     return byFilename.run(filename, async () => {
       // Deleted since: its file is where it belongs.
       if ((await catalog.find(filename)) === undefined) return undefined;
-      return this.#remedies.remedied(missing, 'restored', () => moveFromTrash(moving, record));
+      return this.#remedies.remedied(missing, 'restored', () => moveFromTrash(this.#store, record));
     });
   }
 
@@ -205,15 +204,14 @@ class LocalCheck {
 
   /** What the trash has already is put aside; what it lacks goes there. */
   async #ofTrashed(path: string, filename: string): Promise<Finding | undefined> {
-    const { catalog, layout, folders, context } = this.#store;
+    const { catalog, layout } = this.#store;
     const row = await catalog.findTrashed(filename);
     if (row === undefined) return undefined;
     const place = path === layout.image(filename) ? layout.trashedImage(filename) : layout.trashedRecord(filename);
     const about = { filename, detail: 'the image is in the trash' };
     if ((await inodeOf(place)) !== undefined) return this.#remedies.quarantined(path, 'deleted_before', about);
     const finding = { problem: 'deleted_before', remedy: 'none', key: this.#remedies.keyOf(path), ...about } as const;
-    const moving = { layout, folders, failpoint: context.failpoint };
-    return this.#remedies.remedied(finding, 'restored', () => moveToTrash(moving, row));
+    return this.#remedies.remedied(finding, 'restored', () => moveToTrash(this.#store, row));
   }
 
   async #strayRecord(path: string, filename: string): Promise<Finding | undefined> {
