@@ -8,6 +8,7 @@ export default defineConfig({
     // Started by URL, which the bundler does not follow: entries of their own, beside main.js.
     'sqlite-worker': 'src/storage/catalog/sqlite/worker.ts',
     'embedded-worker': 'src/storage/embedded/worker.ts',
+    'preview-worker': 'src/previews/worker.ts',
     index: 'src/storage/index.ts',
     client: 'src/client.ts',
   },

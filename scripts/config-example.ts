@@ -19,7 +19,7 @@ const HEAD = `# yaml-language-server: $schema=image-storage.schema.json
 const INDENT = '  ';
 const LINE_WIDTH = 120;
 
-const { defaultProvider, providers, limits, auth, tls, http, retention, log, ...others } = settings.shape;
+const { defaultProvider, providers, limits, auth, tls, http, previews, retention, log, ...others } = settings.shape;
 const lines = [
   HEAD,
   ...comment(described(defaultProvider)),
@@ -34,6 +34,7 @@ const lines = [
   ...nested('tls', shapeOf(tls)!),
   ...nested('limits', shapeOf(limits)!),
   ...nested('http', shapeOf(http)!),
+  ...nested('previews', shapeOf(previews)!),
   '',
   ...comment(described(retention)),
   ...['retention:', ...indented(['drafts:', ...indented(policyLines())])].map(commented),

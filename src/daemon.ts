@@ -18,6 +18,7 @@ import { metricsRoute, type Scrape } from './http/metrics.ts';
 import { checkOrigins } from './http/origins.ts';
 import { createPlainRoutes } from './http/plain-routes.ts';
 import { createRouter, type Target } from './http/router.ts';
+import { createPreviews, type Previews } from './previews/previews.ts';
 import { createGate, type Gate, isKnownTo } from './rpc/gate.ts';
 import { createHandlers } from './rpc/handler.ts';
 import { isHealthCall } from './rpc/health.ts';
@@ -73,10 +74,11 @@ export async function startDaemon(config: Config, log: Logger, options: DaemonOp
     lock.close();
     throw error;
   });
+  const previews = createPreviews(storage, config.previews, log);
   let listeners: Listeners;
   try {
     const signals = { leaving: leaving.signal, shutdown: shutdown.signal };
-    const given = { storage, lock, metrics, ...signals };
+    const given = { storage, lock, metrics, previews, ...signals };
     listeners = await listen(config, log, createParts(config, log, given, options.raw));
   } catch (error) {
     lock.close();
@@ -94,6 +96,7 @@ export async function startDaemon(config: Config, log: Logger, options: DaemonOp
     shutdown.abort();
     await main.close(config.shutdownGraceSeconds * 1000);
     await ops?.close(0);
+    previews.close();
     lock.close();
     await storage.close();
     log.info({}, 'closed');
@@ -127,11 +130,12 @@ interface Parts {
   raw: RawHandler | undefined;
   scrape: Scrape;
   metrics: Metrics;
+  previews: Previews;
 }
 
-type Given = Pick<ServiceOptions, 'storage' | 'leaving' | 'shutdown'> & Pick<Parts, 'lock' | 'metrics'>;
+type Given = Pick<ServiceOptions, 'storage' | 'leaving' | 'shutdown'> & Pick<Parts, 'lock' | 'metrics' | 'previews'>;
 
-function createParts(config: Config, log: Logger, { lock, metrics, ...given }: Given, raw = true): Parts {
+function createParts(config: Config, log: Logger, { lock, metrics, previews, ...given }: Given, raw = true): Parts {
   const { limits, defaultProvider, maxMetadataBytes } = { ...config, ...config.limits };
   const firstMessageMs = limits.firstMessageSeconds * 1000;
   const services = {
@@ -160,11 +164,12 @@ function createParts(config: Config, log: Logger, { lock, metrics, ...given }: G
     raw: raw ? createRawHandler(services, handling) : undefined,
     scrape: metrics.createScrape(given.storage),
     metrics,
+    previews,
   };
 }
 
 function mainOptions(config: Config, log: Logger, parts: Parts): ListenerOptions {
-  const { services, lock, gate, rpcs, raw, scrape, metrics } = parts;
+  const { services, lock, gate, rpcs, raw, scrape, metrics, previews } = parts;
   const { publicUrl, http } = config;
   const router = createRouter(
     [
@@ -172,7 +177,7 @@ function mainOptions(config: Config, log: Logger, parts: Parts): ListenerOptions
       healthRoute(services),
       createPlainRoutes({
         routes: [
-          imageRoute({ ...services, maxAgeSeconds: http.cacheMaxAge }),
+          imageRoute({ ...services, maxAgeSeconds: http.cacheMaxAge, preview: previews.preview }),
           ...imageApi(services),
           metricsRoute(scrape),
         ],

@@ -125,6 +125,17 @@ const http = z.strictObject({
     .describe('How long a browser may keep an image, in seconds. Default: 31536000.'),
 });
 
+const previews = z.strictObject({
+  enabled: yesOrNo()
+    .default(true)
+    .describe('Whether small copies of images are made where the package sharp is installed. Default: true.'),
+  maxBytes: byteSize()
+    .default(1024 * MIB)
+    .describe(
+      'Bytes of previews that are kept in metadata/previews, and for buckets in previews of stateDir; those that were not used for the longest time go first. Default: 1GiB.',
+    ),
+});
+
 const auth = z.strictObject({
   tokens: z
     .string('must be text, a line for each token')
@@ -222,6 +233,7 @@ export const settings = z.strictObject({
     .transform((values) => ({ ...values, saveQueueMs: values.firstMessageSeconds * 1000 }))
     .prefault({}),
   http: http.prefault({}),
+  previews: previews.prefault({}),
   retention: z.record(z.string(), policySettings).default({}).describe(RETENTION),
   log: log.prefault({}),
 });

@@ -15,16 +15,19 @@ export interface HeaderOptions {
   isDownload: boolean;
 }
 
-export function etagOf({ sha256 }: StorageItem): string {
+/** What the headers are made of. */
+export type Headed = Pick<StorageItem, 'filename' | 'contentType' | 'createTime' | 'sha256'>;
+
+export function etagOf({ sha256 }: Headed): string {
   return `"${sha256}"`;
 }
 
-export function lastModifiedOf({ createTime }: StorageItem): string {
+export function lastModifiedOf({ createTime }: Headed): string {
   return createTime.toUTCString();
 }
 
 /** Those of the whole image, a part of it, and 304; without its length. */
-export function imageHeaders(item: StorageItem, options: HeaderOptions): OutgoingHttpHeaders {
+export function imageHeaders(item: Headed, options: HeaderOptions): OutgoingHttpHeaders {
   const { grant, isDownload } = options;
   const { filename } = item;
   const disposition = isDownload ? 'attachment' : 'inline';

@@ -11,6 +11,7 @@ import type { Storage } from '../storage/types.ts';
 import { begin, sendProblem } from './errors.ts';
 import { etagOf, imageHeaders, lastModifiedOf } from './image-headers.ts';
 import type { Exchange, PlainRoute } from './plain-routes.ts';
+import { answerPreview, type MakePreview, widthAsked } from './previews.ts';
 import { isNotModified, matchesIfRange, type Part, partOf } from './ranges.ts';
 import { sendBody } from './send-body.ts';
 
@@ -23,6 +24,7 @@ export interface ImageOptions {
   defaultProvider: string;
   /** How long a browser may keep an image, in seconds. */
   maxAgeSeconds: number;
+  preview: MakePreview;
 }
 
 /** GET and HEAD of `/outputs/images/generations/…`. */
@@ -40,9 +42,18 @@ async function answerImage(exchange: Exchange, options: ImageOptions): Promise<v
   const { request, response, target, grant } = exchange;
   const query = new URLSearchParams(target.query);
   const isDownload = query.get('download') === '1';
+  const width = widthAsked(query);
   const got = await find(exchange, options, query.get('provider') ?? undefined);
   const { item } = got;
-  const headers = imageHeaders(item, { grant, isDownload, maxAgeSeconds: options.maxAgeSeconds });
+  const given = { grant, isDownload, maxAgeSeconds: options.maxAgeSeconds };
+  if (width !== undefined) {
+    const { metadata: _, generation: __, ...image } = item;
+    const { again, hold } = got;
+    // Its texts are not kept while its preview is made.
+    hold.release();
+    return answerPreview(exchange, { image, again }, width, given, options);
+  }
+  const headers = imageHeaders(item, given);
   if (isNotModified(request.headers, etagOf(item), item.createTime)) {
     begin(response, 304, headers);
     response.end();
@@ -65,7 +76,7 @@ async function answerImage(exchange: Exchange, options: ImageOptions): Promise<v
 interface Found extends StoredImage {
   hold: Hold;
   /** Gets a part of the same image. */
-  again(part: GetOptions): Promise<StoredImage>;
+  again(part?: GetOptions): Promise<StoredImage>;
 }
 
 /** Asks the provider that is named, or the default one and then the others. */

@@ -220,6 +220,7 @@ function facade(
       return inTurn(all().map((provider) => verifyNamed(provider, options)));
     },
     copy: ({ from, to, ...options }) => copyImages(one(from, 'from'), one(to, 'to'), options),
+    previewed: (provider) => one(provider),
     health: () => Object.fromEntries([...handles].map(([name, handle]) => [name, handle.health])),
     close: () => closeAll(handles),
   };

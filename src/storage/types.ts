@@ -6,6 +6,7 @@ import type { Logger } from './domain/logger.ts';
 import type { CopyEvent, CopyOptions, StoredState, VerifyEvent, VerifyOptions } from './domain/maintenance.ts';
 import type { Meter } from './domain/meter.ts';
 import type { Policy } from './domain/policy.ts';
+import type { PreviewFolder } from './domain/preview.ts';
 import type { ImageRecord } from './domain/record.ts';
 import type {
   ByteBatch,
@@ -90,6 +91,11 @@ export interface Maintainable {
   restore(filename: string): Promise<StorageItem>;
 }
 
+/** What a previewer uses of a provider, beyond its contract to callers. */
+export interface Previewed {
+  readonly previewFolder: PreviewFolder;
+}
+
 /**
  * A provider: stores images under one root (a directory, a bucket).
  *
@@ -97,7 +103,7 @@ export interface Maintainable {
  * and metadata are on stable storage and visible; when it rejects, nothing was stored, unless the error has
  * `outcomeUnknown`. A filename is never reused and its bytes never change. Every failure is a StorageError.
  */
-export interface StorageProvider extends PageReader, Maintainable {
+export interface StorageProvider extends PageReader, Maintainable, Previewed {
   /** The provider's key in the configuration. */
   readonly name: string;
   /** The provider's type: `local`, `s3`, … */
@@ -291,6 +297,8 @@ export interface Storage {
    * Copies images unchanged, under the same filenames, and skips those that the target has; yields the summary last.
    */
   copy(options: CopyOptions & { from: string; to: string }): AsyncIterable<CopyEvent>;
+  /** Returns what a previewer uses of the selected provider. */
+  previewed(provider?: string): Previewed;
   /** Returns the health of each provider, by name. */
   health(): Record<string, ProviderHealth>;
   close(): Promise<void>;

@@ -38,7 +38,9 @@ async function runInApp(command: string, ...args: string[]): Promise<string> {
 
 it('holds what users need and nothing else', () => {
   const chunks = /^dist\/[\w.-]+\.js$/;
-  const entries = ['client', 'embedded-worker', 'index', 'main', 'sqlite-worker'].map((name) => `dist/${name}.js`);
+  const entries = ['client', 'embedded-worker', 'index', 'main', 'preview-worker', 'sqlite-worker'].map(
+    (name) => `dist/${name}.js`,
+  );
   expect(installed.files).toEqual(expect.arrayContaining(entries));
   expect(installed.files.filter((name) => !chunks.test(name)).sort()).toEqual([
     'CHANGELOG.md',

@@ -12,6 +12,8 @@ export interface StateFiles {
   /** When the retention policies ran. */
   policyRuns: string;
   spool: string;
+  /** Of all providers with this folder: whose image it is, a preview has the same bytes. */
+  previews: string;
 }
 
 /** Returns the paths of the provider of that name. */
@@ -24,5 +26,6 @@ export function stateFiles(name: string, folder: string = DEFAULT_STATE_DIR): St
     binding: join(folder, `${name}.json`),
     policyRuns: join(folder, `${name}.retention.json`),
     spool: join(folder, 'spool', name),
+    previews: join(folder, 'previews'),
   };
 }

@@ -179,26 +179,26 @@ async function makeFolder(path: string): Promise<boolean> {
  * the root. `ensure` resolves once the folder's name and those of its ancestors are on stable storage.
  */
 export class Folders {
+  readonly fileMode: number | undefined;
   readonly #root: string;
-  readonly #fileMode: number | undefined;
   readonly #ready = new Map<string, Promise<void>>();
   readonly #seen = new Set<string>();
 
   /** `fileMode` is the mode of files, and decides who may enter folders; unset: what the umask of the process leaves. */
   constructor(root: string, fileMode?: number) {
     this.#root = root;
-    this.#fileMode = fileMode;
+    this.fileMode = fileMode;
   }
 
   /** Gives a new file of the caller the mode of files. */
   async setFileMode(path: string): Promise<void> {
-    if (this.#fileMode !== undefined) await chmod(path, this.#fileMode);
+    if (this.fileMode !== undefined) await chmod(path, this.fileMode);
   }
 
   /** Opens a folder to those who may read files, and closes it to others. */
   async setFolderMode(path: string): Promise<void> {
     // Who may read a file may list and enter its folder.
-    if (this.#fileMode !== undefined) await chmod(path, this.#fileMode | ((this.#fileMode & 0o444) >> 2));
+    if (this.fileMode !== undefined) await chmod(path, this.fileMode | ((this.fileMode & 0o444) >> 2));
   }
 
   /** Rejects with NotPlainError when something else is in the place of the folder or of one above it. */

@@ -14,6 +14,8 @@ export class Layout {
   readonly trashedRecords: string;
   readonly logs: string;
   readonly quarantine: string;
+  /** Small copies of images, which can be made again. */
+  readonly previews: string;
   readonly auditLog: string;
   readonly catalog: string;
   readonly lock: string;
@@ -40,6 +42,7 @@ export class Layout {
     this.trashedRecords = join(this.trash, 'generations');
     this.logs = join(this.metadata, 'logs');
     this.quarantine = join(this.metadata, 'quarantine');
+    this.previews = join(this.metadata, 'previews');
     this.auditLog = join(this.logs, 'audit.jsonl');
     this.catalog = join(this.metadata, 'catalog.db');
     this.lock = join(this.metadata, 'lock.db');

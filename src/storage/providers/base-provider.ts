@@ -9,6 +9,7 @@ import type { DiskLimits } from '../domain/config.ts';
 import { folded, invalidField, StorageError, throwIfCancelled, toStorageError } from '../domain/errors.ts';
 import type { ImageMetadata, StorageItem, StorageResult, StoredImage } from '../domain/image.ts';
 import type { StoredState, VerifyEvent, VerifyOptions } from '../domain/maintenance.ts';
+import type { PreviewFolder } from '../domain/preview.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import type {
   ByteSource,
@@ -95,6 +96,7 @@ export abstract class BaseProvider extends ListedProvider implements StorageProv
 
   abstract get health(): ProviderHealth;
   abstract readonly storeId: string;
+  abstract readonly previewFolder: PreviewFolder;
   /**
    * Starts a close, before `close` waits for running calls: stops background work, and long calls, which then reject
    * with `reason`.

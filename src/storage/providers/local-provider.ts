@@ -11,6 +11,7 @@ import type { CheckedChanges } from '../domain/changes.ts';
 import { DEFAULT_LOCAL_TRASH_DAYS, type LocalConfig } from '../domain/config.ts';
 import { StorageError } from '../domain/errors.ts';
 import type { ImageMetadata, StorageResult } from '../domain/image.ts';
+import type { PreviewFolder } from '../domain/preview.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import type { ByteSource, ProviderHealth, SaveOptions } from '../domain/requests.ts';
 import { openCopy } from '../local/copy-in.ts';
@@ -68,6 +69,11 @@ class LocalProvider extends BaseProvider {
 
   get storeId(): string {
     return this.#store.storeId;
+  }
+
+  get previewFolder(): PreviewFolder {
+    const { layout, folders } = this.#store;
+    return { path: layout.previews, fileMode: folders.fileMode };
   }
 
   get health(): ProviderHealth {

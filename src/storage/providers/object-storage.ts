@@ -21,6 +21,7 @@ import { readText, replaceFile } from '../disk/files.ts';
 import type { CheckedChanges } from '../domain/changes.ts';
 import { StorageError } from '../domain/errors.ts';
 import { folderOf } from '../domain/naming.ts';
+import type { PreviewFolder } from '../domain/preview.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import type { ProviderHealth } from '../domain/requests.ts';
 import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
@@ -79,6 +80,10 @@ export class ObjectStorage extends BaseProvider {
 
   get storeId(): string {
     return this.#store.storeId;
+  }
+
+  get previewFolder(): PreviewFolder {
+    return { path: this.#store.state.previews };
   }
 
   get health(): ProviderHealth {
