@@ -17,6 +17,7 @@ import {
   type ProviderStats as ProviderStatsMessage,
   type StatsRequestSchema,
   type StatsResponse,
+  View,
 } from '../../gen/imagestorage/v1/image_storage_pb.ts';
 import { ImageStorageError } from './errors.ts';
 import type {
@@ -105,11 +106,12 @@ function generationFrom(message: GenerationMessage): Generation {
 }
 
 export function listRequest(options: ListOptions): MessageInitShape<typeof ListRequestSchema> {
-  const { dateRange, order, signal: _, onHints, ...same } = options;
+  const { dateRange, order, view, signal: _, onHints, ...same } = options;
   return {
     ...same,
     dateRange: dateRangeOf(dateRange),
     order: order === 'oldest' ? Order.OLDEST_FIRST : Order.NEWEST_FIRST,
+    view: view === 'row' ? View.ROW : View.UNSPECIFIED,
     hints: onHints !== undefined,
   };
 }

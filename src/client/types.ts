@@ -184,6 +184,11 @@ export interface Hint {
 export interface ListOptions extends CallOptions, ProviderChoice, ImageFilter {
   /** Default `newest`. */
   order?: 'newest' | 'oldest';
+  /**
+   * `row` has what a row of a table shows: no parameters, prompt and negative prompt cut after 300 characters (code
+   * points); the daemon then reads and sends no workflows. An older daemon sends all. Default `full`.
+   */
+  view?: 'full' | 'row';
   /** 0 or unset means all. */
   limit?: number;
   /**

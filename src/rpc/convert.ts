@@ -21,6 +21,7 @@ import {
   type StatsRequest,
   type StatsResponseSchema,
   type UpdateRequest,
+  View,
 } from '../../gen/imagestorage/v1/image_storage_pb.ts';
 import { invalidField } from '../storage/domain/errors.ts';
 import type { ImageMetadata, StorageItem } from '../storage/domain/image.ts';
@@ -100,6 +101,7 @@ export function listOptionsOf(request: ListRequest): ListOptions & ProviderChoic
     ...filterOf(request),
     provider: request.provider,
     order: orderOf(request.order),
+    view: viewOf(request.view),
     limit: request.limit,
     pageToken: request.pageToken || undefined,
     pageSize: batchSize || undefined,
@@ -153,6 +155,12 @@ function orderOf(order: Order): ListOptions['order'] {
   if (order === Order.OLDEST_FIRST) return 'oldest';
   if (order === Order.NEWEST_FIRST || order === Order.UNSPECIFIED) return 'newest';
   throw invalidField('order', `${order} is none of the orders`);
+}
+
+function viewOf(view: View): ListOptions['view'] {
+  if (view === View.ROW) return 'row';
+  if (view === View.UNSPECIFIED) return 'full';
+  throw invalidField('view', `${view} is none of the views`);
 }
 
 export function cleanupOptionsOf(request: CleanupRequest): CleanupOptions<Instant> & ProviderChoice {

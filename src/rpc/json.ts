@@ -1,6 +1,7 @@
 /** The contract as JSON and as names with texts, for callers over plain HTTP: what comes in, and what goes out. */
 import {
   create,
+  type DescEnum,
   type DescField,
   type DescMessage,
   type JsonValue,
@@ -126,10 +127,17 @@ function messageFrom<Desc extends DescMessage>(schema: Desc, names: Names, texts
 
 function jsonValueOf(field: DescField, name: string, text: string): JsonValue {
   if (field.fieldKind === 'scalar') return scalarOf(field.scalar, name, text);
+  if (field.fieldKind === 'enum') return enumOf(field.enum, text);
   if (field.fieldKind !== 'message') return text;
   if (field.message.typeName === 'google.protobuf.Duration') return durationOf(text);
   const instant = name.endsWith('.end') ? parseRangeEnd(text) : parseInstant(text);
   return instant === undefined ? text : instant.toISOString();
+}
+
+/** `VIEW_ROW`, as JSON has it, or `ROW`. */
+function enumOf({ values, sharedPrefix = '' }: DescEnum, text: string): string {
+  const whole = `${sharedPrefix.toUpperCase()}${text}`;
+  return values.some(({ name }) => name === whole) ? whole : text;
 }
 
 function scalarOf(kind: ScalarType, name: string, text: string): JsonValue {

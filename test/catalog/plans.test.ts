@@ -49,7 +49,11 @@ afterAll(() => {
 });
 
 /** Runs a walk to its end, and returns its statements. */
-function statementsOf(query: CatalogQuery, after: Start | undefined, wanted: 'records' | 'sizes'): Set<string> {
+function statementsOf(
+  query: CatalogQuery,
+  after: Start | undefined,
+  wanted: 'records' | 'rows' | 'sizes',
+): Set<string> {
   const seen = new Set<string>();
   const connection = new Connection(path, true);
   connection.open();
@@ -109,6 +113,8 @@ it.each([
             for (const sql of statementsOf(given, after, query ? 'records' : 'sizes')) statements.add(sql);
           }
         }
+        // Rows differ from records by their columns alone.
+        for (const sql of statementsOf({ order, ...filter, query }, undefined, 'rows')) statements.add(sql);
       }
     }
   }

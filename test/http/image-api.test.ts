@@ -232,6 +232,7 @@ describe('GET /images', () => {
 
   it.each([
     ['model=lister&order=ORDER_OLDEST_FIRST', [1, 2, 3, 4, 5]],
+    ['model=lister&order=OLDEST_FIRST&view=ROW', [1, 2, 3, 4, 5]],
     ['model=lister&category=c1', [4, 2]],
     ['tags=t&tags=t2', [3]],
     ['model=lister&dateRange.start=2020-01-02&dateRange.end=2020-01-03', [3, 2]],
@@ -251,6 +252,8 @@ describe('GET /images', () => {
     ['modell=x', 'modell'],
     ['pinned=maybe', 'pinned'],
     ['order=newest', 'order'],
+    ['view=CELL', 'view'],
+    ['view=7', 'view'],
     ['dateRange.start=tomorrow', 'dateRange.start'],
     ['batchSize=1001', 'batch_size'],
     ['provider=none', 'provider'],
@@ -258,6 +261,17 @@ describe('GET /images', () => {
     const { status, json } = await call('GET', `/images?${query}`);
     expect([status, json.field]).toEqual([field === 'provider' ? 404 : 400, field]);
   });
+});
+
+it('lists rows without parameters', async () => {
+  await post(formOf({ model: 'rows', prompt: 'x'.repeat(400), parametersJson: '{"seed":42}' }));
+  for (const view of ['ROW', 'VIEW_ROW', 'UNSPECIFIED']) {
+    const { json } = await call('GET', `/images?model=rows&view=${view}`);
+    const { metadata, generation } = json.images[0];
+    const isRow = view !== 'UNSPECIFIED';
+    expect([metadata.prompt.length, metadata.parametersJson]).toEqual(isRow ? [300, ''] : [400, '{"seed":42}']);
+    expect(generation.seed).toBe('42');
+  }
 });
 
 describe('an image by its name', () => {

@@ -117,6 +117,41 @@ export function describeLists(tested: TestedProvider): void {
       }
     });
 
+    it('shows as rows what a table needs, without parameters, texts cut between characters', async () => {
+      const parametersJson = JSON.stringify({
+        seed: 42,
+        negative_prompt: '🌫'.repeat(500),
+        workflow: 'x'.repeat(50_000),
+      });
+      await tested.saveAt(2, { prompt: `${'a'.repeat(299)}🦊🦊 fox`, tags: ['t'], parametersJson }, { pinned: true });
+      await tested.saveAt(1, { prompt: '🦊'.repeat(300), parametersJson: '{"seed":7}' });
+      const full = await tested.storage.list();
+      const rows = await tested.storage.list({ view: 'row' });
+      const cut = { prompt: `${'a'.repeat(299)}🦊`, parametersJson: '' };
+      expect(rows.map(plain)).toEqual([
+        {
+          ...plain(full[0]!),
+          metadata: { ...(plain(full[0]!) as StorageItem).metadata, ...cut },
+          generation: { ...full[0]!.generation, negativePrompt: '🌫'.repeat(300) },
+        },
+        {
+          ...plain(full[1]!),
+          metadata: { ...(plain(full[1]!) as StorageItem).metadata, parametersJson: '' },
+        },
+      ]);
+      // By walking an index, by the text index, and by testing each image.
+      for (const query of [undefined, 'fox', 'steps:>=0 OR seed:42'])
+        expect((await tested.storage.list({ view: 'row', query, pinned: true })).map(plain)).toEqual([plain(rows[0]!)]);
+      await expect(firstPage({ view: 'cell' as 'row' })).rejects.toMatchObject({ field: 'view' });
+    });
+
+    it('goes on with rows where a page of whole images ended', async () => {
+      await Promise.all([1, 2].map((at) => tested.saveAt(at, { parametersJson: '{"seed":1}' })));
+      const { nextPageToken: pageToken } = await firstPage({ pageSize: 1 });
+      const { items } = await firstPage({ pageToken, view: 'row' });
+      expect(items.map(({ metadata }) => metadata.parametersJson)).toEqual(['']);
+    });
+
     it('keeps a page below 1 MiB', async () => {
       const parametersJson = JSON.stringify({ workflow: 'x'.repeat(300_000) });
       await Promise.all(Array.from({ length: 8 }, (_, at) => tested.saveAt(at, { parametersJson })));

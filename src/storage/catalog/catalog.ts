@@ -1,7 +1,7 @@
 /** The contracts of a catalog: the index that lists are read from, and the commit point of a local store. */
 import type { CheckedChanges } from '../domain/changes.ts';
 import type { ImageRecord, StoredRecord, TrashedRecord } from '../domain/record.ts';
-import type { GroupBy, GroupStatistics, ImageFilter, Order, Position, Totals } from '../domain/requests.ts';
+import type { GroupBy, GroupStatistics, ImageFilter, Order, Position, Totals, View } from '../domain/requests.ts';
 
 /** A deleted image, which reserves its filename and idempotency key for a while. */
 export interface Tombstone {
@@ -61,6 +61,8 @@ export interface PageRequest {
   limit: number;
   /** The most bytes of metadata to return, except for a first row that exceeds them alone. */
   maxBytes: number;
+  /** How much of each image is read; default `full`. */
+  view?: View;
 }
 
 export interface RecordPage {

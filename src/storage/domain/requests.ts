@@ -127,10 +127,18 @@ export interface ImageFilter<T = Date> {
 
 export type Order = 'newest' | 'oldest';
 
-/** Selects images and their order. */
+/**
+ * How much of each image is read: `full` is all, `row` what a row of a table shows: no parameters, prompt and negative
+ * prompt cut after 300 characters (code points).
+ */
+export type View = 'full' | 'row';
+
+/** Selects images, their order and how much of them is read. */
 export interface ImageQuery<T = Date> extends ImageFilter<T> {
   /** Default `newest`. */
   order?: Order;
+  /** Default `full`. */
+  view?: View;
 }
 
 export interface ListOptions<T = Date> extends ImageQuery<T> {

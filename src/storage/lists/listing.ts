@@ -217,6 +217,7 @@ function checkedQuery(options: Options, now: Date): ImageQuery {
   checkFilter(options);
   const dateRange = options.dateRange === undefined ? undefined : resolveRange(options.dateRange, now);
   if (!['newest', 'oldest', undefined].includes(options.order)) throw invalidField('order', 'must be newest or oldest');
+  if (!['full', 'row', undefined].includes(options.view)) throw invalidField('view', 'must be full or row');
   checkCount('limit', options.limit ?? 0);
   if (checkCount('batch_size', options.pageSize ?? 0) > MAX_PAGE_SIZE) {
     throw invalidField('batch_size', `at most ${MAX_PAGE_SIZE}`);

@@ -47,7 +47,7 @@ export abstract class ListedProvider implements PageReader {
 
   async readPage(query: ImageQuery, after: Resume | undefined, limit: number, maxBytes: number): Promise<ItemPage> {
     const catalog = await folded(this.completeCatalog());
-    const request = { ...(after && { after }), limit, maxBytes };
+    const request = { ...(after && { after }), limit, maxBytes, view: query.view ?? 'full' };
     const { records, more } = await folded(catalog.page(toCatalogQuery(query), request));
     const located = records.map((record) => this.locate(record));
     // A promise for each image would cost more than the rest of its item.

@@ -7,7 +7,7 @@ import { type ImageTest, testOf } from '../search-match.ts';
 import { type Condition, isEverything, isNothing, needsSettings, parseQuery, withinTime } from '../search-query.ts';
 import type { Connection, Fragment } from './connection.ts';
 import { PAUSE, Slice } from './pause.ts';
-import { RECORD_VALUES, type RowArray } from './rows.ts';
+import { RECORD_VALUES, ROW_VALUES, type RowArray } from './rows.ts';
 import { StoredImage } from './stored-image.ts';
 import { checkSettingsRead, indexedFrom } from './text-index.ts';
 import { type Lookup, TextLookup } from './text-lookup.ts';
@@ -25,7 +25,7 @@ export interface Hit extends ImageSize {
 }
 
 /** What is read of the hits. */
-export type Wanted = 'records' | 'sizes' | 'model' | 'category';
+export type Wanted = 'records' | 'rows' | 'sizes' | 'model' | 'category';
 
 export type Start = Position & { inclusive?: boolean };
 
@@ -238,12 +238,14 @@ const HIT_COLUMNS = 'images.seq, timestamp, filename, size, pinned';
 const HIT_VALUES = 6;
 const COLUMNS: Record<Wanted, string> = {
   records: `${RECORD_VALUES}, ${HIT_COLUMNS}`,
+  rows: `${ROW_VALUES}, ${HIT_COLUMNS}`,
   sizes: HIT_COLUMNS,
   model: `images.model, ${HIT_COLUMNS}`,
   category: `images.category, ${HIT_COLUMNS}`,
 };
 const ROW: Record<Exclude<Wanted, 'sizes'>, string> = {
   records: `SELECT ${RECORD_VALUES} FROM images WHERE seq = ?`,
+  rows: `SELECT ${ROW_VALUES} FROM images WHERE seq = ?`,
   model: 'SELECT model FROM images WHERE seq = ?',
   category: 'SELECT category FROM images WHERE seq = ?',
 };

@@ -28,10 +28,11 @@ import { Connection } from './connection.ts';
 import { IN_TRASH } from './migrations/007-trash.ts';
 import { damageOf } from './opening.ts';
 import { PAUSE } from './pause.ts';
-import { Walk } from './query.ts';
+import { type Hit, Walk } from './query.ts';
 import { updatedRecords } from './revisions.ts';
 import {
   completed,
+  cutSettings,
   EXPIRE_TIME,
   GENERATION,
   type PackedPage,
@@ -46,6 +47,7 @@ import {
   toRecord,
   toStoredRecord,
 } from './rows.ts';
+import { StoredImage } from './stored-image.ts';
 import { TotalsReader } from './totals.ts';
 import { Trash } from './trash.ts';
 
@@ -123,21 +125,26 @@ export class CatalogReader {
   }
 
   /** As `page`, in a form that costs little to send. */
-  *packedPage(query: CatalogQuery, { after, limit, maxBytes }: PageRequest): Generator<void, PackedPage> {
+  *packedPage(query: CatalogQuery, { after, limit, maxBytes, view }: PageRequest): Generator<void, PackedPage> {
+    const wanted = view === 'row' ? 'rows' : 'records';
     const rows: RowArray[] = [];
     let bytes = 0;
-    for (const hit of this.#walk.hits(query, after, 'records')) {
+    for (const hit of this.#walk.hits(query, after, wanted)) {
       if (hit === PAUSE) {
         yield;
         continue;
       }
       if (rows.length === limit) return { rows, more: true };
-      const row = completed(hit.row!);
+      const row = wanted === 'records' ? completed(hit.row!) : this.#shown(hit);
       bytes += textBytesOf(row) + ROW_OVERHEAD_BYTES;
       if (rows.length > 0 && bytes > maxBytes) return { rows, more: true };
       rows.push(row);
     }
     return { rows, more: false };
+  }
+
+  #shown({ row, seq }: Hit): RowArray {
+    return cutSettings(row!, () => new StoredImage(this.#db, seq).settings.generation);
   }
 
   *packedSizes(...request: Parameters<CatalogReader['pageSizes']>): Generator<void, PackedSizes> {

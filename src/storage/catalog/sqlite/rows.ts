@@ -1,7 +1,9 @@
 /** Converts image records to rows of the table `images` and back. */
 
+import type { Generation } from '../../domain/image.ts';
 import { modelSlug } from '../../domain/naming.ts';
 import { bareRecord, type ImageRecord, type StoredRecord } from '../../domain/record.ts';
+import { ROW_CHARACTERS, rowOfGeneration } from '../../domain/row.ts';
 import type { ImageSize, RecordPage } from '../catalog.ts';
 import { generationText, parseGeneration, settingsOf } from '../generation-settings.ts';
 
@@ -42,13 +44,16 @@ export const GENERATION = '(SELECT generation FROM settings WHERE settings.seq =
 export const REVISION = '(SELECT revision FROM revisions WHERE revisions.seq = images.seq)';
 /** Null where the image never goes by itself. */
 export const EXPIRE_TIME = '(SELECT expire_time FROM expiries WHERE expiries.seq = images.seq)';
+/** `substr` counts code points. */
+const CUT: Readonly<Record<string, string>> = {
+  prompt: `substr(images.prompt, 1, ${ROW_CHARACTERS})`,
+  parameters_json: "''",
+};
+
 /** The select list that `recordOf` reads. */
-export const RECORD_VALUES: string = [
-  ...Object.values(COLUMNS).map((column) => `images.${column}`),
-  `${GENERATION} AS generation`,
-  `${REVISION} AS revision`,
-  `${EXPIRE_TIME} AS expire_time`,
-].join(', ');
+export const RECORD_VALUES: string = valuesOf((column) => `images.${column}`);
+/** The same of what a row of a list shows: SQLite does not load the long column that is not named. */
+export const ROW_VALUES: string = valuesOf((column) => CUT[column] ?? `images.${column}`);
 const GENERATION_AT = Object.keys(COLUMNS).length;
 const REVISION_AT = GENERATION_AT + 1;
 const EXPIRE_TIME_AT = REVISION_AT + 1;
@@ -97,6 +102,19 @@ export function completed(row: RowArray): RowArray {
   row[GENERATION_AT] ??= generationText(
     settingsOf({ prompt: row[AT.prompt] as string, parametersJson: row[AT.parametersJson] as string }).generation,
   );
+  return row;
+}
+
+/**
+ * Cuts the settings of a row that has ROW_VALUES; `read` is asked for those that are not read yet, since the columns that
+ * they derive from are not in the row.
+ */
+export function cutSettings(row: RowArray, read: () => Generation | undefined): RowArray {
+  const text = row[GENERATION_AT] as string | null;
+  // Shorter text has nothing to cut.
+  if (text === null || text.length > ROW_CHARACTERS) {
+    row[GENERATION_AT] = generationText(rowOfGeneration(text === null ? read() : parseGeneration(text)));
+  }
   return row;
 }
 
@@ -176,4 +194,11 @@ const TEXTS_AT = [AT.prompt, AT.model, AT.category, AT.parametersJson, AT.tags, 
 /** Returns the bytes of the texts in such a row. */
 export function textBytesOf(row: RowArray): number {
   return TEXTS_AT.reduce((bytes, at) => bytes + Buffer.byteLength(row[at] as string), 0);
+}
+
+function valuesOf(select: (column: string) => string): string {
+  const columns = Object.values(COLUMNS).map(select);
+  return [...columns, `${GENERATION} AS generation`, `${REVISION} AS revision`, `${EXPIRE_TIME} AS expire_time`].join(
+    ', ',
+  );
 }
