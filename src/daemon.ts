@@ -4,7 +4,7 @@ import { isLocalAddress, parseAddress } from './address.ts';
 import type { TlsIdentity } from './auth/tls.ts';
 import type { Config } from './config.ts';
 import { collectDuring, collectWhenIdle } from './daemon/idle-memory.ts';
-import { type Lock, openLock } from './daemon/lock.ts';
+import { checkKeys, type Lock, openLock } from './daemon/lock.ts';
 import { warnOfFewFiles } from './daemon/open-files.ts';
 import { EXIT } from './exit-codes.ts';
 import { admitAnybody, createAuthorize } from './http/authorize.ts';
@@ -12,12 +12,14 @@ import { answerNothing } from './http/errors.ts';
 import { healthRoute, isHealthPath } from './http/health.ts';
 import { checkHosts } from './http/hosts.ts';
 import { imageApi } from './http/image-api.ts';
-import { imageRoute } from './http/images.ts';
+import { imageRoute, isImagePath } from './http/images.ts';
 import { type Listener, type ListenerOptions, openListener } from './http/listener.ts';
 import { metricsRoute, type Scrape } from './http/metrics.ts';
 import { checkOrigins } from './http/origins.ts';
 import { createPlainRoutes } from './http/plain-routes.ts';
-import { createRouter, type Target } from './http/router.ts';
+import { createRouter, type HttpRequest, type Target, targetOf } from './http/router.ts';
+import { prolongSessions, sessionRoutes } from './http/session.ts';
+import { signRoute } from './http/sign.ts';
 import { createPreviews, type Previews } from './previews/previews.ts';
 import { createGate, type Gate, isKnownTo } from './rpc/gate.ts';
 import { createHandlers } from './rpc/handler.ts';
@@ -65,7 +67,8 @@ export async function startDaemon(config: Config, log: Logger, options: DaemonOp
   };
   warnOfFewFiles(config, log);
   let renew: (identity: TlsIdentity) => void = () => undefined;
-  const lock = await openLock(config, log, (identity) => renew(identity));
+  let storeId: () => string = () => '';
+  const lock = await openLock(config, { log, renew: (identity) => renew(identity), storeId: () => storeId() });
   const { onNewStore } = options;
   const metrics = createMetrics();
   const { meterOfProvider: meterOf } = metrics;
@@ -75,8 +78,10 @@ export async function startDaemon(config: Config, log: Logger, options: DaemonOp
     throw error;
   });
   const previews = createPreviews(storage, config.previews, log);
+  storeId = () => storage.storeId();
   let listeners: Listeners;
   try {
+    checkKeys(lock, config);
     const signals = { leaving: leaving.signal, shutdown: shutdown.signal };
     const given = { storage, lock, metrics, previews, ...signals };
     listeners = await listen(config, log, createParts(config, log, given, options.raw));
@@ -171,30 +176,33 @@ function createParts(config: Config, log: Logger, { lock, metrics, previews, ...
 function mainOptions(config: Config, log: Logger, parts: Parts): ListenerOptions {
   const { services, lock, gate, rpcs, raw, scrape, metrics, previews } = parts;
   const { publicUrl, http } = config;
-  const router = createRouter(
-    [
-      ({ path }) => rpcs.get(path),
-      healthRoute(services),
-      createPlainRoutes({
-        routes: [
-          imageRoute({ ...services, maxAgeSeconds: http.cacheMaxAge, preview: previews.preview }),
-          ...imageApi(services),
-          metricsRoute(scrape),
-        ],
-        prefix: publicUrl === '' ? '' : new URL(publicUrl).pathname.replace(/\/$/, ''),
-        authorize: createAuthorize(gate),
-        log,
-        logsAccess: config.log.access,
-        meterOf: metrics.meterOfRoute,
-      }),
+  const { access } = lock;
+  const prefix = publicUrl === '' ? '' : new URL(publicUrl).pathname.replace(/\/$/, '');
+  const page = { access, prefix };
+  const routes = createPlainRoutes({
+    routes: [
+      imageRoute({ ...services, maxAgeSeconds: http.cacheMaxAge, preview: previews.preview }),
+      ...imageApi(services),
+      ...sessionRoutes(page),
+      signRoute({ ...services, publicUrl, links: access.links, requestMs: services.save.firstMessageMs }),
+      metricsRoute(scrape),
     ],
-    answerNothing,
-  );
-  const guarded = checkHosts(checkOrigins(router, publicUrl), {
+    authorize: createAuthorize(gate),
+    log,
+    logsAccess: config.log.access,
+    meterOf: metrics.meterOfRoute,
+  });
+  const router = createRouter({
+    routes: [({ path }) => rpcs.get(path), healthRoute(services), routes],
+    otherwise: answerNothing,
+    prefix,
+  });
+  const isKept = (request: HttpRequest) => isImagePath(targetOf(request, prefix).path);
+  const guarded = checkHosts(checkOrigins(prolongSessions(router, isKept, page), publicUrl), {
     ...http,
     publicUrl,
     isOpen: isHealthPath,
-    isKnown: ({ headers }, caller) => isKnownTo(lock.access, headers, caller),
+    isKnown: (request, caller) => isKnownTo(access, request.headers, caller, targetOf(request, prefix)),
   });
   const tls = lock.tls?.current;
   return { ...listenerOptions(config, log, config.listen), tls, onStream: raw, onRequest: guarded };
@@ -205,9 +213,10 @@ function opsOptions(config: Config, log: Logger, { services, rpcs, scrape }: Par
   const routes = [
     healthRoute(services),
     ({ path }: Target) => (isHealthCall(path) ? rpcs.get(path) : undefined),
-    createPlainRoutes({ routes: [metricsRoute(scrape)], prefix: '', authorize: admitAnybody, log }),
+    createPlainRoutes({ routes: [metricsRoute(scrape)], authorize: admitAnybody, log }),
   ];
-  return { ...listenerOptions(config, log, config.opsListen), onRequest: createRouter(routes, answerNothing) };
+  const onRequest = createRouter({ routes, otherwise: answerNothing });
+  return { ...listenerOptions(config, log, config.opsListen), onRequest };
 }
 
 function listenerOptions(config: Config, log: Logger, addresses: string[]): Omit<ListenerOptions, 'onRequest'> {

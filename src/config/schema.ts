@@ -2,6 +2,7 @@
 import * as z from 'zod';
 import { ADDRESS_FORMS, DEFAULT_ADDRESS, parseAddress } from '../address.ts';
 import { SCOPES } from '../auth/scope.ts';
+import { parseUrlKeys, UrlKeysError } from '../auth/signed-url.ts';
 import { parseTokens, TokensError } from '../auth/tokens.ts';
 import { type AnyProviderConfig, DEFAULT_LIMITS, type PolicySettings } from '../storage/domain/config.ts';
 import { policySettings } from '../storage/domain/policy.ts';
@@ -139,10 +140,7 @@ const previews = z.strictObject({
 const auth = z.strictObject({
   tokens: z
     .string('must be text, a line for each token')
-    .superRefine((text, context) => {
-      const error = tokensProblem(text);
-      if (error !== undefined) context.addIssue({ code: 'custom', message: error });
-    })
+    .superRefine(checked(tokensProblem))
     .optional()
     .meta({
       description:
@@ -153,6 +151,16 @@ const auth = z.strictObject({
   tokensFile: file()
     .describe('A file of further such lines, which is read again when it changes. Default: none.')
     .meta({ examples: ['/etc/image-storage/tokens'] }),
+  urlKeys: z
+    .string('must be text, a line for each key')
+    .superRefine(checked(keysProblem))
+    .optional()
+    .meta({
+      description:
+        'What signs links and the sessions of browsers: a key a line, the first signs, what the others have signed holds on; the same for all daemons of a fleet. Default: a key of its own, in the state folder of the default provider.',
+      writeOnly: true,
+      examples: ['YOUR_KEY_OF_OPENSSL_RAND_BASE64_32'],
+    }),
 });
 
 const tls = z.strictObject({
@@ -173,13 +181,30 @@ const tls = z.strictObject({
     .describe('What clients with such a certificate may do: read, write, delete, admin. Default: read.'),
 });
 
-/** Returns what is wrong with the lines; quotes nothing of them. */
+/** Reports what is wrong with the lines; that quotes nothing of them. */
+function checked(problemOf: (text: string) => string | undefined) {
+  return (text: string, context: z.RefinementCtx): void => {
+    const message = problemOf(text);
+    if (message !== undefined) context.addIssue({ code: 'custom', message });
+  };
+}
+
 function tokensProblem(text: string): string | undefined {
   try {
     parseTokens(text);
     return undefined;
   } catch (error) {
     if (error instanceof TokensError) return error.message;
+    throw error;
+  }
+}
+
+function keysProblem(text: string): string | undefined {
+  try {
+    parseUrlKeys(text);
+    return undefined;
+  } catch (error) {
+    if (error instanceof UrlKeysError) return error.message;
     throw error;
   }
 }

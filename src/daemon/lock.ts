@@ -4,26 +4,39 @@ import { isLocalAddress, parseAddress } from '../address.ts';
 import { type Access, openAccess } from '../auth/access.ts';
 import type { Reloaded } from '../auth/reloaded.ts';
 import { openTls, type TlsIdentity } from '../auth/tls.ts';
+import { openUrlKeys, type UrlKeys } from '../auth/url-keys.ts';
 import type { Config } from '../config.ts';
 import { StoreOpenError } from '../storage/domain/errors.ts';
 import type { Logger } from '../storage/domain/logger.ts';
+import { providerTypeOf } from '../storage/factory.ts';
 
 export interface Lock {
   access: Access;
+  /** What signs links and sessions. */
+  keys: UrlKeys;
   /** Unset without TLS. */
   tls: Reloaded<TlsIdentity> | undefined;
   close(): void;
 }
 
-/** `renew` is called with each later certificate. Rejects with a StoreOpenError where one of the files cannot be used. */
-export async function openLock(config: Config, log: Logger, renew: (identity: TlsIdentity) => void): Promise<Lock> {
+export interface LockOptions {
+  log: Logger;
+  /** Called with each later certificate. */
+  renew(identity: TlsIdentity): void;
+  /** Returns the id of the default provider's store. Throws while that is not open. */
+  storeId(): string;
+}
+
+/** Rejects with a StoreOpenError where one of the files cannot be used. */
+export async function openLock(config: Config, { log, renew, storeId }: LockOptions): Promise<Lock> {
   const { auth, tls: files } = config;
+  const keys = openUrlKeys(auth.urlKeys, keysFileOf(config));
   const { clientScopes, clientCa } = files;
   const hasClientCa = clientCa !== '';
   const access = await asConfigured(
     'auth.tokensFile',
     openAccess(
-      { tokens: auth.tokens ?? '', tokensFile: auth.tokensFile, hasClientCa, clientScopes },
+      { tokens: auth.tokens ?? '', tokensFile: auth.tokensFile, hasClientCa, clientScopes, keys, storeId },
       {
         onLoad: (tokens) => log.info({ tokens }, 'auth.tokensFile was read again'),
         onBad: (err) => log.error({ problem: err.message }, 'auth.tokensFile cannot be used: the tokens before stay'),
@@ -37,7 +50,7 @@ export async function openLock(config: Config, log: Logger, renew: (identity: Tl
       access.close();
       tls?.close();
     };
-    return { access, tls, close };
+    return { access, keys, tls, close };
   } catch (error) {
     access.close();
     throw error;
@@ -67,4 +80,21 @@ function warnOfWhatIsOpen({ listen, tls }: Config, log: Logger, { isLocked }: Ac
   if (addresses.length === 0) return;
   if (!isLocked) log.warn({ addresses }, 'insecure: whoever reaches these addresses may save, read and delete');
   else if (tls.cert === '') log.warn({ addresses }, 'tokens and images reach these addresses without encryption');
+}
+
+/** Where the keys are that no setting has: in the state folder of the default provider. */
+function keysFileOf({ providers, defaultProvider: name }: Config): string {
+  const provider = providers[name]!;
+  return providerTypeOf(provider)!.stateFile(provider, name, 'url-keys');
+}
+
+/** Reads the keys that an earlier start has made. Throws a StoreOpenError where they cannot be used. */
+export function checkKeys({ keys }: Lock, config: Config): void {
+  try {
+    keys.known();
+  } catch (error) {
+    const file = keysFileOf(config);
+    const advice = 'without it another one is made, and links and sessions end';
+    throw new StoreOpenError('config', `${file}: ${(error as Error).message}; ${advice}`, { cause: error });
+  }
 }

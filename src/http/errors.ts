@@ -28,6 +28,12 @@ const HTTP_STATUS: Readonly<Record<StatusCode, number>> = {
 /** What these say for programs is no secret of the daemon. */
 const IS_OF_THE_LOCK = new Set<StatusCode>(['Unauthenticated', 'PermissionDenied']);
 
+/** Headers that are there whatever the answer. */
+const OF_ANY_ANSWER = new Set([
+  ...['connection', 'set-cookie', 'vary'],
+  ...['access-control-allow-origin', 'access-control-expose-headers'],
+]);
+
 export interface Problem {
   status: number;
   /** As Connect writes it, such as `not_found`. */
@@ -78,11 +84,12 @@ export function sendJson(
 ): void {
   if (response.headersSent || response.destroyed) return;
   // Of an answer that was begun and has failed.
-  for (const name of response.getHeaderNames()) if (name !== 'connection') response.removeHeader(name);
+  for (const name of response.getHeaderNames()) if (!OF_ANY_ANSWER.has(name)) response.removeHeader(name);
   begin(response, status, {
     'content-type': 'application/json',
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
+    'cross-origin-resource-policy': 'same-origin',
     'content-length': Buffer.byteLength(json),
     ...headers,
   });

@@ -1,6 +1,7 @@
 /** Refuses requests under a foreign name: a page that has its own name point at this machine could read everything. */
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
+import { isGrpc } from '../rpc/packing.ts';
 import type { Caller } from '../storage/domain/caller.ts';
 import { sendProblem } from './errors.ts';
 import { type Handler, type HttpRequest, hostOfUrl, targetOf } from './router.ts';
@@ -55,5 +56,5 @@ export function nameOf(host: string): string {
 }
 
 function isGrpcOverHttp2({ httpVersionMajor, headers }: HttpRequest): boolean {
-  return httpVersionMajor === 2 && /^application\/grpc(?!-web)/i.test(headers['content-type'] ?? '');
+  return httpVersionMajor === 2 && isGrpc(headers['content-type']);
 }

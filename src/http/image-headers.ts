@@ -5,7 +5,6 @@ import type { Grant } from './authorize.ts';
 
 /** An image is a raster, and nothing in it runs: what a browser makes of one that claims to be else may do nothing. */
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox; frame-ancestors 'none'";
-const EXPOSED = 'ETag, Content-Range, Content-Length, Content-Disposition';
 
 export interface HeaderOptions {
   grant: Grant;
@@ -44,10 +43,6 @@ export function imageHeaders(item: Headed, options: HeaderOptions): OutgoingHttp
     'x-robots-tag': 'none',
     'content-disposition': `${disposition}; filename="${asciiOf(filename)}"; filename*=UTF-8''${encodeURIComponent(filename)}`,
     vary: 'Origin',
-    ...(grant.corsOrigin !== undefined && {
-      'access-control-allow-origin': grant.corsOrigin,
-      'access-control-expose-headers': EXPOSED,
-    }),
   };
 }
 

@@ -18,6 +18,10 @@ import { sendBody } from './send-body.ts';
 /** A key, which is what a local image has as its URL. */
 const PATH = /^\/(outputs\/images\/generations\/\d{4}-\d\d-\d\d\/[a-z0-9-]+\/([\w.-]+))$/;
 
+export function isImagePath(path: string): boolean {
+  return PATH.test(path);
+}
+
 export interface ImageOptions {
   storage: Storage;
   memory: CallMemory;

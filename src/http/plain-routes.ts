@@ -4,7 +4,7 @@ import { closeAnswered } from '../rpc/close-when-answered.ts';
 import { statusOf } from '../rpc/status.ts';
 import type { Caller } from '../storage/domain/caller.ts';
 import type { Logger } from '../storage/domain/logger.ts';
-import type { Authorize, Grant, Scope } from './authorize.ts';
+import type { Authorize, Grant, Need } from './authorize.ts';
 import { cut, problemOf, sendProblem } from './errors.ts';
 import type { Handler, HttpRequest, HttpResponse, Route, Target } from './router.ts';
 
@@ -29,7 +29,8 @@ export interface Exchange {
 export interface PlainRoute {
   methods: readonly string[];
   path: RegExp;
-  scope: Scope;
+  /** What its caller must be allowed. */
+  scope: Need;
   /** What the log calls it. */
   name: string;
   answer(exchange: Exchange): Promise<void>;
@@ -40,8 +41,6 @@ export type CountRequest = (status: number, ms: number) => void;
 
 export interface PlainOptions {
   routes: readonly PlainRoute[];
-  /** A path below which the routes answer, too; empty: none. */
-  prefix: string;
   authorize: Authorize;
   log: Logger;
   /** Whether saves, gets and deletes have lines at info. */
@@ -50,23 +49,18 @@ export interface PlainOptions {
 }
 
 /** A path that a route knows by other methods only is answered 405. */
-export function createPlainRoutes({ routes, prefix, meterOf, ...options }: PlainOptions): Route {
+export function createPlainRoutes({ routes, meterOf, ...options }: PlainOptions): Route {
   const counts = new Map(routes.map((route) => [route, meterOf?.(nameOf(route))]));
   return (target) => {
-    const path = withoutPrefix(target.path, prefix);
-    const known = routes.filter((route) => route.path.test(path));
+    const known = routes.filter((route) => route.path.test(target.path));
     if (known.length === 0) return undefined;
     const route = known.find(({ methods }) => methods.includes(target.method));
     if (route === undefined) return refuseMethod(known.flatMap(({ methods }) => methods));
     return (request, response, caller) => {
       const arrival = { request, response, caller, ...options, count: counts.get(route) };
-      serve(route, { ...target, path }, arrival);
+      serve(route, target, arrival);
     };
   };
-}
-
-function withoutPrefix(path: string, prefix: string): string {
-  return prefix !== '' && path.startsWith(`${prefix}/`) ? path.slice(prefix.length) : path;
 }
 
 function refuseMethod(methods: readonly string[]): Handler {
@@ -103,7 +97,7 @@ function serve(route: PlainRoute, target: Target, arrival: Arrival): void {
   const call = startCall({ ...logging, method, origin, signal, statusOf });
   const { notes } = call;
   const answer = async () => {
-    const grant = authorize(request, route.scope, caller);
+    const grant = authorize(request, route.scope, caller, target);
     const params = route.path.exec(target.path)!.slice(1);
     origin.caller = grant.caller;
     await route.answer({ request, response, target, params, caller: grant.caller, grant, notes, signal });

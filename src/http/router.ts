@@ -12,7 +12,7 @@ export type Handler = (request: HttpRequest, response: HttpResponse, caller: Cal
 /** What a request asks for. */
 export interface Target {
   method: string;
-  /** As it was sent, without the query. */
+  /** As it was sent, without prefix and query. */
   path: string;
   /** Behind the `?`; empty without one. */
   query: string;
@@ -21,10 +21,17 @@ export interface Target {
 /** Returns the handler of a target, or undefined where it does not know the path. */
 export type Route = (target: Target) => Handler | undefined;
 
-/** `otherwise` answers what no route knows. */
-export function createRouter(routes: readonly Route[], otherwise: Handler): Handler {
+export interface RouterOptions {
+  routes: readonly Route[];
+  /** Answers what no route knows. */
+  otherwise: Handler;
+  /** A path below which the routes are, too: a proxy may take it away or not. Empty: none. */
+  prefix?: string;
+}
+
+export function createRouter({ routes, otherwise, prefix }: RouterOptions): Handler {
   return (request, response, caller) => {
-    const target = targetOf(request);
+    const target = targetOf(request, prefix);
     for (const route of routes) {
       const handler = route(target);
       if (handler !== undefined) return handler(request, response, caller);
@@ -36,13 +43,15 @@ export function createRouter(routes: readonly Route[], otherwise: Handler): Hand
 /** A request to a proxy has the whole URL, see RFC 9112, section 3.2.2. */
 const ABSOLUTE = /^https?:\/\/([^/?#]*)/i;
 
-export function targetOf({ method = '', url = '' }: HttpRequest): Target {
+/** The path is without the prefix. */
+export function targetOf({ method = '', url = '' }: HttpRequest, prefix = ''): Target {
   const [absolute = ''] = ABSOLUTE.exec(url) ?? [];
   const asked = url.slice(absolute.length);
   const end = asked.indexOf('?');
+  const path = (end < 0 ? asked : asked.slice(0, end)) || '/';
   return {
     method,
-    path: (end < 0 ? asked : asked.slice(0, end)) || '/',
+    path: prefix !== '' && path.startsWith(`${prefix}/`) ? path.slice(prefix.length) : path,
     query: end < 0 ? '' : asked.slice(end + 1),
   };
 }

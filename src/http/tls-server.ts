@@ -41,7 +41,7 @@ export function createTls({ identity, handshakeMs, log, serve }: TlsOptions): Tl
     // A connection that fails has a listener of whoever serves it, too.
     socket.on('error', () => {});
     connection.socket = socket;
-    connection.caller = { ...connection.caller, certificate: certificateOf(socket) };
+    connection.caller = { ...connection.caller, isSecure: true, certificate: certificateOf(socket) };
     serve(connection, socket.alpnProtocol === 'h2' ? 'h2' : 'http/1.1');
   });
   server.on('tlsClientError', (error, socket) => {

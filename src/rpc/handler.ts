@@ -18,7 +18,7 @@ import { gzip } from './inflate.ts';
 import { callInterceptor } from './interceptor.ts';
 import type { CallMemory } from './memory.ts';
 import { type CallObserver, meterOf } from './observer.ts';
-import { packingOf } from './packing.ts';
+import { isGrpc, packingOf } from './packing.ts';
 import { type BodyFormat, type MessageRules, RequestBody } from './request-body.ts';
 import { needOf } from './scopes.ts';
 import { addServices, MAX_MESSAGE_BYTES, messageRules, type ServiceOptions } from './services.ts';
@@ -117,7 +117,9 @@ function admit(
   method: DescMethod,
 ): { caller: Caller; refusal?: StorageError } {
   try {
-    return { caller: gate(headers, caller, needOf(method)) };
+    const { authorization, cookie } = headers;
+    const given = isGrpc(headers['content-type']) ? { authorization } : { authorization, cookie };
+    return { caller: gate(given, caller, needOf(method)).caller };
   } catch (error) {
     if (error instanceof StorageError) return { caller, refusal: error };
     throw error;

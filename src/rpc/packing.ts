@@ -19,3 +19,8 @@ export function packingOf(contentType: string): Packing {
   const encodingHeader = protocol.toLowerCase() === 'connect' ? 'connect-content-encoding' : 'grpc-encoding';
   return { isEnveloped: true, isJson, encodingHeader };
 }
+
+/** Whether it is gRPC itself, which no page can send: neither hosts nor cookies are looked at. */
+export function isGrpc(contentType = ''): boolean {
+  return /^application\/grpc(?!-web)/i.test(contentType);
+}

@@ -221,6 +221,7 @@ function facade(
     },
     copy: ({ from, to, ...options }) => copyImages(one(from, 'from'), one(to, 'to'), options),
     previewed: (provider) => one(provider),
+    storeId: (choice) => one(choice?.provider).storeId,
     health: () => Object.fromEntries([...handles].map(([name, handle]) => [name, handle.health])),
     close: () => closeAll(handles),
   };

@@ -299,6 +299,8 @@ export interface Storage {
   copy(options: CopyOptions & { from: string; to: string }): AsyncIterable<CopyEvent>;
   /** Returns what a previewer uses of the selected provider. */
   previewed(provider?: string): Previewed;
+  /** Returns the id of the provider's store, which stays. */
+  storeId(choice?: ProviderChoice): string;
   /** Returns the health of each provider, by name. */
   health(): Record<string, ProviderHealth>;
   close(): Promise<void>;

@@ -11,6 +11,8 @@ export type LinkName = 'plaintext' | 'TLS' | 'mTLS' | 'socket';
 export type Links = Record<LinkName, ClientHttp2Session>;
 
 const EMPTY_MESSAGE = Buffer.alloc(5);
+/** The flag of the last part of an answer in gRPC-Web. */
+const TRAILERS = 0x80;
 /** Codes of gRPC that the lock answers with. */
 const REFUSALS = new Set(['7', '16']);
 
@@ -37,8 +39,7 @@ export async function outcomeOfRpc(session: ClientHttp2Session, path: string, to
   stream.close();
   if (!REFUSALS.has(String(ended['grpc-status']))) return 'let in';
   const texts = Object.entries(ended).flatMap(([name, value]) => (name.startsWith(':') ? [] : [[name, String(value)]]));
-  const [info] = findTrailerError(new Headers(texts as [string, string][]))!.findDetails(ErrorInfoSchema);
-  return [info!.reason, info!.metadata.needs, info!.metadata.token].filter(Boolean).join(' ');
+  return reasonIn(new Headers(texts as [string, string][]));
 }
 
 /** Returns the trailers, or the headers where these end the call or something follows them. */
@@ -65,13 +66,46 @@ function call(session: ClientHttp2Session, path: string, type: string, token: st
   return { stream, trailers };
 }
 
+/** The same of a call in a page's gRPC-Web, which comes with a cookie. */
+export async function outcomeOfPage(session: ClientHttp2Session, path: string, cookie: string): Promise<string> {
+  const headers = { ':method': 'POST', ':path': path, 'content-type': 'application/grpc-web+proto', cookie };
+  const stream = session.request(headers);
+  const parts: Buffer[] = [];
+  const first = new Promise<void>((resolve, reject) => {
+    // A watch goes on for ever; what is refused says so in one part.
+    stream.on('data', (part: Buffer) => {
+      parts.push(part);
+      resolve();
+    });
+    stream.once('end', resolve).once('error', reject);
+  });
+  stream.end(EMPTY_MESSAGE);
+  await first;
+  stream.close();
+  const body = Buffer.concat(parts);
+  if (body[0] !== TRAILERS) return 'let in';
+  const lines = body.toString('latin1', EMPTY_MESSAGE.length).split('\r\n').filter(Boolean);
+  const trailers = new Headers(lines.map((line) => line.split(/: ?/, 2) as [string, string]));
+  return REFUSALS.has(trailers.get('grpc-status') ?? '') ? reasonIn(trailers) : 'let in';
+}
+
+function reasonIn(trailers: Headers): string {
+  const [info] = findTrailerError(trailers)!.findDetails(ErrorInfoSchema);
+  return [info!.reason, info!.metadata.needs, info!.metadata.token].filter(Boolean).join(' ');
+}
+
 /** Returns the status and the JSON of a request over HTTP/2. */
-export async function requestOver(session: ClientHttp2Session, line: string, token?: string) {
+export async function requestOver(
+  session: ClientHttp2Session,
+  line: string,
+  { token, cookie }: { token?: string; cookie?: string } = {},
+) {
   const [method, path] = line.split(' ') as [string, string];
   const stream = session.request({
     ':method': method,
     ':path': path,
     ...(token !== undefined && { authorization: `Bearer ${token}` }),
+    ...(cookie !== undefined && { cookie }),
   });
   const headers = new Promise<IncomingHttpHeaders>((resolve, reject) => {
     stream.once('response', resolve).once('error', reject);

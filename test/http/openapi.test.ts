@@ -5,6 +5,8 @@ import { parse } from 'yaml';
 import * as z from 'zod';
 import { imageApi } from '../../src/http/image-api.ts';
 import { imageRoute } from '../../src/http/images.ts';
+import { sessionRoutes } from '../../src/http/session.ts';
+import { signRoute } from '../../src/http/sign.ts';
 import { FIELD_NAMES } from '../../src/rpc/json.ts';
 import { pngOf } from '../support/images.ts';
 import { type RunningDaemon, runDaemon } from '../support/running-daemon.ts';
@@ -38,7 +40,7 @@ afterAll(() => daemon.close());
 describe('the names', () => {
   it('of paths and methods are those of the routes', () => {
     const options = { storage: {}, memory: {} } as never;
-    const routes = [imageRoute(options), ...imageApi(options)];
+    const routes = [imageRoute(options), ...imageApi(options), ...sessionRoutes(options), signRoute(options)];
     const sampleOf = (path: string) =>
       path
         .replace('{day}', '2026-01-01')
@@ -73,6 +75,7 @@ describe('the answer of', () => {
     body.append('file', new Blob([new Uint8Array(pngOf({ width: 8, height: 8 }))]));
     return { body, headers: { 'Idempotency-Key': 'once' } };
   };
+  const wish = (body: object) => ({ body: JSON.stringify(body), headers: { 'content-type': 'application/json' } });
   it.each<[string, string, () => string, (() => RequestInit)?]>([
     ['post', '/images', () => '/images', () => form('')],
     ['post', '/images', () => '/images', () => form('')],
@@ -82,6 +85,7 @@ describe('the answer of', () => {
     ['get', '/images', () => '/images?limit=5000'],
     ['get', '/images/{name}', () => `/images/${filename}`],
     ['get', '/images/{name}', () => '/images/none'],
+    ['post', '/sign', () => '/sign', () => wish({ filename })],
     ['delete', '/images/{name}', () => `/images/${filename}`],
     ['delete', '/images/{name}', () => `/images/${filename}?permanent=no`],
     [
@@ -89,6 +93,10 @@ describe('the answer of', () => {
       '/outputs/images/generations/{day}/{model}/{filename}',
       () => '/outputs/images/generations/2026-01-01/flux/a.png',
     ],
+    ['post', '/sign', () => '/sign', () => wish({ width: 'wide' })],
+    ['get', '/session', () => '/session'],
+    ['post', '/session', () => '/session'],
+    ['delete', '/session', () => '/session'],
     ['get', '/healthz', () => '/healthz'],
     ['get', '/readyz', () => '/readyz'],
   ])('%s %s is as described', async (method, path, url, init = () => ({})) => {

@@ -7,6 +7,7 @@ import { nanoid } from 'nanoid';
 import * as z from 'zod';
 import { KeyedQueue } from '../../src/storage/async/keyed-queue.ts';
 import { type ObjectHeaders, type ObjectStore, ObjectStoreError } from '../../src/storage/bucket/object-store.ts';
+import { stateFileOf } from '../../src/storage/bucket/state-files.ts';
 import { hasCode, ifPresent, syncFolder, unlinkIfPresent } from '../../src/storage/disk/files.ts';
 import type { BucketSettings } from '../../src/storage/domain/config.ts';
 import { folder } from '../../src/storage/domain/setting-kinds.ts';
@@ -26,6 +27,7 @@ export const folderStorage: ProviderType<FolderConfig> = {
     ...bucketSettings,
   }),
   folder: 'stateDir',
+  stateFile: stateFileOf,
   where: ({ path }) => path,
   root: ({ path, shared = false }) => ({ setting: 'path', place: path, kind: 'store', shared }),
   async open(config, context) {

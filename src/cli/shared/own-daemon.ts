@@ -61,7 +61,7 @@ export async function withDaemon(
     const log = createLogger({ ...config.log, level: 'warn' });
     const onNewStore = (place: string) => printError(`a new store was made in ${place}`);
     // In a folder that only its user may enter.
-    const auth = { tokens: undefined, tokensFile: '' };
+    const auth = { ...config.auth, tokens: undefined, tokensFile: '' };
     const tls = { ...config.tls, cert: '', key: '', clientCa: '' };
     const daemon = await startDaemon({ ...config, listen, auth, tls }, log, { onNewStore }).catch((error) => {
       throw isLocked(error)

@@ -34,7 +34,9 @@ export function createRawHandler(services: ServiceOptions, options: RawOptions):
     const { method, meter, answer } = served;
     const timeoutMs = timeoutMsOf(headers['grpc-timeout']);
     const requestId = headers['x-request-id'];
-    const admit = () => gate(headers, caller, needOf(method));
+    const { authorization } = headers;
+    // No cookie: no page can send it.
+    const admit = () => gate({ authorization }, caller, needOf(method)).caller;
     serveCall(stream, { ...others, caller, admit, method, meter, requestId, timeoutMs }, answer);
     return true;
   };

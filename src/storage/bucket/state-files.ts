@@ -1,6 +1,6 @@
 /** Where the state of a provider over a bucket lies: catalog, lock, binding and spool. */
 import { join } from 'node:path';
-import { DEFAULT_STATE_DIR } from '../domain/config.ts';
+import { type BucketSettings, DEFAULT_STATE_DIR } from '../domain/config.ts';
 
 /** The paths of the state of one provider. */
 export interface StateFiles {
@@ -28,4 +28,9 @@ export function stateFiles(name: string, folder: string = DEFAULT_STATE_DIR): St
     spool: join(folder, 'spool', name),
     previews: join(folder, 'previews'),
   };
+}
+
+/** Returns the path of another file of that provider; several may have the folder. */
+export function stateFileOf({ stateDir = DEFAULT_STATE_DIR }: BucketSettings, name: string, file: string): string {
+  return join(stateDir, `${name}.${file}`);
 }

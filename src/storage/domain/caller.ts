@@ -10,6 +10,8 @@ export interface Caller {
   readonly token?: string;
   /** Whether it came over loopback or a socket. */
   readonly isLocal?: boolean;
+  /** Whether it came over TLS, also where a proxy that is trusted says so. */
+  readonly isSecure?: boolean;
   /** The name in its certificate, where a CA that is trusted has signed that. */
   readonly certificate?: string;
 }

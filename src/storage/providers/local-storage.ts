@@ -1,5 +1,5 @@
 /** The provider type `local`: images in a directory. */
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import * as z from 'zod';
 import { DEFAULT_BASE_PATH, DEFAULT_LOCAL_TRASH_DAYS, type LocalConfig } from '../domain/config.ts';
 import { byteSize, folder, mode } from '../domain/setting-kinds.ts';
@@ -70,6 +70,7 @@ export const localStorage: ProviderType<LocalConfig> = {
     const { images, records } = new Layout(basePath);
     return [images, records];
   },
+  stateFile: ({ basePath }, _name, file) => join(new Layout(basePath).metadata, file),
   where: ({ basePath }) => basePath,
   root: ({ basePath }) => ({ setting: 'basePath', place: resolve(basePath), kind: 'folder' }),
   open: openLocalStorage,

@@ -9,6 +9,7 @@ import {
   ObjectStoreError,
   type Payload,
 } from '../bucket/object-store.ts';
+import { stateFileOf } from '../bucket/state-files.ts';
 import type { BucketSettings } from '../domain/config.ts';
 import { bucketSettings } from './common-settings.ts';
 import type { ObjectStorageOptions } from './object-storage.ts';
@@ -39,6 +40,7 @@ export const memoryStorageType: ProviderType<MemoryConfig> = {
   }),
   isConfigurable: false,
   folder: 'stateDir',
+  stateFile: stateFileOf,
   where: () => 'memory',
   async open(config, context) {
     const { openObjectStorage } = await import('./object-storage.ts');

@@ -29,6 +29,8 @@ export interface ProviderType<C extends ProviderConfig = ProviderConfig> {
   readonly folder: string;
   /** Returns the folders below `folder` in which no other provider may have its own. */
   ownFolders?(folder: string): string[];
+  /** Returns the path at which a provider of this name may keep a file or folder of its own, beside its catalog. */
+  stateFile(config: C, name: string, file: string): string;
   /** Describes for people where images are stored: `the bucket images`. */
   where(config: C): string;
   /** Returns the location of the images. Undefined when no two configurations can mean the same. */

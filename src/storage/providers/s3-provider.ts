@@ -1,6 +1,7 @@
 /** The provider type `s3`: images in a bucket of AWS S3, Cloudflare R2, or any S3 service with conditional writes. */
 import { isIP } from 'node:net';
 import * as z from 'zod';
+import { stateFileOf } from '../bucket/state-files.ts';
 import { DEFAULT_URL_SECONDS, type S3Config } from '../domain/config.ts';
 import { httpUrl, seconds, secret, text, yesOrNo } from '../domain/setting-kinds.ts';
 import type { ProviderContext, StorageProvider } from '../types.ts';
@@ -118,6 +119,7 @@ export const s3Provider: ProviderType<S3Config> = {
   type: 's3',
   settings,
   folder: 'stateDir',
+  stateFile: stateFileOf,
   where: ({ bucket }) => `the bucket ${bucket}`,
   root: ({ bucket, prefix = '', endpoint = '', shared = false }): Root => {
     const where = (URL.parse(endpoint)?.href ?? endpoint).replace(/\/+$/, '');
