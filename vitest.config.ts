@@ -22,6 +22,7 @@ const WAITING = [
 /** Mount file systems, make files immutable, or use what is installed for the user who runs the tests, as imports tell. */
 const PRIVILEGED = [
   'test/examples/*.test.ts',
+  'test/deploy/*.test.ts',
   'test/release/*.test.ts',
   ...globSync('test/**/*.test.ts').filter((path) =>
     /'\.\.?\/(support\/(mounts|python)|languages)\.ts'/.test(readFileSync(path, 'utf8')),

@@ -2,6 +2,7 @@
 import { createRegistry, type DescFile, type DescService, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
 import { Code, type ConnectRouter } from '@connectrpc/connect';
+import { file_google_rpc_error_details } from '../../gen/google/rpc/error_details_pb.ts';
 import {
   ServerReflection,
   type ServerReflectionRequest,
@@ -13,7 +14,7 @@ import { unlessCancelled } from '../storage/async/byte-source.ts';
 
 type Answer = MessageInitShape<typeof ServerReflectionResponseSchema>['messageResponse'];
 
-/** Adds both versions of the service, which describe `services` and themselves; `shutdown` ends idle streams. */
+/** Adds both versions of the service, which describe `services`, their errors and themselves; `shutdown` ends idle streams. */
 export function addReflection(router: ConnectRouter, services: DescService[], shutdown: AbortSignal): void {
   const answer = createAnswerer([...services, ServerReflection, ServerReflectionAlpha]);
   async function* serverReflectionInfo(requests: AsyncIterable<ServerReflectionRequest>) {
@@ -28,7 +29,9 @@ export function addReflection(router: ConnectRouter, services: DescService[], sh
 }
 
 function createAnswerer(services: DescService[]): (question: ServerReflectionRequest['messageRequest']) => Answer {
-  const files = [...new Set(services.flatMap(({ file }) => withDependencies(file)))];
+  // No service names the details of errors: tools ask for them when they show one.
+  const described = [...services.map(({ file }) => file), file_google_rpc_error_details];
+  const files = [...new Set(described.flatMap(withDependencies))];
   const registry = createRegistry(...files);
   const fileOf = (symbol: string) => registry.get(symbol)?.file;
 

@@ -1,26 +1,23 @@
 /** A real S3 server on this machine: versitygw, built on first use, with its data in a temporary folder. */
-import { execFile, spawn, spawnSync } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { CreateBucketCommand, PutBucketPolicyCommand, S3Client } from '@aws-sdk/client-s3';
 import type { S3Config } from '../../src/storage/index.ts';
-import { builtOnce, cached } from './built-once.ts';
+import { freePort } from './free-port.ts';
+import { goTool } from './go-tools.ts';
 
 const run = promisify(execFile);
-/** Older ones let two conditional writes of one key win. */
-const VERSION = 'v1.8.0';
-const NAME = `versitygw-${VERSION}`;
-const BINARY = join(cached(NAME), 'versitygw');
+/** Older versions let two conditional writes of one key win. */
+const tool = goTool('versitygw', 'github.com/versity/versitygw/cmd/versitygw', 'v1.8.0');
 const START_TIMEOUT_MS = 20_000;
 
 /** Go builds it; a build that lies there already needs none. */
-export const versitygwAvailable: boolean = existsSync(BINARY) || spawnSync('go', ['version']).status === 0;
+export const versitygwAvailable: boolean = tool.available;
 
 export interface S3Server {
   /** What a provider needs to know of it, besides a bucket. */
@@ -35,18 +32,18 @@ export interface S3Server {
 
 /** Builds it where it has not been built yet. */
 export async function buildVersitygw(): Promise<void> {
-  await builtOnce(NAME, install);
+  await tool.build();
 }
 
 export async function startVersitygw(): Promise<S3Server> {
-  await buildVersitygw();
+  const binary = await tool.build();
   const folder = await mkdtemp(join(tmpdir(), 'image-storage-s3-'));
   const [data, sidecar, users] = [join(folder, 'data'), join(folder, 'sidecar'), join(folder, 'users')];
   await Promise.all([data, sidecar, users].map((path) => mkdir(path)));
   const port = await freePort();
   const [accessKey, secretKey] = ['test-access', 'test-secret'];
   const child = spawn(
-    BINARY,
+    binary,
     ['--quiet', '--keep-alive', '--iam-dir', users, '--port', `127.0.0.1:${port}`, 'posix', '--sidecar', sidecar, data],
     {
       env: { ROOT_ACCESS_KEY: accessKey, ROOT_SECRET_KEY: secretKey },
@@ -71,7 +68,7 @@ export async function startVersitygw(): Promise<S3Server> {
       const user = { accessKey: `user-of-${bucket}`, secretKey: `secret-of-${bucket}` };
       const login = ['--access', accessKey, '--secret', secretKey, '--endpoint-url', endpoint];
       const account = ['--access', user.accessKey, '--secret', user.secretKey, '--role', 'user'];
-      await run(BINARY, ['admin', ...login, 'create-user', ...account]);
+      await run(binary, ['admin', ...login, 'create-user', ...account]);
       if (actions.length > 0) await client.send(policyOf(bucket, user.accessKey, actions));
       return user;
     },
@@ -93,20 +90,6 @@ function policyOf(bucket: string, user: string, actions: readonly string[]): Put
   const Resource = [`arn:aws:s3:::${bucket}`, `arn:aws:s3:::${bucket}/*`];
   const Statement = [{ Effect: 'Allow', Principal: { AWS: [user] }, Action: actions, Resource }];
   return new PutBucketPolicyCommand({ Bucket: bucket, Policy: JSON.stringify({ Version: '2012-10-17', Statement }) });
-}
-
-async function install(folder: string): Promise<void> {
-  const env = { ...process.env, GOBIN: folder };
-  await run('go', ['install', `github.com/versity/versitygw/cmd/versitygw@${VERSION}`], { env });
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 async function untilItAnswers(endpoint: string): Promise<void> {

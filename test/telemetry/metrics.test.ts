@@ -1,6 +1,8 @@
 /** What a scrape of a daemon says after a small load, that both formats are sound, and what the dashboard asks for. */
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createClient } from '@connectrpc/connect';
 import { createConnectTransport } from '@connectrpc/connect-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -9,6 +11,7 @@ import { newToken, tokenLine } from '../../src/auth/tokens.ts';
 import { parseExposition, type ScrapedFamily, sampleOf } from '../support/exposition.ts';
 import { all, header, outcomeOf, saveAt, storageAt, stream, upload } from '../support/grpc.ts';
 import { pngOf } from '../support/images.ts';
+import { requires } from '../support/requires.ts';
 import { type RunningDaemon, runDaemon } from '../support/running-daemon.ts';
 
 const SECRETS = { prompt: 'canary-prompt', model: 'canary-model', category: 'canary-category', tags: ['canary-tag'] };
@@ -143,12 +146,6 @@ describe('a scrape', () => {
     expect((await fetch(`http://${daemon.address}/metrics`, { method: 'DELETE' })).status).toBe(405);
   });
 
-  it('is what promtool takes', ({ skip }) => {
-    const { error, status, stderr } = spawnSync('promtool', ['check', 'metrics'], { input: text });
-    if (error !== undefined) skip('missing here: promtool, of the Debian package prometheus');
-    expect([status, `${stderr}`]).toEqual([0, '']);
-  });
-
   it('counts a call whose client did not wait for its end', async () => {
     const endless = (async function* () {
       yield header({ metadata: {} });
@@ -166,11 +163,12 @@ describe('a scrape', () => {
   });
 });
 
+const dashboard = JSON.parse(readFileSync('examples/grafana/image-storage.json', 'utf8'));
+const expressions: string[] = dashboard.panels.flatMap((panel: { targets?: { expr: string }[] }) =>
+  (panel.targets ?? []).map(({ expr }) => expr),
+);
+
 describe('the dashboard', () => {
-  const dashboard = JSON.parse(readFileSync('examples/grafana/image-storage.json', 'utf8'));
-  const expressions: string[] = dashboard.panels.flatMap((panel: { targets?: { expr: string }[] }) =>
-    (panel.targets ?? []).map(({ expr }) => expr),
-  );
   // Those of buckets and policies, which this daemon has none of; their own tests have them.
   const ELSEWHERE = ['image_storage_backend_operation_seconds', 'image_storage_policy_deleted_images_total'];
 
@@ -186,6 +184,33 @@ describe('the dashboard', () => {
       (name) => series.has(name) || ELSEWHERE.includes(name.replace(/_(bucket|sum|count)$/, '')),
     );
     expect(known).toEqual(names);
+  });
+});
+
+const hasPromtool = spawnSync('promtool', ['--version']).status === 0;
+
+requires('promtool, of the Debian package prometheus', hasPromtool)('promtool', () => {
+  const check = (...args: string[]) => {
+    const { status, stderr } = spawnSync('promtool', ['check', ...args], { input: text, encoding: 'utf8' });
+    return [status, stderr];
+  };
+
+  it('takes a scrape, and finds nothing to say of its names', () => {
+    expect(check('metrics')).toEqual([0, '']);
+  });
+
+  it('can read every query of the dashboard, and every alert that the docs name', () => {
+    const page = readFileSync('docs/operating.md', 'utf8');
+    const alerts = [.../Worth an alert: (.*)/.exec(page)![1]!.matchAll(/`([^`]*)`/g)].map(([, alert]) => alert!);
+    expect(alerts.length).toBeGreaterThanOrEqual(4);
+    const written = [...expressions, ...alerts].map((each) => each.replaceAll('$__rate_interval', '5m'));
+    const rules = written.map((expr, index) => ({ record: `panel:${index}`, expr }));
+    const folder = mkdtempSync(join(tmpdir(), 'image-storage-rules-'));
+    const file = join(folder, 'rules.yml');
+    // JSON is YAML, too.
+    writeFileSync(file, JSON.stringify({ groups: [{ name: 'all', rules }] }));
+    expect(check('rules', file)).toEqual([0, '']);
+    rmSync(folder, { recursive: true });
   });
 });
 
