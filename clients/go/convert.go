@@ -90,6 +90,10 @@ func listRequest(options ListOptions, pageToken string) *pb.ListRequest {
 	if options.OldestFirst {
 		order = pb.Order_ORDER_OLDEST_FIRST
 	}
+	view := pb.View_VIEW_UNSPECIFIED
+	if options.Rows {
+		view = pb.View_VIEW_ROW
+	}
 	return &pb.ListRequest{
 		Provider:  options.Provider,
 		DateRange: &pb.DateRange{Start: timestampOf(options.Since), End: timestampOf(options.Until)},
@@ -99,6 +103,7 @@ func listRequest(options ListOptions, pageToken string) *pb.ListRequest {
 		Tags:      options.Tags,
 		Pinned:    options.Pinned,
 		Order:     order,
+		View:      view,
 		Limit:     options.Limit,
 		PageToken: pageToken,
 		Hints:     options.OnHints != nil,

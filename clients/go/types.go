@@ -117,6 +117,9 @@ type ListOptions struct {
 	Pinned *bool
 	// OldestFirst reverses the order.
 	OldestFirst bool
+	// Rows: images are as a row of a table shows them, without Parameters, Prompt and NegativePrompt cut after 300
+	// characters; the daemon then reads and sends no workflows. An older daemon sends all.
+	Rows bool
 	// Limit is the most images to list; 0 means all.
 	Limit uint32
 	// OnHints is called when nothing matches and no image has the model, the category or a tag that was asked for, with

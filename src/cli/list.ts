@@ -1,5 +1,6 @@
 /** `image-storage list`: finds images, as a table for people or one JSON object per line for programs. */
 import { type Command, Option } from 'commander';
+import { rowPrompt } from '../client/row-prompt.ts';
 import type { Hint, Image, ListOptions } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
 import { type AddressFlags, type Session, withAddress, withClient } from './shared/connection.ts';
@@ -59,7 +60,7 @@ async function listTable({ client, signal }: Session, flags: ListFlags): Promise
   const onHints = (found: Hint[]) => {
     hints = found;
   };
-  const images = client.list({ ...queryOf(flags), limit: limitBeyond(limit), onHints, signal });
+  const images = client.list({ ...queryOf(flags), view: 'row', limit: limitBeyond(limit), onHints, signal });
   const listed = await printTable(images, { columns: COLUMNS, rowOf, limit, overAll: flags.provider === '*' });
   if (listed === 0) process.stderr.write('no images\n');
   printHints(hints);
@@ -78,6 +79,6 @@ function rowOf({ metadata, size, width, height, filename }: Image): string[] {
     `${width}×${height}`,
     metadata.model,
     filename,
-    metadata.prompt,
+    rowPrompt(metadata.prompt),
   ];
 }

@@ -19,6 +19,16 @@ export async function findHints(
   const onHints = (found: Hint[]) => {
     hints = found;
   };
-  for await (const _ of client.list({ provider, model, category, tags, query, limit: 1, onHints, signal }));
+  for await (const _ of client.list({
+    provider,
+    model,
+    category,
+    tags,
+    query,
+    view: 'row',
+    limit: 1,
+    onHints,
+    signal,
+  }));
   return hints;
 }

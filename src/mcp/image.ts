@@ -1,9 +1,8 @@
 /** Describes images for tools: short in lists, whole by themselves. */
 import { z } from 'zod';
+import { rowPrompt } from '../client/row-prompt.ts';
 import type { Image } from '../client.ts';
 
-/** A prompt may have 64 KiB, too much for a list in an assistant's context. */
-const MAX_LISTED_PROMPT = 300;
 /** ComfyUI workflows have up to 1 MiB. */
 const MAX_PARAMETERS = 16_384;
 
@@ -48,9 +47,7 @@ export const detailsSchema = summarySchema.extend({
 });
 
 export function summaryOf(image: Image): object {
-  const { prompt } = image.metadata;
-  const short = prompt.length > MAX_LISTED_PROMPT ? `${prompt.slice(0, MAX_LISTED_PROMPT)}…` : prompt;
-  return { ...image, ...image.metadata, prompt: short };
+  return { ...image, ...image.metadata, prompt: rowPrompt(image.metadata.prompt) };
 }
 
 export function detailsOf(image: Image): object {

@@ -206,6 +206,16 @@ describe('list', () => {
     expect(stderr).toContain('--limit 0');
   });
 
+  it('marks in a table where a prompt was cut, and prints all of it as JSON', async () => {
+    const prompts = [`${'x'.repeat(298)}🦊`, `${'x'.repeat(299)}🦊 and more`];
+    for (const prompt of prompts) await saved(8, { prompt, category: 'long' });
+    const { stdout } = await run(['list', '--category', 'long', '--order', 'oldest']);
+    const rows = stdout.trimEnd().split('\n').slice(1);
+    expect(rows.map((row) => row.slice(row.indexOf('xxx')))).toEqual([prompts[0], `${'x'.repeat(299)}…`]);
+    const listed = await runJson(['list', '--category', 'long', '--order', 'oldest']);
+    expect(listed).toMatchObject(prompts.map((prompt) => ({ prompt })));
+  });
+
   it('takes dates and pins into account', async () => {
     const filename = await saved(7, { timestamp: new Date('2001-02-03T23:59:59Z') }, { pinned: true });
     const day = ['--since', '2001-02-03', '--until', '2001-02-03'];

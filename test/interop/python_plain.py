@@ -141,6 +141,7 @@ def list_request(command: Command) -> pb.ListRequest:
     return pb.ListRequest(
         date_range=pb.DateRange(start=timestamp(command.get("startMs")), end=timestamp(command.get("endMs"))),
         order=pb.ORDER_OLDEST_FIRST if command.get("order") == "oldest" else pb.ORDER_UNSPECIFIED,
+        view=pb.VIEW_ROW if command.get("view") == "row" else pb.VIEW_UNSPECIFIED,
         page_token=command.get("pageToken"),
         batch_size=command.get("batchSize"),
         **only(command, "model", "category", "query", "tags", "pinned", "limit", "hints"),

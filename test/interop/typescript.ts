@@ -30,12 +30,12 @@ async function perform(client: ImageStorageClient, command: Command, signal?: Ab
       return { size, sha256: hash.digest('hex') };
     }
     case 'list': {
-      const { model, category, query, tags, pinned, startMs, endMs, order, limit } = command;
+      const { model, category, query, tags, pinned, startMs, endMs, order, view, limit } = command;
       const filters = { model, category, query, tags, pinned, dateRange: { start: date(startMs), end: date(endMs) } };
       const images: object[] = [];
       const hints: object[] = [];
       const onHints = command.hints ? (told: Hint[]) => void hints.push(...told) : undefined;
-      const found = client.list({ ...filters, order, limit, onHints, signal });
+      const found = client.list({ ...filters, order, view, limit, onHints, signal });
       for await (const image of found) images.push(described(image));
       return { images, hints };
     }

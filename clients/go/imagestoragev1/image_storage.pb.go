@@ -141,6 +141,56 @@ func (Order) EnumDescriptor() ([]byte, []int) {
 	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{1}
 }
 
+// How much a List tells of each image.
+type View int32
+
+const (
+	// All of it.
+	View_VIEW_UNSPECIFIED View = 0
+	// What a row of a table or a cell of a gallery shows: without parameters_json, prompt and negative_prompt cut after 300
+	// characters (code points). Reads and sends no workflows.
+	View_VIEW_ROW View = 1
+)
+
+// Enum value maps for View.
+var (
+	View_name = map[int32]string{
+		0: "VIEW_UNSPECIFIED",
+		1: "VIEW_ROW",
+	}
+	View_value = map[string]int32{
+		"VIEW_UNSPECIFIED": 0,
+		"VIEW_ROW":         1,
+	}
+)
+
+func (x View) Enum() *View {
+	p := new(View)
+	*p = x
+	return p
+}
+
+func (x View) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (View) Descriptor() protoreflect.EnumDescriptor {
+	return file_imagestorage_v1_image_storage_proto_enumTypes[2].Descriptor()
+}
+
+func (View) Type() protoreflect.EnumType {
+	return &file_imagestorage_v1_image_storage_proto_enumTypes[2]
+}
+
+func (x View) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use View.Descriptor instead.
+func (View) EnumDescriptor() ([]byte, []int) {
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{2}
+}
+
 // How a Stats groups the images that match.
 type GroupBy int32
 
@@ -194,11 +244,11 @@ func (x GroupBy) String() string {
 }
 
 func (GroupBy) Descriptor() protoreflect.EnumDescriptor {
-	return file_imagestorage_v1_image_storage_proto_enumTypes[2].Descriptor()
+	return file_imagestorage_v1_image_storage_proto_enumTypes[3].Descriptor()
 }
 
 func (GroupBy) Type() protoreflect.EnumType {
-	return &file_imagestorage_v1_image_storage_proto_enumTypes[2]
+	return &file_imagestorage_v1_image_storage_proto_enumTypes[3]
 }
 
 func (x GroupBy) Number() protoreflect.EnumNumber {
@@ -207,7 +257,7 @@ func (x GroupBy) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use GroupBy.Descriptor instead.
 func (GroupBy) EnumDescriptor() ([]byte, []int) {
-	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{2}
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{3}
 }
 
 // The metadata that a generator gives an image. At most 1 MiB in total. Text must be valid UTF-8 without NUL.
@@ -1251,7 +1301,9 @@ type ListRequest struct {
 	// When nothing matches and no image at all has a model, category or tag that was asked for, also by fields of the query,
 	// send one batch without images whose hints name those that there are. Not where page_token resumes. An older daemon
 	// sends none.
-	Hints         bool `protobuf:"varint,12,opt,name=hints,proto3" json:"hints,omitempty"`
+	Hints bool `protobuf:"varint,12,opt,name=hints,proto3" json:"hints,omitempty"`
+	// How much is told of each image; all by default. It may change from page to page. An older daemon tells all.
+	View          View `protobuf:"varint,13,opt,name=view,proto3,enum=imagestorage.v1.View" json:"view,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1368,6 +1420,13 @@ func (x *ListRequest) GetHints() bool {
 		return x.Hints
 	}
 	return false
+}
+
+func (x *ListRequest) GetView() View {
+	if x != nil {
+		return x.View
+	}
+	return View_VIEW_UNSPECIFIED
 }
 
 // One batch of a List stream.
@@ -3267,7 +3326,7 @@ const file_imagestorage_v1_image_storage_proto_rawDesc = "" +
 	"\apayload\"k\n" +
 	"\tDateRange\x120\n" +
 	"\x05start\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05start\x12,\n" +
-	"\x03end\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x03end\"\x80\x03\n" +
+	"\x03end\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x03end\"\xab\x03\n" +
 	"\vListRequest\x12\x1a\n" +
 	"\bprovider\x18\x01 \x01(\tR\bprovider\x129\n" +
 	"\n" +
@@ -3284,7 +3343,8 @@ const file_imagestorage_v1_image_storage_proto_rawDesc = "" +
 	" \x01(\tR\tpageToken\x12\x1d\n" +
 	"\n" +
 	"batch_size\x18\v \x01(\rR\tbatchSize\x12\x14\n" +
-	"\x05hints\x18\f \x01(\bR\x05hintsB\t\n" +
+	"\x05hints\x18\f \x01(\bR\x05hints\x12)\n" +
+	"\x04view\x18\r \x01(\x0e2\x15.imagestorage.v1.ViewR\x04viewB\t\n" +
 	"\a_pinned\"\x93\x01\n" +
 	"\fListResponse\x12.\n" +
 	"\x06images\x18\x01 \x03(\v2\x16.imagestorage.v1.ImageR\x06images\x12&\n" +
@@ -3450,7 +3510,10 @@ const file_imagestorage_v1_image_storage_proto_rawDesc = "" +
 	"\x05Order\x12\x15\n" +
 	"\x11ORDER_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12ORDER_NEWEST_FIRST\x10\x01\x12\x16\n" +
-	"\x12ORDER_OLDEST_FIRST\x10\x02*\x99\x01\n" +
+	"\x12ORDER_OLDEST_FIRST\x10\x02**\n" +
+	"\x04View\x12\x14\n" +
+	"\x10VIEW_UNSPECIFIED\x10\x00\x12\f\n" +
+	"\bVIEW_ROW\x10\x01*\x99\x01\n" +
 	"\aGroupBy\x12\x18\n" +
 	"\x14GROUP_BY_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fGROUP_BY_DAY\x10\x01\x12\x12\n" +
@@ -3484,119 +3547,121 @@ func file_imagestorage_v1_image_storage_proto_rawDescGZIP() []byte {
 	return file_imagestorage_v1_image_storage_proto_rawDescData
 }
 
-var file_imagestorage_v1_image_storage_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_imagestorage_v1_image_storage_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
 var file_imagestorage_v1_image_storage_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_imagestorage_v1_image_storage_proto_goTypes = []any{
 	(Embedded)(0),                 // 0: imagestorage.v1.Embedded
 	(Order)(0),                    // 1: imagestorage.v1.Order
-	(GroupBy)(0),                  // 2: imagestorage.v1.GroupBy
-	(*ImageMetadata)(nil),         // 3: imagestorage.v1.ImageMetadata
-	(*Generation)(nil),            // 4: imagestorage.v1.Generation
-	(*Image)(nil),                 // 5: imagestorage.v1.Image
-	(*SaveRequest)(nil),           // 6: imagestorage.v1.SaveRequest
-	(*SaveHeader)(nil),            // 7: imagestorage.v1.SaveHeader
-	(*SaveTrailer)(nil),           // 8: imagestorage.v1.SaveTrailer
-	(*SaveResponse)(nil),          // 9: imagestorage.v1.SaveResponse
-	(*GetRequest)(nil),            // 10: imagestorage.v1.GetRequest
-	(*GetResponse)(nil),           // 11: imagestorage.v1.GetResponse
-	(*DateRange)(nil),             // 12: imagestorage.v1.DateRange
-	(*ListRequest)(nil),           // 13: imagestorage.v1.ListRequest
-	(*ListResponse)(nil),          // 14: imagestorage.v1.ListResponse
-	(*Hint)(nil),                  // 15: imagestorage.v1.Hint
-	(*UpdateRequest)(nil),         // 16: imagestorage.v1.UpdateRequest
-	(*UpdateResponse)(nil),        // 17: imagestorage.v1.UpdateResponse
-	(*DeleteRequest)(nil),         // 18: imagestorage.v1.DeleteRequest
-	(*DeleteResult)(nil),          // 19: imagestorage.v1.DeleteResult
-	(*DeleteResponse)(nil),        // 20: imagestorage.v1.DeleteResponse
-	(*RestoreRequest)(nil),        // 21: imagestorage.v1.RestoreRequest
-	(*RestoreResult)(nil),         // 22: imagestorage.v1.RestoreResult
-	(*RestoreResponse)(nil),       // 23: imagestorage.v1.RestoreResponse
-	(*ListTrashRequest)(nil),      // 24: imagestorage.v1.ListTrashRequest
-	(*ListTrashResponse)(nil),     // 25: imagestorage.v1.ListTrashResponse
-	(*PurgeRequest)(nil),          // 26: imagestorage.v1.PurgeRequest
-	(*PurgeResponse)(nil),         // 27: imagestorage.v1.PurgeResponse
-	(*CleanupRequest)(nil),        // 28: imagestorage.v1.CleanupRequest
-	(*CleanupResponse)(nil),       // 29: imagestorage.v1.CleanupResponse
-	(*Reason)(nil),                // 30: imagestorage.v1.Reason
-	(*StatsRequest)(nil),          // 31: imagestorage.v1.StatsRequest
-	(*StatsResponse)(nil),         // 32: imagestorage.v1.StatsResponse
-	(*Totals)(nil),                // 33: imagestorage.v1.Totals
-	(*ProviderStats)(nil),         // 34: imagestorage.v1.ProviderStats
-	(*PolicyStats)(nil),           // 35: imagestorage.v1.PolicyStats
-	(*GroupStats)(nil),            // 36: imagestorage.v1.GroupStats
-	(*timestamppb.Timestamp)(nil), // 37: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 38: google.protobuf.Duration
+	(View)(0),                     // 2: imagestorage.v1.View
+	(GroupBy)(0),                  // 3: imagestorage.v1.GroupBy
+	(*ImageMetadata)(nil),         // 4: imagestorage.v1.ImageMetadata
+	(*Generation)(nil),            // 5: imagestorage.v1.Generation
+	(*Image)(nil),                 // 6: imagestorage.v1.Image
+	(*SaveRequest)(nil),           // 7: imagestorage.v1.SaveRequest
+	(*SaveHeader)(nil),            // 8: imagestorage.v1.SaveHeader
+	(*SaveTrailer)(nil),           // 9: imagestorage.v1.SaveTrailer
+	(*SaveResponse)(nil),          // 10: imagestorage.v1.SaveResponse
+	(*GetRequest)(nil),            // 11: imagestorage.v1.GetRequest
+	(*GetResponse)(nil),           // 12: imagestorage.v1.GetResponse
+	(*DateRange)(nil),             // 13: imagestorage.v1.DateRange
+	(*ListRequest)(nil),           // 14: imagestorage.v1.ListRequest
+	(*ListResponse)(nil),          // 15: imagestorage.v1.ListResponse
+	(*Hint)(nil),                  // 16: imagestorage.v1.Hint
+	(*UpdateRequest)(nil),         // 17: imagestorage.v1.UpdateRequest
+	(*UpdateResponse)(nil),        // 18: imagestorage.v1.UpdateResponse
+	(*DeleteRequest)(nil),         // 19: imagestorage.v1.DeleteRequest
+	(*DeleteResult)(nil),          // 20: imagestorage.v1.DeleteResult
+	(*DeleteResponse)(nil),        // 21: imagestorage.v1.DeleteResponse
+	(*RestoreRequest)(nil),        // 22: imagestorage.v1.RestoreRequest
+	(*RestoreResult)(nil),         // 23: imagestorage.v1.RestoreResult
+	(*RestoreResponse)(nil),       // 24: imagestorage.v1.RestoreResponse
+	(*ListTrashRequest)(nil),      // 25: imagestorage.v1.ListTrashRequest
+	(*ListTrashResponse)(nil),     // 26: imagestorage.v1.ListTrashResponse
+	(*PurgeRequest)(nil),          // 27: imagestorage.v1.PurgeRequest
+	(*PurgeResponse)(nil),         // 28: imagestorage.v1.PurgeResponse
+	(*CleanupRequest)(nil),        // 29: imagestorage.v1.CleanupRequest
+	(*CleanupResponse)(nil),       // 30: imagestorage.v1.CleanupResponse
+	(*Reason)(nil),                // 31: imagestorage.v1.Reason
+	(*StatsRequest)(nil),          // 32: imagestorage.v1.StatsRequest
+	(*StatsResponse)(nil),         // 33: imagestorage.v1.StatsResponse
+	(*Totals)(nil),                // 34: imagestorage.v1.Totals
+	(*ProviderStats)(nil),         // 35: imagestorage.v1.ProviderStats
+	(*PolicyStats)(nil),           // 36: imagestorage.v1.PolicyStats
+	(*GroupStats)(nil),            // 37: imagestorage.v1.GroupStats
+	(*timestamppb.Timestamp)(nil), // 38: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 39: google.protobuf.Duration
 }
 var file_imagestorage_v1_image_storage_proto_depIdxs = []int32{
-	37, // 0: imagestorage.v1.ImageMetadata.timestamp:type_name -> google.protobuf.Timestamp
-	3,  // 1: imagestorage.v1.Image.metadata:type_name -> imagestorage.v1.ImageMetadata
-	37, // 2: imagestorage.v1.Image.create_time:type_name -> google.protobuf.Timestamp
-	4,  // 3: imagestorage.v1.Image.generation:type_name -> imagestorage.v1.Generation
-	37, // 4: imagestorage.v1.Image.expire_time:type_name -> google.protobuf.Timestamp
-	37, // 5: imagestorage.v1.Image.delete_time:type_name -> google.protobuf.Timestamp
-	37, // 6: imagestorage.v1.Image.purge_time:type_name -> google.protobuf.Timestamp
-	7,  // 7: imagestorage.v1.SaveRequest.header:type_name -> imagestorage.v1.SaveHeader
-	8,  // 8: imagestorage.v1.SaveRequest.trailer:type_name -> imagestorage.v1.SaveTrailer
-	3,  // 9: imagestorage.v1.SaveHeader.metadata:type_name -> imagestorage.v1.ImageMetadata
+	38, // 0: imagestorage.v1.ImageMetadata.timestamp:type_name -> google.protobuf.Timestamp
+	4,  // 1: imagestorage.v1.Image.metadata:type_name -> imagestorage.v1.ImageMetadata
+	38, // 2: imagestorage.v1.Image.create_time:type_name -> google.protobuf.Timestamp
+	5,  // 3: imagestorage.v1.Image.generation:type_name -> imagestorage.v1.Generation
+	38, // 4: imagestorage.v1.Image.expire_time:type_name -> google.protobuf.Timestamp
+	38, // 5: imagestorage.v1.Image.delete_time:type_name -> google.protobuf.Timestamp
+	38, // 6: imagestorage.v1.Image.purge_time:type_name -> google.protobuf.Timestamp
+	8,  // 7: imagestorage.v1.SaveRequest.header:type_name -> imagestorage.v1.SaveHeader
+	9,  // 8: imagestorage.v1.SaveRequest.trailer:type_name -> imagestorage.v1.SaveTrailer
+	4,  // 9: imagestorage.v1.SaveHeader.metadata:type_name -> imagestorage.v1.ImageMetadata
 	0,  // 10: imagestorage.v1.SaveHeader.embedded:type_name -> imagestorage.v1.Embedded
-	38, // 11: imagestorage.v1.SaveHeader.ttl:type_name -> google.protobuf.Duration
-	5,  // 12: imagestorage.v1.SaveResponse.image:type_name -> imagestorage.v1.Image
-	5,  // 13: imagestorage.v1.GetResponse.image:type_name -> imagestorage.v1.Image
-	37, // 14: imagestorage.v1.DateRange.start:type_name -> google.protobuf.Timestamp
-	37, // 15: imagestorage.v1.DateRange.end:type_name -> google.protobuf.Timestamp
-	12, // 16: imagestorage.v1.ListRequest.date_range:type_name -> imagestorage.v1.DateRange
+	39, // 11: imagestorage.v1.SaveHeader.ttl:type_name -> google.protobuf.Duration
+	6,  // 12: imagestorage.v1.SaveResponse.image:type_name -> imagestorage.v1.Image
+	6,  // 13: imagestorage.v1.GetResponse.image:type_name -> imagestorage.v1.Image
+	38, // 14: imagestorage.v1.DateRange.start:type_name -> google.protobuf.Timestamp
+	38, // 15: imagestorage.v1.DateRange.end:type_name -> google.protobuf.Timestamp
+	13, // 16: imagestorage.v1.ListRequest.date_range:type_name -> imagestorage.v1.DateRange
 	1,  // 17: imagestorage.v1.ListRequest.order:type_name -> imagestorage.v1.Order
-	5,  // 18: imagestorage.v1.ListResponse.images:type_name -> imagestorage.v1.Image
-	15, // 19: imagestorage.v1.ListResponse.hints:type_name -> imagestorage.v1.Hint
-	5,  // 20: imagestorage.v1.UpdateResponse.image:type_name -> imagestorage.v1.Image
-	37, // 21: imagestorage.v1.DeleteResult.restorable_until:type_name -> google.protobuf.Timestamp
-	19, // 22: imagestorage.v1.DeleteResponse.results:type_name -> imagestorage.v1.DeleteResult
-	22, // 23: imagestorage.v1.RestoreResponse.results:type_name -> imagestorage.v1.RestoreResult
-	5,  // 24: imagestorage.v1.ListTrashResponse.images:type_name -> imagestorage.v1.Image
-	37, // 25: imagestorage.v1.CleanupRequest.older_than:type_name -> google.protobuf.Timestamp
-	38, // 26: imagestorage.v1.CleanupRequest.older_than_age:type_name -> google.protobuf.Duration
-	30, // 27: imagestorage.v1.CleanupResponse.reasons:type_name -> imagestorage.v1.Reason
-	37, // 28: imagestorage.v1.CleanupResponse.restorable_until:type_name -> google.protobuf.Timestamp
-	12, // 29: imagestorage.v1.StatsRequest.date_range:type_name -> imagestorage.v1.DateRange
-	2,  // 30: imagestorage.v1.StatsRequest.by:type_name -> imagestorage.v1.GroupBy
-	34, // 31: imagestorage.v1.StatsResponse.providers:type_name -> imagestorage.v1.ProviderStats
-	33, // 32: imagestorage.v1.StatsResponse.total:type_name -> imagestorage.v1.Totals
-	36, // 33: imagestorage.v1.StatsResponse.groups:type_name -> imagestorage.v1.GroupStats
-	37, // 34: imagestorage.v1.Totals.oldest:type_name -> google.protobuf.Timestamp
-	37, // 35: imagestorage.v1.Totals.newest:type_name -> google.protobuf.Timestamp
-	37, // 36: imagestorage.v1.ProviderStats.oldest:type_name -> google.protobuf.Timestamp
-	37, // 37: imagestorage.v1.ProviderStats.newest:type_name -> google.protobuf.Timestamp
-	36, // 38: imagestorage.v1.ProviderStats.by_model:type_name -> imagestorage.v1.GroupStats
-	36, // 39: imagestorage.v1.ProviderStats.by_category:type_name -> imagestorage.v1.GroupStats
-	36, // 40: imagestorage.v1.ProviderStats.by_date:type_name -> imagestorage.v1.GroupStats
-	35, // 41: imagestorage.v1.ProviderStats.policies:type_name -> imagestorage.v1.PolicyStats
-	37, // 42: imagestorage.v1.PolicyStats.last_run:type_name -> google.protobuf.Timestamp
-	37, // 43: imagestorage.v1.PolicyStats.next_run:type_name -> google.protobuf.Timestamp
-	6,  // 44: imagestorage.v1.ImageStorage.Save:input_type -> imagestorage.v1.SaveRequest
-	10, // 45: imagestorage.v1.ImageStorage.Get:input_type -> imagestorage.v1.GetRequest
-	13, // 46: imagestorage.v1.ImageStorage.List:input_type -> imagestorage.v1.ListRequest
-	16, // 47: imagestorage.v1.ImageStorage.Update:input_type -> imagestorage.v1.UpdateRequest
-	18, // 48: imagestorage.v1.ImageStorage.Delete:input_type -> imagestorage.v1.DeleteRequest
-	28, // 49: imagestorage.v1.ImageStorage.Cleanup:input_type -> imagestorage.v1.CleanupRequest
-	21, // 50: imagestorage.v1.ImageStorage.Restore:input_type -> imagestorage.v1.RestoreRequest
-	24, // 51: imagestorage.v1.ImageStorage.ListTrash:input_type -> imagestorage.v1.ListTrashRequest
-	26, // 52: imagestorage.v1.ImageStorage.Purge:input_type -> imagestorage.v1.PurgeRequest
-	31, // 53: imagestorage.v1.ImageStorage.Stats:input_type -> imagestorage.v1.StatsRequest
-	9,  // 54: imagestorage.v1.ImageStorage.Save:output_type -> imagestorage.v1.SaveResponse
-	11, // 55: imagestorage.v1.ImageStorage.Get:output_type -> imagestorage.v1.GetResponse
-	14, // 56: imagestorage.v1.ImageStorage.List:output_type -> imagestorage.v1.ListResponse
-	17, // 57: imagestorage.v1.ImageStorage.Update:output_type -> imagestorage.v1.UpdateResponse
-	20, // 58: imagestorage.v1.ImageStorage.Delete:output_type -> imagestorage.v1.DeleteResponse
-	29, // 59: imagestorage.v1.ImageStorage.Cleanup:output_type -> imagestorage.v1.CleanupResponse
-	23, // 60: imagestorage.v1.ImageStorage.Restore:output_type -> imagestorage.v1.RestoreResponse
-	25, // 61: imagestorage.v1.ImageStorage.ListTrash:output_type -> imagestorage.v1.ListTrashResponse
-	27, // 62: imagestorage.v1.ImageStorage.Purge:output_type -> imagestorage.v1.PurgeResponse
-	32, // 63: imagestorage.v1.ImageStorage.Stats:output_type -> imagestorage.v1.StatsResponse
-	54, // [54:64] is the sub-list for method output_type
-	44, // [44:54] is the sub-list for method input_type
-	44, // [44:44] is the sub-list for extension type_name
-	44, // [44:44] is the sub-list for extension extendee
-	0,  // [0:44] is the sub-list for field type_name
+	2,  // 18: imagestorage.v1.ListRequest.view:type_name -> imagestorage.v1.View
+	6,  // 19: imagestorage.v1.ListResponse.images:type_name -> imagestorage.v1.Image
+	16, // 20: imagestorage.v1.ListResponse.hints:type_name -> imagestorage.v1.Hint
+	6,  // 21: imagestorage.v1.UpdateResponse.image:type_name -> imagestorage.v1.Image
+	38, // 22: imagestorage.v1.DeleteResult.restorable_until:type_name -> google.protobuf.Timestamp
+	20, // 23: imagestorage.v1.DeleteResponse.results:type_name -> imagestorage.v1.DeleteResult
+	23, // 24: imagestorage.v1.RestoreResponse.results:type_name -> imagestorage.v1.RestoreResult
+	6,  // 25: imagestorage.v1.ListTrashResponse.images:type_name -> imagestorage.v1.Image
+	38, // 26: imagestorage.v1.CleanupRequest.older_than:type_name -> google.protobuf.Timestamp
+	39, // 27: imagestorage.v1.CleanupRequest.older_than_age:type_name -> google.protobuf.Duration
+	31, // 28: imagestorage.v1.CleanupResponse.reasons:type_name -> imagestorage.v1.Reason
+	38, // 29: imagestorage.v1.CleanupResponse.restorable_until:type_name -> google.protobuf.Timestamp
+	13, // 30: imagestorage.v1.StatsRequest.date_range:type_name -> imagestorage.v1.DateRange
+	3,  // 31: imagestorage.v1.StatsRequest.by:type_name -> imagestorage.v1.GroupBy
+	35, // 32: imagestorage.v1.StatsResponse.providers:type_name -> imagestorage.v1.ProviderStats
+	34, // 33: imagestorage.v1.StatsResponse.total:type_name -> imagestorage.v1.Totals
+	37, // 34: imagestorage.v1.StatsResponse.groups:type_name -> imagestorage.v1.GroupStats
+	38, // 35: imagestorage.v1.Totals.oldest:type_name -> google.protobuf.Timestamp
+	38, // 36: imagestorage.v1.Totals.newest:type_name -> google.protobuf.Timestamp
+	38, // 37: imagestorage.v1.ProviderStats.oldest:type_name -> google.protobuf.Timestamp
+	38, // 38: imagestorage.v1.ProviderStats.newest:type_name -> google.protobuf.Timestamp
+	37, // 39: imagestorage.v1.ProviderStats.by_model:type_name -> imagestorage.v1.GroupStats
+	37, // 40: imagestorage.v1.ProviderStats.by_category:type_name -> imagestorage.v1.GroupStats
+	37, // 41: imagestorage.v1.ProviderStats.by_date:type_name -> imagestorage.v1.GroupStats
+	36, // 42: imagestorage.v1.ProviderStats.policies:type_name -> imagestorage.v1.PolicyStats
+	38, // 43: imagestorage.v1.PolicyStats.last_run:type_name -> google.protobuf.Timestamp
+	38, // 44: imagestorage.v1.PolicyStats.next_run:type_name -> google.protobuf.Timestamp
+	7,  // 45: imagestorage.v1.ImageStorage.Save:input_type -> imagestorage.v1.SaveRequest
+	11, // 46: imagestorage.v1.ImageStorage.Get:input_type -> imagestorage.v1.GetRequest
+	14, // 47: imagestorage.v1.ImageStorage.List:input_type -> imagestorage.v1.ListRequest
+	17, // 48: imagestorage.v1.ImageStorage.Update:input_type -> imagestorage.v1.UpdateRequest
+	19, // 49: imagestorage.v1.ImageStorage.Delete:input_type -> imagestorage.v1.DeleteRequest
+	29, // 50: imagestorage.v1.ImageStorage.Cleanup:input_type -> imagestorage.v1.CleanupRequest
+	22, // 51: imagestorage.v1.ImageStorage.Restore:input_type -> imagestorage.v1.RestoreRequest
+	25, // 52: imagestorage.v1.ImageStorage.ListTrash:input_type -> imagestorage.v1.ListTrashRequest
+	27, // 53: imagestorage.v1.ImageStorage.Purge:input_type -> imagestorage.v1.PurgeRequest
+	32, // 54: imagestorage.v1.ImageStorage.Stats:input_type -> imagestorage.v1.StatsRequest
+	10, // 55: imagestorage.v1.ImageStorage.Save:output_type -> imagestorage.v1.SaveResponse
+	12, // 56: imagestorage.v1.ImageStorage.Get:output_type -> imagestorage.v1.GetResponse
+	15, // 57: imagestorage.v1.ImageStorage.List:output_type -> imagestorage.v1.ListResponse
+	18, // 58: imagestorage.v1.ImageStorage.Update:output_type -> imagestorage.v1.UpdateResponse
+	21, // 59: imagestorage.v1.ImageStorage.Delete:output_type -> imagestorage.v1.DeleteResponse
+	30, // 60: imagestorage.v1.ImageStorage.Cleanup:output_type -> imagestorage.v1.CleanupResponse
+	24, // 61: imagestorage.v1.ImageStorage.Restore:output_type -> imagestorage.v1.RestoreResponse
+	26, // 62: imagestorage.v1.ImageStorage.ListTrash:output_type -> imagestorage.v1.ListTrashResponse
+	28, // 63: imagestorage.v1.ImageStorage.Purge:output_type -> imagestorage.v1.PurgeResponse
+	33, // 64: imagestorage.v1.ImageStorage.Stats:output_type -> imagestorage.v1.StatsResponse
+	55, // [55:65] is the sub-list for method output_type
+	45, // [45:55] is the sub-list for method input_type
+	45, // [45:45] is the sub-list for extension type_name
+	45, // [45:45] is the sub-list for extension extendee
+	0,  // [0:45] is the sub-list for field type_name
 }
 
 func init() { file_imagestorage_v1_image_storage_proto_init() }
@@ -3626,7 +3691,7 @@ func file_imagestorage_v1_image_storage_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_imagestorage_v1_image_storage_proto_rawDesc), len(file_imagestorage_v1_image_storage_proto_rawDesc)),
-			NumEnums:      3,
+			NumEnums:      4,
 			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   1,

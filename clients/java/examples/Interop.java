@@ -18,6 +18,7 @@ import dev.imagestorage.v1.ListRequest;
 import dev.imagestorage.v1.Order;
 import dev.imagestorage.v1.SaveHeader;
 import dev.imagestorage.v1.StatsRequest;
+import dev.imagestorage.v1.View;
 import io.grpc.StatusException;
 import io.grpc.protobuf.StatusProto;
 import java.io.BufferedReader;
@@ -53,6 +54,7 @@ final class Interop {
     String category = "";
     String query = "";
     String order = "";
+    String view = "";
     List<String> tags = List.of();
     String parametersJson = "";
     long timestampMs = System.currentTimeMillis();
@@ -231,6 +233,7 @@ final class Interop {
             .setHints(command.hints);
     if (command.pinned != null) request.setPinned(command.pinned);
     if (command.order.equals("oldest")) request.setOrder(Order.ORDER_OLDEST_FIRST);
+    if (command.view.equals("row")) request.setView(View.VIEW_ROW);
     var batches = storage.list(request.build());
     var images = new ArrayList<Picture>();
     var hints = new ArrayList<Hinted>();

@@ -6,7 +6,7 @@ use image_storage::v1::get_response::Payload;
 use image_storage::v1::image_storage_client::ImageStorageClient;
 use image_storage::v1::{
     DateRange, Embedded, Generation, GetRequest, GroupBy, Image, ImageMetadata, ListRequest, Order,
-    SaveHeader, StatsRequest,
+    SaveHeader, StatsRequest, View,
 };
 use prost_types::Timestamp;
 use serde::Deserialize;
@@ -71,6 +71,7 @@ struct List {
     start_ms: Option<i64>,
     end_ms: Option<i64>,
     order: String,
+    view: String,
     limit: u32,
     hints: bool,
 }
@@ -160,6 +161,10 @@ async fn list(storage: &mut Storage, command: List) -> Result<Value, Status> {
         "oldest" => Order::OldestFirst,
         _ => Order::NewestFirst,
     };
+    let view = match command.view.as_str() {
+        "row" => View::Row,
+        _ => View::Unspecified,
+    };
     let request = ListRequest {
         date_range: Some(range(command.start_ms, command.end_ms)),
         model: command.model,
@@ -168,6 +173,7 @@ async fn list(storage: &mut Storage, command: List) -> Result<Value, Status> {
         tags: command.tags,
         pinned: command.pinned,
         order: order.into(),
+        view: view.into(),
         limit: command.limit,
         hints: command.hints,
         ..Default::default()

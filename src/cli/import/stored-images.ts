@@ -17,7 +17,7 @@ export async function listStoredImages(
   signal: AbortSignal,
 ): Promise<StoredImages> {
   const known = new Set<string>();
-  for await (const { sha256 } of client.list({ provider, signal })) known.add(keyOf(sha256));
+  for await (const { sha256 } of client.list({ provider, view: 'row', signal })) known.add(keyOf(sha256));
   return {
     add(sha256) {
       const countBefore = known.size;

@@ -38,7 +38,7 @@ export function addListImages(addTool: AddTool, client: ImageStorageClient, date
       const onHints = (found: Hint[]) => {
         hints = found.map(hintLine);
       };
-      for await (const image of client.list({ ...filters, dateRange, limit: most, onHints, signal })) {
+      for await (const image of client.list({ ...filters, dateRange, view: 'row', limit: most, onHints, signal })) {
         if (page_token === undefined || isBehind(image, page_token, order)) images.push(image);
         if (images.length > limit) break;
       }

@@ -17,9 +17,11 @@ from .connection import Connection
 from .convert import (
     GROUPS,
     ORDERS,
+    VIEWS,
     Embedded,
     GroupBy,
     Order,
+    View,
     date_range,
     image_from,
     stats_from,
@@ -193,6 +195,7 @@ class ImageStorage(Deleting):
         tags: Iterable[str] = (),
         pinned: bool | None = None,
         order: Order = "newest",
+        view: View = "full",
         limit: int = 0,
         on_hints: OnHints | None = None,
     ) -> Iterator[Image]:
@@ -210,6 +213,8 @@ class ImageStorage(Deleting):
             tags: The image must have all of them.
             pinned: Only pinned images, or only those that are not; None means both.
             order: By timestamp.
+            view: `row` is what a row of a table shows: without parameters, prompt and negative prompt cut after 300
+                characters; the daemon then reads and sends no workflows. An older daemon sends all.
             limit: The most images; 0 means all.
             on_hints: Called when nothing matches and no image has the model, the category or a tag that was asked for,
                 with what there is instead. An older daemon gives no hints.
@@ -222,6 +227,7 @@ class ImageStorage(Deleting):
             query=query,
             tags=tags_of(tags),
             order=ORDERS[order],
+            view=VIEWS[view],
             limit=limit,
             pinned=pinned,  # type: ignore[arg-type]  # None is unset
             hints=on_hints is not None,

@@ -43,6 +43,8 @@ GROUPS = {
     "tag": pb.GROUP_BY_TAG,
     "lora": pb.GROUP_BY_LORA,
 }
+View = Literal["full", "row"]
+VIEWS = {"full": pb.VIEW_UNSPECIFIED, "row": pb.VIEW_ROW}
 ORDERS = {"newest": pb.ORDER_NEWEST_FIRST, "oldest": pb.ORDER_OLDEST_FIRST}
 
 T = TypeVar("T")

@@ -312,6 +312,9 @@ pub struct ListRequest {
     /// sends none.
     #[prost(bool, tag = "12")]
     pub hints: bool,
+    /// How much is told of each image; all by default. It may change from page to page. An older daemon tells all.
+    #[prost(enumeration = "View", tag = "13")]
+    pub view: i32,
 }
 /// One batch of a List stream.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -793,6 +796,36 @@ impl Order {
             "ORDER_UNSPECIFIED" => Some(Self::Unspecified),
             "ORDER_NEWEST_FIRST" => Some(Self::NewestFirst),
             "ORDER_OLDEST_FIRST" => Some(Self::OldestFirst),
+            _ => None,
+        }
+    }
+}
+/// How much a List tells of each image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum View {
+    /// All of it.
+    Unspecified = 0,
+    /// What a row of a table or a cell of a gallery shows: without parameters_json, prompt and negative_prompt cut after 300
+    /// characters (code points). Reads and sends no workflows.
+    Row = 1,
+}
+impl View {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "VIEW_UNSPECIFIED",
+            Self::Row => "VIEW_ROW",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "VIEW_UNSPECIFIED" => Some(Self::Unspecified),
+            "VIEW_ROW" => Some(Self::Row),
             _ => None,
         }
     }

@@ -156,6 +156,7 @@ func list(ctx context.Context, client *imagestorage.Client, command runner.Comma
 		Tags:        command.Tags,
 		Pinned:      command.Pinned,
 		OldestFirst: command.Order == "oldest",
+		Rows:        command.View == "row",
 		Limit:       uint32(command.Limit),
 	}
 	hints := []runner.Answer{}

@@ -260,6 +260,9 @@ func listRequest(command runner.Command) *pb.ListRequest {
 	if command.Order == "oldest" {
 		request.Order = pb.Order_ORDER_OLDEST_FIRST
 	}
+	if command.View == "row" {
+		request.View = pb.View_VIEW_ROW
+	}
 	return request
 }
 

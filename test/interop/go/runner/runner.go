@@ -36,10 +36,10 @@ type Command struct {
 	Filenames     []string
 	Offset, Limit uint64
 
-	Query, Order, PageToken string
-	StartMs, EndMs          *int64
-	BatchSize               uint32
-	Hints                   bool
+	Query, Order, View, PageToken string
+	StartMs, EndMs                *int64
+	BatchSize                     uint32
+	Hints                         bool
 
 	By, StartsWith, TimeZone string
 

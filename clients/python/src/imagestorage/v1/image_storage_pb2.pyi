@@ -20,6 +20,11 @@ class Order(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ORDER_NEWEST_FIRST: _ClassVar[Order]
     ORDER_OLDEST_FIRST: _ClassVar[Order]
 
+class View(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    VIEW_UNSPECIFIED: _ClassVar[View]
+    VIEW_ROW: _ClassVar[View]
+
 class GroupBy(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     GROUP_BY_UNSPECIFIED: _ClassVar[GroupBy]
@@ -35,6 +40,8 @@ EMBEDDED_IGNORE: Embedded
 ORDER_UNSPECIFIED: Order
 ORDER_NEWEST_FIRST: Order
 ORDER_OLDEST_FIRST: Order
+VIEW_UNSPECIFIED: View
+VIEW_ROW: View
 GROUP_BY_UNSPECIFIED: GroupBy
 GROUP_BY_DAY: GroupBy
 GROUP_BY_MONTH: GroupBy
@@ -204,7 +211,7 @@ class DateRange(_message.Message):
     def __init__(self, start: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ListRequest(_message.Message):
-    __slots__ = ("provider", "date_range", "model", "category", "query", "tags", "pinned", "order", "limit", "page_token", "batch_size", "hints")
+    __slots__ = ("provider", "date_range", "model", "category", "query", "tags", "pinned", "order", "limit", "page_token", "batch_size", "hints", "view")
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
     DATE_RANGE_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -217,6 +224,7 @@ class ListRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
     HINTS_FIELD_NUMBER: _ClassVar[int]
+    VIEW_FIELD_NUMBER: _ClassVar[int]
     provider: str
     date_range: DateRange
     model: str
@@ -229,7 +237,8 @@ class ListRequest(_message.Message):
     page_token: str
     batch_size: int
     hints: bool
-    def __init__(self, provider: _Optional[str] = ..., date_range: _Optional[_Union[DateRange, _Mapping]] = ..., model: _Optional[str] = ..., category: _Optional[str] = ..., query: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., pinned: bool = ..., order: _Optional[_Union[Order, str]] = ..., limit: _Optional[int] = ..., page_token: _Optional[str] = ..., batch_size: _Optional[int] = ..., hints: bool = ...) -> None: ...
+    view: View
+    def __init__(self, provider: _Optional[str] = ..., date_range: _Optional[_Union[DateRange, _Mapping]] = ..., model: _Optional[str] = ..., category: _Optional[str] = ..., query: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., pinned: bool = ..., order: _Optional[_Union[Order, str]] = ..., limit: _Optional[int] = ..., page_token: _Optional[str] = ..., batch_size: _Optional[int] = ..., hints: bool = ..., view: _Optional[_Union[View, str]] = ...) -> None: ...
 
 class ListResponse(_message.Message):
     __slots__ = ("images", "next_page_token", "hints")
