@@ -20,6 +20,7 @@ import { createPlainRoutes } from './http/plain-routes.ts';
 import { createRouter, type HttpRequest, type Target, targetOf } from './http/router.ts';
 import { prolongSessions, sessionRoutes } from './http/session.ts';
 import { signRoute } from './http/sign.ts';
+import { zipRoute } from './http/zip.ts';
 import { createPreviews, type Previews } from './previews/previews.ts';
 import { createGate, type Gate, isKnownTo } from './rpc/gate.ts';
 import { createHandlers } from './rpc/handler.ts';
@@ -185,6 +186,7 @@ function mainOptions(config: Config, log: Logger, parts: Parts): ListenerOptions
       ...imageApi(services),
       ...sessionRoutes(page),
       signRoute({ ...services, publicUrl, links: access.links, requestMs: services.save.firstMessageMs }),
+      zipRoute({ ...services, formMs: services.save.firstMessageMs, log }),
       metricsRoute(scrape),
     ],
     authorize: createAuthorize(gate),

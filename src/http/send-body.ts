@@ -42,7 +42,7 @@ export async function sendBody(
  * Resolves once the bytes are out, and their memory may be used again; rejects when the client has left. One that reads
  * nothing is cut: what it keeps, others wait for.
  */
-function write(response: HttpResponse, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
+export function write(response: HttpResponse, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
   if (bytes.length === 0) return Promise.resolve();
   return new Promise((resolve, reject) => {
     const leave = () => {

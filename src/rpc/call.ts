@@ -31,6 +31,8 @@ export interface Subject {
   filename?: string;
   /** Of several in one call, how many. */
   images?: number;
+  /** Of an archive, how many more it should have. */
+  missing?: number;
   bytes?: number;
   provider?: string;
 }

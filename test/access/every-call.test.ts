@@ -22,6 +22,7 @@ import { imageRoute } from '../../src/http/images.ts';
 import { metricsRoute } from '../../src/http/metrics.ts';
 import { sessionRoutes } from '../../src/http/session.ts';
 import { signRoute } from '../../src/http/sign.ts';
+import { zipRoute } from '../../src/http/zip.ts';
 import { type Need, needOf } from '../../src/rpc/scopes.ts';
 import { pngOf } from '../support/images.ts';
 import { requires } from '../support/requires.ts';
@@ -60,6 +61,7 @@ const ROUTES: [method: string, name: string, Need | 'token'][] = [
   ['HEAD', '/images/NAME', 'read'],
   ['DELETE', '/images/NAME', 'delete'],
   ['POST', '/sign', 'read'],
+  ['POST', '/zip', 'read'],
   ['GET', '/session', 'none'],
   ['HEAD', '/session', 'none'],
   ['POST', '/session', 'token'],
@@ -212,7 +214,7 @@ describe('the tables', () => {
   it('have a row for each rpc and route there is', () => {
     expect(METHODS.map(([path]) => shortOf(path)).filter((path) => !(path in NEEDS))).toEqual([]);
     const options = { storage: {}, memory: {} } as never;
-    const page = [...sessionRoutes(options), signRoute(options)];
+    const page = [...sessionRoutes(options), signRoute(options), zipRoute(options)];
     const routes = [imageRoute(options), ...imageApi(options), ...page, metricsRoute(options)];
     const served = routes.flatMap(({ methods, name, scope }) => methods.map((method) => [method, name, scope]));
     // Who sends no token is told so by the route itself.

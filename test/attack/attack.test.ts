@@ -65,6 +65,7 @@ const rows: Row[] = [
   { attack: 'silent sockets' },
   { attack: 'requests byte by byte' },
   { attack: 'images unread', statsMs: 500, saveMs: 5_000 },
+  { attack: 'archives unread' },
   { attack: 'headers without end' },
   { attack: 'pipelined requests', always: true },
   { attack: 'pipelined lists', images: 30, parametersBytes: 100_000, statsMs: 500, peakMb: 350 },

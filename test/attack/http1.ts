@@ -35,6 +35,17 @@ export const http1Attacks: Record<string, Attack> = {
       await sleep(ATTACK_MS);
     }),
 
+  'archives unread': (target) =>
+    withSockets(target, 100, async (sockets) => {
+      const form = `filename=${target.filename}`;
+      const head = `POST /zip HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n`;
+      for (const socket of sockets) {
+        socket.once('data', () => socket.pause());
+        socket.write(`${head}Content-Length: ${form.length}\r\n\r\n${form}`);
+      }
+      await sleep(ATTACK_MS);
+    }),
+
   'headers without end': inRounds((target) =>
     withSockets(target, 100, async (sockets) => {
       for (const socket of sockets) socket.write(`GET / HTTP/1.1\r\nHost: localhost\r\nX-Much: ${'x'.repeat(100_000)}`);

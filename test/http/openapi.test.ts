@@ -7,6 +7,7 @@ import { imageApi } from '../../src/http/image-api.ts';
 import { imageRoute } from '../../src/http/images.ts';
 import { sessionRoutes } from '../../src/http/session.ts';
 import { signRoute } from '../../src/http/sign.ts';
+import { zipRoute } from '../../src/http/zip.ts';
 import { FIELD_NAMES } from '../../src/rpc/json.ts';
 import { pngOf } from '../support/images.ts';
 import { type RunningDaemon, runDaemon } from '../support/running-daemon.ts';
@@ -40,7 +41,13 @@ afterAll(() => daemon.close());
 describe('the names', () => {
   it('of paths and methods are those of the routes', () => {
     const options = { storage: {}, memory: {} } as never;
-    const routes = [imageRoute(options), ...imageApi(options), ...sessionRoutes(options), signRoute(options)];
+    const routes = [
+      imageRoute(options),
+      ...imageApi(options),
+      ...sessionRoutes(options),
+      signRoute(options),
+      zipRoute(options),
+    ];
     const sampleOf = (path: string) =>
       path
         .replace('{day}', '2026-01-01')
@@ -97,6 +104,7 @@ describe('the answer of', () => {
     ['get', '/session', () => '/session'],
     ['post', '/session', () => '/session'],
     ['delete', '/session', () => '/session'],
+    ['post', '/zip', () => '/zip', () => ({ body: new URLSearchParams({ filename: 'none' }) })],
     ['get', '/healthz', () => '/healthz'],
     ['get', '/readyz', () => '/readyz'],
   ])('%s %s is as described', async (method, path, url, init = () => ({})) => {
