@@ -7,6 +7,7 @@ import { registerConfig } from './cli/config.ts';
 import { registerCopy } from './cli/copy.ts';
 import { registerDelete } from './cli/delete.ts';
 import { registerDoctor } from './cli/doctor.ts';
+import { registerExport } from './cli/export.ts';
 import { registerGet } from './cli/get.ts';
 import { registerHealth } from './cli/health.ts';
 import { registerImport } from './cli/import.ts';
@@ -52,6 +53,7 @@ function createProgram(): Command {
   registerServe(program);
   registerSave(program);
   registerImport(program);
+  registerExport(program);
   registerGet(program);
   registerList(program);
   registerPin(program);

@@ -1,14 +1,14 @@
 /** `image-storage get`: writes an image to a file, whole or not at all, or to stdout. */
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
-import { link, open, realpath, rename, rm, stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { realpath, stat } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { Command } from 'commander';
-import { nanoid } from 'nanoid';
 import type { StoredImage } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
 import { type AddressFlags, type Session, withAddress, withClient } from './shared/connection.ts';
+import { writeWhole } from './shared/write-whole.ts';
 import { displayText, formatBytes, printError } from './terminal/text.ts';
 
 interface GetFlags extends AddressFlags {
@@ -43,7 +43,7 @@ async function getImage({ client, signal }: Session, filename: string, flags: Ge
     const stored = await client.get(filename, { provider: flags.provider, signal: bothSignals });
     if (target === STDOUT) await writeToStdout(stored.body);
     else if (kind === 'stream') await pipeline(stored.body, createWriteStream(target, { flags: 'w' }));
-    else if (!(await writeToFile(stored.body, target, flags.force ?? false))) return refuseToOverwrite(output);
+    else if (!(await writeWhole(stored.body, target, { overwrite: flags.force }))) return refuseToOverwrite(output);
     if (target !== STDOUT) process.stderr.write(`${displayText(output)}  ${formatBytes(stored.image.size)}\n`);
     return EXIT.OK;
   } finally {
@@ -68,24 +68,6 @@ async function kindOf(path: string): Promise<'none' | 'file' | 'folder' | 'strea
 async function writeToStdout(body: StoredImage['body']): Promise<void> {
   for await (const chunk of body) {
     if (!process.stdout.write(chunk)) await once(process.stdout, 'drain');
-  }
-}
-
-/**
- * Writes under another name until all bytes are there and checked. Returns false when the target was created meanwhile.
- */
-async function writeToFile(body: StoredImage['body'], target: string, overwrite: boolean): Promise<boolean> {
-  const part = join(dirname(target), `.${nanoid()}.part`);
-  try {
-    await using file = await open(part, 'wx');
-    for await (const chunk of body) await file.writeFile(chunk);
-    await (overwrite ? rename(part, target) : link(part, target));
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
-  } finally {
-    await rm(part, { force: true });
   }
 }
 
