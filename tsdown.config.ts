@@ -1,5 +1,10 @@
-/** Bundles the daemon, its workers, the library and the client into a flat `dist/` that needs no other package at run time. */
+/**
+ * Bundles the daemon, its workers, the library and the client into a flat `dist/` that needs no other package at run time,
+ * and the gallery into `dist/web/`.
+ */
+import { join } from 'node:path';
 import { defineConfig } from 'tsdown';
+import { buildPage } from './scripts/build-page.ts';
 import { thirdPartyLicenses } from './scripts/third-party-licenses.ts';
 
 export default defineConfig({
@@ -26,4 +31,5 @@ export default defineConfig({
   // Else a type that only private code uses leaves an empty import of its package behind.
   treeshake: { moduleSideEffects: 'no-external' },
   plugins: [thirdPartyLicenses()],
+  hooks: { 'build:done': ({ options }) => buildPage(join(options.outDir, 'web')) },
 });

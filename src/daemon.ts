@@ -9,6 +9,7 @@ import { warnOfFewFiles } from './daemon/open-files.ts';
 import { EXIT } from './exit-codes.ts';
 import { admitAnybody, createAuthorize } from './http/authorize.ts';
 import { answerNothing } from './http/errors.ts';
+import { galleryFolder, galleryRoute } from './http/gallery.ts';
 import { healthRoute, isHealthPath } from './http/health.ts';
 import { checkHosts } from './http/hosts.ts';
 import { imageApi } from './http/image-api.ts';
@@ -40,6 +41,8 @@ export interface Daemon {
   readonly addresses: readonly string[];
   /** The same of `opsListen`. */
   readonly opsAddresses: readonly string[];
+  /** Whether it serves the gallery, which a checkout may not have built. */
+  readonly hasGallery: boolean;
   /**
    * Says NOT_SERVING and still accepts for `shutdownDelaySeconds`. Then stops accepting, lets calls finish within the
    * grace, cuts the rest, and closes the storage. Idempotent.
@@ -108,7 +111,8 @@ export async function startDaemon(config: Config, log: Logger, options: DaemonOp
     log.info({}, 'closed');
   };
   let closed: Promise<void> | undefined;
-  return { addresses, opsAddresses: ops?.addresses ?? [], close: () => (closed ??= close()) };
+  const hasGallery = galleryFolder() !== undefined;
+  return { addresses, opsAddresses: ops?.addresses ?? [], hasGallery, close: () => (closed ??= close()) };
 }
 
 /** The listener of every protocol, and that of probes, which answers as long as any call runs. */
@@ -180,6 +184,8 @@ function mainOptions(config: Config, log: Logger, parts: Parts): ListenerOptions
   const { access } = lock;
   const prefix = publicUrl === '' ? '' : new URL(publicUrl).pathname.replace(/\/$/, '');
   const page = { access, prefix };
+  const folder = galleryFolder();
+  const gallery = folder === undefined ? [] : [galleryRoute(folder, prefix)];
   const routes = createPlainRoutes({
     routes: [
       imageRoute({ ...services, maxAgeSeconds: http.cacheMaxAge, preview: previews.preview }),
@@ -195,7 +201,7 @@ function mainOptions(config: Config, log: Logger, parts: Parts): ListenerOptions
     meterOf: metrics.meterOfRoute,
   });
   const router = createRouter({
-    routes: [({ path }) => rpcs.get(path), healthRoute(services), routes],
+    routes: [({ path }) => rpcs.get(path), healthRoute(services), ...gallery, routes],
     otherwise: answerNothing,
     prefix,
   });

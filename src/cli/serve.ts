@@ -47,7 +47,7 @@ async function serve({ config: configFile, create, raw, ...flags }: ServeFlags):
       raw,
       onNewStore: (place) => newStores.push(place),
     });
-    openLineWriter(process.stdout).write(greeting(config, daemon.addresses, newStores, env));
+    openLineWriter(process.stdout).write(greeting(config, daemon, newStores, env));
     await shutdown.of(daemon);
   } catch (error) {
     log.debug({ err: error }, 'the daemon failed');
@@ -93,8 +93,8 @@ function listenForSignals(log: Logger, closingSeconds: number): { of(daemon: Dae
 
 /** Returns the lines for a user who starts the daemon by hand. */
 function greeting(
-  { providers, defaultProvider }: Config,
-  addresses: readonly string[],
+  { providers, defaultProvider, publicUrl, tls }: Config,
+  { addresses, hasGallery }: Daemon,
   newStores: readonly string[],
   env: Environment,
 ): string {
@@ -103,6 +103,8 @@ function greeting(
   lines.push(`Images go to ${providerTypeOf(provider)!.where(provider)}`);
   for (const place of newStores) lines.push(`A new store was made in ${place}`);
   lines.push(`Save one:  ${commandLine(env)} save picture.png --prompt "a red fox"${addressFlag(addresses)}`);
+  const seen = hasGallery ? galleryUrl(publicUrl, addresses, tls.cert !== '') : undefined;
+  if (seen !== undefined) lines.push(`Look at them: ${seen}`);
   return `${lines.join('\n')}\n`;
 }
 
@@ -112,8 +114,20 @@ function commandLine({ npm_package_name: name, npm_lifecycle_event: event }: Env
   return event !== undefined && name === 'image-storage' ? 'npm run cli --' : 'image-storage';
 }
 
+/** Undefined where no browser reaches it. */
+function galleryUrl(publicUrl: string, addresses: readonly string[], isTls: boolean): string | undefined {
+  if (publicUrl !== '') return publicUrl;
+  const address = addresses.find((each) => !each.startsWith('unix:'));
+  return address && `${isTls ? 'https' : 'http'}://${fromHere(address)}`;
+}
+
+/** An address that stands for all of this machine cannot be asked for. */
+function fromHere(address: string): string {
+  return address.replace(/^0\.0\.0\.0:/, '127.0.0.1:').replace(/^\[::\]:/, '[::1]:');
+}
+
 function addressFlag(addresses: readonly string[]): string {
   if (addresses.includes(DEFAULT_ADDRESS)) return '';
-  const address = addresses[0]!.replace(/^0\.0\.0\.0:/, '127.0.0.1:').replace(/^\[::\]:/, '[::1]:');
+  const address = fromHere(addresses[0]!);
   return address === DEFAULT_ADDRESS ? '' : ` --address ${address}`;
 }

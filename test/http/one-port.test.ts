@@ -104,7 +104,7 @@ describe('the same port', () => {
   });
 
   it('answers 404 where there is nothing', async () => {
-    expect((await ask(daemon.address, 'GET /')).status).toBe(404);
+    expect((await ask(daemon.address, 'GET /nothing')).status).toBe(404);
     expect((await ask(daemon.address, 'POST /imagestorage.v1.ImageStorage/Nothing')).status).toBe(404);
   });
 });

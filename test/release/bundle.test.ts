@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { snippets } from '../support/clients-page.ts';
 import { type DaemonProcess, startDaemonProcess } from '../support/daemon-process.ts';
@@ -37,7 +38,7 @@ async function runInApp(command: string, ...args: string[]): Promise<string> {
 }
 
 it('holds what users need and nothing else', () => {
-  const chunks = /^dist\/[\w.-]+\.js$/;
+  const chunks = /^dist\/([\w.-]+\.js|web\/assets\/[\w.-]+\.(js|css|svg))$/;
   const entries = ['client', 'embedded-worker', 'index', 'main', 'preview-worker', 'sqlite-worker'].map(
     (name) => `dist/${name}.js`,
   );
@@ -50,12 +51,28 @@ it('holds what users need and nothing else', () => {
     'dist/THIRD-PARTY-LICENSES.txt',
     'dist/client.d.ts',
     'dist/index.d.ts',
+    'dist/web/THIRD-PARTY-LICENSES.txt',
+    'dist/web/index.html',
     'examples/image-storage.schema.json',
     'examples/image-storage.yaml',
     'package.json',
     'proto/imagestorage/v1/image_storage.proto',
     'proto/imagestorage/v1/maintenance.proto',
   ]);
+});
+
+it('has a gallery whose scripts load fast', async () => {
+  const web = join(installed.command, '../../dist/web');
+  const page = await readFile(join(web, 'index.html'), 'utf8');
+  const sizes = new Map<string, number>();
+  for (const name of installed.files.flatMap((path) => /^dist\/web\/(assets\/.+\.js)$/.exec(path)?.[1] ?? [])) {
+    sizes.set(name, gzipSync(await readFile(join(web, name)), { level: 9 }).length);
+  }
+  const sum = (names: readonly string[]) => names.reduce((bytes, name) => bytes + sizes.get(name)!, 0);
+  const first = [...sizes.keys()].filter((name) => page.includes(`"./${name}"`));
+  expect(first).not.toEqual([]);
+  expect(sum(first), 'before the first pictures').toBeLessThanOrEqual(60 * 1024);
+  expect(sum([...sizes.keys()]), 'in all').toBeLessThanOrEqual(90 * 1024);
 });
 
 it('is started by npx', async () => {

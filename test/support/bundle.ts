@@ -12,7 +12,12 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const DAY_MS = 24 * 60 * 60 * 1000;
 const TSDOWN = join(root, 'node_modules/.bin/tsdown');
 /** All that it is made of. */
-const SOURCES = ['package-lock.json', '*.config.ts', '{bin,gen,scripts,src,test/crash,test/support}/**/*.{js,ts}'];
+const SOURCES = [
+  'package-lock.json',
+  '*.config.ts',
+  '{bin,gen,scripts,src,test/crash,test/support}/**/*.{js,ts}',
+  'web/**/*.{css,html,svg,ts,tsx}',
+];
 
 /** Gives its folder. */
 export async function builtBundle(): Promise<string> {

@@ -1,10 +1,12 @@
-/** What is prepared once for all test processes: the bundle they start processes from, and whom those without root run as. */
+/** What is prepared once for all test processes: the bundle they start processes from, the page, and whom those without root run as. */
 import { spawnSync } from 'node:child_process';
 import { chmod, chown, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { TestProject } from 'vitest/node';
+import { buildPageWhereStale } from '../../scripts/build-page.ts';
+import { oneAtATime } from './built-once.ts';
 import { builtBundle } from './bundle.ts';
 
 export interface OrdinaryUser {
@@ -28,6 +30,8 @@ const NOBODY = 65534;
 
 export default async function setup({ provide, vitest }: TestProject): Promise<() => Promise<void>> {
   provide('bundle', await builtBundle());
+  // For daemons that run from the sources; those who gave root up could not build it.
+  await oneAtATime('page', () => buildPageWhereStale());
   const user = await ordinaryUser();
   provide('ordinaryUser', user);
   const { coverage } = vitest.config;

@@ -1,0 +1,139 @@
+/** What somebody sees and does in the gallery, in a real browser on a real daemon. */
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { saveAt } from '../support/grpc.ts';
+import { pngOf } from '../support/images.ts';
+import { requires } from '../support/requires.ts';
+import { type RunningDaemon, runDaemon } from '../support/running-daemon.ts';
+import { hasBrowser, openBrowser, openPage, PHONE, WIDE } from './browser.ts';
+
+const COUNT = 60;
+const HOSTILE = '<img src=x onerror="document.title=1"><b>bold</b> & {{braces}}';
+const SEED = '18446744073709551615';
+const FIRST_DAY = Date.UTC(2026, 0, 1) / 1000;
+const DAY_SECONDS = 24 * 60 * 60;
+
+requires('Chromium', hasBrowser)('the gallery', () => {
+  let daemon: RunningDaemon;
+  let browser: Browser;
+  let origin: string;
+
+  beforeAll(async () => {
+    daemon = await runDaemon();
+    origin = `http://${daemon.address}`;
+    for (let number = 0; number < COUNT; number += 1) {
+      const metadata = {
+        prompt: number === COUNT - 1 ? HOSTILE : `a red fox, number ${number}`,
+        model: number % 2 === 0 ? 'flux' : 'sdxl',
+        timestamp: { seconds: BigInt(FIRST_DAY + number * DAY_SECONDS), nanos: 0 },
+        parametersJson: `{"seed":${SEED},"negative_prompt":"blurry"}`,
+      };
+      await saveAt(daemon.address, pngOf({ width: 48, height: 32, seed: number }), { metadata });
+    }
+    browser = await openBrowser();
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await daemon.close();
+  });
+
+  const open = (path = '/', options = WIDE) =>
+    openPage(browser, origin, options).then(async (watched) => {
+      await watched.page.goto(`${origin}${path}`);
+      return watched;
+    });
+
+  it('shows the newest first, and how many there are', async () => {
+    await using watched = await open();
+    const { page, complaints } = watched;
+    await page.locator('.thumb img.is-loaded').first().waitFor();
+    expect(await page.getByRole('grid').getAttribute('aria-rowcount')).toBe('9');
+    expect(await page.locator('.count').textContent()).toBe(`${COUNT}`);
+    expect(await page.locator('[data-index="1"] img').getAttribute('alt')).toBe(`a red fox, number ${COUNT - 2}`);
+    expect(complaints).toEqual([]);
+  });
+
+  it('shows prompts letter by letter, whatever they are', async () => {
+    await using watched = await open();
+    const { page, complaints } = watched;
+    await page.locator('[data-index="0"]').click();
+    await page.keyboard.press('i');
+    expect(await page.locator('.panel .mono').first().textContent()).toBe(HOSTILE);
+    expect(await page.title()).toBe('ImageStorage');
+    expect(await page.locator('.facts').textContent()).toContain(SEED);
+    expect(complaints).toEqual([]);
+  });
+
+  it('opens an image, turns to the next by a key, and closes it by Back', async () => {
+    await using watched = await open();
+    const { page, complaints } = watched;
+    await page.locator('[data-index="3"]').click();
+    await page.getByRole('dialog').waitFor();
+    const opened = page.url();
+    expect(opened).toMatch(/image=20260226_000000_flux_/);
+    await page.keyboard.press('ArrowRight');
+    await page.waitForURL(/image=20260225_000000_sdxl_/);
+    await page.goBack();
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+    expect(new URL(page.url()).search).toBe('');
+    await page.goto(opened);
+    await page.getByRole('dialog').locator('img.is-loaded').waitFor();
+    expect(complaints).toEqual([]);
+  });
+
+  it('finds what is typed, and is restored by its address', async () => {
+    await using watched = await open();
+    const { page, complaints } = watched;
+    await page.keyboard.press('/');
+    await page.keyboard.type('number model:sdxl before:2026-01-05');
+    await page.getByText(`2 of ${COUNT}`).waitFor();
+    await page.goto(page.url());
+    await page.getByText(`2 of ${COUNT}`).waitFor();
+    expect(await page.getByRole('searchbox').inputValue()).toBe('number model:sdxl before:2026-01-05');
+    await page.getByRole('searchbox').fill('zebra');
+    await page.getByRole('button', { name: 'Show all' }).click();
+    await page.locator('[data-index="0"]').waitFor();
+    expect(complaints).toEqual([]);
+  });
+
+  it('copies where the browser gives no clipboard, as without TLS', async () => {
+    await using watched = await open();
+    const { page } = watched;
+    await page.evaluate(() => {
+      Object.defineProperty(navigator, 'clipboard', { value: undefined });
+      addEventListener('copy', () => document.documentElement.setAttribute('data-copied', String(getSelection())));
+    });
+    await page.locator('[data-index="5"]').click();
+    await page.keyboard.press('i');
+    await page.getByRole('button', { name: 'Copy prompt' }).click();
+    expect(await page.locator('html').getAttribute('data-copied')).toBe(`a red fox, number ${COUNT - 6}`);
+  });
+
+  it('reaches the last row, and only what is near is mounted', async () => {
+    await using watched = await open('/', PHONE);
+    const { page, complaints } = watched;
+    await page.locator('[data-index="0"]').waitFor();
+    await page.keyboard.press('End');
+    await page.locator(`[data-index="${COUNT - 1}"]:focus img.is-loaded`).waitFor();
+    expect(await page.locator('[data-index="0"]').count()).toBe(0);
+    await page.keyboard.press('Home');
+    await page.locator('[data-index="0"]:focus').waitFor();
+    expect(complaints).toEqual([]);
+  });
+
+  it('says what an empty store wants, and tells of a daemon that is gone', async () => {
+    await using empty = await runDaemon();
+    const at = `http://${empty.address}`;
+    await using watched = await openPage(browser, at);
+    const { page, complaints } = watched;
+    await page.goto(at);
+    await page.getByText('No images yet').waitFor();
+    expect(complaints).toEqual([]);
+    await page.route('**/Stats', (route) => route.abort());
+    await page.getByRole('searchbox').fill('fox');
+    await page.getByRole('alert').getByText('does not answer').waitFor();
+    await page.unroute('**/Stats');
+    await page.getByRole('button', { name: 'Retry' }).click();
+    await page.getByText('No images yet').waitFor();
+  });
+});

@@ -1,0 +1,32 @@
+/** The frame of the page: bar, chips, grid, panel, and what opens over them. */
+import { Grid } from '../grid/grid.tsx';
+import { SidePanel } from '../panel/side-panel.tsx';
+import { isOpen } from '../state/open.ts';
+import { Bar } from './bar.tsx';
+import { Chips } from './chips.tsx';
+import { Help } from './help.tsx';
+import { lazy } from './lazy.tsx';
+import { Notices } from './notices.tsx';
+import { Placeholder, ProblemLine } from './states.tsx';
+
+export const Lightbox = lazy(() => import('../lightbox/lightbox.tsx').then((module) => module.Lightbox));
+
+export function App() {
+  return (
+    <>
+      <Bar />
+      <Chips />
+      <ProblemLine />
+      <main class="stage">
+        <div class="images">
+          <Placeholder />
+          <Grid />
+        </div>
+        <SidePanel />
+      </main>
+      {isOpen.value && <Lightbox />}
+      <Help />
+      <Notices />
+    </>
+  );
+}

@@ -1,0 +1,48 @@
+/** A picture in the grid: its hash at once, then its preview. */
+
+import { useEffect, useRef } from 'preact/hooks';
+import { thumbHashToDataURL } from 'thumbhash';
+import { previewUrl, type Row } from '../api/images.ts';
+import { texts } from '../texts.ts';
+import { isFlinging } from './fling.ts';
+
+const SMALL = 320;
+/** A picture may be drawn so much larger than it is before a larger one is asked for. */
+const TOLERANCE = 1.15;
+const MAX_HASHES = 2000;
+const hashes = new Map<string, string>();
+
+export function Thumb({ row, widthPx }: { row: Row; widthPx: number }) {
+  const image = useRef<HTMLImageElement>(null);
+  const isAsked = useRef(false);
+  // What is gone before anybody can see it is not asked for.
+  if (!isFlinging.value) isAsked.current = true;
+  useEffect(() => () => image.current?.removeAttribute('src'), []);
+  const width = widthPx * devicePixelRatio <= SMALL * TOLERANCE ? SMALL : 640;
+  return (
+    <span
+      class="thumb"
+      style={row.thumbHash === '' ? undefined : { backgroundImage: `url(${hashUrl(row.thumbHash)})` }}
+    >
+      {isAsked.current && (
+        <img
+          ref={image}
+          src={previewUrl(row, width)}
+          alt={texts.alt(row)}
+          decoding="async"
+          onLoad={({ currentTarget }) => currentTarget.classList.add('is-loaded')}
+          onError={({ currentTarget }) => currentTarget.classList.add('is-broken')}
+        />
+      )}
+    </span>
+  );
+}
+
+function hashUrl(hash: string): string {
+  const known = hashes.get(hash);
+  if (known !== undefined) return known;
+  if (hashes.size >= MAX_HASHES) hashes.clear();
+  const url = thumbHashToDataURL(Uint8Array.from(atob(hash), (byte) => byte.charCodeAt(0)));
+  hashes.set(hash, url);
+  return url;
+}

@@ -1,0 +1,17 @@
+/** Starts the page. */
+import './style/index.css';
+import { render } from 'preact';
+import { App, Lightbox } from './app/app.tsx';
+import { startGallery } from './state/gallery.ts';
+import { startKeys } from './state/keys.ts';
+import { startOpen } from './state/open.ts';
+import { startSettings } from './state/settings.ts';
+
+const IDLE_MS = 1500;
+
+startSettings();
+startKeys();
+startGallery();
+startOpen();
+render(<App />, document.getElementById('app')!);
+setTimeout(Lightbox.preload, IDLE_MS);

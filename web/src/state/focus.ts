@@ -1,0 +1,7 @@
+/** The place in the grid that the keyboard is at, which is also that of the open image. */
+import { signal } from '@preact/signals';
+
+/** -1: none yet. */
+export const focusedIndex = signal(-1);
+/** The place that was opened last: it keeps a thin ring. */
+export const lastOpened = signal('');

@@ -1,0 +1,104 @@
+/** What the view shows: counts its images, reads their rows, and says how that stands. */
+import { computed, effect, signal, untracked } from '@preact/signals';
+import type { CallError } from '../api/call.ts';
+import { listRows, type Row } from '../api/images.ts';
+import { type Counts, countImages } from '../api/stats.ts';
+import { createLayout, type Layout } from './layout.ts';
+import { boundsOf, Rows } from './rows.ts';
+import { filtersOf, type Selector } from './url.ts';
+import { selector } from './view.ts';
+
+export interface Shown {
+  selector: Selector;
+  counts: Counts;
+  rows: Rows;
+}
+
+const MAX_DAYS = 10_000;
+/** About the first screen. */
+const FIRST_ROWS = 120;
+
+/** What is on the screen: of the selector before, until that of the new one is counted. */
+export const shown = signal<Shown | undefined>(undefined);
+/** Grows when there are more rows, or others. */
+export const rowsVersion = signal(0);
+/** Of what stands between the reader and the images; undefined: nothing. */
+export const problem = signal<CallError | undefined>(undefined);
+export const isLoading = signal(true);
+
+export const total = computed(() => shown.value?.rows.layout.total ?? 0);
+
+let loading: AbortController | undefined;
+
+/** Undefined: not read yet. Whoever renders it is rendered again when it comes. */
+export function rowAt(index: number): Row | undefined {
+  rowsVersion.value;
+  return shown.value?.rows.at(index);
+}
+
+/** Shows a changed image at once, wherever it is shown. */
+export function replaceRow(row: Row): void {
+  shown.value?.rows.replace(row);
+}
+
+/** Counts and reads again, such as after an error or when there is something new. */
+export async function reload(): Promise<void> {
+  const asked = selector.peek();
+  loading?.abort();
+  const abort = new AbortController();
+  loading = abort;
+  isLoading.value = true;
+  try {
+    const next = await load(asked, abort.signal);
+    if (abort.signal.aborted) return;
+    shown.peek()?.rows.close();
+    shown.value = next;
+    rowsVersion.value += 1;
+    problem.value = undefined;
+  } catch (error) {
+    if (!abort.signal.aborted) problem.value = error as CallError;
+  } finally {
+    if (!abort.signal.aborted) isLoading.value = false;
+  }
+}
+
+async function load(asked: Selector, signal: AbortSignal): Promise<Shown> {
+  const filters = filtersOf(asked);
+  const oldestFirst = asked.order === 'oldest';
+  const beginning = listRows({ filters, oldestFirst, limit: FIRST_ROWS, pageToken: '' }, signal);
+  // Awaited below; until then nobody hears that it failed.
+  beginning.catch(() => undefined);
+  const counts = await countImages(filters, { by: 'GROUP_BY_DAY', limit: MAX_DAYS }, signal);
+  const page = await beginning;
+  const layout = layoutOf(counts, asked, page.rows.length);
+  const rows = new Rows({
+    layout,
+    fetchPage: (run, signal) => {
+      const bounds = boundsOf(run, oldestFirst);
+      const { limit, pageToken, isBackward } = run;
+      return listRows({ filters, ...bounds, oldestFirst: oldestFirst !== isBackward, limit, pageToken }, signal);
+    },
+    onRows: () => {
+      rowsVersion.value += 1;
+    },
+    onError: (error) => {
+      problem.value = error as CallError;
+    },
+  });
+  rows.begin(page);
+  return { selector: asked, counts, rows };
+}
+
+/** An older daemon counts nothing: then there is as much as was read. */
+function layoutOf({ groups, matching }: Counts, { order }: Selector, read: number): Layout {
+  if (matching === undefined) return createLayout([{ name: '', count: read }]);
+  return createLayout(order === 'oldest' ? groups.toReversed() : groups);
+}
+
+/** Begins to follow the selector. */
+export function startGallery(): void {
+  effect(() => {
+    selector.value;
+    untracked(() => void reload());
+  });
+}
