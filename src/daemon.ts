@@ -206,7 +206,14 @@ function mainOptions(config: Config, log: Logger, parts: Parts): ListenerOptions
     prefix,
   });
   const isKept = (request: HttpRequest) => isImagePath(targetOf(request, prefix).path);
-  const guarded = checkHosts(checkOrigins(prolongSessions(router, isKept, page), publicUrl), {
+  const origins = {
+    ...http,
+    publicUrl,
+    hasTokens: access.hasTokens,
+    countsToken: ({ headers }: HttpRequest) => access.countsToken(headers.authorization),
+    isLink: (request: HttpRequest) => access.isLink(targetOf(request, prefix)),
+  };
+  const guarded = checkHosts(checkOrigins(prolongSessions(router, isKept, page), origins), {
     ...http,
     publicUrl,
     isOpen: isHealthPath,
@@ -234,6 +241,7 @@ function listenerOptions(config: Config, log: Logger, addresses: string[]): Omit
     socketMode: Number.parseInt(config.socketMode, 8),
     maxStreams,
     maxConnections,
+    trustedProxies: config.http.trustedProxies,
     receiveBufferBytes,
     prefaceMs: firstMessageSeconds * 1000,
     log,

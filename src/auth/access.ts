@@ -1,6 +1,6 @@
 /** Judges what a caller may do: by its token, else by a signature, a session or its certificate. */
 import { readFile } from 'node:fs/promises';
-import { createLinks, type Links, makerOf } from './links.ts';
+import { createLinks, type Links, makerOf, type OpenLink } from './links.ts';
 import { type Refusal, refused } from './refusal.ts';
 import { openReloaded, type Reloaded } from './reloaded.ts';
 import type { Scope } from './scope.ts';
@@ -70,6 +70,8 @@ export interface Access {
   judge(credentials: Credentials, scope: Scope): Verdict;
   /** Whether a call with this header is judged by its token alone. */
   countsToken(authorization: string | undefined): boolean;
+  /** Whether the URL opens an image to whoever has it. */
+  isLink(target: SignedTarget): boolean;
   /** Returns the token of this header, or why it is none. */
   tokenOf(authorization: string | undefined): TokenEntry | Refusal;
   close(): void;
@@ -90,6 +92,7 @@ export async function openAccess(options: AccessOptions, events: AccessEvents): 
     sessions,
     judge: (credentials, scope) => judge(credentials, scope, { ...options, tokens: tokens(), links, sessions }),
     countsToken: (authorization) => reloaded !== undefined && bearerOf(authorization) !== undefined,
+    isLink: (target) => isOpen(links.find(target)),
     tokenOf: (authorization) => tokenOf(bearerOf(authorization), tokens()),
     close: () => reloaded?.close(),
   };
@@ -120,7 +123,7 @@ function judge(credentials: Credentials, scope: Scope, lock: Lock): Verdict {
   const token = tokens && bearerOf(authorization);
   if (token !== undefined) return judgeToken(tokenOf(token, tokens), scope);
   const link = target && links.find(target);
-  if (link !== undefined && 'endsAt' in link && scope === 'read') return { ...link, way: 'link', by: makerOf.nobody };
+  if (isOpen(link) && scope === 'read') return { ...link, way: 'link', by: makerOf.nobody };
   const session = cookie !== undefined && tokens !== undefined ? sessions.find(cookie) : undefined;
   if (session !== undefined && 'entry' in session) return judgeSession(session, scope);
   if (hasClientCa && certificate !== undefined) {
@@ -175,6 +178,10 @@ function within(scopes: readonly Scope[], scope: Scope, admitted: Admitted): Ver
 function missing(tokens: readonly TokenEntry[] | undefined): Refusal {
   const wanted = tokens === undefined ? 'a client certificate' : 'a token: send it as "authorization: Bearer TOKEN"';
   return refused('TOKEN_MISSING', `this daemon asks for ${wanted}`);
+}
+
+function isOpen(link: OpenLink | Refusal | undefined): link is OpenLink {
+  return link !== undefined && 'endsAt' in link;
 }
 
 function isRefusal(value: object | undefined): value is Refusal {

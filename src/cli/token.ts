@@ -1,14 +1,17 @@
-/** `image-storage token new`: makes a token, and prints the line that lets the daemon know it. */
+/** `image-storage token new`: makes a token, and prints the line that lets the daemon know it, and a link that opens its page. */
 import { type Command, InvalidArgumentError } from 'commander';
 import { isScope, SCOPES, type Scope } from '../auth/scope.ts';
 import { isTokenName, newToken, tokenLine } from '../auth/tokens.ts';
+import { ConfigError, loadConfig, processEnvironment } from '../config.ts';
 import * as dates from '../storage/domain/dates.ts';
-import { printJson, printLine } from './terminal/text.ts';
+import { pageUrlOf } from './shared/page-url.ts';
+import { printError, printJson, printLine } from './terminal/text.ts';
 
 interface NewFlags {
   scope: Scope[];
   expires?: Date;
   json?: boolean;
+  config?: string;
 }
 
 export function registerToken(program: Command): void {
@@ -20,7 +23,8 @@ export function registerToken(program: Command): void {
     .argument('<name>', 'who gets it, for the log and for taking it back', checkName)
     .requiredOption('--scope <scopes>', `what it may do: ${SCOPES.join(', ')}; may be repeated`, collectScopes)
     .option('--expires <time>', 'a date, which is included, a time in RFC 3339, or from now such as 90d', parseExpiry)
-    .option('--json', 'print both as a JSON object')
+    .option('--config <file>', 'the YAML file of the daemon, for the link (default: IMAGE_STORAGE_CONFIG)')
+    .option('--json', 'print them as a JSON object')
     .action(printNew);
 }
 
@@ -42,13 +46,28 @@ function parseExpiry(text: string): Date {
   return end;
 }
 
-async function printNew(name: string, { scope, expires, json }: NewFlags): Promise<void> {
+async function printNew(name: string, { scope, expires, json, config }: NewFlags): Promise<void> {
   const token = newToken();
   const line = tokenLine(name, token, scope, expires);
+  const page = pageUrl(config);
+  const link = page && `${page}/#t=${token}`;
   if (json) {
-    await printJson({ token, line });
+    await printJson({ token, line, link });
     return;
   }
   await printLine(`The token, which is shown only now; its holder sets IMAGE_STORAGE_TOKEN to it:\n\n${token}\n`);
   await printLine(`The line for the file of auth.tokensFile (IMAGE_STORAGE_AUTH_TOKENS_FILE):\n\n${line}`);
+  if (link !== undefined) await printLine(`\nA link for a browser, which holds the token:\n\n${link}`);
+}
+
+/** Returns where the page is; undefined where the configuration does not tell. */
+function pageUrl(configFile: string | undefined): string | undefined {
+  try {
+    // What is missing of the lock is what the token is for.
+    return pageUrlOf(loadConfig({ flags: { insecure: true }, env: processEnvironment(), configFile }));
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    printError('no link: the configuration has errors, which image-storage config check names');
+    return undefined;
+  }
 }

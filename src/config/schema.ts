@@ -17,6 +17,8 @@ import {
   maxAge,
   mode,
   NOT_PLAIN,
+  network,
+  origin,
   seconds,
   yesOrNo,
 } from '../storage/domain/setting-kinds.ts';
@@ -121,6 +123,20 @@ const http = z.strictObject({
       'Names under which the daemon is reached over HTTP, beside localhost, addresses, the name of the machine and that of publicUrl. Default: none.',
     )
     .meta({ examples: [['images.internal']] }),
+  corsOrigins: list()
+    .pipe(z.array(origin()))
+    .default([])
+    .describe(
+      'Origins of other pages that may read what links open, and do what a token of their own allows. Default: none.',
+    )
+    .meta({ examples: [['http://127.0.0.1:8188']] }),
+  trustedProxies: list()
+    .pipe(z.array(network('unix')))
+    .default([])
+    .describe(
+      'Proxies whose X-Forwarded-For and X-Forwarded-Proto count: addresses, networks such as 10.0.0.0/8, and unix for whatever connects to a socket. Default: none.',
+    )
+    .meta({ examples: [['127.0.0.1', '10.0.0.0/8']] }),
   cacheMaxAge: maxAge()
     .default(31_536_000)
     .describe('How long a browser may keep an image, in seconds. Default: 31536000.'),

@@ -1,10 +1,12 @@
 /** The open connections: how much each peer has, and which one is closed when there are too many. */
+import type { IncomingHttpHeaders } from 'node:http';
 import { constants, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Stream } from 'node:stream';
 import type { Caller } from '../storage/domain/caller.ts';
 import type { Logger } from '../storage/domain/logger.ts';
 import type { Protocol } from './first-bytes.ts';
+import { forwarded, type Proxies } from './forwarded.ts';
 import { callerOf } from './peers.ts';
 
 const WARN_EVERY_MS = 60_000;
@@ -27,6 +29,8 @@ export interface Connection {
   /** Unset until its first bytes tell. */
   protocol?: Protocol;
   session?: ServerHttp2Session;
+  /** Whether a proxy that is trusted made it. */
+  isProxy: boolean;
   /** Open ones; of HTTP/1.1, requests that are served. */
   streams: number;
   /** When a stream was opened or closed last. */
@@ -53,6 +57,7 @@ interface Peer {
 export class Connections {
   readonly #max: number;
   readonly #log: Logger;
+  readonly #proxies: Proxies;
   readonly #open = new Set<Connection>();
   readonly #peers = new Map<string, Peer>();
   readonly #refused = new WeakSet<ServerHttp2Stream>();
@@ -60,9 +65,10 @@ export class Connections {
   #closed = 0;
   #warnedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(max: number, log: Logger) {
+  constructor(max: number, log: Logger, proxies: Proxies) {
     this.#max = max;
     this.#log = log;
+    this.#proxies = proxies;
     this.#looking = setInterval(() => this.#look(), LOOK_EVERY_MS).unref();
   }
 
@@ -81,6 +87,7 @@ export class Connections {
     const connection: Connection = {
       caller,
       socket,
+      isProxy: this.#proxies.has(socket.remoteAddress),
       streams: 0,
       activeAt: performance.now(),
       counted: 0,
@@ -94,6 +101,11 @@ export class Connections {
     this.#open.add(connection);
     socket.once('close', () => this.#remove(connection));
     return connection;
+  }
+
+  /** Returns who a request is from. */
+  callerOf({ caller, isProxy }: Connection, headers: IncomingHttpHeaders): Caller {
+    return isProxy ? forwarded(caller, headers, this.#proxies) : caller;
   }
 
   /** Refuses a stream, which a client may try again. */

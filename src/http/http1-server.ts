@@ -68,8 +68,9 @@ export function createHttp1({ headersMs, log, onRequest }: Http1Options, connect
       if (isClosing) setImmediate(() => server.closeIdleConnections());
     });
     if (isClosing) response.setHeader('connection', 'close');
-    const serve = () => onRequest(request, response, connection.caller);
-    const turn = turnOf(connection.caller);
+    const caller = connections.callerOf(connection, request.headers);
+    const serve = () => onRequest(request, response, caller);
+    const turn = turnOf(caller);
     if (turn === undefined) serve();
     else turn.then(() => response.destroyed || serve());
   };
@@ -89,7 +90,8 @@ export function createHttp1({ headersMs, log, onRequest }: Http1Options, connect
     } else if (queue.push({ request, response }) > MAX_PIPELINED) endPipeline(socket);
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    log.debug({ err: error }, 'a connection failed');
+    // Not the error itself: it has what was received.
+    log.debug({ code: error.code, problem: error.message }, 'a connection failed');
     refuse(socket, error.code);
   });
 

@@ -71,8 +71,9 @@ export function createHttp2(options: Http2Options, connections: Connections): Ht
         return;
       }
       // Not by the event `request`, which makes both objects for streams, too, that are reset before their turn comes.
-      const serve = () => serveStream(stream, headers, rawHeaders, connection.caller, options);
-      const turn = turnOf(connection.caller);
+      const caller = connections.callerOf(connection, headers);
+      const serve = () => serveStream(stream, headers, rawHeaders, caller, options);
+      const turn = turnOf(caller);
       if (turn === undefined) serve();
       else turn.then(serve);
     });

@@ -7,6 +7,7 @@ import { type Address, formatAddress, isLocalAddress } from '../address.ts';
 import type { TlsIdentity } from '../auth/tls.ts';
 import { type Connection, Connections } from './connections.ts';
 import { type Protocol, whenProtocolIsKnown } from './first-bytes.ts';
+import { trustProxies } from './forwarded.ts';
 import { createHttp1, type Http1 } from './http1-server.ts';
 import { createHttp2, type Http2Options } from './http2-server.ts';
 import { createReceiveWindows } from './receive-windows.ts';
@@ -22,6 +23,8 @@ export interface ListenerOptions extends Http2Options {
   /** Permissions of Unix sockets. */
   socketMode: number;
   maxConnections: number;
+  /** Whose word on where a request comes from counts. */
+  trustedProxies: readonly string[];
   /** Bytes that all streams together may buffer unread. */
   receiveBufferBytes: number;
   /** With it, addresses that other machines reach take TLS only, and the other ones take it, too. */
@@ -40,7 +43,8 @@ export interface Listener {
 /** Rejects when it cannot listen on one of the addresses, and leaves none open. */
 export async function openListener(options: ListenerOptions): Promise<Listener> {
   const windows = createReceiveWindows(options.receiveBufferBytes);
-  const connections = new Connections(options.maxConnections, options.log);
+  const proxies = trustProxies(options.trustedProxies);
+  const connections = new Connections(options.maxConnections, options.log, proxies);
   const http2 = createHttp2(options, connections);
   const http1 = createHttp1({ ...options, headersMs: options.prefaceMs }, connections);
   windows.govern(http2.server);

@@ -16,6 +16,11 @@ export function callerOf({ remoteAddress }: Socket, isLocal: boolean): Caller {
   return { peer, connection: connections, isLocal };
 }
 
+export function isLoopback(address: string): boolean {
+  const v4 = MAPPED_IPV4.exec(address)?.[1] ?? address;
+  return v4.startsWith('127.') || address === '::1';
+}
+
 /** An IPv4 address as it is; of an IPv6 address the first 64 bits. */
 export function peerOf(address: string): string {
   const mapped = MAPPED_IPV4.exec(address)?.[1];

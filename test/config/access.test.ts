@@ -61,3 +61,39 @@ describe('tokens and TLS', () => {
     expect(problemsOf(env)).toEqual([]);
   });
 });
+
+describe('links, sessions and proxies', () => {
+  const key = 'k'.repeat(32);
+  it('are taken', () => {
+    const env = {
+      IMAGE_STORAGE_AUTH_URL_KEYS: `# of the fleet\n${key}`,
+      IMAGE_STORAGE_HTTP_CORS_ORIGINS: 'http://127.0.0.1:8188, https://a.example',
+      IMAGE_STORAGE_HTTP_TRUSTED_PROXIES: '10.0.0.0/8,2001:db8::/32,127.0.0.1,unix',
+    };
+    expect(loadConfig({ cwd, env }).http).toMatchObject({
+      corsOrigins: ['http://127.0.0.1:8188', 'https://a.example'],
+    });
+    const shown = explainConfig({ cwd, env }).find(({ path }) => path === 'auth.urlKeys');
+    expect(shown).toMatchObject({ value: undefined, isSecret: true });
+  });
+
+  it.each([
+    [
+      { IMAGE_STORAGE_AUTH_URL_KEYS: `${key}\nsesame` },
+      'auth.urlKeys (IMAGE_STORAGE_AUTH_URL_KEYS): line 2: a key has',
+    ],
+    [{ IMAGE_STORAGE_HTTP_CORS_ORIGINS: '*' }, '"*" is no origin'],
+    [{ IMAGE_STORAGE_HTTP_CORS_ORIGINS: 'null' }, '"null" is no origin'],
+    [{ IMAGE_STORAGE_HTTP_CORS_ORIGINS: 'https://a.example/' }, '"https://a.example/" is no origin'],
+    [{ IMAGE_STORAGE_HTTP_CORS_ORIGINS: 'https://a.example:443' }, '"https://a.example:443" is no origin'],
+    [{ IMAGE_STORAGE_HTTP_CORS_ORIGINS: 'chrome-extension://abc' }, 'is no origin'],
+    [{ IMAGE_STORAGE_HTTP_TRUSTED_PROXIES: 'proxy' }, '"proxy" is neither an address nor a network'],
+    [{ IMAGE_STORAGE_HTTP_TRUSTED_PROXIES: '10.0.0.0/33' }, '"10.0.0.0/33" is neither'],
+    [{ IMAGE_STORAGE_HTTP_TRUSTED_PROXIES: '10.0.0.0/8/8' }, 'is neither'],
+    [{ IMAGE_STORAGE_HTTP_TRUSTED_PROXIES: '::/' }, 'is neither'],
+  ])('are refused: %o', (env, problem) => {
+    const problems = problemsOf(env).join();
+    expect(problems).toContain(problem);
+    expect(problems).not.toContain('sesame');
+  });
+});

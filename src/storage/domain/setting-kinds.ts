@@ -1,4 +1,5 @@
 /** The kinds of values that settings have. Each kind also parses text, since flags and variables are text. */
+import { isIP } from 'node:net';
 import * as z from 'zod';
 import { parseBytes, SIZE } from './byte-size.ts';
 import { parseAge } from './dates.ts';
@@ -66,6 +67,26 @@ export const maxAge = () => number(z.int, 0, YEAR_SECONDS, `must be whole second
 /** A name or an address, without a port. */
 export const hostName = () =>
   z.string().regex(/^(?:[\w-]+(?:\.[\w-]+)*\.?|\[[\da-f:.]+\])$/i, 'must be names of hosts, such as images.internal');
+
+/** Such as browsers send it. */
+export const origin = () =>
+  z.string().refine((text) => text !== 'null' && /^https?:/.test(text) && URL.parse(text)?.origin === text, {
+    error: ({ input }) =>
+      `"${input}" is no origin: scheme, host and, where it has one, port, such as http://127.0.0.1:8188`,
+  });
+
+/** An address, a network, or this word. */
+export const network = (word: string) =>
+  z.string().refine((text) => text === word || isNetwork(text), {
+    error: ({ input }) => `"${input}" is neither an address nor a network such as 10.0.0.0/8`,
+  });
+
+function isNetwork(text: string): boolean {
+  const [address = '', prefix, ...more] = text.split('/');
+  const bits = isIP(address) === 4 ? 32 : 128;
+  if (isIP(address) === 0 || more.length > 0) return false;
+  return prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= bits);
+}
 
 export const dayCount = () => number(z.int, 1, MAX_DAYS, `must be a whole number of days, 1 to ${MAX_DAYS}`);
 
