@@ -5,13 +5,15 @@ import { App, Lightbox } from './app/app.tsx';
 import { startGallery } from './state/gallery.ts';
 import { startKeys } from './state/keys.ts';
 import { startOpen } from './state/open.ts';
+import { startSession } from './state/session.ts';
 import { startSettings } from './state/settings.ts';
 
 const IDLE_MS = 1500;
 
 startSettings();
 startKeys();
+render(<App />, document.getElementById('app')!);
+await startSession();
 startGallery();
 startOpen();
-render(<App />, document.getElementById('app')!);
 setTimeout(Lightbox.preload, IDLE_MS);

@@ -64,9 +64,16 @@ export const texts = {
   },
   noMatch: (all: number) => `None of ${numbers.format(all)} images matches.`,
   showAll: 'Show all',
+  unlock: {
+    title: 'This gallery is locked. Its token opens it:',
+    open: 'Open',
+    hint: 'Made by: image-storage token new NAME --scope read',
+    unknown: 'The daemon does not know this token.',
+    expired: 'This token has expired.',
+    lock: 'Lock on this device',
+  },
   problems: {
     offline: 'The daemon does not answer.',
-    locked: 'This gallery is locked: it wants a token.',
     other: (message: string) => `That did not work: ${message}`,
   },
 

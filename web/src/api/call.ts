@@ -44,6 +44,11 @@ export function getJson<T>(path: string, parameters: URLSearchParams, signal?: A
   return answerOf<T>(urlOf(path, parameters), { signal });
 }
 
+/** Any other plain route; `path` is below the root. Rejects as `getJson`. */
+export function ask<T>(path: string, init: RequestInit): Promise<T> {
+  return answerOf<T>(urlOf(path), init);
+}
+
 /** A unary rpc by Connect, such as `stats`. Rejects as `getJson`. */
 export function callRpc<Name extends UnaryRpc>(
   name: Name,

@@ -4,6 +4,7 @@ import { isLoading, problem, reload, shown, total } from '../state/gallery.ts';
 import { clearFilters } from '../state/view.ts';
 import { texts } from '../texts.ts';
 import { CopyButton } from './copy-button.tsx';
+import { Unlock } from './unlock.tsx';
 
 /** In place of the grid; nothing where there are images. */
 export function Placeholder() {
@@ -33,6 +34,7 @@ function Problem() {
 }
 
 function Told({ error }: { error: CallError }) {
+  if (error.isLocked) return <Unlock />;
   return (
     <>
       <p>{textOf(error)}</p>
@@ -45,8 +47,7 @@ function Told({ error }: { error: CallError }) {
 
 function textOf(error: CallError): string {
   const { problems } = texts;
-  if (error.isOffline) return problems.offline;
-  return error.isLocked ? problems.locked : problems.other(error.message);
+  return error.isOffline ? problems.offline : problems.other(error.message);
 }
 
 function Empty() {

@@ -1,0 +1,40 @@
+/** The session of the page: a token is exchanged for a cookie, which the page itself never sees. */
+import { ask } from './call.ts';
+
+export type Scope = 'read' | 'write' | 'delete' | 'admin';
+
+export interface Session {
+  /** Whether the daemon asks for a token at all. */
+  isLocked: boolean;
+  scopes: readonly Scope[];
+  /** Whether it is one that can be ended: begun here by a token. */
+  isOurs: boolean;
+}
+
+interface SessionJson {
+  locked: boolean;
+  scopes: Scope[];
+  /** Only of a session. */
+  expires?: string;
+}
+
+/** Rejects as `ask`. */
+export async function describeSession(): Promise<Session> {
+  return sessionOf(await ask<SessionJson>('session', {}));
+}
+
+/** Rejects with TOKEN_UNKNOWN or TOKEN_EXPIRED, or as `ask`. */
+export async function beginSession(token: string): Promise<Session> {
+  return sessionOf(
+    await ask<SessionJson>('session', { method: 'POST', headers: { authorization: `Bearer ${token}` } }),
+  );
+}
+
+/** Rejects as `ask`. */
+export async function endSession(): Promise<void> {
+  await ask('session', { method: 'DELETE' });
+}
+
+function sessionOf({ locked, scopes, expires }: SessionJson): Session {
+  return { isLocked: locked, scopes, isOurs: expires !== undefined };
+}

@@ -1,0 +1,58 @@
+/** What the reader of the page may do, and the way in where the daemon asks for a token. */
+import { signal } from '@preact/signals';
+import { CallError } from '../api/call.ts';
+import { beginSession, describeSession, endSession, type Scope, type Session } from '../api/session.ts';
+import { reload } from './gallery.ts';
+
+/** Undefined: not known yet. */
+export const session = signal<Session | undefined>(undefined);
+/** Why the token that was given last does not open the gallery. */
+export const tokenProblem = signal<CallError | undefined>(undefined);
+
+const IN_ADDRESS = /^#t=(.+)$/;
+
+/** What is not known yet is allowed: the daemon decides. */
+export function may(scope: Scope): boolean {
+  return session.value?.scopes.includes(scope) ?? true;
+}
+
+/** Exchanges the token that a link carries, if it does, before anything is asked for. Then finds out what may be done. */
+export async function startSession(): Promise<void> {
+  const [, token] = IN_ADDRESS.exec(location.hash) ?? [];
+  if (token !== undefined) {
+    // Neither the history nor a shared link is to hold it.
+    history.replaceState(history.state, '', location.pathname + location.search);
+    await exchange(decodeURIComponent(token));
+  }
+  if (session.value === undefined) void describe();
+}
+
+/** Opens the gallery with a token, or says why not. */
+export async function unlock(token: string): Promise<void> {
+  await exchange(token);
+  if (tokenProblem.value === undefined) await reload();
+}
+
+/** Ends the session: the page asks for a token then. */
+export async function lock(): Promise<void> {
+  await endSession();
+  location.reload();
+}
+
+async function exchange(token: string): Promise<void> {
+  try {
+    session.value = await beginSession(token);
+    tokenProblem.value = undefined;
+  } catch (error) {
+    tokenProblem.value = error as CallError;
+  }
+}
+
+async function describe(): Promise<void> {
+  try {
+    session.value = await describeSession();
+  } catch (error) {
+    // Offline, which the images tell, too.
+    if (!(error instanceof CallError)) throw error;
+  }
+}
