@@ -27,7 +27,7 @@ ENV NODE_ENV=production
 WORKDIR /
 VOLUME /outputs
 # The default address is 127.0.0.1:50051: reached by whoever shares the network namespace (a pod, --network container:…).
-# For anyone else, share a Unix socket, as in examples/compose.yaml; a published port does not reach a loopback address.
+# For anyone else, share a Unix socket, as in examples/compose; a published port does not reach a loopback address.
 EXPOSE 50051
 STOPSIGNAL SIGTERM
 # Asks where IMAGE_STORAGE_ADDRESS says: set it together with IMAGE_STORAGE_LISTEN. Without --start-interval, which older
