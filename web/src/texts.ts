@@ -3,6 +3,8 @@
 const numbers = new Intl.NumberFormat('en');
 const bytes = new Intl.NumberFormat('en', { maximumFractionDigits: 1 });
 const moments = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'short' });
+const dates = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeZone: 'UTC' });
+const monthNames = new Intl.DateTimeFormat('en', { month: 'short', timeZone: 'UTC' });
 const months = new Intl.DateTimeFormat('en', { month: 'short', year: 'numeric', timeZone: 'UTC' });
 
 export const texts = {
@@ -58,6 +60,24 @@ export const texts = {
     until: (value: string) => `to ${value}`,
   },
 
+  charts: {
+    title: 'Models and days',
+    models: 'Models',
+    model: 'Model',
+    noModel: 'without a model',
+    rest: 'all others',
+    days: 'Days',
+    dayName: 'Day',
+    count: 'Images',
+    bytes: 'Bytes',
+    asTable: 'Show as a table',
+    asCalendar: 'Show as a calendar',
+    calendar: (year: number, count: number) => `Images a day of ${year}: ${numbers.format(count)} in all`,
+    /** 0: January */
+    month: (month: number) => monthNames.format(Date.UTC(2000, month)),
+    date: (name: string) => dates.format(Date.parse(name)),
+    day: (name: string, count: number) => `${dates.format(Date.parse(name))}: ${texts.images(count)}`,
+  },
   empty: {
     title: 'No images yet. Save one, or bring in a folder:',
     command: 'npx image-storage import ~/ComfyUI/output',

@@ -1,11 +1,14 @@
 /** Counts images: of a store, of what filters match, and by day. */
+
+import type { GroupStats } from '../../../gen/imagestorage/v1/image_storage_pb.ts';
 import { callRpc } from './call.ts';
-import type { RequestOf } from './contract.ts';
+import type { Json, RequestOf } from './contract.ts';
 import type { Filters } from './images.ts';
 
 export interface Group {
   name: string;
   count: number;
+  bytes: number;
   /** True: all that are in no other group. */
   isRest: boolean;
 }
@@ -32,9 +35,13 @@ export async function countImages(filters: Filters, grouping: Grouping, signal?:
     matching: total === undefined ? undefined : Number(total.count ?? 0),
     all: providers.reduce((sum, { count }) => sum + Number(count ?? 0), 0),
     providers: providers.map(({ provider }) => provider ?? ''),
-    groups: groups.map(({ name = '', count, rest = false }) => ({ name, count: Number(count ?? 0), isRest: rest })),
+    groups: groups.map(groupOf),
     isPartial: more,
   };
+}
+
+function groupOf({ name = '', count, bytes, rest = false }: Json<GroupStats>): Group {
+  return { name, count: Number(count ?? 0), bytes: Number(bytes ?? 0), isRest: rest };
 }
 
 /** The fields that a List and a Stats share. */

@@ -2,6 +2,7 @@
 import { Grid } from '../grid/grid.tsx';
 import { SidePanel } from '../panel/side-panel.tsx';
 import { isOpen } from '../state/open.ts';
+import { view } from '../state/view.ts';
 import { Bar } from './bar.tsx';
 import { Chips } from './chips.tsx';
 import { Help } from './help.tsx';
@@ -10,6 +11,8 @@ import { Notices } from './notices.tsx';
 import { Placeholder, ProblemLine } from './states.tsx';
 
 export const Lightbox = lazy(() => import('../lightbox/lightbox.tsx').then((module) => module.Lightbox));
+
+const Charts = lazy(() => import('../charts/charts.tsx').then((module) => module.Charts));
 
 export function App() {
   return (
@@ -24,6 +27,7 @@ export function App() {
         </div>
         <SidePanel />
       </main>
+      {view.value.isCharts && <Charts />}
       {isOpen.value && <Lightbox />}
       <Help />
       <Notices />

@@ -9,11 +9,13 @@ import { IconButton } from './icon-button.tsx';
 
 interface DialogProps {
   title: string;
+  /** As wide as the page has room. */
+  isWide?: boolean;
   onClose(): void;
   children: ComponentChildren;
 }
 
-export function Dialog({ title, onClose, children }: DialogProps) {
+export function Dialog({ title, isWide = false, onClose, children }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => dialog.current!.showModal(), []);
   useKeys({}, { isModal: true });
@@ -21,7 +23,7 @@ export function Dialog({ title, onClose, children }: DialogProps) {
     // biome-ignore lint/a11y/useKeyWithClickEvents: Esc does it by keys
     <dialog
       ref={dialog}
-      class="dialog"
+      class={isWide ? 'dialog is-wide' : 'dialog'}
       aria-label={title}
       onClose={onClose}
       onClick={(event) => event.target === dialog.current && dialog.current?.close()}

@@ -34,6 +34,7 @@ function entries(): Entry[][] {
   const { isContained } = settings.value;
   return [
     orders,
+    [{ text: texts.charts.title, run: () => changeView({ isCharts: true }) }],
     [
       { text: texts.fit, shortcut: 'fit', isOn: isContained, run: () => changeSettings({ isContained: !isContained }) },
       { text: texts.blur, shortcut: 'blur', isOn: isBlurred.value, run: toggleBlur },

@@ -24,6 +24,8 @@ export interface View {
   imageProvider: string;
   /** Whether the image was asked for by its own page. */
   isAlone: boolean;
+  /** Whether the charts are over the grid. */
+  isCharts: boolean;
 }
 
 /** What a reader of the page chooses, and what a link restores: all but what only adds to it. */
@@ -46,6 +48,7 @@ export const EMPTY_VIEW: View = {
   image: '',
   imageProvider: '',
   isAlone: false,
+  isCharts: false,
 };
 
 const DENSITIES: readonly string[] = ['small', 'medium', 'large', 'list'] satisfies Density[];
@@ -73,6 +76,7 @@ export function parseView(path: string, search: string): View {
     image: alone === undefined ? text('image') : decoded(alone),
     imageProvider: alone === undefined ? text('in') : text('provider'),
     isAlone: alone !== undefined,
+    isCharts: parameters.has('charts'),
   };
 }
 
@@ -94,6 +98,7 @@ export function formatView(view: View): string {
   set('until', view.until);
   if (view.order !== 'newest') set('order', view.order);
   set('density', view.density ?? '');
+  if (view.isCharts) set('charts', '1');
   set('image', view.image);
   if (view.image !== '' && view.imageProvider !== view.provider) set('in', view.imageProvider);
   return withQuery('', parameters);
