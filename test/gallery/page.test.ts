@@ -77,7 +77,60 @@ requires('Chromium', hasBrowser)('the gallery', () => {
     await page.getByRole('dialog').waitFor({ state: 'detached' });
     expect(new URL(page.url()).search).toBe('');
     await page.goto(opened);
-    await page.getByRole('dialog').locator('img.is-loaded').waitFor();
+    await page.getByRole('dialog').getByText(`4 of ${COUNT}`).waitFor();
+    expect(complaints).toEqual([]);
+  });
+
+  it('opens one image by its own page, finds it among all, and gives the focus to its cell', async () => {
+    await using watched = await open('/', PHONE);
+    const { page, complaints } = watched;
+    const href = await page.locator('[data-index="5"]').getAttribute('href');
+    const [, name] = /image=([^&]+)/.exec(href!)!;
+    await page.goto(`${origin}/i/${name}`);
+    await page.getByRole('dialog').getByText(`6 of ${COUNT}`).waitFor();
+    await page.keyboard.press('ArrowLeft');
+    await page.getByRole('dialog').getByText(`5 of ${COUNT}`).waitFor();
+    await page.keyboard.press('Escape');
+    await page.locator('[data-index="4"]:focus').waitFor();
+    await page.goto(`${origin}/i/none.png`);
+    await page.getByText('There is no such image').waitFor();
+    expect(complaints.filter((text) => !text.includes('404'))).toEqual([]);
+  });
+
+  it('zooms to the actual pixels and back, and turns by a finger', async () => {
+    await using watched = await open('/', PHONE);
+    const { page, complaints } = watched;
+    await page.locator('[data-index="1"]').tap();
+    const layers = page.locator('.picture-layers');
+    await layers.locator('img.is-loaded').first().waitFor();
+    await page.keyboard.press(' ');
+    await page.locator('.picture.is-zoomed').waitFor();
+    await page.keyboard.press(' ');
+    await page.locator('.picture:not(.is-zoomed)').waitFor();
+    await page.locator('.picture').evaluate((frame) => {
+      // Of no pointer that is there, so none can be captured.
+      frame.setPointerCapture = () => undefined;
+      const at = (type: string, clientX: number) =>
+        frame.dispatchEvent(new PointerEvent(type, { pointerType: 'touch', pointerId: 7, clientX, clientY: 400 }));
+      at('pointerdown', 300);
+      at('pointermove', 200);
+      at('pointerup', 100);
+    });
+    await page.getByRole('dialog').getByText(`3 of ${COUNT}`).waitFor();
+    expect(complaints).toEqual([]);
+  });
+
+  it('goes to a month', async () => {
+    await using watched = await open('/?density=large');
+    const { page, complaints } = watched;
+    const scrubber = page.getByRole('slider', { name: 'Go to a month' });
+    expect(await scrubber.getAttribute('aria-valuetext')).toBe('Mar 2026');
+    await scrubber.focus();
+    await page.keyboard.press('ArrowDown');
+    await page.locator('[data-index="1"]').waitFor({ state: 'detached' });
+    const { width, height } = (await scrubber.boundingBox())!;
+    await scrubber.click({ position: { x: width / 2, y: height - 2 } });
+    await page.locator(`[data-index="${COUNT - 1}"] img.is-loaded`).waitFor();
     expect(complaints).toEqual([]);
   });
 

@@ -36,6 +36,7 @@ export const texts = {
   themes: { system: 'As the system', dark: 'Dark', light: 'Light' },
   keysTitle: 'Keys',
   grid: 'Images',
+  scrubber: 'Go to a month',
   close: 'Close',
   retry: 'Retry',
   copy: 'Copy',

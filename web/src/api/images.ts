@@ -33,9 +33,6 @@ export type Filters = readonly (readonly [name: string, value: string])[];
 export interface PageAsked {
   filters: Filters;
   oldestFirst: boolean;
-  /** ms since 1970: from `start`, to before `end`. */
-  start?: number;
-  end?: number;
   limit: number;
   pageToken: string;
 }
@@ -55,22 +52,13 @@ export async function listRows(asked: PageAsked, signal?: AbortSignal): Promise<
   return { rows: images.map(rowOf), nextPageToken };
 }
 
-function parametersOf({ filters, oldestFirst, start, end, limit, pageToken }: PageAsked): URLSearchParams {
+function parametersOf({ filters, oldestFirst, limit, pageToken }: PageAsked): URLSearchParams {
   const parameters = new URLSearchParams(filters.map(([name, value]) => [name, value]));
   if (oldestFirst) parameters.set('order', 'ORDER_OLDEST_FIRST');
-  narrow(parameters, 'dateRange.start', start, Math.max);
-  narrow(parameters, 'dateRange.end', end, Math.min);
   parameters.set('view', 'ROW');
   parameters.set('limit', `${limit}`);
   if (pageToken !== '') parameters.set('pageToken', pageToken);
   return parameters;
-}
-
-/** The filters may have bounds of their own. */
-function narrow(parameters: URLSearchParams, name: string, bound: number | undefined, inner: typeof Math.max): void {
-  if (bound === undefined) return;
-  const given = parameters.get(name);
-  parameters.set(name, new Date(given === null ? bound : inner(bound, Date.parse(given))).toISOString());
 }
 
 /** Rejects as `getJson`. */

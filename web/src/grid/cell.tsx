@@ -1,5 +1,7 @@
 /** One image in the grid: as a square, or as the cells of a line. */
+import { useComputed } from '@preact/signals';
 import { Pin } from 'lucide';
+import type { ComponentChildren } from 'preact';
 import type { Row } from '../api/images.ts';
 import { Icon } from '../app/icon.tsx';
 import { focusedIndex, lastOpened } from '../state/focus.ts';
@@ -15,17 +17,17 @@ interface CellProps {
 }
 
 const LIST_THUMB_PX = 48;
+export const LINE_COLUMNS = 4;
 
-/** `data-index` tells the grid which cell an event is about. */
 export function Cell({ index, column, widthPx }: CellProps) {
   const row = rowAt(index);
   if (row === undefined) return <div role="gridcell" class="cell" aria-colindex={column + 1} aria-busy="true" />;
   return (
     <div role="gridcell" class="cell" aria-colindex={column + 1}>
-      <a {...linkProps(row, index)}>
+      <CellLink row={row} index={index}>
         <Thumb key={row.id} row={row} widthPx={widthPx} />
         {row.pinned && <Badge />}
-      </a>
+      </CellLink>
     </div>
   );
 }
@@ -36,11 +38,11 @@ export function Line({ index }: { index: number }) {
   return (
     <>
       <div role="gridcell" class="line" aria-colindex={1}>
-        <a {...linkProps(row, index)}>
+        <CellLink row={row} index={index}>
           <Thumb key={row.id} row={row} widthPx={LIST_THUMB_PX} />
           <span class="line-prompt">{row.prompt || row.filename}</span>
           {row.pinned && <Badge />}
-        </a>
+        </CellLink>
       </div>
       <div role="gridcell" class="line-model" aria-colindex={2}>
         {row.model}
@@ -55,14 +57,26 @@ export function Line({ index }: { index: number }) {
   );
 }
 
-function linkProps(row: Row, index: number) {
-  const isFocused = focusedIndex.value === index || (focusedIndex.value < 0 && index === 0);
-  return {
-    href: linkTo(row),
-    class: lastOpened.value === row.id ? 'cell-link was-opened' : 'cell-link',
-    tabIndex: isFocused ? 0 : -1,
-    'data-index': index,
-  };
+interface LinkProps {
+  row: Row;
+  index: number;
+  children: ComponentChildren;
+}
+
+/** `data-index` tells the grid which cell an event is about. */
+function CellLink({ row, index, children }: LinkProps) {
+  const isFocused = useComputed(() => focusedIndex.value === index || (focusedIndex.value < 0 && index === 0));
+  const wasOpened = useComputed(() => lastOpened.value === row.id);
+  return (
+    <a
+      href={linkTo(row)}
+      class={wasOpened.value ? 'cell-link was-opened' : 'cell-link'}
+      tabIndex={isFocused.value ? 0 : -1}
+      data-index={index}
+    >
+      {children}
+    </a>
+  );
 }
 
 function Badge() {

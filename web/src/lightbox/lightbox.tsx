@@ -1,7 +1,8 @@
 /** One image over the whole page. */
-import { ChevronLeft, ChevronRight, Download, Info, X } from 'lucide';
-import { useEffect, useRef } from 'preact/hooks';
-import { originalUrl, previewUrl } from '../api/images.ts';
+import { useSignal, useSignalEffect } from '@preact/signals';
+import { ChevronLeft, ChevronRight, Download, Info, Scan, X } from 'lucide';
+import { useEffect, useMemo, useRef } from 'preact/hooks';
+import { originalUrl, previewUrl, type Row } from '../api/images.ts';
 import { Icon } from '../app/icon.tsx';
 import { IconButton } from '../app/icon-button.tsx';
 import { Panel, togglePanel } from '../panel/side-panel.tsx';
@@ -9,23 +10,39 @@ import { rowAt, total } from '../state/gallery.ts';
 import { useKeys } from '../state/keys.ts';
 import { closeImage, openIndex, openNeighbour, openProblem, openRow } from '../state/open.ts';
 import { settings } from '../state/settings.ts';
+import { view } from '../state/view.ts';
 import { texts } from '../texts.ts';
+import type { Swipes } from './gestures.ts';
 import { Picture } from './picture.tsx';
+import { Zoom } from './zoom.ts';
 
 export function Lightbox() {
   const dialog = useRef<HTMLDialogElement>(null);
+  const zoom = useMemo(() => new Zoom(), []);
+  const dragged = useSignal({ x: 0, y: 0 });
+  const swipes = useMemo(
+    (): Swipes => ({
+      onDrag: (moved) => (dragged.value = moved),
+      onTurn: (by) => openNeighbour(by),
+      onClose: closeImage,
+    }),
+    [],
+  );
   useEffect(() => {
-    const before = document.activeElement as HTMLElement | null;
     dialog.current!.showModal();
     // Not its first button: keys act on the image.
     dialog.current!.focus();
-    return () => before?.focus({ preventScroll: true });
   }, []);
+  useSignalEffect(() => {
+    view.value.image;
+    zoom.reset();
+  });
   useKeys(
     {
       left: () => openNeighbour(-1),
       right: () => openNeighbour(1),
       panel: togglePanel,
+      zoom: () => zoom.toggle(),
       close: closeImage,
     },
     { isModal: true },
@@ -38,7 +55,7 @@ export function Lightbox() {
       ref={dialog}
       class="lightbox"
       tabIndex={-1}
-      aria-label={texts.image.dialog}
+      aria-label={row ? texts.alt(row) : texts.image.dialog}
       onCancel={(event) => {
         event.preventDefault();
         closeImage();
@@ -48,53 +65,57 @@ export function Lightbox() {
         <header class="lightbox-bar">
           <IconButton icon={X} label={texts.close} onClick={closeImage} />
           <span class="secondary">{index !== undefined && texts.image.place(index, total.value)}</span>
-          {row && (
-            <a
-              class="icon-button"
-              href={originalUrl(row, { download: '1' })}
-              aria-label={texts.image.download}
-              title={texts.image.download}
-            >
-              <Icon of={Download} />
-            </a>
-          )}
-          <IconButton
-            icon={Info}
-            label={texts.image.panel}
-            aria-pressed={settings.value.isPanelOpen}
-            onClick={togglePanel}
-          />
+          {row && <Actions row={row} zoom={zoom} />}
         </header>
-        {row ? <Picture key={row.id} row={row} /> : <Missing />}
-        {index !== undefined && index > 0 && (
-          <button
-            type="button"
-            class="lightbox-step is-previous"
-            aria-label={texts.image.previous}
-            onClick={() => openNeighbour(-1)}
-          >
-            <Icon of={ChevronLeft} />
-          </button>
-        )}
-        {index !== undefined && index < total.value - 1 && (
-          <button
-            type="button"
-            class="lightbox-step is-next"
-            aria-label={texts.image.next}
-            onClick={() => openNeighbour(1)}
-          >
-            <Icon of={ChevronRight} />
-          </button>
-        )}
+        {row ? <Picture key={row.id} row={row} zoom={zoom} swipes={swipes} dragged={dragged.value} /> : <Missing />}
+        {index !== undefined && <Steps index={index} />}
       </div>
       {settings.value.isPanelOpen && <Panel row={row} />}
     </dialog>
   );
 }
 
+/** What can be done with the image; at the right of the bar. */
+function Actions({ row, zoom }: { row: Row; zoom: Zoom }) {
+  const { image } = texts;
+  return (
+    <>
+      <IconButton icon={Scan} label={image.zoom} aria-pressed={!zoom.isFitted} onClick={() => zoom.toggle()} />
+      <a
+        class="icon-button"
+        href={originalUrl(row, { download: '1' })}
+        aria-label={image.download}
+        title={image.download}
+      >
+        <Icon of={Download} />
+      </a>
+      <IconButton icon={Info} label={image.panel} aria-pressed={settings.value.isPanelOpen} onClick={togglePanel} />
+    </>
+  );
+}
+
+function Steps({ index }: { index: number }) {
+  const { previous, next } = texts.image;
+  return (
+    <>
+      {index > 0 && (
+        <button type="button" class="lightbox-step" aria-label={previous} onClick={() => openNeighbour(-1)}>
+          <Icon of={ChevronLeft} />
+        </button>
+      )}
+      {index < total.value - 1 && (
+        <button type="button" class="lightbox-step is-next" aria-label={next} onClick={() => openNeighbour(1)}>
+          <Icon of={ChevronRight} />
+        </button>
+      )}
+    </>
+  );
+}
+
 function Missing() {
   if (openProblem.value === undefined) return null;
-  return <p class="placeholder">{texts.image.missing}</p>;
+  const { status, message } = openProblem.value;
+  return <p class="placeholder">{status === 404 ? texts.image.missing : texts.problems.other(message)}</p>;
 }
 
 /** The neighbours are there before they are turned to. */

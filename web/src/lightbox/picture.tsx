@@ -1,35 +1,75 @@
-/** A picture as large as its place: the preview that is there, then a sharper one, then the original where that shows. */
-import { useSignal } from '@preact/signals';
+/** A picture that fills its place: the preview that is there, then a sharper one, then the original where that shows. */
+import { useComputed, useSignal } from '@preact/signals';
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import { originalUrl, previewUrl, type Row } from '../api/images.ts';
 import { texts } from '../texts.ts';
+import { listenForGestures, type Swipes } from './gestures.ts';
+import type { Zoom } from './zoom.ts';
 
+const FIRST = 640;
 const LARGEST_PREVIEW = 1440;
 
-export function Picture({ row }: { row: Row }) {
+interface PictureProps {
+  row: Row;
+  zoom: Zoom;
+  swipes?: Swipes;
+  /** Where a finger has moved it. */
+  dragged?: { x: number; y: number };
+}
+
+export function Picture({ row, zoom, swipes, dragged = { x: 0, y: 0 } }: PictureProps) {
   const frame = useRef<HTMLDivElement>(null);
-  const isSharp = useSignal(false);
   const isBroken = useSignal(false);
-  const wantsOriginal = useSignal(false);
+  const isFramed = useSignal(false);
   useLayoutEffect(() => {
-    const { clientWidth, clientHeight } = frame.current!;
-    const scale = Math.min(clientWidth / row.width, clientHeight / row.height, 1);
-    wantsOriginal.value = row.width * scale * devicePixelRatio > LARGEST_PREVIEW;
-  }, []);
-  const sharp = wantsOriginal.value ? originalUrl(row) : previewUrl(row, LARGEST_PREVIEW);
+    const observer = new ResizeObserver(([entry]) => {
+      zoom.fit(entry!.contentRect, sizeOf(row));
+      isFramed.value = true;
+    });
+    observer.observe(frame.current!);
+    return () => observer.disconnect();
+  }, [row.id]);
+  useLayoutEffect(() => listenForGestures(frame.current!, zoom, swipes), [swipes]);
+  // Once it was wanted it stays: what is sharp does not become blurred again.
+  const wasWanted = useRef(false);
+  const wantsOriginal = useComputed(() => {
+    isFramed.value;
+    const shownPx = zoom.fitted.width * zoom.transform.value.scale * devicePixelRatio;
+    wasWanted.current ||= row.width > LARGEST_PREVIEW && shownPx > LARGEST_PREVIEW;
+    return wasWanted.current;
+  });
+  const { scale, x, y } = zoom.transform.value;
+  const layers = [previewUrl(row, FIRST), previewUrl(row, LARGEST_PREVIEW)];
+  if (wantsOriginal.value) layers.push(originalUrl(row));
   return (
-    <div ref={frame} class="picture">
+    <div ref={frame} class={scale > 1 ? 'picture is-zoomed' : 'picture'}>
       {isBroken.value && <p class="placeholder">{texts.image.broken}</p>}
-      {!isSharp.value && !isBroken.value && <img class="picture-first" src={previewUrl(row, 640)} alt="" />}
-      <img
-        class={isSharp.value ? 'is-loaded' : ''}
-        src={sharp}
-        alt={texts.alt(row)}
-        width={row.width}
-        height={row.height}
-        onLoad={() => (isSharp.value = true)}
-        onError={() => (isBroken.value = true)}
-      />
+      {isFramed.value && (
+        <div
+          class="picture-layers"
+          style={{
+            width: `${zoom.fitted.width}px`,
+            height: `${zoom.fitted.height}px`,
+            transform: `translate(${x + dragged.x}px, ${y + dragged.y}px) scale(${scale})`,
+          }}
+        >
+          {layers.map((url, at) => (
+            <img
+              key={url}
+              src={url}
+              alt={at === 0 ? texts.alt(row) : ''}
+              draggable={false}
+              onLoad={({ currentTarget }) => currentTarget.classList.add('is-loaded')}
+              onError={() => (isBroken.value = at > 0)}
+            />
+          ))}
+        </div>
+      )}
     </div>
   );
+}
+
+/** Of what has no size, a square. */
+function sizeOf({ width, height }: Row) {
+  return { width: width || LARGEST_PREVIEW, height: height || LARGEST_PREVIEW };
 }

@@ -74,9 +74,9 @@ async function load(asked: Selector, signal: AbortSignal): Promise<Shown> {
   const rows = new Rows({
     layout,
     fetchPage: (run, signal) => {
-      const bounds = boundsOf(run, oldestFirst);
       const { limit, pageToken, isBackward } = run;
-      return listRows({ filters, ...bounds, oldestFirst: oldestFirst !== isBackward, limit, pageToken }, signal);
+      const filters = filtersOf(asked, boundsOf(run, oldestFirst));
+      return listRows({ filters, oldestFirst: oldestFirst !== isBackward, limit, pageToken }, signal);
     },
     onRows: () => {
       rowsVersion.value += 1;

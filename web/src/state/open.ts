@@ -5,7 +5,7 @@ import { describeImage, type Row, rowOf } from '../api/images.ts';
 import { ROOT } from '../api/root.ts';
 import { countImages } from '../api/stats.ts';
 import { focusedIndex, lastOpened } from './focus.ts';
-import { rowAt, rowsVersion, shown, total } from './gallery.ts';
+import { rowAt, rowsVersion, type Shown, shown, total } from './gallery.ts';
 import { filtersOf, formatView } from './url.ts';
 import { changeView, stepBack, view } from './view.ts';
 
@@ -19,9 +19,7 @@ export const isOpen = computed(() => view.value.image !== '');
 /** The place of the open image among the rows; undefined: not known, or not among them. */
 export const openIndex = computed((): number | undefined => {
   rowsVersion.value;
-  const { image } = view.value;
-  if (image === '') return undefined;
-  return shown.value?.rows.placeOf(idOfOpen());
+  return isOpen.value ? shown.value?.rows.placeOf(idOfOpen()) : undefined;
 });
 
 export const openRow = computed((): Row | undefined => {
@@ -33,8 +31,8 @@ export const openRow = computed((): Row | undefined => {
 function idOfOpen(): string {
   const { image, imageProvider, provider } = view.value;
   const known = imageProvider || provider;
-  if (known !== '' && known !== '*') return `${known}/${image}`;
-  return `${shown.value?.counts.providers[0] ?? described.value?.provider ?? ''}/${image}`;
+  const own = described.value?.filename === image ? described.value.provider : shown.value?.counts.providers[0];
+  return `${known === '' || known === '*' ? (own ?? '') : known}/${image}`;
 }
 
 /** An address for an image that restores the view around it, too. */
@@ -42,7 +40,7 @@ export function linkTo({ filename, provider }: Row): string {
   return ROOT.href + formatView({ ...view.value, image: filename, imageProvider: providerOf(provider) });
 }
 
-/** Empty where it is the one of the filters. */
+/** Where it is not clear by the filters. */
 function providerOf(provider: string): string {
   return view.value.provider === '*' ? provider : view.value.provider;
 }
@@ -69,33 +67,48 @@ export function closeImage(): void {
 
 /** Begins to find what a link has opened. */
 export function startOpen(): void {
+  const isUnknown = computed(() => isOpen.value && openRow.value === undefined);
   effect(() => {
-    const { image, imageProvider, provider } = view.value;
     openProblem.value = undefined;
-    if (image === '' || openIndex.value !== undefined) return;
+    if (!isUnknown.value) return;
     const abort = new AbortController();
-    find(image, imageProvider || (provider === '*' ? '' : provider), abort.signal);
+    void describe(abort.signal);
+    return () => abort.abort();
+  });
+  const isUnplaced = computed(() => isOpen.value && openIndex.value === undefined);
+  effect(() => {
+    const row = isUnplaced.value ? openRow.value : undefined;
+    const among = shown.value;
+    if (row === undefined || among === undefined) return;
+    const abort = new AbortController();
+    void goTo(row, among, abort.signal);
     return () => abort.abort();
   });
 }
 
-async function find(filename: string, provider: string, signal: AbortSignal): Promise<void> {
+async function describe(signal: AbortSignal): Promise<void> {
+  const { image, imageProvider, provider } = view.peek();
   try {
-    const row = rowOf(await describeImage(filename, provider, signal));
-    if (signal.aborted) return;
-    described.value = row;
+    const named = imageProvider || (provider === '*' ? '' : provider);
+    const row = rowOf(await describeImage(image, named, signal));
+    if (!signal.aborted) described.value = row;
   } catch (error) {
     if (!signal.aborted && error instanceof CallError) openProblem.value = error;
   }
 }
 
-/** Reads the rows around an image whose place is not known: as many are before it as are newer, or older. */
-export async function placeOf(row: Row, signal?: AbortSignal): Promise<number | undefined> {
-  const at = shown.value;
-  if (at === undefined) return undefined;
-  const isOldestFirst = at.selector.order === 'oldest';
-  const edge = new Date(row.timestamp + (isOldestFirst ? 0 : 1)).toISOString();
-  const bound = [isOldestFirst ? 'dateRange.end' : 'dateRange.start', edge] as const;
-  const { matching } = await countImages([...filtersOf(at.selector), bound], {}, signal);
-  return matching;
+/** The grid follows the focus, and reads the rows around it: then the image is found among them. */
+async function goTo(row: Row, among: Shown, signal: AbortSignal): Promise<void> {
+  const place = await placeAmong(row, among, signal).catch(() => undefined);
+  if (signal.aborted || place === undefined || place >= among.rows.layout.total) return;
+  focusedIndex.value = place;
+  lastOpened.value = row.id;
+}
+
+/** As many stand before an image as are newer, or older. Of the same time, it may be any. */
+async function placeAmong(row: Row, { selector }: Shown, signal: AbortSignal): Promise<number | undefined> {
+  const isOldestFirst = selector.order === 'oldest';
+  const edge = row.timestamp + (isOldestFirst ? 0 : 1);
+  const bounds = isOldestFirst ? { end: edge } : { start: edge };
+  return (await countImages(filtersOf(selector, bounds), {}, signal)).matching;
 }

@@ -4,6 +4,7 @@
  */
 import type { Page, Row } from '../api/images.ts';
 import { DAY_MS, type Day, dayAt, dayNameOf, type Layout, startOf } from './layout.ts';
+import type { Bounds } from './url.ts';
 
 /** A List whose answer begins at a known place, and goes on in the order of the view or against it. */
 export interface RunAsked {
@@ -213,7 +214,7 @@ export class Rows {
 }
 
 /** The bounds of time for a run that begins with its day. */
-export function boundsOf({ from, isBackward }: RunAsked, oldestFirst: boolean): { start?: number; end?: number } {
+export function boundsOf({ from, isBackward }: RunAsked, oldestFirst: boolean): Bounds {
   if (from === undefined) return {};
   const start = startOf(from);
   // Forward among the newest first goes to older ones, as backward among the oldest first does.

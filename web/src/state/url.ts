@@ -116,8 +116,14 @@ function decoded(text: string): string {
   }
 }
 
-/** The filters of a List or Stats, by the contract's names. */
-export function filtersOf(view: Selector): [name: string, value: string][] {
+/** ms since 1970: from `start`, to before `end`. */
+export interface Bounds {
+  start?: number;
+  end?: number;
+}
+
+/** The filters of a List or Stats, by the contract's names; with bounds, only of what is within them, too. */
+export function filtersOf(view: Selector, bounds: Bounds = {}): [name: string, value: string][] {
   const filters: [string, string][] = [];
   const set = (name: string, value: string) => value !== '' && filters.push([name, value]);
   set('provider', view.provider);
@@ -126,8 +132,10 @@ export function filtersOf(view: Selector): [name: string, value: string][] {
   set('category', view.category);
   for (const tag of view.tags) set('tags', tag);
   if (view.pinned !== undefined) set('pinned', `${view.pinned}`);
-  if (view.since !== '') set('dateRange.start', new Date(Date.parse(view.since)).toISOString());
-  if (view.until !== '') set('dateRange.end', new Date(Date.parse(view.until) + DAY_MS).toISOString());
+  const start = Math.max(Date.parse(view.since) || -Infinity, bounds.start ?? -Infinity);
+  const end = Math.min(Date.parse(view.until) + DAY_MS || Infinity, bounds.end ?? Infinity);
+  if (Number.isFinite(start)) set('dateRange.start', new Date(start).toISOString());
+  if (Number.isFinite(end)) set('dateRange.end', new Date(end).toISOString());
   return filters;
 }
 

@@ -1,0 +1,106 @@
+/** Addresses, sizes and zoom: what of the page is arithmetic. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { metricsOf } from '../../web/src/grid/metrics.ts';
+import { ScrollSpace } from '../../web/src/grid/scroll-space.ts';
+import { EMPTY_VIEW, filtersOf, formatView, parseView, type View } from '../../web/src/state/url.ts';
+
+describe('a view', () => {
+  it('is restored by its address', () => {
+    const day = fc.constantFrom('', '2026-01-31');
+    const views: fc.Arbitrary<Partial<View>> = fc.record({
+      query: fc.string({ unit: 'grapheme' }),
+      provider: fc.constantFrom('', '*', 'archive'),
+      model: fc.string(),
+      category: fc.string(),
+      tags: fc.array(fc.string({ minLength: 1 })),
+      pinned: fc.constantFrom(undefined, true, false),
+      since: day,
+      until: day,
+      order: fc.constantFrom('newest', 'oldest'),
+      density: fc.constantFrom(undefined, 'small', 'list'),
+      image: fc.constantFrom('', '20260101_000000_flux_abc123.png'),
+    });
+    fc.assert(
+      fc.property(views, (some) => {
+        const view = { ...EMPTY_VIEW, ...some };
+        view.imageProvider = view.image === '' ? '' : view.provider;
+        const { pathname, search } = new URL(formatView(view), 'http://localhost/art/');
+        const read = parseView(pathname.slice('/art/'.length), search);
+        expect({ ...read, imageProvider: read.imageProvider || view.imageProvider }).toEqual(view);
+      }),
+    );
+  });
+
+  it('of one image has a path of its own', () => {
+    const view = { ...EMPTY_VIEW, image: 'a b.png', imageProvider: 'archive', isAlone: true };
+    expect(formatView(view)).toBe('i/a%20b.png?provider=archive');
+    expect(parseView('i/a%20b.png', '?provider=archive')).toEqual(view);
+  });
+
+  it('drops what is no value', () => {
+    expect(parseView('', '?order=up&density=huge&since=yesterday&pinned=maybe')).toEqual(EMPTY_VIEW);
+  });
+
+  it('filters whole days, and only what lies within other bounds, too', () => {
+    const view = { ...EMPTY_VIEW, since: '2026-01-01', until: '2026-01-31' };
+    const bounds = { start: Date.UTC(2026, 0, 10), end: Date.UTC(2026, 5, 1) };
+    expect(filtersOf(view, bounds)).toEqual([
+      ['dateRange.start', '2026-01-10T00:00:00.000Z'],
+      ['dateRange.end', '2026-02-01T00:00:00.000Z'],
+    ]);
+  });
+});
+
+describe('a row of cells', () => {
+  it.each([
+    ['small', 1440, 11],
+    ['medium', 1440, 7],
+    ['large', 1440, 5],
+    ['medium', 390, 3],
+    ['list', 1440, 1],
+  ] as const)('%s fills %i px with %i', (density, widthPx, columns) => {
+    const metrics = metricsOf(density, widthPx);
+    expect(metrics.columns).toBe(columns);
+    expect(metrics.cellPx * columns + metrics.gapPx * (columns - 1)).toBeCloseTo(widthPx);
+  });
+});
+
+describe('the scrolled space', () => {
+  const spaceOf = (contentPx: number) => {
+    const space = new ScrollSpace();
+    space.contentPx = contentPx;
+    space.viewportPx = 1000;
+    return space;
+  };
+  const barEnd = (space: ScrollSpace) => space.elementPx - space.viewportPx;
+
+  it('is the content itself as long as browsers can', () => {
+    const space = spaceOf(9_000_000);
+    space.scrolledTo(4_321_000);
+    expect([space.elementPx, space.topPx, space.shiftPx]).toEqual([9_000_000, 4_321_000, 0]);
+  });
+
+  it('reaches both ends, and each place, of a million rows', () => {
+    const space = spaceOf(56_000_000);
+    expect(space.elementPx).toBeLessThanOrEqual(10_000_000);
+    space.scrolledTo(barEnd(space));
+    expect(space.topPx).toBe(56_000_000 - 1000);
+    space.scrolledTo(0);
+    expect(space.topPx).toBe(0);
+    const barPx = space.moveTo(30_000_000);
+    expect(space.topPx).toBeCloseTo(30_000_000);
+    // The browser answers with the place that it was given.
+    space.scrolledTo(barPx);
+    expect(space.topPx).toBeCloseTo(30_000_000);
+  });
+
+  it('moves by as much as the wheel does', () => {
+    const space = spaceOf(56_000_000);
+    const barPx = space.moveTo(30_000_000);
+    space.scrolledTo(barPx + 120);
+    expect(space.topPx).toBeCloseTo(30_000_120);
+    space.scrolledTo(barPx + 20);
+    expect(space.topPx).toBeCloseTo(30_000_020);
+  });
+});

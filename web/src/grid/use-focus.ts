@@ -1,0 +1,65 @@
+/** The keyboard in the grid: one cell has the focus, keys move it, and an image that is closed gives it back. */
+import { useSignalEffect } from '@preact/signals';
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
+import { focusedIndex } from '../state/focus.ts';
+import { shown, total } from '../state/gallery.ts';
+import { useKeys } from '../state/keys.ts';
+import { isOpen, openAt } from '../state/open.ts';
+import type { GridWindow } from './use-window.ts';
+
+export function useGridFocus({ scroller, metrics, rowsOnScreen, firstSeen, show }: GridWindow): void {
+  const isWanted = useRef(false);
+  const isCovered = isOpen.value;
+  const focusOn = (index: number) => {
+    focusedIndex.value = Math.min(Math.max(0, index), total.value - 1);
+    isWanted.current = true;
+    show(focusedIndex.value);
+  };
+  // The cell may come with a later rendering, once its row is read.
+  useEffect(() => {
+    if (!isWanted.current || isCovered) return;
+    const cell = scroller.current!.querySelector<HTMLElement>(`[data-index="${focusedIndex.value}"]`);
+    if (cell === null) return;
+    isWanted.current = false;
+    cell.focus({ preventScroll: true });
+  });
+
+  const selector = shown.value?.selector;
+  const before = useRef(selector);
+  useLayoutEffect(() => {
+    if (before.current !== undefined && before.current !== selector) focusedIndex.value = -1;
+    before.current = selector;
+  }, [selector]);
+
+  // The grid follows the image that is open, and its cell has the focus when it is closed.
+  const wasOpen = useRef(isOpen.peek());
+  useSignalEffect(() => {
+    const index = focusedIndex.value;
+    if (isOpen.value) {
+      wasOpen.current = true;
+      if (index >= 0) show(index);
+    } else if (wasOpen.current) {
+      wasOpen.current = false;
+      if (index >= 0) focusOn(index);
+    }
+  });
+
+  const go = (to: () => number) => () => {
+    if (total.value === 0) return false;
+    focusOn(to());
+  };
+  /** The first key finds out where one is. */
+  const step = (by: () => number) => go(() => (focusedIndex.value < 0 ? firstSeen.value : focusedIndex.value + by()));
+  const page = () => metrics.value.columns * rowsOnScreen.value;
+  useKeys({
+    left: step(() => -1),
+    right: step(() => 1),
+    up: step(() => (focusedIndex.value < metrics.value.columns ? 0 : -metrics.value.columns)),
+    down: step(() => metrics.value.columns),
+    pageUp: step(() => -page()),
+    pageDown: step(page),
+    first: go(() => 0),
+    last: go(() => total.value - 1),
+    open: () => focusedIndex.value >= 0 && openAt(focusedIndex.value),
+  });
+}
