@@ -61,6 +61,14 @@ export const texts = {
     until: (value: string) => `to ${value}`,
   },
 
+  compare: {
+    title: 'Two images side by side',
+    hint: '← and → turn the right one',
+    differences: 'What differs',
+    count: (count: number) => (count === 0 ? 'Nothing differs' : `${numbers.format(count)} differ`),
+    all: 'Show all',
+    onlyDifferences: 'Only what differs',
+  },
   charts: {
     title: 'Models and days',
     models: 'Models',
@@ -103,6 +111,7 @@ export const texts = {
     next: 'Next image',
     previous: 'Previous image',
     zoom: 'Actual size',
+    compare: 'Compare with the next',
     download: 'Download',
     panel: 'Details',
     place: (index: number, total: number) => `${numbers.format(index + 1)} of ${numbers.format(total)}`,
@@ -150,7 +159,7 @@ export const texts = {
     open: 'Open',
     fit: 'Whole pictures or filled squares',
     select: 'Select, with Shift a range',
-    compare: 'Compare two selected images',
+    compare: 'Compare with the next, or two selected images',
     pin: 'Pin',
     remove: 'Delete, and move on',
     zoom: 'Actual size',

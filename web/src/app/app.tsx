@@ -1,6 +1,7 @@
 /** The frame of the page: bar, chips, grid, panel, and what opens over them. */
 import { Grid } from '../grid/grid.tsx';
 import { SidePanel } from '../panel/side-panel.tsx';
+import { compared } from '../state/compare.ts';
 import { isOpen } from '../state/open.ts';
 import { view } from '../state/view.ts';
 import { Bar } from './bar.tsx';
@@ -12,6 +13,7 @@ import { Placeholder, ProblemLine } from './states.tsx';
 
 export const Lightbox = lazy(() => import('../lightbox/lightbox.tsx').then((module) => module.Lightbox));
 
+const Compare = lazy(() => import('../compare/compare.tsx').then((module) => module.Compare));
 const Charts = lazy(() => import('../charts/charts.tsx').then((module) => module.Charts));
 
 export function App() {
@@ -29,6 +31,7 @@ export function App() {
       </main>
       {view.value.isCharts && <Charts />}
       {isOpen.value && <Lightbox />}
+      {compared.value && <Compare />}
       <Help />
       <Notices />
     </>

@@ -1,11 +1,12 @@
 /** One image over the whole page. */
 import { useSignal, useSignalEffect } from '@preact/signals';
-import { ChevronLeft, ChevronRight, Download, Info, Scan, X } from 'lucide';
+import { ChevronLeft, ChevronRight, Columns2, Download, Info, Scan, X } from 'lucide';
 import { useEffect, useMemo, useRef } from 'preact/hooks';
 import { originalUrl, previewUrl, type Row } from '../api/images.ts';
 import { Icon } from '../app/icon.tsx';
 import { IconButton } from '../app/icon-button.tsx';
 import { Panel, togglePanel } from '../panel/side-panel.tsx';
+import { compareOpen } from '../state/compare.ts';
 import { rowAt, total } from '../state/gallery.ts';
 import { useKeys } from '../state/keys.ts';
 import { closeImage, openIndex, openNeighbour, openProblem, openRow } from '../state/open.ts';
@@ -43,6 +44,7 @@ export function Lightbox() {
       right: () => openNeighbour(1),
       panel: togglePanel,
       zoom: () => zoom.toggle(),
+      compare: compareOpen,
       close: closeImage,
     },
     { isModal: true },
@@ -80,6 +82,7 @@ function Actions({ row, zoom }: { row: Row; zoom: Zoom }) {
   const { image } = texts;
   return (
     <>
+      <IconButton icon={Columns2} label={image.compare} onClick={compareOpen} />
       <IconButton icon={Scan} label={image.zoom} aria-pressed={!zoom.isFitted} onClick={() => zoom.toggle()} />
       <a
         class="icon-button"

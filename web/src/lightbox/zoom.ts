@@ -1,5 +1,5 @@
-/** Zoom and pan: one transform, which may move several pictures at once. */
-import { signal } from '@preact/signals';
+/** Zoom and pan of a picture in its frame; several may be moved together. */
+import { type Signal, signal } from '@preact/signals';
 
 export interface Point {
   x: number;
@@ -23,10 +23,15 @@ const LARGEST = 8;
 const CLOSER = 2;
 
 export class Zoom {
-  readonly transform = signal(FITTED);
+  readonly transform: Signal<Transform>;
   #frame: Size = { width: 0, height: 0 };
   #fitted: Size = { width: 0, height: 0 };
   #actual = 1;
+
+  /** `together`: what moves one moves the other. */
+  constructor(together?: Zoom) {
+    this.transform = together?.transform ?? signal(FITTED);
+  }
 
   /** `picture` has the pixels of the original. Keeps what is seen, as far as it still can be. */
   fit(frame: Size, picture: Size): void {

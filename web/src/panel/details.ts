@@ -8,13 +8,16 @@ const kept = new Map<string, ImageJson>();
 export const detailsVersion = signal(0);
 
 /** Undefined: not read yet. */
-export function detailsOf({ id }: Row): ImageJson | undefined {
+export function detailsOf({ id }: Pick<Row, 'id'>): ImageJson | undefined {
   detailsVersion.value;
   return kept.get(id);
 }
 
 /** Rejects as `describeImage`. */
-export async function readDetails({ id, filename, provider }: Row, signal: AbortSignal): Promise<void> {
+export async function readDetails(
+  { id, filename, provider }: Pick<Row, 'id' | 'filename' | 'provider'>,
+  signal: AbortSignal,
+): Promise<void> {
   if (kept.has(id)) return;
   keep(id, await describeImage(filename, provider, signal));
 }

@@ -24,6 +24,8 @@ export interface View {
   imageProvider: string;
   /** Whether the image was asked for by its own page. */
   isAlone: boolean;
+  /** Ids of the two images that are side by side, or none. */
+  compared: readonly string[];
   /** Whether the charts are over the grid. */
   isCharts: boolean;
 }
@@ -48,6 +50,7 @@ export const EMPTY_VIEW: View = {
   image: '',
   imageProvider: '',
   isAlone: false,
+  compared: [],
   isCharts: false,
 };
 
@@ -76,6 +79,7 @@ export function parseView(path: string, search: string): View {
     image: alone === undefined ? text('image') : decoded(alone),
     imageProvider: alone === undefined ? text('in') : text('provider'),
     isAlone: alone !== undefined,
+    compared: parameters.getAll('compare').slice(0, 2),
     isCharts: parameters.has('charts'),
   };
 }
@@ -98,6 +102,7 @@ export function formatView(view: View): string {
   set('until', view.until);
   if (view.order !== 'newest') set('order', view.order);
   set('density', view.density ?? '');
+  for (const id of view.compared) set('compare', id);
   if (view.isCharts) set('charts', '1');
   set('image', view.image);
   if (view.image !== '' && view.imageProvider !== view.provider) set('in', view.imageProvider);

@@ -1,0 +1,38 @@
+/** Two images side by side: which, and the way there and back. */
+import { computed } from '@preact/signals';
+import type { Row } from '../api/images.ts';
+import { rowAt, shown, total } from './gallery.ts';
+import { openIndex } from './open.ts';
+import { changeView, stepBack, view } from './view.ts';
+
+/** Undefined: nothing is compared. */
+export const compared = computed(() => {
+  const [left, right] = view.value.compared;
+  return left === undefined || right === undefined ? undefined : { left, right };
+});
+
+export function compare(left: Row, right: Row): void {
+  changeView({ compared: [left.id, right.id] });
+}
+
+/** Compares the open image with the one behind it, or, where it is the last, before it. */
+export function compareOpen(): void {
+  const index = openIndex.value;
+  if (index === undefined) return;
+  const [left, right] = [rowAt(index), rowAt(index + 1 < total.value ? index + 1 : index - 1)];
+  if (left !== undefined && right !== undefined) compare(left, right);
+}
+
+/** Puts another image at the right: the next or the one before, as far as their places are known. */
+export function turnRight(by: number): void {
+  const { left, right } = compared.value!;
+  const place = shown.value?.rows.placeOf(right);
+  if (place === undefined) return;
+  const next = place + by;
+  const row = rowAt(rowAt(next)?.id === left ? next + by : next);
+  if (row !== undefined) changeView({ compared: [left, row.id] }, 'replace');
+}
+
+export function stopComparing(): void {
+  stepBack({ compared: [] });
+}
