@@ -88,6 +88,9 @@ describe.each(EXAMPLES)('behind $proxy.name', ({ proxy, root, below }) => {
   requires(`${proxy.name} and openssl`, proxy.available && hasOpenssl)('the example', () => {
     const token = newToken();
     const running = new AsyncDisposableStack();
+    const lines: Record<string, unknown>[] = [];
+    const note = (fields: object) => void lines.push({ ...fields });
+    const log = { debug: note, info: note, warn: note, error: note };
     let origin: string;
     let daemon: RunningDaemon;
     let client: ImageStorageClient;
@@ -98,10 +101,12 @@ describe.each(EXAMPLES)('behind $proxy.name', ({ proxy, root, below }) => {
     beforeAll(async () => {
       const port = await freePort();
       origin = `https://localhost:${port}`;
-      daemon = await runDaemon({
+      const settings = {
         IMAGE_STORAGE_AUTH_TOKENS: tokenLine('test', token, ['read', 'write']),
         IMAGE_STORAGE_PUBLIC_URL: origin,
-      });
+        IMAGE_STORAGE_HTTP_TRUSTED_PROXIES: '127.0.0.1',
+      };
+      daemon = await runDaemon(settings, { log });
       running.defer(daemon.close);
       const own = join(folder, `${proxy.name}-root`);
       mkdirSync(own);
@@ -190,6 +195,24 @@ describe.each(EXAMPLES)('behind $proxy.name', ({ proxy, root, below }) => {
       expect([refused.status, JSON.parse(refused.body.toString()).reason]).toEqual([400, 'TYPE_NOT_ALLOWED']);
     });
 
+    it('serves the page', () => expectPage(`${origin}/`));
+
+    it('opens a session of a browser, whose cookie is for TLS', async () => {
+      const session = await ask(`${origin}/session`, { ...headers, origin }, 'POST');
+      const [cookie] = session.headers['set-cookie']!;
+      expect(cookie).toMatch(/; Secure(;|$)/);
+      const shown = await ask(image.url, { cookie: cookie!.split(';', 1)[0]! });
+      expect([shown.status, shown.body.equals(small)]).toEqual([200, true]);
+    });
+
+    it('believes nobody but the proxy where a request comes from', async () => {
+      lines.length = 0;
+      await ask(image.url, { ...headers, 'x-forwarded-for': '203.0.113.9' });
+      await expect
+        .poll(() => lines.filter(({ method }) => method === 'GET image').map(({ peer }) => peer))
+        .toEqual(['127.0.0.1']);
+    });
+
     it('serves nothing but images', async () => {
       const path = new URL(image.url).pathname;
       const ways = [
@@ -199,7 +222,7 @@ describe.each(EXAMPLES)('behind $proxy.name', ({ proxy, root, below }) => {
       for (const way of ways) expect((await ask(`${origin}${way}`, headers)).status).toBe(404);
     });
 
-    it('serves images below a path, and no gRPC there', async () => {
+    it('serves page and images below a path', async () => {
       await using stack = new AsyncDisposableStack();
       const port = await freePort();
       const site = `https://localhost:${port}`;
@@ -217,6 +240,7 @@ describe.each(EXAMPLES)('behind $proxy.name', ({ proxy, root, below }) => {
       expect(url.startsWith(`${site}/art/outputs/images/`)).toBe(true);
       const part = await ask(url, { range: 'bytes=5-9' });
       expect([part.status, part.body.equals(small.subarray(5, 10))]).toEqual([206, true]);
+      await expectPage(`${site}/art/`);
       // Caddy has no site of this name.
       const foreign = await ask(url, { host: 'evil.example' });
       expect([foreign.status, foreign.body.length < 1000]).toEqual([proxy === nginx ? 403 : 200, true]);
@@ -238,6 +262,13 @@ describe.each(EXAMPLES)('behind $proxy.name', ({ proxy, root, below }) => {
     });
   });
 });
+
+async function expectPage(url: string): Promise<void> {
+  const page = await ask(url);
+  expect([page.status, page.headers['content-type']]).toEqual([200, expect.stringContaining('text/html')]);
+  const [, script] = /<script[^>]* src="([^"]+)"/.exec(page.body.toString())!;
+  expect(await ask(new URL(script!, url).href)).toMatchObject({ status: 200 });
+}
 
 /** No image, and never an end. */
 async function* endless() {
