@@ -24,6 +24,7 @@ export const texts = {
   clear: 'Clear',
   count: (matching: number, all: number) =>
     matching === all ? numbers.format(all) : `${numbers.format(matching)} of ${numbers.format(all)}`,
+  arrived: (count: number) => `${numbers.format(count)} new`,
   images: (count: number) => `${numbers.format(count)} ${count === 1 ? 'image' : 'images'}`,
   density: 'Size of the pictures',
   densities: { small: 'Small', medium: 'Medium', large: 'Large', list: 'List' },

@@ -16,6 +16,8 @@ export interface Group {
 export interface Counts {
   /** Of what matches; undefined: an older daemon, which does not count. */
   matching: number | undefined;
+  /** When the newest of these was made, in ms since 1970; 0: none. */
+  newest: number;
   /** Of all images, whatever the filters. */
   all: number;
   /** Names of the providers that were counted. */
@@ -33,6 +35,7 @@ export async function countImages(filters: Filters, grouping: Grouping, signal?:
   const { providers = [], total, groups = [], more = false } = answer;
   return {
     matching: total === undefined ? undefined : Number(total.count ?? 0),
+    newest: Date.parse(total?.newest ?? '') || 0,
     all: providers.reduce((sum, { count }) => sum + Number(count ?? 0), 0),
     providers: providers.map(({ provider }) => provider ?? ''),
     groups: groups.map(groupOf),

@@ -4,6 +4,7 @@ import { SidePanel } from '../panel/side-panel.tsx';
 import { compared } from '../state/compare.ts';
 import { isOpen } from '../state/open.ts';
 import { view } from '../state/view.ts';
+import { Arrived } from './arrived.tsx';
 import { Bar } from './bar.tsx';
 import { Chips } from './chips.tsx';
 import { Help } from './help.tsx';
@@ -24,6 +25,7 @@ export function App() {
       <ProblemLine />
       <main class="stage">
         <div class="images">
+          <Arrived />
           <Placeholder />
           <Grid />
         </div>

@@ -31,6 +31,14 @@ export function useGridFocus({ scroller, metrics, rowsOnScreen, firstSeen, show 
     before.current = selector;
   }, [selector]);
 
+  // Where images that came in have moved the one with the focus, it is another cell that has it now.
+  const rows = shown.value?.rows;
+  useLayoutEffect(() => {
+    const cell = document.activeElement;
+    const isMoved = cell instanceof HTMLElement && Number(cell.dataset.index) !== focusedIndex.value;
+    if (isMoved && scroller.current!.contains(cell)) isWanted.current = true;
+  }, [rows]);
+
   // The grid follows the image that is open, and its cell has the focus when it is closed.
   const wasOpen = useRef(isOpen.peek());
   useSignalEffect(() => {

@@ -1,8 +1,10 @@
 /** The part of the grid that is seen: its size, which rows are in it, and how it is moved. */
-import { type ReadonlySignal, useComputed, useSignal } from '@preact/signals';
+import { type ReadonlySignal, untracked, useComputed, useSignal, useSignalEffect } from '@preact/signals';
 import type { RefObject } from 'preact';
 import { useEffect, useLayoutEffect, useMemo, useRef } from 'preact/hooks';
+import { newestAsked } from '../state/focus.ts';
 import { shown, total } from '../state/gallery.ts';
+import { isAtTop } from '../state/live.ts';
 import { density } from '../state/settings.ts';
 import { noteScroll } from './fling.ts';
 import { type Metrics, metricsOf } from './metrics.ts';
@@ -10,6 +12,7 @@ import { ScrollSpace } from './scroll-space.ts';
 
 /** Rows beyond what is seen that are mounted. */
 const MOUNTED_ROWS = 2;
+const AT_TOP_PX = 8;
 
 export interface GridWindow {
   scroller: RefObject<HTMLDivElement | null>;
@@ -101,6 +104,12 @@ export function useWindow(): GridWindow {
   // Other images begin at the top; another size of cells keeps the first image that is seen where it is.
   const selector = shown.value?.selector;
   useLayoutEffect(() => moveTo(0), [selector]);
+  useSignalEffect(() => {
+    if (newestAsked.value > 0) untracked(() => begin(shown.value?.selector.order === 'oldest' ? total.value - 1 : 0));
+  });
+  useSignalEffect(() => {
+    isAtTop.value = topPx.value < AT_TOP_PX;
+  });
   const { columns, rowPx } = metrics.value;
   useLayoutEffect(() => begin(anchor.current), [columns, rowPx]);
 

@@ -5,3 +5,5 @@ import { signal } from '@preact/signals';
 export const focusedIndex = signal(-1);
 /** The place that was opened last: it keeps a thin ring. */
 export const lastOpened = signal('');
+/** Grows when somebody wants to see the newest images, wherever they are. */
+export const newestAsked = signal(0);

@@ -3,6 +3,7 @@ import { computed, effect, signal, untracked } from '@preact/signals';
 import type { CallError } from '../api/call.ts';
 import { listRows, type Row } from '../api/images.ts';
 import { type Counts, countImages } from '../api/stats.ts';
+import { focusedIndex } from './focus.ts';
 import { createLayout, type Layout } from './layout.ts';
 import { boundsOf, Rows } from './rows.ts';
 import { filtersOf, type Selector } from './url.ts';
@@ -51,8 +52,7 @@ export async function reload(): Promise<void> {
   try {
     const next = await load(asked, abort.signal);
     if (abort.signal.aborted) return;
-    shown.peek()?.rows.close();
-    shown.value = next;
+    show(next);
     rowsVersion.value += 1;
     problem.value = undefined;
   } catch (error) {
@@ -60,6 +60,15 @@ export async function reload(): Promise<void> {
   } finally {
     if (!abort.signal.aborted) isLoading.value = false;
   }
+}
+
+/** The image that the keyboard is at keeps it, wherever it stands now. */
+function show(next: Shown): void {
+  const before = shown.peek();
+  before?.rows.close();
+  const focused = before?.selector === next.selector ? before.rows.at(focusedIndex.peek()) : undefined;
+  shown.value = next;
+  if (focused !== undefined) focusedIndex.value = next.rows.placeOf(focused.id) ?? -1;
 }
 
 async function load(asked: Selector, signal: AbortSignal): Promise<Shown> {

@@ -1,0 +1,73 @@
+/** Follows the store while somebody looks: new images enter at the top by themselves; elsewhere it is said how many came. */
+import { computed, effect, signal } from '@preact/signals';
+import { CallError } from '../api/call.ts';
+import { type Counts, countImages } from '../api/stats.ts';
+import { compared } from './compare.ts';
+import { newestAsked } from './focus.ts';
+import { isLoading, problem, reload, shown } from './gallery.ts';
+import { isOpen } from './open.ts';
+import { filtersOf } from './url.ts';
+
+const EVERY_MS = 3000;
+
+/** How many came since what is shown was counted. */
+export const arrived = signal(0);
+/** Told by the grid. */
+export const isAtTop = signal(true);
+
+/** Of what matches, when it was last asked for. */
+let seen = { count: 0, newest: 0 };
+
+/** Nothing that somebody looks at moves by itself. */
+const entersByItself = computed(
+  () => isAtTop.value && !isOpen.value && !compared.value && shown.value?.selector.order === 'newest',
+);
+
+/** Begins to ask every 3 s while the page is visible. */
+export function startLive(): void {
+  effect(() => {
+    if (shown.value !== undefined) seen = seenIn(shown.value.counts);
+    arrived.value = 0;
+  });
+  effect(() => {
+    if (arrived.value > 0 && entersByItself.value) void reload();
+  });
+  document.addEventListener('visibilitychange', () => void look());
+  const lookAgain = () => setTimeout(() => void look().finally(lookAgain), EVERY_MS);
+  lookAgain();
+}
+
+/** Shows what came, where it is. */
+export async function showArrived(): Promise<void> {
+  await reload();
+  newestAsked.value += 1;
+}
+
+/** What this page itself saves, deletes or brings back is no news. */
+export function expectChange(count: number): void {
+  seen = { ...seen, count: seen.count + count };
+}
+
+async function look(): Promise<void> {
+  if (document.hidden || isLoading.peek()) return;
+  const before = shown.peek();
+  if (before === undefined) {
+    if (problem.peek()?.isOffline) await reload();
+    return;
+  }
+  try {
+    const counts = await countImages(filtersOf(before.selector), {});
+    if (shown.peek() !== before) return;
+    if (problem.peek()?.isOffline) problem.value = undefined;
+    const now = seenIn(counts);
+    // As many may have gone as came: then the newest tells of one.
+    arrived.value += Math.max(now.count - seen.count, now.newest > seen.newest ? 1 : 0);
+    seen = now;
+  } catch (error) {
+    if (error instanceof CallError && (error.isOffline || error.isLocked)) problem.value = error;
+  }
+}
+
+function seenIn({ matching = 0, newest }: Counts): typeof seen {
+  return { count: matching, newest };
+}
