@@ -142,9 +142,29 @@ requires('Chromium', hasBrowser)('the gallery', () => {
     await page.getByText(`2 of ${COUNT}`).waitFor();
     await page.goto(page.url());
     await page.getByText(`2 of ${COUNT}`).waitFor();
-    expect(await page.getByRole('searchbox').inputValue()).toBe('number model:sdxl before:2026-01-05');
-    await page.getByRole('searchbox').fill('zebra');
+    expect(await page.getByRole('combobox').inputValue()).toBe('number model:sdxl before:2026-01-05');
+    await page.getByRole('combobox').fill('zebra');
     await page.getByRole('button', { name: 'Show all' }).click();
+    await page.locator('[data-index="0"]').waitFor();
+    expect(complaints).toEqual([]);
+  });
+
+  it('completes names to filters, which are taken away again', async () => {
+    await using watched = await open();
+    const { page, complaints } = watched;
+    await page.keyboard.press('/');
+    await page.keyboard.type('number model:s');
+    await page.locator('#completion-0', { hasText: 'sdxl' }).waitFor();
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('Enter');
+    await page.getByText(`29 of ${COUNT}`).waitFor();
+    expect(await page.getByRole('combobox').inputValue()).toBe('number');
+    await page.getByRole('button', { name: 'Remove the filter model sdxl' }).click();
+    await page.getByText(`59 of ${COUNT}`).waitFor();
+    await page.getByRole('combobox').fill('');
+    await page.getByRole('option', { name: 'Pinned' }).click();
+    await page.getByText('None of').waitFor();
+    await page.goBack();
     await page.locator('[data-index="0"]').waitFor();
     expect(complaints).toEqual([]);
   });
@@ -183,7 +203,7 @@ requires('Chromium', hasBrowser)('the gallery', () => {
     await page.getByText('No images yet').waitFor();
     expect(complaints).toEqual([]);
     await page.route('**/Stats', (route) => route.abort());
-    await page.getByRole('searchbox').fill('fox');
+    await page.getByRole('combobox').fill('fox');
     await page.getByRole('alert').getByText('does not answer').waitFor();
     await page.unroute('**/Stats');
     await page.getByRole('button', { name: 'Retry' }).click();

@@ -1,6 +1,7 @@
-/** Addresses, sizes and zoom: what of the page is arithmetic. */
+/** Addresses, tokens of a query, sizes: what of the page is arithmetic. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { quoted, replaceToken, tokenAt, withoutUnfinished } from '../../web/src/app/search-token.ts';
 import { metricsOf } from '../../web/src/grid/metrics.ts';
 import { ScrollSpace } from '../../web/src/grid/scroll-space.ts';
 import { EMPTY_VIEW, filtersOf, formatView, parseView, type View } from '../../web/src/state/url.ts';
@@ -102,5 +103,35 @@ describe('the scrolled space', () => {
     expect(space.topPx).toBeCloseTo(30_000_120);
     space.scrolledTo(barPx + 20);
     expect(space.topPx).toBeCloseTo(30_000_020);
+  });
+});
+
+describe('what is typed', () => {
+  it.each([
+    ['fox model:fl', 'model', 'fl', 'fox'],
+    ['fox model:"stable dif', 'model', 'stable dif', 'fox'],
+    ['tag:', 'tag', '', ''],
+    ['red fo', undefined, 'fo', 'red'],
+    ['lora:ink fox', undefined, 'fox', 'lora:ink'],
+  ])('%s is completed at its end', (text, field, beginning, rest) => {
+    const token = tokenAt(text, text.length)!;
+    expect([token.field, token.beginning]).toEqual([field, beginning]);
+    expect(replaceToken(text, token, '')).toBe(rest);
+  });
+
+  it.each(['', 'fox ', '-fox', '"a red', 'seed:42', '(masterpiece:1.2)'])('%s is completed to nothing', (text) => {
+    expect(tokenAt(text, text.length)).toBeUndefined();
+  });
+
+  it('is completed where the caret is', () => {
+    const text = 'fo lora:in snow';
+    expect(replaceToken(text, tokenAt(text, 10)!, `lora:${quoted('ink wash')}`)).toBe('fo lora:"ink wash" snow');
+  });
+
+  it('is not searched for before it has a value', () => {
+    const typed = ['fox model:', 'fox model:"f', 'model:', 'fox tag:kee', 'fox category:"still l'];
+    expect(typed.map(withoutUnfinished)).toEqual(['fox', 'fox', '', 'fox', 'fox']);
+    const whole = ['fox', 'model:fl', 'tag:"my cat"', 'a:b'];
+    expect(whole.map(withoutUnfinished)).toEqual(whole);
   });
 });
