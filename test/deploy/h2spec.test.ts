@@ -9,13 +9,13 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Certificate, createCa, createCertificate } from '../access/certificates.ts';
-import { goTool } from '../support/go-tools.ts';
+import { goToolOf } from '../support/go-tools.ts';
 import { requires } from '../support/requires.ts';
 import { type RunningDaemon, runDaemon } from '../support/running-daemon.ts';
 import { full } from '../support/scale.ts';
 
 const run = promisify(execFile);
-const h2spec = goTool('h2spec', 'github.com/summerwind/h2spec/cmd/h2spec', 'v2.2.1+incompatible');
+const h2spec = goToolOf('test/deploy/h2spec', 'github.com/summerwind/h2spec/cmd/h2spec');
 const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
 const CASES = 145;
 /** How long an answer may take; some cases wait for one that never comes. */

@@ -1,6 +1,7 @@
 /** Programs that Go builds from a pinned version on first use, kept below node_modules. */
 import { execFile, spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { builtOnce, cached } from './built-once.ts';
@@ -14,16 +15,29 @@ export interface GoTool {
   build(): Promise<string>;
 }
 
-/** `path` is the package of the program; a module without a go.mod has `+incompatible` behind its version. */
+/** `path` is the package of the program. */
 export function goTool(name: string, path: string, version: string): GoTool {
-  const folderName = `${name}-${version}`;
-  const program = basename(path);
-  const install = async (folder: string) => {
+  return toolOf(`${name}-${version}`, path, async (folder) => {
     await run('go', ['install', `${path}@${version}`], { env: { ...process.env, GOBIN: folder } });
-  };
+  });
+}
+
+/** For a program whose own module does not pin what it is built from: the module in that folder of the project does. */
+export function goToolOf(moduleFolder: string, path: string): GoTool {
+  const pinned = createHash('sha256')
+    .update(readFileSync(join(moduleFolder, 'go.sum')))
+    .digest('hex')
+    .slice(0, 12);
+  return toolOf(`${basename(path)}-${pinned}`, path, async (folder) => {
+    await run('go', ['build', '-o', `${folder}/`, path], { cwd: moduleFolder });
+  });
+}
+
+function toolOf(name: string, path: string, build: (folder: string) => Promise<void>): GoTool {
+  const program = basename(path);
   return {
-    available: existsSync(join(cached(folderName), program)) || hasGo(),
-    build: async () => join(await builtOnce(folderName, install), program),
+    available: existsSync(join(cached(name), program)) || hasGo(),
+    build: async () => join(await builtOnce(name, build), program),
   };
 }
 
