@@ -1,7 +1,9 @@
 /** What somebody sees and does in the gallery, in a real browser on a real daemon. */
+
+import { text } from 'node:stream/consumers';
 import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import { saveAt } from '../support/grpc.ts';
+import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
+import { saveAt, storageAt } from '../support/grpc.ts';
 import { pngOf } from '../support/images.ts';
 import { requires } from '../support/requires.ts';
 import { type RunningDaemon, runDaemon } from '../support/running-daemon.ts';
@@ -12,6 +14,8 @@ const HOSTILE = '<img src=x onerror="document.title=1"><b>bold</b> & {{braces}}'
 const SEED = '18446744073709551615';
 const FIRST_DAY = Date.UTC(2026, 0, 1) / 1000;
 const DAY_SECONDS = 24 * 60 * 60;
+
+const deleteAt = (address: string, filename: string) => storageAt(address).delete({ filenames: [filename] });
 
 requires('Chromium', hasBrowser)('the gallery', () => {
   let daemon: RunningDaemon;
@@ -59,7 +63,7 @@ requires('Chromium', hasBrowser)('the gallery', () => {
     await page.locator('[data-index="0"]').click();
     await page.keyboard.press('i');
     expect(await page.locator('.panel .mono').first().textContent()).toBe(HOSTILE);
-    expect(await page.title()).toBe('ImageStorage');
+    expect(await page.title()).toContain(HOSTILE);
     expect(await page.locator('.facts').textContent()).toContain(SEED);
     expect(complaints).toEqual([]);
   });
@@ -166,6 +170,36 @@ requires('Chromium', hasBrowser)('the gallery', () => {
     await page.getByText('None of').waitFor();
     await page.goBack();
     await page.locator('[data-index="0"]').waitFor();
+    expect(complaints).toEqual([]);
+  });
+
+  it('saves the workflow as it was written, and shows all of an image as JSON', async () => {
+    const workflow = `{"nodes":[{"seed":${SEED}}]}`;
+    const metadata = { model: 'comfy', tags: ['keeper'], parametersJson: `{"workflow":${workflow}}` };
+    const { filename } = await saveAt(daemon.address, pngOf({ width: 8, height: 8, seed: 99 }), { metadata });
+    onTestFinished(async () => void (await deleteAt(daemon.address, filename)));
+    await using watched = await open(`/i/${filename}`);
+    const { page, complaints } = watched;
+    await page.keyboard.press('i');
+    const downloading = page.waitForEvent('download');
+    await page.getByRole('button', { name: 'Download', exact: true }).click();
+    const download = await downloading;
+    expect(download.suggestedFilename()).toBe(`${filename}.workflow.json`);
+    expect(await text(await download.createReadStream())).toBe(workflow);
+    await page.getByText('Raw JSON').click();
+    expect(JSON.parse((await page.locator('.panel-json pre').textContent())!)).toMatchObject({ filename });
+    await page.getByRole('button', { name: 'keeper' }).click();
+    await page.getByText(`1 of ${COUNT + 1}`).waitFor();
+    expect(complaints).toEqual([]);
+  });
+
+  it('tells what there is where nothing matches', async () => {
+    await using watched = await open('/?q=fox model:fluks');
+    const { page, complaints } = watched;
+    await page.getByText('None of').waitFor();
+    await page.getByRole('button', { name: 'flux' }).click();
+    await page.getByText(`30 of ${COUNT}`).waitFor();
+    expect(await page.getByRole('combobox').inputValue()).toBe('fox');
     expect(complaints).toEqual([]);
   });
 

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { quoted, replaceToken, tokenAt, withoutUnfinished } from '../../web/src/app/search-token.ts';
 import { metricsOf } from '../../web/src/grid/metrics.ts';
 import { ScrollSpace } from '../../web/src/grid/scroll-space.ts';
+import { fieldText, indented } from '../../web/src/panel/json-text.ts';
 import { EMPTY_VIEW, filtersOf, formatView, parseView, type View } from '../../web/src/state/url.ts';
 
 describe('a view', () => {
@@ -133,5 +134,32 @@ describe('what is typed', () => {
     expect(typed.map(withoutUnfinished)).toEqual(['fox', 'fox', '', 'fox', 'fox']);
     const whole = ['fox', 'model:fl', 'tag:"my cat"', 'a:b'];
     expect(whole.map(withoutUnfinished)).toEqual(whole);
+  });
+});
+
+describe('JSON as text', () => {
+  it('has a line for each value, and every value as it was written', () => {
+    fc.assert(
+      fc.property(fc.json({ maxDepth: 4 }), (json) => {
+        expect(JSON.parse(indented(json))).toEqual(JSON.parse(json));
+      }),
+    );
+    expect(indented('{"seed":18446744073709551615,"a":[1,{}],"b":" {,"}')).toBe(
+      '{\n  "seed": 18446744073709551615,\n  "a": [\n    1,\n    {}\n  ],\n  "b": " {,"\n}',
+    );
+  });
+
+  it('gives each of its fields', () => {
+    const values = fc.dictionary(fc.string(), fc.jsonValue({ maxDepth: 3 }), { minKeys: 1, noNullPrototype: true });
+    fc.assert(
+      fc.property(values, fc.nat(2), (object, space) => {
+        const json = JSON.stringify(object, undefined, space);
+        for (const [name, value] of Object.entries(object)) {
+          expect(JSON.parse(fieldText(json, name)!)).toEqual(JSON.parse(JSON.stringify(value)));
+        }
+      }),
+    );
+    expect(fieldText('{"a":{"workflow":1},"b":"workflow","c":["workflow"]}', 'workflow')).toBeUndefined();
+    expect(fieldText('', 'workflow')).toBeUndefined();
   });
 });

@@ -8,6 +8,7 @@ import { startLive } from './state/live.ts';
 import { startOpen } from './state/open.ts';
 import { startSession } from './state/session.ts';
 import { startSettings } from './state/settings.ts';
+import { startTitle } from './state/title.ts';
 
 const IDLE_MS = 1500;
 
@@ -17,5 +18,6 @@ render(<App />, document.getElementById('app')!);
 await startSession();
 startGallery();
 startOpen();
+startTitle();
 startLive();
 setTimeout(Lightbox.preload, IDLE_MS);

@@ -61,6 +61,19 @@ function parametersOf({ filters, oldestFirst, limit, pageToken }: PageAsked): UR
   return parameters;
 }
 
+export interface Hint {
+  /** `model`, `category` or `tag`. */
+  field: string;
+  values: readonly string[];
+}
+
+/** What there is instead of what no image has. Rejects as `getJson`. */
+export async function listHints(filters: Filters, signal?: AbortSignal): Promise<Hint[]> {
+  const parameters = new URLSearchParams([...filters.map(([name, value]) => [name, value]), ['hints', 'true']]);
+  const { hints = [] } = await getJson<ListJson>('images', parameters, signal);
+  return hints.map(({ field = '', values = [] }) => ({ field, values }));
+}
+
 /** Rejects as `getJson`. */
 export function describeImage(filename: string, provider: string, signal?: AbortSignal): Promise<ImageJson> {
   const parameters = new URLSearchParams(provider === '' ? {} : { provider });

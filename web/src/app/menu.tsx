@@ -6,6 +6,7 @@ import { lock, session } from '../state/session.ts';
 import { changeSettings, isBlurred, settings, type Theme } from '../state/settings.ts';
 import { changeView, view } from '../state/view.ts';
 import { texts } from '../texts.ts';
+import { DensityChoice } from './density-choice.tsx';
 import { isHelpOpen } from './help.tsx';
 import { IconButton } from './icon-button.tsx';
 
@@ -57,6 +58,11 @@ export function Menu() {
     <>
       <IconButton icon={EllipsisVertical} label={texts.menu} popovertarget="menu" />
       <div id="menu" popover="auto" class="menu" onToggle={(event) => (isShown.value = event.newState === 'open')}>
+        {isShown.value && (
+          <div class="menu-group menu-density">
+            <DensityChoice name="menu-density" />
+          </div>
+        )}
         {isShown.value &&
           entries().map((group, at) => (
             <div class="menu-group" key={at}>

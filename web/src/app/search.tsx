@@ -21,8 +21,11 @@ export function Search() {
   const active = useSignal(-1);
   const isExpanded = options.value.length > 0;
 
+  /** What the field has made of the view: no reason to change what is typed. */
+  const own = useRef<string>(undefined);
   const search = (query: string, step: 'push' | 'replace') => {
     clearTimeout(timer.current);
+    own.current = query;
     if (query !== view.value.query) changeView({ query }, step);
   };
   const close = () => {
@@ -50,15 +53,18 @@ export function Search() {
   const choose = ({ change, term = '' }: Option) => {
     const text = input.current!.value;
     const query = token.current === undefined ? text : replaceToken(text, token.current, term);
+    clearTimeout(timer.current);
     input.current!.value = query;
+    own.current = query.trim();
     close();
-    changeView({ ...change, query: query.trim() });
+    changeView({ ...change, query: own.current });
   };
 
-  // What is typed stays as it is typed; any other change of the view is shown.
   useSignalEffect(() => {
     const { query } = view.value;
-    if (withoutUnfinished(input.current!.value) !== query) input.current!.value = query;
+    if (query === own.current) return;
+    own.current = query;
+    input.current!.value = query;
   });
   useKeys({
     search: () => {

@@ -1,7 +1,11 @@
 /** What stands in place of the images where there are none to show, or in a line above them where they are old. */
+import { useSignal } from '@preact/signals';
+import { useEffect } from 'preact/hooks';
 import type { CallError } from '../api/call.ts';
+import { type Hint, listHints } from '../api/images.ts';
 import { isLoading, problem, reload, shown, total } from '../state/gallery.ts';
-import { clearFilters } from '../state/view.ts';
+import { filtersOf } from '../state/url.ts';
+import { changeView, clearFilters, selector } from '../state/view.ts';
 import { texts } from '../texts.ts';
 import { CopyButton } from './copy-button.tsx';
 import { Unlock } from './unlock.tsx';
@@ -11,7 +15,8 @@ export function Placeholder() {
   if (total.value > 0) return null;
   if (problem.value !== undefined) return <Problem />;
   const counts = shown.value?.counts;
-  if (counts === undefined || isLoading.value) return null;
+  if (counts === undefined) return <Skeleton />;
+  if (isLoading.value) return null;
   return counts.all === 0 ? <Empty /> : <NoMatch all={counts.all} />;
 }
 
@@ -62,13 +67,50 @@ function Empty() {
   );
 }
 
+/** What there is instead, where a model, a category or a tag is none. */
 function NoMatch({ all }: { all: number }) {
+  const hints = useSignal<Hint[]>([]);
+  useEffect(() => {
+    const abort = new AbortController();
+    // It only adds to what is said.
+    const asked = listHints(filtersOf(selector.peek()), abort.signal);
+    asked.then((found) => (hints.value = found)).catch(() => undefined);
+    return () => abort.abort();
+  }, [selector.value]);
   return (
     <div class="placeholder">
       <p>{texts.noMatch(all)}</p>
+      {hints.value.map(({ field, values }) => (
+        <p key={field} class="hints">
+          {texts.insteadOf(field)}
+          {values.map((value) => (
+            <button key={value} type="button" class="link" onClick={() => takeHint(field, value)}>
+              {value}
+            </button>
+          ))}
+        </p>
+      ))}
       <button type="button" onClick={clearFilters}>
         {texts.showAll}
       </button>
+    </div>
+  );
+}
+
+function takeHint(field: string, value: string): void {
+  const { query } = selector.peek();
+  const terms = new RegExp(`(?<=^|\\s)${field}:(?:"[^"]*"|\\S+)`, 'gi');
+  const change = field === 'tag' ? { tags: [value] } : { [field]: value };
+  changeView({ ...change, query: query.replace(terms, '').replace(/\s+/g, ' ').trim() });
+}
+
+/** Where the images will be, once it takes longer than a moment. */
+function Skeleton() {
+  return (
+    <div class="skeleton" aria-hidden="true">
+      {Array.from({ length: 60 }, (_, at) => (
+        <span key={at} />
+      ))}
     </div>
   );
 }

@@ -4,12 +4,16 @@ import type { ComponentChildren } from 'preact';
 import { useEffect } from 'preact/hooks';
 import type { ImageJson } from '../api/contract.ts';
 import type { Row } from '../api/images.ts';
+import { urlOf } from '../api/root.ts';
 import { CopyButton } from '../app/copy-button.tsx';
 import { IconButton } from '../app/icon-button.tsx';
+import { quoted } from '../app/search-token.ts';
 import { changeSettings } from '../state/settings.ts';
+import { EMPTY_VIEW, formatView, type View } from '../state/url.ts';
 import { changeView } from '../state/view.ts';
 import { texts } from '../texts.ts';
 import { detailsOf, readDetails } from './details.ts';
+import { JsonText, Workflow } from './json.tsx';
 
 export function Panel({ row }: { row: Row | undefined }) {
   useEffect(() => {
@@ -25,7 +29,11 @@ export function Panel({ row }: { row: Row | undefined }) {
         <h2>{texts.panel.title}</h2>
         <IconButton icon={X} label={texts.close} onClick={() => changeSettings({ isPanelOpen: false })} />
       </header>
-      {row === undefined ? <p class="secondary">{texts.panel.nothing}</p> : <Known row={row} image={detailsOf(row)} />}
+      {row === undefined ? (
+        <p class="secondary">{texts.panel.nothing}</p>
+      ) : (
+        <Known key={row.id} row={row} image={detailsOf(row)} />
+      )}
     </aside>
   );
 }
@@ -33,48 +41,52 @@ export function Panel({ row }: { row: Row | undefined }) {
 function Known({ row, image }: { row: Row; image: ImageJson | undefined }) {
   const { panel } = texts;
   const { generation: made = {}, metadata = {} } = image ?? {};
-  const facts: [name: string, value: string | undefined][] = [
-    [panel.seed, made.seed || row.seed],
-    [panel.steps, made.steps?.toString()],
-    [panel.cfg, made.cfg?.toString()],
-    [panel.sampler, made.sampler],
-    [panel.scheduler, made.scheduler],
-    [panel.loras, made.loras?.join(', ')],
-    [panel.size, `${texts.pixels(row.width, row.height)}, ${texts.bytes(row.sizeBytes)}`],
-    [panel.time, texts.moment(row.timestamp)],
-    [panel.file, row.filename],
-  ];
+  const parameters = metadata.parametersJson ?? '';
+  const seed = made.seed || row.seed;
   return (
     <>
-      <Text name={panel.prompt} text={metadata.prompt ?? row.prompt} />
-      <Text name={panel.negative} text={made.negativePrompt ?? ''} />
+      <Prompt name={panel.prompt} text={metadata.prompt ?? row.prompt} />
+      <Prompt name={panel.negative} text={made.negativePrompt ?? ''} />
       <dl class="facts">
-        {row.model !== '' && (
-          <Fact name={panel.model} copied={row.model}>
-            <button
-              type="button"
-              class="link"
-              onClick={() => changeView({ model: row.model, image: '', isAlone: false })}
-            >
-              {row.model}
-            </button>
-          </Fact>
+        <Fact name={panel.model} value={row.model} change={{ model: row.model }} />
+        <Fact name={panel.seed} value={seed} change={{ query: `seed:${seed}` }} />
+        <Fact name={panel.steps} value={made.steps?.toString()} />
+        <Fact name={panel.cfg} value={made.cfg?.toString()} />
+        <Fact name={panel.sampler} value={made.sampler} />
+        <Fact name={panel.scheduler} value={made.scheduler} />
+        {made.loras?.map((lora) => (
+          <Fact key={lora} name={panel.lora} value={lora} change={{ query: `lora:${quoted(lora)}` }} />
+        ))}
+        <Fact name={panel.category} value={row.category} change={{ category: row.category }} />
+        {row.tags.length > 0 && (
+          <Line name={panel.tags}>
+            {row.tags.map((tag) => (
+              <Filter key={tag} text={tag} change={{ tags: [tag] }} />
+            ))}
+          </Line>
         )}
-        {facts.map(
-          ([name, value]) =>
-            value && (
-              <Fact key={name} name={name} copied={value}>
-                {value}
-              </Fact>
-            ),
-        )}
+        <Fact name={panel.size} value={texts.pixels(row.width, row.height)} />
+        <Fact name={panel.bytes} value={texts.bytes(row.sizeBytes)} />
+        <Fact name={panel.time} value={texts.moment(row.timestamp)} />
+        <Fact name={panel.provider} value={row.provider} />
+        <Fact name={panel.file} value={row.filename} />
+        <Fact name={panel.path} value={image?.path} />
+        <Line name={panel.link} copied={pageOf(row)}>
+          {panel.pageOf}
+        </Line>
       </dl>
-      <Parameters text={metadata.parametersJson ?? ''} />
+      <Workflow parameters={parameters} filename={row.filename} />
+      <JsonText name={panel.parameters} text={parameters} />
+      <JsonText name={panel.raw} text={image === undefined ? '' : JSON.stringify(image)} />
     </>
   );
 }
 
-function Text({ name, text }: { name: string; text: string }) {
+function pageOf({ filename: image, provider: imageProvider }: Row): string {
+  return urlOf(formatView({ ...EMPTY_VIEW, image, imageProvider, isAlone: true }));
+}
+
+function Prompt({ name, text }: { name: string; text: string }) {
   if (text === '') return null;
   return (
     <section class="panel-text">
@@ -87,32 +99,45 @@ function Text({ name, text }: { name: string; text: string }) {
   );
 }
 
-function Fact({ name, copied, children }: { name: string; copied: string; children: ComponentChildren }) {
+interface FactProps {
+  name: string;
+  value: string | undefined;
+  /** What shows all images that have the same. */
+  change?: Partial<View>;
+}
+
+function Fact({ name, value, change }: FactProps) {
+  if (!value) return null;
+  return (
+    <Line name={name} copied={value}>
+      {change === undefined ? value : <Filter text={value} change={change} />}
+    </Line>
+  );
+}
+
+function Filter({ text, change }: { text: string; change: Partial<View> }) {
+  const onClick = () => changeView({ ...change, image: '', imageProvider: '', isAlone: false });
+  return (
+    <button type="button" class="link" title={texts.panel.allLike(text)} onClick={onClick}>
+      {text}
+    </button>
+  );
+}
+
+interface LineProps {
+  name: string;
+  copied?: string;
+  children: ComponentChildren;
+}
+
+function Line({ name, copied, children }: LineProps) {
   return (
     <div>
       <dt>{name}</dt>
       <dd>
         <span>{children}</span>
-        <CopyButton text={copied} label={texts.panel.copyOf(name)} />
+        {copied !== undefined && <CopyButton text={copied} label={texts.panel.copyOf(name)} />}
       </dd>
     </div>
   );
-}
-
-function Parameters({ text }: { text: string }) {
-  if (text === '') return null;
-  return (
-    <details class="panel-text">
-      <summary>{texts.panel.parameters}</summary>
-      <CopyButton text={text} label={texts.panel.copyOf(texts.panel.parameters)} />
-      <pre class="mono">{indented(text)}</pre>
-    </details>
-  );
-}
-
-/** Numbers stay as they are written: a seed of 64 bits would be rounded by JSON.parse. */
-function indented(json: string): string {
-  return json.length > 200_000
-    ? json
-    : json.replace(/("(?:[^"\\]|\\.)*")|([{[,])/g, (all, text) => (text ? all : `${all}\n`));
 }

@@ -104,8 +104,16 @@ function layoutOf({ groups, matching }: Counts, { order }: Selector, read: numbe
   return createLayout(order === 'oldest' ? groups.toReversed() : groups);
 }
 
-/** Begins to follow the selector. */
+const RETRY_MS = 5_000;
+
+/** Begins to follow the selector, and to ask again where no answer came. */
 export function startGallery(): void {
+  effect(() => {
+    const { isOffline = false, retryAfterMs = isOffline ? RETRY_MS : undefined } = problem.value ?? {};
+    if (retryAfterMs === undefined) return;
+    const timer = setTimeout(() => void reload(), retryAfterMs);
+    return () => clearTimeout(timer);
+  });
   effect(() => {
     selector.value;
     untracked(() => void reload());
