@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { turnOf } from '../storage/async/fair-turn.ts';
+import type { Caller } from '../storage/domain/caller.ts';
 import type { Logger } from '../storage/domain/logger.ts';
 import type { Connection, Connections } from './connections.ts';
 import { watchCrumbs } from './crumbs.ts';
@@ -119,12 +120,26 @@ function endPipeline(socket: Socket): void {
 }
 
 /** A request that was answered before it was read would keep its connection, and whoever sends it, for ever. */
-function endUnread({ request }: Exchange, { socket }: Connection): void {
+function endUnread({ request }: Exchange, { socket, caller }: Connection): void {
   if (request.complete || socket.destroyed) return;
   socket.end();
-  // What it still sends is read and dropped: a reset would take the answer from it.
-  request.resume();
+  dropRest(request, caller);
   setTimeout(() => socket.destroy(), FAREWELL_MS).unref();
+}
+
+/**
+ * Reads and drops what a client still sends: a reset would take the answer from it. By an event, since `resume` alone does
+ * nothing while whoever read it lets go of it.
+ */
+function dropRest(request: IncomingMessage, caller: Caller): void {
+  request
+    .on('data', () => {
+      const turn = turnOf(caller);
+      if (turn === undefined) return;
+      request.pause();
+      turn.then(() => request.resume());
+    })
+    .resume();
 }
 
 function refuse(socket: Duplex, code = ''): void {

@@ -8,6 +8,7 @@ import {
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2';
+import { closeAnswered } from '../rpc/close-when-answered.ts';
 import { turnOf } from '../storage/async/fair-turn.ts';
 import type { Caller } from '../storage/domain/caller.ts';
 import type { Logger } from '../storage/domain/logger.ts';
@@ -103,7 +104,19 @@ function serveStream(
     return;
   }
   if (onStream?.(stream, headers, caller)) return;
+  closeBehindAnswer(stream);
   onRequest(new Http2ServerRequest(stream, headers, {}, rawHeaders), new Http2ServerResponse(stream), caller);
+}
+
+/**
+ * A client that has its answer may still send; the stream would stay open until it ends, and a browser looks at no answer
+ * before that.
+ */
+function closeBehindAnswer(stream: ServerHttp2Stream): void {
+  // Not when the response has finished, which says so only once the stream is closed.
+  stream.once('finish', () => {
+    if (!stream.destroyed && !stream.endAfterHeaders && !stream.readableEnded) closeAnswered(stream);
+  });
 }
 
 function closeIfSilent(session: ServerHttp2Session, prefaceMs: number): void {

@@ -1,5 +1,4 @@
 /** Reads a Save from a form: fields first, then the file, whose bytes are handed on as they come. */
-import { once } from 'node:events';
 import type { Readable } from 'node:stream';
 import { Busboy, type BusboyFileStream, type BusboyInstance } from '@fastify/busboy';
 import { cancelled } from '../rpc/call.ts';
@@ -52,6 +51,9 @@ export class MultipartSave implements IncomingSave {
   #next: NodeJS.Timeout | undefined;
   #stream: Readable | undefined;
   #hasFailed = false;
+  /** Whether nobody reads the file any more. */
+  #isOver = false;
+  #wake = (): void => undefined;
 
   /** Throws FIELD_INVALID for a content type without a boundary. */
   constructor(request: HttpRequest, options: MultipartOptions) {
@@ -89,11 +91,14 @@ export class MultipartSave implements IncomingSave {
   stopTimers(): void {
     clearTimeout(this.#wholeSave);
     clearTimeout(this.#next);
+    this.#isOver = true;
+    this.#wake();
   }
 
   #listen(): void {
     const tooMany = () => this.#fail(invalidField(FILE, `a form has one file, and at most ${MAX_FIELDS} fields`));
     this.#parser
+      .on('drain', () => this.#wake())
       .on('field', (name: string | undefined, text: string, _isNameCut: boolean, isCut: boolean) =>
         this.#take(name, text, isCut),
       )
@@ -119,23 +124,32 @@ export class MultipartSave implements IncomingSave {
   }
 
   async #read(request: HttpRequest): Promise<void> {
-    const { arrived, caller, maxFieldBytes, stop } = this.#options;
+    const { arrived, caller, maxFieldBytes } = this.#options;
     // The connection stays open for the answer.
     for await (const piece of request.iterator({ destroyOnReturn: false })) {
       arrived.bytes += piece.length;
       if (this.#stream === undefined && arrived.bytes > maxFieldBytes + 2 * FRAMING_BYTES) throw tooLarge();
       for (let at = 0; at < piece.length; at += SLICE_BYTES) {
         await turnOf(caller);
-        if (this.#hasFailed) return;
+        // What is left is for others to read and drop.
+        if (this.#hasFailed || this.#isOver) return;
         const isTaken = this.#parser.write(piece.subarray(at, at + SLICE_BYTES));
-        if (!isTaken) await once(this.#parser, 'drain', { signal: stop.signal });
+        if (!isTaken) await this.#goOn();
       }
     }
     this.#parser.end();
   }
 
+  /** Resolves when the parser takes more, or nothing is to be read any more. */
+  #goOn(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#wake = resolve;
+    return promise;
+  }
+
   #fail(error: StorageError): void {
     this.#hasFailed = true;
+    this.#wake();
     this.#file.reject(error);
     this.#end.reject(error);
     this.#stream?.destroy(error);

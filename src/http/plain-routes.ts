@@ -1,6 +1,5 @@
 /** Serves the routes of plain HTTP: finds one by method and path, asks who may, and answers what fails as JSON. */
 import { type CallNotes, cancelled, startCall } from '../rpc/call.ts';
-import { closeAnswered } from '../rpc/close-when-answered.ts';
 import { statusOf } from '../rpc/status.ts';
 import type { Caller } from '../storage/domain/caller.ts';
 import type { Logger } from '../storage/domain/logger.ts';
@@ -91,7 +90,6 @@ function serve(route: PlainRoute, target: Target, arrival: Arrival): void {
     ended.abort(cancelled(undefined));
     count?.(response.headersSent ? response.statusCode : CLIENT_LEFT, performance.now() - began);
   });
-  if ('stream' in request) closeWhenAnswered(request, response);
   const method = `${target.method} ${route.name}`;
   const origin = { caller, requestId: request.headers['x-request-id'] };
   const call = startCall({ ...logging, method, origin, signal, statusOf });
@@ -110,11 +108,4 @@ function fail(response: HttpResponse, problem: () => Parameters<typeof sendProbl
   const told = problem();
   if (!response.headersSent) sendProblem(response, told);
   else cut(response);
-}
-
-/** A client that has its answer may still send; the stream would stay open until it ends. */
-function closeWhenAnswered({ stream }: Extract<HttpRequest, { stream: unknown }>, response: HttpResponse): void {
-  response.once('finish', () => {
-    if (!stream.destroyed && !stream.endAfterHeaders && !stream.readableEnded) closeAnswered(stream);
-  });
 }

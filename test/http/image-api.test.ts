@@ -1,6 +1,10 @@
 /** The JSON routes: a form saves, and images are listed, described and deleted. */
 
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { connect as connectHttp2, constants } from 'node:http2';
+import { connect as connectSocket } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { storageAt } from '../support/grpc.ts';
@@ -193,6 +197,68 @@ describe('POST /images', () => {
     socket.destroy();
     expect((await post(formOf({}))).status).toBe(201);
     expect(await count()).toBe(before + 1);
+  });
+});
+
+/** As a page drops files here: one request each, with a key of its own; a refusal must reach it while it still sends. */
+describe('a page that uploads', () => {
+  const fieldsOf = (name: string) => `--b\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n`;
+  const fileHead = '--b\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n';
+  const refused = `${fieldsOf('promt')}x\r\n${fileHead}`;
+
+  it('is told which file is bad, and keeps the others', async () => {
+    const before = await count();
+    const files = [small, Buffer.from('no image'), pngOf({ width: 4, height: 4 }), small.subarray(0, 100)];
+    const outcomes = [];
+    for (const file of files) {
+      const headers = { 'Idempotency-Key': crypto.randomUUID(), 'Sec-Fetch-Site': 'same-origin' };
+      const { status, json } = await post(formOf({ prompt: 'dropped', size: `${file.length}` }, file), headers);
+      outcomes.push([status, json.reason]);
+    }
+    expect(outcomes).toEqual([
+      [201, undefined],
+      [400, 'TYPE_NOT_ALLOWED'],
+      [201, undefined],
+      [400, 'IMAGE_TRUNCATED'],
+    ]);
+    expect(await count()).toBe(before + 2);
+  });
+
+  it('of too many bytes is told so before they are sent', async () => {
+    const size = 300 * 1024 * 1024;
+    const head = `POST /images HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: ${size}\r\n\r\n`;
+    const begin = `${fieldsOf('size')}${size}\r\n${fileHead}${small.toString('latin1')}`;
+    const { status, body } = answerOf(await talk(daemon.address, head + begin, 400));
+    expect([status, JSON.parse(body).reason]).toEqual([400, 'IMAGE_TOO_LARGE']);
+  });
+
+  it('over HTTP/1.1 can send on, and is not reset before it has read why not', async () => {
+    const bytes = 12 * 1024 * 1024;
+    const [host, port] = daemon.address.split(':');
+    const socket = connectSocket({ host, port: Number(port), allowHalfOpen: true });
+    const sent = new Promise((resolve) => {
+      socket.write(
+        `POST /images HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: ${2 * bytes}\r\n\r\n`,
+      );
+      socket.write(refused);
+      socket.write(Buffer.alloc(bytes), resolve);
+    });
+    const answer = socket.setEncoding('latin1').toArray();
+    expect(await sent).toBeNull();
+    expect((await answer).join('')).toMatch(/^HTTP\/1.1 400 .*FIELD_INVALID/s);
+    socket.destroy();
+  });
+
+  it('over HTTP/2 is told that nothing more is wanted', async () => {
+    const session = connectHttp2(`http://${daemon.address}`);
+    const head = { ':method': 'POST', ':path': '/images', 'content-type': 'multipart/form-data; boundary=b' };
+    const call = session.request(head, { endStream: false });
+    call.write(refused + 'x'.repeat(100_000));
+    const closed = once(call, 'close');
+    expect(JSON.parse(await text(call))).toMatchObject({ reason: 'FIELD_INVALID', field: 'promt' });
+    await closed;
+    expect(call.rstCode).toBe(constants.NGHTTP2_NO_ERROR);
+    session.destroy();
   });
 });
 
