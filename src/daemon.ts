@@ -77,11 +77,12 @@ export async function startDaemon(config: Config, log: Logger, options: DaemonOp
   const metrics = createMetrics();
   const { meterOfProvider: meterOf } = metrics;
   const dependencies = { log, onFatal, onNewStore, closeGraceMs: CLOSE_GRACE_MS, meterOf };
-  const storage = await collectDuring(createStorage(config, dependencies)).catch((error) => {
+  const opened = await collectDuring(createStorage(config, dependencies)).catch((error) => {
     lock.close();
     throw error;
   });
-  const previews = createPreviews(storage, config.previews, log);
+  const previews = createPreviews(opened, config.previews, { log, meter: metrics.previews });
+  const { storage } = previews;
   storeId = () => storage.storeId();
   let listeners: Listeners;
   try {
@@ -91,6 +92,7 @@ export async function startDaemon(config: Config, log: Logger, options: DaemonOp
     listeners = await listen(config, log, createParts(config, log, given, options.raw));
   } catch (error) {
     lock.close();
+    await previews.close();
     await storage.close();
     throw error;
   }
@@ -105,7 +107,7 @@ export async function startDaemon(config: Config, log: Logger, options: DaemonOp
     shutdown.abort();
     await main.close(config.shutdownGraceSeconds * 1000);
     await ops?.close(0);
-    previews.close();
+    await previews.close();
     lock.close();
     await storage.close();
     log.info({}, 'closed');
@@ -188,7 +190,7 @@ function mainOptions(config: Config, log: Logger, parts: Parts): ListenerOptions
   const gallery = folder === undefined ? [] : [galleryRoute(folder, prefix)];
   const routes = createPlainRoutes({
     routes: [
-      imageRoute({ ...services, maxAgeSeconds: http.cacheMaxAge, preview: previews.preview }),
+      imageRoute({ ...services, maxAgeSeconds: http.cacheMaxAge, previews }),
       ...imageApi(services),
       ...sessionRoutes(page),
       signRoute({ ...services, publicUrl, links: access.links, requestMs: services.save.firstMessageMs }),

@@ -101,6 +101,15 @@ const rules: Rule[] = [
     offender: { path: 'src/storage/helpers/strings.ts', text: '' },
   },
   {
+    name: 'previews/ knows the nouns of the store and its contracts',
+    why: 'what decodes bytes of strangers reaches no part of a store but through them',
+    offences: (source) =>
+      partOf(source.path) === 'previews'
+        ? imports(source).filter((path) => /^src\/storage\/(?!domain\/|types\.ts$)/.test(path))
+        : [],
+    offender: { path: 'src/previews/cache.ts', text: "import { Layout } from '../storage/local/layout.ts';" },
+  },
+  {
     name: 'only rpc/ and client.ts know the generated code',
     why: 'the contract may grow a second version without touching storage, CLI or HTTP',
     offences: (source) =>

@@ -28,6 +28,7 @@ func imageFrom(message *pb.Image) *Image {
 		CreateTime:  timeFrom(message.GetCreateTime()),
 		Pinned:      message.GetPinned(),
 		Generation:  generationFrom(message.GetGeneration()),
+		ThumbHash:   message.GetThumbHash(),
 		ExpireTime:  timeFrom(message.GetExpireTime()),
 		DeleteTime:  timeFrom(message.GetDeleteTime()),
 		PurgeTime:   timeFrom(message.GetPurgeTime()),

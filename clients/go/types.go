@@ -62,6 +62,8 @@ type Image struct {
 	// Deleted, after a Save: it was Replayed, and the image was deleted since: it is in the trash, or gone. False from an
 	// older daemon.
 	Deleted bool
+	// ThumbHash is a blurred picture of about 25 bytes (evanw.github.io/thumbhash); nil until the daemon has made it.
+	ThumbHash []byte
 	// ExpireTime is when it goes as by a Cleanup, unless it is pinned (WithTTL). Zero: never.
 	ExpireTime time.Time
 	// DeleteTime is when it was deleted, and PurgeTime until when Restore can bring it back; a store without room may end it

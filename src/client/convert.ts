@@ -72,6 +72,7 @@ export function imageFrom(message: ImageMessage | undefined): Image {
     height: message.height,
     createTime: dateFrom(message.createTime) ?? new Date(0),
     pinned: message.pinned,
+    ...(message.thumbHash.length > 0 && { thumbHash: message.thumbHash }),
     ...(message.expireTime && { expireTime: timestampDate(message.expireTime) }),
     ...(message.generation && { generation: generationFrom(message.generation) }),
   };

@@ -50,6 +50,8 @@ export interface Image {
   pinned: boolean;
   /** When it goes as by a cleanup, unless it is pinned (`ttlMs`); unset: never. */
   expireTime?: Date;
+  /** A blurred picture of about 25 bytes, see evanw.github.io/thumbhash; unset until the daemon has made it. */
+  thumbHash?: Uint8Array;
   /** The settings of the generation; unset where the parameters name none, and from a daemon of before them. */
   generation?: Generation;
 }

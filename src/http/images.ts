@@ -11,7 +11,7 @@ import type { Storage } from '../storage/types.ts';
 import { begin, sendProblem } from './errors.ts';
 import { etagOf, imageHeaders, lastModifiedOf } from './image-headers.ts';
 import type { Exchange, PlainRoute } from './plain-routes.ts';
-import { answerPreview, type MakePreview, widthAsked } from './previews.ts';
+import { answerPreview, type PreviewMaker, widthAsked } from './previews.ts';
 import { isNotModified, matchesIfRange, type Part, partOf } from './ranges.ts';
 import { sendBody } from './send-body.ts';
 
@@ -28,7 +28,7 @@ export interface ImageOptions {
   defaultProvider: string;
   /** How long a browser may keep an image, in seconds. */
   maxAgeSeconds: number;
-  preview: MakePreview;
+  previews: PreviewMaker;
 }
 
 /** GET and HEAD of `/outputs/images/generations/…`. */

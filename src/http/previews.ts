@@ -1,6 +1,8 @@
 /** Answers with a preview of an image; where there is none, with the image itself if it is small, else with a grey surface. */
 import type { OutgoingHttpHeaders } from 'node:http';
+import { holdForCall } from '../rpc/answers.ts';
 import type { CallMemory } from '../rpc/memory.ts';
+import { Budget } from '../storage/async/budget.ts';
 import { invalidField } from '../storage/domain/errors.ts';
 import type { StorageItem, StoredImage } from '../storage/domain/image.ts';
 import {
@@ -24,17 +26,23 @@ const STANDING_IN_SECONDS = 60;
 /** A grey surface of 32 × 32 pixels. */
 const PLACEHOLDER = Buffer.from('UklGRh4AAABXRUJQVlA4TBEAAAAvH8AHAAdQwAIWsP+BiOh/AAA=', 'base64');
 
-/** Returns the preview, or undefined where none can be made. Rejects as a read of the image. */
-export type MakePreview = (wanted: {
-  source: PreviewSource;
-  width: PreviewWidth;
-  signal: AbortSignal;
-}) => Promise<Uint8Array | undefined>;
+/** Previews that are read at once: what is read is not held yet. */
+const READS_AT_ONCE = 32;
+
+/** Where previews come from. */
+export interface PreviewMaker {
+  /** Returns a preview that was made before, or undefined. */
+  find(image: PreviewSource, width: PreviewWidth): Promise<Uint8Array | undefined>;
+  /** Returns undefined where none can be made. Rejects as a read of the image. */
+  make(image: PreviewSource, width: PreviewWidth, signal: AbortSignal): Promise<Uint8Array | undefined>;
+}
 
 export interface PreviewOptions {
-  preview: MakePreview;
+  previews: PreviewMaker;
   memory: CallMemory;
 }
+
+const reading = new Budget(READS_AT_ONCE);
 
 export interface PreviewedImage {
   image: Omit<StorageItem, 'metadata' | 'generation'>;
@@ -55,20 +63,33 @@ export async function answerPreview(
   { image, again }: PreviewedImage,
   width: PreviewWidth,
   given: HeaderOptions,
-  { preview, memory }: PreviewOptions,
+  { previews, memory }: PreviewOptions,
 ): Promise<void> {
   const { request, response, signal, caller } = exchange;
-  const { filename, provider, sha256, size, contentType, width: columns, height: rows } = image;
-  const source = { filename, provider, sha256, size, contentType, width: columns, height: rows };
+  const receiver = { budget: memory.kept, caller, signal };
+  const { size, contentType } = image;
   const headers = previewHeaders(image, width, given);
   if (isNotModified(request.headers, headers.etag, image.createTime)) {
     begin(response, 304, headers);
     response.end();
     return;
   }
-  const made = await preview({ source, width, signal });
-  if (made !== undefined) return send(exchange, headers, made);
-  if (size > SMALL_BYTES || columns * rows > SMALL_PIXELS) {
+  const { release } = await reading.hold(caller, 1, { signal });
+  try {
+    const kept = await previews.find(image, width);
+    if (kept !== undefined) {
+      await holdForCall(kept.length, receiver);
+      return send(exchange, headers, kept);
+    }
+  } finally {
+    release();
+  }
+  const made = await previews.make(image, width, signal);
+  if (made !== undefined) {
+    await holdForCall(made.length, receiver);
+    return send(exchange, headers, made);
+  }
+  if (size > SMALL_BYTES || image.width * image.height > SMALL_PIXELS) {
     return send(exchange, standIn(headers, given), PLACEHOLDER);
   }
   begin(response, 200, {

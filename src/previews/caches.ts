@@ -10,12 +10,21 @@ export class PreviewCaches {
     this.#maxBytes = maxBytes;
   }
 
-  of({ path: folder, fileMode }: PreviewFolder): PreviewCache {
+  of({ path: folder, ...others }: PreviewFolder): PreviewCache {
     let cache = this.#byFolder.get(folder);
     if (cache === undefined) {
-      cache = new PreviewCache({ folder, fileMode, maxBytes: this.#maxBytes, now: Date.now });
+      cache = new PreviewCache({ ...others, folder, maxBytes: this.#maxBytes });
       this.#byFolder.set(folder, cache);
     }
     return cache;
+  }
+
+  /** What all of them have. */
+  get load(): { keptFiles: number; keptBytes: number } {
+    const caches = [...this.#byFolder.values()];
+    return {
+      keptFiles: caches.reduce((sum, { files }) => sum + files, 0),
+      keptBytes: caches.reduce((sum, { bytes }) => sum + bytes, 0),
+    };
   }
 }

@@ -4,8 +4,13 @@ import type { PreviewWidth } from '../storage/domain/preview.ts';
 /** What to make of one image. */
 export interface DecodeOrder {
   widths: readonly PreviewWidth[];
-  /** Of the bytes that follow. */
+  /** Whether its ThumbHash is wanted, too. */
+  wantsHash: boolean;
   sizeBytes: number;
+  /** Lower-case hex. */
+  sha256: string;
+  /** Where the process reads it; undefined: its bytes are sent. */
+  path?: string | undefined;
 }
 
 export interface MadePreview {
@@ -16,6 +21,7 @@ export interface MadePreview {
 /** What was made of one image. */
 export interface Decoded {
   previews: MadePreview[];
+  thumbHash?: Uint8Array;
 }
 
 export type ToWorker =
@@ -29,5 +35,7 @@ export type FromWorker =
   | { kind: 'ready' }
   /** The library that decodes is not there, or does not load on this machine. */
   | { kind: 'unable'; why: string }
-  | { kind: 'decoded'; id: number; decoded: Decoded }
-  | { kind: 'failed'; id: number; why: string };
+  /** `residentBytes`: what the process has now. */
+  | { kind: 'decoded'; id: number; decoded: Decoded; residentBytes: number }
+  /** `isUnread`: its bytes are not there, or not those that were saved. */
+  | { kind: 'failed'; id: number; why: string; isUnread: boolean };

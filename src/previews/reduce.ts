@@ -1,31 +1,72 @@
 /** Makes the previews of one image with sharp: upright, in sRGB, the first frame, without its metadata. */
-import type { Metadata, OutputInfo, default as Sharp } from 'sharp';
-import type { Decoded, DecodeOrder } from './messages.ts';
-import { upright } from './upright.ts';
+import type { Metadata, default as Sharp } from 'sharp';
+import { rgbaToThumbHash } from 'thumbhash';
+import { excessOf } from './caps.ts';
+import { LabelSearch, xmpOf } from './label.ts';
+import type { Decoded, DecodeOrder, MadePreview } from './messages.ts';
+import { type RawPixels, upright } from './upright.ts';
 
 const QUALITY = 80;
+/** The most that a ThumbHash is made of. */
+const HASH_SIDE = 100;
 
-type Pixels = { data: Buffer; info: Pick<OutputInfo, 'width' | 'height' | 'channels'> };
+/** An image: its bytes, or the file that has them. */
+export interface Source {
+  input: Buffer | string;
+  /** Its first bytes. */
+  head: Buffer;
+  /** The label of images that machines make, where it was found. */
+  term: string | undefined;
+}
 
-/** Rejects where the image cannot be decoded. */
-export async function reduce(sharp: typeof Sharp, source: Buffer, { widths }: DecodeOrder): Promise<Decoded> {
-  const metadata = await sharp(source, { limitInputPixels: false }).metadata();
-  const pixels = await decoded(sharp, source, metadata, Math.max(...widths));
-  const previews: Decoded['previews'] = [];
+/** Rejects where the image cannot be decoded, or is too large. */
+export async function reduce(
+  sharp: typeof Sharp,
+  { input, head, term }: Source,
+  { widths, wantsHash }: Pick<DecodeOrder, 'widths' | 'wantsHash'>,
+): Promise<Decoded> {
+  const metadata = await sharp(input, { limitInputPixels: false }).metadata();
+  const excess = excessOf(metadata, head);
+  if (excess !== undefined) throw new Error(excess);
+  const pixels = await decoded(sharp, input, metadata, Math.max(HASH_SIDE, ...widths));
+  const label = term ?? termOf(metadata);
+  const previews: MadePreview[] = [];
   for (const width of widths) {
-    const { data, info: raw } = pixels;
-    const fitting = sharp(data, { raw }).resize(width, width, { fit: 'inside', withoutEnlargement: true });
-    previews.push({ width, bytes: await fitting.webp({ quality: QUALITY }).toBuffer() });
+    const preview = reduced(sharp, pixels, width).webp({ quality: QUALITY });
+    const labelled = label === undefined ? preview : preview.withXmp(xmpOf(label));
+    previews.push({ width, bytes: await labelled.toBuffer() });
   }
-  return { previews };
+  return { previews, ...(wantsHash && { thumbHash: await thumbHashOf(sharp, pixels) }) };
 }
 
 /** Turned only once it is small: a large picture would have to be held whole. */
-async function decoded(sharp: typeof Sharp, source: Buffer, { orientation }: Metadata, side: number): Promise<Pixels> {
-  const { data, info } = await sharp(source, { limitInputPixels: false, sequentialRead: true, failOn: 'error' })
+async function decoded(
+  sharp: typeof Sharp,
+  input: Buffer | string,
+  { orientation }: Metadata,
+  side: number,
+): Promise<RawPixels> {
+  const { data, info } = await sharp(input, { limitInputPixels: false, sequentialRead: true, failOn: 'error' })
     .resize(side, side, { fit: 'inside', withoutEnlargement: true })
     .toColourspace('srgb')
     .raw({ depth: 'uchar' })
     .toBuffer({ resolveWithObject: true });
   return upright({ data, info }, orientation);
+}
+
+function reduced(sharp: typeof Sharp, { data, info }: RawPixels, side: number) {
+  return sharp(data, { raw: info }).resize(side, side, { fit: 'inside', withoutEnlargement: true });
+}
+
+async function thumbHashOf(sharp: typeof Sharp, pixels: RawPixels): Promise<Uint8Array> {
+  const small = reduced(sharp, pixels, HASH_SIDE).ensureAlpha().toColourspace('srgb').raw();
+  const { data, info } = await small.toBuffer({ resolveWithObject: true });
+  return rgbaToThumbHash(info.width, info.height, data);
+}
+
+/** Where XMP is compressed in the file. */
+function termOf({ xmp }: Metadata): string | undefined {
+  const search = new LabelSearch();
+  if (xmp !== undefined) search.add(xmp);
+  return search.found;
 }

@@ -218,6 +218,7 @@ export function imageFrom(item: StorageItem): MessageInitShape<typeof ImageSchem
     pinned: item.pinned,
     key: item.key,
     generation: item.generation,
+    thumbHash: item.thumbHash,
     ...timesOf(item),
   };
 }

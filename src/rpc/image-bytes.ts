@@ -33,6 +33,7 @@ const IMAGE = {
   pinned: 13,
   key: 14,
   generation: 15,
+  thumbHash: 16,
   expireTime: 17,
   deleteTime: 18,
   purgeTime: 19,
@@ -132,11 +133,12 @@ function image(item: StorageItem): void {
   time(IMAGE.createTime, item.createTime);
   integer(IMAGE.pinned, Number(item.pinned));
   text(IMAGE.key, item.key);
-  const { generation: described, expireTime, deleteTime, purgeTime } = item;
+  const { generation: described, thumbHash, expireTime, deleteTime, purgeTime } = item;
   if (described !== undefined) {
     tag(IMAGE.generation, BYTES);
     message(() => generation(described));
   }
+  if (thumbHash !== undefined) data(IMAGE.thumbHash, thumbHash);
   if (expireTime !== undefined) time(IMAGE.expireTime, expireTime);
   if (deleteTime !== undefined) time(IMAGE.deleteTime, deleteTime);
   if (purgeTime !== undefined) time(IMAGE.purgeTime, purgeTime);
@@ -197,6 +199,14 @@ function hash(no: number, hex: string): void {
   tag(no, BYTES);
   varint(hex.length / 2);
   at += bytes.write(hex, at, 'hex');
+}
+
+function data(no: number, value: Uint8Array): void {
+  if (value.length === 0) return;
+  tag(no, BYTES);
+  varint(value.length);
+  bytes.set(value, at);
+  at += value.length;
 }
 
 function integer(no: number, value: number): void {

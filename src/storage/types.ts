@@ -6,7 +6,7 @@ import type { Logger } from './domain/logger.ts';
 import type { CopyEvent, CopyOptions, StoredState, VerifyEvent, VerifyOptions } from './domain/maintenance.ts';
 import type { Meter } from './domain/meter.ts';
 import type { Policy } from './domain/policy.ts';
-import type { PreviewFolder } from './domain/preview.ts';
+import type { PreviewFolder, PreviewSource, ThumbHashNote } from './domain/preview.ts';
 import type { ImageRecord } from './domain/record.ts';
 import type {
   ByteBatch,
@@ -94,6 +94,14 @@ export interface Maintainable {
 /** What a previewer uses of a provider, beyond its contract to callers. */
 export interface Previewed {
   readonly previewFolder: PreviewFolder;
+  /**
+   * Returns some of the images without a ThumbHash that came before this place (as an earlier call returned it, or the
+   * largest number there is), the newest first, at most `limit`; it may be none although there are more, and 0 is the last
+   * place. Unset where to read images costs.
+   */
+  unhashed?(before: number, limit: number): Promise<{ images: PreviewSource[]; before: number }>;
+  /** Notes ThumbHashes; passes over images that are gone. They survive no power cut, and are no part of records. */
+  setThumbHashes(notes: readonly ThumbHashNote[]): Promise<void>;
 }
 
 /**

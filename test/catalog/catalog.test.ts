@@ -141,7 +141,8 @@ describe.each([
     expect(await insert({ ...record, idempotencyKey: '' })).toEqual([{ done: false, why: 'filename_taken' }]);
 
     const pending = await catalog.pendingUnlinks(10);
-    expect(pending).toEqual([{ filename: record.filename, deleteTime: T0, inTrash: false, attempts: 0 }]);
+    const { filename, sha256 } = record;
+    expect(pending).toEqual([{ filename, sha256, deleteTime: T0, inTrash: false, attempts: 0 }]);
     expect(await catalog.purgeTombstones(T0 + 1)).toBe(0);
     await catalog.clearPendingUnlinks(pending);
     expect(await catalog.pendingUnlinks(10)).toEqual([]);

@@ -68,6 +68,8 @@ export async function openInThread(path: string): Promise<TestedCatalog> {
     arrivedSince: async (filenames, time) => reader.arrivedSince(filenames, time),
     quietUntil: async () => reader.quietUntil(),
     setQuietUntil: async (time) => writer.setQuietUntil(time),
+    unhashed: async (before, limit) => reader.unhashed(before, limit),
+    setThumbHashes: async (hashes) => writer.setThumbHashes(hashes),
     page: async (query, request) => finish(reader.page(query, request)),
     pageSizes: async (query, request) => finish(reader.pageSizes(query, request)),
     statistics: async () => reader.statistics(),

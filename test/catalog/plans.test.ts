@@ -11,7 +11,7 @@ const COUNT = 400;
 const ALLOWED = [
   /^SEARCH images USING (COVERING )?INDEX images_(time|model|category|pinned) \(/,
   /^SEARCH images USING INTEGER PRIMARY KEY \(rowid=\?\)$/,
-  /^SEARCH (settings|revisions|expiries) USING INTEGER PRIMARY KEY \(rowid=\?\)$/,
+  /^SEARCH (settings|revisions|expiries|thumb_hashes) USING INTEGER PRIMARY KEY \(rowid=\?\)$/,
   /^SEARCH timeline USING INTEGER PRIMARY KEY \(rowid=\?\)$/,
   // A match, from one place in time to another.
   /^SCAN prompts VIRTUAL TABLE INDEX \d+:M\d[<>]+$/,

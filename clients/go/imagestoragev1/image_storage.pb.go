@@ -509,6 +509,9 @@ type Image struct {
 	Key string `protobuf:"bytes,14,opt,name=key,proto3" json:"key,omitempty"`
 	// The settings of the generation; unset when the parameters name none, and from an older daemon.
 	Generation *Generation `protobuf:"bytes,15,opt,name=generation,proto3" json:"generation,omitempty"`
+	// A blurred picture of about 25 bytes to show before the bytes are there (evanw.github.io/thumbhash); empty until the
+	// daemon has made it, which it does behind the answer to a Save, and where it cannot decode the image.
+	ThumbHash []byte `protobuf:"bytes,16,opt,name=thumb_hash,json=thumbHash,proto3" json:"thumb_hash,omitempty"`
 	// When Cleanup's way takes the image unless it is pinned (SaveHeader.ttl); unset: never.
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	// When the image was deleted; set only in answers of ListTrash.
@@ -650,6 +653,13 @@ func (x *Image) GetKey() string {
 func (x *Image) GetGeneration() *Generation {
 	if x != nil {
 		return x.Generation
+	}
+	return nil
+}
+
+func (x *Image) GetThumbHash() []byte {
+	if x != nil {
+		return x.ThumbHash
 	}
 	return nil
 }
@@ -3259,7 +3269,7 @@ const file_imagestorage_v1_image_storage_proto_rawDesc = "" +
 	"\x05width\x18\b \x01(\rR\x05width\x12\x16\n" +
 	"\x06height\x18\t \x01(\rR\x06heightB\b\n" +
 	"\x06_stepsB\x06\n" +
-	"\x04_cfg\"\x9a\x05\n" +
+	"\x04_cfg\"\xb9\x05\n" +
 	"\x05Image\x12\x10\n" +
 	"\x03url\x18\x01 \x01(\tR\x03url\x12\x1a\n" +
 	"\bfilename\x18\x02 \x01(\tR\bfilename\x12\x12\n" +
@@ -3279,7 +3289,9 @@ const file_imagestorage_v1_image_storage_proto_rawDesc = "" +
 	"\x03key\x18\x0e \x01(\tR\x03key\x12;\n" +
 	"\n" +
 	"generation\x18\x0f \x01(\v2\x1b.imagestorage.v1.GenerationR\n" +
-	"generation\x12;\n" +
+	"generation\x12\x1d\n" +
+	"\n" +
+	"thumb_hash\x18\x10 \x01(\fR\tthumbHash\x12;\n" +
 	"\vexpire_time\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x12;\n" +
 	"\vdelete_time\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\n" +

@@ -20,7 +20,7 @@ export type Found =
   | { kind: 'link' | 'special' | 'thumbnail'; path: string }
   | { kind: 'unreadable'; path: string; error: unknown };
 
-/** Yields files in the order of the file system. Skips the metadata folder of a store of ImageStorage. */
+/** Yields files in the order of the file system. Skips the metadata folder of a store of ImageStorage, and caches. */
 export async function* walk(folder: string): AsyncGenerator<Found> {
   try {
     for await (const entry of await opendir(bytesOf(folder), RAW)) yield* findingsOf(folder, entry);
@@ -48,8 +48,12 @@ async function fileAt(path: string): Promise<Found> {
   }
 }
 
-/** Returns whether a store keeps its metadata in the folder; its saves in flight would be taken for images. */
+/**
+ * Returns whether a store keeps its metadata in the folder, or a program its cache: saves in flight and previews would be
+ * taken for images.
+ */
 async function isStoresOwn(folder: string): Promise<boolean> {
+  if (await exists(join(folder, 'CACHEDIR.TAG'))) return true;
   return basename(folder) === 'metadata' && (await exists(join(folder, 'FORMAT')));
 }
 

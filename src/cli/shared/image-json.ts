@@ -1,7 +1,8 @@
 /** Formats an image for `--json`: flat, with the keys of the record file and the image's location. */
 import type { Image } from '../../client.ts';
 
-export function imageJson({ metadata, createTime, ...image }: Image): Record<string, unknown> {
+export function imageJson({ metadata, createTime, thumbHash, ...image }: Image): Record<string, unknown> {
   const { timestamp, ...rest } = metadata;
-  return { ...image, createTime: createTime.toISOString(), ...rest, timestamp: timestamp.toISOString() };
+  const hash = thumbHash && { thumbHash: Buffer.from(thumbHash).toString('base64') };
+  return { ...image, ...hash, createTime: createTime.toISOString(), ...rest, timestamp: timestamp.toISOString() };
 }

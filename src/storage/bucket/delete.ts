@@ -2,6 +2,7 @@
 import { nanoid } from 'nanoid';
 import { type FoundRecord, MISSING_ETAG, type PendingOperation } from '../catalog/bucket-catalog.ts';
 import type { ChangeOutcome } from '../catalog/catalog.ts';
+import { removePreviews } from '../disk/preview-files.ts';
 import { StorageError } from '../domain/errors.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import { detailsOf } from './condition.ts';
@@ -90,6 +91,7 @@ export async function finishDelete(
   });
   if (record === undefined || !isDoneBy(operation, stands)) return { done: false, why: whyNot(operation, stands) };
   const { keepMs } = operation;
+  if (keepMs === undefined) await removePreviews(store.previews, record);
   return {
     ...{ done: true, record },
     ...(keepMs !== undefined && { purgeTime: purgeTimeIn(stands) ?? store.context.now() + keepMs }),

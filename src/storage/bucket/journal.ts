@@ -2,21 +2,24 @@
 import { setImmediate } from 'node:timers/promises';
 import { GroupCommit } from '../async/group-commit.ts';
 import type { BucketCatalog, BucketChange } from '../catalog/bucket-catalog.ts';
-import type { EarlierSave } from '../catalog/catalog.ts';
+import { CatalogError, type EarlierSave } from '../catalog/catalog.ts';
 
 /** The results of `apply`, one per change. */
 type Earlier = (EarlierSave | undefined)[];
 
 export class Journal {
   readonly #catalog: Pick<BucketCatalog, 'apply'>;
+  readonly #makeRoom: () => Promise<boolean>;
   readonly #groups = new GroupCommit<BucketChange[], Earlier>({
     // Joins all writes of this turn of the event loop.
     gather: () => setImmediate(),
     commit: (group) => this.#apply(group),
   });
 
-  constructor(catalog: Pick<BucketCatalog, 'apply'>) {
+  /** `makeRoom` returns whether it had any room to give. */
+  constructor(catalog: Pick<BucketCatalog, 'apply'>, makeRoom: () => Promise<boolean> = async () => false) {
     this.#catalog = catalog;
+    this.#makeRoom = makeRoom;
   }
 
   /** Resolves with the results of `apply` once all changes are durable, together. Rejects with a CatalogError. */
@@ -30,7 +33,17 @@ export class Journal {
   }
 
   async #apply(group: BucketChange[][]): Promise<Earlier[]> {
-    const earlier = await this.#catalog.apply(group.flat());
+    const earlier = await this.#withRoom(() => this.#catalog.apply(group.flat()));
     return group.map((changes) => earlier.splice(0, changes.length));
+  }
+
+  async #withRoom<T>(apply: () => Promise<T>): Promise<T> {
+    try {
+      return await apply();
+    } catch (error) {
+      const isFull = error instanceof CatalogError && error.failure === 'full';
+      if (!isFull || !(await this.#makeRoom())) throw error;
+      return apply();
+    }
   }
 }

@@ -19,7 +19,7 @@ import { type ObjectStore, ObjectStoreError } from './object-store.ts';
 import { resolveOperations } from './recover.ts';
 import { type RetryOptions, retrying } from './retrying-store.ts';
 import { Spool } from './spool.ts';
-import { type StateFiles, stateFiles } from './state-files.ts';
+import { roomOf, type StateFiles, stateFiles } from './state-files.ts';
 import type { BucketStore } from './store.ts';
 import { Synchronizer } from './sync.ts';
 
@@ -84,13 +84,15 @@ async function openLocked(
     const binding = { create, shared, wantsTrash: keepMs !== undefined };
     const bound = bindToStore(retrying(bare, trying), files.binding, binding, context);
     const { storeId, isNew, hasTrash } = await withinFirstAnswer(bound, giveUp);
-    const spool = new Spool(files.spool);
+    const makeRoom = roomOf(files);
+    const spool = new Spool(files.spool, { makeRoom });
     await spool.prepare();
     const opened = await openOrCreateCatalog(files, storeId, context);
     ({ catalog } = opened);
     if (opened.isBuilt) await catalog.setQuietUntil(context.now() + DOUBT_MS);
-    const journal = new Journal(catalog);
-    const parts = { objects, patience: trying, catalog, journal, condition, context, spool, storeId, shared };
+    const journal = new Journal(catalog, makeRoom);
+    const { previews } = files;
+    const parts = { objects, patience: trying, catalog, journal, condition, context, spool, storeId, shared, previews };
     const queues = { byKey: new KeyedQueue(), byFilename: new KeyedQueue() };
     const trashParts = { hasTrash, ...(hasTrash && keepMs !== undefined && { keepMs }) };
     const store = { ...parts, ...trashParts, ...queues, unsettled: new Map(), closing };

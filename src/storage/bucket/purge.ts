@@ -1,6 +1,7 @@
 /** One purge in a bucket: the commit replaces the record in the trash with a tombstone, then the object is removed. */
 import { nanoid } from 'nanoid';
 import type { FoundRecord, PendingOperation } from '../catalog/bucket-catalog.ts';
+import { removePreviews } from '../disk/preview-files.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import { bytesRemain, type DeleteOutcome, notFound } from './delete.ts';
 import { buryRecord, putTombstone, readRecord, tombstoneOfDeleted } from './record-object.ts';
@@ -53,6 +54,7 @@ export async function finishPurge(
   });
   const ours = stands.kind === 'tombstone' && stands.tombstone.deleteNonce === operation.nonce;
   if (!ours || record === undefined) return { done: false, why: 'not_found' };
+  await removePreviews(store.previews, record);
   return { done: true, record, ...(refusal !== undefined && { bytesRemain: bytesRemain(refusal) }) };
 }
 

@@ -2,7 +2,7 @@
 import { type FileHandle, mkdir, open, readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { nanoid } from 'nanoid';
-import { isOfOneFile, unlinkIfPresent, writeAll, writeFully } from '../disk/files.ts';
+import { hasCode, isOfOneFile, unlinkIfPresent, writeAll, writeFully } from '../disk/files.ts';
 import { checkFolder } from '../disk/plain-files.ts';
 import type { ByteBatch } from '../domain/requests.ts';
 import type { IncomingBytes } from '../types.ts';
@@ -39,13 +39,19 @@ export class BlockPool {
 /** Memory that all providers of the process share. Blocks are never freed, so it counts even when nothing is held. */
 const HELD_BYTES = new BlockPool(32 * MIB);
 
+export interface SpoolOptions {
+  pool?: BlockPool;
+  /** Makes room on the disk; returns whether it had any to give. Default: there is none. */
+  makeRoom?: () => Promise<boolean>;
+}
+
 export class Spool {
   readonly #folder: string;
-  readonly #pool: BlockPool;
+  readonly #options: Required<SpoolOptions>;
 
-  constructor(folder: string, pool: BlockPool = HELD_BYTES) {
+  constructor(folder: string, { pool = HELD_BYTES, makeRoom = async () => false }: SpoolOptions = {}) {
     this.#folder = folder;
-    this.#pool = pool;
+    this.#options = { pool, makeRoom };
   }
 
   /** Creates the folder, and empties it of files that a crash left. Rejects with NotPlainError where it is a link. */
@@ -57,7 +63,7 @@ export class Spool {
 
   /** `expectedBytes`: above 8 MiB the bytes go to a file from the first one on. */
   open(expectedBytes = 0): SpooledBytes {
-    return new SpooledBytes(join(this.#folder, nanoid()), this.#pool, expectedBytes);
+    return new SpooledBytes(join(this.#folder, nanoid()), this.#options, expectedBytes);
   }
 }
 
@@ -68,22 +74,35 @@ function unlessOfOneFile(error: unknown): void {
 export class SpooledBytes implements IncomingBytes {
   readonly #path: string;
   readonly #pool: BlockPool;
+  readonly #makeRoom: () => Promise<boolean>;
   readonly #expectedBytes: number;
   #blocks: Buffer[] = [];
   #file: FileHandle | undefined;
   #size = 0;
 
-  constructor(path: string, pool: BlockPool, expectedBytes: number) {
+  constructor(path: string, { pool, makeRoom }: Required<SpoolOptions>, expectedBytes: number) {
     this.#path = path;
     this.#pool = pool;
+    this.#makeRoom = makeRoom;
     this.#expectedBytes = expectedBytes;
   }
 
   async write(chunks: ByteBatch): Promise<void> {
     const bytes = chunks.reduce((sum, { length }) => sum + length, 0);
     if (this.#file === undefined && !this.#hold(chunks, bytes)) await this.#moveToFile();
-    if (this.#file !== undefined) await writeAll(this.#file, chunks, this.#size);
+    const [file, at] = [this.#file, this.#size];
+    if (file !== undefined) await this.#withRoom(() => writeAll(file, chunks, at));
     this.#size += bytes;
+  }
+
+  /** Runs a write at a fixed position, once more where there was room to be made. */
+  async #withRoom(write: () => Promise<void>): Promise<void> {
+    try {
+      await write();
+    } catch (error) {
+      if (!hasCode(error, 'ENOSPC', 'EDQUOT') || !(await this.#makeRoom())) throw error;
+      await write();
+    }
   }
 
   /** Returns up to `lengthBytes` at that position; fewer at the end. */
@@ -144,7 +163,8 @@ export class SpooledBytes implements IncomingBytes {
     this.#file = await open(this.#path, 'wx+', 0o600);
     let position = 0;
     for (const block of this.#held()) {
-      await writeFully(this.#file, block, position);
+      const [file, at] = [this.#file, position];
+      await this.#withRoom(() => writeFully(file, block, at));
       position += block.length;
     }
     this.#release();

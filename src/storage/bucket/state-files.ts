@@ -1,5 +1,6 @@
 /** Where the state of a provider over a bucket lies: catalog, lock, binding and spool. */
 import { join } from 'node:path';
+import { emptyPreviews } from '../disk/preview-files.ts';
 import { type BucketSettings, DEFAULT_STATE_DIR } from '../domain/config.ts';
 
 /** The paths of the state of one provider. */
@@ -14,6 +15,11 @@ export interface StateFiles {
   spool: string;
   /** Of all providers with this folder: whose image it is, a preview has the same bytes. */
   previews: string;
+}
+
+/** Returns what makes room on the disk of the state folder: it returns whether it had any to give. */
+export function roomOf({ previews }: Pick<StateFiles, 'previews'>): () => Promise<boolean> {
+  return async () => (await emptyPreviews(previews)) > 0;
 }
 
 /** Returns the paths of the provider of that name. */

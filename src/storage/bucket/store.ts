@@ -2,6 +2,7 @@
 
 import type { KeyedQueue } from '../async/keyed-queue.ts';
 import type { BucketCatalog, BucketChange, FoundRecord, PendingOperation } from '../catalog/bucket-catalog.ts';
+import { removePreviews } from '../disk/preview-files.ts';
 import { imageKey } from '../domain/naming.ts';
 import type { ProviderContext } from '../types.ts';
 import type { BucketCondition } from './condition.ts';
@@ -25,6 +26,8 @@ export interface BucketStore {
   condition: BucketCondition;
   context: ProviderContext;
   spool: Spool;
+  /** The folder of previews. */
+  previews: string;
   storeId: string;
   /** Others write to the bucket, too. */
   shared: boolean;
@@ -69,7 +72,19 @@ export async function noteIfNew(
   over?: string,
 ): Promise<void> {
   if (found.kind === 'absent' || found.kind === 'foreign' || found.etag === over) return;
+  await forgetPreviews(store, filename, found);
   await store.journal.write(discovery(store, filename, found, over));
+}
+
+/** Removes the previews of an image that the catalog has, where it was deleted for good, by whomever. */
+export async function forgetPreviews(
+  { catalog, previews }: Pick<BucketStore, 'catalog' | 'previews'>,
+  filename: string,
+  found: FoundRecord,
+): Promise<void> {
+  if (found.kind !== 'tombstone') return;
+  const record = (await catalog.find(filename)) ?? (await catalog.findTrashed(filename));
+  if (record !== undefined) await removePreviews(previews, record);
 }
 
 /** Notes in the catalog what an update or restore left, also after a crash: whether it was done, the bucket knows. */

@@ -7,7 +7,7 @@ import { checkIdentity } from './format.ts';
 import { type ListedPage, listPages } from './listing.ts';
 import { isRecent, Losses } from './losses.ts';
 import { readRecord } from './record-object.ts';
-import { type BucketStore, discovery } from './store.ts';
+import { type BucketStore, discovery, forgetPreviews } from './store.ts';
 
 const RECORDS = `${KEY_ROOT}metadata/generations/`;
 const KNOWN_AT_ONCE = 2_000;
@@ -136,6 +136,7 @@ export class Synchronizer {
       log.warn({ provider, filename }, 'a record is damaged; verify --repair writes it again');
       return [];
     }
+    await forgetPreviews(this.#store, filename, found);
     return [discovery(this.#store, filename, found, over)];
   }
 

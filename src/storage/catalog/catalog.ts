@@ -116,6 +116,7 @@ export type RowState = 'live' | 'trashing' | 'trashed' | 'unlinking' | 'deleted'
 /** A deleted image whose files may lie in a wrong place. */
 export interface PendingUnlink {
   filename: string;
+  sha256: string;
   /** When it was deleted, ms since 1970. */
   deleteTime: number;
   inTrash: boolean;
@@ -157,6 +158,22 @@ export interface UpdatedRecord {
   revision: number;
 }
 
+/** The ThumbHash of an image, base64; empty: it cannot be decoded. */
+export interface ThumbHash {
+  filename: string;
+  thumbHash: string;
+}
+
+/** A live image of which no ThumbHash was made. */
+export type UnhashedImage = Pick<ImageRecord, 'filename' | 'sha256' | 'size' | 'contentType' | 'width' | 'height'>;
+
+export interface UnhashedPage {
+  /** The newest first. */
+  images: UnhashedImage[];
+  /** Where to go on; 0: nothing is left. */
+  before: number;
+}
+
 /** Whether the log is in the database; `busy`: readers still need a part of it; `full`: there is no space for it. */
 export type LogState = 'copied' | 'busy' | 'full';
 
@@ -184,6 +201,14 @@ export interface ImageIndex {
   statistics(): Promise<CatalogStatistics>;
   /** Returns the totals of the images that match, whatever the order; of the newest of them where they are many. */
   totals(query: CatalogQuery, grouping: Grouping): Promise<CatalogTotals>;
+
+  /** Notes ThumbHashes; passes over images that are gone. */
+  setThumbHashes(hashes: readonly ThumbHash[]): Promise<void>;
+  /**
+   * Returns some of the images without a ThumbHash that came before this place (as an earlier call returned it, or the
+   * largest number there is), at most `limit`; it may be none although there are more.
+   */
+  unhashed(before: number, limit: number): Promise<UnhashedPage>;
 
   /** Returns the image of that name in the trash, or undefined. */
   findTrashed(filename: string): Promise<TrashedRecord | undefined>;

@@ -64,17 +64,26 @@ export async function capacityOf(path: string): Promise<{ capacityBytes?: number
 
 /**
  * Returns a check that rejects with DISK_FULL and the message unless the file system has room for `sizeBytes` and
- * `headroomBytes` more. Saves that begin together share one measurement, since the write itself decides. Resolves when
- * the path does not exist.
+ * `headroomBytes` more, once `makeRoom` has none to give: it returns whether it had. Saves that begin together share one
+ * measurement, since the write itself decides. Resolves when the path does not exist.
  */
-export function spaceCheck(path: string, headroomBytes: number, message: string): (sizeBytes: number) => Promise<void> {
+export function spaceCheck(
+  path: string,
+  headroomBytes: number,
+  message: string,
+  makeRoom: () => Promise<boolean>,
+): (sizeBytes: number) => Promise<void> {
   let last: { at: number; freeBytes: Promise<number> } | undefined;
+  const measure = () => {
+    const freeBytes = capacityOf(path).then((capacity) => capacity.freeBytes ?? Number.POSITIVE_INFINITY);
+    last = { at: performance.now(), freeBytes };
+    return freeBytes;
+  };
   return async (sizeBytes) => {
-    const now = performance.now();
-    if (last === undefined || now - last.at > FRESH_MS) {
-      const freeBytes = capacityOf(path).then((capacity) => capacity.freeBytes ?? Number.POSITIVE_INFINITY);
-      last = { at: now, freeBytes };
-    }
-    if ((await last.freeBytes) < sizeBytes + headroomBytes) throw new StorageError('DISK_FULL', message);
+    const isFresh = last !== undefined && performance.now() - last.at <= FRESH_MS;
+    let freeBytes = await (isFresh ? last!.freeBytes : measure());
+    const wanted = sizeBytes + headroomBytes;
+    if (freeBytes < wanted && (await makeRoom())) freeBytes = await measure();
+    if (freeBytes < wanted) throw new StorageError('DISK_FULL', message);
   };
 }

@@ -69,6 +69,11 @@ export interface StorageItem {
   pinned: boolean;
   /** Unset where the parameters name no setting. */
   generation?: Generation;
+  /**
+   * A blurred picture of about 25 bytes, see evanw.github.io/thumbhash; empty where the image cannot be decoded, unset
+   * until it was tried.
+   */
+  thumbHash?: Uint8Array;
   /** When the image goes as by a cleanup, unless it is pinned; unset: never. */
   expireTime?: Date;
   /** When the image was deleted; set only in lists of the trash. */

@@ -24,6 +24,30 @@ export interface BackendCall {
   ms: number;
 }
 
+/** How requests for previews ended; `none`: nothing could be made, or its client had left. */
+export const PREVIEW_OUTCOMES = ['cached', 'made', 'none'] as const;
+export type PreviewOutcome = (typeof PREVIEW_OUTCOMES)[number];
+
+/** Previews of this moment. */
+export interface PreviewLoad {
+  /** Images that are to be decoded. */
+  waiting: number;
+  keptFiles: number;
+  keptBytes: number;
+}
+
+/** Of the previews of all providers. Every call is cheap and never throws. */
+export interface PreviewMeter {
+  served(outcome: PreviewOutcome): void;
+  /** An image was decoded. */
+  decoded(ms: number): void;
+  /** An image could not be decoded. */
+  failed(): void;
+  /** The process that decodes was started. */
+  decoderStarted(): void;
+  watch(load: () => PreviewLoad): void;
+}
+
 /** Of one provider. Every call is cheap and never throws. */
 export interface Meter {
   /** Bytes of images that came, whether they were saved in the end or not. */

@@ -13,14 +13,22 @@ const VERSION = 'v1';
 /** What a preview is made of, and its bytes asked for by. */
 export type PreviewSource = Pick<
   StorageItem,
-  'filename' | 'provider' | 'sha256' | 'size' | 'contentType' | 'width' | 'height'
+  'filename' | 'provider' | 'path' | 'sha256' | 'size' | 'contentType' | 'width' | 'height' | 'thumbHash'
 >;
+
+/** The ThumbHash of an image; undefined: it has none, since it cannot be decoded. */
+export interface ThumbHashNote {
+  filename: string;
+  thumbHash: Uint8Array | undefined;
+}
 
 /** Where previews of a store may be kept. */
 export interface PreviewFolder {
   path: string;
   /** Mode of files; unset: what the umask leaves. */
-  fileMode?: number;
+  fileMode?: number | undefined;
+  /** What the settings of the store want to stay free on its disk. */
+  leastFreeBytes?: number;
 }
 
 /** Returns the width that is made for the one that is asked for: the next larger, or the largest. */

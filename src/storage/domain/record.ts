@@ -38,6 +38,8 @@ export interface ImageRecord {
 export interface StoredRecord extends ImageRecord {
   /** Derived from prompt and parameters, and no part of record files; unset where they name nothing. */
   generation?: Generation;
+  /** Derived from the pixels, base64, and no part of record files; empty where they cannot be decoded, unset: not tried. */
+  thumbHash?: string;
 }
 
 /** When an image came into the trash, and when it is purged; ms since 1970. */
@@ -50,6 +52,6 @@ export interface TrashTimes {
 export interface TrashedRecord extends StoredRecord, TrashTimes {}
 
 /** Returns what the store keeps of the image. */
-export function bareRecord({ generation: _derived, ...record }: StoredRecord): ImageRecord {
+export function bareRecord({ generation: _, thumbHash: __, ...record }: StoredRecord): ImageRecord {
   return record;
 }

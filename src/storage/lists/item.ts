@@ -16,7 +16,7 @@ export function itemOf(
   record: StoredRecord,
   location: Location,
 ): StorageItem {
-  const { filename, key, size, sha256, contentType, width, height, pinned, generation, expireTime } = record;
+  const { filename, key, size, sha256, contentType, width, height, pinned, generation, expireTime, thumbHash } = record;
   return {
     ...location,
     filename,
@@ -33,6 +33,7 @@ export function itemOf(
     pinned,
     ...(generation !== undefined && { generation }),
     ...(expireTime !== undefined && { expireTime: new Date(expireTime) }),
+    ...(thumbHash !== undefined && { thumbHash: Buffer.from(thumbHash, 'base64') }),
   };
 }
 

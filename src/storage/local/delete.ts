@@ -1,7 +1,8 @@
 /** One delete in a local store: the commit replaces the row with a tombstone, then the files are unlinked. */
 import { unlink } from 'node:fs/promises';
-import type { ChangeOutcome } from '../catalog/catalog.ts';
+import type { ChangeOutcome, PendingUnlink } from '../catalog/catalog.ts';
 import { type Folders, ifPresent, isOfOneFile, syncFile } from '../disk/files.ts';
+import { removePreviews } from '../disk/preview-files.ts';
 import type { Logger } from '../domain/logger.ts';
 import type { ImageRecord, TrashTimes } from '../domain/record.ts';
 import type { ProviderContext } from '../types.ts';
@@ -21,7 +22,7 @@ export type Unlinking = Pick<LocalStore, 'layout' | 'catalog' | 'byFilename'> & 
 
 /** Deletes an image for good. Rejects with a StorageError, `outcomeUnknown` where the image may be gone. */
 export async function deleteImage(store: LocalStore, filename: string, sparePinned: boolean): Promise<ChangeOutcome> {
-  const { committer, reserve, byFilename, context } = store;
+  const { committer, reserve, byFilename, context, layout } = store;
   try {
     return await byFilename.run(filename, async () => {
       // In its turn: the log has it after what brought the image back before.
@@ -32,6 +33,7 @@ export async function deleteImage(store: LocalStore, filename: string, sparePinn
       store.unlinksPending = true;
       await noteDelete(store, outcome.record, sparePinned ? 'cleanup' : 'delete', { deleteTime });
       await warnOfFiles(store, filename, () => unlinkLive(store, filename));
+      await removePreviews(layout.previews, outcome.record);
       return outcome;
     });
   } finally {
@@ -89,7 +91,7 @@ export async function finishUnlinks(store: Unlinking): Promise<void> {
 async function finishBatch(store: Unlinking): Promise<boolean> {
   const { layout, catalog, context } = store;
   const pending = await catalog.pendingUnlinks(BATCH);
-  const works = await Promise.allSettled(pending.map(({ filename }) => finishInTurn(store, filename)));
+  const works = await Promise.allSettled(pending.map((each) => finishInTurn(store, each)));
   const done = pending.filter((_, index) => works[index]!.status === 'fulfilled');
   for (const work of works) if (work.status === 'rejected') warnOfUnlink(work.reason, context.log);
   if (done.length === 0) return false;
@@ -108,12 +110,16 @@ function warnOfUnlink(error: unknown, log: Logger): void {
   log.warn({ err: error }, 'a file of a deleted image cannot be unlinked; it is tried again');
 }
 
-function finishInTurn(store: Unlinking, filename: string): Promise<void> {
+function finishInTurn(store: Unlinking, pending: PendingUnlink): Promise<void> {
+  const { filename } = pending;
   const { byFilename, catalog, layout } = store;
   return byFilename.run(filename, async () => {
     const isMoved = store.moved?.delete(filename) ?? false;
     const [state] = await catalog.rowStates([filename]);
-    if (state === 'unlinking') return unlinkAll(store, filename);
+    if (state === 'unlinking') {
+      await unlinkAll(store, filename);
+      return removePreviews(layout.previews, pending);
+    }
     if (state !== 'trashing') return;
     if (!isMoved || !(await syncFile(layout.trashedRecord(filename)))) await finishMove(store, filename);
     await unlinkRests(store, filename);

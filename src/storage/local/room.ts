@@ -1,5 +1,6 @@
-/** Room on the disk of a local store: where it runs short, images of the trash give way, the first due first. */
+/** Room on the disk of a local store: where it runs short, previews give way, then images of the trash, the first due first. */
 import { capacityOf } from '../disk/file-system.ts';
+import { emptyPreviews } from '../disk/preview-files.ts';
 import type { LocalTrashSettings } from '../domain/config.ts';
 import { StorageError } from '../domain/errors.ts';
 import type { LocalStore } from './store.ts';
@@ -35,8 +36,18 @@ export class Room {
 
   /** Returns whether there is so little room that the trash gives way, and deletes are for good. */
   async isShort(): Promise<boolean> {
-    const { freeBytes, leastBytes } = await this.#measure();
-    return freeBytes < leastBytes;
+    const isShort = ({ freeBytes, leastBytes }: Measured) => freeBytes < leastBytes;
+    if (!isShort(await this.#measure())) return false;
+    return !(await this.emptyPreviews()) || isShort(await this.#measureAnew());
+  }
+
+  /** Previews give way to whatever else needs room. Returns whether there were any. */
+  async emptyPreviews(): Promise<boolean> {
+    const { layout, reserve, context } = this.#store;
+    if ((await emptyPreviews(layout.previews)) === 0) return false;
+    await reserve.take();
+    context.log.info({ provider: context.name }, 'the disk is nearly full: the previews were removed');
+    return true;
   }
 
   /** Makes room for a save of this size. Rejects with DISK_FULL where there is none, and nothing in the trash. */
@@ -95,12 +106,20 @@ export class Room {
     }
   }
 
-  /** Purges at least one image, and as many as have these bytes. Callers that come meanwhile share it. */
+  /**
+   * Removes the previews; where there are none, purges at least one image, and as many as have these bytes. Returns 0 where
+   * there is nothing left. Callers that come meanwhile share it.
+   */
   #purgeSome(bytes: number): Promise<number> {
-    this.#purging ??= this.#purgeBatch(bytes).finally(() => {
+    this.#purging ??= this.#giveUp(bytes).finally(() => {
       this.#purging = undefined;
     });
     return this.#purging;
+  }
+
+  /** Previews before images. */
+  async #giveUp(bytes: number): Promise<number> {
+    return (await this.emptyPreviews()) ? 1 : this.#purgeBatch(bytes);
   }
 
   async #purgeBatch(bytes: number): Promise<number> {

@@ -3,6 +3,7 @@
 import type { ChangeOutcome } from '../catalog/catalog.ts';
 import { inodeOf, unlinkIfPresent } from '../disk/files.ts';
 import { writePlain } from '../disk/plain-files.ts';
+import { removePreviews } from '../disk/preview-files.ts';
 import { revisionOf } from '../domain/changes.ts';
 import { StorageError } from '../domain/errors.ts';
 import type { ImageRecord, TrashedRecord } from '../domain/record.ts';
@@ -47,7 +48,7 @@ export async function trashImage(
  * `trashImage`.
  */
 export async function purgeImage(store: LocalStore, filename: string, dueBy?: number): Promise<ChangeOutcome> {
-  const { committer, reserve, byFilename, context } = store;
+  const { committer, reserve, byFilename, context, layout } = store;
   try {
     return await byFilename.run(filename, async () => {
       const deleteTime = context.now();
@@ -57,6 +58,7 @@ export async function purgeImage(store: LocalStore, filename: string, dueBy?: nu
       store.unlinksPending = true;
       await noteDelete(store, outcome.record, 'delete', { deleteTime });
       await warnOfFiles(store, filename, () => unlinkAll(store, filename));
+      await removePreviews(layout.previews, outcome.record);
       return outcome;
     });
   } finally {

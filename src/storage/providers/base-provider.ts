@@ -3,13 +3,14 @@
 import { turnOf } from '../async/fair-turn.ts';
 import { Slots } from '../async/slots.ts';
 import type { ChangeOutcome, ImageIndex } from '../catalog/catalog.ts';
+import { emptyPreviews } from '../disk/preview-files.ts';
 import { THIS_PROCESS } from '../domain/caller.ts';
 import { type CheckedChanges, MAX_TAGS } from '../domain/changes.ts';
 import type { DiskLimits } from '../domain/config.ts';
 import { folded, invalidField, StorageError, throwIfCancelled, toStorageError } from '../domain/errors.ts';
 import type { ImageMetadata, StorageItem, StorageResult, StoredImage } from '../domain/image.ts';
 import type { StoredState, VerifyEvent, VerifyOptions } from '../domain/maintenance.ts';
-import type { PreviewFolder } from '../domain/preview.ts';
+import type { PreviewFolder, ThumbHashNote } from '../domain/preview.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import type {
   ByteSource,
@@ -152,11 +153,17 @@ export abstract class BaseProvider extends ListedProvider implements StorageProv
     return true;
   }
 
+  /** Removes all previews: other files need the room. */
+  protected async emptyPreviews(): Promise<unknown> {
+    return emptyPreviews(this.previewFolder.path);
+  }
+
   /** Returns a guard for these limits. */
   protected guardOf(limits: DiskLimits, freeBytes: () => Promise<number>): DiskGuard | undefined {
     return createGuard(limits, {
       context: this.context,
       freeBytes,
+      emptyPreviews: () => this.emptyPreviews(),
       catalog: () => this.completeCatalog(),
       purge: (filename) => this.purgeTrashed(filename),
       evict: (filename) => this.removeLive(filename, { sparePinned: true, permanent: true }),
@@ -251,6 +258,14 @@ export abstract class BaseProvider extends ListedProvider implements StorageProv
     if (this.readAtOnce === undefined || length === 0 || length > CHUNK_BYTES) return { item, body };
     const atOnce = async () => singleChunk(record, await this.readAtOnce!(record, range), onSent);
     return { item, body, atOnce };
+  }
+
+  async setThumbHashes(notes: readonly ThumbHashNote[]): Promise<void> {
+    const hashes = notes.map(({ filename, thumbHash = [] }) => ({
+      filename,
+      thumbHash: Buffer.from(thumbHash).toString('base64'),
+    }));
+    return this.#untilClosed(async () => folded((await this.completeCatalog()).setThumbHashes(hashes)));
   }
 
   update(filename: string, changes: ImageChanges): Promise<StorageItem> {

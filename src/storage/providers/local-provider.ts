@@ -9,9 +9,9 @@ import { NotPlainError, type OpenedPlain, openPlainMeasured } from '../disk/plai
 import { readAhead, readFully } from '../disk/read-ahead.ts';
 import type { CheckedChanges } from '../domain/changes.ts';
 import { DEFAULT_LOCAL_TRASH_DAYS, type LocalConfig } from '../domain/config.ts';
-import { StorageError } from '../domain/errors.ts';
+import { folded, StorageError } from '../domain/errors.ts';
 import type { ImageMetadata, StorageResult } from '../domain/image.ts';
-import type { PreviewFolder } from '../domain/preview.ts';
+import type { PreviewFolder, PreviewSource } from '../domain/preview.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import type { ByteSource, ProviderHealth, SaveOptions } from '../domain/requests.ts';
 import { openCopy } from '../local/copy-in.ts';
@@ -50,6 +50,8 @@ class LocalProvider extends BaseProvider {
   readonly #trials: WriteTrials;
   readonly #room: Room;
   readonly #trashMs: number;
+  /** What the settings want to stay free on the disk. */
+  readonly #leastFreeBytes: number;
 
   constructor(store: OpenStore, config: LocalConfig) {
     super(store.context);
@@ -63,6 +65,7 @@ class LocalProvider extends BaseProvider {
     store.context.meter?.watchLog(async () => (await ifPresent(stat(log)))?.size ?? 0);
     this.#room = new Room(store, trash);
     this.#trashMs = (trash.days ?? DEFAULT_LOCAL_TRASH_DAYS) * DAY_MS;
+    this.#leastFreeBytes = Math.max(config.minFreeBytes ?? 0, trash.minFreeBytes ?? 0);
     this.#upkeep = new Upkeep(store, this.#room);
     this.#trials = new WriteTrials(store.layout, store.context);
   }
@@ -73,7 +76,7 @@ class LocalProvider extends BaseProvider {
 
   get previewFolder(): PreviewFolder {
     const { layout, folders } = this.#store;
-    return { path: layout.previews, fileMode: folders.fileMode };
+    return { path: layout.previews, fileMode: folders.fileMode, leastFreeBytes: this.#leastFreeBytes };
   }
 
   get health(): ProviderHealth {
@@ -102,6 +105,13 @@ class LocalProvider extends BaseProvider {
   protected async completeCatalog(): Promise<LocalCatalog> {
     await this.#store.condition.checkPresent();
     return this.#store.catalog;
+  }
+
+  async unhashed(...request: [before: number, limit: number]): Promise<{ images: PreviewSource[]; before: number }> {
+    const { images, before } = await folded((await this.completeCatalog()).unhashed(...request));
+    const { name: provider } = this;
+    const path = (filename: string) => this.#store.layout.image(filename);
+    return { images: images.map((image) => ({ ...image, provider, path: path(image.filename) })), before };
   }
 
   protected async checkWritable(sizeBytes: number): Promise<void> {
@@ -169,6 +179,10 @@ class LocalProvider extends BaseProvider {
     if ((await catalog.find(record.filename)) === undefined) return notFound();
     await condition.checkImages();
     return new StorageError('BYTES_MISSING', 'the image was saved, and its file is gone');
+  }
+
+  protected override emptyPreviews(): Promise<boolean> {
+    return this.#room.emptyPreviews();
   }
 
   protected async removeLive(filename: string, { sparePinned, permanent }: RemoveOptions): Promise<Removal> {

@@ -12,6 +12,7 @@ import { readRange } from '../bucket/reading.ts';
 import { readRecord } from '../bucket/record-object.ts';
 import { restoreImage } from '../bucket/restore.ts';
 import { openUpload } from '../bucket/save.ts';
+import { roomOf } from '../bucket/state-files.ts';
 import { updateImage } from '../bucket/update.ts';
 import { startUpkeep } from '../bucket/upkeep.ts';
 import { verifyStore } from '../bucket/verify.ts';
@@ -22,7 +23,7 @@ import type { CheckedChanges } from '../domain/changes.ts';
 import { StorageError } from '../domain/errors.ts';
 import { folderOf } from '../domain/naming.ts';
 import type { PreviewFolder } from '../domain/preview.ts';
-import type { ImageRecord } from '../domain/record.ts';
+import type { ImageRecord, StoredRecord } from '../domain/record.ts';
 import type { ProviderHealth } from '../domain/requests.ts';
 import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
 import type { TextFile } from '../retention/policy-runs.ts';
@@ -75,7 +76,8 @@ export class ObjectStorage extends BaseProvider {
     this.storageType = storageType;
     this.#urlOf = urlOf;
     this.#stopUpkeep = stopUpkeep;
-    this.#checkSpace = spaceCheck(store.state.folder, HEADROOM_BYTES, 'the disk of the state folder is full');
+    const message = 'the disk of the state folder is full';
+    this.#checkSpace = spaceCheck(store.state.folder, HEADROOM_BYTES, message, roomOf(store.state));
   }
 
   get storeId(): string {
@@ -95,13 +97,13 @@ export class ObjectStorage extends BaseProvider {
   }
 
   /** Reads from the bucket when others write to it, or when the catalog has no such image. */
-  async #find(filename: string): Promise<ImageRecord | undefined> {
+  async #find(filename: string): Promise<StoredRecord | undefined> {
     const { shared, catalog, objects } = this.#store;
     if (folderOf(filename) === undefined) return undefined;
     const record = shared ? undefined : await catalog.find(filename);
     if (record !== undefined) return record;
     const found = await readRecord(objects, filename);
-    if (found.kind === 'live') return found.record;
+    if (found.kind === 'live') return this.#withHash(found.record);
     // An image of which somebody removed the record is missing, not unknown.
     return found.kind === 'absent' && this.#store.synchronizer.keepsMissing ? catalog.find(filename) : undefined;
   }
@@ -165,7 +167,7 @@ export class ObjectStorage extends BaseProvider {
   protected async bringBack(filename: string): Promise<ChangeOutcome> {
     if (folderOf(filename) === undefined) return { done: false, why: 'not_found' };
     await this.checkWritable(0);
-    return this.#folded(restoreImage(this.#store, filename));
+    return this.#described(this.#folded(restoreImage(this.#store, filename)));
   }
 
   protected async purgeTrashed(filename: string): Promise<Removal> {
@@ -181,7 +183,18 @@ export class ObjectStorage extends BaseProvider {
 
   protected async change(filename: string, changes: CheckedChanges): Promise<ChangeOutcome> {
     if (folderOf(filename) === undefined) return { done: false, why: 'not_found' };
-    return this.#folded(updateImage(this.#store, filename, changes));
+    return this.#described(this.#folded(updateImage(this.#store, filename, changes)));
+  }
+
+  async #described(changing: Promise<ChangeOutcome>): Promise<ChangeOutcome> {
+    const outcome = await changing;
+    return outcome.done ? { ...outcome, record: await this.#withHash(outcome.record) } : outcome;
+  }
+
+  /** Adds what the catalog derived of the image, which its record in the bucket does not have. */
+  async #withHash(record: ImageRecord): Promise<StoredRecord> {
+    const { thumbHash } = { ...(await this.#store.catalog.find(record.filename)) };
+    return { ...record, ...(thumbHash !== undefined && { thumbHash }) };
   }
 
   protected async findTrashed(filename: string): Promise<ImageRecord | undefined> {

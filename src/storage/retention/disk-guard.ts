@@ -24,6 +24,8 @@ export interface GuardedStore {
   context: { name: string; log: Logger; now: () => number };
   catalog(): Promise<Catalog>;
   freeBytes(): Promise<number>;
+  /** Removes what can be made again. */
+  emptyPreviews(): Promise<unknown>;
   /** Deletes an image of the trash for good. */
   purge(filename: string): Promise<ChangeOutcome>;
   /** Deletes a live image for good unless it is pinned. */
@@ -60,6 +62,8 @@ interface Problem {
   error: StorageError;
   /** How much more room there must be. */
   missingBytes: number;
+  /** On the disk; else, of the store's own bytes. */
+  isOfDisk: boolean;
 }
 
 /** What the store and the disk said, without what is reserved. */
@@ -112,8 +116,9 @@ export class DiskGuard {
     return grown;
   }
 
-  /** Purges the oldest of the trash and, where that is asked for, the oldest images. Rejects with DISK_FULL. */
+  /** Removes previews, purges the oldest of the trash and, where that is asked for, the oldest images. Rejects with DISK_FULL. */
   async #makeRoom(more: number): Promise<void> {
+    if ((await this.#problemOf(more, 0))?.isOfDisk) await this.#store.emptyPreviews();
     for await (const filename of this.#trash()) {
       if ((await this.#problemOf(more, 0)) === undefined) return;
       await this.#store.purge(filename);
@@ -213,12 +218,16 @@ export class DiskGuard {
     }
     if (wouldBe > maxStoreBytes) {
       const message = `the store would have ${inWords(wouldBe)}; its maxStoreBytes is ${inWords(maxStoreBytes)}`;
-      return { error: diskFull(message, maxStoreBytes, wouldBe), missingBytes: wouldBe - maxStoreBytes };
+      return {
+        error: diskFull(message, maxStoreBytes, wouldBe),
+        missingBytes: wouldBe - maxStoreBytes,
+        isOfDisk: false,
+      };
     }
     if (free >= minFreeBytes) return undefined;
     const left = Math.max(0, free);
     const message = `the disk would have ${inWords(left)} left; minFreeBytes is ${inWords(minFreeBytes)}`;
-    return { error: diskFull(message, minFreeBytes, left), missingBytes: minFreeBytes - free };
+    return { error: diskFull(message, minFreeBytes, left), missingBytes: minFreeBytes - free, isOfDisk: true };
   }
 }
 

@@ -86,6 +86,8 @@ class Image:
     replayed: bool = False
     #: True when replayed, and the image was deleted since: it is in the trash, or gone. False from an older daemon.
     deleted: bool = False
+    #: A blurred picture of about 25 bytes (evanw.github.io/thumbhash); empty until the daemon has made it.
+    thumb_hash: bytes = b""
     #: When it goes as by a cleanup, unless it is pinned (`ttl`); None: never.
     expire_time: datetime | None = None
     #: When it was deleted; only from `list_trash`.

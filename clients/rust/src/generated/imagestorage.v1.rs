@@ -108,6 +108,10 @@ pub struct Image {
     /// The settings of the generation; unset when the parameters name none, and from an older daemon.
     #[prost(message, optional, tag = "15")]
     pub generation: ::core::option::Option<Generation>,
+    /// A blurred picture of about 25 bytes to show before the bytes are there (evanw.github.io/thumbhash); empty until the
+    /// daemon has made it, which it does behind the answer to a Save, and where it cannot decode the image.
+    #[prost(bytes = "bytes", tag = "16")]
+    pub thumb_hash: ::prost::bytes::Bytes,
     /// When Cleanup's way takes the image unless it is pinned (SaveHeader.ttl); unset: never.
     #[prost(message, optional, tag = "17")]
     pub expire_time: ::core::option::Option<::prost_types::Timestamp>,

@@ -1,7 +1,7 @@
 /** The changes of the catalog of an object store: what was found at the keys of records, and pending operations. */
 import { revisionOf } from '../../domain/changes.ts';
 import { imageKey } from '../../domain/naming.ts';
-import type { ImageRecord } from '../../domain/record.ts';
+import type { ImageRecord, StoredRecord } from '../../domain/record.ts';
 import type { BucketChange, FoundRecord, PendingOperation, RecordInTrash, RecordTombstone } from '../bucket-catalog.ts';
 import type { EarlierSave } from '../catalog.ts';
 import { BucketRecords } from './bucket-records.ts';
@@ -9,6 +9,9 @@ import type { Connection } from './connection.ts';
 import type { Derived } from './derived.ts';
 import type { ImageRows } from './image-rows.ts';
 import { knownStep } from './revisions.ts';
+
+/** What the catalog knows of an image besides its record: the bytes behind a filename never change. */
+type Kept = Pick<StoredRecord, 'thumbHash'>;
 
 export class BucketChanges {
   readonly #db: Connection;
@@ -57,8 +60,10 @@ export class BucketChanges {
   #index(filename: string, found: FoundRecord, derived: Derived, now: number | undefined): void {
     const arrival = found.kind === 'live' ? this.#arrivalOf(found.record, now) : undefined;
     const record = this.#rows.drop(filename, derived);
-    if (found.kind === 'live') this.#rows.add(this.#rows.withFreeKey(found.record), derived, arrival);
-    else if (found.kind === 'trashed') this.#addTrashed(found.trashed, derived);
+    const kept: Kept = record?.thumbHash === undefined ? {} : { thumbHash: record.thumbHash };
+    if (found.kind === 'live') {
+      this.#rows.add({ ...this.#rows.withFreeKey(found.record), ...kept }, derived, arrival);
+    } else if (found.kind === 'trashed') this.#addTrashed(found.trashed, kept, derived);
     else if (found.kind === 'tombstone') this.#addTombstone(found.tombstone, record);
   }
 
@@ -68,8 +73,8 @@ export class BucketChanges {
     return known === undefined || (known.record.pinned && !pinned) ? now : this.#rows.arrival(known.seq);
   }
 
-  #addTrashed({ record, deleteTime, purgeTime }: RecordInTrash, derived: Derived): void {
-    this.#rows.addTrashed({ ...record, deleteTime, purgeTime }, derived, false);
+  #addTrashed({ record, deleteTime, purgeTime }: RecordInTrash, kept: Kept, derived: Derived): void {
+    this.#rows.addTrashed({ ...record, ...kept, deleteTime, purgeTime }, derived, false);
   }
 
   #addTombstone(tombstone: RecordTombstone, record = recordOfDeleted(tombstone)): void {

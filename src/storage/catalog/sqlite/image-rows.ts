@@ -1,13 +1,14 @@
 /** The row of an image through its life: live, in the trash, live again, a tombstone; with what other tables keep of it. */
 import { revisionOf } from '../../domain/changes.ts';
-import type { ImageRecord, TrashedRecord, TrashTimes } from '../../domain/record.ts';
+import type { ImageRecord, StoredRecord, TrashedRecord, TrashTimes } from '../../domain/record.ts';
 import type { EarlierSave, Tombstone } from '../catalog.ts';
 import type { Connection } from './connection.ts';
 import type { Derived } from './derived.ts';
 import { IN_TRASH } from './migrations/007-trash.ts';
-import { EXPIRE_TIME, INSERT_IMAGE, RECORD_COLUMNS, REVISION, type Row, toRecord, toRow } from './rows.ts';
+import { EXPIRE_TIME, INSERT_IMAGE, RECORD_COLUMNS, REVISION, type Row, THUMB_HASH, toRecord, toRow } from './rows.ts';
 
-const ANY = `SELECT seq, delete_time, ${RECORD_COLUMNS}, ${REVISION} AS revision, ${EXPIRE_TIME} AS expireTime FROM images`;
+const ANY = `SELECT seq, delete_time, ${RECORD_COLUMNS}, ${REVISION} AS revision, ${EXPIRE_TIME} AS expireTime,
+  ${THUMB_HASH} AS thumbHash FROM images`;
 
 /** Requires an open transaction for every change. */
 export class ImageRows {
@@ -36,11 +37,11 @@ export class ImageRows {
     return this.#db.value('SELECT 1 FROM images WHERE filename = ? AND delete_time = ?', filename, IN_TRASH) === 1;
   }
 
-  live(filename: string): { seq: number; record: ImageRecord } | undefined {
+  live(filename: string): { seq: number; record: StoredRecord } | undefined {
     return found(this.#db.get(`${ANY} WHERE filename = ? AND delete_time IS NULL`, filename));
   }
 
-  trashed(filename: string): { seq: number; record: ImageRecord } | undefined {
+  trashed(filename: string): { seq: number; record: StoredRecord } | undefined {
     return found(this.#db.get(`${ANY} WHERE filename = ? AND delete_time = ?`, filename, IN_TRASH));
   }
 
@@ -50,7 +51,7 @@ export class ImageRows {
   }
 
   /** Adds a live image. `arrival`: when it came, if it was not saved here. */
-  add(record: ImageRecord, derived: Derived, arrival?: number): void {
+  add(record: StoredRecord, derived: Derived, arrival?: number): void {
     const seq = this.#insert(record, null, false);
     this.#note(seq, record);
     if (arrival !== undefined) this.noteArrival(seq, arrival);
@@ -65,6 +66,7 @@ export class ImageRows {
   addTrashed({ deleteTime, purgeTime, ...record }: TrashedRecord, derived: Derived, unlinkPending: boolean): void {
     const seq = this.#insert(this.withFreeKey(record), IN_TRASH, unlinkPending);
     this.#noteRevision(seq, record);
+    this.#noteThumbHash(seq, record);
     this.#putIntoTrash(seq, record, { deleteTime, purgeTime }, derived);
   }
 
@@ -95,7 +97,7 @@ export class ImageRows {
   }
 
   /** Removes the row of an image, whatever its state, and returns its record. */
-  drop(filename: string, derived: Derived): ImageRecord | undefined {
+  drop(filename: string, derived: Derived): StoredRecord | undefined {
     const row = this.#db.get(`${ANY} WHERE filename = ?`, filename);
     if (row === undefined) return undefined;
     const [seq, record] = [row.seq as number, toRecord(row)];
@@ -130,8 +132,9 @@ export class ImageRows {
       .lastInsertRowid;
   }
 
-  #note(seq: number, record: ImageRecord): void {
+  #note(seq: number, record: StoredRecord): void {
     this.#noteRevision(seq, record);
+    this.#noteThumbHash(seq, record);
     if (record.expireTime !== undefined) this.#db.run('INSERT INTO expiries VALUES (?, ?)', seq, record.expireTime);
   }
 
@@ -139,6 +142,10 @@ export class ImageRows {
   #noteRevision(seq: number, record: ImageRecord): void {
     const revision = revisionOf(record);
     if (revision > 0) this.#db.run('INSERT INTO revisions VALUES (?, ?, 0)', seq, revision);
+  }
+
+  #noteThumbHash(seq: number, { thumbHash }: StoredRecord): void {
+    if (thumbHash !== undefined) this.#db.run('INSERT INTO thumb_hashes VALUES (?, ?)', seq, thumbHash);
   }
 
   #putIntoTrash(seq: number, { filename, size }: ImageRecord, times: TrashTimes, derived: Derived): void {
@@ -158,10 +165,11 @@ export class ImageRows {
   }
 
   #forget(seq: number): void {
-    for (const table of ['revisions', 'expiries', 'arrivals']) this.#db.run(`DELETE FROM ${table} WHERE seq = ?`, seq);
+    for (const table of ['revisions', 'expiries', 'arrivals', 'thumb_hashes'])
+      this.#db.run(`DELETE FROM ${table} WHERE seq = ?`, seq);
   }
 }
 
-function found(row: Row | undefined): { seq: number; record: ImageRecord } | undefined {
+function found(row: Row | undefined): { seq: number; record: StoredRecord } | undefined {
   return row && { seq: row.seq as number, record: toRecord(row) };
 }

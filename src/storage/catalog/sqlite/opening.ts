@@ -13,10 +13,11 @@ import { SETTINGS } from './migrations/004-settings.ts';
 import { LABEL_COUNTS } from './migrations/005-label-counts.ts';
 import { REVISIONS } from './migrations/006-revisions.ts';
 import { TRASH } from './migrations/007-trash.ts';
+import { THUMB_HASHES } from './migrations/008-thumb-hashes.ts';
 import { leaveToIndexing } from './text-index.ts';
 
 /** Step n brings a catalog from `user_version` n - 1 to n. */
-const MIGRATIONS = [INITIAL, BUCKETS, TIMELINE, SETTINGS, LABEL_COUNTS, REVISIONS, TRASH];
+const MIGRATIONS = [INITIAL, BUCKETS, TIMELINE, SETTINGS, LABEL_COUNTS, REVISIONS, TRASH, THUMB_HASHES];
 export const CATALOG_VERSION: number = MIGRATIONS.length;
 const TIMELINE_VERSION = MIGRATIONS.indexOf(TIMELINE) + 1;
 

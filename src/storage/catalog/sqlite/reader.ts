@@ -20,6 +20,7 @@ import {
   type Span,
   type Tombstone,
   type TrashPage,
+  type UnhashedPage,
   type UnsyncedRecord,
   type UpdatedRecord,
 } from '../catalog.ts';
@@ -42,12 +43,14 @@ import {
   REVISION,
   type Row,
   type RowArray,
+  THUMB_HASH,
   textBytesOf,
   toPage,
   toRecord,
   toStoredRecord,
 } from './rows.ts';
 import { StoredImage } from './stored-image.ts';
+import { unhashed } from './thumb-hashes.ts';
 import { TotalsReader } from './totals.ts';
 import { Trash } from './trash.ts';
 
@@ -93,16 +96,23 @@ export class CatalogReader {
 
   find(filename: string): StoredRecord | undefined {
     const sql = `
-      SELECT ${RECORD_COLUMNS}, ${GENERATION} AS generation, ${REVISION} AS revision, ${EXPIRE_TIME} AS expireTime
+      SELECT ${RECORD_COLUMNS}, ${GENERATION} AS generation, ${REVISION} AS revision, ${EXPIRE_TIME} AS expireTime,
+        ${THUMB_HASH} AS thumbHash
       FROM images WHERE filename = ? AND delete_time IS NULL`;
     const row = this.#db.get(sql, filename);
     return row && toStoredRecord(row);
   }
 
   findByKey(idempotencyKey: string): { record: ImageRecord; deleted: boolean } | undefined {
-    const sql = `SELECT ${RECORD_COLUMNS}, delete_time FROM images WHERE idempotency_key = ? AND idempotency_key <> ''`;
+    const sql = `
+      SELECT ${RECORD_COLUMNS}, ${THUMB_HASH} AS thumbHash, delete_time
+      FROM images WHERE idempotency_key = ? AND idempotency_key <> ''`;
     const row = this.#db.get(sql, idempotencyKey);
     return row && { record: toRecord(row), deleted: row.delete_time !== null };
+  }
+
+  unhashed(before: number, limit: number): UnhashedPage {
+    return unhashed(this.#db, before, limit);
   }
 
   lastSequence(): number {
@@ -257,10 +267,11 @@ export class CatalogReader {
 
   pendingUnlinks(limit: number): PendingUnlink[] {
     const sql = `
-      SELECT images.filename, ifnull(trash.delete_time, images.delete_time) AS deleteTime, attempts
+      SELECT images.filename, sha256, ifnull(trash.delete_time, images.delete_time) AS deleteTime, attempts
       FROM images LEFT JOIN trash USING (seq) WHERE unlink_pending = 1 LIMIT ?`;
-    return this.#db.all(sql, limit).map(({ filename, deleteTime, attempts }) => ({
+    return this.#db.all(sql, limit).map(({ filename, sha256, deleteTime, attempts }) => ({
       filename: filename as string,
+      sha256: sha256 as string,
       deleteTime: deleteTime as number,
       inTrash: attempts !== null,
       attempts: (attempts ?? 0) as number,

@@ -44,6 +44,8 @@ export const GENERATION = '(SELECT generation FROM settings WHERE settings.seq =
 export const REVISION = '(SELECT revision FROM revisions WHERE revisions.seq = images.seq)';
 /** Null where the image never goes by itself. */
 export const EXPIRE_TIME = '(SELECT expire_time FROM expiries WHERE expiries.seq = images.seq)';
+/** Null where none was made yet. */
+export const THUMB_HASH = '(SELECT thumb_hash FROM thumb_hashes WHERE thumb_hashes.seq = images.seq)';
 /** `substr` counts code points. */
 const CUT: Readonly<Record<string, string>> = {
   prompt: `substr(images.prompt, 1, ${ROW_CHARACTERS})`,
@@ -57,6 +59,7 @@ export const ROW_VALUES: string = valuesOf((column) => CUT[column] ?? `images.${
 const GENERATION_AT = Object.keys(COLUMNS).length;
 const REVISION_AT = GENERATION_AT + 1;
 const EXPIRE_TIME_AT = REVISION_AT + 1;
+const THUMB_HASH_AT = EXPIRE_TIME_AT + 1;
 const AT = Object.fromEntries(Object.keys(COLUMNS).map((name, at) => [name, at])) as Record<
   keyof typeof COLUMNS,
   number
@@ -74,8 +77,8 @@ export function toRow(record: StoredRecord): Row {
   return { ...plain, pinned: Number(pinned), tags: JSON.stringify(tags), nonce, modelSlug: modelSlug(record.model) };
 }
 
-/** Converts a row that has RECORD_COLUMNS, and perhaps a `revision`, an `expireTime` and others. */
-export function toRecord(row: Row): ImageRecord {
+/** Converts a row that has RECORD_COLUMNS, and perhaps a `revision`, an `expireTime`, a `thumbHash` and others. */
+export function toRecord(row: Row): StoredRecord {
   const record: Row = {};
   for (const name in COLUMNS) record[name] = row[name] ?? null;
   const { pinned, tags, nonce, ...plain } = record;
@@ -86,7 +89,8 @@ export function toRecord(row: Row): ImageRecord {
     ...(nonce !== null && { nonce }),
     ...(row.revision && { revision: row.revision }),
     ...(row.expireTime && { expireTime: row.expireTime }),
-  } as ImageRecord;
+    ...(typeof row.thumbHash === 'string' && { thumbHash: row.thumbHash }),
+  } as StoredRecord;
 }
 
 /** As `toRecord`, of a row that has a `generation`, too. */
@@ -123,7 +127,7 @@ function recordOf(row: RowArray): StoredRecord {
   const text = (name: keyof typeof COLUMNS) => row[AT[name]] as string;
   const number = (name: keyof typeof COLUMNS) => row[AT[name]] as number;
   const [tags, nonce, generation] = [text('tags'), row[AT.nonce], row[GENERATION_AT]];
-  const [revision, expireTime] = [row[REVISION_AT], row[EXPIRE_TIME_AT]];
+  const [revision, expireTime, thumbHash] = [row[REVISION_AT], row[EXPIRE_TIME_AT], row[THUMB_HASH_AT]];
   return {
     filename: text('filename'),
     key: text('key'),
@@ -146,6 +150,7 @@ function recordOf(row: RowArray): StoredRecord {
     ...(revision !== null && { revision: revision as number }),
     ...(expireTime !== null && { expireTime: expireTime as number }),
     ...(generation !== '' && { generation: parseGeneration(generation as string)! }),
+    ...(thumbHash !== null && { thumbHash: thumbHash as string }),
   };
 }
 
@@ -198,7 +203,11 @@ export function textBytesOf(row: RowArray): number {
 
 function valuesOf(select: (column: string) => string): string {
   const columns = Object.values(COLUMNS).map(select);
-  return [...columns, `${GENERATION} AS generation`, `${REVISION} AS revision`, `${EXPIRE_TIME} AS expire_time`].join(
-    ', ',
-  );
+  return [
+    ...columns,
+    `${GENERATION} AS generation`,
+    `${REVISION} AS revision`,
+    `${EXPIRE_TIME} AS expire_time`,
+    `${THUMB_HASH} AS thumb_hash`,
+  ].join(', ');
 }

@@ -6,13 +6,14 @@ import { isEverything, isNothing, parseQuery } from '../search-query.ts';
 import type { Connection } from './connection.ts';
 import { IN_TRASH } from './migrations/007-trash.ts';
 import { Slice } from './pause.ts';
-import { EXPIRE_TIME, RECORD_COLUMNS, REVISION, type Row, toStoredRecord } from './rows.ts';
+import { EXPIRE_TIME, RECORD_COLUMNS, REVISION, type Row, THUMB_HASH, toStoredRecord } from './rows.ts';
 import { StoredImage } from './stored-image.ts';
 
 const BATCH = 100;
 const ROW_OVERHEAD_BYTES = 1024;
 const TRASHED = `
   SELECT ${RECORD_COLUMNS}, NULL AS generation, ${REVISION} AS revision, ${EXPIRE_TIME} AS expireTime,
+    ${THUMB_HASH} AS thumbHash,
     (SELECT trash.delete_time FROM trash WHERE trash.seq = images.seq) AS deleteTime,
     (SELECT purge_time FROM trash WHERE trash.seq = images.seq) AS purgeTime
   FROM images WHERE delete_time = ${IN_TRASH}`;

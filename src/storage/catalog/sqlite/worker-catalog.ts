@@ -29,6 +29,7 @@ const READS = [
   'known',
   'knownBetween',
   'dueSweeps',
+  'unhashed',
 ] as const;
 const WRITES = [
   'clearPendingUnlinks',
@@ -41,6 +42,7 @@ const WRITES = [
   'loadDeletes',
   'loadTrash',
   'setQuietUntil',
+  'setThumbHashes',
   'forgetDeletes',
   'raiseGeneration',
 ] as const;

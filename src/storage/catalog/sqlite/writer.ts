@@ -9,6 +9,7 @@ import {
   type EarlierSave,
   type LogState,
   type PendingUnlink,
+  type ThumbHash,
   type Tombstone,
   type UpdatedRecord,
 } from '../catalog.ts';
@@ -33,6 +34,7 @@ import {
 } from './opening.ts';
 import { setUpdatedSynced, takeNewer, takeNewerTrashed, updateRow } from './revisions.ts';
 import { emptyIndex, TextIndex } from './text-index.ts';
+import { setThumbHashes } from './thumb-hashes.ts';
 
 /** How far the WAL grows before it is copied into the database. */
 const CHECKPOINT_BYTES = 4 * 1024 * 1024;
@@ -209,6 +211,11 @@ export class CatalogWriter {
       this.#limitWal();
       yield;
     }
+  }
+
+  setThumbHashes(hashes: readonly ThumbHash[]): void {
+    this.#db.transaction(() => setThumbHashes(this.#db, hashes));
+    this.#limitWal();
   }
 
   setRecordsSynced(sequence: number): void {

@@ -89,7 +89,7 @@ class Generation(_message.Message):
     def __init__(self, negative_prompt: _Optional[str] = ..., seed: _Optional[str] = ..., steps: _Optional[int] = ..., cfg: _Optional[float] = ..., sampler: _Optional[str] = ..., scheduler: _Optional[str] = ..., loras: _Optional[_Iterable[str]] = ..., width: _Optional[int] = ..., height: _Optional[int] = ...) -> None: ...
 
 class Image(_message.Message):
-    __slots__ = ("url", "filename", "path", "size", "storage_type", "metadata", "provider", "sha256", "content_type", "width", "height", "create_time", "pinned", "key", "generation", "expire_time", "delete_time", "purge_time")
+    __slots__ = ("url", "filename", "path", "size", "storage_type", "metadata", "provider", "sha256", "content_type", "width", "height", "create_time", "pinned", "key", "generation", "thumb_hash", "expire_time", "delete_time", "purge_time")
     URL_FIELD_NUMBER: _ClassVar[int]
     FILENAME_FIELD_NUMBER: _ClassVar[int]
     PATH_FIELD_NUMBER: _ClassVar[int]
@@ -105,6 +105,7 @@ class Image(_message.Message):
     PINNED_FIELD_NUMBER: _ClassVar[int]
     KEY_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
+    THUMB_HASH_FIELD_NUMBER: _ClassVar[int]
     EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
     DELETE_TIME_FIELD_NUMBER: _ClassVar[int]
     PURGE_TIME_FIELD_NUMBER: _ClassVar[int]
@@ -123,10 +124,11 @@ class Image(_message.Message):
     pinned: bool
     key: str
     generation: Generation
+    thumb_hash: bytes
     expire_time: _timestamp_pb2.Timestamp
     delete_time: _timestamp_pb2.Timestamp
     purge_time: _timestamp_pb2.Timestamp
-    def __init__(self, url: _Optional[str] = ..., filename: _Optional[str] = ..., path: _Optional[str] = ..., size: _Optional[int] = ..., storage_type: _Optional[str] = ..., metadata: _Optional[_Union[ImageMetadata, _Mapping]] = ..., provider: _Optional[str] = ..., sha256: _Optional[bytes] = ..., content_type: _Optional[str] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., pinned: bool = ..., key: _Optional[str] = ..., generation: _Optional[_Union[Generation, _Mapping]] = ..., expire_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., delete_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., purge_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    def __init__(self, url: _Optional[str] = ..., filename: _Optional[str] = ..., path: _Optional[str] = ..., size: _Optional[int] = ..., storage_type: _Optional[str] = ..., metadata: _Optional[_Union[ImageMetadata, _Mapping]] = ..., provider: _Optional[str] = ..., sha256: _Optional[bytes] = ..., content_type: _Optional[str] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., pinned: bool = ..., key: _Optional[str] = ..., generation: _Optional[_Union[Generation, _Mapping]] = ..., thumb_hash: _Optional[bytes] = ..., expire_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., delete_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., purge_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class SaveRequest(_message.Message):
     __slots__ = ("header", "chunk", "trailer")

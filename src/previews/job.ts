@@ -1,0 +1,61 @@
+/** The making of previews of one image: who waits for it, and what may go on beside it. */
+import { type PreviewSource, type PreviewWidth, previewName } from '../storage/domain/preview.ts';
+
+const MEGA = 1_000_000;
+const MIB = 1024 * 1024;
+/** What is decoded beside others takes little memory, whatever its format. */
+const LIGHT_PIXELS = 5 * MEGA;
+const LIGHT_AVIF_PIXELS = 2 * MEGA;
+const LIGHT_BYTES = 16 * MIB;
+
+/** What was made; undefined: nothing can be made, or nobody waits for it any more. */
+export type Made = Uint8Array | undefined;
+
+export interface Wish {
+  source: PreviewSource;
+  /** The first one is what is waited for; empty: the ThumbHash alone. */
+  widths: readonly PreviewWidth[];
+  wantsHash: boolean;
+}
+
+export class Job {
+  readonly name: string;
+  readonly wish: Wish;
+  /** Nobody has asked for it, so that nobody's leaving ends it. */
+  readonly isBehind: boolean;
+  /** How many wait for it. */
+  waiting = 0;
+  /** It was at work when a decoder ended, and is tried again without others. */
+  isSuspect = false;
+  readonly made: Promise<Made>;
+  readonly settle: (made: Made | Promise<Made>) => void;
+  readonly #stop = new AbortController();
+
+  constructor(wish: Wish, isBehind = false) {
+    const { source, widths } = wish;
+    this.name = widths[0] === undefined ? `${source.sha256}-hash` : previewName(source.sha256, widths[0]);
+    this.wish = wish;
+    this.isBehind = isBehind;
+    const { promise, resolve } = Promise.withResolvers<Made>();
+    this.made = promise;
+    this.settle = resolve;
+    // Whoever waits is told.
+    promise.catch(() => undefined);
+  }
+
+  /** Whether it may be decoded beside others. */
+  get isLight(): boolean {
+    const { width, height, size, contentType } = this.wish.source;
+    const most = contentType === 'image/avif' ? LIGHT_AVIF_PIXELS : LIGHT_PIXELS;
+    return !this.isSuspect && width * height <= most && size <= LIGHT_BYTES;
+  }
+
+  /** Fires when its bytes need not be read any more. */
+  get signal(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  stop(): void {
+    this.#stop.abort();
+  }
+}

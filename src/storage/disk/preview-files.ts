@@ -1,0 +1,21 @@
+/** Removes previews from their folder: those of an image that is deleted for good, or all, where room is needed. */
+import { readdir, rm, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PREVIEW_WIDTHS, previewFile } from '../domain/preview.ts';
+
+const GROUP = /^[0-9a-f]{2}$/;
+
+/** Never rejects: a preview is shown of live images only, and what stays here is pushed out by others. */
+export async function removePreviews(folder: string, { sha256 }: { sha256: string }): Promise<void> {
+  if (sha256 === '') return;
+  const files = PREVIEW_WIDTHS.map((width) => join(folder, previewFile(sha256, width)));
+  await Promise.allSettled(files.map((file) => unlink(file)));
+}
+
+/** Returns how many groups of previews there were; 0 where there are none, or they cannot be removed. Never rejects. */
+export async function emptyPreviews(folder: string): Promise<number> {
+  const names = await readdir(folder).catch(() => []);
+  const groups = names.filter((name) => GROUP.test(name)).map((name) => join(folder, name));
+  const removed = await Promise.allSettled(groups.map((group) => rm(group, { recursive: true })));
+  return removed.filter(({ status }) => status === 'fulfilled').length;
+}
