@@ -1,9 +1,9 @@
 /** `image-storage serve`: runs the daemon until a signal stops it. */
 import { constants } from 'node:os';
-import { setFlagsFromString } from 'node:v8';
 import { type Command, Option } from 'commander';
 import { DEFAULT_ADDRESS } from '../address.ts';
 import { type Config, type Environment, loadConfig, processEnvironment } from '../config.ts';
+import { boundHeap } from '../daemon/heap.ts';
 import type { Daemon } from '../daemon.ts';
 import { EXIT } from '../exit-codes.ts';
 import { openLineWriter } from '../logging/line-writer.ts';
@@ -40,7 +40,7 @@ async function serve({ config: configFile, create, raw, ...flags }: ServeFlags):
   process.on('uncaughtExceptionMonitor', (error) => log.fatal({ err: error }, 'a bug ended the daemon'));
   const shutdown = listenForSignals(log, config.shutdownDelaySeconds + config.shutdownGraceSeconds);
   try {
-    keepHeapSmall();
+    boundHeap();
     const newStores: string[] = [];
     const daemon = await startDaemon(config, log, {
       onFatal: (exitCode) => process.exit(exitCode),
@@ -55,11 +55,6 @@ async function serve({ config: configFile, create, raw, ...flags }: ServeFlags):
     throw error;
   }
   process.exit(EXIT.OK);
-}
-
-/** Keeps V8 from growing the young generation of a busy daemon to 128 MB; its size once the program is loaded is enough. */
-function keepHeapSmall(): void {
-  setFlagsFromString('--semi-space-growth-factor=1');
 }
 
 /**
