@@ -156,7 +156,7 @@ export function createEmpty(db: Connection, { path, storeId, indexLater = false 
   for (const suffix of ['-wal', '-shm', '-journal']) rmSync(path + suffix, { force: true });
   try {
     db.open();
-    db.exec('PRAGMA synchronous = OFF; PRAGMA journal_mode = MEMORY');
+    db.exec('PRAGMA synchronous = OFF; PRAGMA journal_mode = MEMORY; PRAGMA cache_size = -16384');
     migrate(db);
     db.transaction(() => {
       setStoreValue(db, 'store_id', storeId);
