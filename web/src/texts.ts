@@ -55,6 +55,7 @@ export const texts = {
   scrubber: 'Go to a month',
   close: 'Close',
   retry: 'Retry',
+  cancel: 'Cancel',
   copy: 'Copy',
   copied: 'Copied',
   copyFailed: 'The browser does not let the page copy.',
@@ -102,6 +103,18 @@ export const texts = {
     month: (month: number) => monthNames.format(Date.UTC(2000, month)),
     date: (name: string) => dates.format(Date.parse(name)),
     day: (name: string, count: number) => `${dates.format(Date.parse(name))}: ${texts.images(count)}`,
+  },
+  upload: {
+    title: 'Upload images',
+    drop: 'Drop them to save them',
+    refused: 'This token may not save images.',
+    show: 'Show',
+    begun: (count: number) => `Uploading ${texts.images(count)}`,
+    underWay: (saved: number, count: number) => `Uploading, ${numbers.format(saved)} of ${numbers.format(count)} saved`,
+    ended: (saved: number, failed: number) =>
+      `Saved ${texts.images(saved)}${failed === 0 ? '' : `, ${numbers.format(failed)} not`}`,
+    notSaved: 'Not saved',
+    more: (count: number) => `and ${numbers.format(count)} more`,
   },
   empty: {
     title: 'No images yet. Save one, or bring in a folder:',

@@ -77,7 +77,8 @@ async function answerOf<T>(url: string, init: RequestInit): Promise<T> {
   throw told(errorOf(response, json));
 }
 
-function told(error: CallError): CallError {
+/** Tells who listens. */
+export function told(error: CallError): CallError {
   for (const listener of listeners) listener(error);
   return error;
 }
@@ -90,7 +91,7 @@ interface ErrorJson {
   details?: { debug?: { reason?: string } }[];
 }
 
-function errorOf({ status, headers }: Response, json: unknown): CallError {
+export function errorOf({ status, headers }: Pick<Response, 'status' | 'headers'>, json: unknown): CallError {
   const { message, reason, field, details } = (json ?? {}) as ErrorJson;
   const seconds = Number(headers.get('retry-after') ?? Number.NaN);
   return new CallError(message ?? `the answer was ${status}`, {
@@ -101,7 +102,7 @@ function errorOf({ status, headers }: Response, json: unknown): CallError {
   });
 }
 
-function parsed(text: string): unknown {
+export function parsed(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

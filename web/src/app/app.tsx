@@ -4,6 +4,7 @@ import { SidePanel } from '../panel/side-panel.tsx';
 import { compared } from '../state/compare.ts';
 import { isOpen } from '../state/open.ts';
 import { view } from '../state/view.ts';
+import { Upload } from '../upload/upload.tsx';
 import { Arrived } from './arrived.tsx';
 import { Bar } from './bar.tsx';
 import { Chips } from './chips.tsx';
@@ -34,6 +35,7 @@ export function App() {
       {view.value.isCharts && <Charts />}
       {isOpen.value && <Lightbox />}
       {compared.value && <Compare />}
+      <Upload />
       <Help />
       <Notices />
     </>

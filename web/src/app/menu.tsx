@@ -2,10 +2,11 @@
 import { signal } from '@preact/signals';
 import { EllipsisVertical } from 'lucide';
 import { type KeyName, labelOf, useKeys } from '../state/keys.ts';
-import { lock, session } from '../state/session.ts';
+import { lock, may, session } from '../state/session.ts';
 import { changeSettings, isBlurred, settings, type Theme } from '../state/settings.ts';
 import { changeView, view } from '../state/view.ts';
 import { texts } from '../texts.ts';
+import { chooseFiles } from '../upload/upload.tsx';
 import { DensityChoice } from './density-choice.tsx';
 import { isHelpOpen } from './help.tsx';
 import { IconButton } from './icon-button.tsx';
@@ -35,6 +36,7 @@ function entries(): Entry[][] {
   const { isContained } = settings.value;
   return [
     orders,
+    ...(may('write') ? [[{ text: texts.upload.title, run: chooseFiles }]] : []),
     [{ text: texts.charts.title, run: () => changeView({ isCharts: true }) }],
     [
       { text: texts.fit, shortcut: 'fit', isOn: isContained, run: () => changeSettings({ isContained: !isContained }) },

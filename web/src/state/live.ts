@@ -43,6 +43,12 @@ export async function showArrived(): Promise<void> {
   newestAsked.value += 1;
 }
 
+/** After something was saved here: it enters, or is told of, at once. */
+export async function lookNow(): Promise<void> {
+  if (entersByItself.peek()) await reload();
+  else await look();
+}
+
 /** What this page itself saves, deletes or brings back is no news. */
 export function expectChange(count: number): void {
   seen = { ...seen, count: seen.count + count };

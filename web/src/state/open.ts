@@ -55,6 +55,11 @@ export function openAt(index: number): void {
   changeView(change, isOpen.value ? 'replace' : 'push');
 }
 
+/** Opens an image of which nothing else is known, such as one that was just saved. */
+export function openNamed({ filename, provider }: Pick<Row, 'filename' | 'provider'>): void {
+  changeView({ image: filename, imageProvider: providerOf(provider), isAlone: false });
+}
+
 export function openNeighbour(by: number): void {
   const index = openIndex.value;
   if (index === undefined || index + by < 0 || index + by >= total.value) return;
