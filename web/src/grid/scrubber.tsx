@@ -1,5 +1,5 @@
 /** The way through time at the edge of the grid: where one is, and a month for each place one can go to. */
-import { useComputed, useSignal } from '@preact/signals';
+import { useComputed, useSignal, useSignalEffect } from '@preact/signals';
 import { useRef } from 'preact/hooks';
 import { shown, total } from '../state/gallery.ts';
 import { dayAt, type Layout, type Month, monthsOf } from '../state/layout.ts';
@@ -7,11 +7,20 @@ import { texts } from '../texts.ts';
 import type { GridWindow } from './use-window.ts';
 
 const LABEL_PX = 22;
+const MOVING_MS = 1200;
 
 export function Scrubber({ seen }: { seen: GridWindow }) {
   const track = useRef<HTMLDivElement>(null);
   const pointed = useSignal<number | undefined>(undefined);
   const isScrubbing = useSignal(false);
+  const isMoving = useSignal(false);
+  // On phones it is seen while one moves.
+  useSignalEffect(() => {
+    if (seen.firstSeen.value === 0 && !isScrubbing.value) return;
+    isMoving.value = true;
+    const timer = setTimeout(() => (isMoving.value = false), MOVING_MS);
+    return () => clearTimeout(timer);
+  });
   const layout = shown.value?.rows.layout;
   const months = useComputed(() => (shown.value ? monthsOf(shown.value.rows.layout) : []));
   const { firstSeen, metrics, rowsOnScreen, rowCount } = seen;
@@ -50,7 +59,7 @@ export function Scrubber({ seen }: { seen: GridWindow }) {
   return (
     <div
       ref={track}
-      class={isScrubbing.value ? 'scrubber is-scrubbing' : 'scrubber'}
+      class={`scrubber${isScrubbing.value ? ' is-scrubbing' : ''}${isMoving.value ? ' is-moving' : ''}`}
       role="slider"
       tabIndex={0}
       aria-orientation="vertical"
