@@ -10,6 +10,7 @@ import {
   deleteResultFrom,
   imageFrom,
   listRequest,
+  selectsAny,
   statsFrom,
   totalsFrom,
   totalsRequest,
@@ -19,7 +20,7 @@ import { ImageStorageError } from './client/errors.ts';
 import { readBatches } from './client/lists.ts';
 import { copy, verify } from './client/maintenance.ts';
 import type { CopyEvent, CopyOptions, VerifyEvent, VerifyOptions } from './client/maintenance-types.ts';
-import { explainOlder, explainPolicy } from './client/older.ts';
+import { explainCleanup, explainOlder } from './client/older.ts';
 import { createBackoff, retrying } from './client/retry.ts';
 import { save } from './client/save.ts';
 import { type CallLimits, openTransport, type Transport } from './client/transport.ts';
@@ -98,8 +99,9 @@ export interface ImageStorageClient {
    */
   purge(options: PurgeOptions): Promise<PurgeResult>;
   /**
-   * Deletes old images, oldest first. Retried only when it is certain that nothing was deleted, or for a dry run. With a
-   * policy, rejects with POLICY_NOT_FOUND, and with the gRPC status UNIMPLEMENTED from an older daemon.
+   * Deletes old images, or all that a selection names, oldest first. Retried only when it is certain that nothing was
+   * deleted, or for a dry run. Rejects with PLAN_EXPIRED, POLICY_NOT_FOUND, and for a policy or a selection with the gRPC
+   * status UNIMPLEMENTED from an older daemon, which deletes nothing then.
    */
   cleanup(options: CleanupOptions): Promise<CleanupResult>;
   /** Returns the counts of one provider, or of each for `*`; default: the default provider. */
@@ -199,8 +201,11 @@ export function connect(address?: string, options: ConnectOptions = {}): ImageSt
       };
       const request = cleanupRequest(cleanupOptions);
       const attempt = () => transport.unary(ImageStorage.method.cleanup, request, limits);
+      const { policy, selection } = cleanupOptions;
+      const isSelection = selection !== undefined && selectsAny(selection);
+      const lacks = policy !== undefined ? 'policies' : isSelection ? 'selections' : undefined;
       const answer = retrying(again, attempt);
-      return cleanupFrom(await (cleanupOptions.policy === undefined ? answer : answer.catch(explainPolicy)));
+      return cleanupFrom(await (lacks === undefined ? answer : answer.catch(explainCleanup(lacks))));
     },
 
     async stats(provider, callOptions = {}) {

@@ -15,6 +15,7 @@ import {
   Order,
   type PolicyStats as PolicyStatsMessage,
   type ProviderStats as ProviderStatsMessage,
+  type SelectionSchema,
   type StatsRequestSchema,
   type StatsResponse,
   View,
@@ -33,6 +34,7 @@ import type {
   ListOptions,
   PolicyStats,
   ProviderStats,
+  Selection,
   Totals,
   TotalsOptions,
   TrashedImage,
@@ -127,16 +129,39 @@ function dateRangeOf(range: ImageFilter['dateRange']): MessageInitShape<typeof D
 }
 
 export function cleanupRequest(options: CleanupOptions): MessageInitShape<typeof CleanupRequestSchema> {
-  const { olderThan, keepBytes, signal: _, ...same } = options;
+  const { olderThan, keepBytes, selection, signal: _, ...same } = options;
   return {
     ...same,
     ...cutoffOf(olderThan),
     keepBytes: keepBytes === undefined ? undefined : BigInt(keepBytes),
+    ...(selection && { selection: selectionOf(selection) }),
   };
 }
 
+function selectionOf(selection: Selection): MessageInitShape<typeof SelectionSchema> {
+  const { dateRange, olderThan, keepBytes, only = [], except = [], ...same } = selection;
+  return {
+    ...same,
+    ...cutoffOf(olderThan),
+    dateRange: dateRangeOf(dateRange),
+    keepBytes: keepBytes === undefined ? undefined : BigInt(keepBytes),
+    only: [...only],
+    except: [...except],
+  };
+}
+
+/** Returns whether the selection has what a cleanup requires. */
+export function selectsAny({ dateRange, ...selection }: Selection): boolean {
+  const { model, category, query, tags, pinned, only, plan, olderThan, keepCount, keepBytes } = selection;
+  const filled = [model, category, query, tags, only, plan].some((value) => value !== undefined && value.length > 0);
+  const set = [pinned, olderThan, keepCount, keepBytes, dateRange?.start, dateRange?.end];
+  return filled || set.some((value) => value !== undefined);
+}
+
 /** Sends the date of an age, too: an older daemon ignores the age, and with it the protection. */
-function cutoffOf(olderThan: Date | Age | undefined): MessageInitShape<typeof CleanupRequestSchema> {
+function cutoffOf(
+  olderThan: Date | Age | undefined,
+): Pick<MessageInitShape<typeof CleanupRequestSchema>, 'olderThan' | 'olderThanAge'> {
   if (olderThan === undefined || !('ageMs' in olderThan)) return { olderThan: timestampOf(olderThan) };
   const { ageMs } = olderThan;
   return { olderThan: timestampFromMs(Date.now() - ageMs), olderThanAge: durationFromMs(ageMs) };
@@ -149,9 +174,11 @@ export function cleanupFrom(message: CleanupResponse): CleanupResult {
     filenames: message.filenames,
     keptPinned: Number(message.keptPinned),
     keptFuture: Number(message.keptFuture),
+    keptChanged: Number(message.keptChanged),
     dryRun: message.dryRun,
     more: message.more,
     reasons: message.reasons.map(({ text, count, bytes }) => ({ text, count: Number(count), bytes: Number(bytes) })),
+    ...(message.plan.length > 0 && { plan: message.plan }),
     ...(message.restorableUntil && { restorableUntil: timestampDate(message.restorableUntil) }),
   };
 }

@@ -10,10 +10,12 @@ export function explainOlder(lacks: string): (error: unknown) => never {
   };
 }
 
-/** An older daemon does not know the policy of a cleanup, and sees no criterion. */
-export function explainPolicy(error: unknown): never {
-  if (!(error instanceof ImageStorageError) || error.reason !== 'CLEANUP_WITHOUT_CRITERION') throw error;
-  throw older('it knows no policies; update it, or give criteria', error);
+/** An older daemon knows neither the policy nor the selection of a cleanup, sees no criterion, and deletes nothing. */
+export function explainCleanup(lacks: 'policies' | 'selections'): (error: unknown) => never {
+  return (error) => {
+    if (!(error instanceof ImageStorageError) || error.reason !== 'CLEANUP_WITHOUT_CRITERION') throw error;
+    throw older(`it knows no ${lacks}; update it, or give criteria`, error);
+  };
 }
 
 function older(lacks: string, cause: ImageStorageError): ImageStorageError {

@@ -245,8 +245,8 @@ export interface Age {
   ageMs: number;
 }
 
-/** Requires a policy, or at least one of olderThan, keepCount and keepBytes; each given one protects images. */
-export interface CleanupOptions extends CallOptions, ProviderChoice {
+/** Each that is given protects images from a cleanup. */
+export interface CleanupCriteria {
   /**
    * Protects images whose timestamp is not before this. Prefer an age, which does not depend on the clock of this
    * machine; a Date more than five minutes after the daemon's clock is refused.
@@ -256,6 +256,28 @@ export interface CleanupOptions extends CallOptions, ProviderChoice {
   keepCount?: number;
   /** Protects the newest images that match the filters and together fit into this many bytes. */
   keepBytes?: number;
+}
+
+/**
+ * The images that a cleanup deletes: those that match every filter and that no criterion and no pin protects. Without any
+ * criterion, images dated after now go, too. Requires a filter, a criterion or a plan; `except` is none.
+ */
+export interface Selection extends ImageFilter, CleanupCriteria {
+  /** Only images with these filenames, at most 1,000; empty: any. */
+  only?: readonly string[];
+  /** No image with one of these filenames, at most 1,000. */
+  except?: readonly string[];
+  /**
+   * That of a dry run with the same provider, filters and criteria: nothing goes that would not have gone then, and nothing
+   * that the daemon has learnt or changed since.
+   */
+  plan?: Uint8Array;
+}
+
+/** Requires a selection, a policy, or at least one of olderThan, keepCount and keepBytes. */
+export interface CleanupOptions extends CallOptions, ProviderChoice, CleanupCriteria {
+  /** The images to delete; no filter, criterion or policy stands beside it. */
+  selection?: Selection;
   model?: string;
   category?: string;
   dryRun?: boolean;
@@ -276,9 +298,16 @@ export interface CleanupResult {
   keptPinned: number;
   /** Images dated after the daemon's clock: kept, and not counted by keepCount and keepBytes. */
   keptFuture: number;
+  /** Images that match and would have gone, but came or changed after the plan. */
+  keptChanged: number;
   dryRun: boolean;
-  /** True when `maxDeletes` was reached and more images would be deleted. */
+  /** True when `maxDeletes` was reached, now or in the plan, and more images would be deleted. */
   more: boolean;
+  /**
+   * Of a dry run without a policy: what deletes these images and no others, as the `plan` of a selection. Valid for an hour;
+   * then, or after a restart of the daemon, PLAN_EXPIRED. Unset from an older daemon.
+   */
+  plan?: Uint8Array;
   /** Why images go; together the same images as `deletedCount`. Empty from an older daemon. */
   reasons: CleanupReason[];
   /**

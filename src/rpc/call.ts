@@ -18,7 +18,7 @@ const LEVEL_OF_CODE: Partial<Record<StatusCode, Level>> = {
 };
 
 /** Those of these codes that concern only the caller. */
-const OF_THE_CALLER: readonly (string | undefined)[] = ['MESSAGE_TOO_LARGE', 'DELETED_BEFORE'];
+const OF_THE_CALLER: readonly (string | undefined)[] = ['MESSAGE_TOO_LARGE', 'DELETED_BEFORE', 'PLAN_EXPIRED'];
 
 /** Messages both ways. */
 export interface Messages {

@@ -18,6 +18,7 @@ import {
   type PurgeRequest,
   type SaveHeader,
   type SaveTrailer,
+  type Selection,
   type StatsRequest,
   type StatsResponseSchema,
   type UpdateRequest,
@@ -27,6 +28,7 @@ import { invalidField } from '../storage/domain/errors.ts';
 import type { ImageMetadata, StorageItem } from '../storage/domain/image.ts';
 import type {
   Age,
+  CleanupCriteria,
   CleanupOptions,
   CleanupResult,
   DateRange,
@@ -41,6 +43,7 @@ import type {
   ProviderStatistics,
   PurgeOptions,
   SaveOptions,
+  Selection as SelectionOptions,
   Totals,
   TotalsOptions,
   TrashOptions,
@@ -108,10 +111,11 @@ export function listOptionsOf(request: ListRequest): ListOptions & ProviderChoic
   };
 }
 
-/** Returns the filters that List and Stats have in common. */
-function filterOf({ dateRange, model, category, query, tags, pinned }: ListRequest | StatsRequest): ImageFilter {
+/** Returns the filters that List, Stats and a selection have in common. */
+function filterOf(message: ListRequest | StatsRequest | Selection, within = ''): ImageFilter {
+  const { dateRange, model, category, query, tags, pinned } = message;
   return {
-    dateRange: dateRangeOf(dateRange),
+    dateRange: dateRangeOf(dateRange, within),
     model: model || undefined,
     category: category || undefined,
     query: query || undefined,
@@ -120,10 +124,10 @@ function filterOf({ dateRange, model, category, query, tags, pinned }: ListReque
   };
 }
 
-function dateRangeOf(dateRange: DateRangeMessage | undefined): DateRange {
+function dateRangeOf(dateRange: DateRangeMessage | undefined, within: string): DateRange {
   return {
-    start: dateOf('date_range.start', dateRange?.start),
-    end: dateOf('date_range.end', dateRange?.end),
+    start: dateOf(`${within}date_range.start`, dateRange?.start),
+    end: dateOf(`${within}date_range.end`, dateRange?.end),
   };
 }
 
@@ -167,15 +171,35 @@ export function cleanupOptionsOf(request: CleanupRequest): CleanupOptions<Instan
   return {
     provider: request.provider,
     policy: request.policy || undefined,
-    // The age by this daemon's clock; the date beside it is that of the client's, for daemons that know no age.
-    olderThan: ageOf('older_than_age', request.olderThanAge) ?? dateOf('older_than', request.olderThan),
-    keepCount: request.keepCount,
-    keepBytes: request.keepBytes === undefined ? undefined : numberOf(request.keepBytes),
+    selection: request.selection && selectionOf(request.selection),
+    ...criteriaOf(request),
     model: request.model || undefined,
     category: request.category || undefined,
     dryRun: request.dryRun,
     maxDeletes: request.maxDeletes,
     permanent: request.permanent,
+  };
+}
+
+function criteriaOf(message: CleanupRequest | Selection, within = ''): CleanupCriteria<Instant> {
+  const { olderThan, olderThanAge, keepCount, keepBytes } = message;
+  return {
+    // The age by this daemon's clock; the date beside it is that of the client's, for daemons that know no age.
+    olderThan: ageOf(`${within}older_than_age`, olderThanAge) ?? dateOf(`${within}older_than`, olderThan),
+    keepCount,
+    keepBytes: keepBytes === undefined ? undefined : numberOf(keepBytes),
+  };
+}
+
+function selectionOf(message: Selection): SelectionOptions<Instant> {
+  const within = 'selection.';
+  const { only, except, plan } = message;
+  return {
+    ...filterOf(message, within),
+    ...criteriaOf(message, within),
+    only,
+    except,
+    plan: plan.length === 0 ? undefined : plan,
   };
 }
 
@@ -242,6 +266,7 @@ export function cleanupFrom(result: CleanupResult): MessageInitShape<typeof Clea
     freedBytes: BigInt(result.freedBytes),
     keptPinned: BigInt(result.keptPinned),
     keptFuture: BigInt(result.keptFuture),
+    keptChanged: BigInt(result.keptChanged),
   };
 }
 

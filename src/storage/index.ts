@@ -18,6 +18,7 @@ export type { BackendCall, Meter, RunOutcome, SaveLoad, SaveStage } from './doma
 export type {
   Age,
   ByteSource,
+  CleanupCriteria,
   CleanupOptions,
   CleanupReason,
   CleanupResult,
@@ -41,9 +42,11 @@ export type {
   PurgeOptions,
   PurgeResult,
   SaveOptions,
+  Selection,
   Totals,
   TotalsOptions,
   TrashOptions,
+  View,
 } from './domain/requests.ts';
 export { createStorage, type StorageDependencies } from './storage.ts';
 export type { ImageList, ProviderChoice, Storage, StorageProvider } from './types.ts';

@@ -2,8 +2,8 @@
 import { types } from 'node:util';
 import { examineProviders, type ProviderCheck } from './doctor/doctor.ts';
 import type { BucketSettings, ProviderConfig, StorageConfig } from './domain/config.ts';
-import { parseAge, resolveInstant } from './domain/dates.ts';
-import { invalidField, namedError, partlyDone, StorageError, StoreOpenError } from './domain/errors.ts';
+import { parseAge, resolveInstant, resolveRange } from './domain/dates.ts';
+import { invalidField, namedError, partlyDone, StorageError, StoreOpenError, toStorageError } from './domain/errors.ts';
 import { MAX_GROUPS } from './domain/groups.ts';
 import type { Logger } from './domain/logger.ts';
 import type { VerifyEvent, VerifyOptions } from './domain/maintenance.ts';
@@ -18,6 +18,7 @@ import { copyImages } from './maintenance/copy.ts';
 import { inTurn } from './maintenance/verify.ts';
 import { openOptional, type ProviderHandle } from './providers/optional-provider.ts';
 import { checkCleanup, checkPolicyAlone, policyNotFound, sumOf } from './retention/cleanup.ts';
+import { decodePlans, encodePlans, type Plans, planOf } from './retention/plan-token.ts';
 import { type Settings, withDefaults, withoutAlias } from './settings.ts';
 import type { PageReader, ProviderChoice, ProviderContext, Storage, StorageProvider } from './types.ts';
 
@@ -184,7 +185,7 @@ function facade(
     checkPolicyAlone(options);
     const policy = policies.find(({ name }) => name === options.policy);
     if (policy === undefined) throw policyNotFound();
-    return policy.provider === ALL ? cleanUpEach(all(), options) : one(policy.provider).cleanup(options);
+    return policy.provider === ALL ? cleanUpEach(all(), options, { at: now() }) : one(policy.provider).cleanup(options);
   };
   return {
     save: async (source, metadata, options) => one(options?.provider).save(source, metadata, options),
@@ -197,13 +198,15 @@ function facade(
       createTrashListing(() => (options.provider === ALL ? all().map(naming) : [one(options.provider)]), options, now),
     purge: async ({ provider, ...options }) => one(provider).purge(options as PurgeOptions),
     list: (options = {}) => createListing(() => readers(options.provider), options, now),
-    async cleanup({ olderThan: given, ...rest }) {
-      const olderThan = given === undefined ? undefined : resolveInstant('older_than', given, new Date(now()));
-      const options = { ...rest, olderThan, olderThanAgeMs: ageOf(given) };
-      if (rest.policy !== undefined) return cleanUpBy(options);
-      if (rest.provider !== ALL) return one(rest.provider).cleanup(options);
-      checkCleanup(options, now());
-      return cleanUpEach(all(), options);
+    async cleanup(given) {
+      const plans = given.selection?.plan && decodePlans(given.selection.plan);
+      // What was resolved when the plan was made is so again.
+      const at = plans?.now ?? now();
+      const { provider, ...options } = resolvedCleanup(given, new Date(at));
+      if (options.policy !== undefined) return cleanUpBy({ provider, ...options });
+      if (provider !== ALL) return cleanUpOne(one(provider), options, { at, plans });
+      checkCleanup(options, at);
+      return cleanUpEach(all(), options, { at, plans });
     },
     async getStatistics(choice) {
       if (choice !== ALL) return [await one(choice).getStatistics()];
@@ -242,15 +245,80 @@ function ageOf(instant: Instant | undefined): number | undefined {
   return instant === undefined || types.isDate(instant) ? undefined : instant.ageMs;
 }
 
-async function cleanUpEach(providers: StorageProvider[], options: CleanupOptions): Promise<CleanupResult> {
+/** Returns the options with their dates resolved. Throws FIELD_INVALID, which names the field. */
+function resolvedCleanup(
+  { olderThan, selection, ...rest }: CleanupOptions<Instant> & ProviderChoice,
+  now: Date,
+): CleanupOptions & ProviderChoice {
+  const cutoff = (field: string, given: Instant | undefined) =>
+    given === undefined ? {} : { olderThan: resolveInstant(field, given, now), olderThanAgeMs: ageOf(given) };
+  if (selection === undefined) return { ...rest, ...cutoff('older_than', olderThan) };
+  const { olderThan: ofSelection, dateRange, ...filters } = selection;
+  return {
+    ...rest,
+    ...cutoff('older_than', olderThan),
+    selection: {
+      ...filters,
+      ...(dateRange && { dateRange: resolveRange(dateRange, now, 'selection.date_range') }),
+      ...cutoff('selection.older_than', ofSelection),
+    },
+  };
+}
+
+/** What a cleanup is to keep to. */
+interface Planning {
+  /** When dates and ages were resolved, ms since 1970. */
+  at: number;
+  plans?: Plans | undefined;
+}
+
+async function cleanUpOne(
+  provider: StorageProvider,
+  options: CleanupOptions,
+  { at, plans }: Planning,
+): Promise<CleanupResult> {
+  const { plan, ...result } = await provider.cleanup(planned(options, plans, provider.name));
+  return { ...result, ...joinedPlan(at, [[provider.name, plan]]) };
+}
+
+async function cleanUpEach(
+  providers: StorageProvider[],
+  options: CleanupOptions,
+  { at, plans }: Planning,
+): Promise<CleanupResult> {
   await Promise.all(providers.map((provider) => named(provider.name, checkServing(provider))));
+  const asked = providers.map((provider) => planned(options, plans, provider.name));
+  // Each says whether its plan is current before anything goes.
+  const isHeld = plans !== undefined && !options.dryRun;
+  const trial = (provider: StorageProvider, at: number) =>
+    provider.cleanup({ ...asked[at], dryRun: true, maxDeletes: 0 });
+  if (isHeld) await Promise.all(providers.map((provider, at) => namedPlan(provider.name, trial(provider, at))));
   const results: CleanupResult[] = [];
   try {
-    for (const provider of providers) results.push(await named(provider.name, provider.cleanup(options)));
-    return results.reduce(sumOf);
+    for (const [index, provider] of providers.entries())
+      results.push(await named(provider.name, provider.cleanup(asked[index]!)));
+    const parts = providers.map(({ name }, index): [string, Uint8Array | undefined] => [name, results[index]!.plan]);
+    return { ...results.reduce(sumOf), ...joinedPlan(at, parts) };
   } catch (error) {
     throw results.some(({ deletedCount, dryRun }) => deletedCount > 0 && !dryRun) ? partlyDone(error) : error;
   }
+}
+
+/** Returns the options with the plan of one provider. */
+function planned(options: CleanupOptions, plans: Plans | undefined, provider: string): CleanupOptions {
+  const { selection } = options;
+  if (plans === undefined || selection === undefined) return options;
+  return { ...options, selection: { ...selection, plan: planOf(plans, provider) } };
+}
+
+/** Returns the plan over these providers, where each has one. */
+function joinedPlan(
+  at: number,
+  parts: [provider: string, plan: Uint8Array | undefined][],
+): Pick<CleanupResult, 'plan'> {
+  if (parts.some(([, plan]) => plan === undefined)) return {};
+  const byProvider = parts.map(([provider, plan]) => [provider, Buffer.from(plan!).toString()]);
+  return { plan: encodePlans({ now: at, byProvider: Object.fromEntries(byProvider) }) };
 }
 
 /** Rejects unless the provider serves and its catalog is complete. */
@@ -282,6 +350,17 @@ async function* verifyNamed(provider: StorageProvider, options: VerifyOptions): 
     yield* provider.verify(options);
   } catch (cause) {
     throw namedAmongAll(provider.name, cause);
+  }
+}
+
+/** As `named`, but a plan that has expired is so whatever its provider. */
+async function namedPlan<T>(provider: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (cause) {
+    throw toStorageError(cause).reason === 'PLAN_EXPIRED'
+      ? namedError(provider, cause)
+      : namedAmongAll(provider, cause);
   }
 }
 

@@ -6,6 +6,7 @@ import { DatabaseSync } from 'node:sqlite';
 import type { Worker } from 'node:worker_threads';
 import type { BucketCatalog } from '../../src/storage/catalog/bucket-catalog.ts';
 import type { Change, LocalCatalog } from '../../src/storage/catalog/catalog.ts';
+import { RecentChanges } from '../../src/storage/catalog/recent-changes.ts';
 import { CatalogReader } from '../../src/storage/catalog/sqlite/reader.ts';
 import { type CatalogBuilder, CatalogThreads } from '../../src/storage/catalog/sqlite/threads.ts';
 import { openCatalog, type WorkerCatalog } from '../../src/storage/catalog/sqlite/worker-catalog.ts';
@@ -56,8 +57,19 @@ export async function openInThread(path: string): Promise<TestedCatalog> {
   const opened = writer.open();
   if (opened.state === 'lost') throw new Error(`lost: ${opened.why}`);
   reader.open();
+  const recent = new RecentChanges();
   return {
-    commit: async (changes) => writer.commit(changes),
+    async commit(changes) {
+      const outcomes = writer.commit(changes);
+      recent.note(changes, outcomes);
+      return outcomes;
+    },
+    moment: async () => recent.momentAt(reader.lastSequence()),
+    remembers: (moment) => recent.remembers(moment),
+    changedSince: async (filenames, since) => {
+      const newer = reader.newerThan(filenames, since.sequence);
+      return filenames.filter((filename) => newer.includes(filename) || recent.isChangedSince(filename, since));
+    },
     find: async (filename) => reader.find(filename),
     findByKey: async (key) => reader.findByKey(key),
     rowStates: async (filenames) => reader.rowStates(filenames),
@@ -71,7 +83,7 @@ export async function openInThread(path: string): Promise<TestedCatalog> {
     unhashed: async (before, limit) => reader.unhashed(before, limit),
     setThumbHashes: async (hashes) => writer.setThumbHashes(hashes),
     page: async (query, request) => finish(reader.page(query, request)),
-    pageSizes: async (query, request) => finish(reader.pageSizes(query, request)),
+    pageSizes: async (query, request) => recent.mark(finish(reader.pageSizes(query, request)), request.since),
     statistics: async () => reader.statistics(),
     totals: async (query, grouping) => finish(reader.totals(query, grouping)),
     pendingUnlinks: async (limit) => reader.pendingUnlinks(limit),

@@ -358,6 +358,36 @@ describe('cleanup', () => {
     expect(timestampMs(byDate!.olderThan!)).toBe(before);
   });
 
+  it('sends a selection by itself, so that an older daemon sees no criterion, and says then what it lacks', async () => {
+    const requests: CleanupRequest[] = [];
+    const cleanup: handleUnaryCall<CleanupRequest, CleanupResponse> = ({ request }, answer) => {
+      requests.push(request);
+      answer(refusal(status.INVALID_ARGUMENT, 'CLEANUP_WITHOUT_CRITERION'));
+    };
+    await using daemon = await startScripted({ cleanup });
+    using images = client(daemon.address);
+    const lacks = 'this daemon is older: it knows no selections; update it, or give criteria';
+    const plan = Buffer.from('a plan');
+    const selections = [
+      { query: 'fox', except: ['a.png'], olderThan: { ageMs: 1000 }, keepBytes: 5, plan },
+      ...[{ only: ['a.png'] }, { pinned: false }, { dateRange: { end: new Date(0) } }, { keepCount: 0 }, { plan }],
+    ];
+    for (const selection of selections) {
+      const refused = images.cleanup({ selection, provider: 'p', maxDeletes: 3 });
+      await expect(refused).rejects.toMatchObject({ code: status.UNIMPLEMENTED, message: lacks });
+    }
+    for (const { olderThan, olderThanAge, keepCount, keepBytes, model, category, policy } of requests) {
+      expect([olderThan, olderThanAge, keepCount, keepBytes]).toEqual([undefined, undefined, undefined, undefined]);
+      expect([model, category, policy]).toEqual(['', '', '']);
+    }
+    expect(requests[0]).toMatchObject({
+      ...{ provider: 'p', maxDeletes: 3 },
+      selection: { query: 'fox', except: ['a.png'], olderThanAge: { seconds: 1n }, keepBytes: 5n, plan },
+    });
+    for (const selection of [{}, { except: ['a.png'], only: [], query: '', dateRange: {} }])
+      await expect(images.cleanup({ selection })).rejects.toMatchObject({ reason: 'CLEANUP_WITHOUT_CRITERION' });
+  });
+
   it('is not repeated when it may have happened', async () => {
     let calls = 0;
     const cleanup: handleUnaryCall<CleanupRequest, CleanupResponse> = () => {

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { AnyProviderConfig } from '../../src/storage/domain/config.ts';
-import type { Storage } from '../../src/storage/index.ts';
+import type { Selection, Storage } from '../../src/storage/index.ts';
 import type { MemoryBucket } from '../../src/storage/providers/memory-storage.ts';
 import { openStorage } from '../../src/storage/storage.ts';
 import { imageOf } from '../support/ledger.ts';
@@ -88,6 +88,8 @@ class Lives {
   #storage!: Storage;
   #last = 0;
   readonly counts: Record<string, number> = {};
+  /** The last plan; `isOver`: the store was opened since. `filenames`: those that nothing has happened to. */
+  #planned: { selection: Selection; filenames: Set<string>; at: number; isOver?: boolean } | undefined;
 
   constructor(world: World) {
     this.#world = world;
@@ -127,6 +129,7 @@ class Lives {
     const how = this.#oneOf(['restart', 'crash', 'rebuild', 'crash and rebuild']);
     this.counts[how] = (this.counts[how] ?? 0) + 1;
     const [world, storage] = [this.#world, this.#storage];
+    if (this.#planned !== undefined) this.#planned.isOver = true;
     if (how.startsWith('crash')) this.#world = await world.copy();
     await storage.close();
     if (how.startsWith('crash')) await world.remove();
@@ -160,6 +163,7 @@ class Lives {
     const pinned = this.#random() < 0.5;
     const isLive = await this.#storage.update(filename, { pinned }).then(() => true, notFound);
     this.#found(life, isLive ? ['live'] : ['trashed', 'gone']);
+    if (isLive && life.pinned !== pinned) this.#planned?.filenames.delete(filename);
     if (isLive) life.pinned = pinned;
   }
 
@@ -180,6 +184,7 @@ class Lives {
       const { metadata } = await this.#storage.restore(filename);
       expect(metadata.prompt).toBe(imageOf(life.number).metadata.prompt);
       this.#found(life, ['trashed']);
+      this.#planned?.filenames.delete(filename);
       this.#move(life, 'live');
       delete life.expireTime;
     } catch (error) {
@@ -200,6 +205,33 @@ class Lives {
     const permanent = this.#random() < 0.3;
     const { filenames } = await this.#storage.cleanup({ keepCount: Math.floor(this.#random() * 6), permanent });
     this.#wentBy(filenames, permanent ? 'gone' : 'trashed');
+  }
+
+  async plan(): Promise<void> {
+    const selection = this.#oneOf<Selection>([{ category: 'even' }, { query: '-is:pinned' }, { keepCount: 2 }]);
+    const maxDeletes = this.#random() < 0.3 ? 2 : 1000;
+    const { plan, filenames } = await this.#storage.cleanup({ selection, maxDeletes, dryRun: true });
+    this.#planned = {
+      selection: { ...selection, plan: plan! },
+      filenames: new Set(filenames),
+      at: this.#clocks.passed,
+    };
+  }
+
+  /** Takes images of the plan alone that nothing has happened to since; none once the plan has expired. */
+  async carryOut(): Promise<void> {
+    const { selection, filenames, at, isOver } = this.#planned ?? {};
+    if (selection === undefined) return;
+    const isCurrent = !isOver && this.#clocks.passed - at! <= HOUR;
+    try {
+      const { filenames: went } = await this.#storage.cleanup({ selection });
+      expect(isCurrent, 'a plan of an hour ago, or of before a start').toBe(true);
+      for (const filename of went) expect(filenames!.has(filename), `${filename} was not in the plan`).toBe(true);
+      this.#wentBy(went, 'trashed');
+    } catch (error) {
+      if (isCurrent) throw error;
+      expect(error).toMatchObject({ reason: 'PLAN_EXPIRED' });
+    }
   }
 
   async policy(): Promise<void> {
@@ -291,7 +323,7 @@ class Lives {
 
 const STEPS = [
   ...(['save', 'save', 'save', 'again', 'update', 'update', 'delete', 'delete', 'restore', 'restore'] as const),
-  ...(['purge', 'cleanup', 'policy', 'pass', 'pass', 'jump'] as const),
+  ...(['purge', 'cleanup', 'plan', 'carryOut', 'carryOut', 'policy', 'pass', 'pass', 'jump'] as const),
 ];
 
 function notFound(error: unknown): false {

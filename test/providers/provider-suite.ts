@@ -8,6 +8,7 @@ import { createStorage, type ProviderSettings, type Storage, type StorageConfig 
 import { describeDeletes } from './delete-cases.ts';
 import { describeLists } from './list-cases.ts';
 import { describeSaves } from './save-cases.ts';
+import { describeSelections } from './selection-cases.ts';
 import { type OpenOptions, type ProviderSuite, useProvider } from './tested-provider.ts';
 import { describeTrash } from './trash-cases.ts';
 import { describeUpdates } from './update-cases.ts';
@@ -60,6 +61,7 @@ export function describeProvider(title: string, suite: ProviderSuite): void {
     describeLists(tested);
     describeUpdates(tested);
     describeDeletes(tested);
+    describeSelections(tested);
   });
   if (suite.hasTrash) describe(`${title}, with a trash`, () => describeTrash(useProvider(suite, { trashDays: 3 })));
 }

@@ -1,13 +1,16 @@
 /** What no rule keeps: the same as a brute-force reading of all images, whatever the rules and groups. */
 import fc from 'fast-check';
 import { expect, it, onTestFinished } from 'vitest';
-import type { LocalCatalog } from '../../src/storage/catalog/catalog.ts';
+import type { Change, LocalCatalog } from '../../src/storage/catalog/catalog.ts';
 import type { Policy } from '../../src/storage/domain/policy.ts';
 import type { ImageRecord } from '../../src/storage/domain/record.ts';
+import type { Selection } from '../../src/storage/domain/requests.ts';
 import { cleanUp } from '../../src/storage/retention/cleanup.ts';
 import { type Unkept, unkept } from '../../src/storage/retention/plan.ts';
+import { fileInMemory } from '../../src/storage/retention/policy-runs.ts';
+import { type RetainedStore, Retention } from '../../src/storage/retention/retention.ts';
 import { rulesOfCleanup, rulesOfPolicy } from '../../src/storage/retention/rules.ts';
-import { createWith, openInThread, recordOf, temporaryCatalog } from '../catalog/catalogs.ts';
+import { createWith, deleteOf, insertOf, openInThread, recordOf, temporaryCatalog } from '../catalog/catalogs.ts';
 import { full, seed } from '../support/scale.ts';
 
 const HOUR = 3_600_000;
@@ -114,6 +117,130 @@ it('any rule keeps, in each group on its own, and never goes what is pinned, new
   );
   await fc.assert(model, { numRuns: full ? 500 : 25, seed });
 });
+
+/** The retention of a store that is its catalog. */
+function retentionOf(catalog: LocalCatalog): Retention {
+  const store: RetainedStore = {
+    context: { name: 'main', log: { debug() {}, info() {}, warn() {}, error() {} }, now: () => NOW },
+    policyRuns: () => fileInMemory(),
+    completeCatalog: async () => catalog,
+    currentCatalog: async () => catalog,
+    checkCountable() {},
+    nextPurgeTime: async () => undefined,
+    async remove(filename, { unchangedSince }) {
+      expect(await catalog.changedSince([filename], unchangedSince!)).toEqual([]);
+      const [outcome] = await catalog.commit([deleteOf({ filename } as ImageRecord, { sparePinned: true })]);
+      return { deleted: outcome!.done };
+    },
+    async checkClock() {},
+    claimRun: async () => true,
+  };
+  return new Retention(store);
+}
+
+const numbers = fc.uniqueArray(fc.integer({ min: 0, max: 40 }), { minLength: 1, maxLength: 30 });
+/** One filter or two, and one criterion or none: more would leave nothing to take. */
+const filter: fc.Arbitrary<Selection & { names?: number[] }> = fc.oneof(
+  fc.constantFrom<Selection>({}, { category: 'draft' }, { tags: ['fox'] }, { tags: ['owl'] }),
+  fc.constantFrom('tag:fox', '-category:final', 'after:2026-11-10').map((query) => ({ query })),
+  fc.integer({ min: -40, max: 0 }).map((day) => ({ dateRange: { start: new Date(NOW + day * DAY) } })),
+  numbers.map((names) => ({ names })),
+);
+const criterion: fc.Arbitrary<Selection> = fc.oneof(
+  fc.constant({}),
+  fc.integer({ min: 0, max: 30 }).map((days) => ({ olderThan: new Date(NOW - days * DAY) })),
+  fc.integer({ min: 0, max: 8 }).map((keepCount) => ({ keepCount })),
+  fc.integer({ min: 0, max: 150 }).map((keepBytes) => ({ keepBytes })),
+);
+const selection = fc.tuple(filter, filter, criterion).map((parts) => Object.assign({}, ...parts) as (typeof parts)[0]);
+/** Of what was there when the plan was made; a change of any other image is one that comes. */
+const change = fc.record({
+  number: fc.integer({ min: 0, max: 60 }),
+  kind: fc.constantFrom('pin', 'unpin', 'tag', 'untag', 'recategorize', 'delete', 'restore', 'come'),
+  hours: fc.integer({ min: -40 * 24, max: 30 }),
+});
+
+it('a plan takes what it saw and nobody touched since, whatever happens to the others', async () => {
+  const model = fc.asyncProperty(
+    fc.array(image, { minLength: 20, maxLength: 50 }),
+    fc.array(
+      fc.tuple(
+        selection,
+        fc.uniqueArray(fc.integer({ min: 0, max: 40 }), { maxLength: 5 }),
+        fc.array(change, { minLength: 5, maxLength: 20 }),
+        fc.option(fc.integer({ min: 0, max: 9 }), { nil: 1000 }),
+      ),
+      { minLength: 4, maxLength: 4 },
+    ),
+    async (images, rounds) => {
+      const { path, release } = temporaryCatalog();
+      const records = images.map((fields, id) => recordOf(id, fields));
+      createWith(path, records);
+      const catalog = await openInThread(path);
+      const retention = retentionOf(catalog);
+      const namesOf = (given: number[]) => given.map((number) => records[number]?.filename ?? `${number}`);
+      try {
+        for (const [{ names, ...filters }, except, changes, maxDeletes] of rounds) {
+          const wanted = { ...filters, ...(names && { only: namesOf(names) }) };
+          const asked = { selection: { dateRange: ANY_DATE, ...wanted, except: namesOf(except) }, maxDeletes };
+          const planned = await retention.cleanup({ ...asked, dryRun: true })();
+          const touched = new Set<string>();
+          for (const each of changes) await apply(catalog, records, each, touched);
+          const pinned = new Set((await catalog.page({ order: 'newest', pinned: true }, PAGE)).records.map(nameOf));
+          const carryOut = { selection: { ...asked.selection, plan: planned.plan! } };
+          const done = await retention.cleanup(carryOut)();
+          const untouched = planned.filenames.filter((filename) => !touched.has(filename));
+          expect(untouched).toEqual(expect.arrayContaining(done.filenames));
+          expect(done.filenames.filter((filename) => pinned.has(filename))).toEqual([]);
+          // Where no image keeps its place by the others, all of them go.
+          const { keepCount = 0, keepBytes = 0 } = filters;
+          if (keepCount + keepBytes === 0) expect(done.filenames).toEqual(untouched);
+          expect(done.deletedCount).toBe(done.filenames.length);
+        }
+      } finally {
+        await retention.stop();
+        await catalog.close(true);
+        release();
+      }
+    },
+  );
+  await fc.assert(model, { numRuns: full ? 500 : 15, seed });
+});
+
+const ANY_DATE = { end: new Date(NOW + 1000 * DAY) };
+const PAGE = { limit: 1000, maxBytes: 1 << 30 };
+
+async function apply(
+  catalog: LocalCatalog,
+  records: ImageRecord[],
+  { number, kind, hours }: { number: number; kind: string; hours: number },
+  touched: Set<string>,
+): Promise<void> {
+  const record = records[number];
+  if (kind === 'come' || record === undefined) {
+    const come = recordOf(records.length, { timestamp: NOW + hours * HOUR, category: 'draft', tags: ['fox', 'owl'] });
+    records.push(come);
+    touched.add(come.filename);
+    await catalog.commit([insertOf(come)]);
+    return;
+  }
+  const { filename } = record;
+  const update = (changes: object): Change => {
+    const checked = { pinned: undefined, addTags: [], removeTags: [], category: undefined, ...changes };
+    return { kind: 'update', filename, changes: checked, above: 0, time: NOW };
+  };
+  const steps: Record<string, Change> = {
+    pin: update({ pinned: true }),
+    unpin: update({ pinned: false }),
+    tag: update({ addTags: ['owl'] }),
+    untag: update({ removeTags: ['owl'] }),
+    recategorize: update({ category: 'draft' }),
+    delete: deleteOf(record, { purgeTime: NOW + DAY }),
+    restore: { kind: 'restore', filename, time: NOW },
+  };
+  const [outcome] = await catalog.commit([steps[kind]!]);
+  if (outcome!.done) touched.add(filename);
+}
 
 it('reasons name the rules and the group, with count and bytes', async () => {
   const records = Array.from({ length: 12 }, (_, id) =>

@@ -12,7 +12,7 @@ const T0 = Date.UTC(2026, 10, 30, 12);
 const DRAFTS: Policy = { name: 'drafts', keepLast: 1, everyMs: HOUR, delayMs: DAY };
 const PREVIEWS: Policy = { ...DRAFTS, name: 'previews' };
 const CLEANED: Cleaned = {
-  ...{ deletedCount: 2, freedBytes: 20, filenames: [], keptPinned: 0, keptFuture: 0, keptNew: 0 },
+  ...{ deletedCount: 2, freedBytes: 20, filenames: [], keptPinned: 0, keptFuture: 0, keptChanged: 0, keptNew: 0 },
   ...{ reasons: [], dryRun: true, more: false },
 };
 

@@ -23,7 +23,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file imagestorage/v1/image_storage.proto.
  */
 export const file_imagestorage_v1_image_storage: GenFile = /*@__PURE__*/
-  fileDesc("CiNpbWFnZXN0b3JhZ2UvdjEvaW1hZ2Vfc3RvcmFnZS5wcm90bxIPaW1hZ2VzdG9yYWdlLnYxIpYBCg1JbWFnZU1ldGFkYXRhEg4KBnByb21wdBgBIAEoCRINCgVtb2RlbBgCIAEoCRItCgl0aW1lc3RhbXAYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCGNhdGVnb3J5GAQgASgJEhcKD3BhcmFtZXRlcnNfanNvbhgFIAEoCRIMCgR0YWdzGAYgAygJIr0BCgpHZW5lcmF0aW9uEhcKD25lZ2F0aXZlX3Byb21wdBgBIAEoCRIMCgRzZWVkGAIgASgJEhIKBXN0ZXBzGAMgASgNSACIAQESEAoDY2ZnGAQgASgBSAGIAQESDwoHc2FtcGxlchgFIAEoCRIRCglzY2hlZHVsZXIYBiABKAkSDQoFbG9yYXMYByADKAkSDQoFd2lkdGgYCCABKA0SDgoGaGVpZ2h0GAkgASgNQggKBl9zdGVwc0IGCgRfY2ZnIoYECgVJbWFnZRILCgN1cmwYASABKAkSEAoIZmlsZW5hbWUYAiABKAkSDAoEcGF0aBgDIAEoCRIMCgRzaXplGAQgASgEEhQKDHN0b3JhZ2VfdHlwZRgFIAEoCRIwCghtZXRhZGF0YRgGIAEoCzIeLmltYWdlc3RvcmFnZS52MS5JbWFnZU1ldGFkYXRhEhAKCHByb3ZpZGVyGAcgASgJEg4KBnNoYTI1NhgIIAEoDBIUCgxjb250ZW50X3R5cGUYCSABKAkSDQoFd2lkdGgYCiABKA0SDgoGaGVpZ2h0GAsgASgNEi8KC2NyZWF0ZV90aW1lGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZwaW5uZWQYDSABKAgSCwoDa2V5GA4gASgJEi8KCmdlbmVyYXRpb24YDyABKAsyGy5pbWFnZXN0b3JhZ2UudjEuR2VuZXJhdGlvbhISCgp0aHVtYl9oYXNoGBAgASgMEi8KC2V4cGlyZV90aW1lGBEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtkZWxldGVfdGltZRgSIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKcHVyZ2VfdGltZRgTIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiiQEKC1NhdmVSZXF1ZXN0Ei0KBmhlYWRlchgBIAEoCzIbLmltYWdlc3RvcmFnZS52MS5TYXZlSGVhZGVySAASDwoFY2h1bmsYAiABKAxIABIvCgd0cmFpbGVyGAMgASgLMhwuaW1hZ2VzdG9yYWdlLnYxLlNhdmVUcmFpbGVySABCCQoHcGF5bG9hZCKoAgoKU2F2ZUhlYWRlchIwCghtZXRhZGF0YRgBIAEoCzIeLmltYWdlc3RvcmFnZS52MS5JbWFnZU1ldGFkYXRhEhAKCHByb3ZpZGVyGAIgASgJEhcKD2lkZW1wb3RlbmN5X2tleRgDIAEoCRIRCgRzaXplGAQgASgESACIAQESDgoGc2hhMjU2GAUgASgMEhQKDGNvbnRlbnRfdHlwZRgGIAEoCRIOCgZwaW5uZWQYByABKAgSKwoIZW1iZWRkZWQYCCABKA4yGS5pbWFnZXN0b3JhZ2UudjEuRW1iZWRkZWQSFgoOdW5sZXNzX2RlbGV0ZWQYCSABKAgSJgoDdHRsGAogASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgcKBV9zaXplIjkKC1NhdmVUcmFpbGVyEhEKBHNpemUYASABKARIAIgBARIOCgZzaGEyNTYYAiABKAxCBwoFX3NpemUiWAoMU2F2ZVJlc3BvbnNlEiUKBWltYWdlGAEgASgLMhYuaW1hZ2VzdG9yYWdlLnYxLkltYWdlEhAKCHJlcGxheWVkGAIgASgIEg8KB2RlbGV0ZWQYAyABKAgiZgoKR2V0UmVxdWVzdBIQCghmaWxlbmFtZRgBIAEoCRIQCghwcm92aWRlchgCIAEoCRIOCgZvZmZzZXQYAyABKAQSDQoFbGltaXQYBCABKAQSFQoNbWV0YWRhdGFfb25seRgFIAEoCCJSCgtHZXRSZXNwb25zZRInCgVpbWFnZRgBIAEoCzIWLmltYWdlc3RvcmFnZS52MS5JbWFnZUgAEg8KBWNodW5rGAIgASgMSABCCQoHcGF5bG9hZCJfCglEYXRlUmFuZ2USKQoFc3RhcnQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEicKA2VuZBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAivwIKC0xpc3RSZXF1ZXN0EhAKCHByb3ZpZGVyGAEgASgJEi4KCmRhdGVfcmFuZ2UYAiABKAsyGi5pbWFnZXN0b3JhZ2UudjEuRGF0ZVJhbmdlEg0KBW1vZGVsGAMgASgJEhAKCGNhdGVnb3J5GAQgASgJEg0KBXF1ZXJ5GAUgASgJEgwKBHRhZ3MYBiADKAkSEwoGcGlubmVkGAcgASgISACIAQESJQoFb3JkZXIYCCABKA4yFi5pbWFnZXN0b3JhZ2UudjEuT3JkZXISDQoFbGltaXQYCSABKA0SEgoKcGFnZV90b2tlbhgKIAEoCRISCgpiYXRjaF9zaXplGAsgASgNEg0KBWhpbnRzGAwgASgIEiMKBHZpZXcYDSABKA4yFS5pbWFnZXN0b3JhZ2UudjEuVmlld0IJCgdfcGlubmVkInUKDExpc3RSZXNwb25zZRImCgZpbWFnZXMYASADKAsyFi5pbWFnZXN0b3JhZ2UudjEuSW1hZ2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEiQKBWhpbnRzGAMgAygLMhUuaW1hZ2VzdG9yYWdlLnYxLkhpbnQiJQoESGludBINCgVmaWVsZBgBIAEoCRIOCgZ2YWx1ZXMYAiADKAkingEKDVVwZGF0ZVJlcXVlc3QSEAoIZmlsZW5hbWUYASABKAkSEAoIcHJvdmlkZXIYAiABKAkSEwoGcGlubmVkGAMgASgISACIAQESEAoIYWRkX3RhZ3MYBCADKAkSEwoLcmVtb3ZlX3RhZ3MYBSADKAkSFQoIY2F0ZWdvcnkYBiABKAlIAYgBAUIJCgdfcGlubmVkQgsKCV9jYXRlZ29yeSI3Cg5VcGRhdGVSZXNwb25zZRIlCgVpbWFnZRgBIAEoCzIWLmltYWdlc3RvcmFnZS52MS5JbWFnZSJHCg1EZWxldGVSZXF1ZXN0EhEKCWZpbGVuYW1lcxgBIAMoCRIQCghwcm92aWRlchgCIAEoCRIRCglwZXJtYW5lbnQYAyABKAgidwoMRGVsZXRlUmVzdWx0EhAKCGZpbGVuYW1lGAEgASgJEg8KB2RlbGV0ZWQYAiABKAgSDgoGcmVhc29uGAMgASgJEjQKEHJlc3RvcmFibGVfdW50aWwYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIkAKDkRlbGV0ZVJlc3BvbnNlEi4KB3Jlc3VsdHMYASADKAsyHS5pbWFnZXN0b3JhZ2UudjEuRGVsZXRlUmVzdWx0IjUKDlJlc3RvcmVSZXF1ZXN0EhEKCWZpbGVuYW1lcxgBIAMoCRIQCghwcm92aWRlchgCIAEoCSJDCg1SZXN0b3JlUmVzdWx0EhAKCGZpbGVuYW1lGAEgASgJEhAKCHJlc3RvcmVkGAIgASgIEg4KBnJlYXNvbhgDIAEoCSJCCg9SZXN0b3JlUmVzcG9uc2USLwoHcmVzdWx0cxgBIAMoCzIeLmltYWdlc3RvcmFnZS52MS5SZXN0b3JlUmVzdWx0IlYKEExpc3RUcmFzaFJlcXVlc3QSEAoIcHJvdmlkZXIYASABKAkSDQoFcXVlcnkYAiABKAkSDQoFbGltaXQYAyABKA0SEgoKcGFnZV90b2tlbhgEIAEoCSJUChFMaXN0VHJhc2hSZXNwb25zZRImCgZpbWFnZXMYASADKAsyFi5pbWFnZXN0b3JhZ2UudjEuSW1hZ2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIkAKDFB1cmdlUmVxdWVzdBIRCglmaWxlbmFtZXMYASADKAkSCwoDYWxsGAIgASgIEhAKCHByb3ZpZGVyGAMgASgJIjsKDVB1cmdlUmVzcG9uc2USDQoFY291bnQYASABKAQSDQoFYnl0ZXMYAiABKAQSDAoEbW9yZRgDIAEoCCLUAgoOQ2xlYW51cFJlcXVlc3QSEAoIcHJvdmlkZXIYASABKAkSLgoKb2xkZXJfdGhhbhgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFwoKa2VlcF9jb3VudBgDIAEoDUgAiAEBEhcKCmtlZXBfYnl0ZXMYBCABKARIAYgBARINCgVtb2RlbBgFIAEoCRIQCghjYXRlZ29yeRgGIAEoCRIPCgdkcnlfcnVuGAcgASgIEhgKC21heF9kZWxldGVzGAggASgNSAKIAQESMQoOb2xkZXJfdGhhbl9hZ2UYCSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEQoJcGVybWFuZW50GAsgASgIEg4KBnBvbGljeRgMIAEoCUINCgtfa2VlcF9jb3VudEINCgtfa2VlcF9ieXRlc0IOCgxfbWF4X2RlbGV0ZXMi+QEKD0NsZWFudXBSZXNwb25zZRIVCg1kZWxldGVkX2NvdW50GAEgASgEEhMKC2ZyZWVkX2J5dGVzGAIgASgEEhEKCWZpbGVuYW1lcxgDIAMoCRITCgtrZXB0X3Bpbm5lZBgEIAEoBBIPCgdkcnlfcnVuGAUgASgIEgwKBG1vcmUYBiABKAgSKAoHcmVhc29ucxgIIAMoCzIXLmltYWdlc3RvcmFnZS52MS5SZWFzb24SNAoQcmVzdG9yYWJsZV91bnRpbBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLa2VwdF9mdXR1cmUYCiABKAQiNAoGUmVhc29uEgwKBHRleHQYASABKAkSDQoFY291bnQYAiABKAQSDQoFYnl0ZXMYAyABKAQiiwIKDFN0YXRzUmVxdWVzdBIQCghwcm92aWRlchgBIAEoCRIuCgpkYXRlX3JhbmdlGAIgASgLMhouaW1hZ2VzdG9yYWdlLnYxLkRhdGVSYW5nZRINCgVtb2RlbBgDIAEoCRIQCghjYXRlZ29yeRgEIAEoCRINCgVxdWVyeRgFIAEoCRIMCgR0YWdzGAYgAygJEhMKBnBpbm5lZBgHIAEoCEgAiAEBEiQKAmJ5GAggASgOMhguaW1hZ2VzdG9yYWdlLnYxLkdyb3VwQnkSEwoLc3RhcnRzX3dpdGgYCSABKAkSEQoJdGltZV96b25lGAogASgJEg0KBWxpbWl0GAsgASgNQgkKB19waW5uZWQipQEKDVN0YXRzUmVzcG9uc2USMQoJcHJvdmlkZXJzGAEgAygLMh4uaW1hZ2VzdG9yYWdlLnYxLlByb3ZpZGVyU3RhdHMSJgoFdG90YWwYAiABKAsyFy5pbWFnZXN0b3JhZ2UudjEuVG90YWxzEisKBmdyb3VwcxgDIAMoCzIbLmltYWdlc3RvcmFnZS52MS5Hcm91cFN0YXRzEgwKBG1vcmUYBCABKAgifgoGVG90YWxzEg0KBWNvdW50GAEgASgEEg0KBWJ5dGVzGAIgASgEEioKBm9sZGVzdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKgoGbmV3ZXN0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKEBAoNUHJvdmlkZXJTdGF0cxIQCghwcm92aWRlchgBIAEoCRIUCgxzdG9yYWdlX3R5cGUYAiABKAkSDQoFY291bnQYAyABKAQSDQoFYnl0ZXMYBCABKAQSKgoGb2xkZXN0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIqCgZuZXdlc3QYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi0KCGJ5X21vZGVsGAcgAygLMhsuaW1hZ2VzdG9yYWdlLnYxLkdyb3VwU3RhdHMSMAoLYnlfY2F0ZWdvcnkYCCADKAsyGy5pbWFnZXN0b3JhZ2UudjEuR3JvdXBTdGF0cxIsCgdieV9kYXRlGAkgAygLMhsuaW1hZ2VzdG9yYWdlLnYxLkdyb3VwU3RhdHMSFAoMcGlubmVkX2NvdW50GAogASgEEhsKDmNhcGFjaXR5X2J5dGVzGAsgASgESACIAQESFwoKZnJlZV9ieXRlcxgMIAEoBEgBiAEBEhMKC3RyYXNoX2NvdW50GA0gASgEEhMKC3RyYXNoX2J5dGVzGA4gASgEEi4KCHBvbGljaWVzGA8gAygLMhwuaW1hZ2VzdG9yYWdlLnYxLlBvbGljeVN0YXRzQhEKD19jYXBhY2l0eV9ieXRlc0INCgtfZnJlZV9ieXRlcyKyAQoLUG9saWN5U3RhdHMSDAoEbmFtZRgBIAEoCRIsCghsYXN0X3J1bhgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIbmV4dF9ydW4YAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCWFubm91bmNlZBgEIAEoCBISCgpsYXN0X2NvdW50GAUgASgEEhIKCmxhc3RfYnl0ZXMYBiABKAQiRgoKR3JvdXBTdGF0cxIMCgRuYW1lGAEgASgJEg0KBWNvdW50GAIgASgEEg0KBWJ5dGVzGAMgASgEEgwKBHJlc3QYBCABKAgqTAoIRW1iZWRkZWQSGAoURU1CRURERURfVU5TUEVDSUZJRUQQABIRCg1FTUJFRERFRF9GSUxMEAESEwoPRU1CRURERURfSUdOT1JFEAIqTgoFT3JkZXISFQoRT1JERVJfVU5TUEVDSUZJRUQQABIWChJPUkRFUl9ORVdFU1RfRklSU1QQARIWChJPUkRFUl9PTERFU1RfRklSU1QQAioqCgRWaWV3EhQKEFZJRVdfVU5TUEVDSUZJRUQQABIMCghWSUVXX1JPVxABKpkBCgdHcm91cEJ5EhgKFEdST1VQX0JZX1VOU1BFQ0lGSUVEEAASEAoMR1JPVVBfQllfREFZEAESEgoOR1JPVVBfQllfTU9OVEgQAhISCg5HUk9VUF9CWV9NT0RFTBADEhUKEUdST1VQX0JZX0NBVEVHT1JZEAQSEAoMR1JPVVBfQllfVEFHEAUSEQoNR1JPVVBfQllfTE9SQRAGMqAGCgxJbWFnZVN0b3JhZ2USRQoEU2F2ZRIcLmltYWdlc3RvcmFnZS52MS5TYXZlUmVxdWVzdBodLmltYWdlc3RvcmFnZS52MS5TYXZlUmVzcG9uc2UoARJHCgNHZXQSGy5pbWFnZXN0b3JhZ2UudjEuR2V0UmVxdWVzdBocLmltYWdlc3RvcmFnZS52MS5HZXRSZXNwb25zZSIDkAIBMAESSgoETGlzdBIcLmltYWdlc3RvcmFnZS52MS5MaXN0UmVxdWVzdBodLmltYWdlc3RvcmFnZS52MS5MaXN0UmVzcG9uc2UiA5ACATABEk4KBlVwZGF0ZRIeLmltYWdlc3RvcmFnZS52MS5VcGRhdGVSZXF1ZXN0Gh8uaW1hZ2VzdG9yYWdlLnYxLlVwZGF0ZVJlc3BvbnNlIgOQAgISTgoGRGVsZXRlEh4uaW1hZ2VzdG9yYWdlLnYxLkRlbGV0ZVJlcXVlc3QaHy5pbWFnZXN0b3JhZ2UudjEuRGVsZXRlUmVzcG9uc2UiA5ACAhJMCgdDbGVhbnVwEh8uaW1hZ2VzdG9yYWdlLnYxLkNsZWFudXBSZXF1ZXN0GiAuaW1hZ2VzdG9yYWdlLnYxLkNsZWFudXBSZXNwb25zZRJRCgdSZXN0b3JlEh8uaW1hZ2VzdG9yYWdlLnYxLlJlc3RvcmVSZXF1ZXN0GiAuaW1hZ2VzdG9yYWdlLnYxLlJlc3RvcmVSZXNwb25zZSIDkAICElkKCUxpc3RUcmFzaBIhLmltYWdlc3RvcmFnZS52MS5MaXN0VHJhc2hSZXF1ZXN0GiIuaW1hZ2VzdG9yYWdlLnYxLkxpc3RUcmFzaFJlc3BvbnNlIgOQAgEwARJLCgVQdXJnZRIdLmltYWdlc3RvcmFnZS52MS5QdXJnZVJlcXVlc3QaHi5pbWFnZXN0b3JhZ2UudjEuUHVyZ2VSZXNwb25zZSIDkAICEksKBVN0YXRzEh0uaW1hZ2VzdG9yYWdlLnYxLlN0YXRzUmVxdWVzdBoeLmltYWdlc3RvcmFnZS52MS5TdGF0c1Jlc3BvbnNlIgOQAgFCdQoTZGV2LmltYWdlc3RvcmFnZS52MVABWkpnaXRodWIuY29tL2ltYWdlc3RvcmFnZS9pbWFnZXN0b3JhZ2UvZ2VuL2dvL2ltYWdlc3RvcmFnZS92MTtpbWFnZXN0b3JhZ2V2MaoCD0ltYWdlU3RvcmFnZS5WMWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("CiNpbWFnZXN0b3JhZ2UvdjEvaW1hZ2Vfc3RvcmFnZS5wcm90bxIPaW1hZ2VzdG9yYWdlLnYxIpYBCg1JbWFnZU1ldGFkYXRhEg4KBnByb21wdBgBIAEoCRINCgVtb2RlbBgCIAEoCRItCgl0aW1lc3RhbXAYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCGNhdGVnb3J5GAQgASgJEhcKD3BhcmFtZXRlcnNfanNvbhgFIAEoCRIMCgR0YWdzGAYgAygJIr0BCgpHZW5lcmF0aW9uEhcKD25lZ2F0aXZlX3Byb21wdBgBIAEoCRIMCgRzZWVkGAIgASgJEhIKBXN0ZXBzGAMgASgNSACIAQESEAoDY2ZnGAQgASgBSAGIAQESDwoHc2FtcGxlchgFIAEoCRIRCglzY2hlZHVsZXIYBiABKAkSDQoFbG9yYXMYByADKAkSDQoFd2lkdGgYCCABKA0SDgoGaGVpZ2h0GAkgASgNQggKBl9zdGVwc0IGCgRfY2ZnIoYECgVJbWFnZRILCgN1cmwYASABKAkSEAoIZmlsZW5hbWUYAiABKAkSDAoEcGF0aBgDIAEoCRIMCgRzaXplGAQgASgEEhQKDHN0b3JhZ2VfdHlwZRgFIAEoCRIwCghtZXRhZGF0YRgGIAEoCzIeLmltYWdlc3RvcmFnZS52MS5JbWFnZU1ldGFkYXRhEhAKCHByb3ZpZGVyGAcgASgJEg4KBnNoYTI1NhgIIAEoDBIUCgxjb250ZW50X3R5cGUYCSABKAkSDQoFd2lkdGgYCiABKA0SDgoGaGVpZ2h0GAsgASgNEi8KC2NyZWF0ZV90aW1lGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZwaW5uZWQYDSABKAgSCwoDa2V5GA4gASgJEi8KCmdlbmVyYXRpb24YDyABKAsyGy5pbWFnZXN0b3JhZ2UudjEuR2VuZXJhdGlvbhISCgp0aHVtYl9oYXNoGBAgASgMEi8KC2V4cGlyZV90aW1lGBEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtkZWxldGVfdGltZRgSIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKcHVyZ2VfdGltZRgTIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiiQEKC1NhdmVSZXF1ZXN0Ei0KBmhlYWRlchgBIAEoCzIbLmltYWdlc3RvcmFnZS52MS5TYXZlSGVhZGVySAASDwoFY2h1bmsYAiABKAxIABIvCgd0cmFpbGVyGAMgASgLMhwuaW1hZ2VzdG9yYWdlLnYxLlNhdmVUcmFpbGVySABCCQoHcGF5bG9hZCKoAgoKU2F2ZUhlYWRlchIwCghtZXRhZGF0YRgBIAEoCzIeLmltYWdlc3RvcmFnZS52MS5JbWFnZU1ldGFkYXRhEhAKCHByb3ZpZGVyGAIgASgJEhcKD2lkZW1wb3RlbmN5X2tleRgDIAEoCRIRCgRzaXplGAQgASgESACIAQESDgoGc2hhMjU2GAUgASgMEhQKDGNvbnRlbnRfdHlwZRgGIAEoCRIOCgZwaW5uZWQYByABKAgSKwoIZW1iZWRkZWQYCCABKA4yGS5pbWFnZXN0b3JhZ2UudjEuRW1iZWRkZWQSFgoOdW5sZXNzX2RlbGV0ZWQYCSABKAgSJgoDdHRsGAogASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgcKBV9zaXplIjkKC1NhdmVUcmFpbGVyEhEKBHNpemUYASABKARIAIgBARIOCgZzaGEyNTYYAiABKAxCBwoFX3NpemUiWAoMU2F2ZVJlc3BvbnNlEiUKBWltYWdlGAEgASgLMhYuaW1hZ2VzdG9yYWdlLnYxLkltYWdlEhAKCHJlcGxheWVkGAIgASgIEg8KB2RlbGV0ZWQYAyABKAgiZgoKR2V0UmVxdWVzdBIQCghmaWxlbmFtZRgBIAEoCRIQCghwcm92aWRlchgCIAEoCRIOCgZvZmZzZXQYAyABKAQSDQoFbGltaXQYBCABKAQSFQoNbWV0YWRhdGFfb25seRgFIAEoCCJSCgtHZXRSZXNwb25zZRInCgVpbWFnZRgBIAEoCzIWLmltYWdlc3RvcmFnZS52MS5JbWFnZUgAEg8KBWNodW5rGAIgASgMSABCCQoHcGF5bG9hZCJfCglEYXRlUmFuZ2USKQoFc3RhcnQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEicKA2VuZBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAivwIKC0xpc3RSZXF1ZXN0EhAKCHByb3ZpZGVyGAEgASgJEi4KCmRhdGVfcmFuZ2UYAiABKAsyGi5pbWFnZXN0b3JhZ2UudjEuRGF0ZVJhbmdlEg0KBW1vZGVsGAMgASgJEhAKCGNhdGVnb3J5GAQgASgJEg0KBXF1ZXJ5GAUgASgJEgwKBHRhZ3MYBiADKAkSEwoGcGlubmVkGAcgASgISACIAQESJQoFb3JkZXIYCCABKA4yFi5pbWFnZXN0b3JhZ2UudjEuT3JkZXISDQoFbGltaXQYCSABKA0SEgoKcGFnZV90b2tlbhgKIAEoCRISCgpiYXRjaF9zaXplGAsgASgNEg0KBWhpbnRzGAwgASgIEiMKBHZpZXcYDSABKA4yFS5pbWFnZXN0b3JhZ2UudjEuVmlld0IJCgdfcGlubmVkInUKDExpc3RSZXNwb25zZRImCgZpbWFnZXMYASADKAsyFi5pbWFnZXN0b3JhZ2UudjEuSW1hZ2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEiQKBWhpbnRzGAMgAygLMhUuaW1hZ2VzdG9yYWdlLnYxLkhpbnQiJQoESGludBINCgVmaWVsZBgBIAEoCRIOCgZ2YWx1ZXMYAiADKAkingEKDVVwZGF0ZVJlcXVlc3QSEAoIZmlsZW5hbWUYASABKAkSEAoIcHJvdmlkZXIYAiABKAkSEwoGcGlubmVkGAMgASgISACIAQESEAoIYWRkX3RhZ3MYBCADKAkSEwoLcmVtb3ZlX3RhZ3MYBSADKAkSFQoIY2F0ZWdvcnkYBiABKAlIAYgBAUIJCgdfcGlubmVkQgsKCV9jYXRlZ29yeSI3Cg5VcGRhdGVSZXNwb25zZRIlCgVpbWFnZRgBIAEoCzIWLmltYWdlc3RvcmFnZS52MS5JbWFnZSJHCg1EZWxldGVSZXF1ZXN0EhEKCWZpbGVuYW1lcxgBIAMoCRIQCghwcm92aWRlchgCIAEoCRIRCglwZXJtYW5lbnQYAyABKAgidwoMRGVsZXRlUmVzdWx0EhAKCGZpbGVuYW1lGAEgASgJEg8KB2RlbGV0ZWQYAiABKAgSDgoGcmVhc29uGAMgASgJEjQKEHJlc3RvcmFibGVfdW50aWwYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIkAKDkRlbGV0ZVJlc3BvbnNlEi4KB3Jlc3VsdHMYASADKAsyHS5pbWFnZXN0b3JhZ2UudjEuRGVsZXRlUmVzdWx0IjUKDlJlc3RvcmVSZXF1ZXN0EhEKCWZpbGVuYW1lcxgBIAMoCRIQCghwcm92aWRlchgCIAEoCSJDCg1SZXN0b3JlUmVzdWx0EhAKCGZpbGVuYW1lGAEgASgJEhAKCHJlc3RvcmVkGAIgASgIEg4KBnJlYXNvbhgDIAEoCSJCCg9SZXN0b3JlUmVzcG9uc2USLwoHcmVzdWx0cxgBIAMoCzIeLmltYWdlc3RvcmFnZS52MS5SZXN0b3JlUmVzdWx0IlYKEExpc3RUcmFzaFJlcXVlc3QSEAoIcHJvdmlkZXIYASABKAkSDQoFcXVlcnkYAiABKAkSDQoFbGltaXQYAyABKA0SEgoKcGFnZV90b2tlbhgEIAEoCSJUChFMaXN0VHJhc2hSZXNwb25zZRImCgZpbWFnZXMYASADKAsyFi5pbWFnZXN0b3JhZ2UudjEuSW1hZ2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIkAKDFB1cmdlUmVxdWVzdBIRCglmaWxlbmFtZXMYASADKAkSCwoDYWxsGAIgASgIEhAKCHByb3ZpZGVyGAMgASgJIjsKDVB1cmdlUmVzcG9uc2USDQoFY291bnQYASABKAQSDQoFYnl0ZXMYAiABKAQSDAoEbW9yZRgDIAEoCCKDAwoOQ2xlYW51cFJlcXVlc3QSEAoIcHJvdmlkZXIYASABKAkSLgoKb2xkZXJfdGhhbhgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFwoKa2VlcF9jb3VudBgDIAEoDUgAiAEBEhcKCmtlZXBfYnl0ZXMYBCABKARIAYgBARINCgVtb2RlbBgFIAEoCRIQCghjYXRlZ29yeRgGIAEoCRIPCgdkcnlfcnVuGAcgASgIEhgKC21heF9kZWxldGVzGAggASgNSAKIAQESMQoOb2xkZXJfdGhhbl9hZ2UYCSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLQoJc2VsZWN0aW9uGAogASgLMhouaW1hZ2VzdG9yYWdlLnYxLlNlbGVjdGlvbhIRCglwZXJtYW5lbnQYCyABKAgSDgoGcG9saWN5GAwgASgJQg0KC19rZWVwX2NvdW50Qg0KC19rZWVwX2J5dGVzQg4KDF9tYXhfZGVsZXRlcyL4AgoJU2VsZWN0aW9uEi4KCmRhdGVfcmFuZ2UYASABKAsyGi5pbWFnZXN0b3JhZ2UudjEuRGF0ZVJhbmdlEg0KBW1vZGVsGAIgASgJEhAKCGNhdGVnb3J5GAMgASgJEg0KBXF1ZXJ5GAQgASgJEgwKBHRhZ3MYBSADKAkSEwoGcGlubmVkGAYgASgISACIAQESDAoEb25seRgHIAMoCRIOCgZleGNlcHQYCCADKAkSDAoEcGxhbhgJIAEoDBIuCgpvbGRlcl90aGFuGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIxCg5vbGRlcl90aGFuX2FnZRgLIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIXCgprZWVwX2NvdW50GAwgASgNSAGIAQESFwoKa2VlcF9ieXRlcxgNIAEoBEgCiAEBQgkKB19waW5uZWRCDQoLX2tlZXBfY291bnRCDQoLX2tlZXBfYnl0ZXMinQIKD0NsZWFudXBSZXNwb25zZRIVCg1kZWxldGVkX2NvdW50GAEgASgEEhMKC2ZyZWVkX2J5dGVzGAIgASgEEhEKCWZpbGVuYW1lcxgDIAMoCRITCgtrZXB0X3Bpbm5lZBgEIAEoBBIPCgdkcnlfcnVuGAUgASgIEgwKBG1vcmUYBiABKAgSDAoEcGxhbhgHIAEoDBIoCgdyZWFzb25zGAggAygLMhcuaW1hZ2VzdG9yYWdlLnYxLlJlYXNvbhI0ChByZXN0b3JhYmxlX3VudGlsGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtrZXB0X2Z1dHVyZRgKIAEoBBIUCgxrZXB0X2NoYW5nZWQYCyABKAQiNAoGUmVhc29uEgwKBHRleHQYASABKAkSDQoFY291bnQYAiABKAQSDQoFYnl0ZXMYAyABKAQiiwIKDFN0YXRzUmVxdWVzdBIQCghwcm92aWRlchgBIAEoCRIuCgpkYXRlX3JhbmdlGAIgASgLMhouaW1hZ2VzdG9yYWdlLnYxLkRhdGVSYW5nZRINCgVtb2RlbBgDIAEoCRIQCghjYXRlZ29yeRgEIAEoCRINCgVxdWVyeRgFIAEoCRIMCgR0YWdzGAYgAygJEhMKBnBpbm5lZBgHIAEoCEgAiAEBEiQKAmJ5GAggASgOMhguaW1hZ2VzdG9yYWdlLnYxLkdyb3VwQnkSEwoLc3RhcnRzX3dpdGgYCSABKAkSEQoJdGltZV96b25lGAogASgJEg0KBWxpbWl0GAsgASgNQgkKB19waW5uZWQipQEKDVN0YXRzUmVzcG9uc2USMQoJcHJvdmlkZXJzGAEgAygLMh4uaW1hZ2VzdG9yYWdlLnYxLlByb3ZpZGVyU3RhdHMSJgoFdG90YWwYAiABKAsyFy5pbWFnZXN0b3JhZ2UudjEuVG90YWxzEisKBmdyb3VwcxgDIAMoCzIbLmltYWdlc3RvcmFnZS52MS5Hcm91cFN0YXRzEgwKBG1vcmUYBCABKAgifgoGVG90YWxzEg0KBWNvdW50GAEgASgEEg0KBWJ5dGVzGAIgASgEEioKBm9sZGVzdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKgoGbmV3ZXN0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKEBAoNUHJvdmlkZXJTdGF0cxIQCghwcm92aWRlchgBIAEoCRIUCgxzdG9yYWdlX3R5cGUYAiABKAkSDQoFY291bnQYAyABKAQSDQoFYnl0ZXMYBCABKAQSKgoGb2xkZXN0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIqCgZuZXdlc3QYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi0KCGJ5X21vZGVsGAcgAygLMhsuaW1hZ2VzdG9yYWdlLnYxLkdyb3VwU3RhdHMSMAoLYnlfY2F0ZWdvcnkYCCADKAsyGy5pbWFnZXN0b3JhZ2UudjEuR3JvdXBTdGF0cxIsCgdieV9kYXRlGAkgAygLMhsuaW1hZ2VzdG9yYWdlLnYxLkdyb3VwU3RhdHMSFAoMcGlubmVkX2NvdW50GAogASgEEhsKDmNhcGFjaXR5X2J5dGVzGAsgASgESACIAQESFwoKZnJlZV9ieXRlcxgMIAEoBEgBiAEBEhMKC3RyYXNoX2NvdW50GA0gASgEEhMKC3RyYXNoX2J5dGVzGA4gASgEEi4KCHBvbGljaWVzGA8gAygLMhwuaW1hZ2VzdG9yYWdlLnYxLlBvbGljeVN0YXRzQhEKD19jYXBhY2l0eV9ieXRlc0INCgtfZnJlZV9ieXRlcyKyAQoLUG9saWN5U3RhdHMSDAoEbmFtZRgBIAEoCRIsCghsYXN0X3J1bhgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIbmV4dF9ydW4YAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCWFubm91bmNlZBgEIAEoCBISCgpsYXN0X2NvdW50GAUgASgEEhIKCmxhc3RfYnl0ZXMYBiABKAQiRgoKR3JvdXBTdGF0cxIMCgRuYW1lGAEgASgJEg0KBWNvdW50GAIgASgEEg0KBWJ5dGVzGAMgASgEEgwKBHJlc3QYBCABKAgqTAoIRW1iZWRkZWQSGAoURU1CRURERURfVU5TUEVDSUZJRUQQABIRCg1FTUJFRERFRF9GSUxMEAESEwoPRU1CRURERURfSUdOT1JFEAIqTgoFT3JkZXISFQoRT1JERVJfVU5TUEVDSUZJRUQQABIWChJPUkRFUl9ORVdFU1RfRklSU1QQARIWChJPUkRFUl9PTERFU1RfRklSU1QQAioqCgRWaWV3EhQKEFZJRVdfVU5TUEVDSUZJRUQQABIMCghWSUVXX1JPVxABKpkBCgdHcm91cEJ5EhgKFEdST1VQX0JZX1VOU1BFQ0lGSUVEEAASEAoMR1JPVVBfQllfREFZEAESEgoOR1JPVVBfQllfTU9OVEgQAhISCg5HUk9VUF9CWV9NT0RFTBADEhUKEUdST1VQX0JZX0NBVEVHT1JZEAQSEAoMR1JPVVBfQllfVEFHEAUSEQoNR1JPVVBfQllfTE9SQRAGMqAGCgxJbWFnZVN0b3JhZ2USRQoEU2F2ZRIcLmltYWdlc3RvcmFnZS52MS5TYXZlUmVxdWVzdBodLmltYWdlc3RvcmFnZS52MS5TYXZlUmVzcG9uc2UoARJHCgNHZXQSGy5pbWFnZXN0b3JhZ2UudjEuR2V0UmVxdWVzdBocLmltYWdlc3RvcmFnZS52MS5HZXRSZXNwb25zZSIDkAIBMAESSgoETGlzdBIcLmltYWdlc3RvcmFnZS52MS5MaXN0UmVxdWVzdBodLmltYWdlc3RvcmFnZS52MS5MaXN0UmVzcG9uc2UiA5ACATABEk4KBlVwZGF0ZRIeLmltYWdlc3RvcmFnZS52MS5VcGRhdGVSZXF1ZXN0Gh8uaW1hZ2VzdG9yYWdlLnYxLlVwZGF0ZVJlc3BvbnNlIgOQAgISTgoGRGVsZXRlEh4uaW1hZ2VzdG9yYWdlLnYxLkRlbGV0ZVJlcXVlc3QaHy5pbWFnZXN0b3JhZ2UudjEuRGVsZXRlUmVzcG9uc2UiA5ACAhJMCgdDbGVhbnVwEh8uaW1hZ2VzdG9yYWdlLnYxLkNsZWFudXBSZXF1ZXN0GiAuaW1hZ2VzdG9yYWdlLnYxLkNsZWFudXBSZXNwb25zZRJRCgdSZXN0b3JlEh8uaW1hZ2VzdG9yYWdlLnYxLlJlc3RvcmVSZXF1ZXN0GiAuaW1hZ2VzdG9yYWdlLnYxLlJlc3RvcmVSZXNwb25zZSIDkAICElkKCUxpc3RUcmFzaBIhLmltYWdlc3RvcmFnZS52MS5MaXN0VHJhc2hSZXF1ZXN0GiIuaW1hZ2VzdG9yYWdlLnYxLkxpc3RUcmFzaFJlc3BvbnNlIgOQAgEwARJLCgVQdXJnZRIdLmltYWdlc3RvcmFnZS52MS5QdXJnZVJlcXVlc3QaHi5pbWFnZXN0b3JhZ2UudjEuUHVyZ2VSZXNwb25zZSIDkAICEksKBVN0YXRzEh0uaW1hZ2VzdG9yYWdlLnYxLlN0YXRzUmVxdWVzdBoeLmltYWdlc3RvcmFnZS52MS5TdGF0c1Jlc3BvbnNlIgOQAgFCdQoTZGV2LmltYWdlc3RvcmFnZS52MVABWkpnaXRodWIuY29tL2ltYWdlc3RvcmFnZS9pbWFnZXN0b3JhZ2UvZ2VuL2dvL2ltYWdlc3RvcmFnZS92MTtpbWFnZXN0b3JhZ2V2MaoCD0ltYWdlU3RvcmFnZS5WMWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * The metadata that a generator gives an image. At most 1 MiB in total. Text must be valid UTF-8 without NUL.
@@ -1215,7 +1215,7 @@ export const PurgeResponseSchema: GenMessage<PurgeResponse> = /*@__PURE__*/
 
 /**
  * Criteria and filters of a Cleanup. At least one criterion is required: older_than or older_than_age, keep_count or
- * keep_bytes.
+ * keep_bytes; or a selection, or a policy.
  *
  * @generated from message imagestorage.v1.CleanupRequest
  */
@@ -1286,6 +1286,14 @@ export type CleanupRequest = Message<"imagestorage.v1.CleanupRequest"> & {
   olderThanAge?: Duration | undefined;
 
   /**
+   * The images to delete, in place of criteria and filters: fields 2 to 6, 9 and 12 stay empty (FIELD_INVALID), so that an
+   * older daemon sees no criterion and refuses. provider, dry_run, max_deletes and permanent keep their meaning.
+   *
+   * @generated from field: imagestorage.v1.Selection selection = 10;
+   */
+  selection?: Selection | undefined;
+
+  /**
    * Delete for good, past the trash. An older daemon deletes for good anyway.
    *
    * @generated from field: bool permanent = 11;
@@ -1293,7 +1301,7 @@ export type CleanupRequest = Message<"imagestorage.v1.CleanupRequest"> & {
   permanent: boolean;
 
   /**
-   * Run this retention policy of the configuration now, with its filters and criteria: fields 1 to 6 and 9 stay empty, so
+   * Run this retention policy of the configuration now, with its filters and criteria: fields 1 to 6, 9 and 10 stay empty, so
    * that an older daemon sees no criterion and refuses. dry_run, max_deletes and permanent keep their meaning.
    *
    * @generated from field: string policy = 12;
@@ -1307,6 +1315,115 @@ export type CleanupRequest = Message<"imagestorage.v1.CleanupRequest"> & {
  */
 export const CleanupRequestSchema: GenMessage<CleanupRequest> = /*@__PURE__*/
   messageDesc(file_imagestorage_v1_image_storage, 25);
+
+/**
+ * The images that a Cleanup deletes: those that match every filter that is given, and that no criterion and no pin protects.
+ * Refused with CLEANUP_WITHOUT_CRITERION where it has none of filter (fields 1 to 7), criterion and plan. Without any
+ * criterion, images dated after now go, too.
+ *
+ * @generated from message imagestorage.v1.Selection
+ */
+export type Selection = Message<"imagestorage.v1.Selection"> & {
+  /**
+   * Filter: the range of the image's timestamp.
+   *
+   * @generated from field: imagestorage.v1.DateRange date_range = 1;
+   */
+  dateRange?: DateRange | undefined;
+
+  /**
+   * Filter: the model's name as sent, or its slug.
+   *
+   * @generated from field: string model = 2;
+   */
+  model: string;
+
+  /**
+   * Filter: the exact category.
+   *
+   * @generated from field: string category = 3;
+   */
+  category: string;
+
+  /**
+   * Filter: as ListRequest.query.
+   *
+   * @generated from field: string query = 4;
+   */
+  query: string;
+
+  /**
+   * Filter: tags that the image must all have.
+   *
+   * @generated from field: repeated string tags = 5;
+   */
+  tags: string[];
+
+  /**
+   * Filter: true: only pinned images, none of which goes. False: only unpinned images.
+   *
+   * @generated from field: optional bool pinned = 6;
+   */
+  pinned?: boolean | undefined;
+
+  /**
+   * Filter: only images with these filenames, at most 1,000; empty means any. Unknown ones are left out.
+   *
+   * @generated from field: repeated string only = 7;
+   */
+  only: string[];
+
+  /**
+   * No image with one of these filenames, at most 1,000.
+   *
+   * @generated from field: repeated string except = 8;
+   */
+  except: string[];
+
+  /**
+   * CleanupResponse.plan of a dry run with the same provider, filters and criteria (FIELD_INVALID): nothing goes that would
+   * not have gone then, and nothing that the index has learnt or changed since (saved, copied, adopted, updated, restored,
+   * found in a shared bucket), which counts for no criterion either. Ages count from the dry run.
+   *
+   * @generated from field: bytes plan = 9;
+   */
+  plan: Uint8Array;
+
+  /**
+   * Criterion: as CleanupRequest.older_than.
+   *
+   * @generated from field: google.protobuf.Timestamp older_than = 10;
+   */
+  olderThan?: Timestamp | undefined;
+
+  /**
+   * Criterion: as older_than, as an age by the daemon's clock, which takes precedence; not negative.
+   *
+   * @generated from field: google.protobuf.Duration older_than_age = 11;
+   */
+  olderThanAge?: Duration | undefined;
+
+  /**
+   * Criterion: protects this many of the newest images that match the filters, whatever their age.
+   *
+   * @generated from field: optional uint32 keep_count = 12;
+   */
+  keepCount?: number | undefined;
+
+  /**
+   * Criterion: protects the newest images that match the filters and have at most this many bytes in total.
+   *
+   * @generated from field: optional uint64 keep_bytes = 13;
+   */
+  keepBytes?: bigint | undefined;
+};
+
+/**
+ * Describes the message imagestorage.v1.Selection.
+ * Use `create(SelectionSchema)` to create a new message.
+ */
+export const SelectionSchema: GenMessage<Selection> = /*@__PURE__*/
+  messageDesc(file_imagestorage_v1_image_storage, 26);
 
 /**
  * The result of a Cleanup, or of a dry run.
@@ -1350,11 +1467,19 @@ export type CleanupResponse = Message<"imagestorage.v1.CleanupResponse"> & {
   dryRun: boolean;
 
   /**
-   * True when max_deletes was reached and more images would be deleted.
+   * True when max_deletes was reached, now or when the plan was made, and more images would be deleted.
    *
    * @generated from field: bool more = 6;
    */
   more: boolean;
+
+  /**
+   * Of a dry run without a policy: what Selection.plan takes to delete these images and no others. Valid for an hour, while
+   * the daemon runs, and until more than 20,000 images were updated; then PLAN_EXPIRED. Opaque. An older daemon sends none.
+   *
+   * @generated from field: bytes plan = 7;
+   */
+  plan: Uint8Array;
 
   /**
    * Why images go, with the number and size of those that go for it; the same images as deleted_count.
@@ -1378,6 +1503,13 @@ export type CleanupResponse = Message<"imagestorage.v1.CleanupResponse"> & {
    * @generated from field: uint64 kept_future = 10;
    */
   keptFuture: bigint;
+
+  /**
+   * Number of images that match and would have gone, but were learnt or changed after the plan.
+   *
+   * @generated from field: uint64 kept_changed = 11;
+   */
+  keptChanged: bigint;
 };
 
 /**
@@ -1385,7 +1517,7 @@ export type CleanupResponse = Message<"imagestorage.v1.CleanupResponse"> & {
  * Use `create(CleanupResponseSchema)` to create a new message.
  */
 export const CleanupResponseSchema: GenMessage<CleanupResponse> = /*@__PURE__*/
-  messageDesc(file_imagestorage_v1_image_storage, 26);
+  messageDesc(file_imagestorage_v1_image_storage, 27);
 
 /**
  * Why images go by a Cleanup.
@@ -1420,7 +1552,7 @@ export type Reason = Message<"imagestorage.v1.Reason"> & {
  * Use `create(ReasonSchema)` to create a new message.
  */
 export const ReasonSchema: GenMessage<Reason> = /*@__PURE__*/
-  messageDesc(file_imagestorage_v1_image_storage, 27);
+  messageDesc(file_imagestorage_v1_image_storage, 28);
 
 /**
  * The providers to count, and the images of them that the total and the groups count; an image must match all filters
@@ -1513,7 +1645,7 @@ export type StatsRequest = Message<"imagestorage.v1.StatsRequest"> & {
  * Use `create(StatsRequestSchema)` to create a new message.
  */
 export const StatsRequestSchema: GenMessage<StatsRequest> = /*@__PURE__*/
-  messageDesc(file_imagestorage_v1_image_storage, 28);
+  messageDesc(file_imagestorage_v1_image_storage, 29);
 
 /**
  * Totals by provider.
@@ -1555,7 +1687,7 @@ export type StatsResponse = Message<"imagestorage.v1.StatsResponse"> & {
  * Use `create(StatsResponseSchema)` to create a new message.
  */
 export const StatsResponseSchema: GenMessage<StatsResponse> = /*@__PURE__*/
-  messageDesc(file_imagestorage_v1_image_storage, 29);
+  messageDesc(file_imagestorage_v1_image_storage, 30);
 
 /**
  * Count and size of images.
@@ -1597,7 +1729,7 @@ export type Totals = Message<"imagestorage.v1.Totals"> & {
  * Use `create(TotalsSchema)` to create a new message.
  */
 export const TotalsSchema: GenMessage<Totals> = /*@__PURE__*/
-  messageDesc(file_imagestorage_v1_image_storage, 30);
+  messageDesc(file_imagestorage_v1_image_storage, 31);
 
 /**
  * The totals of one provider.
@@ -1717,7 +1849,7 @@ export type ProviderStats = Message<"imagestorage.v1.ProviderStats"> & {
  * Use `create(ProviderStatsSchema)` to create a new message.
  */
 export const ProviderStatsSchema: GenMessage<ProviderStats> = /*@__PURE__*/
-  messageDesc(file_imagestorage_v1_image_storage, 31);
+  messageDesc(file_imagestorage_v1_image_storage, 32);
 
 /**
  * The runs of a retention policy on one provider.
@@ -1773,7 +1905,7 @@ export type PolicyStats = Message<"imagestorage.v1.PolicyStats"> & {
  * Use `create(PolicyStatsSchema)` to create a new message.
  */
 export const PolicyStatsSchema: GenMessage<PolicyStats> = /*@__PURE__*/
-  messageDesc(file_imagestorage_v1_image_storage, 32);
+  messageDesc(file_imagestorage_v1_image_storage, 33);
 
 /**
  * The totals of one group.
@@ -1815,7 +1947,7 @@ export type GroupStats = Message<"imagestorage.v1.GroupStats"> & {
  * Use `create(GroupStatsSchema)` to create a new message.
  */
 export const GroupStatsSchema: GenMessage<GroupStats> = /*@__PURE__*/
-  messageDesc(file_imagestorage_v1_image_storage, 33);
+  messageDesc(file_imagestorage_v1_image_storage, 34);
 
 /**
  * Whether the daemon reads the metadata that generators write into their files.
@@ -2102,12 +2234,13 @@ export const ImageStorage: GenService<{
     output: typeof DeleteResponseSchema;
   },
   /**
-   * Prunes images, oldest first. An image is deleted only if no given criterion (older_than, keep_count,
-   * keep_bytes) protects it; pinned images are never deleted and not counted. Deletes are committed in groups;
-   * cancelling the call keeps the groups already committed.
+   * Prunes images, oldest first, or deletes all that a selection names. An image is deleted only if no given criterion
+   * (older_than, keep_count, keep_bytes) protects it; pinned images are never deleted and not counted. Deletes are
+   * committed in groups; cancelling the call keeps the groups already committed.
    *
    * INVALID_ARGUMENT: CLEANUP_WITHOUT_CRITERION, FIELD_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND, POLICY_NOT_FOUND.
-   * FAILED_PRECONDITION: STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH, BYTES_REMAIN (as for Delete).
+   * FAILED_PRECONDITION: PLAN_EXPIRED (nothing was deleted; plan again), STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH,
+   * BYTES_REMAIN (as for Delete).
    * RESOURCE_EXHAUSTED: DISK_FULL. UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
    *
    * @generated from rpc imagestorage.v1.ImageStorage.Cleanup

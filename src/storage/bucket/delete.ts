@@ -1,7 +1,7 @@
 /** One delete in a bucket: the commit puts the record into the trash, or replaces it with a tombstone and removes the object. */
 import { nanoid } from 'nanoid';
 import { type FoundRecord, MISSING_ETAG, type PendingOperation } from '../catalog/bucket-catalog.ts';
-import type { ChangeOutcome } from '../catalog/catalog.ts';
+import type { ChangeOutcome, Moment } from '../catalog/catalog.ts';
 import { removePreviews } from '../disk/preview-files.ts';
 import { StorageError } from '../domain/errors.ts';
 import type { ImageRecord } from '../domain/record.ts';
@@ -19,6 +19,8 @@ export type DeleteOutcome = ChangeOutcome & { bytesRemain?: StorageError; purgeT
 
 export interface DeleteChoice {
   sparePinned: boolean;
+  /** Spares an image that the catalog learnt or changed after this moment, or that another daemon changes meanwhile. */
+  unchangedSince?: Moment | undefined;
   /** How long it stays in the trash; unset: it is deleted for good. */
   keepMs?: number | undefined;
 }
@@ -27,9 +29,13 @@ export interface DeleteChoice {
 export async function deleteImage(
   store: BucketStore,
   filename: string,
-  { sparePinned, keepMs }: DeleteChoice,
+  { sparePinned, unchangedSince, keepMs }: DeleteChoice,
 ): Promise<DeleteOutcome> {
   const known = await store.catalog.known(filename);
+  const { catalog } = store;
+  // Behind `known`: what the catalog learns from now on has another ETag.
+  const isChanged = unchangedSince !== undefined && (await catalog.changedSince([filename], unchangedSince)).length > 0;
+  if (isChanged) return { done: false, why: 'changed' };
   const record = known && (await store.catalog.find(filename));
   // That of the catalog may lack an idempotency key, and has no trace of an earlier delete.
   const isThere = !store.hasTrash && known !== undefined && known.etag !== MISSING_ETAG && record !== undefined;
@@ -39,6 +45,10 @@ export async function deleteImage(
   const wanted = found.kind === 'live' ? found.record : found.kind === 'absent' ? record : undefined;
   if (wanted === undefined) return notFound(store, filename, found, known?.etag);
   if (sparePinned && wanted.pinned) return { done: false, why: 'pinned' };
+  if (unchangedSince !== undefined && etagOf(found) !== known?.etag) {
+    await noteIfNew(store, filename, found, known?.etag);
+    return { done: false, why: 'changed' };
+  }
   const kind = sparePinned ? 'cleanup' : 'delete';
   const { restoredFrom } = wanted;
   const operation: PendingOperation = {
@@ -47,7 +57,8 @@ export async function deleteImage(
     ...(keepMs !== undefined && { keepMs }),
   };
   await store.journal.write({ kind: 'begin', operation });
-  return finishDelete(store, operation, { found, record: wanted }, known?.etag);
+  const only = unchangedSince && known?.etag;
+  return finishDelete(store, operation, { found, record: wanted, only }, known?.etag);
 }
 
 /**
@@ -76,6 +87,8 @@ export function bytesRemain(cause: ObjectStoreError): StorageError {
 interface Wanted {
   found: FoundRecord;
   record?: ImageRecord | undefined;
+  /** Only a record with this ETag is deleted; unset: any. */
+  only?: string | undefined;
 }
 
 /** Deletes the record that was found, or its successor; also completes an operation that a crash left. */
@@ -119,15 +132,22 @@ function purgeTimeIn(stands: FoundRecord): number | undefined {
 }
 
 /** Returns what is at the record's key after the delete: `live` for what is spared, or was brought back since it began. */
-async function bury(store: BucketStore, operation: PendingOperation, { found, record }: Wanted): Promise<Wanted> {
+async function bury(store: BucketStore, operation: PendingOperation, { found, record, only }: Wanted): Promise<Wanted> {
   const write = (current: FoundRecord) => {
     if (current.kind === 'live') ({ record } = current);
-    return isOpen(store, operation, current) && record !== undefined
+    const isWanted = only === undefined || etagOf(current) === only;
+    return isWanted && isOpen(store, operation, current) && record !== undefined
       ? replacementOf(store, operation, record, current)
       : undefined;
   };
   const stands = await rewrite(store, operation, found, write, { done: 'deleted' });
   return { found: stands, record };
+}
+
+/** Returns the ETag by which a catalog knows an image that is there, or whose record is missing. */
+function etagOf(found: FoundRecord): string | undefined {
+  if (found.kind === 'absent') return MISSING_ETAG;
+  return found.kind === 'live' ? found.etag : undefined;
 }
 
 /** Returns whether the delete is still to be carried out. */

@@ -35,7 +35,7 @@ export type Change =
 /** The result of one change of a committed group. */
 export type ChangeOutcome =
   | { done: true; record: ImageRecord }
-  | { done: false; why: 'filename_taken' | 'not_found' | 'not_deleted' | 'pinned' | 'too_many_tags' }
+  | { done: false; why: 'filename_taken' | 'not_found' | 'not_deleted' | 'pinned' | 'changed' | 'too_many_tags' }
   | ({ done: false; why: 'key_taken' } & EarlierSave);
 
 /** A filter in the catalog's terms, with the facade's dates as ms. */
@@ -43,7 +43,18 @@ export interface CatalogQuery extends Omit<ImageFilter, 'dateRange'> {
   /** `[start, end)` on timestamp. */
   start?: number;
   end?: number;
+  /** Only images with these filenames, which are looked up one by one. */
+  only?: readonly string[];
   order: Order;
+}
+
+/** A moment of an open index; another one does not know it. */
+export interface Moment {
+  index: string;
+  /** The highest sequence that a row had. */
+  sequence: number;
+  /** How often live rows had been changed where they are. */
+  changes: number;
 }
 
 export interface SizesRequest {
@@ -52,6 +63,8 @@ export interface SizesRequest {
   limit: number;
   /** Returns this of each image, too. */
   group?: 'model' | 'category' | undefined;
+  /** Marks images that the index learnt or changed after this moment, which it remembers. */
+  since?: Moment | undefined;
 }
 
 export interface PageRequest {
@@ -77,6 +90,8 @@ export interface ImageSize extends Position {
   pinned: boolean;
   /** Its model or category, where that was asked for. */
   group?: string;
+  /** It was learnt or changed after the moment that was asked for. */
+  isChanged?: boolean;
 }
 
 export interface CatalogStatistics {
@@ -224,6 +239,13 @@ export interface ImageIndex {
   setQuietUntil(time: number): Promise<void>;
   /** Returns those of the live images that were saved, or arrived otherwise, after a time, in any order. */
   arrivedSince(filenames: readonly string[], time: number): Promise<string[]>;
+
+  /** Returns the present moment. */
+  moment(): Promise<Moment>;
+  /** Returns whether it can tell what it learnt and changed since: it is open since then, and has not changed too much. */
+  remembers(moment: Moment): boolean;
+  /** Returns those of the live images that it learnt or changed after the moment, in any order. */
+  changedSince(filenames: readonly string[], moment: Moment): Promise<string[]>;
 }
 
 /**

@@ -52,13 +52,12 @@ export function resolveInstant(field: string, instant: Instant, now = new Date()
 }
 
 /** Returns the range with its bounds as Dates. Throws FIELD_INVALID as `resolveInstant`. */
-export function resolveRange(range: DateRange<Instant>, now?: Date): DateRange {
-  if (typeof range !== 'object' || range === null)
-    throw invalidField('date_range', 'must have a start, an end or both');
+export function resolveRange(range: DateRange<Instant>, now?: Date, field = 'date_range'): DateRange {
+  if (typeof range !== 'object' || range === null) throw invalidField(field, 'must have a start, an end or both');
   const { start, end } = range;
   return {
-    ...(start !== undefined && { start: resolveInstant('date_range.start', start, now) }),
-    ...(end !== undefined && { end: resolveInstant('date_range.end', end, now, parseRangeEnd) }),
+    ...(start !== undefined && { start: resolveInstant(`${field}.start`, start, now) }),
+    ...(end !== undefined && { end: resolveInstant(`${field}.end`, end, now, parseRangeEnd) }),
   };
 }
 

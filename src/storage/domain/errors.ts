@@ -30,6 +30,7 @@ const CODE_OF_REASON = {
   BACKEND_AUTH: 'failed_precondition',
   BYTES_REMAIN: 'failed_precondition',
   DELETED_BEFORE: 'failed_precondition',
+  PLAN_EXPIRED: 'failed_precondition',
   NOT_DELETED: 'failed_precondition',
   CATALOG_REBUILDING: 'unavailable',
   BACKEND_UNAVAILABLE: 'unavailable',

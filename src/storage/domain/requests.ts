@@ -173,8 +173,8 @@ export interface Page {
   nextPageToken: string;
 }
 
-/** Filters and criteria of a cleanup. One of `olderThan`, `keepCount` and `keepBytes` is required, or a `policy`. */
-export interface CleanupOptions<T = Date> {
+/** Each that is given protects images from a cleanup. */
+export interface CleanupCriteria<T = Date> {
   /**
    * Protects images with this timestamp or a later one. At most five minutes after the clock of the storage, which is
    * then read as now; an age is resolved by that clock.
@@ -186,8 +186,33 @@ export interface CleanupOptions<T = Date> {
   keepCount?: number;
   /** Protects the newest images that match the filters and together fit into this many bytes. */
   keepBytes?: number;
+}
+
+/**
+ * The images that a cleanup deletes: those that match every filter and that no criterion and no pin protects. Without any
+ * criterion, images dated after now go, too. One filter, criterion or plan is required; `except` is none.
+ */
+export interface Selection<T = Date> extends ImageFilter<T>, CleanupCriteria<T> {
+  /** Only images with these filenames, at most 1,000; empty: any. */
+  only?: readonly string[];
+  /** No image with one of these filenames, at most 1,000. */
+  except?: readonly string[];
+  /**
+   * That of a dry run with the same provider, filters and criteria: nothing goes that would not have gone then, and nothing
+   * that the index has learnt or changed since. Ages count from the dry run.
+   */
+  plan?: Uint8Array;
+}
+
+/**
+ * Filters and criteria of a cleanup. One of `olderThan`, `keepCount` and `keepBytes` is required, or a `selection` or
+ * `policy`.
+ */
+export interface CleanupOptions<T = Date> extends CleanupCriteria<T> {
   model?: string;
   category?: string;
+  /** The images to delete: no filter, criterion or policy stands beside it. */
+  selection?: Selection<T>;
   /** Runs this policy of the configuration now, on the providers that it names: no filter or criterion stands beside it. */
   policy?: string;
   dryRun?: boolean;
@@ -208,8 +233,15 @@ export interface CleanupResult {
   /** Images that match the filters and are dated after now: kept, and counted by neither `keepCount` nor `keepBytes`. */
   keptFuture: number;
   dryRun: boolean;
-  /** True when `maxDeletes` was reached and more images are unprotected. */
+  /** Images that match and would have gone, but were learnt or changed after the plan. */
+  keptChanged: number;
+  /** True when `maxDeletes` was reached, now or in the plan, and more images are unprotected. */
   more: boolean;
+  /**
+   * Of a dry run without a policy: what deletes these images and no others, as the plan of a selection. Valid for an hour,
+   * while the storage is open, and until more than 20,000 images were updated.
+   */
+  plan?: Uint8Array;
   /** Why images go; the same images as `deletedCount`. */
   reasons: CleanupReason[];
   /** Until when the images can be brought back, of a dry run if it ran now; unset: they are deleted for good. */

@@ -111,10 +111,10 @@ export function checkIdempotencyKey(options: SaveOptions): string {
   return checkText('idempotency_key', options.idempotencyKey ?? '', MAX_KEY_BYTES);
 }
 
-/** Checks the filters that list and cleanup have in common. Throws FIELD_INVALID. */
-export function checkGroup({ model = '', category = '' }: Pick<ImageFilter, 'model' | 'category'>): void {
-  checkText('model', model, MAX_MODEL_BYTES);
-  checkText('category', category, MAX_MODEL_BYTES);
+/** Checks the filters that list and cleanup have in common. Throws FIELD_INVALID, with `within` before the field's name. */
+export function checkGroup({ model = '', category = '' }: Pick<ImageFilter, 'model' | 'category'>, within = ''): void {
+  checkText(`${within}model`, model, MAX_MODEL_BYTES);
+  checkText(`${within}category`, category, MAX_MODEL_BYTES);
 }
 
 export function checkDeclared(declared: Pick<SaveOptions, keyof Declared | 'contentType'>): void {

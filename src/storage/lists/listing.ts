@@ -2,6 +2,7 @@
 import { OneByOne } from '../async/one-by-one.ts';
 import { resolveRange } from '../domain/dates.ts';
 import { invalidField } from '../domain/errors.ts';
+import { checkFilter } from '../domain/filter.ts';
 import type { StorageItem } from '../domain/image.ts';
 import type {
   ImageQuery,
@@ -15,7 +16,6 @@ import type {
 } from '../domain/requests.ts';
 import { checkCount } from '../domain/validation.ts';
 import type { ImageList, PageReader, StorageProvider } from '../types.ts';
-import { checkFilter } from './filter.ts';
 import { decodeToken, encodeToken, type PlaceInOrder, scopeOf } from './page-token.ts';
 
 const DEFAULT_PAGE_SIZE = 100;

@@ -2,10 +2,10 @@
 import { Calendar } from '../domain/calendar.ts';
 import { resolveRange } from '../domain/dates.ts';
 import { invalidField } from '../domain/errors.ts';
+import { checkFilter } from '../domain/filter.ts';
 import { MAX_GROUPS, rankGroups } from '../domain/groups.ts';
 import type { GroupBy, GroupStatistics, Instant, Totals, TotalsOptions } from '../domain/requests.ts';
 import { checkCount, checkText } from '../domain/validation.ts';
-import { checkFilter } from './filter.ts';
 
 const DEFAULT_LIMIT = 100;
 const MAX_NAME_BYTES = 1024;

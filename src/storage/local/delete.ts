@@ -1,6 +1,6 @@
 /** One delete in a local store: the commit replaces the row with a tombstone, then the files are unlinked. */
 import { unlink } from 'node:fs/promises';
-import type { ChangeOutcome, PendingUnlink } from '../catalog/catalog.ts';
+import type { ChangeOutcome, Moment, PendingUnlink } from '../catalog/catalog.ts';
 import { type Folders, ifPresent, isOfOneFile, syncFile } from '../disk/files.ts';
 import { removePreviews } from '../disk/preview-files.ts';
 import type { Logger } from '../domain/logger.ts';
@@ -20,11 +20,19 @@ export type Unlinking = Pick<LocalStore, 'layout' | 'catalog' | 'byFilename'> & 
   context: Pick<ProviderContext, 'log' | 'failpoint'>;
 };
 
+/** Which images a delete spares: pinned ones, and those that the catalog learnt or changed after a moment. */
+export interface Spared {
+  sparePinned: boolean;
+  unchangedSince?: Moment | undefined;
+}
+
 /** Deletes an image for good. Rejects with a StorageError, `outcomeUnknown` where the image may be gone. */
-export async function deleteImage(store: LocalStore, filename: string, sparePinned: boolean): Promise<ChangeOutcome> {
+export async function deleteImage(store: LocalStore, filename: string, spared: Spared): Promise<ChangeOutcome> {
   const { committer, reserve, byFilename, context, layout } = store;
+  const { sparePinned } = spared;
   try {
     return await byFilename.run(filename, async () => {
+      if (await isChanged(store, filename, spared)) return { done: false, why: 'changed' };
       // In its turn: the log has it after what brought the image back before.
       const deleteTime = context.now();
       const change = { kind: 'delete', filename, deleteTime, sparePinned } as const;
@@ -39,6 +47,15 @@ export async function deleteImage(store: LocalStore, filename: string, sparePinn
   } finally {
     if (!reserve.isWhole) await takeBack(store);
   }
+}
+
+/** Requires the turn of the image, in which nothing else changes it. */
+export async function isChanged(
+  { catalog }: Pick<LocalStore, 'catalog'>,
+  filename: string,
+  { unchangedSince }: Spared,
+): Promise<boolean> {
+  return unchangedSince !== undefined && (await catalog.changedSince([filename], unchangedSince)).length > 0;
 }
 
 /** What the delete has freed goes to the reserve before it goes to saves. */

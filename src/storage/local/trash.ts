@@ -8,7 +8,7 @@ import { revisionOf } from '../domain/changes.ts';
 import { StorageError } from '../domain/errors.ts';
 import type { ImageRecord, TrashedRecord } from '../domain/record.ts';
 import { formatRecord } from '../domain/record-file.ts';
-import { noteDelete, takeBack, unlinkAll, warnOfFiles } from './delete.ts';
+import { isChanged, noteDelete, type Spared, takeBack, unlinkAll, warnOfFiles } from './delete.ts';
 import { syncFolders } from './recover.ts';
 import type { LocalStore } from './store.ts';
 import { foldersOf, moveFromTrash, moveToTrash, recordOf } from './trash-files.ts';
@@ -18,13 +18,15 @@ import { placeRecord } from './update.ts';
 export async function trashImage(
   store: LocalStore,
   filename: string,
-  sparePinned: boolean,
+  spared: Spared,
   keepMs: number,
 ): Promise<ChangeOutcome & { purgeTime?: number }> {
   const { committer, reserve, byFilename, context } = store;
+  const { sparePinned } = spared;
   try {
     // To the last file: no other work on the image may find its files elsewhere than the row says.
     return await byFilename.run(filename, async () => {
+      if (await isChanged(store, filename, spared)) return { done: false, why: 'changed' };
       const deleteTime = context.now();
       const times = { deleteTime, purgeTime: deleteTime + keepMs };
       const change = { kind: 'delete', filename, sparePinned, ...times } as const;

@@ -2,7 +2,7 @@
 
 import { turnOf } from '../async/fair-turn.ts';
 import { Slots } from '../async/slots.ts';
-import type { ChangeOutcome, ImageIndex } from '../catalog/catalog.ts';
+import type { ChangeOutcome, ImageIndex, Moment } from '../catalog/catalog.ts';
 import { emptyPreviews } from '../disk/preview-files.ts';
 import { THIS_PROCESS } from '../domain/caller.ts';
 import { type CheckedChanges, MAX_TAGS } from '../domain/changes.ts';
@@ -60,6 +60,8 @@ export interface ByteRange {
 export interface RemoveOptions {
   /** A pinned image stays. */
   sparePinned: boolean;
+  /** So does one that the index learnt or changed after this moment. */
+  unchangedSince?: Moment | undefined;
   /** Past the trash. */
   permanent: boolean;
 }
@@ -89,7 +91,7 @@ export abstract class BaseProvider extends ListedProvider implements StorageProv
       currentCatalog: () => this.currentCatalog(),
       checkCountable: () => this.checkCountable(),
       nextPurgeTime: (now) => this.nextPurgeTime(now),
-      remove: (filename, permanent) => this.#remove(filename, { sparePinned: true, permanent }),
+      remove: (filename, options) => this.#remove(filename, { sparePinned: true, ...options }),
       checkClock: () => this.checkClock(),
       claimRun: (policy, everyMs) => this.claimRun(policy, everyMs),
     };

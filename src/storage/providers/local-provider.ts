@@ -185,10 +185,10 @@ class LocalProvider extends BaseProvider {
     return this.#room.emptyPreviews();
   }
 
-  protected async removeLive(filename: string, { sparePinned, permanent }: RemoveOptions): Promise<Removal> {
+  protected async removeLive(filename: string, { permanent, ...spared }: RemoveOptions): Promise<Removal> {
     const isForGood = permanent || (await this.nextPurgeTime(this.context.now())) === undefined;
-    if (isForGood) return this.#noting(deleteImage(this.#store, filename, sparePinned));
-    return this.#noting(trashImage(this.#store, filename, sparePinned, this.#trashMs));
+    if (isForGood) return this.#noting(deleteImage(this.#store, filename, spared));
+    return this.#noting(trashImage(this.#store, filename, spared, this.#trashMs));
   }
 
   protected bringBack(filename: string): Promise<ChangeOutcome> {

@@ -157,11 +157,11 @@ export class ObjectStorage extends BaseProvider {
     return new StorageError('BYTES_MISSING', 'the image was saved, and its object is gone');
   }
 
-  protected async removeLive(filename: string, { sparePinned, permanent }: RemoveOptions): Promise<DeleteOutcome> {
+  protected async removeLive(filename: string, { permanent, ...spared }: RemoveOptions): Promise<DeleteOutcome> {
     if (folderOf(filename) === undefined) return { done: false, why: 'not_found' };
     this.#store.condition.checkWritable();
     const keepMs = permanent ? undefined : this.#store.keepMs;
-    return this.#folded(deleteImage(this.#store, filename, { sparePinned, keepMs }));
+    return this.#folded(deleteImage(this.#store, filename, { ...spared, keepMs }));
   }
 
   protected async bringBack(filename: string): Promise<ChangeOutcome> {

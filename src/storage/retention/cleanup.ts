@@ -1,56 +1,41 @@
 /** Cleanup over a catalog: removes the images that no rule keeps in groups, and counts why. */
 import type { ImageIndex } from '../catalog/catalog.ts';
 import { invalidField, partlyDone, StorageError, throwIfCancelled } from '../domain/errors.ts';
-import type { CleanupOptions, CleanupReason, CleanupResult } from '../domain/requests.ts';
-import { checkCount, checkGroup, checkInstant } from '../domain/validation.ts';
+import type { CleanupOptions, CleanupReason, CleanupResult, Position } from '../domain/requests.ts';
+import { checkCount, checkGroup } from '../domain/validation.ts';
 import { countAfter, type Unkept, unkept } from './plan.ts';
 import type { Rules } from './rules.ts';
+import { checkAlone, checkCriteria, checkSelection, hasCriterion } from './selection.ts';
 
 const GROUP_SIZE = 100;
 const MAX_NAMED = 1_000;
 const MAX_REASONS = 100;
 const OTHER_REASONS = 'in other groups, for the same reasons';
-/** How far a caller's clock may be ahead. */
-const MAX_AHEAD_MS = 5 * 60_000;
 
 /** Throws CLEANUP_WITHOUT_CRITERION, or FIELD_INVALID, which names the field. `now` is in ms since 1970. */
 export function checkCleanup(options: CleanupOptions, now: number): void {
-  const { olderThan, keepCount, keepBytes, maxDeletes } = options;
-  if (olderThan === undefined && keepCount === undefined && keepBytes === undefined) {
+  if (options.selection !== undefined) {
+    checkSelection(options, now);
+    return;
+  }
+  if (!hasCriterion(options)) {
     const message = 'name older_than, keep_count or keep_bytes; filters alone are no criterion';
     throw new StorageError('CLEANUP_WITHOUT_CRITERION', message);
   }
-  if (olderThan !== undefined) checkCutoff(olderThan, now);
-  checkCount('keep_count', keepCount ?? 0);
-  checkCount('keep_bytes', keepBytes ?? 0);
-  checkCount('max_deletes', maxDeletes ?? 0);
+  checkCriteria(options, now);
+  checkCount('max_deletes', options.maxDeletes ?? 0);
   checkGroup(options);
 }
 
-/** Throws FIELD_INVALID where filters or criteria stand beside a policy. */
+/** Throws FIELD_INVALID where filters, criteria or a selection stand beside a policy. */
 export function checkPolicyAlone(options: CleanupOptions): void {
-  const { olderThan, keepCount, keepBytes, model, category, maxDeletes } = options;
-  const beside = Object.entries({
-    older_than: olderThan,
-    keep_count: keepCount,
-    keep_bytes: keepBytes,
-    model,
-    category,
-  });
-  const [field] = beside.find(([, value]) => value !== undefined) ?? [];
-  if (field !== undefined) throw invalidField(field, 'must be empty beside a policy, which has its own');
-  checkCount('max_deletes', maxDeletes ?? 0);
+  checkAlone(options, 'beside a policy, which has its own');
+  if (options.selection !== undefined) throw invalidField('selection', 'must be empty beside a policy');
+  checkCount('max_deletes', options.maxDeletes ?? 0);
 }
 
 export function policyNotFound(): StorageError {
   return new StorageError('POLICY_NOT_FOUND', 'no retention policy of that name is configured', { field: 'policy' });
-}
-
-/** A cutoff in the future protects nothing: the clock of its caller is wrong, or that of the daemon. */
-function checkCutoff(olderThan: Date, now: number): void {
-  if (checkInstant('older_than', olderThan) <= now + MAX_AHEAD_MS) return;
-  const clocks = `${olderThan.toISOString()} is after now, ${new Date(now).toISOString()} by the clock of the daemon`;
-  throw invalidField('older_than', `${clocks}: compare the clocks`);
 }
 
 export interface Cleaning extends Pick<CleanupOptions, 'dryRun' | 'maxDeletes' | 'signal'> {
@@ -58,8 +43,11 @@ export interface Cleaning extends Pick<CleanupOptions, 'dryRun' | 'maxDeletes' |
   remove: (filename: string) => Promise<boolean>;
 }
 
-/** `keptNew`: images that were kept only because they came lately; 0 where the rules spare none for that. */
-export type Cleaned = CleanupResult & { keptNew: number };
+/**
+ * `keptNew`: images that were kept only because they came lately; 0 where the rules spare none for that. `last`: the last
+ * image that was taken, where more would go.
+ */
+export type Cleaned = CleanupResult & { keptNew: number; last?: Position };
 
 /**
  * Removes the images that no rule keeps, oldest first. A failure after the first removal has `outcomeUnknown`: a retry
@@ -67,14 +55,17 @@ export type Cleaned = CleanupResult & { keptNew: number };
  */
 export async function cleanUp(catalog: ImageIndex, rules: Rules, cleaning: Cleaning): Promise<Cleaned> {
   const { dryRun = false, signal } = cleaning;
-  const none = { deletedCount: 0, freedBytes: 0, filenames: [], keptPinned: 0, keptFuture: 0, keptNew: 0, reasons: [] };
-  const result: Cleaned = { ...none, dryRun, more: false };
+  const none = { deletedCount: 0, freedBytes: 0, filenames: [], reasons: [] };
+  const kept = { keptPinned: 0, keptFuture: 0, keptChanged: 0, keptNew: 0 };
+  const result: Cleaned = { ...none, ...kept, dryRun, more: false };
   const reasons = new Reasons();
   try {
     result.keptFuture = await countAfter(catalog, rules, signal);
-    for await (const { images, keptNew } of unkept(catalog, rules, signal)) {
+    for await (const { images, keptNew, keptChanged, more } of unkept(catalog, rules, signal)) {
       result.keptNew += keptNew;
+      result.keptChanged += keptChanged;
       await removePage(images, cleaning, result, reasons);
+      result.more ||= more;
       if (result.more) break;
     }
     return { ...result, reasons: reasons.all };
@@ -102,6 +93,8 @@ async function removePage(
     if (dryRun) taken.forEach(count);
     else await removeAll(taken, remove, count);
     result.more = taken.length < going.length;
+    const last = taken.at(-1);
+    if (last !== undefined) result.last = { timestamp: last.timestamp, filename: last.filename };
     if (!result.more) result.keptPinned += group.length - going.length;
   }
 }
@@ -129,6 +122,7 @@ export function sumOf(a: CleanupResult, b: CleanupResult): CleanupResult {
     filenames: [...a.filenames, ...b.filenames].slice(0, MAX_NAMED),
     keptPinned: a.keptPinned + b.keptPinned,
     keptFuture: a.keptFuture + b.keptFuture,
+    keptChanged: a.keptChanged + b.keptChanged,
     dryRun: a.dryRun,
     more: a.more || b.more,
     reasons: addReasons(a.reasons, b.reasons),

@@ -13,6 +13,9 @@ const SCAN_ROWS = 5_000;
 const LOOKED_UP_AT_ONCE = 500;
 const DAY_MS = 24 * 60 * 60 * 1000;
 
+/** Behind every image. */
+const NEWEST: Position = { timestamp: Number.MAX_SAFE_INTEGER, filename: '' };
+
 /** An image that no rule keeps; it may be pinned. */
 export interface Unkept extends ImageSize {
   reason: string;
@@ -33,40 +36,73 @@ interface Group {
 
 type Groups = ReadonlyMap<string, Group>;
 
-/** Yields pages of the images that no rule keeps, oldest first, pinned ones included; and how many are new and spared. */
+/** A page of the images that no rule keeps, pinned ones included. */
+interface UnkeptPage {
+  images: Unkept[];
+  /** How many were spared since they are new. */
+  keptNew: number;
+  /** How many were spared since they were learnt or changed after the plan. */
+  keptChanged: number;
+  /** More would go behind the last of the plan. */
+  more: boolean;
+}
+
+/** Yields the images that no rule keeps, oldest first. */
 export async function* unkept(
   catalog: ImageIndex,
   rules: Rules,
   signal?: AbortSignal,
-): AsyncGenerator<{ images: Unkept[]; keptNew: number }> {
+): AsyncGenerator<UnkeptPage, undefined> {
   const groups = await readGroups(catalog, rules, signal);
   const newest = [...groups.values()].reduce(newerOf, undefined as Position | undefined);
   if (newest === undefined) return;
-  const end = rules.cutoff ?? rules.now + 1;
+  const end = rules.cutoff ?? endOf(rules);
   for await (const rows of pages(catalog, rules, { end, order: 'oldest' }, signal)) {
-    const images = rows.flatMap((row) => {
+    const going = rows.flatMap((row) => {
       const group = groups.get(groupOf(row, rules));
       const goes = group?.first !== undefined && !isNewer(row, group.first) && !group.daily.has(row.filename);
       return goes ? [{ ...row, reason: group.reason }] : [];
     });
+    const { images, keptChanged, more } = plannedOf(going, rules);
     const kept = await newOf(catalog, images, rules);
-    yield { images: images.filter(({ filename }) => !kept.has(filename)), keptNew: kept.size };
-    if (isNewer(rows.at(-1)!, newest)) return;
+    yield { images: images.filter(({ filename }) => !kept.has(filename)), keptNew: kept.size, keptChanged, more };
+    if (more || isNewer(rows.at(-1)!, newest)) return;
   }
 }
 
-/** Returns how many images that match the filters are dated after now. */
+/** Leaves out what the plan did not see. */
+function plannedOf(going: readonly Unkept[], { last }: Rules): Pick<UnkeptPage, 'images' | 'keptChanged' | 'more'> {
+  const isLeft = ({ isChanged = false, pinned }: Unkept) => isChanged && !pinned;
+  const isBeyond = (image: Unkept) => last !== undefined && !image.pinned && isNewer(image, last);
+  const known = going.filter((image) => !isLeft(image));
+  const beyond = known.findIndex(isBeyond);
+  const images = beyond === -1 ? known : known.slice(0, beyond);
+  const end = beyond === -1 ? undefined : known[beyond]!;
+  const changed = going.filter((image) => isLeft(image) && (end === undefined || !isNewer(image, end)));
+  return { images, keptChanged: changed.length, more: end !== undefined };
+}
+
+/** Returns how many images that match the filters are dated after now, and kept for that. */
 export async function countAfter(catalog: ImageIndex, rules: Rules, signal?: AbortSignal): Promise<number> {
+  if (rules.takesFuture) return 0;
   let count = 0;
   for await (const { length } of pages(catalog, rules, { start: rules.now + 1, order: 'oldest' }, signal))
     count += length;
   return count;
 }
 
+/** Returns the first timestamp that is too late. */
+function endOf({ now, takesFuture }: Rules): number {
+  return takesFuture ? Number.MAX_SAFE_INTEGER : now + 1;
+}
+
 async function readGroups(catalog: ImageIndex, rules: Rules, signal: AbortSignal | undefined): Promise<Groups> {
   const groups = new Map<string, Group>();
-  for await (const rows of pages(catalog, rules, { end: rules.now + 1, order: 'newest' }, signal)) {
+  if (isUnranked(rules)) return groups.set('', { ...newGroup('', rules), first: NEWEST });
+  for await (const rows of pages(catalog, rules, { end: endOf(rules), order: 'newest' }, signal)) {
     for (const row of rows) {
+      // As if it were not there: it keeps no other from being among the newest, nor makes one go.
+      if (row.isChanged) continue;
       const key = groupOf(row, rules);
       const group = groups.get(key) ?? newGroup(key, rules);
       groups.set(key, group);
@@ -76,6 +112,11 @@ async function readGroups(catalog: ImageIndex, rules: Rules, signal: AbortSignal
     }
   }
   return groups;
+}
+
+/** Returns whether no image keeps its place by the others. */
+function isUnranked({ keepLast = 0, keepBytes = 0, keepDaily = 0, groupBy }: Rules): boolean {
+  return groupBy === undefined && Math.max(keepLast, keepBytes, keepDaily) === 0;
 }
 
 function newGroup(key: string, { keepLast = 0, keepBytes = 0, keepDaily = 0, groupBy, reason }: Rules): Group {
@@ -114,20 +155,31 @@ async function newOf(catalog: ImageIndex, images: readonly Unkept[], { newSince 
 
 async function* pages(
   catalog: ImageIndex,
-  { filter, groupBy }: Rules,
+  { filter, except, groupBy, since }: Rules,
   part: Pick<CatalogQuery, 'start' | 'end' | 'order'>,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<ImageSize[]> {
   const group = groupBy === 'day' ? undefined : groupBy;
+  const query = { ...filter, ...part, ...overlapOf(filter, part) };
   let after: ImageSize | undefined;
   for (;;) {
     throwIfCancelled(signal);
-    const request = { ...(after && { after }), ...(group && { group }), limit: SCAN_ROWS };
-    const rows = await catalog.pageSizes({ ...filter, ...part }, request);
-    if (rows.length > 0) yield rows;
+    const request = { ...(after && { after }), ...(group && { group }), since, limit: SCAN_ROWS };
+    const rows = await catalog.pageSizes(query, request);
+    const wanted = except === undefined ? rows : rows.filter(({ filename }) => !except.has(filename));
+    if (wanted.length > 0) yield wanted;
     if (rows.length < SCAN_ROWS) return;
     after = rows.at(-1);
   }
+}
+
+/** Returns the times that both have. */
+function overlapOf(...spans: Pick<CatalogQuery, 'start' | 'end'>[]): Pick<CatalogQuery, 'start' | 'end'> {
+  const [starts, ends] = [spans.flatMap(({ start }) => start ?? []), spans.flatMap(({ end }) => end ?? [])];
+  return {
+    ...(starts.length > 0 && { start: Math.max(...starts) }),
+    ...(ends.length > 0 && { end: Math.min(...ends) }),
+  };
 }
 
 /** Returns the key of the group; of a day its number, since its name takes long to make. */

@@ -79,6 +79,10 @@ export class Walk {
     const { start = from, end = to } = query;
     const range = { start: Math.max(start, from), end: Math.min(end, to) };
     const plan = yield* this.#plan({ ...query, ...range }, condition, wanted);
+    if (query.only !== undefined) {
+      yield* this.#named(plan, query.only, after);
+      return;
+    }
     let place: Place | undefined = firstPlace(plan, after);
     for (;;) {
       place = yield* this.#slice(plan, place);
@@ -97,18 +101,42 @@ export class Walk {
     // Before the words of the index are read: what is indexed meanwhile may have others.
     const from = indexedFrom(this.#db);
     const filters = filterWords(query);
+    const isNamed = query.only !== undefined;
     const isIndexWalk = isEverything(condition) && filters.length <= 1 && !query.tags?.length;
     const walk = indexWalk(query);
     return {
       order,
       ...(order === 'oldest' ? { first: oldest, last: newest } : { first: newest, last: oldest }),
       indexedFrom: from,
-      lookup: isIndexWalk ? undefined : yield* this.#lookup.find(condition, filters),
+      lookup: isIndexWalk || isNamed ? undefined : yield* this.#lookup.find(condition, filters),
       walk,
-      test: isIndexWalk && walk.isExact ? { sql: EVERY, values: [] } : filterTest(query),
+      test: isIndexWalk && walk.isExact && !isNamed ? { sql: EVERY, values: [] } : filterTest(query),
       queryTest: isEverything(condition) ? undefined : testOf(condition),
       wanted,
     };
+  }
+
+  /** Looks up images by their names. */
+  *#named(plan: Plan, names: readonly string[], after: Start | undefined): Generator<Hit | typeof PAUSE, void> {
+    const found: Hit[] = [];
+    let slice = new Slice();
+    for (const name of new Set(names)) {
+      const hit = this.#namedOne(plan, name);
+      if (hit !== undefined && (after === undefined || isBehind(hit, after, plan.order))) found.push(hit);
+      if (!slice.isOver) continue;
+      yield PAUSE;
+      slice = new Slice();
+    }
+    found.sort((a, b) => (isBehind(a, b, plan.order) ? 1 : -1));
+    yield* found;
+  }
+
+  #namedOne(plan: Plan, name: string): Hit | undefined {
+    const { sql, values } = naming(plan, name);
+    const row = this.#db.getArray(sql, ...values);
+    if (row === undefined || !isHit(row)) return undefined;
+    const hit = toHit(row, plan.wanted);
+    return this.#passes(hit, plan) ? hit : undefined;
   }
 
   /** Returns where to continue once its time is over; undefined at the end. */
@@ -227,6 +255,12 @@ function isPast({ filename }: Hit, after: Start, order: CatalogQuery['order']): 
   return order === 'oldest' ? filename > after.filename : filename < after.filename;
 }
 
+/** Returns whether an image comes after the position. */
+function isBehind(hit: Hit, after: Start, order: CatalogQuery['order']): boolean {
+  if (hit.timestamp === after.timestamp) return isPast(hit, after, order);
+  return order === 'oldest' ? hit.timestamp > after.timestamp : hit.timestamp < after.timestamp;
+}
+
 function sorted(hits: Hit[], order: CatalogQuery['order']): Hit[] {
   const sign = order === 'oldest' ? 1 : -1;
   return hits.length > 1 ? hits.sort((a, b) => (a.filename < b.filename ? -sign : sign)) : hits;
@@ -280,6 +314,13 @@ function matching({ order, test }: Plan, { expression }: Lookup, { from, to }: S
     WHERE prompts MATCH ? AND prompts.rowid >= ? << 15 AND prompts.rowid < ? << 15
     ORDER BY prompts.rowid ${order === 'oldest' ? 'ASC' : 'DESC'}`;
   return { sql, values: [...test.values, expression, Math.min(from, to), Math.max(from, to) + 1] };
+}
+
+function naming({ order, first, last, test, wanted }: Plan, name: string): Fragment {
+  const sql = `
+    SELECT ${COLUMNS[wanted]}, (${test.sql})
+    FROM images WHERE filename = ? AND delete_time IS NULL AND timestamp BETWEEN ? AND ?`;
+  return { sql, values: [...test.values, name, ...(order === 'oldest' ? [first, last] : [last, first])] };
 }
 
 function indexWalk({ model, category, pinned }: CatalogQuery): Plan['walk'] {

@@ -161,15 +161,19 @@ export class CatalogReader {
     return packSizes(yield* this.pageSizes(...request));
   }
 
-  *pageSizes(query: CatalogQuery, { after, limit, group }: SizesRequest): Generator<void, ImageSize[]> {
+  *pageSizes(query: CatalogQuery, { after, limit, group, since }: SizesRequest): Generator<void, ImageSize[]> {
     const sizes: ImageSize[] = [];
     for (const hit of this.#walk.hits(query, after, group ?? 'sizes')) {
       if (hit === PAUSE) {
         yield;
         continue;
       }
-      const { timestamp, filename, size, pinned, row } = hit;
-      sizes.push({ timestamp, filename, size, pinned, ...(group && { group: row![0] as string }) });
+      const { seq, timestamp, filename, size, pinned, row } = hit;
+      sizes.push({
+        ...{ timestamp, filename, size, pinned },
+        ...(group && { group: row![0] as string }),
+        ...(since && { isChanged: seq > since.sequence }),
+      });
       if (sizes.length === limit) break;
     }
     return sizes;
@@ -239,6 +243,12 @@ export class CatalogReader {
 
   arrivedSince(filenames: readonly string[], time: number): string[] {
     return this.#trash.arrivedSince(filenames, time);
+  }
+
+  /** Returns those of the live images whose rows came after this sequence. */
+  newerThan(filenames: readonly string[], sequence: number): string[] {
+    const sql = 'SELECT seq > ? FROM images WHERE filename = ? AND delete_time IS NULL';
+    return filenames.filter((filename) => this.#db.value(sql, sequence, filename) === 1);
   }
 
   known(filename: string): KnownRecord | undefined {

@@ -172,6 +172,8 @@ export interface PackedSizes {
   pinned: Uint8Array;
   /** Empty where none were asked for. */
   groups: string[];
+  /** Likewise. */
+  changed: Uint8Array;
 }
 
 export function packSizes(images: readonly ImageSize[]): PackedSizes {
@@ -181,16 +183,18 @@ export function packSizes(images: readonly ImageSize[]): PackedSizes {
     sizes: Float64Array.from(images, ({ size }) => size),
     pinned: Uint8Array.from(images, ({ pinned }) => Number(pinned)),
     groups: images.flatMap(({ group }) => group ?? []),
+    changed: Uint8Array.from(images.flatMap(({ isChanged }) => (isChanged === undefined ? [] : Number(isChanged)))),
   };
 }
 
-export function unpackSizes({ timestamps, filenames, sizes, pinned, groups }: PackedSizes): ImageSize[] {
+export function unpackSizes({ timestamps, filenames, sizes, pinned, groups, changed }: PackedSizes): ImageSize[] {
   return filenames.map((filename, at) => ({
     timestamp: timestamps[at]!,
     filename,
     size: sizes[at]!,
     pinned: pinned[at] === 1,
     ...(groups.length > 0 && { group: groups[at]! }),
+    ...(changed.length > 0 && { isChanged: changed[at] === 1 }),
   }));
 }
 

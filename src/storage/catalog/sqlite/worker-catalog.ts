@@ -1,6 +1,7 @@
 /** The catalogs of the contracts over two threads with a SQLite connection each: one that writes, one that reads. */
 import type { BucketCatalog } from '../bucket-catalog.ts';
 import { CatalogError, type CatalogQuery, type LocalCatalog } from '../catalog.ts';
+import { RecentChanges } from '../recent-changes.ts';
 import { Indexing } from './indexing.ts';
 import type { CatalogFile, Opened, OpenState } from './opening.ts';
 import { toPage, unpackSizes } from './rows.ts';
@@ -37,17 +38,12 @@ const WRITES = [
   'setRecordsSynced',
   'setUpdatedSynced',
   'copyLog',
-  'load',
-  'loadStaged',
-  'loadDeletes',
-  'loadTrash',
   'setQuietUntil',
   'setThumbHashes',
-  'forgetDeletes',
   'raiseGeneration',
 ] as const;
-/** When a thread dies during one of these, its outcome is unknown. */
-const COMMITS = ['commit', 'apply'] as const;
+/** Writes of any number of images. */
+const LOADS = ['load', 'loadStaged', 'loadDeletes', 'loadTrash', 'forgetDeletes'] as const;
 
 export interface OpenCatalogOptions extends CatalogFile {
   /** Rebuilds a lost catalog at its path. Unset: a lost catalog is only reported. */
@@ -118,14 +114,31 @@ function catalogOver(threads: CatalogThreads, calls: Calls): WorkerCatalog {
   const indexing = new Indexing(() =>
     calls.watch(async () => (await writer.call('indexOlder', [])) || writer.call('countOlder', [])),
   );
+  const recent = new RecentChanges();
+  const load: Around = (call) => calls.watch(call).finally(() => recent.noteMany());
   return {
     ...reader.methods(READS, calls.read),
     ...writer.methods(WRITES, calls.watch),
-    ...writer.methods(COMMITS, calls.watch, 'unknown'),
+    ...writer.methods(LOADS, load),
+    // When the thread dies during one of these, the outcome is unknown.
+    ...writer.methods(['apply'], calls.watch, 'unknown'),
+    async commit(changes) {
+      const outcomes = await calls.watch(() => writer.call('commit', [changes], 'unknown'));
+      recent.note(changes, outcomes);
+      return outcomes;
+    },
+    moment: async () => recent.momentAt(await calls.read(() => reader.call('lastSequence', []))),
+    remembers: (moment) => recent.remembers(moment),
+    async changedSince(filenames, since) {
+      const newer = new Set(await calls.read(() => reader.call('newerThan', [filenames, since.sequence])));
+      return filenames.filter((filename) => newer.has(filename) || recent.isChangedSince(filename, since));
+    },
     page: async (query, request) =>
       toPage(await calls.search(query, () => reader.call('packedPage', [query, request]))),
-    pageSizes: async (query, request) =>
-      unpackSizes(await calls.search(query, () => reader.call('packedSizes', [query, request]))),
+    async pageSizes(query, request) {
+      const packed = await calls.search(query, () => reader.call('packedSizes', [query, request]));
+      return recent.mark(unpackSizes(packed), request.since);
+    },
     totals: (query, grouping) => calls.search(query, () => reader.call('totals', [query, grouping])),
     async close(clean) {
       await indexing.stop();
