@@ -7,6 +7,10 @@ const dates = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeZone: 'UT
 const monthNames = new Intl.DateTimeFormat('en', { month: 'short', timeZone: 'UTC' });
 const months = new Intl.DateTimeFormat('en', { month: 'short', year: 'numeric', timeZone: 'UTC' });
 
+/** The first ones, and how many more. */
+const some = (names: readonly string[]) =>
+  names.length <= 3 ? names.join(', ') : `${names.slice(0, 3).join(', ')} and ${names.length - 3} more`;
+
 export const texts = {
   title: 'ImageStorage',
   number: (value: number) => numbers.format(value),
@@ -78,6 +82,70 @@ export const texts = {
     until: (value: string) => `to ${value}`,
   },
 
+  cull: {
+    selection: 'Selection',
+    selected: (count: number) => `${numbers.format(count)} selected`,
+    selectAll: (count: number) => `Select all ${numbers.format(count)}`,
+    select: 'Select',
+    isSelected: 'selected',
+    clear: 'Select nothing',
+    compare: 'Compare',
+    pin: 'Pin, or take the pin off',
+    tag: 'Tags',
+    download: 'Download',
+    remove: 'Delete',
+    undo: 'Undo',
+    pinned: (count: number) => `Pinned ${texts.images(count)}`,
+    unpinned: (count: number) => `Took the pin off ${texts.images(count)}`,
+    tagged: (count: number) => `Changed the tags of ${texts.images(count)}`,
+    failed: (count: number, message: string) => `${texts.images(count)} stayed as before: ${message}`,
+    deleted: (count: number, spared: readonly string[]) =>
+      [
+        count > 0 || spared.length === 0 ? `Deleted ${numbers.format(count)}` : '',
+        spared.length > 0 ? `Spared, pinned or changed meanwhile: ${some(spared)}` : '',
+      ]
+        .filter((part) => part !== '')
+        .join('. '),
+    deletedAll: (count: number, until: number | undefined) =>
+      `Deleted ${numbers.format(count)}${until === undefined ? ' for good' : `, in the trash until ${moments.format(until)}`}`,
+    restored: (count: number) => `${texts.images(count)} ${count === 1 ? 'is' : 'are'} back`,
+    notRestored: (count: number) => `${texts.images(count)} could not be brought back`,
+    question: (count: number) => (count === 0 ? 'Nothing would be deleted' : `Delete ${texts.images(count)}?`),
+    planned: (count: number, bytes: number) => `${texts.images(count)}, ${texts.bytes(bytes)}`,
+    span: (from: number, to: number) => `from ${dates.format(from)} to ${dates.format(to)}`,
+    sparesPinned: (count: number) =>
+      `${texts.images(count)} more ${count === 1 ? 'is' : 'are'} pinned and stay${count === 1 ? 's' : ''}`,
+    reason: (text: string, count: number, bytes: number) => `${text}: ${numbers.format(count)}, ${texts.bytes(bytes)}`,
+    until: (ms: number) => `can be taken back until ${moments.format(ms)}`,
+    forGood: 'for good: there is no trash to take it back from',
+    keep: 'Keep them',
+    removeCount: (count: number) => `Delete ${numbers.format(count)}`,
+    tagsHint: 'Tags to add, or with a minus to remove: keeper -draft',
+    removeTag: (tag: string) => `Remove the tag ${tag}`,
+    save: 'Save',
+    tooMuch: 'Too much for one archive',
+    tooMuchHint: 'An archive holds 500 images and 2 GiB. This command writes all that match into a folder:',
+  },
+  cleanup: {
+    title: 'Clean up',
+    explained: 'Of what the view shows. An image goes only if none of these keeps it; pinned images always stay.',
+    olderThan: 'Keep those younger than … days',
+    keepCount: 'Keep the newest … images',
+    keepBytes: 'Keep the newest … GiB',
+    plan: 'Show what would go',
+  },
+  trash: {
+    title: 'Trash',
+    empty: 'The trash is empty.',
+    times: (deleted: number, purged: number) =>
+      `deleted ${moments.format(deleted)}, kept until ${moments.format(purged)}`,
+    restore: 'Restore',
+    restoreOne: (name: string) => `Restore ${name}`,
+    restoreAll: (count: number) => `Restore ${numbers.format(count)}`,
+    more: 'Show more',
+    purge: 'Empty the trash',
+    purgeSure: 'Delete all of it for good',
+  },
   compare: {
     title: 'Two images side by side',
     hint: '← and → turn the right one',
@@ -141,6 +209,7 @@ export const texts = {
     dialog: 'Image',
     next: 'Next image',
     previous: 'Previous image',
+    pin: 'Pin',
     zoom: 'Actual size',
     compare: 'Compare with the next',
     download: 'Download',
@@ -198,7 +267,8 @@ export const texts = {
     last: 'Last image',
     open: 'Open',
     fit: 'Whole pictures or filled squares',
-    select: 'Select, with Shift a range',
+    select: 'Select',
+    selectRange: 'Select all from the last selected one',
     compare: 'Compare with the next, or two selected images',
     pin: 'Pin',
     remove: 'Delete, and move on',

@@ -59,22 +59,54 @@ export function callRpc<Name extends UnaryRpc>(
   return answerOf(rpcUrl(name), { method: 'POST', headers, body: JSON.stringify(request), signal });
 }
 
+/** A server-streamed rpc by Connect, such as `ListTrash`, of one short answer. Rejects as `getJson`. */
+export async function streamRpc<Answer>(name: string, request: object): Promise<Answer[]> {
+  const text = new TextEncoder().encode(JSON.stringify(request));
+  const body = new Uint8Array(ENVELOPE_BYTES + text.length);
+  new DataView(body.buffer).setUint32(1, text.length);
+  body.set(text, ENVELOPE_BYTES);
+  const headers = { 'content-type': 'application/connect+json', 'connect-protocol-version': '1' };
+  const response = await fetchOrTell(urlOf(`imagestorage.v1.ImageStorage/${name}`), { method: 'POST', headers, body });
+  if (!response.ok) throw told(errorOf(response, parsed(await response.text())));
+  const messages = messagesIn(new Uint8Array(await response.arrayBuffer()));
+  const { error } = (messages.pop() ?? {}) as { error?: ErrorJson };
+  if (error !== undefined) throw told(errorOf(response, error));
+  return messages as Answer[];
+}
+
+/** Flags and length, see https://connectrpc.com/docs/protocol#streaming-rpcs. */
+const ENVELOPE_BYTES = 5;
+
+function messagesIn(bytes: Uint8Array): unknown[] {
+  const view = new DataView(bytes.buffer);
+  const messages: unknown[] = [];
+  for (let at = 0; at + ENVELOPE_BYTES <= bytes.length; ) {
+    const end = at + ENVELOPE_BYTES + view.getUint32(at + 1);
+    messages.push(JSON.parse(new TextDecoder().decode(bytes.subarray(at + ENVELOPE_BYTES, end))));
+    at = end;
+  }
+  return messages;
+}
+
 function rpcUrl(name: UnaryRpc): string {
   return urlOf(`imagestorage.v1.ImageStorage/${name[0]!.toUpperCase()}${name.slice(1)}`);
 }
 
 async function answerOf<T>(url: string, init: RequestInit): Promise<T> {
-  let response: Response;
-  try {
-    response = await fetch(url, init);
-  } catch (error) {
-    if (init.signal?.aborted) throw error;
-    throw told(new CallError('the daemon does not answer', { reason: 'OFFLINE' }));
-  }
+  const response = await fetchOrTell(url, init);
   const text = await response.text().catch(() => '');
   const json = parsed(text);
   if (response.ok && json !== undefined) return json as T;
   throw told(errorOf(response, json));
+}
+
+async function fetchOrTell(url: string, init: RequestInit): Promise<Response> {
+  try {
+    return await fetch(url, init);
+  } catch (error) {
+    if (init.signal?.aborted) throw error;
+    throw told(new CallError('the daemon does not answer', { reason: 'OFFLINE' }));
+  }
 }
 
 /** Tells who listens. */

@@ -1,4 +1,6 @@
 /** The frame of the page: bar, chips, grid, panel, and what opens over them. */
+import { Cull } from '../cull/cull.tsx';
+import { SelectionBar } from '../cull/selection-bar.tsx';
 import { Grid } from '../grid/grid.tsx';
 import { SidePanel } from '../panel/side-panel.tsx';
 import { compared } from '../state/compare.ts';
@@ -23,6 +25,7 @@ export function App() {
     <>
       <Bar />
       <Chips />
+      <SelectionBar />
       <ProblemLine />
       <main class="stage">
         <div class="images">
@@ -36,6 +39,7 @@ export function App() {
       {isOpen.value && <Lightbox />}
       {compared.value && <Compare />}
       <Upload />
+      <Cull />
       <Help />
       <Notices />
     </>

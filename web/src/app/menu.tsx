@@ -37,7 +37,15 @@ function entries(): Entry[][] {
   return [
     orders,
     ...(may('write') ? [[{ text: texts.upload.title, run: chooseFiles }]] : []),
-    [{ text: texts.charts.title, run: () => changeView({ isCharts: true }) }],
+    [
+      { text: texts.charts.title, run: () => changeView({ isCharts: true }) },
+      ...(may('delete')
+        ? [
+            { text: texts.cleanup.title, run: () => changeView({ isCleanup: true }) },
+            { text: texts.trash.title, run: () => changeView({ isTrash: true }) },
+          ]
+        : []),
+    ],
     [
       { text: texts.fit, shortcut: 'fit', isOn: isContained, run: () => changeSettings({ isContained: !isContained }) },
       { text: texts.blur, shortcut: 'blur', isOn: isBlurred.value, run: toggleBlur },

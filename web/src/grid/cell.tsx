@@ -1,12 +1,14 @@
 /** One image in the grid: as a square, or as the cells of a line. */
 import { useComputed } from '@preact/signals';
-import { Pin } from 'lucide';
+import { Check as CheckIcon, Pin } from 'lucide';
 import type { ComponentChildren } from 'preact';
 import type { Row } from '../api/images.ts';
 import { Icon } from '../app/icon.tsx';
 import { focusedIndex, lastOpened } from '../state/focus.ts';
 import { rowAt } from '../state/gallery.ts';
+import { gone } from '../state/gone.ts';
 import { linkTo } from '../state/open.ts';
+import { isSelected } from '../state/selection.ts';
 import { texts } from '../texts.ts';
 import { Thumb } from './thumb.tsx';
 
@@ -27,6 +29,7 @@ export function Cell({ index, column, widthPx }: CellProps) {
       <CellLink row={row} index={index}>
         <Thumb key={row.id} row={row} widthPx={widthPx} />
         {row.pinned && <Badge />}
+        <Check row={row} />
       </CellLink>
     </div>
   );
@@ -42,6 +45,7 @@ export function Line({ index }: { index: number }) {
           <Thumb key={row.id} row={row} widthPx={LIST_THUMB_PX} />
           <span class="line-prompt">{row.prompt || row.filename}</span>
           {row.pinned && <Badge />}
+          <Check row={row} />
         </CellLink>
       </div>
       <div role="gridcell" class="line-model" aria-colindex={2}>
@@ -66,16 +70,27 @@ interface LinkProps {
 /** `data-index` tells the grid which cell an event is about. */
 function CellLink({ row, index, children }: LinkProps) {
   const isFocused = useComputed(() => focusedIndex.value === index || (focusedIndex.value < 0 && index === 0));
-  const wasOpened = useComputed(() => lastOpened.value === row.id);
+  const state = useComputed(() => {
+    const parts = ['cell-link'];
+    if (lastOpened.value === row.id) parts.push('was-opened');
+    if (gone.value.has(row.id)) parts.push('is-gone');
+    if (isSelected(row)) parts.push('is-selected');
+    return parts.join(' ');
+  });
   return (
-    <a
-      href={linkTo(row)}
-      class={wasOpened.value ? 'cell-link was-opened' : 'cell-link'}
-      tabIndex={isFocused.value ? 0 : -1}
-      data-index={index}
-    >
+    <a href={linkTo(row)} class={state.value} tabIndex={isFocused.value ? 0 : -1} data-index={index}>
       {children}
     </a>
+  );
+}
+
+/** Seen where a pointer is or something is selected; a click on it selects. */
+function Check({ row }: { row: Row }) {
+  const isChecked = useComputed(() => isSelected(row));
+  return (
+    <span class="check" title={texts.cull.select}>
+      {isChecked.value && <Icon of={CheckIcon} label={texts.cull.isSelected} />}
+    </span>
   );
 }
 

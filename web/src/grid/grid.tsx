@@ -4,9 +4,11 @@ import { focusedIndex } from '../state/focus.ts';
 import { shown, total } from '../state/gallery.ts';
 import { useKeys } from '../state/keys.ts';
 import { openAt } from '../state/open.ts';
+import { isSelecting, selectTo, toggleAt } from '../state/selection.ts';
 import { changeSettings, density, settings } from '../state/settings.ts';
 import { texts } from '../texts.ts';
 import { Cell, LINE_COLUMNS, Line } from './cell.tsx';
+import { onContextMenu, onPointerDown } from './long-press.ts';
 import { Scrubber } from './scrubber.tsx';
 import { useGridFocus } from './use-focus.ts';
 import { type GridWindow, useWindow } from './use-window.ts';
@@ -34,6 +36,8 @@ export function Grid() {
         class={settings.value.isContained ? 'scroller is-contained' : 'scroller'}
         onScroll={seen.onScroll}
         onClick={onClick}
+        onPointerDown={onPointerDown}
+        onContextMenu={onContextMenu}
         onFocusIn={onFocusIn}
       >
         <div
@@ -87,10 +91,12 @@ function cellsOf(row: number, columns: number, cellPx: number) {
 
 function onClick(event: MouseEvent): void {
   const index = indexOf(event.target);
-  // With a key it is a link, as any other.
-  if (index === undefined || event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
+  if (index === undefined || event.button !== 0) return;
   event.preventDefault();
-  openAt(index);
+  const isCheck = event.target instanceof Element && event.target.closest('.check') !== null;
+  if (event.shiftKey) void selectTo(index);
+  else if (event.ctrlKey || event.metaKey || isCheck || isSelecting.value) toggleAt(index);
+  else openAt(index);
 }
 
 function onFocusIn({ target }: FocusEvent): void {

@@ -38,7 +38,8 @@ export function Thumb({ row, widthPx }: { row: Row; widthPx: number }) {
   );
 }
 
-function hashUrl(hash: string): string {
+/** A blurred picture of a ThumbHash in base64. */
+export function hashUrl(hash: string): string {
   const known = hashes.get(hash);
   if (known !== undefined) return known;
   if (hashes.size >= MAX_HASHES) hashes.clear();

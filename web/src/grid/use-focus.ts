@@ -1,7 +1,7 @@
 /** The keyboard in the grid: one cell has the focus, keys move it, and an image that is closed gives it back. */
-import { useSignalEffect } from '@preact/signals';
+import { untracked, useSignalEffect } from '@preact/signals';
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
-import { focusedIndex } from '../state/focus.ts';
+import { focusAsked, focusedIndex } from '../state/focus.ts';
 import { shown, total } from '../state/gallery.ts';
 import { useKeys } from '../state/keys.ts';
 import { isOpen, openAt } from '../state/open.ts';
@@ -38,6 +38,13 @@ export function useGridFocus({ scroller, metrics, rowsOnScreen, firstSeen, show 
     const isMoved = cell instanceof HTMLElement && Number(cell.dataset.index) !== focusedIndex.value;
     if (isMoved && scroller.current!.contains(cell)) isWanted.current = true;
   }, [rows]);
+
+  useSignalEffect(() => {
+    const index = focusAsked.value;
+    if (index === undefined) return;
+    focusAsked.value = undefined;
+    untracked(() => focusOn(index));
+  });
 
   // The grid follows the image that is open, and its cell has the focus when it is closed.
   const wasOpen = useRef(isOpen.peek());

@@ -1,15 +1,21 @@
 /** One image over the whole page. */
 import { useSignal, useSignalEffect } from '@preact/signals';
-import { ChevronLeft, ChevronRight, Columns2, Download, Info, Scan, X } from 'lucide';
+import { ChevronLeft, ChevronRight, Columns2, Download, Info, Pin, Scan, Tag, Trash2, X } from 'lucide';
 import { useEffect, useMemo, useRef } from 'preact/hooks';
 import { originalUrl, previewUrl, type Row } from '../api/images.ts';
 import { Icon } from '../app/icon.tsx';
 import { IconButton } from '../app/icon-button.tsx';
+import { nextLeft } from '../cull/cull.tsx';
+import { deleteRows, undoLast } from '../cull/delete.ts';
+import { togglePins } from '../cull/pin.ts';
+import { openTags } from '../cull/tags.tsx';
 import { Panel, togglePanel } from '../panel/side-panel.tsx';
 import { compareOpen } from '../state/compare.ts';
 import { rowAt, total } from '../state/gallery.ts';
+import { gone } from '../state/gone.ts';
 import { useKeys } from '../state/keys.ts';
-import { closeImage, openIndex, openNeighbour, openProblem, openRow } from '../state/open.ts';
+import { closeImage, openAt, openIndex, openNeighbour, openProblem, openRow } from '../state/open.ts';
+import { may } from '../state/session.ts';
 import { settings } from '../state/settings.ts';
 import { view } from '../state/view.ts';
 import { texts } from '../texts.ts';
@@ -45,6 +51,9 @@ export function Lightbox() {
       panel: togglePanel,
       zoom: () => zoom.toggle(),
       compare: compareOpen,
+      pin: () => may('write') && void togglePins(),
+      remove: () => may('delete') && removeOpen(),
+      undo: () => void undoLast(),
       close: closeImage,
     },
     { isModal: true },
@@ -77,11 +86,31 @@ export function Lightbox() {
   );
 }
 
+/** Deletes the open image, and turns to the next one that is left. */
+function removeOpen(): unknown {
+  const row = openRow.value;
+  if (row === undefined || gone.value.has(row.id)) return false;
+  const index = openIndex.value;
+  void deleteRows([row]);
+  const next = index === undefined ? undefined : nextLeft(index);
+  if (next === undefined) closeImage();
+  else openAt(next);
+}
+
 /** What can be done with the image; at the right of the bar. */
 function Actions({ row, zoom }: { row: Row; zoom: Zoom }) {
   const { image } = texts;
   return (
     <>
+      {may('write') && (
+        <>
+          <IconButton icon={Pin} label={image.pin} aria-pressed={row.pinned} onClick={() => void togglePins()} />
+          <IconButton icon={Tag} label={texts.cull.tag} onClick={openTags} />
+        </>
+      )}
+      {may('delete') && (
+        <IconButton icon={Trash2} label={texts.cull.remove} disabled={gone.value.has(row.id)} onClick={removeOpen} />
+      )}
       <IconButton icon={Columns2} label={image.compare} onClick={compareOpen} />
       <IconButton icon={Scan} label={image.zoom} aria-pressed={!zoom.isFitted} onClick={() => zoom.toggle()} />
       <a

@@ -15,10 +15,12 @@ export function compare(left: Row, right: Row): void {
   changeView({ compared: [left.id, right.id] });
 }
 
-/** Compares the open image with the one behind it, or, where it is the last, before it. */
 export function compareOpen(): void {
-  const index = openIndex.value;
-  if (index === undefined) return;
+  if (openIndex.value !== undefined) compareAt(openIndex.value);
+}
+
+/** Compares an image with the one behind it, or, where it is the last, before it. */
+export function compareAt(index: number): void {
   const [left, right] = [rowAt(index), rowAt(index + 1 < total.value ? index + 1 : index - 1)];
   if (left !== undefined && right !== undefined) compare(left, right);
 }

@@ -7,3 +7,5 @@ export const focusedIndex = signal(-1);
 export const lastOpened = signal('');
 /** Grows when somebody wants to see the newest images, wherever they are. */
 export const newestAsked = signal(0);
+/** Where the focus is to go; the grid takes it there. */
+export const focusAsked = signal<number | undefined>(undefined);

@@ -30,6 +30,7 @@ export const KEYS = {
   open: { keys: ['Enter'], area: 'grid' },
   fit: { keys: ['f'], area: 'grid' },
   select: { keys: ['x'], area: 'grid' },
+  selectRange: { keys: ['X'], area: 'grid' },
   compare: { keys: ['c'], area: 'image' },
   pin: { keys: ['p'], area: 'image' },
   remove: { keys: ['Delete', 'Backspace'], area: 'image' },

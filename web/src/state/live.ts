@@ -5,7 +5,9 @@ import { type Counts, countImages } from '../api/stats.ts';
 import { compared } from './compare.ts';
 import { newestAsked } from './focus.ts';
 import { isLoading, problem, reload, shown } from './gallery.ts';
+import { gone } from './gone.ts';
 import { isOpen } from './open.ts';
+import { isSelecting } from './selection.ts';
 import { filtersOf } from './url.ts';
 
 const EVERY_MS = 3000;
@@ -18,10 +20,10 @@ export const isAtTop = signal(true);
 /** Of what matches, when it was last asked for. */
 let seen = { count: 0, newest: 0 };
 
+/** Somebody is at images that must not move: an open one, selected ones, deleted ones that may come back. */
+const isHeld = computed(() => isOpen.value || compared.value !== undefined || isSelecting.value || gone.value.size > 0);
 /** Nothing that somebody looks at moves by itself. */
-const entersByItself = computed(
-  () => isAtTop.value && !isOpen.value && !compared.value && shown.value?.selector.order === 'newest',
-);
+const entersByItself = computed(() => isAtTop.value && !isHeld.value && shown.value?.selector.order === 'newest');
 
 /** Begins to ask every 3 s while the page is visible. */
 export function startLive(): void {

@@ -96,6 +96,14 @@ export class Rows {
     this.#pump();
   }
 
+  /** Whether nothing of these places, both included, is left to read. */
+  isRead(first: number, last: number): boolean {
+    for (let index = Math.max(first, this.#emptyTo); index <= Math.min(last, this.#emptyFrom - 1); index += 1) {
+      if (this.#slot(index) === undefined) return false;
+    }
+    return true;
+  }
+
   /** Ends what is being read. */
   close(): void {
     this.#wanted = { first: 0, last: -1 };

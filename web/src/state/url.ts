@@ -26,8 +26,10 @@ export interface View {
   isAlone: boolean;
   /** Ids of the two images that are side by side, or none. */
   compared: readonly string[];
-  /** Whether the charts are over the grid. */
+  /** Which of these is over the grid. */
   isCharts: boolean;
+  isTrash: boolean;
+  isCleanup: boolean;
 }
 
 /** What a reader of the page chooses, and what a link restores: all but what only adds to it. */
@@ -52,6 +54,8 @@ export const EMPTY_VIEW: View = {
   isAlone: false,
   compared: [],
   isCharts: false,
+  isTrash: false,
+  isCleanup: false,
 };
 
 const DENSITIES: readonly string[] = ['small', 'medium', 'large', 'list'] satisfies Density[];
@@ -81,6 +85,8 @@ export function parseView(path: string, search: string): View {
     isAlone: alone !== undefined,
     compared: parameters.getAll('compare').slice(0, 2),
     isCharts: parameters.has('charts'),
+    isTrash: parameters.has('trash'),
+    isCleanup: parameters.has('cleanup'),
   };
 }
 
@@ -104,6 +110,8 @@ export function formatView(view: View): string {
   set('density', view.density ?? '');
   for (const id of view.compared) set('compare', id);
   if (view.isCharts) set('charts', '1');
+  if (view.isTrash) set('trash', '1');
+  if (view.isCleanup) set('cleanup', '1');
   set('image', view.image);
   if (view.image !== '' && view.imageProvider !== view.provider) set('in', view.imageProvider);
   return withQuery('', parameters);
