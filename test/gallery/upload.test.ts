@@ -1,6 +1,10 @@
 /** What goes in and out of the gallery: files that are dropped on it, and an original that is dragged elsewhere. */
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { newToken, tokenLine } from '../../src/auth/tokens.ts';
 import { connect } from '../../src/client.ts';
 import { pngOf } from '../support/images.ts';
 import { requires } from '../support/requires.ts';
@@ -128,3 +132,112 @@ requires('Chromium', hasBrowser)('files that are dropped on the gallery', () => 
     expect(complaints).toEqual([]);
   });
 });
+
+/** What the page of ComfyUI does with a drop, and nothing else: https://github.com/Comfy-Org/ComfyUI_frontend */
+const COMFY_PAGE = `<!doctype html><link rel="icon" href="data:,"><body style="height: 100vh"><script>
+  document.ondragover = (event) => event.preventDefault();
+  document.ondrop = async (event) => {
+    event.preventDefault();
+    const { files, types } = event.dataTransfer;
+    const type = [...types].find((each) => each === 'text/uri-list' || each === 'text/x-moz-url');
+    const uri = files.length > 0 || type === undefined ? undefined : event.dataTransfer.getData(type).split('\\n')[0];
+    if (uri === undefined) return (document.title = 'refused');
+    const response = await fetch(uri).catch((error) => ({ ok: false, status: error.message }));
+    if (!response.ok) return (document.title = 'failed: ' + response.status);
+    const blob = await response.blob();
+    const bytes = new Uint8Array(await blob.arrayBuffer());
+    window.received = [...bytes];
+    const view = new DataView(bytes.buffer);
+    for (let at = 8; blob.type === 'image/png' && at < bytes.length; at += 12 + view.getUint32(at)) {
+      const [keyword, text] = new TextDecoder().decode(bytes.subarray(at + 8, at + 8 + view.getUint32(at))).split('\\0');
+      if (keyword === 'workflow') document.title = 'loaded: ' + JSON.parse(text).nodes.length + ' nodes of ' + uri;
+    }
+  };
+</script>`;
+
+requires('Chromium', hasBrowser)('an original that is dragged from the gallery into ComfyUI', () => {
+  const workflow = JSON.stringify({
+    nodes: [
+      { id: 1, type: 'KSampler' },
+      { id: 2, type: 'SaveImage' },
+    ],
+    links: [],
+  });
+  const bytes = pngOf({ width: 48, height: 32, seed: 9, text: { workflow } });
+  const TOKEN = newToken();
+  const comfy = createServer((_request, response) => {
+    response.setHeader('content-type', 'text/html').end(COMFY_PAGE);
+  });
+  let browser: Browser;
+  let elsewhere: string;
+
+  beforeAll(async () => {
+    comfy.listen(0, '127.0.0.1');
+    await once(comfy, 'listening');
+    elsewhere = `http://127.0.0.1:${(comfy.address() as AddressInfo).port}`;
+    browser = await openBrowser();
+  });
+  afterAll(async () => {
+    await browser?.close();
+    comfy.close();
+  });
+
+  describe.each([
+    { lock: 'is locked', tokens: { IMAGE_STORAGE_AUTH_TOKENS: tokenLine('me', TOKEN, ['read', 'write']) } },
+    { lock: 'is not locked', tokens: {} },
+  ])('where the gallery $lock', ({ tokens }) => {
+    it('brings its workflow, by a link that needs no cookie', async () => {
+      await using daemon = await runDaemon({ IMAGE_STORAGE_HTTP_CORS_ORIGINS: elsewhere, ...tokens });
+      const origin = `http://${daemon.address}`;
+      const images = connect(daemon.address, { token: TOKEN });
+      const { url } = await images.save(bytes);
+      images.close();
+      await using watched = await openPage(browser, origin);
+      const { page, complaints } = watched;
+      await page.goto(`${origin}/#t=${TOKEN}`);
+      const cell = page.locator('[data-index="0"]');
+      await cell.locator('img.is-loaded').waitFor();
+      // Once it was seen whole, a cache of the browser has it as the gallery may read it.
+      await page.evaluate((own) => fetch(own).then((answer) => answer.blob()), `${url}?provider=local`);
+      const target = await page.context().newPage();
+      const asked = target.waitForRequest((request) => request.url().startsWith(origin));
+      await target.goto(elsewhere);
+      await dragBetween(page, target);
+      await target.waitForFunction(() => document.title !== '');
+      expect(await target.title()).toMatch(
+        new RegExp(`^loaded: 2 nodes of ${origin}/outputs/images/.+\\.png\\?.*signature=`),
+      );
+      expect(await (await asked).headerValue('cookie')).toBe(null);
+      expect(Buffer.from(await target.evaluate<number[]>('received')).equals(bytes)).toBe(true);
+      expect(complaints).toEqual([]);
+    });
+  });
+});
+
+/** Moves the pointer as a hand does, and lets the other page have what the browser then drags. */
+async function dragBetween(from: Page, to: Page): Promise<void> {
+  const [source, target] = await Promise.all([from, to].map((page) => page.context().newCDPSession(page)));
+  const { x, y, width, height } = (await from.locator('[data-index="0"]').boundingBox())!;
+  const at = { x: x + width / 2, y: y + height / 2 };
+  await source!.send('Input.setInterceptDrags', { enabled: true });
+  const dragged = new Promise((resolve) => source!.once('Input.dragIntercepted', ({ data }) => resolve(data)));
+  const signed = from.waitForResponse((response) => response.url().endsWith('/sign'));
+  const move = (type: 'mouseMoved' | 'mousePressed', by: number) =>
+    source!.send('Input.dispatchMouseEvent', {
+      type,
+      x: at.x + by,
+      y: at.y,
+      button: 'left',
+      buttons: type === 'mouseMoved' && by === 0 ? 0 : 1,
+      clickCount: 1,
+    });
+  await move('mouseMoved', 0);
+  await signed;
+  await move('mousePressed', 0);
+  await move('mouseMoved', 20);
+  await move('mouseMoved', 40);
+  const data = (await dragged) as { items: []; dragOperationsMask: number };
+  for (const type of ['dragEnter', 'dragOver', 'drop'] as const) {
+    await target!.send('Input.dispatchDragEvent', { type, x: 100, y: 100, data });
+  }
+}

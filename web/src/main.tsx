@@ -11,6 +11,7 @@ import { startSelection } from './state/selection.ts';
 import { startSession } from './state/session.ts';
 import { startSettings } from './state/settings.ts';
 import { startTitle } from './state/title.ts';
+import { startDragOut } from './upload/drag-out.ts';
 
 const IDLE_MS = 1500;
 
@@ -24,4 +25,5 @@ startTitle();
 startSelection();
 startGone();
 startLive();
+startDragOut();
 setTimeout(Lightbox.preload, IDLE_MS);

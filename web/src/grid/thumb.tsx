@@ -30,6 +30,7 @@ export function Thumb({ row, widthPx }: { row: Row; widthPx: number }) {
           src={previewUrl(row, width)}
           alt={texts.alt(row)}
           decoding="async"
+          draggable={false}
           onLoad={({ currentTarget }) => currentTarget.classList.add('is-loaded')}
           onError={({ currentTarget }) => currentTarget.classList.add('is-broken')}
         />

@@ -116,6 +116,7 @@ function Actions({ row, zoom }: { row: Row; zoom: Zoom }) {
       <a
         class="icon-button"
         href={originalUrl(row, { download: '1' })}
+        data-original
         aria-label={image.download}
         title={image.download}
       >
