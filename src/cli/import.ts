@@ -125,7 +125,13 @@ function failedOrGone(error: unknown): Outcome {
   return isGone ? { outcome: 'skipped', reason: 'GONE' } : { outcome: 'failed', error };
 }
 
-const REASON_OF_KIND = { link: 'SYMBOLIC_LINK', special: 'SPECIAL_FILE', thumbnail: 'THUMBNAIL' } as const;
+const REASON_OF_KIND = {
+  link: 'SYMBOLIC_LINK',
+  special: 'SPECIAL_FILE',
+  thumbnail: 'THUMBNAIL',
+  companion: 'COMPANION',
+  aside: 'ASIDE',
+} as const;
 
 async function importFile(run: Run, file: FoundFile): Promise<Outcome> {
   const { session, folder, flags, stored } = run;

@@ -296,6 +296,36 @@ describe('leaves alone', () => {
     expect(await contentsOf('mixed')).toEqual(before);
   });
 
+  it('what other programs keep for themselves, and counts it', async () => {
+    await using store = await openStore();
+    const images = [
+      '@eaDir/a.png/SYNOPHOTO_THUMB_XL.jpg',
+      '#recycle/a.png',
+      'sub/.ipynb_checkpoints/a-checkpoint.png',
+      '.thumbnails/normal/a.png',
+      '__MACOSX/a.png',
+      '.Trash-1000/files/a.png',
+      '.Trashes/501/a.png',
+      '$RECYCLE.BIN/S-1-5/a.png',
+      'a.swarmpreview.jpg',
+      'sub/A.SwarmPreview.webp',
+      'a.png',
+      // No trash, and no thumbnail.
+      'trash/b.png',
+      'recycle/c.png',
+      'swarmpreview.png',
+    ];
+    await Promise.all(images.map((path, seed) => place(`others/${path}`, pngOf({ ...SIZE, seed: 30 + seed }))));
+    await place('others/._a.png', Buffer.from('\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X', 'latin1'));
+    const { summary, files } = await runImport(store, join(folder, 'others'));
+    expect(summary).toMatchObject({ imported: 4, failed: 0, skipped: { ASIDE: 8, THUMBNAIL: 2, COMPANION: 1 } });
+    expect(files).toContainEqual({ file: 'sub/.ipynb_checkpoints', outcome: 'skipped', reason: 'ASIDE' });
+    expect(await store.images()).toHaveLength(4);
+    // Whoever names such a folder means it.
+    const meant = await runImport(store, join(folder, 'others/#recycle'));
+    expect(meant.summary).toMatchObject({ imported: 1, skipped: {} });
+  });
+
   it('what was imported and deleted since, unless it is imported as something else', async () => {
     await using store = await openStore();
     await place('gone/a.png', pngOf({ ...SIZE, seed: 3 }));

@@ -14,6 +14,8 @@ export const SKIPPED = {
   SYMBOLIC_LINK: 'a symbolic link',
   SPECIAL_FILE: 'no regular file',
   THUMBNAIL: 'a thumbnail',
+  COMPANION: 'what macOS keeps beside a file',
+  ASIDE: 'thumbnails, copies or trash of a program',
 } as const;
 
 export type SkipReason = keyof typeof SKIPPED;
@@ -38,7 +40,7 @@ export function summaryLines({ imported, importedBytes, skipped, failed, dryRun,
     `${dryRun ? 'would import' : 'imported'} ${countOf(imported, 'image')}, ${formatBytes(importedBytes)}`,
   ];
   for (const [reason, count] of Object.entries(skipped)) {
-    lines.push(`skipped ${countOf(count, 'file')}: ${SKIPPED[reason as SkipReason]}`);
+    lines.push(`skipped ${countOf(count, reason === 'ASIDE' ? 'folder' : 'file')}: ${SKIPPED[reason as SkipReason]}`);
   }
   if (failed > 0) lines.push(`failed: ${countOf(failed, 'file')}`);
   if (!complete) lines.push('ended early: run it again for the rest');

@@ -14,11 +14,33 @@ export interface FoundFile {
   modifiedAt: number;
 }
 
-/** `file`: may be an image · `link`, `special`, `thumbnail`: skipped · `unreadable`: a file or folder. */
+/**
+ * `file`: may be an image · `link`, `special`, `thumbnail`, `companion`: skipped · `aside`: a folder of which nothing is
+ * looked at · `unreadable`: a file or folder.
+ */
 export type Found =
   | ({ kind: 'file' } & FoundFile)
-  | { kind: 'link' | 'special' | 'thumbnail'; path: string }
+  | { kind: 'link' | 'special' | 'thumbnail' | 'companion' | 'aside'; path: string }
   | { kind: 'unreadable'; path: string; error: unknown };
+
+/** Where programs keep thumbnails, copies and what was thrown away: Synology, QNAP, Jupyter, galleries, macOS, Windows. */
+const ASIDE = new Set([
+  '@eadir',
+  '#recycle',
+  '@recycle',
+  '.ipynb_checkpoints',
+  '.thumbnails',
+  '.thumbnails_cache',
+  '.thumbs',
+  '__macosx',
+  '.trash',
+  '.trashes',
+  '$recycle.bin',
+]);
+/** Of a disk, with the id of its user. */
+const TRASH_OF_USER = /^\.trash-\d+$/;
+/** What SwarmUI keeps beside an image, such as `x.swarmpreview.jpg`. */
+const SWARM_PREVIEW = /\.swarmpreview\.\w+$/i;
 
 /** Yields files in the order of the file system. Skips the metadata folder of a store of ImageStorage, and caches. */
 export async function* walk(folder: string): AsyncGenerator<Found> {
@@ -33,8 +55,10 @@ async function* findingsOf(folder: string, entry: Dirent): AsyncGenerator<Found>
   const path = join(folder, entry.name);
   if (entry.isSymbolicLink()) yield { kind: 'link', path };
   else if (entry.isDirectory()) {
-    if (!(await isStoresOwn(path))) yield* walk(path);
+    if (isAside(entry.name)) yield { kind: 'aside', path };
+    else if (!(await isStoresOwn(path))) yield* walk(path);
   } else if (!entry.isFile()) yield { kind: 'special', path };
+  else if (entry.name.startsWith('._')) yield { kind: 'companion', path };
   else if (await isThumbnail(path)) yield { kind: 'thumbnail', path };
   else yield await fileAt(path);
 }
@@ -57,8 +81,14 @@ async function isStoresOwn(folder: string): Promise<boolean> {
   return basename(folder) === 'metadata' && (await exists(join(folder, 'FORMAT')));
 }
 
-/** Returns whether it is one of InvokeAI, which keeps `thumbnails/x.webp` for each `x.png`. */
+function isAside(folder: string): boolean {
+  const name = folder.toLowerCase();
+  return ASIDE.has(name) || TRASH_OF_USER.test(name);
+}
+
+/** Returns whether it is one of SwarmUI, or of InvokeAI, which keeps `thumbnails/x.webp` for each `x.png`. */
 async function isThumbnail(path: string): Promise<boolean> {
+  if (SWARM_PREVIEW.test(path)) return true;
   if (basename(dirname(path)) !== 'thumbnails' || !path.endsWith('.webp')) return false;
   return exists(join(dirname(dirname(path)), `${basename(path, '.webp')}.png`));
 }
