@@ -22,6 +22,7 @@ interface ImportFlags extends AddressFlags {
   category?: string;
   tag?: string[];
   concurrency: number;
+  strict?: boolean;
   json?: boolean;
 }
 
@@ -43,6 +44,10 @@ const DEFAULT_CONCURRENCY = 8;
 const SHOWN_PROMPT_WIDTH = 60;
 /** gRPC's INVALID_ARGUMENT: concerns one image; others may be accepted. */
 const INVALID_ARGUMENT = 3;
+/** Those of an image that was meant to be imported, which `--strict` does not let pass. */
+const NOT_WHOLE: ReadonlySet<SkipReason> = new Set(['IMAGE_TRUNCATED', 'IMAGE_TOO_LARGE', 'IMAGE_EMPTY', 'CHANGED']);
+/** Other files may well be empty. */
+const IMAGE_NAME = /\.(png|jpe?g|webp|gif|avif)$/i;
 /** Each is reported on a line of its own, since the user may want to look at the file. */
 const TOLD: ReadonlySet<SkipReason> = new Set(['IMAGE_TRUNCATED', 'IMAGE_TOO_LARGE', 'IMPORTED_BEFORE', 'CHANGED']);
 
@@ -56,6 +61,7 @@ export function registerImport(program: Command): void {
     .option('--category <name>', 'for all of them')
     .option('--tag <name>', 'for all of them; repeatable', collect)
     .option('--concurrency <count>', 'files at once', parseConcurrency, DEFAULT_CONCURRENCY)
+    .option('--strict', 'exit code 1 when an image is damaged, empty or too large')
     .option('--json', 'print one JSON object a line: each file, then the summary')
     .action((folder: string, flags: ImportFlags) => {
       if (flags.provider === '*') command.error('error: --provider: one store, not all', { exitCode: EXIT.USAGE });
@@ -77,7 +83,7 @@ async function importFolder(session: Session, named: string, flags: ImportFlags)
     const outcome = await outcomeOf(run, found);
     count(summary, outcome);
     if (isTold(outcome, flags)) progress.clear();
-    const code = await tell(run, found, outcome);
+    const code = (await tell(run, found, outcome)) || strictCode(found, outcome, flags);
     exitCode ||= code;
     done.items += 1;
     done.bytes += found.kind === 'file' ? found.sizeBytes : 0;
@@ -214,6 +220,11 @@ async function tell({ session, folder, flags }: Run, { path }: Found, outcome: O
   else if (outcome.outcome === 'skipped') printError(`${file}: ${SKIPPED[outcome.reason]}`);
   else if (outcome.outcome === 'imported') await printLine(planLine(file, outcome.metadata));
   return outcome.outcome === 'failed' ? session.report(outcome.error, file) : EXIT.OK;
+}
+
+function strictCode({ path }: Found, outcome: Outcome, { strict }: ImportFlags): number {
+  const isLost = outcome.outcome === 'skipped' && NOT_WHOLE.has(outcome.reason) && IMAGE_NAME.test(path);
+  return strict && isLost ? EXIT.NEGATIVE : EXIT.OK;
 }
 
 function jsonOf(outcome: Outcome): Record<string, unknown> {

@@ -294,6 +294,14 @@ describe('leaves alone', () => {
     expect(exitCode).toBe(EXIT.OK);
     expect(await store.images()).toHaveLength(1);
     expect(await contentsOf('mixed')).toEqual(before);
+    expect((await runImport(store, join(folder, 'mixed'), ['--strict'])).exitCode).toBe(EXIT.NEGATIVE);
+  });
+
+  it('empty files that are no images, also with --strict', async () => {
+    await using store = await openStore();
+    await place('strict/whole.png', pngOf({ ...SIZE, seed: 50 }));
+    await place('strict/.gitkeep', Buffer.alloc(0));
+    expect((await runImport(store, join(folder, 'strict'), ['--strict'])).exitCode).toBe(EXIT.OK);
   });
 
   it('what other programs keep for themselves, and counts it', async () => {
