@@ -23,13 +23,14 @@ interface ImportFlags extends AddressFlags {
   tag?: string[];
   concurrency: number;
   strict?: boolean;
+  verbose?: boolean;
   json?: boolean;
 }
 
 /** The result for one file; `filename` is unset in a dry run. */
 type Outcome =
   | ({ outcome: 'imported'; sizeBytes: number; sha256: string; filename?: string } & Description)
-  | { outcome: 'skipped'; reason: SkipReason }
+  | { outcome: 'skipped'; reason: SkipReason; storedAs?: string }
   | { outcome: 'failed'; error: unknown };
 
 /** The parameters of one run, and the images that are stored already. */
@@ -62,6 +63,7 @@ export function registerImport(program: Command): void {
     .option('--tag <name>', 'for all of them; repeatable', collect)
     .option('--concurrency <count>', 'files at once', parseConcurrency, DEFAULT_CONCURRENCY)
     .option('--strict', 'exit code 1 when an image is damaged, empty or too large')
+    .option('--verbose', 'name each file, and what it is stored as')
     .option('--json', 'print one JSON object a line: each file, then the summary')
     .action((folder: string, flags: ImportFlags) => {
       if (flags.provider === '*') command.error('error: --provider: one store, not all', { exitCode: EXIT.USAGE });
@@ -76,7 +78,9 @@ async function importFolder(session: Session, named: string, flags: ImportFlags)
   const folder = await realpath(named, RAW);
   const progress = createRunProgress('file');
   const done = { items: 0, bytes: 0, ...(await totalsFor(folder)) };
-  const run = { session, folder, flags, stored: await listStoredImages(client, flags.provider, signal) };
+  const withNames = (flags.verbose || flags.json) ?? false;
+  const stored = await listStoredImages(client, { provider: flags.provider, withNames, signal });
+  const run = { session, folder, flags, stored };
   const summary = createSummary(flags.dryRun);
   let exitCode: number = EXIT.OK;
   const importOne = async (found: Found) => {
@@ -142,7 +146,7 @@ const REASON_OF_KIND = {
 async function importFile(run: Run, file: FoundFile): Promise<Outcome> {
   const { session, folder, flags, stored } = run;
   const { source, sizeBytes, sha256, describe } = await openImageFile(folder, file, session.signal);
-  if (!stored.add(sha256)) return { outcome: 'skipped', reason: 'DUPLICATE' };
+  if (!stored.add(sha256)) return { outcome: 'skipped', reason: 'DUPLICATE', storedAs: stored.filenameOf(sha256) };
   try {
     const { metadata, pinned } = withFlags(await describe(), flags);
     const image = { sizeBytes, sha256, metadata, pinned };
@@ -157,12 +161,13 @@ async function importFile(run: Run, file: FoundFile): Promise<Outcome> {
       // It was read here, and may be edited: by a record beside the image.
       embedded: 'ignore',
     });
-    if (saved.replayed) return { outcome: 'skipped', reason: await reasonOfReplay(run, saved) };
+    if (saved.replayed) return { outcome: 'skipped', ...(await outcomeOfReplay(run, saved)) };
     // The metadata belongs to other bytes than were sent.
     if (saved.sha256 !== sha256) {
       await client.delete(saved.filename, { provider: flags.provider, permanent: true, signal });
       return { outcome: 'skipped', reason: 'CHANGED' };
     }
+    stored.setFilename(sha256, saved.filename);
     return { outcome: 'imported', ...image, filename: saved.filename };
   } catch (error) {
     stored.remove(sha256);
@@ -174,14 +179,17 @@ async function importFile(run: Run, file: FoundFile): Promise<Outcome> {
  * Returns DUPLICATE where the image exists (another import saved it meanwhile, or this one by an attempt whose answer
  * was lost), else IMPORTED_BEFORE.
  */
-async function reasonOfReplay({ session, flags }: Run, { filename, deleted }: SavedImage): Promise<SkipReason> {
-  if (deleted) return 'IMPORTED_BEFORE';
+async function outcomeOfReplay(
+  { session, flags }: Run,
+  { filename, deleted }: SavedImage,
+): Promise<{ reason: SkipReason; storedAs?: string }> {
+  if (deleted) return { reason: 'IMPORTED_BEFORE' };
   // An older daemon does not say that it was deleted.
   try {
     await session.client.get(filename, { provider: flags.provider, metadataOnly: true, signal: session.signal });
-    return 'DUPLICATE';
+    return { reason: 'DUPLICATE', storedAs: filename };
   } catch (error) {
-    if ((error as { reason?: string }).reason === 'IMAGE_NOT_FOUND') return 'IMPORTED_BEFORE';
+    if ((error as { reason?: string }).reason === 'IMAGE_NOT_FOUND') return { reason: 'IMPORTED_BEFORE' };
     throw error;
   }
 }
@@ -207,8 +215,8 @@ function count(summary: Summary, outcome: Outcome): void {
   else summary.skipped[outcome.reason] = (summary.skipped[outcome.reason] ?? 0) + 1;
 }
 
-function isTold(outcome: Outcome, { json, dryRun }: ImportFlags): boolean {
-  if (json || outcome.outcome === 'failed') return true;
+function isTold(outcome: Outcome, { json, verbose, dryRun }: ImportFlags): boolean {
+  if (json || verbose || outcome.outcome === 'failed') return true;
   return outcome.outcome === 'skipped' ? TOLD.has(outcome.reason) : dryRun === true;
 }
 
@@ -217,8 +225,9 @@ async function tell({ session, folder, flags }: Run, { path }: Found, outcome: O
   if (!isTold(outcome, flags)) return EXIT.OK;
   const file = textOf(relative(folder, path));
   if (flags.json) await printJson({ file, ...jsonOf(outcome) });
+  else if (flags.verbose && outcome.outcome === 'skipped') await printLine(skipLine(file, outcome));
   else if (outcome.outcome === 'skipped') printError(`${file}: ${SKIPPED[outcome.reason]}`);
-  else if (outcome.outcome === 'imported') await printLine(planLine(file, outcome.metadata));
+  else if (outcome.outcome === 'imported') await printLine(importLine(file, outcome));
   return outcome.outcome === 'failed' ? session.report(outcome.error, file) : EXIT.OK;
 }
 
@@ -234,7 +243,15 @@ function jsonOf(outcome: Outcome): Record<string, unknown> {
   return { ...image, ...metadata, timestamp: metadata.timestamp.toISOString() };
 }
 
-function planLine(file: string, { timestamp, model = '', prompt = '' }: Description['metadata']): string {
+/** In a dry run, what it would be stored with. */
+function importLine(file: string, { filename, metadata }: Extract<Outcome, { outcome: 'imported' }>): string {
+  if (filename !== undefined) return displayText(`imported  ${file} as ${filename}`);
+  const { timestamp, model = '', prompt = '' } = metadata;
   const cells = [file, formatTime(timestamp), model, shorten(displayText(prompt), SHOWN_PROMPT_WIDTH)];
   return cells.filter(Boolean).map(displayText).join('  ');
+}
+
+function skipLine(file: string, { reason, storedAs }: Extract<Outcome, { outcome: 'skipped' }>): string {
+  const why = storedAs === undefined ? SKIPPED[reason] : `stored already, as ${storedAs}`;
+  return displayText(`skipped   ${file}: ${why}`);
 }

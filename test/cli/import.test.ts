@@ -65,9 +65,9 @@ async function openStore(): Promise<Store> {
   };
 }
 
-function startImport({ daemon }: Served, source: string, flags: string[] = []) {
+function startImport({ daemon }: Served, source: string, flags: string[] = [], output = ['--json']) {
   const options = `--import=data:text/javascript,${encodeURIComponent(TELL_RSS)}`;
-  const command = [COMMAND, 'import', source, '--json', '--address', daemon.address, ...flags];
+  const command = [COMMAND, 'import', source, ...output, '--address', daemon.address, ...flags];
   return spawn(process.execPath, command, { env: { ...process.env, NODE_OPTIONS: options } });
 }
 
@@ -81,6 +81,15 @@ async function runImport(store: Served, source: string, flags: string[] = []) {
   const [last, ...files] = lines.map((line) => JSON.parse(line)).reverse();
   const [told = '', rssKib] = stderr.split('maxRSS=');
   return { exitCode, summary: last?.summary, files, told, rssBytes: Number(rssKib) * 1024 };
+}
+
+/** What it tells people. */
+async function readImport(store: Served, source: string, flags: string[] = []) {
+  const child = startImport(store, source, flags, []);
+  const closed = once(child, 'close');
+  const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);
+  const [exitCode] = await closed;
+  return { exitCode, stdout, stderr: stderr.split('maxRSS=')[0]! };
 }
 
 /** Writes a file, and the folders above it, below the folder of the tests. The path is raw. */
@@ -352,6 +361,29 @@ describe('leaves alone', () => {
       expect.objectContaining({ prompt: 'a heron', model: 'juggernaut', timestamp: '2023-04-01T10:11:12.000Z' }),
     ]);
     expect(await store.images()).toEqual([]);
+  });
+});
+
+describe('tells', () => {
+  it('of each file what it is stored as, with --verbose and in JSON', async () => {
+    await using store = await openStore();
+    const png = pngOf({ ...SIZE, seed: 60 });
+    await place('named/a.png', png);
+    await place('named/notes.txt', Buffer.from('a heron'));
+    const first = await readImport(store, join(folder, 'named'), ['--verbose']);
+    const [{ filename } = { filename: '' }] = await store.images();
+    const summary = `imported 1 image, ${png.length} B\nskipped 1 file: no PNG, JPEG, WebP, GIF or AVIF\n`;
+    expect(first.stdout.split('\n').slice(0, 2).sort()).toEqual([
+      `imported  a.png as ${filename}`,
+      'skipped   notes.txt: no PNG, JPEG, WebP, GIF or AVIF',
+    ]);
+    expect(first.stdout.endsWith(summary)).toBe(true);
+    await place('named/copy.png', png);
+    const second = await readImport(store, join(folder, 'named'), ['--verbose']);
+    expect(second.stdout).toContain(`skipped   copy.png: stored already, as ${filename}\n`);
+    const { files } = await runImport(store, join(folder, 'named'));
+    expect(files).toContainEqual({ file: 'a.png', outcome: 'skipped', reason: 'DUPLICATE', storedAs: filename });
+    expect((await readImport(store, join(folder, 'named'))).stdout).not.toContain('a.png');
   });
 });
 

@@ -1,28 +1,44 @@
 /** The images that a store already has, by their sha256. */
-import type { ImageStorageClient } from '../../client.ts';
+import type { Image, ImageStorageClient } from '../../client.ts';
 
 export interface StoredImages {
   /** Returns true when it was not there before. */
   add(sha256: string): boolean;
+  /** Notes what an image that was added is stored as. */
+  setFilename(sha256: string, filename: string): void;
+  /** Returns what it is stored as; undefined while it is being saved, and where names are not kept. */
+  filenameOf(sha256: string): string | undefined;
   remove(sha256: string): void;
+}
+
+export interface StoredOptions {
+  provider?: string;
+  /** Whether filenames are kept: about 100 bytes more for each image. */
+  withNames: boolean;
+  signal: AbortSignal;
 }
 
 /** Half of a sha256 is enough to tell two images apart. */
 const KEPT_BYTES = 16;
 
-/** Lists the whole provider; takes about 70 bytes of memory per image. */
+/** Lists the whole provider; takes about 80 bytes of memory per image. */
 export async function listStoredImages(
   client: ImageStorageClient,
-  provider: string | undefined,
-  signal: AbortSignal,
+  { provider, withNames, signal }: StoredOptions,
 ): Promise<StoredImages> {
-  const known = new Set<string>();
-  for await (const { sha256 } of client.list({ provider, view: 'row', signal })) known.add(keyOf(sha256));
+  const known = new Map<string, string | undefined>();
+  const store = ({ sha256, filename }: Pick<Image, 'sha256' | 'filename'>) =>
+    known.set(keyOf(sha256), withNames ? filename : undefined);
+  for await (const image of client.list({ provider, view: 'row', signal })) store(image);
   return {
     add(sha256) {
-      const countBefore = known.size;
-      return known.add(keyOf(sha256)).size > countBefore;
+      const key = keyOf(sha256);
+      if (known.has(key)) return false;
+      known.set(key, undefined);
+      return true;
     },
+    setFilename: (sha256, filename) => void store({ sha256, filename }),
+    filenameOf: (sha256) => known.get(keyOf(sha256)),
     remove: (sha256) => void known.delete(keyOf(sha256)),
   };
 }
