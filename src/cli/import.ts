@@ -9,6 +9,7 @@ import { inParallel } from '../storage/async/parallel.ts';
 import { type Description, openImageFile } from './import/image-file.ts';
 import { RAW, textOf } from './import/raw-path.ts';
 import { listStoredImages, type StoredImages } from './import/stored-images.ts';
+import { ImportSums, sumsLines } from './import/sums.ts';
 import { createSummary, SKIPPED, type SkipReason, type Summary, summaryLines } from './import/tally.ts';
 import { type Found, type FoundFile, walk } from './import/walk.ts';
 import { type AddressFlags, type Session, withAddress, withClient } from './shared/connection.ts';
@@ -57,7 +58,7 @@ export function registerImport(program: Command): void {
     .command('import')
     .description('copy the images of a folder into the store, with their dates and what generators left in them')
     .argument('<folder>', 'of ComfyUI, A1111, InvokeAI, a store of ours or any other; it is only read')
-    .option('--dry-run', 'only show what would be imported')
+    .option('--dry-run', 'only sum up what would be imported, by model and month')
     .option('--provider <name>')
     .option('--category <name>', 'for all of them')
     .option('--tag <name>', 'for all of them; repeatable', collect)
@@ -82,10 +83,12 @@ async function importFolder(session: Session, named: string, flags: ImportFlags)
   const stored = await listStoredImages(client, { provider: flags.provider, withNames, signal });
   const run = { session, folder, flags, stored };
   const summary = createSummary(flags.dryRun);
+  const sums = new ImportSums();
   let exitCode: number = EXIT.OK;
   const importOne = async (found: Found) => {
     const outcome = await outcomeOf(run, found);
     count(summary, outcome);
+    if (flags.dryRun && outcome.outcome === 'imported') sums.add(outcome.metadata, outcome.sizeBytes);
     if (isTold(outcome, flags)) progress.clear();
     const code = (await tell(run, found, outcome)) || strictCode(found, outcome, flags);
     exitCode ||= code;
@@ -98,8 +101,9 @@ async function importFolder(session: Session, named: string, flags: ImportFlags)
     summary.complete = true;
   } finally {
     progress.clear();
-    if (flags.json) await printJson({ summary });
-    else for (const line of summaryLines(summary)) await printLine(line);
+    const planned = flags.dryRun ? sums.all() : undefined;
+    if (flags.json) await printJson({ summary: { ...summary, ...planned } });
+    else for (const line of [...summaryLines(summary), ...sumsLines(planned)]) await printLine(line);
   }
   return exitCode;
 }
@@ -215,9 +219,9 @@ function count(summary: Summary, outcome: Outcome): void {
   else summary.skipped[outcome.reason] = (summary.skipped[outcome.reason] ?? 0) + 1;
 }
 
-function isTold(outcome: Outcome, { json, verbose, dryRun }: ImportFlags): boolean {
+function isTold(outcome: Outcome, { json, verbose }: ImportFlags): boolean {
   if (json || verbose || outcome.outcome === 'failed') return true;
-  return outcome.outcome === 'skipped' ? TOLD.has(outcome.reason) : dryRun === true;
+  return outcome.outcome === 'skipped' && TOLD.has(outcome.reason);
 }
 
 /** Prints the outcome. Returns its exit code. */

@@ -387,6 +387,41 @@ describe('tells', () => {
   });
 });
 
+it('sums up by model and month in a dry run, and names each file only with --verbose', async () => {
+  await using store = await openStore();
+  const files: [path: string, model: string][] = [
+    ['sums/20230401_101112.png', 'dreamshaper_8'],
+    ['sums/20230430_235959.png', 'dreamshaper_8'],
+    ['sums/20230501_000000.png', 'juggernaut'],
+  ];
+  for (const [at, [path, model]] of files.entries()) {
+    const parameters = `a heron\nSteps: 20, Sampler: Euler a, Seed: ${at}, Model: ${model}`;
+    await place(path, pngOf({ ...SIZE, seed: at, text: { parameters }, sizeBytes: 100_000 }));
+  }
+  await place('sums/plain.gif', gifOf(SIZE), '2023-05-02T00:00:00Z');
+  const dry = await readImport(store, join(folder, 'sums'), ['--dry-run']);
+  const gif = `${gifOf(SIZE).length} B`;
+  const row = (name: string, count: string, size: string) => name.padEnd(15) + count.padStart(6) + size.padStart(8);
+  expect(dry.stdout.trimEnd().split('\n')).toEqual([
+    'would import 4 images, 300 kB',
+    '',
+    row('MODEL', 'IMAGES', 'SIZE'),
+    row('dreamshaper_8', '2', '200 kB'),
+    row('(no model)', '1', gif),
+    row('juggernaut', '1', '100 kB'),
+    '',
+    'MONTH    IMAGES    SIZE',
+    '2023-05       2  100 kB',
+    '2023-04       2  200 kB',
+  ]);
+  const named = await readImport(store, join(folder, 'sums'), ['--dry-run', '--verbose']);
+  expect(named.stdout).toContain('20230501_000000.png  2023-05-01 00:00:00  juggernaut  a heron\n');
+  const { summary } = await runImport(store, join(folder, 'sums'), ['--dry-run']);
+  expect(summary.byModel[0]).toEqual({ name: 'dreamshaper_8', count: 2, bytes: 200_000 });
+  expect(summary.byMonth.map(({ name }: { name: string }) => name)).toEqual(['2023-05', '2023-04']);
+  expect(await store.images()).toEqual([]);
+});
+
 it('tells of a folder that is not there', async () => {
   await using store = await openStore();
   const { told, exitCode } = await runImport(store, join(folder, 'nowhere'));
