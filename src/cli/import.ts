@@ -8,6 +8,7 @@ import { EXIT } from '../exit-codes.ts';
 import { inParallel } from '../storage/async/parallel.ts';
 import { type Description, openImageFile } from './import/image-file.ts';
 import { RAW, textOf } from './import/raw-path.ts';
+import { IMAGE_NAME, isTooLittle, measureRoom, roomLine } from './import/room.ts';
 import { listStoredImages, type StoredImages } from './import/stored-images.ts';
 import { ImportSums, sumsLines } from './import/sums.ts';
 import { createSummary, SKIPPED, type SkipReason, type Summary, summaryLines } from './import/tally.ts';
@@ -19,6 +20,7 @@ import { displayText, formatTime, printError, printJson, printLine, shorten } fr
 
 interface ImportFlags extends AddressFlags {
   dryRun?: boolean;
+  force?: boolean;
   provider?: string;
   category?: string;
   tag?: string[];
@@ -48,8 +50,6 @@ const SHOWN_PROMPT_WIDTH = 60;
 const INVALID_ARGUMENT = 3;
 /** Those of an image that was meant to be imported, which `--strict` does not let pass. */
 const NOT_WHOLE: ReadonlySet<SkipReason> = new Set(['IMAGE_TRUNCATED', 'IMAGE_TOO_LARGE', 'IMAGE_EMPTY', 'CHANGED']);
-/** Other files may well be empty. */
-const IMAGE_NAME = /\.(png|jpe?g|webp|gif|avif)$/i;
 /** Each is reported on a line of its own, since the user may want to look at the file. */
 const TOLD: ReadonlySet<SkipReason> = new Set(['IMAGE_TRUNCATED', 'IMAGE_TOO_LARGE', 'IMPORTED_BEFORE', 'CHANGED']);
 
@@ -59,6 +59,7 @@ export function registerImport(program: Command): void {
     .description('copy the images of a folder into the store, with their dates and what generators left in them')
     .argument('<folder>', 'of ComfyUI, A1111, InvokeAI, a store of ours or any other; it is only read')
     .option('--dry-run', 'only sum up what would be imported, by model and month')
+    .option('--force', 'begin also where the disk may be too small for all of them')
     .option('--provider <name>')
     .option('--category <name>', 'for all of them')
     .option('--tag <name>', 'for all of them; repeatable', collect)
@@ -77,12 +78,19 @@ export function registerImport(program: Command): void {
 async function importFolder(session: Session, named: string, flags: ImportFlags): Promise<number> {
   const { client, signal } = session;
   const folder = await realpath(named, RAW);
+  const { provider, dryRun, force, json, verbose } = flags;
+  const stored = await listStoredImages(client, { provider, withNames: (verbose || json) ?? false, signal });
+  const room = await measureRoom(client, folder, stored, { provider, signal });
+  if (isTooLittle(room) && !dryRun && !force) {
+    printError(`too little room: ${roomLine(room)}; --force imports what fits`);
+    return EXIT.IO;
+  }
+  if (!json) process.stderr.write(`${roomLine(room)}\n`);
   const progress = createRunProgress('file');
-  const done = { items: 0, bytes: 0, ...(await totalsFor(folder)) };
-  const withNames = (flags.verbose || flags.json) ?? false;
-  const stored = await listStoredImages(client, { provider: flags.provider, withNames, signal });
+  const { totalItems, totalBytes, neededBytes, freeBytes } = room;
+  const done = { items: 0, bytes: 0, totalItems, totalBytes };
   const run = { session, folder, flags, stored };
-  const summary = createSummary(flags.dryRun);
+  const summary = { ...createSummary(dryRun), neededBytes, freeBytes };
   const sums = new ImportSums();
   let exitCode: number = EXIT.OK;
   const importOne = async (found: Found) => {
@@ -106,17 +114,6 @@ async function importFolder(session: Session, named: string, flags: ImportFlags)
     else for (const line of [...summaryLines(summary), ...sumsLines(planned)]) await printLine(line);
   }
   return exitCode;
-}
-
-/** Counts files and bytes, where a terminal shows progress. */
-async function totalsFor(folder: string): Promise<{ totalItems: number; totalBytes: number }> {
-  const total = { totalItems: 0, totalBytes: 0 };
-  if (!process.stderr.isTTY) return total;
-  for await (const found of walk(folder)) {
-    total.totalItems += 1;
-    if (found.kind === 'file') total.totalBytes += found.sizeBytes;
-  }
-  return total;
 }
 
 async function outcomeOf(run: Run, found: Found): Promise<Outcome> {

@@ -1,7 +1,7 @@
 /** `image-storage import` over folders as other tools, and our own stores, leave them. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -299,6 +299,8 @@ describe('leaves alone', () => {
       failed: 0,
       dryRun: false,
       complete: true,
+      neededBytes: expect.any(Number),
+      freeBytes: expect.any(Number),
     });
     expect(exitCode).toBe(EXIT.OK);
     expect(await store.images()).toHaveLength(1);
@@ -420,6 +422,35 @@ it('sums up by model and month in a dry run, and names each file only with --ver
   expect(summary.byModel[0]).toEqual({ name: 'dreamshaper_8', count: 2, bytes: 200_000 });
   expect(summary.byMonth.map(({ name }: { name: string }) => name)).toEqual(['2023-05', '2023-04']);
   expect(await store.images()).toEqual([]);
+});
+
+it('says what room it needs and what is free, and does not begin where that is too little', async () => {
+  await using store = await openStore();
+  const png = pngOf({ ...SIZE, seed: 70, sizeBytes: 200_000 });
+  await place('room/a.png', png);
+  const [before] = await store.client.stats();
+  const first = await readImport(store, join(folder, 'room'));
+  expect(first.stderr).toMatch(/^1 image, about 208 kB of them new; [\d.]+ [kMGTP]B are free\n$/);
+  // Of a file as large, which is no image, nothing is read.
+  await place('room/b.png', Buffer.alloc(1));
+  await truncate(join(folder, 'room/b.png'), before!.freeBytes! + 2 ** 30);
+  const refused = await readImport(store, join(folder, 'room'));
+  expect([refused.exitCode, refused.stdout]).toEqual([EXIT.IO, '']);
+  expect(refused.stderr).toMatch(
+    /^image-storage: too little room: 2 images, about .* are free; --force imports what fits\n$/,
+  );
+  const planned = await runImport(store, join(folder, 'room'), ['--dry-run']);
+  expect([planned.exitCode, planned.summary.skipped]).toEqual([EXIT.OK, { DUPLICATE: 1, TYPE_NOT_ALLOWED: 1 }]);
+  const { neededBytes, freeBytes } = planned.summary;
+  expect(neededBytes).toBeGreaterThan(freeBytes);
+
+  await place('room/c.png', pngOf({ ...SIZE, seed: 71 }));
+  const forced = await runImport(store, join(folder, 'room'), ['--force']);
+  expect(forced.summary).toMatchObject({ imported: 1, skipped: { DUPLICATE: 1, TYPE_NOT_ALLOWED: 1 } });
+
+  // What is stored needs no room.
+  await rm(join(folder, 'room/b.png'));
+  expect((await readImport(store, join(folder, 'room'))).stderr).toMatch(/^2 images, about 0 B of them new; /);
 });
 
 it('tells of a folder that is not there', async () => {

@@ -9,6 +9,8 @@ export interface StoredImages {
   /** Returns what it is stored as; undefined while it is being saved, and where names are not kept. */
   filenameOf(sha256: string): string | undefined;
   remove(sha256: string): void;
+  /** Returns whether a stored image has that size; each is returned once. */
+  takeSize(bytes: number): boolean;
 }
 
 export interface StoredOptions {
@@ -21,15 +23,19 @@ export interface StoredOptions {
 /** Half of a sha256 is enough to tell two images apart. */
 const KEPT_BYTES = 16;
 
-/** Lists the whole provider; takes about 80 bytes of memory per image. */
+/** Lists the whole provider; takes about 120 bytes of memory per image. */
 export async function listStoredImages(
   client: ImageStorageClient,
   { provider, withNames, signal }: StoredOptions,
 ): Promise<StoredImages> {
   const known = new Map<string, string | undefined>();
+  const sizes = new Map<number, number>();
   const store = ({ sha256, filename }: Pick<Image, 'sha256' | 'filename'>) =>
     known.set(keyOf(sha256), withNames ? filename : undefined);
-  for await (const image of client.list({ provider, view: 'row', signal })) store(image);
+  for await (const image of client.list({ provider, view: 'row', signal })) {
+    store(image);
+    sizes.set(image.size, (sizes.get(image.size) ?? 0) + 1);
+  }
   return {
     add(sha256) {
       const key = keyOf(sha256);
@@ -39,6 +45,11 @@ export async function listStoredImages(
     },
     setFilename: (sha256, filename) => void store({ sha256, filename }),
     filenameOf: (sha256) => known.get(keyOf(sha256)),
+    takeSize(bytes) {
+      const left = sizes.get(bytes) ?? 0;
+      if (left > 0) sizes.set(bytes, left - 1);
+      return left > 0;
+    },
     remove: (sha256) => void known.delete(keyOf(sha256)),
   };
 }
