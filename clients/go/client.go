@@ -9,7 +9,6 @@ package imagestorage
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
@@ -96,29 +95,6 @@ func (c *Client) Delete(ctx context.Context, filenames []string, opts ...DeleteO
 		}
 	}
 	return results, nil
-}
-
-// Cleanup deletes old images, oldest first. It is retried only when it is certain that nothing was deleted, or for a
-// dry run. It fails with CLEANUP_WITHOUT_CRITERION without any criterion or policy, with POLICY_NOT_FOUND, and with
-// codes.Unimplemented when a policy is given and the daemon is older.
-func (c *Client) Cleanup(ctx context.Context, options CleanupOptions) (*CleanupResult, error) {
-	if !options.OlderThan.IsZero() && options.OlderThanAge != 0 {
-		// The daemon would heed the age only.
-		const message = "OlderThan and OlderThanAge are two cutoffs; give one of them"
-		return nil, &Error{Code: codes.InvalidArgument, Field: "older_than_age", Message: message}
-	}
-	ctx, cancel := c.bounded(ctx, defaultTimeout)
-	defer cancel()
-	answer, err := ask(ctx, c, c.rpc.Cleanup, cleanupRequest(options), options.DryRun)
-	// An older daemon does not know the policy, and sees no criterion.
-	if failed, ok := errors.AsType[*Error](err); ok && options.Policy != "" && failed.Reason == "CLEANUP_WITHOUT_CRITERION" {
-		const message = "this daemon is older: it knows no policies; update it, or give criteria"
-		return nil, &Error{Code: codes.Unimplemented, Message: message}
-	}
-	if err != nil {
-		return nil, err
-	}
-	return cleanupFrom(answer), nil
 }
 
 // Stats returns the counts of one provider, or of each for "*"; empty means the default provider.

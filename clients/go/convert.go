@@ -159,12 +159,46 @@ func cleanupRequest(options CleanupOptions) *pb.CleanupRequest {
 		Permanent:  options.Permanent,
 		Policy:     options.Policy,
 	}
+	if options.Selection != nil {
+		request.Selection = selectionMessage(*options.Selection)
+	}
 	if age := options.OlderThanAge; age != 0 {
 		// The date goes with it: an older daemon ignores the age, and with it the protection.
 		request.OlderThan = timestamppb.New(time.Now().Add(-age))
 		request.OlderThanAge = durationpb.New(age)
 	}
 	return request
+}
+
+func selectionMessage(selection Selection) *pb.Selection {
+	message := &pb.Selection{
+		Model:     selection.Model,
+		Category:  selection.Category,
+		Query:     selection.Query,
+		Tags:      selection.Tags,
+		Pinned:    selection.Pinned,
+		Only:      selection.Only,
+		Except:    selection.Except,
+		OlderThan: timestampOf(selection.OlderThan),
+		KeepCount: selection.KeepCount,
+		KeepBytes: selection.KeepBytes,
+		Plan:      selection.Plan,
+	}
+	if since, until := timestampOf(selection.Since), timestampOf(selection.Until); since != nil || until != nil {
+		message.DateRange = &pb.DateRange{Start: since, End: until}
+	}
+	if age := selection.OlderThanAge; age != 0 {
+		message.OlderThanAge = durationpb.New(age)
+	}
+	return message
+}
+
+// selectsAny returns whether the selection has what a Cleanup requires.
+func selectsAny(selection *pb.Selection) bool {
+	filled := selection.Model+selection.Category+selection.Query != "" ||
+		len(selection.Tags)+len(selection.Only)+len(selection.Plan) > 0
+	bounded := selection.DateRange != nil || selection.OlderThan != nil || selection.OlderThanAge != nil
+	return filled || bounded || selection.Pinned != nil || selection.KeepCount != nil || selection.KeepBytes != nil
 }
 
 func cleanupFrom(message *pb.CleanupResponse) *CleanupResult {
@@ -176,6 +210,8 @@ func cleanupFrom(message *pb.CleanupResponse) *CleanupResult {
 		KeptFuture:   message.KeptFuture,
 		DryRun:       message.DryRun,
 		More:         message.More,
+		KeptChanged:  message.KeptChanged,
+		Plan:         message.Plan,
 		Reasons:      mapped(message.Reasons, reasonFrom),
 
 		RestorableUntil: timeFrom(message.RestorableUntil),

@@ -215,8 +215,31 @@ type TrashOptions struct {
 // A PurgeResult is what a Purge deleted.
 type PurgeResult struct{ Count, Bytes uint64 }
 
-// CleanupOptions are the criteria and filters of a Cleanup. It requires a Policy, or at least one of OlderThan, OlderThanAge,
-// KeepCount and KeepBytes; each given one protects images.
+// A Selection is the images that a Cleanup deletes: those that match every filter, and that no criterion and no pin protects.
+// Without any criterion, images dated after now go, too. It requires a filter, a criterion or a Plan; Except is none.
+type Selection struct {
+	// Since, Until, Model, Category, Query, Tags and Pinned are those of ListOptions; of pinned images none goes.
+	Since, Until    time.Time
+	Model, Category string
+	Query           string
+	Tags            []string
+	Pinned          *bool
+	// Only: images with these filenames, at most 1,000; empty: any.
+	Only []string
+	// Except: no image with one of these filenames, at most 1,000.
+	Except []string
+	// OlderThan, OlderThanAge, KeepCount and KeepBytes are those of CleanupOptions.
+	OlderThan    time.Time
+	OlderThanAge time.Duration
+	KeepCount    *uint32
+	KeepBytes    *uint64
+	// Plan is that of a dry run with the same provider, filters and criteria: nothing goes that would not have gone then, and
+	// nothing that the daemon has learnt or changed since.
+	Plan []byte
+}
+
+// CleanupOptions are the criteria and filters of a Cleanup. It requires a Selection, a Policy, or at least one of OlderThan,
+// OlderThanAge, KeepCount and KeepBytes; each given one protects images.
 type CleanupOptions struct {
 	// Provider: empty means the default provider, "*" means each of them on its own.
 	Provider string
@@ -241,6 +264,8 @@ type CleanupOptions struct {
 	Permanent bool
 	// Policy is a retention policy of the daemon's configuration, run now; provider, criteria and filters are the policy's.
 	Policy string
+	// Selection is the images to delete; no filter, criterion or policy stands beside it.
+	Selection *Selection
 }
 
 // A CleanupResult is what a Cleanup deleted, or would delete.
@@ -253,8 +278,13 @@ type CleanupResult struct {
 	// KeptFuture counts images dated after the daemon's clock: kept, and not counted by KeepCount and KeepBytes.
 	KeptFuture uint64
 	DryRun     bool
-	// More: MaxDeletes was reached and more images would be deleted.
+	// More: MaxDeletes was reached, now or in the plan, and more images would be deleted.
 	More bool
+	// KeptChanged counts images that match and would have gone, but came or changed after the plan.
+	KeptChanged uint64
+	// Plan, of a dry run without a policy, is what deletes these images and no others, as that of a Selection. Valid for an
+	// hour; then, or after a restart of the daemon, PLAN_EXPIRED. Nil from an older daemon.
+	Plan []byte
 	// Reasons why images go; together the same images as DeletedCount. Empty from an older daemon.
 	Reasons []CleanupReason
 	// RestorableUntil is until when Restore can bring the images back, of a dry run if it ran now. Zero: they are deleted for

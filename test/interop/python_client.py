@@ -13,7 +13,7 @@ from threading import Timer
 from typing import Any
 
 import grpc
-from image_storage import AsyncImageStorage, DeleteResult, Image, ImageStorage, ImageStorageError
+from image_storage import AsyncImageStorage, DeleteResult, Image, ImageStorage, ImageStorageError, Selection
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 MILLISECOND = timedelta(milliseconds=1)
@@ -48,8 +48,13 @@ async def perform(client: Any, verb: str, command: dict[str, Any]) -> dict[str, 
         case "purge":
             return vars(await result(client.purge(command["filenames"])))
         case "cleanup":
+            if selection := command.pop("selection", None):
+                given = arguments(selection)
+                given |= {"except_": given.pop("except", ()), "plan": bytes.fromhex(given.get("plan", ""))}
+                command["selection"] = Selection(**given)
             done = camel_cased(vars(await result(client.cleanup(**arguments(command)))))
-            return {name: value for name, value in done.items() if name not in ("reasons", "restorableUntil")}
+            told = {name: value for name, value in done.items() if name not in ("reasons", "restorableUntil")}
+            return told | {"plan": done["plan"].hex()}
         case "stats":
             [local] = await result(client.stats("local"))
             models = {group.name: vars(group) for group in local.by_model}
@@ -96,7 +101,8 @@ def described(image: Image) -> dict[str, Any]:
     metadata = image.metadata
     assert metadata.parameters == json.loads(metadata.parameters_json or "{}")
     fields = camel_cased(vars(image) | vars(metadata))
-    for own in ("metadata", "timestamp", "createTime", "replayed", "deleted", "expireTime", "deleteTime", "purgeTime"):
+    times = ("timestamp", "createTime", "expireTime", "deleteTime", "purgeTime")
+    for own in ("metadata", "replayed", "deleted", "thumbHash", *times):
         del fields[own]
     fields["generation"] = image.generation and camel_cased(vars(image.generation))
     return fields | {"sha256": image.sha256.hex(), "timestampMs": milliseconds(metadata.timestamp)}

@@ -72,8 +72,9 @@ def perform(stub: rpc.ImageStorageStub, command: Command) -> Command:
             return fields(answer, "count", "bytes")
         case "cleanup":
             answer = started(stub.Cleanup.future, cleanup_request(command), command).result()
-            counts = fields(answer, "deleted_count", "freed_bytes", "kept_pinned", "kept_future", "dry_run", "more")
-            return {**counts, "filenames": [*answer.filenames]}
+            counts = fields(answer, "deleted_count", "freed_bytes", "kept_pinned", "kept_future", "kept_changed")
+            flags = fields(answer, "dry_run", "more")
+            return {**counts, **flags, "filenames": [*answer.filenames], "plan": answer.plan.hex()}
         case "stats":
             [local] = started(stub.Stats.future, pb.StatsRequest(provider="local"), command).result().providers
             models = {group.name: fields(group, "count", "bytes") for group in local.by_model}
@@ -174,7 +175,20 @@ def cleanup_request(command: Command) -> pb.CleanupRequest:
         keep_bytes=command.get("keepBytes"),
         dry_run=command.get("dryRun"),
         max_deletes=command.get("maxDeletes"),
+        selection=selection(command["selection"]) if "selection" in command else None,
         **only(command, "model", "category"),
+    )
+
+
+def selection(given: Command) -> pb.Selection:
+    return pb.Selection(
+        date_range=pb.DateRange(start=timestamp(given.get("startMs")), end=timestamp(given.get("endMs"))),
+        older_than=timestamp(given.get("olderThanMs")),
+        older_than_age=duration(given.get("olderThanAgeMs")),
+        keep_count=given.get("keepCount"),
+        keep_bytes=given.get("keepBytes"),
+        plan=bytes.fromhex(given.get("plan", "")),
+        **only(given, "model", "category", "query", "tags", "pinned", "only", "except"),
     )
 
 

@@ -1,7 +1,14 @@
 /** Interop runner of the TypeScript client. */
 import { createHash } from 'node:crypto';
 import { createInterface } from 'node:readline';
-import { connect, type Hint, type Image, type ImageStorageClient, ImageStorageError } from '../../src/client.ts';
+import {
+  connect,
+  type Hint,
+  type Image,
+  type ImageStorageClient,
+  ImageStorageError,
+  type Selection,
+} from '../../src/client.ts';
 
 /** As README.md beside this file describes it. */
 // biome-ignore lint/suspicious/noExplicitAny: what a command carries depends on its verb
@@ -59,7 +66,9 @@ async function perform(client: ImageStorageClient, command: Command, signal?: Ab
     case 'cleanup': {
       const { model, category, olderThanMs, olderThanAgeMs: ageMs, keepCount, keepBytes, dryRun, maxDeletes } = command;
       const criteria = { olderThan: ageMs === undefined ? date(olderThanMs) : { ageMs }, keepCount, keepBytes };
-      return await client.cleanup({ ...criteria, model, category, dryRun, maxDeletes, signal });
+      const selection = command.selection && selectionOf(command.selection);
+      const done = await client.cleanup({ ...criteria, model, category, selection, dryRun, maxDeletes, signal });
+      return { ...done, plan: Buffer.from(done.plan ?? []).toString('hex') };
     }
     case 'stats': {
       const [local] = await client.stats('local', { signal });
@@ -75,6 +84,15 @@ async function perform(client: ImageStorageClient, command: Command, signal?: Ab
     default:
       throw new Error(`unknown: ${command.do}`);
   }
+}
+
+function selectionOf({ startMs, endMs, olderThanMs, olderThanAgeMs: ageMs, plan, ...same }: Command): Selection {
+  return {
+    ...same,
+    dateRange: { start: date(startMs), end: date(endMs) },
+    olderThan: ageMs === undefined ? date(olderThanMs) : { ageMs },
+    plan: plan && Buffer.from(plan, 'hex'),
+  };
 }
 
 function described({ metadata: { timestamp, ...metadata }, ...image }: Image): object {

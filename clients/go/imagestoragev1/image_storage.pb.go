@@ -2301,7 +2301,7 @@ func (x *PurgeResponse) GetMore() bool {
 }
 
 // Criteria and filters of a Cleanup. At least one criterion is required: older_than or older_than_age, keep_count or
-// keep_bytes.
+// keep_bytes; or a selection, or a policy.
 type CleanupRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The provider to clean; empty is the default provider, "*" is all of them, each on its own.
@@ -2324,9 +2324,12 @@ type CleanupRequest struct {
 	// Criterion: as older_than, as an age by the daemon's clock; not negative. The daemon then ignores older_than. Send
 	// older_than with it nevertheless: an older daemon ignores this field, and would protect no image by its age.
 	OlderThanAge *durationpb.Duration `protobuf:"bytes,9,opt,name=older_than_age,json=olderThanAge,proto3" json:"older_than_age,omitempty"`
+	// The images to delete, in place of criteria and filters: fields 2 to 6, 9 and 12 stay empty (FIELD_INVALID), so that an
+	// older daemon sees no criterion and refuses. provider, dry_run, max_deletes and permanent keep their meaning.
+	Selection *Selection `protobuf:"bytes,10,opt,name=selection,proto3" json:"selection,omitempty"`
 	// Delete for good, past the trash. An older daemon deletes for good anyway.
 	Permanent bool `protobuf:"varint,11,opt,name=permanent,proto3" json:"permanent,omitempty"`
-	// Run this retention policy of the configuration now, with its filters and criteria: fields 1 to 6 and 9 stay empty, so
+	// Run this retention policy of the configuration now, with its filters and criteria: fields 1 to 6, 9 and 10 stay empty, so
 	// that an older daemon sees no criterion and refuses. dry_run, max_deletes and permanent keep their meaning.
 	Policy        string `protobuf:"bytes,12,opt,name=policy,proto3" json:"policy,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -2426,6 +2429,13 @@ func (x *CleanupRequest) GetOlderThanAge() *durationpb.Duration {
 	return nil
 }
 
+func (x *CleanupRequest) GetSelection() *Selection {
+	if x != nil {
+		return x.Selection
+	}
+	return nil
+}
+
 func (x *CleanupRequest) GetPermanent() bool {
 	if x != nil {
 		return x.Permanent
@@ -2438,6 +2448,164 @@ func (x *CleanupRequest) GetPolicy() string {
 		return x.Policy
 	}
 	return ""
+}
+
+// The images that a Cleanup deletes: those that match every filter that is given, and that no criterion and no pin protects.
+// Refused with CLEANUP_WITHOUT_CRITERION where it has none of filter (fields 1 to 7), criterion and plan. Without any
+// criterion, images dated after now go, too.
+type Selection struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Filter: the range of the image's timestamp.
+	DateRange *DateRange `protobuf:"bytes,1,opt,name=date_range,json=dateRange,proto3" json:"date_range,omitempty"`
+	// Filter: the model's name as sent, or its slug.
+	Model string `protobuf:"bytes,2,opt,name=model,proto3" json:"model,omitempty"`
+	// Filter: the exact category.
+	Category string `protobuf:"bytes,3,opt,name=category,proto3" json:"category,omitempty"`
+	// Filter: as ListRequest.query.
+	Query string `protobuf:"bytes,4,opt,name=query,proto3" json:"query,omitempty"`
+	// Filter: tags that the image must all have.
+	Tags []string `protobuf:"bytes,5,rep,name=tags,proto3" json:"tags,omitempty"`
+	// Filter: true: only pinned images, none of which goes. False: only unpinned images.
+	Pinned *bool `protobuf:"varint,6,opt,name=pinned,proto3,oneof" json:"pinned,omitempty"`
+	// Filter: only images with these filenames, at most 1,000; empty means any. Unknown ones are left out.
+	Only []string `protobuf:"bytes,7,rep,name=only,proto3" json:"only,omitempty"`
+	// No image with one of these filenames, at most 1,000.
+	Except []string `protobuf:"bytes,8,rep,name=except,proto3" json:"except,omitempty"`
+	// CleanupResponse.plan of a dry run with the same provider, filters and criteria (FIELD_INVALID): nothing goes that would
+	// not have gone then, and nothing that the index has learnt or changed since (saved, copied, adopted, updated, restored,
+	// found in a shared bucket), which counts for no criterion either. Ages count from the dry run.
+	Plan []byte `protobuf:"bytes,9,opt,name=plan,proto3" json:"plan,omitempty"`
+	// Criterion: as CleanupRequest.older_than.
+	OlderThan *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=older_than,json=olderThan,proto3" json:"older_than,omitempty"`
+	// Criterion: as older_than, as an age by the daemon's clock, which takes precedence; not negative.
+	OlderThanAge *durationpb.Duration `protobuf:"bytes,11,opt,name=older_than_age,json=olderThanAge,proto3" json:"older_than_age,omitempty"`
+	// Criterion: protects this many of the newest images that match the filters, whatever their age.
+	KeepCount *uint32 `protobuf:"varint,12,opt,name=keep_count,json=keepCount,proto3,oneof" json:"keep_count,omitempty"`
+	// Criterion: protects the newest images that match the filters and have at most this many bytes in total.
+	KeepBytes     *uint64 `protobuf:"varint,13,opt,name=keep_bytes,json=keepBytes,proto3,oneof" json:"keep_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Selection) Reset() {
+	*x = Selection{}
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Selection) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Selection) ProtoMessage() {}
+
+func (x *Selection) ProtoReflect() protoreflect.Message {
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Selection.ProtoReflect.Descriptor instead.
+func (*Selection) Descriptor() ([]byte, []int) {
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *Selection) GetDateRange() *DateRange {
+	if x != nil {
+		return x.DateRange
+	}
+	return nil
+}
+
+func (x *Selection) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *Selection) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+func (x *Selection) GetQuery() string {
+	if x != nil {
+		return x.Query
+	}
+	return ""
+}
+
+func (x *Selection) GetTags() []string {
+	if x != nil {
+		return x.Tags
+	}
+	return nil
+}
+
+func (x *Selection) GetPinned() bool {
+	if x != nil && x.Pinned != nil {
+		return *x.Pinned
+	}
+	return false
+}
+
+func (x *Selection) GetOnly() []string {
+	if x != nil {
+		return x.Only
+	}
+	return nil
+}
+
+func (x *Selection) GetExcept() []string {
+	if x != nil {
+		return x.Except
+	}
+	return nil
+}
+
+func (x *Selection) GetPlan() []byte {
+	if x != nil {
+		return x.Plan
+	}
+	return nil
+}
+
+func (x *Selection) GetOlderThan() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OlderThan
+	}
+	return nil
+}
+
+func (x *Selection) GetOlderThanAge() *durationpb.Duration {
+	if x != nil {
+		return x.OlderThanAge
+	}
+	return nil
+}
+
+func (x *Selection) GetKeepCount() uint32 {
+	if x != nil && x.KeepCount != nil {
+		return *x.KeepCount
+	}
+	return 0
+}
+
+func (x *Selection) GetKeepBytes() uint64 {
+	if x != nil && x.KeepBytes != nil {
+		return *x.KeepBytes
+	}
+	return 0
 }
 
 // The result of a Cleanup, or of a dry run.
@@ -2453,8 +2621,11 @@ type CleanupResponse struct {
 	KeptPinned uint64 `protobuf:"varint,4,opt,name=kept_pinned,json=keptPinned,proto3" json:"kept_pinned,omitempty"`
 	// True when dry_run was requested and nothing was deleted.
 	DryRun bool `protobuf:"varint,5,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
-	// True when max_deletes was reached and more images would be deleted.
+	// True when max_deletes was reached, now or when the plan was made, and more images would be deleted.
 	More bool `protobuf:"varint,6,opt,name=more,proto3" json:"more,omitempty"`
+	// Of a dry run without a policy: what Selection.plan takes to delete these images and no others. Valid for an hour, while
+	// the daemon runs, and until more than 20,000 images were updated; then PLAN_EXPIRED. Opaque. An older daemon sends none.
+	Plan []byte `protobuf:"bytes,7,opt,name=plan,proto3" json:"plan,omitempty"`
 	// Why images go, with the number and size of those that go for it; the same images as deleted_count.
 	Reasons []*Reason `protobuf:"bytes,8,rep,name=reasons,proto3" json:"reasons,omitempty"`
 	// Until when Restore can bring the images back, of a dry run those that would go if it ran now; unset: they are deleted
@@ -2462,14 +2633,16 @@ type CleanupResponse struct {
 	RestorableUntil *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=restorable_until,json=restorableUntil,proto3" json:"restorable_until,omitempty"`
 	// Number of images that match the filters and have a timestamp after the daemon's clock: kept, and not counted by
 	// keep_count and keep_bytes. An older daemon sends none.
-	KeptFuture    uint64 `protobuf:"varint,10,opt,name=kept_future,json=keptFuture,proto3" json:"kept_future,omitempty"`
+	KeptFuture uint64 `protobuf:"varint,10,opt,name=kept_future,json=keptFuture,proto3" json:"kept_future,omitempty"`
+	// Number of images that match and would have gone, but were learnt or changed after the plan.
+	KeptChanged   uint64 `protobuf:"varint,11,opt,name=kept_changed,json=keptChanged,proto3" json:"kept_changed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CleanupResponse) Reset() {
 	*x = CleanupResponse{}
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[26]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2481,7 +2654,7 @@ func (x *CleanupResponse) String() string {
 func (*CleanupResponse) ProtoMessage() {}
 
 func (x *CleanupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[26]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2494,7 +2667,7 @@ func (x *CleanupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CleanupResponse.ProtoReflect.Descriptor instead.
 func (*CleanupResponse) Descriptor() ([]byte, []int) {
-	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{26}
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *CleanupResponse) GetDeletedCount() uint64 {
@@ -2539,6 +2712,13 @@ func (x *CleanupResponse) GetMore() bool {
 	return false
 }
 
+func (x *CleanupResponse) GetPlan() []byte {
+	if x != nil {
+		return x.Plan
+	}
+	return nil
+}
+
 func (x *CleanupResponse) GetReasons() []*Reason {
 	if x != nil {
 		return x.Reasons
@@ -2560,6 +2740,13 @@ func (x *CleanupResponse) GetKeptFuture() uint64 {
 	return 0
 }
 
+func (x *CleanupResponse) GetKeptChanged() uint64 {
+	if x != nil {
+		return x.KeptChanged
+	}
+	return 0
+}
+
 // Why images go by a Cleanup.
 type Reason struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2575,7 +2762,7 @@ type Reason struct {
 
 func (x *Reason) Reset() {
 	*x = Reason{}
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[27]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2587,7 +2774,7 @@ func (x *Reason) String() string {
 func (*Reason) ProtoMessage() {}
 
 func (x *Reason) ProtoReflect() protoreflect.Message {
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[27]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2600,7 +2787,7 @@ func (x *Reason) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reason.ProtoReflect.Descriptor instead.
 func (*Reason) Descriptor() ([]byte, []int) {
-	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{27}
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Reason) GetText() string {
@@ -2657,7 +2844,7 @@ type StatsRequest struct {
 
 func (x *StatsRequest) Reset() {
 	*x = StatsRequest{}
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[28]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2669,7 +2856,7 @@ func (x *StatsRequest) String() string {
 func (*StatsRequest) ProtoMessage() {}
 
 func (x *StatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[28]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2682,7 +2869,7 @@ func (x *StatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsRequest.ProtoReflect.Descriptor instead.
 func (*StatsRequest) Descriptor() ([]byte, []int) {
-	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{28}
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *StatsRequest) GetProvider() string {
@@ -2779,7 +2966,7 @@ type StatsResponse struct {
 
 func (x *StatsResponse) Reset() {
 	*x = StatsResponse{}
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[29]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2791,7 +2978,7 @@ func (x *StatsResponse) String() string {
 func (*StatsResponse) ProtoMessage() {}
 
 func (x *StatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[29]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2804,7 +2991,7 @@ func (x *StatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsResponse.ProtoReflect.Descriptor instead.
 func (*StatsResponse) Descriptor() ([]byte, []int) {
-	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{29}
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *StatsResponse) GetProviders() []*ProviderStats {
@@ -2852,7 +3039,7 @@ type Totals struct {
 
 func (x *Totals) Reset() {
 	*x = Totals{}
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[30]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2864,7 +3051,7 @@ func (x *Totals) String() string {
 func (*Totals) ProtoMessage() {}
 
 func (x *Totals) ProtoReflect() protoreflect.Message {
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[30]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2877,7 +3064,7 @@ func (x *Totals) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Totals.ProtoReflect.Descriptor instead.
 func (*Totals) Descriptor() ([]byte, []int) {
-	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{30}
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Totals) GetCount() uint64 {
@@ -2948,7 +3135,7 @@ type ProviderStats struct {
 
 func (x *ProviderStats) Reset() {
 	*x = ProviderStats{}
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[31]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2960,7 +3147,7 @@ func (x *ProviderStats) String() string {
 func (*ProviderStats) ProtoMessage() {}
 
 func (x *ProviderStats) ProtoReflect() protoreflect.Message {
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[31]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2973,7 +3160,7 @@ func (x *ProviderStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProviderStats.ProtoReflect.Descriptor instead.
 func (*ProviderStats) Descriptor() ([]byte, []int) {
-	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{31}
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ProviderStats) GetProvider() string {
@@ -3102,7 +3289,7 @@ type PolicyStats struct {
 
 func (x *PolicyStats) Reset() {
 	*x = PolicyStats{}
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[32]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3114,7 +3301,7 @@ func (x *PolicyStats) String() string {
 func (*PolicyStats) ProtoMessage() {}
 
 func (x *PolicyStats) ProtoReflect() protoreflect.Message {
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[32]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3127,7 +3314,7 @@ func (x *PolicyStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicyStats.ProtoReflect.Descriptor instead.
 func (*PolicyStats) Descriptor() ([]byte, []int) {
-	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{32}
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *PolicyStats) GetName() string {
@@ -3189,7 +3376,7 @@ type GroupStats struct {
 
 func (x *GroupStats) Reset() {
 	*x = GroupStats{}
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[33]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3201,7 +3388,7 @@ func (x *GroupStats) String() string {
 func (*GroupStats) ProtoMessage() {}
 
 func (x *GroupStats) ProtoReflect() protoreflect.Message {
-	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[33]
+	mi := &file_imagestorage_v1_image_storage_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3214,7 +3401,7 @@ func (x *GroupStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupStats.ProtoReflect.Descriptor instead.
 func (*GroupStats) Descriptor() ([]byte, []int) {
-	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{33}
+	return file_imagestorage_v1_image_storage_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *GroupStats) GetName() string {
@@ -3413,7 +3600,7 @@ const file_imagestorage_v1_image_storage_proto_rawDesc = "" +
 	"\rPurgeResponse\x12\x14\n" +
 	"\x05count\x18\x01 \x01(\x04R\x05count\x12\x14\n" +
 	"\x05bytes\x18\x02 \x01(\x04R\x05bytes\x12\x12\n" +
-	"\x04more\x18\x03 \x01(\bR\x04more\"\xc5\x03\n" +
+	"\x04more\x18\x03 \x01(\bR\x04more\"\xff\x03\n" +
 	"\x0eCleanupRequest\x12\x1a\n" +
 	"\bprovider\x18\x01 \x01(\tR\bprovider\x129\n" +
 	"\n" +
@@ -3427,12 +3614,36 @@ const file_imagestorage_v1_image_storage_proto_rawDesc = "" +
 	"\adry_run\x18\a \x01(\bR\x06dryRun\x12$\n" +
 	"\vmax_deletes\x18\b \x01(\rH\x02R\n" +
 	"maxDeletes\x88\x01\x01\x12?\n" +
-	"\x0eolder_than_age\x18\t \x01(\v2\x19.google.protobuf.DurationR\folderThanAge\x12\x1c\n" +
+	"\x0eolder_than_age\x18\t \x01(\v2\x19.google.protobuf.DurationR\folderThanAge\x128\n" +
+	"\tselection\x18\n" +
+	" \x01(\v2\x1a.imagestorage.v1.SelectionR\tselection\x12\x1c\n" +
 	"\tpermanent\x18\v \x01(\bR\tpermanent\x12\x16\n" +
 	"\x06policy\x18\f \x01(\tR\x06policyB\r\n" +
 	"\v_keep_countB\r\n" +
 	"\v_keep_bytesB\x0e\n" +
-	"\f_max_deletes\"\xde\x02\n" +
+	"\f_max_deletes\"\xec\x03\n" +
+	"\tSelection\x129\n" +
+	"\n" +
+	"date_range\x18\x01 \x01(\v2\x1a.imagestorage.v1.DateRangeR\tdateRange\x12\x14\n" +
+	"\x05model\x18\x02 \x01(\tR\x05model\x12\x1a\n" +
+	"\bcategory\x18\x03 \x01(\tR\bcategory\x12\x14\n" +
+	"\x05query\x18\x04 \x01(\tR\x05query\x12\x12\n" +
+	"\x04tags\x18\x05 \x03(\tR\x04tags\x12\x1b\n" +
+	"\x06pinned\x18\x06 \x01(\bH\x00R\x06pinned\x88\x01\x01\x12\x12\n" +
+	"\x04only\x18\a \x03(\tR\x04only\x12\x16\n" +
+	"\x06except\x18\b \x03(\tR\x06except\x12\x12\n" +
+	"\x04plan\x18\t \x01(\fR\x04plan\x129\n" +
+	"\n" +
+	"older_than\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\tolderThan\x12?\n" +
+	"\x0eolder_than_age\x18\v \x01(\v2\x19.google.protobuf.DurationR\folderThanAge\x12\"\n" +
+	"\n" +
+	"keep_count\x18\f \x01(\rH\x01R\tkeepCount\x88\x01\x01\x12\"\n" +
+	"\n" +
+	"keep_bytes\x18\r \x01(\x04H\x02R\tkeepBytes\x88\x01\x01B\t\n" +
+	"\a_pinnedB\r\n" +
+	"\v_keep_countB\r\n" +
+	"\v_keep_bytes\"\x95\x03\n" +
 	"\x0fCleanupResponse\x12#\n" +
 	"\rdeleted_count\x18\x01 \x01(\x04R\fdeletedCount\x12\x1f\n" +
 	"\vfreed_bytes\x18\x02 \x01(\x04R\n" +
@@ -3441,12 +3652,14 @@ const file_imagestorage_v1_image_storage_proto_rawDesc = "" +
 	"\vkept_pinned\x18\x04 \x01(\x04R\n" +
 	"keptPinned\x12\x17\n" +
 	"\adry_run\x18\x05 \x01(\bR\x06dryRun\x12\x12\n" +
-	"\x04more\x18\x06 \x01(\bR\x04more\x121\n" +
+	"\x04more\x18\x06 \x01(\bR\x04more\x12\x12\n" +
+	"\x04plan\x18\a \x01(\fR\x04plan\x121\n" +
 	"\areasons\x18\b \x03(\v2\x17.imagestorage.v1.ReasonR\areasons\x12E\n" +
 	"\x10restorable_until\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x0frestorableUntil\x12\x1f\n" +
 	"\vkept_future\x18\n" +
 	" \x01(\x04R\n" +
-	"keptFuture\"H\n" +
+	"keptFuture\x12!\n" +
+	"\fkept_changed\x18\v \x01(\x04R\vkeptChanged\"H\n" +
 	"\x06Reason\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12\x14\n" +
 	"\x05count\x18\x02 \x01(\x04R\x05count\x12\x14\n" +
@@ -3560,7 +3773,7 @@ func file_imagestorage_v1_image_storage_proto_rawDescGZIP() []byte {
 }
 
 var file_imagestorage_v1_image_storage_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_imagestorage_v1_image_storage_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
+var file_imagestorage_v1_image_storage_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_imagestorage_v1_image_storage_proto_goTypes = []any{
 	(Embedded)(0),                 // 0: imagestorage.v1.Embedded
 	(Order)(0),                    // 1: imagestorage.v1.Order
@@ -3592,88 +3805,93 @@ var file_imagestorage_v1_image_storage_proto_goTypes = []any{
 	(*PurgeRequest)(nil),          // 27: imagestorage.v1.PurgeRequest
 	(*PurgeResponse)(nil),         // 28: imagestorage.v1.PurgeResponse
 	(*CleanupRequest)(nil),        // 29: imagestorage.v1.CleanupRequest
-	(*CleanupResponse)(nil),       // 30: imagestorage.v1.CleanupResponse
-	(*Reason)(nil),                // 31: imagestorage.v1.Reason
-	(*StatsRequest)(nil),          // 32: imagestorage.v1.StatsRequest
-	(*StatsResponse)(nil),         // 33: imagestorage.v1.StatsResponse
-	(*Totals)(nil),                // 34: imagestorage.v1.Totals
-	(*ProviderStats)(nil),         // 35: imagestorage.v1.ProviderStats
-	(*PolicyStats)(nil),           // 36: imagestorage.v1.PolicyStats
-	(*GroupStats)(nil),            // 37: imagestorage.v1.GroupStats
-	(*timestamppb.Timestamp)(nil), // 38: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 39: google.protobuf.Duration
+	(*Selection)(nil),             // 30: imagestorage.v1.Selection
+	(*CleanupResponse)(nil),       // 31: imagestorage.v1.CleanupResponse
+	(*Reason)(nil),                // 32: imagestorage.v1.Reason
+	(*StatsRequest)(nil),          // 33: imagestorage.v1.StatsRequest
+	(*StatsResponse)(nil),         // 34: imagestorage.v1.StatsResponse
+	(*Totals)(nil),                // 35: imagestorage.v1.Totals
+	(*ProviderStats)(nil),         // 36: imagestorage.v1.ProviderStats
+	(*PolicyStats)(nil),           // 37: imagestorage.v1.PolicyStats
+	(*GroupStats)(nil),            // 38: imagestorage.v1.GroupStats
+	(*timestamppb.Timestamp)(nil), // 39: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 40: google.protobuf.Duration
 }
 var file_imagestorage_v1_image_storage_proto_depIdxs = []int32{
-	38, // 0: imagestorage.v1.ImageMetadata.timestamp:type_name -> google.protobuf.Timestamp
+	39, // 0: imagestorage.v1.ImageMetadata.timestamp:type_name -> google.protobuf.Timestamp
 	4,  // 1: imagestorage.v1.Image.metadata:type_name -> imagestorage.v1.ImageMetadata
-	38, // 2: imagestorage.v1.Image.create_time:type_name -> google.protobuf.Timestamp
+	39, // 2: imagestorage.v1.Image.create_time:type_name -> google.protobuf.Timestamp
 	5,  // 3: imagestorage.v1.Image.generation:type_name -> imagestorage.v1.Generation
-	38, // 4: imagestorage.v1.Image.expire_time:type_name -> google.protobuf.Timestamp
-	38, // 5: imagestorage.v1.Image.delete_time:type_name -> google.protobuf.Timestamp
-	38, // 6: imagestorage.v1.Image.purge_time:type_name -> google.protobuf.Timestamp
+	39, // 4: imagestorage.v1.Image.expire_time:type_name -> google.protobuf.Timestamp
+	39, // 5: imagestorage.v1.Image.delete_time:type_name -> google.protobuf.Timestamp
+	39, // 6: imagestorage.v1.Image.purge_time:type_name -> google.protobuf.Timestamp
 	8,  // 7: imagestorage.v1.SaveRequest.header:type_name -> imagestorage.v1.SaveHeader
 	9,  // 8: imagestorage.v1.SaveRequest.trailer:type_name -> imagestorage.v1.SaveTrailer
 	4,  // 9: imagestorage.v1.SaveHeader.metadata:type_name -> imagestorage.v1.ImageMetadata
 	0,  // 10: imagestorage.v1.SaveHeader.embedded:type_name -> imagestorage.v1.Embedded
-	39, // 11: imagestorage.v1.SaveHeader.ttl:type_name -> google.protobuf.Duration
+	40, // 11: imagestorage.v1.SaveHeader.ttl:type_name -> google.protobuf.Duration
 	6,  // 12: imagestorage.v1.SaveResponse.image:type_name -> imagestorage.v1.Image
 	6,  // 13: imagestorage.v1.GetResponse.image:type_name -> imagestorage.v1.Image
-	38, // 14: imagestorage.v1.DateRange.start:type_name -> google.protobuf.Timestamp
-	38, // 15: imagestorage.v1.DateRange.end:type_name -> google.protobuf.Timestamp
+	39, // 14: imagestorage.v1.DateRange.start:type_name -> google.protobuf.Timestamp
+	39, // 15: imagestorage.v1.DateRange.end:type_name -> google.protobuf.Timestamp
 	13, // 16: imagestorage.v1.ListRequest.date_range:type_name -> imagestorage.v1.DateRange
 	1,  // 17: imagestorage.v1.ListRequest.order:type_name -> imagestorage.v1.Order
 	2,  // 18: imagestorage.v1.ListRequest.view:type_name -> imagestorage.v1.View
 	6,  // 19: imagestorage.v1.ListResponse.images:type_name -> imagestorage.v1.Image
 	16, // 20: imagestorage.v1.ListResponse.hints:type_name -> imagestorage.v1.Hint
 	6,  // 21: imagestorage.v1.UpdateResponse.image:type_name -> imagestorage.v1.Image
-	38, // 22: imagestorage.v1.DeleteResult.restorable_until:type_name -> google.protobuf.Timestamp
+	39, // 22: imagestorage.v1.DeleteResult.restorable_until:type_name -> google.protobuf.Timestamp
 	20, // 23: imagestorage.v1.DeleteResponse.results:type_name -> imagestorage.v1.DeleteResult
 	23, // 24: imagestorage.v1.RestoreResponse.results:type_name -> imagestorage.v1.RestoreResult
 	6,  // 25: imagestorage.v1.ListTrashResponse.images:type_name -> imagestorage.v1.Image
-	38, // 26: imagestorage.v1.CleanupRequest.older_than:type_name -> google.protobuf.Timestamp
-	39, // 27: imagestorage.v1.CleanupRequest.older_than_age:type_name -> google.protobuf.Duration
-	31, // 28: imagestorage.v1.CleanupResponse.reasons:type_name -> imagestorage.v1.Reason
-	38, // 29: imagestorage.v1.CleanupResponse.restorable_until:type_name -> google.protobuf.Timestamp
-	13, // 30: imagestorage.v1.StatsRequest.date_range:type_name -> imagestorage.v1.DateRange
-	3,  // 31: imagestorage.v1.StatsRequest.by:type_name -> imagestorage.v1.GroupBy
-	35, // 32: imagestorage.v1.StatsResponse.providers:type_name -> imagestorage.v1.ProviderStats
-	34, // 33: imagestorage.v1.StatsResponse.total:type_name -> imagestorage.v1.Totals
-	37, // 34: imagestorage.v1.StatsResponse.groups:type_name -> imagestorage.v1.GroupStats
-	38, // 35: imagestorage.v1.Totals.oldest:type_name -> google.protobuf.Timestamp
-	38, // 36: imagestorage.v1.Totals.newest:type_name -> google.protobuf.Timestamp
-	38, // 37: imagestorage.v1.ProviderStats.oldest:type_name -> google.protobuf.Timestamp
-	38, // 38: imagestorage.v1.ProviderStats.newest:type_name -> google.protobuf.Timestamp
-	37, // 39: imagestorage.v1.ProviderStats.by_model:type_name -> imagestorage.v1.GroupStats
-	37, // 40: imagestorage.v1.ProviderStats.by_category:type_name -> imagestorage.v1.GroupStats
-	37, // 41: imagestorage.v1.ProviderStats.by_date:type_name -> imagestorage.v1.GroupStats
-	36, // 42: imagestorage.v1.ProviderStats.policies:type_name -> imagestorage.v1.PolicyStats
-	38, // 43: imagestorage.v1.PolicyStats.last_run:type_name -> google.protobuf.Timestamp
-	38, // 44: imagestorage.v1.PolicyStats.next_run:type_name -> google.protobuf.Timestamp
-	7,  // 45: imagestorage.v1.ImageStorage.Save:input_type -> imagestorage.v1.SaveRequest
-	11, // 46: imagestorage.v1.ImageStorage.Get:input_type -> imagestorage.v1.GetRequest
-	14, // 47: imagestorage.v1.ImageStorage.List:input_type -> imagestorage.v1.ListRequest
-	17, // 48: imagestorage.v1.ImageStorage.Update:input_type -> imagestorage.v1.UpdateRequest
-	19, // 49: imagestorage.v1.ImageStorage.Delete:input_type -> imagestorage.v1.DeleteRequest
-	29, // 50: imagestorage.v1.ImageStorage.Cleanup:input_type -> imagestorage.v1.CleanupRequest
-	22, // 51: imagestorage.v1.ImageStorage.Restore:input_type -> imagestorage.v1.RestoreRequest
-	25, // 52: imagestorage.v1.ImageStorage.ListTrash:input_type -> imagestorage.v1.ListTrashRequest
-	27, // 53: imagestorage.v1.ImageStorage.Purge:input_type -> imagestorage.v1.PurgeRequest
-	32, // 54: imagestorage.v1.ImageStorage.Stats:input_type -> imagestorage.v1.StatsRequest
-	10, // 55: imagestorage.v1.ImageStorage.Save:output_type -> imagestorage.v1.SaveResponse
-	12, // 56: imagestorage.v1.ImageStorage.Get:output_type -> imagestorage.v1.GetResponse
-	15, // 57: imagestorage.v1.ImageStorage.List:output_type -> imagestorage.v1.ListResponse
-	18, // 58: imagestorage.v1.ImageStorage.Update:output_type -> imagestorage.v1.UpdateResponse
-	21, // 59: imagestorage.v1.ImageStorage.Delete:output_type -> imagestorage.v1.DeleteResponse
-	30, // 60: imagestorage.v1.ImageStorage.Cleanup:output_type -> imagestorage.v1.CleanupResponse
-	24, // 61: imagestorage.v1.ImageStorage.Restore:output_type -> imagestorage.v1.RestoreResponse
-	26, // 62: imagestorage.v1.ImageStorage.ListTrash:output_type -> imagestorage.v1.ListTrashResponse
-	28, // 63: imagestorage.v1.ImageStorage.Purge:output_type -> imagestorage.v1.PurgeResponse
-	33, // 64: imagestorage.v1.ImageStorage.Stats:output_type -> imagestorage.v1.StatsResponse
-	55, // [55:65] is the sub-list for method output_type
-	45, // [45:55] is the sub-list for method input_type
-	45, // [45:45] is the sub-list for extension type_name
-	45, // [45:45] is the sub-list for extension extendee
-	0,  // [0:45] is the sub-list for field type_name
+	39, // 26: imagestorage.v1.CleanupRequest.older_than:type_name -> google.protobuf.Timestamp
+	40, // 27: imagestorage.v1.CleanupRequest.older_than_age:type_name -> google.protobuf.Duration
+	30, // 28: imagestorage.v1.CleanupRequest.selection:type_name -> imagestorage.v1.Selection
+	13, // 29: imagestorage.v1.Selection.date_range:type_name -> imagestorage.v1.DateRange
+	39, // 30: imagestorage.v1.Selection.older_than:type_name -> google.protobuf.Timestamp
+	40, // 31: imagestorage.v1.Selection.older_than_age:type_name -> google.protobuf.Duration
+	32, // 32: imagestorage.v1.CleanupResponse.reasons:type_name -> imagestorage.v1.Reason
+	39, // 33: imagestorage.v1.CleanupResponse.restorable_until:type_name -> google.protobuf.Timestamp
+	13, // 34: imagestorage.v1.StatsRequest.date_range:type_name -> imagestorage.v1.DateRange
+	3,  // 35: imagestorage.v1.StatsRequest.by:type_name -> imagestorage.v1.GroupBy
+	36, // 36: imagestorage.v1.StatsResponse.providers:type_name -> imagestorage.v1.ProviderStats
+	35, // 37: imagestorage.v1.StatsResponse.total:type_name -> imagestorage.v1.Totals
+	38, // 38: imagestorage.v1.StatsResponse.groups:type_name -> imagestorage.v1.GroupStats
+	39, // 39: imagestorage.v1.Totals.oldest:type_name -> google.protobuf.Timestamp
+	39, // 40: imagestorage.v1.Totals.newest:type_name -> google.protobuf.Timestamp
+	39, // 41: imagestorage.v1.ProviderStats.oldest:type_name -> google.protobuf.Timestamp
+	39, // 42: imagestorage.v1.ProviderStats.newest:type_name -> google.protobuf.Timestamp
+	38, // 43: imagestorage.v1.ProviderStats.by_model:type_name -> imagestorage.v1.GroupStats
+	38, // 44: imagestorage.v1.ProviderStats.by_category:type_name -> imagestorage.v1.GroupStats
+	38, // 45: imagestorage.v1.ProviderStats.by_date:type_name -> imagestorage.v1.GroupStats
+	37, // 46: imagestorage.v1.ProviderStats.policies:type_name -> imagestorage.v1.PolicyStats
+	39, // 47: imagestorage.v1.PolicyStats.last_run:type_name -> google.protobuf.Timestamp
+	39, // 48: imagestorage.v1.PolicyStats.next_run:type_name -> google.protobuf.Timestamp
+	7,  // 49: imagestorage.v1.ImageStorage.Save:input_type -> imagestorage.v1.SaveRequest
+	11, // 50: imagestorage.v1.ImageStorage.Get:input_type -> imagestorage.v1.GetRequest
+	14, // 51: imagestorage.v1.ImageStorage.List:input_type -> imagestorage.v1.ListRequest
+	17, // 52: imagestorage.v1.ImageStorage.Update:input_type -> imagestorage.v1.UpdateRequest
+	19, // 53: imagestorage.v1.ImageStorage.Delete:input_type -> imagestorage.v1.DeleteRequest
+	29, // 54: imagestorage.v1.ImageStorage.Cleanup:input_type -> imagestorage.v1.CleanupRequest
+	22, // 55: imagestorage.v1.ImageStorage.Restore:input_type -> imagestorage.v1.RestoreRequest
+	25, // 56: imagestorage.v1.ImageStorage.ListTrash:input_type -> imagestorage.v1.ListTrashRequest
+	27, // 57: imagestorage.v1.ImageStorage.Purge:input_type -> imagestorage.v1.PurgeRequest
+	33, // 58: imagestorage.v1.ImageStorage.Stats:input_type -> imagestorage.v1.StatsRequest
+	10, // 59: imagestorage.v1.ImageStorage.Save:output_type -> imagestorage.v1.SaveResponse
+	12, // 60: imagestorage.v1.ImageStorage.Get:output_type -> imagestorage.v1.GetResponse
+	15, // 61: imagestorage.v1.ImageStorage.List:output_type -> imagestorage.v1.ListResponse
+	18, // 62: imagestorage.v1.ImageStorage.Update:output_type -> imagestorage.v1.UpdateResponse
+	21, // 63: imagestorage.v1.ImageStorage.Delete:output_type -> imagestorage.v1.DeleteResponse
+	31, // 64: imagestorage.v1.ImageStorage.Cleanup:output_type -> imagestorage.v1.CleanupResponse
+	24, // 65: imagestorage.v1.ImageStorage.Restore:output_type -> imagestorage.v1.RestoreResponse
+	26, // 66: imagestorage.v1.ImageStorage.ListTrash:output_type -> imagestorage.v1.ListTrashResponse
+	28, // 67: imagestorage.v1.ImageStorage.Purge:output_type -> imagestorage.v1.PurgeResponse
+	34, // 68: imagestorage.v1.ImageStorage.Stats:output_type -> imagestorage.v1.StatsResponse
+	59, // [59:69] is the sub-list for method output_type
+	49, // [49:59] is the sub-list for method input_type
+	49, // [49:49] is the sub-list for extension type_name
+	49, // [49:49] is the sub-list for extension extendee
+	0,  // [0:49] is the sub-list for field type_name
 }
 
 func init() { file_imagestorage_v1_image_storage_proto_init() }
@@ -3696,15 +3914,16 @@ func file_imagestorage_v1_image_storage_proto_init() {
 	file_imagestorage_v1_image_storage_proto_msgTypes[10].OneofWrappers = []any{}
 	file_imagestorage_v1_image_storage_proto_msgTypes[13].OneofWrappers = []any{}
 	file_imagestorage_v1_image_storage_proto_msgTypes[25].OneofWrappers = []any{}
-	file_imagestorage_v1_image_storage_proto_msgTypes[28].OneofWrappers = []any{}
-	file_imagestorage_v1_image_storage_proto_msgTypes[31].OneofWrappers = []any{}
+	file_imagestorage_v1_image_storage_proto_msgTypes[26].OneofWrappers = []any{}
+	file_imagestorage_v1_image_storage_proto_msgTypes[29].OneofWrappers = []any{}
+	file_imagestorage_v1_image_storage_proto_msgTypes[32].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_imagestorage_v1_image_storage_proto_rawDesc), len(file_imagestorage_v1_image_storage_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   34,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

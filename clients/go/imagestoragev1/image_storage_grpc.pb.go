@@ -99,12 +99,13 @@ type ImageStorageClient interface {
 	// FAILED_PRECONDITION: STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH, BYTES_REMAIN (a bucket refuses to delete them).
 	// UNAVAILABLE: BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
 	Delete(ctx context.Context, in *DeleteRequest, opts ...grpc.CallOption) (*DeleteResponse, error)
-	// Prunes images, oldest first. An image is deleted only if no given criterion (older_than, keep_count,
-	// keep_bytes) protects it; pinned images are never deleted and not counted. Deletes are committed in groups;
-	// cancelling the call keeps the groups already committed.
+	// Prunes images, oldest first, or deletes all that a selection names. An image is deleted only if no given criterion
+	// (older_than, keep_count, keep_bytes) protects it; pinned images are never deleted and not counted. Deletes are
+	// committed in groups; cancelling the call keeps the groups already committed.
 	//
 	// INVALID_ARGUMENT: CLEANUP_WITHOUT_CRITERION, FIELD_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND, POLICY_NOT_FOUND.
-	// FAILED_PRECONDITION: STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH, BYTES_REMAIN (as for Delete).
+	// FAILED_PRECONDITION: PLAN_EXPIRED (nothing was deleted; plan again), STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH,
+	// BYTES_REMAIN (as for Delete).
 	// RESOURCE_EXHAUSTED: DISK_FULL. UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
 	Cleanup(ctx context.Context, in *CleanupRequest, opts ...grpc.CallOption) (*CleanupResponse, error)
 	// Brings images back from the trash, under their filenames, paths and URLs, with pins, tags, idempotency keys and times;
@@ -333,12 +334,13 @@ type ImageStorageServer interface {
 	// FAILED_PRECONDITION: STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH, BYTES_REMAIN (a bucket refuses to delete them).
 	// UNAVAILABLE: BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
 	Delete(context.Context, *DeleteRequest) (*DeleteResponse, error)
-	// Prunes images, oldest first. An image is deleted only if no given criterion (older_than, keep_count,
-	// keep_bytes) protects it; pinned images are never deleted and not counted. Deletes are committed in groups;
-	// cancelling the call keeps the groups already committed.
+	// Prunes images, oldest first, or deletes all that a selection names. An image is deleted only if no given criterion
+	// (older_than, keep_count, keep_bytes) protects it; pinned images are never deleted and not counted. Deletes are
+	// committed in groups; cancelling the call keeps the groups already committed.
 	//
 	// INVALID_ARGUMENT: CLEANUP_WITHOUT_CRITERION, FIELD_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND, POLICY_NOT_FOUND.
-	// FAILED_PRECONDITION: STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH, BYTES_REMAIN (as for Delete).
+	// FAILED_PRECONDITION: PLAN_EXPIRED (nothing was deleted; plan again), STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH,
+	// BYTES_REMAIN (as for Delete).
 	// RESOURCE_EXHAUSTED: DISK_FULL. UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
 	Cleanup(context.Context, *CleanupRequest) (*CleanupResponse, error)
 	// Brings images back from the trash, under their filenames, paths and URLs, with pins, tags, idempotency keys and times;

@@ -7,7 +7,7 @@ import sys
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-from image_storage import AsyncImageStorage, Image, ImageStorage, ImageStorageError
+from image_storage import AsyncImageStorage, Image, ImageStorage, ImageStorageError, Selection
 
 
 def keep(address: str, file: Path) -> Image | None:
@@ -29,6 +29,8 @@ def keep(address: str, file: Path) -> Image | None:
             head: bytes = reader.read(8)
         print(head, image.sha256.hex(), image.metadata.parameters["seed"], storage.get(image.filename)[:8])
         freed: int = storage.cleanup(older_than=timedelta(days=30), keep_count=1000, dry_run=True).freed_bytes
+        planned = storage.cleanup(selection=Selection(query="fox", until="7d"), dry_run=True)
+        print(planned.plan, [image.filename for image in storage.list(view="row")])
         print(freed, [group.name for provider in storage.stats() for group in provider.by_model])
         totals = storage.totals(by="month", query="fox", time_zone="Europe/Berlin")
         print([group.count for group in totals.groups], image.generation.seed if image.generation else "")

@@ -5,6 +5,7 @@ from .client import ImageStorage
 from .dates import Instant
 from .errors import ImageStorageError, RetryWith
 from .image_reader import AsyncImageReader, ImageReader
+from .selection import Selection
 from .source import Source
 from .types import (
     CleanupReason,
@@ -42,6 +43,7 @@ __all__ = [
     "PurgeResult",
     "RestoreResult",
     "RetryWith",
+    "Selection",
     "Source",
     "Totals",
 ]

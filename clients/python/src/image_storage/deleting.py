@@ -15,6 +15,7 @@ from .dates import Instant
 from .errors import ImageStorageError
 from .methods import CLEANUP, DELETE, PURGE, RESTORE, Method, RequestT, ResponseT
 from .resume import TrashListing
+from .selection import Selection
 from .types import CleanupResult, DeleteResult, Image, PurgeResult, RestoreResult
 
 #: The contract's limit for one call.
@@ -114,12 +115,14 @@ class Deleting:
         max_deletes: int | None = None,
         permanent: bool = False,
         policy: str = "",
+        selection: Selection | None = None,
     ) -> CleanupResult:
-        """Deletes old images, oldest first. Retried only when certainly nothing was deleted, or for a dry run.
+        """Deletes old images, or all of a selection, oldest first.
 
-        Requires a policy, or at least one criterion (older_than, keep_count, keep_bytes); each given one protects
-        images. Pinned images and those dated after the daemon's clock are spared and not counted. The result tells
-        until when `restore` can bring the images back.
+        Retried only when certainly nothing was deleted, or for a dry run. Requires a selection, a policy, or at least
+        one criterion (older_than, keep_count, keep_bytes); each given one protects images. Pinned images, and where
+        there are criteria those dated after the daemon's clock, are spared and not counted. The result tells until when
+        `restore` can bring the images back.
 
         Args:
             older_than: Protects images whose timestamp is not before this: a date, a datetime, or an age such as `30d`,
@@ -134,10 +137,11 @@ class Deleting:
             permanent: Deletes for good, past the trash.
             policy: A retention policy of the daemon's configuration, run now; it has its own criteria and filters, and
                 none is given beside it.
+            selection: The images to delete; no criterion, filter or policy is given beside it.
 
         Raises:
-            ImageStorageError: CLEANUP_WITHOUT_CRITERION, FIELD_INVALID, POLICY_NOT_FOUND, or UNIMPLEMENTED when a
-                policy is given and the daemon is older.
+            ImageStorageError: CLEANUP_WITHOUT_CRITERION, FIELD_INVALID, POLICY_NOT_FOUND, PLAN_EXPIRED, or
+                UNIMPLEMENTED when a policy or a selection is given and the daemon is older, which deletes nothing then.
         """
         request = pb.CleanupRequest(
             # Beside an age, for daemons that know none: they would protect no image by its age.
@@ -152,14 +156,16 @@ class Deleting:
             max_deletes=max_deletes,
             permanent=permanent,
             policy=policy,
+            selection=None if selection is None else selection.message(),
         )
+        is_selection = selection is not None and selection.selects_any()
         try:
             return cleanup_from(self._connection.ask(CLEANUP, request, repeatable=dry_run))
         except ImageStorageError as error:
-            # An older daemon does not know the policy, and sees no criterion.
-            if not policy or error.reason != "CLEANUP_WITHOUT_CRITERION":
+            # An older daemon knows neither, and sees no criterion.
+            if not (policy or is_selection) or error.reason != "CLEANUP_WITHOUT_CRITERION":
                 raise
-            raise older("it knows no policies; update it, or give criteria") from None
+            raise older(f"it knows no {'policies' if policy else 'selections'}; update it, or give criteria") from None
 
     def _ask_trash(self, method: Method[RequestT, ResponseT], request: RequestT) -> ResponseT:
         try:

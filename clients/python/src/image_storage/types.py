@@ -159,7 +159,7 @@ class CleanupResult:
     #: Images that would have been deleted but are pinned.
     kept_pinned: int
     dry_run: bool
-    #: True when `max_deletes` was reached and more images would be deleted.
+    #: True when `max_deletes` was reached, now or in the plan, and more images would be deleted.
     more: bool
     #: Images dated after the daemon's clock: kept, and not counted by keep_count and keep_bytes.
     kept_future: int = 0
@@ -168,6 +168,11 @@ class CleanupResult:
     #: Until when `restore` can bring the images back, of a dry run if it ran now; None: they are deleted for good, or
     #: an older daemon answered.
     restorable_until: datetime | None = None
+    #: Images that match and would have gone, but came or changed after the plan.
+    kept_changed: int = 0
+    #: Of a dry run without a policy: what deletes these images and no others, as the `plan` of a selection. Valid for
+    #: an hour; then, or after a restart of the daemon, PLAN_EXPIRED. Empty from an older daemon.
+    plan: bytes = b""
 
 
 @dataclass(frozen=True)

@@ -492,7 +492,7 @@ pub struct PurgeResponse {
     pub more: bool,
 }
 /// Criteria and filters of a Cleanup. At least one criterion is required: older_than or older_than_age, keep_count or
-/// keep_bytes.
+/// keep_bytes; or a selection, or a policy.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CleanupRequest {
     /// The provider to clean; empty is the default provider, "*" is all of them, each on its own.
@@ -524,13 +524,64 @@ pub struct CleanupRequest {
     /// older_than with it nevertheless: an older daemon ignores this field, and would protect no image by its age.
     #[prost(message, optional, tag = "9")]
     pub older_than_age: ::core::option::Option<::prost_types::Duration>,
+    /// The images to delete, in place of criteria and filters: fields 2 to 6, 9 and 12 stay empty (FIELD_INVALID), so that an
+    /// older daemon sees no criterion and refuses. provider, dry_run, max_deletes and permanent keep their meaning.
+    #[prost(message, optional, tag = "10")]
+    pub selection: ::core::option::Option<Selection>,
     /// Delete for good, past the trash. An older daemon deletes for good anyway.
     #[prost(bool, tag = "11")]
     pub permanent: bool,
-    /// Run this retention policy of the configuration now, with its filters and criteria: fields 1 to 6 and 9 stay empty, so
+    /// Run this retention policy of the configuration now, with its filters and criteria: fields 1 to 6, 9 and 10 stay empty, so
     /// that an older daemon sees no criterion and refuses. dry_run, max_deletes and permanent keep their meaning.
     #[prost(string, tag = "12")]
     pub policy: ::prost::alloc::string::String,
+}
+/// The images that a Cleanup deletes: those that match every filter that is given, and that no criterion and no pin protects.
+/// Refused with CLEANUP_WITHOUT_CRITERION where it has none of filter (fields 1 to 7), criterion and plan. Without any
+/// criterion, images dated after now go, too.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Selection {
+    /// Filter: the range of the image's timestamp.
+    #[prost(message, optional, tag = "1")]
+    pub date_range: ::core::option::Option<DateRange>,
+    /// Filter: the model's name as sent, or its slug.
+    #[prost(string, tag = "2")]
+    pub model: ::prost::alloc::string::String,
+    /// Filter: the exact category.
+    #[prost(string, tag = "3")]
+    pub category: ::prost::alloc::string::String,
+    /// Filter: as ListRequest.query.
+    #[prost(string, tag = "4")]
+    pub query: ::prost::alloc::string::String,
+    /// Filter: tags that the image must all have.
+    #[prost(string, repeated, tag = "5")]
+    pub tags: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Filter: true: only pinned images, none of which goes. False: only unpinned images.
+    #[prost(bool, optional, tag = "6")]
+    pub pinned: ::core::option::Option<bool>,
+    /// Filter: only images with these filenames, at most 1,000; empty means any. Unknown ones are left out.
+    #[prost(string, repeated, tag = "7")]
+    pub only: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// No image with one of these filenames, at most 1,000.
+    #[prost(string, repeated, tag = "8")]
+    pub except: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// CleanupResponse.plan of a dry run with the same provider, filters and criteria (FIELD_INVALID): nothing goes that would
+    /// not have gone then, and nothing that the index has learnt or changed since (saved, copied, adopted, updated, restored,
+    /// found in a shared bucket), which counts for no criterion either. Ages count from the dry run.
+    #[prost(bytes = "bytes", tag = "9")]
+    pub plan: ::prost::bytes::Bytes,
+    /// Criterion: as CleanupRequest.older_than.
+    #[prost(message, optional, tag = "10")]
+    pub older_than: ::core::option::Option<::prost_types::Timestamp>,
+    /// Criterion: as older_than, as an age by the daemon's clock, which takes precedence; not negative.
+    #[prost(message, optional, tag = "11")]
+    pub older_than_age: ::core::option::Option<::prost_types::Duration>,
+    /// Criterion: protects this many of the newest images that match the filters, whatever their age.
+    #[prost(uint32, optional, tag = "12")]
+    pub keep_count: ::core::option::Option<u32>,
+    /// Criterion: protects the newest images that match the filters and have at most this many bytes in total.
+    #[prost(uint64, optional, tag = "13")]
+    pub keep_bytes: ::core::option::Option<u64>,
 }
 /// The result of a Cleanup, or of a dry run.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -550,9 +601,13 @@ pub struct CleanupResponse {
     /// True when dry_run was requested and nothing was deleted.
     #[prost(bool, tag = "5")]
     pub dry_run: bool,
-    /// True when max_deletes was reached and more images would be deleted.
+    /// True when max_deletes was reached, now or when the plan was made, and more images would be deleted.
     #[prost(bool, tag = "6")]
     pub more: bool,
+    /// Of a dry run without a policy: what Selection.plan takes to delete these images and no others. Valid for an hour, while
+    /// the daemon runs, and until more than 20,000 images were updated; then PLAN_EXPIRED. Opaque. An older daemon sends none.
+    #[prost(bytes = "bytes", tag = "7")]
+    pub plan: ::prost::bytes::Bytes,
     /// Why images go, with the number and size of those that go for it; the same images as deleted_count.
     #[prost(message, repeated, tag = "8")]
     pub reasons: ::prost::alloc::vec::Vec<Reason>,
@@ -564,6 +619,9 @@ pub struct CleanupResponse {
     /// keep_count and keep_bytes. An older daemon sends none.
     #[prost(uint64, tag = "10")]
     pub kept_future: u64,
+    /// Number of images that match and would have gone, but were learnt or changed after the plan.
+    #[prost(uint64, tag = "11")]
+    pub kept_changed: u64,
 }
 /// Why images go by a Cleanup.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

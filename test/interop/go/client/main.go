@@ -195,6 +195,9 @@ func cleanup(ctx context.Context, client *imagestorage.Client, command runner.Co
 	if age := command.OlderThanAgeMs; age != nil {
 		options.OlderThanAge = time.Duration(*age) * time.Millisecond
 	}
+	if selection := command.Selection; selection != nil {
+		options.Selection = selected(selection)
+	}
 	done, err := client.Cleanup(ctx, options)
 	if err != nil {
 		return nil, err
@@ -205,9 +208,33 @@ func cleanup(ctx context.Context, client *imagestorage.Client, command runner.Co
 		"filenames":    done.Filenames,
 		"keptPinned":   done.KeptPinned,
 		"keptFuture":   done.KeptFuture,
+		"keptChanged":  done.KeptChanged,
 		"dryRun":       done.DryRun,
 		"more":         done.More,
+		"plan":         hex.EncodeToString(done.Plan),
 	}, nil
+}
+
+func selected(given *runner.Selection) *imagestorage.Selection {
+	selection := &imagestorage.Selection{
+		Since:     runner.Instant(given.StartMs),
+		Until:     runner.Instant(given.EndMs),
+		Model:     given.Model,
+		Category:  given.Category,
+		Query:     given.Query,
+		Tags:      given.Tags,
+		Pinned:    given.Pinned,
+		Only:      given.Only,
+		Except:    given.Except,
+		OlderThan: runner.Instant(given.OlderThanMs),
+		KeepCount: given.KeepCount,
+		KeepBytes: given.KeepBytes,
+		Plan:      given.PlanBytes(),
+	}
+	if age := given.OlderThanAgeMs; age != nil {
+		selection.OlderThanAge = time.Duration(*age) * time.Millisecond
+	}
+	return selection
 }
 
 func stats(ctx context.Context, client *imagestorage.Client) (runner.Answer, error) {

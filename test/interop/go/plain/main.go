@@ -276,6 +276,7 @@ func cleanup(ctx context.Context, stub pb.ImageStorageClient, command runner.Com
 		Category:     command.Category,
 		DryRun:       command.DryRun,
 		MaxDeletes:   command.MaxDeletes,
+		Selection:    selected(command.Selection),
 	})
 	return runner.Answer{
 		"deletedCount": done.GetDeletedCount(),
@@ -283,9 +284,32 @@ func cleanup(ctx context.Context, stub pb.ImageStorageClient, command runner.Com
 		"filenames":    done.GetFilenames(),
 		"keptPinned":   done.GetKeptPinned(),
 		"keptFuture":   done.GetKeptFuture(),
+		"keptChanged":  done.GetKeptChanged(),
 		"dryRun":       done.GetDryRun(),
 		"more":         done.GetMore(),
+		"plan":         hex.EncodeToString(done.GetPlan()),
 	}, err
+}
+
+func selected(given *runner.Selection) *pb.Selection {
+	if given == nil {
+		return nil
+	}
+	return &pb.Selection{
+		DateRange:    &pb.DateRange{Start: timestamp(given.StartMs), End: timestamp(given.EndMs)},
+		Model:        given.Model,
+		Category:     given.Category,
+		Query:        given.Query,
+		Tags:         given.Tags,
+		Pinned:       given.Pinned,
+		Only:         given.Only,
+		Except:       given.Except,
+		OlderThan:    timestamp(given.OlderThanMs),
+		OlderThanAge: duration(given.OlderThanAgeMs),
+		KeepCount:    given.KeepCount,
+		KeepBytes:    given.KeepBytes,
+		Plan:         given.PlanBytes(),
+	}
 }
 
 func stats(ctx context.Context, stub pb.ImageStorageClient) (runner.Answer, error) {

@@ -3,6 +3,7 @@ package runner
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"io"
 	"log"
@@ -49,6 +50,32 @@ type Command struct {
 	KeepBytes      *uint64
 	DryRun         bool
 	MaxDeletes     *uint32
+	Selection      *Selection
+}
+
+// A Selection is that of a cleanup.
+type Selection struct {
+	Model, Category, Query      string
+	Tags, Only, Except          []string
+	Pinned                      *bool
+	StartMs, EndMs              *int64
+	OlderThanMs, OlderThanAgeMs *int64
+	KeepCount                   *uint32
+	KeepBytes                   *uint64
+	// Plan is in hex.
+	Plan string
+}
+
+// PlanBytes are those of the plan; nil where none was given.
+func (s *Selection) PlanBytes() []byte {
+	if s.Plan == "" {
+		return nil
+	}
+	plan, err := hex.DecodeString(s.Plan)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return plan
 }
 
 // An Answer is what a command came to.

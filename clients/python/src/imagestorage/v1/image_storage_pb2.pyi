@@ -375,7 +375,7 @@ class PurgeResponse(_message.Message):
     def __init__(self, count: _Optional[int] = ..., bytes: _Optional[int] = ..., more: bool = ...) -> None: ...
 
 class CleanupRequest(_message.Message):
-    __slots__ = ("provider", "older_than", "keep_count", "keep_bytes", "model", "category", "dry_run", "max_deletes", "older_than_age", "permanent", "policy")
+    __slots__ = ("provider", "older_than", "keep_count", "keep_bytes", "model", "category", "dry_run", "max_deletes", "older_than_age", "selection", "permanent", "policy")
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
     OLDER_THAN_FIELD_NUMBER: _ClassVar[int]
     KEEP_COUNT_FIELD_NUMBER: _ClassVar[int]
@@ -385,6 +385,7 @@ class CleanupRequest(_message.Message):
     DRY_RUN_FIELD_NUMBER: _ClassVar[int]
     MAX_DELETES_FIELD_NUMBER: _ClassVar[int]
     OLDER_THAN_AGE_FIELD_NUMBER: _ClassVar[int]
+    SELECTION_FIELD_NUMBER: _ClassVar[int]
     PERMANENT_FIELD_NUMBER: _ClassVar[int]
     POLICY_FIELD_NUMBER: _ClassVar[int]
     provider: str
@@ -396,31 +397,65 @@ class CleanupRequest(_message.Message):
     dry_run: bool
     max_deletes: int
     older_than_age: _duration_pb2.Duration
+    selection: Selection
     permanent: bool
     policy: str
-    def __init__(self, provider: _Optional[str] = ..., older_than: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., keep_count: _Optional[int] = ..., keep_bytes: _Optional[int] = ..., model: _Optional[str] = ..., category: _Optional[str] = ..., dry_run: bool = ..., max_deletes: _Optional[int] = ..., older_than_age: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., permanent: bool = ..., policy: _Optional[str] = ...) -> None: ...
+    def __init__(self, provider: _Optional[str] = ..., older_than: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., keep_count: _Optional[int] = ..., keep_bytes: _Optional[int] = ..., model: _Optional[str] = ..., category: _Optional[str] = ..., dry_run: bool = ..., max_deletes: _Optional[int] = ..., older_than_age: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., selection: _Optional[_Union[Selection, _Mapping]] = ..., permanent: bool = ..., policy: _Optional[str] = ...) -> None: ...
+
+class Selection(_message.Message):
+    __slots__ = ("date_range", "model", "category", "query", "tags", "pinned", "only", "plan", "older_than", "older_than_age", "keep_count", "keep_bytes")
+    DATE_RANGE_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    CATEGORY_FIELD_NUMBER: _ClassVar[int]
+    QUERY_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
+    PINNED_FIELD_NUMBER: _ClassVar[int]
+    ONLY_FIELD_NUMBER: _ClassVar[int]
+    EXCEPT_FIELD_NUMBER: _ClassVar[int]
+    PLAN_FIELD_NUMBER: _ClassVar[int]
+    OLDER_THAN_FIELD_NUMBER: _ClassVar[int]
+    OLDER_THAN_AGE_FIELD_NUMBER: _ClassVar[int]
+    KEEP_COUNT_FIELD_NUMBER: _ClassVar[int]
+    KEEP_BYTES_FIELD_NUMBER: _ClassVar[int]
+    date_range: DateRange
+    model: str
+    category: str
+    query: str
+    tags: _containers.RepeatedScalarFieldContainer[str]
+    pinned: bool
+    only: _containers.RepeatedScalarFieldContainer[str]
+    plan: bytes
+    older_than: _timestamp_pb2.Timestamp
+    older_than_age: _duration_pb2.Duration
+    keep_count: int
+    keep_bytes: int
+    def __init__(self, date_range: _Optional[_Union[DateRange, _Mapping]] = ..., model: _Optional[str] = ..., category: _Optional[str] = ..., query: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., pinned: bool = ..., only: _Optional[_Iterable[str]] = ..., plan: _Optional[bytes] = ..., older_than: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., older_than_age: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., keep_count: _Optional[int] = ..., keep_bytes: _Optional[int] = ..., **kwargs) -> None: ...
 
 class CleanupResponse(_message.Message):
-    __slots__ = ("deleted_count", "freed_bytes", "filenames", "kept_pinned", "dry_run", "more", "reasons", "restorable_until", "kept_future")
+    __slots__ = ("deleted_count", "freed_bytes", "filenames", "kept_pinned", "dry_run", "more", "plan", "reasons", "restorable_until", "kept_future", "kept_changed")
     DELETED_COUNT_FIELD_NUMBER: _ClassVar[int]
     FREED_BYTES_FIELD_NUMBER: _ClassVar[int]
     FILENAMES_FIELD_NUMBER: _ClassVar[int]
     KEPT_PINNED_FIELD_NUMBER: _ClassVar[int]
     DRY_RUN_FIELD_NUMBER: _ClassVar[int]
     MORE_FIELD_NUMBER: _ClassVar[int]
+    PLAN_FIELD_NUMBER: _ClassVar[int]
     REASONS_FIELD_NUMBER: _ClassVar[int]
     RESTORABLE_UNTIL_FIELD_NUMBER: _ClassVar[int]
     KEPT_FUTURE_FIELD_NUMBER: _ClassVar[int]
+    KEPT_CHANGED_FIELD_NUMBER: _ClassVar[int]
     deleted_count: int
     freed_bytes: int
     filenames: _containers.RepeatedScalarFieldContainer[str]
     kept_pinned: int
     dry_run: bool
     more: bool
+    plan: bytes
     reasons: _containers.RepeatedCompositeFieldContainer[Reason]
     restorable_until: _timestamp_pb2.Timestamp
     kept_future: int
-    def __init__(self, deleted_count: _Optional[int] = ..., freed_bytes: _Optional[int] = ..., filenames: _Optional[_Iterable[str]] = ..., kept_pinned: _Optional[int] = ..., dry_run: bool = ..., more: bool = ..., reasons: _Optional[_Iterable[_Union[Reason, _Mapping]]] = ..., restorable_until: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., kept_future: _Optional[int] = ...) -> None: ...
+    kept_changed: int
+    def __init__(self, deleted_count: _Optional[int] = ..., freed_bytes: _Optional[int] = ..., filenames: _Optional[_Iterable[str]] = ..., kept_pinned: _Optional[int] = ..., dry_run: bool = ..., more: bool = ..., plan: _Optional[bytes] = ..., reasons: _Optional[_Iterable[_Union[Reason, _Mapping]]] = ..., restorable_until: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., kept_future: _Optional[int] = ..., kept_changed: _Optional[int] = ...) -> None: ...
 
 class Reason(_message.Message):
     __slots__ = ("text", "count", "bytes")

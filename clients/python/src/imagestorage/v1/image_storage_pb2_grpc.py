@@ -148,12 +148,13 @@ class ImageStorageServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Cleanup(self, request, context):
-        """Prunes images, oldest first. An image is deleted only if no given criterion (older_than, keep_count,
-        keep_bytes) protects it; pinned images are never deleted and not counted. Deletes are committed in groups;
-        cancelling the call keeps the groups already committed.
+        """Prunes images, oldest first, or deletes all that a selection names. An image is deleted only if no given criterion
+        (older_than, keep_count, keep_bytes) protects it; pinned images are never deleted and not counted. Deletes are
+        committed in groups; cancelling the call keeps the groups already committed.
 
         INVALID_ARGUMENT: CLEANUP_WITHOUT_CRITERION, FIELD_INVALID. NOT_FOUND: PROVIDER_NOT_FOUND, POLICY_NOT_FOUND.
-        FAILED_PRECONDITION: STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH, BYTES_REMAIN (as for Delete).
+        FAILED_PRECONDITION: PLAN_EXPIRED (nothing was deleted; plan again), STORE_READ_ONLY, STORE_REPLACED, BACKEND_AUTH,
+        BYTES_REMAIN (as for Delete).
         RESOURCE_EXHAUSTED: DISK_FULL. UNAVAILABLE: CATALOG_REBUILDING, BACKEND_UNAVAILABLE. INTERNAL: STORAGE_IO.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
