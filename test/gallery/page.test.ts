@@ -1,7 +1,9 @@
 /** What somebody sees and does in the gallery, in a real browser on a real daemon. */
 
+import { readFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
-import type { Browser } from 'playwright-core';
+import { fileURLToPath } from 'node:url';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 import { saveAt, storageAt } from '../support/grpc.ts';
 import { pngOf } from '../support/images.ts';
@@ -16,6 +18,18 @@ const FIRST_DAY = Date.UTC(2026, 0, 1) / 1000;
 const DAY_SECONDS = 24 * 60 * 60;
 
 const deleteAt = (address: string, filename: string) => storageAt(address).delete({ filenames: [filename] });
+
+const AXE = readFileSync(fileURLToPath(import.meta.resolve('axe-core/axe.min.js')), 'utf8');
+
+/** What axe finds, in words. */
+async function violations(page: Page): Promise<string[]> {
+  await page.evaluate(AXE);
+  return await page.evaluate(async () => {
+    const axe = Reflect.get(window, 'axe') as { run(): Promise<import('axe-core').AxeResults> };
+    const found = (await axe.run()).violations;
+    return found.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
+  });
+}
 
 requires('Chromium', hasBrowser)('the gallery', () => {
   let daemon: RunningDaemon;
@@ -200,6 +214,21 @@ requires('Chromium', hasBrowser)('the gallery', () => {
     await page.getByRole('button', { name: 'flux' }).click();
     await page.getByText(`30 of ${COUNT}`).waitFor();
     expect(await page.getByRole('combobox').inputValue()).toBe('fox');
+    expect(complaints).toEqual([]);
+  });
+
+  it.each([
+    ['wide and dark', { ...WIDE, colorScheme: 'dark' as const }],
+    ['on a phone, light', { ...PHONE, colorScheme: 'light' as const }],
+  ])('keeps the rules of accessibility, %s', async (_, options) => {
+    await using watched = await open('/?density=list', options);
+    const { page, complaints } = watched;
+    await page.locator('[data-index="0"]').waitFor();
+    expect(await violations(page)).toEqual([]);
+    await page.locator('[data-index="1"]').click();
+    await page.keyboard.press('i');
+    await page.getByText('Raw JSON').waitFor();
+    expect(await violations(page)).toEqual([]);
     expect(complaints).toEqual([]);
   });
 

@@ -2,8 +2,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Page, Row } from '../../web/src/api/images.ts';
+import { countToTheEnd } from '../../web/src/state/counting.ts';
 import { createLayout, DAY_MS, dayAt, dayNameOf, monthsOf } from '../../web/src/state/layout.ts';
 import { boundsOf, Rows, type RunAsked } from '../../web/src/state/rows.ts';
+import type { Bounds } from '../../web/src/state/url.ts';
 
 const FIRST_DAY = Date.UTC(2026, 0, 1);
 
@@ -129,6 +131,46 @@ describe('rows', () => {
     rows.want(15_000, 15_100);
     await new Promise(setImmediate);
     expect(signals.map(({ aborted }) => aborted)).toEqual([true, false]);
+  });
+});
+
+describe('days', () => {
+  /** Counts the newest of what is within the bounds, at most so many. */
+  const countUpTo =
+    (images: readonly Row[], most: number) =>
+    async ({ end = Infinity }: Bounds) => {
+      const within = images.filter(({ timestamp }) => timestamp < end);
+      const counted = within.slice(0, most);
+      const groups = layoutOf(counted).days.map(({ name, count }) => ({ name, count, bytes: count, isRest: false }));
+      const [newest = 0, oldest = 0] = [counted[0]?.timestamp, counted.at(-1)?.timestamp];
+      const isPartial = counted.length < within.length;
+      return { matching: counted.length, newest, oldest, all: 0, providers: [], groups, isPartial };
+    };
+
+  it('are counted to the end, however few are counted at once', async () => {
+    const counts = fc.array(fc.nat(30), { minLength: 1, maxLength: 12 });
+    await fc.assert(
+      fc.asyncProperty(counts, fc.integer({ min: 1, max: 50 }), async (counts, most) => {
+        const images = imagesOf(counts);
+        const count = countUpTo(images, most);
+        const whole = await countToTheEnd(await count({}), count);
+        expect(whole.groups.map(({ name, count }) => [name, count])).toEqual(
+          layoutOf(images).days.map(({ name, count }) => [name, count]),
+        );
+        expect([whole.matching, whole.isPartial]).toEqual([images.length, false]);
+      }),
+    );
+  });
+
+  it('that come to the end later have their rows', async () => {
+    const images = imagesOf(Array.from({ length: 20 }, () => 30));
+    const { rows, asked } = openRows(() => images, layoutOf(images.slice(0, 300)));
+    rows.want(200, 400);
+    await settled(asked);
+    rows.grow(layoutOf(images));
+    rows.want(200, 599);
+    await settled(asked);
+    for (let index = 200; index < 600; index += 1) expect(rows.at(index)?.id).toBe(images[index]!.id);
   });
 });
 

@@ -18,6 +18,7 @@ export interface Counts {
   matching: number | undefined;
   /** When the newest of these was made, in ms since 1970; 0: none. */
   newest: number;
+  oldest: number;
   /** Of all images, whatever the filters. */
   all: number;
   /** Names of the providers that were counted. */
@@ -36,6 +37,7 @@ export async function countImages(filters: Filters, grouping: Grouping, signal?:
   return {
     matching: total === undefined ? undefined : Number(total.count ?? 0),
     newest: Date.parse(total?.newest ?? '') || 0,
+    oldest: Date.parse(total?.oldest ?? '') || 0,
     all: providers.reduce((sum, { count }) => sum + Number(count ?? 0), 0),
     providers: providers.map(({ provider }) => provider ?? ''),
     groups: groups.map(groupOf),

@@ -8,6 +8,7 @@ import { Search } from './search.tsx';
 export function Bar() {
   return (
     <header class="bar">
+      <h1 class="visually-hidden">{texts.title}</h1>
       <Search />
       <Count />
       <DensityChoice name="density" />

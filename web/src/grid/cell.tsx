@@ -42,7 +42,7 @@ export function Line({ index }: { index: number }) {
     <>
       <div role="gridcell" class="line" aria-colindex={1}>
         <CellLink row={row} index={index}>
-          <Thumb key={row.id} row={row} widthPx={LIST_THUMB_PX} />
+          <Thumb key={row.id} row={row} widthPx={LIST_THUMB_PX} isNamed />
           <span class="line-prompt">{row.prompt || row.filename}</span>
           {row.pinned && <Badge />}
           <Check row={row} />

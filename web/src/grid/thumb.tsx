@@ -12,7 +12,14 @@ const TOLERANCE = 1.15;
 const MAX_HASHES = 2000;
 const hashes = new Map<string, string>();
 
-export function Thumb({ row, widthPx }: { row: Row; widthPx: number }) {
+interface ThumbProps {
+  row: Row;
+  widthPx: number;
+  /** Whether its text stands beside it. */
+  isNamed?: boolean;
+}
+
+export function Thumb({ row, widthPx, isNamed = false }: ThumbProps) {
   const image = useRef<HTMLImageElement>(null);
   const isAsked = useRef(false);
   // What is gone before anybody can see it is not asked for.
@@ -28,7 +35,7 @@ export function Thumb({ row, widthPx }: { row: Row; widthPx: number }) {
         <img
           ref={image}
           src={previewUrl(row, width)}
-          alt={texts.alt(row)}
+          alt={isNamed ? '' : texts.alt(row)}
           decoding="async"
           draggable={false}
           onLoad={({ currentTarget }) => currentTarget.classList.add('is-loaded')}

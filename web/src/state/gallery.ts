@@ -3,10 +3,11 @@ import { computed, effect, signal, untracked } from '@preact/signals';
 import type { CallError } from '../api/call.ts';
 import { listRows, type Row } from '../api/images.ts';
 import { type Counts, countImages } from '../api/stats.ts';
+import { countToTheEnd } from './counting.ts';
 import { focusedIndex } from './focus.ts';
 import { createLayout, type Layout } from './layout.ts';
 import { boundsOf, Rows } from './rows.ts';
-import { filtersOf, type Selector } from './url.ts';
+import { type Bounds, filtersOf, type Selector } from './url.ts';
 import { selector } from './view.ts';
 
 export interface Shown {
@@ -55,6 +56,7 @@ export async function reload(): Promise<void> {
     show(next);
     rowsVersion.value += 1;
     problem.value = undefined;
+    if (next.counts.isPartial) void countOn(next, abort.signal);
   } catch (error) {
     if (!abort.signal.aborted) problem.value = error as CallError;
   } finally {
@@ -77,7 +79,9 @@ async function load(asked: Selector, signal: AbortSignal): Promise<Shown> {
   const beginning = listRows({ filters, oldestFirst, limit: FIRST_ROWS, pageToken: '' }, signal);
   // Awaited below; until then nobody hears that it failed.
   beginning.catch(() => undefined);
-  const counts = await countImages(filters, { by: 'GROUP_BY_DAY', limit: MAX_DAYS }, signal);
+  const first = await countDays(asked, {}, signal);
+  // The oldest come last in the answer, but first on the screen.
+  const counts = oldestFirst ? await countToTheEnd(first, (within) => countDays(asked, within, signal)) : first;
   const page = await beginning;
   const layout = layoutOf(counts, asked, page.rows.length);
   const rows = new Rows({
@@ -96,6 +100,22 @@ async function load(asked: Selector, signal: AbortSignal): Promise<Shown> {
   });
   rows.begin(page);
   return { selector: asked, counts, rows };
+}
+
+function countDays(asked: Selector, within: Bounds, signal: AbortSignal): Promise<Counts> {
+  return countImages(filtersOf(asked, within), { by: 'GROUP_BY_DAY', limit: MAX_DAYS }, signal);
+}
+
+/** Where all that match could not be counted at once: the older ones come to the end. */
+async function countOn({ selector: asked, counts, rows }: Shown, signal: AbortSignal): Promise<void> {
+  try {
+    const whole = await countToTheEnd(counts, (within) => countDays(asked, within, signal));
+    if (signal.aborted) return;
+    rows.grow(layoutOf(whole, asked, 0));
+    shown.value = { selector: asked, counts: whole, rows };
+  } catch (error) {
+    if (!signal.aborted) problem.value = error as CallError;
+  }
 }
 
 /** An older daemon counts nothing: then there is as much as was read. */

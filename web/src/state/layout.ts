@@ -41,7 +41,7 @@ export function dayAt({ days }: Layout, index: number): Day {
 }
 
 /** The time that a day begins, in ms since 1970. */
-export function startOf({ name }: Day): number {
+export function startOf({ name }: Pick<Day, 'name'>): number {
   return Date.parse(name);
 }
 

@@ -68,8 +68,9 @@ async function look(): Promise<void> {
     if (shown.peek() !== before) return;
     if (problem.peek()?.isOffline) problem.value = undefined;
     const now = seenIn(counts);
-    // As many may have gone as came: then the newest tells of one.
-    arrived.value += Math.max(now.count - seen.count, now.newest > seen.newest ? 1 : 0);
+    // As many may have gone as came: then the newest tells of one. What is counted in part tells nothing by its number.
+    const more = counts.isPartial ? 0 : now.count - seen.count;
+    arrived.value += Math.max(more, now.newest > seen.newest ? 1 : 0);
     seen = now;
   } catch (error) {
     if (error instanceof CallError && (error.isOffline || error.isLocked)) problem.value = error;

@@ -6,6 +6,7 @@ import { ROOT } from '../api/root.ts';
 import { countImages } from '../api/stats.ts';
 import { focusedIndex, lastOpened } from './focus.ts';
 import { rowAt, rowsVersion, type Shown, shown, total } from './gallery.ts';
+import { DAY_MS, dayNameOf, startOf } from './layout.ts';
 import { filtersOf, formatView } from './url.ts';
 import { changeView, stepBack, view } from './view.ts';
 
@@ -110,10 +111,12 @@ async function goTo(row: Row, among: Shown, signal: AbortSignal): Promise<void> 
   lastOpened.value = row.id;
 }
 
-/** As many stand before an image as are newer, or older. Of the same time, it may be any. */
-async function placeAmong(row: Row, { selector }: Shown, signal: AbortSignal): Promise<number | undefined> {
-  const isOldestFirst = selector.order === 'oldest';
-  const edge = row.timestamp + (isOldestFirst ? 0 : 1);
-  const bounds = isOldestFirst ? { end: edge } : { start: edge };
-  return (await countImages(filtersOf(selector, bounds), {}, signal)).matching;
+/** As many of its day stand before an image as are newer, or older. Of the same time, it may be any. */
+async function placeAmong(row: Row, { selector, rows }: Shown, signal: AbortSignal): Promise<number | undefined> {
+  const day = rows.layout.days.find(({ name }) => name === dayNameOf(row.timestamp));
+  if (day === undefined) return undefined;
+  const start = startOf(day);
+  const bounds =
+    selector.order === 'oldest' ? { start, end: row.timestamp } : { start: row.timestamp + 1, end: start + DAY_MS };
+  return day.first + ((await countImages(filtersOf(selector, bounds), {}, signal)).matching ?? 0);
 }

@@ -44,7 +44,7 @@ interface Run {
 }
 
 export class Rows {
-  readonly layout: Layout;
+  #layout: Layout;
   readonly #options: RowsOptions;
   /** The least recently used first. */
   readonly #chunks = new Map<number, (Row | null | undefined)[]>();
@@ -59,7 +59,21 @@ export class Rows {
 
   constructor(options: RowsOptions) {
     this.#options = options;
-    this.layout = options.layout;
+    this.#layout = options.layout;
+  }
+
+  get layout(): Layout {
+    return this.#layout;
+  }
+
+  /** Takes a layout that has more at its end. */
+  grow(layout: Layout): void {
+    this.#layout = layout;
+    this.#days = undefined;
+    // They have passed over rows whose days were not known.
+    this.#runs = [];
+    this.#emptyFrom = Number.POSITIVE_INFINITY;
+    this.#pump();
   }
 
   /** Undefined: not read yet, or deleted since it was counted. */
