@@ -25,8 +25,8 @@ export const PHONE = {
   isMobile: true,
 } satisfies BrowserContextOptions;
 
-export function openBrowser(): Promise<Browser> {
-  return chromium.launch({ executablePath, args: FLAGS });
+export function openBrowser(flags: readonly string[] = []): Promise<Browser> {
+  return chromium.launch({ executablePath, args: [...FLAGS, ...flags] });
 }
 
 export interface WatchedPage extends AsyncDisposable {
