@@ -4,15 +4,25 @@ import type { Socket } from 'node:net';
 /** What only the preface of HTTP/2 begins with, see RFC 9113, section 3.4. */
 const PREFACE = Buffer.from('PRI ');
 
-/** The type of the first record of TLS, see RFC 8446, section 5.1. */
+/** The type of the first record of TLS, where its length stands, and the longest, see RFC 8446, section 5.1. */
 const HANDSHAKE = 0x16;
+const LENGTH_AT = 3;
+const RECORD_HEADER_BYTES = 5;
+const MAX_RECORD_BYTES = 16 * 1024;
 
 export type Protocol = 'h2' | 'http/1.1';
 
-/** Calls back once the client has sent enough; one that is silent for so long is cut. */
+export interface FirstBytesOptions {
+  /** A client that does not say enough for so long is cut. */
+  silentMs: number;
+  /** Whether TLS is served. */
+  takesTls: boolean;
+}
+
+/** Calls back once the client has sent enough. */
 export function whenProtocolIsKnown(
   socket: Socket,
-  silentMs: number,
+  { silentMs, takesTls }: FirstBytesOptions,
   serve: (protocol: Protocol | 'tls') => void,
 ): void {
   let first: Buffer = Buffer.alloc(0);
@@ -27,7 +37,9 @@ export function whenProtocolIsKnown(
     const piece: Buffer | null = socket.read();
     if (piece === null) return;
     first = first.length === 0 ? piece : Buffer.concat([first, piece]);
-    const protocol = isTls(first) ? 'tls' : protocolOf(first);
+    const isTls = first[0] === HANDSHAKE;
+    if (isTls && takesTls && !isWholeRecord(first)) return;
+    const protocol = isTls ? 'tls' : protocolOf(first);
     if (protocol === undefined) return;
     stop();
     socket.unshift(first);
@@ -37,8 +49,11 @@ export function whenProtocolIsKnown(
   socket.once('end', stop).once('close', stop);
 }
 
-function isTls(first: Uint8Array): boolean {
-  return first[0] === HANDSHAKE;
+/** What takes TLS off a connection is made only for who has sent a hello. One that is too long is none, which that finds out. */
+function isWholeRecord(first: Buffer): boolean {
+  if (first.length < RECORD_HEADER_BYTES) return false;
+  const length = Math.min(first.readUInt16BE(LENGTH_AT), MAX_RECORD_BYTES);
+  return first.length >= RECORD_HEADER_BYTES + length;
 }
 
 /** Returns undefined where the next byte will tell. */

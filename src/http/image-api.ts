@@ -2,6 +2,7 @@
 
 import { deleteResultJson, imageJson, listFrom, listResponseJson, saveResponseJson } from '../rpc/json.ts';
 import type { CallMemory } from '../rpc/memory.ts';
+import { leaveTextsBehind } from '../rpc/raw/garbage.ts';
 import { costOfBytes } from '../rpc/request-body.ts';
 import { getHeld, MAX_PAGE_COST, save } from '../rpc/routes.ts';
 import { type SaveStreamLimits, storeIncoming } from '../rpc/save-stream.ts';
@@ -111,11 +112,17 @@ async function firstItems(storage: Storage, options: Parameters<Storage['list']>
   let characters = 0;
   for await (const page of storage.list(options).pages()) {
     items.push(...page.items);
-    for (const { metadata } of page.items) characters += metadata.prompt.length + metadata.parametersJson.length;
+    const ofPage = page.items.reduce((sum, { metadata }) => sum + charactersOf(metadata), 0);
+    characters += ofPage;
+    leaveTextsBehind(ofPage);
     if (characters >= ENOUGH_CHARACTERS || page.nextPageToken === '') return { ...page, items };
     if (items.length >= options!.limit!) return { ...page, items };
   }
   return { items, nextPageToken: '' };
+}
+
+function charactersOf({ prompt, parametersJson }: Page['items'][number]['metadata']): number {
+  return prompt.length + parametersJson.length;
 }
 
 async function describe(exchange: Exchange, storage: Storage, memory: CallMemory): Promise<void> {

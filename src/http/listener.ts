@@ -5,6 +5,7 @@ import { type AddressInfo, connect, createServer, type ListenOptions, type Serve
 import { dirname } from 'node:path';
 import { type Address, formatAddress, isLocalAddress } from '../address.ts';
 import type { TlsIdentity } from '../auth/tls.ts';
+import { turnOf } from '../storage/async/fair-turn.ts';
 import { type Connection, Connections } from './connections.ts';
 import { type Protocol, whenProtocolIsKnown } from './first-bytes.ts';
 import { trustProxies } from './forwarded.ts';
@@ -87,13 +88,21 @@ function createAcceptor(
   const isLocal = isLocalAddress(address);
   return createServer({ noDelay: true }, (socket) => {
     const connection = connections.add(socket, isLocal);
-    whenProtocolIsKnown(socket, prefaceMs, (protocol) => {
-      if (protocol === 'tls' && tls !== undefined && socket.remotePort !== undefined) tls.take(connection);
+    const takesTls = tls !== undefined && socket.remotePort !== undefined;
+    whenProtocolIsKnown(socket, { silentMs: prefaceMs, takesTls }, (protocol) => {
+      if (protocol === 'tls' && takesTls) inTurn(connection, tls.take);
       else if (tls !== undefined && !isLocal) socket.destroy();
       // What is neither HTTP/2 nor TLS is answered that it is no request.
       else serve(connection, protocol === 'tls' ? 'http/1.1' : protocol);
     });
   });
+}
+
+/** A handshake takes a millisecond or two: those of one peer do not come before that of the next. */
+function inTurn(connection: Connection, take: TlsServer['take']): void {
+  const turn = turnOf(connection.caller);
+  if (turn === undefined) take(connection);
+  else turn.then(() => connection.socket.destroyed || take(connection));
 }
 
 /** Returns the address as text, with the actual port. */

@@ -6,6 +6,7 @@ import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { createClient } from '@connectrpc/connect';
@@ -181,6 +182,30 @@ requires('openssl', hasOpenssl)('TLS', () => {
     expect(await talk(exposed, 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')).toBe('');
     expect(await talk(local, plain)).toContain('HTTP/1.1 200');
     expect(await talk(socket, plain)).toContain('HTTP/1.1 200');
+  });
+
+  it('waits for a hello that comes in pieces', async () => {
+    const socket = socketTo(exposed);
+    let sent = 0;
+    const inPieces = new Duplex({
+      read() {},
+      write(bytes: Buffer, _encoding, done) {
+        const cuts = sent === 0 ? [3, 7, 100] : [];
+        sent += bytes.length;
+        const pieces = [0, ...cuts].map((cut, at) => bytes.subarray(cut, cuts[at]));
+        void (async () => {
+          for (const piece of pieces) {
+            socket.write(piece);
+            await sleep(20);
+          }
+        })().then(() => done());
+      },
+    });
+    socket.on('data', (bytes) => inPieces.push(bytes));
+    const connection = connectTls({ socket: inPieces, ca: roots, ALPNProtocols: ['h2'], servername: 'localhost' });
+    await once(connection, 'secureConnect');
+    expect(connection.alpnProtocol).toBe('h2');
+    socket.destroy();
   });
 
   it('survives handshakes that are none, and clients that leave within', async () => {

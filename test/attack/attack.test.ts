@@ -68,7 +68,7 @@ const rows: Row[] = [
   { attack: 'archives unread' },
   { attack: 'headers without end' },
   { attack: 'pipelined requests', always: true },
-  { attack: 'pipelined lists', images: 30, parametersBytes: 100_000, statsMs: 500, peakMb: 350 },
+  { attack: 'pipelined lists', images: 30, parametersBytes: 100_000, statsMs: 500 },
   { attack: 'forms of fields' },
   { attack: 'a field without end' },
   { attack: 'a form without a part' },
@@ -76,6 +76,13 @@ const rows: Row[] = [
   { attack: 'boundaries that are almost' },
   { attack: 'files that drip', own: true },
   { attack: 'chunks of a byte' },
+  { attack: 'half a hello', tls: true, statsMs: 500 },
+  { attack: 'handshakes without an end', tls: true, statsMs: 500 },
+  { attack: 'hello byte by byte', tls: true },
+  { attack: 'silent behind TLS', tls: true },
+  { attack: 'images unread behind TLS', tls: true, statsMs: 500, saveMs: 5_000 },
+  { attack: 'gets unread behind TLS', tls: true },
+  { attack: 'records of a byte', tls: true },
 ];
 
 function manyImages(basePath: string): void {

@@ -7,6 +7,7 @@ import {
 } from 'node:http2';
 import { connect as connectSocket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { connect as connectTls } from 'node:tls';
 import { framed } from '../support/grpc.ts';
 
 /** Whom to attack, and from where. */
@@ -14,6 +15,8 @@ export interface Target {
   host: string;
   port: number;
   localAddress: string;
+  /** Whether it is reached by TLS. */
+  isTls?: boolean;
   /** An image of the store, for those that read. */
   filename: string;
 }
@@ -91,14 +94,14 @@ export function answered(
 }
 
 export async function withSessions(
-  { host, port, localAddress }: Target,
+  target: Target,
   count: number,
   work: (sessions: ClientHttp2Session[]) => Promise<void>,
   { window = 1 << 20 }: Options = {},
 ): Promise<void> {
   const sessions = Array.from({ length: count }, () =>
-    connectHttp2(`http://${host}:${port}`, {
-      createConnection: () => connectSocket({ host, port, localAddress }),
+    connectHttp2(`http://${target.host}:${target.port}`, {
+      createConnection: () => connectTo(target),
       settings: { initialWindowSize: window },
     }),
   );
@@ -108,6 +111,11 @@ export async function withSessions(
   } finally {
     for (const session of sessions) session.destroy();
   }
+}
+
+function connectTo({ host, port, localAddress, isTls = false }: Target) {
+  const where = { host, port, localAddress };
+  return isTls ? connectTls({ ...where, rejectUnauthorized: false, ALPNProtocols: ['h2'] }) : connectSocket(where);
 }
 
 export function open(session: ClientHttp2Session, path: string, { headers }: Options = {}): ClientHttp2Stream {

@@ -28,10 +28,8 @@ export const http1Attacks: Record<string, Attack> = {
 
   'images unread': (target) =>
     withSockets(target, 500, async (sockets) => {
-      const [, stamp = '', model = ''] = /^(\d{8})_\d+_(.+)_\w+\.\w+$/.exec(target.filename) ?? [];
-      const day = stamp.replace(/(\d{4})(\d\d)(\d\d)/, '$1-$2-$3');
-      const path = `/outputs/images/generations/${day}/${model}/${target.filename}`;
-      for (const socket of sockets) socket.pause().write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+      const request = `GET ${imagePath(target)} HTTP/1.1\r\nHost: localhost\r\n\r\n`;
+      for (const socket of sockets) socket.pause().write(request);
       await sleep(ATTACK_MS);
     }),
 
@@ -83,6 +81,12 @@ export const http1Attacks: Record<string, Attack> = {
       }
     }),
 };
+
+export function imagePath({ filename }: Target): string {
+  const [, stamp = '', model = ''] = /^(\d{8})_\d+_(.+)_\w+\.\w+$/.exec(filename) ?? [];
+  const day = stamp.replace(/(\d{4})(\d\d)(\d\d)/, '$1-$2-$3');
+  return `/outputs/images/generations/${day}/${model}/${filename}`;
+}
 
 function pipelined(path: string): Attack {
   const many = `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`.repeat(2_000);

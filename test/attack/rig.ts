@@ -9,6 +9,7 @@ import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { connect, type ImageStorageClient } from '../../src/client.ts';
+import { createCa, createCertificate } from '../access/certificates.ts';
 import { type DaemonProcess, startDaemonProcess } from '../support/daemon-process.ts';
 import { pngOf } from '../support/images.ts';
 import type { Target } from './calls.ts';
@@ -32,6 +33,8 @@ export interface Stimulus {
   localAddress: string;
   /** MB of the daemon's heap; default Node's. */
   heapMb?: number;
+  /** The daemon has TLS, and the client beside the attack comes by it. */
+  tls?: boolean;
   /** Reads the memory again, 10 s later. */
   settles: boolean;
   /** Fills the store before the daemon is started. */
@@ -76,7 +79,7 @@ export async function referenceMemory(command: string): Promise<number> {
 /** Attacks a fresh daemon, which is stopped then, or once its memory has been read again. */
 export async function attackDaemon(command: string, stimulus: Stimulus): Promise<Figures> {
   const daemon = await startDaemon(command, stimulus);
-  const client = connect(daemon.address, { deadlineMs: 30_000 });
+  const client = daemon.connect(30_000);
   const filename = await warmUp(client, stimulus);
   const [host = '', port] = daemon.address.split(':');
   const attack = runAttacker(stimulus.attack, {
@@ -87,7 +90,7 @@ export async function attackDaemon(command: string, stimulus: Stimulus): Promise
   });
   const [{ took, failed }, save, answers] = await Promise.all([
     timeStats(client, attack),
-    sleep(SAVE_AFTER_MS).then(() => timeSave(daemon.address)),
+    sleep(SAVE_AFTER_MS).then(() => timeSave(daemon)),
     attack,
   ]);
   client.close();
@@ -120,11 +123,13 @@ async function settledMemory(daemon: AttackedDaemon): Promise<number> {
 
 interface AttackedDaemon extends DaemonProcess, AsyncDisposable {
   log: string[];
+  /** Returns the client that comes beside the attack. */
+  connect(deadlineMs: number): ImageStorageClient;
   /** Its exit code or signal, once it has ended by itself. */
   died(): number | string | undefined;
 }
 
-async function startDaemon(command: string, { heapMb, layOut }: Partial<Stimulus> = {}): Promise<AttackedDaemon> {
+async function startDaemon(command: string, { heapMb, layOut, tls }: Partial<Stimulus> = {}): Promise<AttackedDaemon> {
   const folder = await mkdtemp(join(tmpdir(), 'image-storage-attack-'));
   const basePath = join(folder, 'outputs');
   if (layOut) {
@@ -132,7 +137,9 @@ async function startDaemon(command: string, { heapMb, layOut }: Partial<Stimulus
     // The catalog is built now, not beside the attack.
     await (await startDaemonProcess(basePath, { command })).stop('SIGTERM');
   }
+  const files = tls ? certificateIn(folder) : undefined;
   const env = {
+    ...files?.env,
     NODE_OPTIONS: `${process.env.ATTACK_NODE_OPTIONS ?? ''} ${heapMb ? `--max-old-space-size=${heapMb}` : ''}`,
   };
   const daemon = await startDaemonProcess(basePath, { command, stderr: 'pipe', env });
@@ -143,7 +150,16 @@ async function startDaemon(command: string, { heapMb, layOut }: Partial<Stimulus
     if (died() === undefined) await daemon.stop('SIGTERM');
     await rm(folder, { recursive: true });
   };
-  return { ...daemon, log, died, [Symbol.asyncDispose]: stop };
+  const { address } = daemon;
+  const open = (deadlineMs: number) =>
+    files ? connect(`https://${address}`, { deadlineMs, caFile: files.ca }) : connect(address, { deadlineMs });
+  return { ...daemon, log, connect: open, died, [Symbol.asyncDispose]: stop };
+}
+
+function certificateIn(folder: string): { env: Record<string, string>; ca: string } {
+  const ca = createCa(folder, 'ca');
+  const { cert, key } = createCertificate(folder, 'server', ca);
+  return { env: { IMAGE_STORAGE_TLS_CERT: cert, IMAGE_STORAGE_TLS_KEY: key }, ca: ca.cert };
 }
 
 /** The daemon and the client have done before what they will do beside the attack. Returns the name of an image. */
@@ -200,9 +216,9 @@ async function timeStats(client: ImageStorageClient, until: Promise<unknown>): P
 }
 
 /** By a connection of its own, as another client makes it. */
-async function timeSave(address: string): Promise<number | string> {
-  const client = connect(address, { deadlineMs: 20_000 });
+async function timeSave(daemon: AttackedDaemon): Promise<number | string> {
   const started = performance.now();
+  const client = daemon.connect(20_000);
   try {
     await client.save(pngOf({ width: 64, height: 64, sizeBytes: 200_000 }), { prompt: 'beside an attack' });
     return performance.now() - started;
