@@ -150,6 +150,20 @@ requires('Chromium', hasBrowser)('culling', () => {
     expect(complaints).toEqual([]);
   });
 
+  it('downloads what is selected as one archive, and stays where it is', async () => {
+    await using watched = await open();
+    const { page, complaints } = watched;
+    for (const index of [3, 7]) await check(page, index);
+    // The page that opens for it goes again at once.
+    const answered = page.context().waitForEvent('response', (response) => response.url().endsWith('/zip'));
+    await page.getByRole('button', { name: 'Download' }).click();
+    const response = await answered;
+    expect(response.headers()['content-disposition']).toContain('attachment');
+    expect(new URLSearchParams(response.request().postData()!).getAll('filename')).toHaveLength(2);
+    await page.getByText('2 selected').waitFor();
+    expect(complaints).toEqual([]);
+  });
+
   it('deletes an open image and turns to the next, which the trash gives back', async () => {
     await using watched = await open();
     const { page, complaints } = watched;

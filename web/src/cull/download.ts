@@ -21,8 +21,9 @@ export async function download(): Promise<void> {
     command.value = exportCommand(selector.peek());
     return;
   }
-  // By a form, so that the browser saves the answer while it comes.
-  const form = Object.assign(document.createElement('form'), { method: 'post', action: urlOf('zip') });
+  // By a form, so that the browser saves the answer while it comes; a refusal is shown beside the page, not in its place.
+  const about = { method: 'post', action: urlOf('zip'), target: '_blank' };
+  const form = Object.assign(document.createElement('form'), about);
   for (const { provider, filename } of rows) form.append(field('provider', provider), field('filename', filename));
   document.body.append(form);
   form.submit();
