@@ -53,6 +53,8 @@ export interface Daemon {
 export interface DaemonOptions {
   /** Called when the store must stop; the process should exit with this code. */
   onFatal?: (exitCode: number) => void;
+  /** How its program is called, which the gallery tells its readers; default `image-storage`. */
+  command?: string;
   /** Called with the place of each store that the start made. */
   onNewStore?: (place: string) => void;
   /** Whether Save and Get are served on the raw streams; default true. Else, connect serves them, too. */
@@ -89,7 +91,7 @@ export async function startDaemon(config: Config, log: Logger, options: DaemonOp
     checkKeys(lock, config);
     const signals = { leaving: leaving.signal, shutdown: shutdown.signal };
     const given = { storage, lock, metrics, previews, ...signals };
-    listeners = await listen(config, log, createParts(config, log, given, options.raw));
+    listeners = await listen(config, log, createParts(config, log, given, options));
   } catch (error) {
     lock.close();
     await previews.close();
@@ -143,11 +145,17 @@ interface Parts {
   scrape: Scrape;
   metrics: Metrics;
   previews: Previews;
+  command: string;
 }
 
 type Given = Pick<ServiceOptions, 'storage' | 'leaving' | 'shutdown'> & Pick<Parts, 'lock' | 'metrics' | 'previews'>;
 
-function createParts(config: Config, log: Logger, { lock, metrics, previews, ...given }: Given, raw = true): Parts {
+function createParts(
+  config: Config,
+  log: Logger,
+  { lock, metrics, previews, ...given }: Given,
+  { raw = true, command = 'image-storage' }: DaemonOptions,
+): Parts {
   const { limits, defaultProvider, maxMetadataBytes } = { ...config, ...config.limits };
   const firstMessageMs = limits.firstMessageSeconds * 1000;
   const services = {
@@ -177,15 +185,16 @@ function createParts(config: Config, log: Logger, { lock, metrics, previews, ...
     scrape: metrics.createScrape(given.storage),
     metrics,
     previews,
+    command,
   };
 }
 
 function mainOptions(config: Config, log: Logger, parts: Parts): ListenerOptions {
-  const { services, lock, gate, rpcs, raw, scrape, metrics, previews } = parts;
+  const { services, lock, gate, rpcs, raw, scrape, metrics, previews, command } = parts;
   const { publicUrl, http } = config;
   const { access } = lock;
   const prefix = publicUrl === '' ? '' : new URL(publicUrl).pathname.replace(/\/$/, '');
-  const page = { access, prefix };
+  const page = { access, prefix, about: () => ({ command, previews: previews.state }) };
   const folder = galleryFolder();
   const gallery = folder === undefined ? [] : [galleryRoute(folder, prefix)];
   const routes = createPlainRoutes({

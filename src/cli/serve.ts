@@ -45,6 +45,7 @@ async function serve({ config: configFile, create, raw, ...flags }: ServeFlags):
     const daemon = await startDaemon(config, log, {
       onFatal: (exitCode) => process.exit(exitCode),
       raw,
+      command: commandLine(env),
       onNewStore: (place) => newStores.push(place),
     });
     openLineWriter(process.stdout).write(greeting(config, daemon, newStores, env));
@@ -106,7 +107,9 @@ function greeting(
 /** Returns how this program was called: from its checkout, through npx, or by its name. */
 function commandLine({ npm_package_name: name, npm_lifecycle_event: event }: Environment): string {
   if (event === 'npx') return 'npx image-storage';
-  return event !== undefined && name === 'image-storage' ? 'npm run cli --' : 'image-storage';
+  // Only a checkout has sources.
+  const isCheckout = import.meta.url.endsWith('.ts') || (event !== undefined && name === 'image-storage');
+  return isCheckout ? 'npm run cli --' : 'image-storage';
 }
 
 /** Undefined where no browser reaches it. */

@@ -14,6 +14,15 @@ export interface SessionOptions {
   access: Access;
   /** Below which the page is; empty: at the root. */
   prefix: string;
+  about(): About;
+}
+
+/** What the page tells its readers of the daemon. */
+export interface About {
+  /** How the program is called where it is installed, such as `npm run cli --`. */
+  command: string;
+  /** `unavailable`: nothing here decodes images. */
+  previews: 'made' | 'off' | 'unavailable';
 }
 
 /** Anybody may ask: who has no token is told so. */
@@ -40,8 +49,8 @@ export function prolongSessions(
   };
 }
 
-async function describe({ request, response, caller }: Exchange, { access }: SessionOptions): Promise<void> {
-  sendJson(response, 200, sessionJson(access, credentialsOf(request.headers, caller)));
+async function describe({ request, response, caller }: Exchange, options: SessionOptions): Promise<void> {
+  sendJson(response, 200, sessionJson(options, credentialsOf(request.headers, caller)));
 }
 
 async function begin(exchange: Exchange, options: SessionOptions): Promise<void> {
@@ -53,7 +62,7 @@ async function begin(exchange: Exchange, options: SessionOptions): Promise<void>
   const entry = access.tokenOf(authorization);
   if ('reason' in entry) throw refusalError(entry);
   const cookie = await access.sessions.begin(entry);
-  const json = sessionJson(access, { cookie: `${cookie.name}=${cookie.value}`, isLocal: false });
+  const json = sessionJson(options, { cookie: `${cookie.name}=${cookie.value}`, isLocal: false });
   sendJson(response, 200, json, { 'set-cookie': headerOf(cookie, caller.isSecure, options) });
 }
 
@@ -64,7 +73,7 @@ async function end({ response, caller }: Exchange, options: SessionOptions): Pro
 
 type Credentials = Partial<ReturnType<typeof credentialsOf>> & { isLocal: boolean };
 
-function sessionJson({ isLocked, judge }: Access, given: Credentials): string {
+function sessionJson({ access: { isLocked, judge }, about }: SessionOptions, given: Credentials): string {
   const credentials = { authorization: undefined, certificate: undefined, ...given };
   const verdicts = SCOPES.map((scope) => [scope, judge(credentials, scope)] as const);
   const admitted = verdicts.map(([, verdict]) => verdict).find(isAdmitted);
@@ -74,6 +83,7 @@ function sessionJson({ isLocked, judge }: Access, given: Credentials): string {
     scopes: verdicts.filter(([, verdict]) => isAdmitted(verdict)).map(([scope]) => scope),
     token: name,
     ...(way === 'session' && { expires: new Date(endsAt!).toISOString() }),
+    ...about(),
   });
 }
 

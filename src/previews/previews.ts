@@ -21,6 +21,8 @@ export interface Previews {
   find(source: PreviewSource, width: PreviewWidth): Promise<Uint8Array | undefined>;
   /** Returns undefined where none can be made, or nobody waits for it any more. Rejects as a read of the image. */
   make(source: PreviewSource, width: PreviewWidth, signal: AbortSignal): Promise<Uint8Array | undefined>;
+  /** `unavailable`: nothing here decodes images, which is known from the first attempt on. */
+  readonly state: 'made' | 'off' | 'unavailable';
   close(): Promise<void>;
 }
 
@@ -45,7 +47,7 @@ export function createPreviews(
 ): Previews {
   if (settings.enabled) return new StoredPreviews(storage, settings, dependencies);
   const none = async () => undefined;
-  return { storage, find: none, make: none, close: none };
+  return { storage, find: none, make: none, state: 'off', close: none };
 }
 
 class StoredPreviews implements Previews {
@@ -79,6 +81,10 @@ class StoredPreviews implements Previews {
 
   make(source: PreviewSource, width: PreviewWidth, signal: AbortSignal): Promise<Uint8Array | undefined> {
     return this.#previewer.make(sourceOf(source), width, signal);
+  }
+
+  get state(): 'made' | 'unavailable' {
+    return this.#previewer.isAble ? 'made' : 'unavailable';
   }
 
   async close(): Promise<void> {

@@ -22,6 +22,8 @@ const token = newToken();
 const line = tokenLine('worker', token, ['read', 'write', 'admin']);
 const key = newUrlKey();
 const png = pngOf({ width: 64, height: 64 });
+/** What the page tells its readers. */
+const about = { command: 'image-storage', previews: expect.stringMatching(/^(made|unavailable)$/) };
 const bearer = { authorization: `Bearer ${token}` };
 
 async function imageOn({ address }: RunningDaemon, given?: string) {
@@ -68,6 +70,7 @@ describe('a daemon with tokens', () => {
     expect(answer.headers.get('cache-control')).toBe('no-store');
     const text = await answer.text();
     expect(JSON.parse(text)).toEqual({
+      ...about,
       locked: true,
       scopes: ['read', 'write'],
       token: 'worker',
@@ -140,8 +143,9 @@ describe('a daemon with tokens', () => {
 
   it('says who asks, and what they may do', async () => {
     const who = async (headers: Record<string, string>) => (await fetch(`${origin}/session`, { headers })).json();
-    expect(await who({})).toEqual({ locked: true, scopes: [] });
-    expect(await who(bearer)).toEqual({ locked: true, scopes: ['read', 'write', 'admin'], token: 'worker' });
+    expect(await who({})).toEqual({ ...about, locked: true, scopes: [] });
+    const scopes = ['read', 'write', 'admin'];
+    expect(await who(bearer)).toEqual({ ...about, locked: true, scopes, token: 'worker' });
     expect(await who({ cookie: cookieOf(await begin()) })).toMatchObject({
       scopes: ['read', 'write'],
       token: 'worker',
@@ -259,7 +263,7 @@ describe('a daemon without a lock', () => {
   it('says so, and gives no cookie', async () => {
     for (const method of ['GET', 'POST']) {
       const answer = await fetch(`http://${daemon.address}/session`, { method, headers: bearer });
-      expect(await answer.json()).toEqual({ locked: false, scopes: ['read', 'write', 'delete', 'admin'] });
+      expect(await answer.json()).toEqual({ ...about, locked: false, scopes: ['read', 'write', 'delete', 'admin'] });
       expect(answer.headers.get('set-cookie')).toBeNull();
     }
   });

@@ -55,6 +55,11 @@ export const texts = {
   theme: 'Colours',
   themes: { system: 'As the system', dark: 'Dark', light: 'Light' },
   keysTitle: 'Keys',
+  lacksPreviews: {
+    before: 'Without the package sharp there are no previews.',
+    command: 'npm install sharp',
+    after: 'beside ImageStorage, and its restart, switch them on.',
+  },
   grid: 'Images',
   scrubber: 'Go to a month',
   close: 'Close',
@@ -185,8 +190,10 @@ export const texts = {
     more: (count: number) => `and ${numbers.format(count)} more`,
   },
   empty: {
-    title: 'No images yet. Save one, or bring in a folder:',
-    command: 'npx image-storage import ~/ComfyUI/output',
+    title: 'No images yet.',
+    drop: 'Drop some here, or bring in a folder by this line:',
+    readOnly: 'Whoever saves here brings in a folder by this line:',
+    command: 'import ~/ComfyUI/output',
   },
   noMatch: (all: number) => `None of ${numbers.format(all)} images matches.`,
   insteadOf: (field: string) =>
@@ -195,7 +202,8 @@ export const texts = {
   unlock: {
     title: 'This gallery is locked. Its token opens it:',
     open: 'Open',
-    hint: 'Made by: image-storage token new NAME --scope read',
+    hint: 'Made by:',
+    command: (program: string) => `${program} token new NAME --scope read`,
     unknown: 'The daemon does not know this token.',
     expired: 'This token has expired.',
     lock: 'Lock on this device',

@@ -9,6 +9,10 @@ export interface Session {
   scopes: readonly Scope[];
   /** Whether it is one that can be ended: begun here by a token. */
   isOurs: boolean;
+  /** How the daemon's program is called where it is installed, such as `npm run cli --`. */
+  command: string;
+  /** Whether small pictures cannot be made there: a package is missing. */
+  lacksPreviews: boolean;
 }
 
 interface SessionJson {
@@ -16,6 +20,9 @@ interface SessionJson {
   scopes: Scope[];
   /** Only of a session. */
   expires?: string;
+  /** An older daemon says neither. */
+  command?: string;
+  previews?: string;
 }
 
 /** Rejects as `ask`. */
@@ -35,6 +42,7 @@ export async function endSession(): Promise<void> {
   await ask('session', { method: 'DELETE' });
 }
 
-function sessionOf({ locked, scopes, expires }: SessionJson): Session {
-  return { isLocked: locked, scopes, isOurs: expires !== undefined };
+function sessionOf({ locked, scopes, expires, command = 'image-storage', previews }: SessionJson): Session {
+  const lacksPreviews = previews === 'unavailable';
+  return { isLocked: locked, scopes, isOurs: expires !== undefined, command, lacksPreviews };
 }

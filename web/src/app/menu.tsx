@@ -2,7 +2,7 @@
 import { signal } from '@preact/signals';
 import { EllipsisVertical } from 'lucide';
 import { type KeyName, labelOf, useKeys } from '../state/keys.ts';
-import { lock, may, session } from '../state/session.ts';
+import { describe, lock, may, session } from '../state/session.ts';
 import { changeSettings, isBlurred, settings, type Theme } from '../state/settings.ts';
 import { changeView, view } from '../state/view.ts';
 import { texts } from '../texts.ts';
@@ -67,7 +67,7 @@ export function Menu() {
   return (
     <>
       <IconButton icon={EllipsisVertical} label={texts.menu} popovertarget="menu" />
-      <div id="menu" popover="auto" class="menu" onToggle={(event) => (isShown.value = event.newState === 'open')}>
+      <div id="menu" popover="auto" class="menu" onToggle={onToggle}>
         {isShown.value && (
           <div class="menu-group menu-density">
             <DensityChoice name="menu-density" />
@@ -81,8 +81,24 @@ export function Menu() {
               ))}
             </div>
           ))}
+        {isShown.value && session.value?.lacksPreviews && <LacksPreviews />}
       </div>
     </>
+  );
+}
+
+function onToggle({ newState }: { newState: string }): void {
+  isShown.value = newState === 'open';
+  // Whether previews are made is known only since the first one was asked for.
+  if (isShown.value) void describe();
+}
+
+function LacksPreviews() {
+  const { before, command, after } = texts.lacksPreviews;
+  return (
+    <p class="menu-group menu-note">
+      {before} <code>{command}</code> {after}
+    </p>
   );
 }
 

@@ -4,9 +4,11 @@ import { useEffect } from 'preact/hooks';
 import type { CallError } from '../api/call.ts';
 import { type Hint, listHints } from '../api/images.ts';
 import { isLoading, problem, reload, shown, total } from '../state/gallery.ts';
+import { commandLine, may } from '../state/session.ts';
 import { filtersOf } from '../state/url.ts';
 import { changeView, clearFilters, selector } from '../state/view.ts';
 import { texts } from '../texts.ts';
+import { chooseFiles } from '../upload/upload.tsx';
 import { CopyButton } from './copy-button.tsx';
 import { Unlock } from './unlock.tsx';
 
@@ -55,14 +57,23 @@ function textOf(error: CallError): string {
   return error.isOffline ? problems.offline : problems.other(error.message);
 }
 
+/** What comes in is shown by itself, and counted in the bar. */
 function Empty() {
+  const { title, drop, readOnly, command } = texts.empty;
+  const line = commandLine(command);
   return (
     <div class="placeholder">
-      <p>{texts.empty.title}</p>
+      <h2>{title}</h2>
+      <p>{may('write') ? drop : readOnly}</p>
       <p class="command">
-        <code>{texts.empty.command}</code>
-        <CopyButton text={texts.empty.command} />
+        <code>{line}</code>
+        <CopyButton text={line} />
       </p>
+      {may('write') && (
+        <button type="button" onClick={chooseFiles}>
+          {texts.upload.title}
+        </button>
+      )}
     </div>
   );
 }

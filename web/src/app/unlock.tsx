@@ -1,7 +1,7 @@
 /** Asks for a token where the daemon wants one. */
 import { useSignal } from '@preact/signals';
 import { useRef } from 'preact/hooks';
-import { tokenProblem, unlock } from '../state/session.ts';
+import { session, tokenProblem, unlock } from '../state/session.ts';
 import { texts } from '../texts.ts';
 
 export function Unlock() {
@@ -38,7 +38,9 @@ export function Unlock() {
       <p id="token-problem" class="unlock-problem" role="alert">
         {problem && textOf(problem)}
       </p>
-      <p class="unlock-hint">{texts.unlock.hint}</p>
+      <p class="unlock-hint">
+        {texts.unlock.hint} <code>{texts.unlock.command(session.value?.command ?? 'image-storage')}</code>
+      </p>
     </form>
   );
 }

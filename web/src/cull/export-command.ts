@@ -1,4 +1,5 @@
 /** The command that writes into a folder what matches, however many there are. */
+import { commandLine } from '../state/session.ts';
 import type { Selector } from '../state/url.ts';
 
 export function exportCommand({ provider, query, model, category, tags, pinned, since, until }: Selector): string {
@@ -7,7 +8,7 @@ export function exportCommand({ provider, query, model, category, tags, pinned, 
     ...tags.map((tag) => ['tag', tag] as const),
   ].flatMap(([name, value]) => (value === '' ? [] : [`--${name}`, quoted(value)]));
   if (pinned !== undefined) flags.push(pinned ? '--pinned' : '--not-pinned');
-  return ['image-storage', 'export', ...flags, 'images'].join(' ');
+  return commandLine(['export', ...flags, 'images'].join(' '));
 }
 
 /** For a POSIX shell. */

@@ -112,7 +112,13 @@ function Actions({ row, zoom }: { row: Row; zoom: Zoom }) {
         <IconButton icon={Trash2} label={texts.cull.remove} disabled={gone.value.has(row.id)} onClick={removeOpen} />
       )}
       <IconButton icon={Columns2} label={image.compare} onClick={compareOpen} />
-      <IconButton icon={Scan} label={image.zoom} aria-pressed={!zoom.isFitted} onClick={() => zoom.toggle()} />
+      <IconButton
+        data-only="wide"
+        icon={Scan}
+        label={image.zoom}
+        aria-pressed={!zoom.isFitted}
+        onClick={() => zoom.toggle()}
+      />
       <a
         class="icon-button"
         href={originalUrl(row, { download: '1' })}

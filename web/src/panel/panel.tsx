@@ -30,7 +30,7 @@ export function Panel({ row }: { row: Row | undefined }) {
         <IconButton icon={X} label={texts.close} onClick={() => changeSettings({ isPanelOpen: false })} />
       </header>
       {row === undefined ? (
-        <p class="secondary">{texts.panel.nothing}</p>
+        <p class="secondary panel-nothing">{texts.panel.nothing}</p>
       ) : (
         <Known key={row.id} row={row} image={detailsOf(row)} />
       )}

@@ -9,11 +9,21 @@ export const session = signal<Session | undefined>(undefined);
 /** Why the token that was given last does not open the gallery. */
 export const tokenProblem = signal<CallError | undefined>(undefined);
 
+/** Of the program: it needs no word of them. */
+const DEFAULT_ADDRESSES = ['127.0.0.1:50051', 'localhost:50051'];
 const IN_ADDRESS = /^#t=(.+)$/;
 
 /** What is not known yet is allowed: the daemon decides. */
 export function may(scope: Scope): boolean {
   return session.value?.scopes.includes(scope) ?? true;
+}
+
+/** A command line of the daemon's program that reaches this daemon. */
+export function commandLine(command: string): string {
+  const program = session.value?.command ?? 'image-storage';
+  const { protocol, hostname, port } = location;
+  const address = protocol === 'https:' ? `https://${hostname}:${port || 443}` : `${hostname}:${port || 80}`;
+  return `${program} ${command}${DEFAULT_ADDRESSES.includes(address) ? '' : ` --address ${address}`}`;
 }
 
 /** Exchanges the token that a link carries, if it does, before anything is asked for. Then finds out what may be done. */
@@ -48,7 +58,8 @@ async function exchange(token: string): Promise<void> {
   }
 }
 
-async function describe(): Promise<void> {
+/** Finds out what may be done, and what the daemon is. */
+export async function describe(): Promise<void> {
   try {
     session.value = await describeSession();
   } catch (error) {

@@ -66,9 +66,11 @@ function Card({ state }: { state: Progress }) {
           </button>
         ) : (
           <>
-            <button type="button" onClick={retryFailed}>
-              {texts.retry}
-            </button>
+            {failed.some(({ problem }) => mayPass(problem)) && (
+              <button type="button" onClick={retryFailed}>
+                {texts.retry}
+              </button>
+            )}
             <IconButton icon={X} label={texts.close} onClick={clearUploads} />
           </>
         )}
@@ -87,6 +89,11 @@ function Card({ state }: { state: Progress }) {
       )}
     </section>
   );
+}
+
+/** Whether it lies in the daemon or on the way to it, and not in the file. */
+function mayPass({ isOffline, isLocked, status }: CallError): boolean {
+  return isOffline || isLocked || status === 429 || status >= 500;
 }
 
 function reasonOf({ isOffline, message }: CallError): string {
