@@ -15,7 +15,7 @@ export interface HeaderOptions {
 }
 
 /** What the headers are made of. */
-export type Headed = Pick<StorageItem, 'filename' | 'contentType' | 'createTime' | 'sha256'>;
+export type Headed = Pick<StorageItem, 'filename' | 'contentType' | 'createTime' | 'sha256' | 'deleteTime'>;
 
 export function etagOf({ sha256 }: Headed): string {
   return `"${sha256}"`;
@@ -36,7 +36,8 @@ export function imageHeaders(item: Headed, options: HeaderOptions): OutgoingHttp
     'accept-ranges': 'bytes',
     etag: etagOf(item),
     'last-modified': lastModifiedOf(item),
-    'cache-control': cacheControl(options),
+    // Of an image in the trash nothing stays behind.
+    'cache-control': item.deleteTime === undefined ? cacheControl(options) : 'no-store',
     'content-security-policy': POLICY,
     'cross-origin-resource-policy': grant.publicSeconds === undefined ? 'same-origin' : 'cross-origin',
     'referrer-policy': 'no-referrer',

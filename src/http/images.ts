@@ -47,7 +47,9 @@ async function answerImage(exchange: Exchange, options: ImageOptions): Promise<v
   const query = new URLSearchParams(target.query);
   const isDownload = query.get('download') === '1';
   const width = widthAsked(query);
-  const got = await find(exchange, options, query.get('provider') ?? undefined);
+  const trashed = query.get('trash') === '1';
+  if (trashed) exchange.require('delete');
+  const got = await find(exchange, options, query.get('provider') ?? undefined, trashed);
   const { item } = got;
   const given = { grant, isDownload, maxAgeSeconds: options.maxAgeSeconds };
   if (width !== undefined) {
@@ -84,8 +86,12 @@ interface Found extends StoredImage {
 }
 
 /** Asks the provider that is named, or the default one and then the others. */
-async function find(exchange: Exchange, options: ImageOptions, named: string | undefined): Promise<Found> {
-  const { params, caller, signal } = exchange;
+async function find(
+  { params, caller, signal }: Exchange,
+  options: ImageOptions,
+  named: string | undefined,
+  trashed: boolean,
+): Promise<Found> {
   const [key, filename] = params as [string, string];
   const { storage, memory, defaultProvider } = options;
   const others = Object.keys(storage.health()).filter((name) => name !== defaultProvider);
@@ -93,7 +99,7 @@ async function find(exchange: Exchange, options: ImageOptions, named: string | u
   for (const provider of named === undefined ? [defaultProvider, ...others] : [named]) {
     const get = async (part: GetOptions = {}) => {
       const turn = await memory.atWork.hold(caller, 1, { signal });
-      return await storage.get(filename, { provider, reuseMemory: true, ...part }).finally(turn.release);
+      return await storage.get(filename, { provider, trashed, reuseMemory: true, ...part }).finally(turn.release);
     };
     try {
       const got = await getHeld(get, { budget: memory.kept, caller, signal });

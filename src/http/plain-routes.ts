@@ -3,7 +3,7 @@ import { type CallNotes, cancelled, startCall } from '../rpc/call.ts';
 import { statusOf } from '../rpc/status.ts';
 import type { Caller } from '../storage/domain/caller.ts';
 import type { Logger } from '../storage/domain/logger.ts';
-import type { Authorize, Grant, Need } from './authorize.ts';
+import type { Authorize, Grant, Need, Scope } from './authorize.ts';
 import { cut, problemOf, sendProblem } from './errors.ts';
 import type { Handler, HttpRequest, HttpResponse, Route, Target } from './router.ts';
 
@@ -19,6 +19,8 @@ export interface Exchange {
   params: readonly string[];
   caller: Caller;
   grant: Grant;
+  /** Throws as an `Authorize` unless the caller may do more than the route needs. */
+  require(scope: Scope): void;
   /** What the log and the metrics are told. */
   notes: CallNotes;
   /** Fires when the client has left. */
@@ -98,7 +100,8 @@ function serve(route: PlainRoute, target: Target, arrival: Arrival): void {
     const grant = authorize(request, route.scope, caller, target);
     const params = route.path.exec(target.path)!.slice(1);
     origin.caller = grant.caller;
-    await route.answer({ request, response, target, params, caller: grant.caller, grant, notes, signal });
+    const require = (scope: Scope) => void authorize(request, scope, caller, target);
+    await route.answer({ request, response, target, params, caller: grant.caller, grant, require, notes, signal });
   };
   answer().then(call.succeeded, (error) => fail(response, () => problemOf(call.failed(error))));
 }

@@ -117,5 +117,6 @@ function previewHeaders(image: PreviewedImage['image'], width: PreviewWidth, opt
 function standIn(headers: OutgoingHttpHeaders, { grant }: HeaderOptions): OutgoingHttpHeaders {
   const { etag: _, 'last-modified': __, ...others } = headers;
   const who = grant.publicSeconds === undefined ? 'private' : 'public';
+  if (headers['cache-control'] === 'no-store') return others;
   return { ...others, 'cache-control': `${who}, max-age=${STANDING_IN_SECONDS}, no-transform` };
 }

@@ -1,5 +1,6 @@
 /** The previews of a storage: made of its images, kept in its folders, their ThumbHashes in its catalogs. */
 import { toStorageError } from '../storage/domain/errors.ts';
+import type { StoredImage } from '../storage/domain/image.ts';
 import type { Logger } from '../storage/domain/logger.ts';
 import type { PreviewMeter } from '../storage/domain/meter.ts';
 import { PREVIEW_WIDTHS, type PreviewSource, type PreviewWidth } from '../storage/domain/preview.ts';
@@ -66,7 +67,7 @@ class StoredPreviews implements Previews {
       meter,
       decoder: decoder ?? new Decoder({ log, onStart: () => meter.decoderStarted() }),
       cacheOf: (provider) => this.#cacheOf(provider),
-      read: async ({ filename, provider }) => (await storage.get(filename, { provider })).body,
+      read: async (source) => (await this.#get(source)).body,
       exists: (source) => this.#exists(source),
       onHash: (source, hash) => this.#noteHash(source, hash),
     });
@@ -122,13 +123,17 @@ class StoredPreviews implements Previews {
   }
 
   /** Where the store does not answer, it is taken for there. */
-  async #exists({ filename, provider }: PreviewSource): Promise<boolean> {
+  async #exists(source: PreviewSource): Promise<boolean> {
     try {
-      await this.#storage.get(filename, { provider });
+      await this.#get(source);
       return true;
     } catch (error) {
       return toStorageError(error).reason !== 'IMAGE_NOT_FOUND';
     }
+  }
+
+  #get({ filename, provider, deleteTime }: PreviewSource): Promise<StoredImage> {
+    return this.#storage.get(filename, { provider, trashed: deleteTime !== undefined });
   }
 
   #providerOf(name: string): Previewed | undefined {
@@ -157,11 +162,12 @@ class StoredPreviews implements Previews {
 
 /** The item without its texts. */
 function sourceOf(item: PreviewSource): PreviewSource {
-  const { filename, provider, path, sha256, size, contentType, width, height, thumbHash } = item;
+  const { filename, provider, path, sha256, size, contentType, width, height, thumbHash, deleteTime } = item;
   return {
     filename,
     provider,
-    ...(path !== undefined && { path }),
+    // Its file has moved.
+    ...(deleteTime === undefined ? path !== undefined && { path } : { deleteTime }),
     sha256,
     size,
     contentType,

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import sharp, { type Sharp } from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Image } from '../../gen/imagestorage/v1/image_storage_pb.ts';
+import { SCOPES } from '../../src/auth/scope.ts';
+import { newToken, tokenLine } from '../../src/auth/tokens.ts';
 import { saveAt, storageAt } from '../support/grpc.ts';
 import { avifOf, pngChunk, pngOf, uint32 } from '../support/images.ts';
 import { type RunningDaemon, runDaemon } from '../support/running-daemon.ts';
@@ -103,8 +105,39 @@ describe('a preview', () => {
     const gone = await saveAt(daemon.address, await surface(60, 40).png().toBuffer());
     await bodyOf(await previewOf(gone, '?width=320'));
     await storageAt(daemon.address).delete({ filenames: [gone.filename] });
-    const response = await previewOf(gone, '?width=320');
-    expect(response.status).not.toBe(304);
+    expect((await previewOf(gone, '?width=320')).status).toBe(404);
+  });
+});
+
+describe('an image in the trash', () => {
+  it('is shown, and its preview, to whoever may bring it back, and kept by no cache', async () => {
+    const tokens = { reader: newToken(), keeper: newToken() };
+    const lines = [tokenLine('reader', tokens.reader, ['read']), tokenLine('keeper', tokens.keeper, [...SCOPES])];
+    await using locked = await runDaemon({ IMAGE_STORAGE_AUTH_TOKENS: lines.join('\n') });
+    const asked = async (path: string, token: string, init?: RequestInit) =>
+      fetch(`http://${locked.address}${path}`, { ...init, headers: { authorization: `Bearer ${token}` } });
+    const [shown, unseen] = [await surface(600, 400).png().toBuffer(), await surface(500, 400).png().toBuffer()];
+    const urls: string[] = [];
+    for (const bytes of [shown, unseen]) {
+      const form = new FormData();
+      form.set('file', new Blob([bytes]));
+      const saved = await asked('/images', tokens.keeper, { method: 'POST', body: form });
+      urls.push(saved.headers.get('location')!);
+      if (bytes === shown) await bodyOf(await asked(`${urls[0]}?width=640`, tokens.reader));
+      const filename = urls.at(-1)!.split('/').at(-1)!;
+      expect((await asked(`/images/${filename}`, tokens.keeper, { method: 'DELETE' })).status).toBe(200);
+    }
+    for (const [at, url] of urls.entries()) {
+      expect((await asked(url, tokens.keeper)).status).toBe(404);
+      for (const query of ['?trash=1', '?trash=1&width=640']) {
+        const refused = await asked(url + query, tokens.reader);
+        expect([refused.status, await refused.json()]).toMatchObject([403, { reason: 'SCOPE_MISSING' }]);
+        const response = await asked(url + query, tokens.keeper);
+        expect(response.headers.get('cache-control')).toBe('no-store');
+        const { width, height } = await sharp(await bodyOf(response)).metadata();
+        expect([width, height]).toEqual([at === 0 ? 600 : 500, 400]);
+      }
+    }
   });
 });
 

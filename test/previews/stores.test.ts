@@ -7,6 +7,7 @@ import { PREVIEW_WIDTHS, previewFile } from '../../src/storage/domain/preview.ts
 import type { MemoryBucket } from '../../src/storage/providers/memory-storage.ts';
 import { openStorage, type Surroundings } from '../../src/storage/storage.ts';
 import type { Storage } from '../../src/storage/types.ts';
+import { collect } from '../support/bytes.ts';
 import { fill, loseCatalog } from '../support/files.ts';
 import { pngOf } from '../support/images.ts';
 import { canMountTmpfs, openTmpfs } from '../support/mounts.ts';
@@ -63,8 +64,12 @@ describe.each(kinds)('previews of %s', (_, settingsOf) => {
     const storage = await open(await settingsOf(7));
     const saved = await storage.save(pngOf({ width: 8, height: 8 }), META);
     const files = await keepPreviews(storage, saved);
+    await expect(storage.get(saved.filename, { trashed: true })).rejects.toMatchObject({ reason: 'IMAGE_NOT_FOUND' });
     await storage.delete(saved.filename);
     expect(await thereAre(files)).toBe(3);
+    const { item, body } = await storage.get(saved.filename, { trashed: true });
+    expect(item.deleteTime).toBeInstanceOf(Date);
+    expect((await collect(body)).equals(pngOf({ width: 8, height: 8 }))).toBe(true);
     await storage.restore(saved.filename);
     await storage.delete(saved.filename);
     await storage.purge({ filenames: [saved.filename] });

@@ -13,7 +13,7 @@ const VERSION = 'v1';
 /** What a preview is made of, and its bytes asked for by. */
 export type PreviewSource = Pick<
   StorageItem,
-  'filename' | 'provider' | 'path' | 'sha256' | 'size' | 'contentType' | 'width' | 'height' | 'thumbHash'
+  'filename' | 'provider' | 'path' | 'sha256' | 'size' | 'contentType' | 'width' | 'height' | 'thumbHash' | 'deleteTime'
 >;
 
 /** The ThumbHash of an image; undefined: it has none, since it cannot be decoded. */

@@ -88,6 +88,8 @@ export interface ImageChanges {
 export interface GetOptions {
   /** Whether a chunk is needed only until the next is asked for; its memory may then be used again. Default: false. */
   reuseMemory?: boolean;
+  /** True: an image in the trash in place of a live one, with the times of the trash. Default: false. */
+  trashed?: boolean;
   /** The first byte to return; default 0. */
   offset?: number;
   /** The most bytes to return; 0 or unset: to the end. */

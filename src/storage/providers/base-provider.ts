@@ -11,7 +11,7 @@ import { folded, invalidField, StorageError, throwIfCancelled, toStorageError } 
 import type { ImageMetadata, StorageItem, StorageResult, StoredImage } from '../domain/image.ts';
 import type { StoredState, VerifyEvent, VerifyOptions } from '../domain/maintenance.ts';
 import type { PreviewFolder, ThumbHashNote } from '../domain/preview.ts';
-import type { ImageRecord } from '../domain/record.ts';
+import type { ImageRecord, StoredRecord, TrashedRecord } from '../domain/record.ts';
 import type {
   ByteSource,
   CleanupOptions,
@@ -35,7 +35,7 @@ import {
   checkMetadata,
   checkTtl,
 } from '../domain/validation.ts';
-import { itemOf } from '../lists/item.ts';
+import { itemOf, trashedItemOf } from '../lists/item.ts';
 import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
 import { searchFindings, verifyEvents } from '../maintenance/verify.ts';
 import { createGuard, type DiskGuard } from '../retention/disk-guard.ts';
@@ -53,7 +53,9 @@ export interface ByteRange {
   offset: number;
   length: number;
   /** As in GetOptions. */
-  reuseMemory?: boolean;
+  reuseMemory?: boolean | undefined;
+  /** The image is in the trash. */
+  trashed?: boolean | undefined;
 }
 
 /** How an image is removed. */
@@ -133,7 +135,7 @@ export abstract class BaseProvider extends ListedProvider implements StorageProv
   /** Changes the labels of an image; its record is then the one that `find` returns. */
   protected abstract change(filename: string, changes: CheckedChanges): Promise<ChangeOutcome>;
   /** Returns the image of that name in the trash, or undefined. */
-  protected abstract findTrashed(filename: string): Promise<ImageRecord | undefined>;
+  protected abstract findTrashed(filename: string): Promise<TrashedRecord | undefined>;
   /** Returns whether the filename belongs to an image that was deleted. */
   protected abstract isDeleted(filename: string): Promise<boolean>;
   /** Returns undefined when the filename is taken. */
@@ -245,18 +247,21 @@ export abstract class BaseProvider extends ListedProvider implements StorageProv
   async get(filename: string, options: GetOptions = {}): Promise<StoredImage> {
     const offset = checkCount('offset', options.offset ?? 0);
     const limit = checkCount('limit', options.limit ?? 0);
-    const record = await folded(this.catalog.find(filename));
+    const { trashed, reuseMemory } = options;
+    const found = trashed ? this.findTrashed(filename) : this.catalog.find(filename);
+    const record = await folded<StoredRecord | TrashedRecord | undefined>(found);
     if (record === undefined) throw notFound();
     if (offset > record.size) {
       throw new StorageError('OFFSET_OUT_OF_RANGE', `the image has ${record.size} bytes`, { field: 'offset' });
     }
     const rest = record.size - offset;
     const length = limit === 0 ? rest : Math.min(limit, rest);
-    const range = { offset, length, reuseMemory: options.reuseMemory };
+    const range = { offset, length, reuseMemory, trashed };
     const onSent = this.context.meter?.sent;
     const body = bodyOf(record, this.readBytes(record, range), length, onSent);
     const located = this.locate(record);
-    const item = itemOf(this, record, located instanceof Promise ? await located : located);
+    const location = located instanceof Promise ? await located : located;
+    const item = isTrashed(record) ? trashedItemOf(this, record, location) : itemOf(this, record, location);
     if (this.readAtOnce === undefined || length === 0 || length > CHUNK_BYTES) return { item, body };
     const atOnce = async () => singleChunk(record, await this.readAtOnce!(record, range), onSent);
     return { item, body, atOnce };
@@ -386,6 +391,10 @@ export abstract class BaseProvider extends ListedProvider implements StorageProv
       return isNew;
     });
   }
+}
+
+function isTrashed(record: StoredRecord | TrashedRecord): record is TrashedRecord {
+  return 'purgeTime' in record;
 }
 
 export function notFound(): StorageError {

@@ -12,7 +12,7 @@ import { DEFAULT_LOCAL_TRASH_DAYS, type LocalConfig } from '../domain/config.ts'
 import { folded, StorageError } from '../domain/errors.ts';
 import type { ImageMetadata, StorageResult } from '../domain/image.ts';
 import type { PreviewFolder, PreviewSource } from '../domain/preview.ts';
-import type { ImageRecord } from '../domain/record.ts';
+import type { ImageRecord, TrashedRecord } from '../domain/record.ts';
 import type { ByteSource, ProviderHealth, SaveOptions } from '../domain/requests.ts';
 import { openCopy } from '../local/copy-in.ts';
 import { deleteImage } from '../local/delete.ts';
@@ -125,7 +125,7 @@ class LocalProvider extends BaseProvider {
   }
 
   protected async *readBytes(record: ImageRecord, range: ByteRange): AsyncGenerator<Uint8Array> {
-    const descriptor = await this.#openImage(record);
+    const descriptor = await this.#openImage(record, range.trashed);
     try {
       yield* readAhead(descriptor, { ...range, chunkBytes: CHUNK_BYTES });
     } finally {
@@ -133,8 +133,9 @@ class LocalProvider extends BaseProvider {
     }
   }
 
-  protected override async readAtOnce(record: ImageRecord, { offset, length }: ByteRange): Promise<Uint8Array> {
-    const descriptor = await this.#openImage(record);
+  protected override async readAtOnce(record: ImageRecord, range: ByteRange): Promise<Uint8Array> {
+    const { offset, length, trashed } = range;
+    const descriptor = await this.#openImage(record, trashed);
     try {
       return await readFully(descriptor, Buffer.allocUnsafeSlow(length), offset);
     } finally {
@@ -143,9 +144,12 @@ class LocalProvider extends BaseProvider {
   }
 
   /** The caller closes it, synchronously: the kernel answers from memory, and a thread pool job would take longer. */
-  async #openImage(record: ImageRecord): Promise<number> {
-    const opened = await this.#openIfPresent(this.#store.layout.image(record.filename));
-    if (opened === undefined) throw await this.#missing(record);
+  async #openImage(record: ImageRecord, trashed = false): Promise<number> {
+    const { layout } = this.#store;
+    const inTrash = trashed ? await this.#openIfPresent(layout.trashedImage(record.filename)) : undefined;
+    // A row is marked before its files move.
+    const opened = inTrash ?? (await this.#openIfPresent(layout.image(record.filename)));
+    if (opened === undefined) throw await this.#missing(record, trashed);
     if (opened.size === record.size) return opened.descriptor;
     closeSync(opened.descriptor);
     throw new StorageError('BYTES_CORRUPT', 'the stored file has another size than what was saved');
@@ -174,9 +178,9 @@ class LocalProvider extends BaseProvider {
   }
 
   /** Returns IMAGE_NOT_FOUND when the image was deleted since, BYTES_MISSING or STORE_REPLACED otherwise. */
-  async #missing(record: ImageRecord): Promise<StorageError> {
+  async #missing({ filename }: ImageRecord, trashed: boolean): Promise<StorageError> {
     const { catalog, condition } = this.#store;
-    if ((await catalog.find(record.filename)) === undefined) return notFound();
+    if ((await (trashed ? catalog.findTrashed(filename) : catalog.find(filename))) === undefined) return notFound();
     await condition.checkImages();
     return new StorageError('BYTES_MISSING', 'the image was saved, and its file is gone');
   }
@@ -207,7 +211,7 @@ class LocalProvider extends BaseProvider {
     return this.#noting(updateImage(this.#store, filename, changes));
   }
 
-  protected async findTrashed(filename: string): Promise<ImageRecord | undefined> {
+  protected async findTrashed(filename: string): Promise<TrashedRecord | undefined> {
     return this.#store.catalog.findTrashed(filename);
   }
 

@@ -23,7 +23,7 @@ import type { CheckedChanges } from '../domain/changes.ts';
 import { StorageError } from '../domain/errors.ts';
 import { folderOf } from '../domain/naming.ts';
 import type { PreviewFolder } from '../domain/preview.ts';
-import type { ImageRecord, StoredRecord } from '../domain/record.ts';
+import type { ImageRecord, StoredRecord, TrashedRecord } from '../domain/record.ts';
 import type { ProviderHealth } from '../domain/requests.ts';
 import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
 import type { TextFile } from '../retention/policy-runs.ts';
@@ -146,14 +146,16 @@ export class ObjectStorage extends BaseProvider {
     try {
       yield* readRange(this.#store.objects, record.key, range, (object) => checkObject(object, record));
     } catch (error) {
-      throw failedWith(error, 'not_found') ? await this.#missing(record) : this.#store.condition.fold(error);
+      throw failedWith(error, 'not_found')
+        ? await this.#missing(record, range.trashed)
+        : this.#store.condition.fold(error);
     }
   }
 
   /** Returns IMAGE_NOT_FOUND when the image was deleted since its record was read, else BYTES_MISSING. */
-  async #missing({ filename }: ImageRecord): Promise<StorageError> {
+  async #missing({ filename }: ImageRecord, trashed = false): Promise<StorageError> {
     const found = await this.#folded(readRecord(this.#store.objects, filename));
-    if (found.kind === 'tombstone' || found.kind === 'trashed') return notFound();
+    if (found.kind === 'tombstone' || (found.kind === 'trashed') !== trashed) return notFound();
     return new StorageError('BYTES_MISSING', 'the image was saved, and its object is gone');
   }
 
@@ -197,11 +199,13 @@ export class ObjectStorage extends BaseProvider {
     return { ...record, ...(thumbHash !== undefined && { thumbHash }) };
   }
 
-  protected async findTrashed(filename: string): Promise<ImageRecord | undefined> {
+  protected async findTrashed(filename: string): Promise<TrashedRecord | undefined> {
     const { shared, catalog, objects } = this.#store;
     if (!shared || folderOf(filename) === undefined) return catalog.findTrashed(filename);
     const found = await this.#folded(readRecord(objects, filename));
-    return found.kind === 'trashed' ? found.trashed.record : undefined;
+    if (found.kind !== 'trashed') return undefined;
+    const { record, deleteTime, purgeTime } = found.trashed;
+    return { ...record, deleteTime, purgeTime };
   }
 
   protected async isDeleted(filename: string): Promise<boolean> {
