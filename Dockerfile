@@ -1,4 +1,4 @@
-# The daemon in one image: bundled, without npm packages, as an ordinary user.
+# The daemon in one image: bundled, with sharp for previews and no other npm package, as an ordinary user.
 #   docker build -t image-storage .       (podman build --format docker -t image-storage .)
 #   docker run -v images:/outputs --network container:my-generator image-storage
 
@@ -17,6 +17,10 @@ WORKDIR /app
 COPY --from=build /build/package.json /build/LICENSE ./
 COPY --from=build /build/bin bin
 COPY --from=build /build/dist dist
+# Native, and so not in the bundle, nor of the machine that builds. Without it there are no previews.
+RUN npm install --prefix /tmp/sharp --no-audit --no-fund "sharp@$(node -p 'require("./package.json").devDependencies.sharp')" \
+ && mv /tmp/sharp/node_modules node_modules \
+ && rm -r /tmp/sharp /root/.npm
 # A fresh volume takes its owner from the folder below it.
 RUN ln -s /app/bin/image-storage.js /usr/local/bin/image-storage \
  && mkdir /outputs /run/image-storage \

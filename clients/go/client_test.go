@@ -226,7 +226,7 @@ func TestTellsTheSettingsOfAGenerationAndAsksToIgnoreThoseInTheFile(t *testing.T
 		return stream.SendAndClose(&pb.SaveResponse{Image: &pb.Image{Generation: &pb.Generation{
 			NegativePrompt: "blurry", Seed: "18446744073709551615", Steps: new(uint32(20)), Sampler: "euler",
 			Loras: []string{"ink"}, Width: 832,
-		}}})
+		}, ThumbHash: []byte{1, 2, 3}}})
 	}})
 	client := dial(t, address)
 	for _, options := range [][]imagestorage.SaveOption{{}, {imagestorage.WithEmbeddedIgnored()}} {
@@ -238,6 +238,9 @@ func TestTellsTheSettingsOfAGenerationAndAsksToIgnoreThoseInTheFile(t *testing.T
 		if got.NegativePrompt != "blurry" || got.Seed != "18446744073709551615" || *got.Steps != 20 || got.CFG != nil ||
 			got.Sampler != "euler" || !slices.Equal(got.LoRAs, []string{"ink"}) || got.Width != 832 {
 			t.Errorf("got %+v", got)
+		}
+		if !bytes.Equal(image.ThumbHash, []byte{1, 2, 3}) {
+			t.Errorf("got the ThumbHash %v", image.ThumbHash)
 		}
 	}
 	if !slices.Equal(embedded, []pb.Embedded{pb.Embedded_EMBEDDED_UNSPECIFIED, pb.Embedded_EMBEDDED_IGNORE}) {

@@ -12,11 +12,11 @@ import {
   previewName,
   previewWidthOf,
 } from '../storage/domain/preview.ts';
-import { begin } from './errors.ts';
+import { begin, cut } from './errors.ts';
 import { etagOf, type HeaderOptions, imageHeaders } from './image-headers.ts';
 import type { Exchange } from './plain-routes.ts';
 import { isNotModified } from './ranges.ts';
-import { sendBody } from './send-body.ts';
+import { sendBody, UNREAD_MS } from './send-body.ts';
 
 /** Up to here an image is as good as its preview. */
 const SMALL_BYTES = 300_000;
@@ -102,8 +102,11 @@ export async function answerPreview(
   else await sendBody({ response, caller, signal }, await again(), size, memory);
 }
 
+/** One that is not read is cut: what it keeps, others wait for. */
 function send({ request, response }: Exchange, headers: OutgoingHttpHeaders, bytes: Uint8Array): void {
   begin(response, 200, { ...headers, 'content-length': bytes.length });
+  const stalled = setTimeout(cut, UNREAD_MS, response);
+  response.once('close', () => clearTimeout(stalled));
   response.end(request.method === 'HEAD' ? '' : bytes);
 }
 

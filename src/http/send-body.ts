@@ -11,7 +11,7 @@ import type { Exchange } from './plain-routes.ts';
 import type { HttpResponse } from './router.ts';
 
 /** How long a client may read nothing of a piece. */
-const UNREAD_MS = 60_000;
+export const UNREAD_MS = 60_000;
 
 /**
  * Nothing is sent before the first piece is read, so that an image that cannot be read is answered as an error. Where the

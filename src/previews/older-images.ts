@@ -17,7 +17,7 @@ export interface OlderImagesOptions {
   make(source: PreviewSource): Promise<void>;
   signal: AbortSignal;
   /** Default: 5 s. */
-  firstRestMs?: number;
+  firstRestMs?: number | undefined;
 }
 
 /** Goes from the newest to the oldest, and after a start begins again: what is there is passed over. Never rejects. */

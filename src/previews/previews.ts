@@ -31,6 +31,8 @@ export interface PreviewSettings {
   enabled: boolean;
   /** Of each folder. */
   maxBytes: number;
+  /** How long older images wait behind the start, in ms; default: 5 s. */
+  firstRestMs?: number;
 }
 
 export interface PreviewDependencies {
@@ -59,7 +61,11 @@ class StoredPreviews implements Previews {
   readonly #notes = new Map<string, HashNotes>();
   readonly #closing = new AbortController();
 
-  constructor(storage: Storage, { maxBytes }: PreviewSettings, { log, meter, decoder }: PreviewDependencies) {
+  constructor(
+    storage: Storage,
+    { maxBytes, firstRestMs }: PreviewSettings,
+    { log, meter, decoder }: PreviewDependencies,
+  ) {
     this.#storage = storage;
     this.#caches = new PreviewCaches(maxBytes);
     this.#previewer = new Previewer({
@@ -73,7 +79,7 @@ class StoredPreviews implements Previews {
     });
     meter.watch(() => ({ waiting: this.#previewer.waiting, ...this.#caches.load }));
     this.storage = { ...storage, save: (...save) => this.#save(...save) };
-    for (const name of Object.keys(storage.health())) this.#begin(name);
+    for (const name of Object.keys(storage.health())) this.#begin(name, firstRestMs);
   }
 
   find(source: PreviewSource, width: PreviewWidth): Promise<Uint8Array | undefined> {
@@ -108,10 +114,11 @@ class StoredPreviews implements Previews {
   }
 
   /** Makes what the images of a provider lack that is there and costs nothing to read. */
-  #begin(name: string): void {
+  #begin(name: string, firstRestMs: number | undefined): void {
     const provider = this.#providerOf(name);
     if (provider?.unhashed === undefined) return;
-    void makeOlder(provider, { make: (source) => this.#makeOlder(source), signal: this.#closing.signal });
+    const { signal } = this.#closing;
+    void makeOlder(provider, { make: (source) => this.#makeOlder(source), signal, firstRestMs });
   }
 
   /** Rejects where nothing can be made on this machine. */

@@ -15,6 +15,7 @@ import { attackDaemon, ELSEWHERE, type Figures, OWN, referenceMemory, type Stimu
 const STATS_P99_MS = 250;
 const SAVE_MS = 2_000;
 const PEAK_MB = 300;
+const DECODER_PEAK_MB = 350;
 const LATER_MB = 60;
 
 interface Row extends Omit<Stimulus, 'localAddress' | 'settles'> {
@@ -27,6 +28,8 @@ interface Row extends Omit<Stimulus, 'localAddress' | 'settles'> {
   laterMb?: number;
   /** Some of its calls are in order. */
   isAccepted?: boolean;
+  /** Previews are made in it. */
+  isDecoded?: boolean;
   /** Driven in every test run. */
   always?: boolean;
 }
@@ -83,6 +86,8 @@ const rows: Row[] = [
   { attack: 'images unread behind TLS', tls: true, statsMs: 500, saveMs: 5_000 },
   { attack: 'gets unread behind TLS', tls: true },
   { attack: 'records of a byte', tls: true },
+  { attack: 'pixel bombs', isDecoded: true },
+  { attack: 'previews dropped', isDecoded: true, statsMs: 500, saveMs: 5_000 },
 ];
 
 function manyImages(basePath: string): void {
@@ -120,7 +125,7 @@ const measured: (Figures & Pick<Row, 'laterMb'>)[] = [];
 afterAll(print, 60_000);
 
 it.each(driven)('$attack, from $localAddress', async (row) => {
-  const { isAccepted, statsMs = STATS_P99_MS, saveMs = SAVE_MS, peakMb = PEAK_MB, ...stimulus } = row;
+  const { isAccepted, isDecoded, statsMs = STATS_P99_MS, saveMs = SAVE_MS, peakMb = PEAK_MB, ...stimulus } = row;
   const figures = await attackDaemon(COMMAND, stimulus);
   measured.push({ ...figures, laterMb: row.laterMb });
   expect(figures.died, figures.log.join('\n')).toBeUndefined();
@@ -130,6 +135,8 @@ it.each(driven)('$attack, from $localAddress', async (row) => {
   expect(figures.save).toBeTypeOf('number');
   expect(figures.save).toBeLessThan(saveMs);
   expect(figures.peak).toBeLessThan(peakMb);
+  if (isDecoded) expect(figures.decoderPeak).toBeGreaterThan(0);
+  expect(figures.decoderPeak).toBeLessThan(DECODER_PEAK_MB);
 });
 
 if (full) {
@@ -143,12 +150,13 @@ if (full) {
 
 async function print(): Promise<void> {
   const lines = [];
-  for (const { name, statsP99, statsMax, save, peak, later, answers, died } of measured) {
+  for (const { name, statsP99, statsMax, save, peak, decoderPeak, later, answers, died } of measured) {
     const cells = [
       statsP99,
       statsMax,
       save,
       peak,
+      decoderPeak,
       later === undefined ? '' : (await later) - reference,
       JSON.stringify(answers),
       died ?? '',
@@ -159,8 +167,8 @@ async function print(): Promise<void> {
   console.info(
     [
       full ? `unattacked: ${Math.round(reference)} MB` : '',
-      '| stimulus | Stats p99 ms | max ms | Save ms | peak MB | 10 s later, MB above one that nobody attacked | answers | died |',
-      '| --- | --- | --- | --- | --- | --- | --- | --- |',
+      '| stimulus | Stats p99 ms | max ms | Save ms | peak MB | peak MB of the decoder | 10 s later, MB above one that nobody attacked | answers | died |',
+      '| --- | --- | --- | --- | --- | --- | --- | --- | --- |',
       ...lines,
     ].join('\n'),
   );

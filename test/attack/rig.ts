@@ -1,7 +1,7 @@
 /** Attacks a daemon that runs as it ships, and measures what another client and the daemon's memory notice of it. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,6 +20,7 @@ const STATS_EVERY_MS = 10;
 const SAVE_AFTER_MS = 1_000;
 const ORDINARY_SAVES = 200;
 const SETTLE_MS = 10_000;
+const LOOK_EVERY_MS = 50;
 /** In which the daemon sees that the attacker has gone. */
 const LEAVE_MS = 1_000;
 
@@ -58,6 +59,8 @@ export interface Figures {
   save: number | string;
   /** MB of the daemon. */
   peak: number;
+  /** MB of the process that decodes; 0 where there was none. */
+  decoderPeak: number;
   /** MB of the daemon 10 s behind the attack, where that is awaited. */
   later?: Promise<number>;
   /** What the daemon said at level warn and above. */
@@ -88,7 +91,8 @@ export async function attackDaemon(command: string, stimulus: Stimulus): Promise
     localAddress: stimulus.localAddress,
     filename,
   });
-  const [{ took, failed }, save, answers] = await Promise.all([
+  const [decoderPeak, { took, failed }, save, answers] = await Promise.all([
+    watchDecoder(daemon, attack),
     timeStats(client, attack),
     sleep(SAVE_AFTER_MS).then(() => timeSave(daemon)),
     attack,
@@ -108,6 +112,7 @@ export async function attackDaemon(command: string, stimulus: Stimulus): Promise
     answers,
     save,
     peak,
+    decoderPeak,
     later,
     log: daemon.log,
     died,
@@ -229,8 +234,42 @@ async function timeSave(daemon: AttackedDaemon): Promise<number | string> {
   }
 }
 
+/** Returns the most MB that a process had which the daemon started. */
+async function watchDecoder({ process: { pid } }: DaemonProcess, until: Promise<unknown>): Promise<number> {
+  let [peak, isOver] = [0, false];
+  until.then(() => {
+    isOver = true;
+  });
+  for (; !isOver; await sleep(LOOK_EVERY_MS)) {
+    for (const child of childrenOf(pid!)) peak = Math.max(peak, memoryOfPid(child, 'VmHWM') ?? 0);
+  }
+  return peak;
+}
+
+function childrenOf(pid: number): string[] {
+  try {
+    const tasks = readdirSync(`/proc/${pid}/task`);
+    return tasks.flatMap((task) =>
+      readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').split(' ').filter(Boolean),
+    );
+  } catch {
+    // A thread, or the daemon, has ended meanwhile.
+    return [];
+  }
+}
+
 /** MB that the daemon holds now, or held at most. */
 function memoryOf({ process: { pid } }: DaemonProcess, field: 'VmRSS' | 'VmHWM'): number {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  return (Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(status)![1]) * 1024) / MB;
+  return memoryOfPid(`${pid}`, field)!;
+}
+
+/** Returns undefined where there is no such process any more. */
+function memoryOfPid(pid: string, field: 'VmRSS' | 'VmHWM'): number | undefined {
+  try {
+    const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+    const [, kib] = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(status) ?? [];
+    return kib === undefined ? undefined : (Number(kib) * 1024) / MB;
+  } catch {
+    return undefined;
+  }
 }

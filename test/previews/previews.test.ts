@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Image } from '../../gen/imagestorage/v1/image_storage_pb.ts';
 import { SCOPES } from '../../src/auth/scope.ts';
 import { newToken, tokenLine } from '../../src/auth/tokens.ts';
+import { connect } from '../../src/client.ts';
 import { saveAt, storageAt } from '../support/grpc.ts';
 import { avifOf, pngChunk, pngOf, uint32 } from '../support/images.ts';
 import { type RunningDaemon, runDaemon } from '../support/running-daemon.ts';
@@ -306,6 +307,10 @@ describe('behind a Save', () => {
       expect(payload.case === 'image' && payload.value.thumbHash).toEqual(hash);
     }
     expect((await saveAt(daemon.address, bytes, header)).thumbHash).toEqual(hash);
+    const reader = connect(daemon.address);
+    for await (const image of reader.list({ model: 'hashed' }))
+      expect(Buffer.from(image.thumbHash!)).toEqual(Buffer.from(hash));
+    reader.close();
     expect((await jsonOf('/images?model=hashed')).images[0]!.thumbHash).toBe(thumbHash);
     const name = Buffer.from(sha256).toString('hex');
     const folder = join(path.replace(/images.generations.*$/, ''), 'metadata', 'previews', name.slice(0, 2));

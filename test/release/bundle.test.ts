@@ -1,6 +1,7 @@
 /** The package works alone, installed from its tarball: command, worker threads, library, client and their types. */
 import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { get, type IncomingMessage } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -88,6 +89,18 @@ it('serves and is served by its command over a Unix socket', async () => {
   expect(JSON.parse(await cli('list', '--query', 'vixen', '--json'))).toMatchObject({ prompt: 'a vixen', width: 32 });
   await cli('save', 'owl.png');
   expect(JSON.parse(await cli('list', '--query', 'owl', '--json'))).toMatchObject({ prompt: 'an owl', width: 32 });
+});
+
+it('serves small originals in place of previews where sharp is not installed', async () => {
+  const cli = (...args: string[]) =>
+    runInApp(process.execPath, installed.command, ...args, '--address', daemon.address);
+  const { url, size } = JSON.parse(await cli('save', 'fox.png', '--json'));
+  const socketPath = join(folder, 'socket');
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    get({ socketPath, path: `${url}?width=320`, headers: { host: 'localhost' } }, resolve).on('error', reject);
+  });
+  expect(response.headers).toMatchObject({ 'content-type': 'image/png', 'content-length': `${size}` });
+  response.resume();
 });
 
 it('serves as a library in process', async () => {

@@ -71,6 +71,24 @@ describe('a scrape', () => {
     expect(sampleOf(families, name, { provider: 'cloud', operation: 'get', outcome: 'not_found' })).toBe(1);
   });
 
+  it('has the previews', async () => {
+    const { previews, createScrape } = createMetrics();
+    previews.served('cached');
+    previews.decoded(120);
+    previews.failed();
+    previews.decoderStarted();
+    previews.watch(() => ({ waiting: 3, keptFiles: 2, keptBytes: 1000 }));
+    const families = parseExposition((await createScrape(stores(() => Promise.reject()))()).text);
+    expect(sampleOf(families, 'image_storage_previews_total', { outcome: 'cached' })).toBe(1);
+    expect(sampleOf(families, 'image_storage_previews_total', { outcome: 'none' })).toBe(0);
+    expect(sampleOf(families, 'image_storage_preview_decode_seconds_bucket', { le: '0.25' })).toBe(1);
+    expect(sampleOf(families, 'image_storage_preview_failures_total', {})).toBe(1);
+    expect(sampleOf(families, 'image_storage_preview_decoder_starts_total', {})).toBe(1);
+    expect(sampleOf(families, 'image_storage_preview_queue', {})).toBe(3);
+    expect(sampleOf(families, 'image_storage_preview_cache_files', {})).toBe(2);
+    expect(sampleOf(families, 'image_storage_preview_cache_bytes', {})).toBe(1000);
+  });
+
   it('has the runs of policies', async () => {
     const metrics = createMetrics();
     const meter = metrics.meterOfProvider('local');

@@ -153,6 +153,7 @@ def test_settings_hints_and_totals_are_told(connect: Any) -> None:
         assert [*client.list()] == []
     ignored, filled = told.headers
     assert (ignored.embedded, filled.embedded) == (pb.EMBEDDED_IGNORE, pb.EMBEDDED_FILL)
+    assert image.thumb_hash == b"\1\2\3"
     assert image.generation == Generation("blurry", "18446744073709551615", 20, None, "euler", "", ("ink",), 832, 0)
     assert [request.hints for request in told.lists] == [True, False]
     assert heard == [(Hint("model", ("dreamshaper_8", "flux")),)]
@@ -170,7 +171,8 @@ def test_settings_hints_and_totals_are_told(connect: Any) -> None:
 
 def test_an_older_daemon_is_named_where_it_lacks_something(connect: Any) -> None:
     with Older() as address, connect(address) as client:
-        assert client.save(png()).generation is None
+        older = client.save(png())
+        assert (older.generation, older.thumb_hash) == (None, b"")
         assert [provider.count for provider in client.stats()] == [7]
         with pytest.raises(ImageStorageError, match="the daemon is older than totals") as caught:
             client.totals(query="fox")
@@ -191,7 +193,7 @@ class Telling(Scripted):
         self.headers.append(header.header)
         settings = pb.Generation(negative_prompt="blurry", steps=20, sampler="euler", loras=["ink"], width=832)
         settings.seed = "18446744073709551615"
-        return pb.SaveResponse(image=pb.Image(generation=settings))
+        return pb.SaveResponse(image=pb.Image(generation=settings, thumb_hash=b"\1\2\3"))
 
     def List(self, request: pb.ListRequest, context: Any) -> Iterator[pb.ListResponse]:  # noqa: N802
         self.lists.append(request)
