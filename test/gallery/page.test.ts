@@ -257,6 +257,23 @@ requires('Chromium', hasBrowser)('the gallery', () => {
     expect(complaints).toEqual([]);
   });
 
+  it('says how previews are switched on, and shows the originals without', async () => {
+    await using without = await runDaemon({ IMAGE_STORAGE_PREVIEWS_ENABLED: 'false' });
+    for (let seed = 0; seed < 4; seed += 1) await saveAt(without.address, pngOf({ width: 1100, height: 1000, seed }));
+    await using watched = await openPage(browser, `http://${without.address}`);
+    const { page, complaints } = watched;
+    await page.goto(`http://${without.address}`);
+    await page.getByText('npm install sharp').waitFor();
+    await page.locator('[data-index="0"]').click();
+    await page.locator('.picture-layers img.is-loaded[src*="provider=local"]:not([src*="width"])').waitFor();
+    await page.keyboard.press('Escape');
+    await page.getByRole('button', { name: 'Close', exact: true }).click();
+    await page.goto(page.url());
+    await page.locator('[data-index="3"] img').waitFor();
+    expect(await page.getByText('npm install sharp').count()).toBe(0);
+    expect(complaints).toEqual([]);
+  });
+
   it('says what an empty store wants, and tells of a daemon that is gone', async () => {
     await using empty = await runDaemon();
     const at = `http://${empty.address}`;

@@ -199,6 +199,10 @@ export const texts = {
   insteadOf: (field: string) =>
     ({ model: 'Models there are:', category: 'Categories there are:', tag: 'Tags there are:' })[field] ?? `${field}:`,
   showAll: 'Show all',
+  noPreviews: {
+    text: 'Large pictures are grey here, since the daemon makes no previews. They need a package beside it:',
+    command: 'npm install sharp',
+  },
   unlock: {
     title: 'This gallery is locked. Its token opens it:',
     open: 'Open',

@@ -33,5 +33,4 @@ export type ResponseOf<Name extends keyof Methods> = MessageOf<Methods[Name]['ou
 
 export type ListJson = Json<ListResponse>;
 export type StatsJson = Json<StatsResponse>;
-/** A daemon with previews sends `thumbHash`, too. */
-export type ImageJson = Json<Image> & { thumbHash?: string };
+export type ImageJson = Json<Image>;

@@ -2,7 +2,8 @@
 
 import { useEffect, useRef } from 'preact/hooks';
 import { thumbHashToDataURL } from 'thumbhash';
-import { previewUrl, type Row } from '../api/images.ts';
+import { type PreviewWidth, previewUrl, type Row } from '../api/images.ts';
+import { inGrid, isStandIn, notePreview } from '../state/previews.ts';
 import { texts } from '../texts.ts';
 import { isFlinging } from './fling.ts';
 
@@ -25,7 +26,8 @@ export function Thumb({ row, widthPx, isNamed = false }: ThumbProps) {
   // What is gone before anybody can see it is not asked for.
   if (!isFlinging.value) isAsked.current = true;
   useEffect(() => () => image.current?.removeAttribute('src'), []);
-  const width = widthPx * devicePixelRatio <= SMALL * TOLERANCE ? SMALL : 640;
+  const width = widthFor(widthPx);
+  inGrid.width = width;
   return (
     <span
       class="thumb"
@@ -38,12 +40,21 @@ export function Thumb({ row, widthPx, isNamed = false }: ThumbProps) {
           alt={isNamed ? '' : texts.alt(row)}
           decoding="async"
           draggable={false}
-          onLoad={({ currentTarget }) => currentTarget.classList.add('is-loaded')}
+          onLoad={({ currentTarget }) => {
+            notePreview(currentTarget, row);
+            // A hash tells more than a grey surface.
+            if (row.thumbHash === '' || !isStandIn(currentTarget, row)) currentTarget.classList.add('is-loaded');
+          }}
           onError={({ currentTarget }) => currentTarget.classList.add('is-broken')}
         />
       )}
     </span>
   );
+}
+
+/** Of the preview for a cell so wide. */
+function widthFor(px: number): PreviewWidth {
+  return px * devicePixelRatio <= SMALL * TOLERANCE ? SMALL : 640;
 }
 
 /** A blurred picture of a ThumbHash in base64. */

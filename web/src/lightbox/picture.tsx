@@ -2,11 +2,12 @@
 import { useComputed, useSignal } from '@preact/signals';
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import { originalUrl, previewUrl, type Row } from '../api/images.ts';
+import { hashUrl } from '../grid/thumb.tsx';
+import { inGrid, isStandIn } from '../state/previews.ts';
 import { texts } from '../texts.ts';
 import { listenForGestures, type Swipes } from './gestures.ts';
 import type { Zoom } from './zoom.ts';
 
-const FIRST = 640;
 const LARGEST_PREVIEW = 1440;
 
 interface PictureProps {
@@ -21,6 +22,11 @@ export function Picture({ row, zoom, swipes, dragged = { x: 0, y: 0 } }: Picture
   const frame = useRef<HTMLDivElement>(null);
   const isBroken = useSignal(false);
   const isFramed = useSignal(false);
+  const first = useRef(inGrid.width);
+  /** The sharpest of those that have come; only it is seen, since it may be transparent. */
+  const seen = useSignal(-1);
+  /** There is no preview. */
+  const isStoodFor = useSignal(false);
   useLayoutEffect(() => {
     const observer = new ResizeObserver(([entry]) => {
       zoom.fit(entry!.contentRect, sizeOf(row));
@@ -35,11 +41,11 @@ export function Picture({ row, zoom, swipes, dragged = { x: 0, y: 0 } }: Picture
   const wantsOriginal = useComputed(() => {
     isFramed.value;
     const shownPx = zoom.fitted.width * zoom.transform.value.scale * devicePixelRatio;
-    wasWanted.current ||= row.width > LARGEST_PREVIEW && shownPx > LARGEST_PREVIEW;
+    wasWanted.current ||= isStoodFor.value || (row.width > LARGEST_PREVIEW && shownPx > LARGEST_PREVIEW);
     return wasWanted.current;
   });
   const { scale, x, y } = zoom.transform.value;
-  const layers = [previewUrl(row, FIRST), previewUrl(row, LARGEST_PREVIEW)];
+  const layers = [previewUrl(row, first.current), previewUrl(row, LARGEST_PREVIEW)];
   if (wantsOriginal.value) layers.push(originalUrl(row));
   return (
     <div ref={frame} class={scale > 1 ? 'picture is-zoomed' : 'picture'}>
@@ -51,6 +57,7 @@ export function Picture({ row, zoom, swipes, dragged = { x: 0, y: 0 } }: Picture
             width: `${zoom.fitted.width}px`,
             height: `${zoom.fitted.height}px`,
             transform: `translate(${x + dragged.x}px, ${y + dragged.y}px) scale(${scale})`,
+            backgroundImage: seen.value < 0 && row.thumbHash !== '' ? `url(${hashUrl(row.thumbHash)})` : 'none',
           }}
         >
           {layers.map((url, at) => (
@@ -59,7 +66,11 @@ export function Picture({ row, zoom, swipes, dragged = { x: 0, y: 0 } }: Picture
               src={url}
               alt={at === 0 ? texts.alt(row) : ''}
               draggable={false}
-              onLoad={({ currentTarget }) => currentTarget.classList.add('is-loaded')}
+              class={seen.value === at ? 'is-loaded' : ''}
+              onLoad={({ currentTarget }) => {
+                if (isStandIn(currentTarget, row)) isStoodFor.value = true;
+                else void drawn(currentTarget).then(() => (seen.value = Math.max(seen.value, at)));
+              }}
               onError={() => (isBroken.value = at > 0)}
             />
           ))}
@@ -67,6 +78,11 @@ export function Picture({ row, zoom, swipes, dragged = { x: 0, y: 0 } }: Picture
       )}
     </div>
   );
+}
+
+/** So that nothing is seen between two of them. */
+function drawn(image: HTMLImageElement): Promise<void> {
+  return image.decode().catch(() => undefined);
 }
 
 /** Of what has no size, a square. */

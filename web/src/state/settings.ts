@@ -11,10 +11,18 @@ interface Settings {
   isContained: boolean;
   theme: Theme;
   isPanelOpen: boolean;
+  /** Whether nobody wants to read again how previews are switched on. */
+  doesWithoutPreviews: boolean;
 }
 
 const KEY = 'image-storage';
-const DEFAULTS: Settings = { density: 'medium', isContained: false, theme: 'system', isPanelOpen: false };
+const DEFAULTS: Settings = {
+  density: 'medium',
+  isContained: false,
+  theme: 'system',
+  isPanelOpen: false,
+  doesWithoutPreviews: false,
+};
 
 export const settings = signal<Settings>({ ...DEFAULTS, ...stored() });
 /** Never kept: who opens the page again wants to see. */
