@@ -50,8 +50,7 @@ export interface SessionOptions {
 
 export function createSessions({ keys, tokenNamed, storeId, now = Date.now }: SessionOptions): Sessions {
   const cookieName = () => PREFIX + storeId();
-  const sealed = (key: UrlKey, session: Session): SessionCookie => {
-    const name = cookieName();
+  const sealed = (name: string, key: UrlKey, session: Session): SessionCookie => {
     const maxAgeSeconds = Math.floor((session.endsAt - now()) / 1000);
     return { name, value: seal(key, name, session), maxAgeSeconds };
   };
@@ -62,14 +61,19 @@ export function createSessions({ keys, tokenNamed, storeId, now = Date.now }: Se
     return found.find((each) => 'entry' in each) ?? found[0];
   };
   return {
-    begin: async (entry) => sealed(await keys.signing(), { entry, begunAt: now(), endsAt: endOf(now(), entry, now()) }),
+    async begin(entry) {
+      // Where the store is not there, the place of the keys may not be either.
+      const name = cookieName();
+      return sealed(name, await keys.signing(), { entry, begunAt: now(), endsAt: endOf(now(), entry, now()) });
+    },
     end: () => ({ name: cookieName(), value: '', maxAgeSeconds: 0 }),
     find,
     prolong(cookies) {
       const session = find(cookies);
       if (session === undefined || !('entry' in session)) return undefined;
       const endsAt = endOf(session.begunAt, session.entry, now());
-      return endsAt - session.endsAt < RENEWED_BY_MS ? undefined : sealed(keys.known()[0]!, { ...session, endsAt });
+      if (endsAt - session.endsAt < RENEWED_BY_MS) return undefined;
+      return sealed(cookieName(), keys.known()[0]!, { ...session, endsAt });
     },
   };
 }

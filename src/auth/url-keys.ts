@@ -1,26 +1,35 @@
 /** The keys that sign URLs and sessions: configured, or those of a file that is made when a key is first needed. */
 import { readFileSync } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
+import { link, open, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { newUrlKey, parseUrlKeys, type UrlKey } from './signed-url.ts';
+import { newUrlKey, parseUrlKeys, type UrlKey, UrlKeysError } from './signed-url.ts';
 
 /** For its user alone. */
 const MODE = 0o600;
 
 export interface UrlKeys {
-  /** Those whose signatures hold; none as long as nothing was signed. Throws where the file cannot be used. */
+  /** Those whose signatures hold; none as long as nothing was signed, or the file cannot be read. */
   known(): readonly UrlKey[];
-  /** Returns the one that signs, and makes it where there is none. */
+  /** Returns the one that signs, and makes the file where there is none. Rejects where that cannot be. */
   signing(): Promise<UrlKey>;
+  /** Throws a UrlKeysError where the file has no keys. */
+  check(): void;
 }
 
 /** `text` has a key a line; where it is unset, `file` has. Throws a UrlKeysError for the text. */
 export function openUrlKeys(text: string | undefined, file: string): UrlKeys {
-  let keys: readonly UrlKey[] | undefined = text === undefined ? undefined : parseUrlKeys(text);
+  let keys: readonly UrlKey[] = text === undefined ? [] : parseUrlKeys(text);
   let making: Promise<void> | undefined;
+  const read = () => {
+    if (keys.length === 0) keys = parseUrlKeys(readFileSync(file, 'utf8'));
+    return keys;
+  };
   const known = () => {
-    keys ??= readKeys(file);
-    return keys ?? [];
+    try {
+      return read();
+    } catch {
+      return [];
+    }
   };
   return {
     known,
@@ -31,22 +40,20 @@ export function openUrlKeys(text: string | undefined, file: string): UrlKeys {
         });
         await making;
       }
-      return known()[0]!;
+      return read()[0]!;
+    },
+    check() {
+      try {
+        read();
+      } catch (error) {
+        // The folder may come later: that of a store that need not be there.
+        if (error instanceof UrlKeysError) throw error;
+      }
     },
   };
 }
 
-/** Synchronous: a small file, read once. */
-function readKeys(file: string): UrlKey[] | undefined {
-  try {
-    return parseUrlKeys(readFileSync(file, 'utf8'));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
-/** After a crash there is none, or all of it. */
+/** After a crash there is none, or all of it. Rejects where something has the name. */
 async function makeKeys(path: string): Promise<void> {
   const temporary = `${path}.tmp`;
   await rm(temporary, { force: true });
@@ -57,7 +64,8 @@ async function makeKeys(path: string): Promise<void> {
   } finally {
     await file.close();
   }
-  await rename(temporary, path);
+  await link(temporary, path);
+  await rm(temporary);
   const folder = await open(dirname(path));
   await folder.sync().finally(() => folder.close());
 }

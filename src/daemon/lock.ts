@@ -91,7 +91,7 @@ function keysFileOf({ providers, defaultProvider: name }: Config): string {
 /** Reads the keys that an earlier start has made. Throws a StoreOpenError where they cannot be used. */
 export function checkKeys({ keys }: Lock, config: Config): void {
   try {
-    keys.known();
+    keys.check();
   } catch (error) {
     const file = keysFileOf(config);
     const advice = 'without it another one is made, and links and sessions end';

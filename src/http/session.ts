@@ -1,7 +1,7 @@
 /** Sessions of the page: `/session` exchanges a token for a cookie, says what its holder may do, and ends it. */
 import type { Access, Admitted, Verdict } from '../auth/access.ts';
 import { SCOPES } from '../auth/scope.ts';
-import type { SessionCookie } from '../auth/sessions.ts';
+import type { SessionCookie, Sessions } from '../auth/sessions.ts';
 import { credentialsOf, refusalError } from '../rpc/gate.ts';
 import { sendJson } from './errors.ts';
 import type { Exchange, PlainRoute } from './plain-routes.ts';
@@ -43,10 +43,19 @@ export function prolongSessions(
   const { sessions } = options.access;
   return (request, response, caller) => {
     const { cookie } = request.headers;
-    const longer = cookie === undefined || isKept(request) ? undefined : sessions.prolong(cookie);
+    const longer = cookie === undefined || isKept(request) ? undefined : prolonged(sessions, cookie);
     if (longer !== undefined) response.setHeader('set-cookie', headerOf(longer, caller.isSecure, options));
     next(request, response, caller);
   };
+}
+
+/** Why a session cannot be told is for who asks whether it holds. */
+function prolonged(sessions: Sessions, cookie: string): SessionCookie | undefined {
+  try {
+    return sessions.prolong(cookie);
+  } catch {
+    return undefined;
+  }
 }
 
 async function describe({ request, response, caller }: Exchange, options: SessionOptions): Promise<void> {

@@ -3,6 +3,7 @@ import type { Links } from '../auth/links.ts';
 import type { CallMemory } from '../rpc/memory.ts';
 import { getHeld } from '../rpc/routes.ts';
 import { invalidField } from '../storage/domain/errors.ts';
+import { previewWidthOf } from '../storage/domain/preview.ts';
 import type { Storage } from '../storage/types.ts';
 import { sendJson } from './errors.ts';
 import { checkNames, jsonBodyOf } from './json-body.ts';
@@ -72,7 +73,7 @@ function isWithin(value: unknown, max: number): value is number {
 function queryOf({ width, download }: View, provider: string): string {
   const fields = new URLSearchParams();
   if (provider !== '') fields.set('provider', provider);
-  if (width !== undefined) fields.set('width', `${width}`);
+  if (width !== undefined) fields.set('width', `${previewWidthOf(width)}`);
   if (download) fields.set('download', '1');
   return fields.toString();
 }

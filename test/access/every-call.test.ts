@@ -205,6 +205,13 @@ requires('openssl', hasOpenssl)('the lock', () => {
     }
   });
 
+  it('begins sessions that go back over TLS only, where they came over it', async () => {
+    for (const link of LINKS) {
+      const { headers } = await requestOver(links[link], 'POST /session', { token: tokens.read });
+      expect([link, /; Secure$/.test(`${headers['set-cookie']}`)]).toEqual([link, link === 'TLS' || link === 'mTLS']);
+    }
+  });
+
   it.each(['/healthz', '/readyz'])('lets anybody see %s', async (path) => {
     for (const link of LINKS) expect((await requestOver(links[link], `GET ${path}`)).status).toBe(200);
   });

@@ -213,9 +213,14 @@ describe('a daemon with tokens', () => {
     expect((await fetch(`${origin}/images?${path.split('?')[1]!}`)).status).toBe(401);
   });
 
-  it('signs for a session, too', async () => {
-    const answer = await sign({ filename: image.filename }, { cookie: cookieOf(await begin()) });
-    const { url } = (await answer.json()) as { url: string };
+  it('signs for a session, too, and a preview by the width that there is', async () => {
+    const cookie = { cookie: cookieOf(await begin()) };
+    const [one, other] = await Promise.all(
+      [300, 320].map(async (width) => (await sign({ filename: image.filename, width }, cookie)).json()),
+    );
+    expect(other).toEqual(one);
+    const { url } = one as { url: string };
+    expect(url).toContain('?width=320&by=worker&');
     expect((await fetch(url.replace('https://images.example', origin))).status).toBe(200);
   });
 
@@ -250,6 +255,33 @@ describe('a daemon with tokens', () => {
     writeFileSync(tokensFile, tokenLine('worker', newToken(), ['read']));
     await expect.poll(async () => (await fetch(link)).status, { timeout: 5_000 }).toBe(401);
     expect((await fetch(`${origin}/images`, { headers })).status).toBe(401);
+  });
+});
+
+describe('a daemon whose default store is not there', () => {
+  it('says so to who comes with a cookie, and goes on', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'image-storage-'));
+    // A folder cannot be made in a file.
+    writeFileSync(join(folder, 'file'), '');
+    await using daemon = await runDaemon({
+      IMAGE_STORAGE_AUTH_TOKENS: line,
+      IMAGE_STORAGE_DEFAULT_PROVIDER: 'away',
+      IMAGE_STORAGE_PROVIDERS_AWAY_TYPE: 'local',
+      IMAGE_STORAGE_PROVIDERS_AWAY_BASE_PATH: join(folder, 'file', 'outputs'),
+      IMAGE_STORAGE_PROVIDERS_AWAY_REQUIRED: 'false',
+    });
+    const origin = `http://${daemon.address}`;
+    const outcome = async (path: string, init: RequestInit) => {
+      const answer = await fetch(origin + path, init);
+      return [answer.status, ((await answer.json()) as { reason?: string }).reason];
+    };
+    const headers = { cookie: 'image_storage_x=a.1.2.worker.b' };
+    for (let count = 0; count < 2; count += 1) {
+      expect(await outcome('/images', { headers })).toEqual([503, 'BACKEND_UNAVAILABLE']);
+      expect(await outcome('/session', { method: 'POST', headers: bearer })).toEqual([503, 'BACKEND_UNAVAILABLE']);
+    }
+    expect(await outcome('/images?provider=local', { headers: bearer })).toEqual([200, undefined]);
+    await rm(folder, { recursive: true });
   });
 });
 

@@ -1,5 +1,5 @@
 /** What signatures hold together: keys, links and sessions, by a clock that the test sets. */
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -54,6 +54,29 @@ describe('keys', () => {
     expect(statSync(file).mode & 0o777).toBe(0o600);
     expect(readFileSync(file, 'utf8')).toBe(`${one.secret}\n`);
     expect(openUrlKeys(undefined, file).known()).toEqual([one]);
+    expect(readdirSync(folder)).toEqual(['url-keys']);
+  });
+});
+
+describe('keys in a file', () => {
+  it('that cannot be used sign nothing, and are not replaced', async () => {
+    const file = join(folder, 'no-keys');
+    writeFileSync(file, 'sesame');
+    const keys = openUrlKeys(undefined, file);
+    expect(() => keys.check()).toThrow('line 1: a key has at least 32');
+    expect(keys.known()).toEqual([]);
+    await expect(keys.signing()).rejects.toThrow('EEXIST');
+    expect(readFileSync(file, 'utf8')).toBe('sesame');
+  });
+
+  it('whose folder is not there may come later', async () => {
+    const later = join(folder, 'later');
+    const keys = openUrlKeys(undefined, join(later, 'url-keys'));
+    keys.check();
+    await expect(keys.signing()).rejects.toThrow('ENOENT');
+    mkdirSync(later);
+    expect(keys.known()).toEqual([]);
+    expect(await keys.signing()).toBe(keys.known()[0]);
   });
 });
 
