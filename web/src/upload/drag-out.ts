@@ -6,6 +6,7 @@ import { ask } from '../api/call.ts';
 import { originalUrl, type Row } from '../api/images.ts';
 import { ROOT } from '../api/root.ts';
 import { rowAt } from '../state/gallery.ts';
+import { gone } from '../state/gone.ts';
 import { openRow } from '../state/open.ts';
 
 /** Whoever only passes an image drags nothing. */
@@ -26,13 +27,17 @@ interface KnownLink {
 
 /** By id of the row. */
 const links = new Map<string, KnownLink | 'asked'>();
+let hovered: string | undefined;
 let hovering: ReturnType<typeof setTimeout> | undefined;
 
 /** Begins to follow the pointer, on cells and on whatever has `data-original`: the open image. */
 export function startDragOut(): void {
-  addEventListener('pointerover', (event) => {
+  // By its moves: under a pointer that rests, images come and go by themselves.
+  addEventListener('pointermove', ({ pointerType, target }) => {
+    const row = pointerType === 'mouse' ? rowOf(target) : undefined;
+    if (row?.id === hovered) return;
+    hovered = row?.id;
     clearTimeout(hovering);
-    const row = event.pointerType === 'mouse' ? rowOf(event.target) : undefined;
     if (row !== undefined) hovering = setTimeout(() => void signAhead(row), HOVER_MS);
   });
   addEventListener('pointerdown', ({ target }) => {
@@ -53,6 +58,7 @@ function rowOf(target: EventTarget | null): Row | undefined {
 }
 
 async function signAhead(row: Row): Promise<void> {
+  if (gone.peek().has(row.id)) return;
   const known = links.get(row.id);
   if (known === 'asked' || (known !== undefined && known.endsAt - LEFT_MS > Date.now())) return;
   if (links.size >= MAX_LINKS) links.clear();
