@@ -1,49 +1,32 @@
 /** `image-storage cleanup`: shows which images would be deleted and why, asks, and deletes no more than was shown. */
 import { isDeepStrictEqual } from 'node:util';
-import { type Command, Option } from 'commander';
-import type { CleanupOptions, CleanupResult } from '../client.ts';
+import type { Command } from 'commander';
+import { type CleanupOptions, type CleanupResult, ImageStorageError } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
+import { filtersOf, planText, type RequestFlags, requestOf, withRequestFlags } from './cleanup/request.ts';
 import { type AddressFlags, type Session, withAddress, withClient } from './shared/connection.ts';
-import { parseCutoff } from './shared/dates.ts';
-import { parseCount, parseSize } from './shared/flags.ts';
+import { parseCount } from './shared/flags.ts';
 import { printHintsFor } from './shared/hints.ts';
 import { SPARED_LATELY } from './shared/policies.ts';
 import { ask, canAsk } from './terminal/ask.ts';
 import { countOf, displayText, formatBytes, formatTime, printError, printJson } from './terminal/text.ts';
 
-interface CleanupFlags extends AddressFlags, Omit<CleanupOptions, 'signal'> {
+interface CleanupFlags extends AddressFlags, RequestFlags, Pick<CleanupOptions, 'dryRun' | 'maxDeletes'> {
   yes?: boolean;
   json?: boolean;
 }
 
 const SHOWN_NAMES = 10;
-/** What a policy says itself. */
-const OF_A_POLICY = ['olderThan', 'keepCount', 'keepBytes', 'model', 'category', 'provider'];
 
 export function registerCleanup(program: Command): void {
-  const command = program
-    .command('cleanup')
-    .description(
-      'delete old images, into the trash where the store has one; each criterion that is given protects, pinned images ' +
-        'are always spared',
-    )
-    .option(
-      '--older-than <time>',
-      'protect what is not older: RFC 3339, a date (UTC) or an age such as 30d',
-      parseCutoff,
-    )
-    .option('--keep-count <count>', 'protect the newest so many', parseCount)
-    .option('--keep-bytes <size>', 'protect the newest that fit into so much, such as 10GiB', parseSize)
-    .option('--model <name>', 'only of this model')
-    .option('--category <name>', 'only of this category')
-    .option('--provider <name>', '* is each of them on its own')
-    .addOption(
-      new Option(
-        '--policy <name>',
-        'by a retention policy of the configuration, with its filters and criteria',
-      ).conflicts(OF_A_POLICY),
-    )
-    .option('--permanent', 'for good, past the trash')
+  const command = withRequestFlags(
+    program
+      .command('cleanup')
+      .description(
+        'delete old images, or all that a search finds, into the trash where the store has one; each criterion that is ' +
+          'given protects, pinned images are always spared, and so is what came or changed since the plan was shown',
+      ),
+  )
     .option('--max-deletes <count>', 'stop after so many', parseCount)
     .option('--dry-run', 'only show what would go')
     .option('--yes', 'do not ask')
@@ -58,36 +41,65 @@ export function registerCleanup(program: Command): void {
 }
 
 async function cleanup(session: Session, flags: CleanupFlags): Promise<number> {
-  const { client, signal } = session;
-  const { address: _, yes, json, dryRun, ...criteria } = flags;
+  const { yes, json, dryRun, permanent } = flags;
   const say = (line: string) => (json ? process.stderr : process.stdout).write(`${line}\n`);
-  const planUpTo = (maxDeletes?: number) => client.cleanup({ ...criteria, maxDeletes, dryRun: true, signal });
-  let plan = await planUpTo(flags.maxDeletes);
+  let plan = await planUpTo(flags.maxDeletes, session, flags);
   for (;;) {
     for (const line of planLines(plan, flags)) say(line);
     if (dryRun || plan.deletedCount === 0) {
-      if (json) await printJson(plan);
-      else if (plan.deletedCount === 0) await printHintsFor(session, criteria);
+      if (json) await printJson(resultJson(plan));
+      else if (plan.deletedCount === 0) await printHintsFor(session, { ...filtersOf(flags), provider: flags.provider });
       return EXIT.OK;
     }
-    if (yes) break;
-    const question = `Delete ${countOf(plan.deletedCount, 'image')}${flags.permanent ? ' for good' : ''}?`;
-    if (!(await ask(question, signal))) {
+    const question = `Delete ${countOf(plan.deletedCount, 'image')}${permanent ? ' for good' : ''}?`;
+    if (!yes && !(await ask(question, session.signal))) {
       printError('nothing was deleted');
       return EXIT.NEGATIVE;
     }
-    // Images saved since may push others out of the kept ones, or be older than the shown ones: the user agreed to
-    // neither.
-    const now = await planUpTo(plan.deletedCount);
-    if (isSame(plan, now)) break;
+    const result = await carryOut(plan, session, flags);
+    if (!result.dryRun) {
+      say(`deleted ${amountOf(result)}${wayBack(result, flags)}${changedBy(result)}`);
+      for (const line of reasonLines(result, flags)) say(line);
+      if (json) await printJson(resultJson(result));
+      return EXIT.OK;
+    }
     say('that has changed meanwhile:');
-    plan = now;
+    plan = result;
   }
-  const result = await client.cleanup({ ...criteria, maxDeletes: plan.deletedCount, signal });
-  say(`deleted ${amountOf(result)}${wayBack(result, flags)}`);
-  for (const line of reasonLines(result, flags)) say(line);
-  if (json) await printJson(result);
-  return EXIT.OK;
+}
+
+function planUpTo(
+  maxDeletes: number | undefined,
+  { client, signal }: Session,
+  flags: CleanupFlags,
+): Promise<CleanupResult> {
+  return client.cleanup({ ...requestOf(flags), maxDeletes, dryRun: true, signal });
+}
+
+/** Deletes what was shown, and nothing else. Returns what went, or another plan where that has to be shown first. */
+async function carryOut(shown: CleanupResult, session: Session, flags: CleanupFlags): Promise<CleanupResult> {
+  const { client, signal } = session;
+  if (shown.plan !== undefined) {
+    try {
+      return await client.cleanup({ ...requestOf(flags, shown.plan), signal });
+    } catch (error) {
+      if (flags.yes || flags.plan !== undefined || !isExpired(error)) throw error;
+      return planUpTo(flags.maxDeletes, session, flags);
+    }
+  }
+  // An older daemon, or a policy, is held to their number. Images saved since may push others out of the kept ones, or be
+  // older than the shown ones: the user agreed to neither.
+  const now = flags.yes ? shown : await planUpTo(shown.deletedCount, session, flags);
+  if (!isSame(shown, now)) return now;
+  return client.cleanup({ ...requestOf(flags), maxDeletes: shown.deletedCount, signal });
+}
+
+function isExpired(error: unknown): boolean {
+  return error instanceof ImageStorageError && error.reason === 'PLAN_EXPIRED';
+}
+
+function resultJson({ plan, ...result }: CleanupResult): object {
+  return { ...result, ...(plan && { plan: planText(plan) }) };
 }
 
 function isSame(one: CleanupResult, other: CleanupResult): boolean {
@@ -125,10 +137,15 @@ function wayBack({ restorableUntil }: CleanupResult, { permanent }: CleanupFlags
   return restorableUntil === undefined ? '' : `, in the trash until ${formatTime(restorableUntil)} UTC`;
 }
 
-function sparedBy({ keptPinned, keptFuture }: CleanupResult): string {
+function sparedBy(result: CleanupResult): string {
+  const { keptPinned, keptFuture } = result;
   const pinned = keptPinned > 0 ? `; ${countOf(keptPinned, 'pinned image')} spared` : '';
   const future = keptFuture > 0 ? `; ${countOf(keptFuture, 'image')} dated in the future spared and not counted` : '';
-  return pinned + future;
+  return pinned + future + changedBy(result);
+}
+
+function changedBy({ keptChanged }: CleanupResult): string {
+  return keptChanged > 0 ? `; ${countOf(keptChanged, 'image')} that came or changed since spared` : '';
 }
 
 function amountOf({ deletedCount, freedBytes, more }: CleanupResult): string {

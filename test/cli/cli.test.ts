@@ -5,12 +5,12 @@ import { lstat, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import type { handleClientStreamingCall, handleUnaryCall } from '@grpc/grpc-js';
+import { type handleClientStreamingCall, type handleUnaryCall, type ServiceError, status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { SaveRequest } from '../../gen/imagestorage/v1/image_storage_pb.ts';
+import type { CleanupRequest, SaveRequest } from '../../gen/imagestorage/v1/image_storage_pb.ts';
 import { connect, type ImageMetadata, type ImageStorageClient, type SaveOptions } from '../../src/client.ts';
 import { EXIT } from '../../src/exit-codes.ts';
-import { startScripted } from '../client/scripted-daemon.ts';
+import { refusal, startScripted } from '../client/scripted-daemon.ts';
 import { COMMAND } from '../support/command.ts';
 import { pngOf, sharedImages } from '../support/images.ts';
 import { requires } from '../support/requires.ts';
@@ -55,9 +55,9 @@ async function run(
 }
 
 /** What a command with `--json` printed, one object a line. */
-async function runJson(command: string[], options?: Parameters<typeof run>[1]) {
+async function runJson(command: string[], options?: Parameters<typeof run>[1] & { stderr?: RegExp }) {
   const { stdout, exitCode, stderr } = await run([...command, '--json'], options);
-  expect(stderr).toBe('');
+  expect(stderr).toMatch(options?.stderr ?? /^$/);
   expect(exitCode).toBe(EXIT.OK);
   return stdout
     .split('\n')
@@ -290,6 +290,43 @@ describe('cleanup', () => {
   });
 });
 
+it('cleanup takes all that a search finds, but for exceptions, and carries out a plan later', async () => {
+  const model = 'searched';
+  await saveThree(model);
+  const [kept, tagged] = await runJson(['list', '--model', model]);
+  const which = ['cleanup', '--query', `model:${model}`, '--since', '2002-01-01', '--except', kept.filename];
+  const [planned] = await runJson([...which, '--dry-run'], { stderr: /^would delete 2 images/ });
+  await client.update(tagged.filename, { addTags: ['mine'] });
+  await saved(31, { model, timestamp: new Date('2002-01-04') });
+  const told = await run([...which, '--plan', planned.plan, '--yes']);
+  expect(told.stdout).toMatch(/^would delete 1 image, .*; 2 images that came or changed since spared:\n/);
+  expect(told.stdout).toMatch(
+    /\ndeleted 1 image, .*, in the trash until .*; 2 images that came or changed since spared\n/,
+  );
+  expect(await daysOf(model)).toEqual(['2002-01-04', '2002-01-03', '2002-01-02']);
+  const other = await run(['cleanup', '--model', model, '--plan', planned.plan, '--yes']);
+  expect(other.exitCode).toBe(EXIT.USAGE);
+  expect(other.stderr).toContain('selection.plan: is of another selection');
+  const named = ['cleanup', '--only', kept.filename, '--only', tagged.filename, '--tag', 'mine', '--yes', '--json'];
+  expect(JSON.parse((await run(named)).stdout)).toMatchObject({ deletedCount: 1, filenames: [tagged.filename] });
+});
+
+it('cleanup needs more than exceptions, and says that an older daemon knows no selections', async () => {
+  const nothing = await run(['cleanup', '--except', 'a.png', '--yes']);
+  expect([nothing.exitCode, nothing.stderr]).toEqual([
+    EXIT.USAGE,
+    expect.stringContaining('the selection has no filter, no criterion and no plan'),
+  ]);
+  const cleanup: handleUnaryCall<CleanupRequest, object> = (_, answer) =>
+    answer(refusal(status.INVALID_ARGUMENT, 'CLEANUP_WITHOUT_CRITERION') as ServiceError);
+  await using older = await startScripted({ cleanup });
+  const refused = await run(['cleanup', '--query', 'fox', '--yes'], { address: older.address });
+  expect(refused.exitCode).toBe(EXIT.NEGATIVE);
+  expect(refused.stderr).toContain('this daemon is older: it knows no selections; update it, or give criteria');
+  const both = await run(['cleanup', '--query', 'fox', '--policy', 'drafts', '--yes']);
+  expect(both.exitCode).toBe(EXIT.USAGE);
+});
+
 it('cleanup names in its plan what is dated in the future, and leaves an age to the daemon', async () => {
   await saveThree('future');
   for (const year of [2098, 2099]) await saved(year, { model: 'future', timestamp: new Date(`${year}-01-01`) });
@@ -333,24 +370,62 @@ requires('script, of util-linux', hasScript)('cleanup on a terminal', () => {
     expect((await runJson(['trash'])).map(({ filename }) => filename)).toEqual([later]);
   });
 
-  it('deletes what was shown, and asks again when that has changed meanwhile', async () => {
+  it('deletes what was shown, and nothing that came or changed while it asked', async () => {
     const model = 'meanwhile';
     await saveThree(model);
+    const tagged = (await runJson(['list', '--model', model, '--order', 'oldest']))[1].filename;
+    const meanwhile = async () => {
+      await saved(20, { model, timestamp: new Date('2001-01-01') });
+      await saved(21, { model, timestamp: new Date('2003-01-01') });
+      await client.update(tagged, { addTags: ['mine'] });
+      return 'yes\n';
+    };
     const criteria = ['cleanup', '--model', model, '--keep-count', '1'];
-    const answers = [
-      async () => {
-        await saved(20, { model, timestamp: new Date('2001-01-01') });
-        return 'yes\n';
-      },
-      async () => {
-        await saved(21, { model, timestamp: new Date('2003-01-01') });
-        return 'yes\n';
-      },
-    ];
-    const { stdout, exitCode } = await runInTerminal(criteria, answers);
-    expect(stdout.match(/would delete \d/g)).toEqual(['would delete 2', 'would delete 2']);
+    const { stdout, exitCode } = await runInTerminal(criteria, [meanwhile]);
+    expect(stdout.match(/would delete \d/g)).toEqual(['would delete 2']);
+    expect(stdout).toMatch(/deleted 1 image, .*; 2 images that came or changed since spared/);
     expect(exitCode).toBe(EXIT.OK);
-    expect(await daysOf(model)).toEqual(['2003-01-01', '2002-01-03', '2002-01-02']);
+    expect(await daysOf(model)).toEqual(['2003-01-01', '2002-01-03', '2002-01-02', '2001-01-01']);
+  });
+
+  it('asks an older daemon again when what was shown has changed meanwhile', async () => {
+    let count = 2n;
+    const asked: CleanupRequest[] = [];
+    const cleanup: handleUnaryCall<CleanupRequest, object> = ({ request }, answer) => {
+      asked.push(request);
+      answer(null, { deletedCount: count, filenames: ['a.png'], dryRun: request.dryRun });
+    };
+    await using older = await startScripted({ cleanup });
+    const meanwhile = async () => {
+      count = 3n;
+      return 'yes\n';
+    };
+    const criteria = ['cleanup', '--keep-count', '1'];
+    const { stdout } = await runInTerminal(criteria, [meanwhile, async () => 'yes\n'], older.address);
+    expect(stdout.match(/would delete \d|changed meanwhile|deleted \d/g)).toEqual([
+      ...['would delete 2', 'changed meanwhile', 'would delete 3', 'deleted 3'],
+    ]);
+    expect(asked.at(-1)).toMatchObject({ keepCount: 1, maxDeletes: 3, dryRun: false });
+    expect(asked.every(({ selection }) => !selection)).toBe(true);
+  });
+
+  it('plans again when the plan has expired while it asked', async () => {
+    let isExpired = true;
+    const cleanup: handleUnaryCall<CleanupRequest, object> = ({ request }, answer) => {
+      if (!request.dryRun && isExpired) {
+        isExpired = false;
+        return answer(refusal(status.FAILED_PRECONDITION, 'PLAN_EXPIRED') as ServiceError);
+      }
+      answer(null, { deletedCount: 2n, dryRun: request.dryRun, plan: Buffer.from('a plan') });
+    };
+    await using scripted = await startScripted({ cleanup });
+    const yes = async () => 'yes\n';
+    const { stdout, exitCode } = await runInTerminal(['cleanup', '--query', 'fox'], [yes, yes], scripted.address);
+    expect(stdout.match(/changed meanwhile|deleted \d/g)).toEqual(['changed meanwhile', 'deleted 2']);
+    expect(exitCode).toBe(EXIT.OK);
+    isExpired = true;
+    const told = await run(['cleanup', '--query', 'fox', '--yes'], { address: scripted.address });
+    expect([told.exitCode, told.stderr]).toEqual([EXIT.NEGATIVE, expect.stringContaining('PLAN_EXPIRED')]);
   });
 });
 
@@ -498,10 +573,8 @@ it('what finds nothing says which models, categories and tags there are', async 
 });
 
 /** Behind a pseudo-terminal of util-linux's `script`, whose output is both stdout and stderr; one answer a question. */
-async function runInTerminal(command: string[], answers: (() => Promise<string>)[]) {
-  const line = [process.execPath, COMMAND, ...command, '--address', daemon.address]
-    .map((word) => `'${word}'`)
-    .join(' ');
+async function runInTerminal(command: string[], answers: (() => Promise<string>)[], address = daemon.address) {
+  const line = [process.execPath, COMMAND, ...command, '--address', address].map((word) => `'${word}'`).join(' ');
   const child = spawn('script', ['-qec', line, '/dev/null'], { cwd: folder });
   const exited = new Promise<number | null>((resolve) => child.on('close', resolve));
   let stdout = '';

@@ -65,6 +65,7 @@ const EXIT_OF_CODE: Record<number, number> = {
 
 const EXIT_OF_REASON: Record<string, number> = {
   PROVIDER_NOT_FOUND: EXIT.USAGE,
+  PLAN_EXPIRED: EXIT.NEGATIVE,
   DISK_FULL: EXIT.IO,
   MESSAGE_TOO_LARGE: EXIT.USAGE,
   STORAGE_IO: EXIT.IO,

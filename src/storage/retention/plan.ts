@@ -101,8 +101,6 @@ async function readGroups(catalog: ImageIndex, rules: Rules, signal: AbortSignal
   if (isUnranked(rules)) return groups.set('', { ...newGroup('', rules), first: NEWEST });
   for await (const rows of pages(catalog, rules, { end: endOf(rules), order: 'newest' }, signal)) {
     for (const row of rows) {
-      // As if it were not there: it keeps no other from being among the newest, nor makes one go.
-      if (row.isChanged) continue;
       const key = groupOf(row, rules);
       const group = groups.get(key) ?? newGroup(key, rules);
       groups.set(key, group);
@@ -124,9 +122,9 @@ function newGroup(key: string, { keepLast = 0, keepBytes = 0, keepDaily = 0, gro
   return { countLeft: keepLast, bytesLeft: keepBytes, daysLeft: keepDaily, daily: new Set(), reason: reason(name) };
 }
 
-/** Counts the next newest image of a group. */
+/** Counts the next newest image of a group. What is spared anyway has no place among those that are kept. */
 function take(row: ImageSize, group: Group): void {
-  if (row.pinned) {
+  if (row.pinned || row.isChanged) {
     if (group.countLeft <= 0 && group.bytesLeft <= 0) group.first ??= row;
     return;
   }
