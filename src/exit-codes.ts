@@ -16,4 +16,6 @@ export const EXIT = {
   PERMISSION: 77,
   /** The configuration, or the store that it names, cannot be used as it is. */
   CONFIG: 78,
+  /** What shells expect of an interrupted command: 128 + SIGINT. */
+  INTERRUPTED: 130,
 } as const;

@@ -1,12 +1,14 @@
 /** `image-storage cleanup`: shows which images would be deleted and why, asks, and deletes no more than was shown. */
 import { isDeepStrictEqual } from 'node:util';
 import type { Command } from 'commander';
-import { type CleanupOptions, type CleanupResult, ImageStorageError } from '../client.ts';
+import type { CleanupOptions, CleanupResult, ImageStorageError } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
 import { filtersOf, planText, type RequestFlags, requestOf, withRequestFlags } from './cleanup/request.ts';
 import { type AddressFlags, type Session, withAddress, withClient } from './shared/connection.ts';
+import { refusalOf } from './shared/errors.ts';
 import { parseCount } from './shared/flags.ts';
 import { printHintsFor } from './shared/hints.ts';
+import { fullNames } from './shared/image-names.ts';
 import { SPARED_LATELY } from './shared/policies.ts';
 import { ask, canAsk } from './terminal/ask.ts';
 import { countOf, displayText, formatBytes, formatTime, printError, printJson } from './terminal/text.ts';
@@ -40,9 +42,10 @@ export function registerCleanup(program: Command): void {
   withAddress(command);
 }
 
-async function cleanup(session: Session, flags: CleanupFlags): Promise<number> {
-  const { yes, json, dryRun, permanent } = flags;
+async function cleanup(session: Session, typed: CleanupFlags): Promise<number> {
+  const { yes, json, dryRun, permanent } = typed;
   const say = (line: string) => (json ? process.stderr : process.stdout).write(`${line}\n`);
+  const flags = await withFullNames(session, typed);
   let plan = await planUpTo(flags.maxDeletes, session, flags);
   for (;;) {
     for (const line of planLines(plan, flags)) say(line);
@@ -52,9 +55,10 @@ async function cleanup(session: Session, flags: CleanupFlags): Promise<number> {
       return EXIT.OK;
     }
     const question = `Delete ${countOf(plan.deletedCount, 'image')}${permanent ? ' for good' : ''}?`;
-    if (!yes && !(await ask(question, session.signal))) {
+    const answer = yes ? 'yes' : await ask(question, session.signal);
+    if (answer !== 'yes') {
       printError('nothing was deleted');
-      return EXIT.NEGATIVE;
+      return refusalOf(answer);
     }
     const result = await carryOut(plan, session, flags);
     if (!result.dryRun) {
@@ -66,6 +70,14 @@ async function cleanup(session: Session, flags: CleanupFlags): Promise<number> {
     say('that has changed meanwhile:');
     plan = result;
   }
+}
+
+/** Over all providers, names stand for themselves. */
+async function withFullNames({ client, signal }: Session, flags: CleanupFlags): Promise<CleanupFlags> {
+  const { provider, only, except } = flags;
+  if (provider === '*') return flags;
+  const full = (names: string[] | undefined) => names && fullNames(client, names, { provider, signal });
+  return { ...flags, only: await full(only), except: await full(except) };
 }
 
 function planUpTo(
@@ -95,7 +107,7 @@ async function carryOut(shown: CleanupResult, session: Session, flags: CleanupFl
 }
 
 function isExpired(error: unknown): boolean {
-  return error instanceof ImageStorageError && error.reason === 'PLAN_EXPIRED';
+  return (error as Partial<ImageStorageError>).reason === 'PLAN_EXPIRED';
 }
 
 function resultJson({ plan, ...result }: CleanupResult): object {

@@ -4,6 +4,7 @@ import type { CopyEvent, CopyOptions, CopySummary } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
 import type { Session } from './shared/connection.ts';
 import { parseInstant } from './shared/dates.ts';
+import { refusalOf } from './shared/errors.ts';
 import { parseConcurrency } from './shared/flags.ts';
 import { type DaemonFlags, withDaemon, withDaemonFlags } from './shared/own-daemon.ts';
 import { ask, canAsk } from './terminal/ask.ts';
@@ -49,9 +50,10 @@ async function copy(session: Session, flags: CopyFlags): Promise<number> {
   if (options.deleteSource && !options.dryRun && !yes) {
     const forGood = options.permanent ? ' for good' : '';
     const question = `Delete from ${options.from}${forGood} what ${options.to} has?`;
-    if (!(await ask(question, session.signal))) {
+    const answer = await ask(question, session.signal);
+    if (answer !== 'yes') {
       printError('nothing was copied or deleted');
-      return EXIT.NEGATIVE;
+      return refusalOf(answer);
     }
   }
   return run(session, options, json);

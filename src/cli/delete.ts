@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { DeleteResult } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
 import { type AddressFlags, type Session, withAddress, withClient } from './shared/connection.ts';
+import { fullNames, IMAGE_ARGUMENT } from './shared/image-names.ts';
 import { displayText, formatTime, printError, printJson, printLine } from './terminal/text.ts';
 
 interface DeleteFlags extends AddressFlags {
@@ -21,7 +22,7 @@ export function registerDelete(program: Command): void {
   const command = program
     .command('delete')
     .description('delete images by filename, pinned ones too: into the trash, where the store has one')
-    .argument('<filenames...>')
+    .argument('<filenames...>', IMAGE_ARGUMENT)
     .option('--permanent', 'for good: past the trash, and out of it')
     .option('--provider <name>')
     .option('--json', 'print one JSON object a line')
@@ -31,8 +32,9 @@ export function registerDelete(program: Command): void {
   withAddress(command);
 }
 
-async function deleteAll({ client, signal }: Session, filenames: string[], flags: DeleteFlags): Promise<number> {
+async function deleteAll({ client, signal }: Session, typed: string[], flags: DeleteFlags): Promise<number> {
   const { provider, permanent } = flags;
+  const filenames = await fullNames(client, typed, { provider, signal });
   const results = await client.delete(filenames, { provider, permanent, signal });
   for (const result of results) await printResult(result, flags);
   const failed = results.filter(({ deleted }) => !deleted);

@@ -4,7 +4,7 @@ import { loadConfig, processEnvironment } from '../config.ts';
 import { EXIT } from '../exit-codes.ts';
 import type { ProviderCheck } from '../storage/doctor/doctor.ts';
 import { examineStorage } from '../storage/storage.ts';
-import { INTERRUPTED, listenForInterrupt } from './shared/connection.ts';
+import { listenForInterrupt } from './shared/connection.ts';
 import { providerNamed } from './shared/settings.ts';
 import { countOf, displayText, printJson, printLine } from './terminal/text.ts';
 
@@ -41,7 +41,7 @@ async function doctor(checks: AsyncIterable<ProviderCheck>, width?: number): Pro
     if (check.verdict === 'failed') failed += 1;
     await (width === undefined ? printJson(check) : printLine(lineOf(check, width)));
     // Leaving the loop removes what the checks have written.
-    if (signal.aborted) return INTERRUPTED;
+    if (signal.aborted) return EXIT.INTERRUPTED;
   }
   if (width !== undefined) await printLine(failed === 0 ? 'all is well' : `${countOf(failed, 'check')} failed`);
   return failed === 0 ? EXIT.OK : EXIT.NEGATIVE;

@@ -8,6 +8,7 @@ import type { Command } from 'commander';
 import type { StoredImage } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
 import { type AddressFlags, type Session, withAddress, withClient } from './shared/connection.ts';
+import { fullName, getNamed, IMAGE_ARGUMENT } from './shared/image-names.ts';
 import { writeWhole } from './shared/write-whole.ts';
 import { displayText, formatBytes, printError } from './terminal/text.ts';
 
@@ -23,7 +24,7 @@ export function registerGet(program: Command): void {
   const command = program
     .command('get')
     .description('read an image; its sha256 is checked')
-    .argument('<filename>')
+    .argument('<filename>', IMAGE_ARGUMENT)
     .option('-o, --output <file>', '- is stdout (default: ./FILENAME, or stdout when that is no terminal)')
     .option('--force', 'overwrite the file')
     .option('--provider <name>')
@@ -31,7 +32,12 @@ export function registerGet(program: Command): void {
   withAddress(command);
 }
 
-async function getImage({ client, signal }: Session, filename: string, flags: GetFlags): Promise<number> {
+async function getImage({ client, signal }: Session, typed: string, flags: GetFlags): Promise<number> {
+  if (flags.output === STDOUT && process.stdout.isTTY) {
+    printError('a terminal shows no image: name a file after -o');
+    return EXIT.USAGE;
+  }
+  const filename = await fullName(client, typed, { provider: flags.provider, signal });
   const output = flags.output ?? (process.stdout.isTTY ? `./${basename(filename)}` : STDOUT);
   const target = output === STDOUT ? STDOUT : await resolveLinks(output);
   const kind = target === STDOUT ? 'stream' : await kindOf(target);
@@ -40,7 +46,7 @@ async function getImage({ client, signal }: Session, filename: string, flags: Ge
   const stop = new AbortController();
   try {
     const bothSignals = AbortSignal.any([signal, stop.signal]);
-    const stored = await client.get(filename, { provider: flags.provider, signal: bothSignals });
+    const stored = await getNamed(client, filename, { provider: flags.provider, signal: bothSignals });
     if (target === STDOUT) await writeToStdout(stored.body);
     else if (kind === 'stream') await pipeline(stored.body, createWriteStream(target, { flags: 'w' }));
     else if (!(await writeWhole(stored.body, target, { overwrite: flags.force }))) return refuseToOverwrite(output);

@@ -8,9 +8,8 @@ import { type FilterFlags, filtersOf, withFilters } from './shared/filters.ts';
 import { parseCount } from './shared/flags.ts';
 import { printHints } from './shared/hints.ts';
 import { imageJson } from './shared/image-json.ts';
-import { DEFAULT_TABLE_LIMIT, limitBeyond, printTable } from './shared/image-table.ts';
-import type { Column } from './terminal/table.ts';
-import { formatBytes, formatTime, printError, printJson } from './terminal/text.ts';
+import { DEFAULT_TABLE_LIMIT, IMAGE_COLUMNS, type ImageColumn, limitBeyond, printTable } from './shared/image-table.ts';
+import { formatTime, printError, printJson } from './terminal/text.ts';
 
 interface ListFlags extends AddressFlags, FilterFlags, Pick<ListOptions, 'order' | 'limit'> {
   json?: boolean;
@@ -19,13 +18,10 @@ interface ListFlags extends AddressFlags, FilterFlags, Pick<ListOptions, 'order'
 /** Other queries are words, which every daemon knows. */
 const GRAMMAR = /"|(^|\s)-\S|\sOR\s|\b[a-z0-9]+:\S/i;
 
-const COLUMNS: Column[] = [
-  { title: 'TIME (UTC)' },
-  { title: 'SIZE', align: 'right' },
-  { title: 'PIXELS', align: 'right' },
-  { title: 'MODEL', maxWidth: 24 },
-  { title: 'FILENAME' },
-  { title: 'PROMPT', fill: true },
+const COLUMNS: readonly ImageColumn<Image>[] = [
+  { title: 'TIME (UTC)', cell: ({ metadata }) => formatTime(metadata.timestamp) },
+  ...IMAGE_COLUMNS,
+  { title: 'PROMPT', fill: true, cell: ({ metadata }) => rowPrompt(metadata.prompt) },
 ];
 
 export function registerList(program: Command): void {
@@ -61,7 +57,7 @@ async function listTable({ client, signal }: Session, flags: ListFlags): Promise
     hints = found;
   };
   const images = client.list({ ...queryOf(flags), view: 'row', limit: limitBeyond(limit), onHints, signal });
-  const listed = await printTable(images, { columns: COLUMNS, rowOf, limit, overAll: flags.provider === '*' });
+  const listed = await printTable(images, { columns: COLUMNS, limit, overAll: flags.provider === '*' });
   if (listed === 0) process.stderr.write('no images\n');
   printHints(hints);
   if (limit > 0 && listed > limit) process.stderr.write('… more: --limit 0\n');
@@ -70,15 +66,4 @@ async function listTable({ client, signal }: Session, flags: ListFlags): Promise
 
 function queryOf(flags: ListFlags): ListOptions {
   return { ...filtersOf(flags), order: flags.order };
-}
-
-function rowOf({ metadata, size, width, height, filename }: Image): string[] {
-  return [
-    formatTime(metadata.timestamp),
-    formatBytes(size),
-    `${width}×${height}`,
-    metadata.model,
-    filename,
-    rowPrompt(metadata.prompt),
-  ];
 }

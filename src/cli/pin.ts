@@ -1,6 +1,7 @@
 /** `image-storage pin` and `unpin`: whether cleanup spares an image. */
 import type { Command } from 'commander';
 import { withAddress, withClient } from './shared/connection.ts';
+import { IMAGE_ARGUMENT } from './shared/image-names.ts';
 import { type UpdateFlags, updateAll } from './shared/update.ts';
 import { displayText } from './terminal/text.ts';
 
@@ -13,7 +14,7 @@ function register(program: Command, name: string, about: string, pinned: boolean
   const command = program
     .command(name)
     .description(about)
-    .argument('<filenames...>')
+    .argument('<filenames...>', IMAGE_ARGUMENT)
     .option('--provider <name>')
     .option('--json', 'print one JSON object a line')
     .action((filenames: string[], flags: UpdateFlags) =>

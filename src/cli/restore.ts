@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { RestoreResult } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
 import { type AddressFlags, type Session, withAddress, withClient } from './shared/connection.ts';
+import { fullNames } from './shared/image-names.ts';
 import { displayText, printError, printJson, printLine } from './terminal/text.ts';
 
 interface RestoreFlags extends AddressFlags {
@@ -20,7 +21,7 @@ export function registerRestore(program: Command): void {
   const command = program
     .command('restore')
     .description('bring images back from the trash, as they were')
-    .argument('<filenames...>', 'as `trash` lists them')
+    .argument('<filenames...>', 'as `trash` lists them; a short id or the beginning of one is enough')
     .option('--provider <name>')
     .option('--json', 'print one JSON object a line')
     .action((filenames: string[], flags: RestoreFlags) =>
@@ -29,8 +30,10 @@ export function registerRestore(program: Command): void {
   withAddress(command);
 }
 
-async function restoreAll({ client, signal }: Session, filenames: string[], flags: RestoreFlags): Promise<number> {
-  const results = await client.restore(filenames, { provider: flags.provider, signal });
+async function restoreAll({ client, signal }: Session, typed: string[], flags: RestoreFlags): Promise<number> {
+  const { provider } = flags;
+  const filenames = await fullNames(client, typed, { provider, signal, in: 'trash' });
+  const results = await client.restore(filenames, { provider, signal });
   for (const result of results) await printResult(result, flags);
   const failed = results.filter(({ restored }) => !restored);
   if (failed.length === 0) return EXIT.OK;

@@ -8,8 +8,8 @@ import { type FilterFlags, filtersOf, isFiltered, withFilters } from './shared/f
 import { parseCount } from './shared/flags.ts';
 import { printHintsFor } from './shared/hints.ts';
 import { policies } from './shared/policies.ts';
-import { tableFormatter, terminalWidth } from './terminal/table.ts';
-import { countOf, formatBytes, formatTime, printError, printJson, printLine } from './terminal/text.ts';
+import { type Column, tableFormatter, terminalWidth } from './terminal/table.ts';
+import { countOf, formatBytes, formatTime, printError, printJson, printLine, wrapText } from './terminal/text.ts';
 
 interface StatsFlags extends AddressFlags, FilterFlags {
   by?: GroupBy;
@@ -20,10 +20,17 @@ interface StatsFlags extends AddressFlags, FilterFlags {
   json?: boolean;
 }
 
+/** What a screen has room for; `--by` counts all. */
+const SHOWN_GROUPS = 10;
+const SHOWN_DAYS = 14;
+const SHOWN_MONTHS = 24;
+const NAME_WIDTH = 36;
+const BAR_WIDTH = 24;
+
 export function registerStats(program: Command): void {
   const about = 'count images and bytes: by model, category and day, or those that match by what you ask for';
   const command = withFilters(program.command('stats').description(about))
-    .addOption(new Option('--by <group>', 'count the images of each').choices(GROUPS))
+    .addOption(new Option('--by <group>', 'count the images of each: all models, all days, …').choices(GROUPS))
     .option('--starts-with <text>', 'only groups whose names begin so')
     .option('--time-zone <name>', 'of days and months, such as Europe/Berlin (default: UTC)')
     .option('--limit <count>', 'the most groups (default: 100)', parseCount)
@@ -46,9 +53,16 @@ export function registerStats(program: Command): void {
 }
 
 async function stats({ client, signal }: Session, { provider, json }: StatsFlags): Promise<number> {
+  let separator = '';
   for (const counted of await client.stats(provider, { signal })) {
-    if (json) await printJson(counted);
-    else for (const line of statsLines(counted)) await printLine(line);
+    if (json) {
+      await printJson(counted);
+      continue;
+    }
+    // An older daemon counts no months.
+    const months = await client.totals({ provider: counted.provider, by: 'month', limit: SHOWN_MONTHS, signal });
+    for (const line of statsLines(counted, months?.groups ?? [])) await printLine(separator + line);
+    separator = '\n';
   }
   return EXIT.OK;
 }
@@ -72,17 +86,39 @@ async function totals(session: Session, flags: StatsFlags): Promise<number> {
 function totalsLines({ groups, more, ...total }: Totals, { by, timeZone = 'UTC' }: StatsFlags): string[] {
   const zone = by === 'day' || by === 'month' ? ` (${timeZone})` : '';
   const limit = more ? 'the newest only, others were not counted: ' : '';
-  return [...tableOf(`${by?.toUpperCase()}${zone}`, groups), limit + amounts(total).join(', ')];
+  return [
+    ...tableOf(`${by?.toUpperCase()}${zone}`, groups),
+    ...wrapText(limit + amounts(total).join(', '), terminalWidth()),
+  ];
 }
 
-function statsLines(stats: ProviderStats): string[] {
+/** Ends in the sum, which is what stays on the screen. */
+function statsLines(stats: ProviderStats, months: GroupStats[]): string[] {
+  const isOneDay = stats.byDate.length < 2;
   return [
-    summary(stats),
+    ...groupTable('MODEL', largest(stats.byModel)),
+    ...(isUngrouped(stats.byCategory) ? [] : groupTable('CATEGORY', largest(stats.byCategory))),
+    ...groupTable('DAY (UTC)', stats.byDate.filter(isListed).slice(0, SHOWN_DAYS), !isOneDay),
+    ...(months.length < 2 ? [] : groupTable('MONTH (UTC)', months)),
+    ...wrapText(summary(stats), terminalWidth()),
     ...trashLines(stats),
-    ...groupTable('MODEL', stats.byModel),
-    ...groupTable('CATEGORY', stats.byCategory),
-    ...groupTable('DAY (UTC)', stats.byDate),
   ];
+}
+
+function isListed({ rest }: GroupStats): boolean {
+  return !rest;
+}
+
+function isUngrouped(groups: GroupStats[]): boolean {
+  return groups.every(({ name, rest }) => name === '' && !rest);
+}
+
+/** Returns the first groups, and all others as one. */
+function largest(groups: GroupStats[]): GroupStats[] {
+  if (groups.length <= SHOWN_GROUPS + 1) return groups;
+  const others = groups.slice(SHOWN_GROUPS);
+  const sum = (of: 'count' | 'bytes') => others.reduce((total, group) => total + group[of], 0);
+  return [...groups.slice(0, SHOWN_GROUPS), { name: '', count: sum('count'), bytes: sum('bytes'), rest: true }];
 }
 
 function summary(stats: ProviderStats): string {
@@ -107,21 +143,25 @@ function amounts({ count, bytes, oldest, newest }: Pick<Totals, 'count' | 'bytes
   return [countOf(count, 'image'), formatBytes(bytes), ...times];
 }
 
-function groupTable(title: string, groups: GroupStats[]): string[] {
-  return groups.length === 0 ? [] : ['', ...tableOf(title, groups)];
+function groupTable(title: string, groups: GroupStats[], hasBars = false): string[] {
+  return groups.length === 0 ? [] : [...tableOf(title, groups, hasBars), ''];
 }
 
-function tableOf(title: string, groups: GroupStats[]): string[] {
+function tableOf(title: string, groups: GroupStats[], hasBars = false): string[] {
   if (groups.length === 0) return [];
-  const format = tableFormatter(
-    [
-      { title, maxWidth: 48 },
-      { title: 'IMAGES', align: 'right' },
-      { title: 'SIZE', align: 'right' },
-    ],
-    terminalWidth(),
+  const columns: Column[] = [
+    { title, maxWidth: NAME_WIDTH },
+    { title: 'IMAGES', align: 'right' },
+    { title: 'SIZE', align: 'right' },
+  ];
+  const format = tableFormatter(hasBars ? [...columns, { title: '', fill: true }] : columns, terminalWidth());
+  const most = Math.max(...groups.map(({ count }) => count));
+  return format(
+    groups.map((group) => {
+      const cells = [groupName(group), group.count.toLocaleString('en'), formatBytes(group.bytes)];
+      return hasBars ? [...cells, '█'.repeat(Math.max(1, Math.round((group.count / most) * BAR_WIDTH)))] : cells;
+    }),
   );
-  return format(groups.map((group) => [groupName(group), group.count.toLocaleString('en'), formatBytes(group.bytes)]));
 }
 
 function groupName({ name, rest }: GroupStats): string {

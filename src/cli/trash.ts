@@ -3,11 +3,12 @@ import type { Command } from 'commander';
 import type { ImageStorageClient, TrashedImage, TrashOptions } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
 import { type AddressFlags, type Session, withAddress, withClient } from './shared/connection.ts';
+import { refusalOf } from './shared/errors.ts';
 import { parseCount } from './shared/flags.ts';
 import { imageJson } from './shared/image-json.ts';
-import { DEFAULT_TABLE_LIMIT, limitBeyond, printTable } from './shared/image-table.ts';
+import { fullNames } from './shared/image-names.ts';
+import { DEFAULT_TABLE_LIMIT, IMAGE_COLUMNS, type ImageColumn, limitBeyond, printTable } from './shared/image-table.ts';
 import { ask, canAsk } from './terminal/ask.ts';
-import type { Column } from './terminal/table.ts';
 import { countOf, formatBytes, formatTime, printError, printJson } from './terminal/text.ts';
 
 interface TrashFlags extends AddressFlags, Pick<TrashOptions, 'provider' | 'query' | 'limit'> {
@@ -21,13 +22,11 @@ interface PurgeFlags extends AddressFlags {
   json?: boolean;
 }
 
-const COLUMNS: Column[] = [
-  { title: 'DELETED (UTC)' },
-  { title: 'KEPT UNTIL (UTC)' },
-  { title: 'SIZE', align: 'right' },
-  { title: 'MODEL', maxWidth: 24 },
-  { title: 'FILENAME' },
-  { title: 'PROMPT', fill: true },
+const COLUMNS: readonly ImageColumn<TrashedImage>[] = [
+  { title: 'DELETED (UTC)', fromWidth: 100, cell: ({ deleteTime }) => formatTime(deleteTime) },
+  { title: 'KEPT UNTIL (UTC)', cell: ({ purgeTime }) => formatTime(purgeTime) },
+  ...IMAGE_COLUMNS.filter(({ title }) => title !== 'PIXELS'),
+  { title: 'PROMPT', fill: true, cell: ({ metadata }) => metadata.prompt },
 ];
 
 export function registerTrash(program: Command): void {
@@ -75,14 +74,15 @@ async function listJson({ client, signal }: Session, { provider, query, limit }:
 async function listTable({ client, signal }: Session, flags: TrashFlags): Promise<number> {
   const { provider, query, limit = DEFAULT_TABLE_LIMIT } = flags;
   const images = client.listTrash({ provider, query, limit: limitBeyond(limit), signal });
-  const listed = await printTable(images, { columns: COLUMNS, rowOf, limit, overAll: provider === '*' });
+  const listed = await printTable(images, { columns: COLUMNS, limit, overAll: provider === '*' });
   if (listed === 0) process.stderr.write(query === undefined ? 'the trash is empty\n' : 'no images\n');
   if (limit > 0 && listed > limit) process.stderr.write('… more: --limit 0\n');
   return EXIT.OK;
 }
 
-async function purge({ client, signal }: Session, named: string[], flags: PurgeFlags): Promise<number> {
+async function purge({ client, signal }: Session, typed: string[], flags: PurgeFlags): Promise<number> {
   const { all, yes, provider, json } = flags;
+  const named = await fullNames(client, typed, { provider, signal, in: 'trash' });
   const say = (line: string) => (json ? process.stderr : process.stdout).write(`${line}\n`);
   let which: { filenames: string[] } | { all: true } = all ? { all } : { filenames: named };
   if (!yes) {
@@ -90,9 +90,11 @@ async function purge({ client, signal }: Session, named: string[], flags: PurgeF
     const { filenames, bytes } = all ? await inTrash(client, { provider, signal }) : { filenames: named };
     which = { filenames };
     const size = bytes === undefined ? '' : `, ${formatBytes(bytes)},`;
-    if (filenames.length > 0 && !(await ask(`Delete ${countOf(filenames.length, 'image')}${size} for good?`, signal))) {
+    const question = `Delete ${countOf(filenames.length, 'image')}${size} for good?`;
+    const answer = filenames.length === 0 ? 'yes' : await ask(question, signal);
+    if (answer !== 'yes') {
       printError('nothing was deleted');
-      return EXIT.NEGATIVE;
+      return refusalOf(answer);
     }
   }
   const gone = await client.purge({ ...which, provider, signal });
@@ -110,9 +112,4 @@ async function inTrash(client: ImageStorageClient, options: TrashOptions) {
     found.bytes += size;
   }
   return found;
-}
-
-function rowOf({ deleteTime, purgeTime, size, metadata, filename }: TrashedImage): string[] {
-  const times = [formatTime(deleteTime), formatTime(purgeTime)];
-  return [...times, formatBytes(size), metadata.model, filename, metadata.prompt];
 }

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { Finding, VerifyOptions, VerifySummary } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
 import type { Session } from './shared/connection.ts';
+import { refusalOf } from './shared/errors.ts';
 import { type DaemonFlags, withDaemon, withDaemonFlags } from './shared/own-daemon.ts';
 import { ask, canAsk } from './terminal/ask.ts';
 import { createRunProgress } from './terminal/progress.ts';
@@ -61,9 +62,10 @@ async function verify(session: Session, flags: VerifyFlags): Promise<number> {
   const first = await run(session, { provider, deep, repair, forgetMissing: forgetMissing && yes }, json);
   const left = first.summary.findings - first.summary.remedied;
   if (!forgetMissing || yes || first.missing === 0) return exitCodeOf(left);
-  if (!(await ask(`Delete the records of ${countOf(first.missing, 'image')}?`, session.signal))) {
+  const answer = await ask(`Delete the records of ${countOf(first.missing, 'image')}?`, session.signal);
+  if (answer !== 'yes') {
     printError('nothing was forgotten');
-    return EXIT.NEGATIVE;
+    return refusalOf(answer);
   }
   const second = await run(session, { provider, forgetMissing }, json);
   // The second run does not look for the other findings of the first, at least not as deep.

@@ -189,7 +189,7 @@ describe('get', () => {
   it('leaves nothing when there is no such image', async () => {
     const { stderr, exitCode } = await run(['get', '20240927_141522_flux_abc123.png', '-o', 'nothing']);
     expect(exitCode).toBe(EXIT.NEGATIVE);
-    expect(stderr).toMatch(/^image-storage: /);
+    expect(stderr).toMatch(/^image-storage: 20240927_141522_flux_abc123.png: no such image; image-storage list /);
     expect((await readdir(folder)).filter((name) => /nothing/.test(name))).toEqual([]);
   });
 });
@@ -493,10 +493,10 @@ describe('health', () => {
 it('stats shows a table for each way to count', async () => {
   await saved(9, { model: 'counted', timestamp: new Date('2003-04-05') });
   const { stdout } = await run(['stats']);
-  expect(stdout).toMatch(/^local \(local\): \d+ images?, /);
+  expect(stdout).toMatch(/^local \(local\): \d+ images?, /m);
   expect(stdout).toMatch(/^MODEL +IMAGES +SIZE$/m);
-  expect(stdout).toMatch(/^counted +1 +\d+ B$/m);
-  expect(stdout).toMatch(/^2003-04-05 +1 +\d+ B$/m);
+  expect(stdout).toMatch(/^\(none\) +\d+ +\d+ k?B$/m);
+  expect(stdout).toMatch(/^2003-04 +1 +\d+ B$/m);
 });
 
 describe('stats of what matches', () => {

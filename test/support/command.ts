@@ -4,3 +4,6 @@ import { inject } from 'vitest';
 
 /** Path of its script. */
 export const COMMAND: string = join(inject('bundle'), 'bin/image-storage.js');
+
+/** Path of the module that runs a command line. */
+export const MAIN: string = join(inject('bundle'), 'dist/main.js');

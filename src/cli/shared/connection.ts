@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { DEFAULT_ADDRESS, parseTarget, TARGET_FORMS } from '../../address.ts';
 import type { ConnectOptions, ImageStorageClient } from '../../client.ts';
 import { clientAddress } from '../../config.ts';
+import { EXIT } from '../../exit-codes.ts';
 import { printError } from '../terminal/text.ts';
 import { failureOf } from './errors.ts';
 
@@ -30,8 +31,6 @@ const COMMAND_RETRIES = 2;
 const NOTICEABLE_MS = 1_000;
 /** npm repeats a Ctrl-C that the process already had from the terminal: signals this close count as one. */
 const SAME_SIGNAL_MS = 500;
-/** The exit code that shells expect of an interrupted command: 128 + SIGINT. */
-export const INTERRUPTED = 130;
 
 /** Adds `--address`, and how the daemon there is trusted. */
 export function withAddress(command: Command): Command {
@@ -58,7 +57,7 @@ export async function withClient(
   const address = flags.address ?? clientAddress();
   const signal = listenForInterrupt();
   const report = (error: unknown, subject?: string) => {
-    const failure = signal.aborted ? { message: 'interrupted', exitCode: INTERRUPTED } : failureOf(error, address);
+    const failure = signal.aborted ? { message: 'interrupted', exitCode: EXIT.INTERRUPTED } : failureOf(error, address);
     if (!failure) throw error;
     // Node's errors name their file like this.
     const named = subject === undefined || failure.message.includes(`${subject}'`);

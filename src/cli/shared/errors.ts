@@ -1,6 +1,7 @@
 /** Converts a failure of a client command to one line and an exit code. */
 import type { ImageStorageError } from '../../client.ts';
 import { EXIT } from '../../exit-codes.ts';
+import type { Answer } from '../terminal/ask.ts';
 
 export interface Failure {
   message: string;
@@ -21,6 +22,11 @@ export function failureOf(error: unknown, address: string): Failure | undefined 
 
 function isClientError(error: unknown): error is ImageStorageError {
   return error instanceof Error && error.name === 'ImageStorageError';
+}
+
+/** Returns the exit code of a command whose question was not answered by yes. */
+export function refusalOf(answer: Exclude<Answer, 'yes'>): number {
+  return answer === 'cancelled' ? EXIT.INTERRUPTED : EXIT.NEGATIVE;
 }
 
 /** Returns whether no daemon answered. */

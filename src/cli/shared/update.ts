@@ -4,6 +4,7 @@ import { EXIT } from '../../exit-codes.ts';
 import { printError, printJson, printLine } from '../terminal/text.ts';
 import type { AddressFlags, Session } from './connection.ts';
 import { imageJson } from './image-json.ts';
+import { fullNames } from './image-names.ts';
 
 export interface UpdateFlags extends AddressFlags {
   provider?: string;
@@ -19,7 +20,8 @@ export async function updateAll(
   line: (image: Image) => string,
 ): Promise<number> {
   let exitCode: number = EXIT.OK;
-  for (const filename of filenames) {
+  const named = await fullNames(client, filenames, { provider, signal });
+  for (const filename of named) {
     try {
       const image = await client.update(filename, changes, { provider, signal });
       await (json ? printJson(imageJson(image)) : printLine(line(image)));

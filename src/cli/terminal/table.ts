@@ -11,17 +11,15 @@ export interface Column {
 }
 
 const GAP = '  ';
-const MIN_FILL_WIDTH = 20;
 
 /**
- * Returns a function that formats rows block by block, so that a long table need not be in memory: the first block
- * includes the titles, and columns only grow. `totalWidth` is that of the terminal; Infinity shortens only columns with
- * a maxWidth.
+ * Formats rows block by block, so that a long table need not be in memory: the first block includes the titles, and
+ * columns only grow.
  */
-export function tableFormatter(
-  columns: readonly Column[],
-  totalWidth: number,
-): (rows: readonly string[][]) => string[] {
+export type TableFormatter = (rows: readonly string[][]) => string[];
+
+/** `totalWidth` is that of the terminal, which no line exceeds; Infinity shortens only columns with a maxWidth. */
+export function tableFormatter(columns: readonly Column[], totalWidth: number): TableFormatter {
   const widths = columns.map(() => 0);
   let titled = false;
   return (rows) => {
@@ -38,17 +36,30 @@ export function tableFormatter(
   };
 }
 
+/** As `tableFormatter`, with the last column on a line of its own, which is left out where it is empty. */
+export function twoLineFormatter(columns: readonly Column[], totalWidth: number): TableFormatter {
+  const format = tableFormatter(columns.slice(0, -1), totalWidth);
+  let titled = false;
+  return (rows) => {
+    const lines = format(rows.map((row) => row.slice(0, -1)));
+    const lasts = rows.map((row) => shorten(displayText(row.at(-1)!), Math.max(0, totalWidth - GAP.length)));
+    if (!titled) lasts.unshift('');
+    titled = true;
+    return lines.flatMap((line, i) => (lasts[i] === '' ? [line] : [line, GAP + lasts[i]]));
+  };
+}
+
 function formatRow(row: string[], columns: readonly Column[], widths: number[], totalWidth: number): string {
   let line = '';
   let used = 0;
   row.forEach((cell, i) => {
     const { align, fill } = columns[i]!;
-    const text = fill ? shorten(cell, Math.max(MIN_FILL_WIDTH, totalWidth - used)) : cell;
+    const text = fill ? shorten(cell, Math.max(0, totalWidth - used)) : cell;
     const padding = fill ? '' : ' '.repeat(widths[i]! - displayWidth(text));
     line += (align === 'right' ? padding + text : text + padding) + GAP;
     used += widths[i]! + GAP.length;
   });
-  return line.trimEnd();
+  return shorten(line.trimEnd(), totalWidth);
 }
 
 /** Returns the width of the terminal on stdout; Infinity without one. */
