@@ -1,13 +1,14 @@
 /** `image-storage import`: saves the images of a folder that another tool, or a store of ImageStorage, has filled. */
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { realpath } from 'node:fs/promises';
 import { relative } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { SavedImage } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
 import { inParallel } from '../storage/async/parallel.ts';
-import { type Description, openImageFile } from './import/image-file.ts';
+import { type Description, type ImageFile, openImageFile } from './import/image-file.ts';
 import { RAW, textOf } from './import/raw-path.ts';
+import { KEPT, type KeptReason, removeSource, stateOf } from './import/remove-source.ts';
 import { IMAGE_NAME, isTooLittle, measureRoom, roomLine } from './import/room.ts';
 import { listStoredImages, type StoredImages } from './import/stored-images.ts';
 import { ImportSums, sumsLines } from './import/sums.ts';
@@ -21,6 +22,8 @@ import { displayText, formatTime, printError, printJson, printLine, shorten } fr
 interface ImportFlags extends AddressFlags {
   dryRun?: boolean;
   force?: boolean;
+  move?: boolean;
+  bringBack?: boolean;
   provider?: string;
   category?: string;
   tag?: string[];
@@ -30,10 +33,16 @@ interface ImportFlags extends AddressFlags {
   json?: boolean;
 }
 
+/** What became of the file that was read, with `--move`; neither: it is another's turn. */
+interface Moved {
+  removed?: boolean;
+  kept?: KeptReason;
+}
+
 /** The result for one file; `filename` is unset in a dry run. */
 type Outcome =
-  | ({ outcome: 'imported'; sizeBytes: number; sha256: string; filename?: string } & Description)
-  | { outcome: 'skipped'; reason: SkipReason; storedAs?: string }
+  | ({ outcome: 'imported'; sizeBytes: number; sha256: string; filename?: string } & Description & Moved)
+  | ({ outcome: 'skipped'; reason: SkipReason; storedAs?: string } & Moved)
   | { outcome: 'failed'; error: unknown };
 
 /** The parameters of one run, and the images that are stored already. */
@@ -42,6 +51,8 @@ interface Run {
   folder: string;
   flags: ImportFlags;
   stored: StoredImages;
+  /** Told apart from every other run by its keys; unset: as all runs of these bytes. */
+  id?: string;
 }
 
 const DEFAULT_CONCURRENCY = 8;
@@ -57,9 +68,16 @@ export function registerImport(program: Command): void {
   const command = program
     .command('import')
     .description('copy the images of a folder into the store, with their dates and what generators left in them')
-    .argument('<folder>', 'of ComfyUI, A1111, InvokeAI, a store of ours or any other; it is only read')
+    .argument('<folder>', 'of ComfyUI, A1111, InvokeAI, a store of ours or any other; it is only read, without --move')
     .option('--dry-run', 'only sum up what would be imported, by model and month')
     .option('--force', 'begin also where the disk may be too small for all of them')
+    .addOption(
+      new Option(
+        '--move',
+        'remove each file once the store has given its bytes back, also those that it had before',
+      ).conflicts('dryRun'),
+    )
+    .option('--bring-back', 'save again what was deleted from the store')
     .option('--provider <name>')
     .option('--category <name>', 'for all of them')
     .option('--tag <name>', 'for all of them; repeatable', collect)
@@ -78,8 +96,8 @@ export function registerImport(program: Command): void {
 async function importFolder(session: Session, named: string, flags: ImportFlags): Promise<number> {
   const { client, signal } = session;
   const folder = await realpath(named, RAW);
-  const { provider, dryRun, force, json, verbose } = flags;
-  const stored = await listStoredImages(client, { provider, withNames: (verbose || json) ?? false, signal });
+  const { provider, dryRun, force, move, json, verbose } = flags;
+  const stored = await listStoredImages(client, { provider, withNames: (verbose || json || move) ?? false, signal });
   const room = await measureRoom(client, folder, stored, { provider, signal });
   if (isTooLittle(room) && !dryRun && !force) {
     printError(`too little room: ${roomLine(room)}; --force imports what fits`);
@@ -89,7 +107,7 @@ async function importFolder(session: Session, named: string, flags: ImportFlags)
   const progress = createRunProgress('file');
   const { totalItems, totalBytes, neededBytes, freeBytes } = room;
   const done = { items: 0, bytes: 0, totalItems, totalBytes };
-  const run = { session, folder, flags, stored };
+  const run = { session, folder, flags, stored, id: flags.bringBack ? randomUUID() : undefined };
   const summary = { ...createSummary(dryRun), neededBytes, freeBytes };
   const sums = new ImportSums();
   let exitCode: number = EXIT.OK;
@@ -98,7 +116,7 @@ async function importFolder(session: Session, named: string, flags: ImportFlags)
     count(summary, outcome);
     if (flags.dryRun && outcome.outcome === 'imported') sums.add(outcome.metadata, outcome.sizeBytes);
     if (isTold(outcome, flags)) progress.clear();
-    const code = (await tell(run, found, outcome)) || strictCode(found, outcome, flags);
+    const code = (await tell(run, found, outcome)) || strictCode(found, outcome, flags) || keptCode(outcome);
     exitCode ||= code;
     done.items += 1;
     done.bytes += found.kind === 'file' ? found.sizeBytes : 0;
@@ -123,6 +141,7 @@ async function outcomeOf(run: Run, found: Found): Promise<Outcome> {
     return await importFile(run, found);
   } catch (error) {
     const { reason = '', code, syscall } = error as { reason?: string; code?: unknown; syscall?: string };
+    if (reason === 'DELETED_BEFORE') return { outcome: 'skipped', reason: 'IMPORTED_BEFORE' };
     if (reason in SKIPPED) return { outcome: 'skipped', reason: reason as SkipReason };
     const ofThisFile = code === INVALID_ARGUMENT || syscall !== undefined;
     if (!ofThisFile || run.session.signal.aborted) throw error;
@@ -145,20 +164,35 @@ const REASON_OF_KIND = {
 } as const;
 
 async function importFile(run: Run, file: FoundFile): Promise<Outcome> {
-  const { session, folder, flags, stored } = run;
-  const { source, sizeBytes, sha256, describe } = await openImageFile(folder, file, session.signal);
+  if (!run.flags.move) return saveFile(run, await openImageFile(run.folder, file, run.session.signal));
+  const { client, signal } = run.session;
+  const state = await stateOf(file.path);
+  const image = await openImageFile(run.folder, file, signal);
+  const outcome = await saveFile(run, image);
+  if (outcome.outcome === 'failed') return outcome;
+  const filename = outcome.outcome === 'imported' ? outcome.filename : outcome.storedAs;
+  // Not stored, or its equal is being saved just now: another run removes that.
+  if (filename === undefined) return outcome;
+  const { provider } = run.flags;
+  const kept = await removeSource(client, state, { filename, provider, sha256: image.sha256, signal });
+  return { ...outcome, removed: kept === undefined, ...(kept && { kept }) };
+}
+
+async function saveFile(run: Run, { source, sizeBytes, sha256, describe }: ImageFile): Promise<Outcome> {
+  const { session, flags, stored } = run;
   if (!stored.add(sha256)) return { outcome: 'skipped', reason: 'DUPLICATE', storedAs: stored.filenameOf(sha256) };
   try {
     const { metadata, pinned } = withFlags(await describe(), flags);
     const image = { sizeBytes, sha256, metadata, pinned };
     if (flags.dryRun) return { outcome: 'imported', ...image };
     const { client, signal } = session;
-    const idempotencyKey = keyOf(sha256, metadata);
+    const idempotencyKey = keyOf(sha256, metadata, run.id);
     const saved = await client.save(source, metadata, {
       provider: flags.provider,
       idempotencyKey,
       pinned,
       signal,
+      unlessDeleted: !flags.bringBack,
       // It was read here, and may be edited: by a record beside the image.
       embedded: 'ignore',
     });
@@ -201,14 +235,16 @@ function withFlags({ metadata, pinned }: Description, { category, tag = [] }: Im
 }
 
 /**
- * Returns the idempotency key of bytes and metadata: an image that was deleted and is imported with another category is
- * a new save.
+ * Returns the idempotency key of bytes and metadata, and of the run where that brings deleted images back: their own key
+ * would answer that they are deleted.
  */
-function keyOf(sha256: string, metadata: Description['metadata']): string {
-  return `import:${sha256}:${createHash('sha256').update(JSON.stringify(metadata)).digest('hex').slice(0, 16)}`;
+function keyOf(sha256: string, metadata: Description['metadata'], run?: string): string {
+  const described = createHash('sha256').update(JSON.stringify(metadata)).digest('hex').slice(0, 16);
+  return ['import', sha256, described, run].filter(Boolean).join(':');
 }
 
 function count(summary: Summary, outcome: Outcome): void {
+  if (outcome.outcome !== 'failed' && outcome.removed) summary.removed = (summary.removed ?? 0) + 1;
   if (outcome.outcome === 'imported') {
     summary.imported += 1;
     summary.importedBytes += outcome.sizeBytes;
@@ -217,6 +253,7 @@ function count(summary: Summary, outcome: Outcome): void {
 }
 
 function isTold(outcome: Outcome, { json, verbose }: ImportFlags): boolean {
+  if (keptReasonOf(outcome) !== undefined) return true;
   if (json || verbose || outcome.outcome === 'failed') return true;
   return outcome.outcome === 'skipped' && TOLD.has(outcome.reason);
 }
@@ -225,11 +262,23 @@ function isTold(outcome: Outcome, { json, verbose }: ImportFlags): boolean {
 async function tell({ session, folder, flags }: Run, { path }: Found, outcome: Outcome): Promise<number> {
   if (!isTold(outcome, flags)) return EXIT.OK;
   const file = textOf(relative(folder, path));
+  const kept = keptReasonOf(outcome);
+  if (kept !== undefined && !flags.json) printError(`${file}: stays: ${KEPT[kept]}`);
   if (flags.json) await printJson({ file, ...jsonOf(outcome) });
   else if (flags.verbose && outcome.outcome === 'skipped') await printLine(skipLine(file, outcome));
-  else if (outcome.outcome === 'skipped') printError(`${file}: ${SKIPPED[outcome.reason]}`);
-  else if (outcome.outcome === 'imported') await printLine(importLine(file, outcome));
+  else if (outcome.outcome === 'skipped' && TOLD.has(outcome.reason)) printError(`${file}: ${SKIPPED[outcome.reason]}`);
+  else if (flags.verbose && outcome.outcome === 'imported') await printLine(importLine(file, outcome));
   return outcome.outcome === 'failed' ? session.report(outcome.error, file) : EXIT.OK;
+}
+
+function keptReasonOf(outcome: Outcome): KeptReason | undefined {
+  return outcome.outcome === 'failed' ? undefined : outcome.kept;
+}
+
+function keptCode(outcome: Outcome): number {
+  const kept = keptReasonOf(outcome);
+  if (kept === undefined || kept === 'CHANGED') return EXIT.OK;
+  return kept === 'BYTES_MISSING' ? EXIT.IO : EXIT.NEGATIVE;
 }
 
 function strictCode({ path }: Found, outcome: Outcome, { strict }: ImportFlags): number {
@@ -239,7 +288,7 @@ function strictCode({ path }: Found, outcome: Outcome, { strict }: ImportFlags):
 
 function jsonOf(outcome: Outcome): Record<string, unknown> {
   if (outcome.outcome === 'failed') return { outcome: 'failed', message: (outcome.error as Error).message };
-  if (outcome.outcome === 'skipped') return outcome;
+  if (outcome.outcome === 'skipped') return { ...outcome };
   const { metadata, ...image } = outcome;
   return { ...image, ...metadata, timestamp: metadata.timestamp.toISOString() };
 }

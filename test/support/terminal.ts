@@ -1,10 +1,7 @@
 /** A pseudo-terminal of any width, by `script` of util-linux: what a command prints there is stdout and stderr in one. */
 import { spawn, spawnSync } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { displayWidth } from '../../src/cli/terminal/text.ts';
-import { MAIN } from './command.ts';
-
-const COMMAND_LINES = fileURLToPath(new URL('./command-lines.ts', import.meta.url));
+import { wordsOf } from './command.ts';
 
 export const hasScript: boolean = spawnSync('script', ['--version']).stdout?.includes('util-linux') ?? false;
 
@@ -27,8 +24,7 @@ export async function runInTerminal(
   commands: string[][],
   { cwd, columns = 80, answers = [], env = {} }: TerminalOptions,
 ): Promise<TerminalRun> {
-  const words = [process.execPath, COMMAND_LINES, MAIN, JSON.stringify(commands)];
-  const line = `stty cols ${columns} rows 40; exec ${words.map(quoted).join(' ')}`;
+  const line = `stty cols ${columns} rows 40; exec ${wordsOf(commands).map(quoted).join(' ')}`;
   const child = spawn('script', ['-qec', line, '/dev/null'], { cwd, env: { ...process.env, ...env } });
   const exited = new Promise<number | null>((resolve) => child.on('close', resolve));
   const left = [...answers];
