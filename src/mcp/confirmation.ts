@@ -72,6 +72,13 @@ export const confirmationOutput = {
   restorable_until: z.string().optional().describe('By restore_images; missing: they go for good'),
 };
 
+/** What the tool answers, beside plan and remarks. */
+interface Answer {
+  deleted: boolean;
+  confirmToken?: string;
+  nextStep?: string;
+}
+
 interface Deletion {
   /** Names the tool and its target. */
   subject: unknown[];
@@ -88,7 +95,7 @@ interface Deletion {
 export async function planThenAct(
   confirmations: Confirmations,
   { subject: target, token, plan, remarks, restorableUntil, act }: Deletion,
-): Promise<object> {
+): Promise<Answer> {
   const subject = [...target, restorableUntil === undefined];
   if (token !== undefined) {
     confirmations.check(token, subject, plan);

@@ -15,7 +15,8 @@ const UNAVAILABLE = 14;
 const ADVICE: Record<string, string> = {
   IMAGE_NOT_FOUND: 'list_images finds filenames; it may be in another provider, or in the trash (list_trash).',
   PROVIDER_NOT_FOUND: 'storage_stats with provider "*" names the providers.',
-  CLEANUP_WITHOUT_CRITERION: 'Give older_than, keep_count or keep_bytes.',
+  CLEANUP_WITHOUT_CRITERION: 'Give older_than, keep_count or keep_bytes, or query, tags, since or until.',
+  PLAN_EXPIRED: 'Nothing was deleted. Call again without confirm_token to see the plan as it is now.',
   MESSAGE_TOO_LARGE: 'Call again with less text.',
   DISK_FULL: 'Room must be made first: cleanup_images shows what could go.',
   STORE_READ_ONLY: 'Only the operator of the daemon can change that.',

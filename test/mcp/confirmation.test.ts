@@ -32,8 +32,27 @@ it('a cleanup that was confirmed deletes what was shown, though images are saved
 
   const { confirm_token } = plan;
   const done = structureOf(await assistant.call('cleanup_images', { keep_count: 0, confirm_token }));
-  expect(done).toMatchObject({ deleted: true, filenames: shown, more: true });
+  expect(done).toMatchObject({ deleted: true, filenames: shown, more: false, kept_future: 0 });
   expect(await stored(store)).toEqual([filename]);
+  await assistant.close();
+});
+
+it('a cleanup of a search takes what was shown, but what was changed or pinned since', async () => {
+  const assistant = await typeScriptAssistant(store.flags);
+  const [first, second, third] = await saveSome(store);
+  const which = { query: 'model:test', since: '9999d' };
+  const plan = structureOf(await assistant.call('cleanup_images', which));
+  expect(plan).toMatchObject({ filenames: [first, second, third], reasons: [{ text: 'selected', count: 3 }] });
+  await store.client.update(first!, { pinned: true });
+  await store.client.update(second!, { addTags: ['mine'] });
+  const { confirm_token } = plan;
+  const other = await assistant.call('cleanup_images', { query: 'test', since: '9999d', confirm_token });
+  expect(refusalOf(other)).toContain('Nothing was deleted');
+  const done = structureOf(await assistant.call('cleanup_images', { ...which, confirm_token }));
+  expect(done).toMatchObject({ deleted: true, filenames: [third], kept_pinned: 1, kept_changed: 1 });
+  expect(await stored(store)).toEqual([first, second].sort());
+  refusalOf(await assistant.call('cleanup_images', { ...which, confirm_token }));
+  for (const filename of [first!, second!]) await store.client.delete(filename);
   await assistant.close();
 });
 
@@ -74,16 +93,21 @@ describe('a destructive call changes nothing', () => {
     expect(await stored(store)).toEqual(filenames);
   });
 
-  it('with a stale token', async () => {
-    for (const [name, args] of calls()) {
-      const confirm_token = await planOf(name, args);
-      const [added] = await saveSome(store, 1);
-      await store.client.delete(filenames.shift()!);
-      filenames.push(added!);
-      const refusal = refusalOf(await assistant.call(name, { ...args, confirm_token }));
-      expect(refusal).toContain('Nothing was deleted');
-      expect(await stored(store)).toEqual(filenames.sort());
-    }
+  it('with a stale token, beside what was shown', async () => {
+    const [gone, ...left] = filenames as [string, string, string];
+    const args = { filenames: [gone, ...left] };
+    const [ofDelete, ofCleanup] = [
+      await planOf('delete_images', args),
+      await planOf('cleanup_images', { keep_count: 0 }),
+    ];
+    const [added] = await saveSome(store, 1);
+    await store.client.delete(gone);
+    const refusal = refusalOf(await assistant.call('delete_images', { ...args, confirm_token: ofDelete }));
+    expect(refusal).toContain('Nothing was deleted');
+    expect(await stored(store)).toEqual([...left, added].sort());
+    const done = structureOf(await assistant.call('cleanup_images', { keep_count: 0, confirm_token: ofCleanup }));
+    expect([...done.filenames].sort()).toEqual(left);
+    expect(await stored(store)).toEqual([added]);
   });
 
   it('with a token that was used', async () => {

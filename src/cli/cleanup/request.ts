@@ -1,6 +1,7 @@
 /** The flags of `cleanup` that say which images go, and what is asked of the daemon by them. */
 import { type Command, Option } from 'commander';
-import type { CleanupOptions, ImageFilter, ProviderChoice } from '../../client.ts';
+import { cleanupOf } from '../../client/cleanup-of.ts';
+import type { CleanupOptions, ImageFilter } from '../../client.ts';
 import { parseCutoff, parseInstant, parseRangeEnd } from '../shared/dates.ts';
 import { collect, parseCount, parseSize } from '../shared/flags.ts';
 
@@ -55,20 +56,13 @@ export function withRequestFlags(command: Command): Command {
     .option('--permanent', 'for good, past the trash');
 }
 
-/**
- * Returns what is asked: criteria, which every daemon knows, or a selection, where a flag or a plan needs it. An older
- * daemon refuses that.
- */
 export function requestOf(flags: RequestFlags, plan: Uint8Array | undefined = flags.plan): CleanupOptions {
-  const { olderThan, keepCount, keepBytes, model, category, provider, policy, permanent } = flags;
-  const criteria = { olderThan, keepCount, keepBytes };
-  const isSelection = plan !== undefined || SELECTING.some((name) => flags[name] !== undefined);
-  if (!isSelection) return { ...criteria, model, category, provider, policy, permanent };
-  const { only, except } = flags;
-  return { provider, permanent, selection: { ...filtersOf(flags), ...criteria, only, except, plan } };
+  const { olderThan, keepCount, keepBytes, provider, policy, permanent, only, except } = flags;
+  const which = { ...filtersOf(flags), olderThan, keepCount, keepBytes, only, except, plan };
+  return cleanupOf({ ...which, provider, policy, permanent });
 }
 
-export function filtersOf(flags: RequestFlags): ImageFilter & ProviderChoice {
+export function filtersOf(flags: RequestFlags): ImageFilter {
   const { model, category, query, tag: tags, since: start, until: end } = flags;
   return { model, category, query, tags, dateRange: { start, end } };
 }

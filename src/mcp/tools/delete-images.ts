@@ -17,8 +17,7 @@ export function addDeleteImages(addTool: AddTool, client: ImageStorageClient, co
     name: 'delete_images',
     title: 'Delete images',
     description:
-      'Deletes the named images, pinned ones too, into the trash where there is one. The first call only answers with ' +
-      'the plan.',
+      'Deletes the named images, pinned ones too, into the trash where there is one. The first call only plans.',
     annotations: DELETES,
     input: z.strictObject({
       filenames: z.array(z.string()).min(1).max(MAX_FILENAMES),

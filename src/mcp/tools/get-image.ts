@@ -15,7 +15,7 @@ export function addGetImage(addTool: AddTool, client: ImageStorageClient): void 
       'Shows one stored image, reduced where it is large, with its whole metadata and a link to the original.',
     annotations: READS,
     input: z.strictObject({
-      filename: z.string().describe('The filename of the image, as list_images gives it'),
+      filename: z.string().describe('As list_images gives it'),
       provider: z.string().optional().describe('Default: the default provider'),
     }),
     output: z.object({

@@ -86,8 +86,9 @@ function plannedOf(going: readonly Unkept[], { last }: Rules): Pick<UnkeptPage, 
 export async function countAfter(catalog: ImageIndex, rules: Rules, signal?: AbortSignal): Promise<number> {
   if (rules.takesFuture) return 0;
   let count = 0;
-  for await (const { length } of pages(catalog, rules, { start: rules.now + 1, order: 'oldest' }, signal))
-    count += length;
+  // What came since the plan is after its time, and not for a wrong date.
+  for await (const rows of pages(catalog, rules, { start: rules.now + 1, order: 'oldest' }, signal))
+    count += rows.filter(({ isChanged }) => !isChanged).length;
   return count;
 }
 
