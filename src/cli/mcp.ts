@@ -1,14 +1,18 @@
 /** `image-storage mcp`: serves the images to an assistant, over stdin and stdout. */
 import { realpath, stat } from 'node:fs/promises';
-import { type Command, InvalidArgumentError } from 'commander';
+import { resolve } from 'node:path';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { clientAddress } from '../config.ts';
 import { EXIT } from '../exit-codes.ts';
+import { HOST_NAMES, hostConfig } from '../mcp/host-config.ts';
 import { type AddressFlags, type Session, withAddress, withClient } from './shared/connection.ts';
 import { parseCutoff, parseInstant, parseRangeEnd } from './shared/dates.ts';
+import { printLine } from './terminal/text.ts';
 
 interface McpFlags extends AddressFlags {
   allowDir?: string;
   readOnly?: boolean;
+  printConfig?: string;
 }
 
 const dates = {
@@ -23,7 +27,11 @@ export function registerMcp(program: Command): void {
     .description('serve the images to an assistant: an MCP server on stdin and stdout')
     .option('--allow-dir <folder>', 'let it save image files that lie in this folder')
     .option('--read-only', 'let it look only, not save or delete')
-    .action((flags: McpFlags) => mcp(flags, program.version() ?? ''));
+    .addOption(new Option('--print-config <host>', 'only print how to add this server there').choices(HOST_NAMES))
+    .action((flags: McpFlags) => {
+      const { printConfig } = flags;
+      return printConfig === undefined ? mcp(flags, program.version() ?? '') : print(printConfig, flags);
+    });
   withAddress(command);
 }
 
@@ -38,6 +46,18 @@ async function mcp({ allowDir, readOnly, ...connection }: McpFlags, version: str
   };
   // Keeps the client's default retries: an assistant can wait until a daemon has restarted.
   await withClient({ ...connection, address }, serve, {});
+}
+
+/** Hosts run in no shell of the user's: all paths are absolute, those of this Node and of this program, too. */
+async function print(host: string, { address, allowDir, readOnly, ca }: McpFlags): Promise<void> {
+  const flags = [
+    ...['--address', address ?? clientAddress()],
+    ...(ca === undefined ? [] : ['--ca', resolve(ca)]),
+    ...(allowDir === undefined ? [] : ['--allow-dir', await realFolder(allowDir)]),
+    ...(readOnly ? ['--read-only'] : []),
+  ];
+  const launch = { command: process.execPath, args: [resolve(process.argv[1]!), 'mcp', ...flags] };
+  await printLine(hostConfig(host, launch));
 }
 
 async function realFolder(path: string): Promise<string> {

@@ -10,6 +10,13 @@ const TOKEN_MINUTES = 10;
 /** The images that would be deleted. */
 export interface Plan {
   count: number;
+  [part: string]: unknown;
+}
+
+/** What a call with a token has deleted. */
+export interface Deleted {
+  filenames: readonly string[];
+  provider: string | undefined;
 }
 
 /**
@@ -64,44 +71,36 @@ function refusal(why: string): ToolError {
 
 export const confirmToken = z.string().optional().describe('That of the plan, with the same arguments, carries it out');
 
-/** The output of every destructive tool besides its plan. */
-export const confirmationOutput = {
-  deleted: z.boolean().describe('False: this is the plan'),
-  confirm_token: z.string().optional(),
-  next_step: z.string().optional(),
-  restorable_until: z.string().optional().describe('By restore_images; missing: they go for good'),
-};
+interface Deletion {
+  /** Names the tool and its target. */
+  subject: unknown[];
+  token: string | undefined;
+  /** All that the token stands for; not shown. */
+  plan: Plan;
+  /** What is shown of the plan. */
+  shown: object;
+  /** Until when the images could be brought back; unset: they would go for good, which is another plan. */
+  restorableUntil?: Date | undefined;
+  act(): Promise<object>;
+}
 
-/** What the tool answers, beside plan and remarks. */
 interface Answer {
   deleted: boolean;
   confirmToken?: string;
   nextStep?: string;
 }
 
-interface Deletion {
-  /** Names the tool and its target. */
-  subject: unknown[];
-  token: string | undefined;
-  plan: Plan;
-  /** Output beside the plan, which may change without making it another plan. */
-  remarks?: object;
-  /** Until when the images could be brought back; unset: they would go for good, which is another plan. */
-  restorableUntil?: Date | undefined;
-  act(): Promise<object>;
-}
-
 /** Returns the plan and its token; acts instead when it is given that token. */
 export async function planThenAct(
   confirmations: Confirmations,
-  { subject: target, token, plan, remarks, restorableUntil, act }: Deletion,
+  { subject: target, token, plan, shown, restorableUntil, act }: Deletion,
 ): Promise<Answer> {
   const subject = [...target, restorableUntil === undefined];
   if (token !== undefined) {
     confirmations.check(token, subject, plan);
-    return { ...(await act()), deleted: true };
+    return { deleted: true, ...(await act()) };
   }
-  const answer = { ...plan, ...remarks, restorableUntil, deleted: false };
+  const answer = { deleted: false, count: plan.count, ...shown, restorableUntil };
   if (plan.count === 0) return { ...answer, nextStep: 'Nothing would be deleted.' };
   const nextStep =
     `Nothing was deleted yet. Show the user what would go, ${restorableUntil ? 'and until when it can be brought back' : 'for good'}; ` +

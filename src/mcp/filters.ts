@@ -1,6 +1,7 @@
 /** The arguments that select images, for the tools that list and count them. */
 import { z } from 'zod';
-import type { ImageFilter } from '../client.ts';
+import { findHints, hintLine } from '../client/hints.ts';
+import type { CallOptions, Hint, ImageFilter, ImageStorageClient, ProviderChoice } from '../client.ts';
 import { type DateReader, instant } from './instant.ts';
 
 const SEARCH = `Terms that must all hold: word, "a phrase", -not, a OR b, or field:value with model, lora, filename, category, tag, \
@@ -32,8 +33,16 @@ export function filterFieldsAgain(dates: DateReader) {
   };
 }
 
-/** What there is in place of a model, category or tag that no image has. */
-export const hintLines = z.array(z.string()).optional().describe('Nothing matches: what there is instead');
+/** What an empty answer says: how many images there are, and which models, categories or tags are like those asked for. */
+export async function insteadOf(
+  client: ImageStorageClient,
+  filters: ImageFilter & ProviderChoice & CallOptions,
+  found?: readonly Hint[],
+) {
+  const { provider, signal } = filters;
+  const [stored, hints] = await Promise.all([client.totals({ provider, signal }), found ?? findHints(client, filters)]);
+  return { stored: stored?.count, hints: hints.map(hintLine) };
+}
 
 /** Returns whether any image may be left out. */
 export function isFiltered({ dateRange, ...filters }: ImageFilter): boolean {

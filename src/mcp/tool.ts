@@ -1,47 +1,41 @@
-/**
- * What all tools have in common: schemas of input and output, the answer as structure and as text, errors as results.
- */
+/** What all tools have in common: schemas of input, the answer as a text of JSON, errors as results. */
 import type { ContentBlock, McpServer, ToolAnnotations } from '@modelcontextprotocol/server';
 import type { z } from 'zod';
 import { explain } from './errors.ts';
-import { shortInput, shortOutput } from './schema.ts';
+import { shortInput } from './schema.ts';
 
-export interface Tool<Input extends z.ZodObject, Output extends z.ZodObject> {
+export interface Tool<Input extends z.ZodObject> {
   name: string;
   title: string;
   description: string;
   annotations: Omit<ToolAnnotations, 'title'>;
   input: Input;
-  /** In the contract's names; fields that it does not name are left out of the answer. */
-  output: Output;
   run(input: z.output<Input>, signal: AbortSignal): Promise<Answer>;
 }
 
 export interface Answer {
-  /** In the client's names. */
+  /** In the client's names. What is empty is left out. */
   value: object;
   /** Blocks that follow the text. */
   content?: ContentBlock[];
 }
 
-export type AddTool = <Input extends z.ZodObject, Output extends z.ZodObject>(tool: Tool<Input, Output>) => void;
+export type AddTool = <Input extends z.ZodObject>(tool: Tool<Input>) => void;
 
 // What reads is idempotent; what is not said to be is not.
 export const READS = { readOnlyHint: true, destructiveHint: false, openWorldHint: false };
-export const SAVES = { readOnlyHint: false, destructiveHint: false, openWorldHint: false };
+export const SAVES = { readOnlyHint: false, destructiveHint: false, idempotentHint: true, openWorldHint: false };
 export const UPDATES = { readOnlyHint: false, destructiveHint: false, idempotentHint: true, openWorldHint: false };
 export const DELETES = { readOnlyHint: false, destructiveHint: true, idempotentHint: true, openWorldHint: false };
 
 /** Returns a function that registers a tool. `address` is that of the daemon, for messages. */
 export function toolAdder(server: McpServer, address: string): AddTool {
-  return ({ name, input, output, run, ...about }) => {
-    const schemas = { inputSchema: shortInput(input as z.ZodObject), outputSchema: shortOutput(output as z.ZodObject) };
-    server.registerTool(name, { ...about, ...schemas }, async (args, { mcpReq }) => {
+  return ({ name, input, run, ...about }) => {
+    const inputSchema = shortInput(input as z.ZodObject);
+    server.registerTool(name, { ...about, inputSchema }, async (args, { mcpReq }) => {
       try {
         const { value, content = [] } = await run(args as z.output<typeof input>, mcpReq.signal);
-        const structuredContent = output.parse(contractNames(value));
-        const text = JSON.stringify(structuredContent);
-        return { structuredContent, content: [{ type: 'text', text }, ...content] };
+        return { content: [{ type: 'text', text: JSON.stringify(contractNames(value) ?? {}) }, ...content] };
       } catch (error) {
         return { isError: true, content: [{ type: 'text', text: explain(error, address) }] };
       }
@@ -49,12 +43,23 @@ export function toolAdder(server: McpServer, address: string): AddTool {
   };
 }
 
-/** Converts keys to snake case, as in the contract, and times to RFC 3339. */
+/** Converts keys to snake case, as in the contract, and times to RFC 3339. Returns undefined for what is empty. */
 function contractNames(value: unknown): unknown {
   if (value instanceof Date) return value.toISOString();
-  if (Array.isArray(value)) return value.map(contractNames);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [snakeCase(key), contractNames(inner)]));
+  if (value === '' || value === null) return undefined;
+  if (typeof value !== 'object') return value;
+  // Those of a tuple keep their places.
+  if (Array.isArray(value)) return value.length > 0 ? value.map((inner) => contractNames(inner) ?? inner) : undefined;
+  const fields = Object.entries(value).flatMap(([key, inner]) => {
+    const named = key === 'parameters' ? unlessEmpty(inner) : contractNames(inner);
+    return named === undefined ? [] : [[snakeCase(key), named]];
+  });
+  return unlessEmpty(Object.fromEntries(fields));
+}
+
+/** Parameters have the names of their generator. */
+function unlessEmpty(fields: object): object | undefined {
+  return Object.keys(fields).length > 0 ? fields : undefined;
 }
 
 function snakeCase(name: string): string {

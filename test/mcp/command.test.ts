@@ -4,15 +4,19 @@ import { once } from 'node:events';
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { handleUnaryCall } from '@grpc/grpc-js';
+import { Client } from '@modelcontextprotocol/client';
+import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { expect, it, onTestFinished } from 'vitest';
 import { EXIT } from '../../src/exit-codes.ts';
 import { openAllowed } from '../../src/mcp/allowed-file.ts';
+import { hostConfig } from '../../src/mcp/host-config.ts';
 import { startScripted } from '../client/scripted-daemon.ts';
 import { COMMAND } from '../support/command.ts';
 import { runDaemon } from '../support/running-daemon.ts';
 import { typeScriptAssistant } from './assistant.ts';
 import { partOf, refusalOf, structureOf, useAssistedStore } from './assisted-store.ts';
 
+const READING = ['list_images', 'get_image', 'storage_stats'];
 const store = useAssistedStore();
 
 it('opens nothing outside, however fast a folder on the way becomes a link', async () => {
@@ -42,12 +46,13 @@ it('opens nothing outside, however fast a folder on the way becomes a link', asy
 });
 
 it('links lead to the public URL where one is configured', async () => {
-  await using published = await runDaemon({ IMAGE_STORAGE_PUBLIC_URL: 'https://images.example.com' });
+  await using published = await runDaemon({ IMAGE_STORAGE_PUBLIC_URL: 'https://images.example.com/below' });
   const assistant = await typeScriptAssistant(['--address', published.address, '--allow-dir', store.allowed]);
-  const saved = await assistant.call('save_image', { path: 'small.png' });
-  const { url } = structureOf(saved).image;
-  expect(url).toMatch(/^https:\/\/images\.example\.com\/outputs\//);
-  expect(partOf(saved, 'resource_link')!.uri).toBe(url);
+  const saved = structureOf(await assistant.call('save_image', { path: 'small.png' })).image;
+  expect(saved.link).toBe(`https://images.example.com/below/i/${saved.filename}`);
+  const shown = await assistant.call('get_image', { filename: saved.filename });
+  expect(structureOf(shown).image).toEqual(saved);
+  expect(partOf(shown, 'resource_link')!.uri).toMatch(/^https:\/\/images\.example\.com\/below\/outputs\//);
   await assistant.close();
 });
 
@@ -73,6 +78,24 @@ it('takes no file for the folder', () => {
   const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
   expect(stderr).toContain('small.png is no folder');
   expect(status).toBe(EXIT.USAGE);
+});
+
+it('prints what each host is told, which starts it from anywhere', async () => {
+  const flags = [...store.flags, '--read-only'];
+  const { stdout } = spawnSync(process.execPath, [COMMAND, 'mcp', '--print-config', 'other', ...flags], {
+    encoding: 'utf8',
+    cwd: store.folder,
+  });
+  const launch = JSON.parse(stdout);
+  const client = new Client({ name: 'test', version: '1' });
+  await client.connect(new StdioClientTransport({ ...launch, cwd: '/' }));
+  expect((await client.listTools()).tools.map(({ name }) => name)).toEqual(READING);
+  await client.close();
+
+  expect(JSON.parse(hostConfig('cursor', launch))).toEqual({ mcpServers: { images: launch } });
+  expect(JSON.parse(hostConfig('vscode', launch))).toEqual({ servers: { images: { type: 'stdio', ...launch } } });
+  const line = hostConfig('claude-code', { command: '/opt/my node', args: ["/it's/here.js", 'mcp'] });
+  expect(line).toBe(`claude mcp add images -- '/opt/my node' '/it'\\''s/here.js' mcp`);
 });
 
 it('without a daemon it serves all the same, and says what is missing', async () => {

@@ -14,10 +14,10 @@ it('the plan of a cleanup counts what is dated in the future', async () => {
   const bytes = pngOf({ width: 16, height: 16, seed: 30 });
   const future = await store.client.save(bytes, { model: 'test', timestamp: new Date('2099-01-01') });
   const plan = structureOf(await assistant.call('cleanup_images', { keep_count: 2 }));
-  expect(plan).toMatchObject({ count: 1, filenames: [oldest], kept_future: 1 });
+  expect(plan).toMatchObject({ count: 1, ten_oldest: [oldest], kept_future: 1 });
   const { confirm_token } = plan;
   const done = structureOf(await assistant.call('cleanup_images', { keep_count: 2, confirm_token }));
-  expect(done).toMatchObject({ deleted: true, filenames: [oldest], kept_future: 1 });
+  expect(done).toMatchObject({ deleted: true, count: 1, kept_future: 1 });
   expect(await stored(store)).toEqual([...others, future.filename].sort());
   await assistant.close();
 });
@@ -26,13 +26,13 @@ it('a cleanup that was confirmed deletes what was shown, though images are saved
   const assistant = await typeScriptAssistant(store.flags);
   const shown = await saveSome(store, 2);
   const plan = structureOf(await assistant.call('cleanup_images', { keep_count: 0 }));
-  expect(plan.filenames).toEqual(shown);
+  expect(plan.ten_oldest).toEqual(shown);
   const bytes = pngOf({ width: 16, height: 16, seed: 20 });
   const { filename } = await store.client.save(bytes, { model: 'test' });
 
   const { confirm_token } = plan;
   const done = structureOf(await assistant.call('cleanup_images', { keep_count: 0, confirm_token }));
-  expect(done).toMatchObject({ deleted: true, filenames: shown, more: false, kept_future: 0 });
+  expect(done).toEqual({ deleted: true, count: 2, bytes: plan.bytes, restorable_until: expect.any(String) });
   expect(await stored(store)).toEqual([filename]);
   await assistant.close();
 });
@@ -42,17 +42,34 @@ it('a cleanup of a search takes what was shown, but what was changed or pinned s
   const [first, second, third] = await saveSome(store);
   const which = { query: 'model:test', since: '9999d' };
   const plan = structureOf(await assistant.call('cleanup_images', which));
-  expect(plan).toMatchObject({ filenames: [first, second, third], reasons: [{ text: 'selected', count: 3 }] });
+  expect(plan).toMatchObject({ count: 3, ten_oldest: [first, second, third], by_model: [['test', 3]] });
   await store.client.update(first!, { pinned: true });
   await store.client.update(second!, { addTags: ['mine'] });
   const { confirm_token } = plan;
   const other = await assistant.call('cleanup_images', { query: 'test', since: '9999d', confirm_token });
   expect(refusalOf(other)).toContain('Nothing was deleted');
   const done = structureOf(await assistant.call('cleanup_images', { ...which, confirm_token }));
-  expect(done).toMatchObject({ deleted: true, filenames: [third], kept_pinned: 1, kept_changed: 1 });
+  expect(done).toMatchObject({ deleted: true, count: 1, kept_pinned: 1, kept_changed: 1 });
   expect(await stored(store)).toEqual([first, second].sort());
   refusalOf(await assistant.call('cleanup_images', { ...which, confirm_token }));
   for (const filename of [first!, second!]) await store.client.delete(filename);
+  await assistant.close();
+});
+
+it('what a confirmed call has deleted comes back by its token', async () => {
+  const assistant = await typeScriptAssistant(store.flags);
+  const filenames = (await saveSome(store)).sort();
+  for (const [name, args] of [
+    ['cleanup_images', { query: 'picture' }],
+    ['delete_images', { filenames }],
+  ] as const) {
+    const { confirm_token } = structureOf(await assistant.call(name, args));
+    structureOf(await assistant.call(name, { ...args, confirm_token }));
+    expect(await stored(store)).toEqual([]);
+    expect(structureOf(await assistant.call('restore_images', { confirm_token }))).toEqual({ restored: 3 });
+    expect(await stored(store)).toEqual(filenames);
+  }
+  expect(refusalOf(await assistant.call('restore_images', { confirm_token: 'none' }))).toContain('Give filenames');
   await assistant.close();
 });
 
@@ -106,7 +123,7 @@ describe('a destructive call changes nothing', () => {
     expect(refusal).toContain('Nothing was deleted');
     expect(await stored(store)).toEqual([...left, added].sort());
     const done = structureOf(await assistant.call('cleanup_images', { keep_count: 0, confirm_token: ofCleanup }));
-    expect([...done.filenames].sort()).toEqual(left);
+    expect(done).toMatchObject({ deleted: true, count: left.length });
     expect(await stored(store)).toEqual([added]);
   });
 

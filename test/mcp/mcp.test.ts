@@ -8,7 +8,16 @@ import { pngOf, sharedImages } from '../support/images.ts';
 import { pythonWith } from '../support/python.ts';
 import { requires } from '../support/requires.ts';
 import { type Assistant, pythonAssistant, typeScriptAssistant } from './assistant.ts';
-import { partOf, refusalOf, saveSome, sha256, stored, structureOf, useAssistedStore } from './assisted-store.ts';
+import {
+  partOf,
+  refusalOf,
+  rowsOf,
+  saveSome,
+  sha256,
+  stored,
+  structureOf,
+  useAssistedStore,
+} from './assisted-store.ts';
 
 const READING = ['list_images', 'get_image', 'storage_stats'];
 const WRITING = ['save_image', 'update_image', 'cleanup_images', 'delete_images', 'restore_images'];
@@ -21,8 +30,8 @@ const images = sharedImages();
 const python = await pythonWith('test/mcp/requirements.txt');
 const store = useAssistedStore();
 
-function everyTool(name: string, available: boolean, open: () => Promise<Assistant>): void {
-  requires(name, available)(`every tool, by ${name}`, () => {
+function everyTool(host: string, available: boolean, open: () => Promise<Assistant>): void {
+  requires(host, available)(`every tool, by ${host}`, () => {
     let assistant: Assistant;
     beforeAll(async () => {
       assistant = await open();
@@ -33,12 +42,11 @@ function everyTool(name: string, available: boolean, open: () => Promise<Assista
       const tools = await assistant.tools();
       expect(tools.map((tool) => tool.name).sort()).toEqual([...TOOLS].sort());
       expect(JSON.stringify(tools).length).toBeLessThanOrEqual(MAX_CHARACTERS);
-      for (const { name, title, description, annotations, inputSchema, outputSchema } of tools) {
-        expect({ title, description, inputSchema, outputSchema }, name).toEqual({
+      for (const { name, title, description, annotations, inputSchema } of tools) {
+        expect({ title, description, inputSchema }, name).toEqual({
           title: expect.any(String),
           description: expect.any(String),
           inputSchema: expect.objectContaining({ type: 'object' }),
-          outputSchema: expect.objectContaining({ type: 'object' }),
         });
         expect(annotations?.readOnlyHint, name).toBe(!WRITING.includes(name));
         expect(annotations?.destructiveHint, name).toBe(name === 'cleanup_images' || name === 'delete_images');
@@ -47,10 +55,14 @@ function everyTool(name: string, available: boolean, open: () => Promise<Assista
 
     it.skipIf(images.length === 0)('does its work on real images', async () => {
       for (const { name, bytes } of images) {
-        const metadata = { prompt: `一只狐狸, ${name}`, model: 'real/Model', tags: ['real'], category: 'test' };
+        const metadata = { prompt: `一只狐狸, ${name}`, model: 'real/Model', tags: ['real'], category: host };
         const parameters = '{"seed":18446744073709551615}';
         const saved = structureOf(await assistant.call('save_image', { path: name, parameters, ...metadata }));
-        expect(saved.image).toMatchObject({ ...metadata, sha256: sha256(bytes), parameters_json: parameters });
+        expect(saved.image).toMatchObject({ ...metadata, sha256: sha256(bytes) });
+        expect(saved.image.generation.seed).toBe('18446744073709551615');
+        const link = `http://${store.daemon.address}/i/${saved.image.filename}`;
+        expect(saved.image.link).toBe(link);
+        expect((await fetch(link)).headers.get('content-type')).toContain('text/html');
 
         const shown = await assistant.call('get_image', { filename: saved.image.filename });
         expect(structureOf(shown).image).toEqual(saved.image);
@@ -64,11 +76,11 @@ function everyTool(name: string, available: boolean, open: () => Promise<Assista
         expect(content).toMatchObject({ uri, mimeType });
         expect(sha256(Buffer.from((content as { blob: string }).blob, 'base64'))).toBe(sha256(bytes));
       }
-      const found = structureOf(await assistant.call('list_images', { query: '狐狸 fox', since: '1d', limit: 1 }));
-      expect(found.images[0].prompt).toContain('fox');
+      const found = structureOf(await assistant.call('list_images', { query: '狐狸 fox', limit: 1 }));
+      expect(rowsOf(found)[0].prompt).toContain('fox');
       const [counted] = structureOf(await assistant.call('storage_stats')).providers;
       expect(counted).toMatchObject({ provider: 'local', count: images.length });
-      expect(counted.by_model).toMatchObject([{ name: 'real/Model', count: images.length }]);
+      expect(counted.by_model).toEqual([['real/Model', images.length, counted.bytes]]);
     });
 
     it('deletes what was named, and only after the plan', async () => {
@@ -77,7 +89,8 @@ function everyTool(name: string, available: boolean, open: () => Promise<Assista
       const plan = structureOf(await assistant.call('delete_images', { filenames }));
       const { size } = (await store.client.get(first!, { metadataOnly: true })).image;
       expect(plan).toMatchObject({ deleted: false, count: 2, bytes: 2 * size });
-      expect(plan.images).toMatchObject([{ filename: first, prompt: 'picture 0' }, { filename: third }]);
+      expect(plan.ten_oldest).toMatchObject([{ filename: first, prompt: 'picture 0' }, { filename: third }]);
+      expect(plan).toMatchObject({ oldest: '2024-01-01T00:00:00Z', newest: '2024-01-03T00:00:00Z' });
       expect(plan.not_deleted).toEqual([{ filename: 'nothing.png', reason: 'IMAGE_NOT_FOUND' }]);
       expect(await stored(store)).toHaveLength(3);
 
@@ -88,9 +101,10 @@ function everyTool(name: string, available: boolean, open: () => Promise<Assista
       for (const { restorable_until } of [plan, done]) expect(Date.parse(restorable_until)).toBeGreaterThan(Date.now());
 
       const trash = structureOf(await assistant.call('list_trash', { limit: 1 }));
-      expect(trash.images).toMatchObject([{ delete_time: expect.any(String), purge_time: expect.any(String) }]);
+      expect(rowsOf(trash)).toMatchObject([{ filename: expect.any(String), restorable_until: expect.any(String) }]);
+      expect(trash.more).toBe(true);
       const restored = structureOf(await assistant.call('restore_images', { filenames }));
-      expect(restored.restored).toEqual([first, third]);
+      expect(restored.restored).toBe(2);
       expect(restored.not_restored).toEqual([{ filename: 'nothing.png', reason: 'IMAGE_NOT_FOUND' }]);
       expect(await stored(store)).toHaveLength(3);
     });
@@ -99,13 +113,13 @@ function everyTool(name: string, available: boolean, open: () => Promise<Assista
       const [oldest, ...others] = await saveSome(store);
       const criteria = { keep_count: 2, older_than: '30d' };
       const plan = structureOf(await assistant.call('cleanup_images', criteria));
-      expect(plan).toMatchObject({ deleted: false, count: 1, filenames: [oldest], more: false });
+      expect(plan).toMatchObject({ deleted: false, count: 1, ten_oldest: [oldest] });
       expect(plan.bytes).toBeGreaterThan(0);
       expect(await stored(store)).toHaveLength(3);
 
       const { confirm_token } = plan;
       const done = structureOf(await assistant.call('cleanup_images', { ...criteria, confirm_token }));
-      expect(done).toMatchObject({ deleted: true, count: 1, filenames: [oldest], bytes: plan.bytes });
+      expect(done).toMatchObject({ deleted: true, count: 1, bytes: plan.bytes });
       expect(await stored(store)).toEqual(others.sort());
     });
   });
@@ -129,6 +143,28 @@ describe('an assistant', () => {
     expect(JSON.parse(JSON.stringify(tool).replaceAll(store.allowed, '/allowed'))).toMatchSnapshot();
   });
 
+  it('saves a file once, and says so of one that was deleted since', async () => {
+    const file = { path: 'small.png', prompt: 'once' };
+    const { image } = structureOf(await assistant.call('save_image', file));
+    expect(structureOf(await assistant.call('save_image', file))).toEqual({ already_stored: true, image });
+    await store.client.delete(image.filename);
+    const told = structureOf(await assistant.call('save_image', file));
+    expect(told).toMatchObject({ deleted: true, filename: image.filename });
+    expect(told.next_step).toContain('restore_images');
+    const anew = structureOf(await assistant.call('save_image', { ...file, again: true })).image;
+    expect(await stored(store)).toEqual([anew.filename]);
+  });
+
+  it('sees the seed and the settings, but no graph', async () => {
+    const graph = { nodes: 'n'.repeat(50_000) };
+    const parametersJson = `{"seed":18446744073709551615,"CFG scale":7.5,"Model hash":"abc","workflow":${JSON.stringify(graph)}}`;
+    const { filename } = await store.client.save(pngOf({ width: 16, height: 16 }), { parametersJson });
+    const { image } = structureOf(await assistant.call('get_image', { filename }));
+    expect(image).toMatchObject({ left_out: ['workflow'], parameters: { 'Model hash': 'abc' } });
+    expect(image.generation).toEqual({ seed: '18446744073709551615', cfg: 7.5 });
+    expect(Object.keys(image.parameters)).toEqual(['Model hash']);
+  });
+
   it('pins and labels an image, and takes that back', async () => {
     const saved = structureOf(
       await assistant.call('save_image', { path: join(store.allowed, 'small.png'), tags: ['old'] }),
@@ -138,7 +174,8 @@ describe('an assistant', () => {
     const changed = structureOf(await assistant.call('update_image', { filename, ...changes }));
     expect(changed.image).toMatchObject({ filename, pinned: true, tags: ['new'], category: 'final' });
     const back = structureOf(await assistant.call('update_image', { filename, pinned: false, category: '' }));
-    expect(back.image).toMatchObject({ pinned: false, tags: ['new'], category: '' });
+    expect(back.image).toMatchObject({ pinned: false, tags: ['new'] });
+    expect(back.image.category).toBeUndefined();
   });
 
   it('sees a small image as it is, a long one reduced, and none where it cannot be decoded', async () => {
@@ -161,9 +198,7 @@ describe('an assistant', () => {
   it('finds by every filter, and learns that there is more', async () => {
     const [oldest, middle, newest] = await saveSome(store);
     const namesOf = async (filters: object) =>
-      structureOf(await assistant.call('list_images', filters)).images.map(
-        ({ filename }: { filename: string }) => filename,
-      );
+      rowsOf(structureOf(await assistant.call('list_images', filters))).map(({ filename }) => filename);
     expect(await namesOf({ model: 'test', order: 'oldest' })).toEqual([oldest, middle, newest]);
     expect(await namesOf({ since: '2024-01-02', until: '2024-01-02' })).toEqual([middle]);
     expect(await namesOf({ query: 'picture 2', provider: '*', pinned: false })).toEqual([newest]);
@@ -174,17 +209,16 @@ describe('an assistant', () => {
     await saveSome(store);
     const count = async (args: object) => structureOf(await assistant.call('storage_stats', args));
     const days = await count({ by: 'day', time_zone: 'Asia/Tokyo', query: 'picture', since: '2024-01-02', limit: 1 });
-    expect(days).toMatchObject({ count: 2, more: false, oldest: '2024-01-02T00:00:00.000Z' });
-    expect(days.groups).toMatchObject([
-      { name: '2024-01-03', count: 1, rest: false },
-      { name: '', count: 1, rest: true },
+    expect(days).toMatchObject({ total: 2, oldest: '2024-01-02T00:00:00.000Z' });
+    const each = days.bytes / 2;
+    expect(days.groups).toEqual([
+      ['2024-01-03', 1, each],
+      [null, 1, each],
     ]);
-    expect(await count({ model: 'Tests' })).toEqual({
-      ...{ count: 0, bytes: 0, groups: [], more: false },
-      hints: ['models like it: test'],
-    });
-    const listed = structureOf(await assistant.call('list_images', { model: 'Tests' }));
-    expect(listed).toEqual({ images: [], hints: ['models like it: test'] });
+    const instead = { total: 0, stored: 3, hints: ['models like it: test'] };
+    expect(await count({ model: 'Tests' })).toEqual(instead);
+    expect(structureOf(await assistant.call('list_images', { model: 'Tests' }))).toEqual(instead);
+    expect(await count({ query: 'nothing' })).toEqual({ total: 0, stored: 3 });
   });
 
   it.each(['newest', 'oldest'])('comes by every image, %s first, also where many are of one moment', async (order) => {
@@ -198,7 +232,7 @@ describe('an assistant', () => {
     const filters = { order, since: '2024-01-01', until: '2024-01-31', provider: '*', limit: 2 };
     for (let page_token: string | undefined, pages = 0; pages === 0 || page_token !== undefined; pages += 1) {
       const answer = structureOf(await assistant.call('list_images', { ...filters, page_token }));
-      seen.push(...answer.images.map(({ filename }: { filename: string }) => filename));
+      seen.push(...rowsOf(answer).map(({ filename }) => filename));
       page_token = answer.next_page_token;
     }
     expect(seen.toSorted()).toEqual(filenames.toSorted());

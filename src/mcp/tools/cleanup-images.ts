@@ -2,17 +2,20 @@
 import { z } from 'zod';
 import { cleanupOf } from '../../client/cleanup-of.ts';
 import type { CleanupOptions, CleanupResult, ImageStorageClient, Selection } from '../../client.ts';
-import { type Confirmations, confirmationOutput, confirmToken, plannedCount, planThenAct } from '../confirmation.ts';
+import { type Confirmations, confirmToken, type Deleted, plannedCount, planThenAct } from '../confirmation.ts';
 import { natural } from '../image.ts';
 import { type DateReader, instant } from '../instant.ts';
+import { cut } from '../length.ts';
+import { summaryOf } from '../plan-summary.ts';
+import type { Recent } from '../recent.ts';
 import { type AddTool, DELETES } from '../tool.ts';
 
 /** The number of images that a plan names: no other is deleted. */
 const MAX_DELETES = 1000;
 /** The contract counts in 32 bits. */
 const MAX_UINT32 = 0xffff_ffff;
-/** Plans that are kept for their tokens. */
-const MAX_PLANS = 20;
+const MAX_REASONS = 5;
+const MAX_REASON_CHARS = 100;
 
 /** A plan over several providers could not name all images. */
 const oneAtATime = z
@@ -21,7 +24,7 @@ const oneAtATime = z
   .optional();
 
 /** A plan of the daemon, by which nothing else goes than what was shown. */
-interface Shown {
+export interface Shown {
   selection: Selection & Pick<CleanupOptions, 'provider'>;
   result: CleanupResult;
 }
@@ -31,15 +34,16 @@ export function addCleanupImages(
   client: ImageStorageClient,
   confirmations: Confirmations,
   dates: DateReader,
+  { plans, deletions }: { plans: Recent<Shown>; deletions: Recent<Deleted> },
 ): void {
-  const plans = new Map<string, Shown>();
   addTool({
     name: 'cleanup_images',
     title: 'Clean up images',
     description:
       'Deletes old images, or all that filters select, into the trash where there is one: the oldest 1,000 at most. Each ' +
-      'criterion given protects; pinned images, and beside a criterion those dated in the future, are spared and not ' +
-      'counted. The first call only plans.',
+      'criterion given protects; pinned images (kept_pinned), beside a criterion those dated in the future ' +
+      '(kept_future), and what came or changed since the plan (kept_changed) are spared and not counted. With more, ' +
+      'others would go: call again. The first call only plans.',
     annotations: { ...DELETES, idempotentHint: false },
     input: z.strictObject({
       older_than: instant(dates.parseCutoff, 'Criterion: protects what is not older', ''),
@@ -54,54 +58,50 @@ export function addCleanupImages(
       provider: oneAtATime,
       confirm_token: confirmToken,
     }),
-    output: z.object({
-      ...confirmationOutput,
-      count: natural,
-      bytes: natural,
-      filenames: z.array(z.string()).describe('Oldest first'),
-      kept_pinned: natural,
-      kept_future: natural,
-      kept_changed: natural.describe('Came or changed since the plan'),
-      reasons: z.array(z.object({ text: z.string(), count: natural, bytes: natural })),
-      more: z.boolean().describe('More would go: call again'),
-    }),
     async run({ older_than, keep_count, keep_bytes, since: start, until: end, confirm_token, ...filters }, signal) {
       const criteria = { olderThan: older_than, keepCount: keep_count, keepBytes: keep_bytes };
       const selection = { ...filters, ...criteria, ...((start ?? end) && { dateRange: { start, end } }) };
-      const shown = confirm_token === undefined ? undefined : plans.get(confirm_token);
+      const shown = plans.get(confirm_token);
       // For an older daemon: images that have joined since, as after each save with keep_count, need a plan of their own.
       const maxDeletes = confirm_token === undefined ? MAX_DELETES : Math.min(plannedCount(confirm_token), MAX_DELETES);
       const planned =
         shown?.result ?? (await client.cleanup({ ...cleanupOf(selection), dryRun: true, maxDeletes, signal }));
-      const { plan, remarks } = partsOf(planned);
+      const { deletedCount: count, filenames } = planned;
       const value = await planThenAct(confirmations, {
         // An age as a date is another one with each call.
         subject: ['cleanup_images', filters, criteria, start !== undefined, end !== undefined],
         token: confirm_token,
-        plan,
-        remarks,
+        plan: { count, bytes: planned.freedBytes, filenames },
+        shown: { bytes: planned.freedBytes, ...summaryOf(filenames), ...remarksOf(planned) },
         restorableUntil: planned.restorableUntil,
         async act() {
           // Once it was used, what is there now needs a plan of its own.
           if (confirm_token !== undefined) plans.delete(confirm_token);
           const options = shown
             ? cleanupOf({ ...shown.selection, plan: planned.plan! })
-            : { ...cleanupOf(selection), maxDeletes: plan.count };
+            : { ...cleanupOf(selection), maxDeletes: count };
           const result = await client.cleanup({ ...options, signal });
-          const done = partsOf(result);
-          return { ...done.plan, ...done.remarks, restorableUntil: result.restorableUntil };
+          const { restorableUntil, deletedCount, freedBytes } = result;
+          deletions.set(confirm_token!, { filenames: result.filenames, provider: filters.provider });
+          return { count: deletedCount, bytes: freedBytes, ...remarksOf(result), restorableUntil };
         },
       });
       if (planned.plan !== undefined && value.confirmToken !== undefined) {
         plans.set(value.confirmToken, { selection, result: planned });
-        for (const token of [...plans.keys()].slice(0, -MAX_PLANS)) plans.delete(token);
       }
       return { value };
     },
   });
 }
 
-function partsOf({ deletedCount: count, freedBytes: bytes, filenames, ...rest }: CleanupResult) {
-  const { keptPinned, keptFuture, keptChanged, reasons, more } = rest;
-  return { plan: { count, bytes, filenames }, remarks: { keptPinned, keptFuture, keptChanged, reasons, more } };
+/** What is zero, false or the only one says nothing. */
+function remarksOf({ keptPinned, keptFuture, keptChanged, reasons, more }: CleanupResult): object {
+  const several = reasons.length > 1 ? reasons.slice(0, MAX_REASONS) : [];
+  return {
+    keptPinned: keptPinned || undefined,
+    keptFuture: keptFuture || undefined,
+    keptChanged: keptChanged || undefined,
+    reasons: several.map(({ text, count, bytes }) => [cut(text, MAX_REASON_CHARS), count, bytes]),
+    more: more || undefined,
+  };
 }

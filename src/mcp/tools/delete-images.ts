@@ -1,18 +1,26 @@
 /** The tool `delete_images`: deletes images by name, after showing them. */
 import { z } from 'zod';
 import { type DeleteResult, type Image, type ImageStorageClient, ImageStorageError } from '../../client.ts';
-import { type Confirmations, confirmationOutput, planThenAct } from '../confirmation.ts';
-import { natural, summaryOf, summarySchema } from '../image.ts';
+import { type Confirmations, type Deleted, planThenAct } from '../confirmation.ts';
+import { cut } from '../length.ts';
+import { summaryOf } from '../plan-summary.ts';
+import type { Recent } from '../recent.ts';
 import { type AddTool, DELETES } from '../tool.ts';
 
 const MAX_FILENAMES = 100;
+const PROMPT_CHARS = 40;
 
 interface Found {
   images: Image[];
   notDeleted: Omit<DeleteResult, 'deleted'>[];
 }
 
-export function addDeleteImages(addTool: AddTool, client: ImageStorageClient, confirmations: Confirmations): void {
+export function addDeleteImages(
+  addTool: AddTool,
+  client: ImageStorageClient,
+  confirmations: Confirmations,
+  deletions: Recent<Deleted>,
+): void {
   addTool({
     name: 'delete_images',
     title: 'Delete images',
@@ -24,24 +32,21 @@ export function addDeleteImages(addTool: AddTool, client: ImageStorageClient, co
       provider: z.string().optional(),
       confirm_token: z.string().optional().describe('As in cleanup_images'),
     }),
-    output: z.object({
-      ...confirmationOutput,
-      count: natural,
-      bytes: natural,
-      images: z.array(summarySchema.omit({ url: true })),
-      not_deleted: z.array(z.object({ filename: z.string(), reason: z.string() })),
-    }),
     async run({ filenames, provider, confirm_token }, signal) {
       const found = await find(client, new Set(filenames), provider, signal);
       const value = await planThenAct(confirmations, {
         subject: ['delete_images', provider],
         token: confirm_token,
-        plan: planOf(found),
+        plan: sealedOf(found),
+        shown: shownOf(found),
         restorableUntil: await wayBack(client, provider, signal),
         act: async () => {
           const names = found.images.map((image) => image.filename);
           const results = await client.delete(names, { provider, signal });
-          return { ...planOf(outcomeOf(found, results)), restorableUntil: earliestOf(results) };
+          const done = outcomeOf(found, results);
+          deletions.set(confirm_token!, { filenames: done.images.map((image) => image.filename), provider });
+          const { count, bytes, notDeleted } = sealedOf(done);
+          return { count, bytes, notDeleted, restorableUntil: earliestOf(results) };
         },
       });
       return { value };
@@ -93,13 +98,28 @@ function outcomeOf({ images, notDeleted }: Found, results: DeleteResult[]): Foun
   };
 }
 
-function planOf({ images, notDeleted }: Found) {
+/** Without URLs: a signed one differs from call to call, and no second plan would match the first. */
+function sealedOf({ images, notDeleted }: Found) {
   const bytes = images.reduce((sum, { size }) => sum + size, 0);
-  // Without URLs: a signed one differs from call to call, and no second plan would match the first.
+  const sealed = images.map(({ url: _, ...image }) => image);
   return {
     count: images.length,
     bytes,
-    images: images.map((image) => ({ ...summaryOf(image), url: undefined })),
-    notDeleted,
+    images: sealed,
+    notDeleted: notDeleted.map(({ filename, reason }) => ({ filename, reason })),
+  };
+}
+
+function shownOf({ images, notDeleted }: Found): object {
+  const { tenOldest, ...summary } = summaryOf(images.map(({ filename }) => filename));
+  const oldest = images.filter(({ filename }) => tenOldest.includes(filename));
+  return {
+    bytes: sealedOf({ images, notDeleted }).bytes,
+    ...summary,
+    pinned: images.filter(({ pinned }) => pinned).length || undefined,
+    tenOldest: oldest
+      .sort((one, other) => (one.filename < other.filename ? -1 : 1))
+      .map(({ filename, metadata }) => ({ filename, prompt: cut(metadata.prompt, PROMPT_CHARS) })),
+    notDeleted: notDeleted.map(({ filename, reason }) => ({ filename, reason })),
   };
 }

@@ -1,10 +1,10 @@
 /** The tool `update_image`: pins an image, and changes its tags and category. */
 import { z } from 'zod';
+import { pageLink } from '../../client/page-link.ts';
 import type { ImageStorageClient } from '../../client.ts';
-import { summaryOf, summarySchema } from '../image.ts';
 import { type AddTool, UPDATES } from '../tool.ts';
 
-export function addUpdateImage(addTool: AddTool, client: ImageStorageClient): void {
+export function addUpdateImage(addTool: AddTool, client: ImageStorageClient, address: string): void {
   addTool({
     name: 'update_image',
     title: 'Pin or label an image',
@@ -18,10 +18,11 @@ export function addUpdateImage(addTool: AddTool, client: ImageStorageClient): vo
       category: z.string().optional().describe('"" removes it'),
       provider: z.string().optional(),
     }),
-    output: z.object({ image: summarySchema }),
     async run({ filename: name, provider, add_tags: addTags, remove_tags: removeTags, ...changes }, signal) {
       const image = await client.update(name, { ...changes, addTags, removeTags }, { provider, signal });
-      return { value: { image: summaryOf(image) } };
+      const { filename, pinned, metadata } = image;
+      const { category, tags } = metadata;
+      return { value: { image: { filename, link: pageLink(image, address, provider), pinned, category, tags } } };
     },
   });
 }
