@@ -9,6 +9,7 @@ const PLACES = {
   'package.json': /^ {2}"version": "(.+)",$/m,
   'package-lock.json': /^ {6}"version": "(.+)",$/m,
   'clients/python/pyproject.toml': /^version = "(.+)"$/m,
+  'clients/python/src/image_storage/__init__.py': /^__version__ = "(.+)"$/m,
   'clients/java/pom.xml': /^ {2}<version>(.+)<\/version>$/m,
   'clients/java/README.md': /^ {2}<version>(.+)<\/version>$/m,
   'clients/rust/Cargo.toml': /^version = "(.+)"$/m,

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import folder_paths
-import grpc
 import numpy as np
 from comfy.cli_args import args
 from image_storage import ImageStorage, ImageStorageError
@@ -96,6 +95,6 @@ def _preview(png: bytes, filename: str) -> dict[str, str]:
 
 
 def _explained(error: ImageStorageError) -> str:
-    if error.code is grpc.StatusCode.UNAVAILABLE and error.reason is None:
-        return "No ImageStorage daemon answers: start one, or set IMAGE_STORAGE_ADDRESS before starting ComfyUI."
+    if error.reason == "DAEMON_UNREACHABLE":
+        return f"ImageStorage: {error.message}. Start it, or set IMAGE_STORAGE_ADDRESS before starting ComfyUI."
     return f"ImageStorage did not keep the image: {error.message} ({error.reason or error.code.name})"

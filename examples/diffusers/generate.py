@@ -51,13 +51,24 @@ def show(image: Image) -> None:
     print(f"{image.filename}  seed {seed}{before}", flush=True)
 
 
+def expect_daemon(storage: ImageStorage) -> None:
+    """Ends the program where there is no daemon, before the model is loaded."""
+    try:
+        storage.stats()
+    except ImageStorageError as error:
+        # A token may be for saving only.
+        if error.reason == "DAEMON_UNREACHABLE":
+            sys.exit(f"{error.message}: start it, or give its --address")
+
+
 def main() -> None:
     options = parse()
     settings = dict(options.settings)
     job = Job(options.prompt, options.seed, options.images, settings, options.job, options.created)
-    pipeline, generator_of = pipelines.stub() if options.stub else pipelines.load(options.model)
     # An image costs more than waiting for a daemon that restarts.
     with ImageStorage(options.address, retries=20) as storage:
+        expect_daemon(storage)
+        pipeline, generator_of = pipelines.stub() if options.stub else pipelines.load(options.model)
         try:
             for image in run(job, pipeline, generator_of, storage):
                 show(image)

@@ -92,7 +92,7 @@ requires('python3 with venv and pip', python !== undefined)('Python', () => {
       expect(refused.error).toMatch(/ImageStorage did not keep the image: no provider of that name/);
       await daemon.close();
       const [unreachable] = await saveAll(daemon.address, [{ file: anyFile, inputs: {} }]);
-      expect(unreachable.error).toMatch(/No ImageStorage daemon answers: .*IMAGE_STORAGE_ADDRESS/);
+      expect(unreachable.error).toMatch(/ImageStorage: no daemon at \S+: connection refused\. .*IMAGE_STORAGE_ADDRESS/);
     });
   });
 });

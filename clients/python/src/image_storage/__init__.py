@@ -23,6 +23,8 @@ from .types import (
     Totals,
 )
 
+__version__ = "0.1.0"
+
 __all__ = [
     "AsyncImageReader",
     "AsyncImageStorage",
@@ -46,4 +48,5 @@ __all__ = [
     "Selection",
     "Source",
     "Totals",
+    "__version__",
 ]

@@ -22,7 +22,7 @@ import grpc
 from .cancellation import Cancellation
 from .client import ImageStorage
 from .image_reader import AsyncImageReader
-from .retry import DEFAULT_RETRIES, OnRetry
+from .retry import DEFAULT_CONNECT_SECONDS, OnRetry
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -75,8 +75,9 @@ class AsyncImageStorage:
         token: str | None = None,
         tls: bool | grpc.ChannelCredentials = False,
         allow_plaintext_token: bool = False,
-        retries: int = DEFAULT_RETRIES,
+        retries: int | None = None,
         timeout: float | None = None,
+        connect_timeout: float = DEFAULT_CONNECT_SECONDS,
         on_retry: OnRetry | None = None,
     ) -> None:
         """Takes the arguments of ImageStorage."""
@@ -87,6 +88,7 @@ class AsyncImageStorage:
             allow_plaintext_token=allow_plaintext_token,
             retries=retries,
             timeout=timeout,
+            connect_timeout=connect_timeout,
             on_retry=on_retry,
         )
         # A semaphore belongs to the event loop that waits for it.
@@ -94,6 +96,9 @@ class AsyncImageStorage:
 
     save = _awaited(ImageStorage.save)
     get = _awaited(ImageStorage.get)
+    image = _awaited(ImageStorage.image)
+    exists = _awaited(ImageStorage.exists)
+    download = _awaited(ImageStorage.download)
     list = _iterated(ImageStorage.list)
     update = _awaited(ImageStorage.update)
     delete = _awaited(ImageStorage.delete)
@@ -110,12 +115,10 @@ class AsyncImageStorage:
         Raises:
             ImageStorageError: IMAGE_NOT_FOUND.
         """
-        image = await self._describe(filename, provider=provider)
+        image = await self.image(filename, provider=provider)
         return AsyncImageReader(
             image, lambda offset, limit: self.get(filename, provider=provider, offset=offset, limit=limit)
         )
-
-    _describe = _awaited(ImageStorage._describe)
 
     async def close(self) -> None:
         """Closes the connection and cancels the calls that still run."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from io import BytesIO
+from pathlib import Path
 from types import TracebackType
 
 import grpc
@@ -30,14 +32,16 @@ from .convert import (
 )
 from .dates import Instant
 from .deleting import Deleting, explain_older
+from .download import written
 from .endpoint import endpoint_of
 from .errors import ImageStorageError
 from .image_reader import ImageReader
 from .methods import SAVE, STATS, UPDATE
 from .resume import Download, Listing, OnHints
-from .retry import DEFAULT_RETRIES, OnRetry
+from .retry import DEFAULT_CONNECT_SECONDS, OnRetry
 from .save import Parameters, Progress, Saving
 from .source import Source
+from .text import joined
 from .types import Image, ProviderStats, Totals
 
 # Inside the class `list` is the method.
@@ -57,8 +61,9 @@ class ImageStorage(Deleting):
         token: str | None = None,
         tls: bool | grpc.ChannelCredentials = False,
         allow_plaintext_token: bool = False,
-        retries: int = DEFAULT_RETRIES,
+        retries: int | None = None,
         timeout: float | None = None,
+        connect_timeout: float = DEFAULT_CONNECT_SECONDS,
         on_retry: OnRetry | None = None,
     ) -> None:
         """Sends nothing to the daemon yet.
@@ -70,8 +75,11 @@ class ImageStorage(Deleting):
             tls: True trusts the roots in the file that IMAGE_STORAGE_CA_FILE names, else grpcio's; for others, or a
                 client certificate: `grpc.ssl_channel_credentials(…)`.
             allow_plaintext_token: Lets the token go to another machine without TLS.
-            retries: The most retries of a call; progress of a list or a get starts the count again.
+            retries: The most retries of a call, by default 6; progress of a list or a get starts the count again. They
+                are logged as warnings of the logger `image_storage`.
             timeout: Seconds for one call with all its attempts; 0 means no limit. Default: 600; none for list and get.
+            connect_timeout: Seconds in which a client that never reached a daemon looks for it, before it raises
+                DAEMON_UNREACHABLE; more for one that may start before its daemon.
             on_retry: Called with the error and the seconds before each wait for another attempt.
 
         Raises:
@@ -83,6 +91,7 @@ class ImageStorage(Deleting):
             endpoint_of(address, token=token, tls=tls, allow_plaintext_token=allow_plaintext_token),
             retries=retries,
             timeout=timeout,
+            connect_timeout=connect_timeout,
             on_retry=on_retry,
         )
 
@@ -104,6 +113,8 @@ class ImageStorage(Deleting):
         ttl: timedelta | str | None = None,
         unless_deleted: bool = False,
         progress: Progress | None = None,
+        format: str = "",
+        quality: int | None = None,
     ) -> Image:
         """Stores one image; when it returns the image is on stable storage.
 
@@ -112,7 +123,8 @@ class ImageStorage(Deleting):
 
         Args:
             source: Bytes, a path or a binary file (read from its position), stored unchanged; or a PIL image or uint8
-                array, whose pixels are stored as PNG, without the metadata and further frames of their file.
+                array, whose pixels are encoded, without further frames of their file. What a generator wrote into the
+                PIL image stays inside; else prompt, model and parameters are put there, as A1111 does.
             prompt: At most 64 KiB.
             model: Kept verbatim; folders and filenames use its slug.
             parameters: Numbers are kept exactly, a 64-bit seed too; a str is JSON text, kept byte for byte.
@@ -131,6 +143,8 @@ class ImageStorage(Deleting):
                 it is pinned. An older daemon keeps it: the image has no `expire_time` then.
             unless_deleted: Raises DELETED_BEFORE, in place of `deleted` in the result. An older daemon ignores it.
             progress: Called with the further bytes sent, as `tqdm.update` is; negative when an attempt starts over.
+            format: That of pixels, as Pillow names it: `PNG` (default), `JPEG`, `WEBP`, `AVIF`, `GIF`.
+            quality: That of pixels in a lossy format, as Pillow takes it.
         """
         saving = Saving(
             source,
@@ -148,13 +162,17 @@ class ImageStorage(Deleting):
             ttl=ttl,
             unless_deleted=unless_deleted,
             progress=progress,
+            format=format,
+            quality=quality,
         )
         retry = self._connection.retry()
         try:
             while True:
                 try:
                     answer = self._connection.send(SAVE, saving.messages(), retry.seconds_left)
-                    return image_from(answer.image, replayed=answer.replayed, deleted=answer.deleted)
+                    return image_from(
+                        answer.image, self._connection.origin, replayed=answer.replayed, deleted=answer.deleted
+                    )
                 except ImageStorageError as error:
                     retry.wait(saving.judge(error), saving.repeatable)
         finally:
@@ -168,9 +186,44 @@ class ImageStorage(Deleting):
         """
         request = pb.GetRequest(filename=filename, provider=provider, offset=offset, limit=limit)
         data = BytesIO()
-        for chunk in self._connection.read(Download(request)):
+        for chunk in self._connection.read(Download(request, self._connection.origin)):
             data.write(chunk)
         return data.getvalue()
+
+    def image(self, filename: str, *, provider: str = "") -> Image:
+        """Returns what is known of an image, without its bytes.
+
+        Raises:
+            ImageStorageError: IMAGE_NOT_FOUND.
+        """
+        download = Download(
+            pb.GetRequest(filename=filename, provider=provider, metadata_only=True), self._connection.origin
+        )
+        for _ in self._connection.read(download):
+            pass
+        return download.described()
+
+    def exists(self, filename: str, *, provider: str = "") -> bool:
+        """Returns whether there is an image of that filename; one in the trash is none."""
+        try:
+            self.image(filename, provider=provider)
+        except ImageStorageError as error:
+            if error.reason != "IMAGE_NOT_FOUND":
+                raise
+            return False
+        return True
+
+    def download(self, filename: str, path: str | os.PathLike[str], *, provider: str = "") -> Path:
+        """Writes an image into a file, and returns its path; in a folder it has the filename of the image.
+
+        The file is there when all of it was read and its sha256 is that of the image; one of before is replaced then.
+
+        Raises:
+            ImageStorageError: IMAGE_NOT_FOUND or BYTES_CORRUPT.
+            OSError: The file cannot be written.
+        """
+        request = pb.GetRequest(filename=filename, provider=provider)
+        return written(self._connection.read(Download(request, self._connection.origin)), filename, Path(path))
 
     def open(self, filename: str, *, provider: str = "") -> ImageReader:
         """Returns an image as a binary file that reads ahead 1 MiB and seeks; `.image` describes it.
@@ -179,7 +232,7 @@ class ImageStorage(Deleting):
             ImageStorageError: IMAGE_NOT_FOUND.
         """
         return ImageReader(
-            self._describe(filename, provider=provider),
+            self.image(filename, provider=provider),
             lambda offset, limit: self.get(filename, provider=provider, offset=offset, limit=limit),
         )
 
@@ -222,9 +275,9 @@ class ImageStorage(Deleting):
         request = pb.ListRequest(
             provider=provider,
             date_range=date_range(since, until),
-            model=model,
-            category=category,
-            query=query,
+            model=joined(model, "model"),
+            category=joined(category, "category"),
+            query=joined(query, "query"),
             tags=tags_of(tags),
             order=ORDERS[order],
             view=VIEWS[view],
@@ -232,7 +285,7 @@ class ImageStorage(Deleting):
             pinned=pinned,  # type: ignore[arg-type]  # None is unset
             hints=on_hints is not None,
         )
-        return self._connection.read(Listing(request, on_hints))
+        return self._connection.read(Listing(request, self._connection.origin, on_hints))
 
     def update(
         self,
@@ -265,10 +318,10 @@ class ImageStorage(Deleting):
             pinned=pinned,  # type: ignore[arg-type]  # None is unset
             add_tags=tags_of(add_tags),
             remove_tags=tags_of(remove_tags),
-            category=category,  # None is unset
+            category=category if category is None else joined(category, "category"),
         )
         try:
-            return image_from(self._connection.ask(UPDATE, request).image)
+            return image_from(self._connection.ask(UPDATE, request).image, self._connection.origin)
         except ImageStorageError as error:
             raise explain_older(error, "it cannot change images") from None
 
@@ -314,9 +367,9 @@ class ImageStorage(Deleting):
         request = pb.StatsRequest(
             provider=provider,
             date_range=date_range(since, until),
-            model=model,
-            category=category,
-            query=query,
+            model=joined(model, "model"),
+            category=joined(category, "category"),
+            query=joined(query, "query"),
             tags=tags_of(tags),
             pinned=pinned,  # type: ignore[arg-type]  # None is unset
             by=GROUPS[by] if by else pb.GROUP_BY_UNSPECIFIED,
@@ -337,12 +390,6 @@ class ImageStorage(Deleting):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
-
-    def _describe(self, filename: str, *, provider: str) -> Image:
-        download = Download(pb.GetRequest(filename=filename, provider=provider, metadata_only=True))
-        for _ in self._connection.read(download):
-            pass
-        return download.described()
 
     def _cancellable(self) -> tuple[ImageStorage, Cancellation]:
         client = copy.copy(self)

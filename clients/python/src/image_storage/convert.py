@@ -16,6 +16,8 @@ from imagestorage.v1 import image_storage_pb2 as pb
 
 from .dates import Instant, age, instant
 from .errors import ImageStorageError
+from .origin import Origin
+from .text import joined
 from .types import (
     CleanupReason,
     CleanupResult,
@@ -90,17 +92,17 @@ def tags_of(tags: Iterable[str]) -> Iterable[str]:
     """Returns the tags. Raises TypeError for a single text, whose letters would pass for tags."""
     if isinstance(tags, str):
         raise TypeError(f"tags are several: [{tags!r}], not {tags!r}")
-    return tags
+    return [joined(tag, "tags") for tag in tags]
 
 
-def image_from(message: pb.Image, *, replayed: bool = False, deleted: bool = False) -> Image:
+def image_from(message: pb.Image, origin: Origin, *, replayed: bool = False, deleted: bool = False) -> Image:
     metadata = _same(
         ImageMetadata,
         message.metadata,
         timestamp=_datetime(message.metadata.timestamp),
         tags=tuple(message.metadata.tags),
     )
-    return _same(
+    image = _same(
         Image,
         message,
         metadata=metadata,
@@ -111,7 +113,11 @@ def image_from(message: pb.Image, *, replayed: bool = False, deleted: bool = Fal
         generation=_generation(message.generation) if message.HasField("generation") else None,
         replayed=replayed,
         deleted=deleted,
+        link=origin.link(message.url),
     )
+    # The image is frozen.
+    object.__setattr__(image, "_origin", origin)
+    return image
 
 
 def _generation(message: pb.Generation) -> Generation:

@@ -16,6 +16,7 @@ from .errors import ImageStorageError
 from .methods import CLEANUP, DELETE, PURGE, RESTORE, Method, RequestT, ResponseT
 from .resume import TrashListing
 from .selection import Selection
+from .text import joined
 from .types import CleanupResult, DeleteResult, Image, PurgeResult, RestoreResult
 
 #: The contract's limit for one call.
@@ -74,8 +75,8 @@ class Deleting:
         Raises:
             ImageStorageError: UNIMPLEMENTED when the daemon is older: it has no trash.
         """
-        request = pb.ListTrashRequest(provider=provider, query=query, limit=limit)
-        return _explained(self._connection.read(TrashListing(request)))
+        request = pb.ListTrashRequest(provider=provider, query=joined(query, "query"), limit=limit)
+        return _explained(self._connection.read(TrashListing(request, self._connection.origin)))
 
     def purge(self, filenames: str | Iterable[str] = (), *, all: bool = False, provider: str = "") -> PurgeResult:
         """Deletes images of the trash for good, a live one never; returns what is gone.
@@ -147,8 +148,8 @@ class Deleting:
             # Beside an age, for daemons that know none: they would protect no image by its age.
             older_than=timestamp_of(older_than),
             older_than_age=age_of(older_than),
-            model=model,
-            category=category,
+            model=joined(model, "model"),
+            category=joined(category, "category"),
             provider=provider,
             dry_run=dry_run,
             keep_count=keep_count,

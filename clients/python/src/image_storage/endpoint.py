@@ -12,10 +12,11 @@ import grpc
 
 from .errors import ImageStorageError
 
-DEFAULT_ADDRESS = "127.0.0.1:50051"
+DEFAULT_PORT = 50051
+DEFAULT_ADDRESS = f"127.0.0.1:{DEFAULT_PORT}"
 
 # grpcio would look up anything else in DNS, again and again.
-_ADDRESS = re.compile(r"unix:(?!//(?!/)).+|(\[[\da-fA-F:.]+\]|[\w.-]+):(\d{1,5})")
+_ADDRESS = re.compile(r"unix:(?!//(?!/)).+|(\[[\da-fA-F:.]+\]|[\w.-]+)(?::(\d{1,5}))?")
 _HTTPS = re.compile(r"https://(\[[\da-f:.]+\]|[\w.-]+)(:\d{1,5})?/?", re.IGNORECASE)
 _TOKEN = re.compile(r"[\x21-\x7e]*")
 
@@ -27,6 +28,11 @@ class Endpoint:
     address: str
     token: str
     credentials: grpc.ChannelCredentials | None
+
+    @property
+    def base_url(self) -> str:
+        """Where the daemon answers by HTTP, which is the port of gRPC; empty for a Unix socket."""
+        return "" if self.address.startswith("unix:") else f"http{'s' if self.credentials else ''}://{self.address}"
 
 
 def endpoint_of(
@@ -44,6 +50,8 @@ def endpoint_of(
     if match is None or int(match[2] or 0) > 65535:
         message = f"{text!r} is no address: expected host:port, [v6]:port, unix:PATH, or https://host:port for TLS"
         raise ValueError(message)
+    if match[1] and not match[2]:
+        target = f"{target}:{DEFAULT_PORT}"
     credentials = _roots() if tls is True or (https and not tls) else tls or None
     shown = _token_of(token)
     if shown and credentials is None and not allow_plaintext_token and not _is_local(match[1]):

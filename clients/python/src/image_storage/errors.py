@@ -7,10 +7,8 @@ from datetime import datetime
 from typing import TypedDict, cast
 
 import grpc
-from google.protobuf.message import DecodeError
-from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
-from google.rpc.status_pb2 import Status
 
+from .details import DecodeError, details_in
 from .proxy import explanation, http_status_in
 
 
@@ -27,7 +25,8 @@ class ImageStorageError(Exception):
     Attributes:
         code: The gRPC status code.
         message: The text of the daemon or the connection.
-        reason: The contract's reason in UPPER_SNAKE; None when the error did not come from the daemon.
+        reason: The contract's reason in UPPER_SNAKE, or DAEMON_UNREACHABLE, TOKEN_IN_PLAINTEXT, FORKED of this client;
+            None for what else the connection reports.
         field: The request field at fault, such as `metadata.prompt`.
         retry_after: A retry after this many seconds may succeed.
         outcome_unknown: The write may have happened; a save with `retry_with` returns its outcome.
@@ -50,6 +49,11 @@ class ImageStorageError(Exception):
     def retryable(self) -> bool:
         """True when the same call may succeed later, unchanged."""
         return self.code is grpc.StatusCode.UNAVAILABLE or self.retry_after is not None
+
+    def explain(self, reason: str | None, message: str) -> None:
+        """Puts words of ours in place of those of the connection."""
+        self.reason, self.message = reason, message
+        self.args = (self.code, message)
 
     def __str__(self) -> str:
         return f"{self.reason or self.code.name}: {self.message}"
@@ -85,22 +89,17 @@ def error_from(failure: grpc.RpcError, sent: bool) -> ImageStorageError:
 def _read_http_status(error: ImageStorageError) -> None:
     error.http_status = http_status_in(error.message)
     if error.http_status is not None:
-        error.message = explanation(error.http_status)
-        error.args = (error.code, error.message)
+        error.explain(None, explanation(error.http_status))
 
 
 def _read_details(error: ImageStorageError, metadata: Iterable[tuple[str, str | bytes]]) -> None:
     encoded = next((value for key, value in metadata if key == "grpc-status-details-bin"), b"")
-    info, request, retry = ErrorInfo(), BadRequest(), RetryInfo()
     try:
-        for detail in Status.FromString(cast(bytes, encoded)).details:
-            if detail.Unpack(info):
-                error.reason = info.reason
-                error.outcome_unknown = info.metadata.get("outcome") == "unknown"
-            elif detail.Unpack(request) and request.field_violations:
-                error.field = request.field_violations[0].field
-            elif detail.Unpack(retry):
-                error.retry_after = retry.retry_delay.ToTimedelta().total_seconds()
+        for detail in details_in(cast(bytes, encoded)):
+            error.reason = detail.reason or error.reason
+            error.outcome_unknown |= detail.outcome_unknown
+            error.field = detail.field or error.field
+            error.retry_after = detail.retry_after if detail.retry_after is not None else error.retry_after
     except DecodeError:
         # A proxy changed the details; the status itself still holds.
         return

@@ -18,6 +18,9 @@ class Feed:
         self._queue: SimpleQueue[object] = SimpleQueue()
         self._room = Semaphore(AHEAD)
         self._is_closed = False
+        self._is_taken = False
+        #: True once gRPC has sent the first request: there was a connection.
+        self.is_begun = False
         #: True once gRPC is about to half-close; before, the daemon has not seen the end of the request.
         self.is_sent = False
 
@@ -42,7 +45,9 @@ class Feed:
         return self
 
     def __next__(self) -> bytes:
+        self.is_begun = self._is_taken
         item = self._queue.get()
+        self._is_taken = item is not _CLOSED
         if item is _END:
             self.is_sent = True
         if item is _END or item is _CLOSED:

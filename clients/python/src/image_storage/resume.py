@@ -13,6 +13,7 @@ from imagestorage.v1 import image_storage_pb2 as pb
 from .convert import hints_from, image_from
 from .errors import ImageStorageError
 from .methods import GET, LIST, LIST_TRASH, Method, RequestT, ResponseT
+from .origin import Origin
 from .types import Hint, Image
 
 ItemT = TypeVar("ItemT", covariant=True)
@@ -39,8 +40,9 @@ class Reading(Protocol, Generic[RequestT, ResponseT, ItemT]):
 class _Batches(Generic[ListedT]):
     """Where a list in batches resumes."""
 
-    def __init__(self, request: ListedT) -> None:
+    def __init__(self, request: ListedT, origin: Origin) -> None:
         self._request: ListedT = request
+        self._origin = origin
         self._is_limited = request.limit > 0
         self._is_done = False
 
@@ -49,6 +51,9 @@ class _Batches(Generic[ListedT]):
 
     def finish(self) -> None:
         self._is_done = True
+
+    def _images(self, batch: pb.ListResponse | pb.ListTrashResponse) -> Iterable[Image]:
+        return (image_from(image, self._origin) for image in batch.images)
 
     def _behind(self, batch: pb.ListResponse | pb.ListTrashResponse) -> None:
         self._request.page_token = batch.next_page_token
@@ -63,15 +68,15 @@ class Listing(_Batches[pb.ListRequest]):
 
     method = LIST
 
-    def __init__(self, request: pb.ListRequest, on_hints: OnHints | None = None) -> None:
-        super().__init__(request)
+    def __init__(self, request: pb.ListRequest, origin: Origin, on_hints: OnHints | None = None) -> None:
+        super().__init__(request, origin)
         self._on_hints = on_hints
 
     def accept(self, batch: pb.ListResponse) -> Iterable[Image]:
         self._behind(batch)
         if batch.hints and self._on_hints:
             self._on_hints(hints_from(batch))
-        return map(image_from, batch.images)
+        return self._images(batch)
 
 
 class TrashListing(_Batches[pb.ListTrashRequest]):
@@ -81,7 +86,7 @@ class TrashListing(_Batches[pb.ListTrashRequest]):
 
     def accept(self, batch: pb.ListTrashResponse) -> Iterable[Image]:
         self._behind(batch)
-        return map(image_from, batch.images)
+        return self._images(batch)
 
 
 class Download:
@@ -90,8 +95,9 @@ class Download:
     method = GET
     image: Image | None = None
 
-    def __init__(self, request: pb.GetRequest) -> None:
+    def __init__(self, request: pb.GetRequest, origin: Origin) -> None:
         self._request = request
+        self._origin = origin
         self._is_whole = not (request.offset or request.limit or request.metadata_only)
         self._is_limited = request.limit > 0
         self._is_done = False
@@ -102,7 +108,7 @@ class Download:
 
     def accept(self, message: pb.GetResponse) -> Iterable[bytes]:
         if message.HasField("image"):
-            self.image = self.image or image_from(message.image)
+            self.image = self.image or image_from(message.image, self._origin)
             return ()
         self._request.offset += len(message.chunk)
         if self._is_limited:

@@ -14,7 +14,10 @@ from imagestorage.v1 import image_storage_pb2 as pb
 from .convert import EMBEDDED, Embedded, tags_of, timestamp_of, ttl_of
 from .dates import aware
 from .errors import ImageStorageError, RetryWith
+from .inside import generation_text
+from .pixels import Encoding
 from .source import MAX_BUFFERED_BYTES, OpenSource, Source
+from .text import joined
 
 #: Called with the further bytes handed to the connection, as `tqdm.update` is; negative when an attempt starts over.
 Progress = Callable[[int], object]
@@ -43,6 +46,8 @@ class Saving:
         ttl: timedelta | str | None,
         unless_deleted: bool,
         progress: Progress | None,
+        format: str,
+        quality: int | None,
     ) -> None:
         self._retry_with = RetryWith(
             idempotency_key=idempotency_key or uuid4().hex,
@@ -50,10 +55,10 @@ class Saving:
         )
         self._header = pb.SaveHeader(
             metadata=pb.ImageMetadata(
-                prompt=prompt,
-                model=model,
-                parameters_json=_json(parameters),
-                category=category,
+                prompt=joined(prompt, "prompt"),
+                model=joined(model, "model"),
+                parameters_json=joined(_json(parameters), "parameters"),
+                category=joined(category, "category"),
                 tags=tags_of(tags),
                 timestamp=timestamp_of(self._retry_with["timestamp"]),
             ),
@@ -65,7 +70,9 @@ class Saving:
             unless_deleted=unless_deleted,
             idempotency_key=self._retry_with["idempotency_key"],
         )
-        self._source = OpenSource(source)
+        sent = self._header.metadata
+        inside = generation_text(sent.prompt, sent.model, sent.parameters_json)
+        self._source = OpenSource(source, Encoding(format, quality, inside))
         if self._source.size is not None:
             self._header.size = self._source.size
         self._progress = progress or (lambda _: None)

@@ -9,6 +9,7 @@ from imagestorage.v1 import image_storage_pb2 as pb
 
 from .convert import age_of, date_range, tags_of, timestamp_of
 from .dates import Instant, instant
+from .text import joined
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,9 @@ class Selection:
         """The selection in the contract's terms."""
         message = pb.Selection(
             date_range=date_range(self.since, self.until),
-            model=self.model,
-            category=self.category,
-            query=self.query,
+            model=joined(self.model, "model"),
+            category=joined(self.category, "category"),
+            query=joined(self.query, "query"),
             tags=tags_of(self.tags),
             pinned=self.pinned,  # type: ignore[arg-type]  # None is unset
             only=_names_of(self.only),

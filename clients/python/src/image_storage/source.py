@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from io import BytesIO
-from typing import IO, Any, BinaryIO, Protocol, cast
+from typing import BinaryIO, Protocol, cast
+
+from .pixels import Encoding, NumpyArray, PillowImage, encoded, image_of
 
 CHUNK_BYTES = 256 * 1024
 #: The most bytes to keep of a stream that can be read only once.
@@ -18,29 +20,16 @@ class Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
-class PillowImage(Protocol):
-    """A PIL.Image.Image."""
-
-    def save(self, fp: IO[bytes], format: str, /) -> None: ...
-
-
-class NumpyArray(Protocol):
-    """An array of uint8 pixels: height x width, with 3 or 4 channels for colour."""
-
-    @property
-    def __array_interface__(self) -> dict[str, Any]: ...
-
-
-#: The bytes of an image file, its path, an open file, or pixels, which are stored as PNG.
+#: The bytes of an image file, its path, an open file, or pixels, which are encoded.
 Source = bytes | bytearray | memoryview | str | os.PathLike[str] | Readable | PillowImage | NumpyArray
 
 
 class OpenSource:
     """One image to send. A file is read from its position; the caller's file stays open, at any position."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, encoding: Encoding) -> None:
         """Raises OSError for a path, ValueError for a file at its end, TypeError for an unknown type."""
-        self._file, self._is_ours = _open(source)
+        self._file, self._is_ours = _open(source, encoding)
         self._start = self._file.tell() if _can_seek(self._file) else None
         self._kept: list[bytes] = []
         self._read_bytes = 0
@@ -83,7 +72,10 @@ class OpenSource:
             self._kept.clear()
 
 
-def _open(source: Source) -> tuple[BinaryIO, bool]:
+def _open(source: Source, encoding: Encoding) -> tuple[BinaryIO, bool]:
+    is_file = isinstance(source, bytes | bytearray | memoryview | str | os.PathLike) or hasattr(source, "read")
+    if is_file and encoding.is_chosen:
+        raise TypeError("format and quality are for pixels: a file is stored as it is")
     if isinstance(source, bytes | bytearray | memoryview):
         return BytesIO(source), True
     if isinstance(source, str | os.PathLike):
@@ -91,30 +83,12 @@ def _open(source: Source) -> tuple[BinaryIO, bool]:
     if hasattr(source, "read"):
         return cast(BinaryIO, source), False
     if hasattr(source, "save"):
-        return _png(cast(PillowImage, source)), True
+        return encoded(cast(PillowImage, source), encoding), True
     if hasattr(source, "__array_interface__"):
-        return _png_of_array(source), True
+        return encoded(image_of(source), encoding), True
     raise TypeError(
         f"cannot save a {type(source).__name__}: give bytes, a path, a binary file, a PIL image or an array"
     )
-
-
-def _png(image: PillowImage) -> BytesIO:
-    encoded = BytesIO()
-    image.save(encoded, "PNG")
-    encoded.seek(0)
-    return encoded
-
-
-def _png_of_array(pixels: NumpyArray) -> BytesIO:
-    from PIL.Image import fromarray
-
-    try:
-        return _png(fromarray(cast(Any, pixels)))
-    except (TypeError, OSError) as error:
-        kind, shape = (pixels.__array_interface__[name] for name in ("typestr", "shape"))
-        expected = "pixels are uint8 in height x width, with 3 or 4 channels for colour"
-        raise TypeError(f"{expected}, not {kind} in {' x '.join(map(str, shape))}") from error
 
 
 def _checked(chunk: object) -> bytes:

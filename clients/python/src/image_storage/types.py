@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
+
+from .origin import Origin
+from .show import html_of, line_of, short
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ImageMetadata:
     """The generator's description of an image."""
 
@@ -26,6 +29,9 @@ class ImageMetadata:
         """The parameters, with exact integers of any size."""
         parameters: dict[str, Any] = json.loads(self.parameters_json or "{}")
         return parameters
+
+    def __repr__(self) -> str:
+        return f"<ImageMetadata {self.model!r}, {short(self.prompt)!r}>"
 
 
 @dataclass(frozen=True)
@@ -49,9 +55,12 @@ class Generation:
     height: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Image:
-    """A stored image."""
+    """A stored image. A notebook shows it."""
+
+    #: What shows it; no field, so that copies and pickles are without it.
+    _origin: ClassVar[Origin | None] = None
 
     #: Where to fetch the bytes: a path below the daemon's publicUrl, a CDN URL or a presigned URL.
     url: str
@@ -94,6 +103,17 @@ class Image:
     delete_time: datetime | None = None
     #: Until when `restore` can bring it back, less where a store lacks room; only from `list_trash`.
     purge_time: datetime | None = None
+    #: `url` made absolute, to open or to send; empty where the daemon is reached by a Unix socket and has no publicUrl.
+    link: str = ""
+
+    def __repr__(self) -> str:
+        return line_of(self)
+
+    def _repr_html_(self) -> str:
+        return html_of(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_origin"}
 
 
 @dataclass(frozen=True)
