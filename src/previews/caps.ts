@@ -14,17 +14,23 @@ const MAX_DEEP_AVIF_PIXELS = 6 * MEGA;
 const PNG_COPIES = 1.3;
 /** Of a progressive JPEG. */
 const COEFFICIENT_BYTES = 2;
+/** Of a lossless WebP or a frame of an animated one, and of a frame of a GIF; measured. */
+const WEBP_BYTES = 4.3;
+const GIF_BYTES = 6;
 
 /** Components for each pixel, by how chroma is subsampled. */
 const COMPONENTS: Readonly<Record<string, number>> = { '4:2:0': 1.5, '4:2:2': 2, '4:4:0': 2, '4:1:1': 1.5 };
 
-/** Returns what is wrong with the size of an image; undefined: it may be decoded. `head`: its first bytes. */
-export function excessOf(metadata: Metadata, head: Buffer): string | undefined {
+/**
+ * Returns what is wrong with the size of an image; undefined: it may be decoded. `head`: its first bytes; `inMemory`: how
+ * many of them are held.
+ */
+export function excessOf(metadata: Metadata, head: Buffer, inMemory: number): string | undefined {
   const { width, height } = metadata;
   const [most, heldBytes] = capsOf(metadata, head);
   const pixels = width * height;
   if (pixels > most) return `${width} × ${height} pixels, at most ${most / MEGA} million of its format`;
-  if (pixels * heldBytes > MAX_HELD_BYTES) return `${width} × ${height} pixels would take too much memory`;
+  if (pixels * heldBytes + inMemory > MAX_HELD_BYTES) return `${width} × ${height} pixels would take too much memory`;
   return undefined;
 }
 
@@ -32,8 +38,9 @@ export function excessOf(metadata: Metadata, head: Buffer): string | undefined {
 function capsOf(metadata: Metadata, head: Buffer): [mostPixels: number, heldBytes: number] {
   const { format, isProgressive, channels, depth, chromaSubsampling = '', bitsPerSample = 8, pages = 1 } = metadata;
   if (format === 'heif') return [bitsPerSample > 8 ? MAX_DEEP_AVIF_PIXELS : MAX_AVIF_PIXELS, 0];
-  if (format === 'gif') return [MAX_HELD_PIXELS, 0];
-  if (format === 'webp') return [pages > 1 || isLossless(head) ? MAX_LOSSLESS_WEBP_PIXELS : MAX_PIXELS, 0];
+  if (format === 'gif') return [MAX_HELD_PIXELS, GIF_BYTES];
+  if (format === 'webp')
+    return pages > 1 || isLossless(head) ? [MAX_LOSSLESS_WEBP_PIXELS, WEBP_BYTES] : [MAX_PIXELS, 0];
   if (!isProgressive) return [MAX_PIXELS, 0];
   if (format === 'jpeg') return [MAX_HELD_PIXELS, COEFFICIENT_BYTES * (COMPONENTS[chromaSubsampling] ?? channels)];
   return [MAX_HELD_PIXELS, channels * (depth === 'ushort' ? 2 : 1) * PNG_COPIES];

@@ -14,8 +14,11 @@ const MAX_HEAP_MB = 64;
 
 /** The image cannot be decoded, or takes too much. */
 export class DecodeError extends Error {
-  override readonly name = 'DecodeError';
+  override readonly name: string = 'DecodeError';
 }
+
+/** It took too long, which another time it may not. */
+export class SlowDecodeError extends DecodeError {}
 
 /** The bytes of the image are not there, or not those that were saved. */
 export class UnreadImageError extends Error {
@@ -122,7 +125,7 @@ export class DecoderProcess {
 
   /** Ends the process for one of its images. */
   #end(id: number, why: string): void {
-    this.#inHand.get(id)?.reject(new DecodeError(why));
+    this.#inHand.get(id)?.reject(new SlowDecodeError(why));
     this.#inHand.delete(id);
     this.kill();
   }

@@ -5,15 +5,16 @@ import type { PreviewMeter } from '../storage/domain/meter.ts';
 import { PREVIEW_WIDTHS, type PreviewSource, type PreviewWidth } from '../storage/domain/preview.ts';
 import type { PreviewCache } from './cache.ts';
 import type { Decoder } from './decoder.ts';
-import { DecodeError, InterruptedError, NoDecoderError, UnreadImageError } from './decoder-process.ts';
+import { DecodeError, InterruptedError, NoDecoderError, SlowDecodeError, UnreadImageError } from './decoder-process.ts';
 import { Job, type Made, type Wish } from './job.ts';
 import { JobQueue } from './job-queue.ts';
 import type { Decoded } from './messages.ts';
 
 /** Larger images are decoded only where the decoder can read their file. */
 const MAX_SENT_BYTES = 64 * 1024 * 1024;
-/** Images that could not be decoded, which are not tried again. */
+/** Images that could not be decoded, which are not tried again, or not so soon where it took too long. */
 const MAX_FAILED = 10_000;
+const TRY_AGAIN_MS = 10 * 60_000;
 const MAX_AT_ONCE = 4;
 /** How long what nobody waits for gives way to saves that go on and on. */
 const LONGEST_WAIT_MS = 10_000;
@@ -42,7 +43,8 @@ export class Previewer {
   readonly #decoder: ImageDecoder;
   readonly #queue = new JobQueue();
   readonly #atWork = new Set<Job>();
-  readonly #failed = new Set<string>();
+  /** By sha256, when to try again. */
+  readonly #failed = new Map<string, number>();
   readonly #atOnce: number;
   #saves = 0;
   #lastBehind = performance.now();
@@ -110,7 +112,8 @@ export class Previewer {
   }
 
   #canMake({ sha256, size, path }: PreviewSource): boolean {
-    if (this.#isClosed || !this.isAble || this.#failed.has(sha256)) return false;
+    const againAt = this.#failed.get(sha256) ?? 0;
+    if (this.#isClosed || !this.isAble || performance.now() < againAt) return false;
     return path !== undefined || size <= MAX_SENT_BYTES;
   }
 
@@ -215,7 +218,7 @@ export class Previewer {
       if (!(error instanceof DecodeError)) throw error;
       meter.failed();
       this.#noteFailed(source, error);
-      if (wantsHash) onHash(source, undefined);
+      if (wantsHash && !(error instanceof SlowDecodeError)) onHash(source, undefined);
       return undefined;
     }
   }
@@ -249,9 +252,11 @@ export class Previewer {
     return this.#decoder.decode(order, untilAborted(await this.#options.read(source), job.signal));
   }
 
-  #noteFailed({ sha256, provider, filename }: PreviewSource, { message: problem }: Error): void {
+  #noteFailed({ sha256, provider, filename }: PreviewSource, error: DecodeError): void {
+    const { message: problem } = error;
+    const againAt = error instanceof SlowDecodeError ? performance.now() + TRY_AGAIN_MS : Number.POSITIVE_INFINITY;
     if (this.#failed.size >= MAX_FAILED) this.#failed.clear();
-    this.#failed.add(sha256);
+    this.#failed.set(sha256, againAt);
     this.#options.log.info({ provider, filename, problem }, 'no preview could be made');
   }
 }

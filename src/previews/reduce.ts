@@ -26,7 +26,7 @@ export async function reduce(
   { widths, wantsHash }: Pick<DecodeOrder, 'widths' | 'wantsHash'>,
 ): Promise<Decoded> {
   const metadata = await sharp(input, { limitInputPixels: false }).metadata();
-  const excess = excessOf(metadata, head);
+  const excess = excessOf(metadata, head, Buffer.isBuffer(input) ? input.length : 0);
   if (excess !== undefined) throw new Error(excess);
   const pixels = await decoded(sharp, input, metadata, Math.max(HASH_SIDE, ...widths));
   const label = term ?? termOf(metadata);

@@ -7,7 +7,7 @@ import type { DecodeOrder } from './messages.ts';
 import type { Source } from './reduce.ts';
 
 /** Larger files are not held, but read again where they lie. */
-const MAX_HELD_BYTES = 64 * 1024 * 1024;
+const MAX_HELD_BYTES = 16 * 1024 * 1024;
 const PART_BYTES = 1024 * 1024;
 /** Windows has neither. */
 const GUARDS = (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);

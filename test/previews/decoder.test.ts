@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterEach, expect, it, onTestFinished } from 'vitest';
 import { Decoder } from '../../src/previews/decoder.ts';
-import { DecodeError, UnreadImageError } from '../../src/previews/decoder-process.ts';
+import { DecodeError, SlowDecodeError, UnreadImageError } from '../../src/previews/decoder-process.ts';
 import type { DecodeOrder } from '../../src/previews/messages.ts';
 import { sha256Of } from '../support/bytes.ts';
 
@@ -66,7 +66,7 @@ it('reads a file by itself, and no other bytes than were saved', async () => {
 
 it('is ended at the deadline, and started again for the next', async () => {
   const decoder = open(1);
-  await expect(decoder.decode(orderOf(png), inParts(png))).rejects.toThrow(DecodeError);
+  await expect(decoder.decode(orderOf(png), inParts(png))).rejects.toThrow(SlowDecodeError);
   const patient = open();
   await patient.decode(orderOf(png), inParts(png));
   const { pid } = patient;

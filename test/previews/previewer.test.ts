@@ -1,7 +1,7 @@
 /** The order in which previews are made, once each, and for whom none is made any more. */
 import { describe, expect, it } from 'vitest';
 import type { PreviewCache } from '../../src/previews/cache.ts';
-import { DecodeError, InterruptedError, NoDecoderError } from '../../src/previews/decoder-process.ts';
+import { DecodeError, InterruptedError, NoDecoderError, SlowDecodeError } from '../../src/previews/decoder-process.ts';
 import type { Decoded, DecodeOrder } from '../../src/previews/messages.ts';
 import { Previewer } from '../../src/previews/previewer.ts';
 import type { PreviewSource } from '../../src/storage/domain/preview.ts';
@@ -133,10 +133,20 @@ describe('an image that cannot be decoded', () => {
     const { decoder, previewer, hashes } = scene();
     const asked = previewer.make(heavy('a'), 320, nobody);
     await began(decoder, 1);
-    decoder.fails('a', new DecodeError('took too long'));
+    decoder.fails('a', new DecodeError('is no image'));
     expect(await asked).toBeUndefined();
     expect(await previewer.make(heavy('a'), 640, nobody)).toBeUndefined();
     expect([decoder.began, hashes]).toEqual([['a'], [['a', false]]]);
+  });
+
+  it('in time is not tried again soon, and may have a ThumbHash later', async () => {
+    const { decoder, previewer, hashes } = scene();
+    const asked = previewer.make(heavy('a'), 320, nobody);
+    await began(decoder, 1);
+    decoder.fails('a', new SlowDecodeError('took longer than 10 s'));
+    expect(await asked).toBeUndefined();
+    expect(await previewer.make(heavy('a'), 640, nobody)).toBeUndefined();
+    expect([decoder.began, hashes]).toEqual([['a'], []]);
   });
 
   it('is told as by itself where it cannot be read', async () => {

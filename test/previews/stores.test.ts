@@ -3,13 +3,14 @@ import { access, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { PreviewCache } from '../../src/previews/cache.ts';
 import { PREVIEW_WIDTHS, previewFile } from '../../src/storage/domain/preview.ts';
 import type { MemoryBucket } from '../../src/storage/providers/memory-storage.ts';
 import { openStorage, type Surroundings } from '../../src/storage/storage.ts';
 import type { Storage } from '../../src/storage/types.ts';
 import { collect } from '../support/bytes.ts';
 import { fill, loseCatalog } from '../support/files.ts';
-import { pngOf } from '../support/images.ts';
+import { noise, pngOf } from '../support/images.ts';
 import { canMountTmpfs, openTmpfs } from '../support/mounts.ts';
 import { requires } from '../support/requires.ts';
 
@@ -120,11 +121,19 @@ describe.each(kinds)('a ThumbHash in %s', (_, settingsOf) => {
     expect(found).toEqual([]);
   });
 
-  it('may be that none can be made', async () => {
+  it('may be that none can be made, until one is, which stays', async () => {
     const storage = await open(await settingsOf(7));
     const { filename } = await storage.save(pngOf({ width: 8, height: 8 }), META);
-    await storage.previewed().setThumbHashes([{ filename, thumbHash: undefined }]);
-    expect((await storage.list())[0]!.thumbHash).toEqual(Buffer.alloc(0));
+    const provider = storage.previewed();
+    for (const [thumbHash, kept] of [
+      [undefined, Buffer.alloc(0)],
+      [HASH, Buffer.from(HASH)],
+      [new Uint8Array([4]), Buffer.from(HASH)],
+      [undefined, Buffer.from(HASH)],
+    ] as const) {
+      await provider.setThumbHashes([{ filename, thumbHash }]);
+      expect((await storage.list())[0]!.thumbHash).toEqual(kept);
+    }
   });
 });
 
@@ -198,5 +207,43 @@ requires('root, to mount a tmpfs', canMountTmpfs)('on a disk that previews have 
     const hasTrash = settings.type === 'local';
     expect((await storage.listTrash()).map(({ filename }) => filename)).toEqual(hasTrash ? [trashed.filename] : []);
     await storage.close();
+  });
+});
+
+requires('root, to mount a tmpfs', canMountTmpfs)('on a disk that fills while previews are made', () => {
+  /** Returns how many images a new store took until it was full. */
+  async function savesUntilFull(beside: (storage: Storage) => Promise<() => Promise<void>>): Promise<number> {
+    await using mount = await openTmpfs('size=24m');
+    const storage = await opened({ type: 'local', basePath: join(mount.path, 'outputs') });
+    const stop = await beside(storage);
+    let count = 0;
+    const saveNext = () => storage.save(pngOf({ width: 8, height: 8, seed: count, sizeBytes: 400_000 }), META);
+    await expect(
+      (async () => {
+        for (; count < 1000; count += 1) await saveNext();
+      })(),
+    ).rejects.toMatchObject({ reason: 'DISK_FULL' });
+    await stop();
+    await storage.close();
+    return count;
+  }
+
+  it('a folder takes as many images as without them', async () => {
+    const alone = await savesUntilFull(async () => async () => {});
+    let kept = 0;
+    const beside = await savesUntilFull(async (storage) => {
+      const { path: folder } = storage.previewed().previewFolder;
+      const cache = new PreviewCache({ folder, maxBytes: Number.MAX_SAFE_INTEGER, spareBytesOf: () => 0 });
+      let isOver = false;
+      const making = (async () => {
+        for (; !isOver; kept += 1) await cache.keep(kept.toString(16).padStart(64, '0'), 320, noise(50_000, kept));
+      })();
+      return async () => {
+        isOver = true;
+        await making;
+      };
+    });
+    expect(kept).toBeGreaterThan(10);
+    expect(beside).toBeGreaterThanOrEqual(alone);
   });
 });

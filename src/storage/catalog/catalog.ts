@@ -217,7 +217,7 @@ export interface ImageIndex {
   /** Returns the totals of the images that match, whatever the order; of the newest of them where they are many. */
   totals(query: CatalogQuery, grouping: Grouping): Promise<CatalogTotals>;
 
-  /** Notes ThumbHashes; passes over images that are gone. */
+  /** Notes ThumbHashes, of each image the first that is not empty; passes over images that are gone. */
   setThumbHashes(hashes: readonly ThumbHash[]): Promise<void>;
   /**
    * Returns some of the images without a ThumbHash that came before this place (as an earlier call returned it, or the

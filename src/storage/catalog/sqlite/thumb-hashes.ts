@@ -6,11 +6,12 @@ import { IN_TRASH } from './migrations/007-trash.ts';
 /** Rows that are looked at in one call: other reads wait for it. */
 const LOOKED_AT = 1000;
 
-/** Requires an open transaction. */
+/** Requires an open transaction. One that was made stays: another may be of a preview. */
 export function setThumbHashes(db: Connection, hashes: readonly ThumbHash[]): void {
   const sql = `
-    INSERT OR REPLACE INTO thumb_hashes (seq, thumb_hash)
-    SELECT seq, ? FROM images WHERE filename = ? AND (delete_time IS NULL OR delete_time = ${IN_TRASH})`;
+    INSERT INTO thumb_hashes (seq, thumb_hash)
+    SELECT seq, ? FROM images WHERE filename = ? AND (delete_time IS NULL OR delete_time = ${IN_TRASH})
+    ON CONFLICT DO UPDATE SET thumb_hash = excluded.thumb_hash WHERE thumb_hashes.thumb_hash = ''`;
   for (const { filename, thumbHash } of hashes) db.run(sql, thumbHash, filename);
 }
 
