@@ -83,8 +83,11 @@ export const texts = {
     tag: (value: string) => `#${value}`,
     pinned: 'pinned',
     unpinned: 'not pinned',
-    since: (value: string) => `from ${value}`,
-    until: (value: string) => `to ${value}`,
+    days(since: string, until: string) {
+      if (until === '') return `from ${since}`;
+      if (since === '') return `to ${until}`;
+      return since === until ? since : `${since} to ${until}`;
+    },
   },
 
   cull: {
@@ -199,10 +202,6 @@ export const texts = {
   insteadOf: (field: string) =>
     ({ model: 'Models there are:', category: 'Categories there are:', tag: 'Tags there are:' })[field] ?? `${field}:`,
   showAll: 'Show all',
-  noPreviews: {
-    text: 'Large pictures are grey here, since the daemon makes no previews. They need a package beside it:',
-    command: 'npm install sharp',
-  },
   unlock: {
     title: 'This gallery is locked. Its token opens it:',
     open: 'Open',

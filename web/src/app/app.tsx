@@ -12,7 +12,6 @@ import { Bar } from './bar.tsx';
 import { Chips } from './chips.tsx';
 import { Help } from './help.tsx';
 import { lazy } from './lazy.tsx';
-import { NoPreviews } from './no-previews.tsx';
 import { Notices } from './notices.tsx';
 import { Placeholder, ProblemLine } from './states.tsx';
 
@@ -28,7 +27,6 @@ export function App() {
       <Chips />
       <SelectionBar />
       <ProblemLine />
-      <NoPreviews />
       <main class="stage">
         <div class="images">
           <Arrived />

@@ -45,8 +45,7 @@ function chipsOf({ provider, model, category, tags, pinned, since, until }: View
     category !== '' && { text: chips.category(category), without: { category: '' } },
     ...tags.map((tag) => ({ text: chips.tag(tag), without: { tags: tags.filter((other) => other !== tag) } })),
     pinned !== undefined && { text: pinned ? chips.pinned : chips.unpinned, without: { pinned: undefined } },
-    since !== '' && { text: chips.since(since), without: { since: '' } },
-    until !== '' && { text: chips.until(until), without: { until: '' } },
+    since + until !== '' && { text: chips.days(since, until), without: { since: '', until: '' } },
   ];
   return found.filter((chip) => chip !== false);
 }

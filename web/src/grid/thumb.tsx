@@ -3,7 +3,7 @@
 import { useEffect, useRef } from 'preact/hooks';
 import { thumbHashToDataURL } from 'thumbhash';
 import { type PreviewWidth, previewUrl, type Row } from '../api/images.ts';
-import { inGrid, isStandIn, notePreview } from '../state/previews.ts';
+import { inGrid, isStandIn } from '../state/previews.ts';
 import { texts } from '../texts.ts';
 import { isFlinging } from './fling.ts';
 
@@ -41,7 +41,6 @@ export function Thumb({ row, widthPx, isNamed = false }: ThumbProps) {
           decoding="async"
           draggable={false}
           onLoad={({ currentTarget }) => {
-            notePreview(currentTarget, row);
             // A hash tells more than a grey surface.
             if (row.thumbHash === '' || !isStandIn(currentTarget, row)) currentTarget.classList.add('is-loaded');
           }}

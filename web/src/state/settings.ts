@@ -11,8 +11,6 @@ interface Settings {
   isContained: boolean;
   theme: Theme;
   isPanelOpen: boolean;
-  /** Whether nobody wants to read again how previews are switched on. */
-  doesWithoutPreviews: boolean;
 }
 
 const KEY = 'image-storage';
@@ -21,7 +19,6 @@ const DEFAULTS: Settings = {
   isContained: false,
   theme: 'system',
   isPanelOpen: false,
-  doesWithoutPreviews: false,
 };
 
 export const settings = signal<Settings>({ ...DEFAULTS, ...stored() });
