@@ -39,6 +39,7 @@ requires('Chromium', hasBrowser)('culling', () => {
     const watched = await openPage(browser, origin);
     await watched.page.goto(`${origin}/?model=${model}&order=oldest`);
     await watched.page.locator('[data-index="0"] img.is-loaded').waitFor();
+    await expect.poll(() => watched.page.locator('[data-index] img:not(.is-loaded)').count()).toBe(0);
     return watched;
   };
   const check = (page: Page, index: number) => page.locator(`[data-index="${index}"] .check`).click({ force: true });
@@ -82,6 +83,25 @@ requires('Chromium', hasBrowser)('culling', () => {
     await page.getByRole('button', { name: 'Undo' }).click();
     await page.locator('[data-index="4"]:not(.is-gone)').waitFor();
     expect(complaints).toEqual([]);
+  });
+
+  it('shows a picture that was refused while its image was deleted, once the image is back', async () => {
+    await using watched = await openPage(browser, origin);
+    const { page, complaints } = watched;
+    const deleted = Promise.withResolvers<void>();
+    await page.route(/[?&]width=/, async (route) => {
+      await deleted.promise;
+      await route.continue();
+    });
+    await page.goto(`${origin}/?model=${model}&order=oldest`);
+    await page.locator('[data-index="0"]').focus();
+    await page.keyboard.press('Delete');
+    await page.getByText('Deleted 1').first().waitFor();
+    deleted.resolve();
+    await page.locator('[data-index="0"].is-gone img.is-broken').waitFor({ state: 'attached' });
+    await page.keyboard.press('u');
+    await page.locator('[data-index="0"]:not(.is-gone) img.is-loaded').waitFor();
+    expect(complaints.filter((text) => !text.includes('404'))).toEqual([]);
   });
 
   it('spares and names what was pinned meanwhile', async () => {

@@ -22,7 +22,7 @@ export function Search() {
   const isExpanded = options.value.length > 0;
 
   /** What the field has made of the view: no reason to change what is typed. */
-  const own = useRef<string>(undefined);
+  const own = useRef(view.peek().query);
   const search = (query: string, step: 'push' | 'replace') => {
     clearTimeout(timer.current);
     own.current = query;
@@ -118,6 +118,7 @@ export function Search() {
         <input
           ref={input}
           type="search"
+          defaultValue={own.current}
           {...combobox}
           aria-label={texts.search}
           placeholder={texts.searchPlaceholder}

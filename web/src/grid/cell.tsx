@@ -27,7 +27,7 @@ export function Cell({ index, column, widthPx }: CellProps) {
   return (
     <div role="gridcell" class="cell" aria-colindex={column + 1}>
       <CellLink row={row} index={index}>
-        <Thumb key={row.id} row={row} widthPx={widthPx} />
+        <Thumb key={row.id} row={row} widthPx={widthPx} isGone={gone.value.has(row.id)} />
         {row.pinned && <Badge />}
         <Check row={row} />
       </CellLink>
@@ -42,7 +42,7 @@ export function Line({ index }: { index: number }) {
     <>
       <div role="gridcell" class="line" aria-colindex={1}>
         <CellLink row={row} index={index}>
-          <Thumb key={row.id} row={row} widthPx={LIST_THUMB_PX} isNamed />
+          <Thumb key={row.id} row={row} widthPx={LIST_THUMB_PX} isGone={gone.value.has(row.id)} isNamed />
           <span class="line-prompt">{row.prompt || row.filename}</span>
           {row.pinned && <Badge />}
           <Check row={row} />

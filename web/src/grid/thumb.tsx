@@ -16,17 +16,25 @@ const hashes = new Map<string, string>();
 interface ThumbProps {
   row: Row;
   widthPx: number;
+  /** Whether it was deleted: then its picture may be refused, and is asked for again once it is back. */
+  isGone?: boolean;
   /** Whether its text stands beside it. */
   isNamed?: boolean;
 }
 
-export function Thumb({ row, widthPx, isNamed = false }: ThumbProps) {
+export function Thumb({ row, widthPx, isGone = false, isNamed = false }: ThumbProps) {
   const image = useRef<HTMLImageElement>(null);
   const isAsked = useRef(false);
   // What is gone before anybody can see it is not asked for.
   if (!isFlinging.value) isAsked.current = true;
   useEffect(() => () => image.current?.removeAttribute('src'), []);
   const width = widthFor(widthPx);
+  useEffect(() => {
+    const { current } = image;
+    if (isGone || !current?.classList.contains('is-broken')) return;
+    current.classList.remove('is-broken');
+    current.src = previewUrl(row, width);
+  }, [isGone]);
   inGrid.width = width;
   return (
     <span

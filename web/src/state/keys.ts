@@ -1,5 +1,5 @@
 /** The keys of the page: which there are, and what they do where somebody is. */
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { texts } from '../texts.ts';
 
 /** Where a key is told of in the overview. */
@@ -53,7 +53,8 @@ const layers: Layer[] = [];
 export function useKeys(actions: KeyActions, { isModal = false } = {}): void {
   const layer = useRef<Layer>({ actions, isModal });
   layer.current.actions = actions;
-  useEffect(() => {
+  // A key may come before the first picture does.
+  useLayoutEffect(() => {
     layers.push(layer.current);
     return () => void layers.splice(layers.indexOf(layer.current), 1);
   }, []);
