@@ -37,7 +37,7 @@ const CLIENTS = ['test/clients/**'];
 /** Where most wait, more of them than there are processors. */
 const MANY = 5;
 
-const QUICK_STARTS = ['test/support/compile-cache.ts', 'test/support/store-threads.ts'];
+const QUICK_STARTS = ['test/support/compile-cache.ts', 'test/support/store-threads.ts', 'test/support/previews.ts'];
 const ordinary = { setupFiles: ['test/support/ordinary-user.ts', ...QUICK_STARTS] };
 const withS3 = { globalSetup: ['test/support/global-setup.ts', 'test/support/s3-server.ts'] };
 

@@ -15,6 +15,7 @@ import { connect } from '../../src/client.ts';
 import { ask } from '../http/raw-http.ts';
 import { outcomeOf } from '../support/grpc.ts';
 import { pngOf } from '../support/images.ts';
+import { WITH_PREVIEWS } from '../support/previews.ts';
 import { type RunningDaemon, runDaemon } from '../support/running-daemon.ts';
 
 const HOUR_MS = 3600 * 1000;
@@ -44,6 +45,7 @@ describe('a daemon with tokens', () => {
     tokensFile = join(folder, 'tokens');
     writeFileSync(tokensFile, line);
     daemon = await runDaemon({
+      ...WITH_PREVIEWS,
       IMAGE_STORAGE_AUTH_TOKENS_FILE: tokensFile,
       IMAGE_STORAGE_AUTH_URL_KEYS: key,
       IMAGE_STORAGE_PUBLIC_URL: 'https://images.example/art',
@@ -288,7 +290,7 @@ describe('a daemon whose default store is not there', () => {
 describe('a daemon without a lock', () => {
   let daemon: RunningDaemon;
   beforeAll(async () => {
-    daemon = await runDaemon();
+    daemon = await runDaemon(WITH_PREVIEWS);
   });
   afterAll(() => daemon.close());
 

@@ -12,6 +12,7 @@ import { connect, type ImageStorageClient } from '../../src/client.ts';
 import { createCa, createCertificate } from '../access/certificates.ts';
 import { type DaemonProcess, startDaemonProcess } from '../support/daemon-process.ts';
 import { pngOf } from '../support/images.ts';
+import { WITH_PREVIEWS } from '../support/previews.ts';
 import type { Target } from './calls.ts';
 
 const ATTACKER = fileURLToPath(new URL('attacker.ts', import.meta.url));
@@ -147,7 +148,7 @@ async function startDaemon(command: string, { heapMb, layOut, tls }: Partial<Sti
     ...files?.env,
     NODE_OPTIONS: `${process.env.ATTACK_NODE_OPTIONS ?? ''} ${heapMb ? `--max-old-space-size=${heapMb}` : ''}`,
   };
-  const daemon = await startDaemonProcess(basePath, { command, stderr: 'pipe', env });
+  const daemon = await startDaemonProcess(basePath, { command, stderr: 'pipe', env: { ...WITH_PREVIEWS, ...env } });
   const log: string[] = [];
   daemon.process.stderr!.setEncoding('utf8').on('data', (text: string) => log.push(...text.trim().split('\n')));
   const died = () => daemon.process.exitCode ?? daemon.process.signalCode ?? undefined;

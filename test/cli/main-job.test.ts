@@ -11,6 +11,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { COMMAND } from '../support/command.ts';
 import { type DaemonProcess, startDaemonProcess } from '../support/daemon-process.ts';
 import { sharedImages } from '../support/images.ts';
+import { WITH_PREVIEWS } from '../support/previews.ts';
 import { pythonWithGrpc } from '../support/python.ts';
 import { requires } from '../support/requires.ts';
 
@@ -24,7 +25,7 @@ const NAME = /^\d{8}_\d{6}_[a-z0-9-]+_[0-9a-z]{6}\.(png|jpg|webp)$/;
 requires('../shared/images', images.length > 0)('real images', () => {
   let folder: string;
   let daemon: DaemonProcess;
-  const start = () => startDaemonProcess(join(folder, 'outputs'));
+  const start = () => startDaemonProcess(join(folder, 'outputs'), { env: WITH_PREVIEWS });
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'image-storage-main-'));
@@ -102,8 +103,13 @@ requires('../shared/images', images.length > 0)('real images', () => {
   });
 
   it('List, query, Stats, Cleanup and Delete agree, before and after a restart', async () => {
+    const list = (...flags: string[]) => cli('list', ...flags);
     // ThumbHashes come by themselves, some time after a save.
-    const list = async (...flags: string[]) => (await cli('list', ...flags)).map(({ thumbHash: _, ...image }) => image);
+    await expect
+      .poll(async () => (await list('--limit', '0')).filter(({ thumbHash }) => thumbHash === undefined), {
+        timeout: 60_000,
+      })
+      .toEqual([]);
     const all = await list('--limit', '0');
     const agree = async () => {
       expect(await list('--limit', '0')).toEqual(all);

@@ -9,6 +9,7 @@ import { EXIT } from '../../src/exit-codes.ts';
 import { saveAt } from '../support/grpc.ts';
 import { pngOf } from '../support/images.ts';
 import { works } from '../support/mounts.ts';
+import { WITH_PREVIEWS } from '../support/previews.ts';
 import { requires } from '../support/requires.ts';
 import { serve } from '../support/serve-process.ts';
 
@@ -52,7 +53,7 @@ requires('systemd-analyze', works('systemd-analyze', '--version'))('systemd', ()
     it('allows every system call of the daemon', async () => {
       const path = join(folder, 'trace');
       const through = ['strace', '-f', '-qq', '-e', 'signal=none', '-o', path];
-      await using daemon = serve(folder, { through, flags: ['--log-level', 'silent'] });
+      await using daemon = serve(folder, { through, env: WITH_PREVIEWS, flags: ['--log-level', 'silent'] });
       await daemon.answers();
       const { url } = await saveAt(daemon.address, pngOf({ width: 400, height: 300, sizeBytes: 3_000_000 }));
       const preview = spawnSync('curl', [

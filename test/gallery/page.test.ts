@@ -5,6 +5,7 @@ import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 import { saveAt, storageAt } from '../support/grpc.ts';
 import { pngOf } from '../support/images.ts';
+import { WITH_PREVIEWS } from '../support/previews.ts';
 import { requires } from '../support/requires.ts';
 import { type RunningDaemon, runDaemon } from '../support/running-daemon.ts';
 import { hasBrowser, openBrowser, openPage, PHONE, WIDE } from './browser.ts';
@@ -23,7 +24,7 @@ requires('Chromium', hasBrowser)('the gallery', () => {
   let origin: string;
 
   beforeAll(async () => {
-    daemon = await runDaemon();
+    daemon = await runDaemon(WITH_PREVIEWS);
     origin = `http://${daemon.address}`;
     for (let number = 0; number < COUNT; number += 1) {
       const metadata = {

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connect, type Finding, type ImageStorageClient, type SavedImage } from '../../src/client.ts';
 import { exifOf, imageWith } from '../support/exif.ts';
 import { gifOf, jpegOf, pngOf, sharedImages } from '../support/images.ts';
+import { WITH_PREVIEWS } from '../support/previews.ts';
 import { type RunningDaemon, runDaemon } from '../support/running-daemon.ts';
 
 interface Gallery {
@@ -62,7 +63,7 @@ let images: Record<string, SavedImage>;
 /** `outputs` */
 let base: string;
 beforeAll(async () => {
-  daemon = await runDaemon({ IMAGE_STORAGE_PROVIDERS_LOCAL_TRASH_DAYS: '7' });
+  daemon = await runDaemon({ ...WITH_PREVIEWS, IMAGE_STORAGE_PROVIDERS_LOCAL_TRASH_DAYS: '7' });
   client = connect(daemon.address);
   const texts = { prompt: JSON.stringify(graph), workflow: JSON.stringify(canvas) };
   const files = {

@@ -9,11 +9,12 @@ import { newToken, tokenLine } from '../../src/auth/tokens.ts';
 import { connect } from '../../src/client.ts';
 import { saveAt, storageAt } from '../support/grpc.ts';
 import { avifOf, pngChunk, pngOf, uint32 } from '../support/images.ts';
+import { WITH_PREVIEWS } from '../support/previews.ts';
 import { type RunningDaemon, runDaemon } from '../support/running-daemon.ts';
 
 let daemon: RunningDaemon;
 beforeAll(async () => {
-  daemon = await runDaemon();
+  daemon = await runDaemon(WITH_PREVIEWS);
 });
 afterAll(() => daemon.close());
 
@@ -114,7 +115,7 @@ describe('an image in the trash', () => {
   it('is shown, and its preview, to whoever may bring it back, and kept by no cache', async () => {
     const tokens = { reader: newToken(), keeper: newToken() };
     const lines = [tokenLine('reader', tokens.reader, ['read']), tokenLine('keeper', tokens.keeper, [...SCOPES])];
-    await using locked = await runDaemon({ IMAGE_STORAGE_AUTH_TOKENS: lines.join('\n') });
+    await using locked = await runDaemon({ ...WITH_PREVIEWS, IMAGE_STORAGE_AUTH_TOKENS: lines.join('\n') });
     const asked = async (path: string, token: string, init?: RequestInit) =>
       fetch(`http://${locked.address}${path}`, { ...init, headers: { authorization: `Bearer ${token}` } });
     const [shown, unseen] = [await surface(600, 400).png().toBuffer(), await surface(500, 400).png().toBuffer()];

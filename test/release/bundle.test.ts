@@ -11,6 +11,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { snippets } from '../support/clients-page.ts';
 import { type DaemonProcess, startDaemonProcess } from '../support/daemon-process.ts';
 import { pngOf } from '../support/images.ts';
+import { WITH_PREVIEWS } from '../support/previews.ts';
 import { type InstalledPackage, installPackage } from './installed-package.ts';
 
 const packages = fileURLToPath(new URL('../../node_modules/', import.meta.url));
@@ -26,7 +27,11 @@ beforeAll(async () => {
   const large = `{"prompt":"an owl","note":"${'x'.repeat(100_000)}"}`;
   await writeFile(join(installed.app, 'owl.png'), pngOf({ width: 32, height: 32, text: { parameters: large } }));
   const { command } = installed;
-  daemon = await startDaemonProcess(join(folder, 'outputs'), { command, listen: `unix:${folder}/socket` });
+  daemon = await startDaemonProcess(join(folder, 'outputs'), {
+    command,
+    listen: `unix:${folder}/socket`,
+    env: WITH_PREVIEWS,
+  });
 }, 120_000);
 afterAll(async () => {
   expect(await daemon.stop('SIGTERM')).toBe(0);

@@ -6,6 +6,7 @@ import { type Environment, loadConfig } from '../../src/config.ts';
 import { type DaemonOptions, startDaemon } from '../../src/daemon.ts';
 import { createLogger } from '../../src/logging.ts';
 import type { Logger } from '../../src/storage/domain/logger.ts';
+import { WITHOUT_PREVIEWS } from './previews.ts';
 
 export interface RunningDaemon extends AsyncDisposable {
   /** `host:port` */
@@ -17,7 +18,7 @@ export interface RunningDaemon extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** `env` holds further settings; without a `log`, nothing is logged. */
+/** `env` holds further settings: by default it makes no previews; without a `log`, nothing is logged. */
 export async function runDaemon(
   env: Environment = {},
   { log, ...options }: DaemonOptions & { log?: Logger } = {},
@@ -25,7 +26,7 @@ export async function runDaemon(
   const folder = await mkdtemp(join(tmpdir(), 'image-storage-'));
   const socket = join(folder, 'socket');
   const flags = { listen: ['127.0.0.1:0', `unix:${socket}`], basePath: join(folder, 'outputs'), logLevel: 'silent' };
-  const config = loadConfig({ flags, env });
+  const config = loadConfig({ flags, env: { ...WITHOUT_PREVIEWS, ...env } });
   const daemon = await startDaemon(config, log ?? createLogger(config.log), options);
   const close = async () => {
     await daemon.close();
