@@ -26,6 +26,15 @@ interface Entry {
   usedAt: number;
 }
 
+/** What a look at the disk has found. */
+interface Room {
+  at: number;
+  /** That previews may take. */
+  bytes: Promise<number>;
+  /** That they have taken since. */
+  takenBytes: number;
+}
+
 export interface CacheOptions {
   folder: string;
   maxBytes: number;
@@ -49,7 +58,7 @@ export class PreviewCache {
   readonly #entries = new Map<string, Entry>();
   readonly #opened: Promise<void>;
   #bytes = 0;
-  #room: { at: number; isThere: Promise<boolean> } | undefined;
+  #room: Room | undefined;
 
   constructor({ folder, maxBytes, fileMode, leastFreeBytes = 0, ...options }: CacheOptions) {
     this.#folder = folder;
@@ -92,7 +101,7 @@ export class PreviewCache {
   /** Never rejects: a preview that cannot be kept is made again. */
   async keep(sha256: string, width: PreviewWidth, bytes: Uint8Array): Promise<void> {
     await this.#opened;
-    if (!(await this.#hasRoom())) return;
+    if (!(await this.#takeRoom(bytes.length))) return;
     const file = previewFile(sha256, width);
     try {
       await this.#write(file, Buffer.concat([bytes, checkOf(bytes)]));
@@ -155,21 +164,23 @@ export class PreviewCache {
     return true;
   }
 
-  /** Previews that are made together share one look. */
-  #hasRoom(): Promise<boolean> {
+  /** Returns whether there was room. Previews that are made one soon after the other share one look. */
+  async #takeRoom(bytes: number): Promise<boolean> {
     const now = performance.now();
     if (this.#room === undefined || now - this.#room.at > ROOM_KEPT_MS) {
-      this.#room = { at: now, isThere: this.#lookForRoom() };
+      this.#room = { at: now, bytes: this.#lookForRoom(), takenBytes: 0 };
     }
-    return this.#room.isThere;
+    const room = this.#room;
+    room.takenBytes += bytes;
+    return room.takenBytes <= (await room.bytes);
   }
 
-  async #lookForRoom(): Promise<boolean> {
+  async #lookForRoom(): Promise<number> {
     try {
       const { bavail, blocks, bsize } = await statfs(this.#folder);
-      return bavail * bsize >= this.#leastFreeBytes + this.#spareBytesOf(blocks * bsize);
+      return bavail * bsize - this.#leastFreeBytes - this.#spareBytesOf(blocks * bsize);
     } catch {
-      return false;
+      return 0;
     }
   }
 

@@ -87,7 +87,9 @@ export class Previewer {
   /** Makes previews that nobody waits for, behind all others. Resolves once they are made, or are not to be; never rejects. */
   async makeBehind(wish: Wish): Promise<void> {
     const job = new Job(wish, true);
-    if (!this.#canMake(wish.source) || this.#queue.find(job.name) || this.#running(job.name)) return;
+    if (!this.#canMake(wish.source)) return;
+    const same = this.#queue.find(job.name) ?? this.#running(job.name);
+    if (same !== undefined) return same.join(wish);
     this.#queue.addBehind(job);
     this.#pump();
     await job.made.catch(() => undefined);
@@ -129,9 +131,9 @@ export class Previewer {
   #jobOf(wish: Wish): Job {
     const fresh = new Job(wish);
     const running = this.#running(fresh.name);
-    if (running !== undefined) return running;
-    const job = this.#queue.find(fresh.name) ?? fresh;
-    this.#queue.want(job);
+    const job = running ?? this.#queue.find(fresh.name) ?? fresh;
+    job.join(wish);
+    if (running === undefined) this.#queue.want(job);
     return job;
   }
 
@@ -198,13 +200,13 @@ export class Previewer {
 
   /** Returns `again` where it was put back. */
   async #make(job: Job): Promise<Made | 'again'> {
-    const { source, widths, wantsHash } = job.wish;
+    const { source, widths } = job.wish;
     const { cacheOf, onHash, meter } = this.#options;
     const began = performance.now();
     try {
       const { previews, thumbHash } = (await this.#decodeKept(job)) ?? (await this.#decode(job));
       meter.decoded(performance.now() - began);
-      if (wantsHash) onHash(source, thumbHash);
+      for (const each of job.hashed) onHash(each, thumbHash);
       const cache = cacheOf(source.provider);
       for (const { width, bytes } of previews) await cache.keep(source.sha256, width, bytes);
       // Whoever purged it meanwhile has removed its previews before.
@@ -218,7 +220,7 @@ export class Previewer {
       if (!(error instanceof DecodeError)) throw error;
       meter.failed();
       this.#noteFailed(source, error);
-      if (wantsHash && !(error instanceof SlowDecodeError)) onHash(source, undefined);
+      if (!(error instanceof SlowDecodeError)) for (const each of job.hashed) onHash(each, undefined);
       return undefined;
     }
   }

@@ -56,7 +56,7 @@ function scene() {
     cacheOf: () => cache as unknown as PreviewCache,
     read: async () => (async function* () {})(),
     exists: async ({ sha256 }) => !gone.has(sha256),
-    onHash: ({ sha256 }, hash) => hashes.push([sha256, hash !== undefined]),
+    onHash: ({ filename }, hash) => hashes.push([filename, hash !== undefined]),
     atOnce: 2,
   });
   return { decoder, previewer, kept, gone, hashes };
@@ -192,6 +192,19 @@ describe('behind saves', () => {
       ['a', true],
       ['b', true],
     ]);
+  });
+
+  it('images with the same bytes have the ThumbHash that is made once', async () => {
+    const { decoder, previewer, hashes } = scene();
+    previewer.saveBegan();
+    const twin = { ...wish('a'), source: { ...heavy('a'), filename: 'twin' } };
+    for (const each of [wish('a'), twin, twin]) void previewer.makeBehind(each);
+    previewer.saveEnded();
+    await began(decoder, 1);
+    void previewer.makeBehind({ ...twin, source: { ...twin.source, filename: 'late twin' } });
+    decoder.done('a');
+    await expect.poll(() => hashes.map(([name]) => name)).toEqual(['a', 'twin', 'late twin']);
+    expect(decoder.began).toEqual(['a']);
   });
 
   it('one that is asked for meanwhile is made next, and not twice', async () => {

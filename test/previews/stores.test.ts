@@ -233,7 +233,7 @@ requires('root, to mount a tmpfs', canMountTmpfs)('on a disk that fills while pr
     let kept = 0;
     const beside = await savesUntilFull(async (storage) => {
       const { path: folder } = storage.previewed().previewFolder;
-      const cache = new PreviewCache({ folder, maxBytes: Number.MAX_SAFE_INTEGER, spareBytesOf: () => 0 });
+      const cache = new PreviewCache({ folder, maxBytes: Number.MAX_SAFE_INTEGER, spareBytesOf: () => 4 * MIB });
       let isOver = false;
       const making = (async () => {
         for (; !isOver; kept += 1) await cache.keep(kept.toString(16).padStart(64, '0'), 320, noise(50_000, kept));

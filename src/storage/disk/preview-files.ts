@@ -1,5 +1,5 @@
 /** Removes previews from their folder: those of an image that is deleted for good, or all, where room is needed. */
-import { readdir, rm, unlink } from 'node:fs/promises';
+import { readdir, rmdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PREVIEW_WIDTHS, previewFile } from '../domain/preview.ts';
 
@@ -12,10 +12,17 @@ export async function removePreviews(folder: string, { sha256 }: { sha256: strin
   await Promise.allSettled(files.map((file) => unlink(file)));
 }
 
-/** Returns how many groups of previews there were; 0 where there are none, or they cannot be removed. Never rejects. */
+/** Returns how many previews were removed, while others may be written. Never rejects. */
 export async function emptyPreviews(folder: string): Promise<number> {
   const names = await readdir(folder).catch(() => []);
   const groups = names.filter((name) => GROUP.test(name)).map((name) => join(folder, name));
-  const removed = await Promise.allSettled(groups.map((group) => rm(group, { recursive: true })));
+  const removed = await Promise.all(groups.map(emptyGroup));
+  return removed.reduce((sum, count) => sum + count, 0);
+}
+
+async function emptyGroup(group: string): Promise<number> {
+  const names = await readdir(group).catch(() => []);
+  const removed = await Promise.allSettled(names.map((name) => unlink(join(group, name))));
+  await rmdir(group).catch(() => undefined);
   return removed.filter(({ status }) => status === 'fulfilled').length;
 }
