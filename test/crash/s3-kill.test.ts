@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { connect, type Image, type ImageStorageClient } from '../../src/client.ts';
-import { createStorage } from '../../src/storage/index.ts';
+import { createStorage, type S3Config } from '../../src/storage/index.ts';
 import { strayObjects, unsweptObjects } from '../support/bucket.ts';
 import {
   BETWEEN_OBJECT_AND_RECORD,
@@ -86,6 +86,25 @@ async function expectNothingThenOne(filename: string): Promise<void> {
   expect(strayObjects(server.bucket)).toEqual([]);
 }
 
+/** Kills a daemon during a delete; the next one shows nothing of the image, and knows that it was deleted. Resolves with its name. */
+async function killDuringDelete({ fault, matches }: Moment, settings: Partial<S3Config> = {}): Promise<string> {
+  const daemon = await startBucketDaemon({ ...server.settings, ...settings }, folder);
+  const client = connect(daemon.address, { retries: 0 });
+  const { filename } = await client.save(IMAGE.bytes, IMAGE.metadata, IMAGE.options);
+  const reached = server.breakNext(fault, matches);
+  const deleting = client.delete(filename).catch(() => {});
+  await reached;
+  await daemon.stop('SIGKILL');
+  await deleting;
+  client.close();
+  await afterRestart(async (restarted) => {
+    expect(await listed(restarted)).toEqual([]);
+    const again = await restarted.save(IMAGE.bytes, IMAGE.metadata, IMAGE.options);
+    expect(again).toMatchObject({ filename, replayed: true });
+  });
+  return filename;
+}
+
 const uncommitted: (Moment & { when: string })[] = [
   { when: 'while the object is sent', fault: 'stalled request', matches: requestsOf('images', 'PUT') },
   { when: 'before the object is written', fault: 'stall', matches: requestsOf('images', 'PUT') },
@@ -131,22 +150,7 @@ describe('kill -9 of a daemon', () => {
     { when: 'before the tombstone is written', fault: 'stall', matches: requestsOf('metadata', 'PUT') },
     { when: 'between tombstone and object', fault: 'stall', matches: requestsOf('images', 'DELETE') },
   ] as const)('$when carries the delete out at the next start', async ({ fault, matches }) => {
-    const daemon = await startBucketDaemon(server.settings, folder);
-    const client = connect(daemon.address, { retries: 0 });
-    const { filename } = await client.save(IMAGE.bytes, IMAGE.metadata, IMAGE.options);
-    const reached = server.breakNext(fault, matches);
-    const deleting = client.delete(filename).catch(() => {});
-    await reached;
-    await daemon.stop('SIGKILL');
-    await deleting;
-    client.close();
-    await afterRestart(async (restarted) => {
-      expect(await listed(restarted)).toEqual([]);
-      expect(await restarted.save(IMAGE.bytes, IMAGE.metadata, IMAGE.options)).toMatchObject({
-        filename,
-        replayed: true,
-      });
-    });
+    await killDuringDelete({ fault, matches });
     expect(strayObjects(server.bucket)).toEqual([]);
   });
 
@@ -154,23 +158,7 @@ describe('kill -9 of a daemon', () => {
     { when: 'before the record is in the trash', fault: 'stall' },
     { when: 'once the record is in the trash', fault: 'stall after the write' },
   ] as const)('$when leaves the image there, whole', async ({ fault }) => {
-    const settings = { ...server.settings, ...WITH_TRASH };
-    const daemon = await startBucketDaemon(settings, folder);
-    const client = connect(daemon.address, { retries: 0 });
-    const { filename } = await client.save(IMAGE.bytes, IMAGE.metadata, IMAGE.options);
-    const reached = server.breakNext(fault, requestsOf('metadata', 'PUT'));
-    const deleting = client.delete(filename).catch(() => {});
-    await reached;
-    await daemon.stop('SIGKILL');
-    await deleting;
-    client.close();
-    await afterRestart(async (restarted) => {
-      expect(await listed(restarted)).toEqual([]);
-      expect(await restarted.save(IMAGE.bytes, IMAGE.metadata, IMAGE.options)).toMatchObject({
-        filename,
-        replayed: true,
-      });
-    });
+    const filename = await killDuringDelete({ fault, matches: requestsOf('metadata', 'PUT') }, WITH_TRASH);
     expect(await broughtBack()).toEqual(new Map([[filename, IMAGE.sha256]]));
     expect(strayObjects(server.bucket)).toEqual([]);
   });
