@@ -4,21 +4,9 @@ import { defineConfig } from 'vitest/config';
 import { countReporter } from './test/support/count-reporter.ts';
 import { LongestFirst } from './test/support/longest-first.ts';
 
-/** Spend most of their time waiting for processes, disks and timers. */
-const WAITING = [
-  'test/bucket/{s3-answers,s3-each-fault,s3-faults,shared-bucket,verify}.test.ts',
-  'test/catalog/rebuild.test.ts',
-  'test/cli/{checkout,cli,import,maintenance-cli}.test.ts',
-  'test/client/client.test.ts',
-  'test/crash/{crash,kill,mixed-store,s3-kill}.test.ts',
-  'test/doctor/bucket.test.ts',
-  'test/local/trash.test.ts',
-  'test/maintenance/{copy,copy-many,copy-refusals,verify}.test.ts',
-  'test/providers/{life-model,optional-provider}.test.ts',
-  'test/retention/policies.test.ts',
-  'test/rpc/*.test.ts',
-  'test/s3/s3-storage.test.ts',
-];
+// One seed for the whole run, which the tests print; set it to repeat one.
+process.env.TEST_SEED ??= String(Math.floor(Math.random() * 2 ** 32));
+
 /** Mount file systems, make files immutable, or use what is installed for the user who runs the tests, as imports tell. */
 const PRIVILEGED = [
   'test/examples/*.test.ts',
@@ -28,18 +16,28 @@ const PRIVILEGED = [
     /'\.\.?\/(support\/(mounts|python)|languages)\.ts'/.test(readFileSync(path, 'utf8')),
   ),
 ];
+/** Change or count what a process has one of, or draw the numbers of `load.ts`, which a run with their seed has to repeat. */
+const ISOLATED = [
+  'test/bucket/shared-bucket.test.ts',
+  'test/crash/{crash,kill,s3-kill}.test.ts',
+  'test/embedded/{fuzz,interpreter}.test.ts',
+  'test/formats/png-check.test.ts',
+  'test/maintenance/verify.test.ts',
+  'test/providers/sample-provider.test.ts',
+];
 /** Measure the memory of a daemon, or how soon it does something. */
 const ALONE = ['test/attack/*.test.ts', 'test/rpc/{bounds,killed-client}.test.ts'];
 
 /** Run by `npm run check:clients`. */
 const CLIENTS = ['test/clients/**'];
 
-/** Where most wait, more of them than there are processors. */
+/** Most of them wait, for processes, disks and timers: more than there are processors. */
 const MANY = 5;
 
 const QUICK_STARTS = ['test/support/compile-cache.ts', 'test/support/store-threads.ts', 'test/support/previews.ts'];
 const ordinary = { setupFiles: ['test/support/ordinary-user.ts', ...QUICK_STARTS] };
-const withS3 = { globalSetup: ['test/support/global-setup.ts', 'test/support/s3-server.ts'] };
+const inMemory = { setupFiles: [...ordinary.setupFiles, 'test/support/temporary-folders.ts'] };
+const withS3 = { globalSetup: ['test/support/s3-server.ts'] };
 
 export default defineConfig({
   test: {
@@ -49,6 +47,7 @@ export default defineConfig({
     pool: 'forks',
     expect: { requireAssertions: true },
     sequence: { sequencer: LongestFirst },
+    globalSetup: ['test/support/global-setup.ts'],
     reporters: ['default', countReporter],
     coverage: {
       provider: 'v8',
@@ -61,10 +60,21 @@ export default defineConfig({
     projects: [
       {
         test: {
-          name: 'waiting',
-          include: WAITING,
-          exclude: ALONE,
-          ...ordinary,
+          name: 'shared',
+          include: ['test/**/*.test.ts'],
+          exclude: [...ISOLATED, ...PRIVILEGED, ...ALONE, ...CLIENTS],
+          ...inMemory,
+          ...withS3,
+          isolate: false,
+          maxWorkers: MANY,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          name: 'isolated',
+          include: ISOLATED,
+          ...inMemory,
           ...withS3,
           maxWorkers: MANY,
           sequence: { groupOrder: 1 },
@@ -83,23 +93,12 @@ export default defineConfig({
       },
       {
         test: {
-          name: 'computing',
-          include: ['test/**/*.test.ts'],
-          exclude: [...WAITING, ...PRIVILEGED, ...ALONE, ...CLIENTS],
-          ...ordinary,
-          globalSetup: ['test/support/global-setup.ts'],
-          maxWorkers: 2,
-          sequence: { groupOrder: 2 },
-        },
-      },
-      {
-        test: {
           name: 'alone',
           include: ALONE,
           ...ordinary,
           ...withS3,
           maxWorkers: 1,
-          sequence: { groupOrder: 3 },
+          sequence: { groupOrder: 2 },
         },
       },
     ],

@@ -1,8 +1,7 @@
 /** What a service answered, behind our guess: in doctor, at the start, in the log and in the error of a call. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { Code, ConnectError } from '@connectrpc/connect';
 import { afterEach, beforeEach, expect, it, onTestFinished } from 'vitest';
 import { ErrorInfoSchema, RetryInfoSchema } from '../../gen/google/rpc/error_details_pb.ts';
@@ -11,7 +10,7 @@ import { BUCKET_TOMBSTONE_MS, sweep } from '../../src/storage/bucket/sweep.ts';
 import { createStorage, type Logger } from '../../src/storage/index.ts';
 import { IDLE_TIMEOUT_MS } from '../../src/storage/s3/client.ts';
 import { diagnose } from '../doctor/diagnosis.ts';
-import { startBucketDaemon } from '../support/bucket-daemon.ts';
+import { runBucketDaemon } from '../support/bucket-daemon.ts';
 import { outcomeOf, storageAt, upload } from '../support/grpc.ts';
 import { pngOf } from '../support/images.ts';
 import { requestsOf, type S3FaultServer, startS3FaultServer } from '../support/s3-fault-server.ts';
@@ -103,8 +102,8 @@ it.each([
 ] as const)(
   'a Save that meets %i %s is %s, with both in its metadata, RetryInfo: %s',
   async (status, code, grpc, retry) => {
-    const daemon = await startBucketDaemon(server.settings, folder, { stderr: 'pipe' });
-    const log = text(daemon.process.stderr!);
+    const logFile = join(folder, 'log');
+    const daemon = await runBucketDaemon(server.settings, folder, { logFile });
     const isImage = requestsOf('images', 'PUT');
     server.refuse = (request) => (isImage(request) ? errorAnswer(status, code) : undefined);
     const error = ConnectError.from(
@@ -117,8 +116,8 @@ it.each([
     expect(info!.metadata).toEqual({ backend_status: `${status}`, backend_code: code });
     expect(error.findDetails(RetryInfoSchema)).toHaveLength(retry ? 1 : 0);
     expect(error.rawMessage).not.toContain(code);
-    await daemon.stop('SIGTERM');
-    expect(await log).toContain(`the service answered ${status} ${code}: as the test wants it`);
+    await daemon.close();
+    expect(await readFile(logFile, 'utf8')).toContain(`the service answered ${status} ${code}: as the test wants it`);
   },
 );
 
@@ -164,8 +163,8 @@ it('puts once more when only the Put is refused for its time', async () => {
 });
 
 it('a Delete whose bytes the bucket refuses to remove says so, and removes them once it may', async () => {
-  const daemon = await startBucketDaemon(server.settings, folder, { stderr: 'pipe' });
-  const log = text(daemon.process.stderr!);
+  const logFile = join(folder, 'log');
+  const daemon = await runBucketDaemon(server.settings, folder, { logFile });
   const client = storageAt(daemon.address);
   const save = async () => (await client.save(upload(PNG))).image!;
   const [one, two, free] = [await save(), await save(), await save()];
@@ -187,8 +186,10 @@ it('a Delete whose bytes the bucket refuses to remove says so, and removes them 
   server.refuse = () => undefined;
   expect((await client.delete({ filenames: [one.filename] })).results[0]!.reason).toBe('IMAGE_NOT_FOUND');
   expect([server.bucket.has(one.key), server.bucket.has(two.key)]).toEqual([false, true]);
-  await daemon.stop('SIGTERM');
-  expect(await log).toMatch(/the bucket refuses to remove the bytes of a deleted image .*#object-lock/);
+  await daemon.close();
+  expect(await readFile(logFile, 'utf8')).toMatch(
+    /the bucket refuses to remove the bytes of a deleted image .*#object-lock/,
+  );
 });
 
 it('a Cleanup ends where the bucket refuses to remove bytes', async () => {

@@ -8,9 +8,8 @@ import { resolveOperations } from '../../src/storage/bucket/recover.ts';
 import { BUCKET_TOMBSTONE_MS, sweep } from '../../src/storage/bucket/sweep.ts';
 import type { StorageProvider } from '../../src/storage/index.ts';
 import { strayObjects, unsweptObjects } from '../support/bucket.ts';
-import { startBucketDaemon } from '../support/bucket-daemon.ts';
+import { runBucketDaemon, startBucketDaemon } from '../support/bucket-daemon.ts';
 import { collect, sha256Of } from '../support/bytes.ts';
-import type { DaemonProcess } from '../support/daemon-process.ts';
 import { imageOf, type TestImage } from '../support/ledger.ts';
 import { requestsOf, type S3FaultServer } from '../support/s3-fault-server.ts';
 import { FAULTS_OF, type FaultName } from '../support/s3-faults.ts';
@@ -266,18 +265,18 @@ it('a daemon ends clean while its bucket keeps a save waiting, which the next st
 });
 
 describe('a deadline, while the bucket keeps a daemon waiting,', () => {
-  let daemon: DaemonProcess;
+  let daemon: Awaited<ReturnType<typeof runBucketDaemon>>;
   let client: ImageStorageClient;
   let hasty: ImageStorageClient;
 
   beforeAll(async () => {
-    daemon = await startBucketDaemon(server.settings, join(world.folder, 'daemon'));
+    daemon = await runBucketDaemon(server.settings, join(world.folder, 'daemon'));
     client = connect(daemon.address);
     hasty = connect(daemon.address, { deadlineMs: 1_500 });
   });
   afterAll(async () => {
     for (const each of [client, hasty]) each.close();
-    await daemon.stop('SIGTERM');
+    await daemon.close();
   });
 
   it('ends a Get, and nothing of it hinders the next one', async () => {

@@ -9,17 +9,17 @@ import { connect, type Image, type ImageStorageClient } from '../../src/client.t
 import { EXIT } from '../../src/exit-codes.ts';
 import { type Hands, handsOnFolder } from '../support/behind-the-back.ts';
 import { COMMAND } from '../support/command.ts';
-import { type DaemonProcess, startDaemonProcess } from '../support/daemon-process.ts';
 import { untilNothingIsStaged } from '../support/files.ts';
 import { pngOf } from '../support/images.ts';
 import { requires } from '../support/requires.ts';
+import { type RunningDaemon, runDaemonOver } from '../support/running-daemon.ts';
 
 const hasScript = spawnSync('script', ['--version']).stdout?.includes('util-linux') ?? false;
 const COPY = ['copy', '--from', 'local', '--to', 'archive'];
 
 let folder: string;
 let config: string;
-let daemon: DaemonProcess;
+let daemon: Pick<RunningDaemon, 'address' | 'close'>;
 let client: ImageStorageClient;
 let hands: Hands;
 let images: [Image, Image];
@@ -30,7 +30,7 @@ beforeEach(async () => {
   config = join(folder, 'config.json');
   const [local, archive] = ['local', 'archive'].map((name) => ({ type: 'local', basePath: join(folder, name) }));
   await writeFile(config, JSON.stringify({ defaultProvider: 'local', providers: { local, archive } }));
-  daemon = await startDaemonProcess(join(folder, 'local'), { flags: ['--config', config] });
+  daemon = await runDaemonOver({ configFile: config });
   client = connect(daemon.address);
   hands = handsOnFolder(join(folder, 'local'));
   images = [await saved(1), await saved(2)];
@@ -38,7 +38,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   client.close();
-  if (daemon.process.exitCode === null) await daemon.stop('SIGTERM');
+  await daemon.close();
   await rm(folder, { recursive: true });
 });
 
@@ -128,13 +128,13 @@ describe('verify', () => {
     expect(both).toMatchObject({ stderr: expect.stringContaining('only one of them'), exitCode: EXIT.USAGE });
     const locked = await run(['verify'], own);
     expect(locked).toMatchObject({ stderr: expect.stringMatching('another process has'), exitCode: EXIT.LOCKED });
-    await daemon.stop('SIGTERM');
+    await daemon.close();
     const sound = { stdout: 'checked 2 images, 2.0 kB; all sound\n', stderr: '', exitCode: EXIT.OK };
     expect(await run(['verify', '--provider', '*'], own)).toEqual(sound);
   });
 
   it('needs no other provider than those that are meant, when it opens the stores itself', async () => {
-    await daemon.stop('SIGTERM');
+    await daemon.close();
     const { providers, ...rest } = JSON.parse(await readFile(config, 'utf8'));
     // A folder that is a file.
     const broken = { type: 'local', basePath: config };
@@ -202,7 +202,7 @@ describe('copy', () => {
   });
 
   it('opens the stores itself where no daemon runs', async () => {
-    await daemon.stop('SIGTERM');
+    await daemon.close();
     const { stdout, exitCode } = await run(COPY, ['--config', config]);
     expect({ stdout, exitCode }).toEqual({ stdout: 'copied 2 images, 2.0 kB\n', exitCode: EXIT.OK });
     const copy = images[1].key.replace('outputs/', 'archive/');

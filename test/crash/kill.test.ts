@@ -13,6 +13,7 @@ import { loseCatalog } from '../support/files.ts';
 import { storageAt } from '../support/grpc.ts';
 import { Ledger, type TrashTarget } from '../support/ledger.ts';
 import { endlessImages, putUnderLoad, random } from '../support/load.ts';
+import '../support/on-disk.ts';
 import { full } from '../support/scale.ts';
 import { type ForkedStore, forkStore } from './forked-store.ts';
 

@@ -12,6 +12,7 @@ import {
   killDuringSave,
   leaveObjectWithoutRecord,
   type Moment,
+  runBucketDaemon,
   startBucketDaemon,
   stateOf,
 } from '../support/bucket-daemon.ts';
@@ -41,13 +42,13 @@ afterEach(async () => {
 
 /** Runs over a daemon that starts where the last one died. */
 async function afterRestart<T>(work: (client: ImageStorageClient) => Promise<T>): Promise<T> {
-  const daemon = await startBucketDaemon(server.settings, folder);
+  const daemon = await runBucketDaemon(server.settings, folder);
   const client = connect(daemon.address);
   try {
     return await work(client);
   } finally {
     client.close();
-    await daemon.stop('SIGTERM');
+    await daemon.close();
   }
 }
 

@@ -15,6 +15,7 @@ import type { MemoryBucket } from '../../src/storage/providers/memory-storage.ts
 import { memoryObjects } from '../../src/storage/providers/memory-storage.ts';
 import { s3Objects } from '../../src/storage/s3/objects.ts';
 import { startDaemonProcess } from '../support/daemon-process.ts';
+import '../support/on-disk.ts';
 import { requires } from '../support/requires.ts';
 import { type S3Server, startVersitygw, versitygwAvailable } from '../support/versitygw.ts';
 import {

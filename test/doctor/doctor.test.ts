@@ -9,6 +9,7 @@ import { blindIndexIn } from '../support/blind-index.ts';
 import { startDaemonProcess } from '../support/daemon-process.ts';
 import { filesBelow } from '../support/files.ts';
 import { canMountOverlay, canMountTmpfs, openTmpfs, works } from '../support/mounts.ts';
+import '../support/on-disk.ts';
 import { requires } from '../support/requires.ts';
 import {
   diagnose,

@@ -1,13 +1,13 @@
 /** The runner of every language: how it is built, and which cases are meant for it. */
 import { execFile } from 'node:child_process';
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { cached } from '../support/built-once.ts';
+import { builtOnce, kept } from '../support/built-once.ts';
 import { javaRunner } from '../support/java.ts';
 import { pythonWith, pythonWithGrpc } from '../support/python.ts';
 import { rustRunner } from '../support/rust.ts';
+import { fingerprintOf } from '../support/sources.ts';
 import type { Kind } from './case.ts';
 
 export interface Language {
@@ -23,7 +23,7 @@ export interface Language {
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const built = cached('interop');
+const GO_SOURCES = ['clients/go/**/*.{go,mod,sum}', 'test/interop/go/**/*.{go,mod,sum}'];
 const python = { needs: 'python3 with venv and pip', env: { PYTHONPATH: join(root, 'clients/python/src') } };
 const go = { needs: 'Go 1.26 and the modules of test/interop/go' };
 const java = { needs: 'Maven, a JDK and the packages of clients/java' };
@@ -55,20 +55,26 @@ async function pythonClient(mode: 'sync' | 'async'): Promise<string[] | undefine
 async function plainPython(): Promise<string[] | undefined> {
   const python = await pythonWithGrpc();
   if (!python) return undefined;
-  const stubs = join(built, 'stubs');
-  await mkdir(stubs, { recursive: true });
-  const outputs = [`--python_out=${stubs}`, `--grpc_python_out=${stubs}`];
-  await run(python, ['-m', 'grpc_tools.protoc', '-Iproto', ...outputs, 'imagestorage/v1/image_storage.proto'], {
-    cwd: root,
-  });
+  const generator = basename(dirname(dirname(python)));
+  const stubs = await builtOnce(
+    kept(`stubs-${generator}-${await fingerprintOf(['proto/**/*.proto'])}`),
+    async (folder) => {
+      const outputs = [`--python_out=${folder}`, `--grpc_python_out=${folder}`];
+      const proto = 'imagestorage/v1/image_storage.proto';
+      await run(python, ['-m', 'grpc_tools.protoc', '-Iproto', ...outputs, proto], { cwd: root });
+    },
+  );
   return [python, 'test/interop/python_plain.py', stubs];
 }
 
 async function goProgram(name: 'client' | 'plain'): Promise<string[] | undefined> {
-  const program = join(built, 'go', name);
   try {
-    await run('go', ['build', '-buildvcs=false', '-o', program, `./${name}`], { cwd: join(root, 'test/interop/go') });
-    return [program];
+    const folder = await builtOnce(kept(`interop-go-${await fingerprintOf(GO_SOURCES)}`), async (folder) => {
+      await run('go', ['build', '-buildvcs=false', '-o', `${folder}/`, './...'], {
+        cwd: join(root, 'test/interop/go'),
+      });
+    });
+    return [join(folder, name)];
   } catch (error) {
     console.warn(`no Go runner ${name} here:`, (error as Error).message);
     return undefined;

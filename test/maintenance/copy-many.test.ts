@@ -7,11 +7,12 @@ import { type CopySummary, connect, type ImageStorageClient } from '../../src/cl
 import type { ListedObject } from '../../src/storage/bucket/object-store.ts';
 import { createStorage, type S3Config } from '../../src/storage/index.ts';
 import { s3Objects } from '../../src/storage/s3/objects.ts';
-import { type DaemonProcess, startDaemonProcess } from '../support/daemon-process.ts';
+import { startDaemonProcess } from '../support/daemon-process.ts';
 import { filesBelow, untilNothingIsStaged } from '../support/files.ts';
 import { pngChunk, pngOf, sharedImages, uint32 } from '../support/images.ts';
 import { imageOf } from '../support/ledger.ts';
 import { requires } from '../support/requires.ts';
+import { runDaemonOver } from '../support/running-daemon.ts';
 import { full } from '../support/scale.ts';
 import { type S3Server, startVersitygw, versitygwAvailable } from '../support/versitygw.ts';
 
@@ -42,30 +43,31 @@ requires('Go, to build the S3 server versitygw', versitygwAvailable)(`copy of ${
     await rm(folder, { recursive: true });
   });
 
-  const withDaemon = async <T>(work: (client: ImageStorageClient, daemon: DaemonProcess) => Promise<T>): Promise<T> => {
-    // Its flag for a base path is that of the provider `local`.
-    const daemon = await startDaemonProcess(pathOf('local'), { flags: ['--config', config] });
+  const withDaemon = async <T>(work: (client: ImageStorageClient) => Promise<T>): Promise<T> => {
+    const daemon = await runDaemonOver({ configFile: config });
     const client = connect(daemon.address, { retries: 0 });
     try {
-      return await work(client, daemon);
+      return await work(client);
     } finally {
       client.close();
-      if (daemon.process.exitCode === null && daemon.process.signalCode === null) await daemon.stop('SIGTERM');
+      await daemon.close();
     }
   };
 
-  /** Begins the copy and kills the daemon once a part of it is done. */
-  const killInTheMiddle = (from: string, to: string) =>
-    withDaemon(async (client, daemon) => {
-      let killing: Promise<unknown> | undefined;
-      const run = async () => {
-        for await (const event of client.copy({ from, to })) {
-          if (event.kind === 'progress' && event.progress.images >= IMAGES / 6) killing ??= daemon.stop('SIGKILL');
-        }
-      };
-      await expect(run()).rejects.toMatchObject({ name: 'ImageStorageError' });
-      expect(await killing).toBeNull();
-    });
+  /** Begins the copy and kills the daemon, which is a process of its own, once a part of it is done. */
+  const killInTheMiddle = async (from: string, to: string) => {
+    const daemon = await startDaemonProcess(undefined, { flags: ['--config', config] });
+    const client = connect(daemon.address, { retries: 0 });
+    let killing: Promise<unknown> | undefined;
+    const run = async () => {
+      for await (const event of client.copy({ from, to })) {
+        if (event.kind === 'progress' && event.progress.images >= IMAGES / 6) killing ??= daemon.stop('SIGKILL');
+      }
+    };
+    await expect(run()).rejects.toMatchObject({ name: 'ImageStorageError' });
+    expect(await killing).toBeNull();
+    client.close();
+  };
 
   const finish = (from: string, to: string) => withDaemon((client) => copyToEnd(client, from, to));
 

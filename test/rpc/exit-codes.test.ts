@@ -7,25 +7,21 @@ import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { EXIT } from '../../src/exit-codes.ts';
 import { COMMAND } from '../support/command.ts';
-import { type DaemonProcess, startDaemonProcess } from '../support/daemon-process.ts';
+import { type RunningDaemon, runDaemonOver } from '../support/running-daemon.ts';
 
 let folder: string;
 let basePath: string;
-let daemon: DaemonProcess;
+let daemon: Pick<RunningDaemon, 'address' | 'close'>;
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'image-storage-exit-'));
   basePath = join(folder, 'outputs');
-  daemon = await startDaemonProcess(basePath);
+  daemon = await runDaemonOver({ flags: { basePath } });
 });
 afterEach(async () => {
-  await stop();
+  await daemon.close();
   await rm(folder, { recursive: true });
 });
-
-async function stop(): Promise<void> {
-  if (daemon.process.exitCode === null) expect(await daemon.stop('SIGTERM')).toBe(EXIT.OK);
-}
 
 /** Fails to start, and says why in one line. */
 async function serve({ base = basePath, listen = '127.0.0.1:0' }) {
@@ -46,7 +42,7 @@ it.each([
   ['of a newer version', '{"format":"image-storage","version":999,"storeId":"x"}', 'use a newer one'],
   ['damaged', '{"format":"image-st', 'is damaged'],
 ])('78 when the FORMAT of the store is %s', async (_, format, why) => {
-  await stop();
+  await daemon.close();
   await writeFile(join(basePath, 'metadata/FORMAT'), format);
   expect(await serve({})).toMatchObject({ exitCode: EXIT.CONFIG, stderr: expect.stringContaining(why) });
 });
@@ -63,9 +59,9 @@ it('74 when it cannot listen: the port is taken, another daemon has the socket, 
   const taken = await serve({ base, listen: daemon.address });
   expect(taken).toMatchObject({ exitCode: EXIT.IO, stderr: expect.stringContaining('EADDRINUSE') });
 
-  await stop();
+  await daemon.close();
   const socket = `unix:${join(folder, 'socket')}`;
-  daemon = await startDaemonProcess(basePath, { listen: socket });
+  daemon = await runDaemonOver({ flags: { basePath, listen: [socket] } });
   const inUse = await serve({ base, listen: socket });
   expect(inUse).toMatchObject({ exitCode: EXIT.IO, stderr: expect.stringContaining('another process listens there') });
 

@@ -6,6 +6,7 @@ import { imageKey } from '../../src/storage/domain/naming.ts';
 import type { S3Config } from '../../src/storage/index.ts';
 import { type DaemonProcess, type DaemonProcessOptions, startDaemonProcess } from './daemon-process.ts';
 import type { TestImage } from './ledger.ts';
+import { type OwnDaemonOptions, type RunningDaemon, runDaemonOver } from './running-daemon.ts';
 import { type Matches, requestsOf, type S3FaultServer } from './s3-fault-server.ts';
 import type { FaultName } from './s3-faults.ts';
 
@@ -15,11 +16,24 @@ export async function startBucketDaemon(
   folder: string,
   options: DaemonProcessOptions = {},
 ): Promise<DaemonProcess> {
+  return startDaemonProcess(undefined, { ...options, flags: ['--config', await writeConfig(bucket, folder)] });
+}
+
+/** The same in this process. */
+export async function runBucketDaemon(
+  bucket: Omit<S3Config, 'stateDir'>,
+  folder: string,
+  { logFile }: Pick<OwnDaemonOptions, 'logFile'> = {},
+): Promise<Pick<RunningDaemon, 'address' | 'close'>> {
+  return runDaemonOver({ configFile: await writeConfig(bucket, folder), logFile });
+}
+
+async function writeConfig(bucket: Omit<S3Config, 'stateDir'>, folder: string): Promise<string> {
   await mkdir(folder, { recursive: true });
-  const config = join(folder, 'image-storage.json');
+  const path = join(folder, 'image-storage.json');
   const s3 = { ...bucket, stateDir: stateOf(folder), lockWaitSeconds: 10 };
-  await writeFile(config, JSON.stringify({ defaultProvider: 's3', providers: { s3 } }));
-  return startDaemonProcess(undefined, { ...options, flags: ['--config', config] });
+  await writeFile(path, JSON.stringify({ defaultProvider: 's3', providers: { s3 } }));
+  return path;
 }
 
 /** As if its disk were lost: the next start knows only what is in the bucket. */

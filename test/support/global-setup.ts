@@ -6,8 +6,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { TestProject } from 'vitest/node';
 import { buildPageWhereStale } from '../../scripts/build-page.ts';
-import { oneAtATime } from './built-once.ts';
+import { cached, oneAtATime } from './built-once.ts';
 import { builtBundle } from './bundle.ts';
+import { openMemoryFolder } from './memory-folder.ts';
 
 export interface OrdinaryUser {
   /** Of the group, too. */
@@ -16,8 +17,15 @@ export interface OrdinaryUser {
   home: string;
 }
 
+export interface TemporaryFolders {
+  /** A folder of this run; undefined where all are on disk. */
+  memory: string | undefined;
+  disk: string;
+}
+
 declare module 'vitest' {
   export interface ProvidedContext {
+    temporaryFolders: TemporaryFolders;
     /** Folder of the bundle. */
     bundle: string;
     /** Unset where the tests run as one anyway. */
@@ -31,14 +39,17 @@ const NOBODY = 65534;
 export default async function setup({ provide, vitest }: TestProject): Promise<() => Promise<void>> {
   provide('bundle', await builtBundle());
   // For daemons that run from the sources; those who gave root up could not build it.
-  await oneAtATime('page', () => buildPageWhereStale());
+  await oneAtATime(cached('page'), () => buildPageWhereStale());
   const user = await ordinaryUser();
   provide('ordinaryUser', user);
+  const memory = await openMemoryFolder();
+  provide('temporaryFolders', { memory, disk: tmpdir() });
   const { coverage } = vitest.config;
   // Each test process writes what it covered.
   if (user !== undefined && coverage.enabled) await chmod(join(coverage.reportsDirectory, '.tmp'), 0o1777);
   return async () => {
     if (user !== undefined) await rm(user.home, { recursive: true });
+    if (memory !== undefined) await rm(memory, { recursive: true });
   };
 }
 

@@ -1,10 +1,10 @@
-/** Programs that Go builds from a pinned version on first use, kept below node_modules. */
+/** Programs that Go builds from a pinned version on first use, and that are kept. */
 import { execFile, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
-import { builtOnce, cached } from './built-once.ts';
+import { builtOnce, kept } from './built-once.ts';
 
 const run = promisify(execFile);
 
@@ -36,8 +36,8 @@ export function goToolOf(moduleFolder: string, path: string): GoTool {
 function toolOf(name: string, path: string, build: (folder: string) => Promise<void>): GoTool {
   const program = basename(path);
   return {
-    available: existsSync(join(cached(name), program)) || hasGo(),
-    build: async () => join(await builtOnce(name, build), program),
+    available: existsSync(join(kept(name), program)) || hasGo(),
+    build: async () => join(await builtOnce(kept(name), build), program),
   };
 }
 

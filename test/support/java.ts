@@ -1,13 +1,16 @@
 /** The programs in the examples of clients/java, built by Maven. */
 import { execFile } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
-import { delimiter, join } from 'node:path';
+import { cp, readFile } from 'node:fs/promises';
+import { basename, delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { oneAtATime } from './built-once.ts';
+import { builtOnce, cached, kept, oneAtATime } from './built-once.ts';
+import { fingerprintOf } from './sources.ts';
 
+const RUNNER = 'Interop';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const target = join(root, 'clients/java/target');
+const SOURCES = ['clients/java/pom.xml', 'clients/java/examples/**/*.java', 'proto/**/*.proto'];
 
 /** False, with the reason on stderr, where Maven, its JDK or what they need cannot be had. */
 export async function javaAvailable(): Promise<boolean> {
@@ -28,14 +31,31 @@ export async function javaProgram(main: string): Promise<string[]> {
   return ['java', '-classpath', classpath, main];
 }
 
-/** The command line of the interop runner, built on first use; undefined, with the reason on stderr, where Java cannot be had. */
+/** The command line of the interop runner, built once for its sources; undefined, with the reason on stderr, where Java cannot be had. */
 export async function javaRunner(): Promise<string[] | undefined> {
-  return (await javaAvailable()) ? javaProgram('Interop') : undefined;
+  try {
+    const folder = await builtOnce(kept(`java-${await fingerprintOf(SOURCES)}`), collectClasses);
+    return [
+      'java',
+      '-classpath',
+      ['classes', 'test-classes', '*'].map((name) => join(folder, name)).join(delimiter),
+      RUNNER,
+    ];
+  } catch (error) {
+    console.warn('no Java client here:', (error as Error).message);
+    return undefined;
+  }
+}
+
+/** All that the programs need: the classes, in their folders, and the archives that they depend on. */
+async function collectClasses(folder: string): Promise<void> {
+  const [, , classpath] = await javaProgram(RUNNER);
+  for (const path of classpath!.split(delimiter)) await cp(path, join(folder, basename(path)), { recursive: true });
 }
 
 /** Runs Maven in clients/java, one at a time: test files run side by side, and Maven takes no lock on the folder it builds in. */
 export async function maven(...args: string[]): Promise<void> {
-  await oneAtATime('maven', () => mavenIn('clients/java', ...args));
+  await oneAtATime(cached('maven'), () => mavenIn('clients/java', ...args));
 }
 
 export async function mavenIn(folder: string, ...args: string[]): Promise<void> {

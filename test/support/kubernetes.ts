@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { parse, parseAllDocuments } from 'yaml';
 import * as z from 'zod';
-import { builtOnce } from './built-once.ts';
+import { builtOnce, kept } from './built-once.ts';
 import { goModule, hasGo } from './go-tools.ts';
 
 const run = promisify(execFile);
@@ -31,7 +31,8 @@ export type Check = (manifest: Manifest) => string[];
 
 /** For one version of Kubernetes. */
 export async function openSchemas(version: string): Promise<Check> {
-  const folder = await builtOnce(`${PACKAGE.replace('==', '-')}-${KUBERNETES_VERSIONS.join('-')}`, downloadSchemas);
+  const name = `${PACKAGE.replace('==', '-')}-${KUBERNETES_VERSIONS.join('-')}`;
+  const folder = await builtOnce(kept(name), downloadSchemas);
   const gatewayApi = join(await goModule(GATEWAY_API.path, GATEWAY_API.version), 'config/crd/standard');
   const read = (name: string) => JSON.parse(readFileSync(join(folder, version, name), 'utf8'));
   const definitions = read('_definitions.json');

@@ -1,11 +1,10 @@
-/** Pythons with the packages that tests need, installed on first use and kept below node_modules. */
+/** Pythons with the packages that tests need, installed on first use and kept. */
 import { execFile } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { builtOnce } from './built-once.ts';
+import { builtOnce, kept } from './built-once.ts';
+import { fingerprintOf } from './sources.ts';
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -21,12 +20,11 @@ export function pythonWithGrpc(): Promise<string | undefined> {
  */
 export async function pythonWith(requirementsFile: string): Promise<string | undefined> {
   const requirements = join(root, requirementsFile);
-  const pinned = createHash('sha256')
-    .update(await readFile(requirements))
-    .digest('hex')
-    .slice(0, 12);
   try {
-    const venv = await builtOnce(`python-${pinned}`, (folder) => install(folder, requirements));
+    // The interpreter is a link to that of the machine.
+    const { stdout } = await run('python3', ['--version']);
+    const name = `${stdout.trim().toLowerCase().replace(' ', '-')}-${await fingerprintOf([requirementsFile])}`;
+    const venv = await builtOnce(kept(name), (folder) => install(folder, requirements));
     return pythonIn(venv);
   } catch (error) {
     console.warn(`no Python with ${requirementsFile} here:`, (error as Error).message);

@@ -1,5 +1,5 @@
 /**
- * Lets the stores of a test file share threads; run before each test file for this effect. To start a thread takes
+ * Lets the stores of a process share threads; run before each test file for this effect. To start a thread takes
  * longer than most of what tests do with it: one whose catalog was closed serves the next store, as one catalog after
  * another. One that is ended at any other time ends.
  */
@@ -14,6 +14,8 @@ import type { Answer, Request } from '../../src/storage/catalog/sqlite/messages.
 interface Started {
   worker: Worker;
   control: MessagePort;
+  /** How many it has served, whose modules it keeps. */
+  stores: number;
 }
 
 const Original = threads.Worker;
@@ -23,6 +25,7 @@ const CATALOG = source('catalog/sqlite/worker.ts');
 const EMBEDDED = source('embedded/worker.ts');
 /** After these, a thread has no connection. */
 const CLOSING = ['close', 'seal'];
+const MOST_STORES = 100;
 
 const idle: Started[] = [];
 
@@ -38,6 +41,7 @@ class StoreThread extends EventEmitter {
     super();
     const reused = idle.pop();
     this.#started = reused ?? start(options);
+    this.#started.stores += 1;
     if (reused) process.nextTick(() => (process as EventEmitter).emit('worker', this));
     this.#listen();
     this.#started.worker.ref();
@@ -54,7 +58,8 @@ class StoreThread extends EventEmitter {
   }
 
   async terminate(): Promise<number> {
-    if (!this.#isClosed || this.#unsent || this.#unanswered.size > 0) return this.#started.worker.terminate();
+    const isDone = this.#isClosed && this.#unsent === undefined && this.#unanswered.size === 0;
+    if (!isDone || this.#started.stores >= MOST_STORES) return this.#started.worker.terminate();
     this.#off.abort();
     this.#started.worker.unref();
     idle.push(this.#started);
@@ -94,7 +99,7 @@ class StoreThread extends EventEmitter {
 function start(options: WorkerOptions): Started {
   const { port1: control, port2 } = new MessageChannel();
   const data = { workerData: port2, transferList: [port2] };
-  return { worker: new Original(built('reused-thread.js'), { ...options, ...data }), control };
+  return { worker: new Original(built('reused-thread.js'), { ...options, ...data }), control, stores: 0 };
 }
 
 /** A constructor that gives another object than its own. */
@@ -103,5 +108,8 @@ function StoreWorker(script: string | URL, options: WorkerOptions = {}): object 
   return new Original(String(script) === EMBEDDED ? built('embedded-worker.js') : script, options);
 }
 
-threads.Worker = StoreWorker as unknown as typeof Worker;
-syncBuiltinESMExports();
+// Test files that share a process share this, too.
+if (threads.Worker.name !== StoreWorker.name) {
+  threads.Worker = StoreWorker as unknown as typeof Worker;
+  syncBuiltinESMExports();
+}
