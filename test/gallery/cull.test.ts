@@ -1,15 +1,20 @@
 /** Keeping and culling in a real browser: select, pin, tag, delete, take back, the trash, cleaning up. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, it, onTestFinished } from 'vitest';
 import { connect, type ImageStorageClient } from '../../src/client.ts';
+import { openStorage } from '../../src/storage/storage.ts';
 import { all } from '../support/grpc.ts';
 import { pngOf } from '../support/images.ts';
 import { requires } from '../support/requires.ts';
-import { type RunningDaemon, runDaemon } from '../support/running-daemon.ts';
+import { type RunningDaemon, runDaemon, runDaemonOver } from '../support/running-daemon.ts';
 import { hasBrowser, openBrowser, openPage } from './browser.ts';
 
 const COUNT = 12;
 const FIRST = Date.UTC(2026, 0, 1);
+const DAY_MS = 24 * 60 * 60 * 1000;
 
 requires('Chromium', hasBrowser)('culling', () => {
   let daemon: RunningDaemon;
@@ -198,6 +203,31 @@ requires('Chromium', hasBrowser)('culling', () => {
     const trash = page.getByRole('dialog', { name: 'Trash' });
     await trash.getByRole('button', { name: 'Restore image 4' }).first().click();
     await expect.poll(async () => (await live()).includes('image 4')).toBe(true);
+    expect(complaints).toEqual([]);
+  });
+
+  it('restores what was deleted a day ago, after a restart of the daemon', async () => {
+    const basePath = await mkdtemp(join(tmpdir(), 'image-storage-'));
+    onTestFinished(() => rm(basePath, { recursive: true }));
+    const yesterday = Date.now() - DAY_MS;
+    const store = await openStorage({ providers: { local: { basePath } } }, { now: () => yesterday });
+    const { filename } = await store.save(pngOf({ width: 16, height: 16 }), {
+      prompt: 'a heron of yesterday',
+      model: 'flux',
+    });
+    await store.delete(filename);
+    await store.close();
+    const later = await runDaemonOver({ flags: { basePath } });
+    onTestFinished(() => later.close());
+    await using watched = await openPage(browser, `http://${later.address}`);
+    const { page, complaints } = watched;
+    await page.goto(`http://${later.address}/?trash=1`);
+    const trash = page.getByRole('dialog', { name: 'Trash' });
+    await trash.getByText('kept until').waitFor();
+    await trash.getByRole('button', { name: 'Restore a heron of yesterday' }).click();
+    await trash.getByText('The trash is empty').waitFor();
+    await page.keyboard.press('Escape');
+    await page.locator('[data-index="0"] img.is-loaded[alt="a heron of yesterday"]').waitFor();
     expect(complaints).toEqual([]);
   });
 

@@ -21,7 +21,7 @@ import { hasBrowser, openBrowser, openPage, PHONE, WIDE } from './browser.ts';
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const TOKEN = newToken();
-/** What is looked at in every run; the rest, and phones, take a full one. */
+/** What axe looks at in every run; the rest, and phones, take a full one. */
 const QUICK = new Set(['menu', 'keys', 'charts', 'list-selection']);
 const COUNT = 90;
 const FIRST = Date.UTC(2026, 0, 1) / 1000;
@@ -31,6 +31,7 @@ const { GALLERY_SCREENSHOTS: screenshots } = process.env;
 /** What axe finds that keeps somebody out; colours in both themes. */
 async function troubleOn(page: Page, state: string): Promise<string[]> {
   const found: string[] = [];
+  await photograph(page, state);
   if (!(await page.evaluate(() => 'axe' in window))) await page.evaluate(AXE);
   for (const colorScheme of ['dark', 'light'] as const) {
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
@@ -40,12 +41,17 @@ async function troubleOn(page: Page, state: string): Promise<string[]> {
       if (impact !== 'serious' && impact !== 'critical') continue;
       found.push(...nodes.map(({ html }) => `${state}, ${colorScheme}: ${id} ${html.slice(0, 160)}`));
     }
-    if (screenshots !== undefined) {
-      mkdirSync(screenshots, { recursive: true });
-      await page.screenshot({ path: join(screenshots, `${state}-${colorScheme}.png`) });
-    }
   }
   return found;
+}
+
+async function photograph(page: Page, state: string): Promise<void> {
+  if (screenshots === undefined) return;
+  mkdirSync(screenshots, { recursive: true });
+  for (const colorScheme of ['dark', 'light'] as const) {
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+    await page.screenshot({ path: join(screenshots, `${state}-${colorScheme}.png`) });
+  }
 }
 
 declare const axe: { run(context: Document, options: object): Promise<AxeResults> };
@@ -90,6 +96,7 @@ requires('Chromium', hasBrowser)('the gallery', () => {
       const trouble: string[] = [];
       const look = async (state: string) => {
         if (full || QUICK.has(state)) trouble.push(...(await troubleOn(page, `${name}-${state}`)));
+        else await photograph(page, `${name}-${state}`);
       };
       await page.locator('[data-index="3"] img.is-loaded').waitFor();
       await look('grid');
