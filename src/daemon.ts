@@ -29,7 +29,9 @@ import { isHealthCall } from './rpc/health.ts';
 import { createCallMemory } from './rpc/memory.ts';
 import { createRawHandler, type RawHandler } from './rpc/raw/handler.ts';
 import type { ServiceOptions } from './rpc/services.ts';
+import type { OnLocked } from './storage/domain/lock-holder.ts';
 import type { Logger } from './storage/domain/logger.ts';
+import { providerTypeOf } from './storage/factory.ts';
 import { createStorage } from './storage/index.ts';
 import { createMetrics, type Metrics } from './telemetry/metrics.ts';
 
@@ -57,6 +59,8 @@ export interface DaemonOptions {
   command?: string;
   /** Called with the place of each store that the start made. */
   onNewStore?: (place: string) => void;
+  /** Default: waits for the other process. */
+  onLocked?: OnLocked;
   /** Whether Save and Get are served on the raw streams; default true. Else, connect serves them, too. */
   raw?: boolean;
 }
@@ -75,10 +79,10 @@ export async function startDaemon(config: Config, log: Logger, options: DaemonOp
   let renew: (identity: TlsIdentity) => void = () => undefined;
   let storeId: () => string = () => '';
   const lock = await openLock(config, { log, renew: (identity) => renew(identity), storeId: () => storeId() });
-  const { onNewStore } = options;
+  const { onNewStore, onLocked } = options;
   const metrics = createMetrics();
   const { meterOfProvider: meterOf } = metrics;
-  const dependencies = { log, onFatal, onNewStore, closeGraceMs: CLOSE_GRACE_MS, meterOf };
+  const dependencies = { log, onFatal, onNewStore, onLocked, closeGraceMs: CLOSE_GRACE_MS, meterOf };
   const opened = await collectDuring(createStorage(config, dependencies)).catch((error) => {
     lock.close();
     throw error;
@@ -101,7 +105,7 @@ export async function startDaemon(config: Config, log: Logger, options: DaemonOp
   const { main, ops } = listeners;
   const { addresses } = main;
   renew = main.renew;
-  log.info({ addresses, ...(ops && { opsAddresses: ops.addresses }) }, 'listening');
+  log.info({ addresses, ...(ops && { opsAddresses: ops.addresses }), stores: storesOf(config) }, 'listening');
   collectWhenIdle(shutdown.signal);
   const close = async () => {
     leaving.abort();
@@ -117,6 +121,12 @@ export async function startDaemon(config: Config, log: Logger, options: DaemonOp
   let closed: Promise<void> | undefined;
   const hasGallery = galleryFolder() !== undefined;
   return { addresses, opsAddresses: ops?.addresses ?? [], hasGallery, close: () => (closed ??= close()) };
+}
+
+/** Where the images of each provider go. */
+function storesOf({ providers }: Config): Record<string, string> {
+  const places = Object.entries(providers).map(([name, each]) => [name, providerTypeOf(each)!.where(each)]);
+  return Object.fromEntries(places);
 }
 
 /** The listener of every protocol, and that of probes, which answers as long as any call runs. */

@@ -9,6 +9,8 @@ import { EXIT } from '../exit-codes.ts';
 import { openLineWriter } from '../logging/line-writer.ts';
 import type { Logger } from '../storage/domain/logger.ts';
 import { providerTypeOf } from '../storage/factory.ts';
+import { findForeignImages, foreignLine } from './serve/foreign-images.ts';
+import { lockedBy } from './serve/running-daemon.ts';
 import { changeProviders, type SettingsFlags, withSettings } from './shared/settings.ts';
 
 /** The time to close the store after the delay and the grace. */
@@ -47,8 +49,18 @@ async function serve({ config: configFile, create, raw, ...flags }: ServeFlags):
       raw,
       command: commandLine(env),
       onNewStore: (place) => newStores.push(place),
+      onLocked: lockedBy(config, log),
     });
-    openLineWriter(process.stdout).write(greeting(config, daemon, newStores, env));
+    const isSeen = process.stdout.isTTY === true;
+    const stdout = openLineWriter(process.stdout);
+    stdout.write(joined(isSeen ? greeting(config, daemon, newStores, env) : addressLines(daemon)));
+    for (const place of newStores) {
+      const foreign = await findForeignImages(place);
+      if (foreign === undefined) continue;
+      const line = foreignLine(foreign, commandLine(env));
+      if (isSeen) stdout.write(joined([line]));
+      else log.warn({ ...foreign }, line);
+    }
     await shutdown.of(daemon);
   } catch (error) {
     log.debug({ err: error }, 'the daemon failed');
@@ -87,21 +99,31 @@ function listenForSignals(log: Logger, closingSeconds: number): { of(daemon: Dae
   };
 }
 
+function joined(lines: readonly string[]): string {
+  return lines.map((line) => `${line}\n`).join('');
+}
+
+/** What a program that starts the daemon waits for, also where it may choose the port. */
+function addressLines({ addresses }: Daemon): string[] {
+  return addresses.map((address) => `ImageStorage listens on ${address}`);
+}
+
 /** Returns the lines for a user who starts the daemon by hand. */
 function greeting(
   { providers, defaultProvider, publicUrl, tls }: Config,
-  { addresses, hasGallery }: Daemon,
+  daemon: Daemon,
   newStores: readonly string[],
   env: Environment,
-): string {
-  const lines = addresses.map((address) => `ImageStorage listens on ${address}`);
+): string[] {
+  const { addresses, hasGallery } = daemon;
+  const lines = addressLines(daemon);
   const provider = providers[defaultProvider]!;
   lines.push(`Images go to ${providerTypeOf(provider)!.where(provider)}`);
   for (const place of newStores) lines.push(`A new store was made in ${place}`);
   lines.push(`Save one:  ${commandLine(env)} save picture.png --prompt "a red fox"${addressFlag(addresses)}`);
   const seen = hasGallery ? galleryUrl(publicUrl, addresses, tls.cert !== '') : undefined;
   if (seen !== undefined) lines.push(`Look at them: ${seen}`);
-  return `${lines.join('\n')}\n`;
+  return lines;
 }
 
 /** Returns how this program was called: from its checkout, through npx, or by its name. */

@@ -76,7 +76,9 @@ export function readEnvironment(env: Environment, cwd: string): Layer {
     const path = pathOfVariable(name);
     const fileOf = name.endsWith(FILE_SUFFIX) ? name.slice(0, -FILE_SUFFIX.length) : '';
     const filePath = pathOfVariable(fileOf);
-    if (path) layer.settings.push({ path, value: env[name], origin: name });
+    const long = SHORT_NAMES.has(name) ? variableOf(path!) : '';
+    if (env[long]) layer.problems.push(`${long} and ${name} are both set: keep one`);
+    else if (path) layer.settings.push({ path, value: env[name], origin: name });
     else if (filePath && env[fileOf]) layer.problems.push(`${fileOf} and ${name} are both set: keep one`);
     else if (filePath) readValueFile(layer, filePath, name, resolve(cwd, env[name]!));
     else if (!KUBERNETES.test(name))
@@ -117,6 +119,8 @@ const inVariable = (path: string) => path.split('.').map(upperSnake).join('_');
 /** Returns the variable of a path: IMAGE_STORAGE_LIMITS_MAX_SAVES for `limits.maxSaves`. */
 export const variableOf = (path: string) => PREFIX + inVariable(path);
 
+/** As `--base-path` says it. */
+const SHORT_NAMES = new Map([[`${PREFIX}BASE_PATH`, 'providers.local.basePath']]);
 const PATH_OF_VARIABLE = new Map([...SETTINGS.keys()].map((path) => [variableOf(path), path]));
 const KEY_OF_VARIABLE = new Map(PROVIDER_KEYS.map((key) => [inVariable(key), key]));
 const POLICY_KEYS = [...POLICY_SETTINGS.keys()];
@@ -130,7 +134,9 @@ function pathOfVariable(name: string): string | undefined {
   if (provider && key) return `providers.${provider.toLowerCase()}.${key}`;
   const [, policy, ofPolicy = ''] = POLICY_VARIABLE.exec(name) ?? [];
   const policyKey = POLICY_KEY_OF_VARIABLE.get(ofPolicy);
-  return policy && policyKey ? `retention.${policy.toLowerCase()}.${policyKey}` : PATH_OF_VARIABLE.get(name);
+  return policy && policyKey
+    ? `retention.${policy.toLowerCase()}.${policyKey}`
+    : (PATH_OF_VARIABLE.get(name) ?? SHORT_NAMES.get(name));
 }
 
 function variablesLike(name: string): string[] {

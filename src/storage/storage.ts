@@ -26,7 +26,7 @@ const ALL = '*';
 
 /** The dependencies that a user of the library may inject; each has a default. */
 export type StorageDependencies = Partial<
-  Pick<ProviderContext, 'log' | 'now' | 'shortId' | 'onFatal' | 'onNewStore' | 'closeGraceMs'> & Metered
+  Pick<ProviderContext, 'log' | 'now' | 'shortId' | 'onFatal' | 'onNewStore' | 'onLocked' | 'closeGraceMs'> & Metered
 >;
 
 interface Metered {

@@ -2,6 +2,7 @@
 
 import type { StorageLimits } from './domain/config.ts';
 import type { ImageMetadata, StorageItem, StorageResult, StoredImage } from './domain/image.ts';
+import type { OnLocked } from './domain/lock-holder.ts';
 import type { Logger } from './domain/logger.ts';
 import type { CopyEvent, CopyOptions, StoredState, VerifyEvent, VerifyOptions } from './domain/maintenance.ts';
 import type { Meter } from './domain/meter.ts';
@@ -238,6 +239,8 @@ export interface ProviderContext {
   onFatal: (error: Error) => void;
   /** Called with the place of a store that did not exist before. */
   onNewStore?: (place: string) => void;
+  /** Default: waits. */
+  onLocked?: OnLocked;
   /** Called with the name of each step of the store's protocol; crash tests end the process here. */
   failpoint: (step: string) => void;
   /** Rebuilds the catalog from the records, even when it is sound; default false. */

@@ -68,7 +68,7 @@ async function fill(folder: string, build: (folder: string) => Promise<void>): P
 /** Runs the work while no other process is in work on that path. */
 export async function oneAtATime(path: string, work: () => Promise<void>): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
-  const lock = await openLock(`${path}.lock`, LOCK_SECONDS);
+  const lock = await openLock(`${path}.lock`, { waitSeconds: LOCK_SECONDS });
   try {
     await work();
   } finally {

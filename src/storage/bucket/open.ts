@@ -44,7 +44,9 @@ export async function openStore(options: BucketOptions, context: ProviderContext
   let lock: Lock | undefined;
   try {
     await mkdir(files.folder, { recursive: true });
-    lock = await openLock(files.lock, options.lockWaitSeconds ?? DEFAULT_LOCK_WAIT_SECONDS, context.signal);
+    const { lockWaitSeconds: waitSeconds = DEFAULT_LOCK_WAIT_SECONDS } = options;
+    const { signal, onLocked } = context;
+    lock = await openLock(files.lock, { waitSeconds, signal, onLocked });
     return await openLocked(options, context, files, lock);
   } catch (error) {
     options.objects.close?.();

@@ -3,7 +3,9 @@ import { access, constants } from 'node:fs/promises';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { StoreOpenError } from '../domain/errors.ts';
+import type { LockHolder, OnLocked } from '../domain/lock-holder.ts';
 import { ifPresent } from './files.ts';
+import { lockHolder } from './lock-holder.ts';
 
 const RETRY_MS = 100;
 const SQLITE_BUSY = 5;
@@ -12,22 +14,43 @@ export interface Lock {
   release(): void;
 }
 
+export interface LockOptions {
+  /** How long to wait for another holder. */
+  waitSeconds: number;
+  signal?: AbortSignal | undefined;
+  /** Called once, before the wait. */
+  onLocked?: OnLocked | undefined;
+}
+
 /**
- * Acquires the lock; waits up to `waitSeconds` for another holder. Rejects with a StoreOpenError `locked` after that,
- * with EACCES when this user may not write the file, or with an AbortError when the signal fires.
+ * Acquires the lock; waits for another holder. Rejects with a StoreOpenError `locked` after that, with EACCES when this
+ * user may not write the file, or with an AbortError when the signal fires.
  */
-export async function openLock(path: string, waitSeconds: number, signal?: AbortSignal): Promise<Lock> {
+export async function openLock(path: string, { waitSeconds, signal, onLocked }: LockOptions): Promise<Lock> {
   // A file that it may not write SQLite opens for reading, and then grants BEGIN EXCLUSIVE without a lock.
   await ifPresent(access(path, constants.R_OK | constants.W_OK));
+  const first = tryLock(path);
+  if (first !== undefined) return first;
+  const holder = await holderOf(path);
+  const locked = (waited: string) =>
+    new StoreOpenError(
+      'locked',
+      `another process${holder.pid ? ` (pid ${holder.pid})` : ''} has the store open${waited}`,
+    );
+  const why = await onLocked?.(holder);
+  if (why !== undefined) throw locked(`: ${why}`);
   const deadline = Date.now() + waitSeconds * 1000;
   for (;;) {
     const lock = tryLock(path);
     if (lock !== undefined) return lock;
-    if (Date.now() >= deadline) {
-      throw new StoreOpenError('locked', `another process has the store open; waited ${waitSeconds} s for it`);
-    }
+    if (Date.now() >= deadline) throw locked(`; waited ${waitSeconds} s for it`);
     await sleep(RETRY_MS, undefined, { signal });
   }
+}
+
+async function holderOf(path: string): Promise<LockHolder> {
+  const pid = await lockHolder(path);
+  return { path, ...(typeof pid === 'number' && { pid }) };
 }
 
 function tryLock(path: string): Lock | undefined {

@@ -5,8 +5,8 @@ import { performance } from 'node:perf_hooks';
 import { checkLocal } from '../disk/file-system.ts';
 import { ifPresent, syncFolder, writeFully } from '../disk/files.ts';
 import { asUser, checkAccess, type FolderSetting, folderProblem, notFolder } from '../disk/folder-problem.ts';
+import { lockHolder } from '../disk/lock-holder.ts';
 import { type Check, type CheckResult, note, Shortcoming, skipped, step } from './check.ts';
-import { lockHolder } from './lock-holder.ts';
 
 const MIB = 1024 * 1024;
 /** With less, not even the reserve can be allocated. */

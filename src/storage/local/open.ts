@@ -48,7 +48,9 @@ export async function openStore(config: LocalConfig, context: ProviderContext): 
     if (config.create === false) await requireStore(layout);
     await makeStoreFolders(layout, folders);
     await checkStoreFiles(layout);
-    lock = await openLock(layout.lock, config.lockWaitSeconds ?? DEFAULT_LOCK_WAIT_SECONDS, context.signal);
+    const { lockWaitSeconds: waitSeconds = DEFAULT_LOCK_WAIT_SECONDS } = config;
+    const { signal, onLocked } = context;
+    lock = await openLock(layout.lock, { waitSeconds, signal, onLocked });
     context.failpoint('locked');
     return await openLocked(layout, folders, lock, config, context);
   } catch (error) {

@@ -1,7 +1,7 @@
 /** Finds the process that holds the lock of a store, from /proc: opening the file could drop the lock. */
 import { readFile, realpath, stat } from 'node:fs/promises';
-import { ifPresent } from '../disk/files.ts';
-import { mountIn } from '../disk/mounts.ts';
+import { ifPresent } from './files.ts';
+import { mountIn } from './mounts.ts';
 
 /** SQLite's EXCLUSIVE covers the bytes from 1 GiB on: https://www.sqlite.org/lockingv3.html */
 const EXCLUSIVE = /^\d+: POSIX +ADVISORY +WRITE +(-?\d+) ([0-9a-f]+:[0-9a-f]+:\d+) 1073741824 /gm;

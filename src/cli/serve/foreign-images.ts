@@ -1,0 +1,37 @@
+/** Counts the images in the folder of a new store that another program has put there. */
+import { realpath } from 'node:fs/promises';
+import { RAW } from '../import/raw-path.ts';
+import { IMAGE_NAME } from '../import/room.ts';
+import { walk } from '../import/walk.ts';
+import { countOf } from '../terminal/text.ts';
+
+/** Enough to say so; a network disk may be slow. */
+const MAX_MS = 1_000;
+
+export interface ForeignImages {
+  folder: string;
+  count: number;
+  /** True where more were not looked at. */
+  more: boolean;
+}
+
+/** Undefined where there are none, and for what is no folder, such as a bucket. */
+export async function findForeignImages(place: string): Promise<ForeignImages | undefined> {
+  const folder = await realpath(place, RAW).catch(() => undefined);
+  if (folder === undefined) return undefined;
+  const until = performance.now() + MAX_MS;
+  const found: ForeignImages = { folder: place, count: 0, more: false };
+  for await (const { kind, path } of walk(folder)) {
+    if (kind === 'file' && IMAGE_NAME.test(path)) found.count += 1;
+    found.more = performance.now() > until;
+    if (found.more) break;
+  }
+  return found.count === 0 ? undefined : found;
+}
+
+/** `12 images in /data are not in the store; to bring them in: image-storage import /data` */
+export function foreignLine({ folder, count, more }: ForeignImages, command: string): string {
+  const images = `${more ? 'more than ' : ''}${countOf(count, 'image')}`;
+  const quoted = /^[\w/.,@%+=:-]+$/.test(folder) ? folder : `'${folder.replaceAll("'", "'\\''")}'`;
+  return `${images} in ${folder} ${count === 1 ? 'is' : 'are'} not in the store; to bring them in: ${command} import ${quoted}`;
+}
