@@ -1,15 +1,15 @@
 /** `image-storage doctor`: checks whether each provider has what a daemon needs, and says what to change. */
 import type { Command } from 'commander';
-import { loadConfig, processEnvironment } from '../config.ts';
+import { type Config, loadConfig, processEnvironment } from '../config.ts';
 import { EXIT } from '../exit-codes.ts';
 import type { ProviderCheck } from '../storage/doctor/doctor.ts';
 import { examineStorage } from '../storage/storage.ts';
+import { examineDaemon } from './doctor/daemon.ts';
 import { listenForInterrupt } from './shared/connection.ts';
-import { providerNamed } from './shared/settings.ts';
+import { providerNamed, type SettingsFlags, withSettings } from './shared/settings.ts';
 import { countOf, displayText, printJson, printLine } from './terminal/text.ts';
 
-interface DoctorFlags {
-  config?: string;
+interface DoctorFlags extends SettingsFlags {
   provider?: string;
   json?: boolean;
 }
@@ -19,18 +19,23 @@ const VERDICT_WIDTH = 7;
 const NAME_WIDTH = 10;
 
 export function registerDoctor(program: Command): void {
-  const command = program
-    .command('doctor')
-    .description('check that each provider has what the daemon needs; exit 0 when it has, else 1')
-    .option('--config <file>', 'a YAML file (default: IMAGE_STORAGE_CONFIG)')
+  const about =
+    'check that each provider has what the daemon needs, and what the daemon serves that runs; exit 0 when all is well, ' +
+    'else 1; takes the flags of serve';
+  const command = withSettings(program.command('doctor').description(about))
     .option('--provider <name>', 'only this one')
     .option('--json', 'print one JSON object a line for each check')
-    .action(async (flags: DoctorFlags) => {
-      const config = loadConfig({ env: processEnvironment(), configFile: flags.config });
-      const only = flags.provider === undefined ? undefined : providerNamed(command, config, flags.provider);
+    .action(async ({ config: configFile, provider, json, ...flags }: DoctorFlags) => {
+      const config = loadConfig({ flags, env: processEnvironment(), configFile });
+      const only = provider === undefined ? undefined : providerNamed(command, config, provider);
       const width = Math.max(...Object.keys(config.providers).map((name) => name.length));
-      process.exitCode = await doctor(examineStorage(config, only), flags.json ? undefined : width);
+      process.exitCode = await doctor(examine(config, only), json ? undefined : width);
     });
+}
+
+async function* examine(config: Config, only?: string): AsyncGenerator<ProviderCheck> {
+  yield* examineStorage(config, only);
+  yield* examineDaemon(config, only);
 }
 
 /** Prints lines, with the provider in `width` columns, or JSON without a width. Returns the exit code. */

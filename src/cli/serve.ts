@@ -9,7 +9,7 @@ import { EXIT } from '../exit-codes.ts';
 import { openLineWriter } from '../logging/line-writer.ts';
 import type { Logger } from '../storage/domain/logger.ts';
 import { providerTypeOf } from '../storage/factory.ts';
-import { findForeignImages, foreignLine } from './serve/foreign-images.ts';
+import { type ForeignImages, tellOfForeign } from './serve/foreign-images.ts';
 import { lockedBy } from './serve/running-daemon.ts';
 import { changeProviders, type SettingsFlags, withSettings } from './shared/settings.ts';
 
@@ -54,13 +54,12 @@ async function serve({ config: configFile, create, raw, ...flags }: ServeFlags):
     const isSeen = process.stdout.isTTY === true;
     const stdout = openLineWriter(process.stdout);
     stdout.write(joined(isSeen ? greeting(config, daemon, newStores, env) : addressLines(daemon)));
-    for (const place of newStores) {
-      const foreign = await findForeignImages(place);
-      if (foreign === undefined) continue;
-      const line = foreignLine(foreign, commandLine(env));
+    const say = (line: string, found: ForeignImages) => {
       if (isSeen) stdout.write(joined([line]));
-      else log.warn({ ...foreign }, line);
-    }
+      else log.warn({ ...found }, line);
+    };
+    // A signal is obeyed meanwhile.
+    tellOfForeign(newStores, commandLine(env), say).catch((err) => log.debug({ err }, 'the folder cannot be read'));
     await shutdown.of(daemon);
   } catch (error) {
     log.debug({ err: error }, 'the daemon failed');

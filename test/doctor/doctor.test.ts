@@ -45,8 +45,9 @@ describe('of a folder', () => {
     const daemon = await startDaemonProcess(basePath);
     onTestFinished(() => void daemon.process.kill('SIGKILL'));
     const before = await filesBelow(basePath);
-    const { stdout, exitCode } = await doctor({ local: { basePath } });
+    const { stdout, exitCode } = await doctor({ local: { basePath } }, '--listen', daemon.address);
     expect(exitCode).toBe(EXIT.OK);
+    expect(stdout).toMatch(/^ok +local daemon +the one that serves on \S+ has 0 images in "local"$/m);
     expect(stdout).toMatch(/^ok +local links/m);
     expect(stdout).toMatch(/^ok +local store +it holds the store/m);
     expect(stdout).toMatch(/\nall is well\n$/);
@@ -55,6 +56,13 @@ describe('of a folder', () => {
     }
     expect(await filesBelow(basePath)).toEqual(before);
     await expectToServe(daemon.address);
+    const other = await newFolder();
+    const flags = ['--base-path', other, '--listen', daemon.address];
+    const wrong = await doctor({ local: {} }, ...flags);
+    expect(wrong.exitCode).toBe(EXIT.NEGATIVE);
+    expect(wrong.stdout).toContain(`has 1 image in ${basePath}, not in ${other}\n`);
+    const absent = await doctor({ archive: { type: 'local', basePath: other } }, '--listen', daemon.address);
+    expect(absent.stdout).toContain('has no provider "archive": it has another configuration\n');
     await expectToBeLocked({ type: 'local', basePath, lockWaitSeconds: 0 });
     expect(await daemon.stop('SIGTERM')).toBe(0);
     expect((await diagnose({ type: 'local', basePath })).lock).toMatch(/^(ok|skipped): /);

@@ -15,8 +15,20 @@ export interface ForeignImages {
   more: boolean;
 }
 
+/** Says of each place, where there are some, how many there are, and what brings them in. */
+export async function tellOfForeign(
+  places: readonly string[],
+  command: string,
+  say: (line: string, found: ForeignImages) => void,
+): Promise<void> {
+  for (const place of places) {
+    const found = await findForeignImages(place);
+    if (found !== undefined) say(foreignLine(found, command), found);
+  }
+}
+
 /** Undefined where there are none, and for what is no folder, such as a bucket. */
-export async function findForeignImages(place: string): Promise<ForeignImages | undefined> {
+async function findForeignImages(place: string): Promise<ForeignImages | undefined> {
   const folder = await realpath(place, RAW).catch(() => undefined);
   if (folder === undefined) return undefined;
   const until = performance.now() + MAX_MS;
@@ -30,7 +42,7 @@ export async function findForeignImages(place: string): Promise<ForeignImages | 
 }
 
 /** `12 images in /data are not in the store; to bring them in: image-storage import /data` */
-export function foreignLine({ folder, count, more }: ForeignImages, command: string): string {
+function foreignLine({ folder, count, more }: ForeignImages, command: string): string {
   const images = `${more ? 'more than ' : ''}${countOf(count, 'image')}`;
   const quoted = /^[\w/.,@%+=:-]+$/.test(folder) ? folder : `'${folder.replaceAll("'", "'\\''")}'`;
   return `${images} in ${folder} ${count === 1 ? 'is' : 'are'} not in the store; to bring them in: ${command} import ${quoted}`;

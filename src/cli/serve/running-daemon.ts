@@ -22,7 +22,8 @@ export function lockedBy(config: Listening, log: Logger): OnLocked {
   };
 }
 
-async function servingAddress({ listen, tls }: Listening): Promise<string | undefined> {
+/** Returns the first of our addresses at which a daemon answers SERVING. */
+export async function servingAddress({ listen, tls }: Listening): Promise<string | undefined> {
   const addresses = listen.map((address) => fromHere(address, tls.cert !== '')).filter((each) => each !== undefined);
   const answers = await Promise.all(addresses.map(isServing));
   return addresses.find((_, i) => answers[i]);
