@@ -21,7 +21,7 @@ describe('what differs', () => {
     ]);
   });
 
-  it('keeps seeds of 64 bits, and leaves parameters out that are equal', () => {
+  it('keeps seeds of 64 bits, and leaves parameters out that are equal or told already', () => {
     const image = (parametersJson: string, seed: string) => ({
       metadata: { prompt: 'a fox', parametersJson },
       generation: { seed },
@@ -34,7 +34,6 @@ describe('what differs', () => {
     expect(differing.map((pair) => [pair.name, pair.left, pair.right])).toEqual([
       ['Seed', '18446744073709551615', '18446744073709551614'],
       ['extra', '', '{"a":"1"}'],
-      ['seed', '18446744073709551615', '18446744073709551614'],
       ['vae', 'a', ''],
     ]);
   });

@@ -9,11 +9,14 @@ export interface Pair {
   right: string;
 }
 
-/** In the order of the panel, then the other parameters by name. */
+/** In the order of the panel, then by name the other parameters that differ, unless they say the same. */
 export function pairsOf(left: ImageJson, right: ImageJson): Pair[] {
   const [known, other] = [factsOf(left), factsOf(right)];
-  const facts = known.map(([name, value], at) => ({ name, left: value, right: other[at]![1] }));
-  return [...facts, ...parametersOf(left, right)].filter((pair) => pair.left !== '' || pair.right !== '');
+  const facts = known
+    .map(([name, value], at) => ({ name, left: value, right: other[at]![1] }))
+    .filter((pair) => pair.left !== '' || pair.right !== '');
+  const isTold = (pair: Pair) => facts.some((fact) => fact.left === pair.left && fact.right === pair.right);
+  return [...facts, ...parametersOf(left, right).filter((pair) => !isTold(pair))];
 }
 
 function factsOf({ metadata = {}, generation: made = {}, width = 0, height = 0 }: ImageJson): [string, string][] {
