@@ -18,6 +18,7 @@ import { registerPin } from './cli/pin.ts';
 import { registerRestore } from './cli/restore.ts';
 import { registerSave } from './cli/save.ts';
 import { registerServe } from './cli/serve.ts';
+import { systemMessage } from './cli/shared/errors.ts';
 import { registerShow } from './cli/show.ts';
 import { registerStats } from './cli/stats.ts';
 import { registerTag } from './cli/tag.ts';
@@ -146,7 +147,7 @@ function failureOf(error: unknown): Failure {
     return { exitCode: EXIT.BUG, message: 'internal error (IMAGE_STORAGE_LOG_LEVEL=debug shows where)' };
   }
   const exitCode = code === 'EACCES' || code === 'EPERM' ? EXIT.PERMISSION : EXIT.IO;
-  return { exitCode, message: messageOf(error as Error) };
+  return { exitCode, message: escapeText(systemMessage(error as Error)) };
 }
 
 /** Returns the code of the error of the operating system, such as `EADDRINUSE`, among this error and its causes. */

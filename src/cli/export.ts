@@ -1,6 +1,4 @@
 /** `image-storage export`: writes the images that match into a folder, each whole or not at all. */
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { mkdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Command } from 'commander';
@@ -11,6 +9,7 @@ import { type AddressFlags, type Session, withAddress, withClient } from './shar
 import { type FilterFlags, filtersOf, withFilters } from './shared/filters.ts';
 import { parseConcurrency } from './shared/flags.ts';
 import { printHintsFor } from './shared/hints.ts';
+import { sha256Of } from './shared/input.ts';
 import { writeWhole } from './shared/write-whole.ts';
 import { createRunProgress } from './terminal/progress.ts';
 import { countOf, formatBytes, printError, printJson, printLine } from './terminal/text.ts';
@@ -106,12 +105,6 @@ async function compare(target: string, { size }: { size: number }, image: Image)
 function taken(target: string): Outcome {
   printError(`${target} is another file, and stays`);
   return { outcome: 'failed', code: EXIT.IO };
-}
-
-async function sha256Of(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path)) hash.update(chunk);
-  return hash.digest('hex');
 }
 
 function summaryLine({ exported, exportedBytes, present, failed }: Summary): string {

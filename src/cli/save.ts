@@ -1,6 +1,6 @@
 /** `image-storage save`: streams files, or stdin, to the daemon. */
 import type { Command } from 'commander';
-import type { Age, ImageMetadata, SavedImage } from '../client.ts';
+import type { Age, Image, ImageMetadata, SavedImage } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
 import { readEmbeddedMetadata } from '../storage/embedded/metadata.ts';
 import type { ReadAt } from '../storage/embedded/read-at.ts';
@@ -9,7 +9,7 @@ import { parseInstant, parseTtl } from './shared/dates.ts';
 import { isUnreachable, outcomeHint } from './shared/errors.ts';
 import { collect, collectParameter, type Parameters, parametersText } from './shared/flags.ts';
 import { imageJson } from './shared/image-json.ts';
-import { openInput, STDIN, totalBytes } from './shared/input.ts';
+import { openInput, STDIN, sha256Of, totalBytes } from './shared/input.ts';
 import { createProgress, type Progress } from './terminal/progress.ts';
 import { displayText, formatBytes, formatTime, printError, printJson, printLine } from './terminal/text.ts';
 
@@ -25,10 +25,17 @@ interface SaveFlags extends AddressFlags {
   pinned?: boolean;
   ttl?: Age;
   idempotencyKey?: string;
+  skipExisting?: boolean;
   json?: boolean;
 }
 
-type Outcome = { saved: SavedImage } | { error: unknown } | 'not sent';
+/** What became of one file; `equal` is an image of the same bytes that was there before. */
+interface Saved {
+  image: SavedImage;
+  equal?: Image;
+}
+
+type Outcome = { saved: Saved } | { skipped: Image } | { error: unknown } | 'not sent';
 
 const PARALLEL = 4;
 /** What a daemon fills in from the file. */
@@ -63,6 +70,7 @@ export function registerSave(program: Command): void {
       parseTtl,
     )
     .option('--idempotency-key <key>', 'a repeated save with it returns the first result')
+    .option('--skip-existing', 'leave files whose bytes are there already')
     .option('--json', 'print one JSON object a line')
     .action((files: string[], flags: SaveFlags) => {
       checkUsage(command, files, flags);
@@ -74,6 +82,7 @@ export function registerSave(program: Command): void {
 function checkUsage(command: Command, files: string[], flags: SaveFlags): void {
   const refuse = (message: string) => command.error(`error: ${message}`, { exitCode: EXIT.USAGE });
   if (files.filter((file) => file === STDIN).length > 1) refuse('stdin can be read once');
+  if (flags.skipExisting && files.includes(STDIN)) refuse('--skip-existing: stdin is read once, and sent as it comes');
   if (files.length > 1 && flags.idempotencyKey !== undefined) refuse('--idempotency-key is for one file');
   if (flags.param && flags.paramsJson !== undefined) refuse('--param and --params-json exclude each other');
 }
@@ -87,6 +96,8 @@ async function saveAll(session: Session, files: string[], flags: SaveFlags): Pro
   const saveNext = async (file: string): Promise<Outcome> => {
     if (unreachable || session.signal.aborted) return 'not sent';
     try {
+      const stored = flags.skipExisting ? await storedAs(session, await sha256Of(file), flags) : undefined;
+      if (stored !== undefined) return { skipped: stored };
       return { saved: await saveOne(session, file, flags, progress) };
     } catch (error) {
       unreachable ||= isUnreachable(error);
@@ -98,7 +109,9 @@ async function saveAll(session: Session, files: string[], flags: SaveFlags): Pro
     if (outcome === 'not sent') unsent += 1;
     else if ('saved' in outcome) {
       await printSaved(outcome.saved, flags);
-      if (outcome.saved.deleted) failures.push(EXIT.NEGATIVE);
+      if (outcome.saved.image.deleted) failures.push(EXIT.NEGATIVE);
+    } else if ('skipped' in outcome) {
+      await printSkipped(file, outcome.skipped, flags);
     } else {
       failures.push(session.report(outcome.error, file));
       const hint = outcomeHint(outcome.error);
@@ -109,12 +122,8 @@ async function saveAll(session: Session, files: string[], flags: SaveFlags): Pro
   return failures[0] ?? EXIT.OK;
 }
 
-async function saveOne(
-  { client, signal }: Session,
-  file: string,
-  flags: SaveFlags,
-  progress: Progress,
-): Promise<SavedImage> {
+async function saveOne(session: Session, file: string, flags: SaveFlags, progress: Progress): Promise<Saved> {
+  const { client, signal } = session;
   const { source, readAt } = await openInput(file, signal);
   const { provider, idempotencyKey, pinned, ttl } = flags;
   const onProgress = (sentBytes: number) => progress.set(file, sentBytes);
@@ -123,7 +132,27 @@ async function saveOne(
   const saved = await client.save(source, metadata, options);
   if (await wasLeftUnread(saved, metadata, readAt)) printError(`${file}: ${LEFT_UNREAD}`);
   if (ttl !== undefined && !saved.replayed && saved.expireTime === undefined) printError(`${file}: ${KEPT_FOR_EVER}`);
-  return saved;
+  // A replay is its own equal; what is stored is stored, also where it cannot be asked.
+  return {
+    image: saved,
+    equal: saved.replayed
+      ? undefined
+      : await storedAs(session, saved.sha256, flags, saved.filename).catch(() => undefined),
+  };
+}
+
+/** Returns an image of these bytes, besides one; an older daemon finds none. */
+async function storedAs(
+  { client, signal }: Session,
+  sha256: string,
+  { provider }: SaveFlags,
+  besides = '',
+): Promise<Image | undefined> {
+  const query = `sha256:${sha256}`;
+  for await (const image of client.list({ provider, query, order: 'oldest', view: 'row', limit: 2, signal })) {
+    if (image.filename !== besides && image.sha256 === sha256) return image;
+  }
+  return undefined;
 }
 
 function metadataOf(flags: SaveFlags): ImageMetadata {
@@ -160,11 +189,20 @@ async function* inOrder<T, R>(
   for (const last of running) yield await last;
 }
 
-async function printSaved(image: SavedImage, { json }: SaveFlags): Promise<void> {
-  if (json) return printJson({ ...imageJson(image), replayed: image.replayed, deleted: image.deleted });
+async function printSkipped(file: string, image: Image, { json }: SaveFlags): Promise<void> {
+  if (json) return printJson({ ...imageJson(image), skipped: true });
+  await printLine(displayText(`skipped ${file}: it is there already, as ${image.filename}`));
+}
+
+async function printSaved({ image, equal }: Saved, { json }: SaveFlags): Promise<void> {
+  const { filename: equalTo } = equal ?? {};
+  if (json) return printJson({ ...imageJson(image), replayed: image.replayed, deleted: image.deleted, equalTo });
   const { filename, size, width, height, url, expireTime, replayed, deleted } = image;
   if (deleted) return printError(`${filename}: ${DELETED_SINCE}`);
   const line = `saved ${filename}  ${formatBytes(size)}  ${width}×${height}  ${displayText(url)}`;
   const until = expireTime === undefined ? '' : `  (goes after ${formatTime(expireTime)} UTC)`;
   await printLine(line + until + (replayed ? '  (it was saved before)' : ''));
+  if (equalTo !== undefined) {
+    printError(`${filename}: the same bytes were there, as ${equalTo}; --skip-existing leaves such files`);
+  }
 }

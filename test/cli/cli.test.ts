@@ -124,8 +124,28 @@ describe('save', () => {
     const files = ['first.png', 'missing.png', 'broken.png', 'ill', 'last.png'];
     const { stdout, stderr, exitCode } = await run(['save', ...files]);
     expect(stdout).toMatch(/^saved \S+\.png {2}\S+ k?B {2}8×6 {2}\S+\nsaved \S+\.png {2}\S+ k?B {2}9×6 {2}\S+\n$/);
-    expect(stderr).toMatch(/ENOENT.*missing\.png.*\n.*broken\.png: .*\n.* ill: EISDIR.*\n$/);
+    expect(stderr).toMatch(/: missing\.png: no such file or folder\n.*broken\.png: .*\n.* ill: .*\n$/);
     expect(exitCode).toBe(EXIT.IO);
+  });
+
+  it('says that the same bytes are there, and leaves such files when told to', async () => {
+    await imageFile('twice.png', { seed: 70 });
+    await imageFile('once.png', { seed: 71 });
+    const first = await run(['save', 'twice.png']);
+    const name = /saved (\S+)/.exec(first.stdout)![1]!;
+    expect(first.stderr).toBe('');
+    const again = await run(['save', 'twice.png', '--skip-existing']);
+    expect(again).toEqual({
+      exitCode: EXIT.OK,
+      stderr: '',
+      stdout: `skipped twice.png: it is there already, as ${name}\n`,
+    });
+    const [skipped, saved] = await runJson(['save', 'twice.png', 'once.png', '--skip-existing']);
+    expect(skipped).toMatchObject({ filename: name, skipped: true });
+    expect(saved).toMatchObject({ replayed: false });
+    expect((await run(['save', 'twice.png'])).stderr).toMatch(
+      `: the same bytes were there, as ${name}; --skip-existing `,
+    );
   });
 
   it('makes one image of a save that is repeated with its key', async () => {
@@ -465,6 +485,12 @@ describe('what cannot be seen or drives a terminal', () => {
     expect(stdout).toMatch(/^[^\p{Cc}\p{Cf}\p{Zl}]+\n$/u);
     expect(JSON.parse(stdout).prompt).toBe(prompt);
   });
+});
+
+it('names the providers that there are in place of one that there is not', async () => {
+  const { stderr, exitCode } = await run(['list', '--provider', 'archive']);
+  expect(stderr).toBe('image-storage: no provider of that name\nproviders: local\n');
+  expect(exitCode).toBe(EXIT.USAGE);
 });
 
 describe('health', () => {

@@ -456,7 +456,7 @@ it('says what room it needs and what is free, and does not begin where that is t
 it('tells of a folder that is not there', async () => {
   await using store = await openStore();
   const { told, exitCode } = await runImport(store, join(folder, 'nowhere'));
-  expect(told).toMatch(/^image-storage: ENOENT.*nowhere/);
+  expect(told).toMatch(/^image-storage: .*nowhere: no such file or folder\n$/);
   expect(exitCode).toBe(EXIT.IO);
 });
 

@@ -59,8 +59,8 @@ export async function withClient(
   const report = (error: unknown, subject?: string) => {
     const failure = signal.aborted ? { message: 'interrupted', exitCode: EXIT.INTERRUPTED } : failureOf(error, address);
     if (!failure) throw error;
-    // Node's errors name their file like this.
-    const named = subject === undefined || failure.message.includes(`${subject}'`);
+    // Errors of the file system name their file.
+    const named = subject === undefined || failure.message.includes(`${subject}: `);
     printError(named ? failure.message : `${subject}: ${failure.message}`);
     return failure.exitCode;
   };
@@ -71,9 +71,17 @@ export async function withClient(
     process.exitCode = await work({ client, signal, report });
   } catch (error) {
     process.exitCode = report(error);
+    if (client !== undefined) await tellProviders(client, error);
   } finally {
     client?.close();
   }
+}
+
+/** Says which providers there are, where the user has named another. */
+async function tellProviders(client: ImageStorageClient, error: unknown): Promise<void> {
+  if ((error as { reason?: string }).reason !== 'PROVIDER_NOT_FOUND') return;
+  const found = await client.stats('*').catch(() => []);
+  if (found.length > 0) process.stderr.write(`providers: ${found.map(({ provider }) => provider).join(', ')}\n`);
 }
 
 /**

@@ -15,9 +15,31 @@ const UNAVAILABLE = 14;
 /** Returns the line and the exit code of a failed call or file operation; undefined for a bug. */
 export function failureOf(error: unknown, address: string): Failure | undefined {
   if (isClientError(error)) return { message: clientMessage(error, address), exitCode: clientExitCode(error) };
-  const { code, message, syscall } = error as NodeJS.ErrnoException;
+  const { code, syscall } = error as NodeJS.ErrnoException;
   if (syscall === undefined) return undefined;
-  return { message, exitCode: code === 'EACCES' || code === 'EPERM' ? EXIT.PERMISSION : EXIT.IO };
+  return {
+    message: systemMessage(error as Error),
+    exitCode: code === 'EACCES' || code === 'EPERM' ? EXIT.PERMISSION : EXIT.IO,
+  };
+}
+
+const IN_WORDS: Record<string, string> = {
+  ENOENT: 'no such file or folder',
+  ENOTDIR: 'a part of this path is no folder',
+  EISDIR: 'is a folder, not a file',
+  EEXIST: 'exists already',
+  ENOSPC: 'no room left on the disk',
+  EROFS: 'is on a disk that is mounted read-only',
+  EMFILE: 'too many open files',
+  ELOOP: 'links lead in a circle',
+};
+
+/** Returns what the operating system refuses, and of which file, in words: `fox.png: no such file or folder`. */
+export function systemMessage(error: Error): string {
+  const { code = '', path, message } = error as NodeJS.ErrnoException;
+  const user = process.geteuid ? ` to this user (uid ${process.geteuid()})` : '';
+  const words = code === 'EACCES' || code === 'EPERM' ? `not permitted${user}` : IN_WORDS[code];
+  return path === undefined || words === undefined ? message : `${path}: ${words}`;
 }
 
 function isClientError(error: unknown): error is ImageStorageError {

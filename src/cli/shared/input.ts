@@ -1,4 +1,5 @@
 /** Opens the files and pipes that a command line names as images. */
+import { createHash } from 'node:crypto';
 import { createReadStream, type PathLike } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { addAbortSignal } from 'node:stream';
@@ -49,6 +50,13 @@ async function openStream(stream: AsyncIterable<Uint8Array>): Promise<Input> {
     yield* { [Symbol.asyncIterator]: () => iterator };
   }
   return { source: source(), readAt };
+}
+
+/** Returns the sha256 of a file, in lower-case hex. */
+export async function sha256Of(path: PathLike): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path)) hash.update(chunk);
+  return hash.digest('hex');
 }
 
 /** Returns the sum of the sizes. A missing file counts as 0 and is reported when its turn comes. */
