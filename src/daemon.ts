@@ -4,7 +4,7 @@ import { isLocalAddress, parseAddress } from './address.ts';
 import type { TlsIdentity } from './auth/tls.ts';
 import type { Config } from './config.ts';
 import { collectDuring, collectWhenIdle } from './daemon/idle-memory.ts';
-import { checkKeys, type Lock, openLock } from './daemon/lock.ts';
+import { checkKeys, type Lock, openLock, openProxyWarning } from './daemon/lock.ts';
 import { warnOfFewFiles } from './daemon/open-files.ts';
 import { EXIT } from './exit-codes.ts';
 import { admitAnybody, createAuthorize } from './http/authorize.ts';
@@ -216,7 +216,7 @@ function mainOptions(config: Config, log: Logger, parts: Parts): ListenerOptions
       zipRoute({ ...services, formMs: services.save.firstMessageMs, log }),
       metricsRoute(scrape),
     ],
-    authorize: createAuthorize(gate),
+    authorize: createAuthorize(gate, openProxyWarning(config, log)),
     log,
     logsAccess: config.log.access,
     meterOf: metrics.meterOfRoute,

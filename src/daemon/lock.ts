@@ -82,6 +82,16 @@ function warnOfWhatIsOpen({ listen, tls }: Config, log: Logger, { isLocked }: Ac
   else if (tls.cert === '') log.warn({ addresses }, 'tokens and images reach these addresses without encryption');
 }
 
+/** Returns what warns, once, of a proxy that hands on the requests of whoever reaches it; not where that is allowed. */
+export function openProxyWarning({ insecure }: Pick<Config, 'insecure'>, log: Logger): () => void {
+  let isSaid = insecure;
+  return () => {
+    if (!isSaid)
+      log.warn({}, 'behind a proxy, and nobody is asked for a token: whoever reaches it may save, read and delete');
+    isSaid = true;
+  };
+}
+
 /** Where the keys are that no setting has: in the state folder of the default provider. */
 function keysFileOf({ providers, defaultProvider: name }: Config): string {
   const provider = providers[name]!;

@@ -20,10 +20,12 @@ export interface Grant {
 /** Throws a StorageError that says why not. The path of the target is without that of publicUrl. */
 export type Authorize = (request: HttpRequest, need: Need, caller: Caller, target: Target) => Grant;
 
-export function createAuthorize(gate: Gate): Authorize {
+/** `onOpenProxy` is called for each request that a proxy hands on and nobody asks for anything. */
+export function createAuthorize(gate: Gate, onOpenProxy: () => void): Authorize {
   return ({ headers }, need, connected, target) => {
     const { caller, verdict } = gate(headers, connected, need, target);
     const { way, by, endsAt = 0 } = verdict ?? {};
+    if (way === 'open' && (headers['x-forwarded-for'] ?? headers.forwarded) !== undefined) onOpenProxy();
     if (way !== 'link') return { caller, by };
     return { caller, publicSeconds: Math.floor((endsAt - Date.now()) / 1000) };
   };

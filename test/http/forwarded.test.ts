@@ -106,6 +106,21 @@ describe('a daemon behind a proxy', () => {
   });
 });
 
+it.each([
+  ['once', {}, 1],
+  ['not where it is allowed', { IMAGE_STORAGE_INSECURE: 'true' }, 0],
+])('a daemon that asks nobody for a token warns of a proxy before it, %s', async (_, env, count) => {
+  const warnings: string[] = [];
+  const log = { debug() {}, info() {}, warn: (_: object, text: string) => void warnings.push(text), error() {} };
+  await using open = await runDaemon(env, { log });
+  await fetch(`http://${open.address}/images`);
+  const said = () => warnings.filter((text) => text.includes('behind a proxy'));
+  expect(said()).toEqual([]);
+  for (const name of ['x-forwarded-for', 'forwarded', 'x-forwarded-for'])
+    await fetch(`http://${open.address}/images`, { headers: { [name]: '198.51.100.7' } });
+  expect(said()).toHaveLength(count);
+});
+
 function grpcTo(address: string) {
   return createGrpcTransport({ baseUrl: `http://${address}` });
 }
