@@ -59,8 +59,12 @@ requires('root, loop mounts, python3 and mkfs.ext4', canMountLoop && hasMkfs('ex
     it(
       'without the fsync of the bytes',
       async () => {
-        const { findings } = await survey('ext4', TEETH_ROUNDS, { withoutDatasync: true });
-        expect(kindsOf(findings)).toContain('unreadable');
+        const { findings, acked } = await survey('ext4', TEETH_ROUNDS, { withoutDatasync: true });
+        const torn = findings.filter((finding) => finding.startsWith('unreadable')).length;
+        console.info(
+          `power cuts on ext4 without a sync of the bytes: ${TEETH_ROUNDS}, ${acked} changes acknowledged, ${torn} images unreadable`,
+        );
+        expect(torn).toBeGreaterThan(0);
       },
       TIMEOUT_MS,
     );
