@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { access } from 'node:fs/promises';
 import type { Command } from 'commander';
-import { parseAddress, parseTarget } from '../address.ts';
+import { pageLink } from '../client/page-link.ts';
 import type { Image } from '../client.ts';
 import { clientAddress } from '../config.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -29,7 +29,7 @@ export function registerOpen(program: Command): void {
 async function open({ client, signal }: Session, typed: string, flags: OpenFlags): Promise<number> {
   const { provider, file, address = clientAddress() } = flags;
   const { image } = await getNamed(client, typed, { provider, metadataOnly: true, signal });
-  const page = file ? undefined : pageOf(image, address);
+  const page = file ? undefined : pageLink(image, address, provider);
   const target = page ?? (await ownPath(image));
   if (target === undefined) {
     printError(`${image.filename} is on another machine; image-storage get writes it to a file`);
@@ -40,17 +40,6 @@ async function open({ client, signal }: Session, typed: string, flags: OpenFlags
   await printLine(displayText(target));
   if (!isOpened) printError(`no program here opens it: ${openerOf(target)[0]} is not installed`);
   return isOpened ? EXIT.OK : EXIT.NEGATIVE;
-}
-
-/** Undefined where the daemon is reached by no URL that is known here. */
-function pageOf({ url, key, filename, storageType }: Image, address: string): string | undefined {
-  const page = `i/${encodeURIComponent(filename)}`;
-  // `publicUrl` stands before the key.
-  const isPublic = storageType === 'local' && /^https?:/.test(url) && url.endsWith(`/${key}`);
-  if (isPublic) return url.slice(0, -key.length) + page;
-  const target = parseTarget(address)!;
-  if ('path' in parseAddress(target.address)!) return undefined;
-  return `${target.isTls ? 'https' : 'http'}://${target.address}/${page}`;
 }
 
 async function ownPath({ path }: Image): Promise<string | undefined> {
