@@ -3,7 +3,8 @@
 // second image.
 //
 // Calls fail with an [*Error], except that errors of a source's Read are passed on unchanged. UNAVAILABLE, and calls
-// that the daemon asks to repeat, are retried first. The generated messages and the stub are in the package
+// that the daemon asks to repeat, are retried first; where no daemon was ever reached, they fail with DAEMON_UNREACHABLE
+// within three seconds. The generated messages and the stub are in the package
 // imagestoragev1.
 package imagestorage
 
@@ -31,13 +32,14 @@ type Client struct {
 	connection *grpc.ClientConn
 	rpc        pb.ImageStorageClient
 	settings   settings
+	reach      *reach
 }
 
 // Dial returns a client of the daemon at host:port, [v6]:port, unix:PATH or, with TLS, https://host:port; empty means the
 // variable IMAGE_STORAGE_ADDRESS, else 127.0.0.1:50051. It fails for an invalid address, for a file of a variable that
 // cannot be read, and with TOKEN_IN_PLAINTEXT; the first call connects.
 func Dial(address string, opts ...DialOption) (*Client, error) {
-	settings := settings{retries: defaultRetries}
+	settings := settings{connectTimeout: defaultConnectTimeout}
 	for _, option := range opts {
 		option(&settings)
 	}
@@ -49,7 +51,9 @@ func Dial(address string, opts ...DialOption) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{connection, pb.NewImageStorageClient(connection), settings}, nil
+	settings.address = target
+	reach := &reach{connection: connection, timeout: settings.connectTimeout}
+	return &Client{connection, pb.NewImageStorageClient(connection), settings, reach}, nil
 }
 
 // Update changes the pin, the tags and the category of an image, and returns the image as it is then. Repeating it changes
@@ -71,7 +75,7 @@ func (c *Client) Update(ctx context.Context, filename string, changes Changes, o
 	if err != nil {
 		return nil, explainOlder(err, "it cannot change images")
 	}
-	return imageFrom(answer.Image), nil
+	return c.imageFrom(answer.Image), nil
 }
 
 // Delete deletes any number of images by filename, pinned ones too, and returns one result per filename, in order. An
@@ -127,15 +131,17 @@ func (c *Client) Totals(ctx context.Context, options TotalsOptions) (*Totals, er
 // Close closes the connection; calls and bodies in flight fail.
 func (c *Client) Close() error { return c.connection.Close() }
 
-// bounded limits the call, with all its attempts, to the client's timeout.
+// bounded limits the call, with all its attempts, to the client's timeout, and to that of its first connection.
 func (c *Client) bounded(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
 	if c.settings.timeout != nil {
 		timeout = *c.settings.timeout
 	}
+	ctx, cancel := c.reach.within(ctx)
 	if timeout == noTimeout {
-		return context.WithCancel(ctx)
+		return ctx, cancel
 	}
-	return context.WithTimeout(ctx, timeout)
+	ctx, end := context.WithTimeout(ctx, timeout)
+	return ctx, func() { end(); cancel() }
 }
 
 // ask makes a unary call with its retries. repeatable: a retry does no harm after an attempt that was carried out.

@@ -355,7 +355,7 @@ func TestAKeyThatWasUsedReturnsTheFirstResult(t *testing.T) {
 
 func TestWhatIsNoAddressIsRefused(t *testing.T) {
 	for _, address := range []string{
-		"localhost", "localhost:", "localhost:grpc", "localhost:65536", "http://localhost:50051", "::1:50051",
+		"localhost:", "localhost:grpc", "localhost:65536", "http://localhost:50051", "::1:50051",
 		"unix:", "unix://run/image-storage.sock",
 	} {
 		if _, err := imagestorage.Dial(address); err == nil {

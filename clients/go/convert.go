@@ -54,8 +54,15 @@ func generationFrom(message *pb.Generation) *Generation {
 	}
 }
 
-func savedImageFrom(answer *pb.SaveResponse) *Image {
-	image := imageFrom(answer.Image)
+// imageFrom converts an image of this client's daemon.
+func (c *Client) imageFrom(message *pb.Image) *Image {
+	image := imageFrom(message)
+	image.Link = c.settings.link(image.URL)
+	return image
+}
+
+func (c *Client) savedImageFrom(answer *pb.SaveResponse) *Image {
+	image := c.imageFrom(answer.Image)
 	image.Replayed, image.Deleted = answer.Replayed, answer.Deleted
 	return image
 }

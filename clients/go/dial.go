@@ -5,8 +5,10 @@ package imagestorage
 import (
 	"crypto/tls"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -18,7 +20,13 @@ import (
 	"google.golang.org/grpc/keepalive"
 )
 
-const defaultAddress = "127.0.0.1:50051"
+const (
+	defaultPort    = "50051"
+	defaultAddress = "127.0.0.1:" + defaultPort
+)
+
+// host is one without a port.
+var host = regexp.MustCompile(`^(\[[\da-fA-F:.]+\]|[\w.-]+)$`)
 
 // A DialOption adjusts a [Client].
 type DialOption func(*settings)
@@ -28,9 +36,14 @@ type settings struct {
 	token               *string
 	allowPlaintextToken bool
 	tls                 *tls.Config
-	retries             int
-	timeout             *time.Duration
-	onRetry             func(err *Error, delay time.Duration)
+	// Unset: defaultRetries, and before the first connection as many as there is time for.
+	retries        *int
+	connectTimeout time.Duration
+	logger         *slog.Logger
+	// address as the gRPC library has it.
+	address string
+	timeout *time.Duration
+	onRetry func(err *Error, delay time.Duration)
 }
 
 // WithToken sends a bearer token with every call; empty: none. Default: the variable IMAGE_STORAGE_TOKEN, else what the
@@ -53,10 +66,21 @@ func WithTLS(config *tls.Config) DialOption {
 	return func(s *settings) { s.tls = config }
 }
 
-// WithRetries sets the most retries of a call; 0 means none. Default: 6, over 3 to 6 seconds where no daemon is found.
+// WithRetries sets the most retries of a call; 0 means none. Default: 6, over 3 to 6 seconds while a daemon is away.
 // Progress of a List or a Get starts the count again.
 func WithRetries(retries int) DialOption {
-	return func(s *settings) { s.retries = retries }
+	return func(s *settings) { s.retries = &retries }
+}
+
+// WithConnectTimeout sets how long a client that never reached a daemon looks for it, before it fails with
+// DAEMON_UNREACHABLE; more for one that may start before its daemon. Default: 2.5 seconds.
+func WithConnectTimeout(timeout time.Duration) DialOption {
+	return func(s *settings) { s.connectTimeout = timeout }
+}
+
+// WithLogger sets what is warned of each retry. Default: slog.Default().
+func WithLogger(logger *slog.Logger) DialOption {
+	return func(s *settings) { s.logger = logger }
 }
 
 // WithTimeout limits one call with all its attempts, besides the deadline of its context; 0 means no limit. Default: 10
@@ -93,12 +117,28 @@ func (s settings) grpcOptions() []grpc.DialOption {
 	return append(options, s.tokenOptions()...)
 }
 
+// link returns the URL of an image made absolute: the daemon answers HTTP on the port of gRPC. Empty where that cannot be.
+func (s settings) link(url string) string {
+	switch {
+	case !strings.HasPrefix(url, "/"):
+		return url
+	case isSocket(s.address):
+		return ""
+	case s.tls != nil:
+		return "https://" + s.address + url
+	}
+	return "http://" + s.address + url
+}
+
 func targetOf(address string) string {
 	if address == "" {
 		address = os.Getenv("IMAGE_STORAGE_ADDRESS")
 	}
 	if address == "" {
 		address = defaultAddress
+	}
+	if host.MatchString(address) {
+		address += ":" + defaultPort
 	}
 	return address
 }

@@ -18,7 +18,8 @@ import (
 type Error struct {
 	// Code is the gRPC status code.
 	Code codes.Code
-	// Reason is the contract's reason in UPPER_SNAKE; empty when the error did not come from the daemon.
+	// Reason is the contract's reason in UPPER_SNAKE, or DAEMON_UNREACHABLE or TOKEN_IN_PLAINTEXT of this client; empty for
+	// what else the connection reports.
 	Reason string
 	// Field is the request field at fault, such as metadata.prompt.
 	Field string
@@ -86,6 +87,10 @@ func errorFrom(err error, sent bool) *Error {
 	if failed.HTTPStatus = httpStatusIn(failed.Message); failed.HTTPStatus != 0 {
 		failed.Message = explanation(failed.HTTPStatus)
 	}
+	if cause, found := causeOf(failed.Message); found && failed.Code == codes.Unavailable {
+		failed.Reason, failed.Message = reasonUnreachable, cause
+		return failed
+	}
 	// With 413 a proxy ends a call before it has passed on the whole request.
 	if mayBeUnanswered(failed.Code) && failed.HTTPStatus != http.StatusRequestEntityTooLarge {
 		failed.OutcomeUnknown = sent
@@ -106,6 +111,12 @@ func (e *Error) read(detail any) {
 		e.Retryable = true
 		e.RetryAfter = detail.RetryDelay.AsDuration()
 	}
+}
+
+// instead returns the other error for the same Save.
+func (e *Error) instead(other *Error) *Error {
+	other.IdempotencyKey, other.Timestamp = e.IdempotencyKey, e.Timestamp
+	return other
 }
 
 // mayBeUnanswered returns whether the connection itself reports this code when no answer came.

@@ -34,7 +34,7 @@ func (c *Client) Get(ctx context.Context, filename string, opts ...GetOption) (*
 		cancel()
 		return nil, nil, err
 	}
-	return imageFrom(body.image), body, nil
+	return c.imageFrom(body.image), body, nil
 }
 
 type body struct {

@@ -46,7 +46,9 @@ func images[B batch](
 	return func(yield func(*Image, error) bool) {
 		ctx, cancel := c.bounded(ctx, noTimeout)
 		defer cancel()
-		listing := listing[B]{start: start, onBatch: onBatch, limit: limit, backoff: c.newBackoff(), yield: yield}
+		listing := listing[B]{
+			start: start, onBatch: onBatch, limit: limit, backoff: c.newBackoff(), imageFrom: c.imageFrom, yield: yield,
+		}
 		for !listing.done {
 			err := listing.read(ctx)
 			if listing.done {
@@ -66,6 +68,7 @@ type listing[B batch] struct {
 	pageToken string
 	limit     uint32
 	backoff   *retryBackoff
+	imageFrom func(*pb.Image) *Image
 	yield     func(*Image, error) bool
 	// complete: nothing is left. The stream is still read to its end: one that is left early is reset, and servers
 	// close connections with many resets.
@@ -92,7 +95,7 @@ func (l *listing[B]) read(ctx context.Context) error {
 		l.backoff.reset()
 		l.onBatch(batch)
 		for _, image := range batch.GetImages() {
-			if !l.yield(imageFrom(image), nil) {
+			if !l.yield(l.imageFrom(image), nil) {
 				l.done = true
 				return nil
 			}

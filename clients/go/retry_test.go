@@ -200,11 +200,11 @@ func TestNothingIsUnknownWhereNoDaemonWasReached(t *testing.T) {
 	client := dial(t, listener.Addr().String(), imagestorage.WithRetries(2),
 		imagestorage.WithOnRetry(func(*imagestorage.Error, time.Duration) { retries++ }))
 	_, err = client.Save(t.Context(), bytes.NewReader(png(0)), about(t))
-	if failed := refused(t, err, codes.Unavailable, ""); failed.OutcomeUnknown || !failed.Retryable || retries != 2 {
+	if failed := refused(t, err, codes.Unavailable, "DAEMON_UNREACHABLE"); failed.OutcomeUnknown || !failed.Retryable || retries != 2 {
 		t.Errorf("%+v after %d retries", failed, retries)
 	}
 	_, err = client.Delete(t.Context(), []string{"any.png"})
-	if failed := refused(t, err, codes.Unavailable, ""); failed.OutcomeUnknown {
+	if failed := refused(t, err, codes.Unavailable, "DAEMON_UNREACHABLE"); failed.OutcomeUnknown {
 		t.Errorf("%+v", failed)
 	}
 }

@@ -37,7 +37,7 @@ func (c *Client) Save(ctx context.Context, r io.Reader, metadata Metadata, opts 
 	for {
 		answer, err := c.saveOnce(ctx, source, header)
 		if err == nil {
-			return savedImageFrom(answer), nil
+			return c.savedImageFrom(answer), nil
 		}
 		if broken, ok := errors.AsType[sourceError](err); ok {
 			return nil, broken.error

@@ -30,6 +30,8 @@ type Metadata struct {
 type Image struct {
 	// URL is where to fetch the bytes: a path below the daemon's publicUrl, a CDN URL or a presigned URL.
 	URL string
+	// Link is URL made absolute, to open or to send; empty where the daemon is reached by a Unix socket and has no publicUrl.
+	Link string
 	// Filename is the image's identity within its provider, never reused.
 	Filename string
 	// Path is absolute, on the daemon's machine; empty for object stores.
