@@ -3,6 +3,7 @@ import { isIPv4 } from 'node:net';
 
 /** The default address of the daemon and of its clients. */
 export const DEFAULT_ADDRESS = '127.0.0.1:50051';
+const DEFAULT_PORT = 50051;
 
 /** Port 0 picks a free port; `path` is that of a Unix socket. */
 export type Address = { host: string; port: number } | { path: string };
@@ -29,10 +30,11 @@ export interface Target {
 
 export const TARGET_FORMS = `${ADDRESS_FORMS}, or https://host:port for TLS`;
 
-/** Returns where to connect, or undefined for any other text. */
+/** Returns where to connect, or undefined for any other text. A host without a port has the default one. */
 export function parseTarget(text: string): Target | undefined {
   const [, host, port = ':443'] = /^https:\/\/(\[[\da-f:.]+\]|[\w.-]+)(:\d{1,5})?\/?$/i.exec(text) ?? [];
-  const address = host === undefined ? text : host + port;
+  const isHost = /^(\[[\da-f:.]+\]|[\w.-]+)$/i.test(text);
+  const address = isHost ? `${text}:${DEFAULT_PORT}` : host === undefined ? text : host + port;
   return parseAddress(address) && { address, isTls: host !== undefined };
 }
 

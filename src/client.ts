@@ -21,7 +21,8 @@ import { readBatches } from './client/lists.ts';
 import { copy, verify } from './client/maintenance.ts';
 import type { CopyEvent, CopyOptions, VerifyEvent, VerifyOptions } from './client/maintenance-types.ts';
 import { explainCleanup, explainOlder } from './client/older.ts';
-import { createBackoff, retrying } from './client/retry.ts';
+import { DEFAULT_CONNECT_TIMEOUT_MS, type Reach } from './client/reach.ts';
+import { type Backoff, createBackoff, retrying } from './client/retry.ts';
 import { save } from './client/save.ts';
 import { type CallLimits, openTransport, type Transport } from './client/transport.ts';
 import { inGroups, listTrash, purge, restore } from './client/trash.ts';
@@ -59,7 +60,10 @@ export type * from './client/types.ts';
 const DEFAULT_DEADLINE_MS = 10 * 60_000;
 const orCannotChange = explainOlder('it cannot change images');
 
-/** All calls reject with an ImageStorageError; UNAVAILABLE and errors with RetryInfo are retried first. */
+/**
+ * All calls reject with an ImageStorageError; UNAVAILABLE and errors with RetryInfo are retried first. Where no daemon was
+ * ever reached, they reject with DAEMON_UNREACHABLE within three seconds.
+ */
 export interface ImageStorageClient {
   /**
    * Stores one image; resolves when it is on stable storage. `timestamp` and `idempotencyKey` are fixed before the
@@ -132,11 +136,13 @@ export interface ImageStorageClient {
  */
 export function connect(address?: string, options: ConnectOptions = {}): ImageStorageClient {
   const endpoint = endpointOf(address || process.env.IMAGE_STORAGE_ADDRESS || DEFAULT_ADDRESS, options, process.env);
-  const transport = openTransport(endpoint);
-  const retry = (limits: CallLimits) => createBackoff(options, limits.deadline, limits.signal);
+  const reach: Reach = { address: endpoint.address, was: false };
+  const transport = openTransport(endpoint, reach);
+  const retry = (limits: CallLimits) => createBackoff(options, limits, reach);
   const limitsOf = ({ signal }: CallOptions, defaultMs = DEFAULT_DEADLINE_MS): CallLimits => {
     const deadlineMs = options.deadlineMs ?? defaultMs;
-    return { signal, deadline: deadlineMs === 0 ? Number.POSITIVE_INFINITY : Date.now() + deadlineMs };
+    const deadline = deadlineMs === 0 ? Number.POSITIVE_INFINITY : Date.now() + deadlineMs;
+    return { signal, deadline, connectBy: Date.now() + (options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS) };
   };
 
   return {
@@ -146,7 +152,7 @@ export function connect(address?: string, options: ConnectOptions = {}): ImageSt
     },
 
     async get(filename, getOptions = {}) {
-      const reading = readResuming(transport, filename, getOptions, limitsOf(getOptions, 0), options);
+      const reading = readResuming(transport, filename, getOptions, limitsOf(getOptions, 0), retry);
       const { value: image } = await reading.next();
       // Nothing follows, and a call that is not read to its end stays open.
       if (getOptions.metadataOnly) await reading.next();
@@ -154,13 +160,13 @@ export function connect(address?: string, options: ConnectOptions = {}): ImageSt
       return { image: image as Image, body: reading as AsyncGenerator<Uint8Array> };
     },
 
-    list: (listOptions = {}) => listResuming(transport, listOptions, limitsOf(listOptions, 0), options),
+    list: (listOptions = {}) => listResuming(transport, listOptions, limitsOf(listOptions, 0), retry),
 
     async update(filename, changes, choice = {}) {
       const limits = limitsOf(choice);
       const request = { filename, provider: choice.provider, ...changes };
       const attempt = () => transport.unary(ImageStorage.method.update, request, limits);
-      return imageFrom((await retrying(retry(limits), attempt).catch(orCannotChange)).image);
+      return imageFrom((await retrying(retry(limits), attempt).catch(orCannotChange)).image, transport.baseUrl);
     },
 
     async delete(filenames, { provider, permanent, ...callOptions } = {}) {
@@ -241,9 +247,9 @@ async function* readResuming(
   filename: string,
   { provider, offset = 0, limit = 0, metadataOnly }: GetOptions,
   limits: CallLimits,
-  options: ConnectOptions,
+  retry: (limits: CallLimits) => Backoff,
 ): AsyncGenerator<Image | Uint8Array, undefined> {
-  const backoff = createBackoff(options, limits.deadline, limits.signal);
+  const backoff = retry(limits);
   const hash = offset || limit || metadataOnly ? undefined : createHash('sha256');
   let image: Image | undefined;
   let received = 0;
@@ -257,7 +263,7 @@ async function* readResuming(
       )) {
         backoff.reset();
         if (!image) {
-          image = imageFrom(payload.case === 'image' ? payload.value : undefined);
+          image = imageFrom(payload.case === 'image' ? payload.value : undefined, transport.baseUrl);
           yield image;
         } else if (payload.case === 'chunk') {
           received += payload.value.length;
@@ -272,7 +278,7 @@ async function* readResuming(
       if (limit > 0 && received >= limit) break;
     }
   }
-  const { filename: stored, sha256 } = image ?? imageFrom(undefined);
+  const { filename: stored, sha256 } = image ?? imageFrom(undefined, undefined);
   if (!hash || hash.digest('hex') === sha256) return;
   const message = `${stored} arrived with other bytes than were stored`;
   throw new ImageStorageError(status.DATA_LOSS, message, { reason: 'BYTES_CORRUPT' });
@@ -282,7 +288,7 @@ async function* listResuming(
   transport: Transport,
   listOptions: ListOptions,
   limits: CallLimits,
-  options: ConnectOptions,
+  retry: (limits: CallLimits) => Backoff,
 ): AsyncGenerator<Image> {
   const { onHints, limit } = listOptions;
   const request = listRequest(listOptions);
@@ -292,6 +298,6 @@ async function* listResuming(
       yield batch;
     }
   };
-  const backoff = createBackoff(options, limits.deadline, limits.signal);
-  for await (const message of readBatches(read, backoff, limit)) yield imageFrom(message);
+  const backoff = retry(limits);
+  for await (const message of readBatches(read, backoff, limit)) yield imageFrom(message, transport.baseUrl);
 }

@@ -49,11 +49,13 @@ const GROUPS: Record<GroupBy, GroupByMessage> = {
   lora: GroupByMessage.LORA,
 };
 
-export function imageFrom(message: ImageMessage | undefined): Image {
+/** `baseUrl`: where the daemon answers by HTTP; undefined for a Unix socket. */
+export function imageFrom(message: ImageMessage | undefined, baseUrl: string | undefined): Image {
   if (!message) throw new ImageStorageError(status.INTERNAL, 'the daemon answered without an image');
   const { metadata } = message;
   return {
     url: message.url,
+    ...linkOf(message.url, baseUrl),
     filename: message.filename,
     path: message.path,
     key: message.key,
@@ -80,10 +82,15 @@ export function imageFrom(message: ImageMessage | undefined): Image {
   };
 }
 
-export function trashedImageFrom(message: ImageMessage): TrashedImage {
+function linkOf(url: string, baseUrl: string | undefined): { link?: string } {
+  if (!url.startsWith('/')) return { link: url };
+  return baseUrl === undefined ? {} : { link: baseUrl + url };
+}
+
+export function trashedImageFrom(message: ImageMessage, baseUrl: string | undefined): TrashedImage {
   const { deleteTime, purgeTime } = message;
   return {
-    ...imageFrom(message),
+    ...imageFrom(message, baseUrl),
     deleteTime: dateFrom(deleteTime) ?? new Date(0),
     purgeTime: dateFrom(purgeTime) ?? new Date(0),
   };

@@ -14,6 +14,12 @@ export interface Endpoint {
   tls: SecureContextOptions | undefined;
 }
 
+/** Where the daemon answers by HTTP, which is the port of gRPC; undefined for a Unix socket. */
+export function baseUrlOf({ address, tls }: Endpoint): string | undefined {
+  if (address.startsWith('unix:')) return undefined;
+  return `${tls === undefined ? 'http' : 'https'}://${address}`;
+}
+
 type Options = Pick<ConnectOptions, 'token' | 'allowPlaintextToken' | 'tls' | 'caFile'>;
 type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -7,7 +7,10 @@ import { type Status, StatusSchema } from '../../gen/google/rpc/status_pb.ts';
 import { explainHttpStatus, httpStatusIn } from './proxy.ts';
 
 export interface ErrorDetails {
-  /** The contract's reason in UPPER_SNAKE; unset when the error did not come from the daemon. */
+  /**
+   * The contract's reason in UPPER_SNAKE, or DAEMON_UNREACHABLE or TOKEN_IN_PLAINTEXT of this client; unset for what else
+   * the connection reports.
+   */
   reason?: string;
   /** The request field at fault, such as `metadata.prompt`. */
   field?: string;

@@ -1,6 +1,8 @@
 /** Repeats failed attempts: exponential backoff with jitter, bounded by attempts and by the deadline. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ImageStorageError } from './errors.ts';
+import type { Reach } from './reach.ts';
+import type { CallLimits } from './transport.ts';
 import type { ConnectOptions } from './types.ts';
 
 const FIRST_DELAY_MS = 100;
@@ -14,8 +16,14 @@ export interface Backoff {
   reset(): void;
 }
 
-export function createBackoff(options: ConnectOptions, deadline: number, signal?: AbortSignal): Backoff {
+export function createBackoff(options: ConnectOptions, limits: CallLimits, reach: Reach): Backoff {
+  const { deadline, signal, connectBy } = limits;
   let failures = 0;
+  const isLast = (delayMs: number) => {
+    const retries = options.retries ?? (reach.was ? DEFAULT_RETRIES : Number.POSITIVE_INFINITY);
+    const end = reach.was ? deadline : Math.min(deadline, connectBy);
+    return failures > retries || Date.now() + delayMs >= end;
+  };
   return {
     async wait(error) {
       if (!(error instanceof ImageStorageError) || !error.retryable) throw error;
@@ -23,7 +31,7 @@ export function createBackoff(options: ConnectOptions, deadline: number, signal?
       // At least half of the step: all steps together must outlast a restart of the daemon.
       const delayMs = (error.retryAfterMs ?? 0) + stepMs * (0.5 + Math.random() / 2);
       failures += 1;
-      if (failures > (options.retries ?? DEFAULT_RETRIES) || Date.now() + delayMs >= deadline) throw error;
+      if (isLast(delayMs)) throw error;
       options.onRetry?.(error, delayMs);
       // The signal ends the wait; the next attempt rejects with CANCELLED.
       await sleep(delayMs, undefined, { signal }).catch(() => {});

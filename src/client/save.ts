@@ -42,7 +42,7 @@ export async function save(
       onlyIf(() => opened.rewindable(), backoff),
       attempt,
     );
-    return { ...imageFrom(image), replayed, deleted };
+    return { ...imageFrom(image, transport.baseUrl), replayed, deleted };
   } finally {
     opened.close();
   }

@@ -20,12 +20,15 @@ import {
   type ServiceError,
   status,
 } from '@grpc/grpc-js';
-import type { Endpoint } from './endpoint.ts';
+import { baseUrlOf, type Endpoint } from './endpoint.ts';
 import { errorFromStatus, ImageStorageError } from './errors.ts';
+import { explainUnreachable, NO_ANSWER, type Reach } from './reach.ts';
 
 export interface CallLimits {
   /** ms since 1970, or Infinity. */
   deadline: number;
+  /** Until when the first connection must be made: ms since 1970. */
+  connectBy: number;
   signal?: AbortSignal;
 }
 
@@ -42,6 +45,8 @@ export interface Upload<I, O> {
 }
 
 export interface Transport {
+  /** Where the daemon answers by HTTP; undefined for a Unix socket. */
+  readonly baseUrl: string | undefined;
   unary<I extends DescMessage, O extends DescMessage>(
     method: DescMethodUnary<I, O>,
     request: MessageInitShape<I>,
@@ -60,6 +65,13 @@ export interface Transport {
   close(): void;
 }
 
+/** Of one call, for its first connection. */
+interface Watch {
+  end(): void;
+  /** True once it ended the call. */
+  isOver: boolean;
+}
+
 const CHANNEL_OPTIONS = {
   // The client itself retries: it keeps the idempotency key and knows which source can be read again.
   'grpc.enable_retries': 0,
@@ -76,7 +88,8 @@ const CHANNEL_OPTIONS = {
 };
 
 /** Returns a transport to `host:port` or `unix:PATH`, which connects on the first call. */
-export function openTransport({ address, token, tls }: Endpoint): Transport {
+export function openTransport(endpoint: Endpoint, reach: Reach): Transport {
+  const { address, token, tls } = endpoint;
   const client = new Client(address, channelCredentials(tls), CHANNEL_OPTIONS);
   const target = client.getChannel().getTarget();
   let closed = false;
@@ -88,9 +101,32 @@ export function openTransport({ address, token, tls }: Endpoint): Transport {
     return sent;
   };
   /** Returns whether the call had a connection; until then its peer is the target. */
-  const connected = (call: { getPeer(): string }) => ![target, 'unknown'].includes(call.getPeer());
+  const connected = (call: { getPeer(): string }) => {
+    const isConnected = ![target, 'unknown'].includes(call.getPeer());
+    reach.was ||= isConnected;
+    return isConnected;
+  };
+  /** Ends a call that finds no first connection in time. */
+  const watch = (call: { getPeer(): string; cancel(): void }, { connectBy }: CallLimits): Watch => {
+    const watch: Watch = { end: () => clearTimeout(timer), isOver: false };
+    const onTime = () => {
+      if (reach.was || connected(call)) return;
+      watch.isOver = true;
+      call.cancel();
+    };
+    const timer = reach.was ? undefined : setTimeout(onTime, Math.max(0, connectBy - Date.now()));
+    return watch;
+  };
+  const failure = (error: ServiceError, sent: boolean, { signal }: CallLimits, { isOver }: Watch) => {
+    if (isOver) return explainUnreachable(new ImageStorageError(status.UNAVAILABLE, NO_ANSWER), reach);
+    if (!signal?.aborted) return explainUnreachable(errorFromStatus(error, sent), reach);
+    const details = { cause: signal.reason, outcomeUnknown: sent };
+    return new ImageStorageError(status.CANCELLED, 'the call was cancelled', details);
+  };
 
   return {
+    baseUrl: baseUrlOf(endpoint),
+
     unary(method, request, limits) {
       const { promise, resolve, reject } = Promise.withResolvers<MessageShape<(typeof method)['output']>>();
       const { path, serialize, deserialize } = codec(method);
@@ -102,8 +138,14 @@ export function openTransport({ address, token, tls }: Endpoint): Transport {
         message,
         metadata(),
         limits,
-        (error, answer) => (error ? reject(failure(error, connected(call), limits.signal)) : resolve(answer!)),
+        (error, answer) => {
+          watching.end();
+          const isConnected = connected(call);
+          if (error) reject(failure(error, isConnected, limits, watching));
+          else resolve(answer!);
+        },
       );
+      const watching = watch(call, limits);
       return withAbort(limits.signal, () => call.cancel(), promise);
     },
 
@@ -111,6 +153,7 @@ export function openTransport({ address, token, tls }: Endpoint): Transport {
       const { path, serialize, deserialize } = codec(method);
       const message = create(method.input, request);
       const call = client.makeServerStreamRequest(path, serialize, deserialize, message, metadata(), limits);
+      const watching = watch(call, limits);
       // grpc-js emits the status of a cancelled call after its reader has left.
       call.on('error', () => {});
       const cancel = () => call.cancel();
@@ -118,12 +161,18 @@ export function openTransport({ address, token, tls }: Endpoint): Transport {
       if (limits.signal?.aborted) cancel();
       let ended = false;
       try {
-        yield* call;
+        for await (const message of call) {
+          watching.end();
+          reach.was = true;
+          yield message;
+        }
         ended = true;
       } catch (error) {
         ended = true;
-        throw failure(error as ServiceError, false, limits.signal);
+        connected(call);
+        throw failure(error as ServiceError, false, limits, watching);
       } finally {
+        watching.end();
         limits.signal?.removeEventListener('abort', cancel);
         // Cancelling a call that has ended resets it, and servers close connections with many resets.
         if (!ended) cancel();
@@ -134,9 +183,13 @@ export function openTransport({ address, token, tls }: Endpoint): Transport {
       const { promise, resolve, reject } = Promise.withResolvers<MessageShape<(typeof method)['output']>>();
       const { path, serialize, deserialize } = codec(method);
       let ended = false;
-      const call = client.makeClientStreamRequest(path, serialize, deserialize, metadata(), limits, (error, answer) =>
-        error ? reject(failure(error, ended && connected(call), limits.signal)) : resolve(answer!),
-      );
+      const call = client.makeClientStreamRequest(path, serialize, deserialize, metadata(), limits, (error, answer) => {
+        watching.end();
+        const isConnected = connected(call);
+        if (error) reject(failure(error, ended && isConnected, limits, watching));
+        else resolve(answer!);
+      });
+      const watching = watch(call, limits);
       // A write after an early answer fails; the answer has the reason.
       call.on('error', () => {});
       const answer = withAbort(limits.signal, () => call.cancel(), promise);
@@ -185,12 +238,6 @@ async function write<T>(call: ClientWritableStream<T>, message: T, answer: Promi
   const { promise: drained, resolve } = Promise.withResolvers<void>();
   call.once('drain', resolve);
   await Promise.race([drained, answer]).finally(() => call.off('drain', resolve));
-}
-
-function failure(error: ServiceError, sent: boolean, signal: AbortSignal | undefined): ImageStorageError {
-  if (!signal?.aborted) return errorFromStatus(error, sent);
-  const details = { cause: signal.reason, outcomeUnknown: sent };
-  return new ImageStorageError(status.CANCELLED, 'the call was cancelled', details);
 }
 
 function withAbort<T>(signal: AbortSignal | undefined, cancel: () => void, result: Promise<T>): Promise<T> {

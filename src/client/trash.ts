@@ -44,7 +44,7 @@ export async function* listTrash(
   const read = (rest: { pageToken: string; limit: number }) =>
     transport.download(ImageStorage.method.listTrash, { provider, query, ...rest }, limits);
   try {
-    for await (const message of readBatches(read, backoff, limit)) yield trashedImageFrom(message);
+    for await (const message of readBatches(read, backoff, limit)) yield trashedImageFrom(message, transport.baseUrl);
   } catch (error) {
     orOlder(error);
   }

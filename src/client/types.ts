@@ -23,6 +23,8 @@ export interface ImageMetadata {
 export interface Image {
   /** Where to fetch the bytes: a path below the daemon's publicUrl, a CDN URL or a presigned URL. */
   url: string;
+  /** `url` made absolute, to open or to send; unset where the daemon is reached by a Unix socket and has no publicUrl. */
+  link?: string;
   /** The image's identity within its provider, never reused. */
   filename: string;
   /** The absolute path on the daemon's machine; empty for object stores. */
@@ -418,10 +420,15 @@ export interface ConnectOptions {
    */
   caFile?: string;
   /**
-   * The most retries of a call; 0 means none. Default: 6, over 3 to 6 seconds where no daemon is found. Progress of a
-   * list or a get starts the count again.
+   * The most retries of a call; 0 means none. Default: 6, over 3 to 6 seconds while a daemon is away. Progress of a list or
+   * a get starts the count again.
    */
   retries?: number;
+  /**
+   * ms in which a client that never reached a daemon looks for it, before it rejects with DAEMON_UNREACHABLE; more for one
+   * that may start before its daemon. Default: 2,500.
+   */
+  connectTimeoutMs?: number;
   /**
    * ms for one call with all its attempts; 0 means no limit. Default: 10 minutes; no limit for list, get, verify and
    * copy.

@@ -11,6 +11,8 @@ const INVALID_ARGUMENT = 3;
 const DEADLINE_EXCEEDED = 4;
 const UNIMPLEMENTED = 12;
 const UNAVAILABLE = 14;
+/** The client's reason where there is no daemon. */
+const UNREACHABLE = 'DAEMON_UNREACHABLE';
 
 const ADVICE: Record<string, string> = {
   IMAGE_NOT_FOUND: 'list_images finds filenames; it may be in another provider, or in the trash (list_trash).',
@@ -43,7 +45,7 @@ function isOlder(error: unknown): error is ImageStorageError {
 
 /** Returns the message, without gRPC's texts about connections, which mean little to users. */
 function messageOf({ code, reason, httpStatus, message }: ImageStorageError, address: string): string {
-  if (reason !== undefined) return message.endsWith('.') ? message : `${message}.`;
+  if (reason !== undefined && reason !== UNREACHABLE) return message.endsWith('.') ? message : `${message}.`;
   if (httpStatus !== undefined) return `${address} answered with ${message}.`;
   if (code === UNAVAILABLE) return `The ImageStorage daemon at ${address} cannot be reached.`;
   if (code === DEADLINE_EXCEEDED) return `The ImageStorage daemon at ${address} did not answer in time.`;
@@ -54,7 +56,7 @@ function adviceFor(error: ImageStorageError): string {
   if (error.outcomeUnknown)
     return 'Whatever it was to change may be changed all the same: look with list_images before you try again.';
   if (error.httpStatus !== undefined) return 'Tell the user, who can change that.';
-  if (error.reason === undefined) return adviceWithoutAnswer(error.code);
+  if (error.reason === undefined || error.reason === UNREACHABLE) return adviceWithoutAnswer(error.code);
   const advice = ADVICE[error.reason];
   if (advice !== undefined) return advice;
   if (error.retryable) return `Try again in ${Math.ceil((error.retryAfterMs ?? 5_000) / 1000)} s.`;

@@ -501,10 +501,10 @@ describe('health', () => {
   });
 
   it('names the variable that holds no address', () => {
-    const env = { ...process.env, IMAGE_STORAGE_ADDRESS: 'localhost' };
+    const env = { ...process.env, IMAGE_STORAGE_ADDRESS: 'http://localhost' };
     const { status, stderr } = spawnSync(process.execPath, [COMMAND, 'health'], { env, encoding: 'utf8' });
     const forms = 'host:port, [v6]:port or unix:PATH, or https://host:port for TLS';
-    const problem = `IMAGE_STORAGE_ADDRESS: "localhost" is no address: ${forms}`;
+    const problem = `IMAGE_STORAGE_ADDRESS: "http://localhost" is no address: ${forms}`;
     expect([status, stderr]).toEqual([EXIT.CONFIG, `image-storage: ${problem}\n`]);
   });
 

@@ -221,7 +221,7 @@ describe('save', () => {
 
 describe('connect', () => {
   it.each([
-    'localhost',
+    'localhost:',
     'localhost:',
     'localhost:grpc',
     'http://localhost:50051',

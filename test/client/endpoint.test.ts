@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { endpointOf } from '../../src/client/endpoint.ts';
+import { baseUrlOf, endpointOf } from '../../src/client/endpoint.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'image-storage-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -53,4 +53,15 @@ describe('a token', () => {
     const allowed = { token: 'sesame', allowPlaintextToken: true };
     expect(endpointOf('10.0.0.7:50051', allowed, {}).token).toBe('sesame');
   });
+});
+
+it.each([
+  ['localhost', 'localhost:50051', 'http://localhost:50051'],
+  ['[::1]', '[::1]:50051', 'http://[::1]:50051'],
+  ['https://images.example', 'images.example:443', 'https://images.example:443'],
+  ['unix:/a', 'unix:/a', undefined],
+])('%s has the default port, and is where links begin', (text, address, baseUrl) => {
+  const endpoint = endpointOf(text, {}, {});
+  expect(endpoint.address).toBe(address);
+  expect(baseUrlOf(endpoint)).toBe(baseUrl);
 });

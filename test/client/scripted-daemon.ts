@@ -21,11 +21,12 @@ export interface ScriptedDaemon extends AsyncDisposable {
 export async function startScripted(
   handlers: UntypedServiceImplementation,
   credentials = ServerCredentials.createInsecure(),
+  at = '127.0.0.1:0',
 ): Promise<ScriptedDaemon> {
   const server = new Server();
   server.addService(serviceOf(Object.values(ImageStorage.method)), handlers);
   const { promise, resolve, reject } = Promise.withResolvers<number>();
-  server.bindAsync('127.0.0.1:0', credentials, (error, port) => (error ? reject(error) : resolve(port)));
+  server.bindAsync(at, credentials, (error, port) => (error ? reject(error) : resolve(port)));
   const address = `127.0.0.1:${await promise}`;
   return { address, [Symbol.asyncDispose]: async () => server.forceShutdown() };
 }

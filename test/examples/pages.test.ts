@@ -42,7 +42,8 @@ const OUTCOMES: Record<string, Outcome[]> = {
   'docs/access.md': [{ by: 'test/cli/token.test.ts' }, 'loads', BY_LINE, 'loads', BY_LINE],
   'docs/architecture.md': [PICTURE],
   'docs/clients.md': [
-    ...[CLIENTS, CLIENTS, 'runs', CLIENTS, CLIENTS, CLIENTS, 'runs', 'runs'],
+    ...[CLIENTS, CLIENTS, { by: 'test/clients/typescript-client.test.ts' }, 'runs'],
+    ...[CLIENTS, CLIENTS, CLIENTS, 'runs', 'runs'],
     { why: 'installs packages of Debian, which .ci/run does' },
     ...[CLIENTS, CLIENTS, CLIENTS, CLIENTS],
   ] as Outcome[],

@@ -28,6 +28,7 @@ describe('check-versions', () => {
     'package.json',
     'package-lock.json',
     'clients/python/pyproject.toml',
+    'clients/python/src/image_storage/__init__.py',
     'clients/java/pom.xml',
     'clients/java/README.md',
     'clients/rust/Cargo.toml',
@@ -93,5 +94,27 @@ describe('container image', () => {
     const { stdout: image } = await run('docker', ['build', '--quiet', root]);
     const { stdout } = await run('docker', ['run', '--rm', image.trim(), '--version']);
     expect(stdout).toBe(`${version}\n`);
+  });
+});
+
+describe('until a version is published', () => {
+  const UNPUBLISHED = [
+    /\b(npx|npm exec)( -\S+)*( \S+ -p)* image-storage\b(?!-\*)/,
+    /\bnpm (install|i|add)( -\S+)* image-storage\b(?!-)/,
+    /\b(pip|pipx|uv|uvx)( install| add| run)? "?image-storage\b/,
+    /\bgo (get|install) github\.com\/imagestorage/,
+    /\bcargo (add|install)( --git \S+)? image-storage\b(?! --path)|git = "https:\/\/github\.com\/imagestorage/,
+  ];
+
+  it('no page tells anyone to run what a stranger may have published under the name', async () => {
+    const { stdout } = await run('git', ['ls-files', 'docs', 'clients', 'examples', '*/README.md'], { cwd: root });
+    const pages = stdout.split('\n').filter((path) => /\.(md|ya?ml|toml|service)$/.test(path));
+    expect(pages.length).toBeGreaterThan(30);
+    const told: string[] = [];
+    for (const page of pages) {
+      const lines = (await read(page)).split('\n').filter((line) => UNPUBLISHED.some((pattern) => pattern.test(line)));
+      told.push(...lines.map((line) => `${page}: ${line}`));
+    }
+    expect(told).toEqual([]);
   });
 });

@@ -1,4 +1,6 @@
+import static java.util.concurrent.TimeUnit.MILLISECONDS;
 import static java.util.concurrent.TimeUnit.MINUTES;
+import static java.util.concurrent.TimeUnit.NANOSECONDS;
 
 import com.google.protobuf.Any;
 import com.google.protobuf.ByteString;
@@ -12,6 +14,8 @@ import dev.imagestorage.v1.ListRequest;
 import dev.imagestorage.v1.SaveHeader;
 import dev.imagestorage.v1.SaveRequest;
 import dev.imagestorage.v1.SaveResponse;
+import dev.imagestorage.v1.StatsRequest;
+import io.grpc.ConnectivityState;
 import io.grpc.Grpc;
 import io.grpc.InsecureChannelCredentials;
 import io.grpc.ManagedChannel;
@@ -24,6 +28,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ThreadLocalRandom;
 
 /**
@@ -33,6 +38,7 @@ import java.util.concurrent.ThreadLocalRandom;
 public final class SaveAndList {
   private static final int CHUNK_BYTES = 256 * 1024;
   private static final int MAX_RETRIES = 6;
+  private static final Duration CONNECT_TIMEOUT = Duration.ofMillis(2_500);
 
   public static void main(String[] args) throws Exception {
     var file = Path.of(args[0]);
@@ -40,8 +46,9 @@ public final class SaveAndList {
     var channel = connect(address);
     try {
       var storage = ImageStorageGrpc.newBlockingV2Stub(channel);
+      expectDaemon(channel, address);
       var saved = save(storage, file, headerOf(file)).getImage();
-      System.out.println("saved " + saved.getFilename() + " at " + saved.getUrl());
+      System.out.println("saved " + saved.getFilename() + " at " + linkOf(saved, address));
       list(storage, ListRequest.newBuilder().setLimit(10).build());
     } finally {
       channel.shutdownNow();
@@ -54,6 +61,40 @@ public final class SaveAndList {
     // grpc-java would send the path, which is not valid there.
     if (address.startsWith("unix:")) builder.overrideAuthority("localhost");
     return builder.build();
+  }
+
+  /** Ends the program where there is no daemon; retries are for one that restarts. */
+  private static void expectDaemon(ManagedChannel channel, String address)
+      throws InterruptedException {
+    var until = System.nanoTime() + CONNECT_TIMEOUT.toNanos();
+    var state = channel.getState(true);
+    while (state == ConnectivityState.IDLE || state == ConnectivityState.CONNECTING) {
+      var changed = new CountDownLatch(1);
+      channel.notifyWhenStateChanged(state, changed::countDown);
+      if (!changed.await(until - System.nanoTime(), NANOSECONDS)) break;
+      state = channel.getState(true);
+    }
+    if (state == ConnectivityState.READY) return;
+    System.err.println("no daemon at " + address + ": " + causeOf(channel));
+    System.exit(1);
+  }
+
+  private static String causeOf(ManagedChannel channel) throws InterruptedException {
+    var storage = ImageStorageGrpc.newBlockingV2Stub(channel).withDeadlineAfter(100, MILLISECONDS);
+    try {
+      storage.stats(StatsRequest.getDefaultInstance());
+      return "it was away for a moment";
+    } catch (StatusException failed) {
+      Throwable cause = failed;
+      while (cause.getCause() != null) cause = cause.getCause();
+      return cause == failed ? "it does not answer" : cause.getMessage();
+    }
+  }
+
+  /** The URL made absolute; without a publicUrl it is a path on the daemon. */
+  private static String linkOf(Image image, String address) {
+    var isPath = image.getUrl().startsWith("/") && !address.startsWith("unix:");
+    return isPath ? "http://" + address + image.getUrl() : image.getUrl();
   }
 
   private static SaveHeader headerOf(Path file) throws IOException {

@@ -18,18 +18,21 @@ use tonic_types::StatusExt;
 
 const CHUNK_BYTES: usize = 256 * 1024;
 const MAX_RETRIES: u32 = 6;
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(2_500);
 const SAVE_TIMEOUT: Duration = Duration::from_secs(600);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let file = PathBuf::from(env::args_os().nth(1).ok_or("which image?")?);
     let address = env::var("IMAGE_STORAGE_ADDRESS").unwrap_or("127.0.0.1:50051".into());
-    let mut storage = ImageStorageClient::new(connect(&address)?);
+    let channel = reach(&address).await?;
+    let mut storage = ImageStorageClient::new(channel);
 
     let header = header_of(&file).await?;
     let saved = timeout(SAVE_TIMEOUT, save(&mut storage, &file, &header)).await??;
     let image = saved.image.unwrap_or_default();
-    println!("saved {} at {}", image.filename, image.url);
+    let link = image_storage::link(&uri_of(&address), &image);
+    println!("saved {} at {link}", image.filename);
 
     let request = ListRequest {
         limit: 10,
@@ -50,12 +53,33 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 /// `host:port` or `unix:/path`; the connection is made by the first call.
 pub fn connect(address: &str) -> Result<Channel, tonic::transport::Error> {
-    let uri = if address.starts_with("unix:") {
+    Ok(Endpoint::from_shared(uri_of(address))?.connect_lazy())
+}
+
+fn uri_of(address: &str) -> String {
+    if address.starts_with("unix:") {
         address.to_owned()
     } else {
         format!("http://{address}")
+    }
+}
+
+/// Connects at once, or says why there is no daemon; retries are for one that restarts.
+async fn reach(address: &str) -> Result<Channel, String> {
+    let endpoint = Endpoint::from_shared(uri_of(address)).map_err(|failed| failed.to_string())?;
+    let cause = match timeout(CONNECT_TIMEOUT, endpoint.connect()).await {
+        Ok(Ok(channel)) => return Ok(channel),
+        Ok(Err(failed)) => root_cause(&failed),
+        Err(_) => "it does not answer".into(),
     };
-    Ok(Endpoint::from_shared(uri)?.connect_lazy())
+    Err(format!("no daemon at {address}: {cause}"))
+}
+
+fn root_cause(failed: &dyn Error) -> String {
+    match failed.source() {
+        Some(cause) => root_cause(cause),
+        None => failed.to_string(),
+    }
 }
 
 async fn header_of(file: &Path) -> std::io::Result<SaveHeader> {

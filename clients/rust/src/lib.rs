@@ -7,3 +7,13 @@
 pub mod v1 {
     include!("generated/imagestorage.v1.rs");
 }
+
+/// The URL of an image made absolute, to open or to send. `base` is where the daemon answers, such as
+/// `http://localhost:50051`: without a publicUrl, the URL of an image is a path there. Over a Unix socket it stays one.
+pub fn link(base: &str, image: &v1::Image) -> String {
+    if image.url.starts_with('/') && base.starts_with("http") {
+        format!("{}{}", base.trim_end_matches('/'), image.url)
+    } else {
+        image.url.clone()
+    }
+}

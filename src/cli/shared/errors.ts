@@ -54,7 +54,7 @@ export function refusalOf(answer: Exclude<Answer, 'yes'>): number {
 /** Returns whether no daemon answered. */
 export function isUnreachable(error: unknown): boolean {
   const { code, reason } = error as Partial<ImageStorageError>;
-  return code === UNAVAILABLE && reason === undefined;
+  return code === UNAVAILABLE && (reason === undefined || reason === 'DAEMON_UNREACHABLE');
 }
 
 /** Returns how to learn whether a failed save was stored; undefined where the failure is definite. */
