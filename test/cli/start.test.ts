@@ -68,7 +68,7 @@ describe('a store that another daemon has', () => {
     const [stderr, [exitCode]] = await Promise.all([child.stderr!.toArray(), once(child, 'exit')]);
     const holder = process.platform === 'linux' ? ` (pid ${process.pid})` : '';
     expect(Buffer.concat(stderr).toString()).toContain(
-      `another process${holder} has the store open: a daemon serves on ${socket}; use it, or end it first`,
+      `another process has the store open${holder}: a daemon serves on ${socket}; use it, or end it first`,
     );
     expect(exitCode).toBe(EXIT.LOCKED);
   });

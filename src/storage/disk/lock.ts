@@ -32,11 +32,8 @@ export async function openLock(path: string, { waitSeconds, signal, onLocked }: 
   const first = tryLock(path);
   if (first !== undefined) return first;
   const holder = await holderOf(path);
-  const locked = (waited: string) =>
-    new StoreOpenError(
-      'locked',
-      `another process${holder.pid ? ` (pid ${holder.pid})` : ''} has the store open${waited}`,
-    );
+  const pid = holder.pid === undefined ? '' : ` (pid ${holder.pid})`;
+  const locked = (waited: string) => new StoreOpenError('locked', `another process has the store open${pid}${waited}`);
   const why = await onLocked?.(holder);
   if (why !== undefined) throw locked(`: ${why}`);
   const deadline = Date.now() + waitSeconds * 1000;
