@@ -12,6 +12,8 @@ const ROOMS: Room[] = [
   [30, 10],
 ].map(([prompt, label]) => ({ prompt: prompt!, label: label! }));
 
+const MAX_FAILURES = 10;
+
 export interface Room {
   prompt: number;
   label: number;
@@ -32,6 +34,12 @@ export function cut(text: string, maxChars: number): string {
     .slice(0, Math.max(0, maxChars - 1))
     .toWellFormed()
     .replace(/\uFFFD$/, '')}…`;
+}
+
+/** Returns the first of a list of failures, which may have as many as there were names, and the number of all others. */
+export function firstOf<T>(failures: readonly T[]): (T | string)[] {
+  const others = failures.length - MAX_FAILURES;
+  return others > 0 ? [...failures.slice(0, MAX_FAILURES), `and ${others} more`] : [...failures];
 }
 
 /** The characters of an answer, which is JSON within the text of a message in JSON. */

@@ -73,7 +73,9 @@ it('are few, of 600 images of long names and prompts', { timeout: 60_000 }, asyn
   const done = await answer('cleanup_images', { query: 'fuchs', keep_count: 0, confirm_token }, 500);
   expect(done).toMatchObject({ deleted: true, count: IMAGES });
   expect((await answer('list_trash', {}, 5000)).rows).toHaveLength(20);
-  const filenames = [first, 'nothing.png'];
   expect(await answer('restore_images', { confirm_token }, 200)).toEqual({ restored: IMAGES });
-  await answer('delete_images', { filenames }, 2500);
+  const missing = Array.from({ length: 99 }, (_, at) => `20240101_000000_a-rather-long-name-of-a-model_${at}.png`);
+  const named = await answer('delete_images', { filenames: [first, ...missing] }, 2500);
+  expect(named).toMatchObject({ count: 1, ten_oldest: [{ filename: first }] });
+  expect(named.not_deleted.at(-1)).toBe('and 89 more');
 });

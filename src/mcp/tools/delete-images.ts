@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { type DeleteResult, type Image, type ImageStorageClient, ImageStorageError } from '../../client.ts';
 import { type Confirmations, type Deleted, planThenAct } from '../confirmation.ts';
-import { cut } from '../length.ts';
+import { cut, firstOf } from '../length.ts';
 import { summaryOf } from '../plan-summary.ts';
 import type { Recent } from '../recent.ts';
 import { type AddTool, DELETES } from '../tool.ts';
@@ -46,7 +46,7 @@ export function addDeleteImages(
           const done = outcomeOf(found, results);
           deletions.set(confirm_token!, { filenames: done.images.map((image) => image.filename), provider });
           const { count, bytes, notDeleted } = sealedOf(done);
-          return { count, bytes, notDeleted, restorableUntil: earliestOf(results) };
+          return { count, bytes, notDeleted: firstOf(notDeleted), restorableUntil: earliestOf(results) };
         },
       });
       return { value };
@@ -120,6 +120,6 @@ function shownOf({ images, notDeleted }: Found): object {
     tenOldest: oldest
       .sort((one, other) => (one.filename < other.filename ? -1 : 1))
       .map(({ filename, metadata }) => ({ filename, prompt: cut(metadata.prompt, PROMPT_CHARS) })),
-    notDeleted: notDeleted.map(({ filename, reason }) => ({ filename, reason })),
+    notDeleted: firstOf(notDeleted.map(({ filename, reason }) => ({ filename, reason }))),
   };
 }

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { ImageStorageClient } from '../../client.ts';
 import type { Deleted } from '../confirmation.ts';
 import { ToolError } from '../errors.ts';
+import { firstOf } from '../length.ts';
 import type { Recent } from '../recent.ts';
 import { type AddTool, UPDATES } from '../tool.ts';
 
@@ -29,15 +30,11 @@ export function addRestoreImages(addTool: AddTool, client: ImageStorageClient, d
       }
       const results = await client.restore(named, { provider: provider ?? deleted?.provider, signal });
       const notRestored = results.filter(({ restored }) => !restored);
-      return {
-        value: {
-          restored: results.length - notRestored.length,
-          notRestored: notRestored.map(({ filename, reason }) => ({
-            filename,
-            reason: reason === 'NOT_DELETED' ? 'it is not deleted' : reason,
-          })),
-        },
-      };
+      const failures = notRestored.map(({ filename, reason }) => ({
+        filename,
+        reason: reason === 'NOT_DELETED' ? 'it is not deleted' : reason,
+      }));
+      return { value: { restored: results.length - failures.length, notRestored: firstOf(failures) } };
     },
   });
 }
