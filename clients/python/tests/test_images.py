@@ -107,6 +107,15 @@ def test_quality_is_that_of_the_file(client: Any) -> None:
     assert sizes[0] < sizes[1] / 2
 
 
+@pytest.mark.parametrize("format", ["JPEG", "WEBP"])
+def test_each_save_of_an_image_has_its_own_prompt(client: Any, format: str) -> None:
+    picture = Pillow.fromarray(PIXELS)
+    for prompt in ("first fox", "second fox"):
+        image = client.save(picture, prompt=prompt, format=format)
+        assert client.save(client.get(image.filename)).metadata.prompt == prompt
+    assert len(picture.getexif()) == 0
+
+
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP"])
 def test_what_a_generator_wrote_into_an_image_stays_inside(client: Any, format: str) -> None:
     written = PngInfo()

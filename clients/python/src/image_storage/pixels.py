@@ -88,7 +88,11 @@ def _png_texts(info: Mapping[str, Any], text: str) -> dict[str, Any]:
 
 
 def _exif(image: Any, text: str) -> dict[str, Any]:
-    exif = image.getexif()
+    from PIL.Image import Exif
+
+    # The image keeps the one that it answers, and would have the prompt of this save at its next one.
+    exif = Exif()
+    exif.load(image.getexif().tobytes())
     inner = exif.get_ifd(_EXIF_IFD)
     comment = _UNICODE + text.encode("utf-16-be")
     if text and _USER_COMMENT not in inner and len(comment) <= _MAX_COMMENT_BYTES:
