@@ -24,8 +24,10 @@ export interface Wish {
 export class Job {
   readonly name: string;
   readonly wish: Wish;
-  /** Nobody has asked for it, so that nobody's leaving ends it. */
+  /** Nobody has asked for it. */
   readonly isBehind: boolean;
+  /** It goes on when all who have asked for it leave. */
+  isToEnd: boolean;
   /** How many wait for it. */
   waiting = 0;
   /** It was at work when a decoder ended, and is tried again without others. */
@@ -41,6 +43,7 @@ export class Job {
     this.name = widths[0] === undefined ? `${source.sha256}-hash` : previewName(source.sha256, widths[0]);
     this.wish = wish;
     this.isBehind = isBehind;
+    this.isToEnd = isBehind;
     this.hashed = wantsHash ? [source] : [];
     const { promise, resolve } = Promise.withResolvers<Made>();
     this.made = promise;

@@ -89,7 +89,11 @@ export class Previewer {
     const job = new Job(wish, true);
     if (!this.#canMake(wish.source)) return;
     const same = this.#queue.find(job.name) ?? this.#running(job.name);
-    if (same !== undefined) return same.join(wish);
+    if (same !== undefined) {
+      same.join(wish);
+      same.isToEnd = true;
+      return;
+    }
     this.#queue.addBehind(job);
     this.#pump();
     await job.made.catch(() => undefined);
@@ -143,7 +147,7 @@ export class Previewer {
 
   #leave(job: Job): void {
     job.waiting -= 1;
-    if (job.waiting > 0 || job.isBehind) return;
+    if (job.waiting > 0 || job.isToEnd) return;
     job.stop();
     if (this.#queue.find(job.name) !== job) return;
     this.#queue.remove(job);
@@ -206,11 +210,12 @@ export class Previewer {
     try {
       const { previews, thumbHash } = (await this.#decodeKept(job)) ?? (await this.#decode(job));
       meter.decoded(performance.now() - began);
-      for (const each of job.hashed) onHash(each, thumbHash);
       const cache = cacheOf(source.provider);
       for (const { width, bytes } of previews) await cache.keep(source.sha256, width, bytes);
       // Whoever purged it meanwhile has removed its previews before.
       if (!(await this.#options.exists(source))) await cache.remove(source.sha256);
+      // Some may have joined until now.
+      for (const each of job.hashed) onHash(each, thumbHash);
       return previews.find(({ width }) => width === widths[0])?.bytes;
     } catch (error) {
       if (error instanceof NoDecoderError || this.#isClosed) return undefined;

@@ -207,6 +207,22 @@ describe('behind saves', () => {
     expect(decoder.began).toEqual(['a']);
   });
 
+  it('one that is asked for, too, is made although whoever asked leaves', async () => {
+    const { decoder, previewer, hashes } = scene();
+    const busy = previewer.make(heavy('busy'), 320, nobody);
+    const viewer = new AbortController();
+    const asked = previewer.make(heavy('a'), 320, viewer.signal);
+    void previewer.makeBehind({ ...wish('a'), source: { ...heavy('a'), filename: 'twin' } });
+    viewer.abort();
+    await began(decoder, 1);
+    decoder.done('busy');
+    await busy;
+    await began(decoder, 2);
+    decoder.done('a');
+    await asked;
+    expect(hashes.map(([name]) => name)).toEqual(['busy', 'a', 'twin']);
+  });
+
   it('one that is asked for meanwhile is made next, and not twice', async () => {
     const { decoder, previewer } = scene();
     previewer.saveBegan();
