@@ -42,19 +42,42 @@ export function addSaveImage(addTool: AddTool, client: ImageStorageClient, folde
       const sha256 = await sha256Of(file);
       const idempotencyKey = again ? undefined : keyOf(sha256, metadata);
       const image = await client.save(chunksOf(file), metadata, { provider, idempotencyKey, signal });
+      if (image.replayed) return { value: await answerOfReplay(client, image, { provider, address, signal }) };
       if (image.sha256 !== sha256) await refuseChanged(client, image, signal);
-      return { value: answerOf(image, pageLink(image, address, provider)) };
+      return { value: { image: detailsOf(image, pageLink(image, address, provider)) } };
     },
   });
 }
 
-function answerOf(image: SavedImage, link: string | undefined): object {
-  if (!image.replayed) return { image: detailsOf(image, link) };
-  if (!image.deleted) return { alreadyStored: true, image: detailsOf(image, link) };
+interface Place {
+  provider: string | undefined;
+  address: string;
+  signal: AbortSignal;
+}
+
+async function answerOfReplay(client: ImageStorageClient, image: SavedImage, place: Place): Promise<object> {
+  if (!image.deleted && (await isThere(client, image, place))) {
+    return { alreadyStored: true, image: detailsOf(image, pageLink(image, place.address, place.provider)) };
+  }
   const nextStep =
     'Nothing was stored: this file was stored before, and deleted since. Ask the user; restore_images brings it back ' +
     'while it is in the trash, and again: true stores it anew.';
   return { deleted: true, filename: image.filename, nextStep };
+}
+
+/** An older daemon does not say that it was deleted. */
+async function isThere(
+  client: ImageStorageClient,
+  { filename }: SavedImage,
+  { provider, signal }: Place,
+): Promise<boolean> {
+  try {
+    await client.get(filename, { provider, metadataOnly: true, signal });
+    return true;
+  } catch (error) {
+    if ((error as { reason?: string }).reason === 'IMAGE_NOT_FOUND') return false;
+    throw error;
+  }
 }
 
 /** As an import's: bytes and metadata, so that an image that was deleted and is saved with another category is a new one. */
