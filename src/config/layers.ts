@@ -77,7 +77,8 @@ export function readEnvironment(env: Environment, cwd: string): Layer {
     const fileOf = name.endsWith(FILE_SUFFIX) ? name.slice(0, -FILE_SUFFIX.length) : '';
     const filePath = pathOfVariable(fileOf);
     const long = SHORT_NAMES.has(name) ? variableOf(path!) : '';
-    if (env[long]) layer.problems.push(`${long} and ${name} are both set: keep one`);
+    const longName = [long, `${long}${FILE_SUFFIX}`].find((other) => env[other]);
+    if (longName !== undefined) layer.problems.push(`${longName} and ${name} are both set: keep one`);
     else if (path) layer.settings.push({ path, value: env[name], origin: name });
     else if (filePath && env[fileOf]) layer.problems.push(`${fileOf} and ${name} are both set: keep one`);
     else if (filePath) readValueFile(layer, filePath, name, resolve(cwd, env[name]!));

@@ -129,4 +129,6 @@ it('takes its folder from IMAGE_STORAGE_BASE_PATH', () => {
   expect(loadConfig({ flags: {}, env: short }).providers.local).toMatchObject({ basePath: '/data/images' });
   const both = { ...short, IMAGE_STORAGE_PROVIDERS_LOCAL_BASE_PATH: '/other' };
   expect(() => loadConfig({ flags: {}, env: both })).toThrow('are both set: keep one');
+  const inFile = { ...short, IMAGE_STORAGE_PROVIDERS_LOCAL_BASE_PATH_FILE: '/run/secrets/path' };
+  expect(() => loadConfig({ flags: {}, env: inFile })).toThrow('are both set: keep one');
 });

@@ -46,7 +46,8 @@ export async function openLock(path: string, { waitSeconds, signal, onLocked }: 
 }
 
 async function holderOf(path: string): Promise<LockHolder> {
-  const pid = await lockHolder(path);
+  // Who has it is told where the system tells it.
+  const pid = await lockHolder(path).catch(() => undefined);
   return { path, ...(typeof pid === 'number' && { pid }) };
 }
 
