@@ -26,7 +26,7 @@ const ISOLATED = [
   'test/providers/sample-provider.test.ts',
 ];
 /** Measure the memory of a daemon, or how soon it does something. */
-const ALONE = ['test/attack/*.test.ts', 'test/rpc/{bounds,killed-client}.test.ts'];
+const ALONE = ['test/attack/*.test.ts', 'test/client/unreachable.test.ts', 'test/rpc/{bounds,killed-client}.test.ts'];
 
 /** Run by `npm run check:clients`. */
 const CLIENTS = ['test/clients/**'];

@@ -58,8 +58,9 @@ export function withRequestFlags(command: Command): Command {
 
 export function requestOf(flags: RequestFlags, plan: Uint8Array | undefined = flags.plan): CleanupOptions {
   const { olderThan, keepCount, keepBytes, provider, policy, permanent, only, except } = flags;
+  if (policy !== undefined) return { policy, permanent };
   const which = { ...filtersOf(flags), olderThan, keepCount, keepBytes, only, except, plan };
-  return cleanupOf({ ...which, provider, policy, permanent });
+  return cleanupOf({ ...which, provider, permanent });
 }
 
 export function filtersOf(flags: RequestFlags): ImageFilter {
