@@ -46,6 +46,9 @@ async function saves(command: string, args: string[] = [], env: Record<string, s
   expect(saved?.metadata).toMatchObject({ prompt: 'a red fox', model: 'flux-schnell' });
 }
 
+/** What a list of red foxes gives. */
+const filenames = async () => (await imagesIn(daemon)).map(({ filename }) => filename).sort();
+
 requires('python3 with venv and pip', python !== undefined)('Python', () => {
   it('saves, also with asyncio', async () => {
     const programs = await snippets('python', daemon.address);
@@ -88,7 +91,7 @@ requires('Rust 1.88', rust)('Rust', () => {
     const binary = (name: string) => join(env.CARGO_TARGET_DIR, 'debug', name);
     await saves(binary('save'));
     const { stdout } = await run(binary('list'));
-    expect(stdout.trim().split('\n')).toEqual((await imagesIn(daemon)).map(({ filename }) => filename));
+    expect(stdout.trim().split('\n').sort()).toEqual(await filenames());
   });
 });
 
@@ -106,7 +109,7 @@ requires('Maven and a JDK of at least 17', java)('Java', () => {
     await saves('java', await launch('Save.java', save!));
     const args = await launch('ListImages.java', list!.replace('localhost:50051', daemon.address));
     const { stdout } = await run('java', args, { cwd: folder });
-    expect(stdout.trim().split('\n')).toEqual((await imagesIn(daemon)).map(({ filename }) => filename));
+    expect(stdout.trim().split('\n').sort()).toEqual(await filenames());
   });
 });
 

@@ -50,4 +50,11 @@ requires('../shared/images, Maven and a JDK of at least 17', available)('clients
     const second = await example(`unix:${daemon.socket}`);
     expect(second.stdout.match(/: a red fox$/gm)).toHaveLength(2);
   });
+
+  it('its example says that there is no daemon', { timeout: 600_000 }, async () => {
+    const [program, ...args] = await javaProgram('SaveAndList');
+    const env = { ...process.env, IMAGE_STORAGE_ADDRESS: '127.0.0.1:1' };
+    const { stderr } = await promisify(execFile)(program!, [...args, image!.path], { env }).catch((error) => error);
+    expect(stderr).toMatch(/no daemon at 127\.0\.0\.1:1: .*Connection refused/);
+  });
 });

@@ -35,4 +35,11 @@ requires('../shared/images and Rust 1.88 with rustfmt and clippy', available)('c
     const second = await example(`unix:${daemon.socket}`);
     expect(second.stdout.match(/: a red fox$/gm)).toHaveLength(2);
   });
+
+  it('its example says that there is no daemon', { timeout: 600_000 }, async () => {
+    const [program] = await rustProgram('save_and_list');
+    const env = { ...process.env, IMAGE_STORAGE_ADDRESS: '127.0.0.1:1' };
+    const { stderr } = await promisify(execFile)(program!, [image!.path], { env }).catch((error) => error);
+    expect(stderr).toContain('no daemon at 127.0.0.1:1: Connection refused');
+  });
 });

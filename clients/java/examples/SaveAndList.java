@@ -1,6 +1,6 @@
-import static java.util.concurrent.TimeUnit.MILLISECONDS;
 import static java.util.concurrent.TimeUnit.MINUTES;
 import static java.util.concurrent.TimeUnit.NANOSECONDS;
+import static java.util.concurrent.TimeUnit.SECONDS;
 
 import com.google.protobuf.Any;
 import com.google.protobuf.ByteString;
@@ -75,19 +75,22 @@ public final class SaveAndList {
       state = channel.getState(true);
     }
     if (state == ConnectivityState.READY) return;
-    System.err.println("no daemon at " + address + ": " + causeOf(channel));
+    var failed = state == ConnectivityState.TRANSIENT_FAILURE;
+    var cause = failed ? causeOf(channel) : "it does not answer";
+    System.err.println("no daemon at " + address + ": " + cause);
     System.exit(1);
   }
 
+  /** Of a connection that failed: a call fails at once then, and has it. */
   private static String causeOf(ManagedChannel channel) throws InterruptedException {
-    var storage = ImageStorageGrpc.newBlockingV2Stub(channel).withDeadlineAfter(100, MILLISECONDS);
+    var storage = ImageStorageGrpc.newBlockingV2Stub(channel).withDeadlineAfter(1, SECONDS);
     try {
       storage.stats(StatsRequest.getDefaultInstance());
       return "it was away for a moment";
     } catch (StatusException failed) {
       Throwable cause = failed;
       while (cause.getCause() != null) cause = cause.getCause();
-      return cause == failed ? "it does not answer" : cause.getMessage();
+      return cause.getMessage();
     }
   }
 

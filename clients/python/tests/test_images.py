@@ -83,7 +83,7 @@ def test_a_url_that_is_absolute_is_the_link() -> None:
 
 @pytest.mark.parametrize(
     ("format", "content_type"),
-    [("", "image/png"), ("JPEG", "image/jpeg"), ("jpg", "image/jpeg"), ("webp", "image/webp")],
+    [("", "image/png"), ("JPEG", "image/jpeg"), ("jpg", "image/jpeg"), ("webp", "image/webp"), ("AVIF", "image/avif")],
 )
 @pytest.mark.parametrize("of", [Pillow.fromarray, np.asarray], ids=["pillow", "numpy"])
 def test_pixels_have_a_format_and_their_prompt_inside(

@@ -27,6 +27,8 @@ def keep(address: str, file: Path) -> Image | None:
             image = storage.save(file, prompt="a red fox", model="flux-schnell", **error.retry_with)
         with storage.open(image.filename) as reader:
             head: bytes = reader.read(8)
+        path: Path = storage.download(image.filename, file.parent)
+        print(path, storage.exists(image.filename), storage.image(image.filename).link)
         print(head, image.sha256.hex(), image.metadata.parameters["seed"], storage.get(image.filename)[:8])
         freed: int = storage.cleanup(older_than=timedelta(days=30), keep_count=1000, dry_run=True).freed_bytes
         planned = storage.cleanup(selection=Selection(query="fox", until="7d"), dry_run=True)

@@ -97,4 +97,5 @@ def _exif(image: Any, text: str) -> dict[str, Any]:
     comment = _UNICODE + text.encode("utf-16-be")
     if text and _USER_COMMENT not in inner and len(comment) <= _MAX_COMMENT_BYTES:
         inner[_USER_COMMENT] = comment
-    return {"exif": exif} if len(exif) or inner else {}
+    # As bytes: Pillow takes an Exif without tags of its own for none, in AVIF.
+    return {"exif": exif.tobytes()} if len(exif) or inner else {}
