@@ -122,7 +122,10 @@ export interface SaveOptions extends CallOptions, ProviderChoice {
    * then.
    */
   ttlMs?: number;
-  /** Rejects with DELETED_BEFORE, in place of `deleted` in the answer. An older daemon ignores it. */
+  /**
+   * Rejects with DELETED_BEFORE where the image of the key, or within a year one of the same bytes, was deleted and none
+   * of them is there. An older daemon ignores it, or looks at the key alone.
+   */
   unlessDeleted?: boolean;
   /** Called with the bytes of the image that were handed to the connection; starts again at 0 with each attempt. */
   onProgress?: (sentBytes: number) => void;

@@ -78,6 +78,7 @@ export async function openInThread(path: string): Promise<TestedCatalog> {
     dueTrash: async (limit, until) => reader.dueTrash(limit, until),
     expired: async (limit, until) => reader.expired(limit, until),
     arrivedSince: async (filenames, time) => reader.arrivedSince(filenames, time),
+    wasDeleted: async (sha256) => reader.wasDeleted(sha256),
     quietUntil: async () => reader.quietUntil(),
     setQuietUntil: async (time) => writer.setQuietUntil(time),
     unhashed: async (before, limit) => reader.unhashed(before, limit),

@@ -41,10 +41,7 @@ afterAll(async () => {
 });
 
 const png = (seed: number) => pngOf({ width: 8, height: 6, seed });
-const place = async (name: string, bytes: Uint8Array) => {
-  await writeFile(join(source, name), bytes);
-  await utimes(join(source, name), 1_600_000_000, 1_600_000_000);
-};
+const place = (name: string, bytes: Uint8Array) => writeFile(join(source, name), bytes);
 const left = async () => (await readdir(source)).sort();
 
 /** Imports the folder; with the files, its summary is the last of `told`. */

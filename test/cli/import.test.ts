@@ -345,13 +345,18 @@ describe('leaves alone', () => {
     expect(meant.summary).toMatchObject({ imported: 1, skipped: {} });
   });
 
-  it('what was imported and deleted since, unless it is imported as something else', async () => {
+  it('what was deleted from the store, whatever it is imported as, until it is told otherwise', async () => {
     await using store = await openStore();
     await place('gone/a.png', pngOf({ ...SIZE, seed: 3 }));
     await runImport(store, join(folder, 'gone'));
     await store.client.delete((await store.images()).map(({ filename }) => filename));
     expect((await runImport(store, join(folder, 'gone'))).summary).toMatchObject({ skipped: { IMPORTED_BEFORE: 1 } });
-    expect((await runImport(store, join(folder, 'gone'), ['--tag', 'again'])).summary).toMatchObject({ imported: 1 });
+    const again = ['--tag', 'again'];
+    expect((await runImport(store, join(folder, 'gone'), again)).summary).toMatchObject({
+      skipped: { IMPORTED_BEFORE: 1 },
+    });
+    const told = await runImport(store, join(folder, 'gone'), [...again, '--bring-back']);
+    expect(told.summary).toMatchObject({ imported: 1 });
   });
 
   it('everything in a dry run, which tells what it would do', async () => {

@@ -172,6 +172,29 @@ export function describeTrash(tested: TestedProvider): void {
     expect(await tested.leftovers()).toEqual([]);
   });
 
+  it('knows deleted bytes under any key for a year, and forgets them once they are there again', async () => {
+    const save = (idempotencyKey: string, unlessDeleted = true) =>
+      tested.saveAt(1, {}, { idempotencyKey, unlessDeleted });
+    const expectRefused = async () => {
+      await expect(save('other')).rejects.toMatchObject({ reason: 'DELETED_BEFORE' });
+      expect(await live()).toEqual([]);
+      expect(await tested.leftovers()).toEqual([]);
+    };
+    const { filename } = await save('k');
+    await remove(filename);
+    await expectRefused();
+    await tested.storage.purge({ all: true });
+    await tested.reopen();
+    await expectRefused();
+    const again = await save('again', false);
+    expect(await save('again')).toMatchObject({ filename: again.filename, replayed: true, deleted: false });
+    const twin = await save('twin');
+    expect(twin).toMatchObject({ replayed: false });
+    // An equal image lives.
+    await remove(twin.filename, true);
+    expect(await save('third')).toMatchObject({ replayed: false });
+  });
+
   it('keeps the same bytes with another key apart from what is in the trash', async () => {
     const { filename } = await tested.saveAt(1, {}, { idempotencyKey: 'k' });
     await remove(filename);

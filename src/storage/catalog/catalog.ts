@@ -233,6 +233,11 @@ export interface ImageIndex {
   dueTrash(limit: number, until?: number): Promise<DueTrash[]>;
   /** Returns live images that are not pinned and expire up to `until`, the first due first; at most `limit`. */
   expired(limit: number, until: number): Promise<Expired[]>;
+  /**
+   * Returns whether the last that happened to an image of these bytes, within about a year, was a delete; an equal image
+   * may be live.
+   */
+  wasDeleted(sha256: string): Promise<boolean>;
   /** Returns until when nothing goes by itself, ms since 1970; 0: no such time was noted. */
   quietUntil(): Promise<number>;
   /** Notes until when nothing goes by itself. Never moves backwards. */

@@ -8,7 +8,12 @@ import { folderOf, imageKey } from '../domain/naming.ts';
 import type { ImageRecord, TrashTimes } from '../domain/record.ts';
 
 const ROTATE_BYTES = 16 * 1024 * 1024;
-const KEPT_ROTATIONS = 4;
+/** Kept whatever its age. */
+const LEAST_ROTATIONS = 4;
+/** 1 GiB. */
+const MOST_ROTATIONS = 64;
+/** As long as a catalog knows the bytes of what was deleted. */
+const KEPT_MS = 366 * 24 * 60 * 60 * 1000;
 /** About 200 lines. */
 const TAIL_BYTES = 64 * 1024;
 const NEWLINE = 0x0a;
@@ -114,11 +119,18 @@ export class AuditLog {
   async #rotate(): Promise<void> {
     const size = (await ifPresent(statPlain(this.#path)))?.size ?? 0;
     if (size < ROTATE_BYTES) return;
-    const stamp = new Date().toISOString().replace(/[-:.]/g, '');
-    await rename(this.#path, this.#path.replace(/\.jsonl$/, `-${stamp}.jsonl`));
+    await rename(this.#path, rotationOf(this.#path, Date.now()));
     const rotated = (await auditFiles(this.#path)).filter((path) => path !== this.#path);
-    for (const path of rotated.slice(0, -KEPT_ROTATIONS)) await unlink(path);
+    const oldest = rotationOf(this.#path, Date.now() - KEPT_MS);
+    const isOver = (path: string, i: number) => path < oldest || i < rotated.length - MOST_ROTATIONS;
+    for (const path of rotated.slice(0, -LEAST_ROTATIONS).filter(isOver)) await unlink(path);
   }
+}
+
+/** Returns the name that the log gets when it is rotated at a time: in the order of time. */
+function rotationOf(path: string, time: number): string {
+  const stamp = new Date(time).toISOString().replace(/[-:.]/g, '');
+  return path.replace(/\.jsonl$/, `-${stamp}.jsonl`);
 }
 
 /** Returns whether a file is empty, missing, or ends with a whole line. */

@@ -211,7 +211,8 @@ export abstract class BaseProvider extends ListedProvider implements StorageProv
       await folded(this.checkWritable(options.size ?? 0));
       const committed = await this.#withRoom(options.size, (counted) => {
         const openUpload = async (...upload: [string, number?]) => counted(await this.openUpload(...upload));
-        const receiver = { context: this.context, slot, openUpload };
+        const checkBytes = (sha256: string) => this.#refuseDeleted(sha256);
+        const receiver = { context: this.context, slot, openUpload, ...(options.unlessDeleted && { checkBytes }) };
         return receiveImage(source, checked, { ...options, idempotencyKey }, receiver);
       });
       committed.settled.then(slot.release, slot.release);
@@ -222,6 +223,15 @@ export abstract class BaseProvider extends ListedProvider implements StorageProv
       slot.release();
       throw slot.signal.aborted ? slot.signal.reason : error;
     }
+  }
+
+  /** While the catalog is filled it cannot be known, and the caller is to come again. */
+  async #refuseDeleted(sha256: string): Promise<void> {
+    const catalog = await folded(this.completeCatalog());
+    if (!(await folded(catalog.wasDeleted(sha256)))) return;
+    const equal = { query: `sha256:${sha256}`, order: 'newest' } as const;
+    const { records } = await folded(catalog.page(equal, { limit: 1, maxBytes: 0, view: 'row' }));
+    if (records.length === 0) throw deletedBefore();
   }
 
   /** Runs work that stores an image, once there is room for it. */
@@ -402,7 +412,7 @@ export function notFound(): StorageError {
 }
 
 function deletedBefore(): StorageError {
-  return new StorageError('DELETED_BEFORE', 'the image of this key was saved, and deleted since');
+  return new StorageError('DELETED_BEFORE', 'an image of these bytes, or of this key, was saved, and deleted since');
 }
 
 function closing(): StorageError {

@@ -27,6 +27,8 @@ export interface Receiver {
   slot: Slot;
   /** `expectedBytes` is the size that the caller declared. */
   openUpload(filename: string, expectedBytes?: number): Promise<Upload>;
+  /** Rejects where an image of these bytes is not to be committed. */
+  checkBytes?(sha256: string): Promise<void>;
 }
 
 /**
@@ -158,6 +160,7 @@ class IncomingImage {
     await this.#writing;
     const upload = this.#upload;
     if (upload === undefined) throw new StorageError('IMAGE_TRUNCATED', 'the image ends before its type is known');
+    await this.#receiver.checkBytes?.(bytes.sha256);
     const kept = await this.#described(upload);
     this.#upload = undefined;
     return folded(upload.commit(this.#record(upload.filename, kept, bytes), this.#options.signal));

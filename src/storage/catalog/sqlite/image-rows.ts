@@ -3,6 +3,7 @@ import { revisionOf } from '../../domain/changes.ts';
 import type { ImageRecord, StoredRecord, TrashedRecord, TrashTimes } from '../../domain/record.ts';
 import type { EarlierSave, Tombstone } from '../catalog.ts';
 import type { Connection } from './connection.ts';
+import { forgetDeleted, noteDeleted } from './deleted-bytes.ts';
 import type { Derived } from './derived.ts';
 import { IN_TRASH } from './migrations/007-trash.ts';
 import { EXPIRE_TIME, INSERT_IMAGE, RECORD_COLUMNS, REVISION, type Row, THUMB_HASH, toRecord, toRow } from './rows.ts';
@@ -55,11 +56,13 @@ export class ImageRows {
     const seq = this.#insert(record, null, false);
     this.#note(seq, record);
     if (arrival !== undefined) this.noteArrival(seq, arrival);
+    forgetDeleted(this.#db, record.sha256);
     derived.add(seq, record);
   }
 
   addTombstone({ record, deleteTime, unlinkPending }: Tombstone): void {
     this.#insert(this.withFreeKey(record), deleteTime, unlinkPending);
+    noteDeleted(this.#db, record.sha256, deleteTime);
   }
 
   /** Adds an image to the trash. `unlinkPending`: its files may lie in the live tree. */
@@ -74,6 +77,7 @@ export class ImageRows {
   bury(seq: number, record: ImageRecord, deleteTime: number, derived: Derived): void {
     this.#leave(seq, record, derived);
     this.#forget(seq);
+    noteDeleted(this.#db, record.sha256, deleteTime);
     this.#db.run('UPDATE images SET delete_time = ?, unlink_pending = 1 WHERE seq = ?', deleteTime, seq);
   }
 
@@ -92,6 +96,7 @@ export class ImageRows {
     this.#db.run('UPDATE images SET delete_time = NULL, unlink_pending = 0 WHERE seq = ?', seq);
     this.#db.run('INSERT OR REPLACE INTO revisions VALUES (?, ?, 1)', seq, restored.revision);
     this.noteArrival(seq, time);
+    forgetDeleted(this.#db, record.sha256);
     derived.add(seq, restored);
     return restored;
   }
@@ -148,7 +153,8 @@ export class ImageRows {
     if (thumbHash !== undefined) this.#db.run('INSERT INTO thumb_hashes VALUES (?, ?)', seq, thumbHash);
   }
 
-  #putIntoTrash(seq: number, { filename, size }: ImageRecord, times: TrashTimes, derived: Derived): void {
+  #putIntoTrash(seq: number, { filename, size, sha256 }: ImageRecord, times: TrashTimes, derived: Derived): void {
+    noteDeleted(this.#db, sha256, times.deleteTime);
     this.#db.run('INSERT INTO trash VALUES (?, ?, ?, ?, ?, 0)', seq, filename, size, times.deleteTime, times.purgeTime);
     derived.addTrash(size);
   }

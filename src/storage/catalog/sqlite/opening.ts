@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { StoreOpenError } from '../../domain/errors.ts';
 import { CatalogError } from '../catalog.ts';
 import { type Connection, SQLITE, sqliteCode } from './connection.ts';
+import { addDeletedBytes } from './deleted-bytes.ts';
 import { leaveToCounting } from './label-counts.ts';
 import { examineWal, setWalAside, type WalState } from './main-file.ts';
 import { INITIAL } from './migrations/001-initial.ts';
@@ -255,10 +256,10 @@ function makeDurable(db: Connection, synchronous: string): void {
 
 function migrate(db: Connection): void {
   const version = db.value('PRAGMA user_version') as number;
-  if (version === CATALOG_VERSION) return;
   db.transaction(() => {
     for (const step of MIGRATIONS.slice(version)) db.exec(step);
-    db.exec(`PRAGMA user_version = ${CATALOG_VERSION}`);
+    if (version !== CATALOG_VERSION) db.exec(`PRAGMA user_version = ${CATALOG_VERSION}`);
+    addDeletedBytes(db, Date.now());
   });
 }
 

@@ -26,6 +26,7 @@ import {
 } from '../catalog.ts';
 import { BucketRecords } from './bucket-records.ts';
 import { Connection } from './connection.ts';
+import { wasDeleted } from './deleted-bytes.ts';
 import { IN_TRASH } from './migrations/007-trash.ts';
 import { damageOf } from './opening.ts';
 import { PAUSE } from './pause.ts';
@@ -239,6 +240,10 @@ export class CatalogReader {
 
   quietUntil(): number {
     return (this.#db.value("SELECT value FROM store WHERE name = 'quiet_until'") ?? 0) as number;
+  }
+
+  wasDeleted(sha256: string): boolean {
+    return wasDeleted(this.#db, sha256);
   }
 
   arrivedSince(filenames: readonly string[], time: number): string[] {

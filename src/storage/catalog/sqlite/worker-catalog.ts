@@ -19,6 +19,7 @@ const READS = [
   'dueTrash',
   'expired',
   'arrivedSince',
+  'wasDeleted',
   'quietUntil',
   'pendingUnlinks',
   'unsyncedRecords',

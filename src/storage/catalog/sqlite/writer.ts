@@ -15,6 +15,7 @@ import {
 } from '../catalog.ts';
 import { BucketChanges } from './bucket-changes.ts';
 import { Connection } from './connection.ts';
+import { dropOldDeleted } from './deleted-bytes.ts';
 import { Derived } from './derived.ts';
 import { Gate } from './gate.ts';
 import { ImageRows } from './image-rows.ts';
@@ -204,6 +205,7 @@ export class CatalogWriter {
         WHERE delete_time < ? AND delete_time IS NOT NULL AND unlink_pending = 0 LIMIT ${PURGED_AT_ONCE})`;
     const old = 'DELETE FROM arrivals WHERE time < ?';
     if (!keepsArrivals) this.#db.transactionInPlace(() => this.#db.run(old, deletedBefore));
+    this.#db.transactionInPlace(() => dropOldDeleted(this.#db, deletedBefore));
     for (let purged = 0; ; ) {
       const { changes } = this.#db.transactionInPlace(() => this.#db.run(sql, deletedBefore));
       purged += changes;
