@@ -136,12 +136,14 @@ function inBucket(
       void (await s3.send(new PutObjectCommand({ ...at, Key: `${randomUUID()}.png`, Body: bytes }))),
     names,
     async find(word) {
-      const found: string[] = [];
-      for (const Key of await names()) {
+      // The client has 50 connections at most.
+      const keys = await names();
+      const has = async (Key: string) => {
         const { Body } = await s3.send(new GetObjectCommand({ ...at, Key }));
-        if (Buffer.from(await Body!.transformToByteArray()).includes(word)) found.push(Key);
-      }
-      return found;
+        return Buffer.from(await Body!.transformToByteArray()).includes(word);
+      };
+      const found = await Promise.all(keys.map(has));
+      return keys.filter((_, index) => found[index]);
     },
     delete: async (keys) => {
       for (const Key of keys) await s3.send(new DeleteObjectCommand({ ...at, Key }));

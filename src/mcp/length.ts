@@ -13,6 +13,8 @@ const ROOMS: Room[] = [
 ].map(([prompt, label]) => ({ prompt: prompt!, label: label! }));
 
 const MAX_FAILURES = 10;
+/** Of the budget of a list: 20 images have 4,700. */
+export const CHARS_PER_IMAGE = 235;
 
 export interface Room {
   prompt: number;

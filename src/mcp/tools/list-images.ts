@@ -4,14 +4,12 @@ import type { Hint, Image, ImageFilter, ImageStorageClient, ListOptions } from '
 import { filterFields, insteadOf } from '../filters.ts';
 import { ABOUT_ROWS, rowOf } from '../image.ts';
 import type { DateReader } from '../instant.ts';
-import { fittingRows, type Room } from '../length.ts';
+import { CHARS_PER_IMAGE, fittingRows, type Room } from '../length.ts';
 import { isBehind, pageToken, restOf } from '../page-token.ts';
 import { type AddTool, READS } from '../tool.ts';
 
 const DEFAULT_LIMIT = 20;
 const MAX_LIMIT = 200;
-/** Of an answer, for each image that was asked for; but for a few. */
-const CHARS_PER_IMAGE = 235;
 const MIN_CHARS = 4_700;
 
 export function addListImages(addTool: AddTool, client: ImageStorageClient, dates: DateReader): void {

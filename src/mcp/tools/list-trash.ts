@@ -2,12 +2,11 @@
 import { z } from 'zod';
 import type { ImageStorageClient, TrashedImage } from '../../client.ts';
 import { rowOf } from '../image.ts';
-import { fittingRows, type Room } from '../length.ts';
+import { CHARS_PER_IMAGE, fittingRows, type Room } from '../length.ts';
 import { type AddTool, READS } from '../tool.ts';
 
 const DEFAULT_LIMIT = 20;
 const MAX_LIMIT = 200;
-const CHARS_PER_IMAGE = 235;
 
 export function addListTrash(addTool: AddTool, client: ImageStorageClient): void {
   addTool({
