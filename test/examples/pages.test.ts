@@ -1,5 +1,5 @@
 /** What README and docs show, as printed: commands and programs run in a clean folder, and what does not run has a reason. */
-import { execFile } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -30,15 +30,33 @@ type Outcome =
 const CLIENTS: Outcome = { by: 'test/clients/clients-page.test.ts' };
 const PRESETS: Outcome = { by: 'test/doctor/doctor.test.ts' };
 const PICTURE: Outcome = { why: 'a picture or a sample of what is printed' };
+const CALLS: Outcome = { why: 'a list of calls, which the interop suite makes' };
+const EXCERPT: Outcome = { why: 'an excerpt; docs/clients.md has the whole program' };
+/** What who works on a client runs. */
+const CHECKED: Outcome = { by: 'scripts/check-clients.ts' };
+const PYTHON: Outcome = { by: 'clients/python/tests/test_package.py' };
 const BY_LINE: Outcome = { why: 'needs a name, a token or a host of the reader' };
+
+/** In `test:full` only, as what needs it. */
+const GO =
+  full && spawnSync('go', ['mod', 'download'], { cwd: join(root, 'examples/go-worker'), stdio: 'ignore' }).status === 0;
+/** Those of whoever runs the tests: the commands have a home of their own. */
+const GO_CACHES: NodeJS.ProcessEnv = GO
+  ? JSON.parse(spawnSync('go', ['env', '-json', 'GOCACHE', 'GOMODCACHE'], { encoding: 'utf8' }).stdout)
+  : {};
 
 /** In the order of each page. */
 const OUTCOMES: Record<string, Outcome[]> = {
+  'CONTRIBUTING.md': [{ by: '.ci/run' }],
   'README.md': [
     { by: 'test/cli/checkout.test.ts' },
     ...(['runs', 'runs', 'runs', 'runs', 'runs', 'runs', 'runs'] as const),
     { by: '.ci/run' },
   ],
+  'clients/go/README.md': [CLIENTS, EXCERPT, CALLS, EXCERPT, CHECKED],
+  'clients/java/README.md': [CLIENTS, CLIENTS, CLIENTS, CHECKED],
+  'clients/python/README.md': [PYTHON, PYTHON, CALLS, EXCERPT, PYTHON, CHECKED],
+  'clients/rust/README.md': [CHECKED, CLIENTS, CLIENTS, CHECKED],
   'docs/access.md': [{ by: 'test/cli/token.test.ts' }, 'loads', BY_LINE, 'loads', BY_LINE],
   'docs/architecture.md': [PICTURE],
   'docs/clients.md': [
@@ -73,7 +91,7 @@ const OUTCOMES: Record<string, Outcome[]> = {
   'docs/search.md': ['runs'],
   'examples/comfyui/README.md': [{ by: 'test/examples/examples-python.test.ts' }, 'runs'],
   'examples/diffusers/README.md': [{ by: 'test/examples/examples-python.test.ts' }],
-  'examples/go-worker/README.md': [{ by: 'test/examples/examples.test.ts' }],
+  'examples/go-worker/README.md': [GO ? 'runs' : { why: 'needs Go, and runs in test:full' }],
   'examples/image-service/README.md': [PICTURE, { by: 'test/examples/examples.test.ts' }],
   'examples/kubernetes/README.md': [{ by: 'test/deploy/kubernetes.test.ts' }],
   'examples/systemd/README.md': [{ by: 'test/deploy/systemd.test.ts' }],
@@ -99,13 +117,15 @@ beforeAll(async () => {
   await mkdir(bin);
   // Both are the checkout's command; test/cli/checkout.test.ts has npm itself start it.
   await program(join(bin, 'image-storage'), `exec '${process.execPath}' '${COMMAND}' "$@"`);
-  await program(join(bin, 'npm'), 'while [ "$1" != -- ]; do shift; done; shift; exec image-storage "$@"');
+  // The daemon runs already.
+  const ofCommand = 'while [ "$1" != -- ]; do shift; done; shift; exec image-storage "$@"';
+  await program(join(bin, 'npm'), `[ "$1" = start ] && exit\n${ofCommand}`);
   await program(join(bin, 'xdg-open'), 'exit 0');
   await mkdir(join(home, 'ComfyUI/output'), { recursive: true });
   await mkdir(join(home, 'Pictures'));
   await writeFile(join(home, 'ComfyUI/output/ComfyUI_00001_.png'), pngOf({ width: 24, height: 24, seed: 9 }));
   await writeFile(join(home, 'fox.png'), pngOf({ width: 32, height: 32 }));
-  await symlink(join(root, 'proto'), join(home, 'proto'));
+  for (const name of ['clients', 'examples', 'proto']) await symlink(join(root, name), join(home, name));
   await mkdir(join(home, 'node_modules'));
   await symlink(inject('bundle'), join(home, 'node_modules/image-storage'));
 });
@@ -141,7 +161,7 @@ async function printed({ text }: Block): Promise<string> {
 
 async function run(command: string, args: string[], env: NodeJS.ProcessEnv = {}): Promise<string> {
   const own = { HOME: home, PATH: `${join(home, 'bin')}:${process.env.PATH}`, IMAGE_STORAGE_ADDRESS: daemon.address };
-  const options = { cwd: home, env: { ...process.env, ...own, ...env } };
+  const options = { cwd: home, env: { ...process.env, ...GO_CACHES, ...own, ...env } };
   const running = promisify(execFile)(command, args, options);
   running.child.stdin!.end();
   return (await running).stdout;

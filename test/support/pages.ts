@@ -13,9 +13,8 @@ export interface Block {
   text: string;
 }
 
-/** All but those of `clients/`, which have checks of their own (`npm run check:clients`). */
 export function blocks(): Block[] {
-  const pages = globSync(['README.md', 'docs/*.md', 'examples/*/README.md'], { cwd: root }).sort();
+  const pages = globSync(['*.md', 'docs/*.md', '{clients,examples}/*/README.md'], { cwd: root }).sort();
   return pages.flatMap((page) => {
     const fences = readFileSync(join(root, page), 'utf8').matchAll(/^ *```(\w*)\n(.*?)^ *```$/gms);
     return [...fences].map(([, language, text]) => ({ page, language: language!, text: text! }));
