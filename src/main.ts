@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { registerCatalog } from './cli/catalog.ts';
 import { registerCleanup } from './cli/cleanup.ts';
+import { registerCompletion } from './cli/completion.ts';
 import { registerConfig } from './cli/config.ts';
 import { registerCopy } from './cli/copy.ts';
 import { registerDelete } from './cli/delete.ts';
@@ -19,6 +20,7 @@ import { registerRestore } from './cli/restore.ts';
 import { registerSave } from './cli/save.ts';
 import { registerServe } from './cli/serve.ts';
 import { systemMessage } from './cli/shared/errors.ts';
+import { withExamples } from './cli/shared/examples.ts';
 import { registerShow } from './cli/show.ts';
 import { registerStats } from './cli/stats.ts';
 import { registerTag } from './cli/tag.ts';
@@ -45,7 +47,8 @@ export async function main(argv: readonly string[]): Promise<void> {
   }
 }
 
-function createProgram(): Command {
+/** The whole command line; exported for the test of its examples. */
+export function createProgram(): Command {
   const program = new Command('image-storage')
     .description('Keeps generated images: stream one in, find it again.')
     .version(version())
@@ -53,29 +56,37 @@ function createProgram(): Command {
     .enablePositionalOptions()
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(usageError(text)) });
-  registerServe(program);
+  program.commandsGroup('Bring images in:');
   registerSave(program);
   registerImport(program);
-  registerExport(program);
-  registerGet(program);
+  program.commandsGroup('Find and look:');
   registerList(program);
   registerShow(program);
   registerOpen(program);
+  registerGet(program);
+  registerExport(program);
+  registerStats(program);
+  program.commandsGroup('Keep and let go:');
   registerPin(program);
   registerTag(program);
   registerDelete(program);
   registerRestore(program);
   registerTrash(program);
   registerCleanup(program);
-  registerStats(program);
+  program.commandsGroup('Run the daemon:');
+  registerServe(program);
+  registerHealth(program);
+  registerDoctor(program);
+  registerConfig(program);
+  registerToken(program);
+  program.commandsGroup('Look after stores:');
   registerVerify(program);
   registerCopy(program);
   registerCatalog(program);
-  registerDoctor(program);
-  registerHealth(program);
+  program.commandsGroup('For other programs:');
   registerMcp(program);
-  registerToken(program);
-  registerConfig(program);
+  registerCompletion(program);
+  withExamples(program);
   return program;
 }
 

@@ -24,9 +24,10 @@ export function registerCleanup(program: Command): void {
   const command = withRequestFlags(
     program
       .command('cleanup')
+      .summary('delete old images, or all that a search finds, after a plan and a question')
       .description(
-        'delete old images, or all that a search finds, into the trash where the store has one; each criterion that is ' +
-          'given protects, pinned images are always spared, and so is what came or changed since the plan was shown',
+        'delete old images, or all that a search finds, into the trash where the store has one: an image goes only if ' +
+          'none of the criteria given keeps it; pinned ones stay, and so does what came or changed since the plan was shown',
       ),
   )
     .option('--max-deletes <count>', 'stop after so many', parseCount)

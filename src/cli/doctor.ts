@@ -22,7 +22,12 @@ export function registerDoctor(program: Command): void {
   const about =
     'check that each provider has what the daemon needs, and what the daemon serves that runs; exit 0 when all is well, ' +
     'else 1; takes the flags of serve';
-  const command = withSettings(program.command('doctor').description(about))
+  const command = withSettings(
+    program
+      .command('doctor')
+      .summary('check what the daemon needs, and what the running one serves')
+      .description(about),
+  )
     .option('--provider <name>', 'only this one')
     .option('--json', 'print one JSON object a line for each check')
     .action(async ({ config: configFile, provider, json, ...flags }: DoctorFlags) => {

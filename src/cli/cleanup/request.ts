@@ -27,13 +27,9 @@ const OF_A_POLICY = ['olderThan', 'keepCount', 'keepBytes', 'model', 'category',
 /** Adds the flags. */
 export function withRequestFlags(command: Command): Command {
   return command
-    .option(
-      '--older-than <time>',
-      'protect what is not older: RFC 3339, a date (UTC) or an age such as 30d',
-      parseCutoff,
-    )
-    .option('--keep-count <count>', 'protect the newest so many', parseCount)
-    .option('--keep-bytes <size>', 'protect the newest that fit into so much, such as 10GiB', parseSize)
+    .option('--older-than <time>', 'keep what is younger: RFC 3339, a date (UTC) or an age such as 30d', parseCutoff)
+    .option('--keep-count <count>', 'keep the newest so many', parseCount)
+    .option('--keep-bytes <size>', 'keep the newest that fit into so much, such as 10GiB', parseSize)
     .option('--model <name>', 'only of this model')
     .option('--category <name>', 'only of this category')
     .option(
