@@ -2,6 +2,7 @@
 import { type Command, Option } from 'commander';
 import { type Config, loadConfig, processEnvironment } from '../config.ts';
 import { type DowngradeFlags, downgrade, upgrade } from './catalog/format.ts';
+import { type MigrateFlags, migrate } from './catalog/migrate.ts';
 import { completeStatistics, openChosen } from './catalog/own-store.ts';
 import { EXISTING } from './shared/own-daemon.ts';
 import { changeProviders, providerNamed } from './shared/settings.ts';
@@ -24,6 +25,10 @@ export function registerCatalog(program: Command): void {
     .description('leave a store to versions without a trash, while no daemon runs')
     .addOption(new Option('--restore-trash', 'bring back what is in the trash').conflicts('purgeTrash'))
     .option('--purge-trash', 'delete for good what is in the trash');
+  withChoice<MigrateFlags>(catalog, 'migrate', migrate)
+    .description('move the index of a bucket to the Postgres that is configured, while none of its daemons runs')
+    .option('--dry-run', 'only examine that Postgres')
+    .option('--back', 'move it back to files in the state folders');
 }
 
 /** Adds a command that works on the store of one provider. */

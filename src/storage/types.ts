@@ -247,9 +247,10 @@ export interface ProviderContext {
   rebuildCatalog?: boolean;
   /**
    * `upgrade`: a bucket that others use gets a trash, too · `downgrade`: a store whose trash is empty is left to versions
-   * without one when it closes. Requires that no other daemon uses it.
+   * without one when it closes · `migrate`: the index of a bucket goes to Postgres, `migrateBack`: away from it, both when
+   * the provider closes. Requires that no other daemon uses it.
    */
-  formatChange?: 'upgrade' | 'downgrade';
+  formatChange?: 'upgrade' | 'downgrade' | 'migrate' | 'migrateBack';
   /** Fires when no caller waits for the provider to open any more; the attempt should then fail soon. */
   signal?: AbortSignal;
   /** How long `close` waits for requests to a bucket, in ms; default 60,000. The next start settles those it aborts. */

@@ -164,8 +164,10 @@ export function describeSelections(tested: TestedProvider): void {
         await expect(cleanUp({ ...other, plan: planned })).rejects.toMatchObject({ field: 'selection.plan' });
       await tested.reopen();
       const expired = { code: 'failed_precondition', reason: 'PLAN_EXPIRED' };
-      await expect(cleanUp({ query: 'fox2 OR fox4', plan: planned })).rejects.toMatchObject(expired);
-      expect(await left()).toHaveLength(6);
+      const again = cleanUp({ query: 'fox2 OR fox4', plan: planned });
+      if (tested.plansLast) await expect(again).resolves.toMatchObject({ deletedCount: 2 });
+      else await expect(again).rejects.toMatchObject(expired);
+      expect(await left()).toHaveLength(tested.plansLast ? 4 : 6);
     });
   });
 }

@@ -30,6 +30,8 @@ export interface ProviderSuite {
   storageType: string;
   /** The provider has a trash. */
   hasTrash?: boolean;
+  /** A plan is good after a restart, too: the index is not the provider's own. */
+  plansLast?: boolean;
   /** The URL an image of that key gets. */
   urlOf(key: string): RegExp;
 }

@@ -15,14 +15,14 @@ import {
 import { readHeaders, readRange } from './reading.ts';
 import { putRecord } from './record-object.ts';
 import type { SpooledBytes } from './spool.ts';
-import { type BucketStore, createAndNote, settle, withdraw } from './store.ts';
+import { type BucketStore, createAndNote, knownTo, settle, withdraw } from './store.ts';
 
 /**
  * Creates the record of an object without one. Returns what is at the record's key afterwards. Rejects with the
  * StorageErrors of a save where the bytes are not a whole image of the filename's type; nothing has changed then.
  */
 export async function adoptImage(store: BucketStore, filename: string, object: ListedObject): Promise<FoundRecord> {
-  const { catalog, context, objects } = store;
+  const { context, objects } = store;
   const image = await inspectOrphan(
     filename,
     readRange(objects, object.key, { offset: 0, length: object.size }, () => {}),
@@ -30,7 +30,7 @@ export async function adoptImage(store: BucketStore, filename: string, object: L
   );
   const nonce = (await readHeaders(objects, object.key))?.metadata.nonce ?? nanoid();
   const record = await recordOfOrphan(filename, image, readerOfObject(store, object), object.lastModified);
-  const over = (await catalog.known(filename))?.etag;
+  const over = (await knownTo(store, filename))?.etag;
   return createAndNote(store, { filename, over }, () => putRecord(objects, { ...record, nonce }));
 }
 

@@ -2,9 +2,10 @@
 
 import { setAside } from '../catalog/sqlite/database-files.ts';
 import { readText, replaceFile } from '../disk/files.ts';
-import type { StoreFormat } from '../domain/store-format.ts';
+import { StoreOpenError } from '../domain/errors.ts';
+import { needsOf, type StoreFormat, type StoreKind } from '../domain/store-format.ts';
 import type { ProviderContext } from '../types.ts';
-import { changeNeeds, needsOf, readOrCreateFormat } from './format.ts';
+import { changeNeeds, readOrCreateFormat } from './format.ts';
 import { HELP } from './help.ts';
 import type { ObjectStore } from './object-store.ts';
 import type { StateFiles } from './state-files.ts';
@@ -18,31 +19,37 @@ interface BindingOptions {
   create?: boolean | undefined;
   shared: boolean;
   wantsTrash: boolean;
+  /** The index that is configured is in Postgres. */
+  wantsPostgres: boolean;
 }
 
-export interface BoundStore {
+export interface BoundStore extends StoreKind {
   storeId: string;
   isNew: boolean;
-  /** Images may be in its trash. */
-  hasTrash: boolean;
 }
 
 /** Requires that the bucket holds the store that the state was made for, if there is state. `path` is that of the binding. */
 export async function bindToStore(
   objects: ObjectStore,
   path: string,
-  { create, shared, wantsTrash }: BindingOptions,
+  { create, shared, wantsTrash, wantsPostgres }: BindingOptions,
   context: ProviderContext,
 ): Promise<BoundStore> {
   const bound = await readBinding(path);
   const onCreate = () => announceStore(objects, context);
-  const format = await readOrCreateFormat(objects, bound, { create, needs: needsOf(wantsTrash), onCreate });
+  const format = await readOrCreateFormat(objects, bound, {
+    create,
+    needs: needsOf({ hasTrash: wantsTrash, hasPostgres: wantsPostgres }),
+    onCreate,
+  });
   const { storeId, isNew } = format;
+  const hasPostgres = format.needs.includes('postgres');
+  checkIndex(objects, { hasPostgres, wantsPostgres }, context);
   const isThere = format.needs.includes('trash');
   const isAsked = wantsTrash || context.formatChange === 'upgrade';
-  const hasTrash = isThere || (isAsked && (await addTrash(objects, storeId, shared, context)));
-  await noteBinding(path, objects, { storeId, needs: needsOf(hasTrash) }, bound);
-  return { storeId, isNew, hasTrash };
+  const hasTrash = isThere || (isAsked && (await addTrash(objects, { storeId, hasPostgres, shared }, context)));
+  await noteBinding(path, objects, { storeId, needs: needsOf({ hasTrash, hasPostgres }) }, bound);
+  return { storeId, isNew, hasTrash, hasPostgres };
 }
 
 /**
@@ -51,17 +58,16 @@ export async function bindToStore(
  */
 async function addTrash(
   objects: ObjectStore,
-  storeId: string,
-  shared: boolean,
+  { storeId, hasPostgres, shared }: Pick<BoundStore, 'storeId' | 'hasPostgres'> & { shared: boolean },
   { log, name: provider, formatChange }: ProviderContext,
 ): Promise<boolean> {
   const { location } = objects;
-  if (formatChange === 'downgrade') return false;
+  if (formatChange !== undefined && formatChange !== 'upgrade') return false;
   if (shared && formatChange === undefined) {
     log.warn({ provider, location }, `deletes are for good: the bucket was made without a trash (${HELP.trash})`);
     return false;
   }
-  await changeNeeds(objects, storeId, needsOf(true));
+  await changeNeeds(objects, storeId, needsOf({ hasTrash: true, hasPostgres }));
   log.info({ provider, location }, 'the bucket has a trash from now on: older versions refuse it');
   return true;
 }
@@ -76,8 +82,35 @@ export async function leaveToOlder(
   { binding, catalog }: Pick<StateFiles, 'binding' | 'catalog'>,
 ): Promise<void> {
   await setAside(catalog, `${catalog}.newer`);
-  await changeNeeds(objects, storeId, needsOf(false));
-  await noteBinding(binding, objects, { storeId, needs: needsOf(false) }, await readBinding(binding));
+  await changeNeeds(objects, storeId, []);
+  await noteBinding(binding, objects, { storeId, needs: [] }, await readBinding(binding));
+}
+
+/** Two kinds of index never share a bucket. Throws a StoreOpenError that says what to do. */
+function checkIndex(
+  { location }: ObjectStore,
+  { hasPostgres, wantsPostgres }: { hasPostgres: boolean; wantsPostgres: boolean },
+  { name, formatChange }: ProviderContext,
+): void {
+  if (hasPostgres && formatChange === 'downgrade') {
+    const message = `the index of ${location} is in Postgres: take it back first, with image-storage catalog migrate --back`;
+    throw new StoreOpenError('config', message);
+  }
+  if (hasPostgres === wantsPostgres || formatChange === 'migrate' || formatChange === 'migrateBack') return;
+  const message = hasPostgres
+    ? `the index of ${location} is in Postgres: set providers.${name}.index to its URL, or take it back with image-storage catalog migrate --back (${HELP.index})`
+    : `the index of ${location} is not in Postgres yet: stop all its daemons, then run image-storage catalog migrate (${HELP.index})`;
+  throw new StoreOpenError('config', message);
+}
+
+/** Moves a store to an index in Postgres, or back. Requires that no other daemon uses it. */
+export async function changeIndex(
+  objects: ObjectStore,
+  { storeId, ...kind }: { storeId: string } & StoreKind,
+  { binding }: Pick<StateFiles, 'binding'>,
+): Promise<void> {
+  await changeNeeds(objects, storeId, needsOf(kind));
+  await noteBinding(binding, objects, { storeId, needs: needsOf(kind) }, await readBinding(binding));
 }
 
 /** Notes what the state is for, where it says something else. */

@@ -22,6 +22,8 @@ export class BucketCondition {
   #down: string | undefined;
   /** Why the bucket serves no complete list. */
   #loss: StorageError | undefined;
+  /** Why a shared index serves no list. */
+  #indexDown: string | undefined;
 
   constructor(context: ProviderContext) {
     this.#context = context;
@@ -29,7 +31,7 @@ export class BucketCondition {
 
   get health(): ProviderHealth {
     if (this.#stopped !== undefined) return { serving: false, why: this.#stopped.message };
-    const why = this.#down ?? this.#loss?.message;
+    const why = this.#down ?? this.#loss?.message ?? this.#indexDown;
     return why === undefined ? { serving: true } : { serving: false, why };
   }
 
@@ -45,6 +47,15 @@ export class BucketCondition {
     const { log, name: provider } = this.#context;
     if (error === undefined) log.warn({ provider }, 'most images have their records again');
     else log.error({ provider }, `${error.message} (${HELP.emptied})`);
+  }
+
+  /** Notes that a shared index cannot be used, and why; without an error, that it can. Saves and reads by name go on. */
+  noteIndex(error?: Error): void {
+    if ((error === undefined) === (this.#indexDown === undefined)) return;
+    this.#indexDown = error?.message;
+    const { log, name: provider } = this.#context;
+    if (error === undefined) log.warn({ provider }, 'the index can be used again');
+    else log.warn({ err: error, provider }, 'the index cannot be used: nothing is listed until it can');
   }
 
   /** Throws STORE_REPLACED while most images are missing: nothing may be deleted by counting them. */

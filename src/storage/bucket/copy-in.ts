@@ -8,7 +8,7 @@ import { imageHeaders, placeObject } from './place-object.ts';
 import { putRecord } from './record-object.ts';
 import { untilSilent } from './retrying-store.ts';
 import { spooledUpload } from './spooled-upload.ts';
-import { type BucketStore, createAndNote } from './store.ts';
+import { type BucketStore, createAndNote, knownTo, withoutIndex } from './store.ts';
 
 export function openCopy(store: BucketStore, expectedBytes: number): CopyUpload {
   return spooledUpload(store, expectedBytes, (record, payload) => copyIn(store, record, payload));
@@ -20,14 +20,14 @@ export function openCopy(store: BucketStore, expectedBytes: number): CopyUpload 
  */
 async function copyIn(open: BucketStore, wanted: ImageRecord, payload: Payload): Promise<boolean> {
   const store = { ...open, objects: untilSilent(open.objects, open.patience) };
-  const { objects, catalog } = store;
+  const { objects } = store;
   const { filename, sha256 } = wanted;
   const record = { ...wanted, idempotencyKey: await freeKey(store, wanted), nonce: nanoid() };
   const headers = imageHeaders(record);
   const accepts = ({ size, metadata }: { size: number; metadata: Record<string, string> }) =>
     metadata.sha256 === sha256 && size === record.size;
   if (!(await placeObject(objects, { key: record.key, payload, headers, accepts }))) return false;
-  const over = (await catalog.known(filename))?.etag;
+  const over = (await knownTo(store, filename))?.etag;
   const found = await createAndNote(store, { filename, over }, () => putRecord(objects, record));
   return found.kind === 'live' && isSameSave(found.record, record);
 }
@@ -35,5 +35,5 @@ async function copyIn(open: BucketStore, wanted: ImageRecord, payload: Payload):
 /** Returns the idempotency key, or '' where another image has it in this store. */
 async function freeKey({ catalog }: BucketStore, { idempotencyKey }: ImageRecord): Promise<string> {
   if (idempotencyKey === '') return '';
-  return (await catalog.findByKey(idempotencyKey)) === undefined ? idempotencyKey : '';
+  return (await withoutIndex(() => catalog.findByKey(idempotencyKey))) === undefined ? idempotencyKey : '';
 }

@@ -9,7 +9,7 @@ import { detailsOf } from './condition.ts';
 import type { ObjectStoreError } from './object-store.ts';
 import { buryRecord, putTombstone, readRecord, tombstoneOfDeleted, trashRecord } from './record-object.ts';
 import { rewrite } from './rewrite.ts';
-import { type BucketStore, isRefusal, noteIfNew, removeObject, settle } from './store.ts';
+import { type BucketStore, isRefusal, knownTo, noteIfNew, removeObject, settle } from './store.ts';
 
 /**
  * `bytesRemain`: the image is deleted, but the bucket refuses to remove its object. `purgeTime`: it is in the trash until
@@ -31,7 +31,7 @@ export async function deleteImage(
   filename: string,
   { sparePinned, unchangedSince, keepMs }: DeleteChoice,
 ): Promise<DeleteOutcome> {
-  const known = await store.catalog.known(filename);
+  const known = await knownTo(store, filename);
   const { catalog } = store;
   // Behind `known`: what the catalog learns from now on has another ETag.
   const isChanged = unchangedSince !== undefined && (await catalog.changedSince([filename], unchangedSince)).length > 0;

@@ -1,7 +1,14 @@
 /** Reads and creates FORMAT, the object with a store's identity, and checks that the bucket honours preconditions. */
 import { StoreOpenError } from '../domain/errors.ts';
 import { KEY_ROOT } from '../domain/naming.ts';
-import { formatOf, type Need, newStoreFormat, type StoreFormat, storeFormatIn } from '../domain/store-format.ts';
+import {
+  formatOf,
+  type Need,
+  needsOf,
+  newStoreFormat,
+  type StoreFormat,
+  storeFormatIn,
+} from '../domain/store-format.ts';
 import { HELP } from './help.ts';
 import { type ObjectHeaders, type ObjectStore, ObjectStoreError } from './object-store.ts';
 import { ignored, isRefused, probe } from './probe.ts';
@@ -13,11 +20,6 @@ const FORMAT_KEY = `${KEY_ROOT}metadata/FORMAT`;
 const HEADERS: ObjectHeaders = { contentType: 'application/json', cacheControl: 'no-store' };
 const MAX_ROUNDS = 5;
 const NO_ETAG = '00000000000000000000000000000000';
-
-/** Returns the needs of a store. */
-export function needsOf(hasTrash: boolean): readonly Need[] {
-  return hasTrash ? ['trash'] : [];
-}
 
 export interface FormatOptions {
   create?: boolean;
@@ -84,18 +86,28 @@ export async function readStoreId(objects: ObjectStore, expected?: Partial<Store
   return storeId;
 }
 
-/** Rejects with STORE_REPLACED when the bucket is no longer the store that was opened, or was left to older versions. */
-export async function checkIdentity({ objects, storeId, hasTrash, condition }: BucketStore): Promise<void> {
+/**
+ * Rejects with STORE_REPLACED when the bucket is no longer the store that was opened, was left to older versions, or got
+ * another kind of index.
+ */
+export async function checkIdentity({
+  objects,
+  storeId,
+  hasTrash,
+  hasPostgres,
+  condition,
+}: Pick<BucketStore, 'objects' | 'storeId' | 'hasTrash' | 'hasPostgres' | 'condition'>): Promise<void> {
   condition.checkWritable();
   const text = await readFormat(objects).catch((error) => {
     condition.noteState(error);
     throw error;
   });
-  const needs = needsOf(hasTrash);
+  const needs = needsOf({ hasTrash, hasPostgres });
   if (text === undefined) throw condition.lostFormat(missing(objects, { storeId, needs }));
   // Left to versions that know no trash, it must get no more of it.
   const isOurs = [storeId, ...needs].every((name) => text.includes(JSON.stringify(name)));
-  if (!isOurs) throw condition.replaced();
+  const isForeign = !hasPostgres && text.includes(JSON.stringify('postgres' satisfies Need));
+  if (!isOurs || isForeign) throw condition.replaced();
 }
 
 async function readFormat(objects: ObjectStore): Promise<string | undefined> {

@@ -9,5 +9,6 @@ export const HELP = {
   clock: `${PAGE}#clock-skew`,
   emptied: `${PAGE}#an-emptied-bucket`,
   trash: `${PAGE}#trash`,
+  index: `${PAGE}#an-index-in-postgres`,
   silence: `${PAGE}#when-the-bucket-does-not-answer`,
 } as const;

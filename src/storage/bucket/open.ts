@@ -1,10 +1,7 @@
 /** Opens a store in a bucket: lock, identity, catalog (empty when it is lost), operations that a crash left open. */
 import { mkdir } from 'node:fs/promises';
 import { KeyedQueue } from '../async/keyed-queue.ts';
-import type { BucketCatalog } from '../catalog/bucket-catalog.ts';
-import { setAside } from '../catalog/sqlite/database-files.ts';
-import { openCatalog } from '../catalog/sqlite/worker-catalog.ts';
-import { syncFolder } from '../disk/files.ts';
+import type { BucketCatalog, PendingOperation, SharedCatalog } from '../catalog/bucket-catalog.ts';
 import { toOpenError } from '../disk/folder-problem.ts';
 import { type Lock, openLock } from '../disk/lock.ts';
 import { type BucketSettings, DEFAULT_LOCK_WAIT_SECONDS } from '../domain/config.ts';
@@ -12,7 +9,9 @@ import { StoreOpenError } from '../domain/errors.ts';
 import { DOUBT_MS } from '../domain/purge-clock.ts';
 import type { ProviderContext } from '../types.ts';
 import { bindToStore } from './binding.ts';
+import { type OpenedCatalog, openBucketCatalog } from './catalog.ts';
 import { BucketCondition, detailsOf } from './condition.ts';
+import { fillInTurn } from './index-mark.ts';
 import { Journal } from './journal.ts';
 import { metered } from './metered-store.ts';
 import { type ObjectStore, ObjectStoreError } from './object-store.ts';
@@ -24,6 +23,8 @@ import type { BucketStore } from './store.ts';
 import { Synchronizer } from './sync.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
+/** What these leave behind must be whole. */
+const FILLED_FIRST: readonly (ProviderContext['formatChange'] | undefined)[] = ['downgrade', 'migrate', 'migrateBack'];
 /** How long a bucket may take to answer which store it holds. */
 const FIRST_ANSWER_MS = 30_000;
 
@@ -58,7 +59,7 @@ export async function openStore(options: BucketOptions, context: ProviderContext
 }
 
 async function openLocked(
-  { objects: given, retry, shared = false, create, trash }: BucketOptions,
+  { objects: given, retry, shared: isShared = false, create, trash, index: url }: BucketOptions,
   context: ProviderContext,
   files: StateFiles,
   lock: Lock,
@@ -80,31 +81,53 @@ async function openLocked(
   signal?.addEventListener('abort', giveUp);
   if (signal?.aborted) giveUp();
   let catalog: BucketCatalog | undefined;
+  let index: SharedCatalog | undefined;
+  let synchronizer: Synchronizer | undefined;
   try {
     // Not through `condition`: a failure now is reported once, by the caller that opens the store.
     const keepMs = trash?.days ? trash.days * DAY_MS : undefined;
-    const binding = { create, shared, wantsTrash: keepMs !== undefined };
+    const wantsPostgres = url !== undefined && context.formatChange !== 'migrateBack';
+    const shared = isShared || wantsPostgres;
+    const binding = { create, shared: isShared, wantsTrash: keepMs !== undefined, wantsPostgres };
     const bound = bindToStore(retrying(bare, trying), files.binding, binding, context);
-    const { storeId, isNew, hasTrash } = await withinFirstAnswer(bound, giveUp);
+    const { storeId, isNew, hasTrash, hasPostgres } = await withinFirstAnswer(bound, giveUp);
     const makeRoom = roomOf(files);
     const spool = new Spool(files.spool, { makeRoom });
     await spool.prepare();
-    const opened = await openOrCreateCatalog(files, storeId, context);
+    const unsettled = new Map<string, PendingOperation>();
+    const late = {
+      onState: (error?: Error) => condition.noteIndex(error),
+      onUnwritten: (operations: readonly PendingOperation[]) => {
+        for (const operation of operations) unsettled.set(operation.nonce, operation);
+      },
+      onBehind: () => {
+        // Upkeep tries again what fails now.
+        if (synchronizer !== undefined && index !== undefined) fillInTurn(index, synchronizer, context).catch(() => {});
+      },
+    };
+    const opened: OpenedCatalog = await openBucketCatalog(
+      files,
+      { storeId, ...(wantsPostgres && { url }), ...late },
+      context,
+    );
     ({ catalog } = opened);
+    ({ index } = opened);
     if (opened.isBuilt) await catalog.setQuietUntil(context.now() + DOUBT_MS);
     const journal = new Journal(catalog, makeRoom);
+    const comparing = index === undefined ? journal : new Journal(index.strict, makeRoom);
+    const indexParts = { comparing, hasPostgres, ...(index !== undefined && { index }) };
     const { previews } = files;
     const parts = { objects, patience: trying, catalog, journal, condition, context, spool, storeId, shared, previews };
     const queues = { byKey: new KeyedQueue(), byFilename: new KeyedQueue() };
     const trashParts = { hasTrash, ...(hasTrash && keepMs !== undefined && { keepMs }) };
-    const store = { ...parts, ...trashParts, ...queues, unsettled: new Map(), closing };
+    const store = { ...parts, ...trashParts, ...indexParts, ...queues, unsettled, closing };
     if (isNew) {
       await journal.write({ kind: 'probed' });
       context.log.info({ provider: context.name, location: objects.location }, 'a new store was made in the bucket');
     }
-    const synchronizer = await Synchronizer.over(store);
+    synchronizer = await Synchronizer.over(store);
     await resolveOperations(store, await catalog.pendingOperations());
-    if (context.formatChange === 'downgrade') await synchronizer.run();
+    if (FILLED_FIRST.includes(context.formatChange)) await synchronizer.run();
     signal?.throwIfAborted();
     return { ...store, synchronizer, state: files, lock };
   } catch (error) {
@@ -123,30 +146,6 @@ async function withinFirstAnswer<T>(work: Promise<T>, giveUp: () => void): Promi
   } finally {
     clearTimeout(timer);
   }
-}
-
-async function openOrCreateCatalog(
-  files: StateFiles,
-  storeId: string,
-  context: ProviderContext,
-): Promise<{ catalog: BucketCatalog; isBuilt: boolean }> {
-  let isBuilt = false;
-  const file = { path: files.catalog, storeId };
-  const opened = await openCatalog({
-    ...file,
-    onDeath: context.onFatal,
-    rebuild: context.rebuildCatalog,
-    build: async (builder, why) => {
-      isBuilt = true;
-      context.log.info({ provider: context.name, why }, 'the catalog is built from the bucket, in the background');
-      await setAside(files.catalog, `${files.catalog}.lost`);
-      await (await builder.create(file)).seal();
-      await syncFolder(files.folder);
-    },
-  });
-  if (opened.state === 'lost')
-    throw new StoreOpenError('io', `the catalog was created and is not readable: ${opened.why}`);
-  return { catalog: opened.catalog, isBuilt };
 }
 
 function toBucketError(error: unknown, { location }: ObjectStore): unknown {

@@ -6,7 +6,7 @@ import type { ImageRecord } from '../domain/record.ts';
 import { bytesRemain, type DeleteOutcome, notFound } from './delete.ts';
 import { buryRecord, putTombstone, readRecord, tombstoneOfDeleted } from './record-object.ts';
 import { rewrite } from './rewrite.ts';
-import { type BucketStore, settle } from './store.ts';
+import { type BucketStore, knownTo, settle } from './store.ts';
 
 /** What is at the record's key, and the image, where its record is gone. */
 interface InTrash {
@@ -23,7 +23,7 @@ export async function purgeImage(
   filename: string,
   dueBy: number = Number.POSITIVE_INFINITY,
 ): Promise<DeleteOutcome> {
-  const over = (await store.catalog.known(filename))?.etag;
+  const over = (await knownTo(store, filename))?.etag;
   const found = await readRecord(store.objects, filename);
   const inTrash = await trashedAs(store, filename, found);
   if (inTrash === undefined || inTrash.purgeTime > dueBy) return notFound(store, filename, found, over);

@@ -5,7 +5,7 @@ import type { PendingOperation } from '../catalog/bucket-catalog.ts';
 import { finishDelete } from './delete.ts';
 import { finishPurge } from './purge.ts';
 import { readRecord } from './record-object.ts';
-import { type BucketStore, noteAndEnd, settle, withdraw } from './store.ts';
+import { type BucketStore, knownTo, noteAndEnd, settle, withdraw } from './store.ts';
 
 const AT_ONCE = 8;
 
@@ -27,7 +27,7 @@ export async function resolveOperations(store: BucketStore, operations: readonly
  * was brought back since it began; takes an update or restore as the bucket has it.
  */
 async function resolve(store: BucketStore, operation: PendingOperation): Promise<void> {
-  const over = (await store.catalog.known(operation.filename))?.etag;
+  const over = (await knownTo(store, operation.filename))?.etag;
   if (operation.kind === 'save') await settle(store, operation, await withdraw(store, operation), over);
   else {
     const found = await readRecord(store.objects, operation.filename);

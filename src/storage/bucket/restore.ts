@@ -8,7 +8,7 @@ import type { ImageRecord } from '../domain/record.ts';
 import { readHeaders } from './reading.ts';
 import { readRecord, replaceRecord } from './record-object.ts';
 import { rewrite } from './rewrite.ts';
-import { type BucketStore, noteAndEnd, noteIfNew } from './store.ts';
+import { type BucketStore, knownTo, noteAndEnd, noteIfNew } from './store.ts';
 
 /** Rejects with BYTES_MISSING, or with another StorageError, `outcomeUnknown` where the image may be live. */
 export function restoreImage(store: BucketStore, filename: string): Promise<ChangeOutcome> {
@@ -16,7 +16,7 @@ export function restoreImage(store: BucketStore, filename: string): Promise<Chan
 }
 
 async function restore(store: BucketStore, filename: string): Promise<ChangeOutcome> {
-  const over = (await store.catalog.known(filename))?.etag;
+  const over = (await knownTo(store, filename))?.etag;
   const found = await readRecord(store.objects, filename);
   if (found.kind !== 'trashed') {
     await noteIfNew(store, filename, found, over);

@@ -7,6 +7,8 @@ import { type BucketSettings, DEFAULT_STATE_DIR } from '../domain/config.ts';
 export interface StateFiles {
   folder: string;
   catalog: string;
+  /** Pending operations, where the index is in Postgres. */
+  operations: string;
   lock: string;
   /** Names the store that the other files belong to. */
   binding: string;
@@ -28,6 +30,7 @@ export function stateFiles(name: string, folder: string = DEFAULT_STATE_DIR): St
     folder,
     // The folder may be that of a local store, which has a catalog.db and a lock.db of its own.
     catalog: join(folder, `${name}.catalog.db`),
+    operations: join(folder, `${name}.operations.db`),
     lock: join(folder, `${name}.lock.db`),
     binding: join(folder, `${name}.json`),
     policyRuns: join(folder, `${name}.retention.json`),

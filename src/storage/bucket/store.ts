@@ -1,9 +1,18 @@
 /** The state that the parts of an open store in a bucket share, and how an operation on one record is settled. */
 
 import type { KeyedQueue } from '../async/keyed-queue.ts';
-import type { BucketCatalog, BucketChange, FoundRecord, PendingOperation } from '../catalog/bucket-catalog.ts';
+import type {
+  BucketCatalog,
+  BucketChange,
+  FoundRecord,
+  KnownRecord,
+  PendingOperation,
+  SharedCatalog,
+} from '../catalog/bucket-catalog.ts';
 import { removePreviews } from '../disk/preview-files.ts';
+import { StorageError } from '../domain/errors.ts';
 import { imageKey } from '../domain/naming.ts';
+import type { StoreKind } from '../domain/store-format.ts';
 import type { ProviderContext } from '../types.ts';
 import type { BucketCondition } from './condition.ts';
 import { HELP } from './help.ts';
@@ -17,12 +26,16 @@ import type { Spool } from './spool.ts';
 export const SWEEP_AFTER_MS: number = 60 * 60 * 1000;
 const MAX_ROUNDS = 3;
 
-export interface BucketStore {
+export interface BucketStore extends StoreKind {
   objects: ObjectStore;
   /** How long calls are tried, and by which clock. */
   patience: RetryOptions;
   catalog: BucketCatalog;
   journal: Journal;
+  /** Of comparisons with the bucket: what it writes is in the catalog, or rejects. */
+  comparing: Journal;
+  /** The catalog, where all daemons share it. */
+  index?: SharedCatalog;
   condition: BucketCondition;
   context: ProviderContext;
   spool: Spool;
@@ -31,8 +44,6 @@ export interface BucketStore {
   storeId: string;
   /** Others write to the bucket, too. */
   shared: boolean;
-  /** Images may be in the trash of the bucket: every daemon knows of it. */
-  hasTrash: boolean;
   /** How long deleted images stay there; unset: deletes are for good. */
   keepMs?: number;
   /** Operations whose outcome is not settled yet, by nonce; upkeep tries again. */
@@ -83,8 +94,24 @@ export async function forgetPreviews(
   found: FoundRecord,
 ): Promise<void> {
   if (found.kind !== 'tombstone') return;
-  const record = (await catalog.find(filename)) ?? (await catalog.findTrashed(filename));
+  const find = async () => (await catalog.find(filename)) ?? (await catalog.findTrashed(filename));
+  const record = await withoutIndex(find);
   if (record !== undefined) await removePreviews(previews, record);
+}
+
+/** Returns the record as the catalog knows it; undefined also where a shared index cannot be reached. */
+export function knownTo({ catalog }: Pick<BucketStore, 'catalog'>, filename: string): Promise<KnownRecord | undefined> {
+  return withoutIndex(() => catalog.known(filename));
+}
+
+/** Returns undefined where a shared index cannot be reached: the bucket has what is needed. */
+export async function withoutIndex<T>(read: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await read();
+  } catch (error) {
+    if (error instanceof StorageError && error.reason === 'INDEX_UNAVAILABLE') return undefined;
+    throw error;
+  }
 }
 
 /** Notes in the catalog what an update or restore left, also after a crash: whether it was done, the bucket knows. */

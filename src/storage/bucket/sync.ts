@@ -7,7 +7,7 @@ import { checkIdentity } from './format.ts';
 import { type ListedPage, listPages } from './listing.ts';
 import { isRecent, Losses } from './losses.ts';
 import { readRecord } from './record-object.ts';
-import { type BucketStore, discovery, forgetPreviews } from './store.ts';
+import { type BucketStore, discovery, forgetPreviews, withoutIndex } from './store.ts';
 
 const RECORDS = `${KEY_ROOT}metadata/generations/`;
 const KNOWN_AT_ONCE = 2_000;
@@ -30,8 +30,8 @@ export class Synchronizer {
   #next: Promise<void> | undefined;
 
   static async over(store: BucketStore): Promise<Synchronizer> {
-    const { comparedAt } = await store.catalog.notes();
-    return new Synchronizer(store, await store.catalog.isFilled(), comparedAt);
+    const notes = await withoutIndex(() => store.catalog.notes());
+    return new Synchronizer(store, (await withoutIndex(() => store.catalog.isFilled())) === true, notes?.comparedAt);
   }
 
   /** `filled`: the catalog has been compared with the whole bucket. */
@@ -50,11 +50,16 @@ export class Synchronizer {
     return this.#filled;
   }
 
-  /** Throws CATALOG_REBUILDING until the first comparison is complete. */
+  /** Throws CATALOG_REBUILDING until the first comparison is complete. A shared index knows itself whether it is. */
   checkFilled(): void {
-    if (this.#filled) return;
+    if (this.#filled || this.#store.index !== undefined) return;
     const message = `the catalog is being built from the bucket: ${this.#compared} records so far`;
     throw new StorageError('CATALOG_REBUILDING', message, { retryAfterMs: RETRY_AFTER_MS });
+  }
+
+  /** Notes whether a shared index is whole: another daemon may have filled it, or found it behind. */
+  noteIndex(isFilled: boolean): void {
+    this.#filled = isFilled;
   }
 
   /** Waits for the first comparison, at most `ms`. */
@@ -82,6 +87,7 @@ export class Synchronizer {
     await checkIdentity(this.#store);
     this.#compared = 0;
     const beganAt = this.#store.context.now();
+    const epoch = await this.#store.index?.epoch();
     const losses = new Losses(this.#store, this.keepsMissing);
     try {
       for await (const page of listPages(this.#store.objects, RECORDS)) {
@@ -89,7 +95,7 @@ export class Synchronizer {
         await this.#compare(page, losses);
         this.#compared += page.objects.length;
       }
-      await this.#noteCompared(beganAt);
+      await this.#noteCompared(beganAt, epoch);
     } finally {
       // Also of a part: the next comparison takes what this one marked for what is known to be missing.
       losses.report();
@@ -122,7 +128,7 @@ export class Synchronizer {
       this.#store.closing.signal.throwIfAborted();
       const group = differences.slice(start, start + READS_AT_ONCE);
       const changes = await Promise.all(group.map((difference) => this.#changesOf(difference, losses)));
-      await this.#store.journal.write(...changes.flat());
+      await this.#store.comparing.write(...changes.flat());
       losses.written();
     }
   }
@@ -140,10 +146,13 @@ export class Synchronizer {
     return [discovery(this.#store, filename, found, over)];
   }
 
-  async #noteCompared(beganAt: number): Promise<void> {
+  async #noteCompared(beganAt: number, epoch: string | undefined): Promise<void> {
+    const { index } = this.#store;
+    // Another daemon may have found since that it was behind.
+    if (index !== undefined && !(await index.isFilled())) this.#filled = false;
     const isNoted = this.#comparedAt !== undefined && Math.abs(beganAt - this.#comparedAt) < NOTED_EVERY_MS;
     if (this.#filled && isNoted) return;
-    await this.#store.journal.write({ kind: 'filled', comparedAt: beganAt });
+    await this.#store.comparing.write({ kind: 'filled', comparedAt: beganAt, epoch });
     this.#comparedAt = beganAt;
     if (this.#filled) return;
     this.#filled = true;

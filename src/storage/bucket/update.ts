@@ -5,7 +5,7 @@ import type { ChangeOutcome } from '../catalog/catalog.ts';
 import { type CheckedChanges, withChanges } from '../domain/changes.ts';
 import { readRecord, replaceRecord } from './record-object.ts';
 import { rewrite } from './rewrite.ts';
-import { type BucketStore, noteAndEnd, noteIfNew } from './store.ts';
+import { type BucketStore, knownTo, noteAndEnd, noteIfNew } from './store.ts';
 
 /** Of daemons that change the same image at once, each round lets at least one through. */
 const MAX_ROUNDS = 12;
@@ -17,7 +17,7 @@ export function updateImage(store: BucketStore, filename: string, changes: Check
 
 /** Begins with the record in the bucket: the catalog's may be older, and lack an idempotency key. */
 async function update(store: BucketStore, filename: string, changes: CheckedChanges): Promise<ChangeOutcome> {
-  const over = (await store.catalog.known(filename))?.etag;
+  const over = (await knownTo(store, filename))?.etag;
   const found = await readRecord(store.objects, filename);
   const changed = found.kind === 'live' ? withChanges(found.record, changes) : undefined;
   const isOpen = found.kind === 'live' && changed !== undefined && changed !== found.record;

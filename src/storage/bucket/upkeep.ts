@@ -3,6 +3,7 @@ import { DEFAULT_SYNC_SECONDS } from '../domain/config.ts';
 import { StorageError, StoreOpenError } from '../domain/errors.ts';
 import { PurgeClock } from '../domain/purge-clock.ts';
 import { checkIdentity } from './format.ts';
+import { IndexWatch } from './index-mark.ts';
 import { failedWith } from './object-store.ts';
 import type { OpenStore } from './open.ts';
 import { probe } from './probe.ts';
@@ -16,6 +17,7 @@ const PURGE_EVERY_MS = 60_000;
 const IDENTITY_EVERY_MS = 60_000;
 const RECOVERY_EVERY_MS = 5_000;
 const TRY_AGAIN_MS = 5_000;
+const INDEX_EVERY_MS = 5_000;
 const LOOK_AGAIN_MS = 60_000;
 const DAY_MS = 24 * 60 * 60 * 1000;
 
@@ -34,7 +36,11 @@ export function startUpkeep(store: OpenStore, syncSeconds: number = DEFAULT_SYNC
   const clock = new PurgeClock(store.context);
   const chores: Chore[] = [
     // Also without other writers: it finds what was changed by hand, expired by a rule, or lost with the disk in a crash.
-    { name: 'sync', work: () => compare(store), everyMs: store.shared ? syncSeconds * 1000 : DAY_MS },
+    {
+      name: 'sync',
+      work: () => compareInTurn(store, syncSeconds * 1000),
+      everyMs: store.shared ? syncSeconds * 1000 : DAY_MS,
+    },
     { name: 'probe', work: () => probeOnce(store) },
     { name: 'settle', work: () => resolveOperations(store, [...store.unsettled.values()]), everyMs: SETTLE_EVERY_MS },
     { name: 'sweep', work: () => sweepAll(store, expireAfterMs), everyMs: SWEEP_EVERY_MS },
@@ -43,9 +49,13 @@ export function startUpkeep(store: OpenStore, syncSeconds: number = DEFAULT_SYNC
     // Callers that wait for health send no call that could show that the bucket is back.
     { name: 'recovery', work: () => checkIfDown(store), everyMs: RECOVERY_EVERY_MS },
   ];
+  const { index } = store;
+  const watch = index && new IndexWatch(store, index);
+  if (watch !== undefined) chores.push({ name: 'index', work: () => watch.look(), everyMs: INDEX_EVERY_MS });
   const stops = chores.map((chore) => repeat(chore, store));
   return async () => {
     await Promise.all(stops.map((stop) => stop()));
+    await watch?.look().catch(() => {});
   };
 }
 
@@ -53,6 +63,13 @@ export function startUpkeep(store: OpenStore, syncSeconds: number = DEFAULT_SYNC
 async function compare({ synchronizer, condition }: OpenStore): Promise<void> {
   await synchronizer.run();
   condition.checkComplete();
+}
+
+/** One daemon of those that share an index compares for all of them. */
+async function compareInTurn(store: OpenStore, everyMs: number): Promise<void> {
+  const { index, synchronizer, context } = store;
+  const isOwn = index === undefined || !synchronizer.filled;
+  if (isOwn || (await index.claim('comparison', everyMs, context.now()))) await compare(store);
 }
 
 /** Probes a bucket whose store another daemon made, or an older version, which did not probe; once for a catalog. */

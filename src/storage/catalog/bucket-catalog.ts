@@ -111,8 +111,11 @@ export type BucketChange =
   | { kind: 'sweep'; filename: string; sweepTime: number }
   /** Marks a live image whose record is gone, while `over` is the ETag that the catalog knows. The image stays live. */
   | { kind: 'missing'; filename: string; over: string }
-  /** The catalog has been compared with the whole bucket, beginning at `comparedAt`. Forgets old arrivals. */
-  | { kind: 'filled'; comparedAt?: number }
+  /**
+   * The catalog has been compared with the whole bucket, beginning at `comparedAt`. Forgets old arrivals. `epoch`: that of a
+   * shared index when the comparison began; where it has another one by now, the group fails.
+   */
+  | { kind: 'filled'; comparedAt?: number; epoch?: string | undefined }
   /** The bucket has passed the probe. */
   | { kind: 'probed' };
 
@@ -148,4 +151,31 @@ export interface BucketCatalog extends ImageIndex {
 
   /** Waits for running reads, and closes the file. `clean` requires that no change is in doubt. */
   close(clean: boolean): Promise<void>;
+}
+
+/** Where an index stands; kept in the bucket, too, by which an index that was restored or emptied is found out. */
+export interface IndexMark {
+  incarnation: string;
+  /** The highest number that a change had. */
+  change: number;
+}
+
+/**
+ * A catalog whose index all daemons of a bucket share, and that may be out of reach, or behind the bucket: lists and sums
+ * reject then with INDEX_UNAVAILABLE. `apply` resolves all the same, and what it was given is written later; operations that
+ * are not written stay pending.
+ */
+export interface SharedCatalog extends BucketCatalog {
+  /** Rejects with INDEX_UNAVAILABLE where the index cannot be reached. */
+  readonly strict: Pick<BucketCatalog, 'apply'>;
+  /** Operations that are settled, and not written yet. */
+  readonly waiting: number;
+  /** Looks where the index stands, and returns it. Where it is behind `expected`, its lists wait for a comparison. */
+  look(expected?: IndexMark): Promise<IndexMark>;
+  /** Returns another text whenever the index was found to be behind: a comparison that began before is not enough. */
+  epoch(): Promise<string>;
+  /** Returns whether it is time for this daemon to do what one of all does, so many ms after it was last begun. */
+  claim(work: string, everyMs: number, now: number): Promise<boolean>;
+  /** Leaves the work to whoever claims it next. */
+  release(work: string): Promise<void>;
 }

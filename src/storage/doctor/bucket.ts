@@ -7,6 +7,7 @@ import type { BucketSettings } from '../domain/config.ts';
 import { KEY_ROOT } from '../domain/naming.ts';
 import type { StoreFormat } from '../domain/store-format.ts';
 import { type Check, Shortcoming, step } from './check.ts';
+import { examineIndex } from './index-server.ts';
 import { Scratch } from './scratch.ts';
 import { examineState } from './state-folder.ts';
 import { type BucketUrls, examineEndpoint, examineUrls } from './urls.ts';
@@ -32,6 +33,7 @@ export async function* examineObjectStore(
   bucket: () => ExaminedBucket,
 ): AsyncGenerator<Check> {
   const bound = yield* examineState(settings, name, maxImageBytes);
+  yield* examineIndex(settings);
   yield* examineBucket(bucket(), bound, settings.create);
 }
 

@@ -133,6 +133,8 @@ export interface BucketSettings {
   shared?: boolean;
   /** How often the catalog of a shared bucket is synchronized with the bucket; default 300. */
   syncSeconds?: number;
+  /** The URL of a Postgres that has the index, which all daemons of the bucket share; default: a file in `stateDir`. */
+  index?: string;
   trash?: TrashSettings;
   /** How long to wait for another process to release the state folder; default 30. */
   lockWaitSeconds?: number;

@@ -33,6 +33,7 @@ const CODE_OF_REASON = {
   PLAN_EXPIRED: 'failed_precondition',
   NOT_DELETED: 'failed_precondition',
   CATALOG_REBUILDING: 'unavailable',
+  INDEX_UNAVAILABLE: 'unavailable',
   BACKEND_UNAVAILABLE: 'unavailable',
   BYTES_CORRUPT: 'data_loss',
   BYTES_MISSING: 'data_loss',

@@ -6,9 +6,22 @@ const LAYOUT_VERSION = 1;
 /** That of a store with needs: a program that knows no needs refuses it. */
 const VERSION_WITH_NEEDS = 2;
 
-/** What a program must know to use a store; `trash`: records of images in the trash. */
-export type Need = 'trash';
-const KNOWN_NEEDS: readonly unknown[] = ['trash' satisfies Need];
+/** What a program must know to use a store; `trash`: records of images in the trash · `postgres`: an index that is shared. */
+export type Need = 'trash' | 'postgres';
+const KNOWN_NEEDS: readonly unknown[] = ['trash', 'postgres'] satisfies Need[];
+
+/** What a store may have that not every program knows. */
+export interface StoreKind {
+  /** Images may be in its trash: every daemon knows of it. */
+  hasTrash: boolean;
+  /** Its index is in Postgres: every daemon uses that one. */
+  hasPostgres: boolean;
+}
+
+/** Returns the needs of a store. */
+export function needsOf({ hasTrash, hasPostgres }: StoreKind): readonly Need[] {
+  return [...(hasTrash ? (['trash'] as const) : []), ...(hasPostgres ? (['postgres'] as const) : [])];
+}
 
 export interface StoreFormat {
   storeId: string;

@@ -6,7 +6,7 @@ import {
   DEFAULT_STATE_DIR,
   DEFAULT_SYNC_SECONDS,
 } from '../domain/config.ts';
-import { days, folder, seconds, yesOrNo } from '../domain/setting-kinds.ts';
+import { days, folder, seconds, secret, yesOrNo } from '../domain/setting-kinds.ts';
 
 export const required = () =>
   yesOrNo()
@@ -39,6 +39,14 @@ export const bucketSettings = {
   syncSeconds: seconds(1)
     .default(DEFAULT_SYNC_SECONDS)
     .describe('How often a shared bucket is followed, in seconds. Default: 300.'),
+  index: secret(
+    'The URL of a Postgres that has the index, which all daemons of the bucket share. Default: a file in stateDir.',
+  )
+    .refine(
+      (url) => url === undefined || /^postgres(ql)?:\/\//.test(url),
+      'must be a URL such as postgres://user@host/db',
+    )
+    .meta({ examples: ['postgres://images:SECRET@db.example.com/images?sslmode=verify-full'] }),
   trash: z
     .strictObject({
       days: trashDays(

@@ -1,6 +1,6 @@
 /** Stores images in a bucket: the record is the commit, the catalog an index over the records. */
 
-import { leaveToOlder } from '../bucket/binding.ts';
+import { changeIndex, leaveToOlder } from '../bucket/binding.ts';
 import { claimRun } from '../bucket/claim-run.ts';
 import { openCopy } from '../bucket/copy-in.ts';
 import { type DeleteOutcome, deleteImage } from '../bucket/delete.ts';
@@ -13,10 +13,12 @@ import { readRecord } from '../bucket/record-object.ts';
 import { restoreImage } from '../bucket/restore.ts';
 import { openUpload } from '../bucket/save.ts';
 import { roomOf } from '../bucket/state-files.ts';
+import { withoutIndex } from '../bucket/store.ts';
 import { updateImage } from '../bucket/update.ts';
 import { startUpkeep } from '../bucket/upkeep.ts';
 import { verifyStore } from '../bucket/verify.ts';
 import type { ChangeOutcome, ImageIndex } from '../catalog/catalog.ts';
+import { settingsOf } from '../catalog/generation-settings.ts';
 import { spaceCheck } from '../disk/file-system.ts';
 import { readText, replaceFile } from '../disk/files.ts';
 import type { CheckedChanges } from '../domain/changes.ts';
@@ -193,10 +195,12 @@ export class ObjectStorage extends BaseProvider {
     return outcome.done ? { ...outcome, record: await this.#withHash(outcome.record) } : outcome;
   }
 
-  /** Adds what the catalog derived of the image, which its record in the bucket does not have. */
+  /** Adds what is derived of the image, which its record in the bucket does not have. */
   async #withHash(record: ImageRecord): Promise<StoredRecord> {
-    const { thumbHash } = { ...(await this.#store.catalog.find(record.filename)) };
-    return { ...record, ...(thumbHash !== undefined && { thumbHash }) };
+    const known = await withoutIndex(() => this.#store.catalog.find(record.filename));
+    const { thumbHash } = { ...known };
+    const { generation } = settingsOf(record);
+    return { ...record, ...(generation && { generation }), ...(thumbHash !== undefined && { thumbHash }) };
   }
 
   protected async findTrashed(filename: string): Promise<TrashedRecord | undefined> {
@@ -253,6 +257,7 @@ export class ObjectStorage extends BaseProvider {
       const isLeft = await this.#isLeftToOlder();
       await this.#closeCatalog();
       if (isLeft) await leaveToOlder(objects, storeId, state);
+      await this.#changeIndex();
     } finally {
       objects.close?.();
       lock.release();
@@ -267,6 +272,14 @@ export class ObjectStorage extends BaseProvider {
       const message = 'the catalog could not be closed clean; the next start puts it right';
       this.context.log.warn({ err: error, provider: this.name }, message);
     }
+  }
+
+  /** Requires that the index that is to be used has been compared with the bucket. */
+  async #changeIndex(): Promise<void> {
+    const { objects, storeId, state, hasTrash, context } = this.#store;
+    const { formatChange } = context;
+    if (formatChange !== 'migrate' && formatChange !== 'migrateBack') return;
+    await changeIndex(objects, { storeId, hasTrash, hasPostgres: formatChange === 'migrate' }, state);
   }
 
   /** Rejects where the catalog has what the bucket does not tell. */

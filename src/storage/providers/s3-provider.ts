@@ -30,7 +30,7 @@ const bucket = text().regex(
   'must be the name alone; what follows it in a path is the prefix',
 );
 
-const { stateDir, create, shared, syncSeconds, trash, lockWaitSeconds, required } = bucketSettings;
+const { stateDir, create, shared, syncSeconds, index, trash, lockWaitSeconds, required } = bucketSettings;
 
 const settings = z
   .strictObject({
@@ -69,6 +69,7 @@ const settings = z
     create,
     shared,
     syncSeconds,
+    index,
     trash,
     lockWaitSeconds,
     required,

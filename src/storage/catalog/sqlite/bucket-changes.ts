@@ -1,9 +1,8 @@
 /** The changes of the catalog of an object store: what was found at the keys of records, and pending operations. */
-import { revisionOf } from '../../domain/changes.ts';
-import { imageKey } from '../../domain/naming.ts';
 import type { ImageRecord, StoredRecord } from '../../domain/record.ts';
 import type { BucketChange, FoundRecord, PendingOperation, RecordInTrash, RecordTombstone } from '../bucket-catalog.ts';
 import type { EarlierSave } from '../catalog.ts';
+import { recordOfDeleted, stepOf } from '../found-record.ts';
 import { BucketRecords } from './bucket-records.ts';
 import type { Connection } from './connection.ts';
 import type { Derived } from './derived.ts';
@@ -81,34 +80,4 @@ export class BucketChanges {
     if (tombstone.kind === 'failed') return;
     this.#rows.addTombstone({ record, deleteTime: tombstone.deleteTime, unlinkPending: false });
   }
-}
-
-/** Returns the place of a record among those of its image, which only grows: its trash follows a revision. */
-function stepOf(found: FoundRecord): number | undefined {
-  if (found.kind === 'live') return 2 * revisionOf(found.record);
-  return found.kind === 'trashed' ? 2 * revisionOf(found.trashed.record) + 1 : undefined;
-}
-
-/** Keeps only the fields that the answer to a repeated save needs. */
-function recordOfDeleted({
-  filename,
-  idempotencyKey,
-  fingerprint,
-  createTime,
-  timestamp,
-  pinned,
-}: RecordTombstone): ImageRecord {
-  const blank = {
-    size: 0,
-    sha256: '',
-    contentType: '',
-    width: 0,
-    height: 0,
-    prompt: '',
-    model: '',
-    category: '',
-    tags: [],
-    parametersJson: '',
-  };
-  return { ...blank, filename, key: imageKey(filename), idempotencyKey, fingerprint, createTime, timestamp, pinned };
 }

@@ -4,9 +4,9 @@ import type { Calendar } from '../../domain/calendar.ts';
 import { addTo, type Sum } from '../../domain/groups.ts';
 import { isModelSlug, utcDay } from '../../domain/naming.ts';
 import type { CatalogQuery } from '../catalog.ts';
+import type { Tally } from '../tally.ts';
 import type { Connection } from './connection.ts';
 import type { Slice } from './pause.ts';
-import type { Tally } from './tally.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 const DAYS_AT_ONCE = 500;

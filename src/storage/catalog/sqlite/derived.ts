@@ -1,9 +1,10 @@
 /** What follows from the images that a transaction adds and removes: the rollups and the text index. */
 import type { ImageRecord } from '../../domain/record.ts';
 import type { Settings } from '../generation-settings.ts';
+import type { Labelled } from '../sums.ts';
 import type { Connection } from './connection.ts';
 import { areLabelsCounted, lorasOf } from './label-counts.ts';
-import { type Labelled, Rollups } from './rollups.ts';
+import { Rollups } from './rollups.ts';
 import { TextIndex } from './text-index.ts';
 
 /** Collects the changes of one transaction, and writes them once. */

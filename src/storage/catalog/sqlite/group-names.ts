@@ -1,10 +1,10 @@
 /** Tells by which names an image is grouped. */
 import { Calendar } from '../../domain/calendar.ts';
 import type { GroupBy } from '../../domain/requests.ts';
+import { namesOf } from '../sums.ts';
 import type { Connection } from './connection.ts';
 import { lorasOf } from './label-counts.ts';
 import type { Hit } from './query.ts';
-import { namesOf } from './rollups.ts';
 
 /** Returns a function that returns the names of the groups of an image: several tags or LoRAs, else one; '' is none. */
 export function groupNames(db: Connection, by: GroupBy | undefined, timeZone?: string): (hit: Hit) => Iterable<string> {

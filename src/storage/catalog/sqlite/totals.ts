@@ -2,13 +2,13 @@
 import { Calendar } from '../../domain/calendar.ts';
 import type { Sum } from '../../domain/groups.ts';
 import type { CatalogQuery, CatalogTotals, Grouping } from '../catalog.ts';
+import { Tally } from '../tally.ts';
 import type { Connection } from './connection.ts';
 import { DayCounts, EVERY, type Scope, scopeOf } from './day-counts.ts';
 import { groupNames } from './group-names.ts';
 import { areLabelsComplete } from './label-counts.ts';
 import { PAUSE, Slice } from './pause.ts';
 import type { Walk } from './query.ts';
-import { Tally } from './tally.ts';
 
 /** What a count takes at most: 80 ms of work. */
 const MAX_SLICES = 8;

@@ -1,8 +1,8 @@
 /** Collects the count and size of images, in total and by group. */
-import { addTo, MAX_GROUPS, rankGroups, type Sum } from '../../domain/groups.ts';
-import type { GroupStatistics } from '../../domain/requests.ts';
-import type { CatalogTotals, Grouping } from '../catalog.ts';
-import { fold } from '../search-text.ts';
+import { addTo, MAX_GROUPS, rankGroups, type Sum } from '../domain/groups.ts';
+import type { GroupStatistics } from '../domain/requests.ts';
+import type { CatalogTotals, Grouping } from './catalog.ts';
+import { fold } from './search-text.ts';
 
 /** Between this and MAX_GROUPS, the groups of fewest images are summed up. */
 const MAX_KEPT = 2 * MAX_GROUPS;

@@ -1,0 +1,106 @@
+/** Keeps in the bucket how far its shared index was: one that is behind that was restored, or emptied. */
+import type { IndexMark, SharedCatalog } from '../catalog/bucket-catalog.ts';
+import { KEY_ROOT } from '../domain/naming.ts';
+import type { ProviderContext } from '../types.ts';
+import { checkIdentity } from './format.ts';
+import type { ObjectStore } from './object-store.ts';
+import { isRefused } from './probe.ts';
+import { readSmall } from './reading.ts';
+import { payloadOf } from './record-object.ts';
+import type { BucketStore } from './store.ts';
+import type { Synchronizer } from './sync.ts';
+
+const KEY = `${KEY_ROOT}metadata/INDEX`;
+const HEADERS = { contentType: 'application/json', cacheControl: 'no-store' };
+const FILLING = 'filling';
+/** By then a daemon that began a comparison has ended it, or is gone. */
+const COMPARES_WITHIN_MS = 60_000;
+
+interface IndexedStore extends BucketStore {
+  synchronizer: Synchronizer;
+}
+
+export class IndexWatch {
+  readonly #store: IndexedStore;
+  readonly #index: SharedCatalog;
+  /** As it is in the bucket; unset: not read yet. */
+  #marked: IndexMark | undefined;
+  #isRead = false;
+
+  constructor(store: IndexedStore, index: SharedCatalog) {
+    this.#store = store;
+    this.#index = index;
+  }
+
+  /** Looks where the index stands; notes it in the bucket where it is further, and compares where it lacks images. */
+  async look(): Promise<void> {
+    if (!this.#isRead) await this.#read();
+    const mark = await this.#index.look();
+    const { synchronizer, context } = this.#store;
+    const isFilled = await this.#index.isFilled();
+    synchronizer.noteIndex(isFilled);
+    if (isFilled) await this.raise(mark);
+    else await fillInTurn(this.#index, synchronizer, context);
+  }
+
+  /** Once: from then on this daemon has seen the index itself. */
+  async #read(): Promise<void> {
+    const text = await textIn(this.#store.objects);
+    const expected = markIn(text);
+    await this.#index.look(expected);
+    this.#marked = expected;
+    this.#isRead = true;
+  }
+
+  /** Notes how far the index is, unless the bucket knows that it was further. */
+  async raise(mark: IndexMark): Promise<void> {
+    const { objects } = this.#store;
+    if (this.#marked !== undefined && !isFurther(mark, this.#marked)) return;
+    await checkIdentity(this.#store);
+    const found = await readSmall(objects, KEY);
+    const known = markIn(found?.bytes.toString());
+    if (known === undefined || isFurther(mark, known)) {
+      const payload = payloadOf(`${JSON.stringify(mark)}\n`);
+      // Where another daemon was faster, its mark is as good.
+      await isRefused(
+        found === undefined
+          ? objects.putNew(KEY, payload, HEADERS)
+          : objects.replaceIf(KEY, payload, HEADERS, found.etag),
+      );
+    }
+    this.#marked = mark;
+  }
+}
+
+/** Compares an index that lacks images with the bucket, unless another daemon does. */
+export async function fillInTurn(
+  index: SharedCatalog,
+  synchronizer: Synchronizer,
+  { now }: Pick<ProviderContext, 'now'>,
+): Promise<void> {
+  synchronizer.noteIndex(false);
+  if (!(await index.claim(FILLING, COMPARES_WITHIN_MS, now()))) return;
+  try {
+    await synchronizer.run();
+  } finally {
+    await index.release(FILLING);
+  }
+}
+
+function isFurther(mark: IndexMark, than: IndexMark): boolean {
+  return mark.incarnation !== than.incarnation || mark.change > than.change;
+}
+
+async function textIn(objects: ObjectStore): Promise<string | undefined> {
+  return (await readSmall(objects, KEY))?.bytes.toString();
+}
+
+/** Returns undefined where it is none of ours: then nothing is known. */
+function markIn(text: string | undefined): IndexMark | undefined {
+  try {
+    const { incarnation, change } = JSON.parse(text ?? '{}') as Partial<IndexMark>;
+    return typeof incarnation === 'string' && typeof change === 'number' ? { incarnation, change } : undefined;
+  } catch {
+    return undefined;
+  }
+}

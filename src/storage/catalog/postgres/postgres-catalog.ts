@@ -1,0 +1,217 @@
+/**
+ * The catalog of a bucket whose index is in Postgres: the index is shared, operations lie in a file of the daemon. What the
+ * index cannot take now waits: the image is in the bucket, and its operation in the file.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { BucketCatalog, BucketChange, PendingOperation, SharedCatalog } from '../bucket-catalog.ts';
+import { CatalogError, type EarlierSave } from '../catalog.ts';
+import { isUnavailable, unavailable } from './pool.ts';
+import type { SharedIndex } from './shared-index.ts';
+import type { IndexChange } from './writer.ts';
+
+/** How long a call waits for the index before its row does. */
+const PATIENCE_MS = 500;
+const RETRY_EVERY_MS = 500;
+const TIDY_EVERY_MS = 5_000;
+/** Of changes that wait in memory. Of others only the operation is kept, and the bucket tells what became of it. */
+const MAX_WAITING_CHARS = 32 * 1024 * 1024;
+const WRITTEN_AT_ONCE = 200;
+
+export interface PostgresCatalogOptions {
+  index: SharedIndex;
+  /** Of this daemon. */
+  operations: Pick<BucketCatalog, 'apply' | 'pendingOperations' | 'close'>;
+  /** ms since 1970. */
+  now: () => number;
+  /** Called when the index fails, and when it answers again. */
+  onState: (error?: Error) => void;
+  /** Called with operations that are settled, and whose rows are to be read from the bucket. */
+  onUnwritten: (operations: readonly PendingOperation[]) => void;
+}
+
+/** Changes of one group, and the operations that they end. */
+interface Waiting {
+  changes: IndexChange[];
+  nonces: string[];
+  chars: number;
+}
+
+export function openPostgresCatalog(options: PostgresCatalogOptions): SharedCatalog {
+  const { index, operations } = options;
+  const rows = new Rows(options);
+  const begin = async (change: BucketChange & { kind: 'begin' }): Promise<EarlierSave | undefined> => {
+    const { kind, idempotencyKey } = change.operation;
+    const isKeyed = kind === 'save' && idempotencyKey !== '';
+    return isKeyed ? rows.orNothing(() => index.findByKey(idempotencyKey)) : undefined;
+  };
+  const apply = async (changes: readonly BucketChange[], isStrict: boolean): Promise<(EarlierSave | undefined)[]> => {
+    const earlier = await Promise.all(
+      changes.map((change) => (change.kind === 'begin' ? begin(change) : Promise.resolve(undefined))),
+    );
+    const begun = changes.filter((change, at) => change.kind === 'begin' && earlier[at] === undefined);
+    if (begun.length > 0) await operations.apply(begun);
+    const ended = changes.flatMap((change) => (change.kind === 'end' ? change.nonce : []));
+    const ofIndex = changes.filter((change): change is IndexChange => change.kind !== 'begin' && change.kind !== 'end');
+    await rows.write(ofIndex, ended, isStrict);
+    return earlier;
+  };
+  return {
+    ...index,
+    apply: (changes) => apply(changes, false),
+    strict: { apply: (changes) => apply(changes, true) },
+    pendingOperations: () => operations.pendingOperations(),
+    get waiting() {
+      return rows.waiting;
+    },
+    async close(clean) {
+      await rows.stop();
+      try {
+        await index.end();
+      } finally {
+        await operations.close(clean);
+      }
+    },
+  };
+}
+
+/** Writes rows to the index, now or once it can be reached. */
+class Rows {
+  readonly #options: PostgresCatalogOptions;
+  #waiting: Waiting[] = [];
+  #chars = 0;
+  /** Operations whose changes are not kept. */
+  readonly #unwritten = new Set<string>();
+  #isDown = false;
+  readonly #stopped = new AbortController();
+  #flushing: Promise<void> | undefined;
+  readonly #tidying: Promise<void>;
+
+  constructor(options: PostgresCatalogOptions) {
+    this.#options = options;
+    this.#tidying = this.#tidy();
+  }
+
+  get waiting(): number {
+    return this.#waiting.reduce((count, { nonces }) => count + nonces.length, this.#unwritten.size);
+  }
+
+  /** Returns undefined where the index does not answer in time. */
+  async orNothing<T>(read: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await this.#inTime(read);
+    } catch (error) {
+      if (!isUnavailable(error)) throw error;
+      return undefined;
+    }
+  }
+
+  async write(changes: IndexChange[], nonces: string[], isStrict: boolean): Promise<void> {
+    const { operations } = this.#options;
+    try {
+      if (changes.length > 0) await (isStrict ? this.#applied(changes) : this.#inTime(() => this.#applied(changes)));
+    } catch (error) {
+      if (isStrict || !isUnavailable(error)) throw error;
+      this.#keep(changes, nonces);
+      return;
+    }
+    if (nonces.length > 0) await operations.apply(nonces.map((nonce) => ({ kind: 'end', nonce })));
+  }
+
+  /** One by one where together they fail: of a record that the index cannot have, the others must not suffer. */
+  async #applied(changes: readonly IndexChange[]): Promise<void> {
+    try {
+      await this.#options.index.applyAll(changes);
+    } catch (error) {
+      if (!(error instanceof CatalogError) || changes.length === 1) throw error;
+      let failure: unknown;
+      for (const change of changes) await this.#applied([change]).catch((cause) => (failure ??= cause));
+      if (failure !== undefined) throw failure;
+    }
+  }
+
+  /** Does not wait for an index that did not answer before. */
+  async #inTime<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#isDown) throw unavailable(undefined);
+    const timer = new AbortController();
+    const late = sleep(PATIENCE_MS, undefined, { signal: timer.signal }).then(() => {
+      throw unavailable(new Error(`no answer within ${PATIENCE_MS} ms`));
+    });
+    const working = work();
+    working.catch(() => {});
+    late.catch(() => {});
+    try {
+      return await Promise.race([working, late]);
+    } catch (error) {
+      if (isUnavailable(error)) this.#fail(error);
+      throw error;
+    } finally {
+      timer.abort();
+    }
+  }
+
+  #fail(error: Error): void {
+    if (this.#isDown) return;
+    this.#isDown = true;
+    this.#options.onState(error);
+    this.#flushing ??= this.#flush();
+  }
+
+  #keep(changes: IndexChange[], nonces: string[]): void {
+    // Nobody waits for what ends no operation: the next comparison finds it.
+    if (nonces.length === 0) return;
+    const chars = JSON.stringify(changes).length;
+    if (this.#chars + chars > MAX_WAITING_CHARS) {
+      for (const nonce of nonces) this.#unwritten.add(nonce);
+      return;
+    }
+    this.#chars += chars;
+    this.#waiting.push({ changes, nonces, chars });
+  }
+
+  /** Tries until the index answers, and all that waits is written. */
+  async #flush(): Promise<void> {
+    const { signal } = this.#stopped;
+    while (!signal.aborted) {
+      try {
+        await this.#flushOnce();
+        this.#isDown = false;
+        this.#options.onState();
+        if (this.#waiting.length === 0) break;
+      } catch {
+        await sleep(RETRY_EVERY_MS, undefined, { signal }).catch(() => {});
+      }
+    }
+    this.#flushing = undefined;
+  }
+
+  async #flushOnce(): Promise<void> {
+    const { index, operations, onUnwritten } = this.#options;
+    await index.isFilled();
+    while (this.#waiting.length > 0) {
+      const group = this.#waiting.slice(0, WRITTEN_AT_ONCE);
+      await this.#applied(group.flatMap(({ changes }) => changes));
+      await operations.apply(group.flatMap(({ nonces }) => nonces.map((nonce) => ({ kind: 'end', nonce }) as const)));
+      this.#waiting = this.#waiting.slice(group.length);
+      this.#chars -= group.reduce((sum, { chars }) => sum + chars, 0);
+    }
+    if (this.#unwritten.size === 0) return;
+    const pending = await operations.pendingOperations();
+    onUnwritten(pending.filter(({ nonce }) => this.#unwritten.has(nonce)));
+    this.#unwritten.clear();
+  }
+
+  async #tidy(): Promise<void> {
+    const { index, now } = this.#options;
+    const { signal } = this.#stopped;
+    while (!signal.aborted) {
+      await sleep(TIDY_EVERY_MS, undefined, { signal, ref: false }).catch(() => {});
+      if (!signal.aborted && !this.#isDown) await index.tidy(now()).catch(() => {});
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    await this.#tidying;
+    await this.#flushing;
+  }
+}

@@ -1,0 +1,153 @@
+/** The index that all daemons of a bucket share: what of the catalog's contract needs no file of one of them. */
+
+import { StoreOpenError } from '../../domain/errors.ts';
+import type { BucketCatalog, SharedCatalog } from '../bucket-catalog.ts';
+import { CatalogError, type ImageIndex, type Moment, type ThumbHash } from '../catalog.ts';
+import { wasDeleted } from './deleted-bytes.ts';
+import { migrate, setNotes } from './migrate.ts';
+import { placesOf } from './places.ts';
+import { isUnavailable, Pool, type Transaction } from './pool.ts';
+import { IndexReader } from './reader.ts';
+import { MAX_IMAGES, splitSlice, tableOf } from './slices.ts';
+import { epochOf, IndexState } from './state.ts';
+import { crowdedSlices, foldDeltas } from './sums.ts';
+import { applyChanges, type IndexChange } from './writer.ts';
+
+/** Every method rejects with INDEX_UNAVAILABLE while Postgres cannot be used. */
+export interface SharedIndex
+  extends ImageIndex,
+    Pick<BucketCatalog, 'findByKey' | 'isFilled' | 'notes' | 'known' | 'knownBetween' | 'dueSweeps'>,
+    Pick<SharedCatalog, 'look' | 'epoch' | 'claim' | 'release'> {
+  /** Applies the changes in order, in one transaction. */
+  applyAll(changes: readonly IndexChange[]): Promise<void>;
+  /** Folds what was appended to sums, and splits what has become too large. `now`: ms since 1970. */
+  tidy(now: number): Promise<void>;
+  end(): Promise<void>;
+}
+
+export interface SharedIndexOptions {
+  url: string;
+  storeId: string;
+  /** ms since 1970. */
+  now: () => number;
+  /** Called when the index is found to be behind what was seen of it. */
+  onBehind?: () => void;
+  /** What a slice has at most, about. */
+  sliceImages?: number;
+}
+
+/** Rejects with a StoreOpenError where the database is unfit. One that cannot be reached may be later. */
+export async function openSharedIndex(options: SharedIndexOptions): Promise<SharedIndex> {
+  const { url, storeId, now, onBehind = () => {} } = options;
+  const state = new IndexState(onBehind, now);
+  const pool: Pool = new Pool(url, storeId, async (statements) => {
+    // Also where the tables were dropped meanwhile.
+    await migrate(statements, pool.schema, storeId, now());
+    await state.look(statements);
+  });
+  try {
+    await pool.read(async () => {});
+  } catch (error) {
+    const refused = refusal(error);
+    if (isUnavailable(error) && refused === undefined) return indexOver(pool, state, options);
+    await pool.end();
+    throw refused ?? error;
+  }
+  return indexOver(pool, state, options);
+}
+
+function indexOver(pool: Pool, state: IndexState, { sliceImages = MAX_IMAGES }: SharedIndexOptions): SharedIndex {
+  const reader = new IndexReader(pool, (transaction) => state.checkWhole(transaction));
+  return {
+    find: (filename) => reader.find(filename),
+    findByKey: (key) => reader.findByKey(key),
+    page: (query, request) => reader.page(query, request),
+    pageSizes: (query, request) => reader.pageSizes(query, request),
+    statistics: () => reader.statistics(),
+    totals: (query, grouping) => reader.totals(query, grouping),
+    findTrashed: (filename) => reader.findTrashed(filename),
+    trashPage: (query, request) => reader.trashPage(query, request),
+    dueTrash: (limit, until) => reader.dueTrash(limit, until),
+    expired: (limit, until) => reader.expired(limit, until),
+    wasDeleted: (sha256) => pool.read((transaction) => wasDeleted(transaction, sha256)),
+    quietUntil: () => reader.quietUntil(),
+    setQuietUntil: (time) => pool.write((transaction) => raiseQuiet(transaction, time)),
+    arrivedSince: (filenames, time) => reader.arrivedSince(filenames, time),
+    changedSince: (filenames, moment) => reader.changedSince(filenames, moment),
+    moment: () => reader.moment(),
+    remembers: ({ index }: Moment) => index === state.seen?.incarnation,
+    unhashed: (before, limit) => reader.unhashed(before, limit),
+    setThumbHashes: (hashes) => pool.write((transaction) => setThumbHashes(transaction, hashes)),
+    known: (filename) => reader.known(filename),
+    knownBetween: (range) => reader.knownBetween(range),
+    dueSweeps: (now, limit) => reader.dueSweeps(now, limit),
+    isFilled: async () => (await reader.notes()).isFilled,
+    async notes() {
+      const { isFilled: _, ...notes } = await reader.notes();
+      return notes;
+    },
+    async look(expected) {
+      await pool.write((transaction) => state.look(transaction, expected));
+      return state.seen!;
+    },
+    epoch: () => pool.read(epochOf),
+    claim: (work, everyMs, now) => pool.write((transaction) => claim(transaction, `claimed ${work}`, everyMs, now)),
+    release: (work) => pool.write((transaction) => setNotes(transaction, { [`claimed ${work}`]: '0' })),
+    applyAll: (changes) => applyChanges(pool, changes),
+    async tidy(now) {
+      while (await foldDeltas(pool));
+      for (const number of await crowdedSlices(pool, sliceImages)) await splitSlice(pool, number, sliceImages, now);
+    },
+    end: () => pool.end(),
+  };
+}
+
+/** Returns why the server refuses us, where waiting does not help. */
+function refusal(error: unknown): StoreOpenError | undefined {
+  const cause = isUnavailable(error) || error instanceof CatalogError ? error.cause : undefined;
+  const { code = '', message } = { ...(cause as { code?: string }), message: (cause as Error | undefined)?.message };
+  if (!REFUSALS.test(code)) return undefined;
+  return new StoreOpenError(
+    'config',
+    `the Postgres of the index refuses the daemon: ${message}; correct the index setting`,
+    {
+      cause: error,
+    },
+  );
+}
+
+/** No such role, password or database; no right to create a schema. */
+const REFUSALS = /^(28|3D|42501)/;
+
+/** A clock that was set back holds nobody off. */
+async function claim(transaction: Transaction, name: string, everyMs: number, now: number): Promise<boolean> {
+  const sql = `
+    INSERT INTO notes AS note VALUES ($1, $2::bigint::text)
+    ON CONFLICT (name) DO UPDATE SET value = excluded.value
+    WHERE note.value::bigint <= $2::bigint - $3 OR note.value::bigint > $2::bigint
+    RETURNING name`;
+  return (await transaction.rows(sql, [name, now, everyMs])).length > 0;
+}
+
+async function raiseQuiet(transaction: Transaction, time: number): Promise<void> {
+  const [note] = await transaction.rows<{ value: string }>(
+    "SELECT value FROM notes WHERE name = 'quiet_until' FOR UPDATE",
+  );
+  if (Number(note?.value ?? 0) < time) await setNotes(transaction, { quiet_until: `${time}` });
+}
+
+/** One that was made stays: another may be of a preview. */
+async function setThumbHashes(transaction: Transaction, hashes: readonly ThumbHash[]): Promise<void> {
+  const byName = new Map<string, string>();
+  for (const { filename, thumbHash } of hashes) if (!byName.get(filename)) byName.set(filename, thumbHash);
+  const names = [...byName.keys()].sort();
+  const values = names.map((filename) => byName.get(filename)!);
+  const sql = (table: string) => `
+    UPDATE ${table} AS image SET thumb_hash = made.hash FROM unnest($1::text[], $2::text[]) AS made(name, hash)
+    WHERE image.filename = made.name AND coalesce(image.thumb_hash, '') = ''`;
+  for (const [slice, places] of await placesOf(transaction, names)) {
+    const times = places.map(({ timestamp }) => timestamp);
+    await transaction.rows(`${sql(tableOf(slice))} AND image.timestamp = ANY($3)`, [names, values, times]);
+  }
+  await transaction.rows(sql('trash'), [names, values]);
+}

@@ -1,0 +1,458 @@
+/** Carries out changes of the index: reads what they depend on, applies them in memory, writes what differs. */
+
+import { revisionOf } from '../../domain/changes.ts';
+import { recordKey } from '../../domain/naming.ts';
+import type { ImageRecord, StoredRecord } from '../../domain/record.ts';
+import { type BucketChange, type FoundRecord, MISSING_ETAG } from '../bucket-catalog.ts';
+import { recordOfDeleted, stepOf } from '../found-record.ts';
+import { settingsOf } from '../generation-settings.ts';
+import { Sums } from '../sums.ts';
+import { dropOldDeleted, noteFates } from './deleted-bytes.ts';
+import { setNotes } from './migrate.ts';
+import { type Pool, type Transaction, unavailable } from './pool.ts';
+import { sliceRowOf, storable, textsOf } from './rows.ts';
+import { createSlice, lockShared, type Slice, sliceAt, slicesOf, tableOf } from './slices.ts';
+import { epochOf } from './state.ts';
+import { addDeltas } from './sums.ts';
+
+const ARRIVALS_KEPT_MS = 48 * 60 * 60 * 1000;
+
+type State = 'live' | 'trashed' | 'deleted' | 'failed' | 'foreign';
+
+interface Entry {
+  key: string;
+  etag: string;
+  state: State;
+  timestamp: number;
+  revision: number;
+  idempotency_key: string;
+  delete_time: number | null;
+  sweep_time: number | null;
+  /** Of a tombstone, JSON. */
+  record: string | null;
+}
+
+/** What the index has of a live image, as far as changes depend on it. */
+interface LiveRow {
+  timestamp: number;
+  filename: string;
+  size: number;
+  pinned: boolean;
+  model: string;
+  category: string;
+  sha256: string;
+  tags: string[];
+  loras: string[];
+  thumb_hash: string | null;
+}
+
+/** What the index has under a filename. */
+interface Known {
+  entry?: Entry | undefined;
+  live?: LiveRow | undefined;
+  trashed?: { size: number; thumb_hash: string | null } | undefined;
+  arrival?: number | undefined;
+}
+
+/** What it is to have, beside the entry. */
+type Wanted =
+  | { kind: 'live'; record: StoredRecord; arrival: number | undefined }
+  | { kind: 'trashed'; record: StoredRecord; deleteTime: number; purgeTime: number }
+  | undefined;
+
+interface Image {
+  filename: string;
+  known: Known;
+  /** As it stands after the changes so far. */
+  entry: Entry | undefined;
+  /** `kept`: what the index has stays. */
+  wanted: Wanted | 'kept';
+  pinned: boolean | undefined;
+  arrival: number | undefined;
+  isLive: boolean;
+  /** Of the bytes, while they are known. */
+  sha256: string | undefined;
+  thumbHash: string | undefined;
+}
+
+type Found = BucketChange & { kind: 'found' };
+/** The changes that concern the index: the others are of operations, which no other daemon needs to know. */
+export type IndexChange = Exclude<BucketChange, { kind: 'begin' | 'end' }>;
+
+/** Applies the changes in order, in one transaction. */
+export async function applyChanges(pool: Pool, changes: readonly IndexChange[]): Promise<void> {
+  const timestamps = changes.flatMap((change) => timestampOf(change) ?? []);
+  for (;;) {
+    const missing = await pool.write((transaction) => applyIn(transaction, pool.schema, changes, timestamps));
+    if (missing === undefined) return;
+    await createSlice(pool, missing);
+  }
+}
+
+function timestampOf(change: IndexChange): number | undefined {
+  return change.kind === 'found' && change.found.kind === 'live' ? change.found.record.timestamp : undefined;
+}
+
+/** Returns a timestamp that has no slice yet; then nothing was changed. */
+async function applyIn(
+  transaction: Transaction,
+  schema: string,
+  changes: readonly IndexChange[],
+  timestamps: readonly number[],
+): Promise<number | undefined> {
+  await lockShared(transaction, schema);
+  const names = [...new Set(changes.flatMap((change) => ('filename' in change ? change.filename : [])))];
+  const entries = await entriesOf(transaction, names);
+  const { slices, missing } = await slicesOf(transaction, [
+    ...timestamps,
+    ...entries.filter(({ state }) => state === 'live').map(({ timestamp }) => timestamp),
+  ]);
+  if (missing !== undefined) return missing;
+  const batch = new Batch(await imagesOf(transaction, names, entries, slices));
+  await batch.readKeys(transaction, changes);
+  for (const change of changes) batch.apply(change);
+  await batch.write(transaction, slices);
+  for (const change of changes) await note(transaction, change);
+  return undefined;
+}
+
+async function entriesOf(transaction: Transaction, names: readonly string[]): Promise<Entry[]> {
+  if (names.length === 0) return [];
+  const sql = 'SELECT * FROM entries WHERE key = ANY($1) ORDER BY key FOR UPDATE';
+  return transaction.rows<Entry>(sql, [names.map(recordKey)]);
+}
+
+async function imagesOf(
+  transaction: Transaction,
+  names: readonly string[],
+  entries: readonly Entry[],
+  slices: readonly Slice[],
+): Promise<Map<string, Image>> {
+  const byKey = new Map(entries.map((entry) => [entry.key, entry]));
+  const live = new Map<string, LiveRow>();
+  for (const slice of slices) {
+    const there = names.filter((name) => {
+      const entry = byKey.get(recordKey(name));
+      return entry?.state === 'live' && sliceAt([slice], entry.timestamp) !== undefined;
+    });
+    if (there.length === 0) continue;
+    const sql = `
+      SELECT timestamp, filename, size, pinned, model, category, sha256, tags, loras, thumb_hash FROM ${tableOf(slice)}
+      WHERE (timestamp, filename) IN (SELECT * FROM unnest($1::bigint[], $2::text[]))`;
+    const times = there.map((name) => byKey.get(recordKey(name))!.timestamp);
+    for (const row of await transaction.rows<LiveRow>(sql, [times, there])) live.set(row.filename, row);
+  }
+  const inTrash = entries.some(({ state }) => state === 'trashed')
+    ? await transaction.rows<{ filename: string; size: number; thumb_hash: string | null }>(
+        'SELECT filename, size, thumb_hash FROM trash WHERE filename = ANY($1)',
+        [names],
+      )
+    : [];
+  const trashed = new Map(inTrash.map((row) => [row.filename, row]));
+  const arrived =
+    live.size === 0
+      ? []
+      : await transaction.rows<{ filename: string; time: number }>(
+          'SELECT filename, time FROM arrivals WHERE filename = ANY($1)',
+          [[...live.keys()]],
+        );
+  const arrivals = new Map(arrived.map(({ filename, time }) => [filename, time]));
+  return new Map(
+    names.map((filename) => {
+      const known: Known = {
+        entry: byKey.get(recordKey(filename)),
+        live: live.get(filename),
+        trashed: trashed.get(filename),
+        arrival: arrivals.get(filename),
+      };
+      const thumbHash = known.live?.thumb_hash ?? known.trashed?.thumb_hash ?? undefined;
+      const image: Image = {
+        filename,
+        known,
+        entry: known.entry,
+        wanted: 'kept',
+        pinned: known.live?.pinned,
+        arrival: known.arrival,
+        isLive: known.live !== undefined,
+        sha256: known.live?.sha256,
+        thumbHash,
+      };
+      return [filename, image];
+    }),
+  );
+}
+
+/** The images that a group of changes is about. */
+class Batch {
+  readonly #images: Map<string, Image>;
+  /** Which record has an idempotency key. */
+  readonly #keys = new Map<string, string>();
+  readonly #fates = new Map<string, number | undefined>();
+
+  constructor(images: Map<string, Image>) {
+    this.#images = images;
+  }
+
+  async readKeys(transaction: Transaction, changes: readonly IndexChange[]): Promise<void> {
+    const keys = changes.flatMap((change) => (change.kind === 'found' ? keyIn(change.found) || [] : []));
+    if (keys.length === 0) return;
+    const sql = 'SELECT idempotency_key, key FROM entries WHERE idempotency_key = ANY($1)';
+    const rows = await transaction.rows<{ idempotency_key: string; key: string }>(sql, [keys]);
+    for (const row of rows) this.#keys.set(row.idempotency_key, row.key);
+  }
+
+  apply(change: IndexChange): void {
+    if (!('filename' in change)) return;
+    const image = this.#images.get(change.filename)!;
+    const { entry } = image;
+    if (change.kind === 'found') this.#found(image, change);
+    else if (entry === undefined) return;
+    else if (change.kind === 'sweep') {
+      if (entry.delete_time !== null) image.entry = { ...entry, sweep_time: change.sweepTime };
+    } else if (entry.delete_time === null && entry.etag === change.over) {
+      image.entry = { ...entry, etag: MISSING_ETAG };
+    }
+  }
+
+  #found(image: Image, { found, over, sweepTime = 0, arrival }: Found): void {
+    const etag = image.entry?.etag;
+    const isNews = found.kind === 'absent' ? etag !== undefined : etag !== found.etag;
+    if (!isNews || (found.kind !== 'tombstone' && etag !== over && !follows(image, found))) return;
+    const arrivedAt = found.kind === 'live' ? arrivalOf(image, found.record, arrival) : undefined;
+    const last = image.entry?.idempotency_key;
+    if (last) this.#keys.delete(last);
+    image.entry = this.#entryOf(image.filename, found, sweepTime);
+    image.wanted = wantedOf(image, found, image.entry?.idempotency_key ?? '', arrivedAt);
+    image.isLive = image.wanted?.kind === 'live';
+    image.sha256 = sha256In(found) ?? image.sha256;
+    const fate = fateIn(found);
+    if (image.sha256 && fate !== undefined) this.#fates.set(image.sha256, fate.deletedAt);
+    image.pinned = image.wanted?.kind === 'live' ? image.wanted.record.pinned : undefined;
+    image.arrival = arrivedAt;
+    if (image.wanted === undefined) image.thumbHash = undefined;
+  }
+
+  #entryOf(filename: string, found: FoundRecord, sweepTime: number): Entry | undefined {
+    if (found.kind === 'absent') return undefined;
+    const key = recordKey(filename);
+    const idempotencyKey = this.#takeKey(keyIn(found), key);
+    const plain = { key, etag: found.etag, timestamp: 0, revision: 0, idempotency_key: idempotencyKey };
+    const none = { delete_time: null, sweep_time: null, record: null };
+    switch (found.kind) {
+      case 'live':
+        return {
+          ...plain,
+          ...none,
+          state: 'live',
+          timestamp: found.record.timestamp,
+          revision: revisionOf(found.record),
+        };
+      case 'trashed': {
+        const { record } = found.trashed;
+        return { ...plain, ...none, state: 'trashed', timestamp: record.timestamp, revision: revisionOf(record) };
+      }
+      case 'tombstone': {
+        const { tombstone } = found;
+        const times = { delete_time: tombstone.deleteTime, sweep_time: sweepTime };
+        const record = storable(JSON.stringify({ ...recordOfDeleted(tombstone), idempotencyKey }));
+        return { ...plain, ...times, state: tombstone.kind, timestamp: tombstone.timestamp, record };
+      }
+      case 'foreign':
+        return { ...plain, ...none, state: 'foreign' };
+    }
+  }
+
+  /** Returns the key, or none where another image has it. */
+  #takeKey(idempotencyKey: string, key: string): string {
+    if (idempotencyKey === '') return '';
+    const holder = this.#keys.get(idempotencyKey) ?? key;
+    if (holder !== key) return '';
+    this.#keys.set(idempotencyKey, key);
+    return idempotencyKey;
+  }
+
+  async write(transaction: Transaction, slices: readonly Slice[]): Promise<void> {
+    const images = [...this.#images.values()].sort((a, b) => (a.filename < b.filename ? -1 : 1));
+    await writeEntries(transaction, images);
+    const changed = images.filter(({ wanted }) => wanted !== 'kept');
+    if (changed.length === 0) return;
+    await noteFates(transaction, this.#fates);
+    const sums = new Sums();
+    await removeRows(transaction, changed, slices, sums);
+    await addRows(transaction, changed, slices, sums);
+    await addDeltas(transaction, sums.changed());
+  }
+}
+
+/** Returns whether bytes are there or were deleted, where that is told. */
+function fateIn(found: FoundRecord): { deletedAt?: number } | undefined {
+  if (found.kind === 'live') return {};
+  if (found.kind === 'trashed') return { deletedAt: found.trashed.deleteTime };
+  const isDelete = found.kind === 'tombstone' && found.tombstone.kind === 'deleted';
+  return isDelete ? { deletedAt: found.tombstone.deleteTime } : undefined;
+}
+
+function sha256In(found: FoundRecord): string | undefined {
+  if (found.kind === 'live') return found.record.sha256;
+  return found.kind === 'trashed' ? found.trashed.record.sha256 : undefined;
+}
+
+/** Returns the key of the save; a failed one has none. */
+function keyIn(found: FoundRecord): string {
+  if (found.kind === 'live') return storable(found.record.idempotencyKey);
+  if (found.kind === 'trashed') return storable(found.trashed.record.idempotencyKey);
+  if (found.kind === 'tombstone' && found.tombstone.kind === 'deleted') return storable(found.tombstone.idempotencyKey);
+  return '';
+}
+
+/** Returns whether it is a later state than the image that the index has, however it came to that. */
+function follows({ entry }: Image, found: FoundRecord): boolean {
+  const step = stepOf(found);
+  if (entry === undefined || step === undefined) return false;
+  if (entry.state !== 'live' && entry.state !== 'trashed') return false;
+  return step > 2 * entry.revision + Number(entry.state === 'trashed');
+}
+
+/** Returns when an image came that is about to be live. */
+function arrivalOf(image: Image, { pinned }: ImageRecord, now: number | undefined): number | undefined {
+  return !image.isLive || (image.pinned && !pinned) ? now : image.arrival;
+}
+
+function wantedOf(
+  { thumbHash }: Image,
+  found: FoundRecord,
+  idempotencyKey: string,
+  arrival: number | undefined,
+): Wanted {
+  const kept = { idempotencyKey, ...(thumbHash !== undefined && { thumbHash }) };
+  if (found.kind === 'live') return { kind: 'live', record: { ...found.record, ...kept }, arrival };
+  if (found.kind !== 'trashed') return undefined;
+  const { record, deleteTime, purgeTime } = found.trashed;
+  return { kind: 'trashed', record: { ...record, ...kept }, deleteTime, purgeTime };
+}
+
+async function writeEntries(transaction: Transaction, images: readonly Image[]): Promise<void> {
+  const changed = images.filter(({ entry, known }) => entry !== known.entry);
+  const gone = changed.filter(({ known }) => known.entry !== undefined);
+  // First: an idempotency key may pass from one to another.
+  if (gone.length > 0) {
+    await transaction.rows('DELETE FROM entries WHERE key = ANY($1)', [
+      gone.map(({ filename }) => recordKey(filename)),
+    ]);
+  }
+  const added = changed.flatMap(({ entry }) => entry ?? []);
+  if (added.length === 0) return;
+  await transaction.rows(
+    `INSERT INTO entries SELECT r.* FROM json_to_recordset($1) AS r(key text, etag text, state text, timestamp bigint,
+      revision int, idempotency_key text, delete_time bigint, sweep_time bigint, record text)`,
+    [JSON.stringify(added)],
+  );
+}
+
+async function removeRows(
+  transaction: Transaction,
+  images: readonly Image[],
+  slices: readonly Slice[],
+  sums: Sums,
+): Promise<void> {
+  const live = images.flatMap(({ known }) => known.live ?? []);
+  for (const [slice, rows] of bySlice(live, slices)) {
+    const sql = `
+      DELETE FROM ${tableOf(slice)}
+      WHERE (timestamp, filename) IN (SELECT * FROM unnest($1::bigint[], $2::text[]))`;
+    await transaction.rows(sql, [rows.map(({ timestamp }) => timestamp), rows.map(({ filename }) => filename)]);
+    for (const row of rows) {
+      sums.remove(row);
+      sums.removeLabels(row);
+      sums.to('slice', `${slice.number}`, -1, row.size);
+    }
+  }
+  const names = live.map(({ filename }) => filename);
+  if (names.length > 0) {
+    await transaction.rows('DELETE FROM expiries WHERE filename = ANY($1)', [names]);
+    await transaction.rows('DELETE FROM arrivals WHERE filename = ANY($1)', [names]);
+  }
+  const trashed = images.filter(({ known }) => known.trashed !== undefined);
+  if (trashed.length === 0) return;
+  await transaction.rows('DELETE FROM trash WHERE filename = ANY($1)', [trashed.map(({ filename }) => filename)]);
+  for (const { known } of trashed) sums.to('trash', '', -1, known.trashed!.size);
+}
+
+async function addRows(
+  transaction: Transaction,
+  images: readonly Image[],
+  slices: readonly Slice[],
+  sums: Sums,
+): Promise<void> {
+  const live = images.flatMap(({ wanted }) => (wanted !== 'kept' && wanted?.kind === 'live' ? wanted : []));
+  const rows = live.map(({ record }) => sliceRowOf(record, settingsOf(record)));
+  for (const [slice, added] of bySlice(rows, slices)) {
+    const sql = `
+      INSERT INTO ${tableOf(slice)} (timestamp, size, create_time, change, text_bytes, pinned, is_cut, filename, model_slug,
+        model, category, sha256, steps, cfg, pixels, tags, loras, thumb_hash, words, head, prompt, generation, parameters)
+      SELECT timestamp, size, create_time, nextval('change_numbers'), text_bytes, pinned, is_cut, filename, model_slug, model,
+        category, sha256, steps, cfg, pixels, tags, loras, thumb_hash, words::tsvector, head, prompt, generation, parameters
+      FROM json_to_recordset($1) AS r(timestamp bigint, size bigint, create_time bigint, text_bytes int, pinned boolean,
+        is_cut boolean, filename text, model_slug text, model text, category text, sha256 text, steps text, cfg text,
+        pixels text, tags text[], loras text[], thumb_hash text, words text, head text, prompt text, generation text,
+        parameters text)`;
+    await transaction.rows(sql, [JSON.stringify(added)]);
+    for (const row of added) {
+      sums.add(row);
+      sums.addLabels(row);
+      sums.to('slice', `${slice.number}`, 1, row.size);
+    }
+  }
+  await addTimes(transaction, live);
+  const trashed = images.flatMap(({ wanted }) => (wanted !== 'kept' && wanted?.kind === 'trashed' ? wanted : []));
+  if (trashed.length === 0) return;
+  const inTrash = trashed.map(({ record, deleteTime, purgeTime }) => ({
+    ...textsOf(record, settingsOf(record)),
+    filename: record.filename,
+    size: record.size,
+    delete_time: deleteTime,
+    purge_time: purgeTime,
+    thumb_hash: record.thumbHash ?? null,
+  }));
+  const sql = `
+    INSERT INTO trash SELECT r.* FROM json_to_recordset($1) AS r(filename text, size bigint, delete_time bigint,
+      purge_time bigint, text_bytes int, thumb_hash text, head text, prompt text, generation text, parameters text)`;
+  await transaction.rows(sql, [JSON.stringify(inTrash)]);
+  for (const { size } of inTrash) sums.to('trash', '', 1, size);
+}
+
+async function addTimes(
+  transaction: Transaction,
+  live: readonly { record: StoredRecord; arrival: number | undefined }[],
+): Promise<void> {
+  const expiries = live.filter(({ record }) => record.expireTime !== undefined).map(({ record }) => record);
+  if (expiries.length > 0) {
+    const values = expiries.map(({ filename, expireTime, pinned }) => ({ filename, expire_time: expireTime, pinned }));
+    const sql =
+      'INSERT INTO expiries SELECT r.* FROM json_to_recordset($1) AS r(filename text, expire_time bigint, pinned boolean)';
+    await transaction.rows(sql, [JSON.stringify(values)]);
+  }
+  const arrivals = live.flatMap(({ record: { filename }, arrival }) =>
+    arrival === undefined ? [] : { filename, time: arrival },
+  );
+  if (arrivals.length === 0) return;
+  const sql = 'INSERT INTO arrivals SELECT r.* FROM json_to_recordset($1) AS r(filename text, time bigint)';
+  await transaction.rows(sql, [JSON.stringify(arrivals)]);
+}
+
+function bySlice<T extends { timestamp: number }>(rows: readonly T[], slices: readonly Slice[]): Map<Slice, T[]> {
+  return Map.groupBy(rows, ({ timestamp }) => sliceAt(slices, timestamp)!);
+}
+
+async function note(transaction: Transaction, change: IndexChange): Promise<void> {
+  if (change.kind === 'probed') await setNotes(transaction, { probed: '1' });
+  if (change.kind !== 'filled') return;
+  const { comparedAt, epoch } = change;
+  if (epoch !== undefined && epoch !== (await epochOf(transaction))) {
+    throw unavailable(undefined, 'the index was found to be behind its bucket meanwhile');
+  }
+  await setNotes(transaction, { filled: '1', ...(comparedAt !== undefined && { compared: `${comparedAt}` }) });
+  if (comparedAt === undefined) return;
+  await transaction.rows('DELETE FROM arrivals WHERE time < $1', [comparedAt - ARRIVALS_KEPT_MS]);
+  await dropOldDeleted(transaction, comparedAt);
+}

@@ -1,0 +1,206 @@
+/** Stores in a bucket whose index is in Postgres: the conformance suite, and several daemons through what befalls an index. */
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it, onTestFinished, vi } from 'vitest';
+import { schemaOf } from '../../src/storage/catalog/postgres/pool.ts';
+import type { StorageProvider } from '../../src/storage/index.ts';
+import { type MemoryBucket, memoryObjects, memoryStorage } from '../../src/storage/providers/memory-storage.ts';
+import { type ObjectStorageOptions, openObjectStorage } from '../../src/storage/providers/object-storage.ts';
+import { describeProvider, openMain } from '../providers/provider-suite.ts';
+import type { OpenOptions } from '../providers/tested-provider.ts';
+import { contextOf, strayObjects } from '../support/bucket.ts';
+import { pngOf } from '../support/images.ts';
+import { ask, type PostgresServer, postgresAvailable, startPostgres } from '../support/postgres.ts';
+import { requires } from '../support/requires.ts';
+import { full } from '../support/scale.ts';
+
+const WAITING = { timeout: 60_000, interval: 100 };
+
+requires('Postgres 15 or newer', postgresAvailable)('a bucket with an index in Postgres', () => {
+  let server: PostgresServer;
+  let url: string;
+
+  beforeAll(async () => {
+    server = await startPostgres();
+    url = await server.createDatabase();
+  });
+  afterAll(() => server?.stop());
+
+  const PNG = pngOf({ width: 8, height: 8 });
+  const SAVE = { prompt: 'a red fox', model: 'flux-schnell', timestamp: new Date('2024-09-27T14:15:22Z') };
+  const namesOf = async (provider: StorageProvider, query = '') =>
+    (await provider.list({ query })).map(({ filename }) => filename);
+
+  /** Providers over one bucket, each with a state folder of its own; all are closed and removed in the end. */
+  async function openSeveral(count: number, bucket: MemoryBucket = new Map()) {
+    const folder = await mkdtemp(join(tmpdir(), 'image-storage-'));
+    const opened: StorageProvider[] = [];
+    const open = async (number: number, given: Partial<ObjectStorageOptions> = {}, context = {}) => {
+      const options = {
+        ...memoryStorage(memoryObjects(bucket)),
+        stateDir: join(folder, `${number}`),
+        lockWaitSeconds: 0,
+      };
+      const provider = await openObjectStorage({ ...options, index: url, ...given }, contextOf(context));
+      opened.push(provider);
+      return provider;
+    };
+    const providers: StorageProvider[] = [];
+    for (let number = 0; number < count; number += 1) providers.push(await open(number));
+    onTestFinished(async () => {
+      for (const provider of opened) await provider.close();
+      await rm(folder, { recursive: true });
+    });
+    return { providers, open, bucket, folder };
+  }
+
+  if (full)
+    describeProvider('memory', {
+      open: (options: OpenOptions = {}) => {
+        const bucket: MemoryBucket = new Map();
+        return openMain({
+          settings: (stateDir) => ({ type: 'memory', bucket, stateDir, index: url }),
+          leftovers: async (_, stateDir) => [
+            ...strayObjects(bucket),
+            ...(await readdir(join(stateDir, 'spool', 'main'))),
+          ],
+          ...options,
+        });
+      },
+      storageType: 'memory',
+      hasTrash: true,
+      plansLast: true,
+      urlOf: (key) => new RegExp(`^memory:///${key}$`),
+    });
+
+  it('lists, finds, counts and deletes through any daemon what another has saved', async () => {
+    const {
+      providers: [one, two, three],
+    } = await openSeveral(3);
+    const { filename } = await one!.save(PNG, SAVE);
+    for (const provider of [two!, three!]) expect(await namesOf(provider, 'fox')).toEqual([filename]);
+    await two!.update(filename, { addTags: ['kept'], pinned: true });
+    expect((await three!.list({ tags: ['kept'] }))[0]).toMatchObject({ filename, pinned: true });
+    expect(await one!.getStatistics()).toMatchObject({ count: 1, pinnedCount: 1 });
+    expect(await three!.delete(filename)).toBe(true);
+    for (const provider of [one!, two!]) {
+      expect(await namesOf(provider)).toEqual([]);
+      expect(await provider.getStatistics()).toMatchObject({ count: 0, bytes: 0 });
+    }
+  });
+
+  it('gives the first result to a repeated save through another daemon, which sends no time', async () => {
+    const {
+      providers: [one, two],
+    } = await openSeveral(2);
+    const undated = { prompt: 'an owl', model: 'flux-schnell' };
+    const first = await one!.save(PNG, undated, { idempotencyKey: 'k' });
+    const again = await two!.save(PNG, undated, { idempotencyKey: 'k' });
+    expect(again).toMatchObject({ filename: first.filename, replayed: true });
+    expect(await namesOf(two!)).toEqual([first.filename]);
+  });
+
+  it('goes on without its Postgres, lists nothing meanwhile, and everything afterwards', async () => {
+    const {
+      providers: [one, two],
+      open,
+    } = await openSeveral(2);
+    const kept = await one!.save(PNG, SAVE);
+    const gone = await one!.save(PNG, SAVE);
+    await server.halt();
+    const saved = await one!.save(PNG, { ...SAVE, prompt: 'a late owl' }, { idempotencyKey: 'late' });
+    expect(await two!.get(saved.filename)).toMatchObject({ item: { metadata: { prompt: 'a late owl' } } });
+    expect(await two!.delete(gone.filename)).toBe(true);
+    await two!.update(kept.filename, { pinned: true });
+    for (const call of [() => namesOf(one!), () => one!.getStatistics(), () => one!.cleanup({ keepCount: 1 })]) {
+      await expect(call()).rejects.toMatchObject({ reason: 'INDEX_UNAVAILABLE', retryAfterMs: 1000 });
+    }
+    expect(two!.health).toMatchObject({ serving: false, why: expect.stringContaining('index') });
+    // A daemon may begin without it, too.
+    const three = await open(3);
+    expect(await three.get(saved.filename)).toMatchObject({ item: { filename: saved.filename } });
+    await server.start();
+    const expected = [saved.filename, kept.filename].sort();
+    for (const provider of [one!, two!, three]) {
+      await vi.waitFor(async () => expect((await namesOf(provider)).sort()).toEqual(expected), WAITING);
+      await vi.waitFor(() => expect(provider.health).toEqual({ serving: true }), WAITING);
+    }
+    expect((await three.list({ pinned: true })).map(({ filename }) => filename)).toEqual([kept.filename]);
+    expect(await one!.getStatistics()).toMatchObject({ count: 2, pinnedCount: 1 });
+  });
+
+  it('finds after a restart what the index could not be told', async () => {
+    const {
+      providers: [one],
+      open,
+    } = await openSeveral(1);
+    await server.halt();
+    const { filename } = await one!.save(PNG, SAVE);
+    await one!.close();
+    await server.start();
+    const again = await open(0);
+    await vi.waitFor(async () => expect(await namesOf(again)).toEqual([filename]), WAITING);
+  });
+
+  it('never lists a part where the index was restored from a backup, or emptied', async () => {
+    const { providers } = await openSeveral(2);
+    const filenames: string[] = [];
+    const save = async () => filenames.push((await providers[0]!.save(PNG, SAVE)).filename);
+    const untilAllList = async () => {
+      for (const provider of providers) {
+        await vi.waitFor(async () => {
+          const listed = await namesOf(provider).catch((error) => {
+            expect(error).toMatchObject({ code: 'unavailable' });
+            return undefined;
+          });
+          // Whatever is listed is all.
+          if (listed !== undefined) expect(listed.toSorted()).toEqual(filenames.toSorted());
+          expect(listed).toBeDefined();
+        }, WAITING);
+      }
+    };
+    await save();
+    await untilAllList();
+    await server.backUp();
+    await save();
+    await save();
+    const deleted = filenames.shift()!;
+    expect(await providers[1]!.delete(deleted)).toBe(true);
+    await untilAllList();
+    await server.restore();
+    await untilAllList();
+    await ask(url, `DROP SCHEMA ${schemaOf(providers[0]!.storeId)} CASCADE`);
+    await save();
+    await untilAllList();
+    expect(await providers[1]!.getStatistics()).toMatchObject({ count: filenames.length });
+  });
+
+  it('moves a bucket to Postgres and back, and never serves one by the other kind of index', async () => {
+    const { open, bucket } = await openSeveral(0);
+    const [file, postgres] = [{ index: undefined as never }, {}];
+    const first = await open(1, file);
+    const { filename } = await first.save(PNG, SAVE);
+    await first.close();
+    await expect(open(1, postgres)).rejects.toMatchObject({
+      kind: 'config',
+      message: expect.stringContaining('migrate'),
+    });
+    await (await open(1, postgres, { formatChange: 'migrate' })).close();
+    expect(JSON.parse(`${bucket.get('outputs/metadata/FORMAT')?.bytes}`)).toMatchObject({
+      version: 2,
+      needs: ['postgres'],
+    });
+    await expect(open(1, file)).rejects.toMatchObject({
+      kind: 'config',
+      message: expect.stringContaining('providers.main.index'),
+    });
+    const fleet = await Promise.all([open(1, postgres), open(2, postgres)]);
+    for (const provider of fleet) expect(await namesOf(provider)).toEqual([filename]);
+    for (const provider of fleet) await provider.close();
+    await (await open(1, postgres, { formatChange: 'migrateBack' })).close();
+    const last = await open(1, file);
+    expect(await namesOf(last)).toEqual([filename]);
+    await expect(open(2, postgres)).rejects.toMatchObject({ kind: 'config' });
+  });
+});

@@ -1,0 +1,127 @@
+/** The contract of the catalog of an object store, over a real Postgres. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { CatalogQuery } from '../../src/storage/catalog/catalog.ts';
+import { schemaOf } from '../../src/storage/catalog/postgres/pool.ts';
+import { openPostgresCatalog } from '../../src/storage/catalog/postgres/postgres-catalog.ts';
+import { openSharedIndex, type SharedIndex } from '../../src/storage/catalog/postgres/shared-index.ts';
+import type { ImageRecord } from '../../src/storage/domain/record.ts';
+import { ask, type PostgresServer, postgresAvailable, startPostgres } from '../support/postgres.ts';
+import { requires } from '../support/requires.ts';
+import { full, seed } from '../support/scale.ts';
+import { itIsABucketCatalog } from './bucket-catalog-suite.ts';
+import { createWith, openInWorkers, T0, temporaryCatalog } from './catalogs.ts';
+import { type Example, found } from './search-model.ts';
+import { anyQuery as anyWords, exampleOf, HOSTILE, randomFrom } from './searched-examples.ts';
+
+const COUNT = 500;
+const RANDOM_QUERIES = full ? 2000 : 300;
+const random = randomFrom(seed);
+const examples = Array.from({ length: COUNT }, (_, id) => exampleOf(id, random));
+
+requires('Postgres 15 or newer', postgresAvailable)('a catalog in Postgres', () => {
+  let server: PostgresServer;
+  let url: string;
+  let stores = 0;
+
+  beforeAll(async () => {
+    server = await startPostgres();
+    url = await server.createDatabase();
+  });
+  afterAll(() => server?.stop());
+
+  describe('of a bucket', () => {
+    itIsABucketCatalog(() => {
+      const { path, release } = temporaryCatalog();
+      createWith(path);
+      const storeId = `store-${stores++}`;
+      return {
+        open: async () =>
+          openPostgresCatalog({
+            index: await openSharedIndex({ url, storeId, now: () => T0 }),
+            operations: await openInWorkers(path),
+            now: Date.now,
+            onState: (error) => error && console.error(error, error.cause),
+            onUnwritten: () => {},
+          }),
+        release,
+      };
+    });
+  });
+
+  describe('with several slices', () => {
+    let index: SharedIndex;
+    beforeAll(async () => {
+      index = await openSharedIndex({ url, storeId: `store-${stores++}`, now: () => T0, sliceImages: 200 });
+      await fill(
+        index,
+        examples.map(({ record }) => record),
+      );
+      await index.applyAll([{ kind: 'filled' }]);
+      for (let round = 0; round < 3; round += 1) await index.tidy(T0);
+    });
+    afterAll(() => index?.end());
+
+    const listed = async (query: Partial<CatalogQuery>): Promise<string[]> => {
+      const sizes = await index.pageSizes({ order: 'oldest', ...query }, { limit: COUNT });
+      return sizes.map(({ filename }) => filename);
+    };
+
+    it('has few images in each', async () => {
+      const slices = await ask(
+        url,
+        `SELECT name, count FROM ${schemaOf(`store-${stores - 1}`)}.sums WHERE kind = 'slice'`,
+      );
+      const counts = slices.map(({ count }) => Number(count));
+      expect(counts.reduce((sum, count) => sum + count, 0)).toBe(COUNT);
+      expect(Math.max(...counts)).toBeLessThanOrEqual(200);
+    });
+
+    it(`answers ${RANDOM_QUERIES} random queries, and hostile ones, as they read`, async () => {
+      const numbers: number[] = [];
+      const random_ = [...HOSTILE, ...Array.from({ length: RANDOM_QUERIES }, () => anyWords(random, examples))];
+      for (const query of random_) {
+        const expected = namesOf(found(query, examples));
+        expect(await listed({ query }), query).toEqual(expected);
+        numbers.push(expected.length);
+      }
+      // Neither nothing nor everything.
+      expect(numbers.filter((number) => number > 0 && number < COUNT).length).toBeGreaterThan(RANDOM_QUERIES / 4);
+    });
+
+    it('lists the same page by page, in either order, and gives the settings of each image', async () => {
+      const settings = new Map(examples.map(({ record, generation }) => [record.filename, generation]));
+      for (const order of ['newest', 'oldest'] as const) {
+        const names: string[] = [];
+        let after: { timestamp: number; filename: string } | undefined;
+        for (let more = true; more; ) {
+          const page = await index.page(
+            { order, query: 'fox OR -fox' },
+            { limit: 70, maxBytes: 1 << 20, ...(after && { after }) },
+          );
+          for (const { filename, generation } of page.records) expect(generation ?? {}).toEqual(settings.get(filename));
+          names.push(...page.records.map(({ filename }) => filename));
+          [after, more] = [page.records.at(-1), page.more];
+        }
+        const expected = namesOf(examples);
+        expect(names).toEqual(order === 'oldest' ? expected : expected.toReversed());
+      }
+    });
+  });
+});
+
+function fill(index: SharedIndex, records: readonly ImageRecord[]): Promise<void> {
+  return index.applyAll(
+    records.map((record) => ({
+      kind: 'found',
+      filename: record.filename,
+      found: { kind: 'live', etag: 'e', record },
+    })),
+  );
+}
+
+function namesOf(some: readonly Example[]): string[] {
+  return some
+    .map(({ record }) => record)
+    .sort((a, b) => a.timestamp - b.timestamp || (a.filename < b.filename ? -1 : 1))
+    .map(({ filename }) => filename);
+}
