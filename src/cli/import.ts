@@ -8,9 +8,10 @@ import { EXIT } from '../exit-codes.ts';
 import { inParallel } from '../storage/async/parallel.ts';
 import { type Description, type ImageFile, openImageFile } from './import/image-file.ts';
 import { RAW, textOf } from './import/raw-path.ts';
-import { KEPT, type KeptReason, removeSource, stateOf } from './import/remove-source.ts';
+import { KEPT, type Kept, removeSource, stateOf } from './import/remove-source.ts';
 import { IMAGE_NAME, isTooLittle, measureRoom, roomLine } from './import/room.ts';
-import { listStoredImages, type StoredImages } from './import/stored-images.ts';
+import { NamesAside } from './import/set-aside.ts';
+import { listStoredImages, type StoredImage, type StoredImages } from './import/stored-images.ts';
 import { ImportSums, sumsLines } from './import/sums.ts';
 import { createSummary, SKIPPED, type SkipReason, type Summary, summaryLines } from './import/tally.ts';
 import { type Found, type FoundFile, walk } from './import/walk.ts';
@@ -33,10 +34,9 @@ interface ImportFlags extends AddressFlags {
   json?: boolean;
 }
 
-/** What became of the file that was read, with `--move`; neither: it is another's turn. */
-interface Moved {
+/** What became of the file that was read, with `--move`. */
+interface Moved extends Partial<Kept> {
   removed?: boolean;
-  kept?: KeptReason;
 }
 
 /** The result for one file; `filename` is unset in a dry run. */
@@ -51,10 +51,12 @@ interface Run {
   folder: string;
   flags: ImportFlags;
   stored: StoredImages;
+  names: NamesAside;
   /** Told apart from every other run by its keys; unset: as all runs of these bytes. */
   id?: string;
 }
 
+const FITS_MOVED = '--force begins all the same: on one disk each file that --move removes makes room for the next';
 const DEFAULT_CONCURRENCY = 8;
 const SHOWN_PROMPT_WIDTH = 60;
 /** gRPC's INVALID_ARGUMENT: concerns one image; others may be accepted. */
@@ -100,18 +102,20 @@ async function importFolder(session: Session, named: string, flags: ImportFlags)
   const stored = await listStoredImages(client, { provider, withNames: (verbose || json || move) ?? false, signal });
   const room = await measureRoom(client, folder, stored, { provider, signal });
   if (isTooLittle(room) && !dryRun && !force) {
-    printError(`too little room: ${roomLine(room)}; --force imports what fits`);
+    printError(`too little room: ${roomLine(room)}; ${move ? FITS_MOVED : '--force imports what fits'}`);
     return EXIT.IO;
   }
   if (!json) process.stderr.write(`${roomLine(room)}\n`);
   const progress = createRunProgress('file');
   const { totalItems, totalBytes, neededBytes, freeBytes } = room;
   const done = { items: 0, bytes: 0, totalItems, totalBytes };
-  const run = { session, folder, flags, stored, id: flags.bringBack ? randomUUID() : undefined };
+  const names = new NamesAside();
+  const run = { session, folder, flags, stored, names, id: flags.bringBack ? randomUUID() : undefined };
   const summary = { ...createSummary(dryRun), neededBytes, freeBytes };
   const sums = new ImportSums();
   let exitCode: number = EXIT.OK;
   const importOne = async (found: Found) => {
+    if (names.has(found)) return;
     const outcome = await outcomeOf(run, found);
     count(summary, outcome);
     if (flags.dryRun && outcome.outcome === 'imported') sums.add(outcome.metadata, outcome.sizeBytes);
@@ -171,43 +175,54 @@ async function importFile(run: Run, file: FoundFile): Promise<Outcome> {
   const outcome = await saveFile(run, image);
   if (outcome.outcome === 'failed') return outcome;
   const filename = outcome.outcome === 'imported' ? outcome.filename : outcome.storedAs;
-  // Not stored, or its equal is being saved just now: another run removes that.
+  // Not stored.
   if (filename === undefined) return outcome;
   const { provider } = run.flags;
-  const kept = await removeSource(client, state, { filename, provider, sha256: image.sha256, signal });
-  return { ...outcome, removed: kept === undefined, ...(kept && { kept }) };
+  const kept = await removeSource(client, state, { filename, provider, sha256: image.sha256, signal }, run.names);
+  return { ...outcome, removed: kept === undefined, ...kept };
 }
 
-async function saveFile(run: Run, { source, sizeBytes, sha256, describe }: ImageFile): Promise<Outcome> {
-  const { session, flags, stored } = run;
-  if (!stored.add(sha256)) return { outcome: 'skipped', reason: 'DUPLICATE', storedAs: stored.filenameOf(sha256) };
+async function saveFile(run: Run, image: ImageFile): Promise<Outcome> {
+  const { stored } = run;
+  const equal = await stored.claim(image.sha256);
+  if (equal !== undefined) return { outcome: 'skipped', reason: 'DUPLICATE', storedAs: equal.filename };
+  let outcome: Outcome | undefined;
   try {
-    const { metadata, pinned } = withFlags(await describe(), flags);
-    const image = { sizeBytes, sha256, metadata, pinned };
-    if (flags.dryRun) return { outcome: 'imported', ...image };
-    const { client, signal } = session;
-    const idempotencyKey = keyOf(sha256, metadata, run.id);
-    const saved = await client.save(source, metadata, {
-      provider: flags.provider,
-      idempotencyKey,
-      pinned,
-      signal,
-      unlessDeleted: !flags.bringBack,
-      // It was read here, and may be edited: by a record beside the image.
-      embedded: 'ignore',
-    });
-    if (saved.replayed) return { outcome: 'skipped', ...(await outcomeOfReplay(run, saved)) };
-    // The metadata belongs to other bytes than were sent.
-    if (saved.sha256 !== sha256) {
-      await client.delete(saved.filename, { provider: flags.provider, permanent: true, signal });
-      return { outcome: 'skipped', reason: 'CHANGED' };
-    }
-    stored.setFilename(sha256, saved.filename);
-    return { outcome: 'imported', ...image, filename: saved.filename };
-  } catch (error) {
-    stored.remove(sha256);
-    throw error;
+    outcome = await saveClaimed(run, image);
+    return outcome;
+  } finally {
+    stored.settle(image.sha256, outcome && storedBy(outcome));
   }
+}
+
+function storedBy(outcome: Outcome): StoredImage | undefined {
+  if (outcome.outcome === 'imported') return { filename: outcome.filename };
+  return outcome.outcome === 'skipped' && outcome.reason === 'DUPLICATE' ? { filename: outcome.storedAs } : undefined;
+}
+
+async function saveClaimed(run: Run, { source, sizeBytes, sha256, describe }: ImageFile): Promise<Outcome> {
+  const { session, flags } = run;
+  const { metadata, pinned } = withFlags(await describe(), flags);
+  const image = { sizeBytes, sha256, metadata, pinned };
+  if (flags.dryRun) return { outcome: 'imported', ...image };
+  const { client, signal } = session;
+  const idempotencyKey = keyOf(sha256, metadata, run.id);
+  const saved = await client.save(source, metadata, {
+    provider: flags.provider,
+    idempotencyKey,
+    pinned,
+    signal,
+    unlessDeleted: !flags.bringBack,
+    // It was read here, and may be edited: by a record beside the image.
+    embedded: 'ignore',
+  });
+  if (saved.replayed) return { outcome: 'skipped', ...(await outcomeOfReplay(run, saved)) };
+  // The metadata belongs to other bytes than were sent.
+  if (saved.sha256 !== sha256) {
+    await client.delete(saved.filename, { provider: flags.provider, permanent: true, signal });
+    return { outcome: 'skipped', reason: 'CHANGED' };
+  }
+  return { outcome: 'imported', ...image, filename: saved.filename };
 }
 
 /**
@@ -253,7 +268,7 @@ function count(summary: Summary, outcome: Outcome): void {
 }
 
 function isTold(outcome: Outcome, { json, verbose }: ImportFlags): boolean {
-  if (keptReasonOf(outcome) !== undefined) return true;
+  if (keptOf(outcome) !== undefined) return true;
   if (json || verbose || outcome.outcome === 'failed') return true;
   return outcome.outcome === 'skipped' && TOLD.has(outcome.reason);
 }
@@ -262,8 +277,8 @@ function isTold(outcome: Outcome, { json, verbose }: ImportFlags): boolean {
 async function tell({ session, folder, flags }: Run, { path }: Found, outcome: Outcome): Promise<number> {
   if (!isTold(outcome, flags)) return EXIT.OK;
   const file = textOf(relative(folder, path));
-  const kept = keptReasonOf(outcome);
-  if (kept !== undefined && !flags.json) printError(`${file}: stays: ${KEPT[kept]}`);
+  const kept = keptOf(outcome);
+  if (kept !== undefined && !flags.json) printError(`${file}: stays${keptLine(kept)}`);
   if (flags.json) await printJson({ file, ...jsonOf(outcome) });
   else if (flags.verbose && outcome.outcome === 'skipped') await printLine(skipLine(file, outcome));
   else if (outcome.outcome === 'skipped' && TOLD.has(outcome.reason)) printError(`${file}: ${SKIPPED[outcome.reason]}`);
@@ -271,12 +286,19 @@ async function tell({ session, folder, flags }: Run, { path }: Found, outcome: O
   return outcome.outcome === 'failed' ? session.report(outcome.error, file) : EXIT.OK;
 }
 
-function keptReasonOf(outcome: Outcome): KeptReason | undefined {
-  return outcome.outcome === 'failed' ? undefined : outcome.kept;
+function keptOf(outcome: Outcome): Kept | undefined {
+  if (outcome.outcome === 'failed' || outcome.kept === undefined) return undefined;
+  const { kept, message, keptAs } = outcome;
+  return { kept, message, keptAs };
+}
+
+function keptLine({ kept, message, keptAs }: Kept): string {
+  const as = keptAs === undefined ? '' : `, as ${keptAs}, since its name is taken`;
+  return displayText(`${as}: ${KEPT[kept]}${message === undefined ? '' : `: ${message}`}`);
 }
 
 function keptCode(outcome: Outcome): number {
-  const kept = keptReasonOf(outcome);
+  const { kept } = keptOf(outcome) ?? {};
   if (kept === undefined || kept === 'CHANGED') return EXIT.OK;
   return kept === 'BYTES_MISSING' ? EXIT.IO : EXIT.NEGATIVE;
 }

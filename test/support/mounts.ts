@@ -101,6 +101,20 @@ export async function openTmpfs(options: string): Promise<Mount> {
   };
 }
 
+/** The folder at another path, as a container or a share has it. */
+export async function openBind(folder: string): Promise<Mount> {
+  const path = await mkdtemp(join(tmpdir(), 'image-storage-bind-'));
+  await run('mount', ['--bind', folder, path]);
+  const unmount = unmountAtExit(path);
+  return {
+    path,
+    async [Symbol.asyncDispose]() {
+      unmount();
+      await rmdir(path);
+    },
+  };
+}
+
 /** Mounts a folder over SFTP, whose server runs here: no network takes part. */
 export async function openSshfs(folder: string): Promise<Mount> {
   const parent = await mkdtemp(join(tmpdir(), 'image-storage-sshfs-'));

@@ -11,6 +11,7 @@ import { inspectImage, modelInName } from '../../storage/maintenance/orphan.ts';
 import { openInput } from '../shared/input.ts';
 import { dateInPath } from './path-date.ts';
 import { bytesOf } from './raw-path.ts';
+import { unmarked } from './set-aside.ts';
 import type { FoundFile } from './walk.ts';
 
 export interface ImageFile {
@@ -41,16 +42,18 @@ export async function openImageFile(folder: string, file: FoundFile, signal: Abo
     sizeBytes: size,
     sha256,
     async describe() {
-      const [embedded, record] = await Promise.all([readEmbeddedMetadata(readAt), findRecord(file.path, sha256)]);
+      // What a killed run left has the metadata that it had under its own name.
+      const named = unmarked(file.path);
+      const [embedded, record] = await Promise.all([readEmbeddedMetadata(readAt), findRecord(named, sha256)]);
       const timestamp =
         embedded.timestamp?.getTime() ??
         // The record's date may be only that of the save.
         record?.timestamp ??
-        dateInPath(relative(folder, file.path), file.modifiedAt) ??
+        dateInPath(relative(folder, named), file.modifiedAt) ??
         Math.max(0, file.modifiedAt);
       const metadata = {
         prompt: record?.prompt || embedded.prompt,
-        model: record?.model || embedded.model || modelInName(basename(file.path)),
+        model: record?.model || embedded.model || modelInName(basename(named)),
         parametersJson: record?.parametersJson || embedded.parametersJson,
         category: record?.category || undefined,
         tags: record?.tags,

@@ -59,7 +59,7 @@ async function* findingsOf(folder: string, entry: Dirent): AsyncGenerator<Found>
     else if (!(await isStoresOwn(path))) yield* walk(path);
   } else if (!entry.isFile()) yield { kind: 'special', path };
   else if (entry.name.startsWith('._')) yield { kind: 'companion', path };
-  else if (await isThumbnail(path)) yield { kind: 'thumbnail', path };
+  else if (isThumbnail(path)) yield { kind: 'thumbnail', path };
   else yield await fileAt(path);
 }
 
@@ -86,11 +86,10 @@ function isAside(folder: string): boolean {
   return ASIDE.has(name) || TRASH_OF_USER.test(name);
 }
 
-/** Returns whether it is one of SwarmUI, or of InvokeAI, which keeps `thumbnails/x.webp` for each `x.png`. */
-async function isThumbnail(path: string): Promise<boolean> {
+/** Returns whether it is one of SwarmUI, or of InvokeAI, whose image may be gone from beside it: `--move` takes it. */
+function isThumbnail(path: string): boolean {
   if (SWARM_PREVIEW.test(path)) return true;
-  if (basename(dirname(path)) !== 'thumbnails' || !path.endsWith('.webp')) return false;
-  return exists(join(dirname(dirname(path)), `${basename(path, '.webp')}.png`));
+  return basename(dirname(path)) === 'thumbnails' && path.endsWith('.webp');
 }
 
 function exists(path: string): Promise<boolean> {

@@ -29,6 +29,7 @@ const IN_WORDS: Record<string, string> = {
   EISDIR: 'is a folder, not a file',
   EEXIST: 'exists already',
   ENOSPC: 'no room left on the disk',
+  EBUSY: 'is in use',
   EROFS: 'is on a disk that is mounted read-only',
   EMFILE: 'too many open files',
   ELOOP: 'links lead in a circle',
@@ -36,10 +37,20 @@ const IN_WORDS: Record<string, string> = {
 
 /** Returns what the operating system refuses, and of which file, in words: `fox.png: no such file or folder`. */
 export function systemMessage(error: Error): string {
-  const { code = '', path, message } = error as NodeJS.ErrnoException;
-  const user = process.geteuid ? ` to this user (uid ${process.geteuid()})` : '';
-  const words = code === 'EACCES' || code === 'EPERM' ? `not permitted${user}` : IN_WORDS[code];
+  const { path, message } = error as NodeJS.ErrnoException;
+  const words = wordsOf(error);
   return path === undefined || words === undefined ? message : `${path}: ${words}`;
+}
+
+/** Returns what the operating system refuses, of a file that the caller names. */
+export function systemWords(error: Error): string {
+  return wordsOf(error) ?? error.message;
+}
+
+function wordsOf(error: NodeJS.ErrnoException): string | undefined {
+  const { code = '' } = error;
+  const user = process.geteuid ? ` to this user (uid ${process.geteuid()})` : '';
+  return code === 'EACCES' || code === 'EPERM' ? `not permitted${user}` : IN_WORDS[code];
 }
 
 function isClientError(error: unknown): error is ImageStorageError {
