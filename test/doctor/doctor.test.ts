@@ -173,7 +173,7 @@ describe('the command', () => {
 it('takes the presets of docs/object-stores.md as they stand', async () => {
   const text = await readFile(new URL('../../docs/object-stores.md', import.meta.url), 'utf8');
   const presets = [...text.matchAll(/^```yaml\n(.+?)^```/gms)].map(([, yaml]) => yaml!);
-  expect(presets).toHaveLength(5);
+  expect(presets).toHaveLength(6);
   const configFile = join(await newFolder(), 'preset.yaml');
   for (const preset of presets) {
     await writeFile(configFile, preset);

@@ -76,7 +76,7 @@ const OUTCOMES: Record<string, Outcome[]> = {
     { why: 'a policy of AWS, which only AWS reads' },
     ...[PRESETS, PRESETS],
     { by: 'test/support/versitygw.ts' },
-    ...[PRESETS, PRESETS],
+    ...[PRESETS, PRESETS, PRESETS],
     BY_LINE,
   ],
   'docs/operating.md': [
