@@ -170,6 +170,12 @@ def test_a_notebook_shows_an_image(client: Any) -> None:
     assert "deleted" in image._repr_html_()
 
 
+def test_images_of_a_list_are_shown_as_well(client: Any, model: str) -> None:
+    client.save(PIXELS, model=model)
+    [image] = client.list(model=model)
+    assert '<img src="data:image/webp;base64,' in image._repr_html_()
+
+
 def test_a_kernel_gives_the_picture_to_its_notebook(daemon: Daemon, tmp_path: Path) -> None:
     Pillow.fromarray(PIXELS).save(tmp_path / "fox.png")
     manager, kernel = start_new_kernel(cwd=str(tmp_path), env={**os.environ, "PYTHONPATH": str(CLIENT / "src")})

@@ -168,7 +168,8 @@ class Connection:
         self._close_channel()
 
     def _read_once(self, filename: str, provider: str) -> bytes:
-        connection = copy.copy(self)
+        # The verb that the image came from may be over, or cancelled.
+        connection, _ = self.cancellable()
         connection._retries, connection._timeout_seconds, connection._on_retry = 0, _SHOWING_SECONDS, None
         request = pb.GetRequest(filename=filename, provider=provider)
         return b"".join(connection.read(Download(request, self.origin)))
