@@ -60,7 +60,7 @@ async function openShared(
     import('../catalog/postgres/postgres-catalog.ts'),
   ]);
   const shared = await openSharedIndex({ url, storeId, now, onBehind });
-  const index = openPostgresCatalog({ ...late, index: shared, operations, now });
+  const index = openPostgresCatalog({ ...late, index: shared, operations });
   return { catalog: index, index };
 }
 

@@ -21,8 +21,6 @@ export interface PostgresCatalogOptions {
   index: SharedIndex;
   /** Of this daemon. */
   operations: Pick<BucketCatalog, 'apply' | 'pendingOperations' | 'close'>;
-  /** ms since 1970. */
-  now: () => number;
   /** Called when the index fails, and when it answers again. */
   onState: (error?: Error) => void;
   /** Called with operations that are settled, and whose rows are to be read from the bucket. */
@@ -201,11 +199,11 @@ class Rows {
   }
 
   async #tidy(): Promise<void> {
-    const { index, now } = this.#options;
+    const { index } = this.#options;
     const { signal } = this.#stopped;
     while (!signal.aborted) {
       await sleep(TIDY_EVERY_MS, undefined, { signal, ref: false }).catch(() => {});
-      if (!signal.aborted && !this.#isDown) await index.tidy(now()).catch(() => {});
+      if (!signal.aborted && !this.#isDown) await index.tidy().catch(() => {});
     }
   }
 

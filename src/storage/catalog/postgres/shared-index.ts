@@ -8,7 +8,7 @@ import { migrate, setNotes } from './migrate.ts';
 import { placesOf } from './places.ts';
 import { isUnavailable, Pool, type Transaction } from './pool.ts';
 import { IndexReader } from './reader.ts';
-import { MAX_IMAGES, splitSlice, tableOf } from './slices.ts';
+import { MAX_IMAGES, relieveSlice, tableOf } from './slices.ts';
 import { epochOf, IndexState } from './state.ts';
 import { crowdedSlices, foldDeltas } from './sums.ts';
 import { applyChanges, type IndexChange } from './writer.ts';
@@ -20,10 +20,13 @@ export interface SharedIndex
     Pick<SharedCatalog, 'look' | 'epoch' | 'claim' | 'release'> {
   /** Applies the changes in order, in one transaction. */
   applyAll(changes: readonly IndexChange[]): Promise<void>;
-  /** Folds what was appended to sums, and splits what has become too large. `now`: ms since 1970. */
-  tidy(now: number): Promise<void>;
+  /** Folds what was appended to sums, and takes images from slices that have too many. */
+  tidy(): Promise<void>;
   end(): Promise<void>;
 }
+
+/** Between them, others write. */
+const STEPS_AT_ONCE = 10;
 
 export interface SharedIndexOptions {
   url: string;
@@ -94,9 +97,12 @@ function indexOver(pool: Pool, state: IndexState, { sliceImages = MAX_IMAGES }: 
     claim: (work, everyMs, now) => pool.write((transaction) => claim(transaction, `claimed ${work}`, everyMs, now)),
     release: (work) => pool.write((transaction) => setNotes(transaction, { [`claimed ${work}`]: '0' })),
     applyAll: (changes) => applyChanges(pool, changes),
-    async tidy(now) {
+    async tidy() {
       while (await foldDeltas(pool));
-      for (const number of await crowdedSlices(pool, sliceImages)) await splitSlice(pool, number, sliceImages, now);
+      for (let step = 0; step < STEPS_AT_ONCE; step += 1) {
+        const [number] = await crowdedSlices(pool, sliceImages);
+        if (number === undefined || !(await relieveSlice(pool, number, sliceImages))) return;
+      }
     },
     end: () => pool.end(),
   };

@@ -4,7 +4,9 @@ import type { Pool, Transaction } from './pool.ts';
 import { addDeltas } from './sums.ts';
 
 export const MAX_IMAGES = 100_000;
-const HOUR_MS = 60 * 60 * 1000;
+/** Of one step, during which no daemon writes. */
+const MOVED_AT_ONCE = 2_000;
+const MOVED_BYTES = 16 * 1024 * 1024;
 
 /** `[from, to)`, ms since 1970. */
 export interface Slice {
@@ -80,46 +82,62 @@ async function insertSlice(transaction: Transaction, from: number, to: number): 
   return { number, from, to };
 }
 
-/** Splits a slice that has more images than this. Where they grow at its end, as they do today, no image is moved. */
-export async function splitSlice(pool: Pool, number: number, images: number, now: number): Promise<void> {
-  await pool.write(async (transaction) => {
+/**
+ * Takes images from a slice that has more than so many. Where they come at its end, the next slice begins there, and none is
+ * moved; else some of the newest go to the slice behind. Returns whether it did.
+ */
+export function relieveSlice(pool: Pool, number: number, images: number): Promise<boolean> {
+  return pool.write(async (transaction) => {
     await lockAlone(transaction, pool.schema);
     const [slice] = await transaction.rows<Slice>(`SELECT ${COLUMNS} FROM slices WHERE number = $1`, [number]);
-    if (slice === undefined) return;
-    const at = await splitPoint(transaction, slice, images, now);
-    if (at === undefined) return;
+    const at = slice && (await boundaryIn(transaction, slice, images));
+    if (slice === undefined || at === undefined) return false;
     await transaction.rows('UPDATE slices SET to_time = $2 WHERE number = $1', [number, at]);
-    const rest = await insertSlice(transaction, at, slice.to);
+    const behind = await sliceBehind(transaction, slice, at, images);
     const moved = `
       WITH moved AS (DELETE FROM ${tableOf(slice)} WHERE timestamp >= $1 RETURNING *),
-        kept AS (INSERT INTO ${tableOf(rest)} SELECT * FROM moved RETURNING size)
+        kept AS (INSERT INTO ${tableOf(behind)} SELECT * FROM moved RETURNING size)
       SELECT count(*) AS count, coalesce(sum(size), 0) AS bytes FROM kept`;
     const [sum] = await transaction.rows<{ count: number; bytes: number }>(moved, [at]);
     await addDeltas(transaction, [
       { kind: 'slice', name: `${number}`, count: -sum!.count, bytes: -sum!.bytes },
-      { kind: 'slice', name: `${rest.number}`, ...sum! },
+      { kind: 'slice', name: `${behind.number}`, ...sum! },
     ]);
+    return true;
   });
 }
 
-async function splitPoint(
-  transaction: Transaction,
-  slice: Slice,
-  images: number,
-  now: number,
-): Promise<number | undefined> {
+/** Returns the slice behind, from this timestamp on: that which is there, where it has room, or a new one. */
+async function sliceBehind(transaction: Transaction, { to }: Slice, at: number, images: number): Promise<Slice> {
+  const sql = `SELECT ${COLUMNS} FROM slices WHERE from_time = $1`;
+  const [next] = at < to ? await transaction.rows<Slice>(sql, [to]) : [];
+  if (next === undefined || (await countIn(transaction, next)) > images / 2) return insertSlice(transaction, at, to);
+  await transaction.rows('UPDATE slices SET from_time = $2 WHERE number = $1', [next.number, at]);
+  return { ...next, from: at };
+}
+
+async function countIn(transaction: Transaction, slice: Slice): Promise<number> {
+  const [counted] = await transaction.rows<{ count: number }>(`SELECT count(*) AS count FROM ${tableOf(slice)}`);
+  return counted!.count;
+}
+
+/** Returns the timestamp from which on images leave the slice; undefined where none can. */
+async function boundaryIn(transaction: Transaction, slice: Slice, images: number): Promise<number | undefined> {
   const table = tableOf(slice);
-  const [ends] = await transaction.rows<{ count: number; first: number; last: number }>(
-    `SELECT count(*) AS count, min(timestamp) AS first, max(timestamp) AS last FROM ${table}`,
-  );
-  const { count, first, last } = ends!;
+  const count = await countIn(transaction, slice);
   if (count <= images) return undefined;
-  if (last < now + HOUR_MS && last > now - HOUR_MS && last + 1 < slice.to) return last + 1;
-  const middle = `SELECT timestamp FROM ${table} ORDER BY timestamp OFFSET $1 LIMIT 1`;
-  const [found] = await transaction.rows<{ timestamp: number }>(middle, [Math.floor(count / 2)]);
-  if (found!.timestamp > first) return found!.timestamp;
-  // Half of them have the first timestamp.
-  const next = `SELECT min(timestamp) AS timestamp FROM ${table} WHERE timestamp > $1`;
-  const [after] = await transaction.rows<{ timestamp: number | null }>(next, [first]);
-  return after!.timestamp ?? undefined;
+  const most = Math.min(MOVED_AT_ONCE, Math.ceil(images / 2));
+  const sql = `
+    SELECT timestamp, change, sum(text_bytes) OVER (ORDER BY timestamp DESC, filename DESC) AS bytes
+    FROM (SELECT timestamp, filename, change, text_bytes FROM ${table}
+      ORDER BY timestamp DESC, filename DESC LIMIT ${most}) AS newest`;
+  const newest = await transaction.rows<{ timestamp: number; change: number; bytes: number }>(sql);
+  const last = newest[0]!.timestamp;
+  const [late] = await transaction.rows<{ change: number }>(`SELECT max(change) AS change FROM ${table}`);
+  const isAppended = newest.some(({ change }) => change === late!.change);
+  if (isAppended && last + 1 < slice.to) return last + 1;
+  const moved = newest.filter(({ bytes }, place) => place === 0 || bytes <= MOVED_BYTES);
+  const at = moved.at(-1)!.timestamp;
+  const [first] = await transaction.rows<{ timestamp: number }>(`SELECT min(timestamp) AS timestamp FROM ${table}`);
+  return at > first!.timestamp ? at : undefined;
 }

@@ -45,9 +45,9 @@ export function sumsOf(transaction: Transaction, kind: string): Promise<NamedSum
   return transaction.rows<NamedSum>(`SELECT * FROM ${EVERY_SUM} AS every WHERE kind = $1`, [kind]);
 }
 
-/** Returns the numbers of the slices that have more images than this. */
+/** Returns the numbers of the slices that have more images than this, the fullest first. */
 export async function crowdedSlices(pool: Pool, images: number): Promise<number[]> {
-  const sql = `SELECT name::int AS number FROM ${EVERY_SUM} AS every WHERE kind = 'slice' AND count > $1`;
+  const sql = `SELECT name::int AS number FROM ${EVERY_SUM} AS every WHERE kind = 'slice' AND count > $1 ORDER BY count DESC`;
   return pool.read(async (transaction) =>
     (await transaction.rows<{ number: number }>(sql, [images])).map(({ number }) => number),
   );
