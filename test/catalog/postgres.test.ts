@@ -48,17 +48,29 @@ requires('Postgres 15 or newer', postgresAvailable)('a catalog in Postgres', () 
   });
 
   describe('with several slices', () => {
+    const storeId = 'several-slices';
     let index: SharedIndex;
+    let scansBefore: number;
     beforeAll(async () => {
-      index = await openSharedIndex({ url, storeId: `store-${stores++}`, now: () => T0, sliceImages: 200 });
+      index = await openSharedIndex({ url, storeId, now: () => T0, sliceImages: 200 });
       await fill(
         index,
         examples.map(({ record }) => record),
       );
       await index.applyAll([{ kind: 'filled' }]);
       for (let round = 0; round < 2; round += 1) await index.tidy();
+      await index.end();
+      scansBefore = (await scansOf(storeId)).scans;
+      index = await openSharedIndex({ url, storeId, now: () => T0 });
     });
-    afterAll(() => index?.end());
+
+    /** As of closed connections; one of each index that was built is among them. */
+    async function scansOf(store: string) {
+      const sql = `SELECT sum(seq_scan)::int AS scans, sum(idx_scan)::int AS lookups FROM pg_stat_user_tables
+        WHERE schemaname = '${schemaOf(store)}' AND relname LIKE 'slice\\_%'`;
+      const [found] = await ask(url, sql);
+      return found as { scans: number; lookups: number };
+    }
 
     const listed = async (query: Partial<CatalogQuery>): Promise<string[]> => {
       const sizes = await index.pageSizes({ order: 'oldest', ...query }, { limit: COUNT });
@@ -66,10 +78,7 @@ requires('Postgres 15 or newer', postgresAvailable)('a catalog in Postgres', () 
     };
 
     it('has few images in each', async () => {
-      const slices = await ask(
-        url,
-        `SELECT name, count FROM ${schemaOf(`store-${stores - 1}`)}.sums WHERE kind = 'slice'`,
-      );
+      const slices = await ask(url, `SELECT name, count FROM ${schemaOf(storeId)}.sums WHERE kind = 'slice'`);
       const counts = slices.map(({ count }) => Number(count));
       expect(counts.reduce((sum, count) => sum + count, 0)).toBe(COUNT);
       expect(Math.max(...counts)).toBeLessThanOrEqual(200);
@@ -104,6 +113,13 @@ requires('Postgres 15 or newer', postgresAvailable)('a catalog in Postgres', () 
         const expected = namesOf(examples);
         expect(names).toEqual(order === 'oldest' ? expected : expected.toReversed());
       }
+    });
+
+    it('reads no slice from one end to the other', async () => {
+      await index.end();
+      const { scans, lookups } = await scansOf(storeId);
+      expect(scans).toBe(scansBefore);
+      expect(lookups).toBeGreaterThan(RANDOM_QUERIES);
     });
   });
 });

@@ -2,13 +2,15 @@
 import type { Position } from '../../domain/requests.ts';
 import type { CatalogQuery, ImageSize } from '../catalog.ts';
 import { parseGeneration, settingsOf } from '../generation-settings.ts';
+import { markOf, YES } from '../search-fields.ts';
 import { type ImageTest, testOf } from '../search-match.ts';
 import { isEverything, isNothing, parseQuery, withinTime } from '../search-query.ts';
 import { Parameters, searchOf } from './condition.ts';
 import { placesOf } from './places.ts';
 import type { Transaction } from './pool.ts';
-import { STORED, type StoredRow, toStored } from './rows.ts';
+import { type StoredRow, toStored } from './rows.ts';
 import { type Slice, slicesWithin, tableOf } from './slices.ts';
+import { wordQuery } from './words.ts';
 
 export type Start = Position & { inclusive?: boolean };
 
@@ -48,8 +50,8 @@ export const MAX_TIMESTAMP = 2 ** 53;
 interface Looked {
   rows: HitRow[];
   isExact: boolean;
-  /** The text index was asked. */
-  isLookup: boolean;
+  /** Those that are no hits were counted, too. */
+  isNumbered: boolean;
   /** Where so many were looked at, there may be more. */
   limit: number;
 }
@@ -123,12 +125,12 @@ class Walk {
   /** `only`: no others are looked at. */
   async *slice(slice: Slice, only?: readonly Position[]): AsyncGenerator<Hit, void> {
     for (;;) {
-      const { rows, isExact, isLookup, limit } = await this.#rows(slice, only);
+      const { rows, isExact, isNumbered, limit } = await this.#rows(slice, only);
       const found = rows.filter((row) => row.is_hit);
       yield* this.#tested(slice, found, isExact);
       const last = rows.at(-1);
-      const looked = isLookup ? rows.length : (last?.place ?? 0);
-      if (!isLookup && looked > 0) this.#isSparse = found.length < SPARSE * looked;
+      const looked = isNumbered ? (last?.place ?? 0) : rows.length;
+      if (isNumbered && looked > 0) this.#isSparse = found.length < SPARSE * looked;
       if (looked < limit) return;
       this.#place = last!;
       this.#batch = Math.min(2 * this.#batch, MAX_BATCH);
@@ -138,7 +140,7 @@ class Walk {
   async #rows(slice: Slice, only: readonly Position[] | undefined): Promise<Looked> {
     const parameters = new Parameters();
     const search = searchOf(this.#query, this.#plan.condition, parameters);
-    const isLookup = this.#isSparse && search.lookup !== undefined && only === undefined;
+    const isNumbered = !this.#isSparse || only !== undefined;
     const limit = Math.min(Math.max(this.#batch, this.#options.limit + 1), MAX_BATCH);
     const bounds = this.#bounds(parameters);
     const { order } = this.#query;
@@ -147,19 +149,22 @@ class Walk {
     const columns = `timestamp, filename, size, pinned, change, text_bytes, is_cut, ${group ?? 'NULL::text'} AS name`;
     const table = tableOf(slice);
     const named = only === undefined ? '' : ` AND ${namedIn(only, parameters)}`;
-    const sql = isLookup
-      ? `
-        WITH found AS MATERIALIZED (SELECT * FROM ${table} WHERE words @@ ${parameters.add(search.lookup)}::tsquery)
-        SELECT ${columns}, 0 AS place, TRUE AS is_hit FROM found
-        WHERE ${bounds} AND ${search.sql} ORDER BY ${sort} LIMIT ${limit}`
-      : `
-        SELECT * FROM (
-          SELECT *, row_number() OVER (ORDER BY ${sort}) AS place FROM (
-            SELECT ${columns}, ${search.sql} AS is_hit FROM ${table}
-            WHERE ${bounds}${this.#scope(parameters)}${named} ORDER BY ${sort} LIMIT ${limit}) AS looked) AS numbered
-        WHERE is_hit OR place = ${limit} ORDER BY place`;
+    const scope = this.#scope(parameters);
+    const end = `ORDER BY ${sort} LIMIT ${limit}`;
+    const found = `SELECT ${columns}, 0 AS place, TRUE AS is_hit`;
+    const numbered = `
+      SELECT * FROM (
+        SELECT *, row_number() OVER (ORDER BY ${sort}) AS place FROM (
+          SELECT ${columns}, ${search.sql} AS is_hit FROM ${table} WHERE ${bounds}${scope}${named} ${end}) AS looked) AS numbered
+      WHERE is_hit OR place = ${limit} ORDER BY place`;
+    const lookedUp = `
+      WITH found AS MATERIALIZED (
+        ${found} FROM ${table} WHERE words @@ ${parameters.add(search.lookup)}::tsquery AND ${search.sql})
+      SELECT * FROM found WHERE ${bounds} ${end}`;
+    const filtered = `${found} FROM ${table} WHERE ${bounds}${scope} AND ${search.sql} ${end}`;
+    const sql = isNumbered ? numbered : search.lookup === undefined ? filtered : lookedUp;
     const rows = await this.#transaction.rows<HitRow>(...parameters.of(sql));
-    return { rows, isExact: search.isExact, isLookup, limit };
+    return { rows, isExact: search.isExact, isNumbered, limit };
   }
 
   /** The images of an index of their own: others need not be looked at. */
@@ -186,7 +191,7 @@ class Walk {
     for (let at = 0; at < rows.length; at += TESTED_AT_ONCE) {
       const group = rows.slice(at, at + TESTED_AT_ONCE);
       const doubtful = test === undefined ? [] : group.filter((row) => !isExact || row.is_cut);
-      const texts = await textsOf(this.#transaction, slice, doubtful, STORED);
+      const texts = await textsOf(this.#transaction, slice, doubtful, TESTED);
       for (const row of group) {
         const text = texts.get(row.filename);
         if (text === undefined || test!(searchedIn(text))) yield hitOf(slice, row);
@@ -201,14 +206,15 @@ function namedIn(images: readonly Position[], parameters: Parameters): string {
   return `(timestamp, filename) IN (SELECT * FROM unnest(${times}::bigint[], ${names}::text[]))`;
 }
 
-function searchedIn(row: StoredRow) {
-  const record = toStored(row);
-  const { hasWorkflow } = settingsOf(record);
-  return { ...record, settings: { generation: parseGenerationIn(row), hasWorkflow } };
-}
+/** What a test needs. The parameters, which may be long, are read where the words do not tell of a workflow. */
+const TESTED = `head, prompt, generation, CASE WHEN is_cut THEN parameters ELSE '' END AS parameters, thumb_hash,
+  words @@ $w$${wordQuery(markOf('workflow') + YES)}$w$::tsquery AS has_workflow`;
 
-function parseGenerationIn({ generation }: StoredRow) {
-  return generation === '' ? undefined : parseGeneration(generation);
+function searchedIn(row: StoredRow & { has_workflow?: boolean }) {
+  const record = toStored(row);
+  const hasWorkflow = row.has_workflow === true || settingsOf(record).hasWorkflow;
+  const generation = row.generation === '' ? undefined : parseGeneration(row.generation);
+  return { ...record, settings: { generation, hasWorkflow } };
 }
 
 function hitOf(slice: Slice, { timestamp, filename, size, pinned, change, text_bytes, name }: HitRow): Hit {
@@ -216,7 +222,7 @@ function hitOf(slice: Slice, { timestamp, filename, size, pinned, change, text_b
   return { slice, timestamp, filename, size, pinned, change, textBytes: text_bytes, ...group };
 }
 
-/** Reads the texts of images of one slice, by filename. `columns`: STORED or SHOWN. */
+/** Reads the texts of images of one slice, by filename. `columns`: STORED, SHOWN or TESTED. */
 export async function textsOf(
   transaction: Transaction,
   slice: Slice,

@@ -108,7 +108,8 @@ export function sliceTable(name: string): string {
       prompt text NOT NULL,
       generation text NOT NULL,
       parameters text NOT NULL,
-      PRIMARY KEY (timestamp, filename)
+      -- size spares counts and cleanups the rows.
+      PRIMARY KEY (timestamp, filename) INCLUDE (size)
     ) WITH (toast_tuple_target = 512);
     CREATE INDEX ${name}_model ON ${name} (model_slug, timestamp, filename);
     CREATE INDEX ${name}_category ON ${name} (category, timestamp, filename) WHERE category <> '';
