@@ -2,10 +2,12 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { realpath } from 'node:fs/promises';
 import { relative } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { type Command, Option } from 'commander';
 import type { SavedImage } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
 import { inParallel } from '../storage/async/parallel.ts';
+import { follow, note, type Seen } from './import/follow.ts';
 import { type Description, type ImageFile, openImageFile } from './import/image-file.ts';
 import { RAW, textOf } from './import/raw-path.ts';
 import { KEPT, type Kept, removeSource, stateOf } from './import/remove-source.ts';
@@ -16,6 +18,7 @@ import { ImportSums, sumsLines } from './import/sums.ts';
 import { createSummary, SKIPPED, type SkipReason, type Summary, summaryLines } from './import/tally.ts';
 import { type Found, type FoundFile, walk } from './import/walk.ts';
 import { type AddressFlags, type Session, withAddress, withClient } from './shared/connection.ts';
+import { isUnreachable } from './shared/errors.ts';
 import { collect, parseConcurrency } from './shared/flags.ts';
 import { createRunProgress } from './terminal/progress.ts';
 import { displayText, formatTime, printError, printJson, printLine, shorten } from './terminal/text.ts';
@@ -24,6 +27,7 @@ interface ImportFlags extends AddressFlags {
   dryRun?: boolean;
   force?: boolean;
   move?: boolean;
+  watch?: boolean;
   bringBack?: boolean;
   provider?: string;
   category?: string;
@@ -59,6 +63,8 @@ interface Run {
 const FITS_MOVED = '--force begins all the same: on one disk each file that --move removes makes room for the next';
 const DEFAULT_CONCURRENCY = 8;
 const SHOWN_PROMPT_WIDTH = 60;
+/** Between two looks for a daemon that is away. */
+const AWAY_MS = 5_000;
 /** gRPC's INVALID_ARGUMENT: concerns one image; others may be accepted. */
 const INVALID_ARGUMENT = 3;
 /** Those of an image that was meant to be imported, which `--strict` does not let pass. */
@@ -78,6 +84,9 @@ export function registerImport(program: Command): void {
         '--move',
         'remove each file once the store has given its bytes back, also those that it had before',
       ).conflicts('dryRun'),
+    )
+    .addOption(
+      new Option('--watch', 'go on with what a program writes into the folder, until Ctrl-C').conflicts('dryRun'),
     )
     .option('--bring-back', 'save again what was deleted from the store')
     .option('--provider <name>')
@@ -113,6 +122,7 @@ async function importFolder(session: Session, named: string, flags: ImportFlags)
   const run = { session, folder, flags, stored, names, id: flags.bringBack ? randomUUID() : undefined };
   const summary = { ...createSummary(dryRun), neededBytes, freeBytes };
   const sums = new ImportSums();
+  const seen: Seen = new Map();
   let exitCode: number = EXIT.OK;
   const importOne = async (found: Found) => {
     if (names.has(found)) return;
@@ -122,12 +132,22 @@ async function importFolder(session: Session, named: string, flags: ImportFlags)
     if (isTold(outcome, flags)) progress.clear();
     const code = (await tell(run, found, outcome)) || strictCode(found, outcome, flags) || keptCode(outcome);
     exitCode ||= code;
+    note(seen, found);
     done.items += 1;
     done.bytes += found.kind === 'file' ? found.sizeBytes : 0;
     progress.set(done);
   };
   try {
     await inParallel(flags.concurrency, walk(folder), importOne);
+    if (flags.watch) {
+      progress.clear();
+      process.stderr.write(`watching ${textOf(folder)}; Ctrl-C ends it\n`);
+      run.flags = { ...flags, verbose: true };
+      for await (const found of follow(folder, seen, signal)) {
+        await untilReached(session, () => importOne(found));
+        progress.clear();
+      }
+    }
     summary.complete = true;
   } finally {
     progress.clear();
@@ -136,6 +156,20 @@ async function importFolder(session: Session, named: string, flags: ImportFlags)
     else for (const line of [...summaryLines(summary), ...sumsLines(planned)]) await printLine(line);
   }
   return exitCode;
+}
+
+/** Waits for a daemon that is away: a folder is watched for days. */
+async function untilReached({ signal, report }: Session, work: () => Promise<void>): Promise<void> {
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!isUnreachable(error)) throw error;
+      report(error);
+      await setTimeout(AWAY_MS, undefined, { signal }).catch(() => undefined);
+    }
+  }
 }
 
 async function outcomeOf(run: Run, found: Found): Promise<Outcome> {

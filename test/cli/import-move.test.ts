@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { chmod, link, mkdir, mkdtemp, readdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import {
   type handleClientStreamingCall,
@@ -13,7 +14,7 @@ import {
   type ServerWritableStream,
   status,
 } from '@grpc/grpc-js';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { removeSource, stateOf } from '../../src/cli/import/remove-source.ts';
 import { NamesAside } from '../../src/cli/import/set-aside.ts';
 import { listStoredImages } from '../../src/cli/import/stored-images.ts';
@@ -336,3 +337,24 @@ async function imagesOf(bytes: Buffer): Promise<Image[]> {
 async function listed(bytes: Buffer) {
   return (await imagesOf(bytes)).map(({ filename }) => filename);
 }
+
+it('follows a folder with --watch, and takes files once they are whole and settled', async () => {
+  await place('before.png', png(951));
+  const words = ['import', source, '--watch', '--move', '--json', '--address', daemon.address];
+  const child = spawn(process.execPath, [COMMAND, ...words], { stdio: ['ignore', 'pipe', 'pipe'] });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  const [stdout, closed] = [text(child.stdout), once(child, 'close')];
+  const isGone = (name: string) =>
+    vi.waitFor(async () => expect(await left()).not.toContain(name), { timeout: 20_000 });
+  await isGone('before.png');
+  await place('after.png', png(952));
+  await mkdir(join(source, 'day'));
+  await place('day/half.png', png(953).subarray(0, -20));
+  await isGone('after.png');
+  await place('day/half.png', png(953));
+  await vi.waitFor(async () => expect(await readdir(join(source, 'day'))).toEqual([]), { timeout: 20_000 });
+  child.kill('SIGINT');
+  expect(await closed).toEqual([EXIT.OK, null]);
+  const { summary } = JSON.parse((await stdout).trim().split('\n').at(-1)!);
+  expect(summary).toMatchObject({ imported: 3, removed: 3, failed: 0, complete: true });
+});
