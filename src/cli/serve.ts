@@ -10,7 +10,7 @@ import { openLineWriter } from '../logging/line-writer.ts';
 import type { Logger } from '../storage/domain/logger.ts';
 import { providerTypeOf } from '../storage/factory.ts';
 import { type ForeignImages, tellOfForeign } from './serve/foreign-images.ts';
-import { lockedBy } from './serve/running-daemon.ts';
+import { lockedBy } from './shared/running-daemon.ts';
 import { changeProviders, type SettingsFlags, withSettings } from './shared/settings.ts';
 
 /** The time to close the store after the delay and the grace. */

@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { dateInPath } from '../../src/cli/import/path-date.ts';
-import { bytesOf } from '../../src/cli/import/raw-path.ts';
+import { bytesOf } from '../../src/cli/shared/raw-path.ts';
 import { timeLeft } from '../../src/cli/terminal/progress.ts';
 import { connect, type Image, type ImageStorageClient, type ListOptions } from '../../src/client.ts';
 import { EXIT } from '../../src/exit-codes.ts';

@@ -3,7 +3,7 @@ import type { ImageStorageClient } from '../../client.ts';
 import type { Config } from '../../config.ts';
 import type { ProviderCheck } from '../../storage/doctor/doctor.ts';
 import { providerTypeOf } from '../../storage/factory.ts';
-import { servingAddress } from '../serve/running-daemon.ts';
+import { servingAddress } from '../shared/running-daemon.ts';
 import { countOf } from '../terminal/text.ts';
 
 const DEADLINE_MS = 5_000;

@@ -9,10 +9,10 @@ import { parseRecord } from '../../storage/domain/record-file.ts';
 import { readEmbeddedMetadata } from '../../storage/embedded/metadata.ts';
 import { inspectImage, modelInName } from '../../storage/maintenance/orphan.ts';
 import { openInput } from '../shared/input.ts';
+import { bytesOf } from '../shared/raw-path.ts';
+import type { FoundFile } from '../shared/walk.ts';
 import { dateInPath } from './path-date.ts';
-import { bytesOf } from './raw-path.ts';
 import { unmarked } from './set-aside.ts';
-import type { FoundFile } from './walk.ts';
 
 export interface ImageFile {
   source: Source;

@@ -5,7 +5,7 @@ import { basename, join, sep } from 'node:path';
 import type { ImageStorageClient, ProviderChoice } from '../../client.ts';
 import { folderOf } from '../../storage/domain/naming.ts';
 import { systemWords } from '../shared/errors.ts';
-import { bytesOf, textOf } from './raw-path.ts';
+import { bytesOf, textOf } from '../shared/raw-path.ts';
 import { type NamesAside, unmarked } from './set-aside.ts';
 
 /** What tells whether a file is still the one that was read. */

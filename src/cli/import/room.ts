@@ -1,11 +1,9 @@
 /** Sums the room that an import needs before it begins, and what the store has. */
 import type { ImageStorageClient } from '../../client.ts';
+import { IMAGE_NAME, walk } from '../shared/walk.ts';
 import { countOf, formatBytes } from '../terminal/text.ts';
 import type { StoredImages } from './stored-images.ts';
-import { walk } from './walk.ts';
 
-/** What is counted as an image before it is read. */
-export const IMAGE_NAME: RegExp = /\.(png|jpe?g|webp|gif|avif)$/i;
 /** The rest of a file's last block, and its record. */
 const OVERHEAD_BYTES = 8 * 1024;
 

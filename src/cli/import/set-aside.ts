@@ -2,8 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import { link, lstat, open, rename, unlink } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
-import { bytesOf } from './raw-path.ts';
-import type { Found, FoundFile } from './walk.ts';
+import { bytesOf } from '../shared/raw-path.ts';
+import type { Found, FoundFile } from '../shared/walk.ts';
 
 /** `fox.image-storage-move-1a2b3c4d-5e6f7a8b.png`: a run that is killed leaves an image with the name that it had in it. */
 const MARK = /\.image-storage-move-([0-9a-f]{8})-[0-9a-f]{8}(?=\.[^.]*$|$)/;

@@ -1,8 +1,8 @@
 /** Counts the images in the folder of a new store that another program has put there. */
 import { realpath } from 'node:fs/promises';
-import { RAW } from '../import/raw-path.ts';
-import { IMAGE_NAME } from '../import/room.ts';
-import { walk } from '../import/walk.ts';
+import { join } from 'node:path';
+import { RAW } from '../shared/raw-path.ts';
+import { IMAGE_NAME, walk } from '../shared/walk.ts';
 import { countOf } from '../terminal/text.ts';
 
 /** Enough to say so; a network disk may be slow. */
@@ -33,12 +33,17 @@ async function findForeignImages(place: string): Promise<ForeignImages | undefin
   if (folder === undefined) return undefined;
   const until = performance.now() + MAX_MS;
   const found: ForeignImages = { folder: place, count: 0, more: false };
-  for await (const { kind, path } of walk(folder)) {
+  for await (const { kind, path } of walk(folder, ownFolders(folder))) {
     if (kind === 'file' && IMAGE_NAME.test(path)) found.count += 1;
     found.more = performance.now() > until;
     if (found.more) break;
   }
   return found.count === 0 ? undefined : found;
+}
+
+/** Saves come meanwhile. */
+function ownFolders(folder: string): string[] {
+  return ['images/generations', 'metadata'].map((each) => join(folder, each));
 }
 
 /** `12 images in /data are not in the store; to bring them in: image-storage import /data` */

@@ -23,6 +23,8 @@ export type Found =
   | { kind: 'link' | 'special' | 'thumbnail' | 'companion' | 'aside'; path: string }
   | { kind: 'unreadable'; path: string; error: unknown };
 
+/** What is counted as an image before it is read. */
+export const IMAGE_NAME: RegExp = /\.(png|jpe?g|webp|gif|avif)$/i;
 /** Where programs keep thumbnails, copies and what was thrown away: Synology, QNAP, Jupyter, galleries, macOS, Windows. */
 const ASIDE = new Set([
   '@eadir',
@@ -42,21 +44,24 @@ const TRASH_OF_USER = /^\.trash-\d+$/;
 /** What SwarmUI keeps beside an image, such as `x.swarmpreview.jpg`. */
 const SWARM_PREVIEW = /\.swarmpreview\.\w+$/i;
 
-/** Yields files in the order of the file system. Skips the metadata folder of a store of ImageStorage, and caches. */
-export async function* walk(folder: string): AsyncGenerator<Found> {
+/**
+ * Yields files in the order of the file system. Skips the metadata folder of a store of ImageStorage, caches, and the
+ * folders that are left out.
+ */
+export async function* walk(folder: string, leftOut: readonly string[] = []): AsyncGenerator<Found> {
   try {
-    for await (const entry of await opendir(bytesOf(folder), RAW)) yield* findingsOf(folder, entry);
+    for await (const entry of await opendir(bytesOf(folder), RAW)) yield* findingsOf(folder, entry, leftOut);
   } catch (error) {
     yield { kind: 'unreadable', path: folder, error };
   }
 }
 
-async function* findingsOf(folder: string, entry: Dirent): AsyncGenerator<Found> {
+async function* findingsOf(folder: string, entry: Dirent, leftOut: readonly string[]): AsyncGenerator<Found> {
   const path = join(folder, entry.name);
   if (entry.isSymbolicLink()) yield { kind: 'link', path };
   else if (entry.isDirectory()) {
     if (isAside(entry.name)) yield { kind: 'aside', path };
-    else if (!(await isStoresOwn(path))) yield* walk(path);
+    else if (!leftOut.includes(path) && !(await isStoresOwn(path))) yield* walk(path, leftOut);
   } else if (!entry.isFile()) yield { kind: 'special', path };
   else if (entry.name.startsWith('._')) yield { kind: 'companion', path };
   else if (isThumbnail(path)) yield { kind: 'thumbnail', path };
