@@ -5,7 +5,9 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { tellOfForeign } from '../../src/cli/serve/foreign-images.ts';
+import { connect } from '../../src/client.ts';
 import { loadConfig } from '../../src/config.ts';
 import { type Daemon, startDaemon } from '../../src/daemon.ts';
 import { EXIT } from '../../src/exit-codes.ts';
@@ -14,6 +16,9 @@ import { COMMAND } from '../support/command.ts';
 import { pngOf } from '../support/images.ts';
 import { requires } from '../support/requires.ts';
 import { hasScript } from '../support/terminal.ts';
+
+/** More than sockets and windows hold: a Get of it stays open until it is read. */
+const UNREAD_BYTES = 16 * 1024 * 1024;
 
 let folder: string;
 let basePath: string;
@@ -46,10 +51,14 @@ function serve(...flags: string[]): ChildProcess {
   return child;
 }
 
-/** The first line of the log for which the test holds. */
-async function logged(child: ChildProcess, test: (line: Record<string, unknown>) => boolean) {
-  for await (const line of createInterface({ input: child.stderr! })) {
-    if (line.startsWith('{') && test(JSON.parse(line))) return JSON.parse(line);
+function logOf(child: ChildProcess): AsyncIterator<string> {
+  return createInterface({ input: child.stderr! })[Symbol.asyncIterator]();
+}
+
+/** The next line of the log for which the test holds. */
+async function logged(log: AsyncIterator<string>, test: (line: Record<string, unknown>) => boolean) {
+  for (let next = await log.next(); !next.done; next = await log.next()) {
+    if (next.value.startsWith('{') && test(JSON.parse(next.value))) return JSON.parse(next.value);
   }
   throw new Error('the log ended');
 }
@@ -74,14 +83,20 @@ describe('a store that another daemon has', () => {
   });
 
   it('is waited for, and is named in the log, while that daemon drains', async () => {
-    const first = await start({ IMAGE_STORAGE_SHUTDOWN_DELAY_SECONDS: '2' });
+    const first = await start({ IMAGE_STORAGE_SHUTDOWN_GRACE_SECONDS: '100' });
+    const reader = connect(socket);
+    onTestFinished(() => reader.close());
+    const { filename } = await reader.save(pngOf({ width: 2, height: 2, sizeBytes: UNREAD_BYTES }));
+    const { body } = await reader.get(filename);
     const closed = first.close();
     const child = serve();
-    const { msg, pid } = await logged(child, ({ path }) => path !== undefined);
+    const log = logOf(child);
+    const { msg, pid } = await logged(log, ({ path }) => path !== undefined);
     expect(msg).toBe('another process has the store open: waiting for it (lockWaitSeconds)');
     if (process.platform === 'linux') expect(pid).toBe(process.pid);
+    for await (const _ of body);
     await closed;
-    const { stores } = await logged(child, (line) => line.msg === 'listening');
+    const { stores } = await logged(log, (line) => line.msg === 'listening');
     expect(stores).toEqual({ local: basePath });
   });
 });
@@ -98,8 +113,19 @@ describe('images of another program in the folder of a new store', () => {
     const child = serve();
     const stdout: Buffer[] = [];
     child.stdout!.on('data', (chunk) => stdout.push(chunk));
-    expect((await logged(child, ({ folder }) => folder !== undefined)).msg).toBe(line());
+    expect((await logged(logOf(child), ({ folder }) => folder !== undefined)).msg).toBe(line());
     expect(Buffer.concat(stdout).toString()).toBe(`ImageStorage listens on ${socket}\n`);
+  });
+
+  it('are not those that the store itself has saved since', async () => {
+    const own = join(basePath, 'images/generations/2024-09-27/flux');
+    await mkdir(own, { recursive: true });
+    await writeFile(join(own, '20240927_141522_flux_abc123.png'), pngOf({ width: 2, height: 2 }));
+    await mkdir(join(basePath, 'metadata/staging'), { recursive: true });
+    await writeFile(join(basePath, 'metadata/staging/part.png'), '');
+    const said: string[] = [];
+    await tellOfForeign([basePath], 'image-storage', (each) => said.push(each));
+    expect(said).toEqual([line()]);
   });
 
   requires('script, of util-linux', hasScript)('on a terminal', () => {

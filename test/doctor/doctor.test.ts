@@ -1,5 +1,5 @@
 /** `image-storage doctor`: the command, and what it says of folders that are well and of those that are not. */
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { loadConfig } from '../../src/config.ts';
@@ -61,6 +61,10 @@ describe('of a folder', () => {
     const wrong = await doctor({ local: {} }, ...flags);
     expect(wrong.exitCode).toBe(EXIT.NEGATIVE);
     expect(wrong.stdout).toContain(`has 1 image in ${basePath}, not in ${other}\n`);
+    const link = join(await newFolder(), 'link');
+    await symlink(basePath, link);
+    const linked = await doctor({ local: {} }, '--base-path', link, '--listen', daemon.address);
+    expect(linked.stdout).toMatch(/^ok +local daemon .* has 1 image in "local"$/m);
     const absent = await doctor({ archive: { type: 'local', basePath: other } }, '--listen', daemon.address);
     expect(absent.stdout).toContain('has no provider "archive": it has another configuration\n');
     await expectToBeLocked({ type: 'local', basePath, lockWaitSeconds: 0 });

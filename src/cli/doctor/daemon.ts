@@ -1,4 +1,5 @@
 /** Examines the daemon that answers at our addresses: whether it serves what this configuration names. */
+import { stat } from 'node:fs/promises';
 import type { ImageStorageClient } from '../../client.ts';
 import type { Config } from '../../config.ts';
 import type { ProviderCheck } from '../../storage/doctor/doctor.ts';
@@ -45,8 +46,11 @@ async function compare(
     const [stats] = await client.stats(name);
     const images = countOf(stats?.count ?? 0, 'image');
     for await (const { path, key } of client.list({ provider: name, view: 'row', limit: 1 })) {
+      if (path === '') continue;
       const folder = path.slice(0, -key.replace(/^outputs/, '').length);
-      if (path !== '' && folder !== configured) return ['failed', `has ${images} in ${folder}, not in ${configured}`];
+      const isSame = await isSameFolder(folder, configured);
+      if (isSame === undefined) return ['note', `has ${images} in ${folder}, which is not to be seen from here`];
+      if (!isSame) return ['failed', `has ${images} in ${folder}, not in ${configured}`];
     }
     return ['ok', `has ${images} in "${name}"`];
   } catch (error) {
@@ -55,4 +59,18 @@ async function compare(
     if (REFUSED.includes(code)) return ['note', 'wants a token: set IMAGE_STORAGE_TOKEN to see what it serves'];
     return ['note', `does not say what it serves: ${message}`];
   }
+}
+
+/** Undefined where the daemon's folder is not to be seen, such as that of a container. */
+async function isSameFolder(folder: string, configured: string): Promise<boolean | undefined> {
+  if (folder === configured) return true;
+  const [theirs, ours] = await Promise.all([folder, configured].map(inodeOf));
+  return theirs === undefined ? undefined : theirs === ours;
+}
+
+function inodeOf(folder: string): Promise<string | undefined> {
+  return stat(folder, { bigint: true }).then(
+    ({ dev, ino }) => `${dev}:${ino}`,
+    () => undefined,
+  );
 }
