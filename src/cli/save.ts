@@ -9,7 +9,7 @@ import { parseInstant, parseTtl } from './shared/dates.ts';
 import { isUnreachable, outcomeHint } from './shared/errors.ts';
 import { collect, collectParameter, type Parameters, parametersText } from './shared/flags.ts';
 import { imageJson } from './shared/image-json.ts';
-import { openInput, STDIN, sha256Of, totalBytes } from './shared/input.ts';
+import { openInput, readableOnce, STDIN, sha256Of, totalBytes } from './shared/input.ts';
 import { createProgress, type Progress } from './terminal/progress.ts';
 import { displayText, formatBytes, formatTime, printError, printJson, printLine } from './terminal/text.ts';
 
@@ -72,17 +72,19 @@ export function registerSave(program: Command): void {
     .option('--idempotency-key <key>', 'a repeated save with it returns the first result')
     .option('--skip-existing', 'leave files whose bytes are there already')
     .option('--json', 'print one JSON object a line')
-    .action((files: string[], flags: SaveFlags) => {
-      checkUsage(command, files, flags);
+    .action(async (files: string[], flags: SaveFlags) => {
+      await checkUsage(command, files, flags);
       return withClient(flags, (session) => saveAll(session, files, flags), {});
     });
   withAddress(command);
 }
 
-function checkUsage(command: Command, files: string[], flags: SaveFlags): void {
+async function checkUsage(command: Command, files: string[], flags: SaveFlags): Promise<void> {
   const refuse = (message: string) => command.error(`error: ${message}`, { exitCode: EXIT.USAGE });
   if (files.filter((file) => file === STDIN).length > 1) refuse('stdin can be read once');
   if (flags.skipExisting && files.includes(STDIN)) refuse('--skip-existing: stdin is read once, and sent as it comes');
+  const pipes = flags.skipExisting ? await readableOnce(files) : [];
+  if (pipes.length > 0) refuse(`--skip-existing: ${pipes[0]} is no file: it is read once, and sent as it comes`);
   if (files.length > 1 && flags.idempotencyKey !== undefined) refuse('--idempotency-key is for one file');
   if (flags.param && flags.paramsJson !== undefined) refuse('--param and --params-json exclude each other');
 }
@@ -93,11 +95,25 @@ async function saveAll(session: Session, files: string[], flags: SaveFlags): Pro
   const failures: number[] = [];
   let unsent = 0;
   let unreachable = false;
+  /** By sha256, what the last file of these bytes is stored as, once that is known. */
+  const ends = new Map<string, Promise<Image | undefined>>();
+  const saveUnlessThere = async (file: string): Promise<Outcome> => {
+    const sha256 = await sha256Of(file);
+    const before = ends.get(sha256);
+    const outcome = (async (): Promise<Outcome> => {
+      const stored = (await before) ?? (await storedAs(session, sha256, flags));
+      return stored ? { skipped: stored } : { saved: await saveOne(session, file, flags, progress) };
+    })();
+    ends.set(
+      sha256,
+      outcome.then(storedBy, () => undefined),
+    );
+    return outcome;
+  };
   const saveNext = async (file: string): Promise<Outcome> => {
     if (unreachable || session.signal.aborted) return 'not sent';
     try {
-      const stored = flags.skipExisting ? await storedAs(session, await sha256Of(file), flags) : undefined;
-      if (stored !== undefined) return { skipped: stored };
+      if (flags.skipExisting) return await saveUnlessThere(file);
       return { saved: await saveOne(session, file, flags, progress) };
     } catch (error) {
       unreachable ||= isUnreachable(error);
@@ -120,6 +136,12 @@ async function saveAll(session: Session, files: string[], flags: SaveFlags): Pro
   }
   if (unsent > 0) printError(`not sent: ${unsent} of ${files.length} files`);
   return failures[0] ?? EXIT.OK;
+}
+
+function storedBy(outcome: Outcome): Image | undefined {
+  if (outcome === 'not sent' || 'error' in outcome) return undefined;
+  if ('skipped' in outcome) return outcome.skipped;
+  return outcome.saved.image.deleted ? undefined : outcome.saved.image;
 }
 
 async function saveOne(session: Session, file: string, flags: SaveFlags, progress: Progress): Promise<Saved> {

@@ -1,7 +1,7 @@
 /** The client commands as people and scripts use them, against a real daemon. */
-import { spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { lstat, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { copyFile, lstat, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -139,6 +139,16 @@ describe('save', () => {
       exitCode: EXIT.OK,
       stderr: '',
       stdout: `skipped twice.png: it is there already, as ${name}\n`,
+    });
+    await imageFile('new.png', { seed: 72 });
+    await copyFile(join(folder, 'new.png'), join(folder, 'equal.png'));
+    const equal = await runJson(['save', 'new.png', 'equal.png', '--skip-existing']);
+    expect(equal.map(({ filename }) => filename)).toEqual([equal[0].filename, equal[0].filename]);
+    expect(equal[1]).toMatchObject({ skipped: true });
+    execFileSync('mkfifo', [join(folder, 'pipe')]);
+    expect(await run(['save', 'pipe', '--skip-existing'])).toMatchObject({
+      exitCode: EXIT.USAGE,
+      stderr: expect.stringContaining('pipe is no file: it is read once'),
     });
     const [skipped, saved] = await runJson(['save', 'twice.png', 'once.png', '--skip-existing']);
     expect(skipped).toMatchObject({ filename: name, skipped: true });

@@ -59,6 +59,15 @@ export async function sha256Of(path: PathLike): Promise<string> {
   return hash.digest('hex');
 }
 
+/** Returns those that are no files, such as pipes and devices; a missing one is reported when its turn comes. */
+export async function readableOnce(files: readonly string[]): Promise<string[]> {
+  const stats = await Promise.allSettled(files.map((file) => stat(file)));
+  return files.filter((_, i) => {
+    const of = stats[i]!;
+    return of.status === 'fulfilled' && !of.value.isFile() && !of.value.isDirectory();
+  });
+}
+
 /** Returns the sum of the sizes. A missing file counts as 0 and is reported when its turn comes. */
 export async function totalBytes(files: readonly string[]): Promise<number> {
   const sizeOf = (file: string) => stat(file).then(({ size }) => size);
