@@ -1,7 +1,7 @@
 /** Follows a folder that a program writes: yields files that are new or changed, once nothing writes them any more. */
 import { watch } from 'node:fs';
-import { textOf } from './raw-path.ts';
-import { type Found, walk } from './walk.ts';
+import { textOf } from '../shared/raw-path.ts';
+import { type Found, walk } from '../shared/walk.ts';
 
 /** A file that is the same after so long is settled. */
 const SETTLE_MS = 1_000;
