@@ -1,6 +1,6 @@
 /** The contract of the catalog of an object store, over a real Postgres. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { CatalogQuery } from '../../src/storage/catalog/catalog.ts';
+import type { CatalogQuery, CatalogTotals } from '../../src/storage/catalog/catalog.ts';
 import { schemaOf } from '../../src/storage/catalog/postgres/pool.ts';
 import { openPostgresCatalog } from '../../src/storage/catalog/postgres/postgres-catalog.ts';
 import { openSharedIndex, type SharedIndex } from '../../src/storage/catalog/postgres/shared-index.ts';
@@ -9,7 +9,7 @@ import { ask, type PostgresServer, postgresAvailable, startPostgres } from '../s
 import { requires } from '../support/requires.ts';
 import { full, seed } from '../support/scale.ts';
 import { itIsABucketCatalog } from './bucket-catalog-suite.ts';
-import { createWith, openInWorkers, T0, temporaryCatalog } from './catalogs.ts';
+import { createWith, openInThread, openInWorkers, T0, temporaryCatalog } from './catalogs.ts';
 import { type Example, found } from './search-model.ts';
 import { anyQuery as anyWords, exampleOf, HOSTILE, randomFrom } from './searched-examples.ts';
 
@@ -115,6 +115,40 @@ requires('Postgres 15 or newer', postgresAvailable)('a catalog in Postgres', () 
       }
     });
 
+    it('lists, counts and sums up what a catalog in SQLite does, by filters and groups of every kind', async () => {
+      const { path, release } = temporaryCatalog();
+      createWith(
+        path,
+        examples.map(({ record }) => record),
+      );
+      const sqlite = await openInThread(path);
+      const pick = <T>(...values: T[]) => values[random(values.length)]!;
+      const [{ record }] = examples as [Example];
+      for (let round = 0; round < (full ? 500 : 50); round += 1) {
+        const start = pick(undefined, undefined, examples[random(COUNT)]!.record.timestamp);
+        const query: CatalogQuery = {
+          order: pick('newest', 'oldest'),
+          query: pick('', '', 'fox', '-fox', anyWords(random, examples)),
+          ...(pick(true, false) && { model: examples[random(COUNT)]!.record.model }),
+          ...pick({}, {}, { category: 'portrait' }, { pinned: pick(true, false) }, { tags: record.tags }),
+          ...(start !== undefined && { start, end: start + random(1e9) }),
+          ...pick({}, {}, {}, { only: Array.from({ length: 40 }, () => examples[random(COUNT)]!.record.filename) }),
+        };
+        const by = pick(undefined, 'day', 'month', 'model', 'category', 'tag', 'lora' as const);
+        const grouping = { limit: 1000, ...(by && { by }), timeZone: pick('UTC', 'Asia/Kolkata', 'Europe/Berlin') };
+        const sizes = { limit: 1 + random(COUNT), group: pick(undefined, 'model', 'category' as const) };
+        const about = JSON.stringify([query, grouping]);
+        expect(await index.pageSizes(query, sizes), about).toEqual(await sqlite.pageSizes(query, sizes));
+        // A count of named images is never asked for.
+        const { only: _, ...counted } = query;
+        const expected = sorted(await sqlite.totals(counted, grouping));
+        expect(sorted(await index.totals(counted, grouping)), about).toEqual(expected);
+      }
+      expect(await index.statistics()).toEqual(await sqlite.statistics());
+      await sqlite.close(true);
+      release();
+    });
+
     it('reads no slice from one end to the other', async () => {
       await index.end();
       const { scans, lookups } = await scansOf(storeId);
@@ -132,6 +166,11 @@ function fill(index: SharedIndex, records: readonly ImageRecord[]): Promise<void
       found: { kind: 'live', etag: 'e', record },
     })),
   );
+}
+
+/** Groups of as many images are in any order. */
+function sorted({ groups, ...totals }: CatalogTotals) {
+  return { ...totals, groups: groups.toSorted((a, b) => (a.name < b.name ? -1 : 1)) };
 }
 
 function namesOf(some: readonly Example[]): string[] {
