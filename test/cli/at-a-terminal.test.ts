@@ -156,15 +156,19 @@ atATerminal('open', () => {
     const { output, exitCode } = await runInTerminal(
       [
         ['open', id],
+        ['open', '--provider', 'local', id],
         ['open', '--file', id],
       ],
       { env },
     );
     const page = `http://${daemon.address}/i/${fox.filename}`;
-    expect({ output, exitCode }).toEqual({ output: `${page}\n${fox.path}\n`, exitCode: EXIT.OK });
+    expect({ output, exitCode }).toEqual({
+      output: `${page}\n${page}?provider=local\n${fox.path}\n`,
+      exitCode: EXIT.OK,
+    });
     await vi.waitFor(async () => {
       const lines = (await readFile(opened, 'utf8')).trim().split('\n');
-      expect(lines.sort()).toEqual([page, fox.path].sort());
+      expect(lines.sort()).toEqual([page, `${page}?provider=local`, fox.path].sort());
     });
   });
 });

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { chmod, link, mkdir, mkdtemp, readdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises';
+import { chmod, link, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -138,6 +138,18 @@ describe('the removal of one file', () => {
     expect(await left()).toEqual(['a.png']);
     expect(await remove(await stateOf(path))).toBeUndefined();
     expect(await left()).toEqual([]);
+  });
+
+  it('can be tried again where the daemon could not be asked, and is over where the file is to stay', async () => {
+    const names = new NamesAside();
+    const { size, mtimeMs } = await stat(path);
+    const found = { kind: 'file', path, sizeBytes: size, modifiedAt: Math.trunc(mtimeMs) } as const;
+    const ended = { ...saved, signal: AbortSignal.abort() };
+    await expect(removeSource(client, await stateOf(path), ended, names)).rejects.toThrow();
+    expect([await left(), names.has(found)]).toEqual([['a.png'], false]);
+    await client.delete(saved.filename);
+    expect(await removeSource(client, await stateOf(path), { ...saved, signal }, names)).toEqual(MISSING);
+    expect([await left(), names.has(found)]).toEqual([['a.png'], true]);
   });
 
   it('needs bytes: not those of another image, and not a name whose image is gone', async () => {

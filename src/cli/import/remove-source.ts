@@ -70,10 +70,10 @@ export async function removeSource(
   }
   const kept = await removeAside(client, aside, state, stored).catch(async (error) => {
     if (isOfSystem(error)) return unremoved(error);
-    await names.giveBack(aside, unmarked(state.path));
+    await names.giveBack(aside, unmarked(state.path), false);
     throw error;
   });
-  if (kept === undefined || (await names.giveBack(aside, unmarked(state.path)))) return kept;
+  if (kept === undefined || (await names.giveBack(aside, unmarked(state.path), true))) return kept;
   return { ...kept, keptAs: textOf(basename(aside)) };
 }
 

@@ -36,12 +36,15 @@ export class NamesAside {
     return aside;
   }
 
-  /** Replaces no file. Returns false where the file keeps the name aside, since its own is taken or cannot be given. */
-  async giveBack(aside: string, path: string): Promise<boolean> {
+  /**
+   * Replaces no file. `isDone`: this run is not to meet it again, where it does not change. Returns false where the file keeps the name aside, since its
+   * own is taken or cannot be given.
+   */
+  async giveBack(aside: string, path: string, isDone: boolean): Promise<boolean> {
     try {
       const { size, mtimeMs } = await lstat(bytesOf(aside));
       await renameToFree(bytesOf(aside), bytesOf(path));
-      this.#givenBack.add(keyOf({ path, sizeBytes: size, modifiedAt: Math.trunc(mtimeMs) }));
+      if (isDone) this.#givenBack.add(keyOf({ path, sizeBytes: size, modifiedAt: Math.trunc(mtimeMs) }));
       return true;
     } catch {
       return false;
