@@ -1,17 +1,22 @@
 /** `image-storage doctor`: the command, and what it says of folders that are well and of those that are not. */
+import { execFile } from 'node:child_process';
 import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { loadConfig } from '../../src/config.ts';
 import { EXIT } from '../../src/exit-codes.ts';
 import { createStorage, type S3Config } from '../../src/storage/index.ts';
 import { blindIndexIn } from '../support/blind-index.ts';
+import { COMMAND } from '../support/command.ts';
 import { startDaemonProcess } from '../support/daemon-process.ts';
 import { filesBelow } from '../support/files.ts';
 import { canMountOverlay, canMountTmpfs, openTmpfs, works } from '../support/mounts.ts';
 import '../support/on-disk.ts';
 import { requires } from '../support/requires.ts';
+import { runDaemon } from '../support/running-daemon.ts';
 import {
+  configFile,
   diagnose,
   doctor,
   expectToBeLocked,
@@ -92,6 +97,20 @@ describe('of a folder', () => {
     await (await createStorage({ providers: { local: { basePath } } })).close();
     await rm(join(basePath, 'metadata/catalog.db'));
     expect((await diagnose({ type: 'local', basePath })).store).toMatch(/^note: .*rebuilds it from the records$/);
+  });
+});
+
+requires('root, to mount', canMountTmpfs)('of a daemon whose folder is not to be seen, such as in a container', () => {
+  it('says where that is, and does not fail', async () => {
+    await using daemon = await runDaemon();
+    await expectToServe(daemon.address);
+    const theirs = dirname(daemon.socket);
+    const file = await configFile({ local: { basePath: await newFolder() } });
+    const words = [process.execPath, COMMAND, 'doctor', '--config', file, '--listen', daemon.address];
+    const hidden = ['--mount', 'sh', '-c', 'mount -t tmpfs none "$0" && exec "$@"', theirs, ...words];
+    const { stdout } = await promisify(execFile)('unshare', hidden);
+    expect(stdout).toContain(`has 1 image in ${theirs}/outputs, which is not to be seen from here\n`);
+    expect(stdout).toMatch(/\nall is well\n$/);
   });
 });
 
