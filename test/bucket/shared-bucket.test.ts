@@ -10,6 +10,7 @@ import { loseState, startBucketDaemon } from '../support/bucket-daemon.ts';
 import type { DaemonProcess } from '../support/daemon-process.ts';
 import { imageOf } from '../support/ledger.ts';
 import { random } from '../support/load.ts';
+import { type PostgresServer, postgresAvailable, startPostgres } from '../support/postgres.ts';
 import { requires } from '../support/requires.ts';
 import { full } from '../support/scale.ts';
 import { type S3Server, startVersitygw, versitygwAvailable } from '../support/versitygw.ts';
@@ -23,8 +24,19 @@ const SYNC_SECONDS = 2;
 const GIVE_UP_MS = 60_000;
 const TIMEOUT_MS = 15 * 60_000;
 
-requires('Go, to build the S3 server versitygw', versitygwAvailable)('three daemons on one bucket', () => {
+requires('Go, to build the S3 server versitygw', versitygwAvailable)('three daemons on one bucket', () =>
+  withIndex('files'),
+);
+if (full)
+  requires('Go and Postgres', versitygwAvailable && postgresAvailable)(
+    'three daemons on one bucket and one index',
+    () => withIndex('postgres'),
+  );
+
+function withIndex(kind: 'files' | 'postgres'): void {
   let server: S3Server;
+  let postgres: PostgresServer | undefined;
+  let following: { shared: true; syncSeconds: number } | { index: string };
   let folder: string;
   let bucket: string;
   let daemons: DaemonProcess[];
@@ -32,8 +44,13 @@ requires('Go, to build the S3 server versitygw', versitygwAvailable)('three daem
 
   beforeAll(async () => {
     server = await startVersitygw();
+    if (kind === 'postgres') postgres = await startPostgres();
+    following = postgres ? { index: await postgres.createDatabase() } : { shared: true, syncSeconds: SYNC_SECONDS };
   }, TIMEOUT_MS);
-  afterAll(() => server.stop());
+  afterAll(async () => {
+    await server.stop();
+    await postgres?.stop();
+  });
 
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'image-storage-'));
@@ -48,7 +65,7 @@ requires('Go, to build the S3 server versitygw', versitygwAvailable)('three daem
   });
 
   function start(number: number, settings: { bucket?: string } = {}): Promise<DaemonProcess> {
-    const place = { ...server.settings, bucket, shared: true, syncSeconds: SYNC_SECONDS, ...settings };
+    const place = { ...server.settings, bucket, ...following, ...settings };
     return startBucketDaemon(place, join(folder, `${number}`));
   }
 
@@ -137,7 +154,7 @@ requires('Go, to build the S3 server versitygw', versitygwAvailable)('three daem
     clients[0] = connect(daemons[0]!.address);
     await untilAllList(filenames);
   });
-});
+}
 
 async function filenamesOf(client: ImageStorageClient): Promise<string[]> {
   const filenames: string[] = [];
