@@ -444,6 +444,11 @@ it('says what room it needs and what is free, and does not begin where that is t
   expect(refused.stderr).toMatch(
     /^image-storage: too little room: 2 images, about .* are free; --force imports what fits\n$/,
   );
+  const moving = await readImport(store, join(folder, 'room'), ['--move']);
+  expect([moving.exitCode, moving.stdout]).toEqual([EXIT.IO, '']);
+  expect(moving.stderr).toContain(
+    '; --force begins all the same: on one disk each file that --move removes makes room',
+  );
   const planned = await runImport(store, join(folder, 'room'), ['--dry-run']);
   expect([planned.exitCode, planned.summary.skipped]).toEqual([EXIT.OK, { DUPLICATE: 1, TYPE_NOT_ALLOWED: 1 }]);
   const { neededBytes, freeBytes } = planned.summary;
