@@ -100,7 +100,8 @@ def camel_cased(fields: dict[str, Any]) -> dict[str, Any]:
 def described(image: Image) -> dict[str, Any]:
     metadata = image.metadata
     assert metadata.parameters == json.loads(metadata.parameters_json or "{}")
-    fields = camel_cased(vars(image) | vars(metadata))
+    shown = {name: value for name, value in vars(image).items() if name != "_origin"}
+    fields = camel_cased(shown | vars(metadata))
     times = ("timestamp", "createTime", "expireTime", "deleteTime", "purgeTime")
     for own in ("metadata", "replayed", "deleted", "thumbHash", *times):
         del fields[own]
