@@ -2,6 +2,7 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it, onTestFinished, vi } from 'vitest';
 import { schemaOf } from '../../src/storage/catalog/postgres/pool.ts';
 import type { StorageProvider } from '../../src/storage/index.ts';
@@ -31,6 +32,19 @@ requires('Postgres 15 or newer', postgresAvailable)('a bucket with an index in P
   const SAVE = { prompt: 'a red fox', model: 'flux-schnell', timestamp: new Date('2024-09-27T14:15:22Z') };
   const namesOf = async (provider: StorageProvider, query = '') =>
     (await provider.list({ query })).map(({ filename }) => filename);
+
+  /** Waits until a list is answered: that, and never a part, has to be all images. */
+  async function untilListed(provider: StorageProvider, filenames: readonly string[]) {
+    const listed = await vi.waitUntil(
+      () =>
+        namesOf(provider).catch((error) => {
+          expect(error).toMatchObject({ reason: 'INDEX_UNAVAILABLE' });
+          return undefined;
+        }),
+      WAITING,
+    );
+    expect(listed.toSorted()).toEqual(filenames.toSorted());
+  }
 
   /** Providers over one bucket, each with a state folder of its own; all are closed and removed in the end. */
   async function openSeveral(count: number, bucket: MemoryBucket = new Map()) {
@@ -174,6 +188,31 @@ requires('Postgres 15 or newer', postgresAvailable)('a bucket with an index in P
     await save();
     await untilAllList();
     expect(await providers[1]!.getStatistics()).toMatchObject({ count: filenames.length });
+  });
+
+  it('lists no part after a start over a Postgres that was restored while all daemons were stopped', async () => {
+    const {
+      providers: [first, other],
+      open,
+      bucket,
+    } = await openSeveral(2);
+    const filenames = [(await first!.save(PNG, SAVE)).filename];
+    await untilListed(first!, filenames);
+    await first!.close();
+    // It has compared the index with the bucket: after a start nobody does at once.
+    await other!.close();
+    await server.backUp();
+    const second = await open(0);
+    filenames.push((await second.save(PNG, SAVE)).filename);
+    await second.close();
+    await server.restore();
+    const objects = memoryObjects(bucket);
+    const get: typeof objects.get = async (key, ...rest) => {
+      if (key.endsWith('/INDEX')) await sleep(300);
+      return objects.get(key, ...rest);
+    };
+    const third = await open(0, { objects: { ...objects, get } });
+    await untilListed(third, filenames);
   });
 
   it('moves a bucket to Postgres and back, and never serves one by the other kind of index', async () => {

@@ -1,6 +1,6 @@
 /** Opens the catalog of a bucket: a file in the state folder, or an index in Postgres with a file of operations. */
 import { existsSync } from 'node:fs';
-import type { BucketCatalog, PendingOperation, SharedCatalog } from '../catalog/bucket-catalog.ts';
+import type { BucketCatalog, IndexMark, PendingOperation, SharedCatalog } from '../catalog/bucket-catalog.ts';
 import { setAside } from '../catalog/sqlite/database-files.ts';
 import { openCatalog } from '../catalog/sqlite/worker-catalog.ts';
 import { syncFolder } from '../disk/files.ts';
@@ -20,6 +20,8 @@ export interface CatalogChoice {
   storeId: string;
   /** Of a Postgres. */
   url?: string | undefined;
+  /** How far it was, as the bucket knows. */
+  seen?: IndexMark | undefined;
   /** As in PostgresCatalogOptions. */
   onState: (error?: Error) => void;
   onUnwritten: (operations: readonly PendingOperation[]) => void;
@@ -52,14 +54,14 @@ export async function openBucketCatalog(
 async function openShared(
   url: string,
   operations: BucketCatalog,
-  { storeId, onBehind, ...late }: CatalogChoice,
+  { storeId, seen, onBehind, ...late }: CatalogChoice,
   { now }: ProviderContext,
 ): Promise<{ catalog: SharedCatalog; index: SharedCatalog }> {
   const [{ openSharedIndex }, { openPostgresCatalog }] = await Promise.all([
     import('../catalog/postgres/shared-index.ts'),
     import('../catalog/postgres/postgres-catalog.ts'),
   ]);
-  const shared = await openSharedIndex({ url, storeId, now, onBehind });
+  const shared = await openSharedIndex({ url, storeId, now, seen, onBehind });
   const index = openPostgresCatalog({ ...late, index: shared, operations });
   return { catalog: index, index };
 }

@@ -25,7 +25,6 @@ export class IndexWatch {
   readonly #index: SharedCatalog;
   /** As it is in the bucket; unset: not read yet. */
   #marked: IndexMark | undefined;
-  #isRead = false;
 
   constructor(store: IndexedStore, index: SharedCatalog) {
     this.#store = store;
@@ -34,22 +33,12 @@ export class IndexWatch {
 
   /** Looks where the index stands; notes it in the bucket where it is further, and compares where it lacks images. */
   async look(): Promise<void> {
-    if (!this.#isRead) await this.#read();
     const mark = await this.#index.look();
     const { synchronizer, context } = this.#store;
     const isFilled = await this.#index.isFilled();
     synchronizer.noteIndex(isFilled);
     if (isFilled) await this.raise(mark);
     else await fillInTurn(this.#index, synchronizer, context);
-  }
-
-  /** Once: from then on this daemon has seen the index itself. */
-  async #read(): Promise<void> {
-    const text = await textIn(this.#store.objects);
-    const expected = markIn(text);
-    await this.#index.look(expected);
-    this.#marked = expected;
-    this.#isRead = true;
   }
 
   /** Notes how far the index is, unless the bucket knows that it was further. */
@@ -91,8 +80,9 @@ function isFurther(mark: IndexMark, than: IndexMark): boolean {
   return mark.incarnation !== than.incarnation || mark.change > than.change;
 }
 
-async function textIn(objects: ObjectStore): Promise<string | undefined> {
-  return (await readSmall(objects, KEY))?.bytes.toString();
+/** Returns how far the index was when it was noted last; undefined where nothing is known. */
+export async function readMark(objects: ObjectStore): Promise<IndexMark | undefined> {
+  return markIn((await readSmall(objects, KEY))?.bytes.toString());
 }
 
 /** Returns undefined where it is none of ours: then nothing is known. */

@@ -11,7 +11,7 @@ import type { ProviderContext } from '../types.ts';
 import { bindToStore } from './binding.ts';
 import { type OpenedCatalog, openBucketCatalog } from './catalog.ts';
 import { BucketCondition, detailsOf } from './condition.ts';
-import { fillInTurn } from './index-mark.ts';
+import { fillInTurn, readMark } from './index-mark.ts';
 import { Journal } from './journal.ts';
 import { metered } from './metered-store.ts';
 import { type ObjectStore, ObjectStoreError } from './object-store.ts';
@@ -91,6 +91,8 @@ async function openLocked(
     const binding = { create, shared: isShared, wantsTrash: keepMs !== undefined, wantsPostgres };
     const bound = bindToStore(retrying(bare, trying), files.binding, binding, context);
     const { storeId, isNew, hasTrash, hasPostgres } = await withinFirstAnswer(bound, giveUp);
+    // Before anything is listed: a part of the images is never taken for all.
+    const seen = wantsPostgres ? await withinFirstAnswer(readMark(retrying(bare, trying)), giveUp) : undefined;
     const makeRoom = roomOf(files);
     const spool = new Spool(files.spool, { makeRoom });
     await spool.prepare();
@@ -107,7 +109,7 @@ async function openLocked(
     };
     const opened: OpenedCatalog = await openBucketCatalog(
       files,
-      { storeId, ...(wantsPostgres && { url }), ...late },
+      { storeId, seen, ...(wantsPostgres && { url }), ...late },
       context,
     );
     ({ catalog } = opened);

@@ -170,8 +170,8 @@ export interface SharedCatalog extends BucketCatalog {
   readonly strict: Pick<BucketCatalog, 'apply'>;
   /** Operations that are settled, and not written yet. */
   readonly waiting: number;
-  /** Looks where the index stands, and returns it. Where it is behind `expected`, its lists wait for a comparison. */
-  look(expected?: IndexMark): Promise<IndexMark>;
+  /** Looks where the index stands, and returns it. Where it is behind what was seen, its lists wait for a comparison. */
+  look(): Promise<IndexMark>;
   /** Returns another text whenever the index was found to be behind: a comparison that began before is not enough. */
   epoch(): Promise<string>;
   /** Returns whether it is time for this daemon to do what one of all does, so many ms after it was last begun. */

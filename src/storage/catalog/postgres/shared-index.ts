@@ -1,7 +1,7 @@
 /** The index that all daemons of a bucket share: what of the catalog's contract needs no file of one of them. */
 
 import { StoreOpenError } from '../../domain/errors.ts';
-import type { BucketCatalog, SharedCatalog } from '../bucket-catalog.ts';
+import type { BucketCatalog, IndexMark, SharedCatalog } from '../bucket-catalog.ts';
 import { CatalogError, type ImageIndex, type Moment, type ThumbHash } from '../catalog.ts';
 import { wasDeleted } from './deleted-bytes.ts';
 import { migrate, setNotes } from './migrate.ts';
@@ -33,6 +33,8 @@ export interface SharedIndexOptions {
   storeId: string;
   /** ms since 1970. */
   now: () => number;
+  /** How far the index is known to have been: one that is behind lists nothing. */
+  seen?: IndexMark | undefined;
   /** Called when the index is found to be behind what was seen of it. */
   onBehind?: () => void;
   /** What a slice has at most, about. */
@@ -41,8 +43,8 @@ export interface SharedIndexOptions {
 
 /** Rejects with a StoreOpenError where the database is unfit. One that cannot be reached may be later. */
 export async function openSharedIndex(options: SharedIndexOptions): Promise<SharedIndex> {
-  const { url, storeId, now, onBehind = () => {} } = options;
-  const state = new IndexState(onBehind, now);
+  const { url, storeId, now, seen, onBehind = () => {} } = options;
+  const state = new IndexState(seen, onBehind, now);
   const pool: Pool = new Pool(url, storeId, async (statements) => {
     // Also where the tables were dropped meanwhile.
     await migrate(statements, pool.schema, storeId, now());
@@ -89,8 +91,8 @@ function indexOver(pool: Pool, state: IndexState, { sliceImages = MAX_IMAGES }: 
       const { isFilled: _, ...notes } = await reader.notes();
       return notes;
     },
-    async look(expected) {
-      await pool.write((transaction) => state.look(transaction, expected));
+    async look() {
+      await pool.write((transaction) => state.look(transaction));
       return state.seen!;
     },
     epoch: () => pool.read(epochOf),

@@ -13,7 +13,9 @@ export class IndexState {
   readonly #onBehind: () => void;
   readonly #now: () => number;
 
-  constructor(onBehind: () => void, now: () => number) {
+  /** `seen`: how far the index is known to have been. */
+  constructor(seen: IndexMark | undefined, onBehind: () => void, now: () => number) {
+    this.#seen = seen;
     this.#onBehind = onBehind;
     this.#now = now;
   }
