@@ -22,13 +22,16 @@ from .methods import Method, RequestT, ResponseT
 from .origin import Origin
 from .resume import Download, ItemT, Reading
 from .retry import OnRetry, Retry
-from .unreachable import cause_of
+from .unreachable import cause_of, is_unconnected
 
 DEFAULT_TIMEOUT_SECONDS = 600.0
 NO_END = 0.0
 _SHOWING_SECONDS = 10.0
 #: The most for one attempt to connect.
 _ATTEMPT_MS = 2000
+
+#: What ends a call that had no connection yet, without a word of a daemon.
+_WITHOUT_CONNECTION = (grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 CallT = TypeVar("CallT", bound=Cancellable)
 
@@ -176,10 +179,11 @@ class Connection:
 
     def _error(self, failure: grpc.RpcError, feed: Feed, sent: bool) -> ImageStorageError:
         error = error_from(failure, sent)
-        if feed.is_begun or error.reason is not None or error.http_status is not None:
-            self._reached.set()
-        elif error.code is grpc.StatusCode.UNAVAILABLE:
+        is_unavailable = error.code is grpc.StatusCode.UNAVAILABLE and error.reason is None
+        if is_unavailable and not feed.is_begun and is_unconnected(error.message):
             error.explain("DAEMON_UNREACHABLE", f"no daemon at {self._address}: {cause_of(error.message)}")
+        elif feed.is_begun or error.code not in _WITHOUT_CONNECTION:
+            self._reached.set()
         return error
 
     def _started(self, start: Callable[[], CallT]) -> CallT:

@@ -6,6 +6,8 @@ import os
 import re
 from errno import EACCES, ECONNREFUSED, ECONNRESET, EHOSTUNREACH, ENETUNREACH, ENOENT, EPIPE, ETIMEDOUT
 
+#: How grpcio begins what it says of a call that had no connection. An answer may come before it tells that it sent one.
+_UNCONNECTED = re.compile(r"failed to connect to all|DNS resolution failed|errors resolving|empty address list")
 #: Of the system, which grpcio puts somewhere into its text.
 _SYSTEM = [os.strerror(number) for number in (ECONNREFUSED, ENOENT, EACCES, ENETUNREACH, EHOSTUNREACH, ETIMEDOUT)]
 _CLOSED = [os.strerror(number) for number in (ECONNRESET, EPIPE)] + ["Socket closed", "End of TCP stream"]
@@ -19,6 +21,11 @@ _MEANINGS = {
     r"[Hh]ostname|[Pp]eer name": "its certificate is that of another name",
     r"[Hh]andshake": "no TLS connection could be made",
 }
+
+
+def is_unconnected(text: str) -> bool:
+    """Returns whether the text of grpcio is of a call without a connection."""
+    return _UNCONNECTED.match(text) is not None
 
 
 def cause_of(text: str) -> str:
