@@ -162,17 +162,7 @@ requires('Postgres 15 or newer', postgresAvailable)('a bucket with an index in P
     const filenames: string[] = [];
     const save = async () => filenames.push((await providers[0]!.save(PNG, SAVE)).filename);
     const untilAllList = async () => {
-      for (const provider of providers) {
-        await vi.waitFor(async () => {
-          const listed = await namesOf(provider).catch((error) => {
-            expect(error).toMatchObject({ code: 'unavailable' });
-            return undefined;
-          });
-          // Whatever is listed is all.
-          if (listed !== undefined) expect(listed.toSorted()).toEqual(filenames.toSorted());
-          expect(listed).toBeDefined();
-        }, WAITING);
-      }
+      for (const provider of providers) await untilListed(provider, filenames);
     };
     await save();
     await untilAllList();
@@ -188,6 +178,25 @@ requires('Postgres 15 or newer', postgresAvailable)('a bucket with an index in P
     await save();
     await untilAllList();
     expect(await providers[1]!.getStatistics()).toMatchObject({ count: filenames.length });
+  });
+
+  it('brings nothing back that was deleted since the backup, and lets a plan over the restored index expire', async () => {
+    const {
+      providers: [one],
+    } = await openSeveral(1);
+    const [gone, kept] = [(await one!.save(PNG, SAVE)).filename, (await one!.save(PNG, SAVE)).filename];
+    await untilListed(one!, [gone, kept]);
+    await server.backUp();
+    await untilListed(one!, [gone, kept]);
+    expect(await one!.delete(gone)).toBe(true);
+    const { plan } = await one!.cleanup({ selection: { query: 'fox' }, dryRun: true });
+    await server.restore();
+    await untilListed(one!, [kept]);
+    const late = await one!.save(PNG, SAVE);
+    await expect(one!.cleanup({ selection: { query: 'fox', plan: plan! } })).rejects.toMatchObject({
+      reason: 'PLAN_EXPIRED',
+    });
+    await untilListed(one!, [kept, late.filename]);
   });
 
   it('lists no part after a start over a Postgres that was restored while all daemons were stopped', async () => {

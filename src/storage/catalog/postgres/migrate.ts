@@ -12,10 +12,16 @@ export const MIN_SERVER_VERSION = 150_000;
 /** Requires an open connection, outside of a transaction. Rejects with a StoreOpenError `config` where the server is unfit. */
 export async function migrate(statements: Transaction, schema: string, storeId: string, now: number): Promise<void> {
   await checkServer(statements);
+  await committed(statements, () => migrateIn(statements, schema, storeId, now));
+}
+
+/** Does the work in a transaction of its own. Requires an open connection, outside of a transaction. */
+export async function committed<T>(statements: Transaction, work: () => Promise<T>): Promise<T> {
   await statements.rows('BEGIN');
   try {
-    await migrateIn(statements, schema, storeId, now);
+    const result = await work();
     await statements.rows('COMMIT');
+    return result;
   } catch (error) {
     await statements.rows('ROLLBACK').catch(() => {});
     throw error;
@@ -37,6 +43,8 @@ async function migrateIn(transaction: Transaction, schema: string, storeId: stri
   const first = 'INSERT INTO notes VALUES ($1, $2) ON CONFLICT DO NOTHING';
   await transaction.rows(first, ['incarnation', randomUUID()]);
   await transaction.rows(first, ['epoch', randomUUID()]);
+  // Grows with every change of an image; what was changed after a moment has a higher one.
+  await transaction.rows(first, ['change', '0']);
   // As after a catalog that was lost: nothing goes by itself for a while.
   await transaction.rows(first, ['quiet_until', `${now + DOUBT_MS}`]);
 }

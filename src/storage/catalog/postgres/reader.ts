@@ -25,8 +25,8 @@ import { isEverything, isNothing, parseQuery } from '../search-query.ts';
 import { filenameIn, placesOf } from './places.ts';
 import type { Pool, Transaction } from './pool.ts';
 import { SHOWN, STORED, type StoredRow, textBytesOf, toShown, toStored } from './rows.ts';
-import { lockAlone, type Slice, slicesWithin, tableOf } from './slices.ts';
-import { markOf } from './state.ts';
+import { type Slice, slicesWithin, tableOf } from './slices.ts';
+import { checkMoment, type IndexState, momentOf, type Standing } from './state.ts';
 import { statistics } from './sums.ts';
 import { totals } from './totals.ts';
 import { type Hit, hits, textsOf } from './walk.ts';
@@ -42,19 +42,16 @@ const LAST_DELETE = Number.MAX_SAFE_INTEGER;
 /** The methods follow the contracts. */
 export class IndexReader {
   readonly #pool: Pool;
-  readonly #checkWhole: (transaction: Transaction) => Promise<void>;
+  readonly #state: Pick<IndexState, 'checkWhole'>;
 
-  /** `checkWhole` throws while the index lacks images: then there is no list. */
-  constructor(pool: Pool, checkWhole: (transaction: Transaction) => Promise<void>) {
+  /** While the index lacks images there is no list. */
+  constructor(pool: Pool, state: Pick<IndexState, 'checkWhole'>) {
     this.#pool = pool;
-    this.#checkWhole = checkWhole;
+    this.#state = state;
   }
 
-  #whole<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
-    return this.#pool.read(async (transaction) => {
-      await this.#checkWhole(transaction);
-      return work(transaction);
-    });
+  #whole<T>(work: (transaction: Transaction, standing: Standing) => Promise<T>): Promise<T> {
+    return this.#pool.read(async (transaction) => work(transaction, await this.#state.checkWhole(transaction)));
   }
 
   find(filename: string): Promise<StoredRecord | undefined> {
@@ -97,7 +94,8 @@ export class IndexReader {
   }
 
   pageSizes(query: CatalogQuery, { after, limit, group, since }: SizesRequest): Promise<ImageSize[]> {
-    return this.#whole(async (transaction) => {
+    return this.#whole(async (transaction, standing) => {
+      if (since !== undefined) checkMoment(standing, since);
       const sizes: ImageSize[] = [];
       for await (const hit of hits(transaction, query, { after, limit, group })) {
         const { timestamp, filename, size, pinned, change } = hit;
@@ -163,8 +161,11 @@ export class IndexReader {
     });
   }
 
-  changedSince(filenames: readonly string[], { sequence }: Moment): Promise<string[]> {
-    return this.#pool.read((transaction) => this.#named(transaction, filenames, 'change', sequence));
+  changedSince(filenames: readonly string[], moment: Moment): Promise<string[]> {
+    return this.#whole((transaction, standing) => {
+      checkMoment(standing, moment);
+      return this.#named(transaction, filenames, 'change', moment.sequence);
+    });
   }
 
   /** Returns those of the live images in which the column is above a number. */
@@ -185,13 +186,8 @@ export class IndexReader {
     return found;
   }
 
-  /** Waits for changes that have a number and are not committed: none of a lower one comes later. */
   moment(): Promise<Moment> {
-    return this.#pool.write(async (transaction) => {
-      await lockAlone(transaction, this.#pool.schema);
-      const { incarnation, change } = await markOf(transaction);
-      return { index: incarnation, sequence: change, changes: 0 };
-    });
+    return this.#whole(async (_, standing) => momentOf(standing));
   }
 
   unhashed(before: number, limit: number): Promise<UnhashedPage> {

@@ -4,7 +4,7 @@ import { StoreOpenError } from '../../domain/errors.ts';
 import type { BucketCatalog, IndexMark, SharedCatalog } from '../bucket-catalog.ts';
 import { CatalogError, type ImageIndex, type Moment, type ThumbHash } from '../catalog.ts';
 import { wasDeleted } from './deleted-bytes.ts';
-import { migrate, setNotes } from './migrate.ts';
+import { committed, migrate, setNotes } from './migrate.ts';
 import { placesOf } from './places.ts';
 import { isUnavailable, Pool, type Transaction } from './pool.ts';
 import { IndexReader } from './reader.ts';
@@ -48,7 +48,7 @@ export async function openSharedIndex(options: SharedIndexOptions): Promise<Shar
   const pool: Pool = new Pool(url, storeId, async (statements) => {
     // Also where the tables were dropped meanwhile.
     await migrate(statements, pool.schema, storeId, now());
-    await state.look(statements);
+    state.note(await committed(statements, () => state.look(statements)));
   });
   try {
     await pool.read(async () => {});
@@ -62,7 +62,7 @@ export async function openSharedIndex(options: SharedIndexOptions): Promise<Shar
 }
 
 function indexOver(pool: Pool, state: IndexState, { sliceImages = MAX_IMAGES }: SharedIndexOptions): SharedIndex {
-  const reader = new IndexReader(pool, (transaction) => state.checkWhole(transaction));
+  const reader = new IndexReader(pool, state);
   return {
     find: (filename) => reader.find(filename),
     findByKey: (key) => reader.findByKey(key),
@@ -80,7 +80,7 @@ function indexOver(pool: Pool, state: IndexState, { sliceImages = MAX_IMAGES }: 
     arrivedSince: (filenames, time) => reader.arrivedSince(filenames, time),
     changedSince: (filenames, moment) => reader.changedSince(filenames, moment),
     moment: () => reader.moment(),
-    remembers: ({ index }: Moment) => index === state.seen?.incarnation,
+    remembers: (moment: Moment) => state.remembers(moment),
     unhashed: (before, limit) => reader.unhashed(before, limit),
     setThumbHashes: (hashes) => pool.write((transaction) => setThumbHashes(transaction, hashes)),
     known: (filename) => reader.known(filename),
@@ -92,13 +92,16 @@ function indexOver(pool: Pool, state: IndexState, { sliceImages = MAX_IMAGES }: 
       return notes;
     },
     async look() {
-      await pool.write((transaction) => state.look(transaction));
+      state.note(await pool.write((transaction) => state.look(transaction)));
       return state.seen!;
     },
     epoch: () => pool.read(epochOf),
     claim: (work, everyMs, now) => pool.write((transaction) => claim(transaction, `claimed ${work}`, everyMs, now)),
     release: (work) => pool.write((transaction) => setNotes(transaction, { [`claimed ${work}`]: '0' })),
-    applyAll: (changes) => applyChanges(pool, changes),
+    async applyAll(changes) {
+      const mark = await applyChanges(pool, changes);
+      if (mark !== undefined) state.raise(mark);
+    },
     async tidy() {
       while (await foldDeltas(pool));
       for (let step = 0; step < STEPS_AT_ONCE; step += 1) {

@@ -20,8 +20,7 @@ export function tableOf({ number }: Pick<Slice, 'number'>): string {
 }
 
 /**
- * Holds off what moves images between slices, and moments of plans, until the transaction ends. Writers do not wait for each
- * other.
+ * Holds off what moves images between slices until the transaction ends. Writers do not wait for each other here.
  */
 export async function lockShared(transaction: Transaction, schema: string): Promise<void> {
   await transaction.rows('SELECT pg_advisory_xact_lock_shared(hashtextextended($1, 0))', [`${schema} slices`]);

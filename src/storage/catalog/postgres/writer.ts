@@ -3,7 +3,7 @@
 import { revisionOf } from '../../domain/changes.ts';
 import { recordKey } from '../../domain/naming.ts';
 import type { ImageRecord, StoredRecord } from '../../domain/record.ts';
-import { type BucketChange, type FoundRecord, MISSING_ETAG } from '../bucket-catalog.ts';
+import { type BucketChange, type FoundRecord, type IndexMark, MISSING_ETAG } from '../bucket-catalog.ts';
 import { recordOfDeleted, stepOf } from '../found-record.ts';
 import { settingsOf } from '../generation-settings.ts';
 import { Sums } from '../sums.ts';
@@ -12,7 +12,7 @@ import { setNotes } from './migrate.ts';
 import { type Pool, type Transaction, unavailable } from './pool.ts';
 import { sliceRowOf, storable, textsOf } from './rows.ts';
 import { createSlice, lockShared, type Slice, sliceAt, slicesOf, tableOf } from './slices.ts';
-import { epochOf } from './state.ts';
+import { epochOf, nextChange } from './state.ts';
 import { addDeltas } from './sums.ts';
 
 const ARRIVALS_KEPT_MS = 48 * 60 * 60 * 1000;
@@ -79,12 +79,12 @@ type Found = BucketChange & { kind: 'found' };
 /** The changes that concern the index: the others are of operations, which no other daemon needs to know. */
 export type IndexChange = Exclude<BucketChange, { kind: 'begin' | 'end' }>;
 
-/** Applies the changes in order, in one transaction. */
-export async function applyChanges(pool: Pool, changes: readonly IndexChange[]): Promise<void> {
+/** Applies the changes in order, in one transaction. Returns how far the index is by it; undefined where nothing is new. */
+export async function applyChanges(pool: Pool, changes: readonly IndexChange[]): Promise<IndexMark | undefined> {
   const timestamps = changes.flatMap((change) => timestampOf(change) ?? []);
   for (;;) {
-    const missing = await pool.write((transaction) => applyIn(transaction, pool.schema, changes, timestamps));
-    if (missing === undefined) return;
+    const { missing, mark } = await pool.write((transaction) => applyIn(transaction, pool.schema, changes, timestamps));
+    if (missing === undefined) return mark;
     await createSlice(pool, missing);
   }
 }
@@ -93,13 +93,13 @@ function timestampOf(change: IndexChange): number | undefined {
   return change.kind === 'found' && change.found.kind === 'live' ? change.found.record.timestamp : undefined;
 }
 
-/** Returns a timestamp that has no slice yet; then nothing was changed. */
+/** `missing`: a timestamp that has no slice yet; then nothing was changed. */
 async function applyIn(
   transaction: Transaction,
   schema: string,
   changes: readonly IndexChange[],
   timestamps: readonly number[],
-): Promise<number | undefined> {
+): Promise<{ missing?: number; mark?: IndexMark | undefined }> {
   await lockShared(transaction, schema);
   const names = [...new Set(changes.flatMap((change) => ('filename' in change ? change.filename : [])))];
   const entries = await entriesOf(transaction, names);
@@ -107,13 +107,13 @@ async function applyIn(
     ...timestamps,
     ...entries.filter(({ state }) => state === 'live').map(({ timestamp }) => timestamp),
   ]);
-  if (missing !== undefined) return missing;
+  if (missing !== undefined) return { missing };
   const batch = new Batch(await imagesOf(transaction, names, entries, slices));
   await batch.readKeys(transaction, changes);
   for (const change of changes) batch.apply(change);
-  await batch.write(transaction, slices);
+  const mark = await batch.write(transaction, slices);
   for (const change of changes) await note(transaction, change);
-  return undefined;
+  return { mark };
 }
 
 async function entriesOf(transaction: Transaction, names: readonly string[]): Promise<Entry[]> {
@@ -271,16 +271,20 @@ class Batch {
     return idempotencyKey;
   }
 
-  async write(transaction: Transaction, slices: readonly Slice[]): Promise<void> {
+  /** Returns how far the index is by it; undefined where nothing is new. */
+  async write(transaction: Transaction, slices: readonly Slice[]): Promise<IndexMark | undefined> {
     const images = [...this.#images.values()].sort((a, b) => (a.filename < b.filename ? -1 : 1));
+    if (!images.some(({ entry, known, wanted }) => entry !== known.entry || wanted !== 'kept')) return undefined;
     await writeEntries(transaction, images);
     const changed = images.filter(({ wanted }) => wanted !== 'kept');
-    if (changed.length === 0) return;
+    const mark = await nextChange(transaction);
+    if (changed.length === 0) return mark;
     await noteFates(transaction, this.#fates);
     const sums = new Sums();
     await removeRows(transaction, changed, slices, sums);
-    await addRows(transaction, changed, slices, sums);
+    await addRows(transaction, changed, slices, { sums, change: mark.change });
     await addDeltas(transaction, sums.changed());
+    return mark;
   }
 }
 
@@ -382,7 +386,7 @@ async function addRows(
   transaction: Transaction,
   images: readonly Image[],
   slices: readonly Slice[],
-  sums: Sums,
+  { sums, change }: { sums: Sums; change: number },
 ): Promise<void> {
   const live = images.flatMap(({ wanted }) => (wanted !== 'kept' && wanted?.kind === 'live' ? wanted : []));
   const rows = live.map(({ record }) => sliceRowOf(record, settingsOf(record)));
@@ -390,13 +394,13 @@ async function addRows(
     const sql = `
       INSERT INTO ${tableOf(slice)} (timestamp, size, create_time, change, text_bytes, pinned, is_cut, filename, model_slug,
         model, category, sha256, steps, cfg, pixels, tags, loras, thumb_hash, words, head, prompt, generation, parameters)
-      SELECT timestamp, size, create_time, nextval('change_numbers'), text_bytes, pinned, is_cut, filename, model_slug, model,
+      SELECT timestamp, size, create_time, $2::bigint, text_bytes, pinned, is_cut, filename, model_slug, model,
         category, sha256, steps, cfg, pixels, tags, loras, thumb_hash, words::tsvector, head, prompt, generation, parameters
       FROM json_to_recordset($1) AS r(timestamp bigint, size bigint, create_time bigint, text_bytes int, pinned boolean,
         is_cut boolean, filename text, model_slug text, model text, category text, sha256 text, steps text, cfg text,
         pixels text, tags text[], loras text[], thumb_hash text, words text, head text, prompt text, generation text,
         parameters text)`;
-    await transaction.rows(sql, [JSON.stringify(added)]);
+    await transaction.rows(sql, [JSON.stringify(added), change]);
     for (const row of added) {
       sums.add(row);
       sums.addLabels(row);

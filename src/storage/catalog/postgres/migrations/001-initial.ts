@@ -3,9 +3,6 @@
 export const INITIAL = `
   CREATE TABLE notes (name text PRIMARY KEY, value text NOT NULL);
 
-  -- Grows with every change of an image; what was changed after a moment has a higher one.
-  CREATE SEQUENCE change_numbers;
-
   -- What lies at the key of a record. state: live, trashed, deleted, failed, foreign. With a sweep_time the object of a
   -- tombstone is removed again then. record: of a tombstone, what a repeated save is answered with.
   CREATE TABLE entries (
