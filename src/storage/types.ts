@@ -195,9 +195,10 @@ export interface Upload extends IncomingBytes {
   /**
    * Commits the image, under another short id when the filename is taken, or returns the earlier image when the
    * idempotency key was used for the same one. Rejects with IDEMPOTENCY_KEY_REUSED, or with CANCELLED when the signal
-   * fires before the commit has begun. A failure leaves nothing behind, unless the error has `outcomeUnknown`.
+   * fires before the commit has begun. A failure leaves nothing behind, unless the error has `outcomeUnknown`. `isDated`:
+   * the caller sent the timestamp, and sends it again with a retry.
    */
-  commit(record: ImageRecord, signal?: AbortSignal): Promise<Committed>;
+  commit(record: ImageRecord, signal?: AbortSignal, isDated?: boolean): Promise<Committed>;
 }
 
 /** The result of a commit. */

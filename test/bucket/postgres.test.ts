@@ -144,6 +144,29 @@ requires('Postgres 15 or newer', postgresAvailable)('a bucket with an index in P
     expect(await one!.getStatistics()).toMatchObject({ count: 2, pinnedCount: 1 });
   });
 
+  it('answers a repeated save without its Postgres by what waits, or not at all, and never makes a second image', async () => {
+    const {
+      providers: [one, two],
+    } = await openSeveral(2);
+    const [undated, dated] = [{ prompt: 'an owl', model: 'flux-schnell' }, SAVE];
+    const known = await one!.save(PNG, undated, { idempotencyKey: 'known' });
+    await server.halt();
+    const first = await one!.save(PNG, dated, { idempotencyKey: 'dated' });
+    for (const provider of [one!, two!]) {
+      const again = await provider.save(PNG, dated, { idempotencyKey: 'dated' });
+      expect(again).toMatchObject({ filename: first.filename, replayed: true });
+      for (const idempotencyKey of ['known', 'new']) {
+        const save = provider.save(PNG, undated, { idempotencyKey });
+        await expect(save).rejects.toMatchObject({ reason: 'INDEX_UNAVAILABLE', retryAfterMs: 1000 });
+      }
+    }
+    await server.start();
+    await vi.waitFor(() => expect(two!.health).toEqual({ serving: true }), WAITING);
+    const again = await two!.save(PNG, undated, { idempotencyKey: 'known' });
+    expect(again).toMatchObject({ filename: known.filename, replayed: true });
+    await untilListed(one!, [known.filename, first.filename]);
+  });
+
   it('finds after a restart what the index could not be told', async () => {
     const {
       providers: [one],

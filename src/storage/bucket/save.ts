@@ -19,7 +19,11 @@ const MAX_NAMES = 16;
 export function openUpload(store: BucketStore, filename: string, expectedBytes?: number): Upload {
   return {
     filename,
-    ...spooledUpload(store, expectedBytes, (record, payload) => saveImage(store, named(record, filename), payload)),
+    ...spooledUpload(store, expectedBytes, async (record, payload, isDated) => {
+      // Of a retry the bucket tells by the name, which is another one at another time; otherwise only the index can.
+      if (!isDated && record.idempotencyKey !== '') await store.index?.checkKey(record.idempotencyKey);
+      return saveImage(store, named(record, filename), payload);
+    }),
   };
 }
 

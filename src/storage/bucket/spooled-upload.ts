@@ -7,24 +7,24 @@ import type { BucketStore } from './store.ts';
 
 export interface SpooledUpload<T> extends IncomingBytes {
   readAt(position: number, lengthBytes: number): Promise<Buffer>;
-  commit(record: ImageRecord, signal?: AbortSignal): Promise<T>;
+  commit(record: ImageRecord, signal?: AbortSignal, isDated?: boolean): Promise<T>;
 }
 
 /** Runs commits with the same idempotency key one at a time, and folds their failures. */
 export function spooledUpload<T>(
   { byKey, condition, spool }: BucketStore,
   expectedBytes: number | undefined,
-  commit: (record: ImageRecord, payload: Payload) => Promise<T>,
+  commit: (record: ImageRecord, payload: Payload, isDated: boolean) => Promise<T>,
 ): SpooledUpload<T> {
   const bytes = spool.open(expectedBytes);
   return {
     write: (chunks) => bytes.write(chunks),
     readAt: (position, lengthBytes) => bytes.readAt(position, lengthBytes),
     discard: () => bytes.discard(),
-    async commit(record, signal) {
+    async commit(record, signal, isDated = true) {
       const work = async () => {
         throwIfCancelled(signal);
-        return commit(record, bytes.payload(record.sha256));
+        return commit(record, bytes.payload(record.sha256), isDated);
       };
       try {
         return await (record.idempotencyKey === '' ? work() : byKey.run(record.idempotencyKey, work));

@@ -168,6 +168,8 @@ export interface IndexMark {
 export interface SharedCatalog extends BucketCatalog {
   /** Rejects with INDEX_UNAVAILABLE where the index cannot be reached. */
   readonly strict: Pick<BucketCatalog, 'apply'>;
+  /** Rejects with INDEX_UNAVAILABLE where it cannot tell whether a save has this key. */
+  checkKey(idempotencyKey: string): Promise<void>;
   /** Operations that are settled, and not written yet. */
   readonly waiting: number;
   /** Looks where the index stands, and returns it. Where it is behind what was seen, its lists wait for a comparison. */

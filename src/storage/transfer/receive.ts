@@ -163,7 +163,8 @@ class IncomingImage {
     await this.#receiver.checkBytes?.(bytes.sha256);
     const kept = await this.#described(upload);
     this.#upload = undefined;
-    return folded(upload.commit(this.#record(upload.filename, kept, bytes), this.#options.signal));
+    const isDated = this.#metadata.timestamp !== undefined;
+    return folded(upload.commit(this.#record(upload.filename, kept, bytes), this.#options.signal, isDated));
   }
 
   /** Returns the metadata that the record keeps. */

@@ -3,8 +3,9 @@
  * index cannot take now waits: the image is in the bucket, and its operation in the file.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { BucketCatalog, BucketChange, PendingOperation, SharedCatalog } from '../bucket-catalog.ts';
+import type { BucketCatalog, BucketChange, FoundRecord, PendingOperation, SharedCatalog } from '../bucket-catalog.ts';
 import { CatalogError, type EarlierSave } from '../catalog.ts';
+import { recordOfDeleted } from '../found-record.ts';
 import { isUnavailable, unavailable } from './pool.ts';
 import type { SharedIndex } from './shared-index.ts';
 import type { IndexChange } from './writer.ts';
@@ -40,7 +41,8 @@ export function openPostgresCatalog(options: PostgresCatalogOptions): SharedCata
   const begin = async (change: BucketChange & { kind: 'begin' }): Promise<EarlierSave | undefined> => {
     const { kind, idempotencyKey } = change.operation;
     const isKeyed = kind === 'save' && idempotencyKey !== '';
-    return isKeyed ? rows.orNothing(() => index.findByKey(idempotencyKey)) : undefined;
+    if (!isKeyed) return undefined;
+    return rows.earlierWith(idempotencyKey) ?? rows.orNothing(() => index.findByKey(idempotencyKey));
   };
   const apply = async (changes: readonly BucketChange[], isStrict: boolean): Promise<(EarlierSave | undefined)[]> => {
     const earlier = await Promise.all(
@@ -58,6 +60,9 @@ export function openPostgresCatalog(options: PostgresCatalogOptions): SharedCata
     apply: (changes) => apply(changes, false),
     strict: { apply: (changes) => apply(changes, true) },
     pendingOperations: () => operations.pendingOperations(),
+    async checkKey(idempotencyKey) {
+      if (rows.earlierWith(idempotencyKey) === undefined) await rows.inTime(() => index.checkKey(idempotencyKey));
+    },
     get waiting() {
       return rows.waiting;
     },
@@ -93,10 +98,21 @@ class Rows {
     return this.#waiting.reduce((count, { nonces }) => count + nonces.length, this.#unwritten.size);
   }
 
+  /** Returns the image with this key whose row waits, as it became last. */
+  earlierWith(idempotencyKey: string): EarlierSave | undefined {
+    for (const { changes } of this.#waiting.toReversed()) {
+      for (const change of changes.toReversed()) {
+        const earlier = change.kind === 'found' ? saveIn(change.found) : undefined;
+        if (earlier?.record.idempotencyKey === idempotencyKey) return earlier;
+      }
+    }
+    return undefined;
+  }
+
   /** Returns undefined where the index does not answer in time. */
   async orNothing<T>(read: () => Promise<T>): Promise<T | undefined> {
     try {
-      return await this.#inTime(read);
+      return await this.inTime(read);
     } catch (error) {
       if (!isUnavailable(error)) throw error;
       return undefined;
@@ -106,7 +122,7 @@ class Rows {
   async write(changes: IndexChange[], nonces: string[], isStrict: boolean): Promise<void> {
     const { operations } = this.#options;
     try {
-      if (changes.length > 0) await (isStrict ? this.#applied(changes) : this.#inTime(() => this.#applied(changes)));
+      if (changes.length > 0) await (isStrict ? this.#applied(changes) : this.inTime(() => this.#applied(changes)));
     } catch (error) {
       if (isStrict || !isUnavailable(error)) throw error;
       this.#keep(changes, nonces);
@@ -128,7 +144,7 @@ class Rows {
   }
 
   /** Does not wait for an index that did not answer before. */
-  async #inTime<T>(work: () => Promise<T>): Promise<T> {
+  async inTime<T>(work: () => Promise<T>): Promise<T> {
     if (this.#isDown) throw unavailable(undefined);
     const timer = new AbortController();
     const late = sleep(PATIENCE_MS, undefined, { signal: timer.signal }).then(() => {
@@ -140,7 +156,8 @@ class Rows {
     try {
       return await Promise.race([working, late]);
     } catch (error) {
-      if (isUnavailable(error)) this.#fail(error);
+      // Without a cause: it answers, and is being filled.
+      if (isUnavailable(error) && error.cause !== undefined) this.#fail(error);
       throw error;
     } finally {
       timer.abort();
@@ -212,4 +229,12 @@ class Rows {
     await this.#tidying;
     await this.#flushing;
   }
+}
+
+/** Returns the image that is found, deleted or not; undefined where there never was one. */
+function saveIn(found: FoundRecord): EarlierSave | undefined {
+  if (found.kind === 'live') return { record: found.record, deleted: false };
+  if (found.kind === 'trashed') return { record: found.trashed.record, deleted: true };
+  const isDeleted = found.kind === 'tombstone' && found.tombstone.kind === 'deleted';
+  return isDeleted ? { record: recordOfDeleted(found.tombstone), deleted: true } : undefined;
 }

@@ -59,20 +59,17 @@ export class IndexReader {
   }
 
   findByKey(idempotencyKey: string): Promise<EarlierSave | undefined> {
+    return this.#pool.read((transaction) => findByKeyIn(transaction, idempotencyKey));
+  }
+
+  /** Throws INDEX_UNAVAILABLE where no image has the key, and the index lacks images. */
+  checkKey(idempotencyKey: string): Promise<void> {
     return this.#pool.read(async (transaction) => {
-      const sql = `
-        SELECT key, state, record FROM entries WHERE idempotency_key = $1 AND idempotency_key <> ''`;
-      const [entry] = await transaction.rows<{ key: string; state: string; record: string | null }>(sql, [
-        idempotencyKey,
-      ]);
-      if (entry === undefined) return undefined;
-      if (entry.record !== null) return { record: JSON.parse(entry.record) as ImageRecord, deleted: true };
-      const filename = filenameIn(entry.key);
-      const deleted = entry.state !== 'live';
-      const found = deleted ? await findTrashedIn(transaction, filename) : await findIn(transaction, filename);
-      if (found === undefined) return undefined;
-      const { generation: _, deleteTime: __, purgeTime: ___, ...record } = found as TrashedRecord;
-      return { record, deleted };
+      const doubt = await this.#state.checkWhole(transaction).then(
+        () => undefined,
+        (error) => error as Error,
+      );
+      if (doubt !== undefined && (await findByKeyIn(transaction, idempotencyKey)) === undefined) throw doubt;
     });
   }
 
@@ -257,6 +254,20 @@ export class IndexReader {
 }
 
 type KnownBetween = (range: { after?: string; upTo?: string; limit: number }) => unknown;
+
+async function findByKeyIn(transaction: Transaction, idempotencyKey: string): Promise<EarlierSave | undefined> {
+  const sql = `
+    SELECT key, state, record FROM entries WHERE idempotency_key = $1 AND idempotency_key <> ''`;
+  const [entry] = await transaction.rows<{ key: string; state: string; record: string | null }>(sql, [idempotencyKey]);
+  if (entry === undefined) return undefined;
+  if (entry.record !== null) return { record: JSON.parse(entry.record) as ImageRecord, deleted: true };
+  const filename = filenameIn(entry.key);
+  const deleted = entry.state !== 'live';
+  const found = deleted ? await findTrashedIn(transaction, filename) : await findIn(transaction, filename);
+  if (found === undefined) return undefined;
+  const { generation: _, deleteTime: __, purgeTime: ___, ...record } = found as TrashedRecord;
+  return { record, deleted };
+}
 
 async function findIn(transaction: Transaction, filename: string): Promise<StoredRecord | undefined> {
   for (const [slice, places] of await placesOf(transaction, [filename])) {

@@ -17,7 +17,7 @@ import { applyChanges, type IndexChange } from './writer.ts';
 export interface SharedIndex
   extends ImageIndex,
     Pick<BucketCatalog, 'findByKey' | 'isFilled' | 'notes' | 'known' | 'knownBetween' | 'dueSweeps'>,
-    Pick<SharedCatalog, 'look' | 'epoch' | 'claim' | 'release'> {
+    Pick<SharedCatalog, 'look' | 'epoch' | 'checkKey' | 'claim' | 'release'> {
   /** Applies the changes in order, in one transaction. */
   applyAll(changes: readonly IndexChange[]): Promise<void>;
   /** Folds what was appended to sums, and takes images from slices that have too many. */
@@ -66,6 +66,7 @@ function indexOver(pool: Pool, state: IndexState, { sliceImages = MAX_IMAGES }: 
   return {
     find: (filename) => reader.find(filename),
     findByKey: (key) => reader.findByKey(key),
+    checkKey: (key) => reader.checkKey(key),
     page: (query, request) => reader.page(query, request),
     pageSizes: (query, request) => reader.pageSizes(query, request),
     statistics: () => reader.statistics(),
