@@ -3,6 +3,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Client } from 'pg';
 import { afterAll, beforeAll, expect, it, onTestFinished, vi } from 'vitest';
 import { schemaOf } from '../../src/storage/catalog/postgres/pool.ts';
 import type { StorageProvider } from '../../src/storage/index.ts';
@@ -165,6 +166,43 @@ requires('Postgres 15 or newer', postgresAvailable)('a bucket with an index in P
     const again = await two!.save(PNG, undated, { idempotencyKey: 'known' });
     expect(again).toMatchObject({ filename: known.filename, replayed: true });
     await untilListed(one!, [known.filename, first.filename]);
+  });
+
+  it.runIf(process.platform === 'linux')(
+    'reads and changes by name while its Postgres hangs',
+    { timeout: 20_000 },
+    async () => {
+      const {
+        providers: [one],
+      } = await openSeveral(1);
+      const { filename } = await one!.save(PNG, SAVE);
+      await untilListed(one!, [filename]);
+      server.hang();
+      onTestFinished(() => server.resume());
+      const saved = await one!.save(PNG, SAVE);
+      expect(await one!.get(filename)).toMatchObject({ item: { filename } });
+      expect(await one!.update(filename, { pinned: true })).toMatchObject({ pinned: true });
+      server.resume();
+      const expected = [filename, saved.filename].toSorted();
+      await vi.waitFor(async () => expect((await namesOf(one!)).toSorted()).toEqual(expected), WAITING);
+      await vi.waitFor(() => expect(one!.health).toEqual({ serving: true }), WAITING);
+    },
+  );
+
+  it('stays ready while others hold a lock of its Postgres, and writes the row later', async () => {
+    const {
+      providers: [one],
+    } = await openSeveral(1);
+    const first = await one!.save(PNG, SAVE);
+    const client = new Client({ connectionString: url });
+    await client.connect();
+    await client.query(`BEGIN; SELECT pg_advisory_xact_lock(hashtextextended('${schemaOf(one!.storeId)} slices', 0))`);
+    const later = await one!.save(PNG, SAVE);
+    expect(one!.health).toEqual({ serving: true });
+    expect(await namesOf(one!)).toEqual([first.filename]);
+    await client.end();
+    await vi.waitFor(async () => expect(await namesOf(one!)).toHaveLength(2), WAITING);
+    expect((await namesOf(one!)).toSorted()).toEqual([first.filename, later.filename].toSorted());
   });
 
   it('finds after a restart what the index could not be told', async () => {

@@ -1,7 +1,7 @@
 /** A real Postgres on this machine: a cluster of its own in a temporary folder, on a Unix socket, for an ordinary user. */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { globSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -35,8 +35,9 @@ export interface PostgresServer {
   backUp(): Promise<void>;
   /** Halts it, and starts it with what was copied last. */
   restore(): Promise<void>;
-  /** The process of the server, to be stopped and continued. */
-  readonly pid: number;
+  /** Stops the processes of the server, which answer nothing until they are continued. */
+  hang(): void;
+  resume(): void;
   /** Ends it and removes its data. */
   stop(): Promise<void>;
 }
@@ -55,6 +56,10 @@ export async function startPostgres(): Promise<PostgresServer> {
     const exited = once(server, 'exit');
     server.kill(signal);
     await exited;
+  };
+  const signalAll = (signal: NodeJS.Signals) => {
+    const children = readFileSync(`/proc/${server.pid}/task/${server.pid}/children`, 'utf8').trim().split(' ');
+    for (const pid of [server.pid!, ...children.filter(Boolean).map(Number)]) process.kill(pid, signal);
   };
   return {
     async createDatabase() {
@@ -78,9 +83,8 @@ export async function startPostgres(): Promise<PostgresServer> {
       await cp(backup, data, { recursive: true });
       server = await started(data, folder, admin('postgres'));
     },
-    get pid() {
-      return server.pid!;
-    },
+    hang: () => signalAll('SIGSTOP'),
+    resume: () => signalAll('SIGCONT'),
     async stop() {
       await end('SIGQUIT');
       await rm(folder, { recursive: true, force: true });

@@ -33,7 +33,7 @@ async function copyIn(open: BucketStore, wanted: ImageRecord, payload: Payload):
 }
 
 /** Returns the idempotency key, or '' where another image has it in this store. */
-async function freeKey({ catalog }: BucketStore, { idempotencyKey }: ImageRecord): Promise<string> {
+async function freeKey({ catalog, index }: BucketStore, { idempotencyKey }: ImageRecord): Promise<string> {
   if (idempotencyKey === '') return '';
-  return (await withoutIndex(() => catalog.findByKey(idempotencyKey))) === undefined ? idempotencyKey : '';
+  return (await withoutIndex(index, () => catalog.findByKey(idempotencyKey))) === undefined ? idempotencyKey : '';
 }

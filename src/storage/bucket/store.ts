@@ -89,25 +89,31 @@ export async function noteIfNew(
 
 /** Removes the previews of an image that the catalog has, where it was deleted for good, by whomever. */
 export async function forgetPreviews(
-  { catalog, previews }: Pick<BucketStore, 'catalog' | 'previews'>,
+  { catalog, index, previews }: Pick<BucketStore, 'catalog' | 'index' | 'previews'>,
   filename: string,
   found: FoundRecord,
 ): Promise<void> {
   if (found.kind !== 'tombstone') return;
   const find = async () => (await catalog.find(filename)) ?? (await catalog.findTrashed(filename));
-  const record = await withoutIndex(find);
+  const record = await withoutIndex(index, find);
   if (record !== undefined) await removePreviews(previews, record);
 }
 
 /** Returns the record as the catalog knows it; undefined also where a shared index cannot be reached. */
-export function knownTo({ catalog }: Pick<BucketStore, 'catalog'>, filename: string): Promise<KnownRecord | undefined> {
-  return withoutIndex(() => catalog.known(filename));
+export function knownTo(
+  { catalog, index }: Pick<BucketStore, 'catalog' | 'index'>,
+  filename: string,
+): Promise<KnownRecord | undefined> {
+  return withoutIndex(index, () => catalog.known(filename));
 }
 
-/** Returns undefined where a shared index cannot be reached: the bucket has what is needed. */
-export async function withoutIndex<T>(read: () => Promise<T>): Promise<T | undefined> {
+/** Returns undefined where a shared index cannot be reached, or not soon: the bucket has what is needed. */
+export async function withoutIndex<T>(
+  index: Pick<SharedCatalog, 'inTime'> | undefined,
+  read: () => Promise<T>,
+): Promise<T | undefined> {
   try {
-    return await read();
+    return await (index === undefined ? read() : index.inTime(read));
   } catch (error) {
     if (error instanceof StorageError && error.reason === 'INDEX_UNAVAILABLE') return undefined;
     throw error;

@@ -30,8 +30,12 @@ export class Synchronizer {
   #next: Promise<void> | undefined;
 
   static async over(store: BucketStore): Promise<Synchronizer> {
-    const notes = await withoutIndex(() => store.catalog.notes());
-    return new Synchronizer(store, (await withoutIndex(() => store.catalog.isFilled())) === true, notes?.comparedAt);
+    const notes = await withoutIndex(store.index, () => store.catalog.notes());
+    return new Synchronizer(
+      store,
+      (await withoutIndex(store.index, () => store.catalog.isFilled())) === true,
+      notes?.comparedAt,
+    );
   }
 
   /** `filled`: the catalog has been compared with the whole bucket. */

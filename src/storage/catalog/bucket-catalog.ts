@@ -168,6 +168,8 @@ export interface IndexMark {
 export interface SharedCatalog extends BucketCatalog {
   /** Rejects with INDEX_UNAVAILABLE where the index cannot be reached. */
   readonly strict: Pick<BucketCatalog, 'apply'>;
+  /** Returns what is read, or rejects with INDEX_UNAVAILABLE where that takes longer than a call may wait for it. */
+  inTime<T>(read: () => Promise<T>): Promise<T>;
   /** Rejects with INDEX_UNAVAILABLE where it cannot tell whether a save has this key. */
   checkKey(idempotencyKey: string): Promise<void>;
   /** Operations that are settled, and not written yet. */

@@ -197,7 +197,7 @@ export class ObjectStorage extends BaseProvider {
 
   /** Adds what is derived of the image, which its record in the bucket does not have. */
   async #withHash(record: ImageRecord): Promise<StoredRecord> {
-    const known = await withoutIndex(() => this.#store.catalog.find(record.filename));
+    const known = await withoutIndex(this.#store.index, () => this.#store.catalog.find(record.filename));
     const { thumbHash } = { ...known };
     const { generation } = settingsOf(record);
     return { ...record, ...(generation && { generation }), ...(thumbHash !== undefined && { thumbHash }) };

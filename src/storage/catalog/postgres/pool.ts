@@ -4,7 +4,9 @@ import pg from 'pg';
 import { StorageError, StoreOpenError } from '../../domain/errors.ts';
 import { CatalogError } from '../catalog.ts';
 
-const MAX_CONNECTIONS = 8;
+const MAX_READERS = 5;
+/** Of writes, and of reads that a save or a Get waits for: no search of others holds them off. */
+const MAX_WRITERS = 3;
 const CONNECT_TIMEOUT_MS = 5_000;
 const STATEMENT_TIMEOUT_MS = 10_000;
 const LOCK_TIMEOUT_MS = 5_000;
@@ -14,10 +16,14 @@ const IDLE_TIMEOUT_MS = 60_000;
 const RETRY_AFTER_MS = 1_000;
 const MAX_ATTEMPTS = 8;
 
+const READ = 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY';
+
 /** `unique_violation`, `serialization_failure`, `deadlock_detected`: the same transaction succeeds when it begins again. */
 const PASSING = ['23505', '40001', '40P01'];
 /** Of a statement: data, integrity, syntax. `42P01` and `3F000` say that the tables are gone. */
 const OURS = /^(22|23|42)/;
+/** `lock_not_available`, `query_canceled`, `serialization_failure`, `deadlock_detected`. */
+const BUSY = ['55P03', '57014', '40001', '40P01'];
 const EMPTIED = ['42P01', '3F000'];
 
 export type Row = Record<string, unknown>;
@@ -42,16 +48,16 @@ export function schemaOf(storeId: string): string {
 
 export class Pool {
   readonly schema: string;
-  readonly #pool: pg.Pool;
+  readonly #readers: pg.Pool;
+  readonly #writers: pg.Pool;
   readonly #onConnect: (transaction: Transaction) => Promise<void>;
 
   /** `onConnect` is awaited with each new connection before it is used. */
   constructor(url: string, storeId: string, onConnect: (transaction: Transaction) => Promise<void>) {
     this.schema = schemaOf(storeId);
     this.#onConnect = onConnect;
-    this.#pool = new pg.Pool({
+    const options: pg.PoolConfig = {
       connectionString: url,
-      max: MAX_CONNECTIONS,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       idleTimeoutMillis: IDLE_TIMEOUT_MS,
       statement_timeout: STATEMENT_TIMEOUT_MS,
@@ -61,21 +67,19 @@ export class Pool {
       keepAlive: true,
       application_name: 'image-storage',
       types,
-    });
-    // Also of a connection that is lost between two statements: the next one reports it.
-    this.#pool.on('connect', (client) => client.on('error', () => {}));
-    this.#pool.on('error', () => {});
-  }
-
-  /** The connections that are open, in use, and waited for. */
-  get load(): { open: number; used: number; waiting: number } {
-    const { totalCount, idleCount, waitingCount } = this.#pool;
-    return { open: totalCount, used: totalCount - idleCount, waiting: waitingCount };
+    };
+    this.#readers = poolOf({ ...options, max: MAX_READERS });
+    this.#writers = poolOf({ ...options, max: MAX_WRITERS });
   }
 
   /** Runs statements that see one moment. Rejects with INDEX_UNAVAILABLE, or a CatalogError `definite`. */
   read<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
-    return this.#transaction('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY', work);
+    return this.#transaction(this.#readers, READ, work);
+  }
+
+  /** The same of a read that is quick, and that a call waits for which goes on without it. */
+  readSoon<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
+    return this.#transaction(this.#writers, READ, work);
   }
 
   /**
@@ -85,7 +89,7 @@ export class Pool {
   async write<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await this.#transaction('BEGIN', work);
+        return await this.#transaction(this.#writers, 'BEGIN', work);
       } catch (error) {
         if (attempt === MAX_ATTEMPTS || !isPassing(error)) throw error;
       }
@@ -93,11 +97,11 @@ export class Pool {
   }
 
   async end(): Promise<void> {
-    await this.#pool.end();
+    await Promise.all([this.#readers.end(), this.#writers.end()]);
   }
 
-  async #transaction<T>(begin: string, work: (transaction: Transaction) => Promise<T>): Promise<T> {
-    const client = await this.#connection();
+  async #transaction<T>(pool: pg.Pool, begin: string, work: (transaction: Transaction) => Promise<T>): Promise<T> {
+    const client = await this.#connection(pool);
     let failure: Error | undefined;
     try {
       await client.query(begin);
@@ -111,7 +115,8 @@ export class Pool {
       if (isEmptied(told)) prepared.delete(client);
       throw told;
     } finally {
-      if (failure !== undefined)
+      // A server that did not answer has not got to this statement either.
+      if (failure !== undefined && !isUnanswered(failure))
         await client.query('ROLLBACK').then(
           () => (failure = undefined),
           () => {},
@@ -120,9 +125,9 @@ export class Pool {
     }
   }
 
-  async #connection(): Promise<pg.PoolClient> {
+  async #connection(pool: pg.Pool): Promise<pg.PoolClient> {
     try {
-      const client = await this.#pool.connect();
+      const client = await pool.connect();
       if (prepared.has(client)) return client;
       try {
         // A walk in the order of time ends early; nothing of ours is quicker by reading a whole table.
@@ -140,6 +145,19 @@ export class Pool {
   }
 }
 
+function poolOf(options: pg.PoolConfig): pg.Pool {
+  const pool = new pg.Pool(options);
+  // Also of a connection that is lost between two statements: the next one reports it.
+  pool.on('connect', (client) => client.on('error', () => {}));
+  pool.on('error', () => {});
+  return pool;
+}
+
+/** Returns whether we gave up on a statement, which the server may carry out yet. */
+function isUnanswered(error: Error): boolean {
+  return error.message === 'Query read timeout';
+}
+
 function statementsOf(client: pg.PoolClient): Transaction {
   return {
     rows: async <R>(sql: string, values: readonly unknown[] = []) =>
@@ -155,6 +173,11 @@ const BUGS = [TypeError, RangeError, ReferenceError];
 /** Returns whether a failure is that the index cannot be used now. */
 export function isUnavailable(error: unknown): error is StorageError {
   return error instanceof StorageError && error.reason === 'INDEX_UNAVAILABLE';
+}
+
+/** Returns whether a failure is that Postgres is out of reach: not that it is being filled, or others hold a lock. */
+export function isDown(error: unknown): error is StorageError {
+  return isUnavailable(error) && error.cause !== undefined && !BUSY.includes(codeOf(error.cause) ?? '');
 }
 
 /** Returns whether a failure is that the tables are gone. */

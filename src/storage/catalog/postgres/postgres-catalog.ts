@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { BucketCatalog, BucketChange, FoundRecord, PendingOperation, SharedCatalog } from '../bucket-catalog.ts';
 import { CatalogError, type EarlierSave } from '../catalog.ts';
 import { recordOfDeleted } from '../found-record.ts';
-import { isUnavailable, unavailable } from './pool.ts';
+import { isDown, isUnavailable, unavailable } from './pool.ts';
 import type { SharedIndex } from './shared-index.ts';
 import type { IndexChange } from './writer.ts';
 
@@ -60,6 +60,15 @@ export function openPostgresCatalog(options: PostgresCatalogOptions): SharedCata
     apply: (changes) => apply(changes, false),
     strict: { apply: (changes) => apply(changes, true) },
     pendingOperations: () => operations.pendingOperations(),
+    async look() {
+      try {
+        return await index.look();
+      } catch (error) {
+        rows.noteFailure(error);
+        throw error;
+      }
+    },
+    inTime: (read) => rows.inTime(read),
     async checkKey(idempotencyKey) {
       if (rows.earlierWith(idempotencyKey) === undefined) await rows.inTime(() => index.checkKey(idempotencyKey));
     },
@@ -85,6 +94,8 @@ class Rows {
   /** Operations whose changes are not kept. */
   readonly #unwritten = new Set<string>();
   #isDown = false;
+  /** A row did not get through in time: until it did, others wait behind it. */
+  #isLate = false;
   readonly #stopped = new AbortController();
   #flushing: Promise<void> | undefined;
   readonly #tidying: Promise<void>;
@@ -122,7 +133,7 @@ class Rows {
   async write(changes: IndexChange[], nonces: string[], isStrict: boolean): Promise<void> {
     const { operations } = this.#options;
     try {
-      if (changes.length > 0) await (isStrict ? this.#applied(changes) : this.inTime(() => this.#applied(changes)));
+      if (changes.length > 0) await (isStrict ? this.#applied(changes) : this.#appliedInTime(changes));
     } catch (error) {
       if (isStrict || !isUnavailable(error)) throw error;
       this.#keep(changes, nonces);
@@ -143,12 +154,23 @@ class Rows {
     }
   }
 
-  /** Does not wait for an index that did not answer before. */
+  async #appliedInTime(changes: readonly IndexChange[]): Promise<void> {
+    if (this.#isLate) throw unavailable(undefined);
+    try {
+      await this.inTime(() => this.#applied(changes));
+    } catch (error) {
+      if (isUnavailable(error)) this.#isLate = true;
+      throw error;
+    }
+  }
+
+  /** Does not wait for an index that is out of reach. One that is late is asked again, in the background. */
   async inTime<T>(work: () => Promise<T>): Promise<T> {
     if (this.#isDown) throw unavailable(undefined);
     const timer = new AbortController();
     const late = sleep(PATIENCE_MS, undefined, { signal: timer.signal }).then(() => {
-      throw unavailable(new Error(`no answer within ${PATIENCE_MS} ms`));
+      this.#flushing ??= this.#flush();
+      throw unavailable(undefined, 'the index does not answer in time; try again later');
     });
     const working = work();
     working.catch(() => {});
@@ -156,16 +178,15 @@ class Rows {
     try {
       return await Promise.race([working, late]);
     } catch (error) {
-      // Without a cause: it answers, and is being filled.
-      if (isUnavailable(error) && error.cause !== undefined) this.#fail(error);
+      this.noteFailure(error);
       throw error;
     } finally {
       timer.abort();
     }
   }
 
-  #fail(error: Error): void {
-    if (this.#isDown) return;
+  noteFailure(error: unknown): void {
+    if (this.#isDown || !isDown(error)) return;
     this.#isDown = true;
     this.#options.onState(error);
     this.#flushing ??= this.#flush();
@@ -181,6 +202,7 @@ class Rows {
     }
     this.#chars += chars;
     this.#waiting.push({ changes, nonces, chars });
+    this.#flushing ??= this.#flush();
   }
 
   /** Tries until the index answers, and all that waits is written. */
@@ -189,10 +211,12 @@ class Rows {
     while (!signal.aborted) {
       try {
         await this.#flushOnce();
+        this.#isLate = false;
+        if (this.#isDown) this.#options.onState();
         this.#isDown = false;
-        this.#options.onState();
         if (this.#waiting.length === 0) break;
-      } catch {
+      } catch (error) {
+        this.noteFailure(error);
         await sleep(RETRY_EVERY_MS, undefined, { signal }).catch(() => {});
       }
     }

@@ -55,16 +55,16 @@ export class IndexReader {
   }
 
   find(filename: string): Promise<StoredRecord | undefined> {
-    return this.#pool.read((transaction) => findIn(transaction, filename));
+    return this.#pool.readSoon((transaction) => findIn(transaction, filename));
   }
 
   findByKey(idempotencyKey: string): Promise<EarlierSave | undefined> {
-    return this.#pool.read((transaction) => findByKeyIn(transaction, idempotencyKey));
+    return this.#pool.readSoon((transaction) => findByKeyIn(transaction, idempotencyKey));
   }
 
   /** Throws INDEX_UNAVAILABLE where no image has the key, and the index lacks images. */
   checkKey(idempotencyKey: string): Promise<void> {
-    return this.#pool.read(async (transaction) => {
+    return this.#pool.readSoon(async (transaction) => {
       const doubt = await this.#state.checkWhole(transaction).then(
         () => undefined,
         (error) => error as Error,
@@ -116,7 +116,7 @@ export class IndexReader {
   }
 
   findTrashed(filename: string): Promise<TrashedRecord | undefined> {
-    return this.#pool.read((transaction) => findTrashedIn(transaction, filename));
+    return this.#pool.readSoon((transaction) => findTrashedIn(transaction, filename));
   }
 
   trashPage(query: string, { after, limit, maxBytes }: PageRequest): Promise<TrashPage> {
@@ -211,9 +211,10 @@ export class IndexReader {
   }
 
   async known(filename: string): Promise<KnownRecord | undefined> {
-    const [entry] = await this.#rows<{ etag: string }>('SELECT etag FROM entries WHERE key = $1', [
-      recordKey(filename),
-    ]);
+    const sql = 'SELECT etag FROM entries WHERE key = $1';
+    const [entry] = await this.#pool.readSoon((transaction) =>
+      transaction.rows<{ etag: string }>(sql, [recordKey(filename)]),
+    );
     return entry && { filename, etag: entry.etag };
   }
 
