@@ -47,10 +47,18 @@ interface World {
 
 const newFolder = () => mkdtemp(join(tmpdir(), 'image-storage-'));
 
+/** A store that runs may take a name away while it is copied. */
 async function copyOf(folder: string): Promise<string> {
-  const copy = await newFolder();
-  await cp(folder, copy, { recursive: true, preserveTimestamps: true });
-  return copy;
+  for (;;) {
+    const copy = await newFolder();
+    try {
+      await cp(folder, copy, { recursive: true, preserveTimestamps: true });
+      return copy;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      await rm(copy, { recursive: true });
+    }
+  }
 }
 
 function folderWorld(folder: string): World {
