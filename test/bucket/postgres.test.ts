@@ -285,6 +285,27 @@ requires('Postgres 15 or newer', postgresAvailable)('a bucket with an index in P
     await untilListed(third, filenames);
   });
 
+  it('says without a call that its Postgres is away, and keeps what an emptied bucket has lost since', async () => {
+    const {
+      providers: [one],
+      open,
+      bucket,
+    } = await openSeveral(1);
+    const filenames = [(await one!.save(PNG, SAVE)).filename, (await one!.save(PNG, SAVE)).filename];
+    await untilListed(one!, filenames);
+    await server.halt('SIGINT');
+    await vi.waitFor(() => expect(one!.health).toMatchObject({ serving: false }), WAITING);
+    const two = await open(2);
+    await server.start();
+    for (const provider of [one!, two]) {
+      await vi.waitFor(() => expect(provider.health).toEqual({ serving: true }), WAITING);
+    }
+    await untilListed(two, filenames);
+    for (const key of bucket.keys()) if (key.includes('generations/')) bucket.delete(key);
+    await expect(two.cleanup({ keepCount: 0 })).rejects.toMatchObject({ reason: 'STORE_REPLACED' });
+    expect((await namesOf(one!)).toSorted()).toEqual(filenames.toSorted());
+  });
+
   it('moves a bucket to Postgres and back, and never serves one by the other kind of index', async () => {
     const { open, bucket } = await openSeveral(0);
     const [file, postgres] = [{ index: undefined as never }, {}];

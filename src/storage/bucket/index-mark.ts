@@ -34,11 +34,17 @@ export class IndexWatch {
   /** Looks where the index stands; notes it in the bucket where it is further, and compares where it lacks images. */
   async look(): Promise<void> {
     const mark = await this.#index.look();
-    const { synchronizer, context } = this.#store;
+    const { synchronizer, condition, context } = this.#store;
     const isFilled = await this.#index.isFilled();
     synchronizer.noteIndex(isFilled);
-    if (isFilled) await this.raise(mark);
-    else await fillInTurn(this.#index, synchronizer, context);
+    if (!isFilled) {
+      condition.noteIndex(new Error('the index is being filled from the bucket'));
+      await fillInTurn(this.#index, synchronizer, context);
+      if (!(await this.#index.isFilled())) return;
+    }
+    // Also where nobody calls, and no row has shown that it can be used again.
+    condition.noteIndex();
+    await this.raise(mark);
   }
 
   /** Notes how far the index is, unless the bucket knows that it was further. */

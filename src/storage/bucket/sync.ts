@@ -92,6 +92,8 @@ export class Synchronizer {
     this.#compared = 0;
     const beganAt = this.#store.context.now();
     const epoch = await this.#store.index?.epoch();
+    // Another daemon may have compared a shared index since.
+    if (this.#store.index !== undefined) this.#comparedAt = (await this.#store.catalog.notes()).comparedAt;
     const losses = new Losses(this.#store, this.keepsMissing);
     try {
       for await (const page of listPages(this.#store.objects, RECORDS)) {
