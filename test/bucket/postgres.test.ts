@@ -1,10 +1,12 @@
 /** Stores in a bucket whose index is in Postgres: the conformance suite, and several daemons through what befalls an index. */
+import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { afterAll, beforeAll, expect, it, onTestFinished, vi } from 'vitest';
+import { examineServer } from '../../src/storage/catalog/postgres/examination.ts';
 import { schemaOf } from '../../src/storage/catalog/postgres/pool.ts';
 import type { StorageProvider } from '../../src/storage/index.ts';
 import { type MemoryBucket, memoryObjects, memoryStorage } from '../../src/storage/providers/memory-storage.ts';
@@ -306,8 +308,18 @@ requires('Postgres 15 or newer', postgresAvailable)('a bucket with an index in P
     expect((await namesOf(one!)).toSorted()).toEqual(filenames.toSorted());
   });
 
+  it('names the setting where it is no URL, without the password in it', async () => {
+    const { open } = await openSeveral(0);
+    for (const index of ['postgres://u:pa/sEcReT@localhost/db', 'postgres://u:pa#sEcReT@localhost/db']) {
+      const opening = open(1, { index });
+      await expect(opening).rejects.toMatchObject({ kind: 'config', message: expect.stringMatching(/index.*%2F/) });
+      await expect(opening).rejects.not.toMatchObject({ message: expect.stringContaining('sEcReT') });
+      await expect(examineServer(index, Date.now)).rejects.toMatchObject({ kind: 'config' });
+    }
+  });
+
   it('moves a bucket to Postgres and back, and never serves one by the other kind of index', async () => {
-    const { open, bucket } = await openSeveral(0);
+    const { open, bucket, folder } = await openSeveral(0);
     const [file, postgres] = [{ index: undefined as never }, {}];
     const first = await open(1, file);
     const { filename } = await first.save(PNG, SAVE);
@@ -317,6 +329,8 @@ requires('Postgres 15 or newer', postgresAvailable)('a bucket with an index in P
       message: expect.stringContaining('migrate'),
     });
     await (await open(1, postgres, { formatChange: 'migrate' })).close();
+    const before = join(folder, '1', 'main.catalog.db.before');
+    expect(existsSync(before)).toBe(true);
     expect(JSON.parse(`${bucket.get('outputs/metadata/FORMAT')?.bytes}`)).toMatchObject({
       version: 2,
       needs: ['postgres'],
@@ -327,6 +341,7 @@ requires('Postgres 15 or newer', postgresAvailable)('a bucket with an index in P
     });
     const fleet = await Promise.all([open(1, postgres), open(2, postgres)]);
     for (const provider of fleet) expect(await namesOf(provider)).toEqual([filename]);
+    await vi.waitFor(() => expect(existsSync(before)).toBe(false), WAITING);
     for (const provider of fleet) await provider.close();
     await (await open(1, postgres, { formatChange: 'migrateBack' })).close();
     const last = await open(1, file);

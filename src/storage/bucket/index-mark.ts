@@ -1,5 +1,6 @@
 /** Keeps in the bucket how far its shared index was: one that is behind that was restored, or emptied. */
 import type { IndexMark, SharedCatalog } from '../catalog/bucket-catalog.ts';
+import { removeDatabase } from '../catalog/sqlite/database-files.ts';
 import { KEY_ROOT } from '../domain/naming.ts';
 import type { ProviderContext } from '../types.ts';
 import { checkIdentity } from './format.ts';
@@ -7,6 +8,7 @@ import type { ObjectStore } from './object-store.ts';
 import { isRefused } from './probe.ts';
 import { readSmall } from './reading.ts';
 import { payloadOf } from './record-object.ts';
+import { asideOf, type StateFiles } from './state-files.ts';
 import type { BucketStore } from './store.ts';
 import type { Synchronizer } from './sync.ts';
 
@@ -18,6 +20,7 @@ const COMPARES_WITHIN_MS = 60_000;
 
 interface IndexedStore extends BucketStore {
   synchronizer: Synchronizer;
+  state: StateFiles;
 }
 
 export class IndexWatch {
@@ -45,6 +48,8 @@ export class IndexWatch {
     // Also where nobody calls, and no row has shown that it can be used again.
     condition.noteIndex();
     await this.raise(mark);
+    // Nothing goes back to it: its bucket has another kind of index now.
+    if (this.#store.hasPostgres) await removeDatabase(asideOf(this.#store.state));
   }
 
   /** Notes how far the index is, unless the bucket knows that it was further. */

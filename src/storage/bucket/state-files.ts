@@ -39,6 +39,11 @@ export function stateFiles(name: string, folder: string = DEFAULT_STATE_DIR): St
   };
 }
 
+/** Returns the path of the catalog of a bucket that went over to an index in Postgres. */
+export function asideOf({ catalog }: Pick<StateFiles, 'catalog'>): string {
+  return `${catalog}.before`;
+}
+
 /** Returns the path of another file of that provider; several may have the folder. */
 export function stateFileOf({ stateDir = DEFAULT_STATE_DIR }: BucketSettings, name: string, file: string): string {
   return join(stateDir, `${name}.${file}`);

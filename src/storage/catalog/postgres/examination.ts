@@ -1,6 +1,7 @@
 /** Examines a Postgres that is to have an index, without changing anything in it. */
 import pg from 'pg';
 import { MIN_SERVER_VERSION } from './migrate.ts';
+import { checkUrl, firstOf } from './pool.ts';
 
 const CONNECT_TIMEOUT_MS = 5_000;
 const MAX_SKEW_MS = 5 * 60 * 1000;
@@ -16,6 +17,7 @@ export interface ServerFacts {
 
 /** Rejects where it cannot be reached, or refuses the role; the message is that of the server. */
 export async function examineServer(url: string, now: () => number): Promise<ServerFacts> {
+  checkUrl(url);
   const options = {
     connectionString: url,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
@@ -26,6 +28,8 @@ export async function examineServer(url: string, now: () => number): Promise<Ser
     // A fleet has many: a pooler or a limit of one would show here.
     for (const client of clients) await client.connect();
     return await factsOf(clients[0]!, now);
+  } catch (error) {
+    throw firstOf(error);
   } finally {
     for (const client of clients) await client.end().catch(() => {});
   }

@@ -46,6 +46,25 @@ export function schemaOf(storeId: string): string {
   return `image_storage_${hash('sha256', storeId, 'hex').slice(0, 16)}`;
 }
 
+/** Throws a StoreOpenError `config` for what is no URL of a Postgres. Its text is told to nobody: it has a password. */
+export function checkUrl(url: string): void {
+  try {
+    new pg.Client({ connectionString: url });
+  } catch (error) {
+    const { path } = error as NodeJS.ErrnoException;
+    const message =
+      path === undefined
+        ? 'the index is not a URL: in its password write / as %2F, # as %23, ? as %3F, @ as %40 and % as %25'
+        : `the index names a file that cannot be read: ${path}`;
+    throw new StoreOpenError('config', `${message}; correct the index setting`);
+  }
+}
+
+/** Returns the first of several errors that are one: such as of the addresses of a host. */
+export function firstOf(error: unknown): unknown {
+  return error instanceof AggregateError && error.message === '' ? error.errors[0] : error;
+}
+
 export class Pool {
   readonly schema: string;
   readonly #readers: pg.Pool;
@@ -189,7 +208,8 @@ function isPassing(error: unknown): boolean {
   return PASSING.includes(codeOf((error as Error).cause) ?? '');
 }
 
-function folded(error: unknown): Error {
+function folded(thrown: unknown): Error {
+  const error = firstOf(thrown);
   if (KNOWN.some((known) => error instanceof known)) return error as Error;
   const code = codeOf(error);
   const message = error instanceof Error ? error.message : String(error);

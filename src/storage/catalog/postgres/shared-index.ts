@@ -6,7 +6,7 @@ import { CatalogError, type ImageIndex, type Moment, type ThumbHash } from '../c
 import { wasDeleted } from './deleted-bytes.ts';
 import { committed, migrate, setNotes } from './migrate.ts';
 import { placesOf } from './places.ts';
-import { isUnavailable, Pool, type Transaction } from './pool.ts';
+import { checkUrl, isUnavailable, Pool, type Transaction } from './pool.ts';
 import { IndexReader } from './reader.ts';
 import { MAX_IMAGES, relieveSlice, tableOf } from './slices.ts';
 import { epochOf, IndexState } from './state.ts';
@@ -44,6 +44,7 @@ export interface SharedIndexOptions {
 /** Rejects with a StoreOpenError where the database is unfit. One that cannot be reached may be later. */
 export async function openSharedIndex(options: SharedIndexOptions): Promise<SharedIndex> {
   const { url, storeId, now, seen, onBehind = () => {} } = options;
+  checkUrl(url);
   const state = new IndexState(seen, onBehind, now);
   const pool: Pool = new Pool(url, storeId, async (statements) => {
     // Also where the tables were dropped meanwhile.
