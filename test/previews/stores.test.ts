@@ -2,6 +2,7 @@
 import { access, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { PreviewCache } from '../../src/previews/cache.ts';
 import { PREVIEW_WIDTHS, previewFile } from '../../src/storage/domain/preview.ts';
@@ -236,7 +237,11 @@ requires('root, to mount a tmpfs', canMountTmpfs)('on a disk that fills while pr
       const cache = new PreviewCache({ folder, maxBytes: Number.MAX_SAFE_INTEGER, spareBytesOf: () => 4 * MIB });
       let isOver = false;
       const making = (async () => {
-        for (; !isOver; kept += 1) await cache.keep(kept.toString(16).padStart(64, '0'), 320, noise(50_000, kept));
+        for (; !isOver; kept += 1) {
+          await cache.keep(kept.toString(16).padStart(64, '0'), 320, noise(50_000, kept));
+          // Where there is no room, nothing else is waited for.
+          await nextTurn();
+        }
       })();
       return async () => {
         isOver = true;
