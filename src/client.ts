@@ -24,6 +24,7 @@ import { explainCleanup, explainOlder } from './client/older.ts';
 import { DEFAULT_CONNECT_TIMEOUT_MS, type Reach } from './client/reach.ts';
 import { type Backoff, createBackoff, retrying } from './client/retry.ts';
 import { save } from './client/save.ts';
+import type { ProviderStats, Totals, TotalsOptions } from './client/stats-types.ts';
 import { type CallLimits, openTransport, type Transport } from './client/transport.ts';
 import { inGroups, listTrash, purge, restore } from './client/trash.ts';
 import type {
@@ -39,7 +40,6 @@ import type {
   ImageMetadata,
   ListOptions,
   ProviderChoice,
-  ProviderStats,
   PurgeOptions,
   PurgeResult,
   RestoreResult,
@@ -47,14 +47,13 @@ import type {
   SaveOptions,
   Source,
   StoredImage,
-  Totals,
-  TotalsOptions,
   TrashedImage,
   TrashOptions,
 } from './client/types.ts';
 
 export { ImageStorageError } from './client/errors.ts';
 export type * from './client/maintenance-types.ts';
+export type * from './client/stats-types.ts';
 export type * from './client/types.ts';
 
 const DEFAULT_DEADLINE_MS = 10 * 60_000;

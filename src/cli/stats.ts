@@ -1,6 +1,6 @@
 /** `image-storage stats`: counts of images and bytes, by what people ask for. */
 import { type Command, Option } from 'commander';
-import { GROUPS } from '../client/types.ts';
+import { GROUPS } from '../client/stats-types.ts';
 import type { GroupBy, GroupStats, ProviderStats, Totals } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
 import { type AddressFlags, type Session, withAddress, withClient } from './shared/connection.ts';

@@ -21,22 +21,17 @@ import {
   View,
 } from '../../gen/imagestorage/v1/image_storage_pb.ts';
 import { ImageStorageError } from './errors.ts';
+import type { GroupBy, GroupStats, PolicyStats, ProviderStats, Totals, TotalsOptions } from './stats-types.ts';
 import type {
   Age,
   CleanupOptions,
   CleanupResult,
   DeleteResult,
   Generation,
-  GroupBy,
-  GroupStats,
   Image,
   ImageFilter,
   ListOptions,
-  PolicyStats,
-  ProviderStats,
   Selection,
-  Totals,
-  TotalsOptions,
   TrashedImage,
 } from './types.ts';
 

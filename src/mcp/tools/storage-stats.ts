@@ -1,6 +1,6 @@
 /** The tool `storage_stats`: counts images and bytes. */
 import { z } from 'zod';
-import { GROUPS } from '../../client/types.ts';
+import { GROUPS } from '../../client/stats-types.ts';
 import type { GroupStats, ImageStorageClient, ProviderStats, Totals } from '../../client.ts';
 import { ToolError } from '../errors.ts';
 import { filterFieldsAgain, insteadOf, isFiltered } from '../filters.ts';

@@ -2,7 +2,7 @@
 
 import { turnOf } from '../async/fair-turn.ts';
 import { Slots } from '../async/slots.ts';
-import type { ChangeOutcome, ImageIndex, Moment } from '../catalog/catalog.ts';
+import type { ChangeOutcome, ImageIndex } from '../catalog/catalog.ts';
 import { emptyPreviews } from '../disk/preview-files.ts';
 import { THIS_PROCESS } from '../domain/caller.ts';
 import { type CheckedChanges, MAX_TAGS } from '../domain/changes.ts';
@@ -47,29 +47,7 @@ import { countedUpload } from '../transfer/counted-upload.ts';
 import { receiveCopy, receiveImage } from '../transfer/receive.ts';
 import type { CopyUpload, Maintainable, ProviderContext, StorageProvider, Upload } from '../types.ts';
 import { datesOf, ListedProvider } from './listed-provider.ts';
-
-/** Bytes of an image that are read. */
-export interface ByteRange {
-  offset: number;
-  length: number;
-  /** As in GetOptions. */
-  reuseMemory?: boolean | undefined;
-  /** The image is in the trash. */
-  trashed?: boolean | undefined;
-}
-
-/** How an image is removed. */
-export interface RemoveOptions {
-  /** A pinned image stays. */
-  sparePinned: boolean;
-  /** So does one that the index learnt or changed after this moment. */
-  unchangedSince?: Moment | undefined;
-  /** Past the trash. */
-  permanent: boolean;
-}
-
-/** `bytesRemain`: the image is deleted, but its bytes are there. `purgeTime`: it is in the trash until then, ms since 1970. */
-export type Removal = ChangeOutcome & { bytesRemain?: StorageError; purgeTime?: number };
+import type { ByteRange, Removal, RemoveOptions } from './store-calls.ts';
 
 export abstract class BaseProvider extends ListedProvider implements StorageProvider, Maintainable {
   readonly #slots: Slots;

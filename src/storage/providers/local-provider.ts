@@ -32,7 +32,8 @@ import type { DiskGuard } from '../retention/disk-guard.ts';
 import type { TextFile } from '../retention/policy-runs.ts';
 import { CHUNK_BYTES } from '../transfer/body.ts';
 import type { CopyUpload, ProviderContext, StorageProvider, Upload } from '../types.ts';
-import { BaseProvider, type ByteRange, notFound, type Removal, type RemoveOptions } from './base-provider.ts';
+import { BaseProvider, notFound } from './base-provider.ts';
+import type { ByteRange, Removal, RemoveOptions } from './store-calls.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 

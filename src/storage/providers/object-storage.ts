@@ -30,7 +30,8 @@ import type { ProviderHealth } from '../domain/requests.ts';
 import type { Checked, CheckOptions } from '../maintenance/maintenance.ts';
 import type { TextFile } from '../retention/policy-runs.ts';
 import type { CopyUpload, ProviderContext, StorageProvider, Upload } from '../types.ts';
-import { BaseProvider, type ByteRange, notFound, type Removal, type RemoveOptions } from './base-provider.ts';
+import { BaseProvider, notFound } from './base-provider.ts';
+import type { ByteRange, Removal, RemoveOptions } from './store-calls.ts';
 
 /** Space that a save leaves for the catalog on the disk of the state folder. */
 const HEADROOM_BYTES = 1024 * 1024;

@@ -2,78 +2,29 @@
 
 import { revisionOf } from '../../domain/changes.ts';
 import { recordKey } from '../../domain/naming.ts';
-import type { ImageRecord, StoredRecord } from '../../domain/record.ts';
+import type { ImageRecord } from '../../domain/record.ts';
 import { type BucketChange, type FoundRecord, type IndexMark, MISSING_ETAG } from '../bucket-catalog.ts';
 import { recordOfDeleted, stepOf } from '../found-record.ts';
-import { settingsOf } from '../generation-settings.ts';
 import { Sums } from '../sums.ts';
 import { dropOldDeleted, noteFates } from './deleted-bytes.ts';
+import {
+  addRows,
+  type Entry,
+  type Image,
+  type Known,
+  type LiveRow,
+  removeRows,
+  type Wanted,
+  writeEntries,
+} from './differences.ts';
 import { setNotes } from './migrate.ts';
 import { type Pool, type Transaction, unavailable } from './pool.ts';
-import { sliceRowOf, storable, textsOf } from './rows.ts';
+import { storable } from './rows.ts';
 import { createSlice, lockShared, type Slice, sliceAt, slicesOf, tableOf } from './slices.ts';
 import { epochOf, nextChange } from './state.ts';
 import { addDeltas } from './sums.ts';
 
 const ARRIVALS_KEPT_MS = 48 * 60 * 60 * 1000;
-
-type State = 'live' | 'trashed' | 'deleted' | 'failed' | 'foreign';
-
-interface Entry {
-  key: string;
-  etag: string;
-  state: State;
-  timestamp: number;
-  revision: number;
-  idempotency_key: string;
-  delete_time: number | null;
-  sweep_time: number | null;
-  /** Of a tombstone, JSON. */
-  record: string | null;
-}
-
-/** What the index has of a live image, as far as changes depend on it. */
-interface LiveRow {
-  timestamp: number;
-  filename: string;
-  size: number;
-  pinned: boolean;
-  model: string;
-  category: string;
-  sha256: string;
-  tags: string[];
-  loras: string[];
-  thumb_hash: string | null;
-}
-
-/** What the index has under a filename. */
-interface Known {
-  entry?: Entry | undefined;
-  live?: LiveRow | undefined;
-  trashed?: { size: number; thumb_hash: string | null } | undefined;
-  arrival?: number | undefined;
-}
-
-/** What it is to have, beside the entry. */
-type Wanted =
-  | { kind: 'live'; record: StoredRecord; arrival: number | undefined }
-  | { kind: 'trashed'; record: StoredRecord; deleteTime: number; purgeTime: number }
-  | undefined;
-
-interface Image {
-  filename: string;
-  known: Known;
-  /** As it stands after the changes so far. */
-  entry: Entry | undefined;
-  /** `kept`: what the index has stays. */
-  wanted: Wanted | 'kept';
-  pinned: boolean | undefined;
-  arrival: number | undefined;
-  isLive: boolean;
-  /** Of the bytes, while they are known. */
-  sha256: string | undefined;
-  thumbHash: string | undefined;
-}
 
 type Found = BucketChange & { kind: 'found' };
 /** The changes that concern the index: the others are of operations, which no other daemon needs to know. */
@@ -333,119 +284,6 @@ function wantedOf(
   if (found.kind !== 'trashed') return undefined;
   const { record, deleteTime, purgeTime } = found.trashed;
   return { kind: 'trashed', record: { ...record, ...kept }, deleteTime, purgeTime };
-}
-
-async function writeEntries(transaction: Transaction, images: readonly Image[]): Promise<void> {
-  const changed = images.filter(({ entry, known }) => entry !== known.entry);
-  const gone = changed.filter(({ known }) => known.entry !== undefined);
-  // First: an idempotency key may pass from one to another.
-  if (gone.length > 0) {
-    await transaction.rows('DELETE FROM entries WHERE key = ANY($1)', [
-      gone.map(({ filename }) => recordKey(filename)),
-    ]);
-  }
-  const added = changed.flatMap(({ entry }) => entry ?? []);
-  if (added.length === 0) return;
-  await transaction.rows(
-    `INSERT INTO entries SELECT r.* FROM json_to_recordset($1) AS r(key text, etag text, state text, timestamp bigint,
-      revision int, idempotency_key text, delete_time bigint, sweep_time bigint, record text)`,
-    [JSON.stringify(added)],
-  );
-}
-
-async function removeRows(
-  transaction: Transaction,
-  images: readonly Image[],
-  slices: readonly Slice[],
-  sums: Sums,
-): Promise<void> {
-  const live = images.flatMap(({ known }) => known.live ?? []);
-  for (const [slice, rows] of bySlice(live, slices)) {
-    const sql = `
-      DELETE FROM ${tableOf(slice)}
-      WHERE (timestamp, filename) IN (SELECT * FROM unnest($1::bigint[], $2::text[]))`;
-    await transaction.rows(sql, [rows.map(({ timestamp }) => timestamp), rows.map(({ filename }) => filename)]);
-    for (const row of rows) {
-      sums.remove(row);
-      sums.removeLabels(row);
-      sums.to('slice', `${slice.number}`, -1, row.size);
-    }
-  }
-  const names = live.map(({ filename }) => filename);
-  if (names.length > 0) {
-    await transaction.rows('DELETE FROM expiries WHERE filename = ANY($1)', [names]);
-    await transaction.rows('DELETE FROM arrivals WHERE filename = ANY($1)', [names]);
-  }
-  const trashed = images.filter(({ known }) => known.trashed !== undefined);
-  if (trashed.length === 0) return;
-  await transaction.rows('DELETE FROM trash WHERE filename = ANY($1)', [trashed.map(({ filename }) => filename)]);
-  for (const { known } of trashed) sums.to('trash', '', -1, known.trashed!.size);
-}
-
-async function addRows(
-  transaction: Transaction,
-  images: readonly Image[],
-  slices: readonly Slice[],
-  { sums, change }: { sums: Sums; change: number },
-): Promise<void> {
-  const live = images.flatMap(({ wanted }) => (wanted !== 'kept' && wanted?.kind === 'live' ? wanted : []));
-  const rows = live.map(({ record }) => sliceRowOf(record, settingsOf(record)));
-  for (const [slice, added] of bySlice(rows, slices)) {
-    const sql = `
-      INSERT INTO ${tableOf(slice)} (timestamp, size, create_time, change, text_bytes, pinned, is_cut, filename, model_slug,
-        model, category, sha256, steps, cfg, pixels, tags, loras, thumb_hash, words, head, prompt, generation, parameters)
-      SELECT timestamp, size, create_time, $2::bigint, text_bytes, pinned, is_cut, filename, model_slug, model,
-        category, sha256, steps, cfg, pixels, tags, loras, thumb_hash, words::tsvector, head, prompt, generation, parameters
-      FROM json_to_recordset($1) AS r(timestamp bigint, size bigint, create_time bigint, text_bytes int, pinned boolean,
-        is_cut boolean, filename text, model_slug text, model text, category text, sha256 text, steps text, cfg text,
-        pixels text, tags text[], loras text[], thumb_hash text, words text, head text, prompt text, generation text,
-        parameters text)`;
-    await transaction.rows(sql, [JSON.stringify(added), change]);
-    for (const row of added) {
-      sums.add(row);
-      sums.addLabels(row);
-      sums.to('slice', `${slice.number}`, 1, row.size);
-    }
-  }
-  await addTimes(transaction, live);
-  const trashed = images.flatMap(({ wanted }) => (wanted !== 'kept' && wanted?.kind === 'trashed' ? wanted : []));
-  if (trashed.length === 0) return;
-  const inTrash = trashed.map(({ record, deleteTime, purgeTime }) => ({
-    ...textsOf(record, settingsOf(record)),
-    filename: record.filename,
-    size: record.size,
-    delete_time: deleteTime,
-    purge_time: purgeTime,
-    thumb_hash: record.thumbHash ?? null,
-  }));
-  const sql = `
-    INSERT INTO trash SELECT r.* FROM json_to_recordset($1) AS r(filename text, size bigint, delete_time bigint,
-      purge_time bigint, text_bytes int, thumb_hash text, head text, prompt text, generation text, parameters text)`;
-  await transaction.rows(sql, [JSON.stringify(inTrash)]);
-  for (const { size } of inTrash) sums.to('trash', '', 1, size);
-}
-
-async function addTimes(
-  transaction: Transaction,
-  live: readonly { record: StoredRecord; arrival: number | undefined }[],
-): Promise<void> {
-  const expiries = live.filter(({ record }) => record.expireTime !== undefined).map(({ record }) => record);
-  if (expiries.length > 0) {
-    const values = expiries.map(({ filename, expireTime, pinned }) => ({ filename, expire_time: expireTime, pinned }));
-    const sql =
-      'INSERT INTO expiries SELECT r.* FROM json_to_recordset($1) AS r(filename text, expire_time bigint, pinned boolean)';
-    await transaction.rows(sql, [JSON.stringify(values)]);
-  }
-  const arrivals = live.flatMap(({ record: { filename }, arrival }) =>
-    arrival === undefined ? [] : { filename, time: arrival },
-  );
-  if (arrivals.length === 0) return;
-  const sql = 'INSERT INTO arrivals SELECT r.* FROM json_to_recordset($1) AS r(filename text, time bigint)';
-  await transaction.rows(sql, [JSON.stringify(arrivals)]);
-}
-
-function bySlice<T extends { timestamp: number }>(rows: readonly T[], slices: readonly Slice[]): Map<Slice, T[]> {
-  return Map.groupBy(rows, ({ timestamp }) => sliceAt(slices, timestamp)!);
 }
 
 async function note(transaction: Transaction, change: IndexChange): Promise<void> {

@@ -1,5 +1,4 @@
 /** All changes of the SQLite catalog, synchronous: commits, housekeeping, loading and repair. */
-import { statSync } from 'node:fs';
 import type { ImageRecord, TrashedRecord } from '../../domain/record.ts';
 import type { BucketChange } from '../bucket-catalog.ts';
 import {
@@ -23,11 +22,8 @@ import { countOlder } from './label-counts.ts';
 import { IN_TRASH } from './migrations/007-trash.ts';
 import {
   type CatalogFile,
-  checkpoint,
   closeCatalog,
   createEmpty,
-  isPassing,
-  noteCheckpoint,
   type Opened,
   openExisting,
   raiseGeneration,
@@ -36,11 +32,8 @@ import {
 import { setUpdatedSynced, takeNewer, takeNewerTrashed, updateRow } from './revisions.ts';
 import { emptyIndex, TextIndex } from './text-index.ts';
 import { setThumbHashes } from './thumb-hashes.ts';
+import { WriteAheadLog } from './write-ahead-log.ts';
 
-/** How far the WAL grows before it is copied into the database. */
-const CHECKPOINT_BYTES = 4 * 1024 * 1024;
-/** Emptying begins here; until the running slice of a read has ended, the WAL grows further. */
-const MAX_WAL_BYTES = 24 * 1024 * 1024;
 const PURGED_AT_ONCE = 1000;
 
 /** The methods follow the contract; a generator returns the result after pauses, during which other calls may run. */
@@ -49,18 +42,16 @@ export class CatalogWriter {
   readonly #db: Connection;
   readonly #bucket: BucketChanges;
   readonly #rows: ImageRows;
-  readonly #gate: Gate;
+  readonly #log: WriteAheadLog;
   #searchRepaired = false;
-  /** The size of the WAL at the last checkpoint. */
-  #checkpointedBytes = 0;
 
   /** `gate` is the one that the reads of this process pass. */
   constructor(file: CatalogFile, gate: Gate = new Gate()) {
     this.#file = file;
-    this.#gate = gate;
     this.#db = new Connection(file.path, false);
     this.#rows = new ImageRows(this.#db);
     this.#bucket = new BucketChanges(this.#db, this.#rows);
+    this.#log = new WriteAheadLog(this.#db, file.path, gate);
   }
 
   get #labelling(): { db: Connection; rows: ImageRows } {
@@ -89,7 +80,7 @@ export class CatalogWriter {
 
   commit(changes: readonly Change[]): ChangeOutcome[] {
     const outcomes = this.#repairingSearch(() => this.#apply(changes));
-    this.#limitWal();
+    this.#log.limit();
     return outcomes;
   }
 
@@ -174,7 +165,7 @@ export class CatalogWriter {
         return found;
       }),
     );
-    this.#limitWal();
+    this.#log.limit();
     return earlier;
   }
 
@@ -210,14 +201,14 @@ export class CatalogWriter {
       const { changes } = this.#db.transactionInPlace(() => this.#db.run(sql, deletedBefore));
       purged += changes;
       if (changes < PURGED_AT_ONCE) return purged;
-      this.#limitWal();
+      this.#log.limit();
       yield;
     }
   }
 
   setThumbHashes(hashes: readonly ThumbHash[]): void {
     this.#db.transaction(() => setThumbHashes(this.#db, hashes));
-    this.#limitWal();
+    this.#log.limit();
   }
 
   setRecordsSynced(sequence: number): void {
@@ -236,7 +227,7 @@ export class CatalogWriter {
       derived.write();
       return changed.length;
     });
-    this.#limitWal();
+    this.#log.limit();
     return loaded;
   }
 
@@ -257,7 +248,7 @@ export class CatalogWriter {
       derived.write();
       return wanted.length;
     });
-    this.#limitWal();
+    this.#log.limit();
     return added;
   }
 
@@ -275,7 +266,7 @@ export class CatalogWriter {
       for (const tombstone of tombstones)
         if (!this.#rows.isTaken(tombstone.record.filename)) this.#rows.addTombstone(tombstone);
     });
-    this.#limitWal();
+    this.#log.limit();
   }
 
   loadDeletes(tombstones: readonly Tombstone[]): number {
@@ -305,7 +296,7 @@ export class CatalogWriter {
       derived.write();
       return changed.length;
     });
-    this.#limitWal();
+    this.#log.limit();
     return loaded;
   }
 
@@ -347,14 +338,14 @@ export class CatalogWriter {
   /** Adds some of the images that the text index does not have. Returns whether there may be more. */
   indexOlder(): boolean {
     const more = this.#repairingSearch(() => this.#db.transactionInPlace(() => new TextIndex(this.#db).indexOlder()));
-    this.#limitWal();
+    this.#log.limit();
     return more;
   }
 
   /** Counts the labels of some of the images whose labels are not counted. Returns whether there may be more. */
   countOlder(): boolean {
     const more = this.#db.transactionInPlace(() => countOlder(this.#db));
-    this.#limitWal();
+    this.#log.limit();
     return more;
   }
 
@@ -375,35 +366,5 @@ export class CatalogWriter {
 
   copyLog(): LogState {
     return this.#db.copyLog();
-  }
-
-  /**
-   * Replaces SQLite's own checkpoints, which cannot reset the WAL under steady readers and do not report a failed sync.
-   * Never waits for a read: a large WAL is emptied between two slices.
-   */
-  #limitWal(): void {
-    const bytes = this.#walBytes();
-    if (bytes < this.#checkpointedBytes + CHECKPOINT_BYTES) return;
-    this.#checkpoint('PASSIVE');
-    if (bytes > MAX_WAL_BYTES) this.#gate.withoutReads(() => this.#emptyWal());
-  }
-
-  #emptyWal(): void {
-    if (!this.#db.isOpen || this.#walBytes() === 0) return;
-    this.#db.withoutWaiting(() => this.#checkpoint('TRUNCATE'));
-  }
-
-  #checkpoint(mode: 'PASSIVE' | 'TRUNCATE'): void {
-    try {
-      if (checkpoint(this.#db, mode)) noteCheckpoint(this.#db);
-      this.#checkpointedBytes = this.#walBytes();
-    } catch (error) {
-      // The commit before is safe. A lack of space is retried later; after any other failure no sync may be trusted.
-      if (!isPassing(error)) this.#db.doubt(error);
-    }
-  }
-
-  #walBytes(): number {
-    return statSync(`${this.#file.path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
   }
 }
