@@ -5,8 +5,10 @@ import { saveAt } from '../support/grpc.ts';
 import { pngOf } from '../support/images.ts';
 import { requires } from '../support/requires.ts';
 import { type RunningDaemon, runDaemon } from '../support/running-daemon.ts';
+import { full } from '../support/scale.ts';
 import { hasBrowser, openBrowser, openPage } from './browser.ts';
 
+const ARRIVING = full ? 500 : 12;
 const ENOUGH_TO_SCROLL = 150;
 const FIRST = 1_780_000_000;
 
@@ -72,12 +74,12 @@ requires('Chromium', hasBrowser)('the gallery, while images come', () => {
           ),
         );
     const before = await seen();
-    await save(12);
-    const pill = page.getByRole('button', { name: '12 new' });
+    await save(ARRIVING);
+    const pill = page.getByRole('button', { name: `${ARRIVING} new` });
     await pill.waitFor();
     expect(await seen()).toEqual(before);
     await pill.click();
-    await page.locator(`[data-index="0"] img[alt="image ${count + 11}"]`).waitFor();
+    await page.locator(`[data-index="0"] img[alt="image ${count + ARRIVING - 1}"]`).waitFor();
     expect(await page.locator('.scroller').evaluate(({ scrollTop }) => scrollTop)).toBe(0);
     expect(complaints).toEqual([]);
   });
