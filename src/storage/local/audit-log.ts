@@ -2,6 +2,7 @@
 import { open, readdir, rename, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Tombstone } from '../catalog/catalog.ts';
+import { DELETED_KEPT_MS } from '../catalog/deleted-bytes.ts';
 import { ifPresent, readText, syncFile, syncFolder, writeFully } from '../disk/files.ts';
 import { openPlain, statPlain } from '../disk/plain-files.ts';
 import { folderOf, imageKey } from '../domain/naming.ts';
@@ -12,8 +13,6 @@ const ROTATE_BYTES = 16 * 1024 * 1024;
 const LEAST_ROTATIONS = 4;
 /** 1 GiB. */
 const MOST_ROTATIONS = 64;
-/** As long as a catalog knows the bytes of what was deleted. */
-const KEPT_MS = 366 * 24 * 60 * 60 * 1000;
 /** About 200 lines. */
 const TAIL_BYTES = 64 * 1024;
 const NEWLINE = 0x0a;
@@ -121,7 +120,7 @@ export class AuditLog {
     if (size < ROTATE_BYTES) return;
     await rename(this.#path, rotationOf(this.#path, Date.now()));
     const rotated = (await auditFiles(this.#path)).filter((path) => path !== this.#path);
-    const oldest = rotationOf(this.#path, Date.now() - KEPT_MS);
+    const oldest = rotationOf(this.#path, Date.now() - DELETED_KEPT_MS);
     const isOver = (path: string, i: number) => path < oldest || i < rotated.length - MOST_ROTATIONS;
     for (const path of rotated.slice(0, -LEAST_ROTATIONS).filter(isOver)) await unlink(path);
   }

@@ -1,15 +1,12 @@
 /** The bytes that were deleted within a year, so that an import does not bring them back. */
+import { DELETED_KEPT_MS, deletedDigits } from '../deleted-bytes.ts';
 import type { Transaction } from './pool.ts';
-
-const YEAR_MS = 366 * 24 * 60 * 60 * 1000;
-/** Half of a sha256 is enough to tell two images apart. */
-const KEPT_DIGITS = 32;
 
 /** Of each sha256, when it was deleted last; undefined: it is there again. */
 export type Fates = ReadonlyMap<string, number | undefined>;
 
 export async function noteFates(transaction: Transaction, fates: Fates): Promise<void> {
-  const told = [...fates].map(([sha256, time]) => ({ sha256: sha256.slice(0, KEPT_DIGITS), time }));
+  const told = [...fates].map(([sha256, time]) => ({ sha256: deletedDigits(sha256), time }));
   const back = told.filter(({ time }) => time === undefined).map(({ sha256 }) => sha256);
   if (back.length > 0) await transaction.rows('DELETE FROM deleted_bytes WHERE sha256 = ANY($1)', [back.sort()]);
   const gone = new Map(told.flatMap(({ sha256, time }) => (time === undefined ? [] : [[sha256, time]])));
@@ -23,9 +20,9 @@ export async function noteFates(transaction: Transaction, fates: Fates): Promise
 
 export async function wasDeleted(transaction: Transaction, sha256: string): Promise<boolean> {
   const sql = 'SELECT 1 FROM deleted_bytes WHERE sha256 = $1';
-  return (await transaction.rows(sql, [sha256.slice(0, KEPT_DIGITS)])).length > 0;
+  return (await transaction.rows(sql, [deletedDigits(sha256)])).length > 0;
 }
 
 export async function dropOldDeleted(transaction: Transaction, before: number): Promise<void> {
-  await transaction.rows('DELETE FROM deleted_bytes WHERE delete_time < $1', [before - YEAR_MS]);
+  await transaction.rows('DELETE FROM deleted_bytes WHERE delete_time < $1', [before - DELETED_KEPT_MS]);
 }
