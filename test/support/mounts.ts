@@ -89,22 +89,18 @@ export async function openDisk(type: FileSystem, sizeBytes = DISK_BYTES): Promis
 
 /** A file system in memory; `options` as in mount(8), such as `size=24m`. */
 export async function openTmpfs(options: string): Promise<Mount> {
-  const path = await mkdtemp(join(tmpdir(), 'image-storage-tmpfs-'));
-  await run('mount', ['-t', 'tmpfs', '-o', options, 'none', path]);
-  const unmount = unmountAtExit(path);
-  return {
-    path,
-    async [Symbol.asyncDispose]() {
-      unmount();
-      await rmdir(path);
-    },
-  };
+  return mountAt('image-storage-tmpfs-', ['-t', 'tmpfs', '-o', options, 'none']);
 }
 
 /** The folder at another path, as a container or a share has it. */
 export async function openBind(folder: string): Promise<Mount> {
-  const path = await mkdtemp(join(tmpdir(), 'image-storage-bind-'));
-  await run('mount', ['--bind', folder, path]);
+  return mountAt('image-storage-bind-', ['--bind', folder]);
+}
+
+/** Takes the arguments of mount(8) but for the folder, which it makes and removes. */
+async function mountAt(prefix: string, args: readonly string[]): Promise<Mount> {
+  const path = await mkdtemp(join(tmpdir(), prefix));
+  await run('mount', [...args, path]);
   const unmount = unmountAtExit(path);
   return {
     path,
