@@ -4,6 +4,7 @@ import { realpath } from 'node:fs/promises';
 import { relative } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { type Command, Option } from 'commander';
+import { exists } from '../client/exists.ts';
 import type { SavedImage } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
 import { inParallel } from '../storage/async/parallel.ts';
@@ -267,15 +268,10 @@ async function outcomeOfReplay(
   { session, flags }: Run,
   { filename, deleted }: SavedImage,
 ): Promise<{ reason: SkipReason; storedAs?: string }> {
-  if (deleted) return { reason: 'IMPORTED_BEFORE' };
+  const { client, signal } = session;
   // An older daemon does not say that it was deleted.
-  try {
-    await session.client.get(filename, { provider: flags.provider, metadataOnly: true, signal: session.signal });
-    return { reason: 'DUPLICATE', storedAs: filename };
-  } catch (error) {
-    if ((error as { reason?: string }).reason === 'IMAGE_NOT_FOUND') return { reason: 'IMPORTED_BEFORE' };
-    throw error;
-  }
+  const isThere = !deleted && (await exists(client, filename, { provider: flags.provider, signal }));
+  return isThere ? { reason: 'DUPLICATE', storedAs: filename } : { reason: 'IMPORTED_BEFORE' };
 }
 
 function withFlags({ metadata, pinned }: Description, { category, tag = [] }: ImportFlags): Description {

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { lstat, unlink } from 'node:fs/promises';
 import { basename, join, sep } from 'node:path';
+import { exists } from '../../client/exists.ts';
 import type { ImageStorageClient, ProviderChoice } from '../../client.ts';
 import { folderOf } from '../../storage/domain/naming.ts';
 import { systemWords } from '../shared/errors.ts';
@@ -115,14 +116,8 @@ async function isOfAStore(client: ImageStorageClient, path: string, stored: Stor
   const place = folderOf(filename);
   if (place === undefined) return false;
   if (filename === stored.filename || path.endsWith(join(sep, ...place.split('/'), filename))) return true;
-  try {
-    // Its equal: the store has both.
-    await client.get(filename, { provider: stored.provider, metadataOnly: true, signal: stored.signal });
-    return true;
-  } catch (error) {
-    if ((error as { reason?: string }).reason === 'IMAGE_NOT_FOUND') return false;
-    throw error;
-  }
+  // Its equal: the store has both.
+  return exists(client, filename, stored);
 }
 
 /** An answer to a save may be that of an earlier one, whose image is gone: only bytes are believed. */

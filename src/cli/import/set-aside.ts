@@ -37,8 +37,8 @@ export class NamesAside {
   }
 
   /**
-   * Replaces no file. `isDone`: this run is not to meet it again, where it does not change. Returns false where the file keeps the name aside, since its
-   * own is taken or cannot be given.
+   * Replaces no file. `isDone`: this run is not to meet it again, where it does not change. Returns false where the file
+   * keeps the name aside, since its own is taken or cannot be given.
    */
   async giveBack(aside: string, path: string, isDone: boolean): Promise<boolean> {
     try {

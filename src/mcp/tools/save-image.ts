@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import { z } from 'zod';
+import { exists } from '../../client/exists.ts';
 import { pageLink } from '../../client/page-link.ts';
 import type { ImageMetadata, ImageStorageClient, SavedImage } from '../../client.ts';
 import { openAllowed } from '../allowed-file.ts';
@@ -56,28 +57,14 @@ interface Place {
 }
 
 async function answerOfReplay(client: ImageStorageClient, image: SavedImage, place: Place): Promise<object> {
-  if (!image.deleted && (await isThere(client, image, place))) {
+  // An older daemon does not say that it was deleted.
+  if (!image.deleted && (await exists(client, image.filename, place))) {
     return { alreadyStored: true, image: detailsOf(image, pageLink(image, place.address, place.provider)) };
   }
   const nextStep =
     'Nothing was stored: this file was stored before, and deleted since. Ask the user; restore_images brings it back ' +
     'while it is in the trash, and again: true stores it anew.';
   return { deleted: true, filename: image.filename, nextStep };
-}
-
-/** An older daemon does not say that it was deleted. */
-async function isThere(
-  client: ImageStorageClient,
-  { filename }: SavedImage,
-  { provider, signal }: Place,
-): Promise<boolean> {
-  try {
-    await client.get(filename, { provider, metadataOnly: true, signal });
-    return true;
-  } catch (error) {
-    if ((error as { reason?: string }).reason === 'IMAGE_NOT_FOUND') return false;
-    throw error;
-  }
 }
 
 /** As an import's: bytes and metadata, so that an image that was deleted and is saved with another category is a new one. */
