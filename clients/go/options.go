@@ -77,7 +77,8 @@ func WithTTL(ttl time.Duration) SaveOption {
 	return saveOption(func(header *saveHeader) { header.Ttl = durationpb.New(ttl) })
 }
 
-// WithUnlessDeleted fails with DELETED_BEFORE, in place of Deleted in the image that Save returns. An older daemon ignores it.
+// WithUnlessDeleted fails with DELETED_BEFORE, in place of Deleted in the image that Save returns, and where the same bytes
+// were deleted within a year and are not there. An older daemon ignores it, or looks at the key alone.
 func WithUnlessDeleted() SaveOption {
 	return saveOption(func(header *saveHeader) { header.UnlessDeleted = true })
 }

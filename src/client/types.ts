@@ -123,8 +123,8 @@ export interface SaveOptions extends CallOptions, ProviderChoice {
    */
   ttlMs?: number;
   /**
-   * Rejects with DELETED_BEFORE where the image of the key, or within a year one of the same bytes, was deleted and none
-   * of them is there. An older daemon ignores it, or looks at the key alone.
+   * Rejects with DELETED_BEFORE where the image of the key was deleted, or within a year one of the same bytes, of which
+   * none is there. An older daemon ignores it, or looks at the key alone.
    */
   unlessDeleted?: boolean;
   /** Called with the bytes of the image that were handed to the connection; starts again at 0 with each attempt. */

@@ -812,7 +812,9 @@ type SaveHeader struct {
 	// What to do with the metadata in the file; by default it fills what is left empty. An older daemon reads none.
 	Embedded Embedded `protobuf:"varint,8,opt,name=embedded,proto3,enum=imagestorage.v1.Embedded" json:"embedded,omitempty"`
 	// Fail with DELETED_BEFORE where the image of the idempotency_key was deleted since, instead of answering with
-	// `deleted`. An older daemon ignores it.
+	// `deleted`; and, under any key, where an image of the same bytes was deleted within a year and none of them is
+	// there. A daemon of a bucket may not know the bytes that others deleted. An older daemon ignores it, or looks at the
+	// key alone.
 	UnlessDeleted bool `protobuf:"varint,9,opt,name=unless_deleted,json=unlessDeleted,proto3" json:"unless_deleted,omitempty"`
 	// How long the image is wanted, from its commit on, one second at least: a draft, a preview. After it the image goes as
 	// by Cleanup, into the trash where there is one; a pinned one stays. Unset: for ever. An older daemon keeps it.

@@ -425,7 +425,9 @@ export type SaveHeader = Message<"imagestorage.v1.SaveHeader"> & {
 
   /**
    * Fail with DELETED_BEFORE where the image of the idempotency_key was deleted since, instead of answering with
-   * `deleted`. An older daemon ignores it.
+   * `deleted`; and, under any key, where an image of the same bytes was deleted within a year and none of them is
+   * there. A daemon of a bucket may not know the bytes that others deleted. An older daemon ignores it, or looks at the
+   * key alone.
    *
    * @generated from field: bool unless_deleted = 9;
    */

@@ -27,8 +27,8 @@ export interface SaveOptions extends Declared {
    */
   embedded?: 'fill' | 'ignore';
   /**
-   * True: rejects with DELETED_BEFORE where the image of the idempotency key, or within a year one of the same bytes, was
-   * deleted, and none of them is there. Default: false.
+   * True: rejects with DELETED_BEFORE where the image of the idempotency key was deleted, or within a year one of the same
+   * bytes, of which none is there. Default: false.
    */
   unlessDeleted?: boolean;
   /** How long the image is wanted from its commit on, in ms, at least 1,000; unset: for ever. */

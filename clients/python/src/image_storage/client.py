@@ -141,7 +141,8 @@ class ImageStorage(Deleting):
                 daemon reads nothing.
             ttl: How long the image is wanted, such as `2h`; then it goes, a day after the save at the earliest, unless
                 it is pinned. An older daemon keeps it: the image has no `expire_time` then.
-            unless_deleted: Raises DELETED_BEFORE, in place of `deleted` in the result. An older daemon ignores it.
+            unless_deleted: Raises DELETED_BEFORE, in place of `deleted` in the result, and where the same bytes were
+                deleted within a year and are not there. An older daemon ignores it, or looks at the key alone.
             progress: Called with the further bytes sent, as `tqdm.update` is; negative when an attempt starts over.
             format: That of pixels, as Pillow names it: `PNG` (default), `JPEG`, `WEBP`, `AVIF`, `GIF`.
             quality: That of pixels in a lossy format, as Pillow takes it.

@@ -176,7 +176,9 @@ pub struct SaveHeader {
     #[prost(enumeration = "Embedded", tag = "8")]
     pub embedded: i32,
     /// Fail with DELETED_BEFORE where the image of the idempotency_key was deleted since, instead of answering with
-    /// `deleted`. An older daemon ignores it.
+    /// `deleted`; and, under any key, where an image of the same bytes was deleted within a year and none of them is
+    /// there. A daemon of a bucket may not know the bytes that others deleted. An older daemon ignores it, or looks at the
+    /// key alone.
     #[prost(bool, tag = "9")]
     pub unless_deleted: bool,
     /// How long the image is wanted, from its commit on, one second at least: a draft, a preview. After it the image goes as
