@@ -37,6 +37,7 @@ describeProvider('memory', {
 });
 
 const SAVE = { prompt: 'a red fox', model: 'flux-schnell', timestamp: new Date('2024-09-27T14:15:22Z') };
+const OFTEN = { syncSeconds: 0.05, fullSyncMinutes: 0.05 / 60 };
 const PNG = pngOf({ width: 8, height: 8 });
 
 /** Providers over one bucket, each with a state folder of its own; all are closed and removed in the end. */
@@ -100,7 +101,7 @@ it('says DATA_LOSS when somebody replaced, cut or removed an object', async () =
 });
 
 it('serves two daemons on one bucket: saves, keys and deletes of either are final for both', async () => {
-  const { providers } = await openSeveral(new Map(), 2, { shared: true, syncSeconds: 0.05 });
+  const { providers } = await openSeveral(new Map(), 2, { shared: true, ...OFTEN });
   const [a, b] = providers as [StorageProvider, StorageProvider];
   const saved = await a.save(PNG, SAVE, { idempotencyKey: 'k' });
   expect((await b.get(saved.filename)).item).toEqual(expect.objectContaining({ sha256: saved.sha256 }));
@@ -246,7 +247,7 @@ it('refuses a bucket that is not the one its state belongs to, and writes nothin
 
 it('stops writing when the bucket is emptied under it', async () => {
   const bucket: MemoryBucket = new Map();
-  const { providers } = await openSeveral(bucket, 1, { shared: true, syncSeconds: 0.05 });
+  const { providers } = await openSeveral(bucket, 1, { shared: true, ...OFTEN });
   const { filename } = await providers[0]!.save(PNG, SAVE);
   bucket.clear();
   await expect.poll(() => providers[0]!.health.serving).toBe(false);

@@ -77,6 +77,7 @@ export class S3World implements AsyncDisposable {
       stateDir: join(this.folder, daemon),
       shared: true,
       syncSeconds: 1,
+      fullSyncMinutes: 1 / 60,
       lockWaitSeconds: 1,
       ...(this.#options.trash && { trash: this.#options.trash }),
     };

@@ -127,6 +127,8 @@ describe('where settings come from', () => {
     [{ urls: { expiresSeconds: 700_000 } }, 'urls.expiresSeconds', 'must be seconds, 1 to 604800'],
     [{ urls: { endpoint: 'cdn' } }, 'urls.endpoint', 'must be a URL'],
     [{ syncSeconds: 0 }, 'syncSeconds', 'must be seconds, 1 to 604800'],
+    [{ fullSyncMinutes: 20_000 }, 'fullSyncMinutes', 'must be minutes, 0.01 to 10080'],
+    [{ syncSeconds: 90, fullSyncMinutes: 1 }, 'fullSyncMinutes', 'must not be shorter than syncSeconds (90)'],
     [{ region: 'eu central' }, 'region', 'must be a name such as eu-central-1'],
     [{ accessKey: 'id\n', secretKey: 's3cr3t' }, 'accessKey', 'must not contain control characters'],
     [{ accessKey: 'id', secretKey: 's3cr3t\ns3cr3t' }, 'secretKey', 'must not contain control characters'],

@@ -9,9 +9,12 @@ export interface ListedPage {
   upTo?: string;
 }
 
-/** Throws an ObjectStoreError `misconfigured` that names what the service does wrong. */
-export async function* listPages(store: ObjectStore, prefix: string): AsyncGenerator<ListedPage> {
-  let after: string | undefined;
+/**
+ * Lists those whose keys are above `start`, or all. Throws an ObjectStoreError `misconfigured` that names what the service
+ * does wrong.
+ */
+export async function* listPages(store: ObjectStore, prefix: string, start?: string): AsyncGenerator<ListedPage> {
+  let after = start;
   for (let more = true; more; ) {
     const page = await store.list(prefix, after);
     checkOrder(page.objects, after);

@@ -35,6 +35,11 @@ export class Losses {
     this.#keeps = keeps;
   }
 
+  /** Returns whether records were gone that were there before. */
+  get found(): boolean {
+    return this.#foundCount > 0;
+  }
+
   /** Notes an image that was known to be missing. */
   stays(): void {
     this.#missing += 1;

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type BucketChange, type KnownRecord, type ListedRecord, MISSING_ETAG } from '../catalog/bucket-catalog.ts';
 import { StorageError } from '../domain/errors.ts';
-import { folderOf, KEY_ROOT, recordKey } from '../domain/naming.ts';
+import { folderOf, KEY_ROOT, recordKey, utcDay } from '../domain/naming.ts';
 import { checkIdentity } from './format.ts';
 import { type ListedPage, listPages } from './listing.ts';
 import { isRecent, Losses } from './losses.ts';
@@ -10,6 +10,7 @@ import { readRecord } from './record-object.ts';
 import { type BucketStore, discovery, forgetPreviews, withoutIndex } from './store.ts';
 
 const RECORDS = `${KEY_ROOT}metadata/generations/`;
+const DAY_MS = 24 * 60 * 60 * 1000;
 const KNOWN_AT_ONCE = 2_000;
 /** Bounds the memory of records in flight, whose metadata may have 1 MiB each. */
 const READS_AT_ONCE = 16;
@@ -26,6 +27,8 @@ export class Synchronizer {
   /** When the last whole comparison began, as noted in the catalog. */
   #comparedAt: number | undefined;
   #compared = 0;
+  /** When the last comparison began that has been completed, of all or of what is recent. */
+  #followedAt = Number.POSITIVE_INFINITY;
   #running: Promise<void> | undefined;
   #next: Promise<void> | undefined;
 
@@ -79,6 +82,33 @@ export class Synchronizer {
     return this.#next;
   }
 
+  /**
+   * Compares the folders of the last two days and of the days to come, by UTC, and nothing else is known after it: lists
+   * may lack what another daemon saved, updated or deleted elsewhere. Does so only where the whole was compared before.
+   * Returns whether records were gone that no daemon deleted.
+   */
+  async follow(): Promise<boolean> {
+    if (!this.#filled || !this.keepsMissing) return false;
+    await checkIdentity(this.#store);
+    const beganAt = this.#store.context.now();
+    const losses = new Losses(this.#store, true);
+    try {
+      for await (const page of listPages(this.#store.objects, RECORDS, this.#startOfRecent(beganAt))) {
+        this.#store.closing.signal.throwIfAborted();
+        await this.#compare(page, losses);
+      }
+    } finally {
+      losses.report();
+    }
+    this.#followedAt = beganAt;
+    return losses.found;
+  }
+
+  /** Returns a key before those of yesterday: of the day before the last comparison, where that was earlier. */
+  #startOfRecent(now: number): string {
+    return `${RECORDS}${utcDay(Math.min(now, this.#followedAt) - DAY_MS)}`;
+  }
+
   #start(): Promise<void> {
     this.#next = undefined;
     this.#running = this.#compareAll().finally(() => {
@@ -102,6 +132,7 @@ export class Synchronizer {
         this.#compared += page.objects.length;
       }
       await this.#noteCompared(beganAt, epoch);
+      this.#followedAt = beganAt;
     } finally {
       // Also of a part: the next comparison takes what this one marked for what is known to be missing.
       losses.report();

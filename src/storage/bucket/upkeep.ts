@@ -1,5 +1,5 @@
 /** The background work of an open store in a bucket: synchronizes, settles operations, sweeps, purges, checks the identity. */
-import { DEFAULT_SYNC_SECONDS } from '../domain/config.ts';
+import { type BucketSettings, DEFAULT_FULL_SYNC_MINUTES, DEFAULT_SYNC_SECONDS } from '../domain/config.ts';
 import { StorageError, StoreOpenError } from '../domain/errors.ts';
 import { PurgeClock } from '../domain/purge-clock.ts';
 import { checkIdentity } from './format.ts';
@@ -19,7 +19,8 @@ const RECOVERY_EVERY_MS = 5_000;
 const TRY_AGAIN_MS = 5_000;
 const INDEX_EVERY_MS = 5_000;
 const LOOK_AGAIN_MS = 60_000;
-const DAY_MS = 24 * 60 * 60 * 1000;
+const MINUTE_MS = 60 * 1000;
+const DAY_MS = 24 * 60 * MINUTE_MS;
 
 interface Chore {
   /** For the log. */
@@ -29,17 +30,20 @@ interface Chore {
   everyMs?: number;
 }
 
+type SyncSettings = Pick<BucketSettings, 'syncSeconds' | 'fullSyncMinutes'>;
+
 /** Starts the chores. Returns a function that stops them after the work in progress. */
-export function startUpkeep(store: OpenStore, syncSeconds: number = DEFAULT_SYNC_SECONDS): () => Promise<void> {
+export function startUpkeep(store: OpenStore, settings: SyncSettings): () => Promise<void> {
   // Random for each daemon, so that two hardly ever remove the same tombstone at once.
   const expireAfterMs = BUCKET_TOMBSTONE_MS + Math.floor(Math.random() * DAY_MS);
   const clock = new PurgeClock(store.context);
+  const { recentMs, allMs } = intervalsOf(settings);
   const chores: Chore[] = [
     // Also without other writers: it finds what was changed by hand, expired by a rule, or lost with the disk in a crash.
     {
       name: 'sync',
-      work: () => compareInTurn(store, syncSeconds * 1000),
-      everyMs: store.shared ? syncSeconds * 1000 : DAY_MS,
+      work: () => compareInTurn(store, allMs),
+      everyMs: store.shared ? allMs : DAY_MS,
     },
     { name: 'probe', work: () => probeOnce(store) },
     { name: 'settle', work: () => resolveOperations(store, [...store.unsettled.values()]), everyMs: SETTLE_EVERY_MS },
@@ -50,6 +54,9 @@ export function startUpkeep(store: OpenStore, syncSeconds: number = DEFAULT_SYNC
     { name: 'recovery', work: () => checkIfDown(store), everyMs: RECOVERY_EVERY_MS },
   ];
   const { index } = store;
+  // A shared index has the rows of all daemons: what others wrote is there.
+  const follows = store.shared && index === undefined && recentMs < allMs;
+  if (follows) chores.push({ name: 'follow', work: () => follow(store), everyMs: recentMs });
   const watch = index && new IndexWatch(store, index);
   if (watch !== undefined) chores.push({ name: 'index', work: () => watch.look(), everyMs: INDEX_EVERY_MS });
   const stops = chores.map((chore) => repeat(chore, store));
@@ -57,6 +64,17 @@ export function startUpkeep(store: OpenStore, syncSeconds: number = DEFAULT_SYNC
     await Promise.all(stops.map((stop) => stop()));
     await watch?.look().catch(() => {});
   };
+}
+
+/** Everything is compared at least as seldom as what is recent. */
+function intervalsOf({ syncSeconds = DEFAULT_SYNC_SECONDS, fullSyncMinutes }: SyncSettings) {
+  const recentMs = syncSeconds * 1000;
+  return { recentMs, allMs: Math.max(recentMs, (fullSyncMinutes ?? DEFAULT_FULL_SYNC_MINUTES) * MINUTE_MS) };
+}
+
+/** Records that are gone are counted by a comparison of all. */
+async function follow(store: OpenStore): Promise<void> {
+  if (await store.synchronizer.follow()) await compare(store);
 }
 
 /** Rejects with STORE_REPLACED when most images are missing. */

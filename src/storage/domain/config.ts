@@ -75,7 +75,8 @@ export const DEFAULT_PROVIDERS: Record<string, ProviderSettings> = { local: {} }
 export const DEFAULT_BASE_PATH = './outputs';
 export const DEFAULT_STATE_DIR = './outputs/metadata';
 export const DEFAULT_LOCK_WAIT_SECONDS = 30;
-export const DEFAULT_SYNC_SECONDS = 300;
+export const DEFAULT_SYNC_SECONDS = 5;
+export const DEFAULT_FULL_SYNC_MINUTES = 15;
 export const DEFAULT_URL_SECONDS = 3600;
 export const DEFAULT_LOCAL_TRASH_DAYS = 7;
 export const DEFAULT_BUCKET_TRASH_DAYS = 0;
@@ -131,8 +132,10 @@ export interface BucketSettings {
   create?: boolean;
   /** True: other daemons save and delete in the bucket, too, and the catalog follows their changes; default false. */
   shared?: boolean;
-  /** How often the catalog of a shared bucket is synchronized with the bucket; default 300. */
+  /** How often the folders of the last two days and of days to come are compared in a shared bucket; default 5. */
   syncSeconds?: number;
+  /** How often all folders are, in minutes; default 15, or `syncSeconds` where that is longer. */
+  fullSyncMinutes?: number;
   /** The URL of a Postgres that has the index, which all daemons of the bucket share; default: a file in `stateDir`. */
   index?: string;
   trash?: TrashSettings;

@@ -54,6 +54,10 @@ function number(kind: () => z.ZodNumber, min: number, max: number, error: string
 export const seconds = (min: number) =>
   number(z.number, min, WEEK_SECONDS, `must be seconds, ${min} to ${WEEK_SECONDS}`);
 
+/** A fraction of a minute is accepted. */
+export const minutes = (min: number) =>
+  number(z.number, min, WEEK_SECONDS / 60, `must be minutes, ${min} to ${WEEK_SECONDS / 60}`);
+
 /** A fraction of a day is accepted. */
 export const days = () => number(z.number, 0, MAX_DAYS, `must be days, 0 to ${MAX_DAYS}`);
 

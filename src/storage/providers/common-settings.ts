@@ -1,12 +1,14 @@
 /** Settings that several types of provider have in common. */
 import * as z from 'zod';
 import {
+  type BucketSettings,
   DEFAULT_BUCKET_TRASH_DAYS,
+  DEFAULT_FULL_SYNC_MINUTES,
   DEFAULT_LOCK_WAIT_SECONDS,
   DEFAULT_STATE_DIR,
   DEFAULT_SYNC_SECONDS,
 } from '../domain/config.ts';
-import { days, folder, seconds, secret, yesOrNo } from '../domain/setting-kinds.ts';
+import { days, folder, minutes, seconds, secret, yesOrNo } from '../domain/setting-kinds.ts';
 
 export const required = () =>
   yesOrNo()
@@ -38,7 +40,11 @@ export const bucketSettings = {
   shared: yesOrNo().default(false).describe('Other daemons use the bucket, too. Default: false.'),
   syncSeconds: seconds(1)
     .default(DEFAULT_SYNC_SECONDS)
-    .describe('How often a shared bucket is followed, in seconds. Default: 300.'),
+    .describe('How often new images of a shared bucket are looked for, in the last two days, in seconds. Default: 5.'),
+  fullSyncMinutes: minutes(0.01)
+    .optional()
+    .describe('How often all days are compared, in minutes. Default: 15, or syncSeconds where that is longer.')
+    .meta({ examples: [DEFAULT_FULL_SYNC_MINUTES] }),
   index: secret(
     'The URL of a Postgres that has the index, which all daemons of the bucket share. Default: a file in stateDir.',
   )
@@ -58,3 +64,13 @@ export const bucketSettings = {
   lockWaitSeconds: lockWaitSeconds('state'),
   required: required(),
 };
+
+/** Reports settings of `bucketSettings` that are valid by themselves but not together. */
+export function checkBucketSettings(
+  { syncSeconds = 0, fullSyncMinutes = syncSeconds }: Partial<BucketSettings>,
+  context: z.RefinementCtx,
+): void {
+  if (fullSyncMinutes * 60 >= syncSeconds) return;
+  const message = `must not be shorter than syncSeconds (${syncSeconds})`;
+  context.addIssue({ code: 'custom', path: ['fullSyncMinutes'], message });
+}

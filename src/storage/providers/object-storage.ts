@@ -52,7 +52,7 @@ export async function openObjectStorage(
   context: ProviderContext,
 ): Promise<StorageProvider> {
   const store = await openStore(options, context);
-  const stopUpkeep = startUpkeep(store, options.syncSeconds);
+  const stopUpkeep = startUpkeep(store, options);
   await store.synchronizer.settleWithin(FIRST_FILL_MS);
   return new ObjectStorage(store, options, stopUpkeep);
 }

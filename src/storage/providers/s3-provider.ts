@@ -5,7 +5,7 @@ import { stateFileOf } from '../bucket/state-files.ts';
 import { DEFAULT_URL_SECONDS, type S3Config } from '../domain/config.ts';
 import { httpUrl, seconds, secret, text, yesOrNo } from '../domain/setting-kinds.ts';
 import type { ProviderContext, StorageProvider } from '../types.ts';
-import { bucketSettings } from './common-settings.ts';
+import { bucketSettings, checkBucketSettings } from './common-settings.ts';
 import type { ProviderType, Root } from './provider-type.ts';
 
 const S3_URL = 'https://s3.example.com';
@@ -30,7 +30,8 @@ const bucket = text().regex(
   'must be the name alone; what follows it in a path is the prefix',
 );
 
-const { stateDir, create, shared, syncSeconds, index, trash, lockWaitSeconds, required } = bucketSettings;
+const { stateDir, create, shared, syncSeconds, fullSyncMinutes, index, trash, lockWaitSeconds, required } =
+  bucketSettings;
 
 const settings = z
   .strictObject({
@@ -69,13 +70,15 @@ const settings = z
     create,
     shared,
     syncSeconds,
+    fullSyncMinutes,
     index,
     trash,
     lockWaitSeconds,
     required,
     urls: urls.prefault({}),
   })
-  .superRefine(checkTogether);
+  .superRefine(checkTogether)
+  .superRefine(checkBucketSettings);
 
 /** Reports settings of a bucket that are valid by themselves but not together. */
 function checkTogether(config: Partial<S3Config>, context: z.RefinementCtx): void {
