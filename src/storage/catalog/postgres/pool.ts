@@ -12,6 +12,12 @@ const STATEMENT_TIMEOUT_MS = 10_000;
 const LOCK_TIMEOUT_MS = 5_000;
 /** Of a server that hangs, and enforces no limit of its own. */
 const ANSWER_TIMEOUT_MS = 15_000;
+/** Of a question that takes no lock and reads nothing: a server that leaves it open hangs. */
+const PING_TIMEOUT_MS = 2_500;
+/** Of a daemon that was cut off in a transaction, whose locks others wait for. */
+const IDLE_IN_TRANSACTION_MS = 5_000;
+/** How soon the server notices that the machine of a daemon is gone, which has other locks. Postgres takes seconds here. */
+const WATCHED = 'SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 3; SET tcp_keepalives_count = 3';
 const IDLE_TIMEOUT_MS = 60_000;
 const RETRY_AFTER_MS = 1_000;
 const MAX_ATTEMPTS = 8;
@@ -69,6 +75,7 @@ export class Pool {
   readonly schema: string;
   readonly #readers: pg.Pool;
   readonly #writers: pg.Pool;
+  readonly #pings: pg.Pool;
   readonly #onConnect: (transaction: Transaction) => Promise<void>;
 
   /** `onConnect` is awaited with each new connection before it is used. */
@@ -81,7 +88,7 @@ export class Pool {
       idleTimeoutMillis: IDLE_TIMEOUT_MS,
       statement_timeout: STATEMENT_TIMEOUT_MS,
       lock_timeout: LOCK_TIMEOUT_MS,
-      idle_in_transaction_session_timeout: 2 * ANSWER_TIMEOUT_MS,
+      idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
       query_timeout: ANSWER_TIMEOUT_MS,
       keepAlive: true,
       application_name: 'image-storage',
@@ -89,6 +96,17 @@ export class Pool {
     };
     this.#readers = poolOf({ ...options, max: MAX_READERS });
     this.#writers = poolOf({ ...options, max: MAX_WRITERS });
+    const soon = { connectionTimeoutMillis: PING_TIMEOUT_MS, query_timeout: PING_TIMEOUT_MS };
+    this.#pings = poolOf({ ...options, ...soon, max: 1 });
+  }
+
+  /** Rejects with INDEX_UNAVAILABLE where the server does not answer within seconds, whatever else it is busy with. */
+  async ping(): Promise<void> {
+    try {
+      await this.#pings.query('SELECT 1');
+    } catch (error) {
+      throw unavailable(error);
+    }
   }
 
   /** Runs statements that see one moment. Rejects with INDEX_UNAVAILABLE, or a CatalogError `definite`. */
@@ -116,7 +134,7 @@ export class Pool {
   }
 
   async end(): Promise<void> {
-    await Promise.all([this.#readers.end(), this.#writers.end()]);
+    await Promise.all([this.#readers, this.#writers, this.#pings].map((pool) => pool.end()));
   }
 
   async #transaction<T>(pool: pg.Pool, begin: string, work: (transaction: Transaction) => Promise<T>): Promise<T> {
@@ -150,7 +168,7 @@ export class Pool {
       if (prepared.has(client)) return client;
       try {
         // A walk in the order of time ends early; nothing of ours is quicker by reading a whole table.
-        await client.query(`SET search_path TO ${this.schema}; SET enable_seqscan = off; SET jit = off`);
+        await client.query(`SET search_path TO ${this.schema}; SET enable_seqscan = off; SET jit = off; ${WATCHED}`);
         await this.#onConnect(statementsOf(client));
         prepared.add(client);
         return client;

@@ -57,17 +57,11 @@ export function openPostgresCatalog(options: PostgresCatalogOptions): SharedCata
   };
   return {
     ...index,
+    ...readsOf(index, rows),
     apply: (changes) => apply(changes, false),
     strict: { apply: (changes) => apply(changes, true) },
     pendingOperations: () => operations.pendingOperations(),
-    async look() {
-      try {
-        return await index.look();
-      } catch (error) {
-        rows.noteFailure(error);
-        throw error;
-      }
-    },
+    look: () => rows.watched(() => index.look()),
     inTime: (read) => rows.inTime(read),
     async checkKey(idempotencyKey) {
       if (rows.earlierWith(idempotencyKey) === undefined) await rows.inTime(() => index.checkKey(idempotencyKey));
@@ -86,6 +80,21 @@ export function openPostgresCatalog(options: PostgresCatalogOptions): SharedCata
   };
 }
 
+/** What callers wait for longer than a save waits for its row. */
+const READS = [
+  ...(['page', 'pageSizes', 'statistics', 'totals', 'trashPage', 'dueTrash', 'expired', 'unhashed'] as const),
+  ...(['changedSince', 'arrivedSince', 'moment', 'quietUntil', 'isFilled', 'notes', 'epoch', 'knownBetween'] as const),
+  ...(['dueSweeps', 'claim', 'release'] as const),
+];
+
+function readsOf(index: SharedIndex, rows: Rows): Pick<SharedIndex, (typeof READS)[number]> {
+  const watched = READS.map((name) => {
+    const read = index[name] as (...args: unknown[]) => Promise<unknown>;
+    return [name, (...args: unknown[]) => rows.watched(() => read(...args))];
+  });
+  return Object.fromEntries(watched) as Pick<SharedIndex, (typeof READS)[number]>;
+}
+
 /** Writes rows to the index, now or once it can be reached. */
 class Rows {
   readonly #options: PostgresCatalogOptions;
@@ -96,6 +105,9 @@ class Rows {
   #isDown = false;
   /** A row did not get through in time: until it did, others wait behind it. */
   #isLate = false;
+  /** Whose answers are waited for: they reject once the index is out of reach. */
+  readonly #asking = new Set<(error: Error) => void>();
+  #probing: Promise<void> | undefined;
   readonly #stopped = new AbortController();
   #flushing: Promise<void> | undefined;
   readonly #tidying: Promise<void>;
@@ -170,6 +182,7 @@ class Rows {
     const timer = new AbortController();
     const late = sleep(PATIENCE_MS, undefined, { signal: timer.signal }).then(() => {
       this.#flushing ??= this.#flush();
+      this.#probe();
       throw unavailable(undefined, 'the index does not answer in time; try again later');
     });
     const working = work();
@@ -185,10 +198,41 @@ class Rows {
     }
   }
 
+  /** Resolves with what is asked, however long the index takes, unless it is out of reach, or gets there meanwhile. */
+  async watched<T>(ask: () => Promise<T>): Promise<T> {
+    if (this.#isDown) throw unavailable(undefined);
+    const { promise, reject } = Promise.withResolvers<never>();
+    promise.catch(() => {});
+    const asked = ask();
+    asked.catch(() => {});
+    const timer = setTimeout(() => this.#probe(), PATIENCE_MS);
+    this.#asking.add(reject);
+    try {
+      return await Promise.race([asked, promise]);
+    } catch (error) {
+      if (isDown(error)) this.#probe();
+      throw error;
+    } finally {
+      clearTimeout(timer);
+      this.#asking.delete(reject);
+    }
+  }
+
+  /** Finds out whether an index that does not answer is busy, or hangs. */
+  #probe(): void {
+    this.#probing ??= this.#options.index
+      .ping()
+      .catch((error) => this.noteFailure(error))
+      .finally(() => {
+        this.#probing = undefined;
+      });
+  }
+
   noteFailure(error: unknown): void {
-    if (this.#isDown || !isDown(error)) return;
+    if (this.#isDown || this.#stopped.signal.aborted || !isDown(error)) return;
     this.#isDown = true;
     this.#options.onState(error);
+    for (const reject of this.#asking) reject(error);
     this.#flushing ??= this.#flush();
   }
 
@@ -210,9 +254,10 @@ class Rows {
     const { signal } = this.#stopped;
     while (!signal.aborted) {
       try {
-        await this.#flushOnce();
+        const isWhole = await this.#flushOnce();
         this.#isLate = false;
-        if (this.#isDown) this.#options.onState();
+        // Of one that is to be compared with the bucket first, upkeep tells.
+        if (this.#isDown && isWhole) this.#options.onState();
         this.#isDown = false;
         if (this.#waiting.length === 0) break;
       } catch (error) {
@@ -223,9 +268,11 @@ class Rows {
     this.#flushing = undefined;
   }
 
-  async #flushOnce(): Promise<void> {
+  /** Returns whether the index has all images. */
+  async #flushOnce(): Promise<boolean> {
     const { index, operations, onUnwritten } = this.#options;
-    await index.isFilled();
+    await index.ping();
+    const isWhole = await index.isFilled();
     while (this.#waiting.length > 0) {
       const group = this.#waiting.slice(0, WRITTEN_AT_ONCE);
       await this.#applied(group.flatMap(({ changes }) => changes));
@@ -233,10 +280,12 @@ class Rows {
       this.#waiting = this.#waiting.slice(group.length);
       this.#chars -= group.reduce((sum, { chars }) => sum + chars, 0);
     }
-    if (this.#unwritten.size === 0) return;
-    const pending = await operations.pendingOperations();
-    onUnwritten(pending.filter(({ nonce }) => this.#unwritten.has(nonce)));
-    this.#unwritten.clear();
+    if (this.#unwritten.size > 0) {
+      const pending = await operations.pendingOperations();
+      onUnwritten(pending.filter(({ nonce }) => this.#unwritten.has(nonce)));
+      this.#unwritten.clear();
+    }
+    return isWhole;
   }
 
   async #tidy(): Promise<void> {
@@ -252,6 +301,7 @@ class Rows {
     this.#stopped.abort();
     await this.#tidying;
     await this.#flushing;
+    await this.#probing;
   }
 }
 

@@ -22,6 +22,8 @@ export interface SharedIndex
   applyAll(changes: readonly IndexChange[]): Promise<void>;
   /** Folds what was appended to sums, and takes images from slices that have too many. */
   tidy(): Promise<void>;
+  /** Asks the server for an answer, which it gives within seconds whatever else it is busy with. */
+  ping(): Promise<void>;
   end(): Promise<void>;
 }
 
@@ -111,6 +113,7 @@ function indexOver(pool: Pool, state: IndexState, { sliceImages = MAX_IMAGES }: 
         if (number === undefined || !(await relieveSlice(pool, number, sliceImages))) return;
       }
     },
+    ping: () => pool.ping(),
     end: () => pool.end(),
   };
 }
