@@ -36,12 +36,13 @@ export async function migrate(config: Config, { dryRun, back = false }: MigrateF
 /** Says what the Postgres is, or what it lacks. */
 async function isFit(url: string, name: string): Promise<boolean> {
   const { examineServer } = await import('../../storage/catalog/postgres/examination.ts');
-  const { version, latencyMs, shortcomings } = await examineServer(url, Date.now).catch((cause) => {
+  const findings = await examineServer(url, Date.now).catch((cause) => {
     const message = `the Postgres of providers.${name}.index cannot be used: ${(cause as Error).message}`;
     throw new StoreOpenError('unavailable', message, { cause });
   });
-  for (const shortcoming of shortcomings) printError(`the Postgres of providers.${name}.index: ${shortcoming}`);
-  if (shortcomings.length > 0) process.exitCode = EXIT.NEGATIVE;
-  else await printLine(`Postgres ${version} can have the index; a statement takes ${latencyMs.toFixed(1)} ms`);
-  return shortcomings.length === 0;
+  const failures = findings.filter(({ verdict }) => verdict === 'failed');
+  for (const { message } of failures) printError(`the Postgres of providers.${name}.index: ${message}`);
+  if (failures.length > 0) process.exitCode = EXIT.NEGATIVE;
+  else for (const { message } of findings) await printLine(message);
+  return failures.length === 0;
 }

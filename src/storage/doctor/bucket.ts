@@ -33,7 +33,7 @@ export async function* examineObjectStore(
   bucket: () => ExaminedBucket,
 ): AsyncGenerator<Check> {
   const bound = yield* examineState(settings, name, maxImageBytes);
-  yield* examineIndex(settings);
+  yield* examineIndex(settings, bound);
   yield* examineBucket(bucket(), bound, settings.create);
 }
 

@@ -7,6 +7,8 @@ import { CatalogError } from '../catalog.ts';
 const MAX_READERS = 5;
 /** Of writes, and of reads that a save or a Get waits for: no search of others holds them off. */
 const MAX_WRITERS = 3;
+/** At most. */
+export const CONNECTIONS_OF_A_DAEMON: number = MAX_READERS + MAX_WRITERS;
 const CONNECT_TIMEOUT_MS = 5_000;
 const STATEMENT_TIMEOUT_MS = 10_000;
 const LOCK_TIMEOUT_MS = 5_000;
