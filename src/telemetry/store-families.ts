@@ -1,5 +1,14 @@
 /** Counts what the stores tell of their work, by provider. */
-import { type BackendCall, type Meter, RUN_OUTCOMES, SAVE_STAGES, type SaveLoad } from '../storage/domain/meter.ts';
+import {
+  type BackendCall,
+  CHORE_OUTCOMES,
+  type IndexCall,
+  type IndexLoad,
+  type Meter,
+  RUN_OUTCOMES,
+  SAVE_STAGES,
+  type SaveLoad,
+} from '../storage/domain/meter.ts';
 import { answerOf } from './answer-of.ts';
 import { Counters, type Family, gauges, Histograms, type Sample } from './families.ts';
 
@@ -42,6 +51,29 @@ export class StoreFamilies {
     'Images that retention policies deleted.',
     ['provider', 'policy'],
   );
+  readonly #index = new Histograms(
+    'image_storage_index_transaction_seconds',
+    'How long transactions with the Postgres of an index took, the wait for a connection included, by their outcome.',
+    ['provider', 'kind', 'outcome'],
+    BACKEND_SECONDS,
+  );
+  readonly #chores = new Counters('image_storage_chore_runs_total', 'Runs of work behind the calls of a bucket.', [
+    'provider',
+    'chore',
+    'outcome',
+  ]);
+  readonly #choreSeconds = new Counters(
+    'image_storage_chore_seconds_total',
+    'How long work behind the calls of a bucket took.',
+    ['provider', 'chore'],
+  );
+  readonly #choresDone = new Map<string, Sample>();
+  readonly #choreItems = new Counters(
+    'image_storage_chore_items_total',
+    'What work behind the calls of a bucket dealt with: records that were listed, read, …',
+    ['provider', 'chore', 'what'],
+  );
+  readonly #indexes = new Map<string, () => IndexLoad>();
   readonly #loads = new Map<string, () => SaveLoad>();
   readonly #logs = new Map<string, () => Promise<number>>();
 
@@ -57,8 +89,40 @@ export class StoreFamilies {
       this.#stages,
       this.#groups,
       this.#backend,
+      this.#index,
+      ...this.#connections(),
+      this.#chores,
+      this.#choreSeconds,
+      this.#choreItems,
+      gauges('image_storage_chore_done_timestamp_seconds', 'When it was last done by this daemon.', [
+        ...this.#choresDone.values(),
+      ]),
       this.#runs,
       this.#deleted,
+    ];
+  }
+
+  #connections(): Family[] {
+    const connections: Sample[] = [];
+    const waiting: Sample[] = [];
+    const rows: Sample[] = [];
+    for (const [provider, load] of this.#indexes) {
+      const { rowsWaiting, ...pools } = load();
+      rows.push({ labels: { provider }, value: rowsWaiting });
+      for (const [kind, { busy, idle, waiting: value }] of Object.entries(pools)) {
+        connections.push({ labels: { provider, kind, state: 'busy' }, value: busy });
+        connections.push({ labels: { provider, kind, state: 'idle' }, value: idle });
+        waiting.push({ labels: { provider, kind }, value });
+      }
+    }
+    return [
+      gauges('image_storage_index_connections', 'Connections to the Postgres of an index.', connections),
+      gauges('image_storage_index_transactions_waiting', 'Transactions that wait for a connection.', waiting),
+      gauges(
+        'image_storage_index_rows_waiting',
+        'Operations that are done in the bucket, and whose rows the Postgres of the index does not have yet.',
+        rows,
+      ),
     ];
   }
 
@@ -88,14 +152,26 @@ export class StoreFamilies {
       committed: (changes) => groups.observe(changes),
       backendCalled: ({ operation, outcome, ms }: BackendCall) =>
         this.#backend.of(provider, operation, outcome).observe(ms / 1000),
+      indexCalled: ({ kind, outcome, ms }: IndexCall) => this.#index.of(provider, kind, outcome).observe(ms / 1000),
       policyRan: (policy, outcome, images) => {
         // All of them from the first on: rates need a first value.
         for (const each of RUN_OUTCOMES) this.#runs.of(provider, policy, each);
         this.#runs.of(provider, policy, outcome).value += 1;
         this.#deleted.of(provider, policy).value += images;
       },
+      choreRan: (chore, outcome, ms) => {
+        for (const each of CHORE_OUTCOMES) this.#chores.of(provider, chore, each);
+        this.#chores.of(provider, chore, outcome).value += 1;
+        this.#choreSeconds.of(provider, chore).value += ms / 1000;
+        const done = { labels: { provider, chore }, value: Date.now() / 1000 };
+        if (outcome === 'done') this.#choresDone.set(`${provider} ${chore}`, done);
+      },
+      choreDid: (chore, what, count) => {
+        this.#choreItems.of(provider, chore, what).value += count;
+      },
       watch: (load) => this.#loads.set(provider, load),
       watchLog: (sizeBytes) => this.#logs.set(provider, sizeBytes),
+      watchIndex: (load) => this.#indexes.set(provider, load),
     };
   }
 }

@@ -99,4 +99,41 @@ describe('a scrape', () => {
     expect(sampleOf(families, 'image_storage_policy_runs_total', { policy: 'drafts', outcome: 'failed' })).toBe(0);
     expect(sampleOf(families, 'image_storage_policy_deleted_images_total', { policy: 'drafts' })).toBe(7);
   });
+
+  it('has the index of a bucket: connections, transactions, rows that wait', async () => {
+    const metrics = createMetrics();
+    const meter = metrics.meterOfProvider('cloud');
+    const pools = { read: { busy: 5, idle: 0, waiting: 2 }, write: { busy: 1, idle: 2, waiting: 0 } };
+    meter.watchIndex(() => ({ ...pools, rowsWaiting: 7 }));
+    meter.indexCalled({ kind: 'write', outcome: 'failed', ms: 700 });
+    const families = parseExposition((await metrics.createScrape(stores(() => Promise.reject()))()).text);
+    const connections = (kind: string, state: string) =>
+      sampleOf(families, 'image_storage_index_connections', { provider: 'cloud', kind, state });
+    expect([connections('read', 'busy'), connections('write', 'busy'), connections('write', 'idle')]).toEqual([
+      5, 1, 2,
+    ]);
+    expect(sampleOf(families, 'image_storage_index_transactions_waiting', { kind: 'read' })).toBe(2);
+    expect(sampleOf(families, 'image_storage_index_rows_waiting', { provider: 'cloud' })).toBe(7);
+    const failed = { kind: 'write', outcome: 'failed', le: '1' };
+    expect(sampleOf(families, 'image_storage_index_transaction_seconds_bucket', failed)).toBe(1);
+  });
+
+  it('has the work behind the calls, and when it was done last', async () => {
+    const metrics = createMetrics();
+    const meter = metrics.meterOfProvider('cloud');
+    const began = Date.now() / 1000;
+    meter.choreRan('sync', 'left', 1);
+    meter.choreRan('sync', 'done', 2_500);
+    meter.choreRan('sweep', 'failed', 10);
+    meter.choreDid('sync', 'read', 12);
+    const families = parseExposition((await metrics.createScrape(stores(() => Promise.reject()))()).text);
+    const runs = (chore: string, outcome: string) =>
+      sampleOf(families, 'image_storage_chore_runs_total', { provider: 'cloud', chore, outcome });
+    expect([runs('sync', 'left'), runs('sync', 'done'), runs('sync', 'failed')]).toEqual([1, 1, 0]);
+    expect(sampleOf(families, 'image_storage_chore_seconds_total', { chore: 'sync' })).toBe(2.501);
+    expect(sampleOf(families, 'image_storage_chore_items_total', { chore: 'sync', what: 'read' })).toBe(12);
+    const done = families.get('image_storage_chore_done_timestamp_seconds')!.samples;
+    expect(done.map(({ labels }) => labels.chore)).toEqual(['sync']);
+    expect(done[0]!.value).toBeGreaterThanOrEqual(began);
+  });
 });

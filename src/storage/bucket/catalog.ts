@@ -55,14 +55,15 @@ async function openShared(
   url: string,
   operations: BucketCatalog,
   { storeId, seen, onBehind, ...late }: CatalogChoice,
-  { now }: ProviderContext,
+  { now, meter }: ProviderContext,
 ): Promise<{ catalog: SharedCatalog; index: SharedCatalog }> {
   const [{ openSharedIndex }, { openPostgresCatalog }] = await Promise.all([
     import('../catalog/postgres/shared-index.ts'),
     import('../catalog/postgres/postgres-catalog.ts'),
   ]);
-  const shared = await openSharedIndex({ url, storeId, now, seen, onBehind });
+  const shared = await openSharedIndex({ url, storeId, now, seen, onBehind, onCall: meter?.indexCalled });
   const index = openPostgresCatalog({ ...late, index: shared, operations });
+  meter?.watchIndex(() => index.load);
   return { catalog: index, index };
 }
 

@@ -142,6 +142,7 @@ export class Synchronizer {
 
   /** Compares one page of the listing with the catalog's records in the same key range. */
   async #compare({ objects, after, upTo }: ListedPage, losses: Losses): Promise<void> {
+    this.#store.context.meter?.choreDid('sync', 'listed', objects.length);
     const listed = new Map(objects.map(({ key, etag }) => [key, etag]));
     for (let from = after, more = true; more; ) {
       const known = await this.#store.catalog.knownBetween({ after: from, upTo, limit: KNOWN_AT_ONCE });
@@ -165,6 +166,7 @@ export class Synchronizer {
       this.#store.closing.signal.throwIfAborted();
       const group = differences.slice(start, start + READS_AT_ONCE);
       const changes = await Promise.all(group.map((difference) => this.#changesOf(difference, losses)));
+      this.#store.context.meter?.choreDid('sync', 'read', group.length);
       await this.#store.comparing.write(...changes.flat());
       losses.written();
     }

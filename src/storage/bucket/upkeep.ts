@@ -19,12 +19,14 @@ const RECOVERY_EVERY_MS = 5_000;
 const TRY_AGAIN_MS = 5_000;
 const INDEX_EVERY_MS = 5_000;
 const LOOK_AGAIN_MS = 60_000;
+const LEFT = 'left';
 const MINUTE_MS = 60 * 1000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
 
 interface Chore {
-  /** For the log. */
+  /** For the log and the metrics. */
   name: string;
+  /** Resolves with `left` where another daemon does it. */
   work: () => Promise<unknown>;
   /** Unset: once is enough. */
   everyMs?: number;
@@ -84,10 +86,12 @@ async function compare({ synchronizer, condition }: OpenStore): Promise<void> {
 }
 
 /** One daemon of those that share an index compares for all of them. */
-async function compareInTurn(store: OpenStore, everyMs: number): Promise<void> {
+async function compareInTurn(store: OpenStore, everyMs: number): Promise<typeof LEFT | undefined> {
   const { index, synchronizer, context } = store;
   const isOwn = index === undefined || !synchronizer.filled;
-  if (isOwn || (await index.claim('comparison', everyMs, context.now()))) await compare(store);
+  if (!isOwn && !(await index.claim('comparison', everyMs, context.now()))) return LEFT;
+  await compare(store);
+  return undefined;
 }
 
 /** Probes a bucket whose store another daemon made, or an older version, which did not probe; once for a catalog. */
@@ -115,9 +119,12 @@ function repeat({ name, work, everyMs }: Chore, { context, condition }: OpenStor
   let stopped = false;
   const run = async () => {
     let pauseMs = everyMs;
+    const began = performance.now();
     try {
-      await work();
+      const outcome = (await work()) === LEFT ? LEFT : 'done';
+      context.meter?.choreRan(name, outcome, performance.now() - began);
     } catch (error) {
+      context.meter?.choreRan(name, 'failed', performance.now() - began);
       // Neither a replaced bucket nor lost images come back by themselves.
       const isFinal = error instanceof StorageError || failedWith(error, 'misconfigured');
       pauseMs = isFinal ? Math.min(LOOK_AGAIN_MS, everyMs ?? LOOK_AGAIN_MS) : TRY_AGAIN_MS;

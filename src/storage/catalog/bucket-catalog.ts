@@ -1,4 +1,5 @@
 /** The contract of the catalog of an object store: an index over records whose commit point is the bucket. */
+import type { IndexLoad } from '../domain/meter.ts';
 import type { ImageRecord, TrashTimes } from '../domain/record.ts';
 import type { EarlierSave, ImageIndex } from './catalog.ts';
 
@@ -174,6 +175,8 @@ export interface SharedCatalog extends BucketCatalog {
   checkKey(idempotencyKey: string): Promise<void>;
   /** Operations that are settled, and not written yet. */
   readonly waiting: number;
+  /** For metrics. */
+  readonly load: IndexLoad;
   /** Looks where the index stands, and returns it. Where it is behind what was seen, its lists wait for a comparison. */
   look(): Promise<IndexMark>;
   /** Returns another text whenever the index was found to be behind: a comparison that began before is not enough. */

@@ -24,6 +24,33 @@ export interface BackendCall {
   ms: number;
 }
 
+/** How a run of work behind the calls ended; `left`: another daemon does it for all. */
+export const CHORE_OUTCOMES = ['done', 'left', 'failed'] as const;
+export type ChoreOutcome = (typeof CHORE_OUTCOMES)[number];
+
+/** Connections to the server of an index, of those that are for one purpose. */
+export interface Connections {
+  busy: number;
+  idle: number;
+  /** Transactions that wait for a connection. */
+  waiting: number;
+}
+
+/** An index that a server has, at this moment. */
+export interface IndexLoad {
+  read: Connections;
+  write: Connections;
+  /** Operations that are settled in the bucket, and whose rows are not written yet. */
+  rowsWaiting: number;
+}
+
+/** One transaction with the server of an index. */
+export interface IndexCall {
+  kind: 'read' | 'write';
+  outcome: 'ok' | 'failed';
+  ms: number;
+}
+
 /** How requests for previews ended; `none`: nothing could be made, or its client had left. */
 export const PREVIEW_OUTCOMES = ['cached', 'made', 'none'] as const;
 export type PreviewOutcome = (typeof PREVIEW_OUTCOMES)[number];
@@ -59,9 +86,16 @@ export interface Meter {
   /** So many changes were committed together. */
   committed(changes: number): void;
   backendCalled(call: BackendCall): void;
+  indexCalled(call: IndexCall): void;
   policyRan(policy: string, outcome: RunOutcome, deletedImages: number): void;
+  /** Work behind the calls has ended, once; `chore` is one of a few names in the code. */
+  choreRan(chore: string, outcome: ChoreOutcome, ms: number): void;
+  /** It dealt with so many things: `what` is one of a few names in the code, such as `listed`, `read`, `written`. */
+  choreDid(chore: string, what: string, count: number): void;
   /** Called when the provider opens. */
   watch(load: () => SaveLoad): void;
   /** The same, with the size of the log of a catalog in a file. */
   watchLog(sizeBytes: () => Promise<number>): void;
+  /** The same, with the connections of an index that a server has. */
+  watchIndex(load: () => IndexLoad): void;
 }

@@ -2,13 +2,14 @@
 import { hash } from 'node:crypto';
 import pg from 'pg';
 import { StorageError, StoreOpenError } from '../../domain/errors.ts';
+import type { Connections, IndexCall, IndexLoad } from '../../domain/meter.ts';
 import { CatalogError } from '../catalog.ts';
 
 const MAX_READERS = 5;
 /** Of writes, and of reads that a save or a Get waits for: no search of others holds them off. */
 const MAX_WRITERS = 3;
-/** At most. */
-export const CONNECTIONS_OF_A_DAEMON: number = MAX_READERS + MAX_WRITERS;
+/** At most; one asks whether the server answers. */
+export const CONNECTIONS_OF_A_DAEMON: number = MAX_READERS + MAX_WRITERS + 1;
 const CONNECT_TIMEOUT_MS = 5_000;
 const STATEMENT_TIMEOUT_MS = 10_000;
 const LOCK_TIMEOUT_MS = 5_000;
@@ -79,11 +80,18 @@ export class Pool {
   readonly #writers: pg.Pool;
   readonly #pings: pg.Pool;
   readonly #onConnect: (transaction: Transaction) => Promise<void>;
+  readonly #onCall: (call: IndexCall) => void;
 
-  /** `onConnect` is awaited with each new connection before it is used. */
-  constructor(url: string, storeId: string, onConnect: (transaction: Transaction) => Promise<void>) {
+  /** `onConnect` is awaited with each new connection before it is used. `onCall` is told of each transaction. */
+  constructor(
+    url: string,
+    storeId: string,
+    onConnect: (transaction: Transaction) => Promise<void>,
+    onCall: (call: IndexCall) => void = () => {},
+  ) {
     this.schema = schemaOf(storeId);
     this.#onConnect = onConnect;
+    this.#onCall = onCall;
     const options: pg.PoolConfig = {
       connectionString: url,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
@@ -135,11 +143,29 @@ export class Pool {
     }
   }
 
+  get load(): Omit<IndexLoad, 'rowsWaiting'> {
+    return { read: connectionsOf(this.#readers), write: connectionsOf(this.#writers) };
+  }
+
   async end(): Promise<void> {
     await Promise.all([this.#readers, this.#writers, this.#pings].map((pool) => pool.end()));
   }
 
   async #transaction<T>(pool: pg.Pool, begin: string, work: (transaction: Transaction) => Promise<T>): Promise<T> {
+    const began = performance.now();
+    const kind = begin === READ ? 'read' : 'write';
+    const end = (outcome: IndexCall['outcome']) => this.#onCall({ kind, outcome, ms: performance.now() - began });
+    try {
+      const result = await this.#carryOut(pool, begin, work);
+      end('ok');
+      return result;
+    } catch (error) {
+      end('failed');
+      throw error;
+    }
+  }
+
+  async #carryOut<T>(pool: pg.Pool, begin: string, work: (transaction: Transaction) => Promise<T>): Promise<T> {
     const client = await this.#connection(pool);
     let failure: Error | undefined;
     try {
@@ -190,6 +216,10 @@ function poolOf(options: pg.PoolConfig): pg.Pool {
   pool.on('connect', (client) => client.on('error', () => {}));
   pool.on('error', () => {});
   return pool;
+}
+
+function connectionsOf({ totalCount, idleCount: idle, waitingCount: waiting }: pg.Pool): Connections {
+  return { busy: totalCount - idle, idle, waiting };
 }
 
 /** Returns whether we gave up on a statement, which the server may carry out yet. */

@@ -69,6 +69,9 @@ export function openPostgresCatalog(options: PostgresCatalogOptions): SharedCata
     get waiting() {
       return rows.waiting;
     },
+    get load() {
+      return { ...index.load, rowsWaiting: rows.waiting };
+    },
     async close(clean) {
       await rows.stop();
       try {

@@ -1,6 +1,7 @@
 /** The index that all daemons of a bucket share: what of the catalog's contract needs no file of one of them. */
 
 import { StoreOpenError } from '../../domain/errors.ts';
+import type { IndexCall, IndexLoad } from '../../domain/meter.ts';
 import type { BucketCatalog, IndexMark, SharedCatalog } from '../bucket-catalog.ts';
 import { CatalogError, type ImageIndex, type Moment, type ThumbHash } from '../catalog.ts';
 import { wasDeleted } from './deleted-bytes.ts';
@@ -24,6 +25,8 @@ export interface SharedIndex
   tidy(): Promise<void>;
   /** Asks the server for an answer, which it gives within seconds whatever else it is busy with. */
   ping(): Promise<void>;
+  /** Of its connections at this moment. */
+  readonly load: Omit<IndexLoad, 'rowsWaiting'>;
   end(): Promise<void>;
 }
 
@@ -39,20 +42,23 @@ export interface SharedIndexOptions {
   seen?: IndexMark | undefined;
   /** Called when the index is found to be behind what was seen of it. */
   onBehind?: () => void;
+  /** Called after each transaction. */
+  onCall?: ((call: IndexCall) => void) | undefined;
   /** What a slice has at most, about. */
   sliceImages?: number;
 }
 
 /** Rejects with a StoreOpenError where the database is unfit. One that cannot be reached may be later. */
 export async function openSharedIndex(options: SharedIndexOptions): Promise<SharedIndex> {
-  const { url, storeId, now, seen, onBehind = () => {} } = options;
+  const { url, storeId, now, seen, onBehind = () => {}, onCall } = options;
   checkUrl(url);
   const state = new IndexState(seen, onBehind, now);
-  const pool: Pool = new Pool(url, storeId, async (statements) => {
+  const prepare = async (statements: Transaction) => {
     // Also where the tables were dropped meanwhile.
     await migrate(statements, pool.schema, storeId, now());
     state.note(await committed(statements, () => state.look(statements)));
-  });
+  };
+  const pool: Pool = new Pool(url, storeId, prepare, onCall);
   try {
     await pool.read(async () => {});
   } catch (error) {
@@ -114,6 +120,9 @@ function indexOver(pool: Pool, state: IndexState, { sliceImages = MAX_IMAGES }: 
       }
     },
     ping: () => pool.ping(),
+    get load() {
+      return pool.load;
+    },
     end: () => pool.end(),
   };
 }
