@@ -50,9 +50,10 @@ async function open(env: Record<string, string>, given?: string): Promise<House>
   return { daemon, images, folder, originAt };
 }
 
+/** Without what comes by itself once an image is there. */
 async function listed(images: ImageStorageClient): Promise<unknown[]> {
   const all = [];
-  for await (const image of images.list()) all.push(image);
+  for await (const { thumbHash: _, ...image } of images.list()) all.push(image);
   return all;
 }
 
