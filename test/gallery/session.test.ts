@@ -43,7 +43,11 @@ requires('Chromium', hasBrowser)('a locked gallery', () => {
     await field.fill(EXPIRED);
     await page.getByRole('button', { name: 'Open' }).click();
     await page.getByRole('alert').getByText('has expired').waitFor();
-    await field.fill(` ${TOKEN} `);
+    await field.fill('ключ');
+    await page.keyboard.press('Enter');
+    await page.getByRole('alert').getByText('does not know this token').waitFor();
+    // As messages break it.
+    await field.fill(` ${TOKEN.slice(0, 9)}\u200b${TOKEN.slice(9)}\u2069 `);
     await page.getByRole('button', { name: 'Open' }).click();
     await page.locator('[data-index="0"] img.is-loaded').waitFor();
     await page.reload();
@@ -65,5 +69,24 @@ requires('Chromium', hasBrowser)('a locked gallery', () => {
     await page.getByRole('button', { name: 'Lock on this device' }).click();
     await page.getByLabel('Its token opens it').waitFor();
     expect(await page.locator('[data-index="0"]').count()).toBe(0);
+  });
+
+  it('takes the token of a link that is opened in a page that is open, however the link was broken before', async () => {
+    await using watched = await openPage(browser, origin);
+    const { page, complaints } = watched;
+    const problem = page.getByRole('alert');
+    for (const broken of ['%', `${TOKEN}%C3%A9`]) {
+      await page.goto(`${origin}/#t=${broken}`);
+      await problem.getByText('does not know this token').waitFor();
+      expect(page.url()).toBe(`${origin}/`);
+      await page.goto('about:blank');
+    }
+    await page.goto(origin);
+    await page.getByLabel('Its token opens it').waitFor();
+    // Of the same document: the browser loads nothing.
+    await page.goto(`${origin}/#t=${TOKEN}`);
+    await page.locator('[data-index="0"] img.is-loaded').waitFor();
+    expect(page.url()).toBe(`${origin}/`);
+    expect(complaints.filter((complaint) => !complaint.startsWith(UNAUTHORIZED))).toEqual([]);
   });
 });

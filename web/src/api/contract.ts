@@ -1,12 +1,7 @@
 /** The messages of the contract as JSON has them: the types of the page follow the proto, and none of its code is loaded. */
 import type { DescMessage, MessageShape } from '@bufbuild/protobuf';
 import type { Duration, Timestamp } from '@bufbuild/protobuf/wkt';
-import type {
-  Image,
-  ImageStorage,
-  ListResponse,
-  StatsResponse,
-} from '../../../gen/imagestorage/v1/image_storage_pb.ts';
+import type { Image, ImageStorage, ListResponse } from '../../../gen/imagestorage/v1/image_storage_pb.ts';
 
 /** 64-bit numbers, bytes, times and enums are text; what is empty may be missing. */
 export type Json<T> = T extends bigint | Uint8Array | Timestamp | Duration
@@ -32,5 +27,4 @@ export type RequestOf<Name extends keyof Methods> = MessageOf<Methods[Name]['inp
 export type ResponseOf<Name extends keyof Methods> = MessageOf<Methods[Name]['output']>;
 
 export type ListJson = Json<ListResponse>;
-export type StatsJson = Json<StatsResponse>;
 export type ImageJson = Json<Image>;

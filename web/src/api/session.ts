@@ -1,5 +1,5 @@
 /** The session of the page: a token is exchanged for a cookie, which the page itself never sees. */
-import { ask } from './call.ts';
+import { ask, CallError } from './call.ts';
 
 export type Scope = 'read' | 'write' | 'delete' | 'admin';
 
@@ -30,8 +30,12 @@ export async function describeSession(): Promise<Session> {
   return sessionOf(await ask<SessionJson>('session', {}));
 }
 
+/** What a header can carry; a browser sends nothing else. */
+const PLAIN = /^[!-~]+$/;
+
 /** Rejects with TOKEN_UNKNOWN or TOKEN_EXPIRED, or as `ask`. */
 export async function beginSession(token: string): Promise<Session> {
+  if (!PLAIN.test(token)) throw new CallError('this is no token', { status: 401, reason: 'TOKEN_UNKNOWN' });
   return sessionOf(
     await ask<SessionJson>('session', { method: 'POST', headers: { authorization: `Bearer ${token}` } }),
   );

@@ -3,6 +3,7 @@ import { signal } from '@preact/signals';
 import { CallError } from '../api/call.ts';
 import { beginSession, describeSession, endSession, type Scope, type Session } from '../api/session.ts';
 import { reload } from './gallery.ts';
+import { decoded } from './url.ts';
 
 /** Undefined: not known yet. */
 export const session = signal<Session | undefined>(undefined);
@@ -28,13 +29,22 @@ export function commandLine(command: string): string {
 
 /** Exchanges the token that a link carries, if it does, before anything is asked for. Then finds out what may be done. */
 export async function startSession(): Promise<void> {
-  const [, token] = IN_ADDRESS.exec(location.hash) ?? [];
-  if (token !== undefined) {
-    // Neither the history nor a shared link is to hold it.
-    history.replaceState(history.state, '', location.pathname + location.search);
-    await exchange(decodeURIComponent(token));
-  }
+  // A link that is opened where the page is open already loads nothing.
+  addEventListener('hashchange', () => {
+    const token = takeToken();
+    if (token !== undefined) void unlock(token);
+  });
+  const token = takeToken();
+  if (token !== undefined) await exchange(token);
   if (session.value === undefined) void describe();
+}
+
+/** Neither the address bar, nor the history, nor a shared link is to hold it. */
+function takeToken(): string | undefined {
+  const [, token] = IN_ADDRESS.exec(location.hash) ?? [];
+  if (token === undefined) return undefined;
+  history.replaceState(history.state, '', location.pathname + location.search);
+  return decoded(token);
 }
 
 /** Opens the gallery with a token, or says why not. */
@@ -43,15 +53,18 @@ export async function unlock(token: string): Promise<void> {
   if (tokenProblem.value === undefined) await reload();
 }
 
-/** Ends the session: the page asks for a token then. */
+/** Ends the session: the page asks for a token then. Rejects as `endSession`. */
 export async function lock(): Promise<void> {
   await endSession();
   location.reload();
 }
 
+/** What is copied from a page or a message may have more around it, and in it, than one sees. */
+const INVISIBLE = /[\s\p{Cf}]/gu;
+
 async function exchange(token: string): Promise<void> {
   try {
-    session.value = await beginSession(token);
+    session.value = await beginSession(token.replace(INVISIBLE, ''));
     tokenProblem.value = undefined;
   } catch (error) {
     tokenProblem.value = error as CallError;

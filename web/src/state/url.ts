@@ -121,7 +121,8 @@ function withQuery(path: string, parameters: URLSearchParams): string {
   return parameters.size === 0 ? path : `${path}?${parameters}`;
 }
 
-function decoded(text: string): string {
+/** As it is where it is not encoded. */
+export function decoded(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
@@ -153,8 +154,3 @@ export function filtersOf(view: Selector, bounds: Bounds = {}): [name: string, v
 }
 
 const DAY_MS = 24 * 60 * 60 * 1000;
-
-/** Whether anything narrows what is shown. */
-export function isFiltered(view: Selector): boolean {
-  return filtersOf({ ...view, provider: '' }).length > 0;
-}
