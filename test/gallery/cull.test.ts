@@ -197,6 +197,13 @@ requires('Chromium', hasBrowser)('culling', () => {
     await page.keyboard.press('Delete');
     await page.getByRole('dialog').locator('img[alt="image 5"]').waitFor();
     await expect.poll(async () => (await live()).includes('image 4')).toBe(false);
+    await page.getByRole('dialog').getByRole('button', { name: 'Undo' }).click();
+    await page.getByRole('dialog').getByText('1 image is back').first().waitFor();
+    expect(await live()).toHaveLength(COUNT);
+    await page.keyboard.press('ArrowLeft');
+    await page.getByRole('dialog').locator('img[alt="image 4"]').waitFor();
+    await page.keyboard.press('Delete');
+    await page.getByRole('dialog').locator('img[alt="image 5"]').waitFor();
     await page.keyboard.press('Escape');
     await page.getByRole('button', { name: 'Menu' }).click();
     await page.getByRole('button', { name: 'Trash' }).click();

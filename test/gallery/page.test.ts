@@ -255,4 +255,17 @@ requires('Chromium', hasBrowser)('the gallery', () => {
     await page.getByRole('button', { name: 'Retry' }).click();
     await page.getByText('No images yet').waitFor();
   });
+
+  it('does not wait for ever for a daemon that takes a call and hangs', async () => {
+    await using watched = await openPage(browser, origin);
+    const { page } = watched;
+    await page.clock.install();
+    await page.route('**/Stats', () => undefined);
+    const asked = page.waitForRequest('**/Stats');
+    await page.goto(origin);
+    await asked;
+    await page.clock.fastForward('01:00');
+    await page.getByRole('alert').getByText('does not answer').waitFor();
+    expect(await page.getByRole('button', { name: 'Retry' }).count()).toBe(1);
+  });
 });

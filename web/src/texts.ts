@@ -107,15 +107,19 @@ export const texts = {
     unpinned: (count: number) => `Took the pin off ${texts.images(count)}`,
     tagged: (count: number) => `Changed the tags of ${texts.images(count)}`,
     failed: (count: number, message: string) => `${texts.images(count)} stayed as before: ${message}`,
-    deleted: (count: number, spared: readonly string[]) =>
+    deleted: (count: number, spared: readonly string[], missing: number) =>
       [
-        count > 0 || spared.length === 0 ? `Deleted ${numbers.format(count)}` : '',
+        count > 0 || spared.length + missing === 0 ? `Deleted ${numbers.format(count)}` : '',
         spared.length > 0 ? `Spared, pinned or changed meanwhile: ${some(spared)}` : '',
+        missing > 0 ? `Deleted elsewhere before: ${numbers.format(missing)}` : '',
       ]
         .filter((part) => part !== '')
         .join('. '),
-    deletedAll: (count: number, until: number | undefined) =>
-      `Deleted ${numbers.format(count)}${until === undefined ? ' for good' : `, in the trash until ${moments.format(until)}`}`,
+    deletedAll: (count: number, until: number | undefined, keptChanged: number) =>
+      [
+        `Deleted ${numbers.format(count)}${until === undefined ? ' for good' : `, in the trash until ${moments.format(until)}`}`,
+        ...(keptChanged > 0 ? [`Spared, new or changed meanwhile: ${numbers.format(keptChanged)}`] : []),
+      ].join('. '),
     restored: (count: number) => `${texts.images(count)} ${count === 1 ? 'is' : 'are'} back`,
     notRestored: (count: number) => `${texts.images(count)} could not be brought back`,
     question: (count: number) => (count === 0 ? 'Nothing would be deleted' : `Delete ${texts.images(count)}?`),

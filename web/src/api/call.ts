@@ -30,23 +30,19 @@ export class CallError extends Error {
   }
 }
 
-type Listener = (error: CallError) => void;
-const listeners = new Set<Listener>();
-
-/** Calls `listener` with every error, such as that of a session that has ended. Returns what ends it. */
-export function onCallError(listener: Listener): () => void {
-  listeners.add(listener);
-  return () => listeners.delete(listener);
-}
+/** Whoever hangs longer does not answer. Changes may concern a thousand images. */
+const READ_MS = 30_000;
+const CHANGE_MS = 180_000;
+const READS: readonly string[] = ['stats'] satisfies UnaryRpc[];
 
 /** GET of a plain route, such as `images`. Rejects with a CallError, or with an AbortError. */
 export function getJson<T>(path: string, parameters: URLSearchParams, signal?: AbortSignal): Promise<T> {
-  return answerOf<T>(urlOf(path, parameters), { signal });
+  return answerOf<T>(urlOf(path, parameters), { signal }, READ_MS);
 }
 
 /** Any other plain route; `path` is below the root. Rejects as `getJson`. */
 export function ask<T>(path: string, init: RequestInit): Promise<T> {
-  return answerOf<T>(urlOf(path), init);
+  return answerOf<T>(urlOf(path), init, READ_MS);
 }
 
 /** A unary rpc by Connect, such as `stats`. Rejects as `getJson`. */
@@ -56,7 +52,8 @@ export function callRpc<Name extends UnaryRpc>(
   signal?: AbortSignal,
 ): Promise<ResponseOf<Name>> {
   const headers = { 'content-type': 'application/json', 'connect-protocol-version': '1' };
-  return answerOf(rpcUrl(name), { method: 'POST', headers, body: JSON.stringify(request), signal });
+  const init = { method: 'POST', headers, body: JSON.stringify(request), signal };
+  return answerOf(rpcUrl(name), init, READS.includes(name) ? READ_MS : CHANGE_MS);
 }
 
 /** A server-streamed rpc by Connect, such as `ListTrash`, of one short answer. Rejects as `getJson`. */
@@ -66,11 +63,12 @@ export async function streamRpc<Answer>(name: string, request: object): Promise<
   new DataView(body.buffer).setUint32(1, text.length);
   body.set(text, ENVELOPE_BYTES);
   const headers = { 'content-type': 'application/connect+json', 'connect-protocol-version': '1' };
-  const response = await fetchOrTell(urlOf(`imagestorage.v1.ImageStorage/${name}`), { method: 'POST', headers, body });
-  if (!response.ok) throw told(errorOf(response, parsed(await response.text())));
-  const messages = messagesIn(new Uint8Array(await response.arrayBuffer()));
+  const url = urlOf(`imagestorage.v1.ImageStorage/${name}`);
+  const { response, bytes } = await fetchWhole(url, { method: 'POST', headers, body }, READ_MS);
+  if (!response.ok) throw errorOf(response, parsed(textOf(bytes)));
+  const messages = messagesIn(bytes);
   const { error } = (messages.pop() ?? {}) as { error?: ErrorJson };
-  if (error !== undefined) throw told(errorOf(response, error));
+  if (error !== undefined) throw errorOf(response, error);
   return messages as Answer[];
 }
 
@@ -82,7 +80,7 @@ function messagesIn(bytes: Uint8Array): unknown[] {
   const messages: unknown[] = [];
   for (let at = 0; at + ENVELOPE_BYTES <= bytes.length; ) {
     const end = at + ENVELOPE_BYTES + view.getUint32(at + 1);
-    messages.push(JSON.parse(new TextDecoder().decode(bytes.subarray(at + ENVELOPE_BYTES, end))));
+    messages.push(JSON.parse(textOf(bytes.subarray(at + ENVELOPE_BYTES, end))));
     at = end;
   }
   return messages;
@@ -92,27 +90,31 @@ function rpcUrl(name: UnaryRpc): string {
   return urlOf(`imagestorage.v1.ImageStorage/${name[0]!.toUpperCase()}${name.slice(1)}`);
 }
 
-async function answerOf<T>(url: string, init: RequestInit): Promise<T> {
-  const response = await fetchOrTell(url, init);
-  const text = await response.text().catch(() => '');
-  const json = parsed(text);
-  if (response.ok && json !== undefined) return json as T;
-  throw told(errorOf(response, json));
+function textOf(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes);
 }
 
-async function fetchOrTell(url: string, init: RequestInit): Promise<Response> {
+async function answerOf<T>(url: string, init: RequestInit, withinMs: number): Promise<T> {
+  const { response, bytes } = await fetchWhole(url, init, withinMs);
+  const json = parsed(textOf(bytes));
+  if (response.ok && json !== undefined) return json as T;
+  throw errorOf(response, json);
+}
+
+/** An answer that does not come to its end is none. */
+async function fetchWhole(url: string, init: RequestInit, withinMs: number) {
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(), withinMs);
+  const signal = init.signal ? AbortSignal.any([init.signal, late.signal]) : late.signal;
   try {
-    return await fetch(url, init);
+    const response = await fetch(url, { ...init, signal });
+    return { response, bytes: new Uint8Array(await response.arrayBuffer()) };
   } catch (error) {
     if (init.signal?.aborted) throw error;
-    throw told(new CallError('the daemon does not answer', { reason: 'OFFLINE' }));
+    throw new CallError('the daemon does not answer', { reason: 'OFFLINE' });
+  } finally {
+    clearTimeout(timer);
   }
-}
-
-/** Tells who listens. */
-export function told(error: CallError): CallError {
-  for (const listener of listeners) listener(error);
-  return error;
 }
 
 /** Of a plain route, or of Connect, which has the reason in its details. */

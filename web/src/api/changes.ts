@@ -1,18 +1,18 @@
 /** Changes images: pins and tags, deletes that can be taken back, the trash. */
 import { callRpc, streamRpc } from './call.ts';
-import type { ListJson, RequestOf, ResponseOf } from './contract.ts';
+import type { ImageJson, ListJson, RequestOf, ResponseOf } from './contract.ts';
 import { type Filters, type Row, rowOf } from './images.ts';
 import { requestOf } from './stats.ts';
 
 export type Change = Pick<RequestOf<'update'>, 'pinned' | 'addTags' | 'removeTags'>;
 
 /** Rejects as `callRpc`. */
-export async function updateImage({ filename, provider }: Row, change: Change): Promise<Row> {
+export async function updateImage({ filename, provider }: Row, change: Change): Promise<ImageJson> {
   const { image } = await callRpc('update', { filename, provider, ...change });
-  return rowOf(image!);
+  return image!;
 }
 
-/** What a Cleanup is to delete: all that match, of one provider or of all. */
+/** What a Cleanup is to delete, of one provider: its answers name no other. */
 export interface Doomed {
   provider: string;
   selection: NonNullable<RequestOf<'cleanup'>['selection']>;
@@ -30,25 +30,25 @@ export interface DeletePlan {
 }
 
 export interface Deleted {
-  count: number;
-  /** The first 1,000. */
   filenames: string[];
   restorableUntil: number | undefined;
+  /** Spared since they came or were changed after the plan. */
+  keptChanged: number;
 }
 
-/** At most so many names are in one selection. */
+/** At most so many names are in a selection, a Restore or an answer. */
 export const MAX_NAMES = 1000;
 
-/** Only these images; at most 1,000. */
-export function onlyThese(provider: string, filenames: readonly string[]): Doomed {
-  return { provider, selection: { only: [...filenames] } };
-}
-
-/** All that match, except these; at most 1,000. */
-export function allBut(filters: Filters, except: readonly string[]): Doomed {
-  const { provider = '', ...selection } = requestOf(filters);
+/** All images of a provider that match, whatever provider the filters have, except these; at most 1,000. */
+export function allBut(filters: Filters, provider: string, except: readonly string[]): Doomed {
+  const { provider: _, ...narrowing } = requestOf(filters);
+  // A daemon refuses a selection that nothing narrows.
+  const selection = Object.keys(narrowing).length > 0 ? narrowing : { dateRange: { start: BEGINNING } };
   return { provider, selection: { ...selection, except: [...except] } };
 }
+
+/** No image is older. */
+const BEGINNING = new Date(0).toISOString();
 
 /** Asks what would go, which binds the delete: what is not in the plan stays. Rejects as `callRpc`. */
 export async function planDelete(doomed: Doomed, signal?: AbortSignal): Promise<DeletePlan> {
@@ -68,28 +68,47 @@ export async function planDelete(doomed: Doomed, signal?: AbortSignal): Promise<
   };
 }
 
-/** Rejects as `callRpc`. */
-export async function runDelete({ doomed }: DeletePlan): Promise<Deleted> {
-  const answer = await callRpc('cleanup', doomed);
-  const { deletedCount, filenames = [] } = answer;
-  return { count: Number(deletedCount ?? 0), filenames, restorableUntil: untilOf(answer) };
+/** Deletes in parts, each of as many as its answer can name. Throws as `callRpc` rejects. */
+export async function* runDelete({ doomed }: DeletePlan): AsyncGenerator<Deleted> {
+  for (;;) {
+    const answer = await callRpc('cleanup', { ...doomed, maxDeletes: MAX_NAMES });
+    const { filenames = [], keptChanged, more = false } = answer;
+    yield { filenames, restorableUntil: untilOf(answer), keptChanged: Number(keptChanged ?? 0) };
+    if (!more || filenames.length === 0) return;
+  }
 }
 
 function untilOf({ restorableUntil }: ResponseOf<'cleanup'>): number | undefined {
   return restorableUntil === undefined ? undefined : Date.parse(restorableUntil);
 }
 
-/** Returns the filenames that are back. Rejects as `callRpc`. */
-export async function restoreImages(provider: string, filenames: readonly string[]): Promise<string[]> {
-  const { results = [] } = await callRpc('restore', { provider, filenames: [...filenames] });
-  return results.flatMap(({ filename = '', restored }) => (restored ? [filename] : []));
+/** An image, as far as a call names it. */
+export type ImageName = Pick<Row, 'id' | 'provider' | 'filename'>;
+
+/** Brings images back, and yields the ids of those that are there, in parts. Throws as `callRpc` rejects. */
+export async function* restoreImages(images: readonly ImageName[]): AsyncGenerator<string[]> {
+  for (const { provider, filenames } of namesByProvider(images)) {
+    const { results = [] } = await callRpc('restore', { provider, filenames });
+    // Somebody else may have been first.
+    const back = results.filter(({ restored, reason }) => restored || reason === 'NOT_DELETED');
+    yield back.map(({ filename }) => `${provider}/${filename}`);
+  }
 }
 
-/** Deletes images of the trash for good; without filenames, all of them. Returns how many. Rejects as `callRpc`. */
-export async function purgeImages(provider: string, filenames?: readonly string[]): Promise<number> {
-  const chosen = filenames === undefined ? { all: true } : { filenames: [...filenames] };
-  const { count } = await callRpc('purge', { provider, ...chosen });
-  return Number(count ?? 0);
+/** The names of images in parts that a call takes. */
+export function namesByProvider(images: readonly ImageName[]): { provider: string; filenames: string[] }[] {
+  return [...Map.groupBy(images, ({ provider }) => provider)].flatMap(([provider, own]) =>
+    Array.from({ length: Math.ceil(own.length / MAX_NAMES) }, (_, part) => ({
+      provider,
+      filenames: own.slice(part * MAX_NAMES, (part + 1) * MAX_NAMES).map(({ filename }) => filename),
+    })),
+  );
+}
+
+/** Deletes all that the trash of a provider has for good. Rejects as `callRpc`. */
+export async function purgeTrash(provider: string): Promise<void> {
+  let isMore = true;
+  while (isMore) isMore = (await callRpc('purge', { provider, all: true })).more ?? false;
 }
 
 export interface Trashed {

@@ -1,5 +1,5 @@
 /** Saves a file as an image, and says how much of it is sent. */
-import { CallError, errorOf, parsed, told } from './call.ts';
+import { CallError, errorOf, parsed } from './call.ts';
 import type { ImageJson } from './contract.ts';
 import { urlOf } from './root.ts';
 
@@ -27,9 +27,9 @@ export function saveFile({ file, provider, idempotencyKey }: FileToSave, { signa
     const json = parsed(request.responseText);
     const { image } = (json ?? {}) as { image?: ImageJson };
     if (request.status < 300 && image !== undefined) resolve(image);
-    else reject(told(errorOf({ status: request.status, headers: headersOf(request) }, json)));
+    else reject(errorOf({ status: request.status, headers: headersOf(request) }, json));
   };
-  request.onerror = () => reject(told(new CallError('the daemon does not answer', { reason: 'OFFLINE' })));
+  request.onerror = () => reject(new CallError('the daemon does not answer', { reason: 'OFFLINE' }));
   request.onabort = () => reject(signal.reason);
   signal.addEventListener('abort', () => request.abort(), { once: true });
   request.send(formOf(file, provider));

@@ -6,6 +6,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import { useKeys } from '../state/keys.ts';
 import { texts } from '../texts.ts';
 import { IconButton } from './icon-button.tsx';
+import { Notices } from './notices.tsx';
 
 interface DialogProps {
   title: string;
@@ -35,6 +36,7 @@ export function Dialog({ title, isWide = false, onClose, children }: DialogProps
         </header>
         {children}
       </div>
+      <Notices />
     </dialog>
   );
 }

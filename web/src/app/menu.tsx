@@ -2,6 +2,7 @@
 import { signal } from '@preact/signals';
 import { EllipsisVertical } from 'lucide';
 import { type KeyName, labelOf, useKeys } from '../state/keys.ts';
+import { tellError } from '../state/notices.ts';
 import { describe, lock, may, session } from '../state/session.ts';
 import { changeSettings, isBlurred, settings, type Theme } from '../state/settings.ts';
 import { changeView, view } from '../state/view.ts';
@@ -51,7 +52,7 @@ function entries(): Entry[][] {
       { text: texts.blur, shortcut: 'blur', isOn: isBlurred.value, run: toggleBlur },
     ],
     themes,
-    ...(session.value?.isOurs ? [[{ text: texts.unlock.lock, run: () => void lock() }]] : []),
+    ...(session.value?.isOurs ? [[{ text: texts.unlock.lock, run: () => void lock().catch(tellError) }]] : []),
     [{ text: texts.keysTitle, shortcut: 'help', run: () => (isHelpOpen.value = true) }],
   ];
 }

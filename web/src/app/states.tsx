@@ -4,6 +4,7 @@ import { useEffect } from 'preact/hooks';
 import type { CallError } from '../api/call.ts';
 import { type Hint, listHints } from '../api/images.ts';
 import { isLoading, problem, reload, shown, total } from '../state/gallery.ts';
+import { textOfError } from '../state/notices.ts';
 import { commandLine, may } from '../state/session.ts';
 import { filtersOf } from '../state/url.ts';
 import { changeView, clearFilters, selector } from '../state/view.ts';
@@ -44,17 +45,12 @@ function Told({ error }: { error: CallError }) {
   if (error.isLocked) return <Unlock />;
   return (
     <>
-      <p>{textOf(error)}</p>
+      <p>{textOfError(error)}</p>
       <button type="button" onClick={() => void reload()}>
         {texts.retry}
       </button>
     </>
   );
-}
-
-function textOf(error: CallError): string {
-  const { problems } = texts;
-  return error.isOffline ? problems.offline : problems.other(error.message);
 }
 
 /** What comes in is shown by itself, and counted in the bar. */

@@ -6,6 +6,7 @@ import { CallError } from '../api/call.ts';
 import type { ImageJson } from '../api/contract.ts';
 import { rowOf } from '../api/images.ts';
 import { IconButton } from '../app/icon-button.tsx';
+import { Notices } from '../app/notices.tsx';
 import { Picture } from '../lightbox/picture.tsx';
 import { Zoom } from '../lightbox/zoom.ts';
 import { detailsOf, readDetails } from '../panel/details.ts';
@@ -64,6 +65,7 @@ export function Compare() {
         </div>
         {leftImage.image && rightImage.image && <Differences left={leftImage.image} right={rightImage.image} />}
       </div>
+      <Notices />
     </dialog>
   );
 }

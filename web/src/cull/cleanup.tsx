@@ -2,51 +2,47 @@
 import { useSignal } from '@preact/signals';
 import { useRef } from 'preact/hooks';
 import { CallError } from '../api/call.ts';
-import { allBut, type DeletePlan, planDelete, runDelete } from '../api/changes.ts';
+import { type DeletePlan, planDelete } from '../api/changes.ts';
 import { Dialog } from '../app/dialog.tsx';
-import { reload } from '../state/gallery.ts';
-import { tell } from '../state/notices.ts';
-import { filtersOf } from '../state/url.ts';
-import { selector, stepBack } from '../state/view.ts';
+import { textOfError } from '../state/notices.ts';
+import { stepBack } from '../state/view.ts';
 import { texts } from '../texts.ts';
+import { allShownBut, runAll } from './delete.ts';
 import { PlanFacts } from './plan.tsx';
+import { begin } from './undo.ts';
 
 const DAY_SECONDS = 24 * 60 * 60;
 const GIB = 1024 ** 3;
 
 export function Cleanup() {
   const form = useRef<HTMLFormElement>(null);
-  const plan = useSignal<DeletePlan | undefined>(undefined);
+  const plans = useSignal<readonly DeletePlan[]>([]);
   const problem = useSignal('');
   const { cleanup, cull } = texts;
   const close = () => stepBack({ isCleanup: false });
-  const attempt = async (work: () => Promise<void>) => {
+  const onPlan = async (event: Event) => {
+    event.preventDefault();
     problem.value = '';
+    const criteria = criteriaIn(form.current!);
     try {
-      await work();
+      plans.value = await Promise.all(
+        allShownBut([]).map(({ provider, selection }) =>
+          planDelete({ provider, selection: { ...selection, ...criteria } }),
+        ),
+      );
     } catch (error) {
       if (!(error instanceof CallError)) throw error;
-      problem.value = texts.problems.other(error.message);
-      plan.value = undefined;
+      problem.value = textOfError(error);
     }
   };
-  const onPlan = (event: Event) => {
-    event.preventDefault();
-    void attempt(async () => {
-      const doomed = allBut(filtersOf(selector.peek()), []);
-      plan.value = await planDelete({ ...doomed, selection: { ...doomed.selection, ...criteriaIn(form.current!) } });
-    });
+  const onRun = () => {
+    close();
+    void begin((deletion) => runAll(plans.value, deletion));
   };
-  const onRun = () =>
-    attempt(async () => {
-      const { count, restorableUntil } = await runDelete(plan.value!);
-      close();
-      await reload();
-      tell({ text: cull.deletedAll(count, restorableUntil) });
-    });
+  const count = plans.value.reduce((sum, plan) => sum + plan.count, 0);
   return (
     <Dialog title={cleanup.title} onClose={close}>
-      <form class="cull-form" ref={form} onSubmit={onPlan} onInput={() => (plan.value = undefined)}>
+      <form class="cull-form" ref={form} onSubmit={onPlan} onInput={() => (plans.value = [])}>
         <p class="secondary">{cleanup.explained}</p>
         <label>
           {cleanup.olderThan}
@@ -61,17 +57,17 @@ export function Cleanup() {
           <input name="gib" type="number" min="0" step="any" inputmode="decimal" />
         </label>
         {problem.value !== '' && <p role="alert">{problem.value}</p>}
-        {plan.value && <PlanFacts plans={[plan.value]} />}
+        {plans.value.length > 0 && <PlanFacts plans={plans.value} />}
         <footer class="cull-answers">
-          {plan.value === undefined || plan.value.count === 0 ? (
+          {count === 0 ? (
             <button type="submit">{cleanup.plan}</button>
           ) : (
             <>
               <button type="button" onClick={close}>
                 {cull.keep}
               </button>
-              <button type="button" class="is-gone" onClick={() => void onRun()}>
-                {cull.removeCount(plan.value.count)}
+              <button type="button" class="is-gone" onClick={onRun}>
+                {cull.removeCount(count)}
               </button>
             </>
           )}

@@ -4,18 +4,19 @@ import { Dialog } from '../app/dialog.tsx';
 import { lazy } from '../app/lazy.tsx';
 import { compare, compareAt } from '../state/compare.ts';
 import { focusAsked, focusedIndex } from '../state/focus.ts';
-import { rowAt, total } from '../state/gallery.ts';
+import { rowAt } from '../state/gallery.ts';
 import { gone } from '../state/gone.ts';
 import { useKeys } from '../state/keys.ts';
 import { clearSelection, isSelecting, selected, selectTo, toggleAt } from '../state/selection.ts';
 import { may } from '../state/session.ts';
 import { view } from '../state/view.ts';
 import { texts } from '../texts.ts';
-import { deleteRows, deleteSelected, undoLast } from './delete.ts';
+import { deleteRows, deleteSelected, nextLeft } from './delete.ts';
 import { command } from './download.ts';
 import { togglePins } from './pin.ts';
 import { PlanQuestion } from './plan.tsx';
 import { Tags } from './tags.tsx';
+import { undoLast } from './undo.ts';
 
 const Trash = lazy(() => import('./trash.tsx').then((module) => module.Trash));
 const Cleanup = lazy(() => import('./cleanup.tsx').then((module) => module.Cleanup));
@@ -50,14 +51,6 @@ function removeHere(): unknown {
   if (row === undefined || gone.value.has(row.id)) return false;
   void deleteRows([row]);
   focusAsked.value = nextLeft(index) ?? index;
-}
-
-/** The next image that is not gone; at the end, the one before. */
-export function nextLeft(index: number): number | undefined {
-  const isLeft = (at: number) => !gone.value.has(rowAt(at)?.id ?? '');
-  for (let at = index + 1; at < total.value; at += 1) if (isLeft(at)) return at;
-  for (let at = index - 1; at >= 0; at -= 1) if (isLeft(at)) return at;
-  return undefined;
 }
 
 function compareHere(): unknown {

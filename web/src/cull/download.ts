@@ -1,6 +1,7 @@
 /** Downloads what is selected: as one archive, or, beyond what one holds, by a command. */
 import { signal } from '@preact/signals';
 import { urlOf } from '../api/root.ts';
+import { tellError } from '../state/notices.ts';
 import { selectedCount } from '../state/selection.ts';
 import { selector } from '../state/view.ts';
 import { exportCommand } from './export-command.ts';
@@ -15,9 +16,10 @@ export const command = signal<string | undefined>(undefined);
 
 export async function download(): Promise<void> {
   const isMany = selectedCount.peek() > MAX_IMAGES;
-  const rows = isMany ? [] : await rowsAtHand();
+  const rows = isMany ? [] : await rowsAtHand().catch(tellError);
+  if (rows === undefined) return;
   const bytes = rows.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  if (isMany || bytes > MAX_BYTES) {
+  if (isMany || rows.length > MAX_IMAGES || bytes > MAX_BYTES) {
     command.value = exportCommand(selector.peek());
     return;
   }

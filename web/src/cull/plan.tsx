@@ -11,10 +11,10 @@ import { spanOf } from './span.ts';
 export function PlanQuestion() {
   const asked = question.value;
   if (asked === undefined) return null;
-  const { plans, answer } = asked;
+  const { number, plans, answer } = asked;
   const count = plans.reduce((sum, plan) => sum + plan.count, 0);
   return (
-    <Dialog title={texts.cull.question(count)} onClose={() => answer(false)}>
+    <Dialog key={number} title={texts.cull.question(count)} onClose={() => answer(false)}>
       <PlanFacts plans={plans} />
       <footer class="cull-answers">
         <button type="button" onClick={() => answer(false)}>

@@ -20,12 +20,26 @@ export function rowAtHand(): Row | undefined {
   return focusedIndex.value < 0 ? undefined : rowAt(focusedIndex.value);
 }
 
-/** Reads the rows that an action changes one by one; at most 1,000. Rejects as `listRows`. */
+/** Of a page of a list. */
+const MAX_ROWS = 1000;
+
+/** Reads the rows that an action changes one by one: of a selection of all that match, those that match now. Rejects as `listRows`. */
 export async function rowsAtHand(): Promise<Row[]> {
   if (!isForSelection()) return [rowAtHand()].filter((row) => row !== undefined);
   const { isAll, rows } = selected.peek();
   if (!isAll) return [...rows.values()];
-  const limit = selectedCount.peek() + rows.size;
-  const page = await listRows({ filters: filtersOf(selector.peek()), oldestFirst: false, limit, pageToken: '' });
-  return page.rows.filter(({ id }) => !rows.has(id));
+  const found: Row[] = [];
+  let pageToken = '';
+  do {
+    // A page may end before its limit.
+    const page = await listRows({
+      filters: filtersOf(selector.peek()),
+      oldestFirst: false,
+      limit: MAX_ROWS,
+      pageToken,
+    });
+    found.push(...page.rows.filter(({ id }) => !rows.has(id)));
+    pageToken = page.nextPageToken;
+  } while (pageToken !== '');
+  return found;
 }

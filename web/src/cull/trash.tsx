@@ -2,10 +2,11 @@
 import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { CallError } from '../api/call.ts';
-import { listTrash, purgeImages, restoreImages, type Trashed, type TrashPage } from '../api/changes.ts';
+import { listTrash, purgeTrash, restoreImages, type Trashed, type TrashPage } from '../api/changes.ts';
 import { Dialog } from '../app/dialog.tsx';
 import { hashUrl } from '../grid/thumb.tsx';
-import { reload } from '../state/gallery.ts';
+import { reload, shown } from '../state/gallery.ts';
+import { textOfError } from '../state/notices.ts';
 import { stepBack, view } from '../state/view.ts';
 import { texts } from '../texts.ts';
 
@@ -23,7 +24,7 @@ export function Trash() {
       await work();
     } catch (error) {
       if (!(error instanceof CallError)) throw error;
-      problem.value = texts.problems.other(error.message);
+      problem.value = textOfError(error);
     }
   };
   const read = async (pageToken: string) => {
@@ -33,18 +34,17 @@ export function Trash() {
   useEffect(() => void attempt(() => read('')), [provider]);
   const restore = (images: readonly Trashed[]) =>
     attempt(async () => {
-      for (const [name, own] of Map.groupBy(images, ({ row }) => row.provider)) {
-        await restoreImages(
-          name,
-          own.map(({ row }) => row.filename),
-        );
-      }
+      const parts = restoreImages(images.map(({ row }) => row));
+      let count = 0;
+      for await (const ids of parts) count += ids.length;
       await read('');
       await reload();
+      if (count < images.length) problem.value = texts.cull.notRestored(images.length - count);
     });
   const purge = () =>
     attempt(async () => {
-      await purgeImages(provider);
+      // One call is for one provider.
+      for (const each of provider === '*' ? (shown.value?.counts.providers ?? []) : [provider]) await purgeTrash(each);
       await read('');
     });
   /** The second click does it. */

@@ -2,7 +2,7 @@
 import { untracked, useSignalEffect } from '@preact/signals';
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { focusAsked, focusedIndex } from '../state/focus.ts';
-import { shown, total } from '../state/gallery.ts';
+import { nextPlace, shown, total } from '../state/gallery.ts';
 import { useKeys } from '../state/keys.ts';
 import { isOpen, openAt } from '../state/open.ts';
 import type { GridWindow } from './use-window.ts';
@@ -10,8 +10,9 @@ import type { GridWindow } from './use-window.ts';
 export function useGridFocus({ scroller, metrics, rowsOnScreen, firstSeen, show }: GridWindow): void {
   const isWanted = useRef(false);
   const isCovered = isOpen.value;
-  const focusOn = (index: number) => {
-    focusedIndex.value = Math.min(Math.max(0, index), total.value - 1);
+  const focusOn = (asked: number) => {
+    const index = Math.min(Math.max(0, asked), total.value - 1);
+    focusedIndex.value = shown.value?.rows.isEmpty(index) ? besides(index, asked < focusedIndex.value) : index;
     isWanted.current = true;
     show(focusedIndex.value);
   };
@@ -77,4 +78,10 @@ export function useGridFocus({ scroller, metrics, rowsOnScreen, firstSeen, show 
     last: go(() => total.value - 1),
     open: () => focusedIndex.value >= 0 && openAt(focusedIndex.value),
   });
+}
+
+/** A place with an image beside one that has none any more: farther on the way, or else where one came from. */
+function besides(index: number, isBackward: boolean): number {
+  const by = isBackward ? -1 : 1;
+  return nextPlace(index, by) ?? nextPlace(index, by === 1 ? -1 : 1) ?? index;
 }

@@ -5,10 +5,11 @@ import { useEffect, useMemo, useRef } from 'preact/hooks';
 import { originalUrl, previewUrl, type Row } from '../api/images.ts';
 import { Icon } from '../app/icon.tsx';
 import { IconButton } from '../app/icon-button.tsx';
-import { nextLeft } from '../cull/cull.tsx';
-import { deleteRows, undoLast } from '../cull/delete.ts';
+import { Notices } from '../app/notices.tsx';
+import { deleteRows, nextLeft } from '../cull/delete.ts';
 import { togglePins } from '../cull/pin.ts';
 import { openTags } from '../cull/tags.tsx';
+import { undoLast } from '../cull/undo.ts';
 import { Panel, togglePanel } from '../panel/side-panel.tsx';
 import { compareOpen } from '../state/compare.ts';
 import { rowAt, total } from '../state/gallery.ts';
@@ -82,6 +83,7 @@ export function Lightbox() {
         {index !== undefined && <Steps index={index} />}
       </div>
       {settings.value.isPanelOpen && <Panel row={row} />}
+      <Notices />
     </dialog>
   );
 }

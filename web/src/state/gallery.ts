@@ -38,6 +38,19 @@ export function rowAt(index: number): Row | undefined {
   return shown.value?.rows.at(index);
 }
 
+/** The nearest place in a direction that is not known to be empty, and that is wanted; undefined: none. */
+export function nextPlace(
+  index: number,
+  by: 1 | -1,
+  isWanted: (place: number) => boolean = () => true,
+): number | undefined {
+  const rows = shown.value?.rows;
+  for (let place = index + by; place >= 0 && place < total.value; place += by) {
+    if (!rows?.isEmpty(place) && isWanted(place)) return place;
+  }
+  return undefined;
+}
+
 /** Shows a changed image at once, wherever it is shown. */
 export function replaceRow(row: Row): void {
   shown.value?.rows.replace(row);

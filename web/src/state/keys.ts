@@ -9,6 +9,8 @@ interface KeyEntry {
   /** As `KeyboardEvent.key` has them. */
   keys: readonly string[];
   area: KeyArea;
+  /** Whether a key that is held acts on and on. */
+  isRepeated?: boolean;
 }
 
 /** Every key; `1` to `5` stay free. What each does is in the texts. */
@@ -19,12 +21,12 @@ export const KEYS = {
   undo: { keys: ['u'], area: 'everywhere' },
   help: { keys: ['?'], area: 'everywhere' },
   close: { keys: ['Escape'], area: 'everywhere' },
-  left: { keys: ['ArrowLeft'], area: 'grid' },
-  right: { keys: ['ArrowRight'], area: 'grid' },
-  up: { keys: ['ArrowUp'], area: 'grid' },
-  down: { keys: ['ArrowDown'], area: 'grid' },
-  pageUp: { keys: ['PageUp'], area: 'grid' },
-  pageDown: { keys: ['PageDown'], area: 'grid' },
+  left: { keys: ['ArrowLeft'], area: 'grid', isRepeated: true },
+  right: { keys: ['ArrowRight'], area: 'grid', isRepeated: true },
+  up: { keys: ['ArrowUp'], area: 'grid', isRepeated: true },
+  down: { keys: ['ArrowDown'], area: 'grid', isRepeated: true },
+  pageUp: { keys: ['PageUp'], area: 'grid', isRepeated: true },
+  pageDown: { keys: ['PageDown'], area: 'grid', isRepeated: true },
   first: { keys: ['Home'], area: 'grid' },
   last: { keys: ['End'], area: 'grid' },
   open: { keys: ['Enter'], area: 'grid' },
@@ -67,6 +69,8 @@ export function startKeys(): void {
     if (isTyping(event)) return;
     const name = nameOf(event.key);
     if (name === undefined) return;
+    const entry: KeyEntry = KEYS[name];
+    if (event.repeat && !entry.isRepeated) return event.preventDefault();
     for (const { actions, isModal } of layers.toReversed()) {
       const action = actions[name];
       if (action !== undefined && action(event) !== false) return event.preventDefault();
@@ -83,6 +87,7 @@ function nameOf(key: string): KeyName | undefined {
 /** Keys are off there; what is typed must not act on images. Space and Enter belong to whatever has the focus. */
 function isTyping({ target, key }: KeyboardEvent): boolean {
   if (!(target instanceof HTMLElement)) return false;
+  if (target.matches('input[type=radio]')) return key === ' ' || key.startsWith('Arrow');
   if (target.isContentEditable || target.matches('input:not([type=checkbox]), textarea, select')) return true;
   return (key === ' ' || key === 'Enter') && target.closest('button, a, summary, [role=menuitem]') !== null;
 }

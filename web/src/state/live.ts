@@ -34,7 +34,7 @@ export function startLive(): void {
   effect(() => {
     if (arrived.value > 0 && entersByItself.value) void reload();
   });
-  document.addEventListener('visibilitychange', () => void look());
+  document.addEventListener('visibilitychange', () => void lookAtOnce());
   const lookAgain = () => setTimeout(() => void look().finally(lookAgain), EVERY_MS);
   lookAgain();
 }
@@ -56,8 +56,15 @@ export function expectChange(count: number): void {
   seen = { ...seen, count: seen.count + count };
 }
 
+/** Another tab may have been unlocked meanwhile, and this one with it. */
+async function lookAtOnce(): Promise<void> {
+  if (!document.hidden && problem.peek()?.isLocked) await reload();
+  else await look();
+}
+
 async function look(): Promise<void> {
-  if (document.hidden || isLoading.peek()) return;
+  // Who is locked out is asked for a token, not over and over.
+  if (document.hidden || isLoading.peek() || problem.peek()?.isLocked) return;
   const before = shown.peek();
   if (before === undefined) {
     if (problem.peek()?.isOffline) await reload();

@@ -5,7 +5,7 @@ import { describeImage, type Row, rowOf } from '../api/images.ts';
 import { ROOT } from '../api/root.ts';
 import { countImages } from '../api/stats.ts';
 import { focusedIndex, lastOpened } from './focus.ts';
-import { rowAt, rowsVersion, type Shown, shown, total } from './gallery.ts';
+import { nextPlace, rowAt, rowsVersion, type Shown, shown } from './gallery.ts';
 import { DAY_MS, dayNameOf, startOf } from './layout.ts';
 import { filtersOf, formatView } from './url.ts';
 import { changeView, stepBack, view } from './view.ts';
@@ -28,6 +28,11 @@ export const openRow = computed((): Row | undefined => {
   const row = index === undefined ? undefined : rowAt(index);
   return row ?? (described.value?.id === idOfOpen() ? described.value : undefined);
 });
+
+/** Takes a changed image, where it is the one that was read by itself. */
+export function replaceOpen(row: Row): void {
+  if (described.peek()?.id === row.id) described.value = row;
+}
 
 function idOfOpen(): string {
   const { image, imageProvider, provider } = view.value;
@@ -61,10 +66,10 @@ export function openNamed({ filename, provider }: Pick<Row, 'filename' | 'provid
   changeView({ image: filename, imageProvider: providerOf(provider), isAlone: false });
 }
 
-export function openNeighbour(by: number): void {
+export function openNeighbour(by: 1 | -1): void {
   const index = openIndex.value;
-  if (index === undefined || index + by < 0 || index + by >= total.value) return;
-  openAt(index + by);
+  const next = index === undefined ? undefined : nextPlace(index, by);
+  if (next !== undefined) openAt(next);
 }
 
 export function closeImage(): void {

@@ -81,6 +81,11 @@ export class Rows {
     return this.#slot(index) ?? undefined;
   }
 
+  /** Whether there is no image any more that was counted. */
+  isEmpty(index: number): boolean {
+    return this.#slot(index) === null || index < this.#emptyTo || index >= this.#emptyFrom;
+  }
+
   /** The place of an image, among those that were read. */
   placeOf(id: string): number | undefined {
     return this.#places.get(id);
