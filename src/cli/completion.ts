@@ -1,5 +1,5 @@
 /** `image-storage completion`: prints the script by which a shell completes commands and flags. */
-import { Argument, type Command } from 'commander';
+import { Argument, type Command, type Option } from 'commander';
 import { printLine } from './terminal/text.ts';
 
 const SHELLS = ['bash', 'zsh', 'fish'] as const;
@@ -50,28 +50,34 @@ ${cases.join('\n')}
 complete -o default -F _image_storage image-storage`;
 }
 
-/** Subcommands, then long flags. */
+/** Subcommands and what an argument may be, then long flags, those of subcommands, too. */
 function wordsOf(command: Command): string[] {
-  const flags = command
-    .createHelp()
-    .visibleOptions(command)
-    .flatMap(({ long }) => long ?? []);
-  return [...command.commands.map((each) => each.name()), ...flags];
+  const flags = flagsOf(command).map(({ long }) => long!);
+  return [...command.commands.map((each) => each.name()), ...choicesOf(command), ...new Set(flags)];
+}
+
+function choicesOf({ registeredArguments }: Command): readonly string[] {
+  return registeredArguments.flatMap(({ argChoices }) => argChoices ?? []);
+}
+
+function flagsOf(command: Command): Option[] {
+  const all = [command, ...command.commands].flatMap((each) => each.createHelp().visibleOptions(each));
+  return all.filter(({ long }) => long !== undefined);
 }
 
 function fishScript(commands: Command[]): string {
   const named = commands.map((command) => {
     return `complete -c image-storage -n __fish_use_subcommand -f -a ${command.name()} -d ${quoted(command.description())}`;
   });
-  const flags = commands.flatMap((command) => {
-    const condition = `-n '__fish_seen_subcommand_from ${command.name()}'`;
-    const options = command.createHelp().visibleOptions(command);
-    const shown = options.filter(({ long }) => long !== undefined);
-    return shown.map(({ long, description }) => {
-      return `complete -c image-storage ${condition} -l ${long!.slice(2)} -d ${quoted(description)}`;
-    });
+  const below = commands.flatMap((command) => {
+    const line = `complete -c image-storage -n '__fish_seen_subcommand_from ${command.name()}'`;
+    const described = command.commands.map((each) => `${each.name()} -d ${quoted(each.description())}`);
+    return [
+      ...[...described, ...choicesOf(command)].map((word) => `${line} -f -a ${word}`),
+      ...flagsOf(command).map(({ long, description }) => `${line} -l ${long!.slice(2)} -d ${quoted(description)}`),
+    ];
   });
-  return [...named, ...flags].join('\n');
+  return [...named, ...below].join('\n');
 }
 
 function quoted(text: string): string {
