@@ -219,9 +219,9 @@ async function printSkipped(file: string, image: Image, { json }: SaveFlags): Pr
 async function printSaved({ image, equal }: Saved, { json }: SaveFlags): Promise<void> {
   const { filename: equalTo } = equal ?? {};
   if (json) return printJson({ ...imageJson(image), replayed: image.replayed, deleted: image.deleted, equalTo });
-  const { filename, size, width, height, url, expireTime, replayed, deleted } = image;
+  const { filename, size, width, height, url, link = url, expireTime, replayed, deleted } = image;
   if (deleted) return printError(`${filename}: ${DELETED_SINCE}`);
-  const line = `saved ${filename}  ${formatBytes(size)}  ${width}×${height}  ${displayText(url)}`;
+  const line = `saved ${filename}  ${formatBytes(size)}  ${width}×${height}  ${displayText(link)}`;
   const until = expireTime === undefined ? '' : `  (goes after ${formatTime(expireTime)} UTC)`;
   await printLine(line + until + (replayed ? '  (it was saved before)' : ''));
   if (equalTo !== undefined) {

@@ -74,7 +74,7 @@ function linesOf(image: Image): string[] {
     ['pinned', pinned ? 'yes: no cleanup takes it' : ''],
     ['goes', expireTime && `after ${formatTime(expireTime)} UTC, unless it is pinned`],
     ['path', image.path],
-    ['url', image.url],
+    ['url', image.link ?? image.url],
     ['sha256', image.sha256],
   ];
   return fields.filter(([, value]) => value).flatMap(([title, value]) => fieldLines(title, value!));

@@ -2,6 +2,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type Document, isNode, LineCounter, parseDocument } from 'yaml';
+import { inWords } from '../storage/disk/in-words.ts';
 import { POLICY_NAME, POLICY_NAMED, WITHOUT_RULE } from '../storage/domain/policy.ts';
 import { nearest } from './nearest.ts';
 import { POLICY_SETTINGS, PROVIDER_KEYS, SETTINGS } from './schema.ts';
@@ -92,7 +93,7 @@ function readValueFile(layer: Layer, path: string, origin: string, file: string)
   try {
     layer.settings.push({ path, value: readText(file, MAX_VALUE_BYTES).replace(/\r?\n$/, ''), origin });
   } catch (error) {
-    layer.problems.push(`${origin}: its file cannot be read (${(error as NodeJS.ErrnoException).code})`);
+    layer.problems.push(`${origin}: its file: ${whyUnread(error)}`);
   }
 }
 
@@ -113,6 +114,16 @@ function readText(file: string, maxBytes: number): string {
   } finally {
     closeSync(descriptor);
   }
+}
+
+const UNREAD: Record<string, string> = {
+  EFBIG: 'is too large',
+  ERR_ENCODING_INVALID_ENCODED_DATA: 'is no text in UTF-8',
+};
+
+function whyUnread(error: unknown): string {
+  const { code = '' } = error as NodeJS.ErrnoException;
+  return UNREAD[code] ?? inWords(error as NodeJS.ErrnoException) ?? `cannot be read (${code})`;
 }
 
 const upperSnake = (key: string) => key.replace(/[A-Z]/g, '_$&').toUpperCase();
@@ -143,7 +154,8 @@ function pathOfVariable(name: string): string | undefined {
 function variablesLike(name: string): string[] {
   const provider = PROVIDER_VARIABLE.exec(name)?.[1]?.toLowerCase();
   const policy = POLICY_VARIABLE.exec(name)?.[1]?.toLowerCase();
-  return knownPaths(['providers', provider ?? 'local'], ['retention', policy ?? 'name']).map(variableOf);
+  const paths = knownPaths(['providers', provider ?? 'local'], ['retention', policy ?? 'name']);
+  return [...SHORT_NAMES.keys(), ...paths.map(variableOf)];
 }
 
 /** Returns every path that can be set; of providers and policies, those of the ones that the keys begin with. */
@@ -168,7 +180,7 @@ export function readFile(file: string, cwd: string): Layer {
     return failed(`${file}:${line}: not valid YAML (${error.code.toLowerCase().replaceAll('_', ' ')})`);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    return failed(`${file}: ${code ? `cannot be read (${code})` : 'not valid YAML (an alias that leads to nothing)'}`);
+    return failed(`${file}: ${code ? whyUnread(error) : 'not valid YAML (an alias that leads to nothing)'}`);
   }
 }
 

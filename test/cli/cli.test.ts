@@ -123,8 +123,12 @@ describe('save', () => {
     await mkdir(join(folder, 'ill'));
     const files = ['first.png', 'missing.png', 'broken.png', 'ill', 'last.png'];
     const { stdout, stderr, exitCode } = await run(['save', ...files]);
-    expect(stdout).toMatch(/^saved \S+\.png {2}\S+ k?B {2}8×6 {2}\S+\nsaved \S+\.png {2}\S+ k?B {2}9×6 {2}\S+\n$/);
-    expect(stderr).toMatch(/: missing\.png: no such file or folder\n.*broken\.png: .*\n.* ill: .*\n$/);
+    expect(stdout).toMatch(
+      /^saved \S+\.png {2}\S+ k?B {2}8×6 {2}http:\/\/\S+\nsaved \S+\.png {2}\S+ k?B {2}9×6 {2}\S+\n$/,
+    );
+    expect(stderr).toMatch(
+      /: missing\.png: no such file or folder\n.*broken\.png: .*\n.* ill: is a folder: image-storage import takes folders\n$/,
+    );
     expect(exitCode).toBe(EXIT.IO);
   });
 
@@ -214,6 +218,13 @@ describe('get', () => {
     expect((await run(['get', filename, '-o', 'link', '--force'])).exitCode).toBe(EXIT.OK);
     expect(await readFile(join(folder, 'behind'))).toEqual(bytes);
     expect((await lstat(join(folder, 'link'))).isSymbolicLink()).toBe(true);
+  });
+
+  it('names the folder that is not there', async () => {
+    const filename = await saved(8, {});
+    const { stderr, exitCode } = await run(['get', filename, '-o', 'nowhere/a.png']);
+    expect(stderr).toMatch(/^image-storage: \S*nowhere: no such file or folder\n$/);
+    expect(exitCode).toBe(EXIT.IO);
   });
 
   it('leaves nothing when there is no such image', async () => {
@@ -501,6 +512,9 @@ it('names the providers that there are in place of one that there is not', async
   const { stderr, exitCode } = await run(['list', '--provider', 'archive']);
   expect(stderr).toBe('image-storage: no provider of that name\nproviders: local\n');
   expect(exitCode).toBe(EXIT.USAGE);
+  await imageFile('astray.png');
+  const { stderr: ofSave } = await run(['save', 'astray.png', '--provider', 'archive']);
+  expect(ofSave).toBe('image-storage: astray.png: no provider of that name\nproviders: local\n');
 });
 
 describe('health', () => {

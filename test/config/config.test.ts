@@ -61,7 +61,7 @@ describe('where settings come from', () => {
     const env = { IMAGE_STORAGE_CONFIG: fileWith('socketMode: "0660"') };
     expect(load({ env }).socketMode).toBe('0660');
     expect(loadYaml('socketMode: "0666"', { env }).socketMode).toBe('0666');
-    expect(problemsOf(() => load({ configFile: 'gone.yaml' }))).toEqual(['gone.yaml: cannot be read (ENOENT)']);
+    expect(problemsOf(() => load({ configFile: 'gone.yaml' }))).toEqual(['gone.yaml: no such file or folder']);
   });
 
   it('reads every kind of value from text', () => {
@@ -181,7 +181,7 @@ describe('where settings come from', () => {
       `${name} and ${name}_FILE are both set: keep one`,
     ]);
     expect(problemsOf(() => load({ env: { [`${name}_FILE`]: 'gone' } }))).toEqual([
-      `${name}_FILE: its file cannot be read (ENOENT)`,
+      `${name}_FILE: its file: no such file or folder`,
     ]);
   });
 
@@ -290,7 +290,7 @@ describe('mistakes', () => {
     for (const encoding of ['utf16le', 'latin1'] as const) {
       const configFile = `${encoding}.yaml`;
       writeFileSync(join(cwd, configFile), Buffer.from('\ufeffproviders: { local: { basePath: Müll } }', encoding));
-      expect(problemsOf(() => load({ configFile })).join()).toMatch(/^\w+\.yaml: cannot be read \(.*ENCOD.*\)$/);
+      expect(problemsOf(() => load({ configFile })).join()).toBe(`${configFile}: is no text in UTF-8`);
     }
     expect(loadYaml('\ufeffsocketMode: "0660"\r\n').socketMode).toBe('0660');
   });

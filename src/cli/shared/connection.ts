@@ -56,7 +56,9 @@ export async function withClient(
   const { connect } = await import('../../client.ts');
   const address = flags.address ?? clientAddress();
   const signal = listenForInterrupt();
+  let unknownProvider = false;
   const report = (error: unknown, subject?: string) => {
+    unknownProvider ||= (error as { reason?: string }).reason === 'PROVIDER_NOT_FOUND';
     const failure = signal.aborted ? { message: 'interrupted', exitCode: EXIT.INTERRUPTED } : failureOf(error, address);
     if (!failure) throw error;
     // Errors of the file system name their file.
@@ -71,15 +73,14 @@ export async function withClient(
     process.exitCode = await work({ client, signal, report });
   } catch (error) {
     process.exitCode = report(error);
-    if (client !== undefined) await tellProviders(client, error);
   } finally {
+    if (client !== undefined && unknownProvider) await tellProviders(client);
     client?.close();
   }
 }
 
 /** Says which providers there are, where the user has named another. */
-async function tellProviders(client: ImageStorageClient, error: unknown): Promise<void> {
-  if ((error as { reason?: string }).reason !== 'PROVIDER_NOT_FOUND') return;
+async function tellProviders(client: ImageStorageClient): Promise<void> {
   const found = await client.stats('*').catch(() => []);
   if (found.length > 0) process.stderr.write(`providers: ${found.map(({ provider }) => provider).join(', ')}\n`);
 }

@@ -1,6 +1,7 @@
 /** Converts a failure of a client command to one line and an exit code. */
 import type { ImageStorageError } from '../../client.ts';
 import { EXIT } from '../../exit-codes.ts';
+import { inWords } from '../../storage/disk/in-words.ts';
 import type { Answer } from '../terminal/ask.ts';
 
 export interface Failure {
@@ -23,34 +24,16 @@ export function failureOf(error: unknown, address: string): Failure | undefined 
   };
 }
 
-const IN_WORDS: Record<string, string> = {
-  ENOENT: 'no such file or folder',
-  ENOTDIR: 'a part of this path is no folder',
-  EISDIR: 'is a folder, not a file',
-  EEXIST: 'exists already',
-  ENOSPC: 'no room left on the disk',
-  EBUSY: 'is in use',
-  EROFS: 'is on a disk that is mounted read-only',
-  EMFILE: 'too many open files',
-  ELOOP: 'links lead in a circle',
-};
-
 /** Returns what the operating system refuses, and of which file, in words: `fox.png: no such file or folder`. */
 export function systemMessage(error: Error): string {
   const { path, message } = error as NodeJS.ErrnoException;
-  const words = wordsOf(error);
+  const words = inWords(error);
   return path === undefined || words === undefined ? message : `${path}: ${words}`;
 }
 
 /** Returns what the operating system refuses, of a file that the caller names. */
 export function systemWords(error: Error): string {
-  return wordsOf(error) ?? error.message;
-}
-
-function wordsOf(error: NodeJS.ErrnoException): string | undefined {
-  const { code = '' } = error;
-  const user = process.geteuid ? ` to this user (uid ${process.geteuid()})` : '';
-  return code === 'EACCES' || code === 'EPERM' ? `not permitted${user}` : IN_WORDS[code];
+  return inWords(error) ?? error.message;
 }
 
 function isClientError(error: unknown): error is ImageStorageError {

@@ -9,6 +9,8 @@ import { type ReadAt, readerOf, readerOfFile } from '../../storage/embedded/read
 
 /** The argument that means stdin. */
 export const STDIN = '-';
+/** gRPC's INVALID_ARGUMENT; grpc-js is not loaded for a number. */
+const INVALID_ARGUMENT = 3;
 
 /** The bytes of one argument. */
 export interface Input {
@@ -22,6 +24,11 @@ export interface Input {
 export async function openInput(file: PathLike, signal: AbortSignal): Promise<Input> {
   if (file === STDIN) return openStream(addAbortSignal(signal, process.stdin));
   const stats = await stat(file);
+  if (stats.isDirectory()) {
+    // Loaded already: by the connection.
+    const { ImageStorageError } = await import('../../client.ts');
+    throw new ImageStorageError(INVALID_ARGUMENT, 'is a folder: image-storage import takes folders');
+  }
   // A pipe or device that is named as a file can be read only once, like stdin.
   if (!stats.isFile()) return openStream(createReadStream(file, { signal }));
   const readFile = readerOfFile(file);

@@ -27,7 +27,10 @@ export async function writeWhole(
     await (overwrite ? rename(part, target) : link(part, target));
     return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    const { code, path } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') return false;
+    // Nobody named the part.
+    if (path === part) Object.assign(error as Error, { path: dirname(target) });
     throw error;
   } finally {
     await rm(part, { force: true });
