@@ -1,4 +1,4 @@
-/** Lets one of several daemons with a bucket run a policy: the one that notes its run there first. */
+/** Lets one of several daemons with a bucket do what is to be done once: the one that notes its run there first. */
 import { KEY_ROOT } from '../domain/naming.ts';
 import type { ObjectHeaders } from './object-store.ts';
 import { readSmall } from './reading.ts';
@@ -9,13 +9,15 @@ const HEADERS: ObjectHeaders = { contentType: 'application/json', cacheControl: 
 /** A run that lies further ahead was noted under a wrong clock. */
 const MAX_AHEAD_MS = 5 * 60_000;
 
+type ClaimingStore = Pick<BucketStore, 'objects' | 'context'>;
+
 /** Returns false where another daemon has run the policy within the time, or has just begun to. */
-export async function claimRun(
-  { objects, context }: Pick<BucketStore, 'objects' | 'context'>,
-  policy: string,
-  everyMs: number,
-): Promise<boolean> {
-  const key = `${KEY_ROOT}metadata/retention/${policy}.json`;
+export function claimRun(store: ClaimingStore, policy: string, everyMs: number): Promise<boolean> {
+  return claimAt(store, `${KEY_ROOT}metadata/retention/${policy}.json`, everyMs);
+}
+
+/** The same for any work, whose runs are noted in the object of this key. */
+export async function claimAt({ objects, context }: ClaimingStore, key: string, everyMs: number): Promise<boolean> {
   const now = context.now();
   const noted = await readSmall(objects, key);
   const lastRun = noted && lastRunIn(noted.bytes.toString());

@@ -10,5 +10,6 @@ export const HELP = {
   emptied: `${PAGE}#an-emptied-bucket`,
   trash: `${PAGE}#trash`,
   index: `${PAGE}#an-index-in-postgres`,
+  snapshots: `${PAGE}#snapshots`,
   silence: `${PAGE}#when-the-bucket-does-not-answer`,
 } as const;

@@ -3,10 +3,10 @@ import type { BucketCatalog } from '../catalog/bucket-catalog.ts';
 import { folderOf, imageKey, KEY_ROOT, recordKey } from '../domain/naming.ts';
 import { listPages } from './listing.ts';
 import type { ListedObject, ObjectStore } from './object-store.ts';
+import { RECORDS } from './record-object.ts';
 import type { BucketStore } from './store.ts';
 
 const IMAGES = `${KEY_ROOT}images/`;
-const RECORDS = `${KEY_ROOT}metadata/generations/`;
 /** Prefix of the objects that `doctor` tests a CDN with; among the images, since only they are public. */
 export const SCRATCH_IMAGES = `${IMAGES}doctor/`;
 const KNOWN_AT_ONCE = 2_000;

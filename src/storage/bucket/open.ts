@@ -122,7 +122,8 @@ async function openLocked(
     const parts = { objects, patience: trying, catalog, journal, condition, context, spool, storeId, shared, previews };
     const queues = { byKey: new KeyedQueue(), byFilename: new KeyedQueue() };
     const trashParts = { hasTrash, ...(hasTrash && keepMs !== undefined && { keepMs }) };
-    const store = { ...parts, ...trashParts, ...indexParts, ...queues, unsettled, closing };
+    const saves = () => ({ inFlight: 0, waiting: 0 });
+    const store = { ...parts, ...trashParts, ...indexParts, ...queues, saves, unsettled, closing };
     if (isNew) {
       await journal.write({ kind: 'probed' });
       context.log.info({ provider: context.name, location: objects.location }, 'a new store was made in the bucket');

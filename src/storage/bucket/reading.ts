@@ -17,7 +17,7 @@ export async function readHeaders(objects: ObjectStore, key: string): Promise<St
   return object;
 }
 
-interface SmallObject {
+export interface SmallObject {
   etag: string;
   bytes: Buffer;
 }
@@ -49,7 +49,7 @@ const otherEtags = new WeakSet<ObjectStore>();
  * sidecar, may return the old bytes with the new ETag during an overwrite: a write with If-Match would then undo a
  * change that it never saw.
  */
-function mayBelongTogether(objects: ObjectStore, { etag, bytes }: SmallObject): boolean {
+export function mayBelongTogether(objects: ObjectStore, { etag, bytes }: SmallObject): boolean {
   return otherEtags.has(objects) || !/^[0-9a-f]{32}$/.test(etag) || hash('md5', bytes) === etag;
 }
 

@@ -1,11 +1,14 @@
 /** Reads and writes the object at the key of a record: a record, live or in the trash, or the tombstone that replaced it. */
 import { hash } from 'node:crypto';
 import type { FoundRecord, PendingOperation, RecordInTrash, RecordTombstone } from '../catalog/bucket-catalog.ts';
-import { recordKey } from '../domain/naming.ts';
+import { folderOf, KEY_ROOT, recordKey } from '../domain/naming.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import { formatRecord, parseRecord } from '../domain/record-file.ts';
 import type { ObjectHeaders, ObjectStore, Payload } from './object-store.ts';
 import { readSmall } from './reading.ts';
+
+/** What the keys of all records begin with. */
+export const RECORDS: string = `${KEY_ROOT}metadata/generations/`;
 
 const VERSION = 1;
 /** A version that knows no trash takes it for foreign, not for a live record. */
@@ -13,6 +16,12 @@ const TRASHED_VERSION = 2;
 
 /** A delete overwrites the record, so no cache may keep it. */
 const HEADERS: ObjectHeaders = { contentType: 'application/json', cacheControl: 'no-store' };
+
+/** Returns the filename of the image whose record has this key, or undefined for any other key. */
+export function filenameAt(key: string): string | undefined {
+  const filename = key.slice(key.lastIndexOf('/') + 1).replace(/\.json$/, '');
+  return folderOf(filename) !== undefined && recordKey(filename) === key ? filename : undefined;
+}
 
 /** Creates the record of an image: the commit of its save. */
 export async function putRecord(objects: ObjectStore, record: ImageRecord): Promise<FoundRecord> {
@@ -130,8 +139,8 @@ function parseObject(text: string): Record<string, unknown> | null {
   }
 }
 
-export function payloadOf(text: string): Payload {
-  const bytes = Buffer.from(text);
+export function payloadOf(content: string | Buffer): Payload {
+  const bytes = Buffer.from(content);
   return { size: bytes.length, sha256: hash('sha256', bytes), open: () => [bytes] };
 }
 

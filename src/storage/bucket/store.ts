@@ -11,6 +11,7 @@ import type {
 } from '../catalog/bucket-catalog.ts';
 import { removePreviews } from '../disk/preview-files.ts';
 import { StorageError } from '../domain/errors.ts';
+import type { SaveLoad } from '../domain/meter.ts';
 import { imageKey } from '../domain/naming.ts';
 import type { StoreKind } from '../domain/store-format.ts';
 import type { ProviderContext } from '../types.ts';
@@ -46,6 +47,8 @@ export interface BucketStore extends StoreKind {
   shared: boolean;
   /** How long deleted images stay there; unset: deletes are for good. */
   keepMs?: number;
+  /** Those of this moment; set by the provider. */
+  saves: () => SaveLoad;
   /** Operations whose outcome is not settled yet, by nonce; upkeep tries again. */
   unsettled: Map<string, PendingOperation>;
   /** Serializes saves and copies with the same idempotency key. */

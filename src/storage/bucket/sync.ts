@@ -2,24 +2,29 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type BucketChange, type KnownRecord, type ListedRecord, MISSING_ETAG } from '../catalog/bucket-catalog.ts';
 import { StorageError } from '../domain/errors.ts';
-import { folderOf, KEY_ROOT, recordKey, utcDay } from '../domain/naming.ts';
+import { recordKey, utcDay } from '../domain/naming.ts';
 import { checkIdentity } from './format.ts';
 import { type ListedPage, listPages } from './listing.ts';
 import { isRecent, Losses } from './losses.ts';
-import { readRecord } from './record-object.ts';
+import { filenameAt, RECORDS, readRecord } from './record-object.ts';
+import { SnapshotReader } from './snapshot-reader.ts';
 import { type BucketStore, discovery, forgetPreviews, withoutIndex } from './store.ts';
 
-const RECORDS = `${KEY_ROOT}metadata/generations/`;
 const DAY_MS = 24 * 60 * 60 * 1000;
 const KNOWN_AT_ONCE = 2_000;
 /** Bounds the memory of records in flight, whose metadata may have 1 MiB each. */
 const READS_AT_ONCE = 16;
+/** A page of the listing that differs in so many records is that of a catalog which lacks whole days. */
+const MANY_DIFFERENCES = 200;
+/** Records of snapshots that are written together, and about how many characters of them. */
+const COPIED_AT_ONCE = 500;
+const COPIED_CHARS = 2_000_000;
 const RETRY_AFTER_MS = 5_000;
 /** How far the noted time of the last comparison may be behind, which spares a commit for each. */
 const NOTED_EVERY_MS = 60 * 60 * 1000;
 
-/** A record to read, with what the catalog knows of it, if anything. */
-type Difference = Pick<KnownRecord, 'filename'> & Partial<ListedRecord>;
+/** A record to read, with what the catalog knows of it, if anything; `listed` is its ETag in the listing. */
+type Difference = Pick<KnownRecord, 'filename'> & Partial<ListedRecord> & { listed?: string | undefined };
 
 export class Synchronizer {
   readonly #store: BucketStore;
@@ -125,11 +130,15 @@ export class Synchronizer {
     // Another daemon may have compared a shared index since.
     if (this.#store.index !== undefined) this.#comparedAt = (await this.#store.catalog.notes()).comparedAt;
     const losses = new Losses(this.#store, this.keepsMissing);
+    let snapshots = this.#filled ? undefined : await SnapshotReader.over(this.#store);
     try {
+      await snapshots?.readAhead();
       for await (const page of listPages(this.#store.objects, RECORDS)) {
         this.#store.closing.signal.throwIfAborted();
-        await this.#compare(page, losses);
+        const differences = await this.#compare(page, losses, snapshots);
         this.#compared += page.objects.length;
+        if (differences >= MANY_DIFFERENCES) snapshots ??= await SnapshotReader.over(this.#store);
+        await snapshots?.readAhead(page.upTo);
       }
       await this.#noteCompared(beganAt, epoch);
       this.#followedAt = beganAt;
@@ -140,25 +149,59 @@ export class Synchronizer {
     await losses.judge();
   }
 
-  /** Compares one page of the listing with the catalog's records in the same key range. */
-  async #compare({ objects, after, upTo }: ListedPage, losses: Losses): Promise<void> {
+  /**
+   * Compares one page of the listing with the catalog's records in the same key range. Returns how many differ. `snapshots`
+   * were read before it.
+   */
+  async #compare({ objects, after, upTo }: ListedPage, losses: Losses, snapshots?: SnapshotReader): Promise<number> {
     this.#store.context.meter?.choreDid('sync', 'listed', objects.length);
+    let differences = 0;
+    const read = async (records: Difference[]) => {
+      differences += records.length;
+      await this.#read(snapshots === undefined ? records : await this.#copy(records, snapshots), losses);
+    };
     const listed = new Map(objects.map(({ key, etag }) => [key, etag]));
     for (let from = after, more = true; more; ) {
       const known = await this.#store.catalog.knownBetween({ after: from, upTo, limit: KNOWN_AT_ONCE });
-      const changed = known.filter((record) => isChanged(record, listed.get(recordKey(record.filename)), losses));
+      const changed = known
+        .map((record) => ({ ...record, listed: listed.get(recordKey(record.filename)) }))
+        .filter((record) => isChanged(record, record.listed, losses));
       for (const { filename } of known) listed.delete(recordKey(filename));
-      await this.#read(changed, losses);
+      await read(changed);
       more = known.length === KNOWN_AT_ONCE;
       from = more ? recordKey(known.at(-1)!.filename) : from;
     }
-    await this.#read(
-      [...listed.keys()]
-        .map(filenameOf)
-        .filter((filename) => filename !== undefined)
-        .map((filename) => ({ filename })),
-      losses,
-    );
+    const unknown = [...listed].flatMap(([key, etag]) => {
+      const filename = filenameAt(key);
+      return filename === undefined ? [] : { filename, listed: etag };
+    });
+    await read(unknown);
+    return differences;
+  }
+
+  /** Writes what the snapshots have of these records. Returns the others, which are to be read. */
+  async #copy(differences: Difference[], snapshots: SnapshotReader): Promise<Difference[]> {
+    const others: Difference[] = [];
+    let group: BucketChange[] = [];
+    let chars = 0;
+    const write = async () => {
+      this.#store.closing.signal.throwIfAborted();
+      if (group.length > 0) await this.#store.comparing.write(...group);
+      group = [];
+      chars = 0;
+    };
+    for (const difference of differences) {
+      const { filename, listed, etag: over } = difference;
+      const copy = listed === undefined ? undefined : await snapshots.find(filename, listed);
+      if (copy === undefined) others.push(difference);
+      else {
+        group.push(discovery(this.#store, filename, copy.found, over));
+        chars += copy.chars;
+      }
+      if (group.length === COPIED_AT_ONCE || chars > COPIED_CHARS) await write();
+    }
+    await write();
+    return others;
   }
 
   async #read(differences: Difference[], losses: Losses): Promise<void> {
@@ -205,10 +248,4 @@ function isChanged(known: ListedRecord, etag: string | undefined, losses: Losses
   if (etag !== undefined || known.etag !== MISSING_ETAG) return etag !== known.etag;
   losses.stays();
   return false;
-}
-
-/** Returns the filename of the image whose record has this key, or undefined for any other key. */
-function filenameOf(key: string): string | undefined {
-  const filename = key.slice(key.lastIndexOf('/') + 1).replace(/\.json$/, '');
-  return folderOf(filename) !== undefined && recordKey(filename) === key ? filename : undefined;
 }

@@ -1,4 +1,4 @@
-/** The background work of an open store in a bucket: synchronizes, settles operations, sweeps, purges, checks the identity. */
+/** The background work of an open store in a bucket: synchronizes, settles operations, sweeps, purges, makes snapshots. */
 import { type BucketSettings, DEFAULT_FULL_SYNC_MINUTES, DEFAULT_SYNC_SECONDS } from '../domain/config.ts';
 import { StorageError, StoreOpenError } from '../domain/errors.ts';
 import { PurgeClock } from '../domain/purge-clock.ts';
@@ -9,6 +9,7 @@ import type { OpenStore } from './open.ts';
 import { probe } from './probe.ts';
 import { purgeDue } from './purge-due.ts';
 import { resolveOperations } from './recover.ts';
+import { SnapshotUpkeep } from './snapshots.ts';
 import { BUCKET_TOMBSTONE_MS, sweep } from './sweep.ts';
 
 const SETTLE_EVERY_MS = 5_000;
@@ -21,6 +22,7 @@ const INDEX_EVERY_MS = 5_000;
 const LOOK_AGAIN_MS = 60_000;
 const LEFT = 'left';
 const MINUTE_MS = 60 * 1000;
+const SNAPSHOTS_EVERY_MS = 10 * MINUTE_MS;
 const DAY_MS = 24 * 60 * MINUTE_MS;
 
 interface Chore {
@@ -55,6 +57,8 @@ export function startUpkeep(store: OpenStore, settings: SyncSettings): () => Pro
     // Callers that wait for health send no call that could show that the bucket is back.
     { name: 'recovery', work: () => checkIfDown(store), everyMs: RECOVERY_EVERY_MS },
   ];
+  const snapshots = new SnapshotUpkeep(store);
+  chores.push({ name: 'snapshots', work: () => snapshots.work(), everyMs: SNAPSHOTS_EVERY_MS });
   const { index } = store;
   // A shared index has the rows of all daemons: what others wrote is there.
   const follows = store.shared && index === undefined && recentMs < allMs;

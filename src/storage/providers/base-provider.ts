@@ -10,6 +10,7 @@ import type { DiskLimits } from '../domain/config.ts';
 import { folded, invalidField, StorageError, throwIfCancelled, toStorageError } from '../domain/errors.ts';
 import type { ImageMetadata, StorageItem, StorageResult, StoredImage } from '../domain/image.ts';
 import type { StoredState, VerifyEvent, VerifyOptions } from '../domain/maintenance.ts';
+import type { SaveLoad } from '../domain/meter.ts';
 import type { PreviewFolder, ThumbHashNote } from '../domain/preview.ts';
 import type { ImageRecord, StoredRecord, TrashedRecord } from '../domain/record.ts';
 import type {
@@ -60,7 +61,11 @@ export abstract class BaseProvider extends ListedProvider implements StorageProv
     const { maxSaves: size, saveQueueMs: waitMs, leastBytesPerSecond } = context.limits;
     this.#slots = new Slots({ size, waitMs, leastBytesPerSecond });
     this.#retention = new Retention(this.#retained());
-    context.meter?.watch(() => ({ inFlight: this.#slots.held, waiting: this.#slots.waiting }));
+    context.meter?.watch(() => this.saveLoad);
+  }
+
+  protected get saveLoad(): SaveLoad {
+    return { inFlight: this.#slots.held, waiting: this.#slots.waiting };
   }
 
   #retained(): RetainedStore {

@@ -74,6 +74,7 @@ export class ObjectStorage extends BaseProvider {
   ) {
     super(store.context);
     this.#store = store;
+    store.saves = () => this.saveLoad;
     const { policyRuns: path } = store.state;
     this.policyRuns = { read: () => readText(path), write: (text) => replaceFile(path, text) };
     this.storageType = storageType;
