@@ -13,6 +13,7 @@ import { pngOf } from '../support/images.ts';
 import { type S3FaultServer, startS3FaultServer } from '../support/s3-fault-server.ts';
 
 const FORMAT = 'outputs/metadata/FORMAT';
+const SNAPSHOT = 'outputs/metadata/snapshots/1/2026-01-01/sdxl/20260101_000000_sdxl_abcdef.png.1.0.ndjson.zst';
 
 let folder: string;
 let server: S3FaultServer;
@@ -65,11 +66,14 @@ async function run(main: ProviderSettings, ...command: string[]) {
 it('shows what is in the trash of a bucket, and leaves it to older versions once that is empty', async () => {
   const main = inBucket({ trash: { days: 3 } });
   const [kept, deleted] = await filled(main);
+  server.bucket.set(SNAPSHOT, server.bucket.get(FORMAT)!);
   const refused = await run(main, 'downgrade');
   expect(refused).toMatchObject({ exitCode: EXIT.NEGATIVE, stdout: expect.stringContaining(deleted!) });
   expect(refused.stderr).toMatch(/1 image .* in the trash: .*--restore-trash.*--purge-trash/);
   expect(formatIn()).toMatchObject({ version: 2 });
+  expect(server.bucket.has(SNAPSHOT)).toBe(true);
   expect(await run(main, 'downgrade', '--restore-trash')).toMatchObject({ exitCode: EXIT.OK });
+  expect(server.bucket.has(SNAPSHOT)).toBe(false);
   const { storeId } = formatIn();
   expect(formatIn()).toEqual({ format: 'image-storage', version: 1, storeId });
   expect(existsSync(join(folder, 'state', 'main.catalog.db'))).toBe(false);

@@ -8,6 +8,7 @@ import type { ProviderContext } from '../types.ts';
 import { changeNeeds, readOrCreateFormat } from './format.ts';
 import { HELP } from './help.ts';
 import type { ObjectStore } from './object-store.ts';
+import { removeSnapshots } from './snapshot-object.ts';
 import type { StateFiles } from './state-files.ts';
 
 /** What a state folder was made for. */
@@ -82,6 +83,8 @@ export async function leaveToOlder(
   { binding, catalog }: Pick<StateFiles, 'binding' | 'catalog'>,
 ): Promise<void> {
   await setAside(catalog, `${catalog}.newer`);
+  // They would take nothing out of them that is deleted.
+  await removeSnapshots(objects);
   await changeNeeds(objects, storeId, []);
   await noteBinding(binding, objects, { storeId, needs: [] }, await readBinding(binding));
 }

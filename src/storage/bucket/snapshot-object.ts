@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { constants, zstdCompress, zstdDecompress } from 'node:zlib';
+import { inParallel } from '../async/parallel.ts';
 import { folderOf, KEY_ROOT, recordKey } from '../domain/naming.ts';
 import { listPages } from './listing.ts';
 import type { ListedObject, ObjectHeaders, ObjectStore } from './object-store.ts';
@@ -24,6 +25,7 @@ const MAX_TEXT_BYTES = 13 * 1024 * 1024;
 const MAX_ENTRIES = 10_000;
 /** A frame may ask for a window of 128 MiB; ours need a few. */
 const MAX_WINDOW_LOG = 24;
+const REMOVED_AT_ONCE = 8;
 const HEADERS: ObjectHeaders = { contentType: 'application/zstd', cacheControl: 'no-store' };
 const LAST_PART = /^(.+\.[a-z]+)\.(\d{1,5})\.([0-9a-f]{32})\.ndjson\.zst$/;
 
@@ -61,6 +63,12 @@ export async function listSnapshots(objects: ObjectStore): Promise<Snapshot[]> {
   return snapshots.sort((a, b) => (place.get(a)! < place.get(b)! ? -1 : 1));
 }
 
+export async function removeSnapshots(objects: ObjectStore): Promise<void> {
+  for await (const page of listPages(objects, SNAPSHOTS)) {
+    await inParallel(REMOVED_AT_ONCE, page.objects, ({ key }) => objects.remove(key));
+  }
+}
+
 /** Returns what the name of an object tells, or undefined where it is no name of a snapshot. */
 function snapshotIn({ key, size: sizeBytes, lastModified }: ListedObject): Snapshot | undefined {
   const [, first = '', count, digest = ''] = LAST_PART.exec(key.slice(key.lastIndexOf('/') + 1)) ?? [];
@@ -89,7 +97,7 @@ export class Piece {
   readonly #lines: string[] = [];
   #first = '';
   /** Of its lines. */
-  chars = 0;
+  sizeBytes = 0;
 
   get count(): number {
     return this.#lines.length;
@@ -102,7 +110,7 @@ export class Piece {
     if (text === undefined) return;
     const line = `${JSON.stringify({ filename, etag, record: text })}\n`;
     this.#lines.push(line);
-    this.chars += line.length;
+    this.sizeBytes += Buffer.byteLength(line);
   }
 
   /** Returns its key, and what creates it, which rejects with `precondition` where it is there. Ends the piece. */

@@ -11,9 +11,9 @@ import type { Part } from './snapshot-survey.ts';
 import type { BucketStore } from './store.ts';
 
 /** Of one snapshot. */
-const CHARS_IN_ONE = 6 * 1024 * 1024;
+const BYTES_IN_ONE = 6 * 1024 * 1024;
 /** A longer record is in none. */
-const MAX_RECORD_CHARS = 1024 * 1024;
+const MAX_RECORD_BYTES = 1024 * 1024;
 const READS_AT_ONCE = 8;
 /** Bounds the memory of records in flight. */
 const GROUP = 32;
@@ -86,9 +86,9 @@ class Writing {
 
   /** A few that would be left for the next one are added. */
   #isFull(left: number): boolean {
-    const { count, chars } = this.#piece;
+    const { count, sizeBytes } = this.#piece;
     const { size } = this.#options;
-    return chars >= CHARS_IN_ONE || count >= 2 * size || (count >= size && left > size / 2);
+    return sizeBytes >= BYTES_IN_ONE || count >= 2 * size || (count >= size && left > size / 2);
   }
 
   /** Yields what is listed of a part. */
@@ -122,7 +122,7 @@ class Writing {
     const text = bytes.toString();
     const { kind } = parseFound(text, etag, filename);
     if (kind === 'tombstone') return undefined;
-    const isExact = text.length <= MAX_RECORD_CHARS && bytes.equals(Buffer.from(text));
+    const isExact = bytes.length <= MAX_RECORD_BYTES && bytes.equals(Buffer.from(text));
     return { filename, etag, ...(kind !== 'foreign' && isExact && { text }) };
   }
 
