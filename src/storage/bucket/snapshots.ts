@@ -89,6 +89,8 @@ export async function makeSnapshots(
     const { snapshots, records } = await rewritePart(store, part, { count: known.count, size, pause });
     written.snapshots += snapshots;
     written.records += records;
+    context.meter?.choreDid('snapshots', 'written', snapshots);
+    context.meter?.choreDid('snapshots', 'records', records);
   }
   if (written.snapshots > 0) context.log.debug({ provider: context.name, ...written }, 'snapshots were written');
   return written;

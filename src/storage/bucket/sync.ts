@@ -187,6 +187,7 @@ export class Synchronizer {
     const write = async () => {
       this.#store.closing.signal.throwIfAborted();
       if (group.length > 0) await this.#store.comparing.write(...group);
+      this.#store.context.meter?.choreDid('sync', 'copied', group.length);
       group = [];
       chars = 0;
     };
