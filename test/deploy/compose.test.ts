@@ -32,6 +32,13 @@ interface Service {
   volumes: { source: string; target: string; read_only?: boolean }[];
   depends_on?: Record<string, { condition: string }>;
   stop_grace_period?: string;
+  secrets?: { source: string }[];
+}
+
+interface Fleet {
+  services: Record<string, Service>;
+  secrets: Record<string, unknown>;
+  networks: { default: { ipam: { config: { subnet: string }[] } } };
 }
 
 requires('Go, which builds the loader of Compose', loader.available)('Compose', () => {
@@ -65,6 +72,44 @@ requires('Go, which builds the loader of Compose', loader.available)('Compose', 
     expect(generator!.volumes.map(({ read_only = false }) => read_only)).toEqual([false, true]);
     expect(generator!.depends_on!.storage!.condition).toBe('service_healthy');
     for (const { build } of [storage!, generator!]) expect(resolve(build!.context)).toBe(process.cwd());
+  });
+
+  it('starts a fleet of equal daemons with one set of secrets, each in a file, behind one address', async () => {
+    const { stdout } = await run(program, ['-format', 'json', 'fleet.yaml'], { cwd: EXAMPLE });
+    const { services, secrets, networks } = JSON.parse(stdout) as Fleet;
+    const daemons = Object.entries(services).filter(([name]) => name.startsWith('storage-'));
+    expect(daemons.map(([name]) => name)).toEqual(['storage-1', 'storage-2', 'storage-3']);
+    const [first, ...others] = daemons.map(([, { volumes: _, ...rest }]) => rest);
+    for (const other of others) expect(other).toEqual(first);
+    expect(new Set(daemons.map(([, { volumes }]) => volumes[0]!.source)).size).toBe(3);
+    const { environment, stop_grace_period: grace } = first!;
+    const plain = Object.entries(environment).filter(([name]) => !name.endsWith('_FILE'));
+    const config = loadConfig({
+      flags: {},
+      env: {
+        ...Object.fromEntries(plain),
+        IMAGE_STORAGE_INSECURE: 'true',
+        IMAGE_STORAGE_PROVIDERS_S3_SECRET_KEY: 'secret',
+      },
+    });
+    expect(config.publicUrl).toBe('https://localhost');
+    expect(config.http.trustedProxies).toEqual([networks.default.ipam.config[0]!.subnet]);
+    expect([environment.IMAGE_STORAGE_ADDRESS]).toEqual(
+      config.opsListen.map((each) => each.replace('0.0.0.0', '127.0.0.1')),
+    );
+    expect(Number.parseInt(grace!, 10)).toBeGreaterThanOrEqual(config.shutdownGraceSeconds + 5);
+    const inFiles = Object.entries(environment).filter(([name]) => name.endsWith('_FILE'));
+    const mounted = first!.secrets!.map(({ source }) => `/run/secrets/${source}`);
+    expect(inFiles.map(([, path]) => path).toSorted()).toEqual(mounted.toSorted());
+    expect(inFiles.map(([name]) => name)).toContain('IMAGE_STORAGE_AUTH_URL_KEYS_FILE');
+    const used = Object.values(services).flatMap(({ secrets: of = [] }) => of.map(({ source }) => source));
+    expect(new Set(used)).toEqual(new Set(Object.keys(secrets)));
+    const page = readFileSync('docs/scaling.md', 'utf8');
+    for (const name of Object.keys(secrets)) expect(page).toContain(`> secrets/${name}\n`);
+    const caddyfile = readFileSync('examples/caddy/fleet.Caddyfile', 'utf8');
+    for (const [name] of daemons) expect(caddyfile.match(new RegExp(`\\b${name}:50051`, 'g'))).toHaveLength(2);
+    expect(config.listen).toEqual(['0.0.0.0:50051']);
+    expect(caddyfile).toContain(`health_port ${config.opsListen[0]!.split(':')[1]}\n`);
   });
 
   it('shows what to add to the service of a generator', async () => {

@@ -88,12 +88,17 @@ const OUTCOMES: Record<string, Outcome[]> = {
   ],
   'docs/other-galleries.md': [{ why: 'programs of others' }, { why: 'an excerpt of a file of Compose' }],
   'docs/retention.md': ['loads', PICTURE, { by: 'test/cli/cli.test.ts' }, 'loads'],
+  'docs/scaling.md': [{ by: 'test/deploy/fleet.test.ts' }],
   'docs/search.md': ['runs'],
   'examples/comfyui/README.md': [{ by: 'test/examples/examples-python.test.ts' }, 'runs'],
   'examples/diffusers/README.md': [{ by: 'test/examples/examples-python.test.ts' }],
   'examples/go-worker/README.md': [GO ? 'runs' : { why: 'needs Go, and runs in test:full' }],
   'examples/image-service/README.md': [PICTURE, { by: 'test/examples/examples.test.ts' }],
-  'examples/kubernetes/README.md': [{ by: 'test/deploy/kubernetes.test.ts' }],
+  'examples/kubernetes/README.md': [
+    { by: 'test/deploy/kubernetes.test.ts' },
+    { by: 'test/deploy/kubernetes.test.ts' },
+    { by: 'test/deploy/kubernetes.test.ts' },
+  ],
   'examples/systemd/README.md': [{ by: 'test/deploy/systemd.test.ts' }],
 };
 

@@ -35,6 +35,11 @@ export async function buildVersitygw(): Promise<void> {
   await tool.build();
 }
 
+/** Returns the path of the program. */
+export function versitygwProgram(): Promise<string> {
+  return tool.build();
+}
+
 export async function startVersitygw(): Promise<S3Server> {
   const binary = await tool.build();
   const folder = await mkdtemp(join(tmpdir(), 'image-storage-s3-'));
