@@ -14,7 +14,7 @@ const START_TIMEOUT_MS = 60_000;
 const USER = 'images';
 /** What a test loses with a power cut is in a temporary folder anyway. */
 const SETTINGS = [
-  ...["listen_addresses=''", 'fsync=off', 'synchronous_commit=off', 'full_page_writes=off'],
+  ...["listen_addresses=''", 'fsync=off', 'full_page_writes=off'],
   ...['shared_buffers=32MB', 'max_connections=60', 'autovacuum=off', 'jit=off'],
 ];
 

@@ -2,7 +2,6 @@
 import type { IndexMark, SharedCatalog } from '../catalog/bucket-catalog.ts';
 import { removeDatabase } from '../catalog/sqlite/database-files.ts';
 import { KEY_ROOT } from '../domain/naming.ts';
-import type { ProviderContext } from '../types.ts';
 import { checkIdentity } from './format.ts';
 import type { ObjectStore } from './object-store.ts';
 import { isRefused } from './probe.ts';
@@ -14,9 +13,8 @@ import type { Synchronizer } from './sync.ts';
 
 const KEY = `${KEY_ROOT}metadata/INDEX`;
 const HEADERS = { contentType: 'application/json', cacheControl: 'no-store' };
-const FILLING = 'filling';
-/** By then a daemon that began a comparison has ended it, or is gone. */
-const COMPARES_WITHIN_MS = 60_000;
+const MARKED_EVERY_MS = 5_000;
+const COMPARISON = 'comparison';
 
 interface IndexedStore extends BucketStore {
   synchronizer: Synchronizer;
@@ -28,6 +26,8 @@ export class IndexWatch {
   readonly #index: SharedCatalog;
   /** As it is in the bucket; unset: not read yet. */
   #marked: IndexMark | undefined;
+  /** When it was looked at, as `performance.now()` has it. */
+  #markedAt = Number.NEGATIVE_INFINITY;
 
   constructor(store: IndexedStore, index: SharedCatalog) {
     this.#store = store;
@@ -36,20 +36,27 @@ export class IndexWatch {
 
   /** Looks where the index stands; notes it in the bucket where it is further, and compares where it lacks images. */
   async look(): Promise<void> {
-    const mark = await this.#index.look();
-    const { synchronizer, condition, context } = this.#store;
-    const isFilled = await this.#index.isFilled();
+    const { mark, isFilled } = await this.#index.look();
+    const { synchronizer, condition } = this.#store;
     synchronizer.noteIndex(isFilled);
     if (!isFilled) {
       condition.noteIndex(new Error('the index is being filled from the bucket'));
-      await fillInTurn(this.#index, synchronizer, context);
+      await fillInTurn(this.#index, synchronizer);
       if (!(await this.#index.isFilled())) return;
     }
     // Also where nobody calls, and no row has shown that it can be used again.
     condition.noteIndex();
+    if (performance.now() < this.#markedAt + MARKED_EVERY_MS) return;
+    this.#markedAt = performance.now();
     await this.raise(mark);
     // Nothing goes back to it: its bucket has another kind of index now.
     if (this.#store.hasPostgres) await removeDatabase(asideOf(this.#store.state));
+  }
+
+  /** Notes where the index stands in the end. */
+  async stop(): Promise<void> {
+    const { mark, isFilled } = await this.#index.look();
+    if (isFilled) await this.raise(mark);
   }
 
   /** Notes how far the index is, unless the bucket knows that it was further. */
@@ -73,18 +80,19 @@ export class IndexWatch {
 }
 
 /** Compares an index that lacks images with the bucket, unless another daemon does. */
-export async function fillInTurn(
+export async function fillInTurn(index: SharedCatalog, synchronizer: Synchronizer): Promise<void> {
+  synchronizer.noteIndex(false);
+  await index.alone(COMPARISON, () => synchronizer.resume());
+}
+
+/** Compares an index with the bucket where that is due, unless another daemon does. Returns whether it did. */
+export async function compareInTurn(
   index: SharedCatalog,
   synchronizer: Synchronizer,
-  { now }: Pick<ProviderContext, 'now'>,
-): Promise<void> {
-  synchronizer.noteIndex(false);
-  if (!(await index.claim(FILLING, COMPARES_WITHIN_MS, now()))) return;
-  try {
-    await synchronizer.run();
-  } finally {
-    await index.release(FILLING);
-  }
+  { everyMs, now }: { everyMs: number; now: number },
+): Promise<boolean> {
+  if (synchronizer.filled && !(await index.claim(COMPARISON, everyMs, now))) return false;
+  return index.alone(COMPARISON, () => synchronizer.resume());
 }
 
 function isFurther(mark: IndexMark, than: IndexMark): boolean {

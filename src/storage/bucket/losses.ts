@@ -22,17 +22,22 @@ export class Losses {
   readonly #store: BucketStore;
   readonly #keeps: boolean;
   /** Kept in the catalog without a record in the bucket. */
-  #missing = 0;
+  #missing: number;
   #forgotten = 0;
   readonly #found: string[] = [];
   #foundCount = 0;
   /** Those whose changes are not written yet. */
   readonly #gone: string[] = [];
 
-  /** `keeps`: a record that is gone was not deleted by a daemon. */
-  constructor(store: BucketStore, keeps: boolean) {
+  /** `keeps`: a record that is gone was not deleted by a daemon. `missing`: what a part before has counted. */
+  constructor(store: BucketStore, keeps: boolean, missing = 0) {
     this.#store = store;
     this.#keeps = keeps;
+    this.#missing = missing;
+  }
+
+  get missing(): number {
+    return this.#missing;
   }
 
   /** Returns whether records were gone that were there before. */
@@ -51,9 +56,9 @@ export class Losses {
     return this.#keeps ? { kind: 'missing', filename, over } : discovery(this.#store, filename, absent, over);
   }
 
-  /** Counts those whose changes were written: a comparison that failed before that finds them again. */
-  written(): void {
-    const gone = this.#gone.splice(0);
+  /** Counts as many as were written of those: a comparison that failed before that finds them again. */
+  written(count: number): void {
+    const gone = this.#gone.splice(0, count);
     if (!this.#keeps) {
       this.#forgotten += gone.length;
       return;

@@ -104,7 +104,7 @@ async function openLocked(
       },
       onBehind: () => {
         // Upkeep tries again what fails now.
-        if (synchronizer !== undefined && index !== undefined) fillInTurn(index, synchronizer, context).catch(() => {});
+        if (synchronizer !== undefined && index !== undefined) fillInTurn(index, synchronizer).catch(() => {});
       },
     };
     const opened: OpenedCatalog = await openBucketCatalog(

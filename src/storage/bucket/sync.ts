@@ -1,6 +1,14 @@
 /** Synchronizes the catalog with the bucket: compares the listing of records with it, and reads what differs. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type BucketChange, type KnownRecord, type ListedRecord, MISSING_ETAG } from '../catalog/bucket-catalog.ts';
+import { mapInParallel } from '../async/parallel.ts';
+import {
+  type BucketChange,
+  type KnownRecord,
+  type ListedRecord,
+  MISSING_ETAG,
+  type SharedCatalog,
+  type WalkPosition,
+} from '../catalog/bucket-catalog.ts';
 import { StorageError } from '../domain/errors.ts';
 import { recordKey, utcDay } from '../domain/naming.ts';
 import { checkIdentity } from './format.ts';
@@ -19,12 +27,23 @@ const MANY_DIFFERENCES = 200;
 /** Records of snapshots that are written together, and about how many characters of them. */
 const COPIED_AT_ONCE = 500;
 const COPIED_CHARS = 2_000_000;
+/** In one transaction, while others are read. */
+const WRITTEN_AT_ONCE = 200;
+const WRITTEN_CHARS = 4 * 1024 * 1024;
 const RETRY_AFTER_MS = 5_000;
 /** How far the noted time of the last comparison may be behind, which spares a commit for each. */
 const NOTED_EVERY_MS = 60 * 60 * 1000;
+/** How long another daemon goes on with a comparison that was stopped. */
+const RESUMED_WITHIN_MS = 60 * 60 * 1000;
 
 /** A record to read, with what the catalog knows of it, if anything; `listed` is its ETag in the listing. */
 type Difference = Pick<KnownRecord, 'filename'> & Partial<ListedRecord> & { listed?: string | undefined };
+
+/** What follows from a record that was read; `isLost`: it is gone, and no daemon deleted it. */
+interface Reading {
+  change: BucketChange;
+  isLost: boolean;
+}
 
 export class Synchronizer {
   readonly #store: BucketStore;
@@ -36,6 +55,8 @@ export class Synchronizer {
   #followedAt = Number.POSITIVE_INFINITY;
   #running: Promise<void> | undefined;
   #next: Promise<void> | undefined;
+  /** Resolves when the first comparison has ended, or is not needed. */
+  readonly #first = Promise.withResolvers<void>();
 
   static async over(store: BucketStore): Promise<Synchronizer> {
     const notes = await withoutIndex(store.index, () => store.catalog.notes());
@@ -51,6 +72,7 @@ export class Synchronizer {
     this.#store = store;
     this.#filled = filled;
     this.#comparedAt = comparedAt;
+    if (filled) this.#first.resolve();
   }
 
   /** Returns whether a live image of the catalog whose record is gone is missing, rather than deleted long ago. */
@@ -72,12 +94,17 @@ export class Synchronizer {
   /** Notes whether a shared index is whole: another daemon may have filled it, or found it behind. */
   noteIndex(isFilled: boolean): void {
     this.#filled = isFilled;
+    if (isFilled) this.#first.resolve();
+  }
+
+  /** Notes that nothing was compared for now. */
+  noteFailure(): void {
+    this.#first.resolve();
   }
 
   /** Waits for the first comparison, at most `ms`. */
   async settleWithin(ms: number): Promise<void> {
-    if (this.#filled || this.#running === undefined) return;
-    await Promise.race([this.#running.catch(() => {}), sleep(ms, undefined, { ref: false })]);
+    await Promise.race([this.#first.promise, sleep(ms, undefined, { ref: false })]);
   }
 
   /** Resolves when a comparison that began after this call is complete. Rejects with errors of bucket or catalog. */
@@ -114,31 +141,42 @@ export class Synchronizer {
     return `${RECORDS}${utcDay(Math.min(now, this.#followedAt) - DAY_MS)}`;
   }
 
-  #start(): Promise<void> {
+  /** Compares a shared index with its bucket, or goes on where a daemon was stopped that did. Rejects like `run`. */
+  resume(): Promise<void> {
+    return this.#running ?? this.#start(this.#store.index);
+  }
+
+  #start(resumed?: SharedCatalog): Promise<void> {
     this.#next = undefined;
-    this.#running = this.#compareAll().finally(() => {
+    this.#running = this.#compareAll(resumed).finally(() => {
       this.#running = undefined;
+      this.#first.resolve();
     });
     return this.#running;
   }
 
-  async #compareAll(): Promise<void> {
+  /** `resumed`: an index that keeps how far this comes. */
+  async #compareAll(resumed?: SharedCatalog): Promise<void> {
     await checkIdentity(this.#store);
     this.#compared = 0;
-    const beganAt = this.#store.context.now();
+    const now = this.#store.context.now();
     const epoch = await this.#store.index?.epoch();
     // Another daemon may have compared a shared index since.
     if (this.#store.index !== undefined) this.#comparedAt = (await this.#store.catalog.notes()).comparedAt;
-    const losses = new Losses(this.#store, this.keepsMissing);
+    const position = resumed && positionIn(await resumed.walkPosition(), { epoch, now });
+    const { beganAt = now, missing, upTo } = { ...position };
+    const losses = new Losses(this.#store, this.keepsMissing, missing);
     let snapshots = this.#filled ? undefined : await SnapshotReader.over(this.#store);
     try {
-      await snapshots?.readAhead();
-      for await (const page of listPages(this.#store.objects, RECORDS)) {
+      await snapshots?.readAhead(upTo);
+      for await (const page of listPages(this.#store.objects, RECORDS, upTo)) {
         this.#store.closing.signal.throwIfAborted();
         const differences = await this.#compare(page, losses, snapshots);
         this.#compared += page.objects.length;
         if (differences >= MANY_DIFFERENCES) snapshots ??= await SnapshotReader.over(this.#store);
         await snapshots?.readAhead(page.upTo);
+        if (epoch === undefined || page.upTo === undefined) continue;
+        await resumed?.noteWalk({ epoch, beganAt, upTo: page.upTo, missing: losses.missing });
       }
       await this.#noteCompared(beganAt, epoch);
       this.#followedAt = beganAt;
@@ -192,11 +230,13 @@ export class Synchronizer {
       chars = 0;
     };
     for (const difference of differences) {
-      const { filename, listed, etag: over } = difference;
-      const copy = listed === undefined ? undefined : await snapshots.find(filename, listed);
+      const { filename, listed, etag: known } = difference;
+      // What the catalog has of it may be newer than the listing.
+      const isNew = listed !== undefined && known === undefined;
+      const copy = isNew ? await snapshots.find(filename, listed) : undefined;
       if (copy === undefined) others.push(difference);
       else {
-        group.push(discovery(this.#store, filename, copy.found, over));
+        group.push(discovery(this.#store, filename, copy.found));
         chars += copy.chars;
       }
       if (group.length === COPIED_AT_ONCE || chars > COPIED_CHARS) await write();
@@ -205,20 +245,42 @@ export class Synchronizer {
     return others;
   }
 
+  /** Reads the next records while those before are written. */
   async #read(differences: Difference[], losses: Losses): Promise<void> {
-    for (let start = 0; start < differences.length; start += READS_AT_ONCE) {
-      this.#store.closing.signal.throwIfAborted();
-      const group = differences.slice(start, start + READS_AT_ONCE);
-      const changes = await Promise.all(group.map((difference) => this.#changesOf(difference, losses)));
-      this.#store.context.meter?.choreDid('sync', 'read', group.length);
-      await this.#store.comparing.write(...changes.flat());
-      losses.written();
+    const { meter } = this.#store.context;
+    let [group, chars, writing] = [[] as Reading[], 0, Promise.resolve()];
+    const write = async () => {
+      await writing;
+      writing = this.#write(group, losses);
+      writing.catch(() => {});
+      [group, chars] = [[], 0];
+    };
+    try {
+      const work = (difference: Difference) => this.#readingsOf(difference, losses);
+      for await (const readings of mapInParallel(READS_AT_ONCE, differences, work)) {
+        group.push(...readings);
+        meter?.choreDid('sync', 'read', 1);
+        chars += readings.reduce((sum, { change }) => sum + charsOf(change), 0);
+        if (group.length >= WRITTEN_AT_ONCE || chars >= WRITTEN_CHARS) await write();
+      }
+      await write();
+    } finally {
+      await writing;
     }
   }
 
-  async #changesOf({ filename, etag: over, deleted }: Difference, losses: Losses): Promise<BucketChange[]> {
+  async #write(group: readonly Reading[], losses: Losses): Promise<void> {
+    if (group.length === 0) return;
+    await this.#store.comparing.write(...group.map(({ change }) => change));
+    losses.written(group.filter(({ isLost }) => isLost).length);
+  }
+
+  async #readingsOf({ filename, etag: over, deleted }: Difference, losses: Losses): Promise<Reading[]> {
+    this.#store.closing.signal.throwIfAborted();
     const found = await readRecord(this.#store.objects, filename);
-    if (found.kind === 'absent' && over !== undefined && !deleted) return [losses.gone(filename, found, over)];
+    if (found.kind === 'absent' && over !== undefined && !deleted) {
+      return [{ change: losses.gone(filename, found, over), isLost: true }];
+    }
     if (found.kind === 'foreign' && over !== undefined) {
       // The catalog keeps its record: `verify` restores from it.
       const { log, name: provider } = this.#store.context;
@@ -226,7 +288,7 @@ export class Synchronizer {
       return [];
     }
     await forgetPreviews(this.#store, filename, found);
-    return [discovery(this.#store, filename, found, over)];
+    return [{ change: discovery(this.#store, filename, found, over), isLost: false }];
   }
 
   async #noteCompared(beganAt: number, epoch: string | undefined): Promise<void> {
@@ -242,6 +304,22 @@ export class Synchronizer {
     const { log, name } = this.#store.context;
     log.info({ provider: name, records: this.#compared }, 'the catalog was built from the bucket');
   }
+}
+
+/** Returns where to go on; undefined where a comparison has to begin anew. */
+function positionIn(
+  position: WalkPosition | undefined,
+  { epoch, now }: { epoch: string | undefined; now: number },
+): WalkPosition | undefined {
+  const isOpen = position?.epoch === epoch && Math.abs(now - (position?.beganAt ?? 0)) < RESUMED_WITHIN_MS;
+  return isOpen ? position : undefined;
+}
+
+/** Returns about how long the texts of a change are. */
+function charsOf(change: BucketChange): number {
+  if (change.kind !== 'found' || change.found.kind !== 'live') return 0;
+  const { prompt, parametersJson } = change.found.record;
+  return prompt.length + parametersJson.length;
 }
 
 /** Returns whether a record of the catalog is to be read; `etag` is that of the listing, if it is listed. */

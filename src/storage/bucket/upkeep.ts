@@ -3,7 +3,7 @@ import { type BucketSettings, DEFAULT_FULL_SYNC_MINUTES, DEFAULT_SYNC_SECONDS } 
 import { StorageError, StoreOpenError } from '../domain/errors.ts';
 import { PurgeClock } from '../domain/purge-clock.ts';
 import { checkIdentity } from './format.ts';
-import { IndexWatch } from './index-mark.ts';
+import { compareInTurn, IndexWatch } from './index-mark.ts';
 import { failedWith } from './object-store.ts';
 import type { OpenStore } from './open.ts';
 import { probe } from './probe.ts';
@@ -18,7 +18,7 @@ const PURGE_EVERY_MS = 60_000;
 const IDENTITY_EVERY_MS = 60_000;
 const RECOVERY_EVERY_MS = 5_000;
 const TRY_AGAIN_MS = 5_000;
-const INDEX_EVERY_MS = 5_000;
+const INDEX_EVERY_MS = 1_000;
 const LOOK_AGAIN_MS = 60_000;
 const LEFT = 'left';
 const MINUTE_MS = 60 * 1000;
@@ -46,7 +46,7 @@ export function startUpkeep(store: OpenStore, settings: SyncSettings): () => Pro
     // Also without other writers: it finds what was changed by hand, expired by a rule, or lost with the disk in a crash.
     {
       name: 'sync',
-      work: () => compareInTurn(store, allMs),
+      work: () => compareOnce(store, allMs),
       everyMs: store.shared ? allMs : DAY_MS,
     },
     { name: 'probe', work: () => probeOnce(store) },
@@ -68,7 +68,7 @@ export function startUpkeep(store: OpenStore, settings: SyncSettings): () => Pro
   const stops = chores.map((chore) => repeat(chore, store));
   return async () => {
     await Promise.all(stops.map((stop) => stop()));
-    await watch?.look().catch(() => {});
+    await watch?.stop().catch(() => {});
   };
 }
 
@@ -90,12 +90,21 @@ async function compare({ synchronizer, condition }: OpenStore): Promise<void> {
 }
 
 /** One daemon of those that share an index compares for all of them. */
-async function compareInTurn(store: OpenStore, everyMs: number): Promise<typeof LEFT | undefined> {
-  const { index, synchronizer, context } = store;
-  const isOwn = index === undefined || !synchronizer.filled;
-  if (!isOwn && !(await index.claim('comparison', everyMs, context.now()))) return LEFT;
-  await compare(store);
-  return undefined;
+async function compareOnce(store: OpenStore, everyMs: number): Promise<typeof LEFT | undefined> {
+  const { index, synchronizer, condition, context } = store;
+  if (index === undefined) {
+    await compare(store);
+    return undefined;
+  }
+  try {
+    if (!(await compareInTurn(index, synchronizer, { everyMs, now: context.now() }))) return LEFT;
+    condition.noteIndex();
+    condition.checkComplete();
+    return undefined;
+  } catch (error) {
+    synchronizer.noteFailure();
+    throw error;
+  }
 }
 
 /** Probes a bucket whose store another daemon made, or an older version, which did not probe; once for a catalog. */

@@ -161,6 +161,18 @@ export interface IndexMark {
   change: number;
 }
 
+/** How far the comparison of a shared index with its bucket has come, for whichever daemon goes on with it. */
+export interface WalkPosition {
+  /** That of the index when it began. */
+  epoch: string;
+  /** ms since 1970. */
+  beganAt: number;
+  /** The records up to this key have been compared. */
+  upTo: string;
+  /** How many of their images have no record any more. */
+  missing: number;
+}
+
 /**
  * A catalog whose index all daemons of a bucket share, and that may be out of reach, or behind the bucket: lists and sums
  * reject then with INDEX_UNAVAILABLE. `apply` resolves all the same, and what it was given is written later; operations that
@@ -178,11 +190,17 @@ export interface SharedCatalog extends BucketCatalog {
   /** For metrics. */
   readonly load: IndexLoad;
   /** Looks where the index stands, and returns it. Where it is behind what was seen, its lists wait for a comparison. */
-  look(): Promise<IndexMark>;
+  look(): Promise<{ mark: IndexMark; isFilled: boolean }>;
   /** Returns another text whenever the index was found to be behind: a comparison that began before is not enough. */
   epoch(): Promise<string>;
   /** Returns whether it is time for this daemon to do what one of all does, so many ms after it was last begun. */
   claim(work: string, everyMs: number, now: number): Promise<boolean>;
-  /** Leaves the work to whoever claims it next. */
-  release(work: string): Promise<void>;
+  /**
+   * Runs the work, and returns true, unless another daemon does the same work now. Whoever is killed, or loses its
+   * connection, leaves it to the next: two may do it at once then.
+   */
+  alone(work: string, run: () => Promise<void>): Promise<boolean>;
+  /** Returns where a comparison stopped that nobody has completed. */
+  walkPosition(): Promise<WalkPosition | undefined>;
+  noteWalk(position: WalkPosition): Promise<void>;
 }

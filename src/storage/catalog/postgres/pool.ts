@@ -8,8 +8,8 @@ import { CatalogError } from '../catalog.ts';
 const MAX_READERS = 5;
 /** Of writes, and of reads that a save or a Get waits for: no search of others holds them off. */
 const MAX_WRITERS = 3;
-/** At most; one asks whether the server answers. */
-export const CONNECTIONS_OF_A_DAEMON: number = MAX_READERS + MAX_WRITERS + 1;
+/** At most; one asks whether the server answers, and one holds the lock of a comparison. */
+export const CONNECTIONS_OF_A_DAEMON: number = MAX_READERS + MAX_WRITERS + 2;
 const CONNECT_TIMEOUT_MS = 5_000;
 const STATEMENT_TIMEOUT_MS = 10_000;
 const LOCK_TIMEOUT_MS = 5_000;
@@ -79,6 +79,9 @@ export class Pool {
   readonly #readers: pg.Pool;
   readonly #writers: pg.Pool;
   readonly #pings: pg.Pool;
+  readonly #locks: pg.Pool;
+  /** The names of those that are held here. */
+  readonly #held = new Set<string>();
   readonly #onConnect: (transaction: Transaction) => Promise<void>;
   readonly #onCall: (call: IndexCall) => void;
 
@@ -108,6 +111,45 @@ export class Pool {
     this.#writers = poolOf({ ...options, max: MAX_WRITERS });
     const soon = { connectionTimeoutMillis: PING_TIMEOUT_MS, query_timeout: PING_TIMEOUT_MS };
     this.#pings = poolOf({ ...options, ...soon, max: 1 });
+    this.#locks = poolOf({ ...options, max: 1 });
+  }
+
+  /**
+   * Runs the work, and returns true, unless a connection holds the lock of that name. The lock ends with the connection,
+   * also where that is lost while the work goes on.
+   */
+  async locked(name: string, work: () => Promise<void>): Promise<boolean> {
+    if (this.#held.has(name)) return false;
+    this.#held.add(name);
+    try {
+      return await this.#withLock(name, work);
+    } finally {
+      this.#held.delete(name);
+    }
+  }
+
+  async #withLock(name: string, work: () => Promise<void>): Promise<boolean> {
+    const client = await this.#locks.connect().catch((error) => {
+      throw folded(error);
+    });
+    let failure: Error | undefined;
+    const ask = (sql: string, values?: unknown[]) =>
+      client.query(sql, values).catch((error) => {
+        failure = error;
+        throw folded(error);
+      });
+    try {
+      await ask(WATCHED);
+      const { rows } = await ask('SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS is_ours', [
+        `${this.schema} ${name}`,
+      ]);
+      if (!rows[0].is_ours) return false;
+      await work();
+      return true;
+    } finally {
+      if (failure === undefined) await ask('SELECT pg_advisory_unlock_all()').catch(() => {});
+      client.release(failure);
+    }
   }
 
   /** Rejects with INDEX_UNAVAILABLE where the server does not answer within seconds, whatever else it is busy with. */
@@ -148,7 +190,7 @@ export class Pool {
   }
 
   async end(): Promise<void> {
-    await Promise.all([this.#readers, this.#writers, this.#pings].map((pool) => pool.end()));
+    await Promise.all([this.#readers, this.#writers, this.#pings, this.#locks].map((pool) => pool.end()));
   }
 
   async #transaction<T>(pool: pg.Pool, begin: string, work: (transaction: Transaction) => Promise<T>): Promise<T> {

@@ -87,7 +87,7 @@ export function openPostgresCatalog(options: PostgresCatalogOptions): SharedCata
 const READS = [
   ...(['page', 'pageSizes', 'statistics', 'totals', 'trashPage', 'dueTrash', 'expired', 'unhashed'] as const),
   ...(['changedSince', 'arrivedSince', 'moment', 'quietUntil', 'isFilled', 'notes', 'epoch', 'knownBetween'] as const),
-  ...(['dueSweeps', 'claim', 'release'] as const),
+  ...(['dueSweeps', 'claim', 'walkPosition'] as const),
 ];
 
 function readsOf(index: SharedIndex, rows: Rows): Pick<SharedIndex, (typeof READS)[number]> {

@@ -1,7 +1,7 @@
 /** The reads of the index, each in a transaction that sees one moment. */
 import { recordKey } from '../../domain/naming.ts';
 import type { ImageRecord, StoredRecord, TrashedRecord } from '../../domain/record.ts';
-import type { BucketNotes, DueSweep, KnownRecord, ListedRecord } from '../bucket-catalog.ts';
+import type { BucketNotes, DueSweep, KnownRecord, ListedRecord, WalkPosition } from '../bucket-catalog.ts';
 import type {
   CatalogQuery,
   CatalogStatistics,
@@ -242,6 +242,11 @@ export class IndexReader {
       isFilled: notes.has('filled'),
       ...(compared !== undefined && { comparedAt: Number(compared) }),
     };
+  }
+
+  async walkPosition(): Promise<WalkPosition | undefined> {
+    const walk = (await this.notesNamed()).get('walk');
+    return walk === undefined ? undefined : (JSON.parse(walk) as WalkPosition);
   }
 
   async notesNamed(): Promise<Map<string, string>> {

@@ -18,7 +18,7 @@ import { applyChanges, type IndexChange } from './writer.ts';
 export interface SharedIndex
   extends ImageIndex,
     Pick<BucketCatalog, 'findByKey' | 'isFilled' | 'notes' | 'known' | 'knownBetween' | 'dueSweeps'>,
-    Pick<SharedCatalog, 'look' | 'epoch' | 'checkKey' | 'claim' | 'release'> {
+    Pick<SharedCatalog, 'look' | 'epoch' | 'checkKey' | 'claim' | 'alone' | 'walkPosition' | 'noteWalk'> {
   /** Applies the changes in order, in one transaction. */
   applyAll(changes: readonly IndexChange[]): Promise<void>;
   /** Folds what was appended to sums, and takes images from slices that have too many. */
@@ -102,12 +102,15 @@ function indexOver(pool: Pool, state: IndexState, { sliceImages = MAX_IMAGES }: 
       return notes;
     },
     async look() {
-      state.note(await pool.write((transaction) => state.look(transaction)));
-      return state.seen!;
+      const looked = await pool.write((transaction) => state.look(transaction));
+      state.note(looked);
+      return { mark: state.seen!, isFilled: looked.standing.isFilled };
     },
     epoch: () => pool.read(epochOf),
     claim: (work, everyMs, now) => pool.write((transaction) => claim(transaction, `claimed ${work}`, everyMs, now)),
-    release: (work) => pool.write((transaction) => setNotes(transaction, { [`claimed ${work}`]: '0' })),
+    alone: (work, run) => pool.locked(work, run),
+    walkPosition: () => reader.walkPosition(),
+    noteWalk: (position) => pool.write((transaction) => setNotes(transaction, { walk: JSON.stringify(position) })),
     async applyAll(changes) {
       const mark = await applyChanges(pool, changes);
       if (mark !== undefined) state.raise(mark);

@@ -87,7 +87,7 @@ export class IndexState {
   }
 
   async #doubt(transaction: Transaction, standing: Standing, expected: IndexMark): Promise<Standing> {
-    await transaction.rows("DELETE FROM notes WHERE name = 'filled'");
+    await transaction.rows("DELETE FROM notes WHERE name IN ('filled', 'walk')");
     const isSame = standing.incarnation === expected.incarnation;
     // An empty one that is being filled has nothing to doubt, and no plans.
     if (!isSame && !standing.isFilled) return standing;

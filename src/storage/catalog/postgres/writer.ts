@@ -293,6 +293,7 @@ async function note(transaction: Transaction, change: IndexChange): Promise<void
   if (epoch !== undefined && epoch !== (await epochOf(transaction))) {
     throw unavailable(undefined, 'the index was found to be behind its bucket meanwhile');
   }
+  await transaction.rows("DELETE FROM notes WHERE name = 'walk'");
   await setNotes(transaction, { filled: '1', ...(comparedAt !== undefined && { compared: `${comparedAt}` }) });
   if (comparedAt === undefined) return;
   await transaction.rows('DELETE FROM arrivals WHERE time < $1', [comparedAt - ARRIVALS_KEPT_MS]);
