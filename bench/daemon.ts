@@ -17,8 +17,10 @@ export interface Daemon {
   startSeconds: number;
   /** The lines logged until now. */
   log: Record<string, unknown>[];
-  /** Returns the activity since the last call. */
+  /** Returns the activity since the last call. Requires the probe. */
   activity(): Promise<Activity>;
+  /** Returns the CPU time of all its threads until now, as the kernel counts it. */
+  cpuSeconds(): number;
   /** The most memory that it had before it was ended; NaN where the kernel keeps no account of it. */
   peakMemoryMb(): number;
   /** Ends it by SIGTERM. */
@@ -29,19 +31,17 @@ export interface Daemon {
 
 /** `env` holds further settings. Rejects when the daemon ends before it listens. */
 export async function startDaemon(basePath: string, env: NodeJS.ProcessEnv = {}): Promise<Daemon> {
+  return started(['--import', PROBE], ['--base-path', basePath], env);
+}
+
+/** Without the probe, which takes CPU itself. */
+export async function startConfigured(configFile: string): Promise<Daemon> {
+  return started([], ['--config', configFile]);
+}
+
+async function started(options: string[], store: string[], env: NodeJS.ProcessEnv = {}): Promise<Daemon> {
   const begun = performance.now();
-  const args = [
-    '--import',
-    PROBE,
-    BIN,
-    'serve',
-    '--listen',
-    '127.0.0.1:0',
-    '--base-path',
-    basePath,
-    '--log-format',
-    'json',
-  ];
+  const args = [...options, BIN, 'serve', '--listen', '127.0.0.1:0', ...store, '--log-format', 'json'];
   const child = spawn(process.execPath, args, {
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     serialization: 'advanced',
@@ -65,10 +65,17 @@ export async function startDaemon(basePath: string, env: NodeJS.ProcessEnv = {})
     startSeconds: (performance.now() - begun) / 1000,
     log,
     activity: () => ask(child, {}),
+    cpuSeconds: () => cpuSecondsOf(child.pid!),
     peakMemoryMb: () => peakMemoryMb,
     stop: () => end('SIGTERM'),
     kill: () => end('SIGKILL'),
   };
+}
+
+/** Returns utime and stime, whose unit is 10 ms wherever Node runs. */
+function cpuSecondsOf(pid: number): number {
+  const [user, system] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ').slice(11);
+  return (Number(user) + Number(system)) / 100;
 }
 
 /** Returns the most memory that the process had until now. */

@@ -2,7 +2,7 @@
 import { S3Client } from '@aws-sdk/client-s3';
 import { S3RequestPresigner } from '@aws-sdk/s3-request-presigner';
 import { expect, it } from 'vitest';
-import { type Credentials, escapedPath, signedHeaders, signedQuery } from '../../src/storage/s3/signature.ts';
+import { type Credentials, escaped, escapedPath, signedHeaders, signedQuery } from '../../src/storage/s3/signature.ts';
 
 const REGION = 'eu-central-1';
 const PATH = `/bucket/${escapedPath("it's (a) *key*, ~ü+/2024-09-27/x y.png")}`;
@@ -33,6 +33,19 @@ it.each(CREDENTIALS)('signs a request with credentials %s', async (_, credential
       expected.headers,
     );
   }
+});
+
+it.each(CREDENTIALS)('signs a query with credentials %s', async (_, credentials) => {
+  const signer = await new S3Client({ region: REGION, credentials }).config.signer();
+  const headers = { host: 'localhost:9000', 'x-amz-content-sha256': 'a'.repeat(64) };
+  const query = { 'list-type': '2', prefix: "it's (a)/*key*", 'start-after': 'ü+ ~/x' };
+  const text = Object.entries(query).map(([name, value]) => `${name}=${escaped(value)}`);
+  const expected = await signer.sign(
+    { ...ADDRESS, method: 'GET', query, headers: { ...headers } },
+    { signingDate: DATES[0]! },
+  );
+  const request = { method: 'GET', path: PATH, query: text.join('&'), headers };
+  expect(signedHeaders(request, credentials, REGION, DATES[0]!)).toEqual(expected.headers);
 });
 
 it.each(CREDENTIALS)('signs a URL with credentials %s', async (_, credentials) => {

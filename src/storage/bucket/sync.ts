@@ -201,10 +201,13 @@ export class Synchronizer {
     const listed = new Map(objects.map(({ key, etag }) => [key, etag]));
     for (let from = after, more = true; more; ) {
       const known = await this.#store.catalog.knownBetween({ after: from, upTo, limit: KNOWN_AT_ONCE });
-      const changed = known
-        .map((record) => ({ ...record, listed: listed.get(recordKey(record.filename)) }))
-        .filter((record) => isChanged(record, record.listed, losses));
-      for (const { filename } of known) listed.delete(recordKey(filename));
+      const changed: Difference[] = [];
+      for (const record of known) {
+        const key = recordKey(record.filename);
+        const etag = listed.get(key);
+        if (isChanged(record, etag, losses)) changed.push({ ...record, listed: etag });
+        listed.delete(key);
+      }
       await read(changed);
       more = known.length === KNOWN_AT_ONCE;
       from = more ? recordKey(known.at(-1)!.filename) : from;

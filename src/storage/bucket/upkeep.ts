@@ -21,6 +21,7 @@ const TRY_AGAIN_MS = 5_000;
 const INDEX_EVERY_MS = 1_000;
 const LOOK_AGAIN_MS = 60_000;
 const LEFT = 'left';
+const PAUSE_FACTOR = 9;
 const MINUTE_MS = 60 * 1000;
 const SNAPSHOTS_EVERY_MS = 10 * MINUTE_MS;
 const DAY_MS = 24 * 60 * MINUTE_MS;
@@ -32,6 +33,8 @@ interface Chore {
   work: () => Promise<unknown>;
   /** Unset: once is enough. */
   everyMs?: number;
+  /** Pauses nine times as long as the work took, up to so long: it takes a tenth of the time at most. */
+  pausesUpToMs?: number;
 }
 
 type SyncSettings = Pick<BucketSettings, 'syncSeconds' | 'fullSyncMinutes'>;
@@ -62,7 +65,7 @@ export function startUpkeep(store: OpenStore, settings: SyncSettings): () => Pro
   const { index } = store;
   // A shared index has the rows of all daemons: what others wrote is there.
   const follows = store.shared && index === undefined && recentMs < allMs;
-  if (follows) chores.push({ name: 'follow', work: () => follow(store), everyMs: recentMs });
+  if (follows) chores.push({ name: 'follow', work: () => follow(store), everyMs: recentMs, pausesUpToMs: allMs });
   const watch = index && new IndexWatch(store, index);
   if (watch !== undefined) chores.push({ name: 'index', work: () => watch.look(), everyMs: INDEX_EVERY_MS });
   const stops = chores.map((chore) => repeat(chore, store));
@@ -127,7 +130,10 @@ async function sweepAll(store: OpenStore, expireAfterMs: number): Promise<void> 
   while (await sweep(store, expireAfterMs)) store.closing.signal.throwIfAborted();
 }
 
-function repeat({ name, work, everyMs }: Chore, { context, condition }: OpenStore): () => Promise<void> {
+function repeat(
+  { name, work, everyMs, pausesUpToMs = everyMs }: Chore,
+  { context, condition }: OpenStore,
+): () => Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
   const run = async () => {
@@ -135,7 +141,11 @@ function repeat({ name, work, everyMs }: Chore, { context, condition }: OpenStor
     const began = performance.now();
     try {
       const outcome = (await work()) === LEFT ? LEFT : 'done';
-      context.meter?.choreRan(name, outcome, performance.now() - began);
+      const tookMs = performance.now() - began;
+      context.meter?.choreRan(name, outcome, tookMs);
+      if (everyMs !== undefined && pausesUpToMs !== undefined) {
+        pauseMs = Math.min(Math.max(everyMs, PAUSE_FACTOR * tookMs), pausesUpToMs);
+      }
     } catch (error) {
       context.meter?.choreRan(name, 'failed', performance.now() - began);
       // Neither a replaced bucket nor lost images come back by themselves.

@@ -5,6 +5,7 @@ import {
   GetObjectCommand,
   type GetObjectCommandOutput,
   ListObjectsV2Command,
+  type ListObjectsV2CommandInput,
   PutObjectCommand,
   type PutObjectCommandInput,
   type S3Client,
@@ -20,8 +21,10 @@ import {
 } from '../bucket/object-store.ts';
 import type { S3Config } from '../domain/config.ts';
 import { createClient, IDLE_TIMEOUT_MS, prefixOf, type ServiceClock } from './client.ts';
+import { type DirectList, directList } from './direct-list.ts';
 import { type DirectPut, directPut, type PutInput } from './direct-put.ts';
 import { foldS3Error, isTooSkewed } from './errors.ts';
+import type { Listing } from './listing-answer.ts';
 
 const SETTLED = new Error('the request is settled');
 
@@ -44,6 +47,7 @@ class S3Objects implements ObjectStore {
   readonly #bucket: string;
   readonly #prefix: string;
   readonly #putDirectly: DirectPut;
+  readonly #listDirectly: DirectList;
   readonly #closing = new AbortController();
 
   constructor(client: S3Client, reader: S3Client, config: S3Config) {
@@ -52,6 +56,7 @@ class S3Objects implements ObjectStore {
     this.#bucket = config.bucket;
     this.#prefix = prefixOf(config);
     this.#putDirectly = directPut(client, config.bucket);
+    this.#listDirectly = directList(client, config.bucket);
     this.location = `s3://${config.bucket}/${this.#prefix} at ${config.endpoint ?? `AWS ${config.region}`}`;
   }
 
@@ -76,18 +81,28 @@ class S3Objects implements ObjectStore {
     return this.#folded('read', async (abortSignal) => {
       const { Key: Prefix, Bucket } = this.#at(prefix);
       const StartAfter = after && this.#at(after).Key;
-      const command = new ListObjectsV2Command({ Bucket, Prefix, StartAfter });
-      const output = await this.#client.send(command, { abortSignal });
-      // An answer without any field of a listing is an error with a success status.
-      if (output.KeyCount === undefined && output.Name === undefined) throw badAnswer();
-      const objects = (output.Contents ?? []).map(({ Key = '', ETag, Size = 0, LastModified }) => ({
-        key: Key.slice(this.#prefix.length),
-        etag: bareEtag(ETag),
-        size: Size,
-        lastModified: LastModified?.getTime() ?? 0,
+      const direct = await this.#listDirectly(Prefix, StartAfter, abortSignal);
+      const { objects, more } = direct ?? (await this.#listBySdk({ Bucket, Prefix, StartAfter }, abortSignal));
+      const listed = objects.map(({ key, etag, ...rest }) => ({
+        key: key.slice(this.#prefix.length),
+        etag: bareEtag(etag),
+        ...rest,
       }));
-      return { objects, more: output.IsTruncated ?? false };
+      return { objects: listed, more };
     });
+  }
+
+  async #listBySdk(input: ListObjectsV2CommandInput, abortSignal: AbortSignal): Promise<Listing> {
+    const output = await this.#client.send(new ListObjectsV2Command(input), { abortSignal });
+    // An answer without any field of a listing is an error with a success status.
+    if (output.KeyCount === undefined && output.Name === undefined) throw badAnswer();
+    const objects = (output.Contents ?? []).map(({ Key = '', ETag, Size = 0, LastModified }) => ({
+      key: Key,
+      etag: ETag,
+      size: Size,
+      lastModified: LastModified?.getTime() ?? 0,
+    }));
+    return { objects, more: output.IsTruncated ?? false };
   }
 
   remove(key: string): Promise<void> {

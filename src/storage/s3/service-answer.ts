@@ -4,7 +4,7 @@ import type { ServiceAnswer } from '../bucket/object-store.ts';
 const MAX_MESSAGE_CHARS = 300;
 const CODE = /^[\w.-]{1,64}$/;
 /** Names of the SDK for an error without a Code in its body. */
-const NO_CODE = /^(\d+|UnknownError|RefusedPut)$/;
+const NO_CODE = /^(\d+|UnknownError|RefusedRequest)$/;
 const OMITTED = '[omitted]';
 
 /** Text that grants or identifies something, and which some services repeat in a Message. */
@@ -19,7 +19,7 @@ const CONFIDENTIAL: readonly RegExp[] = [
   /[A-Za-z0-9+/=]{64,}/g,
 ];
 
-/** The fields of an error of the SDK, or of our own Put. */
+/** The fields of an error of the SDK, or of our own requests. */
 export interface AnsweredError {
   name?: string;
   message?: string;

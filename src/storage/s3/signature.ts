@@ -16,6 +16,8 @@ export interface SignableRequest {
   method: string;
   /** URL-escaped. */
   path: string;
+  /** URL-escaped, sorted by name. */
+  query?: string;
   /** Names in lower case; includes `host`. */
   headers: Record<string, string>;
 }
@@ -30,7 +32,7 @@ interface SigningScope {
 
 /** Returns the headers with a signature over them and the payload, whose sha256 is `x-amz-content-sha256`. */
 export function signedHeaders(
-  { method, path, headers }: SignableRequest,
+  { method, path, query = '', headers }: SignableRequest,
   credentials: Credentials,
   region: string,
   date: Date,
@@ -40,7 +42,7 @@ export function signedHeaders(
   if (credentials.sessionToken !== undefined) signed['x-amz-security-token'] = credentials.sessionToken;
   const names = Object.keys(signed).sort();
   const lines = names.map((name) => `${name}:${signed[name]!.trim().replace(/\s+/g, ' ')}`);
-  const canonical = [method, path, '', ...lines, '', names.join(';'), signed['x-amz-content-sha256']].join('\n');
+  const canonical = [method, path, query, ...lines, '', names.join(';'), signed['x-amz-content-sha256']].join('\n');
   const parts = [`Credential=${credentialOf(scope)}`, `SignedHeaders=${names.join(';')}`];
   signed.authorization = `${ALGORITHM} ${parts.join(', ')}, Signature=${signatureOf(canonical, scope)}`;
   return signed;
@@ -106,7 +108,7 @@ export function escapedPath(key: string): string {
 }
 
 /** Escapes all but the unreserved characters of RFC 3986. */
-function escaped(text: string): string {
+export function escaped(text: string): string {
   return encodeURIComponent(text).replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 

@@ -1,0 +1,183 @@
+/**
+ * `npm run bench:following [-- --index postgres] [-- --images N] [-- --days N] [-- --minutes N]`: measures what daemons
+ * that share a bucket cost at rest, and how soon each lists what another has saved. It takes half an hour.
+ */
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { connect, type ImageStorageClient } from '../src/client.ts';
+import { inParallel } from '../src/storage/async/parallel.ts';
+import { openStore } from '../src/storage/bucket/open.ts';
+import { putRecord } from '../src/storage/bucket/record-object.ts';
+import type { S3Config } from '../src/storage/domain/config.ts';
+import { DEFAULT_LIMITS } from '../src/storage/domain/config.ts';
+import { imageFilename, imageKey, modelSlug, shortId } from '../src/storage/domain/naming.ts';
+import type { ImageRecord } from '../src/storage/domain/record.ts';
+import { ObjectStorage } from '../src/storage/providers/object-storage.ts';
+import { s3Objects } from '../src/storage/s3/objects.ts';
+import { pngOf } from '../test/support/images.ts';
+import { recordOf } from '../test/support/many-images.ts';
+import { startPostgres } from '../test/support/postgres.ts';
+import { startVersitygw } from '../test/support/versitygw.ts';
+import { type Daemon, startConfigured } from './daemon.ts';
+import { percentile } from './rounds.ts';
+
+const DAEMONS = 2;
+const AT_ONCE = 32;
+const SAVES = 300;
+/** Of saves, one by one, so that the machine waits most of the time. */
+const SAVE_EVERY_MS = 100;
+const DAY_MS = 24 * 60 * 60 * 1000;
+/** Until what a fill left to do is done. */
+const SETTLE_MS = 60_000;
+
+const { values } = parseArgs({
+  options: {
+    index: { type: 'string', default: 'file' },
+    images: { type: 'string', default: '100000' },
+    days: { type: 'string', default: '100' },
+    minutes: { type: 'string', default: '15' },
+    dir: { type: 'string', default: tmpdir() },
+  },
+});
+const [images, days, minutes] = [values.images, values.days, values.minutes].map(Number) as [number, number, number];
+
+const folder = await mkdtemp(join(values.dir, 'image-storage-following-'));
+const server = await startVersitygw();
+const postgres = values.index === 'postgres' ? await startPostgres() : undefined;
+const daemons: Daemon[] = [];
+let listing: Promise<string[]> | undefined;
+try {
+  const bucket = { ...server.settings, bucket: await server.createBucket() };
+  console.log(`${images} images over ${days} days, ${DAEMONS} daemons, index: ${values.index}\n`);
+  const index = await postgres?.createDatabase();
+  const config: S3Config = { ...bucket, shared: true, ...(index !== undefined && { index }) };
+  await timed('records put into bucket and catalog', () => putRecords(config));
+  for (let number = 0; number < DAEMONS; number += 1) daemons.push(await start(number, config));
+  await Promise.all(daemons.map(untilFilled));
+  await sleep(SETTLE_MS);
+  await measureRest();
+  await measureOneOfAll();
+  await measureListed();
+} finally {
+  for (const daemon of daemons) await daemon.stop();
+  await postgres?.stop();
+  await server.stop();
+  await rm(folder, { recursive: true, force: true });
+}
+
+function stateOf(number: number): string {
+  return join(folder, `${number}`);
+}
+
+async function start(number: number, config: S3Config): Promise<Daemon> {
+  const configFile = join(folder, `${number}.json`);
+  const s3 = { ...config, stateDir: stateOf(number) };
+  await writeFile(configFile, JSON.stringify({ defaultProvider: 's3', providers: { s3 } }));
+  return startConfigured(configFile);
+}
+
+/** The catalog gets what was put, instead of reading it again, and the other daemons a copy of it. */
+async function putRecords(config: S3Config): Promise<void> {
+  const log = { debug() {}, info() {}, warn: console.warn, error: console.error };
+  const rest = { now: Date.now, shortId, onFatal: console.error, failpoint: () => {} };
+  const context = { name: 's3', publicUrl: '', limits: DEFAULT_LIMITS, log, ...rest };
+  const store = await openStore({ ...config, stateDir: stateOf(0), objects: s3Objects(config) }, context);
+  const numbers = Array.from({ length: images }, (_, number) => number);
+  await inParallel(AT_ONCE, numbers, async (number) => {
+    const record = recordAt(number);
+    const found = await putRecord(store.objects, record);
+    await store.comparing.write({ kind: 'found', filename: record.filename, found });
+  });
+  await store.synchronizer.run();
+  await new ObjectStorage(store, { storageType: 's3', urlOf: async (key) => key }, async () => {}).close();
+  for (let number = 1; number < DAEMONS; number += 1) await cp(stateOf(0), stateOf(number), { recursive: true });
+}
+
+/** Today's among them, as many as of each other day. */
+function recordAt(number: number): ImageRecord {
+  const record = recordOf(number);
+  const timestamp = Date.now() - (number % days) * DAY_MS - number;
+  const filename = imageFilename(timestamp, modelSlug(record.model), number.toString(36).padStart(6, '0'), 'png');
+  return { ...record, filename, key: imageKey(filename), timestamp, createTime: timestamp };
+}
+
+async function untilFilled({ address }: Daemon): Promise<void> {
+  const client = connect(address, { retries: 0 });
+  while ((await countOf(client)) !== images) await sleep(500);
+  client.close();
+}
+
+async function countOf(client: ImageStorageClient): Promise<number> {
+  try {
+    return (await client.stats()).reduce((sum, { count }) => sum + count, 0);
+  } catch {
+    return 0;
+  }
+}
+
+async function measureRest(): Promise<void> {
+  const before = daemons.map((daemon) => daemon.cpuSeconds());
+  await sleep(minutes * 60_000);
+  const shares = daemons.map((daemon, at) => ((daemon.cpuSeconds() - before[at]!) / (minutes * 60)) * 100);
+  const each = shares.map((share) => share.toFixed(2)).join(' and ');
+  report(`at rest, over ${minutes} minutes, of a core`, `${each} %`, '<= 1 % a daemon');
+}
+
+/** A plan compares everything first. */
+async function measureOneOfAll(): Promise<void> {
+  const [daemon] = daemons as [Daemon];
+  const client = connect(daemon.address);
+  const before = daemon.cpuSeconds();
+  const begun = performance.now();
+  await client.cleanup({ keepCount: images, dryRun: true });
+  const took = `${((performance.now() - begun) / 1000).toFixed(1)} s`;
+  report('a comparison of all, and a plan: CPU', `${(daemon.cpuSeconds() - before).toFixed(2)} s`, `in ${took}`);
+  client.close();
+}
+
+async function measureListed(): Promise<void> {
+  const [saver, lister] = daemons.map(({ address }) => connect(address)) as [ImageStorageClient, ImageStorageClient];
+  const bytes = pngOf({ width: 8, height: 8 });
+  const listedAfterMs: number[] = [];
+  await Promise.all(
+    Array.from({ length: SAVES }, async (_, number) => {
+      await sleep(number * SAVE_EVERY_MS);
+      const { filename } = await saver.save(bytes, { prompt: `a fox ${number}`, model: 'sdxl' });
+      const savedAt = performance.now();
+      while (!(await newest(lister)).includes(filename)) await sleep(10);
+      listedAfterMs.push(performance.now() - savedAt);
+    }),
+  );
+  const aim = postgres ? '<= 500 ms' : '<= syncSeconds';
+  report('listed by the other, median', `${percentile(listedAfterMs, 50).toFixed(0)} ms`, '');
+  report('listed by the other, p99', `${percentile(listedAfterMs, 99).toFixed(0)} ms`, aim);
+  saver.close();
+  lister.close();
+}
+
+/** All who wait share one list. */
+function newest(client: ImageStorageClient): Promise<string[]> {
+  listing ??= namesOf(client).finally(() => {
+    listing = undefined;
+  });
+  return listing;
+}
+
+async function namesOf(client: ImageStorageClient): Promise<string[]> {
+  const names: string[] = [];
+  for await (const { filename } of client.list({ limit: 100 })) names.push(filename);
+  return names;
+}
+
+async function timed(what: string, work: () => Promise<void>): Promise<void> {
+  const begun = performance.now();
+  await work();
+  report(what, `${((performance.now() - begun) / 1000).toFixed(1)} s`, '');
+}
+
+function report(what: string, value: string, aim: string): void {
+  console.log(`  ${what.padEnd(48)}${value.padStart(18)}   ${aim}`);
+}
