@@ -11,6 +11,7 @@ import { startCuttingProxy } from '../support/cutting-proxy.ts';
 import { examples, imagesIn, jsonLines, MAX_SEED, parseJsonLines, run } from '../support/examples.ts';
 import { requires } from '../support/requires.ts';
 import { runDaemon } from '../support/running-daemon.ts';
+import { full } from '../support/scale.ts';
 import { type S3Server, startVersitygw, versitygwAvailable } from '../support/versitygw.ts';
 
 let folder: string;
@@ -18,6 +19,19 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'image-storage-examples-'));
 });
 afterAll(() => rm(folder, { recursive: true }));
+
+it.runIf(full)('the demo ends with what it has shown, and keeps the images', { timeout: 600_000 }, async () => {
+  const printed = await run(process.execPath, [join(examples, 'demo/demo.ts')], {
+    cwd: folder,
+    env: { TMPDIR: folder },
+  });
+  const [kept, , place] = printed.trimEnd().split('\n').slice(-3);
+  expect(kept).toMatch(/^Of ImageStorage, all \d+ saves that were answered are there, whole, and nothing is torn\.$/);
+  const [, outputs] = /^The images stay in (\S+); to look at them: npm start -- --base-path \1$/.exec(place!)!;
+  const storage = await createStorage({ providers: { local: { basePath: outputs! } } });
+  expect(await storage.list()).not.toEqual([]);
+  await storage.close();
+});
 
 describe('image-service', () => {
   const service = join(examples, 'image-service');
