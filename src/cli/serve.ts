@@ -59,7 +59,8 @@ async function serve({ config: configFile, create, raw, ...flags }: ServeFlags):
       else log.warn({ ...found }, line);
     };
     // A signal is obeyed meanwhile.
-    tellOfForeign(newStores, commandLine(env), say).catch((err) => log.debug({ err }, 'the folder cannot be read'));
+    const commands = { command: commandLine(env), addressFlag: addressFlag(daemon.addresses) };
+    tellOfForeign(newStores, commands, say).catch((err) => log.debug({ err }, 'the folder cannot be read'));
     await shutdown.of(daemon);
   } catch (error) {
     log.debug({ err: error }, 'the daemon failed');

@@ -107,7 +107,8 @@ describe('images of another program in the folder of a new store', () => {
     for (const name of ['a.png', 'sub/b.png']) await writeFile(join(basePath, name), pngOf({ width: 2, height: 2 }));
   });
 
-  const line = () => `2 images in ${basePath} are not in the store; to bring them in: image-storage import ${basePath}`;
+  const line = () =>
+    `2 images in ${basePath} are not in the store; to bring them in: image-storage import ${basePath} --address ${socket}`;
 
   it('are counted in the log, while stdout has the address alone', async () => {
     const child = serve();
@@ -124,7 +125,9 @@ describe('images of another program in the folder of a new store', () => {
     await mkdir(join(basePath, 'metadata/staging'), { recursive: true });
     await writeFile(join(basePath, 'metadata/staging/part.png'), '');
     const said: string[] = [];
-    await tellOfForeign([basePath], 'image-storage', (each) => said.push(each));
+    await tellOfForeign([basePath], { command: 'image-storage', addressFlag: ` --address ${socket}` }, (each) =>
+      said.push(each),
+    );
     expect(said).toEqual([line()]);
   });
 

@@ -15,15 +15,22 @@ export interface ForeignImages {
   more: boolean;
 }
 
+/** How a command for this daemon begins and ends. */
+export interface CommandLine {
+  command: string;
+  /** Empty at the address that commands ask anyway, else with a space before it. */
+  addressFlag: string;
+}
+
 /** Says of each place, where there are some, how many there are, and what brings them in. */
 export async function tellOfForeign(
   places: readonly string[],
-  command: string,
+  line: CommandLine,
   say: (line: string, found: ForeignImages) => void,
 ): Promise<void> {
   for (const place of places) {
     const found = await findForeignImages(place);
-    if (found !== undefined) say(foreignLine(found, command), found);
+    if (found !== undefined) say(foreignLine(found, line), found);
   }
 }
 
@@ -47,8 +54,9 @@ function ownFolders(folder: string): string[] {
 }
 
 /** `12 images in /data are not in the store; to bring them in: image-storage import /data` */
-function foreignLine({ folder, count, more }: ForeignImages, command: string): string {
+function foreignLine({ folder, count, more }: ForeignImages, { command, addressFlag }: CommandLine): string {
   const images = `${more ? 'more than ' : ''}${countOf(count, 'image')}`;
   const quoted = /^[\w/.,@%+=:-]+$/.test(folder) ? folder : `'${folder.replaceAll("'", "'\\''")}'`;
-  return `${images} in ${folder} ${count === 1 ? 'is' : 'are'} not in the store; to bring them in: ${command} import ${quoted}`;
+  const are = count === 1 ? 'is' : 'are';
+  return `${images} in ${folder} ${are} not in the store; to bring them in: ${command} import ${quoted}${addressFlag}`;
 }
