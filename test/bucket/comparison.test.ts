@@ -13,9 +13,9 @@ import type { StorageProvider } from '../../src/storage/index.ts';
 import { type MemoryBucket, memoryObjects, memoryStorage } from '../../src/storage/providers/memory-storage.ts';
 import { openObjectStorage } from '../../src/storage/providers/object-storage.ts';
 import { contextOf } from '../support/bucket.ts';
+import { startPostgresProxy } from '../support/commit-proxy.ts';
 import { pngOf } from '../support/images.ts';
 import { ask, type PostgresServer, postgresAvailable, startPostgres } from '../support/postgres.ts';
-import { startPostgresProxy } from '../support/postgres-proxy.ts';
 import { requires } from '../support/requires.ts';
 import { recordsIn } from './bucket-truth.ts';
 

@@ -11,6 +11,7 @@ export const MIN_SERVER_VERSION = 150_000;
 
 /** Requires an open connection, outside of a transaction. Rejects with a StoreOpenError `config` where the server is unfit. */
 export async function migrate(statements: Transaction, schema: string, storeId: string, now: number): Promise<void> {
+  if ((await versionOf(statements, schema)) === MIGRATIONS.length) return;
   await checkServer(statements);
   await committed(statements, () => migrateIn(statements, schema, storeId, now));
 }

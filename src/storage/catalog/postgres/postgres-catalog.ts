@@ -271,16 +271,17 @@ class Rows {
     this.#flushing = undefined;
   }
 
-  /** Returns whether the index has all images. */
+  /** Writes what waits by now: under load, more comes meanwhile. Returns whether the index has all images. */
   async #flushOnce(): Promise<boolean> {
     const { index, operations, onUnwritten } = this.#options;
     await index.ping();
     const isWhole = await index.isFilled();
-    while (this.#waiting.length > 0) {
-      const group = this.#waiting.slice(0, WRITTEN_AT_ONCE);
+    for (let left = this.#waiting.length; left > 0; ) {
+      const group = this.#waiting.slice(0, Math.min(left, WRITTEN_AT_ONCE));
       await this.#applied(group.flatMap(({ changes }) => changes));
       await operations.apply(group.flatMap(({ nonces }) => nonces.map((nonce) => ({ kind: 'end', nonce }) as const)));
       this.#waiting = this.#waiting.slice(group.length);
+      left -= group.length;
       this.#chars -= group.reduce((sum, { chars }) => sum + chars, 0);
     }
     if (this.#unwritten.size > 0) {
