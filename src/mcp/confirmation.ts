@@ -86,6 +86,7 @@ interface Deletion {
 
 interface Answer {
   deleted: boolean;
+  restorableUntil?: Date | undefined;
   confirmToken?: string;
   nextStep?: string;
 }
@@ -100,10 +101,10 @@ export async function planThenAct(
     confirmations.check(token, subject, plan);
     return { deleted: true, ...(await act()) };
   }
-  const answer = { deleted: false, count: plan.count, ...shown, restorableUntil };
+  const answer = { deleted: false, count: plan.count, ...shown };
   if (plan.count === 0) return { ...answer, nextStep: 'Nothing would be deleted.' };
   const nextStep =
     `Nothing was deleted yet. Show the user what would go, ${restorableUntil ? 'and until when it can be brought back' : 'for good'}; ` +
     `if they agree, call again with the same arguments and confirm_token within ${TOKEN_MINUTES} minutes.`;
-  return { ...answer, confirmToken: confirmations.tokenFor(subject, plan), nextStep };
+  return { ...answer, restorableUntil, confirmToken: confirmations.tokenFor(subject, plan), nextStep };
 }

@@ -78,4 +78,11 @@ it('are few, of 600 images of long names and prompts', { timeout: 60_000 }, asyn
   const named = await answer('delete_images', { filenames: [first, ...missing] }, 2500);
   expect(named).toMatchObject({ count: 1, ten_oldest: [{ filename: first }] });
   expect(named.not_deleted.at(-1)).toBe('and 89 more');
+  expect(Object.keys(await answer('delete_images', { filenames: missing.slice(0, 1) }, 300))).toEqual([
+    'deleted',
+    'count',
+    'bytes',
+    'not_deleted',
+    'next_step',
+  ]);
 });
