@@ -11,6 +11,7 @@ import { connect, type ImageStorageClient } from '../src/client.ts';
 import { inParallel } from '../src/storage/async/parallel.ts';
 import { openStore } from '../src/storage/bucket/open.ts';
 import { putRecord } from '../src/storage/bucket/record-object.ts';
+import { makeSnapshots } from '../src/storage/bucket/snapshots.ts';
 import type { S3Config } from '../src/storage/domain/config.ts';
 import { DEFAULT_LIMITS } from '../src/storage/domain/config.ts';
 import { imageFilename, imageKey, modelSlug, shortId } from '../src/storage/domain/naming.ts';
@@ -45,8 +46,9 @@ const { values } = parseArgs({
 const [images, days, minutes] = [values.images, values.days, values.minutes].map(Number) as [number, number, number];
 
 const folder = await mkdtemp(join(values.dir, 'image-storage-following-'));
-const server = await startVersitygw();
+// As an ordinary user: Postgres starts for no other.
 const postgres = values.index === 'postgres' ? await startPostgres() : undefined;
+const server = await startVersitygw();
 const daemons: Daemon[] = [];
 let listing: Promise<string[]> | undefined;
 try {
@@ -79,7 +81,7 @@ async function start(number: number, config: S3Config): Promise<Daemon> {
   return startConfigured(configFile);
 }
 
-/** The catalog gets what was put, instead of reading it again, and the other daemons a copy of it. */
+/** The catalog gets what was put, instead of reading it again, and the other daemons a copy of it. Snapshots are made. */
 async function putRecords(config: S3Config): Promise<void> {
   const log = { debug() {}, info() {}, warn: console.warn, error: console.error };
   const rest = { now: Date.now, shortId, onFatal: console.error, failpoint: () => {} };
@@ -92,6 +94,7 @@ async function putRecords(config: S3Config): Promise<void> {
     await store.comparing.write({ kind: 'found', filename: record.filename, found });
   });
   await store.synchronizer.run();
+  await makeSnapshots(store);
   await new ObjectStorage(store, { storageType: 's3', urlOf: async (key) => key }, async () => {}).close();
   for (let number = 1; number < DAEMONS; number += 1) await cp(stateOf(0), stateOf(number), { recursive: true });
 }

@@ -9,10 +9,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { connect, type ImageStorageClient, type ListOptions, type TotalsOptions } from '../src/client.ts';
-import { BROAD_WORD, layOutImages, negativeOf, promptOf, RARE_WORD } from '../test/support/many-images.ts';
+import { BROAD_WORD, layOutImages, negativeOf, RARE_WORD } from '../test/support/many-images.ts';
 import { ask, startChild } from './child.ts';
 import { type Daemon, startDaemon } from './daemon.ts';
 import type { ListLoad, ListRound } from './lister.ts';
+import { mixedQuery, pairOf, wordsOf } from './queries.ts';
 import { percentile, runFor } from './rounds.ts';
 
 const PAGE = 100;
@@ -84,7 +85,7 @@ async function measureSearches(daemon: Daemon, when: string): Promise<void> {
   report(`a word of one prompt in a thousand${when}`, ms(await page(RARE_WORD)), '');
   if (when === '') {
     const pairs: number[] = [];
-    for (let pair = 0; pair < PAIRS; pair += 1) pairs.push(await page(pairOf(pair)));
+    for (let pair = 0; pair < PAIRS; pair += 1) pairs.push(await page(pairOf(pair, images)));
     report(`${PAIRS} random pairs of words, median`, ms(percentile(pairs, 50)), '<= 50 ms');
     report(`${PAIRS} random pairs of words, worst`, ms(Math.max(...pairs)), '<= 200 ms');
     report('a beginning of a twelfth of all words', ms(await page('ba')), '');
@@ -94,7 +95,7 @@ async function measureSearches(daemon: Daemon, when: string): Promise<void> {
       report(what, ms(percentile(times, 50)), '<= 10 ms');
     }
     const mixed: number[] = [];
-    for (let number = 0; number < MIXED; number += 1) mixed.push(await page(mixedQuery(number)));
+    for (let number = 0; number < MIXED; number += 1) mixed.push(await page(mixedQuery(number, images)));
     report(`${MIXED} mixed queries, median`, ms(percentile(mixed, 50)), '<= 10 ms');
     report(`${MIXED} mixed queries, worst`, ms(Math.max(...mixed)), '<= 200 ms');
     const stats = await runFor(1000, 1, () => client.stats());
@@ -125,33 +126,6 @@ async function measureTotals(client: ImageStorageClient): Promise<void> {
     const some = more ? `, of the ${count} newest` : '';
     report(`Stats ${what}, median${some}`, ms(percentile(latenciesMs, 50)), '<= 100 ms');
   }
-}
-
-/** Words of the prompts of two images. */
-function pairOf(pair: number): string {
-  const [a, b] = [7919, 104_729].map((step) => promptOf((pair * step) % images).split(' '));
-  return `${a![3]} ${b![5]}`;
-}
-
-function mixedQuery(number: number): string {
-  const [a, b] = [7919, 104_729].map((step) => wordsOf((number * step) % images)) as [string[], string[]];
-  const forms = [
-    `${a[3]} ${b[5]}`,
-    `"${a[3]} ${a[4]}"`,
-    `${a[3]} -${b[5]}`,
-    `${a[3]} OR ${b[5]}`,
-    `-${a[3]}`,
-    `seed:${(number * 7919) % images}`,
-    `model:sdxl ${a[3]}`,
-    `negative:${negativeOf(number).split(' ')[1]} ${a[2]}`,
-    `after:2026-01-0${1 + (number % 9)} ${a[3]}`,
-    `${a[3]!.slice(0, 3)} steps:>=20 size:<=10`,
-  ];
-  return forms[number % forms.length]!;
-}
-
-function wordsOf(number: number): string[] {
-  return promptOf(number).split(' ');
 }
 
 function daysFrom(day: number, count: number): { start: Date; end: Date } {

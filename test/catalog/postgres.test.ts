@@ -1,9 +1,11 @@
 /** The contract of the catalog of an object store, over a real Postgres. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { CatalogQuery, CatalogTotals } from '../../src/storage/catalog/catalog.ts';
-import { schemaOf } from '../../src/storage/catalog/postgres/pool.ts';
+import { Pool, schemaOf, type Transaction } from '../../src/storage/catalog/postgres/pool.ts';
 import { openPostgresCatalog } from '../../src/storage/catalog/postgres/postgres-catalog.ts';
+import { IndexReader } from '../../src/storage/catalog/postgres/reader.ts';
 import { openSharedIndex, type SharedIndex } from '../../src/storage/catalog/postgres/shared-index.ts';
+import { IndexState } from '../../src/storage/catalog/postgres/state.ts';
 import type { ImageRecord } from '../../src/storage/domain/record.ts';
 import { ask, type PostgresServer, postgresAvailable, startPostgres } from '../support/postgres.ts';
 import { requires } from '../support/requires.ts';
@@ -149,6 +151,70 @@ requires('Postgres 15 or newer', postgresAvailable)('a catalog in Postgres', () 
       release();
     });
 
+    it('carries out no read by going through a table', async () => {
+      const plans = new Map<string, string>();
+      const pool = new ExplainingPool(url, storeId, plans);
+      const standing = await pool.read((transaction) =>
+        new IndexState(
+          undefined,
+          () => {},
+          () => T0,
+        ).checkWhole(transaction),
+      );
+      const reader = new IndexReader(pool, { checkWhole: async () => standing });
+      const [{ record }] = examples as [Example];
+      const { filename, timestamp } = record;
+      const queries = [
+        '',
+        'fox',
+        '"fox a"',
+        '-fox',
+        'fox OR seed:7',
+        'model:flux steps:>=20',
+        'has:workflow',
+        'after:2020-01-01 fo',
+      ];
+      const filters: Partial<CatalogQuery>[] = [
+        { model: record.model },
+        { category: 'portrait' },
+        { pinned: true },
+        { tags: ['keeper'] },
+        { start: timestamp, end: timestamp + 1e9 },
+        { only: [filename] },
+      ];
+      const asked = [
+        ...queries.map((query) => ({ query })),
+        ...filters,
+        ...filters.map((filter) => ({ query: 'fox', ...filter })),
+      ];
+      for (const each of asked) {
+        for (const order of ['newest', 'oldest'] as const) {
+          await reader.page({ order, ...each }, { limit: 3, maxBytes: 1 << 20, after: { timestamp, filename } });
+          await reader.pageSizes({ order, ...each }, { limit: 3, group: 'model' });
+        }
+        await reader.totals({ order: 'newest', ...each }, { limit: 3, by: 'day', timeZone: 'UTC' });
+      }
+      await reader.page({ order: 'newest' }, { limit: 3, maxBytes: 1 << 20, view: 'row' });
+      await reader.statistics();
+      await reader.find(filename);
+      await reader.findByKey('key');
+      await reader.findTrashed(filename);
+      await reader.trashPage('', { limit: 3, maxBytes: 1 << 20 });
+      await reader.dueTrash(3);
+      await reader.expired(3, T0);
+      await reader.arrivedSince([filename], 0);
+      await reader.known(filename);
+      await reader.knownBetween({ after: 'outputs/', upTo: 'p', limit: 3 });
+      await reader.dueSweeps(T0, 3);
+      await reader.unhashed(T0, 3);
+      await pool.end();
+      // All deltas count that are not folded yet.
+      const scanning = [...plans].filter(([, plan]) => /Seq Scan on (?!sum_deltas)/.test(plan));
+      expect(scanning).toEqual([]);
+      expect([...plans.values()].join()).toMatch(/Bitmap Index Scan on slice_\d+_words/);
+      expect(plans.size).toBeGreaterThan(50);
+    });
+
     it('reads no slice from one end to the other', async () => {
       await index.end();
       const { scans, lookups } = await scansOf(storeId);
@@ -157,6 +223,34 @@ requires('Postgres 15 or newer', postgresAvailable)('a catalog in Postgres', () 
     });
   });
 });
+
+/** Asks the server how it carries out each statement that is read by, and keeps its answers. */
+class ExplainingPool extends Pool {
+  readonly #plans: Map<string, string>;
+
+  constructor(url: string, storeId: string, plans: Map<string, string>) {
+    super(url, storeId, async () => {});
+    this.#plans = plans;
+  }
+
+  override read<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
+    return super.read((transaction) => work(this.#explaining(transaction)));
+  }
+
+  override readSoon<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
+    return super.readSoon((transaction) => work(this.#explaining(transaction)));
+  }
+
+  #explaining(transaction: Transaction): Transaction {
+    return {
+      rows: async (sql, values) => {
+        const plan = await transaction.rows<{ 'QUERY PLAN': string }>(`EXPLAIN ${sql}`, values);
+        this.#plans.set(sql.replace(/\s+/g, ' '), plan.map((row) => row['QUERY PLAN']).join('\n'));
+        return transaction.rows(sql, values);
+      },
+    };
+  }
+}
 
 function fill(index: SharedIndex, records: readonly ImageRecord[]): Promise<void> {
   return index.applyAll(

@@ -42,13 +42,14 @@ export interface PostgresServer {
   stop(): Promise<void>;
 }
 
-export async function startPostgres(): Promise<PostgresServer> {
+/** `settings` such as `shared_buffers=1GB` replace those for tests. */
+export async function startPostgres(settings: readonly string[] = []): Promise<PostgresServer> {
   const folder = await mkdtemp(join(tmpdir(), 'image-storage-pg-'));
   const [data, backup] = [join(folder, 'data'), join(folder, 'backup')];
   const init = ['--no-sync', '--auth=trust', '--encoding=UTF8', '--locale=C', '--username=postgres', '--pgdata', data];
   await run(join(bin!, 'initdb'), init);
   const admin = (database: string) => urlOf(folder, 'postgres', database);
-  let server = await started(data, folder, admin('postgres'));
+  let server = await started(data, folder, admin('postgres'), settings);
   await ask(admin('postgres'), `CREATE ROLE ${USER} LOGIN`);
   let databases = 0;
   const end = async (signal: NodeJS.Signals) => {
@@ -69,19 +70,19 @@ export async function startPostgres(): Promise<PostgresServer> {
     },
     halt: (signal = 'SIGQUIT') => end(signal),
     async start() {
-      server = await started(data, folder, admin('postgres'));
+      server = await started(data, folder, admin('postgres'), settings);
     },
     async backUp() {
       await end('SIGINT');
       await rm(backup, { recursive: true, force: true });
       await cp(data, backup, { recursive: true });
-      server = await started(data, folder, admin('postgres'));
+      server = await started(data, folder, admin('postgres'), settings);
     },
     async restore() {
       await end('SIGQUIT');
       await rm(data, { recursive: true });
       await cp(backup, data, { recursive: true });
-      server = await started(data, folder, admin('postgres'));
+      server = await started(data, folder, admin('postgres'), settings);
     },
     hang: () => signalAll('SIGSTOP'),
     resume: () => signalAll('SIGCONT'),
@@ -109,8 +110,8 @@ function urlOf(folder: string, user: string, database: string): string {
   return `postgres://${user}@/${database}?host=${encodeURIComponent(folder)}`;
 }
 
-async function started(data: string, folder: string, url: string) {
-  const settings = [...SETTINGS, `unix_socket_directories='${folder}'`].flatMap((setting) => ['-c', setting]);
+async function started(data: string, folder: string, url: string, given: readonly string[]) {
+  const settings = [...SETTINGS, ...given, `unix_socket_directories='${folder}'`].flatMap((setting) => ['-c', setting]);
   const server = spawn(
     join(bin!, 'postgres'),
     ['-D', data, ...settings.map((setting) => setting.replaceAll("'", ''))],
