@@ -14,7 +14,9 @@ import { type ObjectStorageOptions, openObjectStorage } from '../../src/storage/
 import { describeProvider, openMain } from '../providers/provider-suite.ts';
 import type { OpenOptions } from '../providers/tested-provider.ts';
 import { contextOf, strayObjects } from '../support/bucket.ts';
+import { startPostgresProxy } from '../support/commit-proxy.ts';
 import { pngOf } from '../support/images.ts';
+import { verified } from '../support/maintained-store.ts';
 import { ask, type PostgresServer, postgresAvailable, startPostgres } from '../support/postgres.ts';
 import { requires } from '../support/requires.ts';
 import { full } from '../support/scale.ts';
@@ -223,6 +225,41 @@ requires('Postgres 15 or newer', postgresAvailable)('a bucket with an index in P
     await server.start();
     const again = await open(0);
     await vi.waitFor(async () => expect(await namesOf(again)).toEqual([filename]), WAITING);
+  });
+
+  it('reads from the bucket what waited beyond its memory, once its Postgres is back', async () => {
+    const {
+      providers: [one],
+    } = await openSeveral(1);
+    await server.halt();
+    const parametersJson = JSON.stringify({ workflow: 'x'.repeat(900_000) });
+    const filenames: string[] = [];
+    for (let at = 0; at < 38; at += 1) filenames.push((await one!.save(PNG, { ...SAVE, parametersJson })).filename);
+    const gone = filenames.shift()!;
+    expect(await one!.delete(gone)).toBe(true);
+    await server.start();
+    await vi.waitFor(async () => expect((await namesOf(one!)).toSorted()).toEqual(filenames.toSorted()), WAITING);
+    expect(await one!.getStatistics()).toMatchObject({ count: filenames.length });
+  });
+
+  it('finds by the bucket what a daemon left whose rows waited when it was killed and its state was lost', async () => {
+    const { open } = await openSeveral(0);
+    await using proxy = await startPostgresProxy(url);
+    const [killed, other] = [await open(0, { index: proxy.url }), await open(1, { fullSyncMinutes: 0.01 })];
+    const [kept, gone] = [(await killed.save(PNG, SAVE)).filename, (await killed.save(PNG, SAVE)).filename];
+    await untilListed(other, [kept, gone]);
+    // From here on nothing of it reaches Postgres any more, and nobody has what it kept for itself.
+    proxy.break();
+    const { filename } = await killed.save(PNG, { ...SAVE, prompt: 'a late owl' });
+    await killed.update(kept, { pinned: true });
+    expect(await killed.delete(gone)).toBe(true);
+    await vi.waitFor(
+      async () => expect((await namesOf(other)).toSorted()).toEqual([kept, filename].toSorted()),
+      WAITING,
+    );
+    expect(await other.list({ pinned: true })).toMatchObject([{ filename: kept }]);
+    expect(await other.getStatistics()).toMatchObject({ count: 2, pinnedCount: 1 });
+    expect((await verified(other)).findings).toEqual([]);
   });
 
   it('never lists a part where the index was restored from a backup, or emptied', async () => {

@@ -83,6 +83,7 @@ async function openLocked(
   let catalog: BucketCatalog | undefined;
   let index: SharedCatalog | undefined;
   let synchronizer: Synchronizer | undefined;
+  let resolving: BucketStore | undefined;
   try {
     // Not through `condition`: a failure now is reported once, by the caller that opens the store.
     const keepMs = trash?.days ? trash.days * DAY_MS : undefined;
@@ -101,6 +102,8 @@ async function openLocked(
       onState: (error?: Error) => condition.noteIndex(error),
       onUnwritten: (operations: readonly PendingOperation[]) => {
         for (const operation of operations) unsettled.set(operation.nonce, operation);
+        // At once: lists lack their images.
+        if (resolving !== undefined) resolveOperations(resolving, operations).catch(() => {});
       },
       onBehind: () => {
         // Upkeep tries again what fails now.
@@ -129,6 +132,7 @@ async function openLocked(
       context.log.info({ provider: context.name, location: objects.location }, 'a new store was made in the bucket');
     }
     synchronizer = await Synchronizer.over(store);
+    resolving = store;
     await resolveOperations(store, await catalog.pendingOperations());
     if (FILLED_FIRST.includes(context.formatChange)) await synchronizer.run();
     signal?.throwIfAborted();

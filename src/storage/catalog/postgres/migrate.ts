@@ -8,12 +8,22 @@ import type { Transaction } from './pool.ts';
 /** In their order; the number of those that were carried out is noted as `version`. */
 const MIGRATIONS = [INITIAL];
 export const MIN_SERVER_VERSION = 150_000;
+const MAX_ATTEMPTS = 3;
+const UNIQUE_VIOLATION = '23505';
 
 /** Requires an open connection, outside of a transaction. Rejects with a StoreOpenError `config` where the server is unfit. */
 export async function migrate(statements: Transaction, schema: string, storeId: string, now: number): Promise<void> {
   if ((await versionOf(statements, schema)) === MIGRATIONS.length) return;
   await checkServer(statements);
-  await committed(statements, () => migrateIn(statements, schema, storeId, now));
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await committed(statements, () => migrateIn(statements, schema, storeId, now));
+      return;
+    } catch (error) {
+      // Behind the lock, the server may not have heard yet that another made the schema.
+      if (attempt === MAX_ATTEMPTS || (error as { code?: string }).code !== UNIQUE_VIOLATION) throw error;
+    }
+  }
 }
 
 /** Does the work in a transaction of its own. Requires an open connection, outside of a transaction. */
