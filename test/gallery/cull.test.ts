@@ -189,6 +189,23 @@ requires('Chromium', hasBrowser)('culling', () => {
     expect(complaints).toEqual([]);
   });
 
+  it('shows the command in place of an archive that would be too large', async () => {
+    await using watched = await openPage(browser, origin);
+    const { page } = watched;
+    await page.route('**/images?*', async (route) => {
+      const response = await route.fetch();
+      const text = (await response.text()).replaceAll(/"size":"\d+"/g, '"size":"3000000000"');
+      await route.fulfill({ response, body: text });
+    });
+    await page.goto(`${origin}/?model=${model}&q=-"it's"`);
+    await page.locator('[data-index="0"] img.is-loaded').waitFor();
+    await check(page, 1);
+    await page.getByRole('button', { name: 'Download' }).click();
+    const command = page.getByRole('dialog').locator('code');
+    const flags = `--model=${model} --query='-"it'\\''s"'`;
+    expect(await command.textContent()).toBe(`image-storage export ${flags} images --address ${daemon.address}`);
+  });
+
   it('deletes an open image and turns to the next, which the trash gives back', async () => {
     await using watched = await open();
     const { page, complaints } = watched;

@@ -25,6 +25,7 @@ const TOKEN = newToken();
 const QUICK = new Set(['menu', 'keys', 'charts', 'list-selection']);
 const COUNT = 90;
 const FIRST = Date.UTC(2026, 0, 1) / 1000;
+const NARROW = { ...PHONE, viewport: { width: 320, height: 640 } };
 /** Where pictures of each state go; unset: none are made. */
 const { GALLERY_SCREENSHOTS: screenshots } = process.env;
 
@@ -52,6 +53,17 @@ async function photograph(page: Page, state: string): Promise<void> {
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
     await page.screenshot({ path: join(screenshots, `${state}-${colorScheme}.png`) });
   }
+}
+
+/** Buttons that are cut off at the right, or have less than 44 px for a finger. */
+function outOfReach(page: Page): Promise<string[]> {
+  return page.locator('.selection-bar button, .chip, .dialog button').evaluateAll((buttons) =>
+    buttons
+      .filter((button) => button.closest('.chips') === null || button.getBoundingClientRect().left < innerWidth)
+      .map((button) => ({ name: button.textContent, ...button.getBoundingClientRect().toJSON() }))
+      .filter(({ height, right, name }) => height < 44 || (right > innerWidth && !name?.startsWith('not')))
+      .map(({ name, height, right }) => `${name}: ${height} px high, to ${right}`),
+  );
 }
 
 declare const axe: { run(context: Document, options: object): Promise<AxeResults> };
@@ -158,6 +170,37 @@ requires('Chromium', hasBrowser)('the gallery', () => {
     expect(await page.locator('[role=row]:has([data-index="89"])').getAttribute('aria-rowindex')).toBe('30');
     await page.keyboard.press('ArrowRight');
     await page.locator('[data-index="2"]:focus').waitFor();
+  });
+
+  it('leaves the focus in the page where what had it goes', async () => {
+    await using watched = await open(`http://${daemon.address}/?model=flux`);
+    const { page, complaints } = watched;
+    await page.locator('[data-index="3"] img.is-loaded').waitFor();
+    await page.locator('[data-index="3"]').focus();
+    await page.keyboard.press('x');
+    await page.getByRole('button', { name: 'Select nothing' }).press('Enter');
+    await page.locator('[data-index="3"]:focus').waitFor();
+    await page.keyboard.press('i');
+    await page.locator('.panel').getByRole('button', { name: 'Close' }).press('Enter');
+    await page.locator('[data-index="3"]:focus').waitFor();
+    await page.getByRole('button', { name: 'Remove the filter model flux' }).press('Enter');
+    await page.getByText(`${COUNT}`, { exact: true }).waitFor();
+    await page.locator('[data-index="0"]:focus').waitFor();
+    expect(complaints).toEqual([]);
+  });
+
+  it('has all within reach of a finger on the narrowest phone', async () => {
+    await using watched = await open(`http://${daemon.address}/?tag=bird&pinned=0`, NARROW);
+    const { page } = watched;
+    await page.locator('[data-index="3"] img.is-loaded').waitFor();
+    await page.locator('[data-index="3"]').focus();
+    await page.keyboard.press('x');
+    await page.getByText('1 selected').waitFor();
+    expect(await outOfReach(page)).toEqual([]);
+    await page.keyboard.press('x');
+    await page.goto(`http://${daemon.address}/?charts=1`);
+    await page.getByRole('dialog').getByText('sdxl').waitFor();
+    expect(await outOfReach(page)).toEqual([]);
   });
 
   it('says what to do where nothing is there, and shows what the line that it offers brings in', async () => {

@@ -2,6 +2,7 @@
 import './style/index.css';
 import { render } from 'preact';
 import { App, Lightbox } from './app/app.tsx';
+import { startKeptFocus } from './grid/kept-focus.ts';
 import { startGallery } from './state/gallery.ts';
 import { startGone } from './state/gone.ts';
 import { startKeys } from './state/keys.ts';
@@ -17,7 +18,9 @@ const IDLE_MS = 1500;
 
 startSettings();
 startKeys();
-render(<App />, document.getElementById('app')!);
+const root = document.getElementById('app')!;
+render(<App />, root);
+startKeptFocus(root);
 await startSession();
 startGallery();
 startOpen();

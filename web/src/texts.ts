@@ -217,6 +217,7 @@ export const texts = {
   },
   problems: {
     offline: 'The daemon does not answer.',
+    locked: 'The gallery is locked: it asks for a token again.',
     other: (message: string) => `That did not work: ${message}`,
   },
 

@@ -74,6 +74,9 @@ export async function listHints(filters: Filters, signal?: AbortSignal): Promise
   return hints.map(({ field = '', values = [] }) => ({ field, values }));
 }
 
+/** As a list cuts it, so that a long one is long nowhere but in the details. */
+const MAX_PROMPT = 300;
+
 /** Rejects as `getJson`. */
 export function describeImage(filename: string, provider: string, signal?: AbortSignal): Promise<ImageJson> {
   const parameters = new URLSearchParams(provider === '' ? {} : { provider });
@@ -87,7 +90,7 @@ export function rowOf(image: ImageJson): Row {
     filename,
     provider,
     key,
-    prompt: metadata.prompt ?? '',
+    prompt: (metadata.prompt ?? '').trim().slice(0, MAX_PROMPT),
     model: metadata.model ?? '',
     category: metadata.category ?? '',
     tags: metadata.tags ?? [],

@@ -24,6 +24,7 @@ export function Dialog({ title, isWide = false, onClose, children }: DialogProps
     // biome-ignore lint/a11y/useKeyWithClickEvents: Esc does it by keys
     <dialog
       ref={dialog}
+      tabIndex={-1}
       class={isWide ? 'dialog is-wide' : 'dialog'}
       aria-label={title}
       onClose={onClose}

@@ -6,7 +6,8 @@ export function exportCommand({ provider, query, model, category, tags, pinned, 
   const flags = [
     ...Object.entries({ provider, model, category, since, until, query }),
     ...tags.map((tag) => ['tag', tag] as const),
-  ].flatMap(([name, value]) => (value === '' ? [] : [`--${name}`, quoted(value)]));
+    // In one word: a value may begin like a flag.
+  ].flatMap(([name, value]) => (value === '' ? [] : [`--${name}=${quoted(value)}`]));
   if (pinned !== undefined) flags.push(pinned ? '--pinned' : '--not-pinned');
   return commandLine(['export', ...flags, 'images'].join(' '));
 }

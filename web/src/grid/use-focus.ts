@@ -28,7 +28,10 @@ export function useGridFocus({ scroller, metrics, rowsOnScreen, firstSeen, show 
   const selector = shown.value?.selector;
   const before = useRef(selector);
   useLayoutEffect(() => {
-    if (before.current !== undefined && before.current !== selector) focusedIndex.value = -1;
+    if (before.current !== undefined && before.current !== selector) {
+      // A cell that has the focus is another image's now.
+      focusedIndex.value = scroller.current!.contains(document.activeElement) ? 0 : -1;
+    }
     before.current = selector;
   }, [selector]);
 

@@ -34,7 +34,8 @@ export function tellError(error: unknown): void {
   tell({ text: textOfError(error), isError: true });
 }
 
-export function textOfError({ isOffline, message }: CallError): string {
+export function textOfError({ isOffline, isLocked, message }: CallError): string {
+  if (isLocked) return texts.problems.locked;
   return isOffline ? texts.problems.offline : texts.problems.other(message);
 }
 

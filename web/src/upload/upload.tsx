@@ -81,7 +81,11 @@ function Card({ state }: { state: Progress }) {
         <ul tabIndex={0} aria-label={texts.upload.notSaved}>
           {failed.slice(0, MAX_NAMED).map(({ name, problem }, at) => (
             <li key={at}>
-              <strong>{name}</strong> {reasonOf(problem)}
+              {/* A name may turn the direction of what it stands in. */}
+              <strong>
+                <bdi>{name}</bdi>
+              </strong>{' '}
+              {reasonOf(problem)}
             </li>
           ))}
           {failed.length > MAX_NAMED && <li>{texts.upload.more(failed.length - MAX_NAMED)}</li>}
