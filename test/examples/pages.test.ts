@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { writeScaling } from '../../bench/scaling-report.ts';
 import { connect } from '../../src/client.ts';
 import { loadConfig } from '../../src/config.ts';
 import { COMMAND } from '../support/command.ts';
@@ -179,6 +180,15 @@ it('every block has its test or its reason', () => {
   for (const [page, outcomes] of Object.entries(OUTCOMES)) expect(outcomes, page).toHaveLength(counts[page]!.length);
   const tests = all.flatMap(({ outcome }) => (typeof outcome === 'object' && 'by' in outcome ? [outcome.by] : []));
   expect(tests.filter((test) => !existsSync(join(root, test)))).toEqual([]);
+});
+
+it('docs/scaling.md has the tables that bench:scaling prints', () => {
+  const page = readFileSync(join(root, 'docs/scaling.md'), 'utf8');
+  const cellsOf = (line: string) => line.split('|').map((cell) => cell.trim().replace(/^-+$/, '---'));
+  for (const [name, lines] of Object.entries(writeScaling())) {
+    const [, table] = new RegExp(`<!-- ${name} -->\\n\\n((?:\\|.*\\n)+)`).exec(page)!;
+    expect(table!.trim().split('\n').map(cellsOf), name).toEqual(lines.map(cellsOf));
+  }
 });
 
 it('CI runs what the README says to develop with', () => {
