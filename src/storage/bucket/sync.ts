@@ -15,7 +15,7 @@ import { checkIdentity } from './format.ts';
 import { type ListedPage, listPages } from './listing.ts';
 import { isRecent, Losses } from './losses.ts';
 import { filenameAt, RECORDS, readRecord } from './record-object.ts';
-import { SnapshotReader } from './snapshot-reader.ts';
+import { SnapshotCopy } from './snapshot-copy.ts';
 import { type BucketStore, discovery, forgetPreviews, withoutIndex } from './store.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -24,9 +24,6 @@ const KNOWN_AT_ONCE = 2_000;
 const READS_AT_ONCE = 16;
 /** A page of the listing that differs in so many records is that of a catalog which lacks whole days. */
 const MANY_DIFFERENCES = 200;
-/** Records of snapshots that are written together, and about how many characters of them. */
-const COPIED_AT_ONCE = 500;
-const COPIED_CHARS = 2_000_000;
 /** In one transaction, while others are read. */
 const WRITTEN_AT_ONCE = 200;
 const WRITTEN_CHARS = 4 * 1024 * 1024;
@@ -166,21 +163,24 @@ export class Synchronizer {
     const position = resumed && positionIn(await resumed.walkPosition(), { epoch, now });
     const { beganAt = now, missing, upTo } = { ...position };
     const losses = new Losses(this.#store, this.keepsMissing, missing);
-    let snapshots = this.#filled ? undefined : await SnapshotReader.over(this.#store);
+    let snapshots = this.#filled ? undefined : await SnapshotCopy.over(this.#store);
     try {
       await snapshots?.readAhead(upTo);
       for await (const page of listPages(this.#store.objects, RECORDS, upTo)) {
         this.#store.closing.signal.throwIfAborted();
         const differences = await this.#compare(page, losses, snapshots);
         this.#compared += page.objects.length;
-        if (differences >= MANY_DIFFERENCES) snapshots ??= await SnapshotReader.over(this.#store);
+        if (differences >= MANY_DIFFERENCES) snapshots ??= await SnapshotCopy.over(this.#store);
         await snapshots?.readAhead(page.upTo);
-        if (epoch === undefined || page.upTo === undefined) continue;
-        await resumed?.noteWalk({ epoch, beganAt, upTo: page.upTo, missing: losses.missing });
+        if (resumed === undefined || epoch === undefined || page.upTo === undefined) continue;
+        await snapshots?.written();
+        await resumed.noteWalk({ epoch, beganAt, upTo: page.upTo, missing: losses.missing });
       }
+      await snapshots?.written();
       await this.#noteCompared(beganAt, epoch);
       this.#followedAt = beganAt;
     } finally {
+      await snapshots?.written().catch(() => {});
       // Also of a part: the next comparison takes what this one marked for what is known to be missing.
       losses.report();
     }
@@ -191,12 +191,12 @@ export class Synchronizer {
    * Compares one page of the listing with the catalog's records in the same key range. Returns how many differ. `snapshots`
    * were read before it.
    */
-  async #compare({ objects, after, upTo }: ListedPage, losses: Losses, snapshots?: SnapshotReader): Promise<number> {
+  async #compare({ objects, after, upTo }: ListedPage, losses: Losses, snapshots?: SnapshotCopy): Promise<number> {
     this.#store.context.meter?.choreDid('sync', 'listed', objects.length);
     let differences = 0;
     const read = async (records: Difference[]) => {
       differences += records.length;
-      await this.#read(snapshots === undefined ? records : await this.#copy(records, snapshots), losses);
+      await this.#read(snapshots === undefined ? records : await snapshots.copy(records), losses);
     };
     const listed = new Map(objects.map(({ key, etag }) => [key, etag]));
     for (let from = after, more = true; more; ) {
@@ -218,34 +218,6 @@ export class Synchronizer {
     });
     await read(unknown);
     return differences;
-  }
-
-  /** Writes what the snapshots have of these records. Returns the others, which are to be read. */
-  async #copy(differences: Difference[], snapshots: SnapshotReader): Promise<Difference[]> {
-    const others: Difference[] = [];
-    let group: BucketChange[] = [];
-    let chars = 0;
-    const write = async () => {
-      this.#store.closing.signal.throwIfAborted();
-      if (group.length > 0) await this.#store.comparing.write(...group);
-      this.#store.context.meter?.choreDid('sync', 'copied', group.length);
-      group = [];
-      chars = 0;
-    };
-    for (const difference of differences) {
-      const { filename, listed, etag: known } = difference;
-      // What the catalog has of it may be newer than the listing.
-      const isNew = listed !== undefined && known === undefined;
-      const copy = isNew ? await snapshots.find(filename, listed) : undefined;
-      if (copy === undefined) others.push(difference);
-      else {
-        group.push(discovery(this.#store, filename, copy.found));
-        chars += copy.chars;
-      }
-      if (group.length === COPIED_AT_ONCE || chars > COPIED_CHARS) await write();
-    }
-    await write();
-    return others;
   }
 
   /** Reads the next records while those before are written. */

@@ -2,6 +2,7 @@
 import type { IndexLoad } from '../domain/meter.ts';
 import type { ImageRecord, TrashTimes } from '../domain/record.ts';
 import type { EarlierSave, ImageIndex } from './catalog.ts';
+import type { SearchedText } from './searched-text.ts';
 
 /** Replaces the record of an image that was deleted, or whose save failed. */
 export interface RecordTombstone {
@@ -98,7 +99,7 @@ export type BucketChange =
    * else is applied only while `over` is the ETag that the catalog knows for that key (unset: none), or where it follows
    * on what the catalog has of the image: a later revision, or its trash. An image whose idempotency key another image has
    * is indexed without it. `arrival` is the time now: that of an image which is live or unpinned by it; unset for one that
-   * was saved here.
+   * was saved here. `searched`: what is searched of a live image, where that is at hand.
    */
   | {
       kind: 'found';
@@ -107,6 +108,7 @@ export type BucketChange =
       over?: string;
       sweepTime?: number;
       arrival?: number | undefined;
+      searched?: SearchedText;
     }
   /** Sets when the object of a tombstone is removed next; does nothing when no tombstone is known. */
   | { kind: 'sweep'; filename: string; sweepTime: number }

@@ -125,11 +125,16 @@ export function valueWord(value: string): string {
 
 /** Returns a word for a number; the words are in the order of the numbers. */
 export function numberWord(value: number): string {
-  const bytes = Buffer.alloc(8);
-  bytes.writeDoubleBE(value + 0);
-  const bits = bytes.readBigUInt64BE();
-  const sign = 1n << 63n;
-  return (bits < sign ? bits | sign : ~bits & ((1n << 64n) - 1n)).toString(16).padStart(16, '0');
+  double.setFloat64(0, value + 0);
+  const [high, low] = [double.getUint32(0), double.getUint32(4)];
+  const isNegative = high >>> 31 === 1;
+  return wordOfHalf(isNegative ? ~high : high | 0x80000000) + wordOfHalf(isNegative ? ~low : low);
+}
+
+const double = new DataView(new ArrayBuffer(8));
+
+function wordOfHalf(bits: number): string {
+  return (bits >>> 0).toString(16).padStart(8, '0');
 }
 
 /** Returns a word for a size, which begins with that of its longer edge. */

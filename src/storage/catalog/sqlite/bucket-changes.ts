@@ -42,11 +42,11 @@ export class BucketChanges {
   }
 
   #noteFound(change: BucketChange & { kind: 'found' }, derived: Derived): void {
-    const { filename, found, over, sweepTime = 0, arrival } = change;
+    const { filename, found, over, sweepTime = 0 } = change;
     const known = this.#records.known(filename)?.etag;
     const isNews = found.kind === 'absent' ? known !== undefined : known !== found.etag;
     if (!isNews || (found.kind !== 'tombstone' && known !== over && !this.#follows(filename, found))) return;
-    this.#index(filename, found, derived, arrival);
+    this.#index(change, derived);
     this.#records.note(filename, found, sweepTime);
   }
 
@@ -56,12 +56,12 @@ export class BucketChanges {
     return known !== undefined && step !== undefined && step > known;
   }
 
-  #index(filename: string, found: FoundRecord, derived: Derived, now: number | undefined): void {
+  #index({ filename, found, arrival: now, searched }: BucketChange & { kind: 'found' }, derived: Derived): void {
     const arrival = found.kind === 'live' ? this.#arrivalOf(found.record, now) : undefined;
     const record = this.#rows.drop(filename, derived);
     const kept: Kept = record?.thumbHash === undefined ? {} : { thumbHash: record.thumbHash };
     if (found.kind === 'live') {
-      this.#rows.add({ ...this.#rows.withFreeKey(found.record), ...kept }, derived, arrival);
+      this.#rows.add({ ...this.#rows.withFreeKey(found.record), ...kept }, derived, arrival, searched);
     } else if (found.kind === 'trashed') this.#addTrashed(found.trashed, kept, derived);
     else if (found.kind === 'tombstone') this.#addTombstone(found.tombstone, record);
   }

@@ -1,6 +1,7 @@
 /** What follows from the images that a transaction adds and removes: the rollups and the text index. */
 import type { ImageRecord } from '../../domain/record.ts';
 import type { Settings } from '../generation-settings.ts';
+import type { SearchedText } from '../searched-text.ts';
 import type { Labelled } from '../sums.ts';
 import type { Connection } from './connection.ts';
 import { areLabelsCounted, lorasOf } from './label-counts.ts';
@@ -18,9 +19,10 @@ export class Derived {
     this.#texts = new TextIndex(db);
   }
 
-  add(seq: number, record: ImageRecord): void {
+  /** `searched`: made in advance. */
+  add(seq: number, record: ImageRecord, searched?: SearchedText): void {
     this.#rollups.add(record);
-    const settings = this.#texts.add(seq, record);
+    const settings = this.#texts.add(seq, record, searched);
     const labels = this.#labelsOf(seq, record, settings);
     if (labels !== undefined) this.#rollups.addLabels(labels);
   }

@@ -2,6 +2,7 @@
 import { revisionOf } from '../../domain/changes.ts';
 import type { ImageRecord, StoredRecord, TrashedRecord, TrashTimes } from '../../domain/record.ts';
 import type { EarlierSave, Tombstone } from '../catalog.ts';
+import type { SearchedText } from '../searched-text.ts';
 import type { Connection } from './connection.ts';
 import { forgetDeleted, noteDeleted } from './deleted-bytes.ts';
 import type { Derived } from './derived.ts';
@@ -52,12 +53,12 @@ export class ImageRows {
   }
 
   /** Adds a live image. `arrival`: when it came, if it was not saved here. */
-  add(record: StoredRecord, derived: Derived, arrival?: number): void {
+  add(record: StoredRecord, derived: Derived, arrival?: number, searched?: SearchedText): void {
     const seq = this.#insert(record, null, false);
     this.#note(seq, record);
     if (arrival !== undefined) this.noteArrival(seq, arrival);
     forgetDeleted(this.#db, record.sha256);
-    derived.add(seq, record);
+    derived.add(seq, record, searched);
   }
 
   addTombstone({ record, deleteTime, unlinkPending }: Tombstone): void {

@@ -1,8 +1,9 @@
 /** Keeps the text index: gives each image its place in time, and writes the changes of a transaction in that order. */
 import { StorageError } from '../../domain/errors.ts';
 import type { ImageRecord } from '../../domain/record.ts';
-import { type Settings, settingsOf } from '../generation-settings.ts';
-import { indexedText, type Searched } from '../search-fields.ts';
+import type { Settings } from '../generation-settings.ts';
+import { indexedText } from '../search-fields.ts';
+import { type SearchedText, searchedTextOf } from '../searched-text.ts';
 import type { Connection } from './connection.ts';
 import { NO_TIMESTAMP, SEARCH_TABLES } from './migrations/003-timeline.ts';
 import { Slice } from './pause.ts';
@@ -43,19 +44,18 @@ export class TextIndex {
    * Adds a new image. Leaves out what `indexOlder` will add, and the text of what has no free slot. Returns the settings
    * that it has read.
    */
-  add(seq: number, record: ImageRecord): Settings | undefined {
+  add(seq: number, record: ImageRecord, searched?: SearchedText): Settings | undefined {
     this.#indexedFrom ??= indexedFrom(this.#db);
     if (record.timestamp < this.#indexedFrom) return undefined;
-    const settings = settingsOf(record);
+    const { settings, text } = searched ?? searchedTextOf(record);
     writeSettings(this.#db, seq, settings);
-    this.#add(seq, { ...record, settings });
+    this.#add(seq, record.timestamp, () => text);
     return settings;
   }
 
-  #add(seq: number, image: Searched): void {
-    const { timestamp } = image;
+  #add(seq: number, timestamp: number, textOf: () => string): void {
     const slot = this.#takeSlot(timestamp, seq);
-    if (slot !== undefined) this.#changes.push({ timestamp, slot, text: indexedText(image) });
+    if (slot !== undefined) this.#changes.push({ timestamp, slot, text: textOf() });
     else this.#db.run('INSERT OR IGNORE INTO crowded (timestamp) VALUES (?)', timestamp);
   }
 
@@ -105,7 +105,9 @@ export class TextIndex {
   }
 
   #addAll(places: readonly Place[]): void {
-    for (const { seq } of places) this.#add(seq, new StoredImage(this.#db, seq));
+    for (const { seq, timestamp } of places) {
+      this.#add(seq, timestamp, () => indexedText(new StoredImage(this.#db, seq)));
+    }
   }
 
   /** Reads the parameters of images, which may be long. Returns false when its time is over. */

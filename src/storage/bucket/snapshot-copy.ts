@@ -1,0 +1,89 @@
+/** Writes to a catalog what snapshots have of the records that it lacks, while the next ones are looked up. */
+import { setImmediate } from 'node:timers/promises';
+import type { BucketChange, FoundRecord } from '../catalog/bucket-catalog.ts';
+import { searchedTextOf } from '../catalog/searched-text.ts';
+import { SnapshotReader } from './snapshot-reader.ts';
+import { type BucketStore, discovery } from './store.ts';
+
+/** Written together, but for the last ones of a page. A shared index has its other writers wait for as long. */
+const AT_ONCE = 1_000;
+const AT_ONCE_IN_SHARED = 250;
+/** About how many characters of them. */
+const CHARS_AT_ONCE = 4_000_000;
+/** Looked up before other work of the process has its turn. */
+const IN_ONE_TURN = 100;
+
+/** A record that a catalog does not have as it is listed; `etag` is what it knows, if anything. */
+interface Wanted {
+  filename: string;
+  listed?: string | undefined;
+  etag?: string;
+}
+
+export class SnapshotCopy {
+  readonly #store: BucketStore;
+  readonly #reader: SnapshotReader;
+  readonly #atOnce: number;
+  #group: BucketChange[] = [];
+  #chars = 0;
+  #writing: Promise<unknown> = Promise.resolve();
+
+  static async over(store: BucketStore): Promise<SnapshotCopy> {
+    return new SnapshotCopy(store, await SnapshotReader.over(store));
+  }
+
+  private constructor(store: BucketStore, reader: SnapshotReader) {
+    this.#store = store;
+    this.#reader = reader;
+    this.#atOnce = store.index === undefined ? AT_ONCE : AT_ONCE_IN_SHARED;
+  }
+
+  /** Called before the records whose keys follow `after` are listed. */
+  readAhead(after?: string): Promise<void> {
+    return this.#reader.readAhead(after);
+  }
+
+  /** Returns the records that are to be read; of all others the last ones may not be written yet. */
+  async copy<W extends Wanted>(records: readonly W[]): Promise<W[]> {
+    const others: W[] = [];
+    for (const [at, record] of records.entries()) {
+      if (at % IN_ONE_TURN === 0) await setImmediate();
+      const { filename, listed, etag: known } = record;
+      // What the catalog has of it may be newer than the listing.
+      const isNew = listed !== undefined && known === undefined;
+      const copy = isNew ? await this.#reader.find(filename, listed) : undefined;
+      if (copy === undefined) others.push(record);
+      else {
+        this.#group.push(this.#changeOf(filename, copy.found));
+        this.#chars += copy.chars;
+      }
+      if (this.#group.length === this.#atOnce || this.#chars >= CHARS_AT_ONCE) await this.#write();
+    }
+    await this.#write();
+    return others;
+  }
+
+  /** Resolves once all is written. Rejects where something could not be. */
+  async written(): Promise<void> {
+    await this.#writing;
+  }
+
+  #changeOf(filename: string, found: FoundRecord): BucketChange {
+    const change = discovery(this.#store, filename, found);
+    // Postgres has its text made here in any case.
+    if (found.kind !== 'live' || this.#store.index !== undefined) return change;
+    return { ...change, searched: searchedTextOf(found.record) };
+  }
+
+  async #write(): Promise<void> {
+    await this.#writing;
+    const { closing, comparing, context } = this.#store;
+    closing.signal.throwIfAborted();
+    const group = this.#group;
+    if (group.length === 0) return;
+    [this.#group, this.#chars] = [[], 0];
+    this.#writing = comparing.write(...group);
+    this.#writing.catch(() => {});
+    context.meter?.choreDid('sync', 'copied', group.length);
+  }
+}
