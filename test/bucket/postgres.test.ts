@@ -6,11 +6,17 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { afterAll, beforeAll, expect, it, onTestFinished, vi } from 'vitest';
+import { openStore } from '../../src/storage/bucket/open.ts';
+import { makeSnapshots } from '../../src/storage/bucket/snapshots.ts';
 import { examineServer } from '../../src/storage/catalog/postgres/examination.ts';
 import { schemaOf } from '../../src/storage/catalog/postgres/pool.ts';
 import type { StorageProvider } from '../../src/storage/index.ts';
 import { type MemoryBucket, memoryObjects, memoryStorage } from '../../src/storage/providers/memory-storage.ts';
-import { type ObjectStorageOptions, openObjectStorage } from '../../src/storage/providers/object-storage.ts';
+import {
+  ObjectStorage,
+  type ObjectStorageOptions,
+  openObjectStorage,
+} from '../../src/storage/providers/object-storage.ts';
 import { describeProvider, openMain } from '../providers/provider-suite.ts';
 import type { OpenOptions } from '../providers/tested-provider.ts';
 import { contextOf, strayObjects } from '../support/bucket.ts';
@@ -20,6 +26,7 @@ import { verified } from '../support/maintained-store.ts';
 import { ask, type PostgresServer, postgresAvailable, startPostgres } from '../support/postgres.ts';
 import { requires } from '../support/requires.ts';
 import { full } from '../support/scale.ts';
+import { copiesIn, counting, putRecords } from '../support/snapshots.ts';
 
 const WAITING = { timeout: 60_000, interval: 100 };
 
@@ -286,6 +293,41 @@ requires('Postgres 15 or newer', postgresAvailable)('a bucket with an index in P
     await save();
     await untilAllList();
     expect(await providers[1]!.getStatistics()).toMatchObject({ count: filenames.length });
+  });
+
+  it('is filled from snapshots where it was emptied, which are made by the same rules as those of a file', async () => {
+    const bucket: MemoryBucket = new Map();
+    const folder = await mkdtemp(join(tmpdir(), 'image-storage-'));
+    const { objects, reads } = counting(memoryObjects(bucket));
+    const open = async () => {
+      const store = await openStore({ objects, stateDir: join(folder, 'a'), index: url }, contextOf());
+      await store.synchronizer.run();
+      return { store, provider: new ObjectStorage(store, memoryStorage(objects), async () => {}) };
+    };
+    const first = await open();
+    await putRecords(objects, 0, 120);
+    const { filename } = await first.provider.save(PNG, SAVE);
+    await first.store.synchronizer.run();
+    const make = () => makeSnapshots(first.store, { size: 50 });
+    expect(await make()).toEqual({ snapshots: 2, records: 121 });
+    expect(await first.provider.delete(filename)).toBe(true);
+    expect(copiesIn(bucket).has(filename)).toBe(true);
+    await make();
+    expect(copiesIn(bucket).has(filename)).toBe(false);
+    const listed = await first.provider.list();
+    const statistics = await first.provider.getStatistics();
+    await ask(url, `DROP SCHEMA ${schemaOf(first.provider.storeId)} CASCADE`);
+    // An index that is empty says nothing of what there is.
+    await make().catch(() => {});
+    expect(copiesIn(bucket).size).toBe(120);
+    await first.provider.close();
+    Object.assign(reads, { records: 0, snapshots: 0 });
+    const second = await open();
+    expect(reads).toEqual({ records: 1, snapshots: 2 });
+    expect(await second.provider.list()).toEqual(listed);
+    expect(await second.provider.getStatistics()).toEqual(statistics);
+    await second.provider.close();
+    await rm(folder, { recursive: true });
   });
 
   it('brings nothing back that was deleted since the backup, and lets a plan over the restored index expire', async () => {

@@ -2,18 +2,25 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { zstdDecompressSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 import type { ObjectStore } from '../../src/storage/bucket/object-store.ts';
+import { openStore } from '../../src/storage/bucket/open.ts';
 import { readSmall } from '../../src/storage/bucket/reading.ts';
 import { payloadOf } from '../../src/storage/bucket/record-object.ts';
+import { listSnapshots } from '../../src/storage/bucket/snapshot-object.ts';
+import { makeSnapshots } from '../../src/storage/bucket/snapshots.ts';
 import { createStorage, type S3Config } from '../../src/storage/index.ts';
+import { memoryStorage } from '../../src/storage/providers/memory-storage.ts';
+import { ObjectStorage } from '../../src/storage/providers/object-storage.ts';
 import { s3Objects } from '../../src/storage/s3/objects.ts';
 import { describeProvider, openMain } from '../providers/provider-suite.ts';
 import type { OpenOptions } from '../providers/tested-provider.ts';
-import { strayObjects } from '../support/bucket.ts';
+import { contextOf, strayObjects } from '../support/bucket.ts';
 import { chunked, collect, sha256Of } from '../support/bytes.ts';
 import { pngOf } from '../support/images.ts';
 import { requires } from '../support/requires.ts';
+import { counting, putRecords } from '../support/snapshots.ts';
 import { type S3Server, startVersitygw, versitygwAvailable } from '../support/versitygw.ts';
 
 const BUILD_TIMEOUT_MS = 600_000;
@@ -72,6 +79,32 @@ requires('Go, to build the S3 server versitygw', versitygwAvailable)('S3', () =>
     });
     expect((await fetch(url.replace('X-Amz-Expires=60', 'X-Amz-Expires=61'))).status).toBe(403);
     await store.close();
+  });
+
+  it('fills the index of another daemon from snapshots, and leaves no deleted prompt in them', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'image-storage-s3-'));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    const place = { ...server.settings, bucket: await server.createBucket(), prefix: 'a-team' };
+    const bare = s3Objects(place);
+    const open = async (name: string) => {
+      const { objects, reads } = counting(bare);
+      const store = await openStore({ objects, stateDir: join(folder, name), shared: true }, contextOf());
+      await store.synchronizer.run();
+      return { store, reads, provider: new ObjectStorage(store, memoryStorage(objects), async () => {}) };
+    };
+    await putRecords(bare, 0, 60);
+    const first = await open('first');
+    const { filename } = await first.provider.save(PNG, SAVE);
+    expect(await makeSnapshots(first.store, { size: 40 })).toEqual({ snapshots: 2, records: 61 });
+    expect(await first.provider.delete(filename)).toBe(true);
+    const second = await open('second');
+    // The tombstone, and no other.
+    expect(second.reads).toEqual({ records: 1, snapshots: 2 });
+    expect(await second.provider.list()).toEqual(await first.provider.list());
+    await makeSnapshots(second.store, { size: 40 });
+    const texts = await Promise.all((await listSnapshots(bare)).map(({ key }) => readSmall(bare, key)));
+    expect(texts.map((object) => `${zstdDecompressSync(object!.bytes)}`).join('')).not.toContain(SAVE.prompt);
+    for (const { provider } of [first, second]) await provider.close();
   });
 
   it('refuses bytes that are not those that were hashed', async () => {

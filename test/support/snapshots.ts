@@ -35,7 +35,7 @@ export function linesOf(bucket: MemoryBucket, key: string): string[] {
   return zstdDecompressSync(bucket.get(key)!.bytes).toString().trimEnd().split('\n');
 }
 
-/** Counts the requests for single records, for snapshots, and for pages of listings. */
+/** Counts the requests for single records, and for snapshots. */
 export function counting(objects: ObjectStore): {
   objects: ObjectStore;
   reads: { records: number; snapshots: number };
@@ -46,5 +46,14 @@ export function counting(objects: ObjectStore): {
     else if (key.startsWith('outputs/metadata/generations/')) reads.records += 1;
     return objects.get(key, range);
   };
-  return { objects: { ...objects, get }, reads };
+  const counted: ObjectStore = {
+    location: objects.location,
+    get,
+    putNew: (...args) => objects.putNew(...args),
+    replaceIf: (...args) => objects.replaceIf(...args),
+    list: (...args) => objects.list(...args),
+    remove: (key) => objects.remove(key),
+    close: () => objects.close?.(),
+  };
+  return { objects: counted, reads };
 }
