@@ -1,10 +1,9 @@
-/** The configuration: flags over variables over a YAML file over defaults, checked as a whole. The only reader of the environment. */
+/** The configuration: flags over variables over a YAML file over defaults, checked as a whole. */
 import { resolve } from 'node:path';
 import type * as z from 'zod';
-import { DEFAULT_ADDRESS, isLocalAddress, parseAddress, parseTarget, TARGET_FORMS } from './address.ts';
+import { isLocalAddress, parseAddress } from './address.ts';
 import { type EffectiveSetting, effectiveSettings } from './config/effective.ts';
 import {
-  type Environment,
   type Flags,
   type Layer,
   readEnvironment,
@@ -13,6 +12,7 @@ import {
   type Setting,
   variableOf,
 } from './config/layers.ts';
+import { ConfigError, type Environment } from './config/process.ts';
 import { type Config, settings } from './config/schema.ts';
 import { DEFAULT_PROVIDERS } from './storage/domain/config.ts';
 import {
@@ -25,17 +25,7 @@ import {
 } from './storage/settings.ts';
 
 export type { Config, EffectiveSetting, Environment, Flags };
-
-/** Lists every problem of a configuration; contains no value that may be secret. */
-export class ConfigError extends Error {
-  override readonly name = 'ConfigError';
-  readonly problems: readonly string[];
-
-  constructor(problems: readonly string[]) {
-    super(problems.length === 1 ? problems[0] : ['the configuration has several errors:', ...problems].join('\n  '));
-    this.problems = problems;
-  }
-}
+export { ConfigError };
 
 export interface ConfigSources {
   flags?: Flags;
@@ -45,26 +35,6 @@ export interface ConfigSources {
   cwd?: string;
   /** A YAML file; default: the one that IMAGE_STORAGE_CONFIG names, else none. */
   configFile?: string;
-}
-
-/** Returns the variables of this process. */
-export function processEnvironment(): Environment {
-  return process.env;
-}
-
-/**
- * Returns the folder in which `npm run cli` was called, which npm leaves for the root of the checkout; else undefined.
- */
-export function folderOfCaller(env: Environment = processEnvironment()): string | undefined {
-  const isOurs = env.npm_package_name === 'image-storage' && env.npm_lifecycle_event === 'cli';
-  return isOurs ? env.INIT_CWD : undefined;
-}
-
-/** Returns the default address of clients. Throws a ConfigError where IMAGE_STORAGE_ADDRESS is not an address. */
-export function clientAddress(env: Environment = processEnvironment()): string {
-  const address = env.IMAGE_STORAGE_ADDRESS || DEFAULT_ADDRESS;
-  if (parseTarget(address)) return address;
-  throw new ConfigError([`IMAGE_STORAGE_ADDRESS: "${address}" is no address: ${TARGET_FORMS}`]);
 }
 
 /**

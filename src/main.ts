@@ -1,34 +1,10 @@
 /** The command `image-storage`: its subcommands, and the one place where a failure becomes a line and an exit code. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
-import { registerCatalog } from './cli/catalog.ts';
-import { registerCleanup } from './cli/cleanup.ts';
-import { registerCompletion } from './cli/completion.ts';
-import { registerConfig } from './cli/config.ts';
-import { registerCopy } from './cli/copy.ts';
-import { registerDelete } from './cli/delete.ts';
-import { registerDoctor } from './cli/doctor.ts';
-import { registerExport } from './cli/export.ts';
-import { registerGet } from './cli/get.ts';
-import { registerHealth } from './cli/health.ts';
-import { registerImport } from './cli/import.ts';
-import { registerList } from './cli/list.ts';
-import { registerMcp } from './cli/mcp.ts';
-import { registerOpen } from './cli/open.ts';
-import { registerPin } from './cli/pin.ts';
-import { registerRestore } from './cli/restore.ts';
-import { registerSave } from './cli/save.ts';
-import { registerServe } from './cli/serve.ts';
 import { systemMessage } from './cli/shared/errors.ts';
 import { withExamples } from './cli/shared/examples.ts';
-import { registerShow } from './cli/show.ts';
-import { registerStats } from './cli/stats.ts';
-import { registerTag } from './cli/tag.ts';
 import { escapeText } from './cli/terminal/text.ts';
-import { registerToken } from './cli/token.ts';
-import { registerTrash } from './cli/trash.ts';
-import { registerVerify } from './cli/verify.ts';
-import { ConfigError, folderOfCaller, processEnvironment } from './config.ts';
+import { ConfigError, folderOfCaller, processEnvironment } from './config/process.ts';
 import { EXIT } from './exit-codes.ts';
 import { StorageError, StoreOpenError } from './storage/domain/errors.ts';
 
@@ -41,14 +17,63 @@ export async function main(argv: readonly string[]): Promise<void> {
   try {
     const folder = folderOfCaller();
     if (folder !== undefined) process.chdir(folder);
-    await createProgram().parseAsync(argv);
+    await (await createProgram(argv[2])).parseAsync(argv);
   } catch (error) {
     process.exitCode = report(error);
   }
 }
 
-/** The whole command line; exported for the test of its examples. */
-export function createProgram(): Command {
+type Register = (program: Command) => void;
+
+/** The groups of the help, and their subcommands. */
+const GROUPS: Record<string, Record<string, () => Promise<Register>>> = {
+  'Bring images in:': {
+    save: async () => (await import('./cli/save.ts')).registerSave,
+    import: async () => (await import('./cli/import.ts')).registerImport,
+  },
+  'Find and look:': {
+    list: async () => (await import('./cli/list.ts')).registerList,
+    show: async () => (await import('./cli/show.ts')).registerShow,
+    open: async () => (await import('./cli/open.ts')).registerOpen,
+    get: async () => (await import('./cli/get.ts')).registerGet,
+    export: async () => (await import('./cli/export.ts')).registerExport,
+    stats: async () => (await import('./cli/stats.ts')).registerStats,
+  },
+  'Keep and let go:': {
+    pin: async () => (await import('./cli/pin.ts')).registerPin,
+    unpin: async () => (await import('./cli/pin.ts')).registerUnpin,
+    tag: async () => (await import('./cli/tag.ts')).registerTag,
+    delete: async () => (await import('./cli/delete.ts')).registerDelete,
+    restore: async () => (await import('./cli/restore.ts')).registerRestore,
+    trash: async () => (await import('./cli/trash.ts')).registerTrash,
+    cleanup: async () => (await import('./cli/cleanup.ts')).registerCleanup,
+  },
+  'Run the daemon:': {
+    serve: async () => (await import('./cli/serve.ts')).registerServe,
+    health: async () => (await import('./cli/health.ts')).registerHealth,
+    doctor: async () => (await import('./cli/doctor.ts')).registerDoctor,
+    config: async () => (await import('./cli/config.ts')).registerConfig,
+    token: async () => (await import('./cli/token.ts')).registerToken,
+  },
+  'Look after stores:': {
+    verify: async () => (await import('./cli/verify.ts')).registerVerify,
+    copy: async () => (await import('./cli/copy.ts')).registerCopy,
+    catalog: async () => (await import('./cli/catalog.ts')).registerCatalog,
+  },
+  'For other programs:': {
+    mcp: async () => (await import('./cli/mcp.ts')).registerMcp,
+    completion: async () => (await import('./cli/completion.ts')).registerCompletion,
+  },
+};
+/** It completes all of them. */
+const NEEDS_ALL = 'completion';
+const NEED_NONE = ['-V', '--version'];
+
+/**
+ * Returns the command line; exported for the test of its examples. Where its first argument is given and is a
+ * subcommand, only that is loaded: to load all takes longer than most of them work.
+ */
+export async function createProgram(first = ''): Promise<Command> {
   const program = new Command('image-storage')
     .description('Keeps generated images: stream one in, find it again.')
     .version(version())
@@ -56,36 +81,14 @@ export function createProgram(): Command {
     .enablePositionalOptions()
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(usageError(text)) });
-  program.commandsGroup('Bring images in:');
-  registerSave(program);
-  registerImport(program);
-  program.commandsGroup('Find and look:');
-  registerList(program);
-  registerShow(program);
-  registerOpen(program);
-  registerGet(program);
-  registerExport(program);
-  registerStats(program);
-  program.commandsGroup('Keep and let go:');
-  registerPin(program);
-  registerTag(program);
-  registerDelete(program);
-  registerRestore(program);
-  registerTrash(program);
-  registerCleanup(program);
-  program.commandsGroup('Run the daemon:');
-  registerServe(program);
-  registerHealth(program);
-  registerDoctor(program);
-  registerConfig(program);
-  registerToken(program);
-  program.commandsGroup('Look after stores:');
-  registerVerify(program);
-  registerCopy(program);
-  registerCatalog(program);
-  program.commandsGroup('For other programs:');
-  registerMcp(program);
-  registerCompletion(program);
+  const isKnown = Object.values(GROUPS).some((group) => Object.hasOwn(group, first));
+  const isAlone = NEED_NONE.includes(first) || (isKnown && first !== NEEDS_ALL);
+  for (const [heading, group] of Object.entries(GROUPS)) {
+    program.commandsGroup(heading);
+    for (const [name, load] of Object.entries(group)) {
+      if (!isAlone || name === first) (await load())(program);
+    }
+  }
   withExamples(program);
   return program;
 }

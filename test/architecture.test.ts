@@ -120,10 +120,10 @@ const rules: Rule[] = [
     },
   },
   {
-    name: 'only config.ts reads the environment, and the address of the client where its users give none',
+    name: 'only config/process.ts reads the environment, and the address of the client where its users give none',
     why: 'what a process was told is found in one place, and tests set it without touching the process',
     offences: ({ path, text }) =>
-      ['src/config.ts', 'src/client.ts'].includes(path)
+      ['src/config/process.ts', 'src/client.ts'].includes(path)
         ? []
         : (code(text).match(/\bprocess\.env\b|\benv\b[^;]*from 'node:process'/g) ?? []),
     offender: { path: 'src/daemon.ts', text: 'const port = process.env.PORT;' },

@@ -1,6 +1,7 @@
 /** `image-storage catalog`: builds the catalog of a stopped daemon again, and says which versions may open its store. */
 import { type Command, Option } from 'commander';
-import { type Config, loadConfig, processEnvironment } from '../config.ts';
+import { processEnvironment } from '../config/process.ts';
+import { type Config, loadConfig } from '../config.ts';
 import { type DowngradeFlags, downgrade, upgrade } from './catalog/format.ts';
 import { type MigrateFlags, migrate } from './catalog/migrate.ts';
 import { completeStatistics, openChosen } from './catalog/own-store.ts';

@@ -1,7 +1,8 @@
 /** `image-storage config`: checks the configuration, or prints the effective settings. */
 import type { Command } from 'commander';
 import { stringify } from 'yaml';
-import { type EffectiveSetting, explainConfig, processEnvironment } from '../config.ts';
+import { processEnvironment } from '../config/process.ts';
+import { type EffectiveSetting, explainConfig } from '../config.ts';
 import { type SettingsFlags, withSettings } from './shared/settings.ts';
 import { countOf, displayText, printJson, printLine } from './terminal/text.ts';
 

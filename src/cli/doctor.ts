@@ -1,6 +1,7 @@
 /** `image-storage doctor`: checks whether each provider has what a daemon needs, and says what to change. */
 import type { Command } from 'commander';
-import { type Config, loadConfig, processEnvironment } from '../config.ts';
+import { processEnvironment } from '../config/process.ts';
+import { type Config, loadConfig } from '../config.ts';
 import { EXIT } from '../exit-codes.ts';
 import type { ProviderCheck } from '../storage/doctor/doctor.ts';
 import { examineStorage } from '../storage/storage.ts';

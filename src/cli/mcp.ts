@@ -2,7 +2,7 @@
 import { realpath, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { clientAddress } from '../config.ts';
+import { clientAddress } from '../config/process.ts';
 import { EXIT } from '../exit-codes.ts';
 import { HOST_NAMES, hostConfig } from '../mcp/host-config.ts';
 import { type AddressFlags, type Session, withAddress, withClient } from './shared/connection.ts';

@@ -4,7 +4,7 @@ import { access } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { pageLink } from '../client/page-link.ts';
 import type { Image } from '../client.ts';
-import { clientAddress } from '../config.ts';
+import { clientAddress } from '../config/process.ts';
 import { EXIT } from '../exit-codes.ts';
 import { type AddressFlags, type Session, withAddress, withClient } from './shared/connection.ts';
 import { getNamed, IMAGE_ARGUMENT } from './shared/image-names.ts';

@@ -7,6 +7,9 @@ import { displayText } from './terminal/text.ts';
 
 export function registerPin(program: Command): void {
   register(program, 'pin', 'keep images from every cleanup', true);
+}
+
+export function registerUnpin(program: Command): void {
   register(program, 'unpin', 'leave images to cleanup again', false);
 }
 

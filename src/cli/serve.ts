@@ -2,7 +2,8 @@
 import { constants } from 'node:os';
 import { type Command, Option } from 'commander';
 import { DEFAULT_ADDRESS } from '../address.ts';
-import { type Config, type Environment, loadConfig, processEnvironment } from '../config.ts';
+import { type Environment, processEnvironment } from '../config/process.ts';
+import { type Config, loadConfig } from '../config.ts';
 import { boundHeap } from '../daemon/heap.ts';
 import type { Daemon } from '../daemon.ts';
 import { EXIT } from '../exit-codes.ts';

@@ -2,7 +2,8 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { isScope, SCOPES, type Scope } from '../auth/scope.ts';
 import { isTokenName, newToken, tokenLine } from '../auth/tokens.ts';
-import { ConfigError, loadConfig, processEnvironment } from '../config.ts';
+import { ConfigError, processEnvironment } from '../config/process.ts';
+import { loadConfig } from '../config.ts';
 import * as dates from '../storage/domain/dates.ts';
 import { pageUrlOf } from './shared/page-url.ts';
 import { printError, printJson, printLine } from './terminal/text.ts';

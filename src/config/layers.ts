@@ -5,6 +5,7 @@ import { type Document, isNode, LineCounter, parseDocument } from 'yaml';
 import { inWords } from '../storage/disk/in-words.ts';
 import { POLICY_NAME, POLICY_NAMED, WITHOUT_RULE } from '../storage/domain/policy.ts';
 import { nearest } from './nearest.ts';
+import type { Environment } from './process.ts';
 import { POLICY_SETTINGS, PROVIDER_KEYS, SETTINGS } from './schema.ts';
 
 /** One value as it was given. */
@@ -21,8 +22,6 @@ export interface Layer {
   settings: Setting[];
   problems: string[];
 }
-
-export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** The settings that have a flag. */
 export interface Flags {

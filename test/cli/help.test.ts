@@ -11,7 +11,7 @@ import { createProgram } from '../../src/main.ts';
 import { requires } from '../support/requires.ts';
 import { hasScript } from '../support/terminal.ts';
 
-const program = createProgram();
+const program = await createProgram();
 const named = (name: string) => program.commands.find((command) => command.name() === name)!;
 
 it('has every command in a group, and no line beyond what it needs', () => {
@@ -98,5 +98,5 @@ function has(shell: string): boolean {
 }
 
 function completionOf(shell: string): string {
-  return completionScript(createProgram(), shell as 'bash');
+  return completionScript(program, shell as 'bash');
 }

@@ -15,7 +15,7 @@ import { startVersitygw, versitygwAvailable } from '../support/versitygw.ts';
 
 const MB = 1e6;
 const IMAGE_BYTES = 8 * 1024 * 1024;
-const RECORDS = full ? 100_000 : 20_000;
+const RECORDS = full ? 100_000 : 10_000;
 const SAVES = 64;
 
 let folder: string;

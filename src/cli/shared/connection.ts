@@ -2,7 +2,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { DEFAULT_ADDRESS, parseTarget, TARGET_FORMS } from '../../address.ts';
 import type { ConnectOptions, ImageStorageClient } from '../../client.ts';
-import { clientAddress } from '../../config.ts';
+import { clientAddress } from '../../config/process.ts';
 import { EXIT } from '../../exit-codes.ts';
 import { printError } from '../terminal/text.ts';
 import { failureOf } from './errors.ts';
