@@ -65,7 +65,8 @@ const ROOM_MAY_IMPORT: Record<string, string[]> = {
   index: ['storage', 'types', 'domain'],
 };
 
-const ENTRIES = ['src/main.ts', 'src/daemon.ts', 'src/client.ts', 'src/storage/index.ts'];
+/** The daemon, the libraries, and the commands, of which a process loads one. */
+const ENTRIES = ['src/main.ts', 'src/cli/*.ts', 'src/daemon.ts', 'src/client.ts', 'src/storage/index.ts'];
 const HEAVY = /^(@aws-sdk\/|@prometheus-io\/|@smithy\/|@modelcontextprotocol\/|pg$|sharp$)/;
 
 const rules: Rule[] = [
@@ -180,7 +181,7 @@ const sources: Source[] = globSync('src/**/*.{ts,js}', { cwd: root }).map((path)
 }));
 
 /** The files that are loaded before anything is done. */
-const atStart = new Set(ENTRIES);
+const atStart = new Set(globSync(ENTRIES, { cwd: root }).map((path) => path.replaceAll('\\', '/')));
 for (const path of atStart) {
   const source = sources.find((candidate) => candidate.path === path);
   for (const imported of source ? staticImports(source) : []) atStart.add(imported);
