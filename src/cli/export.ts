@@ -1,10 +1,11 @@
 /** `image-storage export`: writes the images that match into a folder, each whole or not at all. */
-import { mkdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import type { Image } from '../client.ts';
 import { EXIT } from '../exit-codes.ts';
 import { inParallel } from '../storage/async/parallel.ts';
+import { makeFolders } from '../storage/disk/files.ts';
 import { type AddressFlags, type Session, withAddress, withClient } from './shared/connection.ts';
 import { type FilterFlags, filtersOf, withFilters } from './shared/filters.ts';
 import { parseConcurrency } from './shared/flags.ts';
@@ -69,7 +70,7 @@ async function exportImages(session: Session, folder: string, flags: ExportFlags
     done.bytes += image.size;
     progress.set(done);
   };
-  await mkdir(folder, { recursive: true });
+  await makeFolders(folder);
   try {
     await inParallel(flags.concurrency, client.list({ ...filters, view: 'row', signal }), exportOne);
   } finally {
@@ -90,7 +91,7 @@ async function exportImage({ client, signal }: Session, image: Image, target: st
   const { filename, provider, metadata } = image;
   const stats = await stat(target).catch(() => undefined);
   if (stats !== undefined) return await compare(target, stats, image);
-  await mkdir(dirname(target), { recursive: true });
+  await makeFolders(dirname(target));
   const { body } = await client.get(filename, { provider, signal });
   const isWritten = await writeWhole(body, target, { time: metadata.timestamp });
   return isWritten ? { outcome: 'exported' } : taken(target);

@@ -1,9 +1,9 @@
 /** File operations on a disk that does less than it is asked for. */
-import { type FileHandle, mkdtemp, open, readFile, rm } from 'node:fs/promises';
+import { type FileHandle, mkdtemp, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { writeFully } from '../../src/storage/disk/files.ts';
+import { makeFolders, writeFully } from '../../src/storage/disk/files.ts';
 import { noise } from '../support/images.ts';
 
 it('goes on behind what a write has taken where that is less than all', async () => {
@@ -18,4 +18,17 @@ it('goes on behind what a write has taken where that is less than all', async ()
   await file.close();
   expect((await readFile(path)).equals(bytes)).toBe(true);
   await rm(folder, { recursive: true });
+});
+
+it('makes a folder and those above it, once, and ends where none can be', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'image-storage-'));
+  const deep = join(folder, 'a/b/c');
+  await Promise.all([makeFolders(deep), makeFolders(deep), makeFolders(join(folder, 'a/b'))]);
+  await makeFolders(deep);
+  expect((await stat(deep)).isDirectory()).toBe(true);
+  await writeFile(join(folder, 'file'), '');
+  await expect(makeFolders(join(folder, 'file'))).rejects.toThrow('EEXIST');
+  await expect(makeFolders(join(folder, 'file/below'))).rejects.toThrow('ENOTDIR');
+  await rm(folder, { recursive: true });
+  if (process.platform === 'linux') await expect(makeFolders('/proc/none/below')).rejects.toThrow('ENOENT');
 });

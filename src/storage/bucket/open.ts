@@ -1,7 +1,7 @@
 /** Opens a store in a bucket: lock, identity, catalog (empty when it is lost), operations that a crash left open. */
-import { mkdir } from 'node:fs/promises';
 import { KeyedQueue } from '../async/keyed-queue.ts';
 import type { BucketCatalog, PendingOperation, SharedCatalog } from '../catalog/bucket-catalog.ts';
+import { makeFolders } from '../disk/files.ts';
 import { toOpenError } from '../disk/folder-problem.ts';
 import { type Lock, openLock } from '../disk/lock.ts';
 import { type BucketSettings, DEFAULT_LOCK_WAIT_SECONDS } from '../domain/config.ts';
@@ -44,7 +44,7 @@ export async function openStore(options: BucketOptions, context: ProviderContext
   const files = stateFiles(context.name, options.stateDir);
   let lock: Lock | undefined;
   try {
-    await mkdir(files.folder, { recursive: true });
+    await makeFolders(files.folder);
     const { lockWaitSeconds: waitSeconds = DEFAULT_LOCK_WAIT_SECONDS } = options;
     const { signal, onLocked } = context;
     lock = await openLock(files.lock, { waitSeconds, signal, onLocked });

@@ -1,8 +1,8 @@
 /** Holds the bytes of a save until they are sent: in memory while they are few and there is room, else in a file. */
-import { type FileHandle, mkdir, open, readdir, unlink } from 'node:fs/promises';
+import { type FileHandle, open, readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { nanoid } from 'nanoid';
-import { hasCode, isOfOneFile, unlinkIfPresent, writeAll, writeFully } from '../disk/files.ts';
+import { hasCode, isOfOneFile, makeFolders, unlinkIfPresent, writeAll, writeFully } from '../disk/files.ts';
 import { checkFolder } from '../disk/plain-files.ts';
 import type { ByteBatch } from '../domain/requests.ts';
 import type { IncomingBytes } from '../types.ts';
@@ -56,7 +56,7 @@ export class Spool {
 
   /** Creates the folder, and empties it of files that a crash left. Rejects with NotPlainError where it is a link. */
   async prepare(): Promise<void> {
-    await mkdir(this.#folder, { recursive: true });
+    await makeFolders(this.#folder);
     await checkFolder(this.#folder);
     for (const name of await readdir(this.#folder)) await unlink(join(this.#folder, name)).catch(unlessOfOneFile);
   }

@@ -1,7 +1,7 @@
 /** The file operations that the guarantees of a local store depend on. */
 import { createHash } from 'node:crypto';
 import { closeSync, constants, openSync } from 'node:fs';
-import { chmod, type FileHandle, link, lstat, mkdir, rename, unlink, writeFile } from 'node:fs/promises';
+import { chmod, type FileHandle, link, lstat, mkdir, rename, stat, unlink, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { syncNames } from './descriptors.ts';
 import { checkFolder, chunksOf, openPlain } from './plain-files.ts';
@@ -161,6 +161,21 @@ export async function sha256Of(path: string): Promise<string> {
   await using file = await openPlain(path);
   for await (const chunk of chunksOf(file, READ_BYTES)) hash.update(chunk);
   return hash.digest('hex');
+}
+
+/**
+ * Makes a folder and those above it; one that is there stays. Rejects with EEXIST where a file has the name. Node's own
+ * `recursive` never ends below a folder that takes no entries, such as /proc.
+ */
+export async function makeFolders(path: string): Promise<void> {
+  try {
+    await mkdir(path);
+  } catch (error) {
+    if (hasCode(error, 'EEXIST') && (await stat(path)).isDirectory()) return;
+    if (!hasCode(error, 'ENOENT') || path === dirname(path)) throw error;
+    await makeFolders(dirname(path));
+    await makeFolder(path);
+  }
 }
 
 /** Returns false when the folder exists. */
