@@ -73,6 +73,7 @@ it.each<[string, Answer]>([
   ['403', { status: 403 }],
   ['200 with entries of another form', listing('<KeyCount>1</KeyCount><Contents a="b"></Contents>')],
   ['200 with an entry without a key', listing('<KeyCount>1</KeyCount><Contents><Size>1</Size></Contents>')],
+  ['200 with a key in CDATA', listing('<KeyCount>1</KeyCount><Contents><Key><![CDATA[a]]></Key></Contents>')],
   ['200 with escaped keys', listing(`<KeyCount>1</KeyCount>${ENTRIES[0]}<EncodingType>url</EncodingType>`)],
   ['200 that breaks off', { status: 200, body: `${HEAD}<Name>b</Name>${ENTRIES[0]}` }],
   ['200 that is none of S3', { status: 200, body: '<html>Welcome</html>' }],

@@ -26,7 +26,7 @@ export function parseListing(xml: string): Listing | undefined {
   for (let at = xml.indexOf(ENTRY); at >= 0; ) {
     const end = xml.indexOf(ENTRY_END, at);
     const key = fieldIn(xml, 'Key', at, end);
-    if (key === undefined) return undefined;
+    if (!key) return undefined;
     const lastModified = Date.parse(fieldIn(xml, 'LastModified', at, end) ?? '');
     const size = Number(fieldIn(xml, 'Size', at, end) ?? 0);
     objects.push({ key, etag: fieldIn(xml, 'ETag', at, end), size, lastModified: lastModified || 0 });
