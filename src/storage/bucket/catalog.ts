@@ -1,9 +1,10 @@
 /** Opens the catalog of a bucket: a file in the state folder, or an index in Postgres with a file of operations. */
 import { existsSync } from 'node:fs';
+import { nanoid } from 'nanoid';
 import type { BucketCatalog, IndexMark, PendingOperation, SharedCatalog } from '../catalog/bucket-catalog.ts';
 import { setAside } from '../catalog/sqlite/database-files.ts';
 import { openCatalog } from '../catalog/sqlite/worker-catalog.ts';
-import { syncFolder } from '../disk/files.ts';
+import { readText, replaceFile, syncFolder } from '../disk/files.ts';
 import { StoreOpenError } from '../domain/errors.ts';
 import type { ProviderContext } from '../types.ts';
 import type { StateFiles } from './state-files.ts';
@@ -44,7 +45,8 @@ export async function openBucketCatalog(
   const { catalog: operations } = await openFile(files.operations, storeId, files, context);
   try {
     await takeOver(files.catalog, operations, storeId, files, context);
-    return { ...(await openShared(url, operations, choice, context)), isBuilt: false };
+    const daemon = await daemonOf(files);
+    return { ...(await openShared(url, operations, { ...choice, daemon }, context)), isBuilt: false };
   } catch (error) {
     await operations.close(false);
     throw error;
@@ -54,17 +56,26 @@ export async function openBucketCatalog(
 async function openShared(
   url: string,
   operations: BucketCatalog,
-  { storeId, seen, onBehind, ...late }: CatalogChoice,
+  { storeId, daemon, seen, onBehind, ...late }: CatalogChoice & { daemon: string },
   { now, meter }: ProviderContext,
 ): Promise<{ catalog: SharedCatalog; index: SharedCatalog }> {
   const [{ openSharedIndex }, { openPostgresCatalog }] = await Promise.all([
     import('../catalog/postgres/shared-index.ts'),
     import('../catalog/postgres/postgres-catalog.ts'),
   ]);
-  const shared = await openSharedIndex({ url, storeId, now, seen, onBehind, onCall: meter?.indexCalled });
+  const shared = await openSharedIndex({ url, storeId, daemon, now, seen, onBehind, onCall: meter?.indexCalled });
   const index = openPostgresCatalog({ ...late, index: shared, operations });
   meter?.watchIndex(() => index.load);
   return { catalog: index, index };
+}
+
+/** Made at first use: two daemons with one name would answer for each other. */
+async function daemonOf({ daemon: path }: StateFiles): Promise<string> {
+  const known = (await readText(path))?.trim();
+  if (known) return known;
+  const made = nanoid();
+  await replaceFile(path, `${made}\n`);
+  return made;
 }
 
 async function takeOver(

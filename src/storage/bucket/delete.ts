@@ -18,6 +18,7 @@ import { type BucketStore, isRefusal, knownTo, noteIfNew, removeObject, settle }
 export type DeleteOutcome = ChangeOutcome & { bytesRemain?: StorageError; purgeTime?: number };
 
 export interface DeleteChoice {
+  /** Of a cleanup: spares also an image whose record a shared index has, and that is gone (`lost`). */
   sparePinned: boolean;
   /** Spares an image that the catalog learnt or changed after this moment, or that another daemon changes meanwhile. */
   unchangedSince?: Moment | undefined;
@@ -45,6 +46,8 @@ export async function deleteImage(
   const wanted = found.kind === 'live' ? found.record : found.kind === 'absent' ? record : undefined;
   if (wanted === undefined) return notFound(store, filename, found, known?.etag);
   if (sparePinned && wanted.pinned) return { done: false, why: 'pinned' };
+  const keepsLost = sparePinned && store.index !== undefined && known !== undefined && known.etag !== MISSING_ETAG;
+  if (keepsLost && found.kind === 'absent') return { done: false, why: 'lost' };
   if (unchangedSince !== undefined && etagOf(found) !== known?.etag) {
     await noteIfNew(store, filename, found, known?.etag);
     return { done: false, why: 'changed' };
@@ -58,7 +61,7 @@ export async function deleteImage(
   };
   await store.journal.write({ kind: 'begin', operation });
   const only = unchangedSince && known?.etag;
-  return finishDelete(store, operation, { found, record: wanted, only }, known?.etag);
+  return finishDelete(store, operation, { found, record: wanted, only, keepsLost }, known?.etag);
 }
 
 /**
@@ -89,6 +92,8 @@ interface Wanted {
   record?: ImageRecord | undefined;
   /** Only a record with this ETag is deleted; unset: any. */
   only?: string | undefined;
+  /** Whether an image stays whose record is gone. */
+  keepsLost?: boolean;
 }
 
 /** Deletes the record that was found, or its successor; also completes an operation that a crash left. */
@@ -99,6 +104,10 @@ export async function finishDelete(
   over?: string,
 ): Promise<DeleteOutcome> {
   const { found: stands, record } = await bury(store, operation, wanted);
+  if (wanted.keepsLost && stands.kind === 'absent') {
+    await store.journal.write({ kind: 'end', nonce: operation.nonce });
+    return { done: false, why: 'lost' };
+  }
   const refusal = await settle(store, operation, stands, over).catch((error) => {
     throw store.condition.fold(error, true);
   });
@@ -132,9 +141,14 @@ function purgeTimeIn(stands: FoundRecord): number | undefined {
 }
 
 /** Returns what is at the record's key after the delete: `live` for what is spared, or was brought back since it began. */
-async function bury(store: BucketStore, operation: PendingOperation, { found, record, only }: Wanted): Promise<Wanted> {
+async function bury(
+  store: BucketStore,
+  operation: PendingOperation,
+  { found, record, only, keepsLost = false }: Wanted,
+): Promise<Wanted> {
   const write = (current: FoundRecord) => {
     if (current.kind === 'live') ({ record } = current);
+    if (keepsLost && current.kind === 'absent') return undefined;
     const isWanted = only === undefined || etagOf(current) === only;
     return isWanted && isOpen(store, operation, current) && record !== undefined
       ? replacementOf(store, operation, record, current)

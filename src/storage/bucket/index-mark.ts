@@ -8,7 +8,7 @@ import { isRefused } from './probe.ts';
 import { readSmall } from './reading.ts';
 import { payloadOf } from './record-object.ts';
 import { asideOf, type StateFiles } from './state-files.ts';
-import type { BucketStore } from './store.ts';
+import { type BucketStore, owesOutcomes } from './store.ts';
 import type { Synchronizer } from './sync.ts';
 
 const KEY = `${KEY_ROOT}metadata/INDEX`;
@@ -39,6 +39,7 @@ export class IndexWatch {
     const { mark, isFilled } = await this.#index.look();
     const { synchronizer, condition } = this.#store;
     synchronizer.noteIndex(isFilled);
+    await this.#index.answerCall(() => owesOutcomes(this.#store));
     if (!isFilled) {
       condition.noteIndex(new Error('the index is being filled from the bucket'));
       await fillInTurn(this.#index, synchronizer);

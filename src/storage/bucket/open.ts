@@ -19,7 +19,7 @@ import { resolveOperations } from './recover.ts';
 import { type RetryOptions, retrying } from './retrying-store.ts';
 import { Spool } from './spool.ts';
 import { roomOf, type StateFiles, stateFiles } from './state-files.ts';
-import type { BucketStore } from './store.ts';
+import { type BucketStore, withoutIndex } from './store.ts';
 import { Synchronizer } from './sync.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -126,13 +126,16 @@ async function openLocked(
     const queues = { byKey: new KeyedQueue(), byFilename: new KeyedQueue() };
     const trashParts = { hasTrash, ...(hasTrash && keepMs !== undefined && { keepMs }) };
     const saves = () => ({ inFlight: 0, waiting: 0 });
-    const store = { ...parts, ...trashParts, ...indexParts, ...queues, saves, unsettled, closing };
+    const operations = { unsettled, settling: new Set<string>() };
+    const store = { ...parts, ...trashParts, ...indexParts, ...queues, ...operations, saves, closing };
     if (isNew) {
       await journal.write({ kind: 'probed' });
       context.log.info({ provider: context.name, location: objects.location }, 'a new store was made in the bucket');
     }
     synchronizer = await Synchronizer.over(store);
     resolving = store;
+    // Before it answers anybody: others count on nobody but those that they know.
+    await withoutIndex(index, async () => index?.answerCall(() => true));
     await resolveOperations(store, await catalog.pendingOperations());
     if (FILLED_FIRST.includes(context.formatChange)) await synchronizer.run();
     signal?.throwIfAborted();

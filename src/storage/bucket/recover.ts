@@ -12,12 +12,15 @@ const AT_ONCE = 8;
 /** An operation that cannot be settled now stays in `unsettled`. */
 export async function resolveOperations(store: BucketStore, operations: readonly PendingOperation[]): Promise<void> {
   await inParallel(AT_ONCE, operations, async (operation) => {
+    store.settling.add(operation.nonce);
     store.unsettled.delete(operation.nonce);
     try {
       await resolve(store, operation);
     } catch (error) {
       store.unsettled.set(operation.nonce, operation);
       store.context.log.debug({ err: error, provider: store.context.name }, 'an operation stays unsettled for now');
+    } finally {
+      store.settling.delete(operation.nonce);
     }
   });
 }

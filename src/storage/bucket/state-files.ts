@@ -9,6 +9,8 @@ export interface StateFiles {
   catalog: string;
   /** Pending operations, where the index is in Postgres. */
   operations: string;
+  /** The name of the daemon, by which others with the same index know it. */
+  daemon: string;
   lock: string;
   /** Names the store that the other files belong to. */
   binding: string;
@@ -31,6 +33,7 @@ export function stateFiles(name: string, folder: string = DEFAULT_STATE_DIR): St
     // The folder may be that of a local store, which has a catalog.db and a lock.db of its own.
     catalog: join(folder, `${name}.catalog.db`),
     operations: join(folder, `${name}.operations.db`),
+    daemon: join(folder, `${name}.daemon`),
     lock: join(folder, `${name}.lock.db`),
     binding: join(folder, `${name}.json`),
     policyRuns: join(folder, `${name}.retention.json`),

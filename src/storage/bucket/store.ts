@@ -51,12 +51,19 @@ export interface BucketStore extends StoreKind {
   saves: () => SaveLoad;
   /** Operations whose outcome is not settled yet, by nonce; upkeep tries again. */
   unsettled: Map<string, PendingOperation>;
+  /** Those that are being settled now. */
+  settling: Set<string>;
   /** Serializes saves and copies with the same idempotency key. */
   byKey: KeyedQueue;
   /** Serializes updates and restores of the same image. */
   byFilename: KeyedQueue;
   /** Aborted when the store closes: long work in the background ends early. */
   closing: AbortController;
+}
+
+/** Returns whether the outcome of an operation is not in the catalog yet, besides those that calls wait for. */
+export function owesOutcomes({ unsettled, settling }: Pick<BucketStore, 'unsettled' | 'settling'>): boolean {
+  return unsettled.size + settling.size > 0;
 }
 
 /** Returns whether the failed write may have happened, or met an earlier attempt of ours: reading back decides. */

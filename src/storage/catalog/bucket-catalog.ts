@@ -202,6 +202,16 @@ export interface SharedCatalog extends BucketCatalog {
    * connection, leaves it to the next: two may do it at once then.
    */
   alone(work: string, run: () => Promise<void>): Promise<boolean>;
+  /**
+   * Says that this daemon is there, and whether rows of it wait: where none does, and `owes` returns false, all that it has
+   * acknowledged is in the index.
+   */
+  answerCall(owes: () => boolean): Promise<void>;
+  /**
+   * Returns whether the index has all that any daemon had acknowledged when this was called; false also where that is not
+   * known: a comparison that begins now tells. Requires that this daemon owes nothing else.
+   */
+  isWhole(): Promise<boolean>;
   /** Returns where a comparison stopped that nobody has completed. */
   walkPosition(): Promise<WalkPosition | undefined>;
   noteWalk(position: WalkPosition): Promise<void>;

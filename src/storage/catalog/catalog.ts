@@ -35,7 +35,10 @@ export type Change =
 /** The result of one change of a committed group. */
 export type ChangeOutcome =
   | { done: true; record: ImageRecord }
-  | { done: false; why: 'filename_taken' | 'not_found' | 'not_deleted' | 'pinned' | 'changed' | 'too_many_tags' }
+  | {
+      done: false;
+      why: 'filename_taken' | 'not_found' | 'not_deleted' | 'pinned' | 'changed' | 'lost' | 'too_many_tags';
+    }
   | ({ done: false; why: 'key_taken' } & EarlierSave);
 
 /** A filter in the catalog's terms, with the facade's dates as ms. */

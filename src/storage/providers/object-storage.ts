@@ -13,7 +13,7 @@ import { readRecord } from '../bucket/record-object.ts';
 import { restoreImage } from '../bucket/restore.ts';
 import { openUpload } from '../bucket/save.ts';
 import { roomOf } from '../bucket/state-files.ts';
-import { withoutIndex } from '../bucket/store.ts';
+import { owesOutcomes, withoutIndex } from '../bucket/store.ts';
 import { updateImage } from '../bucket/update.ts';
 import { startUpkeep } from '../bucket/upkeep.ts';
 import { verifyStore } from '../bucket/verify.ts';
@@ -119,8 +119,15 @@ export class ObjectStorage extends BaseProvider {
 
   protected override async currentCatalog(): Promise<ImageIndex> {
     const catalog = await this.completeCatalog();
-    if (this.#store.shared) await this.#folded(this.#store.synchronizer.run());
+    if (this.#store.shared && !(await this.#folded(this.#isWhole())))
+      await this.#folded(this.#store.synchronizer.run());
     return catalog;
+  }
+
+  /** Returns whether a shared index is known to have all that its daemons acknowledged, without a comparison. */
+  async #isWhole(): Promise<boolean> {
+    const { index, synchronizer } = this.#store;
+    return index !== undefined && synchronizer.filled && !owesOutcomes(this.#store) && index.isWhole();
   }
 
   protected override checkCountable(): void {
@@ -167,7 +174,12 @@ export class ObjectStorage extends BaseProvider {
     if (folderOf(filename) === undefined) return { done: false, why: 'not_found' };
     this.#store.condition.checkWritable();
     const keepMs = permanent ? undefined : this.#store.keepMs;
-    return this.#folded(deleteImage(this.#store, filename, { ...spared, keepMs }));
+    const outcome = await this.#folded(deleteImage(this.#store, filename, { ...spared, keepMs }));
+    if (outcome.done || outcome.why !== 'lost') return outcome;
+    // Whatever took its record may have taken most of them: that is to be known before more goes.
+    await this.#folded(this.#store.synchronizer.run());
+    this.#store.condition.checkComplete();
+    return outcome;
   }
 
   protected async bringBack(filename: string): Promise<ChangeOutcome> {

@@ -3,10 +3,11 @@ import { randomUUID } from 'node:crypto';
 import { StoreOpenError } from '../../domain/errors.ts';
 import { DOUBT_MS } from '../../domain/purge-clock.ts';
 import { INITIAL } from './migrations/001-initial.ts';
+import { DAEMONS } from './migrations/002-daemons.ts';
 import type { Transaction } from './pool.ts';
 
 /** In their order; the number of those that were carried out is noted as `version`. */
-const MIGRATIONS = [INITIAL];
+const MIGRATIONS = [INITIAL, DAEMONS];
 export const MIN_SERVER_VERSION = 150_000;
 const MAX_ATTEMPTS = 3;
 const UNIQUE_VIOLATION = '23505';

@@ -63,6 +63,8 @@ export function openPostgresCatalog(options: PostgresCatalogOptions): SharedCata
     pendingOperations: () => operations.pendingOperations(),
     look: () => rows.watched(() => index.look()),
     inTime: (read) => rows.inTime(read),
+    answerCall: (owes) => rows.watched(() => index.answerCall(() => owes() || rows.waiting > 0)),
+    isWhole: async () => rows.waiting === 0 && rows.watched(() => index.isCallAnswered()),
     async checkKey(idempotencyKey) {
       if (rows.earlierWith(idempotencyKey) === undefined) await rows.inTime(() => index.checkKey(idempotencyKey));
     },
@@ -75,6 +77,7 @@ export function openPostgresCatalog(options: PostgresCatalogOptions): SharedCata
     async close(clean) {
       await rows.stop();
       try {
+        if (clean && rows.waiting === 0 && (await operations.pendingOperations()).length === 0) await rows.goodbye();
         await index.end();
       } finally {
         await operations.close(clean);
@@ -103,6 +106,7 @@ class Rows {
   readonly #options: PostgresCatalogOptions;
   #waiting: Waiting[] = [];
   #chars = 0;
+  #hasDropped = false;
   /** Operations whose changes are not kept. */
   readonly #unwritten = new Set<string>();
   #isDown = false;
@@ -121,7 +125,8 @@ class Rows {
   }
 
   get waiting(): number {
-    return this.#waiting.reduce((count, { nonces }) => count + nonces.length, this.#unwritten.size);
+    const waiting = this.#waiting.reduce((count, { nonces }) => count + Math.max(nonces.length, 1), 0);
+    return waiting + this.#unwritten.size + Number(this.#hasDropped);
   }
 
   /** Returns the image with this key whose row waits, as it became last. */
@@ -240,11 +245,11 @@ class Rows {
   }
 
   #keep(changes: IndexChange[], nonces: string[]): void {
-    // Nobody waits for what ends no operation: the next comparison finds it.
-    if (nonces.length === 0) return;
     const chars = JSON.stringify(changes).length;
     if (this.#chars + chars > MAX_WAITING_CHARS) {
       for (const nonce of nonces) this.#unwritten.add(nonce);
+      // Of what ends no operation nobody knows any more: a comparison finds it.
+      this.#hasDropped ||= nonces.length === 0;
       return;
     }
     this.#chars += chars;
@@ -299,6 +304,11 @@ class Rows {
       await sleep(TIDY_EVERY_MS, undefined, { signal, ref: false }).catch(() => {});
       if (!signal.aborted && !this.#isDown) await index.tidy().catch(() => {});
     }
+  }
+
+  /** Others need not wait for this daemon: it owes nothing. */
+  async goodbye(): Promise<void> {
+    if (!this.#isDown) await this.#options.index.leave().catch(() => {});
   }
 
   async stop(): Promise<void> {

@@ -1,5 +1,6 @@
 /** The index that all daemons of a bucket share: what of the catalog's contract needs no file of one of them. */
 
+import { randomUUID } from 'node:crypto';
 import { StoreOpenError } from '../../domain/errors.ts';
 import type { IndexCall, IndexLoad } from '../../domain/meter.ts';
 import type { BucketCatalog, IndexMark, SharedCatalog } from '../bucket-catalog.ts';
@@ -9,6 +10,7 @@ import { committed, migrate, setNotes } from './migrate.ts';
 import { placesOf } from './places.ts';
 import { checkUrl, isUnavailable, Pool, type Transaction } from './pool.ts';
 import { IndexReader } from './reader.ts';
+import { RollCall } from './roll-call.ts';
 import { MAX_IMAGES, relieveSlice, tableOf } from './slices.ts';
 import { epochOf, IndexState } from './state.ts';
 import { crowdedSlices, foldDeltas } from './sums.ts';
@@ -23,6 +25,11 @@ export interface SharedIndex
   applyAll(changes: readonly IndexChange[]): Promise<void>;
   /** Folds what was appended to sums, and takes images from slices that have too many. */
   tidy(): Promise<void>;
+  /** As of a RollCall. */
+  answerCall(owes: () => boolean): Promise<void>;
+  isCallAnswered(): Promise<boolean>;
+  /** Nothing of this daemon is missing. */
+  leave(): Promise<void>;
   /** Asks the server for an answer, which it gives within seconds whatever else it is busy with. */
   ping(): Promise<void>;
   /** Of its connections at this moment. */
@@ -36,6 +43,8 @@ const STEPS_AT_ONCE = 10;
 export interface SharedIndexOptions {
   url: string;
   storeId: string;
+  /** The name of the daemon, over restarts; default: a new one. */
+  daemon?: string;
   /** ms since 1970. */
   now: () => number;
   /** How far the index is known to have been: one that is behind lists nothing. */
@@ -70,7 +79,12 @@ export async function openSharedIndex(options: SharedIndexOptions): Promise<Shar
   return indexOver(pool, state, options);
 }
 
-function indexOver(pool: Pool, state: IndexState, { sliceImages = MAX_IMAGES }: SharedIndexOptions): SharedIndex {
+function indexOver(
+  pool: Pool,
+  state: IndexState,
+  { daemon = randomUUID(), sliceImages = MAX_IMAGES }: SharedIndexOptions,
+): SharedIndex {
+  const rollCall = new RollCall(pool, daemon);
   const reader = new IndexReader(pool, state);
   return {
     find: (filename) => reader.find(filename),
@@ -122,6 +136,9 @@ function indexOver(pool: Pool, state: IndexState, { sliceImages = MAX_IMAGES }: 
         if (number === undefined || !(await relieveSlice(pool, number, sliceImages))) return;
       }
     },
+    answerCall: (owes) => rollCall.answer(owes),
+    isCallAnswered: () => rollCall.isAnswered(),
+    leave: () => rollCall.leave(),
     ping: () => pool.ping(),
     get load() {
       return pool.load;

@@ -19,6 +19,7 @@ import {
 } from './differences.ts';
 import { setNotes } from './migrate.ts';
 import { type Pool, type Transaction, unavailable } from './pool.ts';
+import { FORGOTTEN } from './roll-call.ts';
 import { storable } from './rows.ts';
 import { createSlice, lockShared, type Slice, sliceAt, slicesOf, tableOf } from './slices.ts';
 import { epochOf, nextChange } from './state.ts';
@@ -296,6 +297,7 @@ async function note(transaction: Transaction, change: IndexChange): Promise<void
   await transaction.rows("DELETE FROM notes WHERE name = 'walk'");
   await setNotes(transaction, { filled: '1', ...(comparedAt !== undefined && { compared: `${comparedAt}` }) });
   if (comparedAt === undefined) return;
+  await transaction.rows(`DELETE FROM daemons WHERE seen < clock_timestamp() - ${FORGOTTEN}`);
   await transaction.rows('DELETE FROM arrivals WHERE time < $1', [comparedAt - ARRIVALS_KEPT_MS]);
   await dropOldDeleted(transaction, comparedAt);
 }
