@@ -26,6 +26,25 @@ export async function* listPages(store: ObjectStore, prefix: string, start?: str
   }
 }
 
+/** Yields the same pages; asks for the next one while one is worked on, once `before` has resolved for that. */
+export async function* oneAhead(
+  pages: AsyncGenerator<ListedPage>,
+  before: (page: ListedPage) => Promise<void>,
+): AsyncGenerator<ListedPage> {
+  let next = pages.next();
+  try {
+    for (let { value, done } = await next; !done; { value, done } = await next) {
+      await before(value);
+      next = pages.next();
+      next.catch(() => {});
+      yield value;
+    }
+  } finally {
+    await next.catch(() => {});
+    await pages.return(undefined);
+  }
+}
+
 /** Otherwise a listing would repeat itself for ever, or skip objects, which would be taken for removed. */
 export function checkOrder(objects: readonly ListedObject[], after?: string): void {
   let previous = after;

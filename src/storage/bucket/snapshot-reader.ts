@@ -7,8 +7,8 @@ import { parseFound } from './record-object.ts';
 import { listSnapshots, readSnapshot, type Snapshot, type SnapshotEntry, snapshotBytes } from './snapshot-object.ts';
 import type { BucketStore } from './store.ts';
 
-/** Entries that are there before a page of the listing is read, which has a thousand keys. */
-const AHEAD = 3_000;
+/** Entries that are there before two pages of the listing are read, which have a thousand keys each. */
+const AHEAD = 4_000;
 /** Bounds the memory of what is read ahead. */
 const MAX_AHEAD_BYTES = 32 * 1024 * 1024;
 const READS_AT_ONCE = 4;
@@ -38,7 +38,7 @@ export class SnapshotReader {
   }
 
   /**
-   * Reads the snapshots of the records whose keys follow `after`. Called before these are listed: what the listing shows is
+   * Reads the snapshots of some thousand records whose keys follow `after`. Called before these are listed: what the listing shows is
    * newer then than what was read.
    */
   async readAhead(after = ''): Promise<void> {

@@ -12,7 +12,7 @@ import {
 import { StorageError } from '../domain/errors.ts';
 import { recordKey, utcDay } from '../domain/naming.ts';
 import { checkIdentity } from './format.ts';
-import { type ListedPage, listPages } from './listing.ts';
+import { type ListedPage, listPages, oneAhead } from './listing.ts';
 import { isRecent, Losses } from './losses.ts';
 import { filenameAt, RECORDS, readRecord } from './record-object.ts';
 import { SnapshotCopy } from './snapshot-copy.ts';
@@ -163,15 +163,17 @@ export class Synchronizer {
     const position = resumed && positionIn(await resumed.walkPosition(), { epoch, now });
     const { beganAt = now, missing, upTo } = { ...position };
     const losses = new Losses(this.#store, this.keepsMissing, missing);
-    let snapshots = this.#filled ? undefined : await SnapshotCopy.over(this.#store);
+    const pages = listPages(this.#store.objects, RECORDS, upTo);
+    const filling = this.#filled ? undefined : await SnapshotCopy.over(this.#store);
+    let snapshots = filling;
     try {
-      await snapshots?.readAhead(upTo);
-      for await (const page of listPages(this.#store.objects, RECORDS, upTo)) {
+      await filling?.readAhead(upTo);
+      for await (const page of filling ? oneAhead(pages, ({ after }) => filling.readAhead(after)) : pages) {
         this.#store.closing.signal.throwIfAborted();
         const differences = await this.#compare(page, losses, snapshots);
         this.#compared += page.objects.length;
         if (differences >= MANY_DIFFERENCES) snapshots ??= await SnapshotCopy.over(this.#store);
-        await snapshots?.readAhead(page.upTo);
+        if (filling === undefined) await snapshots?.readAhead(page.upTo);
         if (resumed === undefined || epoch === undefined || page.upTo === undefined) continue;
         await snapshots?.written();
         await resumed.noteWalk({ epoch, beganAt, upTo: page.upTo, missing: losses.missing });
