@@ -21,7 +21,7 @@ const TRY_AGAIN_MS = 5_000;
 const INDEX_EVERY_MS = 1_000;
 const LOOK_AGAIN_MS = 60_000;
 const LEFT = 'left';
-const PAUSE_FACTOR = 9;
+const PAUSE_FACTOR = 4;
 const MINUTE_MS = 60 * 1000;
 const SNAPSHOTS_EVERY_MS = 10 * MINUTE_MS;
 const DAY_MS = 24 * 60 * MINUTE_MS;
@@ -33,7 +33,7 @@ interface Chore {
   work: () => Promise<unknown>;
   /** Unset: once is enough. */
   everyMs?: number;
-  /** Pauses nine times as long as the work took, up to so long: it takes a tenth of the time at most. */
+  /** Pauses four times as long as the work took, up to so long: it takes a fifth of the time at most. */
   pausesUpToMs?: number;
 }
 
