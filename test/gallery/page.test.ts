@@ -256,6 +256,23 @@ requires('Chromium', hasBrowser)('the gallery', () => {
     await page.getByText('No images yet').waitFor();
   });
 
+  it('finds all that is its own below a path, wherever in it one came from', async () => {
+    await using below = await runDaemon({ IMAGE_STORAGE_PUBLIC_URL: 'http://127.0.0.1/art' });
+    const { filename } = await saveAt(below.address, pngOf({ width: 48, height: 32 }));
+    const at = `http://${below.address}`;
+    await using watched = await openPage(browser, at);
+    const { page, complaints } = watched;
+    await page.goto(`${at}/art/i/${filename}`);
+    await page.locator('.picture-layers img.is-loaded').waitFor();
+    await page.keyboard.press('Escape');
+    await page.locator('[data-index="0"]:focus img.is-loaded').waitFor();
+    expect(page.url()).toBe(`${at}/art/`);
+    expect(await page.locator('link[rel=icon]').evaluate((link) => (link as HTMLLinkElement).href)).toContain(
+      '/art/assets/',
+    );
+    expect(complaints).toEqual([]);
+  });
+
   it('does not wait for ever for a daemon that takes a call and hangs', async () => {
     await using watched = await openPage(browser, origin);
     const { page } = watched;

@@ -189,6 +189,39 @@ requires('Chromium', hasBrowser)('the gallery', () => {
     expect(complaints).toEqual([]);
   });
 
+  it('blurs by one key whatever tells of images, and the title', async () => {
+    await using watched = await open(`http://${daemon.address}/?density=list`);
+    const { page } = watched;
+    await page.locator('[data-index="3"] img.is-loaded').waitFor();
+    await page.keyboard.press('b');
+    const sharp = (...selectors: string[]) =>
+      page
+        .locator(selectors.join())
+        .evaluateAll((parts) =>
+          parts
+            .filter((part) => !getComputedStyle(part).filter.includes('blur') && part.closest('[hidden]') === null)
+            .map(({ outerHTML }) => outerHTML.slice(0, 80)),
+        );
+    expect(await sharp('.thumb', '.line-prompt')).toEqual([]);
+    await page.locator('[data-index="3"]').click();
+    await page.keyboard.press('i');
+    await page.locator('.panel dd').first().waitFor();
+    expect(await sharp('.picture-layers', '.panel p', '.panel dd')).toEqual([]);
+    expect(await page.title()).toBe('ImageStorage');
+    await page.keyboard.press('c');
+    await page.locator('.differences td').first().waitFor();
+    expect(await sharp('.picture-layers', '.differences td')).toEqual([]);
+  });
+
+  it('has all of the menu in reach where the page is enlarged', async () => {
+    await using watched = await open(`http://${daemon.address}`, { viewport: { width: 720, height: 400 } });
+    const { page } = watched;
+    await page.getByRole('button', { name: 'Menu' }).click();
+    await page.getByRole('button', { name: 'Keys' }).click();
+    await page.getByRole('dialog', { name: 'Keys' }).waitFor();
+    expect(await page.locator('#menu:popover-open').count()).toBe(0);
+  });
+
   it('has all within reach of a finger on the narrowest phone', async () => {
     await using watched = await open(`http://${daemon.address}/?tag=bird&pinned=0`, NARROW);
     const { page } = watched;

@@ -18,6 +18,8 @@ const IDLE_MS = 1500;
 
 startSettings();
 startKeys();
+// Named from where the page began, and looked for anew wherever its address leads.
+for (const icon of document.querySelectorAll<HTMLLinkElement>('link[rel=icon]')) icon.setAttribute('href', icon.href);
 const root = document.getElementById('app')!;
 render(<App />, root);
 startKeptFocus(root);

@@ -107,6 +107,8 @@ export const texts = {
     unpinned: (count: number) => `Took the pin off ${texts.images(count)}`,
     tagged: (count: number) => `Changed the tags of ${texts.images(count)}`,
     failed: (count: number, message: string) => `${texts.images(count)} stayed as before: ${message}`,
+    deleting: (done: number, count: number) => `Deleting, ${numbers.format(done)} of ${numbers.format(count)}`,
+    restoring: (done: number, count: number) => `Bringing back, ${numbers.format(done)} of ${numbers.format(count)}`,
     deleted: (count: number, spared: readonly string[], missing: number) =>
       [
         count > 0 || spared.length + missing === 0 ? `Deleted ${numbers.format(count)}` : '',

@@ -14,6 +14,7 @@ import { describeImage, type Row } from '../api/images.ts';
 import { nextPlace, reload, rowAt, shown } from '../state/gallery.ts';
 import { gone, markGone, unmarkGone } from '../state/gone.ts';
 import { expectChange } from '../state/live.ts';
+import { tell } from '../state/notices.ts';
 import { clearSelection, deselect, selected, selectedCount } from '../state/selection.ts';
 import { filtersOf } from '../state/url.ts';
 import { selector } from '../state/view.ts';
@@ -113,8 +114,9 @@ export function nextLeft(index: number): number | undefined {
   return nextPlace(index, 1, isLeft) ?? nextPlace(index, -1, isLeft);
 }
 
-/** Returns how many were spared since they came or changed after the plan. */
+/** Returns how many were spared since they came or changed after the plan. Tells how far it is where it takes several calls. */
 async function run(plans: readonly DeletePlan[], deletion: Deletion): Promise<number> {
+  const count = plans.reduce((sum, plan) => sum + plan.count, 0);
   let keptChanged = 0;
   for (const plan of plans) {
     const { provider } = plan.doomed;
@@ -124,6 +126,7 @@ async function run(plans: readonly DeletePlan[], deletion: Deletion): Promise<nu
       for (const filename of part.filenames) {
         deletion.images.push({ id: `${provider}/${filename}`, provider, filename });
       }
+      if (count > MAX_NAMES) tell({ text: texts.cull.deleting(deletion.images.length, count) });
       // Each part looks through all that is left.
       kept = part.keptChanged;
     }

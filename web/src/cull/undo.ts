@@ -1,5 +1,5 @@
 /** Takes deletes back: the last one, or all that the line on the screen tells of. */
-import { type ImageName, restoreImages } from '../api/changes.ts';
+import { type ImageName, MAX_NAMES, restoreImages } from '../api/changes.ts';
 import { reload } from '../state/gallery.ts';
 import { gone, unmarkGone } from '../state/gone.ts';
 import { expectChange } from '../state/live.ts';
@@ -61,7 +61,10 @@ async function takeBack(chosen: readonly Deletion[]): Promise<void> {
   if (images.length === 0) return;
   const back = new Set<string>();
   try {
-    for await (const ids of restoreImages(images)) for (const id of ids) back.add(id);
+    for await (const ids of restoreImages(images)) {
+      for (const id of ids) back.add(id);
+      if (images.length > MAX_NAMES) tell({ text: texts.cull.restoring(back.size, images.length) });
+    }
     dismiss();
     const missing = images.length - back.size;
     tell({

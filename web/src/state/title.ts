@@ -1,7 +1,8 @@
-/** The title of the page, which tabs, bookmarks and the history have: of the open image, or of the search. */
+/** The title of the page, which tabs, bookmarks and the history have: of the open image, or of the search, unless all is blurred. */
 import { effect } from '@preact/signals';
 import { texts } from '../texts.ts';
 import { openRow } from './open.ts';
+import { isBlurred } from './settings.ts';
 import { view } from './view.ts';
 
 const MAX_LENGTH = 80;
@@ -11,7 +12,7 @@ export function startTitle(): void {
   effect(() => {
     const { image, query } = view.value;
     const what = image === '' ? query : openRow.value?.prompt || image;
-    document.title = what === '' ? texts.title : `${cut(what)} – ${texts.title}`;
+    document.title = what === '' || isBlurred.value ? texts.title : `${cut(what)} – ${texts.title}`;
   });
 }
 
