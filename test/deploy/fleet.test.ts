@@ -138,7 +138,9 @@ requires('Caddy, Postgres, openssl, and Go, which builds versitygw', available)(
     ca = certificates.cert;
     const server = createCertificate(folder, 'server', certificates);
     const [source] = compose.services.proxy.volumes[0].split(':') as [string];
-    let config = readFileSync(resolve('examples/compose', source), 'utf8')
+    const example = readFileSync(resolve('examples/compose', source), 'utf8');
+    await caddy.check(join(folder, 'caddy-example'), example);
+    let config = example
       .replace('{$FLEET_HOST:localhost} {', `${origin} {\n\ttls ${server.cert} ${server.key}`)
       .replaceAll(':50051', `:${ports.storage}`)
       .replace('health_port 9090', `health_port ${ports.ops}`);
