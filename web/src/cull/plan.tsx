@@ -56,9 +56,9 @@ export function PlanFacts({ plans }: { plans: readonly DeletePlan[] }) {
       </li>
       {span.value !== '' && <li>{span.value}</li>}
       {pinned > 0 && <li>{cull.sparesPinned(pinned)}</li>}
-      {plans.flatMap(({ reasons }) =>
-        reasons.map(({ text, count, bytes }) => <li key={text}>{cull.reason(text, count, bytes)}</li>),
-      )}
+      {reasonsOf(plans).map(({ text, count, bytes }) => (
+        <li key={text}>{cull.reason(text, count, bytes)}</li>
+      ))}
       {untils.length > 0 && (
         <li class={isForGood ? 'is-gone' : ''}>
           {isForGood ? cull.forGood : cull.until(Math.min(...untils.map((until) => until!)))}
@@ -66,4 +66,17 @@ export function PlanFacts({ plans }: { plans: readonly DeletePlan[] }) {
       )}
     </ul>
   );
+}
+
+/** Each once, whatever number of providers it is of. */
+function reasonsOf(plans: readonly DeletePlan[]): DeletePlan['reasons'] {
+  const byText = Map.groupBy(
+    plans.flatMap(({ reasons }) => reasons),
+    ({ text }) => text,
+  );
+  return [...byText].map(([text, same]) => ({
+    text,
+    count: same.reduce((sum, { count }) => sum + count, 0),
+    bytes: same.reduce((sum, { bytes }) => sum + bytes, 0),
+  }));
 }
