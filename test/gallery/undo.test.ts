@@ -1,11 +1,14 @@
 /** Deletes and their undo where things happen at the same time, go wrong in between, or are done elsewhere, too. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Browser, Page, Route } from 'playwright-core';
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, it, onTestFinished } from 'vitest';
 import { connect, type ImageStorageClient } from '../../src/client.ts';
 import { all } from '../support/grpc.ts';
 import { pngOf } from '../support/images.ts';
 import { requires } from '../support/requires.ts';
-import { type RunningDaemon, runDaemon } from '../support/running-daemon.ts';
+import { type RunningDaemon, runDaemon, runDaemonOver } from '../support/running-daemon.ts';
 import { full } from '../support/scale.ts';
 import { hasBrowser, openBrowser, openPage } from './browser.ts';
 
@@ -162,6 +165,47 @@ requires('Chromium', hasBrowser)('undo', () => {
     expect(await live()).toEqual(['the new one']);
     await page.getByRole('button', { name: 'Undo' }).click();
     await expect.poll(async () => (await live()).length, { timeout: 20_000 }).toBe(MANY + 1);
+    expect(complaints).toEqual([]);
+  });
+
+  it('is of whatever provider an image was deleted from', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'image-storage-'));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    const configFile = join(folder, 'image-storage.yaml');
+    const provider = (name: string) => `  ${name}: { type: local, basePath: ${join(folder, name)} }`;
+    await writeFile(
+      configFile,
+      ['defaultProvider: main', 'providers:', provider('main'), provider('other')].join('\n'),
+    );
+    const both = await runDaemonOver({ configFile });
+    onTestFinished(() => both.close());
+    const client = connect(both.address);
+    onTestFinished(() => client.close());
+    for (const provider of ['main', 'other', 'main']) {
+      await client.save(pngOf({ width: 16, height: 16 }), { prompt: provider }, { provider });
+    }
+    const kept = async () => (await all(client.list({ provider: '*' }))).map((image) => image.provider).sort();
+    const origin = `http://${both.address}`;
+    await using watched = await openPage(browser, origin);
+    const { page, complaints } = watched;
+    await page.goto(`${origin}/?provider=*`);
+    await page.locator('[data-index="0"]').focus();
+    await page.keyboard.press('x');
+    await page.getByRole('button', { name: 'Select all 3' }).click();
+    await page.keyboard.press('Delete');
+    await page.getByRole('dialog').getByRole('button', { name: 'Delete 3' }).click();
+    await page.getByText('Deleted 3').first().waitFor();
+    expect(await kept()).toEqual([]);
+    await page.keyboard.press('u');
+    await page.getByText('3 images are back').first().waitFor();
+    expect(await kept()).toEqual(['main', 'main', 'other']);
+    await page.locator('[data-index="2"]').waitFor();
+    for (const index of [0, 1, 2]) await removeAt(page, index);
+    await page.getByText('Deleted 3').first().waitFor();
+    expect(await kept()).toEqual([]);
+    await page.getByRole('button', { name: 'Undo' }).click();
+    await page.getByText('3 images are back').first().waitFor();
+    expect(await kept()).toEqual(['main', 'main', 'other']);
     expect(complaints).toEqual([]);
   });
 
