@@ -7,6 +7,7 @@ import { fillInTurn } from '../../src/storage/bucket/index-mark.ts';
 import type { ObjectStore } from '../../src/storage/bucket/object-store.ts';
 import { type OpenStore, openStore } from '../../src/storage/bucket/open.ts';
 import { payloadOf, putRecord, readRecord, replaceRecord } from '../../src/storage/bucket/record-object.ts';
+import { makeSnapshots } from '../../src/storage/bucket/snapshots.ts';
 import { schemaOf } from '../../src/storage/catalog/postgres/pool.ts';
 import { imageKey, recordKey, shortId, withShortId } from '../../src/storage/domain/naming.ts';
 import type { StorageProvider } from '../../src/storage/index.ts';
@@ -44,7 +45,8 @@ requires('Postgres 15 or newer', postgresAvailable)('a comparison of a shared in
     return (name: string) => join(folder, name);
   }
 
-  it('leaves the index as the bucket is, whatever another daemon does between its steps', async () => {
+  /** A daemon whose comparisons are stopped, and another one over the same bucket and index. */
+  async function openBoth() {
     const stateDirOf = await folders();
     const bucket: MemoryBucket = new Map();
     const objects = memoryObjects(bucket);
@@ -59,7 +61,11 @@ requires('Postgres 15 or newer', postgresAvailable)('a comparison of a shared in
     const walker = await openStore(open(stopped.objects, 'walker'), contextOf());
     onTestFinished(() => closeStore(walker));
     await walker.synchronizer.run();
+    return { bucket, objects, other, stopped, walker };
+  }
 
+  it('leaves the index as the bucket is, whatever another daemon does between its steps', async () => {
+    const { bucket, objects, other, stopped, walker } = await openBoth();
     for (const row of ROWS) {
       for (const step of STEPS) {
         for (const action of ACTIONS) {
@@ -79,6 +85,20 @@ requires('Postgres 15 or newer', postgresAvailable)('a comparison of a shared in
     }
     expect(await shown(other)).toEqual(await live(bucket));
     expect(await other.getStatistics()).toMatchObject({ count: (await shown(other)).length });
+  });
+
+  it('copies nothing from a snapshot that the index knows better', async () => {
+    const { bucket, objects, other, stopped, walker } = await openBoth();
+    for (const action of ['update', 'delete', 'trash and restore'] as const) {
+      const filename = await imageWith('there', other, objects);
+      expect((await makeSnapshots(walker, { size: 1 })).records).toBeGreaterThan(0);
+      // As after a restore of the index, which asks the snapshots first.
+      walker.synchronizer.noteIndex(false);
+      stopped.at(filename, 'listed', () => act(other, action, filename));
+      await walker.synchronizer.run();
+      expect(await indexed(walker), action).toEqual(listed(bucket));
+    }
+    expect(await shown(other)).toEqual(await live(bucket));
   });
 
   it('is gone on with at once where the daemon that does it is cut off', async () => {
