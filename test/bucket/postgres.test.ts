@@ -20,7 +20,7 @@ import {
 import { describeProvider, openMain } from '../providers/provider-suite.ts';
 import type { OpenOptions } from '../providers/tested-provider.ts';
 import { contextOf, strayObjects } from '../support/bucket.ts';
-import { startPostgresProxy } from '../support/commit-proxy.ts';
+import { CUT_MOMENTS, type CutMoment, startPostgresProxy } from '../support/commit-proxy.ts';
 import { pngOf } from '../support/images.ts';
 import { verified } from '../support/maintained-store.ts';
 import { ask, type PostgresServer, postgresAvailable, startPostgres } from '../support/postgres.ts';
@@ -232,6 +232,32 @@ requires('Postgres 15 or newer', postgresAvailable)('a bucket with an index in P
     await server.start();
     const again = await open(0);
     await vi.waitFor(async () => expect(await namesOf(again)).toEqual([filename]), WAITING);
+  });
+
+  it.each(CUT_MOMENTS)('writes the rows of what it acknowledged, cut off %s their COMMIT', async (moment) => {
+    const { open } = await openSeveral(0);
+    let next: CutMoment | undefined;
+    const cutOnce = () => {
+      const cut = next;
+      next = undefined;
+      return cut;
+    };
+    await using proxy = await startPostgresProxy(await server.createDatabase(), cutOnce);
+    const one = await open(0, { index: proxy.url });
+    const [kept, gone] = [(await one.save(PNG, SAVE)).filename, (await one.save(PNG, SAVE)).filename];
+    next = moment;
+    const { filename } = await one.save(PNG, SAVE, { idempotencyKey: 'cut' });
+    next = moment;
+    expect(await one.update(kept, { pinned: true, addTags: ['cut'] })).toMatchObject({ pinned: true });
+    next = moment;
+    expect(await one.delete(gone)).toBe(true);
+    const again = await one.save(PNG, SAVE, { idempotencyKey: 'cut' });
+    expect(again).toMatchObject({ filename, replayed: true });
+    const expected = [kept, filename].toSorted();
+    await vi.waitFor(async () => expect((await namesOf(one)).toSorted()).toEqual(expected), WAITING);
+    expect(await one.list({ tags: ['cut'] })).toMatchObject([{ filename: kept, pinned: true }]);
+    expect(await one.getStatistics()).toMatchObject({ count: 2, pinnedCount: 1 });
+    expect(proxy.cuts[moment]).toBeGreaterThan(0);
   });
 
   it('reads from the bucket what waited beyond its memory, once its Postgres is back', async () => {
