@@ -59,8 +59,9 @@ export async function listSnapshots(objects: ObjectStore): Promise<Snapshot[]> {
   for await (const page of listPages(objects, SNAPSHOTS)) {
     snapshots.push(...page.objects.flatMap((object) => snapshotIn(object) ?? []));
   }
-  const place = new Map(snapshots.map((snapshot) => [snapshot, recordKey(snapshot.first)]));
-  return snapshots.sort((a, b) => (place.get(a)! < place.get(b)! ? -1 : 1));
+  const keyed = snapshots.map((snapshot) => ({ snapshot, key: recordKey(snapshot.first) }));
+  keyed.sort((a, b) => (a.key === b.key ? 0 : a.key < b.key ? -1 : 1));
+  return keyed.map(({ snapshot }) => snapshot);
 }
 
 export async function removeSnapshots(objects: ObjectStore): Promise<void> {

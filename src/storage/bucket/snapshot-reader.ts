@@ -49,8 +49,9 @@ export class SnapshotReader {
     this.#next = Math.max(this.#next, current);
     while (this.#next < this.#snapshots.length && !this.#hasEnough()) {
       this.#store.closing.signal.throwIfAborted();
-      const places = [...this.#snapshots.keys()].slice(this.#next, this.#next + READS_AT_ONCE);
-      this.#next += places.length;
+      const first = this.#next;
+      this.#next = Math.min(first + READS_AT_ONCE, this.#snapshots.length);
+      const places = Array.from({ length: this.#next - first }, (_, at) => first + at);
       await Promise.all(places.map((place) => this.#read(place)));
     }
   }

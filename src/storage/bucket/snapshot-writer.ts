@@ -74,7 +74,8 @@ class Writing {
     let left = this.#options.count;
     for await (const group of this.#groupsOf(part)) {
       await this.#options.pause();
-      for await (const copied of mapInParallel(READS_AT_ONCE, group, (listed) => this.#copied(listed))) {
+      const tombstones = await this.#tombstonesIn(group);
+      for await (const copied of mapInParallel(READS_AT_ONCE, group, (listed) => this.#copied(listed, tombstones))) {
         if (copied === undefined) continue;
         this.#piece.add(copied);
         left -= 1;
@@ -100,15 +101,21 @@ class Writing {
     }
   }
 
+  /** Returns the ETags of those that are known to be tombstones, as far as not all are in older snapshots. */
+  async #tombstonesIn(group: readonly ListedObject[]): Promise<Map<string, string>> {
+    if (group.every(({ key, etag }) => this.#older.get(filenameAt(key) ?? '')?.etag === etag)) return new Map();
+    const range = { after: group[0]!.key.slice(0, -1), upTo: group.at(-1)!.key, limit: 2 * GROUP };
+    const known = await this.#store.catalog.knownBetween(range);
+    return new Map(known.filter(({ deleted }) => deleted).map(({ filename, etag }) => [filename, etag]));
+  }
+
   /** Returns undefined where there is no image. */
-  async #copied({ key, etag }: ListedObject): Promise<Copied | undefined> {
+  async #copied({ key, etag }: ListedObject, tombstones: Map<string, string>): Promise<Copied | undefined> {
     const filename = filenameAt(key);
     if (filename === undefined) return undefined;
     const older = this.#older.get(filename);
     if (older?.etag === etag && this.#isTrue(older)) return older;
-    const [known] = await this.#store.catalog.knownBetween({ after: key.slice(0, -1), upTo: key, limit: 1 });
-    if (known?.deleted && known.etag === etag) return undefined;
-    return this.#read(filename);
+    return tombstones.get(filename) === etag ? undefined : this.#read(filename);
   }
 
   #isTrue({ etag, text }: SnapshotEntry): boolean {
