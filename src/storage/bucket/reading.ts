@@ -49,7 +49,10 @@ const otherEtags = new WeakSet<ObjectStore>();
  * sidecar, may return the old bytes with the new ETag during an overwrite: a write with If-Match would then undo a
  * change that it never saw.
  */
-export function mayBelongTogether(objects: ObjectStore, { etag, bytes }: SmallObject): boolean {
+export function mayBelongTogether(
+  objects: ObjectStore,
+  { etag, bytes }: { etag: string; bytes: Buffer | string },
+): boolean {
   return otherEtags.has(objects) || !/^[0-9a-f]{32}$/.test(etag) || hash('md5', bytes) === etag;
 }
 

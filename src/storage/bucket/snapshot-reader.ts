@@ -75,7 +75,7 @@ export class SnapshotReader {
     const entry = (await this.#entriesOf(place)).get(filename);
     if (entry?.etag !== etag) return undefined;
     // Whoever reads the record will find out whether an ETag is an MD5 in this bucket.
-    if (!mayBelongTogether(this.#store.objects, { etag, bytes: Buffer.from(entry.text) })) return undefined;
+    if (!mayBelongTogether(this.#store.objects, { etag, bytes: entry.text })) return undefined;
     const found = parseFound(entry.text, etag, filename);
     return found.kind === 'foreign' ? undefined : { found, chars: entry.text.length };
   }

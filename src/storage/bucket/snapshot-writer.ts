@@ -119,7 +119,7 @@ class Writing {
   }
 
   #isTrue({ etag, text }: SnapshotEntry): boolean {
-    return mayBelongTogether(this.#store.objects, { etag, bytes: Buffer.from(text) });
+    return mayBelongTogether(this.#store.objects, { etag, bytes: text });
   }
 
   async #read(filename: string): Promise<Copied | undefined> {

@@ -57,8 +57,9 @@ export class BucketChanges {
   }
 
   #index({ filename, found, arrival: now, searched }: BucketChange & { kind: 'found' }, derived: Derived): void {
-    const arrival = found.kind === 'live' ? this.#arrivalOf(found.record, now) : undefined;
-    const record = this.#rows.drop(filename, derived);
+    const isThere = this.#rows.isTaken(filename);
+    const arrival = isThere && found.kind === 'live' ? this.#arrivalOf(found.record, now) : now;
+    const record = isThere ? this.#rows.drop(filename, derived) : undefined;
     const kept: Kept = record?.thumbHash === undefined ? {} : { thumbHash: record.thumbHash };
     if (found.kind === 'live') {
       this.#rows.add({ ...this.#rows.withFreeKey(found.record), ...kept }, derived, arrival, searched);

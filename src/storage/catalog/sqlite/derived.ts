@@ -4,7 +4,7 @@ import type { Settings } from '../generation-settings.ts';
 import type { SearchedText } from '../searched-text.ts';
 import type { Labelled } from '../sums.ts';
 import type { Connection } from './connection.ts';
-import { areLabelsCounted, lorasOf } from './label-counts.ts';
+import { areLabelsCounted, countedFrom, lorasOf, type Position } from './label-counts.ts';
 import { Rollups } from './rollups.ts';
 import { TextIndex } from './text-index.ts';
 
@@ -13,6 +13,7 @@ export class Derived {
   readonly #db: Connection;
   readonly #rollups = new Rollups();
   readonly #texts: TextIndex;
+  #counted: { from: Position | undefined } | undefined;
 
   constructor(db: Connection) {
     this.#db = db;
@@ -57,7 +58,9 @@ export class Derived {
 
   /** Returns undefined where `countOlder` counts them. */
   #labelsOf(seq: number, record: ImageRecord, settings?: Settings): Labelled | undefined {
-    if (!areLabelsCounted(this.#db, record)) return undefined;
+    // No transaction that has changes moves it.
+    this.#counted ??= { from: countedFrom(this.#db) };
+    if (!areLabelsCounted(this.#counted.from, record)) return undefined;
     return { size: record.size, tags: record.tags, loras: lorasOf(this.#db, seq, settings) };
   }
 

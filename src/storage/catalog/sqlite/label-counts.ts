@@ -9,16 +9,15 @@ import { StoredImage } from './stored-image.ts';
 /** What one call of `countOlder` reads: a few ms of work. */
 const COUNTED_AT_ONCE = 500;
 
-type Position = Pick<ImageRecord, 'timestamp' | 'filename'>;
+export type Position = Pick<ImageRecord, 'timestamp' | 'filename'>;
 
 /** Returns whether the rollups have the labels of all images. */
 export function areLabelsComplete(db: Connection): boolean {
   return countedFrom(db) === undefined;
 }
 
-/** Returns whether the rollups have the labels of this image, or are to have them once it is saved. */
-export function areLabelsCounted(db: Connection, { timestamp, filename }: Position): boolean {
-  const from = countedFrom(db);
+/** Returns whether the rollups have the labels of this image, or are to have them once it is saved; `from` is where they begin. */
+export function areLabelsCounted(from: Position | undefined, { timestamp, filename }: Position): boolean {
   if (from === undefined || timestamp > from.timestamp) return true;
   return timestamp === from.timestamp && filename >= from.filename;
 }
@@ -58,7 +57,7 @@ export function countOlder(db: Connection): boolean {
 }
 
 /** Returns the position of the oldest image that is counted; undefined where all are. */
-function countedFrom(db: Connection): Position | undefined {
+export function countedFrom(db: Connection): Position | undefined {
   const value = db.value('SELECT value FROM store WHERE name = ?', COUNTED_FROM);
   if (value === undefined) return undefined;
   const [timestamp, filename] = JSON.parse(value as string);
