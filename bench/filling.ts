@@ -36,8 +36,9 @@ const images = Number(values.images);
 type Round = Filled & { serverSeconds: number };
 
 const folder = await mkdtemp(join(tmpdir(), 'image-storage-bench-'));
-const server = await startVersitygw();
+// Before the other server: a machine may have none.
 const postgres = values.postgres ? await startPostgres() : undefined;
+const server = await startVersitygw();
 try {
   await measure();
 } finally {
