@@ -19,10 +19,10 @@ import { requires } from '../support/requires.ts';
 import { full, seed } from '../support/scale.ts';
 import { type S3Server, startVersitygw, versitygwAvailable } from '../support/versitygw.ts';
 
-const OPERATIONS = full ? Number(process.env.TEST_OPERATIONS ?? 20_000) : 600;
+const OPERATIONS = full ? Number(process.env.TEST_OPERATIONS ?? 20_000) : 250;
 const KEYS = OPERATIONS / 4;
 const CLIENTS = 24;
-const KILLS = full ? 30 : 2;
+const KILLS = full ? 30 : 1;
 /** Of the commits of the index, and of the writes to the bucket. */
 const CUT_SHARE = 0.02;
 /** Every tenth image is of those that cleanups take. */

@@ -140,6 +140,8 @@ requires('Go and Postgres', postgresAvailable && (!full || versitygwAvailable))(
     await healed('emptied');
 
     const maker = await openStore(optionsOf('maker'), contextOf());
+    // One that is whole has listed all before it notes so.
+    await vi.waitUntil(() => maker.catalog.isFilled(), HEALS);
     const { snapshots } = await makeSnapshots(maker);
     expect(snapshots).toBeGreaterThan(0);
     maker.closing.abort();

@@ -15,7 +15,7 @@ import { requires } from '../support/requires.ts';
 import { full } from '../support/scale.ts';
 import { type S3Server, startVersitygw, versitygwAvailable } from '../support/versitygw.ts';
 
-const SAVES = full ? 3_000 : 300;
+const SAVES = full ? 3_000 : 150;
 const SAVES_A_KEY = 3;
 const KEYS = SAVES / SAVES_A_KEY;
 const AT_ONCE = 12;

@@ -21,7 +21,7 @@ const run = promisify(execFile);
 const TIMEOUT_MS = 10 * 60_000;
 const AT_ONCE = 4;
 /** Unless all are wanted, one share of the pairs is tried, by the seed. */
-const SHARES = 3;
+const SHARES = 5;
 /** The daemon notes beside the images once a second how far it has come. */
 const TICKS_MS = 2500;
 

@@ -150,14 +150,14 @@ describe('POST /images', () => {
   });
 
   const head = (length: number | string) =>
-    `POST /images HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: ${length}\r\n\r\n`;
+    `POST /images HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: ${length}\r\nConnection: close\r\n\r\n`;
   const fileHead = '--b\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n';
 
   it('takes the name of a part in any case and form', async () => {
     const part = (name: string) =>
       `--b\r\ncontent-disposition: FORM-DATA;${name}\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n`;
     const body = `${part(' NAME="prompt"')}h\xc3\xa9\r\n${fileHead}${small.toString('latin1')}\r\n--b--\r\n`;
-    const { status, body: json } = answerOf(await talk(daemon.address, head(body.length) + body, 300));
+    const { status, body: json } = answerOf(await talk(daemon.address, head(body.length) + body));
     expect([status, JSON.parse(Buffer.from(json, 'latin1').toString()).image.metadata.prompt]).toEqual([201, 'hé']);
   });
 
@@ -167,7 +167,7 @@ describe('POST /images', () => {
     ['has no part', 'nothing\r\n'],
     ['is empty', ''],
   ])('refuses a form that %s', async (_name, body) => {
-    const { status, body: json } = answerOf(await talk(daemon.address, head(body.length) + body, 800));
+    const { status, body: json } = answerOf(await talk(daemon.address, head(body.length) + body));
     expect([status, JSON.parse(json).reason]).toEqual([400, 'FIELD_INVALID']);
   });
 

@@ -18,7 +18,7 @@ import { type S3Server, startVersitygw, versitygwAvailable } from '../support/ve
 
 const BUILD_TIMEOUT_MS = 600_000;
 const TIMEOUT_MS = 15 * 60_000;
-const IMAGES = full ? 500 : 60;
+const IMAGES = full ? 500 : 40;
 const IHDR_END = 33;
 
 requires('Go, to build the S3 server versitygw', versitygwAvailable)(`copy of ${IMAGES} images`, () => {

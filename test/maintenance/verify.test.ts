@@ -21,7 +21,7 @@ import { full } from '../support/scale.ts';
 import { type S3Server, startVersitygw, versitygwAvailable } from '../support/versitygw.ts';
 
 const BUILD_TIMEOUT_MS = 600_000;
-const OPERATIONS = full ? 1_000 : 300;
+const OPERATIONS = full ? 1_000 : 150;
 const HOUR_MS = 60 * 60 * 1000;
 const DAY_MS = 24 * HOUR_MS;
 const T0 = Date.UTC(2024, 8, 27, 14, 15, 22);

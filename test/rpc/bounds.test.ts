@@ -70,7 +70,7 @@ it.each([1, SAVES])(
 );
 
 requires('Go, to build the S3 server versitygw', versitygwAvailable)('a bucket', () => {
-  it('takes 16 saves of 64 MiB at once in 300 MB', { timeout: 600_000 }, async () => {
+  it.runIf(full)('takes 16 saves of 64 MiB at once in 300 MB', { timeout: 600_000 }, async () => {
     const server = await startVersitygw();
     onTestFinished(() => server.stop());
     const bucket = { ...server.settings, bucket: await server.createBucket() };

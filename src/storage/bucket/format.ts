@@ -1,4 +1,5 @@
 /** Reads and creates FORMAT, the object with a store's identity, and checks that the bucket honours preconditions. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { StoreOpenError } from '../domain/errors.ts';
 import { KEY_ROOT } from '../domain/naming.ts';
 import {
@@ -19,6 +20,8 @@ import type { BucketStore } from './store.ts';
 const FORMAT_KEY = `${KEY_ROOT}metadata/FORMAT`;
 const HEADERS: ObjectHeaders = { contentType: 'application/json', cacheControl: 'no-store' };
 const MAX_ROUNDS = 5;
+/** Between two attempts to create it. */
+const CONFLICT_MS = 200;
 const NO_ETAG = '00000000000000000000000000000000';
 
 export interface FormatOptions {
@@ -45,8 +48,7 @@ export async function readOrCreateFormat(
     // Before the store exists: a bucket that fails is refused by the next start, too.
     await probe(objects);
     onCreate?.();
-    await createIfAbsent(objects, formatOf(newStoreFormat().storeId, needs));
-    text = (await readFormat(objects)) ?? '';
+    text = await createFormat(objects, formatOf(newStoreFormat().storeId, needs));
   }
   const format = formatIn(text, objects);
   if (expected?.storeId !== undefined && format.storeId !== expected.storeId) throw replaced(objects);
@@ -112,6 +114,17 @@ export async function checkIdentity({
 
 async function readFormat(objects: ObjectStore): Promise<string | undefined> {
   return (await readSmall(objects, FORMAT_KEY))?.bytes.toString();
+}
+
+/** Returns what is there then. A create may be refused while that of another daemon is on its way, which nobody sees yet. */
+async function createFormat(objects: ObjectStore, wanted: string): Promise<string> {
+  for (let round = 0; round < MAX_ROUNDS; round += 1) {
+    if (round > 0) await sleep(CONFLICT_MS);
+    await createIfAbsent(objects, wanted);
+    const text = await readFormat(objects);
+    if (text !== undefined) return text;
+  }
+  throw new ObjectStoreError('unavailable', `${FORMAT_KEY} can neither be created nor read`);
 }
 
 async function createIfAbsent(objects: ObjectStore, text: string): Promise<boolean> {
