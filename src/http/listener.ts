@@ -137,9 +137,15 @@ async function listenOnSocket(server: Server, path: string, { socketMode, log }:
   }
 }
 
+/**
+ * Connections that wait to be accepted; Linux takes no more than net.core.somaxconn. Beyond Node's own 511, one that is
+ * opened while others open hundreds has to ask again, after one second and after three.
+ */
+const BACKLOG = 4096;
+
 async function started(server: Server, options: ListenOptions): Promise<void> {
   const listening = once(server, 'listening');
-  server.listen(options);
+  server.listen({ ...options, backlog: BACKLOG });
   await listening;
 }
 
