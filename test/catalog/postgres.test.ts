@@ -16,7 +16,7 @@ import { type Example, found } from './search-model.ts';
 import { anyQuery as anyWords, exampleOf, HOSTILE, randomFrom } from './searched-examples.ts';
 
 const COUNT = 500;
-const RANDOM_QUERIES = full ? 2000 : 300;
+const RANDOM_QUERIES = full ? 2000 : 150;
 const random = randomFrom(seed);
 const examples = Array.from({ length: COUNT }, (_, id) => exampleOf(id, random));
 

@@ -18,7 +18,7 @@ const FORMATS: [string, Buffer][] = [
   ['AVIF', avifOf(size)],
 ];
 /** 100,000 over the five formats. */
-const RUNS = full ? 20_000 : 400;
+const RUNS = full ? 20_000 : 250;
 const LONG = { timeout: 600_000 };
 
 /** Bytes that lengths, counts and markers make most of. */
