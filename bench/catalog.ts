@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { connect, type ImageStorageClient } from '../src/client.ts';
 import { layOutImages } from '../test/support/many-images.ts';
 import { type Daemon, startDaemon } from './daemon.ts';
-import { median } from './rounds.ts';
+import { median, timed } from './rounds.ts';
 
 const PAGE = 100;
 
@@ -71,10 +71,4 @@ async function countListed(client: ImageStorageClient, limit?: number): Promise<
   let count = 0;
   for await (const _ of client.list({ limit })) count += 1;
   return count;
-}
-
-async function timed(work: () => Promise<unknown>): Promise<number> {
-  const begun = performance.now();
-  await work();
-  return performance.now() - begun;
 }

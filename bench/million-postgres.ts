@@ -14,7 +14,7 @@ import type { ImageRecord } from '../src/storage/domain/record.ts';
 import { BROAD_WORD, RARE_WORD, recordOf } from '../test/support/many-images.ts';
 import { ask, type PostgresServer, startPostgres } from '../test/support/postgres.ts';
 import { mixedQuery, pairOf } from './queries.ts';
-import { percentile } from './rounds.ts';
+import { ms, percentile, timed } from './rounds.ts';
 
 const PAGE = 100;
 const QUERIES = 200;
@@ -147,16 +147,6 @@ async function measureQueries(index: SharedIndex): Promise<void> {
   );
   for (const [query, took] of random.slice(0, 5)) report(`  ${query}`, ms(took), '');
   report('Stats: median, worst', await times(() => timed(() => index.statistics())), '<= 10 ms');
-}
-
-async function timed(work: () => Promise<unknown>): Promise<number> {
-  const begun = performance.now();
-  await work();
-  return performance.now() - begun;
-}
-
-function ms(value: number): string {
-  return `${value.toFixed(1)} ms`;
 }
 
 function report(what: string, value: string, aim: string): void {

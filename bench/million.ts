@@ -14,7 +14,7 @@ import { ask, startChild } from './child.ts';
 import { type Daemon, startDaemon } from './daemon.ts';
 import type { ListLoad, ListRound } from './lister.ts';
 import { mixedQuery, pairOf, wordsOf } from './queries.ts';
-import { percentile, runFor } from './rounds.ts';
+import { ms, percentile, runFor, timed } from './rounds.ts';
 
 const PAGE = 100;
 const PAIRS = 200;
@@ -160,16 +160,6 @@ async function countListed(client: ImageStorageClient, options: ListOptions): Pr
   let count = 0;
   for await (const _ of client.list(options)) count += 1;
   return count;
-}
-
-async function timed(work: () => Promise<unknown>): Promise<number> {
-  const begun = performance.now();
-  await work();
-  return performance.now() - begun;
-}
-
-function ms(value: number): string {
-  return `${value.toFixed(1)} ms`;
 }
 
 function report(what: string, value: string, aim: string): void {

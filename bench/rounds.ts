@@ -45,6 +45,17 @@ export async function byTurns<S extends Record<string, () => Promise<unknown>>>(
   return results as { [K in keyof S]: Awaited<ReturnType<S[K]>>[] };
 }
 
+/** Returns how many ms the work took. */
+export async function timed(work: () => Promise<unknown>): Promise<number> {
+  const begun = performance.now();
+  await work();
+  return performance.now() - begun;
+}
+
+export function ms(value: number): string {
+  return `${value.toFixed(1)} ms`;
+}
+
 export function median(values: readonly number[]): number {
   return percentile(values, 50);
 }
