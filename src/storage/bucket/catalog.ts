@@ -7,7 +7,7 @@ import { openCatalog } from '../catalog/sqlite/worker-catalog.ts';
 import { readText, replaceFile, syncFolder } from '../disk/files.ts';
 import { StoreOpenError } from '../domain/errors.ts';
 import type { ProviderContext } from '../types.ts';
-import type { StateFiles } from './state-files.ts';
+import { asideOf, type StateFiles } from './state-files.ts';
 
 export interface OpenedCatalog {
   catalog: BucketCatalog;
@@ -93,7 +93,7 @@ async function takeOver(
   } finally {
     await other.close(false);
   }
-  await setAside(path, `${path}.before`);
+  await setAside(path, asideOf(path));
   await syncFolder(files.folder);
 }
 

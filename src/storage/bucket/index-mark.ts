@@ -28,9 +28,12 @@ export class IndexWatch {
   #marked: IndexMark | undefined;
   /** When it was looked at, as `performance.now()` has it. */
   #markedAt = Number.NEGATIVE_INFINITY;
+  /** Whether the index that this daemon had in a file may still be there. */
+  #mayHaveFile: boolean;
 
   constructor(store: IndexedStore, index: SharedCatalog) {
     this.#store = store;
+    this.#mayHaveFile = store.hasPostgres;
     this.#index = index;
   }
 
@@ -50,8 +53,10 @@ export class IndexWatch {
     if (performance.now() < this.#markedAt + MARKED_EVERY_MS) return;
     this.#markedAt = performance.now();
     await this.raise(mark);
+    if (!this.#mayHaveFile) return;
     // Nothing goes back to it: its bucket has another kind of index now.
-    if (this.#store.hasPostgres) await removeDatabase(asideOf(this.#store.state));
+    await removeDatabase(asideOf(this.#store.state.catalog));
+    this.#mayHaveFile = false;
   }
 
   /** Notes where the index stands in the end. */

@@ -38,8 +38,8 @@ export class SnapshotReader {
   }
 
   /**
-   * Reads the snapshots of some thousand records whose keys follow `after`. Called before these are listed: what the listing shows is
-   * newer then than what was read.
+   * Reads the snapshots of some thousand records whose keys follow `after`. Called before these are listed: what the
+   * listing shows is newer then than what was read.
    */
   async readAhead(after = ''): Promise<void> {
     const current = Math.max(this.#placeOf(after), 0);

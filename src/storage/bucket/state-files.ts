@@ -42,9 +42,9 @@ export function stateFiles(name: string, folder: string = DEFAULT_STATE_DIR): St
   };
 }
 
-/** Returns the path of the catalog of a bucket that went over to an index in Postgres. */
-export function asideOf({ catalog }: Pick<StateFiles, 'catalog'>): string {
-  return `${catalog}.before`;
+/** Returns where the file of a catalog goes whose bucket went over to another kind of index. */
+export function asideOf(path: string): string {
+  return `${path}.before`;
 }
 
 /** Returns the path of another file of that provider; several may have the folder. */
