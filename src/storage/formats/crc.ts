@@ -1,5 +1,6 @@
 /** Computes the CRC-32 of PNG (ISO 3309) over bytes as they pass. */
 import { crc32 } from 'node:zlib';
+import { CrcFolding, LEAST_FOLDED_BYTES, MOST_FOLDED_BYTES } from './folded-crc.ts';
 
 /** Below this, a call of zlib costs more than the bytes. */
 const FEW_BYTES = 48;
@@ -10,12 +11,36 @@ const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
   return crc;
 });
 
+let folding: CrcFolding | 'impossible' | undefined;
+
 /** Continues the CRC with the bytes from `from` up to `to`. */
 export function continueCrc(crc: number, bytes: Buffer, from: number, to: number): number {
-  if (to - from >= FEW_BYTES) return crc32(bytes.subarray(from, to), crc);
+  if (to - from < FEW_BYTES) return byTable(crc, bytes, from, to);
+  let continued = crc;
+  for (let at = from; at < to; at += MOST_FOLDED_BYTES) {
+    continued = ofMany(continued, bytes.subarray(at, Math.min(to, at + MOST_FOLDED_BYTES)));
+  }
+  return continued;
+}
+
+function byTable(crc: number, bytes: Buffer, from: number, to: number): number {
   let inverted = ~crc;
   for (let at = from; at < to; at += 1) inverted = (inverted >>> 8) ^ TABLE[(inverted ^ bytes[at]!) & 0xff]!;
   return ~inverted >>> 0;
+}
+
+function ofMany(crc: number, bytes: Buffer): number {
+  if (bytes.length < LEAST_FOLDED_BYTES) return crc32(bytes, crc);
+  folding ??= openFolding();
+  return folding === 'impossible' ? crc32(bytes, crc) : folding.continueCrc(crc, bytes);
+}
+
+function openFolding(): CrcFolding | 'impossible' {
+  try {
+    return new CrcFolding();
+  } catch {
+    return 'impossible';
+  }
 }
 
 const MAX_KNOWN_TYPES = 256;

@@ -132,8 +132,9 @@ class IncomingImage {
           inspected = 0;
         }
         inspected += piece.length;
-        const checking = this.#inspector.push(piece);
+        // First, since hashing is slow enough for bytes that are not in the cache yet.
         this.#hash.update(piece);
+        const checking = this.#inspector.push(piece);
         if (checking !== undefined) await checking;
       }
     }
