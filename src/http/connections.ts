@@ -1,6 +1,6 @@
 /** The open connections: how much each peer has, and which one is closed when there are too many. */
 import type { IncomingHttpHeaders } from 'node:http';
-import { constants, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
+import type { ServerHttp2Session } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Stream } from 'node:stream';
 import type { Caller } from '../storage/domain/caller.ts';
@@ -10,10 +10,13 @@ import { forwarded, type Proxies } from './forwarded.ts';
 import { callerOf } from './peers.ts';
 
 const WARN_EVERY_MS = 60_000;
-/** How often it is looked how much each connection moves. */
+/** How often it is looked how much each connection moves, and wastes. */
 const LOOK_EVERY_MS = 1_000;
-/** In a turn of the event loop. Node counts resets only behind all that it has read, with hundreds of streams in it. */
-const RESETS_AT_ONCE = 64;
+/** Streams that a peer may waste for long, over all its connections. */
+const WASTED_PER_SECOND = 400;
+/** Streams that each connection of a peer that wastes more may have, open and wasted. */
+const STREAMS_OF_ONE = 8;
+const WASTED_OF_ONE_PER_SECOND = 1;
 /** Clients send pieces of 16 KiB, or whole messages: in one turn, a message or two of each stream. A piece costs 10 us. */
 const CRUMB_BYTES = 64;
 const CRUMBS_AT_ONCE = 500;
@@ -38,18 +41,18 @@ export interface Connection {
   /** Bytes both ways: all that were counted, and those of the last second. */
   counted: number;
   moved: number;
-  /** Of this turn of the event loop: the stream that was opened last, and how many were reset before the next came. */
-  latest?: ServerHttp2Stream;
-  resets: number;
-  /** Of this turn: pieces of a request of a few bytes. */
+  /** Streams that ended before their answers did, less those of a while ago. */
+  wasted: number;
+  /** Of this turn of the event loop: pieces of a request of a few bytes. */
   crumbs: number;
 }
 
 interface Peer {
   connections: Set<Connection>;
+  /** Over all its connections, those that are gone, too. */
   streams: number;
+  wasted: number;
   /** Of this turn, over all its connections. */
-  resets: number;
   crumbs: number;
 }
 
@@ -60,7 +63,6 @@ export class Connections {
   readonly #proxies: Proxies;
   readonly #open = new Set<Connection>();
   readonly #peers = new Map<string, Peer>();
-  readonly #refused = new WeakSet<ServerHttp2Stream>();
   readonly #looking: NodeJS.Timeout;
   #closed = 0;
   #warnedAt = Number.NEGATIVE_INFINITY;
@@ -92,10 +94,10 @@ export class Connections {
       activeAt: performance.now(),
       counted: 0,
       moved: 0,
-      resets: 0,
+      wasted: 0,
       crumbs: 0,
     };
-    const peer = this.#peers.get(caller.peer) ?? { connections: new Set(), streams: 0, resets: 0, crumbs: 0 };
+    const peer = this.#peers.get(caller.peer) ?? { connections: new Set(), streams: 0, wasted: 0, crumbs: 0 };
     peer.connections.add(connection);
     this.#peers.set(caller.peer, peer);
     this.#open.add(connection);
@@ -106,12 +108,6 @@ export class Connections {
   /** Returns who a request is from. */
   callerOf({ caller, isProxy }: Connection, headers: IncomingHttpHeaders): Caller {
     return isProxy ? forwarded(caller, headers, this.#proxies) : caller;
-  }
-
-  /** Refuses a stream, which a client may try again. */
-  refuse(stream: ServerHttp2Stream): void {
-    this.#refused.add(stream);
-    stream.close(constants.NGHTTP2_REFUSED_STREAM);
   }
 
   /** Counts a stream until it is closed; returns how many the peer has. */
@@ -128,16 +124,17 @@ export class Connections {
     return peer?.streams ?? 0;
   }
 
-  /** Whether the connection opens and resets by the hundred: alone, or together with others of its peer. */
-  isResetting(connection: Connection, opened: ServerHttp2Stream): boolean {
+  /** Counts a stream that was reset, refused or left behind: it has cost as much as one that is answered. */
+  waste(connection: Connection): void {
+    connection.wasted += 1;
     const peer = this.#peers.get(connection.caller.peer);
-    if (connection.latest === undefined) setImmediate(forgetResets, connection, peer);
-    else if (connection.latest.closed && !this.#refused.has(connection.latest)) {
-      connection.resets += 1;
-      if (peer !== undefined) peer.resets += 1;
-    }
-    connection.latest = opened;
-    return connection.resets > 0 && (peer?.resets ?? 0) > RESETS_AT_ONCE;
+    if (peer !== undefined) peer.wasted += 1;
+  }
+
+  /** Whether the connection wastes streams, or may be about to, while its peer has wasted more than so many. */
+  isWasting({ streams, wasted, caller }: Connection, maxOfPeer: number, opening = 1): boolean {
+    if (streams + wasted + opening <= STREAMS_OF_ONE) return false;
+    return (this.#peers.get(caller.peer)?.wasted ?? 0) > maxOfPeer;
   }
 
   /** Whether the connection sends its requests in crumbs, while its peer does so by the thousand. */
@@ -159,7 +156,7 @@ export class Connections {
 
   #forgetIfGone(name: string): void {
     const peer = this.#peers.get(name);
-    if (peer?.connections.size === 0 && peer.streams === 0) this.#peers.delete(name);
+    if (peer?.connections.size === 0 && peer.streams === 0 && peer.wasted === 0) this.#peers.delete(name);
   }
 
   #look(): void {
@@ -167,6 +164,11 @@ export class Connections {
       const { bytesRead, bytesWritten } = connection.socket;
       connection.moved = bytesRead + bytesWritten - connection.counted;
       connection.counted += connection.moved;
+      connection.wasted = Math.max(connection.wasted - WASTED_OF_ONE_PER_SECOND, 0);
+    }
+    for (const [name, peer] of this.#peers) {
+      peer.wasted = Math.max(peer.wasted - WASTED_PER_SECOND, 0);
+      this.#forgetIfGone(name);
     }
   }
 
@@ -188,12 +190,6 @@ export class Connections {
     this.#warnedAt = performance.now();
     this.#closed = 0;
   }
-}
-
-function forgetResets(connection: Connection, peer: Peer | undefined): void {
-  connection.latest = undefined;
-  connection.resets = 0;
-  if (peer !== undefined) peer.resets = 0;
 }
 
 function forgetCrumbs(connection: Connection, peer: Peer | undefined): void {

@@ -1,5 +1,6 @@
 /** Serves HTTP/2 on connections that were accepted, within caps: streams, resets, and crumbs of requests. */
 import {
+  constants,
   createServer,
   type Http2Server,
   Http2ServerRequest,
@@ -14,13 +15,14 @@ import type { Caller } from '../storage/domain/caller.ts';
 import type { Logger } from '../storage/domain/logger.ts';
 import type { Connection, Connections } from './connections.ts';
 import { watchCrumbs } from './crumbs.ts';
+import { streamsOpenedIn } from './first-frames.ts';
 import type { Handler } from './router.ts';
 
 /** The receive window of a connection; the window of each stream is what limits a sender. */
 const CONNECTION_WINDOW_BYTES = 16 * 1024 * 1024;
 /** Memory that Node may use for a connection, in MB; with its default, 64 parallel downloads fail. */
 const MAX_SESSION_MEMORY_MB = 1000;
-/** Streams that a peer may have open over all its connections, as a multiple of those of one. */
+/** Streams that a peer may have open over all its connections, and may waste at once, as a multiple of those of one. */
 const STREAMS_OF_A_PEER = 4;
 /** Streams that a client may reset for long; as many as it may have open at once come on top. */
 const RESETS_PER_SECOND = 100;
@@ -43,6 +45,7 @@ export interface Http2 {
 
 export function createHttp2(options: Http2Options, connections: Connections): Http2 {
   const { maxStreams, prefaceMs, log } = options;
+  const maxOfPeer = maxStreams * STREAMS_OF_A_PEER;
   const server = createServer({
     settings: { maxConcurrentStreams: maxStreams },
     maxSessionMemory: MAX_SESSION_MEMORY_MB,
@@ -57,9 +60,13 @@ export function createHttp2(options: Http2Options, connections: Connections): Ht
     session.on('stream', (stream, headers, _flags, rawHeaders) => {
       // A connection that fails ends its streams with its error; whoever serves one has a listener of its own.
       stream.on('error', () => {});
-      if (stream.destroyed) return;
-      if (connections.isResetting(connection, stream)) {
+      if (connections.isWasting(connection, maxOfPeer)) {
         session.destroy();
+        return;
+      }
+      if (stream.destroyed) {
+        // Opened and reset in bytes that were there before the session was.
+        connections.waste(connection);
         return;
       }
       watchCrumbs(
@@ -67,10 +74,13 @@ export function createHttp2(options: Http2Options, connections: Connections): Ht
         (piece) => connections.isCrumbling(connection, piece),
         () => session.destroy(),
       );
-      if (connections.addStream(connection, stream) > maxStreams * STREAMS_OF_A_PEER) {
-        connections.refuse(stream);
+      if (connections.addStream(connection, stream) > maxOfPeer) {
+        // A client may try again.
+        stream.close(constants.NGHTTP2_REFUSED_STREAM);
+        connections.waste(connection);
         return;
       }
+      stream.once('close', () => stream.aborted && connections.waste(connection));
       // Not by the event `request`, which makes both objects for streams, too, that are reset before their turn comes.
       const caller = connections.callerOf(connection, headers);
       const serve = () => serveStream(stream, headers, rawHeaders, caller, options);
@@ -83,9 +93,17 @@ export function createHttp2(options: Http2Options, connections: Connections): Ht
   });
   server.on('sessionError', (error) => log.debug({ err: error }, 'a connection failed'));
   const serve = (connection: Connection) => {
+    const { socket } = connection;
+    const first: Buffer | null = socket.read();
+    if (first !== null) socket.unshift(first);
+    // Node makes streams of all that has come already, and says so only then.
+    if (first !== null && connections.isWasting(connection, maxOfPeer, streamsOpenedIn(first))) {
+      socket.destroy();
+      return;
+    }
     // The session is made within, and emitted at once.
     accepted = connection;
-    server.emit('connection', connection.socket);
+    server.emit('connection', socket);
   };
   return { server, serve };
 }

@@ -93,12 +93,15 @@ function createAcceptor(
       if (protocol === 'tls' && takesTls) inTurn(connection, tls.take);
       else if (tls !== undefined && !isLocal) socket.destroy();
       // What is neither HTTP/2 nor TLS is answered that it is no request.
-      else serve(connection, protocol === 'tls' ? 'http/1.1' : protocol);
+      else inTurn(connection, () => serve(connection, protocol === 'tls' ? 'http/1.1' : protocol));
     });
   });
 }
 
-/** A handshake takes a millisecond or two: those of one peer do not come before that of the next. */
+/**
+ * A handshake takes a millisecond or two, and so may what a client sends with its first bytes, hundreds of requests: those
+ * of one peer do not come before that of the next.
+ */
 function inTurn(connection: Connection, take: TlsServer['take']): void {
   const turn = turnOf(connection.caller);
   if (turn === undefined) take(connection);

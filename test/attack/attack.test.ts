@@ -61,6 +61,7 @@ const rows: Row[] = [
   { attack: 'held connect calls', own: true },
   { attack: 'requests in URLs', laterMb: 90 },
   { attack: 'resets over connections', statsMs: 500, saveMs: 5_000 },
+  { attack: 'streams left open over connections', statsMs: 500, saveMs: 5_000 },
   { attack: 'bytes one by one' },
   { attack: 'long queries', layOut: manyImages },
   { attack: 'queries of a letter', layOut: manyImages },
@@ -86,6 +87,7 @@ const rows: Row[] = [
   { attack: 'images unread behind TLS', tls: true, statsMs: 500, saveMs: 5_000 },
   { attack: 'gets unread behind TLS', tls: true },
   { attack: 'records of a byte', tls: true },
+  { attack: 'resets over connections behind TLS', tls: true, statsMs: 500, saveMs: 5_000 },
   { attack: 'pixel bombs', isDecoded: true },
   { attack: 'previews dropped', isDecoded: true, statsMs: 500, saveMs: 5_000 },
 ];

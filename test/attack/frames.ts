@@ -1,7 +1,8 @@
 /** HTTP/2 frames as they go over the wire, for clients that no library would let be so rude. */
 import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 
-const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+export const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 const [DATA, HEADERS, RST_STREAM, SETTINGS, PING, WINDOW_UPDATE] = [0x0, 0x1, 0x3, 0x4, 0x6, 0x8];
 const [ACK, END_STREAM, END_HEADERS] = [0x1, 0x1, 0x4];
 export const CANCEL = 8;
@@ -38,12 +39,26 @@ export const ILLEGAL_FRAMES: Record<string, Buffer> = {
   'headers that cannot be decoded': frame(HEADERS, END_HEADERS, 201, Buffer.from([0xff, 0xff, 0xff, 0xff, 0x0f])),
 };
 
+export interface RawOptions {
+  isTls?: boolean;
+  /** Sent together with the hello. */
+  atOnce?: Buffer;
+}
+
 /** A connection that has said hello and answers what a connection must answer, and nothing else. */
-export async function openRaw(host: string, port: number, localAddress: string): Promise<Socket> {
-  const socket = connect({ host, port, localAddress });
-  await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject));
+export async function openRaw(
+  host: string,
+  port: number,
+  localAddress: string,
+  { isTls = false, atOnce = Buffer.alloc(0) }: RawOptions = {},
+): Promise<Socket> {
+  const where = { host, port, localAddress };
+  const socket = isTls ? connectTls({ ...where, rejectUnauthorized: false, ALPNProtocols: ['h2'] }) : connect(where);
+  await new Promise((resolve, reject) =>
+    socket.once(isTls ? 'secureConnect' : 'connect', resolve).once('error', reject),
+  );
   socket.on('error', () => socket.destroy());
-  socket.write(Buffer.concat([PREFACE, frame(SETTINGS, 0, 0, Buffer.alloc(0))]));
+  socket.write(Buffer.concat([PREFACE, frame(SETTINGS, 0, 0, Buffer.alloc(0)), atOnce]));
   answerControlFrames(socket);
   return socket;
 }

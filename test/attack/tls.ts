@@ -6,6 +6,7 @@ import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { GetRequestSchema } from '../../gen/imagestorage/v1/image_storage_pb.ts';
 import { framed } from '../support/grpc.ts';
+import { overConnections, resetCalls } from './attacks.ts';
 import { ATTACK_MS, type Attack, held, inRounds, type Target } from './calls.ts';
 import { imagePath } from './http1.ts';
 
@@ -55,6 +56,8 @@ export const tlsAttacks: Record<string, Attack> = {
     const request = framed(toBinary(GetRequestSchema, create(GetRequestSchema, { filename: target.filename })));
     return held({ ...target, isTls: true }, GET, 250, request, { end: true, window: 0 });
   },
+
+  'resets over connections behind TLS': (target) => overConnections(resetCalls(60))({ ...target, isTls: true }),
 
   'records of a byte': (target) =>
     withTls(target, 50, async (sockets) => {

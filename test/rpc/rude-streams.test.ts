@@ -1,13 +1,14 @@
 /** Streams and connections that do what no client of ours would: the daemon goes on, and so do the calls of others. */
-import { connect as connectHttp2 } from 'node:http2';
-import type { Socket } from 'node:net';
+import { once } from 'node:events';
+import { connect as connectHttp2, constants } from 'node:http2';
+import { connect as connectSocket, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { createClient } from '@connectrpc/connect';
 import { compressionGzip, createGrpcTransport } from '@connectrpc/connect-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ImageStorage, SaveRequestSchema } from '../../gen/imagestorage/v1/image_storage_pb.ts';
-import { dataFrame, headersFrame, ILLEGAL_FRAMES, openRaw, resetFrame } from '../attack/frames.ts';
+import { dataFrame, headersFrame, ILLEGAL_FRAMES, openRaw, type RawOptions, resetFrame } from '../attack/frames.ts';
 import { all, chunk, framed, header, outcomeOf, type Request, storageAt, stream } from '../support/grpc.ts';
 import { noise, pngOf } from '../support/images.ts';
 import { type RunningDaemon, runDaemon } from '../support/running-daemon.ts';
@@ -47,15 +48,17 @@ function calls(count: number, follows: (stream: number) => Buffer = () => Buffer
   return Buffer.concat(Array.from({ length: count }, (_, at) => one(at)));
 }
 
-async function rawConnection(): Promise<Socket> {
+async function rawConnection(localAddress = '127.0.0.2', options?: RawOptions): Promise<Socket> {
   const [host = '', port] = daemon.address.split(':');
-  return await openRaw(host, Number(port), '127.0.0.2');
+  return await openRaw(host, Number(port), localAddress, options);
 }
+
+const closing = (socket: Socket) => new Promise((resolve) => socket.once('close', resolve));
 
 describe('a connection', () => {
   it.each(Object.entries(ILLEGAL_FRAMES))('that sends 60 calls and %s ends alone', async (_, illegal) => {
     const socket = await rawConnection();
-    const closed = new Promise((resolve) => socket.once('close', resolve));
+    const closed = closing(socket);
     socket.write(Buffer.concat([calls(60), illegal]));
     await closed;
     await isServed();
@@ -82,6 +85,67 @@ describe('a connection', () => {
     await expect.poll(() => codes.length, { timeout: 10_000 }).toBeGreaterThan(0);
     for (const session of sessions) session.destroy();
     await expect.poll(() => outcomeOf(storage.stats({})), { timeout: 10_000 }).toBe('OK');
+  });
+});
+
+describe('streams that are opened for nothing', () => {
+  const opened = Buffer.concat(Array.from({ length: 90 }, (_, at) => headersFrame(at * 2 + 1, WATCH)));
+
+  it.each([
+    ['reset', '127.0.0.3', calls(90, resetFrame)],
+    ['left open', '127.0.0.4', opened],
+  ])('and %s, over many connections, are the end of those that go on', async (_, from, burst) => {
+    let ended = 0;
+    // More than once, since some are forgiven each second.
+    while (ended === 0) {
+      const sockets = await Promise.all(Array.from({ length: 5 }, () => rawConnection(from)));
+      const end = () => {
+        ended += 1;
+      };
+      for (const socket of sockets) socket.once('close', end).write(burst);
+      await isServed();
+      for (const socket of sockets) socket.off('close', end).destroy();
+    }
+  });
+
+  it('are not even made for a connection that begins so, once its peer has wasted hundreds', async () => {
+    let said = 1;
+    while (said > 0) {
+      const socket = await rawConnection('127.0.0.5', { atOnce: calls(90, resetFrame) });
+      setImmediate(() => socket.end());
+      await closing(socket);
+      said = socket.bytesRead;
+    }
+    await isServed();
+  });
+
+  it('may be as many as a peer may have open, such as calls that are cancelled', async () => {
+    const sessions = Array.from({ length: 4 }, () =>
+      connectHttp2(`http://${daemon.address}`, {
+        createConnection: (authority) =>
+          connectSocket({ host: authority.hostname, port: Number(authority.port), localAddress: '127.0.0.6' }),
+      }),
+    );
+    for (const session of sessions) {
+      const watched = Array.from({ length: 90 }, () => {
+        const call = session.request({ ':method': 'POST', ':path': WATCH, 'content-type': 'application/grpc' });
+        const answered = once(call, 'response').then(() => call);
+        call.end(framed(Buffer.alloc(0)));
+        return answered;
+      });
+      for (const call of await Promise.all(watched)) {
+        const closed = once(call, 'close');
+        call.close(constants.NGHTTP2_CANCEL);
+        await closed;
+      }
+    }
+    for (const session of sessions) {
+      expect(session.closed).toBe(false);
+      const call = session.request({ ':method': 'POST', ':path': STATS, 'content-type': 'application/grpc' });
+      call.end(framed(Buffer.alloc(0))).resume();
+      await once(call, 'response');
+      session.close();
+    }
   });
 });
 
