@@ -82,7 +82,13 @@ function planOf(sql: string): string[] {
 
 const QUERIES = [
   ...[undefined, 'fox', 'fox red', 'w', '猫の', 'fox w', 'none', 'fox red w1 w2 w3 w4 w5 w6 w7 w8'],
-  ...['-fox', '"fox red" OR w12', 'model:m1 size:>=1 -is:pinned', 'after:2024-09-27 w1'],
+  ...[
+    '-fox',
+    '"fox red" OR w12',
+    'model:m1 size:>=1 -is:pinned',
+    'after:2024-09-27 w1',
+    'model:m1 after:2024-09-27 before:2024-09-28',
+  ],
 ];
 const FILTERS: Partial<CatalogQuery>[] = [
   {},

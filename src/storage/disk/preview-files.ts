@@ -1,4 +1,5 @@
 /** Removes previews from their folder: those of an image that is deleted for good, or all, where room is needed. */
+import { existsSync } from 'node:fs';
 import { readdir, rmdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PREVIEW_WIDTHS, previewFile } from '../domain/preview.ts';
@@ -7,7 +8,8 @@ const GROUP = /^[0-9a-f]{2}$/;
 
 /** Never rejects: a preview is shown of live images only, and what stays here is pushed out by others. */
 export async function removePreviews(folder: string, { sha256 }: { sha256: string }): Promise<void> {
-  if (sha256 === '') return;
+  // A store without previews pays one look for each delete, which takes less than to hand it to the thread pool.
+  if (sha256 === '' || !existsSync(folder)) return;
   const files = PREVIEW_WIDTHS.map((width) => join(folder, previewFile(sha256, width)));
   await Promise.allSettled(files.map((file) => unlink(file)));
 }
