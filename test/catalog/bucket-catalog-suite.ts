@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type {
   BucketCatalog,
-  BucketChange,
+  FoundChange,
   FoundRecord,
   RecordTombstone,
 } from '../../src/storage/catalog/bucket-catalog.ts';
@@ -37,7 +37,7 @@ export function itIsABucketCatalog(create: () => Promise<TestedBucketCatalog> | 
     const image = { filename, idempotencyKey, fingerprint, createTime, timestamp, pinned, nonce: 'n' };
     return { kind: 'tombstone', etag, tombstone: { ...image, kind, deleteTime: T0, deleteNonce: 'd' } };
   };
-  const find = (record: ImageRecord, found: FoundRecord, over?: string): BucketChange => ({
+  const find = (record: ImageRecord, found: FoundRecord, over?: string): FoundChange => ({
     kind: 'found',
     filename: record.filename,
     found,
@@ -135,6 +135,28 @@ export function itIsABucketCatalog(create: () => Promise<TestedBucketCatalog> | 
     catalog = await tested.open();
     expect(await catalog.pendingOperations()).toEqual([operation]);
     expect(await catalog.isFilled()).toBe(true);
+  });
+
+  it('is filled by several groups at once, past what changed since they were read, and keeps what is filled', async () => {
+    const records = Array.from({ length: 6 }, (_, id) =>
+      recordOf(id, { prompt: `fox ${id}`, idempotencyKey: `${id}` }),
+    );
+    const [first, second, ...others] = records as [ImageRecord, ImageRecord, ...ImageRecord[]];
+    const again = { ...recordOf(9, { prompt: 'fox', idempotencyKey: '5' }) };
+    await catalog.apply([find(first, live({ ...first, pinned: true }, 'new')), find(second, gone(second, 'gone'))]);
+    await Promise.all([
+      catalog.fill([first, ...others.slice(0, 2)].map((record) => find(record, live(record, 'e')))),
+      catalog.fill([second, ...others.slice(2), again].map((record) => find(record, live(record, 'e')))),
+    ]);
+    const expected = [first, ...others, again].map(({ filename }) => filename);
+    expect(await listed('fox')).toEqual(expected);
+    expect(await catalog.find(first.filename)).toMatchObject({ pinned: true });
+    const { count, pinnedCount } = await catalog.statistics();
+    expect({ count, pinnedCount }).toEqual({ count: 6, pinnedCount: 1 });
+    await catalog.close(false);
+    catalog = await tested.open();
+    expect(await catalog.isFilled()).toBe(true);
+    expect(await listed('fox')).toEqual(expected);
   });
 
   it('does not begin a save whose key an image has, and says which', async () => {

@@ -53,18 +53,28 @@ requires('Postgres 15 or newer', postgresAvailable)('a catalog in Postgres', () 
     const storeId = 'several-slices';
     let index: SharedIndex;
     let scansBefore: number;
+    let collecting: number;
     beforeAll(async () => {
       index = await openSharedIndex({ url, storeId, now: () => T0, sliceImages: 200 });
       await fill(
         index,
         examples.map(({ record }) => record),
       );
+      collecting = await collectingIn(storeId);
       await index.applyAll([{ kind: 'filled' }]);
       for (let round = 0; round < 2; round += 1) await index.tidy();
       await index.end();
       scansBefore = (await scansOf(storeId)).scans;
       index = await openSharedIndex({ url, storeId, now: () => T0 });
     });
+
+    /** Returns how many text indexes collect words instead of having them. */
+    async function collectingIn(store: string): Promise<number> {
+      const sql = `SELECT count(*)::int AS count FROM pg_indexes
+        WHERE schemaname = '${schemaOf(store)}' AND indexdef LIKE '%USING gin%' AND indexdef NOT LIKE '%(fastupdate=off)%'`;
+      const [found] = await ask(url, sql);
+      return (found as { count: number }).count;
+    }
 
     /** As of closed connections; one of each index that was built is among them. */
     async function scansOf(store: string) {
@@ -78,6 +88,11 @@ requires('Postgres 15 or newer', postgresAvailable)('a catalog in Postgres', () 
       const sizes = await index.pageSizes({ order: 'oldest', ...query }, { limit: COUNT });
       return sizes.map(({ filename }) => filename);
     };
+
+    it('has its words in the text indexes once it is filled, which it collects until then', async () => {
+      expect(collecting).toBeGreaterThan(0);
+      expect(await collectingIn(storeId)).toBe(0);
+    });
 
     it('has few images in each', async () => {
       const slices = await ask(url, `SELECT name, count FROM ${schemaOf(storeId)}.sums WHERE kind = 'slice'`);
@@ -252,14 +267,17 @@ class ExplainingPool extends Pool {
   }
 }
 
-function fill(index: SharedIndex, records: readonly ImageRecord[]): Promise<void> {
-  return index.applyAll(
-    records.map((record) => ({
-      kind: 'found',
-      filename: record.filename,
-      found: { kind: 'live', etag: 'e', record },
-    })),
-  );
+async function fill(index: SharedIndex, records: readonly ImageRecord[]): Promise<void> {
+  const changes = records.map((record) => ({
+    kind: 'found' as const,
+    filename: record.filename,
+    found: { kind: 'live' as const, etag: 'e', record },
+  }));
+  // The first begins to collect words, which those after it add to.
+  for (const from of [0, 200, 400]) {
+    const groups = [changes.slice(from, from + 100), changes.slice(from + 100, from + 200)];
+    await Promise.all(groups.map((group) => index.fill(group)));
+  }
 }
 
 /** Groups of as many images are in any order. */

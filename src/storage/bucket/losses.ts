@@ -1,5 +1,5 @@
 /** Counts the images whose records a comparison no longer finds, and says what became of them. */
-import type { BucketChange, FoundRecord } from '../catalog/bucket-catalog.ts';
+import type { FoundChange, FoundRecord } from '../catalog/bucket-catalog.ts';
 import { mostAreMissing } from '../maintenance/verify.ts';
 import { HELP } from './help.ts';
 import { type BucketStore, discovery } from './store.ts';
@@ -51,7 +51,7 @@ export class Losses {
   }
 
   /** Returns the change for a live image whose record, last seen with the ETag `over`, is gone without a tombstone. */
-  gone(filename: string, absent: FoundRecord & { kind: 'absent' }, over: string): BucketChange {
+  gone(filename: string, absent: FoundRecord & { kind: 'absent' }, over: string): FoundChange {
     this.#gone.push(filename);
     return this.#keeps ? { kind: 'missing', filename, over } : discovery(this.#store, filename, absent, over);
   }

@@ -1,13 +1,14 @@
 /** Writes to a catalog what snapshots have of the records that it lacks, while the next ones are looked up. */
 import { setImmediate } from 'node:timers/promises';
-import type { BucketChange, FoundRecord } from '../catalog/bucket-catalog.ts';
+import type { FoundChange, FoundRecord } from '../catalog/bucket-catalog.ts';
 import { searchedTextOf } from '../catalog/searched-text.ts';
+import type { ComparisonWrites } from './comparison-writes.ts';
 import { SnapshotReader } from './snapshot-reader.ts';
 import { type BucketStore, discovery } from './store.ts';
 
 /** Written together, but for the last ones of a page. A shared index has its other writers wait for as long. */
-const AT_ONCE = 1_000;
-const AT_ONCE_IN_SHARED = 250;
+const AT_ONCE = 250;
+const AT_ONCE_IN_SHARED = 500;
 /** About how many characters of them. */
 const CHARS_AT_ONCE = 4_000_000;
 /** Looked up before other work of the process has its turn. */
@@ -24,17 +25,18 @@ export class SnapshotCopy {
   readonly #store: BucketStore;
   readonly #reader: SnapshotReader;
   readonly #atOnce: number;
-  #group: BucketChange[] = [];
+  readonly #writes: ComparisonWrites;
+  #group: FoundChange[] = [];
   #chars = 0;
-  #writing: Promise<unknown> = Promise.resolve();
 
-  static async over(store: BucketStore): Promise<SnapshotCopy> {
-    return new SnapshotCopy(store, await SnapshotReader.over(store));
+  static async over(store: BucketStore, writes: ComparisonWrites): Promise<SnapshotCopy> {
+    return new SnapshotCopy(store, await SnapshotReader.over(store), writes);
   }
 
-  private constructor(store: BucketStore, reader: SnapshotReader) {
+  private constructor(store: BucketStore, reader: SnapshotReader, writes: ComparisonWrites) {
     this.#store = store;
     this.#reader = reader;
+    this.#writes = writes;
     this.#atOnce = store.index === undefined ? AT_ONCE : AT_ONCE_IN_SHARED;
   }
 
@@ -63,12 +65,7 @@ export class SnapshotCopy {
     return others;
   }
 
-  /** Resolves once all is written. Rejects where something could not be. */
-  async written(): Promise<void> {
-    await this.#writing;
-  }
-
-  #changeOf(filename: string, found: FoundRecord): BucketChange {
+  #changeOf(filename: string, found: FoundRecord): FoundChange {
     const change = discovery(this.#store, filename, found);
     // Postgres has its text made here in any case.
     if (found.kind !== 'live' || this.#store.index !== undefined) return change;
@@ -76,14 +73,12 @@ export class SnapshotCopy {
   }
 
   async #write(): Promise<void> {
-    await this.#writing;
-    const { closing, comparing, context } = this.#store;
+    const { closing, context } = this.#store;
     closing.signal.throwIfAborted();
     const group = this.#group;
     if (group.length === 0) return;
     [this.#group, this.#chars] = [[], 0];
-    this.#writing = comparing.write(...group);
-    this.#writing.catch(() => {});
+    await this.#writes.add(group);
     context.meter?.choreDid('sync', 'copied', group.length);
   }
 }

@@ -23,6 +23,8 @@ export const SNAPSHOTS: string = `${KEY_ROOT}metadata/snapshots/${VERSION}/`;
 /** Of the text of a snapshot; the object is never larger than what `readSmall` reads. */
 const MAX_TEXT_BYTES = 13 * 1024 * 1024;
 const MAX_ENTRIES = 10_000;
+/** A snapshot is unpacked in a few pieces. */
+const PIECE_BYTES = 1024 * 1024;
 /** A frame may ask for a window of 128 MiB; ours need a few. */
 const MAX_WINDOW_LOG = 24;
 const REMOVED_AT_ONCE = 8;
@@ -138,7 +140,9 @@ export async function snapshotBytes(objects: ObjectStore, { key }: Snapshot): Pr
 export async function readSnapshot(bytes: Buffer, { count }: Snapshot, storeId: string): Promise<ReadSnapshot> {
   try {
     const params = { [constants.ZSTD_d_windowLogMax]: MAX_WINDOW_LOG };
-    const text = (await decompress(bytes, { maxOutputLength: MAX_TEXT_BYTES, params })).toString();
+    const text = (
+      await decompress(bytes, { maxOutputLength: MAX_TEXT_BYTES, chunkSize: PIECE_BYTES, params })
+    ).toString();
     return entriesIn(text, count, storeId);
   } catch (error) {
     return { unusable: `it cannot be decoded (${(error as Error).message})` };

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { mapInParallel } from '../async/parallel.ts';
 import {
-  type BucketChange,
+  type FoundChange,
   type KnownRecord,
   type ListedRecord,
   MISSING_ETAG,
@@ -11,6 +11,7 @@ import {
 } from '../catalog/bucket-catalog.ts';
 import { StorageError } from '../domain/errors.ts';
 import { recordKey, utcDay } from '../domain/naming.ts';
+import { ComparisonWrites } from './comparison-writes.ts';
 import { checkIdentity } from './format.ts';
 import { type ListedPage, listPages, oneAhead } from './listing.ts';
 import { isRecent, Losses } from './losses.ts';
@@ -38,8 +39,16 @@ type Difference = Pick<KnownRecord, 'filename'> & Partial<ListedRecord> & { list
 
 /** What follows from a record that was read; `isLost`: it is gone, and no daemon deleted it. */
 interface Reading {
-  change: BucketChange;
+  change: FoundChange;
   isLost: boolean;
+}
+
+/** The parts of one comparison. */
+interface Comparison {
+  losses: Losses;
+  writes: ComparisonWrites;
+  /** Read before what is listed. */
+  snapshots?: SnapshotCopy | undefined;
 }
 
 export class Synchronizer {
@@ -121,12 +130,15 @@ export class Synchronizer {
     await checkIdentity(this.#store);
     const beganAt = this.#store.context.now();
     const losses = new Losses(this.#store, true);
+    const writes = new ComparisonWrites(this.#store, false);
     try {
       for await (const page of listPages(this.#store.objects, RECORDS, this.#startOfRecent(beganAt))) {
         this.#store.closing.signal.throwIfAborted();
-        await this.#compare(page, losses);
+        await this.#compare(page, { losses, writes });
       }
+      await writes.done();
     } finally {
+      await writes.done().catch(() => {});
       losses.report();
     }
     this.#followedAt = beganAt;
@@ -164,25 +176,26 @@ export class Synchronizer {
     const { beganAt = now, missing, upTo } = { ...position };
     const losses = new Losses(this.#store, this.keepsMissing, missing);
     const pages = listPages(this.#store.objects, RECORDS, upTo);
-    const filling = this.#filled ? undefined : await SnapshotCopy.over(this.#store);
+    const writes = new ComparisonWrites(this.#store, !this.#filled);
+    const filling = this.#filled ? undefined : await SnapshotCopy.over(this.#store, writes);
     let snapshots = filling;
     try {
       await filling?.readAhead(upTo);
       for await (const page of filling ? oneAhead(pages, ({ after }) => filling.readAhead(after)) : pages) {
         this.#store.closing.signal.throwIfAborted();
-        const differences = await this.#compare(page, losses, snapshots);
+        const differences = await this.#compare(page, { losses, writes, snapshots });
         this.#compared += page.objects.length;
-        if (differences >= MANY_DIFFERENCES) snapshots ??= await SnapshotCopy.over(this.#store);
+        if (differences >= MANY_DIFFERENCES) snapshots ??= await SnapshotCopy.over(this.#store, writes);
         if (filling === undefined) await snapshots?.readAhead(page.upTo);
         if (resumed === undefined || epoch === undefined || page.upTo === undefined) continue;
-        await snapshots?.written();
+        await writes.done();
         await resumed.noteWalk({ epoch, beganAt, upTo: page.upTo, missing: losses.missing });
       }
-      await snapshots?.written();
+      await writes.done();
       await this.#noteCompared(beganAt, epoch);
       this.#followedAt = beganAt;
     } finally {
-      await snapshots?.written().catch(() => {});
+      await writes.done().catch(() => {});
       // Also of a part: the next comparison takes what this one marked for what is known to be missing.
       losses.report();
     }
@@ -190,15 +203,15 @@ export class Synchronizer {
   }
 
   /**
-   * Compares one page of the listing with the catalog's records in the same key range. Returns how many differ. `snapshots`
-   * were read before it.
+   * Compares one page of the listing with the catalog's records in the same key range. Returns how many differ.
    */
-  async #compare({ objects, after, upTo }: ListedPage, losses: Losses, snapshots?: SnapshotCopy): Promise<number> {
+  async #compare({ objects, after, upTo }: ListedPage, comparison: Comparison): Promise<number> {
+    const { losses, snapshots } = comparison;
     this.#store.context.meter?.choreDid('sync', 'listed', objects.length);
     let differences = 0;
     const read = async (records: Difference[]) => {
       differences += records.length;
-      await this.#read(snapshots === undefined ? records : await snapshots.copy(records), losses);
+      await this.#read(snapshots === undefined ? records : await snapshots.copy(records), comparison);
     };
     const listed = new Map(objects.map(({ key, etag }) => [key, etag]));
     for (let from = after, more = true; more; ) {
@@ -223,33 +236,24 @@ export class Synchronizer {
   }
 
   /** Reads the next records while those before are written. */
-  async #read(differences: Difference[], losses: Losses): Promise<void> {
+  async #read(differences: Difference[], { losses, writes }: Comparison): Promise<void> {
     const { meter } = this.#store.context;
-    let [group, chars, writing] = [[] as Reading[], 0, Promise.resolve()];
+    let [group, chars] = [[] as Reading[], 0];
     const write = async () => {
-      await writing;
-      writing = this.#write(group, losses);
-      writing.catch(() => {});
+      const [readings, lost] = [group, group.filter(({ isLost }) => isLost).length];
       [group, chars] = [[], 0];
+      if (readings.length === 0) return;
+      const changes = readings.map(({ change }) => change);
+      await writes.add(changes, () => losses.written(lost));
     };
-    try {
-      const work = (difference: Difference) => this.#readingsOf(difference, losses);
-      for await (const readings of mapInParallel(READS_AT_ONCE, differences, work)) {
-        group.push(...readings);
-        meter?.choreDid('sync', 'read', 1);
-        chars += readings.reduce((sum, { change }) => sum + charsOf(change), 0);
-        if (group.length >= WRITTEN_AT_ONCE || chars >= WRITTEN_CHARS) await write();
-      }
-      await write();
-    } finally {
-      await writing;
+    const work = (difference: Difference) => this.#readingsOf(difference, losses);
+    for await (const readings of mapInParallel(READS_AT_ONCE, differences, work)) {
+      group.push(...readings);
+      meter?.choreDid('sync', 'read', 1);
+      chars += readings.reduce((sum, { change }) => sum + charsOf(change), 0);
+      if (group.length >= WRITTEN_AT_ONCE || chars >= WRITTEN_CHARS) await write();
     }
-  }
-
-  async #write(group: readonly Reading[], losses: Losses): Promise<void> {
-    if (group.length === 0) return;
-    await this.#store.comparing.write(...group.map(({ change }) => change));
-    losses.written(group.filter(({ isLost }) => isLost).length);
+    await write();
   }
 
   async #readingsOf({ filename, etag: over, deleted }: Difference, losses: Losses): Promise<Reading[]> {
@@ -293,7 +297,7 @@ function positionIn(
 }
 
 /** Returns about how long the texts of a change are. */
-function charsOf(change: BucketChange): number {
+function charsOf(change: FoundChange): number {
   if (change.kind !== 'found' || change.found.kind !== 'live') return 0;
   const { prompt, parametersJson } = change.found.record;
   return prompt.length + parametersJson.length;

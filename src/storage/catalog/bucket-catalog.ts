@@ -122,6 +122,9 @@ export type BucketChange =
   /** The bucket has passed the probe. */
   | { kind: 'probed' };
 
+/** A change that a comparison with the bucket makes. */
+export type FoundChange = Extract<BucketChange, { kind: 'found' | 'missing' }>;
+
 /**
  * The catalog of an object store: an index over its records, which the bucket can fill again, and the operations that a
  * crash leaves open.
@@ -135,6 +138,11 @@ export interface BucketCatalog extends ImageIndex {
    * key, deleted or not, and undefined for every other change.
    */
   apply(changes: readonly BucketChange[]): Promise<(EarlierSave | undefined)[]>;
+  /**
+   * As `apply`, of a catalog that is not filled: what it writes survives a power cut only once a later `apply` does. Several
+   * may run at once.
+   */
+  fill(changes: readonly FoundChange[]): Promise<void>;
   /** Returns the image that was saved with this key, deleted or not, or undefined. */
   findByKey(idempotencyKey: string): Promise<EarlierSave | undefined>;
   /** Returns whether the catalog was ever compared with the whole bucket. */
@@ -182,7 +190,7 @@ export interface WalkPosition {
  */
 export interface SharedCatalog extends BucketCatalog {
   /** Rejects with INDEX_UNAVAILABLE where the index cannot be reached. */
-  readonly strict: Pick<BucketCatalog, 'apply'>;
+  readonly strict: Pick<BucketCatalog, 'apply' | 'fill'>;
   /** Returns what is read, or rejects with INDEX_UNAVAILABLE where that takes longer than a call may wait for it. */
   inTime<T>(read: () => Promise<T>): Promise<T>;
   /** Rejects with INDEX_UNAVAILABLE where it cannot tell whether a save has this key. */

@@ -4,7 +4,7 @@ import type { StoredRecord } from '../../domain/record.ts';
 import { settingsOf } from '../generation-settings.ts';
 import type { Sums } from '../sums.ts';
 import type { Transaction } from './pool.ts';
-import { sliceRowOf, textsOf } from './rows.ts';
+import { type SliceRow, sliceRowOf, textsOf } from './rows.ts';
 import { type Slice, sliceAt, tableOf } from './slices.ts';
 
 export type State = 'live' | 'trashed' | 'deleted' | 'failed' | 'foreign';
@@ -113,16 +113,36 @@ export async function removeRows(
   for (const { known } of trashed) sums.to('trash', '', -1, known.trashed!.size);
 }
 
-/** Adds what it is to have. `change`: the number of this change. */
+/** Rows of a slice, and the same as JSON. */
+interface SliceRows {
+  slice: Slice;
+  rows: SliceRow[];
+  json: string;
+}
+
+/** What is added, ready to be sent. */
+export interface Added {
+  live: (Wanted & { kind: 'live' })[];
+  ofSlices: SliceRows[];
+  trashed: (Wanted & { kind: 'trashed' })[];
+}
+
+/** Returns what the index is to have besides what it has. */
+export function addedOf(images: readonly Image[], slices: readonly Slice[]): Added {
+  const wanted = images.flatMap((image) => (image.wanted === 'kept' ? [] : (image.wanted ?? [])));
+  const live = wanted.filter((each) => each.kind === 'live');
+  const rows = live.map(({ record }) => sliceRowOf(record, settingsOf(record)));
+  const ofSlices = [...bySlice(rows, slices)].map(([slice, its]) => ({ slice, rows: its, json: JSON.stringify(its) }));
+  return { live, ofSlices, trashed: wanted.filter((each) => each.kind === 'trashed') };
+}
+
+/** Adds it. `change`: the number of this change. */
 export async function addRows(
   transaction: Transaction,
-  images: readonly Image[],
-  slices: readonly Slice[],
+  { live, ofSlices, trashed }: Added,
   { sums, change }: { sums: Sums; change: number },
 ): Promise<void> {
-  const live = images.flatMap(({ wanted }) => (wanted !== 'kept' && wanted?.kind === 'live' ? wanted : []));
-  const rows = live.map(({ record }) => sliceRowOf(record, settingsOf(record)));
-  for (const [slice, added] of bySlice(rows, slices)) {
+  for (const { slice, rows, json } of ofSlices) {
     const sql = `
       INSERT INTO ${tableOf(slice)} (timestamp, size, create_time, change, text_bytes, pinned, is_cut, filename, model_slug,
         model, category, sha256, steps, cfg, pixels, tags, loras, thumb_hash, words, head, prompt, generation, parameters)
@@ -132,15 +152,14 @@ export async function addRows(
         is_cut boolean, filename text, model_slug text, model text, category text, sha256 text, steps text, cfg text,
         pixels text, tags text[], loras text[], thumb_hash text, words text, head text, prompt text, generation text,
         parameters text)`;
-    await transaction.rows(sql, [JSON.stringify(added), change]);
-    for (const row of added) {
+    await transaction.rows(sql, [json, change]);
+    for (const row of rows) {
       sums.add(row);
       sums.addLabels(row);
       sums.to('slice', `${slice.number}`, 1, row.size);
     }
   }
   await addTimes(transaction, live);
-  const trashed = images.flatMap(({ wanted }) => (wanted !== 'kept' && wanted?.kind === 'trashed' ? wanted : []));
   if (trashed.length === 0) return;
   const inTrash = trashed.map(({ record, deleteTime, purgeTime }) => ({
     ...textsOf(record, settingsOf(record)),

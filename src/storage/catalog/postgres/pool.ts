@@ -26,6 +26,9 @@ const RETRY_AFTER_MS = 1_000;
 const MAX_ATTEMPTS = 8;
 
 const READ = 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY';
+const WRITE = 'BEGIN';
+/** Survives a crash of the server once a later one does. */
+const WRITE_LATER = 'BEGIN; SET LOCAL synchronous_commit = off';
 
 /** `unique_violation`, `serialization_failure`, `deadlock_detected`: the same transaction succeeds when it begins again. */
 const PASSING = ['23505', '40001', '40P01'];
@@ -175,10 +178,19 @@ export class Pool {
    * Runs statements that are committed together, and again where those of others were faster. Rejects likewise; the outcome
    * is then unknown.
    */
-  async write<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
+  write<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
+    return this.#write(WRITE, work);
+  }
+
+  /** As `write`; a crash of the server may lose it until a later `write` is committed. */
+  writeLater<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
+    return this.#write(WRITE_LATER, work);
+  }
+
+  async #write<T>(begin: string, work: (transaction: Transaction) => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await this.#transaction(this.#writers, 'BEGIN', work);
+        return await this.#transaction(this.#writers, begin, work);
       } catch (error) {
         if (attempt === MAX_ATTEMPTS || !isPassing(error)) throw error;
       }

@@ -3,7 +3,14 @@
  * index cannot take now waits: the image is in the bucket, and its operation in the file.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { BucketCatalog, BucketChange, FoundRecord, PendingOperation, SharedCatalog } from '../bucket-catalog.ts';
+import type {
+  BucketCatalog,
+  BucketChange,
+  FoundChange,
+  FoundRecord,
+  PendingOperation,
+  SharedCatalog,
+} from '../bucket-catalog.ts';
 import { CatalogError, type EarlierSave } from '../catalog.ts';
 import { recordOfDeleted } from '../found-record.ts';
 import { isDown, isUnavailable, unavailable } from './pool.ts';
@@ -55,11 +62,13 @@ export function openPostgresCatalog(options: PostgresCatalogOptions): SharedCata
     await rows.write(ofIndex, ended, isStrict);
     return earlier;
   };
+  const fill = (changes: readonly FoundChange[]) => rows.fill(changes);
   return {
     ...index,
     ...readsOf(index, rows),
     apply: (changes) => apply(changes, false),
-    strict: { apply: (changes) => apply(changes, true) },
+    strict: { apply: (changes) => apply(changes, true), fill },
+    fill,
     pendingOperations: () => operations.pendingOperations(),
     look: () => rows.watched(() => index.look()),
     inTime: (read) => rows.inTime(read),
@@ -162,14 +171,18 @@ class Rows {
     if (nonces.length > 0) await operations.apply(nonces.map((nonce) => ({ kind: 'end', nonce })));
   }
 
+  async fill(changes: readonly IndexChange[]): Promise<void> {
+    await this.#applied(changes, this.#options.index.fill);
+  }
+
   /** One by one where together they fail: of a record that the index cannot have, the others must not suffer. */
-  async #applied(changes: readonly IndexChange[]): Promise<void> {
+  async #applied(changes: readonly IndexChange[], apply = this.#options.index.applyAll): Promise<void> {
     try {
-      await this.#options.index.applyAll(changes);
+      await apply(changes);
     } catch (error) {
       if (!(error instanceof CatalogError) || changes.length === 1) throw error;
       let failure: unknown;
-      for (const change of changes) await this.#applied([change]).catch((cause) => (failure ??= cause));
+      for (const change of changes) await this.#applied([change], apply).catch((cause) => (failure ??= cause));
       if (failure !== undefined) throw failure;
     }
   }

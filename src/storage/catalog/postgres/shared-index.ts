@@ -5,6 +5,7 @@ import { StoreOpenError } from '../../domain/errors.ts';
 import type { IndexCall, IndexLoad } from '../../domain/meter.ts';
 import type { BucketCatalog, IndexMark, SharedCatalog } from '../bucket-catalog.ts';
 import { CatalogError, type ImageIndex, type Moment, type ThumbHash } from '../catalog.ts';
+import { CollectedWords } from './collected-words.ts';
 import { wasDeleted } from './deleted-bytes.ts';
 import { committed, migrate, setNotes } from './migrate.ts';
 import { placesOf } from './places.ts';
@@ -23,6 +24,8 @@ export interface SharedIndex
     Pick<SharedCatalog, 'look' | 'epoch' | 'checkKey' | 'claim' | 'alone' | 'walkPosition' | 'noteWalk'> {
   /** Applies the changes in order, in one transaction. */
   applyAll(changes: readonly IndexChange[]): Promise<void>;
+  /** The same of an index that is not whole: what it writes may be lost until it is. */
+  fill(changes: readonly IndexChange[]): Promise<void>;
   /** Folds what was appended to sums, and takes images from slices that have too many. */
   tidy(): Promise<void>;
   /** As of a RollCall. */
@@ -86,6 +89,7 @@ function indexOver(
 ): SharedIndex {
   const rollCall = new RollCall(pool, daemon);
   const reader = new IndexReader(pool, state);
+  const words = new CollectedWords(pool);
   return {
     find: (filename) => reader.find(filename),
     findByKey: (key) => reader.findByKey(key),
@@ -126,8 +130,15 @@ function indexOver(
     walkPosition: () => reader.walkPosition(),
     noteWalk: (position) => pool.write((transaction) => setNotes(transaction, { walk: JSON.stringify(position) })),
     async applyAll(changes) {
-      const mark = await applyChanges(pool, changes);
+      if (changes.some(({ kind }) => kind === 'filled')) await words.end();
+      const { mark } = await applyChanges(pool, changes);
       if (mark !== undefined) state.raise(mark);
+    },
+    async fill(changes) {
+      const { mark, added } = await applyChanges(pool, changes, (work) => pool.writeLater(work));
+      if (mark === undefined) return;
+      state.raise(mark);
+      await words.note(mark, added);
     },
     async tidy() {
       while (await foldDeltas(pool));

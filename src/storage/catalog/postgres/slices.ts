@@ -19,6 +19,11 @@ export function tableOf({ number }: Pick<Slice, 'number'>): string {
   return `slice_${number}`;
 }
 
+/** Returns the name of the index of its words. */
+export function textIndexOf(slice: Pick<Slice, 'number'>): string {
+  return `${tableOf(slice)}_words`;
+}
+
 /**
  * Holds off what moves images between slices until the transaction ends. Writers do not wait for each other here.
  */

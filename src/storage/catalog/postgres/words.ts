@@ -10,11 +10,10 @@ export const TOO_MANY = '·+';
 
 /** Returns the words of an image as the text of a `tsvector`, and whether some are left out. */
 export function lexemesOf(image: Searched): { words: string; isCut: boolean } {
-  const words = new Set(indexedText(image).trim().split(/ +/).map(cut));
-  let bytes = 0;
-  for (const word of words) bytes += Buffer.byteLength(word) + 1;
-  const isCut = bytes > MAX_WORDS_BYTES;
-  return { words: isCut ? lexeme(TOO_MANY) : [...words].map(lexeme).join(' '), isCut };
+  const words = [...new Set(indexedText(image).trim().split(/ +/).map(cut))].join(' ');
+  const isCut = Buffer.byteLength(words) >= MAX_WORDS_BYTES;
+  // No word has a space: all are quoted at once.
+  return { words: isCut ? lexeme(TOO_MANY) : lexeme(words).replaceAll(' ', "' '"), isCut };
 }
 
 export function isCut(word: string): boolean {

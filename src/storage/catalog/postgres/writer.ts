@@ -8,6 +8,7 @@ import { recordOfDeleted, stepOf } from '../found-record.ts';
 import { Sums } from '../sums.ts';
 import { dropOldDeleted, noteFates } from './deleted-bytes.ts';
 import {
+  addedOf,
   addRows,
   type Entry,
   type Image,
@@ -31,12 +32,26 @@ type Found = BucketChange & { kind: 'found' };
 /** The changes that concern the index: the others are of operations, which no other daemon needs to know. */
 export type IndexChange = Exclude<BucketChange, { kind: 'begin' | 'end' }>;
 
-/** Applies the changes in order, in one transaction. Returns how far the index is by it; undefined where nothing is new. */
-export async function applyChanges(pool: Pool, changes: readonly IndexChange[]): Promise<IndexMark | undefined> {
+/** What a transaction has changed. */
+interface Applied {
+  /** How far the index is by it; unset: nothing is new. */
+  mark?: IndexMark | undefined;
+  /** How many images were added to each slice. */
+  added: ReadonlyMap<number, number>;
+}
+
+/** Applies the changes in order, in one transaction. `write` runs it. */
+export async function applyChanges(
+  pool: Pool,
+  changes: readonly IndexChange[],
+  write: Pool['write'] = (work) => pool.write(work),
+): Promise<Applied> {
   const timestamps = changes.flatMap((change) => timestampOf(change) ?? []);
   for (;;) {
-    const { missing, mark } = await pool.write((transaction) => applyIn(transaction, pool.schema, changes, timestamps));
-    if (missing === undefined) return mark;
+    const { missing, ...applied } = await write((transaction) =>
+      applyIn(transaction, pool.schema, changes, timestamps),
+    );
+    if (missing === undefined) return applied;
     await createSlice(pool, missing);
   }
 }
@@ -51,7 +66,7 @@ async function applyIn(
   schema: string,
   changes: readonly IndexChange[],
   timestamps: readonly number[],
-): Promise<{ missing?: number; mark?: IndexMark | undefined }> {
+): Promise<Applied & { missing?: number }> {
   await lockShared(transaction, schema);
   const names = [...new Set(changes.flatMap((change) => ('filename' in change ? change.filename : [])))];
   const entries = await entriesOf(transaction, names);
@@ -59,13 +74,13 @@ async function applyIn(
     ...timestamps,
     ...entries.filter(({ state }) => state === 'live').map(({ timestamp }) => timestamp),
   ]);
-  if (missing !== undefined) return { missing };
+  if (missing !== undefined) return { missing, added: new Map() };
   const batch = new Batch(await imagesOf(transaction, names, entries, slices));
   await batch.readKeys(transaction, changes);
   for (const change of changes) batch.apply(change);
-  const mark = await batch.write(transaction, slices);
+  const applied = await batch.write(transaction, slices);
   for (const change of changes) await note(transaction, change);
-  return { mark };
+  return applied;
 }
 
 async function entriesOf(transaction: Transaction, names: readonly string[]): Promise<Entry[]> {
@@ -223,20 +238,23 @@ class Batch {
     return idempotencyKey;
   }
 
-  /** Returns how far the index is by it; undefined where nothing is new. */
-  async write(transaction: Transaction, slices: readonly Slice[]): Promise<IndexMark | undefined> {
+  async write(transaction: Transaction, slices: readonly Slice[]): Promise<Applied> {
     const images = [...this.#images.values()].sort((a, b) => (a.filename < b.filename ? -1 : 1));
-    if (!images.some(({ entry, known, wanted }) => entry !== known.entry || wanted !== 'kept')) return undefined;
+    if (!images.some(({ entry, known, wanted }) => entry !== known.entry || wanted !== 'kept')) {
+      return { added: new Map() };
+    }
     await writeEntries(transaction, images);
     const changed = images.filter(({ wanted }) => wanted !== 'kept');
+    // Before others wait for this transaction.
+    const added = addedOf(changed, slices);
     const mark = await nextChange(transaction);
-    if (changed.length === 0) return mark;
+    if (changed.length === 0) return { mark, added: new Map() };
     await noteFates(transaction, this.#fates);
     const sums = new Sums();
     await removeRows(transaction, changed, slices, sums);
-    await addRows(transaction, changed, slices, { sums, change: mark.change });
+    await addRows(transaction, added, { sums, change: mark.change });
     await addDeltas(transaction, sums.changed());
-    return mark;
+    return { mark, added: new Map(added.ofSlices.map(({ slice, rows }) => [slice.number, rows.length])) };
   }
 }
 

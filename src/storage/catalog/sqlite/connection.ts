@@ -58,7 +58,13 @@ export class Connection {
 
   open(): void {
     this.#db.open();
-    this.exec(`PRAGMA cache_size = -${this.#cacheKib}; PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0`);
+    this.setCache();
+    this.exec('PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0');
+  }
+
+  /** Keeps at most so many pages in memory; default: as many as are of use while the catalog is open. */
+  setCache(kib: number = this.#cacheKib): void {
+    this.exec(`PRAGMA cache_size = -${kib}`);
   }
 
   get isOpen(): boolean {

@@ -122,7 +122,7 @@ function catalogOver(threads: CatalogThreads, calls: Calls): WorkerCatalog {
     ...writer.methods(WRITES, calls.watch),
     ...writer.methods(LOADS, load),
     // When the thread dies during one of these, the outcome is unknown.
-    ...writer.methods(['apply'], calls.watch, 'unknown'),
+    ...writer.methods(['apply', 'fill'], calls.watch, 'unknown'),
     async commit(changes) {
       const outcomes = await calls.watch(() => writer.call('commit', [changes], 'unknown'));
       recent.note(changes, outcomes);

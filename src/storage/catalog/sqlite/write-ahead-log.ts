@@ -25,11 +25,11 @@ export class WriteAheadLog {
 
   /**
    * Replaces SQLite's own checkpoints, which cannot reset the log under steady readers and do not report a failed sync.
-   * Never waits for a read: a large log is emptied between two slices.
+   * Never waits for a read: a large log is emptied between two slices. `growth`: in bytes, since the last checkpoint.
    */
-  limit(): void {
+  limit(growth: number = CHECKPOINT_BYTES): void {
     const bytes = this.#bytes();
-    if (bytes < this.#checkpointedBytes + CHECKPOINT_BYTES) return;
+    if (bytes < this.#checkpointedBytes + growth) return;
     this.#checkpoint('PASSIVE');
     if (bytes > MAX_BYTES) this.#gate.withoutReads(() => this.#empty());
   }

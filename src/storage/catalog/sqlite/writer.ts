@@ -1,6 +1,6 @@
 /** All changes of the SQLite catalog, synchronous: commits, housekeeping, loading and repair. */
 import type { ImageRecord, TrashedRecord } from '../../domain/record.ts';
-import type { BucketChange } from '../bucket-catalog.ts';
+import type { BucketChange, FoundChange } from '../bucket-catalog.ts';
 import {
   CatalogError,
   type Change,
@@ -35,6 +35,8 @@ import { setThumbHashes } from './thumb-hashes.ts';
 import { WriteAheadLog } from './write-ahead-log.ts';
 
 const PURGED_AT_ONCE = 1000;
+/** Each page of the file is written less often so, and copied from the log. */
+const FILLING = { cacheKib: 16 * 1024, checkpointBytes: 16 * 1024 * 1024 };
 
 /** The methods follow the contract; a generator returns the result after pauses, during which other calls may run. */
 export class CatalogWriter {
@@ -157,7 +159,25 @@ export class CatalogWriter {
   }
 
   apply(changes: readonly BucketChange[]): (EarlierSave | undefined)[] {
-    const earlier = this.#repairingSearch(() =>
+    const earlier = this.#applyAll(changes);
+    if (changes.some(({ kind }) => kind === 'filled')) this.#db.setCache();
+    this.#log.limit();
+    return earlier;
+  }
+
+  fill(changes: readonly FoundChange[]): void {
+    this.#db.setCache(FILLING.cacheKib);
+    this.#db.exec('PRAGMA synchronous = NORMAL');
+    try {
+      this.#applyAll(changes);
+    } finally {
+      this.#db.exec(`PRAGMA synchronous = ${this.#file.synchronous ?? 'FULL'}`);
+    }
+    this.#log.limit(FILLING.checkpointBytes);
+  }
+
+  #applyAll(changes: readonly BucketChange[]): (EarlierSave | undefined)[] {
+    return this.#repairingSearch(() =>
       this.#db.transaction(() => {
         const derived = new Derived(this.#db);
         const found = changes.map((change) => this.#bucket.apply(change, derived));
@@ -165,8 +185,6 @@ export class CatalogWriter {
         return found;
       }),
     );
-    this.#log.limit();
-    return earlier;
   }
 
   clearPendingUnlinks(done: readonly PendingUnlink[]): void {
