@@ -150,13 +150,14 @@ requires('Postgres 15 or newer', postgresAvailable)('a comparison of a shared in
     await reached.promise;
     await fillInTurn(other.index!, other.synchronizer);
     expect(starts).toEqual([]);
+    // The page before is noted behind this one.
+    await vi.waitUntil(async () => (await other.index!.walkPosition())?.upTo.includes('2024-09-06'));
     proxy.break();
     await vi.waitUntil(async () => {
       await fillInTurn(other.index!, other.synchronizer);
       return other.index!.isFilled();
     });
-    // It is asked for while the page before it is written.
-    expect(starts[0]).toMatch(/2024-09-0[46]/);
+    expect(starts[0]).toContain('2024-09-06');
     const all = await other.catalog.page({ order: 'newest' }, { limit: 100, maxBytes: 1e6 });
     expect(all.records.map(({ filename }) => filename)).toEqual(filenames);
     held.reject(new Error('cut off'));

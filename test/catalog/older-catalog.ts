@@ -4,7 +4,7 @@ import { searchText } from '../../src/storage/catalog/search-text.ts';
 import { INITIAL } from '../../src/storage/catalog/sqlite/migrations/001-initial.ts';
 import { BUCKETS } from '../../src/storage/catalog/sqlite/migrations/002-buckets.ts';
 import { TIMELINE } from '../../src/storage/catalog/sqlite/migrations/003-timeline.ts';
-import { INSERT_IMAGE, toRow } from '../../src/storage/catalog/sqlite/rows.ts';
+import { INSERT_IMAGE, toValues } from '../../src/storage/catalog/sqlite/rows.ts';
 import type { ImageRecord } from '../../src/storage/domain/record.ts';
 import { STORE_ID, T0 } from './catalogs.ts';
 
@@ -52,8 +52,7 @@ function createVersion2(path: string, records: readonly ImageRecord[], deleted: 
   ];
   for (const [at, record] of records.entries()) {
     const isLive = at < records.length - deleted;
-    const row = { ...toRow(record), deleteTime: isLive ? null : T0, unlinkPending: 0 };
-    const { lastInsertRowid: seq } = insert.run(row);
+    const { lastInsertRowid: seq } = insert.run(...toValues(record), isLive ? null : T0, 0);
     if (!isLive) continue;
     index.run(seq, searchText(record.prompt));
     for (const value of record.tags) tag.run(value, seq);

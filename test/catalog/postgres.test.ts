@@ -49,6 +49,27 @@ requires('Postgres 15 or newer', postgresAvailable)('a catalog in Postgres', () 
     });
   });
 
+  it('has the last of several changes of an image that are written at once', async () => {
+    const index = await openSharedIndex({ url, storeId: 'at-once', now: () => T0 });
+    try {
+      const { record } = examples[0]!;
+      const change = (revision: number, over?: string) => ({
+        kind: 'found' as const,
+        filename: record.filename,
+        found: { kind: 'live' as const, etag: `e${revision}`, record: { ...record, revision } },
+        ...(over !== undefined && { over }),
+      });
+      await index.applyAll([change(1)]);
+      for (let revision = 1; revision < 40; revision += 3) {
+        const others = [1, 2, 3].map((by) => index.applyAll([change(revision + by, `e${revision}`)]));
+        await Promise.all(others);
+        expect(await index.known(record.filename)).toMatchObject({ etag: `e${revision + 3}` });
+      }
+    } finally {
+      await index.end();
+    }
+  });
+
   describe('with several slices', () => {
     const storeId = 'several-slices';
     let index: SharedIndex;

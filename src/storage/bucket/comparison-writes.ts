@@ -27,9 +27,10 @@ export class ComparisonWrites {
     this.#running.add(writing);
   }
 
-  /** Resolves once nothing is being written. Rejects where something could not be. */
+  /** Resolves once all is written that was added by now. Rejects where something could not be. */
   async done(): Promise<void> {
-    await Promise.allSettled(this.#running);
-    await Promise.all(this.#running);
+    const running = [...this.#running];
+    await Promise.allSettled(running);
+    await Promise.all(running);
   }
 }

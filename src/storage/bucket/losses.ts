@@ -36,8 +36,9 @@ export class Losses {
     this.#missing = missing;
   }
 
-  get missing(): number {
-    return this.#missing;
+  /** Without what is found from now on. */
+  get missingOnceWritten(): number {
+    return this.#missing + (this.#keeps ? this.#gone.length : 0);
   }
 
   /** Returns whether records were gone that were there before. */

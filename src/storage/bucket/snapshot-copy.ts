@@ -7,7 +7,7 @@ import { SnapshotReader } from './snapshot-reader.ts';
 import { type BucketStore, discovery } from './store.ts';
 
 /** Written together, but for the last ones of a page. A shared index has its other writers wait for as long. */
-const AT_ONCE = 250;
+const AT_ONCE = 500;
 const AT_ONCE_IN_SHARED = 500;
 /** About how many characters of them. */
 const CHARS_AT_ONCE = 4_000_000;

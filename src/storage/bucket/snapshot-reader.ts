@@ -12,7 +12,7 @@ const AHEAD = 4_000;
 /** Bounds the memory of what is read ahead. */
 const MAX_AHEAD_BYTES = 32 * 1024 * 1024;
 const READS_AT_ONCE = 4;
-/** Two lookups that follow each other are of one snapshot, mostly. */
+/** The one that is looked up in, and the next. */
 const DECODED = 2;
 
 type ReadStore = Pick<BucketStore, 'objects' | 'storeId' | 'context' | 'closing'>;
@@ -23,7 +23,7 @@ export class SnapshotReader {
   readonly #firstKeys: readonly string[];
   /** As they were read, by their place; undefined: nothing to decode. */
   readonly #ahead = new Map<number, Buffer | undefined>();
-  readonly #decoded = new Map<number, Map<string, SnapshotEntry>>();
+  readonly #decoded = new Map<number, Promise<Map<string, SnapshotEntry>>>();
   /** The place of the next one that is read. */
   #next = 0;
 
@@ -72,7 +72,10 @@ export class SnapshotReader {
   async find(filename: string, etag: string): Promise<{ found: FoundRecord; chars: number } | undefined> {
     const place = this.#placeOf(recordKey(filename));
     if (!this.#ahead.has(place)) return undefined;
-    const entry = (await this.#entriesOf(place)).get(filename);
+    const entries = this.#entriesOf(place);
+    // Unpacked while this one is looked up in.
+    if (this.#ahead.has(place + 1)) this.#entriesOf(place + 1);
+    const entry = (await entries).get(filename);
     if (entry?.etag !== etag) return undefined;
     // Whoever reads the record will find out whether an ETag is an MD5 in this bucket.
     if (!mayBelongTogether(this.#store.objects, { etag, bytes: entry.text })) return undefined;
@@ -80,16 +83,17 @@ export class SnapshotReader {
     return found.kind === 'foreign' ? undefined : { found, chars: entry.text.length };
   }
 
-  async #entriesOf(place: number): Promise<Map<string, SnapshotEntry>> {
+  /** Never rejects. */
+  #entriesOf(place: number): Promise<Map<string, SnapshotEntry>> {
     const known = this.#decoded.get(place);
     if (known !== undefined) return known;
-    const entries = await this.#decode(place);
-    const byName = new Map(entries.map((entry) => [entry.filename, entry]));
+    const byName = this.#decode(place).then((entries) => new Map(entries.map((entry) => [entry.filename, entry])));
     this.#decoded.set(place, byName);
     for (const oldest of this.#decoded.keys()) if (this.#decoded.size > DECODED) this.#decoded.delete(oldest);
     return byName;
   }
 
+  /** Never rejects. */
   async #decode(place: number): Promise<SnapshotEntry[]> {
     const bytes = this.#ahead.get(place);
     if (bytes === undefined) return [];

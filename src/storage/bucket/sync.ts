@@ -179,6 +179,7 @@ export class Synchronizer {
     const writes = new ComparisonWrites(this.#store, !this.#filled);
     const filling = this.#filled ? undefined : await SnapshotCopy.over(this.#store, writes);
     let snapshots = filling;
+    let noting = Promise.resolve();
     try {
       await filling?.readAhead(upTo);
       for await (const page of filling ? oneAhead(pages, ({ after }) => filling.readAhead(after)) : pages) {
@@ -188,14 +189,17 @@ export class Synchronizer {
         if (differences >= MANY_DIFFERENCES) snapshots ??= await SnapshotCopy.over(this.#store, writes);
         if (filling === undefined) await snapshots?.readAhead(page.upTo);
         if (resumed === undefined || epoch === undefined || page.upTo === undefined) continue;
-        await writes.done();
-        await resumed.noteWalk({ epoch, beganAt, upTo: page.upTo, missing: losses.missing });
+        // Behind the next page: the index would have nothing to do until then.
+        const position = { epoch, beganAt, upTo: page.upTo, missing: losses.missingOnceWritten };
+        noting = Promise.all([noting, writes.done()]).then(() => resumed.noteWalk(position));
+        noting.catch(() => {});
       }
       await writes.done();
+      await noting;
       await this.#noteCompared(beganAt, epoch);
       this.#followedAt = beganAt;
     } finally {
-      await writes.done().catch(() => {});
+      await Promise.allSettled([writes.done(), noting]);
       // Also of a part: the next comparison takes what this one marked for what is known to be missing.
       losses.report();
     }
@@ -254,6 +258,7 @@ export class Synchronizer {
       if (group.length >= WRITTEN_AT_ONCE || chars >= WRITTEN_CHARS) await write();
     }
     await write();
+    if (this.#filled) await writes.done();
   }
 
   async #readingsOf({ filename, etag: over, deleted }: Difference, losses: Losses): Promise<Reading[]> {

@@ -67,21 +67,31 @@ export interface Image {
 
 export async function writeEntries(transaction: Transaction, images: readonly Image[]): Promise<void> {
   const changed = images.filter(({ entry, known }) => entry !== known.entry);
-  const gone = changed.filter(({ known }) => known.entry !== undefined);
-  // First: an idempotency key may pass from one to another.
-  if (gone.length > 0) {
-    await transaction.rows('DELETE FROM entries WHERE key = ANY($1)', [
-      gone.map(({ filename }) => recordKey(filename)),
-    ]);
+  const before = changed.flatMap(({ known }) => known.entry ?? []);
+  const gone = changed.filter(({ entry }) => entry === undefined).map(({ filename }) => recordKey(filename));
+  if (gone.length > 0) await transaction.rows('DELETE FROM entries WHERE key = ANY($1)', [gone]);
+  // Before others take them.
+  const keyed = before.filter(({ idempotency_key }) => idempotency_key !== '').map(({ key }) => key);
+  if (keyed.length > 0) {
+    await transaction.rows("UPDATE entries SET idempotency_key = '' WHERE key = ANY($1)", [keyed]);
   }
-  const added = changed.flatMap(({ entry }) => entry ?? []);
-  if (added.length === 0) return;
-  await transaction.rows(
-    `INSERT INTO entries SELECT r.* FROM json_to_recordset($1) AS r(key text, etag text, state text, timestamp bigint,
-      revision int, idempotency_key text, delete_time bigint, sweep_time bigint, record text)`,
-    [JSON.stringify(added)],
-  );
+  const known = new Set(before.map(({ key }) => key));
+  const [kept, added] = [true, false].map((isKnown) =>
+    changed.flatMap(({ entry }) => (entry !== undefined && known.has(entry.key) === isKnown ? entry : [])),
+  ) as [Entry[], Entry[]];
+  // In its place: whoever waits for the row would not find another one.
+  if (kept.length > 0) await transaction.rows(UPDATE_ENTRIES, [JSON.stringify(kept)]);
+  if (added.length > 0) await transaction.rows(INSERT_ENTRIES, [JSON.stringify(added)]);
 }
+
+const ENTRIES = `
+  json_to_recordset($1) AS r(key text, etag text, state text, timestamp bigint, revision int, idempotency_key text,
+    delete_time bigint, sweep_time bigint, record text)`;
+const INSERT_ENTRIES = `INSERT INTO entries SELECT r.* FROM ${ENTRIES}`;
+const UPDATE_ENTRIES = `
+  UPDATE entries SET (etag, state, timestamp, revision, idempotency_key, delete_time, sweep_time, record) =
+    (r.etag, r.state, r.timestamp, r.revision, r.idempotency_key, r.delete_time, r.sweep_time, r.record)
+  FROM ${ENTRIES} WHERE entries.key = r.key`;
 
 /** Removes what the index has, and takes it from the sums. */
 export async function removeRows(

@@ -10,7 +10,7 @@ export const TOO_MANY = '·+';
 
 /** Returns the words of an image as the text of a `tsvector`, and whether some are left out. */
 export function lexemesOf(image: Searched): { words: string; isCut: boolean } {
-  const words = [...new Set(indexedText(image).trim().split(/ +/).map(cut))].join(' ');
+  const words = [...new Set(indexedText(image).split(' ').filter(Boolean).map(cut))].join(' ');
   const isCut = Buffer.byteLength(words) >= MAX_WORDS_BYTES;
   // No word has a space: all are quoted at once.
   return { words: isCut ? lexeme(TOO_MANY) : lexeme(words).replaceAll(' ', "' '"), isCut };

@@ -7,7 +7,16 @@ import type { Connection } from './connection.ts';
 import { forgetDeleted, noteDeleted } from './deleted-bytes.ts';
 import type { Derived } from './derived.ts';
 import { IN_TRASH } from './migrations/007-trash.ts';
-import { EXPIRE_TIME, INSERT_IMAGE, RECORD_COLUMNS, REVISION, type Row, THUMB_HASH, toRecord, toRow } from './rows.ts';
+import {
+  EXPIRE_TIME,
+  INSERT_IMAGE,
+  RECORD_COLUMNS,
+  REVISION,
+  type Row,
+  THUMB_HASH,
+  toRecord,
+  toValues,
+} from './rows.ts';
 
 const ANY = `SELECT seq, delete_time, ${RECORD_COLUMNS}, ${REVISION} AS revision, ${EXPIRE_TIME} AS expireTime,
   ${THUMB_HASH} AS thumbHash FROM images`;
@@ -134,8 +143,7 @@ export class ImageRows {
   }
 
   #insert(record: ImageRecord, deleteTime: number | null, unlinkPending: boolean): number {
-    return this.#db.runNamed(INSERT_IMAGE, { ...toRow(record), deleteTime, unlinkPending: Number(unlinkPending) })
-      .lastInsertRowid;
+    return this.#db.run(INSERT_IMAGE, ...toValues(record), deleteTime, Number(unlinkPending)).lastInsertRowid;
   }
 
   #note(seq: number, record: StoredRecord): void {

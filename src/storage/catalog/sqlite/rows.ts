@@ -2,7 +2,7 @@
 
 import type { Generation } from '../../domain/image.ts';
 import { modelSlug } from '../../domain/naming.ts';
-import { bareRecord, type ImageRecord, type StoredRecord } from '../../domain/record.ts';
+import type { ImageRecord, StoredRecord } from '../../domain/record.ts';
 import { ROW_CHARACTERS, rowOfGeneration } from '../../domain/row.ts';
 import type { ImageSize, RecordPage } from '../catalog.ts';
 import { generationText, parseGeneration, settingsOf } from '../generation-settings.ts';
@@ -65,16 +65,19 @@ const AT = Object.fromEntries(Object.keys(COLUMNS).map((name, at) => [name, at])
   number
 >;
 
-/** Takes the values of `toRow`, a `deleteTime` and an `unlinkPending`. */
+/** Takes the values of `toValues`, a `delete_time` and an `unlink_pending`; by their place: names take longer to bind. */
 export const INSERT_IMAGE: string = `
   INSERT INTO images (${Object.values(COLUMNS).join(', ')}, model_slug, delete_time, unlink_pending)
-  VALUES (${Object.keys(COLUMNS)
-    .map((name) => `:${name}`)
-    .join(', ')}, :modelSlug, :deleteTime, :unlinkPending)`;
+  VALUES (${'?, '.repeat(Object.keys(COLUMNS).length)}?, ?, ?)`;
 
-export function toRow(record: StoredRecord): Row {
-  const { pinned, tags, nonce = null, revision: _, expireTime: __, restoredFrom: ___, ...plain } = bareRecord(record);
-  return { ...plain, pinned: Number(pinned), tags: JSON.stringify(tags), nonce, modelSlug: modelSlug(record.model) };
+const NAMES = Object.keys(COLUMNS) as (keyof typeof COLUMNS)[];
+
+export function toValues(record: StoredRecord): RowArray {
+  const values = NAMES.map((name) => record[name] ?? null) as RowArray;
+  values[AT.pinned] = Number(record.pinned);
+  values[AT.tags] = JSON.stringify(record.tags);
+  values.push(modelSlug(record.model));
+  return values;
 }
 
 /** Converts a row that has RECORD_COLUMNS, and perhaps a `revision`, an `expireTime`, a `thumbHash` and others. */
