@@ -158,6 +158,12 @@ const rules: Rule[] = [
     offender: { path: 'src/cli/terminal/table.ts', text: "import sharp from 'sharp';" },
   },
   {
+    name: 'node:http is got, not imported',
+    why: 'an import reads all exports, of which some load the client behind `fetch`: 14 MB and 45 ms for nothing',
+    offences: (source) => staticImports(source).filter((path) => path === 'node:http'),
+    offender: { path: 'src/http/http1-server.ts', text: "import { createServer } from 'node:http';" },
+  },
+  {
     name: 'only daemon.ts builds concrete parts',
     why: 'what a daemon is made of is read in one place, and tests build the same; commands may open a store in process',
     offences: ({ path, text }) =>

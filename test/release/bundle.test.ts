@@ -67,6 +67,13 @@ it('holds what users need and nothing else', () => {
   ]);
 });
 
+it('imports no module of Node that loads the client behind fetch', async () => {
+  const dist = join(installed.command, '../../dist');
+  for (const name of installed.files.flatMap((path) => /^dist\/([\w.-]+\.js)$/.exec(path)?.[1] ?? [])) {
+    expect(await readFile(join(dist, name), 'utf8'), name).not.toMatch(/^import .* from "(node:)?http"/m);
+  }
+});
+
 it('has a gallery whose scripts load fast', async () => {
   const web = join(installed.command, '../../dist/web');
   const page = await readFile(join(web, 'index.html'), 'utf8');
