@@ -6,6 +6,7 @@ import type { Sums } from '../sums.ts';
 import type { Transaction } from './pool.ts';
 import { type SliceRow, sliceRowOf, textsOf } from './rows.ts';
 import { type Slice, sliceAt, tableOf } from './slices.ts';
+import { arrayLiteral, textArray } from './text-array.ts';
 
 export type State = 'live' | 'trashed' | 'deleted' | 'failed' | 'foreign';
 
@@ -123,11 +124,28 @@ export async function removeRows(
   for (const { known } of trashed) sums.to('trash', '', -1, known.trashed!.size);
 }
 
-/** Rows of a slice, and the same as JSON. */
+const COLUMN_TYPES = {
+  ...{ timestamp: 'bigint', size: 'bigint', create_time: 'bigint', text_bytes: 'int', pinned: 'boolean' },
+  ...{ is_cut: 'boolean', filename: 'text', model_slug: 'text', model: 'text', category: 'text', sha256: 'text' },
+  ...{ steps: 'text', cfg: 'text', pixels: 'text', tags: 'text[]', loras: 'text[]', thumb_hash: 'text' },
+  ...{ words: 'tsvector', head: 'text', prompt: 'text', generation: 'text', parameters: 'text' },
+} as const satisfies Record<keyof SliceRow, string>;
+const COLUMNS = Object.keys(COLUMN_TYPES) as (keyof SliceRow)[];
+
+function columnsOf(rows: readonly SliceRow[]): Buffer[] {
+  return COLUMNS.map((name) => textArray(rows.map((row) => textOf(row[name]))));
+}
+
+function textOf(value: SliceRow[keyof SliceRow]): string | null {
+  if (value === null || typeof value === 'string') return value;
+  return Array.isArray(value) ? arrayLiteral(value) : `${value}`;
+}
+
+/** Rows of a slice, and the same by column. */
 interface SliceRows {
   slice: Slice;
   rows: SliceRow[];
-  json: string;
+  columns: Buffer[];
 }
 
 /** What is added, ready to be sent. */
@@ -142,7 +160,7 @@ export function addedOf(images: readonly Image[], slices: readonly Slice[]): Add
   const wanted = images.flatMap((image) => (image.wanted === 'kept' ? [] : (image.wanted ?? [])));
   const live = wanted.filter((each) => each.kind === 'live');
   const rows = live.map(({ record }) => sliceRowOf(record, settingsOf(record)));
-  const ofSlices = [...bySlice(rows, slices)].map(([slice, its]) => ({ slice, rows: its, json: JSON.stringify(its) }));
+  const ofSlices = [...bySlice(rows, slices)].map(([slice, its]) => ({ slice, rows: its, columns: columnsOf(its) }));
   return { live, ofSlices, trashed: wanted.filter((each) => each.kind === 'trashed') };
 }
 
@@ -152,17 +170,12 @@ export async function addRows(
   { live, ofSlices, trashed }: Added,
   { sums, change }: { sums: Sums; change: number },
 ): Promise<void> {
-  for (const { slice, rows, json } of ofSlices) {
+  for (const { slice, rows, columns } of ofSlices) {
     const sql = `
-      INSERT INTO ${tableOf(slice)} (timestamp, size, create_time, change, text_bytes, pinned, is_cut, filename, model_slug,
-        model, category, sha256, steps, cfg, pixels, tags, loras, thumb_hash, words, head, prompt, generation, parameters)
-      SELECT timestamp, size, create_time, $2::bigint, text_bytes, pinned, is_cut, filename, model_slug, model,
-        category, sha256, steps, cfg, pixels, tags, loras, thumb_hash, words::tsvector, head, prompt, generation, parameters
-      FROM json_to_recordset($1) AS r(timestamp bigint, size bigint, create_time bigint, text_bytes int, pinned boolean,
-        is_cut boolean, filename text, model_slug text, model text, category text, sha256 text, steps text, cfg text,
-        pixels text, tags text[], loras text[], thumb_hash text, words text, head text, prompt text, generation text,
-        parameters text)`;
-    await transaction.rows(sql, [json, change]);
+      INSERT INTO ${tableOf(slice)} (change, ${COLUMNS.join(', ')})
+      SELECT $1::bigint, ${COLUMNS.map((name) => `r.${name}::${COLUMN_TYPES[name]}`).join(', ')}
+      FROM unnest(${COLUMNS.map((_, place) => `$${place + 2}::text[]`).join(', ')}) AS r(${COLUMNS.join(', ')})`;
+    await transaction.rows(sql, [change, ...columns]);
     for (const row of rows) {
       sums.add(row);
       sums.addLabels(row);
