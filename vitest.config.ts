@@ -20,6 +20,7 @@ const PRIVILEGED = [
 const ISOLATED = [
   'test/bucket/shared-bucket.test.ts',
   'test/crash/{crash,kill,s3-kill}.test.ts',
+  'test/deploy/fleet.test.ts',
   'test/embedded/{fuzz,interpreter}.test.ts',
   'test/formats/png-check.test.ts',
   'test/maintenance/verify.test.ts',
@@ -50,7 +51,8 @@ export default defineConfig({
     globalSetup: ['test/support/global-setup.ts'],
     reporters: ['default', countReporter],
     coverage: {
-      provider: 'v8',
+      provider: 'custom',
+      customProviderModule: './test/support/coverage.ts',
       include: ['src/storage/**/*.ts'],
       // Runs in a worker thread, which v8 coverage does not see; the SQL it calls is tested in the tests' own thread.
       exclude: ['src/storage/catalog/sqlite/worker.ts'],
@@ -84,9 +86,10 @@ export default defineConfig({
         test: {
           name: 'privileged',
           include: PRIVILEGED,
-          exclude: CLIENTS,
+          exclude: [...CLIENTS, ...ISOLATED],
           setupFiles: QUICK_STARTS,
           ...withS3,
+          isolate: false,
           maxWorkers: MANY,
           sequence: { groupOrder: 1 },
         },
