@@ -32,6 +32,9 @@ const ALONE = ['test/attack/*.test.ts', 'test/client/unreachable.test.ts', 'test
 /** Run by `npm run check:clients`. */
 const CLIENTS = ['test/clients/**'];
 
+/** Run by `npm run check:page`; what people do first, and what each state looks like, is tried in every run. */
+const PAGE = ['test/gallery/{charts,compare,cull,live,other-pages,rows,undo,upload}.test.ts'];
+
 /** Most of them wait, for processes, disks and timers: more than there are processors. */
 const MANY = 6;
 
@@ -64,7 +67,7 @@ export default defineConfig({
         test: {
           name: 'shared',
           include: ['test/**/*.test.ts'],
-          exclude: [...ISOLATED, ...PRIVILEGED, ...ALONE, ...CLIENTS],
+          exclude: [...ISOLATED, ...PRIVILEGED, ...ALONE, ...CLIENTS, ...PAGE],
           ...inMemory,
           ...withS3,
           isolate: false,
@@ -89,6 +92,16 @@ export default defineConfig({
           exclude: [...CLIENTS, ...ISOLATED],
           setupFiles: QUICK_STARTS,
           ...withS3,
+          isolate: false,
+          maxWorkers: MANY,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          name: 'page',
+          include: PAGE,
+          ...inMemory,
           isolate: false,
           maxWorkers: MANY,
           sequence: { groupOrder: 1 },

@@ -34,7 +34,7 @@ const PICTURE: Outcome = { why: 'a picture or a sample of what is printed' };
 const CALLS: Outcome = { why: 'a list of calls, which the interop suite makes' };
 const EXCERPT: Outcome = { why: 'an excerpt; docs/clients.md has the whole program' };
 /** What who works on a client runs. */
-const CHECKED: Outcome = { by: 'scripts/check-clients.ts' };
+const CHECKED: Outcome = { by: 'scripts/check-part.ts' };
 const PYTHON: Outcome = { by: 'clients/python/tests/test_package.py' };
 const BY_LINE: Outcome = { why: 'needs a name, a token or a host of the reader' };
 

@@ -1,10 +1,10 @@
-/** When the clients are checked again: whenever something that their checks depend on has changed. */
+/** When the clients and the page are checked again: whenever something that their checks depend on has changed. */
 import { execFileSync } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { CHECKED, clientsFingerprint } from '../../scripts/clients-fingerprint.ts';
+import { fingerprintOf, PARTS } from '../../scripts/checked-parts.ts';
 
 let root: string;
 beforeEach(async () => {
@@ -32,31 +32,44 @@ it.each([
   ['a check of theirs', 'test/clients/go-client.test.ts'],
   ['what their page shows', 'docs/clients.md'],
 ])('%s that changes is seen', async (_, path) => {
-  const before = clientsFingerprint(root);
+  const before = fingerprintOf('clients', root);
   await write(path, 'changed');
-  expect(clientsFingerprint(root)).not.toBe(before);
+  expect(fingerprintOf('clients', root)).not.toBe(before);
 });
 
 it('a file that is removed or renamed is seen', async () => {
-  const before = clientsFingerprint(root);
+  const before = fingerprintOf('clients', root);
   await rm(join(root, 'examples/go/main.go'));
-  const removed = clientsFingerprint(root);
+  const removed = fingerprintOf('clients', root);
   await write('examples/go/worker.go', 'as it was');
-  expect(new Set([before, removed, clientsFingerprint(root)]).size).toBe(3);
+  expect(new Set([before, removed, fingerprintOf('clients', root)]).size).toBe(3);
 });
 
 it('another generator is seen', async () => {
-  const before = clientsFingerprint(root);
+  const before = fingerprintOf('clients', root);
   await write('package.json', JSON.stringify({ devDependencies: { '@bufbuild/buf': '2.0.0' } }));
-  expect(clientsFingerprint(root)).not.toBe(before);
+  expect(fingerprintOf('clients', root)).not.toBe(before);
 });
 
 it.each([
   ['the daemon', 'src/daemon.ts'],
   ['what a build leaves', 'clients/rust/target/debug/example'],
-  ['the record itself', CHECKED],
+  ['the record itself', PARTS.clients.record],
+  ['the page', 'web/src/main.ts'],
 ])('%s makes no difference', async (_, path) => {
-  const before = clientsFingerprint(root);
+  const before = fingerprintOf('clients', root);
   await write(path, 'changed');
-  expect(clientsFingerprint(root)).toBe(before);
+  expect(fingerprintOf('clients', root)).toBe(before);
+});
+
+it.each([
+  ['the page', 'web/src/main.ts', true],
+  ['what serves it', 'src/http/gallery.ts', true],
+  ['a test of it', 'test/gallery/cull.test.ts', true],
+  ['a client', 'clients/go/client.go', false],
+  ['the record itself', PARTS.page.record, false],
+])('the page is checked again when %s has changed, at %s: %s', async (_, path, again) => {
+  const before = fingerprintOf('page', root);
+  await write(path, 'changed');
+  expect(fingerprintOf('page', root) !== before).toBe(again);
 });

@@ -1,0 +1,62 @@
+/** The parts whose own checks run when they changed, and a hash of everything that each depends on. */
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+interface Part {
+  /** The file that records the fingerprint for which its checks passed last. */
+  record: string;
+  /** Of git. */
+  inputs: string[];
+  /** A development dependency whose version counts, too. */
+  tool?: string;
+}
+
+export const PARTS = {
+  clients: {
+    record: 'clients/CHECKED',
+    inputs: [
+      'clients',
+      'proto',
+      'examples',
+      'docs/clients.md',
+      'test/clients',
+      'test/interop/go',
+      'vitest.clients.config.ts',
+    ],
+    tool: '@bufbuild/buf',
+  },
+  page: {
+    record: 'web/CHECKED',
+    inputs: ['web', 'proto', 'src/auth', 'src/http', 'src/previews', 'test/gallery'],
+  },
+} satisfies Record<string, Part>;
+
+export type PartName = keyof typeof PARTS;
+
+/** Returns a hash of the part's files that git tracks or would track, as they are in the work tree, and of its tool. */
+export function fingerprintOf(name: PartName, root: string): string {
+  const part: Part = PARTS[name];
+  const hash = createHash('sha256');
+  for (const path of inputFiles(part, root)) {
+    hash.update(
+      `${path}\0${createHash('sha256')
+        .update(readFileSync(join(root, path)))
+        .digest('hex')}\n`,
+    );
+  }
+  if (part.tool !== undefined) {
+    const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+    hash.update(`${part.tool} ${devDependencies[part.tool]}\n`);
+  }
+  return hash.digest('hex');
+}
+
+function inputFiles({ record, inputs }: Part, root: string): string[] {
+  const args = ['ls-files', '-z', '--cached', '--others', '--exclude-standard', '--deduplicate', '--', ...inputs];
+  const listed = execFileSync('git', [...args, `:!${record}`], { cwd: root, encoding: 'utf8' });
+  // git lists tracked files that were deleted, too.
+  const present = listed.split('\0').filter((path) => path !== '' && existsSync(join(root, path)));
+  return present.sort();
+}
