@@ -38,7 +38,12 @@ const PAGE = ['test/gallery/{charts,compare,cull,live,other-pages,rows,undo,uplo
 /** Most of them wait, for processes, disks and timers: more than there are processors. */
 const MANY = 6;
 
-const QUICK_STARTS = ['test/support/compile-cache.ts', 'test/support/store-threads.ts', 'test/support/previews.ts'];
+const QUICK_STARTS = [
+  'test/support/equal-bytes.ts',
+  'test/support/compile-cache.ts',
+  'test/support/store-threads.ts',
+  'test/support/previews.ts',
+];
 const ordinary = { setupFiles: ['test/support/ordinary-user.ts', ...QUICK_STARTS] };
 const inMemory = { setupFiles: [...ordinary.setupFiles, 'test/support/temporary-folders.ts'] };
 const withS3 = { globalSetup: ['test/support/s3-server.ts'] };

@@ -31,9 +31,7 @@ export function hostileImages(): HostileImage[] {
     'a graph that links 1,000 nodes with all': withTexts([['prompt', JSON.stringify(denseGraph(1000))]]),
     'a chain of samplers': withTexts([['prompt', JSON.stringify(samplerChain(4000))]]),
     'a chain of texts': withTexts([['prompt', JSON.stringify(textChain(4000))]]),
-    'compressed zeros in 100 texts': withChunks(
-      Array.from({ length: 100 }, () => zText('parameters', Buffer.alloc(16 * MIB))),
-    ),
+    'compressed zeros in 100 texts': withChunks(Array(100).fill(zText('parameters', Buffer.alloc(16 * MIB)))),
     'JSON of many numbers': withTexts([['parameters', `[${Array(500_000).fill('1').join(',')}]`]]),
     'JSON of many keys': withTexts([['Comment', keys(29_000)]]),
     'settings of many keys': withTexts([['parameters', keys(29_000).replace('{', '{"prompt":"a fox",')]]),
