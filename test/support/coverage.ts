@@ -32,4 +32,10 @@ async function getProvider(): Promise<CoverageProvider> {
   return provider;
 }
 
-export default { ...v8, getProvider } satisfies CoverageProviderModule;
+// Test processes load this module again for each file; what counts in them is one object, which keeps its session.
+export default {
+  startCoverage: (options) => v8.startCoverage?.(options),
+  takeCoverage: (options) => v8.takeCoverage?.(options),
+  stopCoverage: (options) => v8.stopCoverage?.(options),
+  getProvider,
+} satisfies CoverageProviderModule;
