@@ -43,7 +43,6 @@ async function serve({ config: configFile, create, raw, ...flags }: ServeFlags):
   process.on('uncaughtExceptionMonitor', (error) => log.fatal({ err: error }, 'a bug ended the daemon'));
   const shutdown = listenForSignals(log, config.shutdownDelaySeconds + config.shutdownGraceSeconds);
   try {
-    boundHeap();
     const newStores: string[] = [];
     const daemon = await startDaemon(config, log, {
       onFatal: (exitCode) => process.exit(exitCode),
@@ -52,6 +51,8 @@ async function serve({ config: configFile, create, raw, ...flags }: ServeFlags):
       onNewStore: (place) => newStores.push(place),
       onLocked: lockedBy(config, log),
     });
+    // Not before: under other flags V8 takes no code from the cache, neither here nor in the threads of the catalogs.
+    boundHeap();
     const isSeen = process.stdout.isTTY === true;
     const stdout = openLineWriter(process.stdout);
     stdout.write(joined(isSeen ? greeting(config, daemon, newStores, env) : addressLines(daemon)));

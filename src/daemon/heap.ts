@@ -8,7 +8,7 @@ const YOUNG_BYTES = 16 * 1024 * 1024;
  * Of what is alive. V8 takes between 10 and 300, by how fast it has collected: on a busy machine so little that a few
  * images, whose bytes count, are a reason to collect all.
  */
-const GARBAGE_PERCENT = 150;
+const GARBAGE_PERCENT = 100;
 
 export function boundHeap(): void {
   setFlagsFromString(`--heap-growing-percent=${GARBAGE_PERCENT}`);

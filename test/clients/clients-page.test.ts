@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { blocksOf, snippets } from '../support/clients-page.ts';
 import { imagesIn } from '../support/examples.ts';
 import { pngOf } from '../support/images.ts';
-import { javaAvailable, javaProgram } from '../support/java.ts';
+import { javaAvailable, javaClasspath } from '../support/java.ts';
 import { pythonWith } from '../support/python.ts';
 import { requires } from '../support/requires.ts';
 import { type RunningDaemon, runDaemon } from '../support/running-daemon.ts';
@@ -97,11 +97,11 @@ requires('Rust 1.88', rust)('Rust', () => {
 
 requires('Maven and a JDK of at least 17', java)('Java', () => {
   it('saves and lists', { timeout: 600_000 }, async () => {
-    const [, , classpath] = await javaProgram('Save');
+    const classpath = await javaClasspath();
     const [save] = await snippets('java', daemon.address);
     const [list] = await blocksOf('clients/java/README.md', 'java');
     // Else the launcher finds the compiled examples beside the sources.
-    const dependencies = classpath!.split(delimiter).filter((path) => !path.endsWith('test-classes'));
+    const dependencies = classpath.split(delimiter).filter((path) => !path.endsWith('test-classes'));
     const launch = async (name: string, program: string) => {
       await writeFile(join(folder, name), program);
       return ['-classpath', dependencies.join(delimiter), name];

@@ -27,10 +27,14 @@ export async function javaAvailable(): Promise<boolean> {
 
 /** The command line of a program in the examples, built as they are now. */
 export async function javaProgram(main: string): Promise<string[]> {
+  return ['java', ...SHORT_LIVED, '-classpath', await javaClasspath(), main];
+}
+
+/** The classes of client and examples, built as they are now, and what they depend on. */
+export async function javaClasspath(): Promise<string> {
   await maven('test-compile', 'dependency:build-classpath', '-Dmdep.outputFile=target/classpath');
   const dependencies = await readFile(join(target, 'classpath'), 'utf8');
-  const classpath = [join(target, 'classes'), join(target, 'test-classes'), dependencies].join(delimiter);
-  return ['java', ...SHORT_LIVED, '-classpath', classpath, main];
+  return [join(target, 'classes'), join(target, 'test-classes'), dependencies].join(delimiter);
 }
 
 /** The command line of the interop runner, built once for its sources; undefined, with the reason on stderr, where Java cannot be had. */
@@ -52,8 +56,8 @@ export async function javaRunner(): Promise<string[] | undefined> {
 
 /** All that the programs need: the classes, in their folders, and the archives that they depend on. */
 async function collectClasses(folder: string): Promise<void> {
-  const [, , classpath] = await javaProgram(RUNNER);
-  for (const path of classpath!.split(delimiter)) await cp(path, join(folder, basename(path)), { recursive: true });
+  const classpath = await javaClasspath();
+  for (const path of classpath.split(delimiter)) await cp(path, join(folder, basename(path)), { recursive: true });
 }
 
 /** Runs Maven in clients/java, one at a time: test files run side by side, and Maven takes no lock on the folder it builds in. */
