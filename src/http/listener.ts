@@ -92,15 +92,16 @@ function createAcceptor(
     whenProtocolIsKnown(socket, { silentMs: prefaceMs, takesTls }, (protocol) => {
       if (protocol === 'tls' && takesTls) inTurn(connection, tls.take);
       else if (tls !== undefined && !isLocal) socket.destroy();
-      // What is neither HTTP/2 nor TLS is answered that it is no request.
-      else inTurn(connection, () => serve(connection, protocol === 'tls' ? 'http/1.1' : protocol));
+      else if (protocol === 'h2') inTurn(connection, () => serve(connection, protocol));
+      // What is neither HTTP/2 nor TLS is answered that it is no request. What came meanwhile would be parsed at once.
+      else serve(connection, 'http/1.1');
     });
   });
 }
 
 /**
- * A handshake takes a millisecond or two, and so may what a client sends with its first bytes, hundreds of requests: those
- * of one peer do not come before that of the next.
+ * A handshake takes a millisecond or two, and so may the hundreds of requests in the first bytes of HTTP/2: those of one
+ * peer do not come before that of the next.
  */
 function inTurn(connection: Connection, take: TlsServer['take']): void {
   const turn = turnOf(connection.caller);
