@@ -36,7 +36,7 @@ const CLIENTS = ['test/clients/**'];
 const PAGE = ['test/gallery/{charts,compare,cull,live,other-pages,rows,undo,upload}.test.ts'];
 
 /** Most of them wait, for processes, disks and timers: more than there are processors. */
-const MANY = 7;
+const MANY = 6;
 
 const QUICK_STARTS = [
   'test/support/equal-bytes.ts',
