@@ -1,8 +1,8 @@
 /** Runs tests for scripts that continue only where all of them have passed. */
-import { type CliOptions, startVitest } from 'vitest/node';
+import { startVitest } from 'vitest/node';
 
 /** Returns false where a test failed or was skipped, or where there was none. */
-export async function allPass(filters: string[], options: CliOptions = {}): Promise<boolean> {
+export async function allPass(filters: string[], options: { config?: string } = {}): Promise<boolean> {
   const { state } = await startVitest(filters, { watch: false, ...options });
   const tests = state.getTestModules().flatMap((module) => [...module.children.allTests()]);
   return !process.exitCode && tests.length > 0 && tests.every((test) => test.result().state === 'passed');

@@ -8,7 +8,6 @@ import { type BucketStore, discovery } from './store.ts';
 
 /** Written together, but for the last ones of a page. A shared index has its other writers wait for as long. */
 const AT_ONCE = 500;
-const AT_ONCE_IN_SHARED = 500;
 /** About how many characters of them. */
 const CHARS_AT_ONCE = 4_000_000;
 /** Looked up before other work of the process has its turn. */
@@ -24,7 +23,6 @@ interface Wanted {
 export class SnapshotCopy {
   readonly #store: BucketStore;
   readonly #reader: SnapshotReader;
-  readonly #atOnce: number;
   readonly #writes: ComparisonWrites;
   #group: FoundChange[] = [];
   #chars = 0;
@@ -37,7 +35,6 @@ export class SnapshotCopy {
     this.#store = store;
     this.#reader = reader;
     this.#writes = writes;
-    this.#atOnce = store.index === undefined ? AT_ONCE : AT_ONCE_IN_SHARED;
   }
 
   /** Called before the records whose keys follow `after` are listed. */
@@ -59,7 +56,7 @@ export class SnapshotCopy {
         this.#group.push(this.#changeOf(filename, copy.found));
         this.#chars += copy.chars;
       }
-      if (this.#group.length === this.#atOnce || this.#chars >= CHARS_AT_ONCE) await this.#write();
+      if (this.#group.length === AT_ONCE || this.#chars >= CHARS_AT_ONCE) await this.#write();
     }
     await this.#write();
     return others;

@@ -76,10 +76,8 @@ export async function writeEntries(transaction: Transaction, images: readonly Im
   if (keyed.length > 0) {
     await transaction.rows("UPDATE entries SET idempotency_key = '' WHERE key = ANY($1)", [keyed]);
   }
-  const known = new Set(before.map(({ key }) => key));
-  const [kept, added] = [true, false].map((isKnown) =>
-    changed.flatMap(({ entry }) => (entry !== undefined && known.has(entry.key) === isKnown ? entry : [])),
-  ) as [Entry[], Entry[]];
+  const kept = changed.flatMap(({ entry, known }) => (known.entry !== undefined ? (entry ?? []) : []));
+  const added = changed.flatMap(({ entry, known }) => (known.entry === undefined ? (entry ?? []) : []));
   // In its place: whoever waits for the row would not find another one.
   if (kept.length > 0) await transaction.rows(UPDATE_ENTRIES, [JSON.stringify(kept)]);
   if (added.length > 0) await transaction.rows(INSERT_ENTRIES, [JSON.stringify(added)]);

@@ -56,21 +56,17 @@ const CUT: Readonly<Record<string, string>> = {
 export const RECORD_VALUES: string = valuesOf((column) => `images.${column}`);
 /** The same of what a row of a list shows: SQLite does not load the long column that is not named. */
 export const ROW_VALUES: string = valuesOf((column) => CUT[column] ?? `images.${column}`);
-const GENERATION_AT = Object.keys(COLUMNS).length;
+const NAMES = Object.keys(COLUMNS) as (keyof typeof COLUMNS)[];
+const GENERATION_AT = NAMES.length;
 const REVISION_AT = GENERATION_AT + 1;
 const EXPIRE_TIME_AT = REVISION_AT + 1;
 const THUMB_HASH_AT = EXPIRE_TIME_AT + 1;
-const AT = Object.fromEntries(Object.keys(COLUMNS).map((name, at) => [name, at])) as Record<
-  keyof typeof COLUMNS,
-  number
->;
+const AT = Object.fromEntries(NAMES.map((name, at) => [name, at])) as Record<keyof typeof COLUMNS, number>;
 
 /** Takes the values of `toValues`, a `delete_time` and an `unlink_pending`; by their place: names take longer to bind. */
 export const INSERT_IMAGE: string = `
   INSERT INTO images (${Object.values(COLUMNS).join(', ')}, model_slug, delete_time, unlink_pending)
-  VALUES (${'?, '.repeat(Object.keys(COLUMNS).length)}?, ?, ?)`;
-
-const NAMES = Object.keys(COLUMNS) as (keyof typeof COLUMNS)[];
+  VALUES (${'?, '.repeat(NAMES.length)}?, ?, ?)`;
 
 export function toValues(record: StoredRecord): RowArray {
   const values = NAMES.map((name) => record[name] ?? null) as RowArray;
