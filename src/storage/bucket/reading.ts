@@ -100,12 +100,17 @@ async function wholeBody(object: StoredObject): Promise<Buffer | undefined> {
     abandon(object);
     return Buffer.alloc(0);
   }
-  try {
-    const bytes = Buffer.concat((await object.body.toArray()) as Buffer[]);
-    return bytes.length === object.size ? bytes : undefined;
-  } catch {
-    return undefined;
-  }
+  const bytes = await bytesOf(object);
+  return bytes?.length === object.size ? bytes : undefined;
+}
+
+/** As `toArray` of a stream, in a fraction of the time. */
+function bytesOf({ body }: StoredObject): Promise<Buffer | undefined> {
+  return new Promise((resolve) => {
+    const parts: Buffer[] = [];
+    body.on('data', (part) => parts.push(part)).on('end', () => resolve(Buffer.concat(parts)));
+    body.on('error', () => resolve(undefined)).on('close', () => resolve(undefined));
+  });
 }
 
 function checkOrAbandon(object: StoredObject, check: (object: StoredObject) => void): void {

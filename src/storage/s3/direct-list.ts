@@ -1,11 +1,8 @@
 /** Lists objects by one signed request, and reads the answer in a tenth of the time that the SDK takes. */
-import { hash } from 'node:crypto';
 import type { S3Client } from '@aws-sdk/client-s3';
-import { isRefused, once, placeOf, RefusedRequest, sendDirectly } from './direct-request.ts';
+import { isRefused, NO_BODY, once, placeOf, RefusedRequest, sendDirectly } from './direct-request.ts';
 import { type Listing, parseListing } from './listing-answer.ts';
 import { escaped } from './signature.ts';
-
-const NO_BODY = hash('sha256', '');
 
 /** Returns undefined where only the SDK may know what to do, such as to ask another region. */
 export type DirectList = (

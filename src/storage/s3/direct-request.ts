@@ -1,10 +1,20 @@
 /** Sends signed requests over the connections of the SDK's client, without its middleware, which takes most of the time. */
+import { hash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { GetObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { type SignableRequest, signedHeaders } from './signature.ts';
 
 const TOO_SKEWED = 'RequestTimeTooSkewed';
+/** The `x-amz-content-sha256` of a request without a body. */
+export const NO_BODY: string = hash('sha256', '');
+
+export interface DirectResponse {
+  statusCode: number;
+  /** Names in lower case. */
+  headers: Record<string, string>;
+  body: Readable;
+}
 
 export interface DirectAnswer {
   status: number;
@@ -32,21 +42,34 @@ export class RefusedRequest extends Error {
   }
 }
 
-/** Sends one request to a bucket. Rejects only where no answer arrived whole. */
+/** Sends one request to a bucket, and reads the answer. Rejects only where none arrived whole. */
 export async function sendDirectly(
+  client: S3Client,
+  place: Pick<Place, 'address' | 'host' | 'region'>,
+  request: DirectRequest,
+  abortSignal?: AbortSignal,
+): Promise<DirectAnswer> {
+  return answerOf(client, await requestDirectly(client, place, request, abortSignal));
+}
+
+/** Sends one request to a bucket. The body of the response must be read or destroyed. Rejects only where none arrived. */
+export async function requestDirectly(
   client: S3Client,
   { address, host, region }: Pick<Place, 'address' | 'host' | 'region'>,
   { body, ...given }: DirectRequest,
   abortSignal?: AbortSignal,
-): Promise<DirectAnswer> {
+): Promise<DirectResponse> {
   const request = { ...given, headers: { host, ...given.headers } };
   const headers = signedHeaders(request, await client.config.credentials(), region, timeOf(client));
   const path = request.query === undefined ? request.path : `${request.path}?${request.query}`;
   const sent = { ...address, method: request.method, path, headers, body };
-  const { response } = await client.config.requestHandler.handle(sent, { abortSignal });
-  const text = await textOf(response.body);
-  const answer = { status: response.statusCode, etag: response.headers.etag, text };
-  if (isTooSkewed(answer)) correctClock(client, response.headers.date);
+  return (await client.config.requestHandler.handle(sent, { abortSignal })).response;
+}
+
+/** Reads a response to its end. Corrects the clock where the service refused its time. */
+export async function answerOf(client: S3Client, { statusCode, headers, body }: DirectResponse): Promise<DirectAnswer> {
+  const answer = { status: statusCode, etag: headers.etag, text: await textOf(body) };
+  if (isTooSkewed(answer)) correctClock(client, headers.date);
   return answer;
 }
 

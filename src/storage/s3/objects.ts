@@ -1,9 +1,8 @@
-/** The five primitives of an object store over the AWS SDK, for any service that speaks S3 with conditional writes. */
+/** The five primitives of an object store over the AWS SDK's client, for any service that speaks S3 with conditional writes. */
 import { Readable } from 'node:stream';
 import {
   DeleteObjectCommand,
   GetObjectCommand,
-  type GetObjectCommandOutput,
   ListObjectsV2Command,
   type ListObjectsV2CommandInput,
   PutObjectCommand,
@@ -21,6 +20,7 @@ import {
 } from '../bucket/object-store.ts';
 import type { S3Config } from '../domain/config.ts';
 import { createClient, IDLE_TIMEOUT_MS, prefixOf, type ServiceClock } from './client.ts';
+import { type DirectGet, directGet, type ReadObject } from './direct-get.ts';
 import { type DirectList, directList } from './direct-list.ts';
 import { type DirectPut, directPut, type PutInput } from './direct-put.ts';
 import { foldS3Error, isTooSkewed } from './errors.ts';
@@ -46,6 +46,8 @@ class S3Objects implements ObjectStore {
   readonly #reader: S3Client;
   readonly #bucket: string;
   readonly #prefix: string;
+  readonly #getDirectly: DirectGet;
+  readonly #getRangeDirectly: DirectGet;
   readonly #putDirectly: DirectPut;
   readonly #listDirectly: DirectList;
   readonly #closing = new AbortController();
@@ -55,6 +57,8 @@ class S3Objects implements ObjectStore {
     this.#reader = reader;
     this.#bucket = config.bucket;
     this.#prefix = prefixOf(config);
+    this.#getDirectly = directGet(client, config.bucket);
+    this.#getRangeDirectly = directGet(reader, config.bucket);
     this.#putDirectly = directPut(client, config.bucket);
     this.#listDirectly = directList(client, config.bucket);
     this.location = `s3://${config.bucket}/${this.#prefix} at ${config.endpoint ?? `AWS ${config.region}`}`;
@@ -71,9 +75,12 @@ class S3Objects implements ObjectStore {
   get(key: string, range?: ByteRange): Promise<StoredObject> {
     return this.#folded('read', async (abortSignal) => {
       const Range = range && `bytes=${range.offset}-${range.offset + range.length - 1}`;
-      const client = range === undefined ? this.#client : this.#reader;
-      const output = await client.send(new GetObjectCommand({ ...this.#at(key), Range }), { abortSignal });
-      return storedObject(output, range);
+      const place = this.#at(key);
+      const [client, get] = range ? [this.#reader, this.#getRangeDirectly] : [this.#client, this.#getDirectly];
+      const direct = await get(place.Key, Range, abortSignal);
+      if (direct !== undefined) return storedObject(direct, range);
+      const output = await client.send(new GetObjectCommand({ ...place, Range }), { abortSignal });
+      return storedObject(output as ReadObject, range);
     });
   }
 
@@ -205,10 +212,9 @@ function signWith(command: PutObjectCommand, sha256: string): void {
 }
 
 function storedObject(
-  { ETag, ContentRange, ContentLength, Metadata, Body }: GetObjectCommandOutput,
+  { ETag, ContentRange, ContentLength, Metadata, Body: body }: ReadObject,
   range?: ByteRange,
-) {
-  const body = Body as Readable;
+): StoredObject {
   const size = Number(ContentRange?.split('/').at(-1) ?? ContentLength);
   const ignoredRange = (range?.offset ?? 0) > 0 && ContentRange === undefined;
   if (ETag === undefined || !Number.isSafeInteger(size) || ignoredRange) {

@@ -1,0 +1,109 @@
+/** How an object is read: by one request that we sign ourselves, and by the SDK where that is not enough. */
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import type { ByteRange, ObjectStore } from '../../src/storage/bucket/object-store.ts';
+import { readSmall } from '../../src/storage/bucket/reading.ts';
+import { s3Objects } from '../../src/storage/s3/objects.ts';
+import { collect } from '../support/bytes.ts';
+
+const KEY = 'outputs/x y.json';
+const TEXT = '{"a": "fox"}';
+
+interface Answer {
+  status: number;
+  headers?: Record<string, string>;
+  body?: string;
+  /** The connection ends before the body does. */
+  isCut?: boolean;
+}
+
+const FOX: Answer = { status: 200, headers: { etag: '"e1"', 'x-amz-meta-nonce': 'n' }, body: TEXT };
+
+let server: Server;
+let objects: ObjectStore;
+let requests: IncomingMessage[];
+/** The last one is given again and again. */
+let answers: Answer[];
+
+beforeEach(async () => {
+  requests = [];
+  server = createServer((request, response) => {
+    requests.push(request);
+    const { status, headers, body = '', isCut } = answers.length > 1 ? answers.shift()! : answers[0]!;
+    response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) });
+    if (isCut) response.write(body.slice(0, 5), () => response.destroy());
+    else response.end(body);
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const keys = { accessKey: 'AKID', secretKey: 'secret' };
+  objects = s3Objects({ type: 's3', bucket: 'b', region: 'us-east-1', prefix: 'it (is)', endpoint, ...keys });
+});
+
+afterEach(async () => {
+  objects.close?.();
+  server.close();
+  await once(server, 'close');
+});
+
+async function read(range?: ByteRange) {
+  const { body, ...object } = await objects.get(KEY, range);
+  return { ...object, text: (await collect(body)).toString() };
+}
+
+it('reads an object by one request, and the next ones over the same connection', async () => {
+  answers = [FOX];
+  const fox = { etag: 'e1', size: TEXT.length, metadata: { nonce: 'n' }, text: TEXT };
+  for (let count = 0; count < 3; count += 1) expect(await read()).toEqual(fox);
+  expect(requests.map(({ url }) => url)).toEqual(Array(3).fill('/b/it%20%28is%29/outputs/x%20y.json'));
+  expect(new Set(requests.map(({ socket }) => socket)).size).toBe(1);
+});
+
+it('reads a part of an object, and knows the size of the whole', async () => {
+  answers = [{ status: 206, headers: { etag: '"e1"', 'content-range': 'bytes 2-4/12' }, body: 'a":' }];
+  expect(await read({ offset: 2, length: 3 })).toMatchObject({ size: 12, text: 'a":' });
+  expect(requests.map(({ headers }) => headers.range)).toEqual(['bytes=2-4']);
+});
+
+it.each([301, 307, 400, 403, 404])('leaves an answer of status %i to the SDK, which asks again', async (status) => {
+  answers = [{ status }, FOX];
+  expect(await read()).toMatchObject({ etag: 'e1', metadata: { nonce: 'n' }, text: TEXT });
+  expect(requests).toHaveLength(2);
+  expect(requests[1]!.url).toContain('/b/it%20%28is%29/outputs/x%20y.json');
+});
+
+it.each([
+  [404, 'NoSuchKey', 'not_found'],
+  [503, 'SlowDown', 'unavailable'],
+  [500, 'InternalError', 'unavailable'],
+])('takes %i %s for what it is, and does not ask again', async (status, code, failure) => {
+  answers = [{ status, body: `<Error><Code>${code}</Code><Message>no</Message></Error>` }];
+  await expect(objects.get(KEY)).rejects.toMatchObject({ failure, answer: { status, code } });
+  expect(requests).toHaveLength(1);
+});
+
+it.each<[string, Answer, ByteRange | undefined]>([
+  ['has no ETag', { status: 200, body: TEXT }, undefined],
+  ['ignores the range', FOX, { offset: 2, length: 3 }],
+])('refuses an answer that %s', async (_, answer, range) => {
+  answers = [answer];
+  await expect(objects.get(KEY, range)).rejects.toMatchObject({ failure: 'unavailable' });
+});
+
+it('reads again what broke off', async () => {
+  answers = [{ ...FOX, isCut: true }, FOX];
+  expect(await readSmall(objects, KEY)).toEqual({ etag: 'e1', bytes: Buffer.from(TEXT) });
+  expect(requests).toHaveLength(2);
+});
+
+it('signs with the time of the service once that refuses ours', async () => {
+  const date = new Date(Date.now() + 3_600_000).toUTCString();
+  const body = '<Error><Code>RequestTimeTooSkewed</Code></Error>';
+  answers = [{ status: 403, headers: { date }, body }, FOX];
+  expect(await read()).toMatchObject({ text: TEXT });
+  const [ours, theirs] = requests.map(({ headers }) => `${headers['x-amz-date']}`);
+  expect(theirs!.slice(0, 13) > ours!.slice(0, 13)).toBe(true);
+  expect(requests).toHaveLength(2);
+});
