@@ -1,8 +1,8 @@
 /** Computes the CRC-32 of PNG (ISO 3309) over bytes as they pass. */
 import { crc32 } from 'node:zlib';
-import { CrcFolding, LEAST_FOLDED_BYTES, MOST_FOLDED_BYTES } from './folded-crc.ts';
+import { FoldedCrc } from './folded-crc.ts';
 
-/** Below this, a call of zlib costs more than the bytes. */
+/** Below this, collecting costs more than the bytes. */
 const FEW_BYTES = 48;
 
 const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
@@ -11,36 +11,56 @@ const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
   return crc;
 });
 
-let folding: CrcFolding | 'impossible' | undefined;
+/** One for all, so that it stays in the processor's cache. */
+let folded: FoldedCrc | undefined;
+/** Whose bytes are in it. */
+let collecting: RunningCrc | undefined;
 
-/** Continues the CRC with the bytes from `from` up to `to`. */
-export function continueCrc(crc: number, bytes: Buffer, from: number, to: number): number {
-  if (to - from < FEW_BYTES) return byTable(crc, bytes, from, to);
-  let continued = crc;
-  for (let at = from; at < to; at += MOST_FOLDED_BYTES) {
-    continued = ofMany(continued, bytes.subarray(at, Math.min(to, at + MOST_FOLDED_BYTES)));
+/** The CRC of bytes that come in pieces, which are copied until they are many enough to be computed at once. */
+export class RunningCrc {
+  #crc: number;
+
+  /** `crc` is that of what came before. */
+  constructor(crc: number) {
+    this.#crc = crc;
   }
-  return continued;
+
+  /** Continues with the bytes from `from` up to `to`. */
+  take(bytes: Buffer, from: number, to: number): void {
+    if (collecting !== this && to - from < FEW_BYTES) this.#crc = byTable(this.#crc, bytes, from, to);
+    else this.#collect(bytes, from, to);
+  }
+
+  /** Returns the CRC of all bytes so far. */
+  value(): number {
+    if (collecting === this) {
+      this.#compute();
+      collecting = undefined;
+    }
+    return this.#crc;
+  }
+
+  #collect(bytes: Buffer, from: number, to: number): void {
+    folded ??= new FoldedCrc();
+    if (collecting !== undefined && collecting !== this) collecting.#compute();
+    collecting = this;
+    for (let at = from; at < to; ) {
+      const end = Math.min(to, at + folded.room);
+      folded.collect(at === 0 && end === bytes.length ? bytes : bytes.subarray(at, end));
+      if (folded.room === 0) this.#compute();
+      at = end;
+    }
+  }
+
+  #compute(): void {
+    this.#crc = folded!.continueCrc(this.#crc);
+  }
 }
 
 function byTable(crc: number, bytes: Buffer, from: number, to: number): number {
   let inverted = ~crc;
   for (let at = from; at < to; at += 1) inverted = (inverted >>> 8) ^ TABLE[(inverted ^ bytes[at]!) & 0xff]!;
   return ~inverted >>> 0;
-}
-
-function ofMany(crc: number, bytes: Buffer): number {
-  if (bytes.length < LEAST_FOLDED_BYTES) return crc32(bytes, crc);
-  folding ??= openFolding();
-  return folding === 'impossible' ? crc32(bytes, crc) : folding.continueCrc(crc, bytes);
-}
-
-function openFolding(): CrcFolding | 'impossible' {
-  try {
-    return new CrcFolding();
-  } catch {
-    return 'impossible';
-  }
 }
 
 const MAX_KNOWN_TYPES = 256;

@@ -2,7 +2,7 @@
  * Checks what a PNG says of itself (PNG, third edition): its header, the CRCs of the chunks that decoders
  * need, and where asked for that its pixels decompress to the length that the header says.
  */
-import { continueCrc, crcOfType } from './crc.ts';
+import { crcOfType, RunningCrc } from './crc.ts';
 import { PALETTE, type PngHeader, readPngHeader } from './png-header.ts';
 import { PngPixels } from './png-pixels.ts';
 import { corrupt, type Part } from './walk.ts';
@@ -82,7 +82,8 @@ class CheckedChunk implements Tap {
   readonly #type: string;
   readonly #at: number;
   #bodyLeft: number;
-  #crc: number;
+  /** Undefined until a byte of the body has passed: a file may have a million empty chunks. */
+  #crc: RunningCrc | undefined;
   #written = 0;
 
   constructor(check: PngCheck, type: string, at: number, lengthBytes: number) {
@@ -90,21 +91,22 @@ class CheckedChunk implements Tap {
     this.#type = type;
     this.#at = at;
     this.#bodyLeft = lengthBytes;
-    this.#crc = crcOfType(type);
   }
 
   take(bytes: Buffer, from: number, to: number): void {
     const bodyEnd = Math.min(to, from + this.#bodyLeft);
     if (bodyEnd > from) {
       this.#bodyLeft -= bodyEnd - from;
-      this.#crc = continueCrc(this.#crc, bytes, from, bodyEnd);
+      this.#crc ??= new RunningCrc(crcOfType(this.#type));
+      this.#crc.take(bytes, from, bodyEnd);
       this.#check.take(this.#type, bytes, from, bodyEnd);
     }
     for (let at = bodyEnd; at < to; at += 1) this.#written = (this.#written << 8) | bytes[at]!;
   }
 
   end(): void {
-    if (this.#written >>> 0 !== this.#crc) {
+    const crc = this.#crc === undefined ? crcOfType(this.#type) : this.#crc.value();
+    if (this.#written >>> 0 !== crc) {
       throw corrupt(`the CRC of the ${this.#type} chunk at byte ${this.#at - 8} does not match`);
     }
     this.#check.passed(this.#type);
