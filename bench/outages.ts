@@ -68,7 +68,7 @@ async function measure(): Promise<void> {
   const empty = () => ask(url, `DROP SCHEMA ${schemaOf(storeId)} CASCADE`);
   await empty();
   await report('emptied', left, left);
-  await snapshots(config);
+  await snapshots(config, left);
   await empty();
   await report('emptied, with snapshots', left, left);
 }
@@ -87,8 +87,13 @@ async function fill(config: S3Config): Promise<string> {
   });
 }
 
-async function snapshots(config: S3Config): Promise<void> {
-  await withStore(config, makeSnapshots);
+async function snapshots(config: S3Config, left: number): Promise<void> {
+  await withStore(config, async (store) => {
+    // Where the bucket does not know yet how far the new index is, it is compared once more.
+    while (!(await store.catalog.isFilled())) await sleep(ASKED_EVERY_MS);
+    await makeSnapshots(store);
+  });
+  await untilListed(left);
 }
 
 async function withStore<T>(
