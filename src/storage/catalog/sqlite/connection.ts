@@ -6,7 +6,7 @@ import type { Row, RowArray } from './rows.ts';
 const BUSY_TIMEOUT_MS = 10_000;
 const MAX_CACHED_STATEMENTS = 200;
 /** More saves nothing that can be measured, with half a million images: the kernel has the other pages in memory. */
-const CACHE_KIB = { reader: 8 * 1024, writer: 4 * 1024 };
+const CACHE_KIB = 2 * 1024;
 
 /** Primary result codes; the only extended one is what a full disk gives when a database is opened. */
 export const SQLITE = { ERROR: 1, BUSY: 5, READONLY: 8, CORRUPT: 11, FULL: 13, CANTOPEN: 14, NOTADB: 26 } as const;
@@ -41,13 +41,11 @@ export interface Fragment {
 /** All methods throw what node:sqlite throws, except `transaction`. A SQL text is read either as rows or as arrays. */
 export class Connection {
   readonly #db: DatabaseSync;
-  readonly #cacheKib: number;
   readonly #statements = new Map<string, StatementSync>();
   #inDoubt: CatalogError | undefined;
 
   /** Opens nothing before `open` is called. */
   constructor(path: string | URL, readOnly: boolean) {
-    this.#cacheKib = readOnly ? CACHE_KIB.reader : CACHE_KIB.writer;
     this.#db = new DatabaseSync(path, {
       open: false,
       readOnly,
@@ -63,7 +61,7 @@ export class Connection {
   }
 
   /** Keeps at most so many pages in memory; default: as many as are of use while the catalog is open. */
-  setCache(kib: number = this.#cacheKib): void {
+  setCache(kib: number = CACHE_KIB): void {
     this.exec(`PRAGMA cache_size = -${kib}`);
   }
 
