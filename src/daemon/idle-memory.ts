@@ -1,6 +1,6 @@
 /** Gives memory back after a burst: V8 collects what it left behind only when more is wanted, which an idle daemon never does. */
 import { performance } from 'node:perf_hooks';
-import { type Collect, collector } from '../rpc/raw/garbage.ts';
+import { type Collect, collector } from '../http/garbage.ts';
 
 const LOOK_EVERY_MS = 2_000;
 /** Of the time; a collection takes about a tenth of a second. */

@@ -6,7 +6,7 @@ import { turnOf } from '../storage/async/fair-turn.ts';
 import type { Caller } from '../storage/domain/caller.ts';
 import type { Logger } from '../storage/domain/logger.ts';
 import type { Connection, Connections } from './connections.ts';
-import { watchCrumbs } from './crumbs.ts';
+import { watchPieces } from './pieces.ts';
 import type { Handler } from './router.ts';
 
 /**
@@ -85,7 +85,7 @@ export function createHttp1({ headersMs, log, onRequest }: Http1Options, connect
   server.on('request', (request, response) => {
     const connection = served.get(request.socket)!;
     const { socket } = connection;
-    watchCrumbs(
+    watchPieces(
       request,
       (piece) => connections.isCrumbling(connection, piece),
       () => socket.destroy(),

@@ -14,8 +14,8 @@ import { turnOf } from '../storage/async/fair-turn.ts';
 import type { Caller } from '../storage/domain/caller.ts';
 import type { Logger } from '../storage/domain/logger.ts';
 import type { Connection, Connections } from './connections.ts';
-import { watchCrumbs } from './crumbs.ts';
 import { streamsOpenedIn } from './first-frames.ts';
+import { watchPieces } from './pieces.ts';
 import type { Handler } from './router.ts';
 
 /** The receive window of a connection; the window of each stream is what limits a sender. */
@@ -69,7 +69,7 @@ export function createHttp2(options: Http2Options, connections: Connections): Ht
         connections.waste(connection);
         return;
       }
-      watchCrumbs(
+      watchPieces(
         stream,
         (piece) => connections.isCrumbling(connection, piece),
         () => session.destroy(),

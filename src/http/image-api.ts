@@ -2,7 +2,6 @@
 
 import { deleteResultJson, imageJson, listFrom, listResponseJson, saveResponseJson } from '../rpc/json.ts';
 import type { CallMemory } from '../rpc/memory.ts';
-import { leaveTextsBehind } from '../rpc/raw/garbage.ts';
 import { costOfBytes } from '../rpc/request-body.ts';
 import { getHeld, MAX_PAGE_COST, save } from '../rpc/routes.ts';
 import { type SaveStreamLimits, storeIncoming } from '../rpc/save-stream.ts';
@@ -12,6 +11,7 @@ import { invalidField, StorageError, throwIfCancelled } from '../storage/domain/
 import type { Page } from '../storage/domain/requests.ts';
 import type { Storage } from '../storage/types.ts';
 import { sendJson, sendProblem } from './errors.ts';
+import { leaveTextsBehind } from './garbage.ts';
 import { FRAMING_BYTES, MultipartSave } from './multipart-save.ts';
 import type { Exchange, PlainRoute } from './plain-routes.ts';
 

@@ -9,6 +9,7 @@ import { turnOf } from '../storage/async/fair-turn.ts';
 import type { Caller } from '../storage/domain/caller.ts';
 import { invalidField, StorageError } from '../storage/domain/errors.ts';
 import type { Declared } from '../storage/domain/requests.ts';
+import { leaveBehind } from './garbage.ts';
 import type { HttpRequest } from './router.ts';
 
 /** Room for boundaries and headers of parts. */
@@ -83,6 +84,7 @@ export class MultipartSave implements IncomingSave {
       const { done, value } = await this.#within(pieces.next());
       if (done) break;
       yield value;
+      leaveBehind(value.length);
     }
     await this.#within(this.#end.promise);
     this.stopTimers();

@@ -5,7 +5,7 @@ import { expect, it } from 'vitest';
 
 const MIB = 1024 * 1024;
 const HEAP = new URL('../../src/daemon/heap.ts', import.meta.url).href;
-const COLLECTOR = new URL('../../src/rpc/raw/garbage.ts', import.meta.url).href;
+const COLLECTOR = new URL('../../src/http/garbage.ts', import.meta.url).href;
 
 /** In a process of its own: the flags are those of a process. */
 const PROGRAM = `

@@ -21,7 +21,6 @@ import {
   trailerOf,
 } from '../save-stream.ts';
 import { BatchQueue } from './batch-queue.ts';
-import { leaveBehind } from './garbage.ts';
 import { MessageSplitter } from './message-splitter.ts';
 
 const NOTHING = Buffer.alloc(0);
@@ -131,7 +130,6 @@ export class RawSaveMessages implements IncomingSave {
       this.#fail(error);
       return;
     }
-    leaveBehind(piece.length);
     this.#batches.deliver();
     if (this.#waitsForMemory || this.#batches.isFull) this.#stream.pause();
   }

@@ -1,0 +1,25 @@
+/** Looks at the pieces in which a request comes. */
+import type { Readable } from 'node:stream';
+import { leaveBehind } from './garbage.ts';
+
+/**
+ * Ends the connection of a request that comes in crumbs: each costs as much as a piece of many bytes. Counts the bytes,
+ * whoever reads or drops them: Node has made a buffer for each piece, which only the collector frees.
+ */
+export function watchPieces(
+  request: Readable,
+  isTooMuch: (piece: Uint8Array) => boolean,
+  endConnection: () => void,
+): void {
+  const { push } = request;
+  let isEnding = false;
+  request.push = (piece: Uint8Array | null) => {
+    if (isEnding || piece === null) return isEnding || push.call(request, null);
+    isEnding = isTooMuch(piece);
+    // Not within the reading of the connection, which goes on behind this.
+    if (isEnding) setImmediate(endConnection);
+    const takesMore = push.call(request, piece);
+    leaveBehind(piece.length);
+    return takesMore;
+  };
+}
