@@ -88,7 +88,8 @@ export function createHttp1({ headersMs, log, onRequest }: Http1Options, connect
     watchPieces(
       request,
       (piece) => connections.isCrumbling(connection, piece),
-      () => socket.destroy(),
+      // Not within the reading of the connection, which goes on behind this.
+      () => setImmediate(() => socket.destroy()),
     );
     const queue = waiting.get(connection);
     if (queue === undefined) {

@@ -72,7 +72,7 @@ export function createHttp2(options: Http2Options, connections: Connections): Ht
       watchPieces(
         stream,
         (piece) => connections.isCrumbling(connection, piece),
-        () => session.destroy(),
+        () => endCrumbling(stream, session),
       );
       if (connections.addStream(connection, stream) > maxOfPeer) {
         // A client may try again.
@@ -106,6 +106,13 @@ export function createHttp2(options: Http2Options, connections: Connections): Ht
     server.emit('connection', socket);
   };
   return { server, serve };
+}
+
+/** Node passes over what else it has read for a stream that is destroyed: thousands of frames, each a call otherwise. */
+function endCrumbling(stream: ServerHttp2Stream, session: ServerHttp2Session): void {
+  stream.destroy();
+  // Not within the reading of the connection, which goes on behind this.
+  setImmediate(() => session.destroy());
 }
 
 function serveStream(

@@ -3,8 +3,8 @@ import type { Readable } from 'node:stream';
 import { leaveBehind } from './garbage.ts';
 
 /**
- * Ends the connection of a request that comes in crumbs: each costs as much as a piece of many bytes. Counts the bytes,
- * whoever reads or drops them: Node has made a buffer for each piece, which only the collector frees.
+ * Tells of a request that comes in crumbs: each costs as much as a piece of many bytes. Nothing is taken from then on. Counts
+ * the bytes, whoever reads or drops them: Node has made a buffer for each piece, which only the collector frees.
  */
 export function watchPieces(
   request: Readable,
@@ -16,8 +16,10 @@ export function watchPieces(
   request.push = (piece: Uint8Array | null) => {
     if (isEnding || piece === null) return isEnding || push.call(request, null);
     isEnding = isTooMuch(piece);
-    // Not within the reading of the connection, which goes on behind this.
-    if (isEnding) setImmediate(endConnection);
+    if (isEnding) {
+      endConnection();
+      return true;
+    }
     const takesMore = push.call(request, piece);
     leaveBehind(piece.length);
     return takesMore;
