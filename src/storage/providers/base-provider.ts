@@ -226,7 +226,7 @@ export abstract class BaseProvider extends ListedProvider implements StorageProv
     const reservation = await folded(this.guard.reserve(size));
     let mayBeStored = false;
     try {
-      const stored = await work((upload) => countedUpload(upload, reservation.received));
+      const stored = await work((upload) => countedUpload(upload, reservation));
       mayBeStored = !stored.replayed;
       return stored;
     } catch (error) {

@@ -42,6 +42,8 @@ export function createGuard(limits: DiskLimits, store: GuardedStore): DiskGuard 
 export interface Reservation {
   /** Is called before these bytes are written, and after those before. Reserves what exceeds the declared size. */
   received(bytes: number): Promise<void>;
+  /** Is called before the commit: from then on the store may count these bytes, too. */
+  committing(): void;
   /** `isStored`: its bytes are the store's by now. */
   end(isStored: boolean): void;
 }
@@ -56,6 +58,8 @@ interface Reserved {
   isOver: boolean;
   /** Of a save that has ended, until the store was asked after that. */
   isStored: boolean;
+  /** Of one that commits: resolves when it has ended. */
+  ended?: Promise<void>;
 }
 
 interface Problem {
@@ -89,7 +93,8 @@ export class DiskGuard {
 
   /** Rejects with DISK_FULL, which has both numbers in its details, where so many bytes would cross a limit. */
   async reserve(declaredBytes = 0): Promise<Reservation> {
-    const reserved = { bytes: 0, received: 0, written: 0, known: 0, isOver: false, isStored: false };
+    const reserved: Reserved = { bytes: 0, received: 0, written: 0, known: 0, isOver: false, isStored: false };
+    const ended = Promise.withResolvers<void>();
     await this.#grow(reserved, declaredBytes);
     return {
       received: async (bytes) => {
@@ -97,10 +102,14 @@ export class DiskGuard {
         reserved.received += bytes;
         if (reserved.received > reserved.bytes) await this.#grow(reserved, reserved.received);
       },
+      committing: () => {
+        reserved.ended = ended.promise;
+      },
       end: (isStored) => {
         reserved.isOver = true;
         if (isStored) reserved.isStored = true;
         else this.#reserved.delete(reserved);
+        ended.resolve();
       },
     };
   }
@@ -186,13 +195,21 @@ export class DiskGuard {
     this.#evicted = { count: 0, bytes: 0, loggedAt: performance.now() };
   }
 
-  /** Asks again where what is known is older than `maxAgeMs`, or says that there is no room. */
+  /**
+   * Asks again where what is known is older than `maxAgeMs`, or says that there is no room. A save that commits meanwhile may be
+   * counted twice, as reserved and as stored: nothing is refused or removed for it until it has ended.
+   */
   async #problemOf(more: number, maxAgeMs: number): Promise<Problem | undefined> {
     const known = this.#measured;
     if (known !== undefined && performance.now() - known.at <= maxAgeMs) {
       if (this.#crossed(known, more) === undefined) return undefined;
     }
-    return this.#crossed(await this.#measure(), more);
+    for (;;) {
+      const problem = this.#crossed(await this.#measure(), more);
+      const committing = [...this.#reserved].flatMap(({ ended }) => ended ?? []);
+      if (problem === undefined || committing.length === 0) return problem;
+      await Promise.all(committing);
+    }
   }
 
   async #measure(): Promise<Measured> {
