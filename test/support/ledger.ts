@@ -59,8 +59,8 @@ interface Entry {
   save: Answer;
   /** Deletes, restores and purges, one after the other, with where the image may be after each. */
   steps: { to: Place[]; answer: Answer }[];
-  /** As they were asked for, in their order. */
-  updates: { labels: Labels; answer: Answer }[];
+  /** As they were asked for, in their order, with what the labels may be after each. */
+  updates: { labels: Labels[]; answer: Answer }[];
 }
 
 export type LedgerEntry = Readonly<Entry>;
@@ -127,7 +127,11 @@ export class Ledger {
   /** One at a time for each image. */
   async update(store: Target, filename: string, changes: ImageChanges): Promise<void> {
     const entry = this.#known(filename)!;
-    const update: Entry['updates'][number] = { labels: labelsAfter(lastLabels(entry), changes), answer: 'asked' };
+    const before = this.labelsOf(entry.image.sha256);
+    const update: Entry['updates'][number] = {
+      labels: before.map((labels) => labelsAfter(labels, changes)),
+      answer: 'asked',
+    };
     entry.updates.push(update);
     try {
       await store.update(filename, changes);
@@ -241,8 +245,8 @@ export class Ledger {
   labelsOf(sha256: string, untilNs?: bigint): Labels[] {
     const { image, updates } = this.#entries.get(sha256)!;
     const last = updates.findLastIndex(({ answer }) => isAcked(answer, untilNs));
-    const later = updates.slice(last + 1).map(({ labels }) => labels);
-    return [last === -1 ? savedLabels(image) : updates[last]!.labels, ...later];
+    const later = updates.slice(last + 1).flatMap(({ labels }) => labels);
+    return [...(last === -1 ? [savedLabels(image)] : updates[last]!.labels), ...later];
   }
 
   /** The same so far; from here on each goes its own way. */
@@ -271,7 +275,7 @@ export class Ledger {
     ]);
     for (const [sha256, entry] of this.#entries) {
       const { place, item } = found.get(sha256) ?? { place: 'gone' };
-      if (item !== undefined) entry.updates = [{ labels: labelsFound(item), answer: acked() }];
+      if (item !== undefined) entry.updates = [{ labels: [labelsFound(item)], answer: acked() }];
       const places = this.placesOf(sha256, untilNs);
       if (places.length === 1 || !places.includes(place)) continue;
       entry.filename = item?.filename ?? entry.filename;
@@ -294,10 +298,6 @@ function labelsFound({ pinned, metadata: { category, tags } }: StorageItem): Lab
 
 function savedLabels({ metadata: { category = '', tags = [] }, options: { pinned = false } }: TestImage): Labels {
   return { pinned, category, tags };
-}
-
-function lastLabels({ image, updates }: Entry): Labels {
-  return updates.at(-1)?.labels ?? savedLabels(image);
 }
 
 function labelsAfter(labels: Labels, { pinned, category, addTags = [], removeTags = [] }: ImageChanges): Labels {
