@@ -33,7 +33,7 @@ const ALONE = ['test/attack/*.test.ts', 'test/client/unreachable.test.ts', 'test
 const CLIENTS = ['test/clients/**'];
 
 /** Run by `npm run check:page`; what people do first, and what each state looks like, is tried in every run. */
-const PAGE = ['test/gallery/{charts,compare,cull,live,other-pages,rows,undo,upload}.test.ts'];
+const PAGE = ['test/gallery/{charts,compare,cull,live,other-pages,people,rows,undo,upload}.test.ts'];
 
 /** Most of them wait, for processes, disks and timers: more than there are processors. */
 const MANY = 6;

@@ -19,7 +19,7 @@ import { requires } from '../support/requires.ts';
 import { full, seed } from '../support/scale.ts';
 import { type S3Server, startVersitygw, versitygwAvailable } from '../support/versitygw.ts';
 
-const OPERATIONS = full ? Number(process.env.TEST_OPERATIONS ?? 20_000) : 250;
+const OPERATIONS = full ? Number(process.env.TEST_OPERATIONS ?? 20_000) : 150;
 const KEYS = OPERATIONS / 4;
 const CLIENTS = 24;
 const KILLS = full ? 30 : 1;

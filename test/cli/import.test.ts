@@ -23,7 +23,7 @@ import { gifOf, noise, pngChunk, pngOf, riff, riffChunk, sharedImages } from '..
 import { type RunningDaemon, runDaemon } from '../support/running-daemon.ts';
 import { full } from '../support/scale.ts';
 
-const MANY = full ? 10_000 : 300;
+const MANY = full ? 10_000 : 200;
 const MAX_RSS_BYTES = 300e6;
 const SIZE = { width: 8, height: 6 };
 const TELL_RSS = "process.on('exit',()=>process.stderr.write('maxRSS='+process.resourceUsage().maxRSS))";

@@ -16,6 +16,8 @@ export interface Scenario {
   own?: string[];
   /** Of deleted images that can be brought back. Unless all are wanted, the others delete for good. */
   trash?: true;
+  /** Unless all are wanted, each step is crashed at once, at one of its times, by the seed. */
+  isSampled?: true;
 }
 
 /** Here what is committed is in the log only. */

@@ -28,6 +28,7 @@ export const trashScenarios: Scenario[] = [
   {
     name: 'Trash, Restore and Purge',
     trash: true,
+    isSampled: true,
     steps: [...TRASH, ...RESTORE, ...PURGE],
     own: [...TRASH, ...RESTORE, ...PURGE],
     prepare: (basePath, ledger) => saveAll(basePath, ledger, 4),
@@ -50,6 +51,7 @@ export const trashScenarios: Scenario[] = [
   {
     name: 'Trash, Restore and Purge of several images at once, beside saves and updates',
     trash: true,
+    isSampled: true,
     steps: [...TRASH, ...RESTORE, ...PURGE],
     own: ['image-trashed', 'image-brought-back', 'committed'],
     prepare: (basePath, ledger) => saveAll(basePath, ledger, 8),
@@ -64,6 +66,7 @@ export const trashScenarios: Scenario[] = [
     (step): Scenario => ({
       name: `start after a crash at ${step}, with trash, restores, purges, saves and updates under way`,
       trash: true,
+      isSampled: true,
       steps: [...START, 'unlinks-synced'],
       own: ['staged-settled', 'record-trashed', 'image-trashed', 'unlinks-synced'],
       prepare: async (basePath, ledger) => {
@@ -75,6 +78,7 @@ export const trashScenarios: Scenario[] = [
   {
     name: 'start with a catalog of between deletes, restores and purges',
     trash: true,
+    isSampled: true,
     steps: [...START, ...CATCH_UP],
     own: ['trash-taken-in', 'records-taken-in', 'record-trashed', 'unlinks-synced'],
     prepare: async (basePath, ledger) => {
@@ -86,6 +90,7 @@ export const trashScenarios: Scenario[] = [
   {
     name: 'first start of a store that a version without a trash left',
     trash: true,
+    isSampled: true,
     steps: [...START, ...TRASH, ...RESTORE],
     own: [...START, 'image-trashed'],
     prepare: async (basePath, ledger) => {
@@ -101,6 +106,7 @@ export const trashScenarios: Scenario[] = [
   {
     name: 'rebuild of a lost catalog with a trash',
     trash: true,
+    isSampled: true,
     steps: [...START, ...REBUILD],
     own: ['rebuilt', 'new-catalog-in-place', 'unlinks-synced'],
     prepare: async (basePath, ledger) => {
