@@ -107,9 +107,9 @@ suite('a trash', () => {
       const foreign = join(mount.path, 'foreign');
       await fill(foreign);
       for (const _ of [1, 2]) {
-        const storage = await openAt(basePath).catch((error) =>
-          expect(error).toMatchObject({ name: 'StoreOpenError' }),
-        );
+        const storage = await openAt(basePath).catch((error) => {
+          expect(error).toMatchObject({ name: 'StoreOpenError' });
+        });
         if (storage) expect(await storage.list()).toHaveLength(20);
         await storage?.close();
         await fill(foreign);
