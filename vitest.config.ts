@@ -18,7 +18,6 @@ const PRIVILEGED = [
 ];
 /** Change or count what a process has one of, or draw the numbers of `load.ts`, which a run with their seed has to repeat. */
 const ISOLATED = [
-  'test/bucket/shared-bucket.test.ts',
   'test/crash/{crash,kill,s3-kill}.test.ts',
   'test/deploy/fleet.test.ts',
   'test/embedded/{fuzz,interpreter}.test.ts',
@@ -34,6 +33,9 @@ const CLIENTS = ['test/clients/**'];
 
 /** Run by `npm run check:page`; what people do first, and what each state looks like, is tried in every run. */
 const PAGE = ['test/gallery/{charts,compare,cull,live,other-pages,people,rows,undo,upload}.test.ts'];
+
+/** Run by `npm run check:fleet`; one daemon of a bucket, both indexes and a deployed fleet are tried in every run. */
+const FLEET = ['test/bucket/{comparison,fleet,outages,postgres,roll-call,shared-bucket}.test.ts'];
 
 /** Most of them wait, for processes, disks and timers: more than there are processors. */
 const MANY = 6;
@@ -72,7 +74,7 @@ export default defineConfig({
         test: {
           name: 'shared',
           include: ['test/**/*.test.ts'],
-          exclude: [...ISOLATED, ...PRIVILEGED, ...ALONE, ...CLIENTS, ...PAGE],
+          exclude: [...ISOLATED, ...PRIVILEGED, ...ALONE, ...CLIENTS, ...PAGE, ...FLEET],
           ...inMemory,
           ...withS3,
           isolate: false,
@@ -108,6 +110,16 @@ export default defineConfig({
           include: PAGE,
           ...inMemory,
           isolate: false,
+          maxWorkers: MANY,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          name: 'fleet',
+          include: FLEET,
+          ...inMemory,
+          ...withS3,
           maxWorkers: MANY,
           sequence: { groupOrder: 1 },
         },

@@ -31,6 +31,10 @@ export const PARTS = {
     record: 'web/CHECKED',
     inputs: ['web', 'proto', 'src/auth', 'src/http', 'src/previews', 'test/gallery'],
   },
+  fleet: {
+    record: 'test/bucket/CHECKED',
+    inputs: ['proto', 'src/storage', 'test/bucket', 'test/support'],
+  },
 } satisfies Record<string, Part>;
 
 export type PartName = keyof typeof PARTS;

@@ -1,4 +1,4 @@
-/** When the clients and the page are checked again: whenever something that their checks depend on has changed. */
+/** When the clients, the page and the fleet are checked again: whenever something that their checks depend on has changed. */
 import { execFileSync } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -63,13 +63,17 @@ it.each([
 });
 
 it.each([
-  ['the page', 'web/src/main.ts', true],
-  ['what serves it', 'src/http/gallery.ts', true],
-  ['a test of it', 'test/gallery/cull.test.ts', true],
-  ['a client', 'clients/go/client.go', false],
-  ['the record itself', PARTS.page.record, false],
-])('the page is checked again when %s has changed, at %s: %s', async (_, path, again) => {
-  const before = fingerprintOf('page', root);
+  ['page', 'web/src/main.ts', true],
+  ['page', 'src/http/gallery.ts', true],
+  ['page', 'test/gallery/cull.test.ts', true],
+  ['page', 'clients/go/client.go', false],
+  ['page', PARTS.page.record, false],
+  ['fleet', 'src/storage/bucket/protocol.ts', true],
+  ['fleet', 'test/bucket/fleet.test.ts', true],
+  ['fleet', 'src/http/gallery.ts', false],
+  ['fleet', PARTS.fleet.record, false],
+] as const)('the %s is checked again when %s has changed: %s', async (part, path, again) => {
+  const before = fingerprintOf(part, root);
   await write(path, 'changed');
-  expect(fingerprintOf('page', root) !== before).toBe(again);
+  expect(fingerprintOf(part, root) !== before).toBe(again);
 });
