@@ -33,7 +33,7 @@ export const PARTS = {
   },
   fleet: {
     record: 'test/bucket/CHECKED',
-    inputs: ['proto', 'src/storage', 'test/bucket', 'test/support'],
+    inputs: ['proto', 'src/storage', 'test/bucket', 'test/providers', 'test/support', 'vitest.config.ts'],
   },
 } satisfies Record<string, Part>;
 

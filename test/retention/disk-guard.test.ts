@@ -2,10 +2,12 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { DiskLimits } from '../../src/storage/domain/config.ts';
 import type { StorageError } from '../../src/storage/domain/errors.ts';
 import type { SaveOptions, Storage } from '../../src/storage/index.ts';
+import { createGuard, type GuardedStore } from '../../src/storage/retention/disk-guard.ts';
 import { openStorage } from '../../src/storage/storage.ts';
 import { pngOf } from '../support/images.ts';
 import { canMountTmpfs, openTmpfs } from '../support/mounts.ts';
@@ -46,7 +48,7 @@ async function temporaryFolder(): Promise<string> {
 async function* slowly(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += 16_384) {
     yield bytes.subarray(at, at + 16_384);
-    await new Promise((resolve) => setTimeout(resolve, Math.random() * 3));
+    await setTimeout(Math.random() * 3);
   }
 }
 
@@ -164,6 +166,33 @@ it('nothing is evicted for a save that would be refused then', async () => {
   expect(await storage.list()).toHaveLength(4);
   await save(storage);
   expect(await storage.list()).toHaveLength(4);
+});
+
+describe('while a save commits', () => {
+  const sizes = { bytes: 9_000, trashBytes: 0 };
+  const catalog = { statistics: async () => sizes, pageSizes: async () => [], dueTrash: async () => [] };
+  const store = {
+    catalog: async () => catalog,
+    freeBytes: async () => 2 ** 40,
+  } as unknown as GuardedStore;
+
+  it('what can not fit is refused at once, and what fits goes on', async () => {
+    const guard = createGuard({ maxStoreBytes: 10_000 }, store)!;
+    (await guard.reserve(500)).committing();
+    await expect(guard.reserve(5_000)).rejects.toMatchObject({ reason: 'DISK_FULL' });
+    expect(await guard.reserve(10)).toBeDefined();
+  });
+
+  it('what fits or not by how it ends waits for that', async () => {
+    const guard = createGuard({ maxStoreBytes: 10_000 }, store)!;
+    const first = await guard.reserve(500);
+    first.committing();
+    const [other, third] = [guard.reserve(800), guard.reserve(900)];
+    await setTimeout(20);
+    first.end(false);
+    (await other).end(false);
+    expect(await third).toBeDefined();
+  });
 });
 
 it('a save that declares too much is refused before a byte of it is read', async () => {

@@ -107,6 +107,7 @@ async function wholeBody(object: StoredObject): Promise<Buffer | undefined> {
 /** As `toArray` of a stream, in a fraction of the time. */
 function bytesOf({ body }: StoredObject): Promise<Buffer | undefined> {
   return new Promise((resolve) => {
+    if (body.destroyed) resolve(undefined);
     const parts: Buffer[] = [];
     body.on('data', (part) => parts.push(part)).on('end', () => resolve(Buffer.concat(parts)));
     body.on('error', () => resolve(undefined)).on('close', () => resolve(undefined));

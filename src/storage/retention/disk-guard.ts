@@ -197,7 +197,7 @@ export class DiskGuard {
 
   /**
    * Asks again where what is known is older than `maxAgeMs`, or says that there is no room. A save that commits meanwhile may be
-   * counted twice, as reserved and as stored: nothing is refused or removed for it until it has ended.
+   * counted twice, as reserved and as stored: where that decides, nothing is refused or removed for it until it has ended.
    */
   async #problemOf(more: number, maxAgeMs: number): Promise<Problem | undefined> {
     const known = this.#measured;
@@ -205,10 +205,16 @@ export class DiskGuard {
       if (this.#crossed(known, more) === undefined) return undefined;
     }
     for (;;) {
-      const problem = this.#crossed(await this.#measure(), more);
-      const committing = [...this.#reserved].flatMap(({ ended }) => ended ?? []);
-      if (problem === undefined || committing.length === 0) return problem;
-      await Promise.all(committing);
+      const measured = await this.#measure();
+      if (this.#crossed(measured, more) === undefined) return undefined;
+      const [others, committing] = [[] as Reserved[], [] as Promise<void>[]];
+      for (const reserved of this.#reserved) {
+        if (reserved.ended === undefined) others.push(reserved);
+        else committing.push(reserved.ended);
+      }
+      const problem = this.#crossed(measured, more, others);
+      if (problem !== undefined) return problem;
+      await Promise.race(committing);
     }
   }
 
@@ -226,10 +232,14 @@ export class DiskGuard {
     return this.#measured;
   }
 
-  #crossed({ storedBytes, freeBytes }: Measured, more: number): Problem | undefined {
+  #crossed(
+    { storedBytes, freeBytes }: Measured,
+    more: number,
+    reserved: Iterable<Reserved> = this.#reserved,
+  ): Problem | undefined {
     const { maxStoreBytes = Number.POSITIVE_INFINITY, minFreeBytes = 0 } = this.#limits;
     let [wouldBe, free] = [storedBytes + more, freeBytes - more - HEADROOM_BYTES];
-    for (const { bytes, known } of this.#reserved) {
+    for (const { bytes, known } of reserved) {
       wouldBe += bytes;
       free -= bytes - known + HEADROOM_BYTES;
     }

@@ -18,9 +18,9 @@ export function countedUpload(upload: Upload, counter: UploadCounter): Upload {
       await upload.write(chunks);
     },
     readAt: (position, lengthBytes) => upload.readAt(position, lengthBytes),
-    commit(record, signal) {
+    commit(...args) {
       counter.committing();
-      return upload.commit(record, signal);
+      return upload.commit(...args);
     },
     discard: () => upload.discard(),
   };
