@@ -70,13 +70,18 @@ export async function* trashedRecords(
   }
 }
 
-/** What is staged is newer than what lies in the trash, and that newer than the live one. */
+/**
+ * What is staged is newer than what lies in the trash, and that newer than the live one. A staged record of other bytes is of
+ * an upload that was never committed, since its name was taken.
+ */
 async function recordOf({ layout, stored }: TrashSources, filename: string): Promise<ImageRecord | undefined> {
   const paths = [layout.stagedRecord(filename), layout.trashedRecord(filename), layout.record(filename)];
-  for (const path of paths) {
+  const [staged, trashed, live] = await Promise.all(paths.map(read));
+  const known = trashed ?? live ?? (await stored?.(filename));
+  return staged !== undefined && (known === undefined || staged.sha256 === known.sha256) ? staged : known;
+
+  async function read(path: string): Promise<ImageRecord | undefined> {
     // What cannot be read is left to `verify`.
-    const record = parseRecord((await readText(path).catch(() => undefined)) ?? '', filename);
-    if (record !== undefined) return record;
+    return parseRecord((await readText(path).catch(() => undefined)) ?? '', filename);
   }
-  return stored?.(filename);
 }
