@@ -21,6 +21,8 @@ export interface RunOptions {
 /** What it prints; rejects when its exit code is not 0. */
 export async function run(command: string, args: string[], { cwd, env = {}, input = '' }: RunOptions): Promise<string> {
   const running = promisify(execFile)(command, args, { cwd, env: { ...process.env, ...env }, maxBuffer: 64 << 20 });
+  // A program may end without reading it.
+  running.child.stdin!.on('error', () => {});
   running.child.stdin!.end(input);
   return (await running).stdout;
 }
