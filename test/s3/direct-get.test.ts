@@ -1,12 +1,10 @@
 /** How an object is read: by one request that we sign ourselves, and by the SDK where that is not enough. */
-import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage } from 'node:http';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { ByteRange, ObjectStore } from '../../src/storage/bucket/object-store.ts';
 import { readSmall } from '../../src/storage/bucket/reading.ts';
-import { s3Objects } from '../../src/storage/s3/objects.ts';
 import { collect } from '../support/bytes.ts';
+import { type AnsweringServer, nextOf, startAnsweringServer } from './answering-server.ts';
 
 const KEY = 'outputs/x y.json';
 const TEXT = '{"a": "fox"}';
@@ -21,7 +19,7 @@ interface Answer {
 
 const FOX: Answer = { status: 200, headers: { etag: '"e1"', 'x-amz-meta-nonce': 'n' }, body: TEXT };
 
-let server: Server;
+let server: AnsweringServer;
 let objects: ObjectStore;
 let requests: IncomingMessage[];
 /** The last one is given again and again. */
@@ -29,24 +27,17 @@ let answers: Answer[];
 
 beforeEach(async () => {
   requests = [];
-  server = createServer((request, response) => {
+  server = await startAnsweringServer((request, response) => {
     requests.push(request);
-    const { status, headers, body = '', isCut } = answers.length > 1 ? answers.shift()! : answers[0]!;
+    const { status, headers, body = '', isCut } = nextOf(answers);
     response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) });
     if (isCut) response.write(body.slice(0, 5), () => response.destroy());
     else response.end(body);
   });
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const keys = { accessKey: 'AKID', secretKey: 'secret' };
-  objects = s3Objects({ type: 's3', bucket: 'b', region: 'us-east-1', prefix: 'it (is)', endpoint, ...keys });
+  ({ objects } = server);
 });
 
-afterEach(async () => {
-  objects.close?.();
-  server.close();
-  await once(server, 'close');
-});
+afterEach(() => server[Symbol.asyncDispose]());
 
 async function read(range?: ByteRange) {
   const { body, ...object } = await objects.get(KEY, range);

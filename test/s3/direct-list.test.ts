@@ -1,10 +1,7 @@
 /** How a bucket is listed: by one request that we sign and read ourselves, and by the SDK where that is not enough. */
-import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { ObjectStore } from '../../src/storage/bucket/object-store.ts';
-import { s3Objects } from '../../src/storage/s3/objects.ts';
+import { type AnsweringServer, nextOf, startAnsweringServer } from './answering-server.ts';
 
 const TIME = '2026-11-30T12:00:01.000Z';
 const FOX = { key: 'outputs/a fox & "co".json', etag: 'e1', size: 7, lastModified: Date.parse(TIME) };
@@ -14,7 +11,7 @@ interface Answer {
   body?: string;
 }
 
-let server: Server;
+let server: AnsweringServer;
 let objects: ObjectStore;
 let asked: string[];
 /** The last one is given again and again. */
@@ -22,22 +19,15 @@ let answers: Answer[];
 
 beforeEach(async () => {
   asked = [];
-  server = createServer((request, response) => {
+  server = await startAnsweringServer((request, response) => {
     asked.push(request.url!);
-    const { status, body } = answers.length > 1 ? answers.shift()! : answers[0]!;
+    const { status, body } = nextOf(answers);
     response.writeHead(status, { 'content-type': 'application/xml' }).end(body);
   });
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const keys = { accessKey: 'AKID', secretKey: 'secret' };
-  objects = s3Objects({ type: 's3', bucket: 'b', region: 'us-east-1', prefix: 'it (is)', endpoint, ...keys });
+  ({ objects } = server);
 });
 
-afterEach(async () => {
-  objects.close?.();
-  server.close();
-  await once(server, 'close');
-});
+afterEach(() => server[Symbol.asyncDispose]());
 
 const HEAD =
   '<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">';

@@ -1,12 +1,10 @@
 /** How an object gets to S3: by one request over a connection that stays, and by the SDK where that is not enough. */
-import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { ObjectStore, Payload } from '../../src/storage/bucket/object-store.ts';
-import { s3Objects } from '../../src/storage/s3/objects.ts';
 import { sha256Of } from '../support/bytes.ts';
+import { type AnsweringServer, nextOf, startAnsweringServer } from './answering-server.ts';
 
 const BYTES = Buffer.alloc(3_000_000, 'image');
 const HEADERS = { contentType: 'image/png', metadata: { nonce: 'n' } };
@@ -18,7 +16,7 @@ interface Answer {
   body?: string;
 }
 
-let server: Server;
+let server: AnsweringServer;
 let objects: ObjectStore;
 let requests: IncomingMessage[];
 let bodies: Buffer[];
@@ -27,25 +25,18 @@ let answers: Answer[];
 
 beforeEach(async () => {
   [requests, bodies] = [[], []];
-  server = createServer(async (request, response) => {
+  server = await startAnsweringServer(async (request, response) => {
     requests.push(request);
     const body = await buffer(request).catch(() => undefined);
     if (body === undefined) return;
     bodies.push(body);
-    const { status, etag, body: text } = answers.length > 1 ? answers.shift()! : answers[0]!;
+    const { status, etag, body: text } = nextOf(answers);
     response.writeHead(status, etag === undefined ? {} : { etag }).end(text);
   });
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const keys = { accessKey: 'AKID', secretKey: 'secret' };
-  objects = s3Objects({ type: 's3', bucket: 'b', region: 'us-east-1', prefix: 'it (is)', endpoint, ...keys });
+  ({ objects } = server);
 });
 
-afterEach(async () => {
-  objects.close?.();
-  server.close();
-  await once(server, 'close');
-});
+afterEach(() => server[Symbol.asyncDispose]());
 
 const put = (payload: Payload) => objects.putNew('outputs/x y.png', payload, HEADERS);
 
