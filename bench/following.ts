@@ -3,7 +3,7 @@
  * that share a bucket cost at rest, and how soon each lists what another has saved. It takes a quarter of an hour, and
  * measures before daemons begin to make snapshots, ten minutes after their start.
  */
-import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -22,7 +22,8 @@ import { pngOf } from '../test/support/images.ts';
 import { recordOf } from '../test/support/many-images.ts';
 import { startPostgres } from '../test/support/postgres.ts';
 import { startVersitygw } from '../test/support/versitygw.ts';
-import { type Daemon, startConfigured } from './daemon.ts';
+import type { Daemon } from './daemon.ts';
+import { startOverBucket, stateOf, untilListed } from './fleet.ts';
 import { percentile } from './rounds.ts';
 
 const DAEMONS = 2;
@@ -32,6 +33,7 @@ const SAVE_EVERY_MS = 300;
 /** More than are saved while one waits. */
 const LISTED = 50;
 const LIST_EVERY_MS = 20;
+const FILLED_EVERY_MS = 500;
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** Until what a fill left to do is done. */
 const SETTLE_MS = 60_000;
@@ -58,8 +60,8 @@ try {
   const index = await postgres?.createDatabase();
   const config: S3Config = { ...bucket, shared: true, ...(index !== undefined && { index }) };
   await timed('records put into bucket and catalog', () => putRecords(config));
-  for (let number = 0; number < DAEMONS; number += 1) daemons.push(await start(number, config));
-  await Promise.all(daemons.map(untilFilled));
+  for (let number = 0; number < DAEMONS; number += 1) daemons.push(await startOverBucket(folder, number, config));
+  await Promise.all(daemons.map((daemon) => untilListed(daemon, images, FILLED_EVERY_MS)));
   await sleep(SETTLE_MS);
   const atRest = await measureRest();
   const ofAll = await measureOneOfAll();
@@ -73,23 +75,12 @@ try {
   await rm(folder, { recursive: true, force: true });
 }
 
-function stateOf(number: number): string {
-  return join(folder, `${number}`);
-}
-
-async function start(number: number, config: S3Config): Promise<Daemon> {
-  const configFile = join(folder, `${number}.json`);
-  const s3 = { ...config, stateDir: stateOf(number) };
-  await writeFile(configFile, JSON.stringify({ defaultProvider: 's3', providers: { s3 } }));
-  return startConfigured(configFile);
-}
-
 /** The catalog gets what was put, instead of reading it again, and the other daemons a copy of it. */
 async function putRecords(config: S3Config): Promise<void> {
   const log = { debug() {}, info() {}, warn: console.warn, error: console.error };
   const rest = { now: Date.now, shortId, onFatal: console.error, failpoint: () => {} };
   const context = { name: 's3', publicUrl: '', limits: DEFAULT_LIMITS, log, ...rest };
-  const store = await openStore({ ...config, stateDir: stateOf(0), objects: s3Objects(config) }, context);
+  const store = await openStore({ ...config, stateDir: stateOf(folder, 0), objects: s3Objects(config) }, context);
   const numbers = Array.from({ length: images }, (_, number) => number);
   await inParallel(AT_ONCE, numbers, async (number) => {
     const record = recordAt(number);
@@ -98,7 +89,8 @@ async function putRecords(config: S3Config): Promise<void> {
   });
   await store.synchronizer.run();
   await new ObjectStorage(store, { storageType: 's3', urlOf: async (key) => key }, async () => {}).close();
-  for (let number = 1; number < DAEMONS; number += 1) await cp(stateOf(0), stateOf(number), { recursive: true });
+  for (let number = 1; number < DAEMONS; number += 1)
+    await cp(stateOf(folder, 0), stateOf(folder, number), { recursive: true });
 }
 
 /** Today's among them, as many as of each other day. */
@@ -107,20 +99,6 @@ function recordAt(number: number): ImageRecord {
   const timestamp = Date.now() - (number % days) * DAY_MS - number;
   const filename = imageFilename(timestamp, modelSlug(record.model), number.toString(36).padStart(6, '0'), 'png');
   return { ...record, filename, key: imageKey(filename), timestamp, createTime: timestamp };
-}
-
-async function untilFilled({ address }: Daemon): Promise<void> {
-  const client = connect(address, { retries: 0 });
-  while ((await countOf(client)) !== images) await sleep(500);
-  client.close();
-}
-
-async function countOf(client: ImageStorageClient): Promise<number> {
-  try {
-    return (await client.stats()).reduce((sum, { count }) => sum + count, 0);
-  } catch {
-    return 0;
-  }
 }
 
 /** Returns the percentage of a core that the busiest daemon takes. */

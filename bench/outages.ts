@@ -2,13 +2,12 @@
  * `npm run bench:outages [-- --images N] [-- --changes N]`: measures how soon three daemons list all images again after their
  * Postgres was restored from a backup that lacks the changes since, and after it was emptied: without and with snapshots.
  */
-
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { connect, type ImageStorageClient } from '../src/client.ts';
+import { connect } from '../src/client.ts';
 import { inParallel } from '../src/storage/async/parallel.ts';
 import { openStore } from '../src/storage/bucket/open.ts';
 import { putRecord } from '../src/storage/bucket/record-object.ts';
@@ -21,7 +20,8 @@ import { pngOf } from '../test/support/images.ts';
 import { promptOf, recordOf } from '../test/support/many-images.ts';
 import { ask, startPostgres } from '../test/support/postgres.ts';
 import { startVersitygw } from '../test/support/versitygw.ts';
-import { type Daemon, startConfigured } from './daemon.ts';
+import type { Daemon } from './daemon.ts';
+import { startOverBucket, untilListed } from './fleet.ts';
 
 const DAEMONS = 3;
 const AT_ONCE = 16;
@@ -56,10 +56,10 @@ async function measure(): Promise<void> {
   const url = await postgres.createDatabase();
   const config: S3Config = { ...server.settings, bucket: await server.createBucket(), shared: true, index: url };
   const storeId = await fill(config);
-  for (let number = 0; number < DAEMONS; number += 1) daemons.push(await start(number, config));
-  await untilListed(images);
+  for (let number = 0; number < DAEMONS; number += 1) daemons.push(await startOverBucket(folder, number, config));
+  await untilAllList(images);
   await postgres.backUp();
-  await untilListed(images);
+  await untilAllList(images);
   const left = images + (await change());
   console.log(`${images} images, ${changes} changes since the backup, ${DAEMONS} daemons\n`);
   row('', 'seconds', 'images/s', 'changes/s', 'CPU s', 'load');
@@ -93,7 +93,7 @@ async function snapshots(config: S3Config, left: number): Promise<void> {
     while (!(await store.catalog.isFilled())) await sleep(ASKED_EVERY_MS);
     await makeSnapshots(store);
   });
-  await untilListed(left);
+  await untilAllList(left);
 }
 
 async function withStore<T>(
@@ -110,13 +110,6 @@ async function withStore<T>(
     store.lock.release();
     objects.close?.();
   }
-}
-
-async function start(number: number, config: S3Config): Promise<Daemon> {
-  const configFile = join(folder, `${number}.json`);
-  const s3 = { ...config, stateDir: join(folder, `${number}`) };
-  await writeFile(configFile, JSON.stringify({ defaultProvider: 's3', providers: { s3 } }));
-  return startConfigured(configFile);
 }
 
 /** Saves, and deletes, through all daemons. Returns by how many images there are more after it. */
@@ -146,7 +139,7 @@ async function change(): Promise<number> {
 async function report(what: string, count: number, missing: number): Promise<void> {
   const cpuBefore = cpuSeconds();
   const began = performance.now();
-  await untilListed(count);
+  await untilAllList(count);
   const seconds = (performance.now() - began) / 1000;
   const [load] = loadavg() as [number];
   const rates = [count / seconds, missing / seconds].map((rate) => rate.toFixed(0));
@@ -157,22 +150,8 @@ function cpuSeconds(): number {
   return daemons.reduce((sum, daemon) => sum + daemon.cpuSeconds(), 0);
 }
 
-async function untilListed(count: number): Promise<void> {
-  await Promise.all(daemons.map((daemon) => untilListedBy(daemon, count)));
-}
-
-async function untilListedBy({ address }: Daemon, count: number): Promise<void> {
-  const client = connect(address, { retries: 0 });
-  while ((await countOf(client)) !== count) await sleep(ASKED_EVERY_MS);
-  client.close();
-}
-
-async function countOf(client: ImageStorageClient): Promise<number> {
-  try {
-    return (await client.stats()).reduce((sum, { count }) => sum + count, 0);
-  } catch {
-    return Number.NaN;
-  }
+async function untilAllList(count: number): Promise<void> {
+  await Promise.all(daemons.map((daemon) => untilListed(daemon, count, ASKED_EVERY_MS)));
 }
 
 function row(name: string, ...cells: string[]): void {
