@@ -31,7 +31,7 @@ const ALONE = ['test/attack/*.test.ts', 'test/client/unreachable.test.ts', 'test
 /** Run by `npm run check:clients`. */
 const CLIENTS = ['test/clients/**'];
 
-/** Run by `npm run check:page`; what people do first, and what each state looks like, is tried in every run. */
+/** Run by `npm run check:page`; what people do first is tried in every run. */
 const PAGE = ['test/gallery/{charts,compare,cull,live,other-pages,people,rows,undo,upload}.test.ts'];
 
 /** Run by `npm run check:fleet`; one daemon of a bucket, both indexes and a deployed fleet are tried in every run. */

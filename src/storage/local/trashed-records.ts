@@ -75,13 +75,15 @@ export async function* trashedRecords(
  * an upload that was never committed, since its name was taken.
  */
 async function recordOf({ layout, stored }: TrashSources, filename: string): Promise<ImageRecord | undefined> {
-  const paths = [layout.stagedRecord(filename), layout.trashedRecord(filename), layout.record(filename)];
-  const [staged, trashed, live] = await Promise.all(paths.map(read));
-  const known = trashed ?? live ?? (await stored?.(filename));
+  const staged = await readRecord(layout.stagedRecord(filename), filename);
+  const known =
+    (await readRecord(layout.trashedRecord(filename), filename)) ??
+    (await readRecord(layout.record(filename), filename)) ??
+    (await stored?.(filename));
   return staged !== undefined && (known === undefined || staged.sha256 === known.sha256) ? staged : known;
+}
 
-  async function read(path: string): Promise<ImageRecord | undefined> {
-    // What cannot be read is left to `verify`.
-    return parseRecord((await readText(path).catch(() => undefined)) ?? '', filename);
-  }
+/** What cannot be read is left to `verify`. */
+async function readRecord(path: string, filename: string): Promise<ImageRecord | undefined> {
+  return parseRecord((await readText(path).catch(() => undefined)) ?? '', filename);
 }

@@ -207,14 +207,10 @@ export class DiskGuard {
     for (;;) {
       const measured = await this.#measure();
       if (this.#crossed(measured, more) === undefined) return undefined;
-      const [others, committing] = [[] as Reserved[], [] as Promise<void>[]];
-      for (const reserved of this.#reserved) {
-        if (reserved.ended === undefined) others.push(reserved);
-        else committing.push(reserved.ended);
-      }
+      const others = [...this.#reserved].filter(({ ended }) => ended === undefined);
       const problem = this.#crossed(measured, more, others);
       if (problem !== undefined) return problem;
-      await Promise.race(committing);
+      await Promise.race([...this.#reserved].flatMap(({ ended }) => ended ?? []));
     }
   }
 
