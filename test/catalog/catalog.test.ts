@@ -141,8 +141,9 @@ describe.each([
     expect(await insert({ ...record, idempotencyKey: '' })).toEqual([{ done: false, why: 'filename_taken' }]);
 
     const pending = await catalog.pendingUnlinks(10);
-    const { filename, sha256 } = record;
-    expect(pending).toEqual([{ filename, sha256, deleteTime: T0, inTrash: false, attempts: 0 }]);
+    const { filename, model, size, sha256, idempotencyKey, fingerprint } = record;
+    const logged = { filename, model, size, sha256, idempotencyKey, fingerprint };
+    expect(pending).toEqual([{ ...logged, deleteTime: T0, inTrash: false, attempts: 0 }]);
     expect(await catalog.purgeTombstones(T0 + 1)).toBe(0);
     await catalog.clearPendingUnlinks(pending);
     expect(await catalog.pendingUnlinks(10)).toEqual([]);

@@ -21,8 +21,16 @@ import {
 } from './scenario.ts';
 
 /** The steps at which a crash leaves the files of one image in two places. */
-const MIDDLES = ['record-trashed', 'image-trashed', 'restore-staged', 'image-brought-back', 'record-brought-back'];
-const IN_THE_MIDDLE = full ? [...MIDDLES, 'unlinked', 'committed'] : [MIDDLES[seed % MIDDLES.length]!];
+const MIDDLES = [
+  'committed',
+  'record-trashed',
+  'image-trashed',
+  'restore-staged',
+  'image-brought-back',
+  'record-brought-back',
+  'unlinked',
+];
+const IN_THE_MIDDLE = full ? MIDDLES : [MIDDLES[seed % MIDDLES.length]!];
 
 export const trashScenarios: Scenario[] = [
   {

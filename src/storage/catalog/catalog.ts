@@ -1,6 +1,6 @@
 /** The contracts of a catalog: the index that lists are read from, and the commit point of a local store. */
 import type { CheckedChanges } from '../domain/changes.ts';
-import type { ImageRecord, StoredRecord, TrashedRecord } from '../domain/record.ts';
+import type { ImageRecord, LoggedImage, StoredRecord, TrashedRecord } from '../domain/record.ts';
 import type { GroupBy, GroupStatistics, ImageFilter, Order, Position, Totals, View } from '../domain/requests.ts';
 
 /** A deleted image, which reserves its filename and idempotency key for a while. */
@@ -132,9 +132,7 @@ export type CatalogTotals = Totals<number>;
 export type RowState = 'live' | 'trashing' | 'trashed' | 'unlinking' | 'deleted' | 'absent';
 
 /** A deleted image whose files may lie in a wrong place. */
-export interface PendingUnlink {
-  filename: string;
-  sha256: string;
+export interface PendingUnlink extends LoggedImage {
   /** When it was deleted, ms since 1970. */
   deleteTime: number;
   inTrash: boolean;

@@ -42,6 +42,12 @@ export interface StoredRecord extends ImageRecord {
   thumbHash?: string;
 }
 
+/** What the audit log has of an image. */
+export type LoggedImage = Pick<
+  ImageRecord,
+  'filename' | 'model' | 'size' | 'sha256' | 'idempotencyKey' | 'fingerprint'
+>;
+
 /** When an image came into the trash, and when it is purged; ms since 1970. */
 export interface TrashTimes {
   deleteTime: number;

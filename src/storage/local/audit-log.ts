@@ -6,7 +6,7 @@ import { DELETED_KEPT_MS } from '../catalog/deleted-bytes.ts';
 import { ifPresent, readText, syncFile, syncFolder, writeFully } from '../disk/files.ts';
 import { openPlain, statPlain } from '../disk/plain-files.ts';
 import { folderOf, imageKey } from '../domain/naming.ts';
-import type { ImageRecord, TrashTimes } from '../domain/record.ts';
+import type { ImageRecord, LoggedImage, TrashTimes } from '../domain/record.ts';
 
 const ROTATE_BYTES = 16 * 1024 * 1024;
 /** Kept whatever its age. */
@@ -59,7 +59,7 @@ export class AuditLog {
 
   /** With a `purgeTime`: into the trash. */
   async deleted(
-    record: ImageRecord,
+    record: LoggedImage,
     by: DeletedBy,
     { deleteTime, purgeTime }: { deleteTime: number; purgeTime?: number },
   ): Promise<void> {
@@ -90,7 +90,7 @@ export class AuditLog {
   }
 
   /** Writes all waiting lines together. Leaves prompts out. */
-  #append(record: ImageRecord, action: Entry['action'], time: number, purgeTime?: number): Promise<void> {
+  #append(record: LoggedImage, action: Entry['action'], time: number, purgeTime?: number): Promise<void> {
     const { filename, model, size, sha256, idempotencyKey, fingerprint } = record;
     const at = new Date(time).toISOString();
     const entry: Entry = { time: at, action, filename, model, size, sha256, idempotencyKey, fingerprint };

@@ -6,10 +6,10 @@ import { removePreviews } from '../disk/preview-files.ts';
 import type { Logger } from '../domain/logger.ts';
 import type { ImageRecord, TrashTimes } from '../domain/record.ts';
 import type { ProviderContext } from '../types.ts';
-import type { DeletedBy } from './audit-log.ts';
+import type { AuditLog, DeletedBy } from './audit-log.ts';
 import { syncFolders } from './recover.ts';
 import type { LocalStore } from './store.ts';
-import { foldersOf, moveToTrash, restoreTrashedRecord, unlinkRests } from './trash-files.ts';
+import { foldersOf, hasImage, moveToTrash, restoreTrashedRecord, unlinkRests } from './trash-files.ts';
 
 const BATCH = 500;
 
@@ -18,6 +18,8 @@ export type Unlinking = Pick<LocalStore, 'layout' | 'catalog' | 'byFilename'> & 
   moved?: LocalStore['moved'];
   folders: Folders;
   context: Pick<ProviderContext, 'log' | 'failpoint'>;
+  /** Where the last stop came between a commit and its line: the log that gets it. */
+  unnoted?: AuditLog;
 };
 
 /** Which images a delete spares: pinned ones, and those that the catalog learnt or changed after a moment. */
@@ -134,6 +136,7 @@ function finishInTurn(store: Unlinking, pending: PendingUnlink): Promise<void> {
     const isMoved = store.moved?.delete(filename) ?? false;
     const [state] = await catalog.rowStates([filename]);
     if (state === 'unlinking') {
+      await noteCutOff(store, pending);
       await unlinkAll(store, filename);
       return removePreviews(layout.previews, pending);
     }
@@ -141,6 +144,16 @@ function finishInTurn(store: Unlinking, pending: PendingUnlink): Promise<void> {
     if (!isMoved || !(await syncFile(layout.trashedRecord(filename)))) await finishMove(store, filename);
     await unlinkRests(store, filename);
   });
+}
+
+/** While the image is there its record may be gone, and of a lost catalog only the log tells then what it was. */
+async function noteCutOff({ layout, unnoted, context: { log } }: Unlinking, pending: PendingUnlink): Promise<void> {
+  if (unnoted === undefined || !(await hasImage(layout, pending.filename))) return;
+  try {
+    await unnoted.deleted(pending, 'delete', { deleteTime: pending.deleteTime });
+  } catch (error) {
+    log.warn({ err: error }, 'a delete is missing in the audit log');
+  }
 }
 
 async function finishMove(store: Unlinking, filename: string): Promise<void> {

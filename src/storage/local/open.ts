@@ -104,9 +104,16 @@ async function openLocked(
     }
     if (isBehind || (opened.isBuilt && !isNew))
       await reserve.lend(() => catalog.setQuietUntil(context.now() + DOUBT_MS));
-    const recovery = await recoveryOf(opened, { layout, catalog, folders, ...queues }, reserve, context, (error) => {
-      condition?.stop(error);
-    });
+    const audit = new AuditLog(layout.auditLog);
+    const recovery = await recoveryOf(
+      opened,
+      { layout, catalog, folders, audit, ...queues },
+      reserve,
+      context,
+      (error) => {
+        condition?.stop(error);
+      },
+    );
     const isRecoveredLater = !opened.checked && !isBehind;
     if (!isRecoveredLater) await recovery.run();
     if (isBehind || opened.isBuilt || (await lacksRecords(layout))) await reportStrays({ layout, catalog, context });
@@ -125,7 +132,6 @@ async function openLocked(
       failpoint: context.failpoint,
       onCommitted: context.meter?.committed,
     });
-    const audit = new AuditLog(layout.auditLog);
     if (isRecoveredLater) recovery.runAfter(opened.whenChecked);
     const parts = { layout, context, catalog, committer, folders, audit, condition: opening, reserve, recovery, lock };
     return { storeId, generation, ...parts, ...queues, unlinksPending: false, moved: new Set(), keepMs };
@@ -138,7 +144,7 @@ async function openLocked(
 /** Returns the recovery of what the last stop left, which leaves out what comes later. */
 async function recoveryOf(
   { clean }: OpenedState,
-  parts: Pick<LocalStore, 'layout' | 'catalog' | 'folders' | 'byFilename'>,
+  parts: Pick<LocalStore, 'layout' | 'catalog' | 'folders' | 'byFilename' | 'audit'>,
   reserve: Reserve,
   context: ProviderContext,
   onFailure: (error: Error) => void,
@@ -153,7 +159,7 @@ async function recoveryOf(
         await restoreUpdated(recovering);
       }
       await settleStaging(recovering, staged);
-      await finishUnlinks(recovering);
+      await finishUnlinks({ ...recovering, unnoted: parts.audit });
     });
   return new Recovery({ recover, onFailure, log: context.log, provider: context.name });
 }

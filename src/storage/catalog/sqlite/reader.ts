@@ -282,12 +282,11 @@ export class CatalogReader {
 
   pendingUnlinks(limit: number): PendingUnlink[] {
     const sql = `
-      SELECT images.filename, sha256, ifnull(trash.delete_time, images.delete_time) AS deleteTime, attempts
+      SELECT images.filename, images.model, images.size, sha256, idempotency_key AS idempotencyKey, fingerprint,
+        ifnull(trash.delete_time, images.delete_time) AS deleteTime, attempts
       FROM images LEFT JOIN trash USING (seq) WHERE unlink_pending = 1 LIMIT ?`;
-    return this.#db.all(sql, limit).map(({ filename, sha256, deleteTime, attempts }) => ({
-      filename: filename as string,
-      sha256: sha256 as string,
-      deleteTime: deleteTime as number,
+    return this.#db.all(sql, limit).map(({ attempts, ...row }) => ({
+      ...(row as unknown as Omit<PendingUnlink, 'inTrash' | 'attempts'>),
       inTrash: attempts !== null,
       attempts: (attempts ?? 0) as number,
     }));
