@@ -9,8 +9,8 @@ interface Part {
   record: string;
   /** Of git. */
   inputs: string[];
-  /** A development dependency whose version counts, too. */
-  tool?: string;
+  /** Packages whose versions count, too. */
+  packages?: string[];
 }
 
 export const PARTS = {
@@ -25,21 +25,23 @@ export const PARTS = {
       'test/interop/go',
       'vitest.clients.config.ts',
     ],
-    tool: '@bufbuild/buf',
+    packages: ['@bufbuild/buf'],
   },
   page: {
     record: 'web/CHECKED',
-    inputs: ['web', 'proto', 'src/auth', 'src/http', 'src/previews', 'test/gallery'],
+    inputs: ['web', 'proto', 'src/auth', 'src/http', 'src/previews', 'test/gallery', 'vitest.config.ts'],
+    packages: ['preact', '@preact/signals', 'lucide', 'vite', 'sharp', 'playwright-core', 'axe-core'],
   },
   fleet: {
     record: 'test/bucket/CHECKED',
     inputs: ['proto', 'src/storage', 'test/bucket', 'test/providers', 'test/support', 'vitest.config.ts'],
+    packages: ['@aws-sdk/client-s3', '@aws-sdk/s3-request-presigner', 'pg'],
   },
 } satisfies Record<string, Part>;
 
 export type PartName = keyof typeof PARTS;
 
-/** Returns a hash of the part's files that git tracks or would track, as they are in the work tree, and of its tool. */
+/** Returns a hash of the part's files that git tracks or would track, as they are in the work tree, and of its packages. */
 export function fingerprintOf(name: PartName, root: string): string {
   const part: Part = PARTS[name];
   const hash = createHash('sha256');
@@ -50,10 +52,9 @@ export function fingerprintOf(name: PartName, root: string): string {
         .digest('hex')}\n`,
     );
   }
-  if (part.tool !== undefined) {
-    const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-    hash.update(`${part.tool} ${devDependencies[part.tool]}\n`);
-  }
+  const { dependencies, devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  const versions: Record<string, string> = { ...dependencies, ...devDependencies };
+  for (const name of part.packages ?? []) hash.update(`${name} ${versions[name]}\n`);
   return hash.digest('hex');
 }
 

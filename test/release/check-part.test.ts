@@ -45,10 +45,13 @@ it('a file that is removed or renamed is seen', async () => {
   expect(new Set([before, removed, fingerprintOf('clients', root)]).size).toBe(3);
 });
 
-it('another generator is seen', async () => {
-  const before = fingerprintOf('clients', root);
-  await write('package.json', JSON.stringify({ devDependencies: { '@bufbuild/buf': '2.0.0' } }));
-  expect(fingerprintOf('clients', root)).not.toBe(before);
+it.each([
+  ['generator of the clients', 'clients', { devDependencies: { '@bufbuild/buf': '2.0.0' } }],
+  ['driver of the fleet', 'fleet', { dependencies: { pg: '9.0.0' } }],
+] as const)('another %s is seen', async (_, part, packages) => {
+  const before = fingerprintOf(part, root);
+  await write('package.json', JSON.stringify(packages));
+  expect(fingerprintOf(part, root)).not.toBe(before);
 });
 
 it.each([

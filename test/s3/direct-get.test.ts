@@ -19,6 +19,9 @@ interface Answer {
 
 const FOX: Answer = { status: 200, headers: { etag: '"e1"', 'x-amz-meta-nonce': 'n' }, body: TEXT };
 
+const RANGE: ByteRange = { offset: 2, length: 3 };
+const PART: Answer = { status: 206, headers: { etag: '"e1"', 'content-range': 'bytes 2-4/12' }, body: 'a":' };
+
 let server: AnsweringServer;
 let objects: ObjectStore;
 let requests: IncomingMessage[];
@@ -53,8 +56,8 @@ it('reads an object by one request, and the next ones over the same connection',
 });
 
 it('reads a part of an object, and knows the size of the whole', async () => {
-  answers = [{ status: 206, headers: { etag: '"e1"', 'content-range': 'bytes 2-4/12' }, body: 'a":' }];
-  expect(await read({ offset: 2, length: 3 })).toMatchObject({ size: 12, text: 'a":' });
+  answers = [PART];
+  expect(await read(RANGE)).toMatchObject({ size: 12, text: 'a":' });
   expect(requests.map(({ headers }) => headers.range)).toEqual(['bytes=2-4']);
 });
 
@@ -69,6 +72,7 @@ it.each([
   [404, 'NoSuchKey', 'not_found'],
   [503, 'SlowDown', 'unavailable'],
   [500, 'InternalError', 'unavailable'],
+  [429, 'TooManyRequests', 'unavailable'],
 ])('takes %i %s for what it is, and does not ask again', async (status, code, failure) => {
   answers = [{ status, body: `<Error><Code>${code}</Code><Message>no</Message></Error>` }];
   await expect(objects.get(KEY)).rejects.toMatchObject({ failure, answer: { status, code } });
@@ -77,7 +81,9 @@ it.each([
 
 it.each<[string, Answer, ByteRange | undefined]>([
   ['has no ETag', { status: 200, body: TEXT }, undefined],
-  ['ignores the range', FOX, { offset: 2, length: 3 }],
+  ['ignores the range', FOX, RANGE],
+  ['has another range', { ...PART, headers: { etag: '"e1"', 'content-range': 'bytes 0-2/12' } }, RANGE],
+  ['has a range that nobody asked for', PART, undefined],
 ])('refuses an answer that %s', async (_, answer, range) => {
   answers = [answer];
   await expect(objects.get(KEY, range)).rejects.toMatchObject({ failure: 'unavailable' });
@@ -87,6 +93,16 @@ it('reads again what broke off', async () => {
   answers = [{ ...FOX, isCut: true }, FOX];
   expect(await readSmall(objects, KEY)).toEqual({ etag: 'e1', bytes: Buffer.from(TEXT) });
   expect(requests).toHaveLength(2);
+});
+
+it('learns the time of the service from an answer that refuses nothing', async () => {
+  const date = new Date(Date.now() + 600_000);
+  answers = [{ ...FOX, headers: { ...FOX.headers, date: date.toUTCString() } }, FOX];
+  await read();
+  await read();
+  const { 'x-amz-date': signedAt } = requests[1]!.headers;
+  const iso = `${signedAt}`.replace(/^(....)(..)(..T..)(..)/, '$1-$2-$3:$4:');
+  expect(Math.abs(Date.parse(iso) - date.getTime())).toBeLessThan(60_000);
 });
 
 it('signs with the time of the service once that refuses ours', async () => {

@@ -44,7 +44,7 @@ import { fileInMemory, type TextFile } from '../retention/policy-runs.ts';
 import { purgeTrash } from '../retention/purge.ts';
 import { type RetainedStore, Retention } from '../retention/retention.ts';
 import { bodyOf, CHUNK_BYTES, singleChunk } from '../transfer/body.ts';
-import { countedUpload } from '../transfer/counted-upload.ts';
+import { countedUpload, type UploadCounter } from '../transfer/counted-upload.ts';
 import { receiveCopy, receiveImage } from '../transfer/receive.ts';
 import type { CopyUpload, Maintainable, ProviderContext, StorageProvider, Upload } from '../types.ts';
 import { datesOf, ListedProvider } from './listed-provider.ts';
@@ -192,8 +192,9 @@ export abstract class BaseProvider extends ListedProvider implements StorageProv
     meter?.stage('wait', performance.now() - asked);
     try {
       await folded(this.checkWritable(options.size ?? 0));
-      const committed = await this.#withRoom(options.size, (counted) => {
-        const openUpload = async (...upload: [string, number?]) => counted(await this.openUpload(...upload));
+      const committed = await this.#withRoom(options.size, (counter) => {
+        const openUpload = async (...upload: [string, number?]) =>
+          countedUpload(await this.openUpload(...upload), counter);
         const checkBytes = (sha256: string) => this.#refuseDeleted(sha256);
         const receiver = { context: this.context, slot, openUpload, ...(options.unlessDeleted && { checkBytes }) };
         return receiveImage(source, checked, { ...options, idempotencyKey }, receiver);
@@ -220,13 +221,13 @@ export abstract class BaseProvider extends ListedProvider implements StorageProv
   /** Runs work that stores an image, once there is room for it. */
   async #withRoom<T extends { replayed: boolean }>(
     size: number | undefined,
-    work: (counted: (upload: Upload) => Upload) => Promise<T>,
+    work: (counter: UploadCounter | undefined) => Promise<T>,
   ): Promise<T> {
-    if (this.guard === undefined) return work((upload) => upload);
+    if (this.guard === undefined) return work(undefined);
     const reservation = await folded(this.guard.reserve(size));
     let mayBeStored = false;
     try {
-      const stored = await work((upload) => countedUpload(upload, reservation));
+      const stored = await work(reservation);
       mayBeStored = !stored.replayed;
       return stored;
     } catch (error) {
@@ -377,8 +378,9 @@ export abstract class BaseProvider extends ListedProvider implements StorageProv
     return this.#untilClosed(async () => {
       checkImageSize(record.size, this.context.limits);
       await folded(this.checkWritable(record.size));
-      const { isNew } = await this.#withRoom(record.size, async () => {
-        const isNew = await receiveCopy(record, bytes, signal, this.openCopy.bind(this));
+      const { isNew } = await this.#withRoom(record.size, async (counter) => {
+        const openCopy = (...copy: [string, number]) => this.openCopy(...copy);
+        const isNew = await receiveCopy(record, bytes, signal, { openCopy, onCommit: () => counter?.committing() });
         return { isNew, replayed: !isNew };
       });
       return isNew;

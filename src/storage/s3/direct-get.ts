@@ -37,7 +37,7 @@ export function directGet(client: S3Client, bucket: string): DirectGet {
     const request = { method: 'GET', path: place.path + escapedPath(key), headers };
     const response = await requestDirectly(client, place, request, abortSignal);
     if (response.statusCode === 200 || response.statusCode === 206) return objectIn(response);
-    const answer = await answerOf(client, response);
+    const answer = await answerOf(response);
     if (isRefused(answer) || isAbsent(answer)) throw new RefusedRequest(answer.status, answer.text);
     return undefined;
   };

@@ -6,6 +6,10 @@ import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { type SignableRequest, signedHeaders } from './signature.ts';
 
 const TOO_SKEWED = 'RequestTimeTooSkewed';
+/** Less than the 15 minutes from which services refuse; what the SDK corrects its own requests by. */
+const MAX_SKEW_MS = 300_000;
+/** The service may take the same request later. */
+const REFUSED: readonly number[] = [408, 409, 412, 429];
 /** The `x-amz-content-sha256` of a request without a body. */
 export const NO_BODY: string = hash('sha256', '');
 
@@ -49,10 +53,13 @@ export async function sendDirectly(
   request: DirectRequest,
   abortSignal?: AbortSignal,
 ): Promise<DirectAnswer> {
-  return answerOf(client, await requestDirectly(client, place, request, abortSignal));
+  return answerOf(await requestDirectly(client, place, request, abortSignal));
 }
 
-/** Sends one request to a bucket. The body of the response must be read or destroyed. Rejects only where none arrived. */
+/**
+ * Sends one request to a bucket, and learns the time from the answer. The body of the response must be read or destroyed.
+ * Rejects only where none arrived.
+ */
 export async function requestDirectly(
   client: S3Client,
   { address, host, region }: Pick<Place, 'address' | 'host' | 'region'>,
@@ -63,20 +70,20 @@ export async function requestDirectly(
   const headers = signedHeaders(request, await client.config.credentials(), region, timeOf(client));
   const path = request.query === undefined ? request.path : `${request.path}?${request.query}`;
   const sent = { ...address, method: request.method, path, headers, body };
-  return (await client.config.requestHandler.handle(sent, { abortSignal })).response;
+  const { response } = await client.config.requestHandler.handle(sent, { abortSignal });
+  correctClock(client, response.headers.date);
+  return response;
 }
 
-/** Reads a response to its end. Corrects the clock where the service refused its time. */
-export async function answerOf(client: S3Client, { statusCode, headers, body }: DirectResponse): Promise<DirectAnswer> {
-  const answer = { status: statusCode, etag: headers.etag, text: await textOf(body) };
-  if (isTooSkewed(answer)) correctClock(client, headers.date);
-  return answer;
+/** Reads a response to its end. */
+export async function answerOf({ statusCode, headers, body }: DirectResponse): Promise<DirectAnswer> {
+  return { status: statusCode, etag: headers.etag, text: await textOf(body) };
 }
 
 /** Returns whether only a repetition can help, or the caller has to know: the SDK would say nothing else. */
 export function isRefused(answer: DirectAnswer): boolean {
   const { status } = answer;
-  return status === 409 || status === 412 || status >= 500 || isTooSkewed(answer);
+  return REFUSED.includes(status) || status >= 500 || isTooSkewed(answer);
 }
 
 function isTooSkewed({ status, text }: DirectAnswer): boolean {
@@ -91,7 +98,8 @@ export function timeOf({ config }: S3Client): Date {
 /** As the SDK does after its own requests. */
 function correctClock(client: S3Client, date = ''): void {
   const serverMs = Date.parse(date);
-  if (!Number.isNaN(serverMs)) client.config.systemClockOffset = serverMs - Date.now();
+  if (Math.abs(serverMs - timeOf(client).getTime()) < MAX_SKEW_MS || Number.isNaN(serverMs)) return;
+  client.config.systemClockOffset = serverMs - Date.now();
 }
 
 function textOf(body: Readable): Promise<string> {

@@ -216,8 +216,8 @@ function storedObject(
   range?: ByteRange,
 ): StoredObject {
   const size = Number(ContentRange?.split('/').at(-1) ?? ContentLength);
-  const ignoredRange = (range?.offset ?? 0) > 0 && ContentRange === undefined;
-  if (ETag === undefined || !Number.isSafeInteger(size) || ignoredRange) {
+  const offset = ContentRange === undefined ? 0 : Number(/^bytes (\d+)-/.exec(ContentRange)?.[1]);
+  if (ETag === undefined || !Number.isSafeInteger(size) || offset !== (range?.offset ?? 0)) {
     body.on('error', () => {}).destroy();
     throw badAnswer();
   }

@@ -8,7 +8,8 @@ export interface UploadCounter {
   committing(): void;
 }
 
-export function countedUpload(upload: Upload, counter: UploadCounter): Upload {
+export function countedUpload(upload: Upload, counter: UploadCounter | undefined): Upload {
+  if (counter === undefined) return upload;
   return {
     get filename() {
       return upload.filename;
