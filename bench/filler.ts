@@ -1,4 +1,5 @@
 /** A process that fills the catalog of a bucket, as a daemon does at its first start, or makes its snapshots. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ObjectStore } from '../src/storage/bucket/object-store.ts';
 import { openStore } from '../src/storage/bucket/open.ts';
 import { SNAPSHOTS } from '../src/storage/bucket/snapshot-object.ts';
@@ -12,6 +13,8 @@ export interface FillLoad {
   settings: S3Config;
   stateDir: string;
   index?: string | undefined;
+  /** Of each request, added to what the server takes: as across a network. */
+  latencyMs: number;
   /** `records`: as if there were no snapshots; `make`: makes them once it is filled. */
   by: 'snapshots' | 'records' | 'make';
 }
@@ -24,21 +27,26 @@ export interface Filled {
   megabytes: number;
 }
 
-answerParent(async ({ settings, stateDir, index, by }: FillLoad): Promise<Filled> => {
+answerParent(async ({ settings, stateDir, index, by, latencyMs }: FillLoad): Promise<Filled> => {
   const requests = { get: 0, list: 0, put: 0 };
   let bytes = 0;
   const bare = s3Objects(settings);
+  const latency = async () => {
+    if (latencyMs > 0) await sleep(latencyMs);
+  };
   const objects: ObjectStore = {
     ...bare,
     location: bare.location,
     async get(key, range) {
       requests.get += 1;
+      await latency();
       const object = await bare.get(key, range);
       bytes += object.size;
       return object;
     },
     async list(prefix, after) {
       requests.list += 1;
+      await latency();
       return by === 'records' && prefix === SNAPSHOTS ? { objects: [], more: false } : bare.list(prefix, after);
     },
     async putNew(key, body, headers) {

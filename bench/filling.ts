@@ -1,5 +1,5 @@
 /**
- * `npm run bench:filling [-- --images N] [-- --postgres]`: fills the catalog of a bucket from snapshots and by a request for
+ * `npm run bench:filling [-- --images N] [-- --postgres] [-- --latency MS]`: fills the catalog of a bucket from snapshots and by a request for
  * each record, in turns on one server: listing and index included, each time in a new process with an empty index.
  */
 import { globSync, readFileSync } from 'node:fs';
@@ -28,9 +28,11 @@ const { values } = parseArgs({
     images: { type: 'string', default: '20000' },
     rounds: { type: 'string', default: '3' },
     postgres: { type: 'boolean', default: false },
+    latency: { type: 'string', default: '0' },
   },
 });
 const images = Number(values.images);
+const latencyMs = Number(values.latency);
 
 /** `serverSeconds`: of the processor, used by the servers of objects and of the index. */
 type Round = Filled & { serverSeconds: number };
@@ -53,7 +55,13 @@ async function measure(): Promise<void> {
   const fill = async (by: FillLoad['by']): Promise<Round> => {
     const child = startChild('./filler.ts');
     runs += 1;
-    const load = { settings, stateDir: join(folder, `${runs}`), by, index: await postgres?.createDatabase() };
+    const load = {
+      settings,
+      stateDir: join(folder, `${runs}`),
+      by,
+      index: await postgres?.createDatabase(),
+      latencyMs,
+    };
     const before = serverCpuSeconds();
     const filled = await ask<Filled>(child, load satisfies FillLoad);
     child.disconnect();
@@ -63,7 +71,9 @@ async function measure(): Promise<void> {
   await fill('snapshots');
   const bytes = await putRecords(settings);
   const index = postgres === undefined ? 'SQLite' : 'Postgres';
-  console.log(`${images} records, ${(bytes / images / 1000).toFixed(1)} kB each; the index is in ${index}\n`);
+  console.log(
+    `${images} records, ${(bytes / images / 1000).toFixed(1)} kB each; the index is in ${index}; a request takes ${latencyMs} ms more\n`,
+  );
   row('', 'seconds', 'records/s', 'CPU s', 'servers s', 'Get', 'List', 'Put', 'MB');
   report('making them', [await fill('make')]);
   const sides = await byTurns(Number(values.rounds), {
