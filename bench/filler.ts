@@ -51,6 +51,7 @@ answerParent(async ({ settings, stateDir, index, by, latencyMs }: FillLoad): Pro
     },
     async putNew(key, body, headers) {
       requests.put += 1;
+      await latency();
       bytes += body.size;
       return bare.putNew(key, body, headers);
     },

@@ -29,8 +29,27 @@ export const PARTS = {
   },
   page: {
     record: 'web/CHECKED',
-    inputs: ['web', 'proto', 'src/auth', 'src/http', 'src/previews', 'test/gallery', 'vitest.config.ts'],
-    packages: ['preact', '@preact/signals', 'lucide', 'vite', 'sharp', 'playwright-core', 'axe-core'],
+    inputs: [
+      'web',
+      'proto',
+      'src/auth',
+      'src/http',
+      'src/previews',
+      'test/gallery',
+      'test/support',
+      'vitest.config.ts',
+    ],
+    packages: [
+      '@bufbuild/protobuf',
+      'thumbhash',
+      'preact',
+      '@preact/signals',
+      'lucide',
+      'vite',
+      'sharp',
+      'playwright-core',
+      'axe-core',
+    ],
   },
   fleet: {
     record: 'test/bucket/CHECKED',
@@ -53,8 +72,8 @@ export function fingerprintOf(name: PartName, root: string): string {
     );
   }
   const { dependencies, devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-  const versions: Record<string, string> = { ...dependencies, ...devDependencies };
-  for (const name of part.packages ?? []) hash.update(`${name} ${versions[name]}\n`);
+  const versions = new Map(Object.entries<string>({ ...dependencies, ...devDependencies }));
+  for (const each of part.packages ?? []) hash.update(`${each} ${versions.get(each)}\n`);
   return hash.digest('hex');
 }
 

@@ -73,7 +73,10 @@ requires('root, loop mounts, python3 and mkfs.ext4', canMountLoop && hasMkfs('ex
       'with the catalog at synchronous=NORMAL',
       async () => {
         const { findings } = await survey('ext4', TEETH_ROUNDS, { synchronous: 'NORMAL' });
-        expect(kindsOf(findings)).toEqual(expect.arrayContaining(['lost', 'came back']));
+        const kinds = kindsOf(findings);
+        expect(kinds).toContain('lost');
+        // A delete, or a purge.
+        expect(kinds.some((kind) => kind.startsWith('came back'))).toBe(true);
       },
       TIMEOUT_MS,
     );

@@ -20,7 +20,7 @@ import {
   TRASH,
 } from './scenario.ts';
 
-/** The steps at which a crash leaves the files of one image in two places. */
+/** The steps at which a crash leaves files of the trash to the next start. */
 const MIDDLES = [
   'committed',
   'record-trashed',

@@ -1,5 +1,6 @@
 /** When the clients, the page and the fleet are checked again: whenever something that their checks depend on has changed. */
 import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -79,4 +80,10 @@ it.each([
   const before = fingerprintOf(part, root);
   await write(path, 'changed');
   expect(fingerprintOf(part, root) !== before).toBe(again);
+});
+
+it('all packages of the parts are installed', () => {
+  const { devDependencies } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  const packages = Object.values(PARTS).flatMap((part) => ('packages' in part ? part.packages : []));
+  expect(Object.keys(devDependencies)).toEqual(expect.arrayContaining(packages));
 });

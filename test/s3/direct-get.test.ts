@@ -95,14 +95,16 @@ it('reads again what broke off', async () => {
   expect(requests).toHaveLength(2);
 });
 
-it('learns the time of the service from an answer that refuses nothing', async () => {
-  const date = new Date(Date.now() + 600_000);
-  answers = [{ ...FOX, headers: { ...FOX.headers, date: date.toUTCString() } }, FOX];
+it.each([
+  ['learns the time of the service from an answer that refuses nothing', {}, 600],
+  ['learns no time from the answer of a cache', { age: '600' }, 0],
+])('%s', async (_, headers, aheadSeconds) => {
+  const date = new Date(Date.now() + 600_000).toUTCString();
+  answers = [{ ...FOX, headers: { ...FOX.headers, ...headers, date } }, FOX];
   await read();
   await read();
-  const { 'x-amz-date': signedAt } = requests[1]!.headers;
-  const iso = `${signedAt}`.replace(/^(....)(..)(..T..)(..)/, '$1-$2-$3:$4:');
-  expect(Math.abs(Date.parse(iso) - date.getTime())).toBeLessThan(60_000);
+  const iso = `${requests[1]!.headers['x-amz-date']}`.replace(/^(....)(..)(..T..)(..)/, '$1-$2-$3:$4:');
+  expect(Math.abs(Date.parse(iso) - Date.now() - aheadSeconds * 1000)).toBeLessThan(60_000);
 });
 
 it('signs with the time of the service once that refuses ours', async () => {

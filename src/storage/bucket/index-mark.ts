@@ -43,16 +43,16 @@ export class IndexWatch {
     const { synchronizer, condition } = this.#store;
     synchronizer.noteIndex(isFilled);
     await this.#index.answerCall(() => owesOutcomes(this.#store));
-    const isRefilled = !isFilled;
-    if (isRefilled) {
+    if (!isFilled) {
       condition.noteIndex(new Error('the index is being filled from the bucket'));
       await fillInTurn(this.#index, synchronizer);
       if (!(await this.#index.isFilled())) return;
+      // Noted at once: a daemon that starts would compare once more.
+      this.#markedAt = Number.NEGATIVE_INFINITY;
     }
     // Also where nobody calls, and no row has shown that it can be used again.
     condition.noteIndex();
-    // Of a new incarnation at once: a daemon that starts would compare once more.
-    if (!isRefilled && performance.now() < this.#markedAt + MARKED_EVERY_MS) return;
+    if (performance.now() < this.#markedAt + MARKED_EVERY_MS) return;
     this.#markedAt = performance.now();
     await this.raise(mark);
     if (!this.#mayHaveFile) return;

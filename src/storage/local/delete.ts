@@ -6,21 +6,23 @@ import { removePreviews } from '../disk/preview-files.ts';
 import type { Logger } from '../domain/logger.ts';
 import type { ImageRecord, TrashTimes } from '../domain/record.ts';
 import type { ProviderContext } from '../types.ts';
-import type { AuditLog, DeletedBy } from './audit-log.ts';
+import type { DeletedBy } from './audit-log.ts';
 import { syncFolders } from './recover.ts';
 import type { LocalStore } from './store.ts';
-import { foldersOf, hasImage, moveToTrash, restoreTrashedRecord, unlinkRests } from './trash-files.ts';
+import { foldersOf, moveToTrash, restoreTrashedRecord, unlinkRests } from './trash-files.ts';
 
 const BATCH = 500;
+/** Upkeep clears the marks every second. */
+const MOST_CUT_OFF = 100_000;
 
 /** The part of LocalStore that unlinking needs; it exists before the store is open. */
 export type Unlinking = Pick<LocalStore, 'layout' | 'catalog' | 'byFilename'> & {
   moved?: LocalStore['moved'];
   folders: Folders;
   context: Pick<ProviderContext, 'log' | 'failpoint'>;
-  /** Where the last stop came between a commit and its line: the log that gets it. */
-  unnoted?: AuditLog;
 };
+
+type Noting = Pick<LocalStore, 'catalog' | 'audit' | 'byFilename' | 'reserve' | 'context'>;
 
 /** Which images a delete spares: pinned ones, and those that the catalog learnt or changed after a moment. */
 export interface Spared {
@@ -85,14 +87,33 @@ export async function warnOfFiles(
 }
 
 /** Writes the line of a committed delete; with a `purgeTime`, into the trash. */
-export async function noteDelete(
-  { audit, context, reserve }: LocalStore,
+export function noteDelete(
+  store: LocalStore,
   record: ImageRecord,
   by: DeletedBy,
   times: Pick<TrashTimes, 'deleteTime'> & Partial<TrashTimes>,
 ): Promise<void> {
+  return warnOfLog(store, () => store.audit.deleted(record, by, times));
+}
+
+/**
+ * Writes the lines of deletes that a crash may have cut off before them. A start unlinks their files one by one, and where
+ * the catalog is lost meanwhile only the log tells that what is left stays deleted. A line twice says the same.
+ */
+export async function noteCutOff(store: Noting): Promise<void> {
+  const { catalog, audit, byFilename } = store;
+  const pending = await catalog.pendingUnlinks(MOST_CUT_OFF);
+  const note = async (image: PendingUnlink) => {
+    const [state] = await catalog.rowStates([image.filename]);
+    if (state !== 'unlinking') return;
+    await warnOfLog(store, () => audit.deleted(image, 'delete', { deleteTime: image.deleteTime }));
+  };
+  await Promise.all(pending.map((image) => byFilename.run(image.filename, () => note(image))));
+}
+
+async function warnOfLog({ context, reserve }: Noting, note: () => Promise<void>): Promise<void> {
   try {
-    await reserve.lend(() => audit.deleted(record, by, times));
+    await reserve.lend(note);
   } catch (error) {
     context.log.warn({ err: error, provider: context.name }, 'a delete is missing in the audit log');
   }
@@ -136,7 +157,6 @@ function finishInTurn(store: Unlinking, pending: PendingUnlink): Promise<void> {
     const isMoved = store.moved?.delete(filename) ?? false;
     const [state] = await catalog.rowStates([filename]);
     if (state === 'unlinking') {
-      await noteCutOff(store, pending);
       await unlinkAll(store, filename);
       return removePreviews(layout.previews, pending);
     }
@@ -144,16 +164,6 @@ function finishInTurn(store: Unlinking, pending: PendingUnlink): Promise<void> {
     if (!isMoved || !(await syncFile(layout.trashedRecord(filename)))) await finishMove(store, filename);
     await unlinkRests(store, filename);
   });
-}
-
-/** While the image is there its record may be gone, and of a lost catalog only the log tells then what it was. */
-async function noteCutOff({ layout, unnoted, context: { log } }: Unlinking, pending: PendingUnlink): Promise<void> {
-  if (unnoted === undefined || !(await hasImage(layout, pending.filename))) return;
-  try {
-    await unnoted.deleted(pending, 'delete', { deleteTime: pending.deleteTime });
-  } catch (error) {
-    log.warn({ err: error }, 'a delete is missing in the audit log');
-  }
 }
 
 async function finishMove(store: Unlinking, filename: string): Promise<void> {

@@ -19,7 +19,7 @@ import { AuditLog, lastDeletes } from './audit-log.ts';
 import { catchUp, reportStrays } from './catch-up.ts';
 import { Committer } from './committer.ts';
 import { LocalCondition } from './condition.ts';
-import { finishUnlinks } from './delete.ts';
+import { finishUnlinks, noteCutOff } from './delete.ts';
 import { readOrCreateFormat, requireStore } from './format.ts';
 import { isNewest, type Progress, readProgress, wasOpenedSince, writeProgress } from './generation.ts';
 import { Layout } from './layout.ts';
@@ -105,15 +105,10 @@ async function openLocked(
     if (isBehind || (opened.isBuilt && !isNew))
       await reserve.lend(() => catalog.setQuietUntil(context.now() + DOUBT_MS));
     const audit = new AuditLog(layout.auditLog);
-    const recovery = await recoveryOf(
-      opened,
-      { layout, catalog, folders, audit, ...queues },
-      reserve,
-      context,
-      (error) => {
-        condition?.stop(error);
-      },
-    );
+    const parts = { layout, context, catalog, folders, audit, reserve, ...queues };
+    const recovery = await recoveryOf(opened, parts, (error) => {
+      condition?.stop(error);
+    });
     const isRecoveredLater = !opened.checked && !isBehind;
     if (!isRecoveredLater) await recovery.run();
     if (isBehind || opened.isBuilt || (await lacksRecords(layout))) await reportStrays({ layout, catalog, context });
@@ -133,8 +128,16 @@ async function openLocked(
       onCommitted: context.meter?.committed,
     });
     if (isRecoveredLater) recovery.runAfter(opened.whenChecked);
-    const parts = { layout, context, catalog, committer, folders, audit, condition: opening, reserve, recovery, lock };
-    return { storeId, generation, ...parts, ...queues, unlinksPending: false, moved: new Set(), keepMs };
+    const more = {
+      committer,
+      condition: opening,
+      recovery,
+      lock,
+      unlinksPending: false,
+      moved: new Set<string>(),
+      keepMs,
+    };
+    return { storeId, generation, ...parts, ...more };
   } catch (error) {
     await catalog.close(false);
     throw error;
@@ -144,23 +147,22 @@ async function openLocked(
 /** Returns the recovery of what the last stop left, which leaves out what comes later. */
 async function recoveryOf(
   { clean }: OpenedState,
-  parts: Pick<LocalStore, 'layout' | 'catalog' | 'folders' | 'byFilename' | 'audit'>,
-  reserve: Reserve,
-  context: ProviderContext,
+  parts: Pick<LocalStore, 'layout' | 'context' | 'catalog' | 'folders' | 'byFilename' | 'audit' | 'reserve'>,
   onFailure: (error: Error) => void,
 ): Promise<Recovery> {
-  const { layout, catalog } = parts;
-  const recovering = { ...parts, context };
+  const { layout, context, catalog, reserve } = parts;
   const [staged, upTo] = [await stagedUploads(layout), await catalog.lastSequence()];
-  const recover = () =>
-    reserve.lend(async () => {
+  const recover = async () => {
+    if (!clean) await noteCutOff(parts);
+    await reserve.lendAcrossTurns(async () => {
       if (!clean) {
-        await restoreRecords(recovering, upTo);
-        await restoreUpdated(recovering);
+        await restoreRecords(parts, upTo);
+        await restoreUpdated(parts);
       }
-      await settleStaging(recovering, staged);
-      await finishUnlinks({ ...recovering, unnoted: parts.audit });
+      await settleStaging(parts, staged);
+      await finishUnlinks(parts);
     });
+  };
   return new Recovery({ recover, onFailure, log: context.log, provider: context.name });
 }
 

@@ -4,14 +4,13 @@ import { dirname, join } from 'node:path';
 import type { Tombstone } from '../catalog/catalog.ts';
 import { removeDatabase, setAside } from '../catalog/sqlite/database-files.ts';
 import type { CatalogBuilder } from '../catalog/sqlite/threads.ts';
-import { syncFolder, unlinkIfPresent } from '../disk/files.ts';
+import { inodeOf, syncFolder, unlinkIfPresent } from '../disk/files.ts';
 import type { Logger } from '../domain/logger.ts';
 import type { ImageRecord } from '../domain/record.ts';
 import { type Audit, readAuditLog } from './audit-log.ts';
 import type { Layout } from './layout.ts';
 import { namesByFolder, namesIn, readRecords, readStaged } from './record-files.ts';
 import { LOCAL_TOMBSTONE_MS } from './store.ts';
-import { hasImage } from './trash-files.ts';
 import { trashedRecords, trashTimes } from './trashed-records.ts';
 
 const BATCH = 200;
@@ -93,13 +92,19 @@ export function withoutOldKey(tombstone: Tombstone, now: number): Tombstone {
   return { ...tombstone, record: { ...tombstone.record, idempotencyKey: '' } };
 }
 
-/** Marks unlinks as pending while the image exists: a delete unlinks it last, so its other files may exist, too. */
+/** Marks unlinks as pending while the image or its record exists, whose bytes may have been lost before the delete. */
 async function findPendingUnlinks(layout: Layout, tombstones: Tombstone[]): Promise<void> {
   for (let start = 0; start < tombstones.length; start += BATCH) {
     const batch = tombstones.slice(start, start + BATCH);
-    const found = await Promise.all(batch.map(({ record }) => hasImage(layout, record.filename)));
+    const found = await Promise.all(batch.map(({ record }) => isInTree(layout, record.filename)));
     for (const [index, isThere] of found.entries()) batch[index]!.unlinkPending = isThere;
   }
+}
+
+async function isInTree(layout: Layout, filename: string): Promise<boolean> {
+  const images = [layout.image(filename), layout.trashedImage(filename)];
+  const paths = [...images, layout.record(filename), layout.trashedRecord(filename)];
+  return (await Promise.all(paths.map(inodeOf))).some((inode) => inode !== undefined);
 }
 
 async function loadRecords<R>(

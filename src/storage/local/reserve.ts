@@ -113,6 +113,26 @@ export class Reserve {
     });
   }
 
+  /**
+   * As `lend`, of work that waits for the turns of images: whoever has such a turn may lend meanwhile, too, which `lend` would
+   * let wait for this work, and this work for it.
+   */
+  async lendAcrossTurns(work: () => Promise<void>): Promise<void> {
+    for (;;) {
+      try {
+        return await work();
+      } catch (error) {
+        if (!isFull(error) || !(await this.#queue.run('', () => this.#giveUp()))) throw error;
+      }
+    }
+  }
+
+  async #giveUp(): Promise<boolean> {
+    this.#isWhole = false;
+    await this.#noWrites();
+    return this.#giveUpPiece();
+  }
+
   async #repeat<T>(work: () => Promise<T>): Promise<T> {
     for (;;) {
       try {

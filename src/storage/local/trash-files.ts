@@ -72,12 +72,6 @@ export function recordOf({ deleteTime: _, purgeTime: __, ...record }: TrashedRec
   return record;
 }
 
-/** Returns whether the image has a file in the live tree or in the trash. */
-export async function hasImage(layout: Layout, filename: string): Promise<boolean> {
-  const paths = [layout.image(filename), layout.trashedImage(filename)];
-  return (await Promise.all(paths.map(inodeOf))).some((inode) => inode !== undefined);
-}
-
 /** Returns all folders that have files of this image, those of the trash first. */
 export function foldersOf(layout: Layout, filename: string): string[] {
   const { staging } = layout;

@@ -44,7 +44,7 @@ import { fileInMemory, type TextFile } from '../retention/policy-runs.ts';
 import { purgeTrash } from '../retention/purge.ts';
 import { type RetainedStore, Retention } from '../retention/retention.ts';
 import { bodyOf, CHUNK_BYTES, singleChunk } from '../transfer/body.ts';
-import { countedUpload, type UploadCounter } from '../transfer/counted-upload.ts';
+import { countedCopy, countedUpload, type UploadCounter } from '../transfer/counted-upload.ts';
 import { receiveCopy, receiveImage } from '../transfer/receive.ts';
 import type { CopyUpload, Maintainable, ProviderContext, StorageProvider, Upload } from '../types.ts';
 import { datesOf, ListedProvider } from './listed-provider.ts';
@@ -379,8 +379,11 @@ export abstract class BaseProvider extends ListedProvider implements StorageProv
       checkImageSize(record.size, this.context.limits);
       await folded(this.checkWritable(record.size));
       const { isNew } = await this.#withRoom(record.size, async (counter) => {
-        const openCopy = (...copy: [string, number]) => this.openCopy(...copy);
-        const isNew = await receiveCopy(record, bytes, signal, { openCopy, onCommit: () => counter?.committing() });
+        const openCopy = async (...copy: [string, number]) => {
+          const upload = await this.openCopy(...copy);
+          return upload && countedCopy(upload, counter);
+        };
+        const isNew = await receiveCopy(record, bytes, signal, openCopy);
         return { isNew, replayed: !isNew };
       });
       return isNew;

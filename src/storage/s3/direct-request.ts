@@ -3,13 +3,12 @@ import { hash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { GetObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
+import { isFinal } from '../bucket/object-store.ts';
 import { type SignableRequest, signedHeaders } from './signature.ts';
 
 const TOO_SKEWED = 'RequestTimeTooSkewed';
-/** Less than the 15 minutes from which services refuse; what the SDK corrects its own requests by. */
-const MAX_SKEW_MS = 300_000;
-/** The service may take the same request later. */
-const REFUSED: readonly number[] = [408, 409, 412, 429];
+/** An answer that took longer tells an old time. */
+const MAX_ANSWER_MS = 900_000;
 /** The `x-amz-content-sha256` of a request without a body. */
 export const NO_BODY: string = hash('sha256', '');
 
@@ -70,8 +69,9 @@ export async function requestDirectly(
   const headers = signedHeaders(request, await client.config.credentials(), region, timeOf(client));
   const path = request.query === undefined ? request.path : `${request.path}?${request.query}`;
   const sent = { ...address, method: request.method, path, headers, body };
+  const sentAt = Date.now();
   const { response } = await client.config.requestHandler.handle(sent, { abortSignal });
-  correctClock(client, response.headers.date);
+  learnTime(client, response.headers, sentAt);
   return response;
 }
 
@@ -83,7 +83,7 @@ export async function answerOf({ statusCode, headers, body }: DirectResponse): P
 /** Returns whether only a repetition can help, or the caller has to know: the SDK would say nothing else. */
 export function isRefused(answer: DirectAnswer): boolean {
   const { status } = answer;
-  return REFUSED.includes(status) || status >= 500 || isTooSkewed(answer);
+  return status === 412 || (status >= 400 && !isFinal(status)) || isTooSkewed(answer);
 }
 
 function isTooSkewed({ status, text }: DirectAnswer): boolean {
@@ -95,11 +95,11 @@ export function timeOf({ config }: S3Client): Date {
   return new Date(Date.now() + config.systemClockOffset);
 }
 
-/** As the SDK does after its own requests. */
-function correctClock(client: S3Client, date = ''): void {
-  const serverMs = Date.parse(date);
-  if (Math.abs(serverMs - timeOf(client).getTime()) < MAX_SKEW_MS || Number.isNaN(serverMs)) return;
-  client.config.systemClockOffset = serverMs - Date.now();
+/** As the SDK after its own requests. An answer with an `age` is that of a cache. */
+function learnTime(client: S3Client, { date = '', age }: Record<string, string>, sentAt: number): void {
+  const [serverMs, now] = [Date.parse(date), Date.now()];
+  if (Number.isNaN(serverMs) || age !== undefined || now - sentAt > MAX_ANSWER_MS) return;
+  client.config.systemClockOffset = serverMs - now;
 }
 
 function textOf(body: Readable): Promise<string> {

@@ -216,7 +216,7 @@ function storedObject(
   range?: ByteRange,
 ): StoredObject {
   const size = Number(ContentRange?.split('/').at(-1) ?? ContentLength);
-  const offset = ContentRange === undefined ? 0 : Number(/^bytes (\d+)-/.exec(ContentRange)?.[1]);
+  const offset = ContentRange === undefined ? 0 : Number(/^bytes (\d+)-/i.exec(ContentRange)?.[1]);
   if (ETag === undefined || !Number.isSafeInteger(size) || offset !== (range?.offset ?? 0)) {
     body.on('error', () => {}).destroy();
     throw badAnswer();

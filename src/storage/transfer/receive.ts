@@ -211,14 +211,6 @@ class IncomingImage {
   }
 }
 
-/** What a copy is received by. */
-export interface CopyReceiver {
-  /** Resolves with undefined when the filename is taken. */
-  openCopy(filename: string, expectedBytes: number): Promise<CopyUpload | undefined>;
-  /** Is called before the commit. */
-  onCommit(): void;
-}
-
 /**
  * Commits the image of another store. Returns false when its filename is taken; throws BYTES_CORRUPT for other bytes.
  */
@@ -226,7 +218,7 @@ export async function receiveCopy(
   record: ImageRecord,
   bytes: AsyncIterable<Uint8Array>,
   signal: AbortSignal | undefined,
-  { openCopy, onCommit }: CopyReceiver,
+  openCopy: (filename: string, expectedBytes: number) => Promise<CopyUpload | undefined>,
 ): Promise<boolean> {
   const upload = await folded(openCopy(record.filename, record.size));
   if (upload === undefined) return false;
@@ -242,6 +234,5 @@ export async function receiveCopy(
     await upload.discard().catch(() => undefined);
     throw error;
   }
-  onCommit();
   return folded(upload.commit(record));
 }
