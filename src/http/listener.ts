@@ -16,6 +16,8 @@ import { createTls, type TlsServer } from './tls-server.ts';
 
 /** Keeps a new socket to the daemon's user until it has its final mode. */
 const UMASK_OF_SOCKETS = 0o177;
+/** How long a client that has its answers has to take them and close the connection. */
+const LINGER_MS = 1000;
 /** What chmod fails with on file systems where sockets have no permissions of their own, such as virtiofs. */
 const HAVE_NO_MODES = new Set<string | undefined>(['EINVAL', 'ENOTSUP', 'EOPNOTSUPP']);
 
@@ -182,12 +184,14 @@ function answers(path: string): Promise<boolean> {
 
 /**
  * Sends GOAWAY on every connection of HTTP/2, which then closes behind its last stream, as those of HTTP/1.1 behind their
- * request; cuts those left after the grace.
+ * request; cuts those left after the grace. Whoever has its answers does not hold up the rest.
  */
 async function drain(acceptors: Server[], http1: Http1, connections: Connections, graceMs: number): Promise<void> {
   const closed = Promise.all(acceptors.map((acceptor) => new Promise((resolve) => acceptor.close(resolve))));
   for (const { session, socket, protocol } of connections) {
     if (protocol === undefined) socket.destroy();
+    // Node has ended this side, and waits for the end of the other, which a client that is stopped or gone never sends.
+    socket.once('finish', () => setTimeout(() => socket.destroy(), LINGER_MS).unref());
     session?.close();
   }
   http1.close();

@@ -21,11 +21,13 @@ import { Maintenance } from '../../gen/imagestorage/v1/maintenance_pb.ts';
 import { type Environment, loadConfig } from '../../src/config.ts';
 import { type Daemon, startDaemon } from '../../src/daemon.ts';
 import { createLogger } from '../../src/logging.ts';
+import { PREFACE } from '../attack/frames.ts';
 import { startDaemonProcess } from '../support/daemon-process.ts';
 import { filesBelow } from '../support/files.ts';
 import { all, chunk, framed, header, outcomeOf, saveAt, storageAt, transportTo, upload } from '../support/grpc.ts';
 import { pngOf } from '../support/images.ts';
 
+const EMPTY_SETTINGS = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]);
 const png = pngOf({ width: 16, height: 16, sizeBytes: 100_000 });
 
 let folder: string;
@@ -214,6 +216,17 @@ describe('a daemon that closes', () => {
     finish();
     const again = await start();
     expect((await storageAt(again).stats({})).providers[0]!.count).toBe(0n);
+  });
+
+  it('does not wait for a client that has no call under way and never closes its connection', async () => {
+    const address = await start('127.0.0.1:0', { IMAGE_STORAGE_SHUTDOWN_GRACE_SECONDS: '3600' });
+    const { hostname, port } = new URL(`http://${address}`);
+    const socket = connectSocket({ host: hostname, port: Number(port), allowHalfOpen: true });
+    onTestFinished(() => void socket.destroy());
+    socket.on('error', () => {}).write(Buffer.concat([PREFACE, EMPTY_SETTINGS]));
+    await once(socket, 'data');
+    await daemon!.close();
+    expect(daemon!.addresses).toEqual([address]);
   });
 });
 
