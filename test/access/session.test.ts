@@ -255,7 +255,7 @@ describe('a daemon with tokens', () => {
     expect((await fetch(link)).status).toBe(200);
     // Another token of the same name.
     writeFileSync(tokensFile, tokenLine('worker', newToken(), ['read']));
-    await expect.poll(async () => (await fetch(link)).status, { timeout: 5_000 }).toBe(401);
+    await expect.poll(async () => (await fetch(link)).status).toBe(401);
     expect((await fetch(`${origin}/images`, { headers })).status).toBe(401);
   });
 });

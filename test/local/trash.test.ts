@@ -451,7 +451,7 @@ describe('the time of an image in the trash', () => {
     await sleep(LOOKED_MS);
     expect(await trash()).toEqual([image.filename]);
     pass(2 * HOUR_MS);
-    await expect.poll(trash, { timeout: 20_000 }).toEqual([]);
+    await expect.poll(trash).toEqual([]);
     expect(await filesOf(image)).toEqual([]);
   });
 
@@ -462,7 +462,7 @@ describe('the time of an image in the trash', () => {
     pass(2 * DAY_MS);
     await sleep(LOOKED_MS);
     pass(2 * HOUR_MS);
-    await expect.poll(trash, { timeout: 20_000 }).toEqual([]);
+    await expect.poll(trash).toEqual([]);
   });
 
   it('does not end for a clock that jumps, nor within an hour of a start', async () => {
@@ -486,7 +486,7 @@ describe('the time of an image in the trash', () => {
     pass(2 * HOUR_MS);
     await sleep(LOOKED_MS);
     pass(23 * HOUR_MS);
-    await expect.poll(trash, { timeout: 20_000 }).toEqual([]);
+    await expect.poll(trash).toEqual([]);
     ahead.clock += 300 * DAY_MS;
     await sleep(LOOKED_MS);
     ahead.clock -= 300 * DAY_MS;

@@ -112,7 +112,7 @@ describe('verify of a folder', () => {
     store.aheadMs += DAY_MS / 12;
     await bringOver();
     const problem = async () => (await verified(store.storage)).findings[0]?.problem;
-    await expect.poll(problem, { timeout: 20_000 }).toBe('not_committed');
+    await expect.poll(problem).toBe('not_committed');
     expect((await verified(store.storage, { repair: true })).findings).toMatchObject([{ remedy: 'adopted' }]);
     await store.close();
     await loseCatalog(store.folder);

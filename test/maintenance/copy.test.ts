@@ -248,7 +248,7 @@ it('brings back what the target had deleted long ago, and no rebuild takes that 
   const storage = await pair.open();
   // Nothing is forgotten in the first hour.
   pair.aheadMs += 2 * 60 * 60 * 1000;
-  await expect.poll(async () => (await copied(storage)).summary.copied, { timeout: 20_000 }).toBe(1);
+  await expect.poll(async () => (await copied(storage)).summary.copied).toBe(1);
   await storage.close();
   await loseCatalog(join(pair.folder, 'b'));
   const rebuilt = await pair.open();

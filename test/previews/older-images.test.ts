@@ -71,12 +71,12 @@ const kept = async () => {
 it('is a ThumbHash and a preview of 320 pixels, made once', async () => {
   await saveOlder(3);
   await open();
-  await expect.poll(hashed, { timeout: 60_000 }).toBe(3);
+  await expect.poll(hashed).toBe(3);
   expect([await kept(), decoded]).toEqual([3, 3]);
   await close();
   await open();
   await saveOne();
-  await expect.poll(hashed, { timeout: 60_000 }).toBe(4);
+  await expect.poll(hashed).toBe(4);
   expect(decoded).toBe(4);
   await close();
 });
@@ -84,12 +84,12 @@ it('is a ThumbHash and a preview of 320 pixels, made once', async () => {
 it('is made from the kept previews after a rebuild of the catalog', async () => {
   await saveOlder(2);
   await open();
-  await expect.poll(hashed, { timeout: 60_000 }).toBe(2);
+  await expect.poll(hashed).toBe(2);
   const before = (await storage.list()).map(({ thumbHash }) => Buffer.from(thumbHash!).toString('hex'));
   await close();
   await loseCatalog(join(folder, 'outputs'));
   await open();
-  await expect.poll(hashed, { timeout: 60_000 }).toBe(2);
+  await expect.poll(hashed).toBe(2);
   const after = (await storage.list()).map(({ thumbHash }) => Buffer.from(thumbHash!).toString('hex'));
   // Of a compressed copy: the colours may differ in the last bit.
   expect(after.map(({ length }) => length)).toEqual(before.map(({ length }) => length));
@@ -99,7 +99,7 @@ it('is made from the kept previews after a rebuild of the catalog', async () => 
 it('is the ThumbHash alone where the cache is half full', async () => {
   await saveOlder(3);
   await open(150);
-  await expect.poll(hashed, { timeout: 60_000 }).toBe(3);
+  await expect.poll(hashed).toBe(3);
   expect(await kept()).toBe(1);
   await close();
 });

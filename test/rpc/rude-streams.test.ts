@@ -82,9 +82,9 @@ describe('a connection', () => {
         call.end(framed(Buffer.alloc(0)));
       }
     }
-    await expect.poll(() => codes.length, { timeout: 10_000 }).toBeGreaterThan(0);
+    await expect.poll(() => codes.length).toBeGreaterThan(0);
     for (const session of sessions) session.destroy();
-    await expect.poll(() => outcomeOf(storage.stats({})), { timeout: 10_000 }).toBe('OK');
+    await expect.poll(() => outcomeOf(storage.stats({}))).toBe('OK');
   });
 });
 
@@ -203,7 +203,7 @@ it('a save whose chunks arrive slowly keeps its place, and its connection', asyn
     await sleep(100);
   }
   call.end();
-  await expect.poll(() => status, { timeout: 10_000 }).toBe('0');
+  await expect.poll(() => status).toBe('0');
   leaving.abort();
   await Promise.all(others);
   for (const each of [session, ...idle]) each.destroy();
