@@ -1,6 +1,7 @@
 /**
- * `npm run bench:filling [-- --images N] [-- --postgres] [-- --latency MS]`: fills the catalog of a bucket from snapshots and by a request for
- * each record, in turns on one server: listing and index included, each time in a new process with an empty index.
+ * `npm run bench:filling [-- --images N] [-- --postgres] [-- --latency MS]`: fills the catalog of a bucket from snapshots
+ * and by a request for each record, in turns on one server: listing and index included, each time in a new process with an
+ * empty index.
  */
 import { globSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';

@@ -7,6 +7,8 @@ const [DATA, HEADERS, RST_STREAM, SETTINGS, PING, WINDOW_UPDATE] = [0x0, 0x1, 0x
 const [ACK, END_STREAM, END_HEADERS] = [0x1, 0x1, 0x4];
 export const CANCEL = 8;
 const FRAME_HEADER_BYTES = 9;
+/** What a client sends first: the preface and settings that change nothing. */
+export const OPENING = Buffer.concat([PREFACE, frame(SETTINGS, 0, 0, Buffer.alloc(0))]);
 
 export function headersFrame(stream: number, path: string): Buffer {
   const fields = {
@@ -58,7 +60,7 @@ export async function openRaw(
     socket.once(isTls ? 'secureConnect' : 'connect', resolve).once('error', reject),
   );
   socket.on('error', () => socket.destroy());
-  socket.write(Buffer.concat([PREFACE, frame(SETTINGS, 0, 0, Buffer.alloc(0)), atOnce]));
+  socket.write(Buffer.concat([OPENING, atOnce]));
   answerControlFrames(socket);
   return socket;
 }

@@ -102,7 +102,10 @@ async function noticed(variant: Variant, kinds: string[]): Promise<string[]> {
   return found(findings);
 }
 
-/** All rounds on one store, or until what they found is enough; what that is, and how much had been acknowledged before the cuts. */
+/**
+ * All rounds on one store, or until what they found is enough; what that is, and how much had been acknowledged before the
+ * cuts.
+ */
 async function survey(type: FileSystem, mostRounds: number, variant: Variant = {}, isEnough = (_: string[]) => false) {
   await using disk = await openDisk(type);
   const ledger = new Ledger({ trash: variant.trashDays !== 0 });

@@ -21,13 +21,12 @@ import { Maintenance } from '../../gen/imagestorage/v1/maintenance_pb.ts';
 import { type Environment, loadConfig } from '../../src/config.ts';
 import { type Daemon, startDaemon } from '../../src/daemon.ts';
 import { createLogger } from '../../src/logging.ts';
-import { PREFACE } from '../attack/frames.ts';
+import { OPENING } from '../attack/frames.ts';
 import { startDaemonProcess } from '../support/daemon-process.ts';
 import { filesBelow } from '../support/files.ts';
 import { all, chunk, framed, header, outcomeOf, saveAt, storageAt, transportTo, upload } from '../support/grpc.ts';
 import { pngOf } from '../support/images.ts';
 
-const EMPTY_SETTINGS = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]);
 const png = pngOf({ width: 16, height: 16, sizeBytes: 100_000 });
 
 let folder: string;
@@ -223,7 +222,7 @@ describe('a daemon that closes', () => {
     const { hostname, port } = new URL(`http://${address}`);
     const socket = connectSocket({ host: hostname, port: Number(port), allowHalfOpen: true });
     onTestFinished(() => void socket.destroy());
-    socket.on('error', () => {}).write(Buffer.concat([PREFACE, EMPTY_SETTINGS]));
+    socket.on('error', () => {}).write(OPENING);
     await once(socket, 'data');
     await daemon!.close();
     expect(daemon!.addresses).toEqual([address]);

@@ -108,7 +108,8 @@ export async function noteCutOff(store: Noting): Promise<void> {
     if (state !== 'unlinking') return;
     await warnOfLog(store, () => audit.deleted(image, 'delete', { deleteTime: image.deleteTime }));
   };
-  await Promise.all(pending.map((image) => byFilename.run(image.filename, () => note(image))));
+  const deleted = pending.filter(({ inTrash }) => !inTrash);
+  await Promise.all(deleted.map((image) => byFilename.run(image.filename, () => note(image))));
 }
 
 async function warnOfLog({ context, reserve }: Noting, note: () => Promise<void>): Promise<void> {

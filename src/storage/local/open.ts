@@ -128,16 +128,8 @@ async function openLocked(
       onCommitted: context.meter?.committed,
     });
     if (isRecoveredLater) recovery.runAfter(opened.whenChecked);
-    const more = {
-      committer,
-      condition: opening,
-      recovery,
-      lock,
-      unlinksPending: false,
-      moved: new Set<string>(),
-      keepMs,
-    };
-    return { storeId, generation, ...parts, ...more };
+    const state = { unlinksPending: false, moved: new Set<string>(), keepMs };
+    return { storeId, generation, ...parts, committer, condition: opening, recovery, lock, ...state };
   } catch (error) {
     await catalog.close(false);
     throw error;

@@ -107,7 +107,7 @@ export class Reserve {
     return this.#queue.run('', async () => {
       this.#isWhole = false;
       await this.#noWrites();
-      const result = await this.#repeat(work);
+      const result = await this.#repeat(work, () => this.#giveUpPiece());
       while ((await this.#copyLog?.()) === 'full' && (await this.#giveUpPiece()));
       return result;
     });
@@ -117,28 +117,22 @@ export class Reserve {
    * As `lend`, of work that waits for the turns of images: whoever has such a turn may lend meanwhile, too, which `lend` would
    * let wait for this work, and this work for it.
    */
-  async lendAcrossTurns(work: () => Promise<void>): Promise<void> {
+  lendAcrossTurns(work: () => Promise<void>): Promise<void> {
+    const giveUp = async () => {
+      this.#isWhole = false;
+      await this.#noWrites();
+      return this.#giveUpPiece();
+    };
+    return this.#repeat(work, () => this.#queue.run('', giveUp));
+  }
+
+  /** `giveUp`: gives up a piece; returns false where there is none left. */
+  async #repeat<T>(work: () => Promise<T>, giveUp: () => Promise<boolean>): Promise<T> {
     for (;;) {
       try {
         return await work();
       } catch (error) {
-        if (!isFull(error) || !(await this.#queue.run('', () => this.#giveUp()))) throw error;
-      }
-    }
-  }
-
-  async #giveUp(): Promise<boolean> {
-    this.#isWhole = false;
-    await this.#noWrites();
-    return this.#giveUpPiece();
-  }
-
-  async #repeat<T>(work: () => Promise<T>): Promise<T> {
-    for (;;) {
-      try {
-        return await work();
-      } catch (error) {
-        if (!isFull(error) || !(await this.#giveUpPiece())) throw error;
+        if (!isFull(error) || !(await giveUp())) throw error;
       }
     }
   }
